@@ -1,0 +1,1 @@
+"""The nouns: integrations, secrets, policies, states, calls. No I/O, clock or environment."""

@@ -1,0 +1,47 @@
+"""One call of the remote API, as a value: the plan holds them, the executor carries them out.
+
+The body may hold `SecretRef` leaves; they become values only when the request is written. What an
+operation looks like on the wire: `reconciler.remote.operations`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconciler.domain.tree import Tree
+
+
+class OperationName(StrEnum):
+    """The ten operations on integrations, by the names that the adapter's tools carry."""
+
+    LIST = "list-all-integrations"
+    CREATE = "create-integration"
+    GET = "get-integration"
+    UPDATE = "update-integration"
+    DELETE = "delete-integration"
+    GET_MODELS = "get-integration-models"
+    UPDATE_MODELS = "update-integration-models"
+    DELETE_MODELS = "delete-integration-models"
+    GET_WORKSPACES = "get-integration-workspaces"
+    UPDATE_WORKSPACES = "update-integration-workspaces"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operation with its slug (None for list and create), query and body."""
+
+    operation: OperationName
+    slug: str | None = None
+    query: Mapping[str, str | int] = field(default_factory=dict)
+    body: Tree | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful answer: status, JSON (None for an empty body), the server's request id."""
+
+    status: int
+    body: Any
+    request_id: str | None = None
+    attempts: int = 1

@@ -1,0 +1,93 @@
+"""What a field's name means: which lists are keyed, what is secret, a host, immutable, cosmetic.
+
+The sources are portkey-api.md §2–§5 and product.md §3; validation, planning, the simulator and the
+views all ask here, so that the answer is one.
+"""
+
+import re
+from types import MappingProxyType
+
+from reconciler.domain.tree import Path
+
+KEYED_LISTS = MappingProxyType(
+    {
+        "models": "slug",
+        "workspaces": "id",
+        "secret_mappings": "target_field",
+        "azure_deployment_config": "azure_deployment_name",
+    }
+)
+"""Lists whose entries have an identity, and the field that holds it."""
+
+SINGLE_ENTRY_LISTS = frozenset({"usage_limits", "rate_limits"})
+"""Lists of at most one entry, compared as the entry itself (portkey-api.md §5.2, `array max 1`)."""
+
+SECRET_FIELDS = frozenset(
+    {"key", "azure_entra_client_secret", "aws_secret_access_key", "vertex_service_account_json"}
+)
+"""Fields whose value must be a reference."""
+
+REDACTED_FIELDS = frozenset({"aws_access_key_id", "aws_external_id"})
+"""Fields whose literal value is allowed and never shown."""
+
+HEADERS_FIELD = "custom_headers"
+SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
+"""Header names whose value must be a reference."""
+
+HOST_FIELDS = frozenset(
+    {"custom_host", "azure_resource_name", "azure_foundry_url", "huggingface_base_url"}
+)
+"""Fields that decide where a credential is sent."""
+
+AUTH_MODE_FIELDS = frozenset(
+    {"azure_auth_mode", "aws_auth_type", "vertex_auth_type", "provider_auth_type"}
+)
+"""Fields that decide which credential is used."""
+
+COSMETIC_FIELDS = frozenset({"name", "description", "tags"})
+IMMUTABLE_FIELDS = ("ai_provider_id", "workspace_id")
+"""Top-level fields the API cannot update (portkey-api.md §2)."""
+
+MODELS_FIELDS = frozenset({"allow_all_models", "models"})
+"""Fields that live in the models sub-resource."""
+
+WORKSPACES_FIELDS = frozenset({"global_workspace_access", "workspaces"})
+"""Fields that live in the workspaces sub-resource."""
+
+WRITE_ONLY_FIELDS = frozenset({"create_default_provider", "default_provider_slug"})
+"""Fields the API accepts and never returns (portkey-api.md §4)."""
+
+SLUG = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""The one form of a slug that may come near a URL; always used with `fullmatch`."""
+
+
+def is_secret(path: Path) -> bool:
+    """Tell whether a reference is required at this path of an integration."""
+    if len(path) >= 2 and path[-2] == HEADERS_FIELD:
+        return SECRET_HEADER.search(path[-1]) is not None
+    return path == ("key",) or (path[:1] == ("configurations",) and path[-1] in SECRET_FIELDS)
+
+
+def is_sensitive(path: Path) -> bool:
+    """Tell whether the value at this path is never shown: secrets, header values, AWS ids."""
+    if len(path) >= 2 and path[-2] == HEADERS_FIELD:
+        return True
+    return is_secret(path) or (path[:1] == ("configurations",) and path[-1] in REDACTED_FIELDS)
+
+
+def is_host(path: Path) -> bool:
+    """Tell whether the value at this path decides where a credential is sent."""
+    return path[-1] in HOST_FIELDS and path[0] in {"configurations", "models"}
+
+
+def show_path(path: Path) -> str:
+    """Write a path as users see it: dots, and `[key]` for an entry of a keyed list."""
+    text = ""
+    keyed = False
+    for part in path:
+        if keyed:
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+        keyed = not keyed and part in KEYED_LISTS
+    return text

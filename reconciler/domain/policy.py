@@ -1,0 +1,94 @@
+"""What a repository may own and how much one run may change: reconcile.yaml as values.
+
+These models are the schema of reconcile.yaml (product.md §3.5). Reading the file with positions:
+`reconciler.desired`. Enforcing the limits: `reconciler.planning.guards`.
+"""
+
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconciler.domain.secrets import SecretRef
+
+
+class Prune(StrEnum):
+    """Which integrations without a file a run deletes."""
+
+    NONE = "none"
+    MANAGED = "managed"
+    ALL = "all"
+
+
+class Part(BaseModel):
+    """A frozen piece of configuration that accepts no unknown field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Scope(Part):
+    """What this repository may own on a target; anything else is `not-owned`."""
+
+    type: Literal["all", "organisation", "workspace"] = "all"
+    workspace_id: str | None = None
+    slugs: tuple[str, ...] = ("*",)
+
+    def owns(self, *, slug: str, kind: str | None, workspace_id: str | None) -> bool:
+        """Tell whether an integration lies in this scope; a slug pattern `!x*` takes slugs out.
+
+        `kind` is the API's `type` (organisation or workspace), None where it is not known.
+        """
+        if self.type != "all" and kind is not None and kind != self.type:
+            return False
+        if self.workspace_id is not None and workspace_id != self.workspace_id:
+            return False
+        out = [p[1:] for p in self.slugs if p.startswith("!")]
+        within = [p for p in self.slugs if not p.startswith("!")] or ["*"]
+        return any(fnmatchcase(slug, p) for p in within) and not any(
+            fnmatchcase(slug, p) for p in out
+        )
+
+
+class Limits(Part):
+    """How much one run may change; a limit is exceeded when a figure is strictly greater."""
+
+    deletes: Annotated[int, Field(ge=0)] = 3
+    delete_ratio: Annotated[float, Field(ge=0, le=1)] = 0.3
+    replaces: Annotated[int, Field(ge=0)] = 0
+    credential_changes: Annotated[int, Field(ge=0)] = 10
+    access_removals: Annotated[int, Field(ge=0)] = 10
+    plan_age_hours: Annotated[float, Field(gt=0)] = 168
+
+
+class Target(Part):
+    """One organisation's API and the rules for writing to it."""
+
+    name: str = ""
+    base_url: str
+    api_key: SecretRef | None = None
+    auth_header: Literal["x-portkey-api-key", "authorization"] = "x-portkey-api-key"
+    environment: str | None = None
+    scope: Scope = Scope()
+    prune: Prune = Prune.MANAGED
+    limits: Limits = Limits()
+
+    @property
+    def is_simulator(self) -> bool:
+        """Tell whether this target is the embedded simulator."""
+        return self.base_url.startswith("simulator:")
+
+    def as_json(self, organisation_id: str | None) -> dict[str, Any]:
+        """Give the form that stands in plans, results and reports."""
+        return {
+            "name": self.name,
+            "base_url": self.base_url,
+            "organisation_id": organisation_id,
+        }
+
+
+class Tombstone(Part):
+    """A slug that must not exist, with the reason a reader of the file will want."""
+
+    slug: str
+    reason: str | None = None

@@ -1,0 +1,35 @@
+"""The two ways in which a run stops on purpose before writing: bad input, and a refusal."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.errors import ReconcilerError
+
+
+class Rejection(ReconcilerError):
+    """A stop that is explained by diagnostics, all of them at once."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        first = next((d for d in diagnostics if d.severity is Severity.ERROR), diagnostics[0])
+        super().__init__(first.summary, code=first.code, hint=first.hint)
+        self.diagnostics = tuple(diagnostics)
+
+
+class InvalidInput(Rejection):
+    """Files, flags or configuration cannot be used as they are."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class Refused(Rejection):
+    """The input is understood, and carrying it out would break a rule that protects the user.
+
+    `plan` is the fresh plan when there is one (a guard, an approval), else None.
+    """
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], *, plan: object = None) -> None:
+        super().__init__(diagnostics)
+        self.plan = plan

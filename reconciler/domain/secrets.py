@@ -1,0 +1,117 @@
+"""Secrets: their names, their values that cannot be shown, and the masks the API shows instead.
+
+A `SecretRef` is a name and may appear anywhere. A `Redacted` holds a value between resolution and
+the request body and appears nowhere. How a name becomes a value: `reconciler.secrets`.
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NoReturn
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SecretRef:
+    """The name of a secret, written `${scheme:locator}` in files and `scheme:locator` elsewhere."""
+
+    scheme: str
+    locator: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.locator}"
+
+    @property
+    def as_written(self) -> str:
+        """Give the form that stands in a file."""
+        return f"${{{self}}}"
+
+    @classmethod
+    def parse(cls, text: str) -> "SecretRef":
+        """Read `scheme:locator` back, as plans and ledgers hold it."""
+        scheme, _, locator = text.partition(":")
+        return cls(scheme, locator)
+
+
+class MaskVerdict(StrEnum):
+    """What a mask says about a value; nothing ever proves that they are equal."""
+
+    AGREES = "agrees"
+    CONTRADICTS = "contradicts"
+    UNREADABLE = "unreadable"
+
+
+_MASK = re.compile(r"([^*•…]*)[*•…]{3,}([^*•…]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What the API shows instead of a secret: a visible prefix, three or more of `*•…`, a suffix.
+
+    The exact format on api.portkey.ai is not public (portkey-api.md §1.4), so any other form is
+    kept and called unreadable.
+    """
+
+    text: str
+
+    def judge(self, value: str) -> MaskVerdict:
+        """Compare the visible parts with a value."""
+        match = _MASK.fullmatch(self.text)
+        if match is None:
+            return MaskVerdict.UNREADABLE
+        prefix, suffix = match.groups()
+        if value.startswith(prefix) and value.endswith(suffix):
+            return MaskVerdict.AGREES
+        return MaskVerdict.CONTRADICTS
+
+
+@dataclass(frozen=True, slots=True)
+class Pepper:
+    """The key of fingerprints, with an id that tells old fingerprints from new ones."""
+
+    id: str
+    key: "Redacted"
+
+
+class Redacted:
+    """A secret value that cannot be printed, pickled, copied into text or compared.
+
+    Equality is identity, so that no container operation can leak by comparing. `reveal` is for
+    resolvers and for the code that writes a request body; nothing else may call it (a test looks).
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Give the value itself."""
+        return self._value
+
+    def judged_by(self, mask: Mask) -> MaskVerdict:
+        """Tell what the API's mask says about this value."""
+        return mask.judge(self._value)
+
+    def fingerprint(self, pepper: Pepper) -> str:
+        """Give the HMAC-SHA256 of the value, with the pepper's id before a colon."""
+        key = pepper.key.reveal().encode()
+        digest = hmac.new(key, self._value.encode("utf-8", "surrogateescape"), hashlib.sha256)
+        return f"{pepper.id}:{digest.hexdigest()}"
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing in it; an empty secret is never sent."""
+        return not self._value.strip()
+
+    def __repr__(self) -> str:
+        return "[redacted]"
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return "[redacted]"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret value cannot be pickled or copied")

@@ -1,0 +1,112 @@
+"""The two sides of a comparison: what the files declare and what the API reports.
+
+Both are immutable and complete: a `DesiredState` exists only when every file was understood, an
+`ObservedState` only when the list was proven complete (reliability.md §1).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.diagnostics import Place
+from reconciler.domain.policy import Target, Tombstone
+from reconciler.domain.tree import Path, Tree, digest, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A path that is not managed for now, as `lifecycle.ignore` says."""
+
+    path: Path
+    reason: str | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """How carefully an integration is treated."""
+
+    protected: bool = False
+    ignore: tuple[Ignored, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One integration as the files declare it, after overlays.
+
+    `fields` holds just what is declared, `slug` and `lifecycle` left out, lists as lists, and a
+    `SecretRef` or `Redacted` wherever `domain.fields.is_sensitive` says so.
+    """
+
+    slug: str
+    fields: Tree
+    source: Place
+    lifecycle: Lifecycle = Lifecycle()
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """Everything the files say for one target."""
+
+    target: Target
+    integrations: Mapping[str, Declared]
+    tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what counts as content: neither places nor the order of files."""
+        return {
+            "integrations": {
+                slug: {"fields": plain(d.fields), "protected": d.lifecycle.protected}
+                for slug, d in sorted(self.integrations.items())
+            },
+            "tombstones": sorted(self.tombstones),
+        }
+
+    @property
+    def digest(self) -> str:
+        """Identify the content of the files."""
+        return digest(self.as_json())
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One integration as the API reports it.
+
+    `fields` has the names and the shape of `Declared.fields`, with a `Mask` where the API masks.
+    `detailed` tells whether the record itself was read; the list carries no configurations.
+    `models_read` and `workspaces_read` tell the same of the two sub-resources.
+    """
+
+    slug: str
+    fields: Tree
+    id: str | None = None
+    status: str = "active"
+    kind: str | None = None
+    created_at: str | None = None
+    last_updated_at: str | None = None
+    workspace_count: int | None = None
+    detailed: bool = False
+    models_read: bool = False
+    workspaces_read: bool = False
+
+    @property
+    def is_archived(self) -> bool:
+        """Tell whether the API keeps this record without serving it."""
+        return self.status == "archived"
+
+
+@dataclass(frozen=True)
+class ObservedState:
+    """A complete reading of a target: every integration from the list, details where declared."""
+
+    integrations: Mapping[str, Observed]
+    organisation_id: str | None = None
+    calls: int = 0
+
+    @cached_property
+    def live(self) -> Mapping[str, Observed]:
+        """Give the integrations that are not archived."""
+        return {s: o for s, o in self.integrations.items() if not o.is_archived}

@@ -1,0 +1,72 @@
+"""Field trees: what an integration says, as nested mappings with scalars at the leaves.
+
+Both sides of a comparison have this form. A tree is never changed after it is made; functions here
+build new ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from reconciler.domain.secrets import Mask, Redacted, SecretRef
+
+Scalar: TypeAlias = bool | int | float | str | None
+Leaf: TypeAlias = Scalar | SecretRef | Redacted | Mask
+Value: TypeAlias = "Leaf | Sequence[Value] | Mapping[str, Value]"
+Tree: TypeAlias = Mapping[str, Value]
+Path: TypeAlias = tuple[str, ...]
+
+
+def is_empty(value: Value) -> bool:
+    """Tell whether the API could just as well have left this value out (product.md §3.2)."""
+    return value is None or value == "" or (isinstance(value, list | tuple | dict) and not value)
+
+
+def lookup(tree: Tree, path: Path) -> Value:
+    """Give the value at a path, or None where the tree ends before it."""
+    here: Value = tree
+    for key in path:
+        if not isinstance(here, Mapping) or key not in here:
+            return None
+        here = here[key]
+    return here
+
+
+def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
+    """Walk the leaves in key order; an empty mapping or a list counts as a leaf."""
+    if isinstance(value, Mapping) and value:
+        for key in sorted(value):
+            yield from leaves(value[key], (*path, key))
+    else:
+        yield path, value
+
+
+def canonical_json(value: Any) -> str:
+    """Give the one JSON text of a value: keys sorted, no spaces, no NaN, text as it is."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(value: Any) -> str:
+    """Give `sha256:…` of the canonical JSON of a value."""
+    text = canonical_json(value)
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def plain(value: Value) -> Any:
+    """Turn a tree into plain JSON that can be shown: names for references, nothing for values."""
+    match value:
+        case SecretRef():
+            return value.as_written
+        case Redacted():
+            return {"redacted": True}
+        case Mask():
+            return {"mask": value.text}
+        case Mapping():
+            return {key: plain(item) for key, item in value.items()}
+        case str() | int() | float() | bool() | None:
+            return value
+        case _:
+            return [plain(item) for item in value]

@@ -1,0 +1,62 @@
+"""What the executor says while it works. Progress, ledger and logs listen; nobody answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from reconciler.domain.calls import Call
+from reconciler.execution.outcome import ApplyResult, Outcome
+from reconciler.planning.actions import Action
+from reconciler.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins; no call was made yet."""
+
+    run: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStarted:
+    """An action's turn has come."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A write is about to be sent. Listeners that keep a record finish it before returning."""
+
+    action: Action
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A write was answered; `error` is the failure's code, None on success."""
+
+    action: Action
+    call: Call
+    request_id: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionEnded:
+    """An action is over, whatever became of it."""
+
+    action: Action
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run is over."""
+
+    result: ApplyResult
+
+
+Event: TypeAlias = RunStarted | ActionStarted | CallStarted | CallEnded | ActionEnded | RunEnded
+Emit: TypeAlias = Callable[[Event], None]

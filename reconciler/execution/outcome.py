@@ -1,0 +1,99 @@
+"""What became of each action, and of the run as a whole."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from reconciler.planning.actions import ActionKind
+from reconciler.planning.plan import PlanTarget
+
+
+class Status(StrEnum):
+    """The four ways an action can end. `unknown`: the API may or may not have carried it out."""
+
+    APPLIED = "applied"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an action was not applied. `code` is the API's (AB07) or ours (changed-since-plan)."""
+
+    code: str
+    message: str
+    hint: str = ""
+    http_status: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the public form."""
+        return {
+            "code": self.code,
+            "http_status": self.http_status,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one action; `warnings` are sentences for people."""
+
+    slug: str
+    kind: ActionKind
+    status: Status
+    attempts: int = 0
+    duration_ms: int = 0
+    request_ids: tuple[str, ...] = ()
+    error: Failure | None = None
+    warnings: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the public form of product.md §6."""
+        return {
+            "address": f"integration/{self.slug}",
+            "slug": self.slug,
+            "action": self.kind.value,
+            "status": self.status.value,
+            "attempts": self.attempts,
+            "duration_ms": self.duration_ms,
+            "request_ids": list(self.request_ids),
+            "error": self.error.as_json() if self.error else None,
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """What a run did. Outcomes stand in the order of the plan's actions."""
+
+    run: str
+    target: PlanTarget
+    plan_digest: str
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Count by status."""
+        return {
+            status.value: sum(outcome.status is status for outcome in self.outcomes)
+            for status in Status
+        }
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every action was applied."""
+        return all(outcome.status is Status.APPLIED for outcome in self.outcomes)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the public form of product.md §6."""
+        return {
+            "format_version": "1",
+            "kind": "apply_result",
+            "run": self.run,
+            "target": self.target.as_json(),
+            "plan_digest": self.plan_digest,
+            "summary": self.summary,
+            "outcomes": [outcome.as_json() for outcome in self.outcomes],
+        }

@@ -1,0 +1,162 @@
+"""What a plan consists of: actions on integrations, each with its changes, reason and risk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Any
+
+from reconciler.diagnostics import Place
+from reconciler.domain.calls import Call
+from reconciler.domain.tree import Scalar
+
+
+class Risk(Enum):
+    """How much a change can hurt; later members outrank earlier ones (product.md §5)."""
+
+    COSMETIC = "cosmetic"
+    ADDITIVE = "additive"
+    RESTRICTIVE = "restrictive"
+    CREDENTIAL = "credential"
+    ACCESS_REMOVAL = "access-removal"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+    @property
+    def rank(self) -> int:
+        """Give the place in the order of harm."""
+        return _RANKS[self]
+
+
+_RANKS = {risk: rank for rank, risk in enumerate(Risk)}
+
+
+def highest(risks: list[Risk]) -> Risk | None:
+    """Give the greatest risk, or None of none."""
+    return max(risks, key=lambda r: r.rank, default=None)
+
+
+class ActionKind(StrEnum):
+    """What is done to an integration."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+
+class Op(StrEnum):
+    """What happens to one field. `resend`: a secret in sync has to go along with a write."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    REPLACE = "replace"
+    ROTATE = "rotate"
+    RESEND = "resend"
+
+
+class Origin(StrEnum):
+    """Who moved: the files, the API, both; unknown without ledger and `--base`."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+    BOTH = "both"
+    UNKNOWN = "unknown"
+
+
+Shown = Scalar | list[Any] | dict[str, Any]
+"""A value in a plan: plain JSON, never a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field's change. A sensitive one shows references instead of before and after."""
+
+    path: str
+    op: Op
+    risk: Risk
+    before: Shown = None
+    after: Shown = None
+    sensitive: bool = False
+    origin: Origin = Origin.UNKNOWN
+    reference: str | None = None
+    before_reference: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the public form; references are keys of sensitive changes only."""
+        document: dict[str, Any] = {
+            "path": self.path,
+            "op": self.op.value,
+            "before": self.before,
+            "after": self.after,
+            "sensitive": self.sensitive,
+            "origin": self.origin.value,
+            "risk": self.risk.value,
+        }
+        if self.sensitive:
+            document |= {"reference": self.reference, "before_reference": self.before_reference}
+        return document
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Give what a digest and an approval look at: everything but origin and risk."""
+        document = self.as_json()
+        del document["origin"], document["risk"]
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What the integration looked like when the plan was made; both None where it did not exist."""
+
+    last_updated_at: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Everything that happens to one integration, and the calls that do it.
+
+    `calls` are there in a fresh plan only. They are not part of the public form and do not count
+    in equality: a saved plan is an approval, not a script (product.md §6).
+    """
+
+    slug: str
+    kind: ActionKind
+    reason: str
+    risk: Risk
+    changes: tuple[Change, ...] = ()
+    source: Place | None = None
+    precondition: Precondition = Precondition()
+    blocked_by: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def address(self) -> str:
+        """Give the stable name of the integration in plans and results."""
+        return f"integration/{self.slug}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the public form of product.md §5."""
+        return {
+            "address": self.address,
+            "slug": self.slug,
+            "action": self.kind.value,
+            "reason": self.reason,
+            "risk": self.risk.value,
+            "source": {"file": self.source.file, "line": self.source.line} if self.source else None,
+            "precondition": {
+                "last_updated_at": self.precondition.last_updated_at,
+                "fingerprint": self.precondition.fingerprint,
+            },
+            "changes": [change.as_json() for change in self.changes],
+            "blocked_by": list(self.blocked_by),
+        }
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Give what the digest looks at."""
+        return {
+            "address": self.address,
+            "action": self.kind.value,
+            "changes": [change.identity for change in self.changes],
+        }

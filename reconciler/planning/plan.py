@@ -1,0 +1,139 @@
+"""The plan: a value that is complete or absent, and the digest that identifies its content."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from reconciler import __version__
+from reconciler.diagnostics import Diagnostic
+from reconciler.domain.tree import digest
+from reconciler.planning.actions import Action, ActionKind, Risk, highest
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unverified:
+    """A secret of which nothing is known: no record, or no value at hand."""
+
+    slug: str
+    path: str
+    reference: str
+
+    def as_json(self) -> dict[str, str]:
+        """Give the public form."""
+        return {"slug": self.slug, "path": self.path, "reference": self.reference}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Undeclared:
+    """A remote value that no file declares; it is reported and left alone."""
+
+    slug: str
+    path: str
+
+    def as_json(self) -> dict[str, str]:
+        """Give the public form."""
+        return {"slug": self.slug, "path": self.path}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTarget:
+    """Where a plan is to be carried out."""
+
+    name: str
+    base_url: str
+    organisation_id: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """Give the public form."""
+        return {
+            "name": self.name,
+            "base_url": self.base_url,
+            "organisation_id": self.organisation_id,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will happen to a target, and what was noticed on the way.
+
+    Actions are ordered by kind (creates, updates, replaces, deletes) and slug. `run` names the run
+    that an undo plan reverts, else None.
+    """
+
+    target: PlanTarget
+    created_at: str
+    desired_digest: str
+    actions: tuple[Action, ...] = ()
+    no_op: int = 0
+    commit: str | None = None
+    unverified: tuple[Unverified, ...] = ()
+    undeclared: tuple[Undeclared, ...] = ()
+    unmanaged: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    run: str | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """Identify what would be done; times, reasons and preconditions do not count."""
+        return digest(
+            {
+                "target": {"name": self.target.name, "base_url": self.target.base_url},
+                "unverified": [item.as_json() for item in self.unverified],
+                "actions": [action.identity for action in self.actions],
+            }
+        )
+
+    @property
+    def in_sync(self) -> bool:
+        """Tell whether there is nothing to do; what is undeclared or unverified does not count."""
+        return not self.actions
+
+    @property
+    def blocked(self) -> tuple[Action, ...]:
+        """Give the actions that a guard holds back."""
+        return tuple(action for action in self.actions if action.blocked_by)
+
+    @property
+    def max_risk(self) -> Risk | None:
+        """Give the highest risk of all actions, None without any."""
+        return highest([action.risk for action in self.actions])
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Count, in the order that people read."""
+        kinds = dict.fromkeys(ActionKind, 0)
+        for action in self.actions:
+            kinds[action.kind] += 1
+        return {
+            **{kind.value: count for kind, count in kinds.items()},
+            "no_op": self.no_op,
+            "blocked": len(self.blocked),
+            "unmanaged": len(self.unmanaged),
+            "undeclared": len(self.undeclared),
+            "unverified_secrets": len(self.unverified),
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the public form of product.md §5."""
+        document: dict[str, Any] = {
+            "format_version": "1",
+            "kind": "plan",
+            "tool": f"reconcile {__version__}",
+            "created_at": self.created_at,
+            "commit": self.commit,
+            "target": self.target.as_json(),
+            "digest": self.digest,
+            "desired_digest": self.desired_digest,
+            "max_risk": self.max_risk.value if self.max_risk else None,
+            "summary": self.summary,
+            "actions": [action.as_json() for action in self.actions],
+            "unverified": [item.as_json() for item in self.unverified],
+            "undeclared": [item.as_json() for item in self.undeclared],
+            "unmanaged": list(self.unmanaged),
+            "forgotten": list(self.forgotten),
+            "diagnostics": [item.as_json() for item in self.diagnostics],
+        }
+        if self.run is not None:
+            document["source"] = {"run": self.run}
+        return document

@@ -1,0 +1,1 @@
+"""The API we reconcile: its operations, its wire shapes, a careful client, a complete reading."""

@@ -1,0 +1,97 @@
+"""Every way a call can fail; nothing of httpx gets past this package.
+
+    RemoteError
+    ├── NotSent         no connection: the API saw nothing
+    ├── NoAnswer        sent, and no usable answer came: timeout, reset, truncated, HTML, 3xx, too big
+    ├── Answered        the API said no, in its documented form
+    │   ├── Unauthorised  401      ├── Conflict   409
+    │   ├── Forbidden     403      ├── Throttled  429
+    │   ├── NotFound      404      └── ServerFault 408, 425, 5xx
+    │   └── Rejected      other 4xx (400, 402, 413, 422)
+    ├── DeadlineExceeded   the run's time is over; the call was not sent
+    ├── IncompleteRead     a list that could not be proven complete
+    └── ReadOnlyViolation  a write was asked of a read-only client; a defect of ours
+
+After a write, `outcome_unknown` tells whether the API may have carried it out.
+"""
+
+from typing import ClassVar
+
+from reconciler.errors import ReconcilerError
+
+
+class RemoteError(ReconcilerError):
+    """A call that gave no usable answer. `attempts` counts what was sent."""
+
+    outcome_unknown: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        code: str,
+        hint: str = "",
+        http_status: int | None = None,
+        request_id: str | None = None,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(summary, code=code, hint=hint)
+        self.http_status = http_status
+        self.request_id = request_id
+        self.attempts = attempts
+
+
+class NotSent(RemoteError):
+    """No connection could be made, so the API has not seen the request."""
+
+
+class NoAnswer(RemoteError):
+    """The request went out and nothing trustworthy came back."""
+
+    outcome_unknown = True
+
+
+class Answered(RemoteError):
+    """The API refused in a documented form; `code` is its errorCode, or `http-NNN` without one."""
+
+
+class Unauthorised(Answered):
+    """401: the credential is not accepted; the run stops."""
+
+
+class Forbidden(Answered):
+    """403: not allowed, or hidden; never by itself a proof of absence (portkey-api.md §1.7)."""
+
+
+class NotFound(Answered):
+    """404 as JSON, on the path that was asked."""
+
+
+class Conflict(Answered):
+    """409: it exists already, or something depends on it."""
+
+
+class Throttled(Answered):
+    """429 beyond what waiting could cure; the call was not carried out."""
+
+
+class ServerFault(Answered):
+    """408, 425 or 5xx: the server gave up, and what it did before is not known."""
+
+    outcome_unknown = True
+
+
+class Rejected(Answered):
+    """400, 402, 413, 422 and other refusals of the request as it is."""
+
+
+class DeadlineExceeded(RemoteError):
+    """The run's deadline passed before the call was sent."""
+
+
+class IncompleteRead(RemoteError):
+    """The list could not be proven complete, so nothing is known to be absent."""
+
+
+class ReadOnlyViolation(RemoteError):
+    """A command that only reads tried to write; the call was not sent."""
