@@ -1,0 +1,132 @@
+"""Talking to the person or the pipe at the other end: stdout is data, stderr is conversation.
+
+What is said is decided elsewhere (`reconciler.views` words it, the commands choose it); here is how
+it gets out, and what is known about the other end.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+
+
+class Console:
+    """The three standard streams, with what the global options said about them.
+
+    A reader that has gone away (`reconcile list | head -1`) is not an error: what follows is
+    dropped, and the exit code still tells how the work ended.
+    """
+
+    def __init__(
+        self, *, stdin: TextIO | None, stdout: TextIO | None, stderr: TextIO | None
+    ) -> None:
+        self._in = stdin
+        self._out = stdout
+        self._err = stderr
+        self.verbosity = 0
+        self.quiet = False
+        self.color_allowed = True
+        self.has_written = False
+
+    @classmethod
+    def of_this_process(cls) -> "Console":
+        """Take the streams of the process; text is UTF-8 in every locale."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+        return cls(stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
+
+    @property
+    def width(self) -> int:
+        """Give the columns of the terminal, 80 where there is none."""
+        import shutil  # takes a third of the time that `--version` needs
+
+        return shutil.get_terminal_size((80, 24)).columns
+
+    @property
+    def colors_data(self) -> bool:
+        """Tell whether data goes to a person's eyes and may be coloured."""
+        return self.color_allowed and _is_terminal(self._out)
+
+    @property
+    def colors_talk(self) -> bool:
+        """Tell whether conversation goes to a person's eyes and may be coloured."""
+        return self.color_allowed and _is_terminal(self._err)
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether lines on stderr can be redrawn."""
+        return _is_terminal(self._err)
+
+    @property
+    def stderr(self) -> TextIO | None:
+        """Give the stream of conversation, for what draws on it itself; None where it is closed."""
+        return self._err
+
+    def data(self, text: str) -> None:
+        """Write a result to stdout, with the newline at its end that it may lack."""
+        self.has_written = True
+        if self._out is not None and not _write(self._out, text):
+            self._out = None
+
+    def say(self, text: str) -> None:
+        """Write conversation to stderr, unless `--quiet` asked for silence."""
+        if not self.quiet:
+            self.insist(text)
+
+    def detail(self, text: str) -> None:
+        """Write what only `--verbose` asks for."""
+        if self.verbosity:
+            self.insist(text)
+
+    def insist(self, text: str) -> None:
+        """Write what has to be seen even with `--quiet`: problems and questions."""
+        if self._err is not None and not _write(self._err, text):
+            self._err = None
+
+    def confirm(self, question: str, *, otherwise: str) -> bool:
+        """Ask a question whose default answer is no.
+
+        Without a terminal to ask on this is bad input; `otherwise` is the hint that then names the
+        option that answers.
+        """
+        if not _is_terminal(self._in) or not _is_terminal(self._err):
+            problem = error("no-terminal", "there is no terminal to ask on", hint=otherwise)
+            raise InvalidInput([problem])
+        assert self._in is not None  # noqa: S101  a terminal is a stream; this tells the type checker
+        assert self._err is not None  # noqa: S101
+        self._err.write(f"{question} [y/N] ")
+        self._err.flush()
+        return self._in.readline().strip().lower() in {"y", "yes"}
+
+    def close(self) -> None:
+        """Flush what is left, before the interpreter does so and complains of a gone reader."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                if stream is not None:
+                    stream.flush()
+            except BrokenPipeError:
+                _silence(stream)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def _write(stream: TextIO, text: str) -> bool:
+    """Write whole lines at once; False when nobody reads them any more."""
+    try:
+        stream.write(text if text.endswith("\n") else text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        _silence(stream)
+        return False
+    return True
+
+
+def _silence(stream: TextIO) -> None:
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

@@ -1,0 +1,107 @@
+"""The command `reconcile`: which commands exist, and the outermost border around all of them.
+
+A command's module is imported when the command is used, so `reconcile --help` costs little more
+than click. What an error looks like and which exit code it has: `reconciler.cli.failures`.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import Invocation, global_options
+
+COMMANDS = {
+    "validate": "Check the files offline and name every problem at once.",
+    "render": "Print the merged documents with the origin of each field.",
+    "plan": "Show what apply would change, and why; write nothing.",
+    "apply": "Make the API equal to the files.",
+    "show": "Print a saved plan or result.",
+    "list": "List the integrations that exist now.",
+    "get": "Print one integration as the API has it.",
+    "simulate": "Serve a stand-in of the API on this machine.",
+}
+"""The commands in the order of help, each with its one line of help."""
+
+ENVIRONMENT_PREFIX = "RECONCILE"
+"""Every option has a twin: RECONCILE_DIR for `--dir`, RECONCILE_PLAN_BASE for `plan --base`."""
+
+
+class Commands(click.Group):
+    """A group that knows its commands by name and imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names in the order of help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command, or give None for a name that is not one."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"reconciler.cli.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take `reconcile` alone for a question: show the help, as bad input."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(3)
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"auto_envvar_prefix": ENVIRONMENT_PREFIX, "max_content_width": 100},
+    epilog="Start with `reconcile plan`. Help for a command: `reconcile COMMAND --help`.",
+)
+@global_options
+def reconcile() -> None:
+    """Make the integrations of a Portkey AI gateway equal to YAML files in Git."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived where no run was in flight that had to be finished first."""
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def run(arguments: Sequence[str], console: Console) -> int:
+    """Carry out one command line and give its exit code; never raises, whatever happens."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = reconcile.main(
+            args=list(arguments),
+            prog_name="reconcile",
+            standalone_mode=False,
+            obj=Invocation(console),
+        )
+    except click.Abort as abort:
+        return 143 if isinstance(abort.__cause__, Terminated) else 130
+    except KeyboardInterrupt as interrupt:
+        return 143 if isinstance(interrupt, Terminated) else 130
+    except Exception as error:  # noqa: BLE001  the outermost border: everything becomes a diagnostic
+        from reconciler.cli import failures
+
+        as_json = failures.asks_for_json(arguments, commands=COMMANDS, prefix=ENVIRONMENT_PREFIX)
+        return failures.report(error, console=console, as_json=as_json)
+    return int(code or 0)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and end it."""
+    console = Console.of_this_process()
+    code = run(sys.argv[1:], console)
+    console.close()
+    sys.exit(code)

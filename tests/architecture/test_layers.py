@@ -1,0 +1,66 @@
+"""Who may import whom: the contracts in pyproject.toml, and what a contract cannot express."""
+
+import ast
+import os
+
+import pytest
+from importlinter.cli import lint_imports
+
+from tests.architecture.source import ROOT, calls, dotted, modules
+
+PURE = ("domain", "planning", "drift/detect", "simulator/remote")
+IMPURE_CALLS = {"open", "input", "print", "eval", "exec", "__import__"}
+CLOCKS = {"now", "utcnow", "today", "monotonic", "perf_counter", "getenv", "urandom", "uuid4"}
+
+
+def test_every_import_contract_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert os.path.exists("pyproject.toml")  # noqa: PTH110  the linter finds it in this folder
+    status = lint_imports(no_cache=True, no_logo=True)
+    assert status == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", PURE)
+def test_the_pure_core_calls_no_clock_file_or_dice(place: str) -> None:
+    found = [
+        f"{name}:{line}: {called}"
+        for name, tree in modules(place)
+        for called, line in calls(tree)
+        if called in IMPURE_CALLS or called.rpartition(".")[2] in CLOCKS
+    ]
+    assert found == []
+
+
+def test_only_the_settings_read_the_environment_and_the_clock() -> None:
+    found = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and dotted(node)
+        in {
+            "os.environ",
+            "os.getenv",
+            "datetime.now",
+            "datetime.datetime.now",
+            "datetime.utcnow",
+            "date.today",
+            "time.time",
+            "time.monotonic",
+            "time.perf_counter",
+        }
+        and name != "cli/settings.py"
+    ]
+    assert found == []
+
+
+def test_imports_are_absolute() -> None:
+    found = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert found == []

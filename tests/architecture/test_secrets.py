@@ -1,0 +1,32 @@
+"""Where the value of a secret may be taken out of its wrapper."""
+
+from tests.architecture.source import calls, modules
+
+ALLOWED = {
+    "domain/secrets.py",  # fingerprints and masks are computed inside
+    "remote/body.py",  # the request body, at the moment it is written
+    "cli/wiring.py",  # the API key of the client
+    "ledger/fingerprints.py",  # the pepper
+}
+
+
+def test_only_named_modules_reveal_a_secret() -> None:
+    found = {
+        name
+        for name, tree in modules()
+        for called, _ in calls(tree)
+        if called.rpartition(".")[2] == "reveal" and not name.startswith("secrets/")
+    }
+    assert found <= ALLOWED, f"revealed in {sorted(found - ALLOWED)}"
+
+
+def test_nothing_reaches_around_the_wrapper() -> None:
+    import ast
+
+    found = {
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "_value" and name != "domain/secrets.py"
+    }
+    assert found == set()

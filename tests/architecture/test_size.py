@@ -1,0 +1,51 @@
+"""Budgets: a function or a file that outgrows them wants to be two."""
+
+import ast
+
+from tests.architecture.source import PACKAGE, ROOT, modules
+
+LONGEST_FUNCTION = 50
+LONGEST_FILE = 300
+TOP_LEVEL = {
+    "pyproject.toml",
+    "README.md",
+    "reconciler",
+    "desired-state",
+    "tests",
+    ".github",
+    ".ci",
+    ".gitignore",
+    ".gitattributes",
+    ".git",
+}
+
+
+def test_no_function_is_longer_than_fifty_lines() -> None:
+    found = [
+        f"{name}:{node.lineno} {node.name}: {length} lines"
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
+    ]
+    assert found == []
+
+
+def test_no_file_is_longer_than_three_hundred_lines() -> None:
+    lengths = {
+        file.relative_to(PACKAGE).as_posix(): len(file.read_text(encoding="utf-8").splitlines())
+        for file in PACKAGE.rglob("*.py")
+    }
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FILE} == {}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [name for name, tree in modules() if not ast.get_docstring(tree)]
+    assert silent == []
+
+
+def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:
+    ignored = {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
+    there = {path.name for path in ROOT.iterdir()}
+    assert there - TOP_LEVEL - ignored == set()
+    assert {"pyproject.toml", "README.md", "reconciler", "desired-state", "tests"} <= there
