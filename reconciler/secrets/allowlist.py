@@ -1,0 +1,157 @@
+"""Which references this environment lets the files use (product.md §3.4).
+
+A pull request can edit files and not the environment, so the environment decides. Nothing is read
+here: a name alone is judged.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from reconciler.diagnostics import Diagnostic, Place, Severity, error
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.secrets import SecretRef
+from reconciler.secrets.errors import SecretError
+
+DEFAULTS = ("env:SECRET_*", "file:/run/secrets/*")
+VARIABLE = "RECONCILE_ALLOWED_SECRETS"
+
+_NEVER_VARIABLES = ("PORTKEY_", "GITHUB_", "ACTIONS_", "RECONCILE_")
+_NEVER_FOLDERS = ("/proc", "/sys", "/dev")
+_ENTRY = re.compile(r"[a-z][a-z0-9+.-]*:\S.*")
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NotAllowed:
+    """A reference that the files may not use; `never` when no allow-list can permit it."""
+
+    ref: SecretRef
+    never: bool
+
+    @property
+    def code(self) -> str:
+        """Give the stable code of the finding."""
+        return "secret-never-allowed" if self.never else "secret-not-allowed"
+
+    @property
+    def reason(self) -> str:
+        """Say what is wrong, without the reference."""
+        if self.never:
+            return "this name is never available to integrations"
+        return "this reference is outside the allow-list of this environment"
+
+    @property
+    def hint(self) -> str:
+        """Say what to do."""
+        if self.never:
+            return "use a variable SECRET_… or a secret manager"
+        pattern = f"{self.ref.scheme}:{_source(self.ref)}"
+        return f"whoever runs this may add '{pattern}' to the environment variable {VARIABLE}"
+
+    def as_error(self) -> SecretError:
+        """Give the exception that stops an apply."""
+        return SecretError(self.ref, self.reason, code=self.code, hint=self.hint)
+
+    def as_diagnostic(self, at: Place | None = None, *, strict: bool = False) -> Diagnostic:
+        """Give the finding for a file; outside the list it is a warning unless `strict`."""
+        severity = Severity.ERROR if self.never or strict else Severity.WARNING
+        return Diagnostic(
+            severity, self.code, f"{self.ref.as_written}: {self.reason}", self.hint, at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """Patterns `scheme:glob`; `*` also crosses slashes."""
+
+    patterns: tuple[str, ...] = DEFAULTS
+
+    @classmethod
+    def parse(cls, text: str | None) -> "AllowList":
+        """Read the comma-separated variable; what it lists is added to the defaults."""
+        added = [entry.strip() for entry in (text or "").split(",") if entry.strip()]
+        wrong = [entry for entry in added if not _ENTRY.fullmatch(entry)]
+        if wrong:
+            raise InvalidInput(
+                [
+                    error(
+                        "bad-allow-list",
+                        f"{VARIABLE}: `{entry}` is not of the form scheme:glob",
+                        hint="for example env:TEAM_*,vault:kv/ai/*",
+                    )
+                    for entry in wrong
+                ]
+            )
+        return cls(tuple(dict.fromkeys((*DEFAULTS, *added))))
+
+    def permits(self, ref: SecretRef) -> bool:
+        """Tell whether an integration may use this reference."""
+        return not is_never_allowed(ref) and self.pattern_for(ref) is not None
+
+    def pattern_for(self, ref: SecretRef) -> str | None:
+        """Give the first glob, without its scheme, that lets this reference in.
+
+        A glob without `#` speaks of the source alone and so permits each of its fields.
+        """
+        if _climbs(ref.locator):
+            return None
+        source = _source(ref)
+        for pattern in self.patterns:
+            scheme, _, glob = pattern.partition(":")
+            text = ref.locator if "#" in glob else source
+            if scheme == ref.scheme and (fnmatchcase(text, glob) or fnmatchcase(ref.locator, glob)):
+                return glob
+        return None
+
+    def problems(self, refs: Iterable[SecretRef]) -> tuple[NotAllowed, ...]:
+        """Give the references that integrations may not use, sorted, each once."""
+        return tuple(
+            NotAllowed(ref, never=is_never_allowed(ref))
+            for ref in sorted(set(refs))
+            if not self.permits(ref)
+        )
+
+
+def is_never_allowed(ref: SecretRef) -> bool:
+    """Tell whether no allow-list can permit this reference to an integration."""
+    if ref.scheme == "env":
+        return ref.locator.upper().startswith(_NEVER_VARIABLES)
+    if ref.scheme == "file":
+        path = PurePosixPath(re.sub(r"^/+", "/", ref.locator))
+        return any(str(folder) in _NEVER_FOLDERS for folder in (path, *path.parents))
+    return False
+
+
+def api_key_problem(ref: SecretRef) -> SecretError | None:
+    """Judge the reference of a target's `api_key`: a variable PORTKEY_* or a secret manager."""
+    if ref.scheme == "env" and ref.locator.startswith("PORTKEY_"):
+        return None
+    if ref.scheme not in {"env", "file"}:
+        return None
+    return SecretError(
+        ref,
+        "a target's api_key comes from a variable PORTKEY_* or from a secret manager",
+        code="api-key-not-allowed",
+        hint="write api_key: ${env:PORTKEY_API_KEY}",
+    )
+
+
+def fixed_folder(glob: str) -> str:
+    """Give the folder that a file glob cannot leave: everything before its first wildcard."""
+    found = _WILDCARD.search(glob)
+    return glob[: found.start() if found else len(glob)].rpartition("/")[0] or (
+        "/" if glob.startswith("/") else "."
+    )
+
+
+def _source(ref: SecretRef) -> str:
+    if ref.scheme in {"env", "file"}:
+        return ref.locator
+    return ref.locator.partition("#")[0]
+
+
+def _climbs(locator: str) -> bool:
+    return ".." in re.split(r"[/\\#]", locator)

@@ -1,0 +1,83 @@
+"""`file:PATH`: the text of a regular file inside an allowed folder.
+
+JSON stays text here; the code that writes a request turns it into an object where the field asks.
+Relative paths count from the folder that holds the desired state.
+"""
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.secrets.allowlist import fixed_folder, is_never_allowed
+from reconciler.secrets.errors import SecretError
+from reconciler.secrets.resolver import Answer, Answers, Surroundings
+
+MAX_BYTES = 1 << 20
+
+
+class FileResolver:
+    """Read files; each is its own source."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._directory = surroundings.directory
+        self._allowed = surroundings.allowed
+
+    def source_of(self, locator: str) -> str:
+        """Name the file."""
+        return locator
+
+    def read(self, refs: Sequence[SecretRef]) -> Answers:
+        """Read the file for each reference to it."""
+        return {ref: self._read(ref) for ref in refs}
+
+    def _read(self, ref: SecretRef) -> Answer:
+        glob = self._allowed.pattern_for(ref)
+        if glob is None:
+            return SecretError(ref, "this file is outside the allow-list", code="file-not-allowed")
+        root = (self._directory / fixed_folder(glob)).resolve()
+        content = read_inside(ref, self._directory / ref.locator, root=root)
+        return content if isinstance(content, SecretError) else _as_text(ref, content)
+
+
+def read_inside(ref: SecretRef, path: Path, *, root: Path) -> bytes | SecretError:
+    """Read a regular file whose real path lies below `root`, which is a real path itself."""
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):
+        return SecretError(ref, "the file does not exist", code="secret-file-missing")
+    if not real.is_relative_to(root) or is_never_allowed(SecretRef("file", str(real))):
+        return SecretError(
+            ref,
+            "the file leads out of the folder it is allowed in",
+            code="file-not-allowed",
+            hint="a symbolic link may not leave that folder",
+        )
+    try:
+        return _read_regular(ref, real)
+    except OSError as problem:
+        reason = problem.strerror or "unknown reason"
+        return SecretError(ref, f"the file cannot be read: {reason}", code="secret-file-unreadable")
+
+
+def _read_regular(ref: SecretRef, real: Path) -> bytes | SecretError:
+    # O_NONBLOCK keeps a FIFO from blocking the open; the kind is judged on what was opened.
+    descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return SecretError(ref, "this is not a regular file", code="file-not-allowed")
+        content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        return SecretError(
+            ref, f"the file is larger than {MAX_BYTES} bytes", code="secret-file-too-large"
+        )
+    return content
+
+
+def _as_text(ref: SecretRef, content: bytes) -> Answer:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return SecretError(ref, "the file is not UTF-8 text", code="secret-not-text")
+    return Redacted(text.removesuffix("\n").removesuffix("\r"))
