@@ -57,6 +57,9 @@ WORKSPACES_FIELDS = frozenset({"global_workspace_access", "workspaces"})
 WRITE_ONLY_FIELDS = frozenset({"create_default_provider", "default_provider_slug"})
 """Fields the API accepts and never returns (portkey-api.md §4)."""
 
+FALSE_BY_DEFAULT = frozenset({"is_custom", "is_finetune", "is_default"})
+"""Fields where false and absent mean the same (portkey-api.md §3, §5.1)."""
+
 SLUG = re.compile(r"[A-Za-z0-9_-]{1,255}")
 """The one form of a slug that may come near a URL; always used with `fullmatch`."""
 

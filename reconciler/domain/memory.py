@@ -17,12 +17,13 @@ class SecretRecord:
     """What is known of a secret after our last write of it; never the value.
 
     `fingerprint` is `pepper id:hex` or None where none could be stored; `mask` is the one the API
-    showed after the write.
+    showed after the write, and `mask_agreed` whether it fitted the value that was sent.
     """
 
     reference: SecretRef
     fingerprint: str | None = None
     mask: Mask | None = None
+    mask_agreed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,14 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The past of a target. `pepper` is None where fingerprints cannot be checked."""
+    """The past of a target. `pepper` is None where fingerprints cannot be checked.
+
+    `complete` tells whether a slug that is not in it was certainly not declared.
+    """
 
     integrations: Mapping[str, Remembered] = field(default_factory=lambda: MappingProxyType({}))
     pepper: Pepper | None = None
+    complete: bool = False
 
     def of(self, slug: str) -> Remembered:
         """Give what is remembered of a slug; nothing known is an empty `Remembered`."""

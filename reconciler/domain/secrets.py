@@ -100,6 +100,11 @@ class Redacted:
         digest = hmac.new(key, self._value.encode("utf-8", "surrogateescape"), hashlib.sha256)
         return f"{pepper.id}:{digest.hexdigest()}"
 
+    def equals(self, other: object) -> bool:
+        """Compare with another value or with text that the API shows in the clear."""
+        text = other.reveal() if isinstance(other, Redacted) else str(other)
+        return hmac.compare_digest(self._value.encode(), text.encode())
+
     @property
     def is_empty(self) -> bool:
         """Tell whether there is nothing in it; an empty secret is never sent."""

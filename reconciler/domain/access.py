@@ -1,0 +1,100 @@
+"""Who may use an integration and how much: models, workspaces, limits.
+
+These are the two sub-resources of the API (portkey-api.md §5), written by calls of their own.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.domain.leaves import Flag, Identifier, Piece, SensitiveText, SlugText, Text, Whole
+from reconciler.domain.pricing import PricingConfig
+
+Positive: TypeAlias = Annotated[Whole, Field(ge=1)]
+
+
+class UsageLimit(Piece):
+    """A budget: how much a workspace may spend before it is stopped."""
+
+    type: Literal["cost", "tokens"] | None = Field(None, description="What is counted.")
+    credit_limit: Positive | None = Field(None, description="The budget.")
+    alert_threshold: Positive | None = Field(None, description="Warn from here on.")
+    periodic_reset: Literal["monthly", "weekly", ""] | None = Field(
+        None, description="When the count starts again."
+    )
+    periodic_reset_days: Annotated[Whole, Field(ge=1, le=365)] | None = Field(
+        None, description="Start the count again every so many days; not with `periodic_reset`."
+    )
+    next_usage_reset_at: Text | None = Field(
+        None, description="When the count starts again next, ISO 8601 in UTC."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_reset(self) -> "UsageLimit":
+        if self.periodic_reset and self.periodic_reset_days:
+            raise PydanticCustomError(
+                "conflicting-fields",
+                "`periodic_reset` and `periodic_reset_days` exclude each other",
+            )
+        return self
+
+
+class RateLimit(Piece):
+    """How fast a workspace may call."""
+
+    type: Literal["requests", "tokens"] | None = Field(None, description="What is counted.")
+    unit: Literal["rpm", "rph", "rpd", "rpw"] | None = Field(
+        None, description="Per minute, hour, day or week."
+    )
+    value: Annotated[Whole, Field(ge=0)] | None = Field(None, description="How many.")
+
+
+UsageLimits: TypeAlias = Annotated[tuple[UsageLimit, ...], Field(max_length=1)]
+RateLimits: TypeAlias = Annotated[tuple[RateLimit, ...], Field(max_length=1)]
+
+
+class ModelConfiguration(Piece):
+    """Where a model is served, when not at the provider's own address."""
+
+    custom_host: Text | None = Field(None, description="Base URL of this model.")
+    custom_headers: dict[str, SensitiveText] | None = Field(
+        None, description="Headers sent with every call of this model."
+    )
+
+
+class ModelAccess(Piece):
+    """One model: allowed or not, own or the provider's."""
+
+    slug: Identifier = Field(description="The model's name at the provider.")
+    enabled: Flag = Field(description="Whether it may be called.")
+    is_custom: Flag | None = Field(None, description="A model the provider's list does not have.")
+    is_finetune: Flag | None = Field(None, description="A fine-tuned model.")
+    base_model_slug: Text | None = Field(
+        None, description="The known model that a custom one behaves like."
+    )
+    configurations: ModelConfiguration | None = Field(None, description="Where it is served.")
+    pricing_config: PricingConfig | None = Field(None, description="Its own price.")
+
+
+class GlobalWorkspaceAccess(Piece):
+    """Access of workspaces that will be made in future."""
+
+    enabled: Flag = Field(description="Whether a new workspace gets access by itself.")
+    usage_limits: UsageLimits | None = Field(None, description="Budget of a new workspace.")
+    rate_limits: RateLimits | None = Field(None, description="Rate of a new workspace.")
+
+
+class WorkspaceAccess(Piece):
+    """One workspace: allowed or not, and how much."""
+
+    id: Identifier = Field(description="Slug or UUID of the workspace.")
+    enabled: Flag = Field(description="Whether it may use the integration.")
+    usage_limits: UsageLimits | None = Field(None, description="Budget; at most one entry.")
+    rate_limits: RateLimits | None = Field(None, description="Rate; at most one entry.")
+    create_default_provider: Flag = Field(
+        default=False, description="Make a provider when access is first granted; write-only."
+    )
+    default_provider_slug: SlugText | None = Field(
+        None, description="Slug of the provider made on the first grant; write-only."
+    )

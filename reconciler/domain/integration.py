@@ -1,0 +1,106 @@
+"""The integration as people declare it: one provider account with its credential and its access.
+
+Field names are the API's own (portkey-api.md §1.3, §4, §5), so the vendor's documentation applies.
+Configurations depend on the provider and are checked by `reconciler.domain.providers`. Values in a
+comparison are trees (`reconciler.domain.tree`); this model says which trees are right.
+"""
+
+from datetime import date
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.domain.access import GlobalWorkspaceAccess, ModelAccess, WorkspaceAccess
+from reconciler.domain.leaves import Flag, Identifier, Name, Piece, Reference, SlugText, Text
+from reconciler.domain.pricing import PricingAdjustments
+
+
+class SecretMapping(Piece):
+    """A secret that the gateway itself fetches at request time; it never passes through here."""
+
+    target_field: Annotated[Text, Field(pattern=r"^(key|configurations\.[A-Za-z0-9_]+)$")] = Field(
+        description="`key` or `configurations.<field>`."
+    )
+    secret_reference_id: Identifier = Field(description="Slug or UUID of the secret reference.")
+    secret_key: Text | None = Field(
+        None, description="Which part of a secret with several values; overrides the reference's."
+    )
+    value_format: Literal["json", "string"] | None = Field(
+        None, description="`json` when the target field holds an object."
+    )
+
+
+class IgnoredField(Piece):
+    """A field that is left alone for now, with the reason and the end of it."""
+
+    path: Identifier = Field(description="Such as `configurations.openai_project`.")
+    reason: Text | None = Field(None, description="Why; for the next reader.")
+    until: Annotated[Text, Field(json_schema_extra={"format": "date"})] | None = Field(
+        None, description="Last day on which it is left alone, YYYY-MM-DD."
+    )
+
+    @field_validator("until")
+    @classmethod
+    def _is_a_date(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                date.fromisoformat(value)
+            except ValueError:
+                raise PydanticCustomError("invalid-value", "must be a date, YYYY-MM-DD") from None
+        return value
+
+
+def _form_of_ignored(value: Any) -> str:
+    return "(path)" if isinstance(value, str) else "(entry)"
+
+
+Ignored: TypeAlias = Annotated[
+    Annotated[Identifier, Tag("(path)")] | Annotated[IgnoredField, Tag("(entry)")],
+    Discriminator(_form_of_ignored),
+]
+
+
+class LifecycleRules(Piece):
+    """How carefully the integration is treated."""
+
+    protected: Flag = Field(default=False, description="Never delete or replace it.")
+    ignore: tuple[Ignored, ...] | None = Field(None, description="Fields that are left alone.")
+
+
+class Integration(Piece):
+    """One provider account of the gateway."""
+
+    slug: SlugText = Field(description="Identity; it never changes.")
+    name: Name = Field(description="Name shown to people.")
+    ai_provider_id: Identifier = Field(description="The provider, for example `openai`.")
+    description: Text | None = Field(None, description="What it is for.")
+    key: Reference = Field(None, description="The provider's key, as `${scheme:locator}`.")
+    configurations: dict[str, Any] | None = Field(
+        None, description="Settings of the provider; its fields depend on `ai_provider_id`."
+    )
+    secret_mappings: tuple[SecretMapping, ...] | None = Field(
+        None, description="Secrets the gateway fetches itself."
+    )
+    workspace_id: Identifier | None = Field(
+        None, description="Make it belong to this workspace; it never changes."
+    )
+    pricing_adjustments: PricingAdjustments | None = Field(
+        None, description="How prices differ from the list."
+    )
+    tags: dict[str, Text] | None = Field(None, description="Labels.")
+    allow_all_models: Flag | None = Field(None, description="Whether every model may be called.")
+    models: tuple[ModelAccess, ...] | None = Field(None, description="Models, by slug.")
+    global_workspace_access: GlobalWorkspaceAccess | None = Field(
+        None, description="Access of workspaces made in future."
+    )
+    workspaces: tuple[WorkspaceAccess, ...] | None = Field(
+        None, description="Workspaces that may use it, by id."
+    )
+    create_default_provider: Flag = Field(
+        default=False, description="Make a provider along with it; write-only."
+    )
+    default_provider_slug: SlugText | None = Field(
+        None, description="Slug of the provider made along with it; write-only."
+    )
+    lifecycle: LifecycleRules | None = Field(None, description="Protection and exceptions.")

@@ -1,0 +1,55 @@
+"""The kinds of scalar an integration is made of, each with its check and its JSON Schema.
+
+They are strict: files are read by field type (product.md §3.6), so nothing is left to convert here.
+What a field's name means (secret, host, immutable): `reconciler.domain.fields`.
+"""
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from reconciler.domain.secrets import Redacted, SecretRef
+
+REFERENCE_PATTERN = r"^\$\{[a-z][a-z0-9_+-]*:[^\s{}]+\}$"
+
+Text: TypeAlias = Annotated[str, Strict()]
+Flag: TypeAlias = Annotated[bool, Strict()]
+Whole: TypeAlias = Annotated[int, Strict()]
+Amount: TypeAlias = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Name: TypeAlias = Annotated[str, Strict(), Field(min_length=1, max_length=255)]
+SlugText: TypeAlias = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
+Identifier: TypeAlias = Annotated[str, Strict(), Field(min_length=1)]
+
+
+class Piece(BaseModel):
+    """A frozen part of an integration that accepts no unknown field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _reference(value: Any) -> Any:
+    if value is None or isinstance(value, SecretRef) or (isinstance(value, str) and not value):
+        return value
+    raise PydanticCustomError("literal-secret", "a secret must be a reference")
+
+
+def _sensitive(value: Any) -> Any:
+    if isinstance(value, SecretRef | Redacted) or (isinstance(value, str) and not value):
+        return value
+    raise PydanticCustomError("string_type", "must be a text")
+
+
+Reference: TypeAlias = Annotated[
+    SecretRef | str | None,
+    PlainValidator(_reference),
+    WithJsonSchema({"type": ["string", "null"], "pattern": REFERENCE_PATTERN + "|^$"}),
+]
+"""A secret: only its name may stand in a file."""
+
+SensitiveText: TypeAlias = Annotated[
+    SecretRef | Redacted | str,
+    PlainValidator(_sensitive),
+    WithJsonSchema({"type": "string"}),
+]
+"""A value that may stand in a file and is shown nowhere."""

@@ -1,0 +1,39 @@
+"""Google Vertex AI."""
+
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import Field
+
+from reconciler.domain.leaves import Flag, Reference, Text
+from reconciler.domain.providers.configuration import Configuration
+
+
+class VertexAI(Configuration):
+    """Vertex AI, by project or service account; it uses no `key`."""
+
+    required = ("vertex_auth_type", "vertex_region")
+    mode_field = "vertex_auth_type"
+    required_by_mode = MappingProxyType(
+        {
+            "basic": ("vertex_project_id",),
+            "workload": ("vertex_project_id",),
+            "serviceAccount": ("vertex_service_account_json",),
+        }
+    )
+
+    vertex_auth_type: Literal["basic", "serviceAccount", "workload"] | None = Field(
+        None, description="How the gateway proves to Google who it is."
+    )
+    vertex_region: Text | None = Field(None, description="Region, for example `europe-west4`.")
+    vertex_project_id: Text | None = Field(None, description="Google Cloud project.")
+    vertex_service_account_json: Reference = Field(
+        None, description="The service account's key file, as `${scheme:locator}`."
+    )
+    vertex_skip_ptu_cost_attribution: Flag | None = Field(
+        None, description="Leave provisioned throughput out of the cost."
+    )
+    vertex_map_metadata: Flag | None = Field(None, description="Pass metadata on as labels.")
+
+
+FAMILY = MappingProxyType({"vertex-ai": VertexAI})

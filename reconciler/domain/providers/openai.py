@@ -1,0 +1,18 @@
+"""OpenAI."""
+
+from types import MappingProxyType
+
+from pydantic import Field
+
+from reconciler.domain.leaves import Text
+from reconciler.domain.providers.configuration import Configuration
+
+
+class OpenAI(Configuration):
+    """OpenAI, with an API key."""
+
+    openai_organization: Text | None = Field(None, description="Organisation to bill, `org-…`.")
+    openai_project: Text | None = Field(None, description="Project to bill, `proj_…`.")
+
+
+FAMILY = MappingProxyType({"openai": OpenAI, "open-ai": OpenAI})
