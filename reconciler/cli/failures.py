@@ -4,12 +4,11 @@ The exceptions themselves, and their codes, are drawn in `reconciler.errors`. No
 ours shows its message here: a foreign exception may quote anything, a secret among it.
 """
 
-import json
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -19,6 +18,9 @@ from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import Refused, Rejection
 from reconciler.errors import ReconcilerError
 
+if TYPE_CHECKING:
+    from reconciler.planning.plan import Plan
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -26,26 +28,14 @@ class Ending:
 
     exit_code: int
     diagnostics: tuple[Diagnostic, ...]
-    plan: Any = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the error document of product.md §4."""
-        document: dict[str, Any] = {
-            "format_version": "1",
-            "kind": "error",
-            "exit_code": self.exit_code,
-            "diagnostics": [item.as_json() for item in self.diagnostics],
-        }
-        if self.plan is not None:
-            document["plan"] = self.plan.as_json()
-        return document
+    plan: "Plan | None" = None
 
 
 def explain(problem: BaseException) -> Ending:
     """Turn any exception into an ending; of a foreign one only the type's name is told."""
     match problem:
         case Rejection():
-            plan = problem.plan if isinstance(problem, Refused) else None
+            plan = cast("Plan | None", problem.plan) if isinstance(problem, Refused) else None
             return Ending(problem.exit_code, problem.diagnostics, plan)
         case ReconcilerError():
             said = error(problem.code, problem.summary, hint=problem.hint)
@@ -73,7 +63,10 @@ def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
     """
     ending = explain(problem)
     if as_json and not console.has_written:
-        console.data(json.dumps(ending.as_json(), indent=2, ensure_ascii=False))
+        from reconciler.views import json
+
+        document = json.error(ending.diagnostics, exit_code=ending.exit_code, refused=ending.plan)
+        console.data(document)
     else:
         from reconciler.views.problems import as_text
 

@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import click
 
+from reconciler.cli.command import Invocation, global_options
 from reconciler.cli.console import Console
-from reconciler.cli.options import Invocation, global_options
 
 COMMANDS = {
     "validate": "Check the files offline and name every problem at once.",
@@ -79,7 +79,6 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 def run(arguments: Sequence[str], console: Console) -> int:
     """Carry out one command line and give its exit code; never raises, whatever happens."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = reconcile.main(
             args=list(arguments),
@@ -101,6 +100,7 @@ def run(arguments: Sequence[str], console: Console) -> int:
 
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
+    signal.signal(signal.SIGTERM, _terminate)
     console = Console.of_this_process()
     code = run(sys.argv[1:], console)
     console.close()

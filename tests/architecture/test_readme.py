@@ -14,7 +14,7 @@ def test_the_help_in_the_readme_is_the_help_of_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "reconciler", "--help"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "COLUMNS": "100", "LANG": "C.UTF-8"},
+        env={"PATH": os.defpath, "COLUMNS": "100", "LANG": "C.UTF-8"},
         capture_output=True,
         text=True,
         check=True,

@@ -26,7 +26,7 @@ HEAVY = {
 
 def imported_by(*arguments: str) -> set[str]:
     """Run the command with the interpreter's import log and give the names of the modules."""
-    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "reconciler", *arguments],
         cwd=ROOT,

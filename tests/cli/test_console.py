@@ -1,0 +1,73 @@
+"""Talking to pipes and terminals, also to those that have gone away."""
+
+import io
+import os
+
+import pytest
+
+from reconciler.cli.console import Console
+from reconciler.domain.rejection import InvalidInput
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def a_console(answer: str = "") -> tuple[Console, Terminal, Terminal]:
+    out, err = Terminal(), Terminal()
+    return Console(stdin=Terminal(answer), stdout=out, stderr=err), out, err
+
+
+def test_data_goes_to_stdout_and_conversation_to_stderr() -> None:
+    console, out, err = a_console()
+    console.data("result")
+    console.say("by the way")
+    assert (out.getvalue(), err.getvalue()) == ("result\n", "by the way\n")
+
+
+def test_quiet_silences_conversation_but_not_problems() -> None:
+    console, _, err = a_console()
+    console.quiet = True
+    console.say("by the way")
+    console.insist("error: broken")
+    assert err.getvalue() == "error: broken\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "agreed"),
+    [("y\n", True), ("YES\n", True), ("\n", False), ("no\n", False), ("", False), ("yep\n", False)],
+)
+def test_only_yes_is_yes(answer: str, agreed: bool) -> None:
+    console, out, err = a_console(answer)
+    assert console.confirm("Apply?", otherwise="--yes") is agreed
+    assert err.getvalue() == "Apply? [y/N] "
+    assert out.getvalue() == ""
+
+
+def test_without_a_terminal_nothing_is_asked() -> None:
+    err = io.StringIO()
+    console = Console(stdin=io.StringIO("y\n"), stdout=io.StringIO(), stderr=err)
+    with pytest.raises(InvalidInput) as caught:
+        console.confirm("Apply?", otherwise="pass --yes")
+    assert caught.value.exit_code == 3
+    assert caught.value.hint == "pass --yes"
+    assert err.getvalue() == ""
+
+
+def test_a_reader_that_has_gone_away_is_not_an_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        console = Console(stdin=None, stdout=stream, stderr=None)
+        console.data("one")
+        console.data("two")
+        assert console.has_written
+
+
+def test_closed_streams_are_borne() -> None:
+    console = Console(stdin=None, stdout=None, stderr=None)
+    console.data("one")
+    console.say("two")
+    assert not console.colors_data
+    assert not console.is_live
