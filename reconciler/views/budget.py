@@ -1,0 +1,80 @@
+"""Fit a text into a limit: the head always, headlines before details, and the cut is named."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_RESERVE = 400
+"""Bytes that are kept free for the sentence about what was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part with a short form that takes its place where room is scarce."""
+
+    full: str
+    short: str
+
+
+def fitted(
+    *, head: str, notes: Iterable[str], details: Sequence[Piece], tail: Iterable[str], limit: int
+) -> str:
+    """Join paragraphs within `limit` bytes of UTF-8; each argument's parts end with a newline.
+
+    Notes and tail come before details; of the details first every short form, as far as they
+    go, then full forms in their order.
+    """
+    room = limit - _size(head) - _RESERVE
+    kept_notes, room, lost_notes = _kept(notes, room)
+    kept_tail, room, lost_tail = _kept(tail, room)
+    shown, folded = _chosen(details, room)
+    hidden = len(details) - len(shown)
+    cut = _cut(folded=folded, hidden=hidden, notes=lost_notes + lost_tail, of=len(details))
+    return "\n".join([head, *cut, *kept_notes, *shown, *kept_tail])
+
+
+def _chosen(details: Sequence[Piece], room: int) -> tuple[list[str], int]:
+    shown: list[str] = []
+    for piece in details:
+        if _size(piece.short) > room:
+            break
+        room -= _size(piece.short)
+        shown.append(piece.short)
+    folded = 0
+    for index, piece in enumerate(details[: len(shown)]):
+        extra = _size(piece.full) - _size(piece.short)
+        if extra <= room:
+            room -= extra
+            shown[index] = piece.full
+        else:
+            folded += 1
+    return shown, folded
+
+
+def _kept(texts: Iterable[str], room: int) -> tuple[list[str], int, int]:
+    kept: list[str] = []
+    lost = 0
+    for text in texts:
+        if _size(text) <= room:
+            room -= _size(text)
+            kept.append(text)
+        else:
+            lost += 1
+    return kept, room, lost
+
+
+def _cut(*, folded: int, hidden: int, notes: int, of: int) -> list[str]:
+    parts = []
+    if folded:
+        parts.append(f"{folded} of {of} actions are shown without their details")
+    if hidden:
+        parts.append(f"{hidden} of {of} actions are not shown")
+    if notes:
+        parts.append(f"{notes} notes are left out")
+    if not parts:
+        return []
+    return [f"> Cut to fit: {', '.join(parts)}. `reconcile show` gives everything.\n"]
+
+
+def _size(text: str) -> int:
+    # One more for the newline that joins it to the next.
+    return len(text.encode()) + 1

@@ -1,0 +1,40 @@
+"""Documents for scripts: one strict JSON text per command, keys sorted, ASCII only.
+
+The shapes are those of product.md §4–§6 and come from `as_json`; nothing is added or left out.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.execution.outcome import ApplyResult
+from reconciler.planning.plan import Plan
+
+
+def document(value: Mapping[str, Any]) -> str:
+    """Write any document; ASCII, so that no terminal and no locale can change or obey it."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def plan(value: Plan) -> str:
+    """Write a plan."""
+    return document(value.as_json())
+
+
+def result(value: ApplyResult) -> str:
+    """Write a result."""
+    return document(value.as_json())
+
+
+def error(diagnostics: Iterable[Diagnostic], *, exit_code: int, refused: Plan | None = None) -> str:
+    """Write what replaces a document when a command fails; `refused` is the plan, if one exists."""
+    content: dict[str, Any] = {
+        "format_version": "1",
+        "kind": "error",
+        "exit_code": exit_code,
+        "diagnostics": [item.as_json() for item in diagnostics],
+    }
+    if refused is not None:
+        content["plan"] = refused.as_json()
+    return document(content)

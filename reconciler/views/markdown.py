@@ -1,0 +1,181 @@
+"""Plans and results as GitHub-flavoured Markdown, for pull-request comments and job summaries.
+
+Everything that comes from a file or from the API stands in a code span, in a fence or in `<code>`
+(`reconciler.views.inert`). The words come from `reconciler.views.outline` and
+`reconciler.views.ending`, the length is kept by `reconciler.views.budget`.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from reconciler.diagnostics import Severity
+from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.planning.actions import Risk
+from reconciler.planning.plan import Plan
+from reconciler.views import ending, outline, words
+from reconciler.views.budget import Piece, fitted
+from reconciler.views.inert import code, fence, html_code
+
+LIMIT = 65_536
+"""The longest comment that GitHub takes."""
+
+CHANGES_SHOWN = 100
+"""How many changes of one action are listed; the rest is counted."""
+
+_CALLED_OUT = (Risk.DELETE, Risk.REPLACE, Risk.ACCESS_REMOVAL, Risk.CREDENTIAL)
+
+
+def plan(value: Plan, *, ledger: str, limit: int = LIMIT) -> str:
+    """Write a plan: counts, what can hurt, then each action folded, the most harmful first.
+
+    `limit` counts bytes of UTF-8, which is never less than GitHub counts; from 4,096 upward it
+    always holds. What does not fit is left out, details first, and the text says how much.
+    """
+    shown = outline.of_plan(value, ledger=ledger)
+    ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
+    return fitted(
+        head=_head(shown),
+        notes=[*_risks(shown.actions), *_blocks(shown.actions), *_findings(shown.findings)],
+        details=[Piece(full=_action(item), short=_short_action(item)) for item in ranked],
+        tail=[*_sections(shown.sections), *_next(shown)],
+        limit=limit,
+    )
+
+
+def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str, limit: int = LIMIT) -> str:
+    """Write a result: counts, what to do next, then each outcome, the troubled ones first."""
+    shown = ending.of_result(value, ledger=ledger, plan=plan)
+    ranked = sorted(shown.outcomes, key=lambda item: item.status is Status.APPLIED)
+    head = [
+        f"### {shown.title} {code(shown.run)}\n",
+        f"**{shown.summary}**\n",
+        f"{code(shown.header)} · digest {code(_first_digits(shown.digest))}\n",
+        "".join(f"- {text}\n" for text in shown.next_steps),
+    ]
+    return fitted(
+        head="\n".join(head),
+        notes=[],
+        details=[Piece(full=_outcome(item), short=_short_outcome(item)) for item in ranked],
+        tail=[],
+        limit=limit,
+    )
+
+
+def _head(shown: outline.PlanOutline) -> str:
+    run = f" {code(shown.run)}" if shown.run else ""
+    lines = [
+        f"### {shown.title}{run}\n",
+        f"**{shown.summary}**\n",
+        f"{code(shown.header)} · digest {code(_first_digits(shown.digest))}\n",
+    ]
+    if shown.warning:
+        lines.append(f"> [!WARNING]\n> {shown.warning}\n")
+    return "\n".join(lines)
+
+
+def _first_digits(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
+
+
+def _risks(actions: Sequence[outline.ActionItem]) -> Iterable[str]:
+    lines = []
+    for risk in _CALLED_OUT:
+        slugs = [a.slug for a in actions if a.risk is risk or risk.value in _change_risks(a)]
+        if slugs:
+            lines.append(f"> - **{risk.value}** ({len(slugs)}): {_named(slugs)}\n")
+    if lines:
+        yield "> [!WARNING]\n" + "".join(lines)
+
+
+def _change_risks(item: outline.ActionItem) -> set[str]:
+    return {change.risk for change in item.changes}
+
+
+def _blocks(actions: Sequence[outline.ActionItem]) -> Iterable[str]:
+    held: dict[outline.Block, list[str]] = {}
+    for action in actions:
+        for block in action.blocks:
+            held.setdefault(block, []).append(action.slug)
+    if held:
+        lines = (
+            f"> - **blocked** by {code(b.code)} ({len(slugs)}): {_named(slugs)} — {b.lift}\n"
+            for b, slugs in islice(held.items(), outline.LISTED)
+        )
+        yield "> [!CAUTION]\n" + "".join(lines)
+
+
+def _named(slugs: Sequence[str]) -> str:
+    named = ", ".join(code(slug) for slug in slugs[: outline.LISTED])
+    more = len(slugs) - outline.LISTED
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _findings(findings: Sequence[outline.Finding]) -> Iterable[str]:
+    if not findings:
+        return
+    ranked = sorted(findings, key=lambda item: list(Severity).index(item.severity))
+    lines: list[str] = []
+    for item in ranked[: outline.LISTED]:
+        lines.append(item.headline)
+        lines += [f"  --> {item.place}"] * bool(item.place)
+        lines += [f"hint: {item.hint}"] * bool(item.hint)
+    more = len(findings) - outline.LISTED
+    lines += [words.MORE.format(more)] * (more > 0)
+    # An error is why the reader came; the rest may wait behind a fold.
+    title = words.findings_title(item.severity for item in findings)
+    opened = " open" if ranked[0].severity is Severity.ERROR else ""
+    yield _folded(title, fence(lines), attributes=opened)
+
+
+def _action(item: outline.ActionItem) -> str:
+    source = f" · source: {code(item.source)}" if item.source else ""
+    body = [f"Reason: {code(item.reason)}{source}\n"]
+    lines = [f"{change.symbol} {change.text}" for change in item.changes[:CHANGES_SHOWN]]
+    more = len(item.changes) - CHANGES_SHOWN
+    lines += [words.MORE.format(more)] * (more > 0)
+    if lines:
+        body.append(fence(lines, language="diff"))
+    name = f" {html_code(item.name)}" if item.name else ""
+    headline = f"{item.symbol} {item.word} {html_code(item.slug)}{name}, risk: {item.risk.value}"
+    return _folded(headline, "\n".join(body))
+
+
+def _short_action(item: outline.ActionItem) -> str:
+    return f"- {code(item.symbol)} {item.word} {code(item.slug)}, risk: {item.risk.value}\n"
+
+
+def _sections(sections: Iterable[outline.Section]) -> Iterable[str]:
+    for section in sections:
+        if section.key == "unmanaged":
+            yield f"{section.title}.\n"
+            continue
+        lines = list(section.lines)
+        lines += [words.MORE.format(section.more)] * bool(section.more)
+        yield _folded(section.title, fence(lines))
+
+
+def _next(shown: outline.PlanOutline) -> Iterable[str]:
+    if shown.next_step:
+        yield f"{shown.next_step}" + (f" {code(shown.command)}" if shown.command else "") + "\n"
+
+
+def _outcome(item: ending.OutcomeItem) -> str:
+    texts = [item.problem] * bool(item.problem)
+    texts += [f"hint: {item.hint}"] * bool(item.hint)
+    texts += [f"warning: {warning}" for warning in item.warnings]
+    if item.request_ids and item.problem:
+        texts.append(f"request ids: {', '.join(item.request_ids)}")
+    if item.status is not Status.APPLIED and item.action:
+        changes = item.action.changes
+        texts += [f"{change.symbol} {change.text}" for change in changes[:CHANGES_SHOWN]]
+    return _short_outcome(item) + (f"\n{fence(texts, language='diff')}" if texts else "")
+
+
+def _short_outcome(item: ending.OutcomeItem) -> str:
+    effort = f", {item.effort}" if item.effort else ""
+    status = f"**{item.status.value}**"
+    return f"- {item.symbol} {status} {item.kind.value} {code(item.slug)}{effort}\n"
+
+
+def _folded(title: str, body: str, *, attributes: str = "") -> str:
+    return f"<details{attributes}><summary>{title}</summary>\n\n{body}\n</details>\n"

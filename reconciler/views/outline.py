@@ -1,0 +1,258 @@
+"""What people are told about a plan: a small tree of plain, safe text, made once for every format.
+
+Data from files and from the API passes `visible` here, so it is one line without control
+characters. Escaping for a format comes on top, in the view that knows it. Fixed words live in
+`reconciler.views.words`, results in `reconciler.views.ending`.
+"""
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk, Shown
+from reconciler.planning.plan import Plan, PlanTarget
+from reconciler.views import words
+from reconciler.views.escape import visible
+
+LISTED = 20
+"""How many entries of a list of findings are named; the JSON form names all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeItem:
+    """One field's change: `before` is None for what is added, `after` for what is removed.
+
+    `risk` is named from `credential` upward, else empty.
+    """
+
+    symbol: str
+    path: str
+    before: str | None
+    after: str | None
+    note: str
+    risk: str
+
+    @property
+    def text(self) -> str:
+        """Give the change in one line, without its symbol."""
+        after = self.after
+        if self.before is not None and after is not None:
+            after = after.removeprefix(f"{words.REDACTED} ")
+        values = " → ".join(value for value in (self.before, after) if value is not None)
+        risk = f" [{self.risk}]" if self.risk else ""
+        return f"{self.path}: {values}" + (f" ({self.note})" if self.note else "") + risk
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A guard that holds an action back, and what lifts it."""
+
+    code: str
+    lift: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionItem:
+    """One integration's action; `name` is known for a create and for a changed name."""
+
+    slug: str
+    name: str | None
+    kind: ActionKind
+    symbol: str
+    word: str
+    reason: str
+    risk: Risk
+    source: str | None
+    changes: tuple[ChangeItem, ...]
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A diagnostic as three short texts; `place` and `hint` may be empty."""
+
+    severity: Severity
+    headline: str
+    place: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A list of findings that are not actions; `more` counts what `lines` leaves out."""
+
+    key: str
+    title: str
+    lines: tuple[str, ...]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutline:
+    """A plan as people read it; `run`, `commit`, `warning`, `next_step` and `command` may be empty.
+
+    Nothing but fixed words and figures stands in `title`, `warning`, `summary` and `next_step`.
+    """
+
+    title: str
+    run: str
+    header: str
+    digest: str
+    commit: str
+    warning: str
+    summary: str
+    counts: tuple[tuple[str, int], ...]
+    actions: tuple[ActionItem, ...]
+    findings: tuple[Finding, ...]
+    sections: tuple[Section, ...]
+    next_step: str
+    command: str
+
+
+def header(*, target: str, base_url: str, ledger: str) -> str:
+    """Give the line that every text output begins with: target, host and ledger state."""
+    host = _host(base_url)
+    return f"target {visible(target)} · host {visible(host)} · ledger {visible(ledger)}"
+
+
+def of_plan(plan: Plan, *, ledger: str) -> PlanOutline:
+    """Make the outline of a plan; `ledger` is shared, local or fresh."""
+    next_step, command = _next_step(plan)
+    return PlanOutline(
+        title=words.PLAN_TITLE if plan.run is None else words.UNDO_TITLE,
+        run=visible(plan.run or ""),
+        header=header_of(plan.target, ledger=ledger),
+        digest=plan.digest,
+        commit=visible(plan.commit or ""),
+        warning=words.UNDO_WARNING if plan.run is not None else "",
+        summary=_summary(plan),
+        counts=tuple(plan.summary.items()),
+        actions=tuple(of_action(action) for action in plan.actions),
+        findings=tuple(of_diagnostic(item) for item in plan.diagnostics),
+        sections=_sections(plan),
+        next_step=next_step,
+        command=command,
+    )
+
+
+def header_of(target: PlanTarget, *, ledger: str) -> str:
+    """Give the header line of a plan's or a result's target."""
+    return header(target=target.name, base_url=target.base_url, ledger=ledger)
+
+
+def of_action(action: Action) -> ActionItem:
+    """Make the outline of one action."""
+    blocked = bool(action.blocked_by)
+    names = [c.after for c in action.changes if c.path == "name" and isinstance(c.after, str)]
+    return ActionItem(
+        slug=visible(action.slug, limit=255),
+        name=shown(names[0]) if names else None,
+        kind=action.kind,
+        symbol=words.BLOCKED_SYMBOL if blocked else words.SYMBOLS[action.kind],
+        word=f"blocked {action.kind.value}" if blocked else action.kind.value,
+        reason=visible(action.reason),
+        risk=action.risk,
+        source=f"{visible(action.source.file)}:{action.source.line}" if action.source else None,
+        changes=tuple(of_change(change) for change in action.changes),
+        blocks=tuple(
+            Block(visible(code), words.LIFTS.get(code, words.LIFT_UNKNOWN))
+            for code in action.blocked_by
+        ),
+    )
+
+
+def of_change(change: Change) -> ChangeItem:
+    """Make the outline of one change; of a sensitive one only references are shown."""
+    before = shown(change.before)
+    after = shown(change.after)
+    if change.sensitive:
+        before, after = _reference(change.before_reference), _reference(change.reference)
+    notes = (words.OP_NOTES.get(change.op), words.ORIGIN_NOTES.get(change.origin))
+    one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
+    return ChangeItem(
+        symbol=words.OP_SYMBOLS[change.op],
+        path=visible(change.path),
+        before=None if one_sided else before,
+        after=None if change.op is Op.REMOVE else after,
+        note="; ".join(note for note in notes if note),
+        risk=change.risk.value if change.risk.rank >= Risk.CREDENTIAL.rank else "",
+    )
+
+
+def of_diagnostic(item: Diagnostic) -> Finding:
+    """Make the outline of one diagnostic."""
+    return Finding(
+        severity=item.severity,
+        headline=f"{item.severity.value}[{visible(item.code)}]: {visible(item.summary, 500)}",
+        place=f"{visible(item.at.file)}:{item.at.line}:{item.at.column}" if item.at else "",
+        hint=visible(item.hint, 500),
+    )
+
+
+def shown(value: Shown) -> str:
+    """Preview a value as JSON in one line; at most 200 characters of it."""
+    return visible(json.dumps(value, ensure_ascii=False, sort_keys=True))
+
+
+def _reference(reference: str | None) -> str:
+    if reference is None:
+        return words.REDACTED_WITHOUT_NAME
+    return f"{words.REDACTED} reference {visible(reference)}"
+
+
+def _host(base_url: str) -> str:
+    if base_url.startswith("simulator:"):
+        return "simulator"
+    # rpartition: a URL with userinfo is refused elsewhere, and must not be echoed here either.
+    return urlsplit(base_url).netloc.rpartition("@")[2]
+
+
+def _summary(plan: Plan) -> str:
+    counts = plan.summary
+    unchanged = f"{counts['no_op']} unchanged"
+    if plan.in_sync:
+        return f"No changes: the API is as declared; {unchanged}."
+    parts = [f"{counts[kind.value]} to {kind.value}" for kind in ActionKind if counts[kind.value]]
+    if counts["blocked"]:
+        parts.append(f"{counts['blocked']} blocked")
+    risk = plan.max_risk.value if plan.max_risk else "none"
+    return f"{', '.join(parts)}; highest risk: {risk}; {unchanged}."
+
+
+def _sections(plan: Plan) -> tuple[Section, ...]:
+    unverified = [
+        f"{visible(u.slug)}: {visible(u.path)}: {_reference(u.reference)}" for u in plan.unverified
+    ]
+    undeclared = [f"{visible(u.slug)}: {visible(u.path)}" for u in plan.undeclared]
+    made = (
+        _section("unverified", unverified),
+        _section("undeclared", undeclared),
+        _names("forgotten", plan.forgotten),
+        _names("unmanaged", plan.unmanaged),
+    )
+    return tuple(section for section in made if section.lines)
+
+
+def _section(key: str, lines: Sequence[str]) -> Section:
+    more = max(0, len(lines) - LISTED)
+    title = words.SECTION_TITLES[key].format(len(lines))
+    return Section(key, title, tuple(lines[:LISTED]), more)
+
+
+def _names(key: str, slugs: Sequence[str]) -> Section:
+    named = ", ".join(visible(slug) for slug in slugs[:LISTED])
+    title = words.SECTION_TITLES[key].format(len(slugs))
+    return Section(key, title, (named,) if named else (), max(0, len(slugs) - LISTED))
+
+
+def _next_step(plan: Plan) -> tuple[str, str]:
+    if plan.in_sync:
+        return "", ""
+    if plan.blocked:
+        return words.NEXT_BLOCKED, ""
+    if plan.run is not None:
+        return words.NEXT_UNDO, "reconcile apply PLAN"
+    return words.NEXT_APPLY, f"reconcile apply --target {shlex.quote(visible(plan.target.name))}"

@@ -1,0 +1,86 @@
+"""Lay styled lines out for a terminal of any width, with or without colour.
+
+What stands in the lines is decided in `reconciler.views.terminal`. A line that is too long is
+continued under its own text; a continuation never looks like a command to a CI.
+"""
+
+from collections.abc import Iterable
+from io import StringIO
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from reconciler.views.escape import visible
+
+Part = str | tuple[str, str]
+"""A piece of a line: text, or text with a rich style."""
+
+
+class Page:
+    """Lines that are collected first and become one text at the end."""
+
+    def __init__(self, *, width: int, color: bool) -> None:
+        self._width = max(width, 20)
+        self._color = color
+        # An empty environment: width and colour are decided by the caller alone.
+        self._console = Console(
+            file=StringIO(),
+            width=self._width,
+            force_terminal=color,
+            color_system="standard" if color else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+            _environ={},
+        )
+        self._lines: list[Text] = []
+
+    def line(self, *parts: Part, indent: int = 0, hang: int = 2) -> None:
+        """Add a line; its continuations are indented by `hang` more."""
+        text = Text.assemble(" " * indent, *parts)
+        if cell_len(text.plain) <= self._width:
+            self._lines.append(text)
+        else:
+            self._lines.extend(self._wrapped(text, indent=indent + hang))
+
+    def blank(self) -> None:
+        """Separate what comes next."""
+        if self._lines and self._lines[-1].plain:
+            self._lines.append(Text())
+
+    def text(self) -> str:
+        """Give everything that was added, ended by a newline."""
+        if not self._color:
+            return "".join(line.plain.rstrip() + "\n" for line in self._lines)
+        with self._console.capture() as capture:
+            self._console.print(Text("\n").join(self._lines), soft_wrap=True)
+        return capture.get()
+
+    def _wrapped(self, text: Text, *, indent: int) -> Iterable[Text]:
+        indent = min(indent, self._width // 2)
+        cut = _break(text.plain, self._width)
+        first, rest = text.divide([cut])
+        yield first
+        # One column stays free for the backslash of `_harmless`.
+        room = self._width - indent - 1
+        while rest:
+            rest = rest[len(rest.plain) - len(rest.plain.lstrip()) :]
+            line, rest = rest.divide([_break(rest.plain, room)])
+            yield Text.assemble(" " * indent, _harmless(line))
+
+
+def _break(text: str, room: int) -> int:
+    """Find where a line ends: after a space in its second half, else where the room ends."""
+    end = len(set_cell_size(text, room).rstrip()) if cell_len(text) > room else len(text)
+    if end >= len(text):
+        return len(text)
+    space = text.rfind(" ", 0, end + 1)
+    return space if space > end // 2 else max(end, 1)
+
+
+def _harmless(line: Text) -> Text:
+    # A break inside a value may bring `::` to the start of a line; CIs would obey it.
+    safe = visible(line.plain, limit=None)
+    return line if safe == line.plain else Text(safe)

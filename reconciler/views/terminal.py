@@ -1,0 +1,143 @@
+"""Plans and results for people at a terminal: symbols, words and, on top, colour.
+
+Colour repeats what a symbol and a word already say. The words come from `reconciler.views.outline`
+and `reconciler.views.ending`, the lines from `reconciler.views.page`.
+"""
+
+from collections.abc import Iterable
+
+from rich.cells import cell_len
+
+from reconciler.diagnostics import Severity
+from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.planning.actions import ActionKind, Risk
+from reconciler.planning.plan import Plan
+from reconciler.views import ending, outline, words
+from reconciler.views.page import Page
+
+_KIND_STYLES = {
+    ActionKind.CREATE: "green",
+    ActionKind.UPDATE: "yellow",
+    ActionKind.REPLACE: "magenta",
+    ActionKind.DELETE: "red",
+}
+_STATUS_STYLES = {
+    Status.APPLIED: "green",
+    Status.FAILED: "bold red",
+    Status.SKIPPED: "yellow",
+    Status.UNKNOWN: "bold magenta",
+}
+_SEVERITY_STYLES = {
+    Severity.ERROR: "bold red",
+    Severity.WARNING: "yellow",
+    Severity.NOTICE: "cyan",
+}
+_SYMBOL_STYLES = {"+": "green", "-": "red", "~": "yellow", "=": "cyan"}
+
+
+def plan(value: Plan, *, ledger: str, width: int = 80, color: bool = False) -> str:
+    """Write a plan: what will happen first, then each action, then what was noticed."""
+    shown = outline.of_plan(value, ledger=ledger)
+    page = Page(width=width, color=color)
+    page.line(shown.header)
+    if shown.run:
+        page.line(f"{shown.title} {shown.run}")
+    page.line(f"digest: {shown.digest}")
+    if shown.commit:
+        page.line(f"commit: {shown.commit}")
+    if shown.warning:
+        page.line((f"warning: {shown.warning}", "yellow"))
+    page.blank()
+    page.line((shown.summary, "bold"))
+    for action in shown.actions:
+        page.blank()
+        _action(page, action)
+    _findings(page, shown.findings)
+    _sections(page, shown.sections)
+    if shown.next_step:
+        page.blank()
+        page.line(f"{shown.next_step} {shown.command}".rstrip())
+    return page.text()
+
+
+def result(
+    value: ApplyResult,
+    plan: Plan | None = None,
+    *,
+    ledger: str,
+    width: int = 80,
+    color: bool = False,
+) -> str:
+    """Write a result: the counts, a line for each action, and what to do next.
+
+    With the plan each action that was not applied shows the changes that are still to be made.
+    """
+    shown = ending.of_result(value, ledger=ledger, plan=plan)
+    page = Page(width=width, color=color)
+    page.line(shown.header)
+    page.line(f"{shown.title} {shown.run}")
+    page.line(f"digest: {shown.digest}")
+    page.blank()
+    page.line((shown.summary, "bold"))
+    if shown.outcomes:
+        page.blank()
+    column = max((cell_len(item.slug) for item in shown.outcomes), default=0)
+    for item in shown.outcomes:
+        _outcome(page, item, column=min(column, 40))
+    page.blank()
+    for status, text in shown.account:
+        page.line((text, _STATUS_STYLES[status]))
+    for text in shown.next_steps:
+        page.line(text)
+    return page.text()
+
+
+def _action(page: Page, item: outline.ActionItem) -> None:
+    style = "bold red" if item.blocks else _KIND_STYLES[item.kind]
+    risk = (item.risk.value, "bold" if item.risk.rank >= Risk.CREDENTIAL.rank else "")
+    name = f" {item.name}" if item.name else ""
+    page.line((f"{item.symbol} {item.word}", style), f" {item.slug}{name}, risk: ", risk)
+    for block in item.blocks:
+        page.line((f"blocked by {block.code}", "bold red"), f": {block.lift}", indent=4)
+    page.line((f"reason: {item.reason}", "dim"), indent=4)
+    if item.source:
+        page.line((f"source: {item.source}", "dim"), indent=4)
+    for change in item.changes:
+        page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
+
+
+def _findings(page: Page, findings: Iterable[outline.Finding]) -> None:
+    for item in findings:
+        page.blank()
+        page.line((item.headline, _SEVERITY_STYLES[item.severity]))
+        if item.place:
+            page.line(f"--> {item.place}", indent=2)
+        if item.hint:
+            page.line(f"hint: {item.hint}")
+
+
+def _sections(page: Page, sections: Iterable[outline.Section]) -> None:
+    for section in sections:
+        page.blank()
+        page.line(section.title)
+        for text in section.lines:
+            page.line(text, indent=4)
+        if section.more:
+            page.line(words.MORE.format(section.more), indent=4)
+
+
+def _outcome(page: Page, item: ending.OutcomeItem, *, column: int) -> None:
+    slug = item.slug + " " * (column - cell_len(item.slug))
+    status = (f"{item.symbol} {item.status.value:<7}", _STATUS_STYLES[item.status])
+    page.line(status, f"  {item.kind.value:<7}  {slug}  {item.effort}".rstrip())
+    if item.problem:
+        page.line(item.problem, indent=4)
+    if item.hint:
+        page.line(f"hint: {item.hint}", indent=4)
+    if item.problem and item.request_ids:
+        page.line(f"request ids: {', '.join(item.request_ids)}", indent=4)
+    for warning in item.warnings:
+        page.line((f"warning: {warning}", "yellow"), indent=4)
+    if item.action and item.status is not Status.APPLIED:
+        for change in item.action.changes:
+            page.line(f"{change.symbol} {change.text}", indent=4)

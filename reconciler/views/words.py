@@ -1,0 +1,130 @@
+"""The fixed words of plans and results: symbols, kind words, what lifts a guard, what comes next.
+
+Only tables and short sentences. Which of them a plan or a result needs is decided in
+`reconciler.views.outline` and `reconciler.views.ending`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from reconciler.diagnostics import Severity
+from reconciler.execution.outcome import Status
+from reconciler.planning.actions import ActionKind, Op, Origin
+
+PLAN_TITLE = "Plan"
+UNDO_TITLE = "Plan to undo run"
+RESULT_TITLE = "Result of run"
+
+SYMBOLS = MappingProxyType(
+    {
+        ActionKind.CREATE: "+",
+        ActionKind.UPDATE: "~",
+        ActionKind.REPLACE: "±",
+        ActionKind.DELETE: "-",
+    }
+)
+BLOCKED_SYMBOL = "!"
+
+OP_SYMBOLS = MappingProxyType(
+    {Op.ADD: "+", Op.REMOVE: "-", Op.REPLACE: "~", Op.ROTATE: "~", Op.RESEND: "="}
+)
+
+OP_NOTES = MappingProxyType(
+    {
+        Op.ROTATE: "rotate: the value behind the reference has changed",
+        Op.RESEND: "resend: unchanged, this write has to carry it",
+    }
+)
+
+ORIGIN_NOTES = MappingProxyType(
+    {
+        Origin.REMOTE: "changed in the API, outside Git",
+        Origin.BOTH: "changed in Git and in the API",
+    }
+)
+
+LIFTS = MappingProxyType(
+    {
+        "empty-desired-state": "declare at least one integration, or pass --allow-empty",
+        "too-many-deletes": "pass --max-deletes N, or raise limits.deletes and delete_ratio",
+        "too-many-replaces": "pass --allow-replace, or raise limits.replaces",
+        "too-many-credential-changes": (
+            "pass --max-credential-changes N, or raise limits.credential_changes"
+        ),
+        "too-many-access-removals": (
+            "pass --max-access-removals N, or raise limits.access_removals"
+        ),
+        "replace-not-allowed": (
+            "pass --allow-replace; the integration is then deleted and created again"
+        ),
+        "protected": "no flag lifts it; add a tombstone under deletions and remove the file",
+        "not-owned": "widen the target's scope in reconcile.yaml, or remove the file",
+        "credential-retarget": "give the credential as a reference, so that this write replaces it",
+        "masked-write": "declare the secret as a reference; the API shows only its mask",
+        "archived": "restore or delete it in Portkey, or remove the file",
+    }
+)
+LIFT_UNKNOWN = "the diagnostics say more"
+
+STATUS_SYMBOLS = MappingProxyType(
+    {Status.APPLIED: "✓", Status.FAILED: "✗", Status.SKIPPED: "○", Status.UNKNOWN: "?"}
+)
+
+STATUS_MEANINGS = MappingProxyType(
+    {
+        Status.APPLIED: "Done",
+        Status.FAILED: "Not done",
+        Status.SKIPPED: "Not tried",
+        Status.UNKNOWN: "Not known whether done",
+    }
+)
+
+STATUS_ADVICE = MappingProxyType(
+    {
+        Status.UNKNOWN: (
+            "Look first: `reconcile plan` reads the API afresh and shows what is still to do."
+        ),
+        Status.FAILED: (
+            "Mend the causes above and apply again: it plans afresh and sends nothing twice."
+        ),
+        Status.SKIPPED: "Apply again to carry out what was not tried.",
+    }
+)
+
+ALL_APPLIED = "Everything in the plan was carried out."
+NOTHING_TO_APPLY = "There was nothing to carry out."
+
+SECTION_TITLES = MappingProxyType(
+    {
+        "unverified": (
+            "Unverified secrets ({}): nothing proves them in sync, --push-secrets sends them"
+        ),
+        "undeclared": "Undeclared values ({}): set in the API, in no file, left alone",
+        "forgotten": (
+            "Forgotten integrations ({}): declared once, in no file now, not pruned on this target"
+        ),
+        "unmanaged": "Unmanaged integrations ({}): in the API, never declared, left alone",
+    }
+)
+MORE = "… and {} more; --format json names all"
+
+REDACTED = "(secret)"
+REDACTED_WITHOUT_NAME = "(secret) value not shown"
+UNDO_WARNING = (
+    "Git still says otherwise: the next apply of the files reverts this, unless they change too."
+)
+
+NEXT_APPLY = "To carry it out:"
+NEXT_UNDO = "To carry it out, hand over the saved plan:"
+NEXT_BLOCKED = (
+    "Nothing is applied while an action is blocked: lift the block as shown, "
+    "or leave the action out with --exclude SLUG."
+)
+
+
+def findings_title(severities: Iterable[Severity]) -> str:
+    """Count diagnostics by severity, in one line."""
+    counts = Counter(severities)
+    named = [f"{counts[s]} {s.value}{'s' * (counts[s] != 1)}" for s in Severity if counts[s]]
+    return f"Diagnostics: {', '.join(named)}"

@@ -1,0 +1,239 @@
+"""Plans and results that the tests of the views share; built, never loaded."""
+
+from reconciler.diagnostics import Place, error, notice, warning
+from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk
+from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+
+TARGET = PlanTarget("production", "https://api.portkey.ai/v1", "org-7f3a")
+FOLDER = "desired-state/integrations"
+
+
+def place(slug: str, line: int = 1) -> Place:
+    return Place(f"{FOLDER}/{slug}.yaml", line)
+
+
+def creation(slug: str = "openai-production", name: str = "Production OpenAI") -> Action:
+    add = Op.ADD
+    return Action(
+        slug=slug,
+        kind=ActionKind.CREATE,
+        reason="declared, not in the API",
+        risk=Risk.ADDITIVE,
+        changes=(
+            Change("ai_provider_id", add, Risk.ADDITIVE, after="openai"),
+            Change("configurations.openai_organization", add, Risk.ADDITIVE, after="org-1"),
+            Change("key", add, Risk.ADDITIVE, sensitive=True, reference="env:SECRET_OPENAI_KEY"),
+            Change("models[gpt-5].enabled", add, Risk.ADDITIVE, after=True),
+            Change("name", add, Risk.ADDITIVE, after=name),
+        ),
+        source=place(slug),
+    )
+
+
+def update() -> Action:
+    slug = "azure-search"
+    return Action(
+        slug=slug,
+        kind=ActionKind.UPDATE,
+        reason="configurations, key and workspaces differ",
+        risk=Risk.ACCESS_REMOVAL,
+        changes=(
+            Change(
+                "configurations.azure_api_version",
+                Op.REPLACE,
+                Risk.RESTRICTIVE,
+                before="2024-06-01",
+                after="2025-01-01",
+                origin=Origin.LOCAL,
+            ),
+            Change(
+                "description",
+                Op.REPLACE,
+                Risk.COSMETIC,
+                before="edited by hand",
+                after="Search, all teams",
+                origin=Origin.REMOTE,
+            ),
+            Change(
+                "key",
+                Op.ROTATE,
+                Risk.CREDENTIAL,
+                sensitive=True,
+                reference="vault:kv/ai/azure#key",
+                origin=Origin.LOCAL,
+            ),
+            Change(
+                "configurations.azure_entra_client_secret",
+                Op.RESEND,
+                Risk.RESTRICTIVE,
+                sensitive=True,
+                reference="env:SECRET_AZURE_CLIENT",
+            ),
+            Change(
+                "workspaces[ws-team-b].enabled",
+                Op.REMOVE,
+                Risk.ACCESS_REMOVAL,
+                before=True,
+                origin=Origin.BOTH,
+            ),
+            Change(
+                "workspaces[ws-team-a].usage_limits",
+                Op.REPLACE,
+                Risk.RESTRICTIVE,
+                before=[{"type": "cost", "credit_limit": 500}],
+                after=[{"type": "cost", "credit_limit": 200}],
+            ),
+        ),
+        source=place(slug, 3),
+        precondition=Precondition("2026-01-02T03:04:05Z", "sha256:" + "ab" * 32),
+    )
+
+
+def reference_change() -> Action:
+    return Action(
+        slug="bedrock-eu",
+        kind=ActionKind.UPDATE,
+        reason="key differs",
+        risk=Risk.CREDENTIAL,
+        changes=(
+            Change(
+                "key",
+                Op.REPLACE,
+                Risk.CREDENTIAL,
+                sensitive=True,
+                reference="aws:ai/bedrock#key",
+                before_reference="env:SECRET_BEDROCK",
+            ),
+        ),
+        source=place("bedrock-eu"),
+    )
+
+
+def deletion(*blocked_by: str) -> Action:
+    return Action(
+        slug="old-openai",
+        kind=ActionKind.DELETE,
+        reason="tombstone: contract ended",
+        risk=Risk.DELETE,
+        changes=(),
+        source=Place("desired-state/reconcile.yaml", 21),
+        blocked_by=blocked_by,
+    )
+
+
+def replacement(*blocked_by: str) -> Action:
+    return Action(
+        slug="vertex-main",
+        kind=ActionKind.REPLACE,
+        reason="ai_provider_id cannot be updated",
+        risk=Risk.REPLACE,
+        changes=(
+            Change("ai_provider_id", Op.REPLACE, Risk.REPLACE, before="google", after="vertex-ai"),
+        ),
+        source=place("vertex-main", 2),
+        blocked_by=blocked_by,
+    )
+
+
+def plan(*actions: Action, **others: object) -> Plan:
+    return Plan(
+        target=TARGET,
+        created_at="2026-03-01T10:00:00Z",
+        desired_digest="sha256:" + "cd" * 32,
+        actions=actions,
+        **others,  # type: ignore[arg-type]  # the fields of Plan, handed through
+    )
+
+
+def mixed_plan() -> Plan:
+    return plan(
+        creation(),
+        update(),
+        reference_change(),
+        deletion(),
+        no_op=7,
+        commit="4f2c9d1e8b7a6f5e4d3c2b1a0f9e8d7c6b5a4f3e",
+        unverified=(Unverified("bedrock-us", "key", "env:SECRET_BEDROCK_US"),),
+        undeclared=(
+            Undeclared("azure-search", "configurations.custom_host"),
+            Undeclared("azure-search", "tags"),
+        ),
+        unmanaged=tuple(f"by-hand-{n:02d}" for n in range(23)),
+        forgotten=("mistral-trial",),
+        diagnostics=(
+            warning(
+                "undeclared-host",
+                "`azure-search` has a `custom_host` that no file declares",
+                hint="declare it, or remove it in Portkey",
+                at=place("azure-search", 3),
+            ),
+            notice("no-provider", "`ws-team-a` cannot call `openai-production` yet"),
+        ),
+    )
+
+
+def empty_plan() -> Plan:
+    return plan(no_op=12)
+
+
+def blocked_plan() -> Plan:
+    return plan(
+        creation(),
+        replacement("replace-not-allowed", "too-many-replaces"),
+        deletion("protected"),
+        no_op=2,
+        diagnostics=(
+            error(
+                "replace-not-allowed",
+                "`vertex-main` would be deleted and created again",
+                hint="pass --allow-replace",
+                at=place("vertex-main", 2),
+            ),
+        ),
+    )
+
+
+def undo_plan() -> Plan:
+    return plan(reference_change(), run="run-20260301-7c1e", no_op=11)
+
+
+def complete_result(of: Plan) -> ApplyResult:
+    return ApplyResult(
+        run="run-20260301-8d2f",
+        target=of.target,
+        plan_digest=of.digest,
+        outcomes=tuple(
+            Outcome(a.slug, a.kind, Status.APPLIED, attempts=1, duration_ms=81 + 700 * n)
+            for n, a in enumerate(of.actions)
+        ),
+    )
+
+
+def partial_result(of: Plan) -> ApplyResult:
+    endings = (
+        Outcome(
+            "openai-production", ActionKind.CREATE, Status.APPLIED, 2, 2310, ("req-1", "req-2")
+        ),
+        Outcome(
+            "azure-search",
+            ActionKind.UPDATE,
+            Status.FAILED,
+            1,
+            140,
+            ("req-3",),
+            Failure("AB07", "workspace ws-team-b is locked", "unlock it and apply again", 409),
+        ),
+        Outcome(
+            "bedrock-eu",
+            ActionKind.UPDATE,
+            Status.UNKNOWN,
+            4,
+            91500,
+            ("req-4", "req-5"),
+            Failure("no-answer", "the connection was lost after the request was sent"),
+            ("it was not read back within 30 s",),
+        ),
+        Outcome("old-openai", ActionKind.DELETE, Status.SKIPPED),
+    )
+    return ApplyResult("run-20260301-9e3a", of.target, of.digest, endings)
