@@ -1,0 +1,135 @@
+"""`aws:name#field`: AWS Secrets Manager; without `#field` the secret's whole text.
+
+Credentials and region are those of the environment that was handed in; where it names none, the
+AWS library looks for a profile, a web identity or an instance role by itself.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import boto3
+import botocore.exceptions as aws
+from botocore.config import Config
+
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.secrets import document
+from reconciler.secrets.errors import SecretError
+from reconciler.secrets.resolver import Answers, Surroundings
+
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "UnrecognizedClientException",
+    }
+)
+_ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
+
+
+class AwsResolver:
+    """Read secrets by name or ARN; a secret is a source."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._environ = surroundings.environ
+        self._timeout = surroundings.timeout
+        self._lock = threading.Lock()
+        self._client: Any = None
+        _silence()
+
+    def source_of(self, locator: str) -> str:
+        """Name the secret."""
+        return document.source(locator)
+
+    def read(self, refs: Sequence[SecretRef]) -> Answers:
+        """Read one secret, and pick the fields."""
+        name = document.source(refs[0].locator)
+        try:
+            reply = self._connected().get_secret_value(SecretId=name)
+        except (aws.ClientError, aws.BotoCoreError) as problem:
+            failure = explain(refs[0], problem)
+            return {ref: failure.about(ref) for ref in refs}
+        text = reply.get("SecretString")
+        if text is None:
+            return {ref: _not_text(ref) for ref in refs}
+        whole = {ref: Redacted(text) for ref in refs if "#" not in ref.locator}
+        fields = document.pick([ref for ref in refs if ref not in whole], _object(text))
+        return {**whole, **fields}
+
+    def _connected(self) -> Any:
+        with self._lock:  # making a client is not thread-safe, using one is
+            if self._client is None:
+                self._client = self._make_client()
+            return self._client
+
+    def _make_client(self) -> Any:
+        get = self._environ.get
+        return boto3.session.Session().client(
+            "secretsmanager",
+            region_name=get("AWS_REGION") or get("AWS_DEFAULT_REGION"),
+            endpoint_url=get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or get("AWS_ENDPOINT_URL"),
+            aws_access_key_id=get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=get("AWS_SESSION_TOKEN"),
+            config=Config(
+                connect_timeout=self._timeout / 3,
+                read_timeout=self._timeout / 3,
+                retries={"mode": "standard", "total_max_attempts": 2},
+            ),
+        )
+
+
+def explain(ref: SecretRef, problem: Exception) -> SecretError:
+    """Map every failure of the service and the way to it; their text is left behind."""
+    if isinstance(problem, aws.ClientError):
+        return _explain_answer(ref, str(problem.response.get("Error", {}).get("Code", "")))
+    match problem:
+        case aws.NoRegionError() | aws.NoCredentialsError() | aws.PartialCredentialsError():
+            return SecretError(
+                ref,
+                "no AWS region or credentials are configured",
+                code="secret-source-not-configured",
+                hint="set AWS_REGION and credentials, or use aws-actions/configure-aws-credentials",
+            )
+        case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
+            code, reason = "secret-timeout", "AWS Secrets Manager did not answer in time"
+        case _:
+            code, reason = "secret-unreachable", "AWS Secrets Manager cannot be reached"
+    return SecretError(ref, reason, code=code)
+
+
+def _explain_answer(ref: SecretRef, answer: str) -> SecretError:
+    if answer in _ABSENT:
+        return SecretError(ref, "there is no such secret in AWS", code="secret-not-found")
+    if answer in _DENIED:
+        return SecretError(
+            ref,
+            "AWS denies reading this secret",
+            code="secret-denied",
+            hint="the role needs secretsmanager:GetSecretValue, and kms:Decrypt for an own key",
+        )
+    return SecretError(ref, f"AWS answered with {answer or 'an error'}", code="secret-failed")
+
+
+def _object(text: str) -> Mapping[str, object]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _not_text(ref: SecretRef) -> SecretError:
+    return SecretError(ref, "the secret is binary", code="secret-not-text")
+
+
+def _silence() -> None:
+    """Keep the library from logging whole answers, which it does at the level DEBUG."""
+    for name in ("botocore", "botocore.parsers", "botocore.endpoint", "boto3"):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logging.WARNING, logger.level))

@@ -1,0 +1,122 @@
+"""`sops:` with the real program and a key of age."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.secrets.builders import codes, resolve, revealed
+from tests.secrets.servers import SCRIPTS
+
+CANARY = "canary-50b5"
+ALLOW = "sops:secrets/*"
+PATH = f"{SCRIPTS}{os.pathsep}/usr/bin{os.pathsep}/bin"
+CONTENT = f"ai:\n  openai: {CANARY}\n  port: 5\n  none: null\nempty: ' '\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with an encrypted file and the key that opens it."""
+    (tmp_path / "secrets").mkdir()
+    key = subprocess.run(["age-keygen"], capture_output=True, text=True, check=True)
+    (tmp_path / "key.txt").write_text(key.stdout)
+    recipient = key.stdout.partition("public key: ")[2].partition("\n")[0]
+    encrypted = subprocess.run(
+        ["sops", "encrypt", "--age", recipient, "--input-type", "yaml", "--output-type", "yaml",
+         "--filename-override", "prod.yaml"],
+        input=CONTENT, capture_output=True, text=True, check=True, env={"PATH": PATH},
+    )  # fmt: skip
+    (tmp_path / "secrets" / "prod.yaml").write_text(encrypted.stdout)
+    return tmp_path
+
+
+def read(project: Path, *refs: str, **environ: str) -> dict[str, str]:
+    key = {"PATH": PATH, "SOPS_AGE_KEY_FILE": str(project / "key.txt")}
+    found = resolve(*refs, environ=key | environ, allow=ALLOW, directory=project)
+    return revealed(found) | codes(found)
+
+
+@pytest.mark.needs_system
+def test_keys_are_read_and_what_is_not_there_is_named(project: Path) -> None:
+    assert CANARY not in (project / "secrets" / "prod.yaml").read_text()
+    expected = {
+        "sops:secrets/prod.yaml#ai.openai": CANARY,
+        "sops:secrets/prod.yaml#ai.port": "5",
+        "sops:secrets/prod.yaml#ai.none": "secret-not-found",
+        "sops:secrets/prod.yaml#ai.absent": "secret-not-found",
+        "sops:secrets/prod.yaml#ai.openai.deeper": "secret-not-found",
+        "sops:secrets/prod.yaml#empty": "empty-secret",
+        "sops:secrets/prod.yaml": "bad-reference",
+        "sops:secrets/absent.yaml#a": "secret-file-missing",
+        "sops:other/prod.yaml#a": "secret-not-allowed",
+    }
+    assert read(project, *expected) == expected
+
+
+@pytest.mark.needs_system
+def test_without_the_key_the_file_stays_shut(project: Path) -> None:
+    ref = "sops:secrets/prod.yaml#ai.openai"
+    assert read(project, ref, SOPS_AGE_KEY_FILE="/nonexistent") == {ref: "secret-denied"}
+
+
+@pytest.mark.needs_system
+@pytest.mark.parametrize(("before", "after"), [("    port: .*\n", ""), ("ai:", "other:")])
+def test_a_file_that_somebody_edited_is_damaged(project: Path, before: str, after: str) -> None:
+    file = project / "secrets" / "prod.yaml"
+    file.write_text(re.sub(before, after, file.read_text(), count=1))
+    ref = "sops:secrets/prod.yaml#ai.openai"
+    assert read(project, ref) == {ref: "secret-damaged"}
+
+
+def test_a_file_that_is_not_encrypted_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "plain.yaml").write_text(f"key: {CANARY}\n")
+    ref = "sops:secrets/plain.yaml#key"
+    assert read(tmp_path, ref) == {ref: "secret-failed"}
+
+
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "prod.yaml").write_text("{}")
+    ref = "sops:secrets/prod.yaml#key"
+    assert read(tmp_path, ref, PATH="/nonexistent") == {ref: "missing-program"}
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "outside.yaml").write_text("{}")
+    (tmp_path / "secrets" / "prod.yaml").symlink_to("../outside.yaml")
+    ref = "sops:secrets/prod.yaml#key"
+    assert read(tmp_path, ref) == {ref: "file-not-allowed"}
+
+
+def a_sops_that(script: str, folder: Path) -> str:
+    """Put a program in place of sops that shows what it is given."""
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "prod.yaml").write_text("encrypted")
+    program = folder / "sops"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    return f"{folder}{os.pathsep}{PATH}"
+
+
+def test_the_program_sees_its_own_variables_and_no_value_in_its_arguments(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    path = a_sops_that(f"""(env; echo "$@"; cat) >{seen}; echo '{{"key": "v"}}'""", tmp_path)
+    ref = "sops:secrets/prod.yaml#key"
+    others = {"PORTKEY_API_KEY": CANARY, "VAULT_TOKEN": CANARY, "SECRET_A": CANARY}
+    assert read(tmp_path, ref, PATH=path, **others) == {ref: "v"}
+    assert CANARY not in seen.read_text()
+    assert "SOPS_AGE_KEY_FILE=" in seen.read_text()
+    assert "encrypted" in seen.read_text()
+
+
+def test_a_program_that_hangs_is_stopped_and_what_it_said_is_forgotten(tmp_path: Path) -> None:
+    path = a_sops_that(f"echo {CANARY}; exec tail -f /dev/null", tmp_path)
+    ref = "sops:secrets/prod.yaml#key"
+    found = resolve(ref, environ={"PATH": path}, allow=ALLOW, directory=tmp_path, timeout=0.2)
+    assert codes(found) == {ref: "secret-timeout"}
+    assert found.missing[next(iter(found.missing))].__context__ is None
+    assert CANARY not in repr(found)
