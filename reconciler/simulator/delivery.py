@@ -1,0 +1,132 @@
+"""What a request gets back once a fault had its way: the answer, and how the wire behaves.
+
+`deliver` joins the state machine and a fault; the transport, the server and the protocol seam
+each carry the result out in their own terms.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from reconciler.simulator.faults import Fault, FaultKind
+from reconciler.simulator.messages import Request, Response, error
+from reconciler.simulator.remote import Remote
+
+_PAGE = "<!doctype html><html><body><h1>Service unavailable</h1></body></html>"
+
+
+class Ending(Enum):
+    """How the exchange ends on the wire."""
+
+    COMPLETE = "complete"
+    TRUNCATED = "truncated"
+    RESET = "reset"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An answer on its way: bytes, and what happens to them."""
+
+    status: int
+    content: bytes
+    headers: dict[str, str]
+    ending: Ending = Ending.COMPLETE
+    delay: float = 0.0
+
+
+def deliver(remote: Remote, request: Request, fault: Fault | None = None) -> Delivery:
+    """Carry a request out, as far as the fault lets it, and say what arrives."""
+    if fault is None:
+        return as_delivery(remote.handle(request))
+    match fault.kind:
+        case FaultKind.RESET_BEFORE | FaultKind.HANG_BEFORE:
+            return Delivery(0, b"", {}, _ENDINGS[fault.kind])
+        case FaultKind.STATUS | FaultKind.HTML | FaultKind.RAW:
+            return _refusal(fault)
+        case FaultKind.DUPLICATE_PAGE:
+            return as_delivery(remote.handle(_page_before(request)))
+        case FaultKind.STALE:
+            return as_delivery(remote.handle(request, stale=not request.writes))
+        case _:
+            return _distorted(remote.handle(request), fault)
+
+
+def as_delivery(response: Response) -> Delivery:
+    """Write an answer as JSON; an empty body has no content type."""
+    if response.body is None:
+        return Delivery(response.status, b"", dict(response.headers))
+    content = json.dumps(response.body, separators=(",", ":")).encode()
+    headers = {"content-type": "application/json", **response.headers}
+    return Delivery(response.status, content, headers)
+
+
+_ENDINGS = {
+    FaultKind.RESET_BEFORE: Ending.RESET,
+    FaultKind.RESET_AFTER: Ending.RESET,
+    FaultKind.HANG_BEFORE: Ending.NEVER,
+    FaultKind.HANG_AFTER: Ending.NEVER,
+    FaultKind.TRUNCATE: Ending.TRUNCATED,
+}
+
+
+def _refusal(fault: Fault) -> Delivery:
+    if fault.kind is FaultKind.STATUS:
+        status = fault.status or 500
+        return as_delivery(error(status, fault.code, fault.message, fault.headers))
+    html = fault.kind is FaultKind.HTML
+    content_type = "text/html" if html else "application/json"
+    return Delivery(
+        fault.status or 200,
+        (fault.body or (_PAGE if html else "")).encode(),
+        {"content-type": content_type, **fault.headers},
+    )
+
+
+def _distorted(response: Response, fault: Fault) -> Delivery:
+    """Change a true answer; the request has been carried out."""
+    match fault.kind:
+        case FaultKind.STATUS_AFTER:
+            return as_delivery(error(fault.status or 500, fault.code, fault.message, fault.headers))
+        case FaultKind.EMPTY:
+            return Delivery(response.status, b"", {})
+        case FaultKind.SLOW:
+            return replace(as_delivery(response), delay=fault.seconds)
+        case FaultKind.WRONG_TOTAL | FaultKind.MISSING_TOTAL:
+            return as_delivery(replace(response, body=_miscounted(response.body, fault)))
+        case FaultKind.EDIT:
+            return as_delivery(replace(response, body=merge(response.body, fault.merge)))
+        case _:
+            ending = _ENDINGS.get(fault.kind, Ending.COMPLETE)
+            return replace(as_delivery(response), ending=ending)
+
+
+def _page_before(request: Request) -> Request:
+    page = request.query.get("current_page", "0")
+    if not (page.isascii() and page.isdigit()):
+        return request
+    before = max(int(page) - 1, 0)
+    return replace(request, query={**request.query, "current_page": str(before)})
+
+
+def _miscounted(body: Any, fault: Fault) -> Any:
+    if not isinstance(body, dict) or "total" not in body:
+        return body
+    kept = {name: value for name, value in body.items() if name != "total"}
+    if fault.kind is FaultKind.MISSING_TOTAL:
+        return kept
+    return {**kept, "total": body["total"] + fault.amount}
+
+
+def merge(body: Any, patch: Any) -> Any:
+    """Merge JSON as RFC 7396 does: mappings merge, null removes, all else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(body) if isinstance(body, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged

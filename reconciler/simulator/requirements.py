@@ -1,0 +1,114 @@
+"""What the API demands of a credential and of `configurations`, by provider (portkey-api.md §3).
+
+Only what a create or an update is refused for; enums are wide because the API's are.
+"""
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+KEYLESS_PROVIDERS = frozenset(
+    {
+        "bedrock",
+        "bedrock-mantle",
+        "claude-platform-aws",
+        "sagemaker",
+        "vertex-ai",
+        "ollama",
+        "triton",
+    }
+)
+"""Providers whose credential lives in `configurations`, or that need none."""
+
+_AZURE_MODES = {
+    "default": (),
+    "managed": (),
+    "entra": ("azure_entra_tenant_id", "azure_entra_client_id", "azure_entra_client_secret"),
+    "entraFederated": ("azure_entra_tenant_id", "azure_entra_client_id"),
+    "workload": ("azure_workload_tenant_id", "azure_workload_client_id"),
+}
+_AWS_MODES = {
+    "accessKey": ("aws_access_key_id", "aws_secret_access_key"),
+    "assumedRole": ("aws_role_arn",),
+    "serviceRole": (),
+    "apiKey": (),
+}
+_VERTEX_MODES = {
+    "basic": ("vertex_project_id",),
+    "workload": ("vertex_project_id",),
+    "serviceAccount": ("vertex_service_account_json",),
+}
+
+_RULES: Mapping[str, tuple[tuple[str, ...], str | None, Mapping[str, tuple[str, ...]]]] = {
+    "azure-openai": (
+        ("azure_auth_mode", "azure_resource_name", "azure_deployment_config"),
+        "azure_auth_mode",
+        _AZURE_MODES,
+    ),
+    "azure-ai": (("azure_auth_mode", "azure_foundry_url"), "azure_auth_mode", _AZURE_MODES),
+    "bedrock": (("aws_auth_type", "aws_region"), "aws_auth_type", _AWS_MODES),
+    "sagemaker": (("aws_auth_type", "aws_region"), "aws_auth_type", _AWS_MODES),
+    "vertex-ai": (("vertex_auth_type", "vertex_region"), "vertex_auth_type", _VERTEX_MODES),
+    "workers-ai": (("workers_ai_account_id",), None, {}),
+    "cortex": (("snowflake_account",), None, {}),
+}
+"""Provider → required fields, the field that chooses the mode, and what each mode adds."""
+
+
+def missing_fields(
+    provider: str, configurations: Mapping[str, Any], mapped: Collection[str]
+) -> list[str]:
+    """Name the required fields that are neither present nor mapped to a secret reference."""
+    required, selector, modes = _RULES.get(provider, ((), None, {}))
+    by_mode = modes.get(_text(configurations.get(selector)), ()) if selector else ()
+    return [
+        field
+        for field in (*required, *by_mode)
+        if configurations.get(field) in (None, "", [], {})
+        and f"configurations.{field}" not in mapped
+    ]
+
+
+def wrong_mode(provider: str, configurations: Mapping[str, Any]) -> str | None:
+    """Name the mode field when its value is none that the provider knows."""
+    _, selector, modes = _RULES.get(provider, ((), None, {}))
+    if selector and selector in configurations and _text(configurations[selector]) not in modes:
+        return selector
+    return None
+
+
+def needs_key(provider: str, configurations: Mapping[str, Any]) -> bool:
+    """Tell whether a create without `key`, and without a mapping for it, is refused."""
+    if configurations.get("is_key_required") is False:
+        return False
+    if configurations.get("azure_auth_mode", "default") != "default":
+        return False
+    if provider in KEYLESS_PROVIDERS:
+        return configurations.get("aws_auth_type") == "apiKey"
+    return True
+
+
+def host_is_refused(host: Any) -> bool:
+    """Tell whether a `custom_host` fails the API's check against internal addresses (1.16.2)."""
+    if not isinstance(host, str):
+        return True
+    try:
+        parts = urlsplit(host)
+        name = parts.hostname or ""
+    except ValueError:
+        return True
+    if parts.scheme not in {"http", "https"} or parts.fragment or not name:
+        return True
+    return name in {"localhost", "metadata.google.internal"} or _is_private(name)
+
+
+def _is_private(name: str) -> bool:
+    try:
+        return not ipaddress.ip_address(name).is_global
+    except ValueError:
+        return False
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

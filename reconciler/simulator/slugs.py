@@ -1,0 +1,57 @@
+"""Slugs: free or taken, and those the server makes itself (portkey-api.md §1.3, §1.7)."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reconciler.simulator.messages import invalid, refuse
+from reconciler.simulator.records import Records
+from reconciler.simulator.switches import Switches
+
+_LONGEST = 255
+
+
+def free_slug(
+    sent: Mapping[str, Any], records: Records, *, switches: Switches, new_id: Callable[[], str]
+) -> str:
+    """Give the slug a create gets; a taken one is refused or made into another."""
+    wanted = sent.get("slug")
+    if wanted is None:
+        return _untaken(records, switches, lambda: _from_name(sent["name"], new_id()))
+    if not _is_taken(wanted, records, switches):
+        return str(wanted)
+    match switches.duplicate_slug:
+        case "409_AB07":
+            raise refuse(409, "AB07", "Integration with this slug already exists")
+        case "400_AB01":
+            raise invalid()
+        case "suffixed":
+            return _untaken(records, switches, lambda: suffixed(wanted, new_id()))
+
+
+def suffixed(slug: str, identifier: str) -> str:
+    """Make another slug of one: six hexadecimal digits of an id behind a dash."""
+    digits = re.sub(r"[^0-9a-f]", "", identifier.lower())[-6:].rjust(6, "0")
+    return f"{slug[: _LONGEST - 7]}-{digits}"
+
+
+def _from_name(name: str, identifier: str) -> str:
+    """Make `first-integrati-9795c1` of a name and an id, the shape seen on providers."""
+    cut = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:15]
+    return suffixed(cut or "integration", identifier)
+
+
+def _untaken(records: Records, switches: Switches, make: Callable[[], str]) -> str:
+    slug = make()
+    while _is_taken(slug, records, switches):
+        slug = make()
+    return slug
+
+
+def _is_taken(slug: str, records: Records, switches: Switches) -> bool:
+    entry = records.entry(slug)
+    if entry is None:
+        return False
+    if entry.record is None or entry.record["status"] == "archived":
+        return not switches.slug_reuse_after_delete
+    return True
