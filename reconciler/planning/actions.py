@@ -7,6 +7,8 @@ from typing import Any
 
 from reconciler.diagnostics import Place
 from reconciler.domain.calls import Call
+from reconciler.domain.memory import Remembered
+from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Scalar
 
 
@@ -113,11 +115,20 @@ class Precondition:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """The values an action was derived from, for guards before a write and checks after it."""
+
+    declared: Declared | None = None
+    observed: Observed | None = None
+    remembered: Remembered = Remembered()
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """Everything that happens to one integration, and the calls that do it.
 
-    `calls` are there in a fresh plan only. They are not part of the public form and do not count
-    in equality: a saved plan is an approval, not a script (product.md §6).
+    `calls` and `subject` are there in a fresh plan only. They are not part of the public form and
+    do not count in equality: a saved plan is an approval, not a script (product.md §6).
     """
 
     slug: str
@@ -129,6 +140,7 @@ class Action:
     precondition: Precondition = Precondition()
     blocked_by: tuple[str, ...] = ()
     calls: tuple[Call, ...] = field(default=(), compare=False, repr=False)
+    subject: Subject = field(default=Subject(), compare=False, repr=False)
 
     @property
     def address(self) -> str:

@@ -1,0 +1,44 @@
+"""Is it there? Read one integration, and tell absence from denial.
+
+A JSON 404 on the path means absent. A 403 alone means nothing, because the API answers 403 for
+missing things too (portkey-api.md §1.7); with a complete list that lacks the slug it means absent.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from reconciler.domain.state import Observed
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.errors import Forbidden
+from reconciler.remote.observe import read_one
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Reads single integrations. `listed` are the slugs of the complete list of the plan.
+
+    `list_again` reads the complete list anew; it is asked only where a 403 leaves no other way.
+    """
+
+    api: IntegrationsAPI
+    listed: Collection[str]
+    list_again: Callable[[], Awaitable[Mapping[str, Observed]]]
+
+    async def read(self, slug: str, *, models: bool, workspaces: bool) -> Observed | None:
+        """Give the integration as it is now, None where it is certainly absent."""
+        try:
+            return await read_one(self.api, slug, models=models, workspaces=workspaces)
+        except Forbidden:
+            if slug in self.listed and slug in await self.list_again():
+                raise
+            return None
+
+    async def exists(self, slug: str, *, certain: bool = False) -> bool:
+        """Tell whether a slug exists; `certain` asks the list anew instead of the plan's."""
+        try:
+            found = await read_one(self.api, slug, models=False, workspaces=False)
+        except Forbidden:
+            if not certain:
+                return slug in self.listed
+            return slug in await self.list_again()
+        return found is not None and not found.is_archived

@@ -1,0 +1,78 @@
+"""Models and workspaces in comparable form: what absence means, and what a list that shrank means.
+
+For the API an absent workspace has no access, and an absent base model follows
+`allow_all_models`; so both sides are completed before they are compared (product.md §3.2).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.domain.memory import Remembered
+from reconciler.planning.canonical import canonical
+
+OFF: Mapping[str, Any] = {"enabled": False}
+
+
+def settle(
+    want: Mapping[str, Any], have: Mapping[str, Any], remembered: Remembered
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Complete the access fields of both sides; everything else passes through unchanged."""
+    wanted, found = dict(want), dict(have)
+    past = canonical(remembered.declared) if remembered.declared is not None else {}
+    if "global_workspace_access" in want:
+        wanted["global_workspace_access"] = _switched(want["global_workspace_access"])
+        found["global_workspace_access"] = _switched(have.get("global_workspace_access"))
+    if "allow_all_models" in want:
+        wanted["allow_all_models"] = want["allow_all_models"] is not False
+        found["allow_all_models"] = have.get("allow_all_models") is not False
+    if "models" in want:
+        everything = allows_all_models(want, have)
+        wanted["models"], found["models"] = _models(want, have, past, everything=everything)
+    if "workspaces" in want:
+        wanted["workspaces"], found["workspaces"] = _workspaces(want, have, past)
+    return wanted, found
+
+
+def allows_all_models(want: Mapping[str, Any], have: Mapping[str, Any]) -> bool:
+    """Tell whether models that nobody lists are enabled once the plan is carried out."""
+    if "allow_all_models" in want:
+        return want["allow_all_models"] is not False
+    return have.get("allow_all_models") is not False
+
+
+def withdrawn(name: str, want: Mapping[str, Any], past: Mapping[str, Any]) -> set[str]:
+    """Give the entries of a keyed list that Git used to declare and no longer does."""
+    return set(past.get(name) or {}) - set(want.get(name) or {})
+
+
+def _switched(access: Any) -> Mapping[str, Any]:
+    return access if isinstance(access, Mapping) and access.get("enabled") else OFF
+
+
+def _models(
+    want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any], *, everything: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    listed: Mapping[str, Any] = have.get("models") or {}
+    wanted = dict(want["models"])
+    found = {}
+    for slug, entry in want["models"].items():
+        absent = {} if entry.get("is_custom") else {"enabled": everything}
+        found[slug] = listed.get(slug) or absent
+    gone = set(listed) if not wanted else withdrawn("models", want, past) & set(listed)
+    for slug in gone:
+        if listed[slug].get("is_custom"):
+            found[slug], wanted[slug] = listed[slug], None
+        elif listed[slug].get("enabled"):
+            found[slug], wanted[slug] = listed[slug], OFF
+    return wanted, found
+
+
+def _workspaces(
+    want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    listed: Mapping[str, Any] = have.get("workspaces") or {}
+    wanted = {id_: _switched(entry) for id_, entry in want["workspaces"].items()}
+    gone = set(listed) if not wanted else withdrawn("workspaces", want, past)
+    wanted |= dict.fromkeys(gone, OFF)
+    found = {id_: _switched(listed.get(id_)) for id_ in wanted}
+    return wanted, found

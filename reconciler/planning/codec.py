@@ -1,0 +1,129 @@
+"""Plans as JSON text, and back.
+
+A plan read from a file is somebody's word: its shape is checked and its digest computed anew. What
+a fresh plan carries beyond its public form (calls, subjects) is not stored.
+"""
+
+import json
+from typing import Any
+
+from reconciler.diagnostics import Diagnostic, Place, Severity
+from reconciler.domain.tree import canonical_json
+from reconciler.errors import ReconcilerError
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk
+from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+
+MAX_PLAN_BYTES = 64 * 1024 * 1024
+
+
+class UnreadablePlan(ReconcilerError):
+    """The text is not a plan that this version understands."""
+
+    exit_code = 3
+
+
+class TamperedPlan(ReconcilerError):
+    """The plan's content does not have the digest that the plan claims."""
+
+    exit_code = 4
+
+
+def encode(plan: Plan) -> str:
+    """Give the plan as one line of canonical JSON."""
+    return canonical_json(plan.as_json()) + "\n"
+
+
+def decode(text: str, *, name: str) -> Plan:
+    """Read a plan; `name` says in errors where it came from.
+
+    Raises `UnreadablePlan` for a wrong shape and `TamperedPlan` for a wrong digest.
+    """
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.get("kind") != "plan":
+            raise _unreadable(name, "it is not a plan")
+        if document.get("format_version") != "1":
+            raise _unreadable(name, "it has another format version")
+        plan = _plan(document)
+        claimed = document["digest"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise _unreadable(name, f"its shape is wrong ({type(problem).__name__})") from None
+    if claimed != plan.digest:
+        raise TamperedPlan(
+            f"{name}: its content does not have the digest it claims",
+            code="tampered-plan",
+            hint="make the plan again; a plan must not be edited",
+        )
+    return plan
+
+
+def _unreadable(name: str, why: str) -> UnreadablePlan:
+    return UnreadablePlan(
+        f"{name}: {why}", code="unreadable-plan", hint="make one with `reconcile plan --out FILE`"
+    )
+
+
+def _plan(document: dict[str, Any]) -> Plan:
+    target = document["target"]
+    return Plan(
+        target=PlanTarget(
+            _text(target["name"]), _text(target["base_url"]), target["organisation_id"]
+        ),
+        created_at=_text(document["created_at"]),
+        desired_digest=_text(document["desired_digest"]),
+        commit=document["commit"],
+        actions=tuple(_action(item) for item in document["actions"]),
+        no_op=int(document["summary"]["no_op"]),
+        unverified=tuple(
+            Unverified(_text(i["slug"]), _text(i["path"]), _text(i["reference"]))
+            for i in document["unverified"]
+        ),
+        undeclared=tuple(
+            Undeclared(_text(i["slug"]), _text(i["path"])) for i in document["undeclared"]
+        ),
+        unmanaged=tuple(_text(slug) for slug in document["unmanaged"]),
+        forgotten=tuple(_text(slug) for slug in document["forgotten"]),
+        diagnostics=tuple(_diagnostic(item) for item in document["diagnostics"]),
+        run=document["source"]["run"] if "source" in document else None,
+    )
+
+
+def _action(item: dict[str, Any]) -> Action:
+    source = item["source"]
+    before = item["precondition"]
+    return Action(
+        slug=_text(item["slug"]),
+        kind=ActionKind(item["action"]),
+        reason=_text(item["reason"]),
+        risk=Risk(item["risk"]),
+        changes=tuple(_change(change) for change in item["changes"]),
+        source=Place(_text(source["file"]), int(source["line"])) if source else None,
+        precondition=Precondition(before["last_updated_at"], before["fingerprint"]),
+        blocked_by=tuple(_text(code) for code in item["blocked_by"]),
+    )
+
+
+def _change(item: dict[str, Any]) -> Change:
+    return Change(
+        path=_text(item["path"]),
+        op=Op(item["op"]),
+        risk=Risk(item["risk"]),
+        before=item["before"],
+        after=item["after"],
+        sensitive=bool(item["sensitive"]),
+        origin=Origin(item["origin"]),
+        reference=item.get("reference"),
+        before_reference=item.get("before_reference"),
+    )
+
+
+def _diagnostic(item: dict[str, Any]) -> Diagnostic:
+    place = Place(item["file"], item["line"], item["column"]) if item["file"] else None
+    severity = Severity(item["severity"])
+    return Diagnostic(severity, _text(item["code"]), _text(item["summary"]), item["hint"], place)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

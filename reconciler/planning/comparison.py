@@ -1,0 +1,197 @@
+"""Put what is declared beside what is there, under the rules of field ownership.
+
+Only declared fields are compared. What the API has beyond them is `undeclared`: reported, never
+changed. Secrets are taken out of both sides and judged in `credentials`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.domain.fields import WRITE_ONLY_FIELDS, is_sensitive
+from reconciler.domain.memory import Remembered
+from reconciler.domain.state import Declared, Observed
+from reconciler.domain.tree import Leaf, Path, Value, is_empty, leaves
+from reconciler.planning.access import OFF, allows_all_models, settle, withdrawn
+from reconciler.planning.canonical import canonical
+
+_ABSENT: Any = object()
+_WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
+_DEFAULTS: Mapping[Path, Any] = {("allow_all_models",): True, ("workspace_id",): None}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place where a secret is declared, stored, or both."""
+
+    path: Path
+    declared: Value
+    stored: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Both sides, reduced to what is declared and freed of secrets.
+
+    `settled` and `have` are complete canonical trees, the former with what was withdrawn declared
+    empty; `wanted` and `found` are the reduced ones that are diffed. `undeclared_access` holds
+    enabled models and workspaces that Git never declared.
+    """
+
+    settled: Mapping[str, Any]
+    have: Mapping[str, Any]
+    wanted: Mapping[str, Any]
+    found: Mapping[str, Any]
+    sites: tuple[Site, ...]
+    undeclared: tuple[Path, ...]
+    undeclared_access: tuple[Path, ...]
+
+
+def declared_tree(declared: Declared) -> dict[str, Any]:
+    """Give the canonical tree of what is compared: no write-only field, nothing ignored."""
+    tree = {k: v for k, v in canonical(declared.fields).items() if k not in WRITE_ONLY_FIELDS}
+    for ignored in declared.lifecycle.ignore:
+        tree = _without(tree, ignored.path)
+    for entry in tree.get("workspaces", {}).values():
+        for name in WRITE_ONLY_FIELDS:
+            entry.pop(name, None)
+    return tree
+
+
+def compare(declared: Declared, observed: Observed, remembered: Remembered) -> Comparison:
+    """Compare one integration's two sides."""
+    want, have = declared_tree(declared), canonical(observed.fields)
+    settled_want, settled_have = settle(want, have, remembered)
+    settled_want = _with_withdrawn(settled_want, settled_have, remembered)
+    pairing = _Pairing()
+    found, wanted = pairing.pair(settled_want, settled_have, ())
+    ignored = tuple(entry.path for entry in declared.lifecycle.ignore)
+    undeclared = tuple(
+        path
+        for path, value in leaves(have)
+        if not _covered(path, settled_want)
+        and not _is_default(path, value)
+        and not any(path[: len(prefix)] == prefix for prefix in ignored)
+    )
+    return Comparison(
+        settled=settled_want,
+        have=have,
+        wanted={} if wanted is _ABSENT else wanted,
+        found={} if found is _ABSENT else found,
+        sites=tuple(pairing.sites),
+        undeclared=_without_entries(undeclared, have),
+        undeclared_access=_undeclared_access(settled_want, want, have),
+    )
+
+
+@dataclass
+class _Pairing:
+    """The walk that reduces both sides to what is declared and collects the secrets on its way."""
+
+    sites: list[Site] = field(default_factory=list)
+
+    def pair(self, want: Value, have: Value, path: Path) -> tuple[Any, Any]:
+        """Give (found, wanted) at a path, `_ABSENT` for what counts as empty."""
+        if path and is_sensitive(path):
+            self.sites.append(Site(path, want, have))
+            return _ABSENT, _ABSENT
+        if isinstance(want, Mapping) and want:
+            return self._pair_members(want, have if isinstance(have, Mapping) else {}, path)
+        if is_empty(want) and isinstance(have, Mapping):
+            return self._pair_members(dict.fromkeys(have), have, path)
+        found = _wire_boolean(have) if isinstance(want, bool) else have
+        return (_ABSENT if is_empty(found) else found), (_ABSENT if is_empty(want) else want)
+
+    def _pair_members(
+        self, want: Mapping[str, Value], have: Mapping[str, Value], path: Path
+    ) -> tuple[Any, Any]:
+        found, wanted = {}, {}
+        for name in sorted(want):
+            here, there = self.pair(want[name], have.get(name), (*path, name))
+            if here is not _ABSENT:
+                found[name] = here
+            if there is not _ABSENT:
+                wanted[name] = there
+        return found or _ABSENT, wanted or _ABSENT
+
+
+def _wire_boolean(value: Value) -> Value:
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return _WIRE_BOOLEANS.get(value, value)
+    return value
+
+
+def _with_withdrawn(
+    want: dict[str, Any], have: Mapping[str, Any], remembered: Remembered
+) -> dict[str, Any]:
+    """Declare empty what Git used to list; models and workspaces are settled in `access`."""
+    if remembered.declared is None:
+        return want
+    past = canonical(remembered.declared)
+    result = _withdrawn_from("secret_mappings", want, have, past)
+    if isinstance(want.get("configurations"), Mapping):
+        sides = (side.get("configurations") or {} for side in (want, have, past))
+        result["configurations"] = _withdrawn_from("azure_deployment_config", *sides)
+    return result
+
+
+def _withdrawn_from(
+    name: str, want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
+) -> dict[str, Any]:
+    if not want.get(name):
+        return dict(want)
+    gone = withdrawn(name, want, past) & set(have.get(name) or {})
+    return {**want, name: {**want[name], **dict.fromkeys(gone)}}
+
+
+def _without(tree: Any, path: Path) -> Any:
+    if not isinstance(tree, Mapping) or path[0] not in tree:
+        return tree
+    rest = {name: value for name, value in tree.items() if name != path[0]}
+    if len(path) == 1:
+        return rest
+    return {**rest, path[0]: _without(tree[path[0]], path[1:])}
+
+
+def _covered(path: Path, want: Any) -> bool:
+    for step in path:
+        if not isinstance(want, Mapping) or not want:
+            return True
+        if step not in want:
+            return False
+        want = want[step]
+    return True
+
+
+def _is_default(path: Path, value: Leaf | Any) -> bool:
+    if is_empty(value):
+        return True
+    if path[0] == "global_workspace_access" and value is False:
+        return True
+    return path in _DEFAULTS and value == _DEFAULTS[path]
+
+
+def _without_entries(paths: tuple[Path, ...], have: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Name an undeclared model or workspace once, and only while it is enabled."""
+    result = []
+    for path in paths:
+        if path[0] not in {"models", "workspaces"}:
+            result.append(path)
+        elif len(path) > 1 and path[2:] == ("enabled",) and have[path[0]][path[1]].get("enabled"):
+            result.append(path[:2])
+    return tuple(result)
+
+
+def _undeclared_access(
+    settled: Mapping[str, Any], want: Mapping[str, Any], have: Mapping[str, Any]
+) -> tuple[Path, ...]:
+    result: list[Path] = []
+    for name in ("models", "workspaces"):
+        if name not in want or (name == "models" and allows_all_models(want, have)):
+            continue
+        result += [
+            (name, identity)
+            for identity, entry in sorted((have.get(name) or {}).items())
+            if identity not in settled[name] and (entry or OFF).get("enabled")
+        ]
+    return tuple(result)

@@ -1,0 +1,164 @@
+"""What can be known about a secret that the API never shows: in sync, changed, or unverified.
+
+The evidence is a fingerprint and a mask from the ledger, the mask that the API shows now, and the
+value itself where it is at hand (product.md §3.4). Values are asked, never looked at.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.domain.memory import Memory, Remembered, SecretRecord
+from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
+from reconciler.domain.state import ObservedState
+from reconciler.domain.tree import Path, is_empty, lookup
+from reconciler.planning.actions import Op, Origin
+from reconciler.planning.canonical import canonical
+from reconciler.planning.comparison import Site
+
+LITERAL = SecretRef("literal", "")
+"""Stands for a header's or an id's literal value, which is known without any resolver."""
+
+
+class State(StrEnum):
+    """What is known about a stored secret."""
+
+    IN_SYNC = "in-sync"
+    CHANGED = "changed"
+    UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is known about one secret, and what a change of it would be called."""
+
+    path: Path
+    reference: SecretRef | None
+    state: State
+    op: Op = Op.ROTATE
+    before_reference: SecretRef | None = None
+    origin: Origin = Origin.UNKNOWN
+    at_hand: bool = True
+
+    @property
+    def shown_reference(self) -> str | None:
+        """Give the reference's name, None for a literal."""
+        return str(self.reference) if self.reference and self.reference != LITERAL else None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known beside the two states.
+
+    `masks_moved` says that every remembered mask looks different now: the format changed, so a
+    differing mask proves nothing this time.
+    """
+
+    values: Mapping[SecretRef, Redacted]
+    pepper: Pepper | None = None
+    masks_moved: bool = False
+
+
+def masks_moved(memory: Memory, observed: ObservedState) -> bool:
+    """Tell whether all remembered masks, two at least, differ from the ones shown now."""
+    compared = 0
+    for slug, remembered in memory.integrations.items():
+        current = observed.integrations.get(slug)
+        if current is None or not current.detailed:
+            continue
+        tree = canonical(current.fields)
+        for path, record in remembered.secrets.items():
+            stored = lookup(tree, path)
+            if record.mask is None or not isinstance(stored, Mask):
+                continue
+            if stored == record.mask:
+                return False
+            compared += 1
+    return compared >= 2
+
+
+def judge(site: Site, remembered: Remembered, evidence: Evidence) -> Judgement:
+    """Decide what is known about the secret at a site."""
+    declared, stored = site.declared, site.stored
+    if not isinstance(declared, SecretRef | Redacted):
+        return _judge_emptied(site)
+    reference = declared if isinstance(declared, SecretRef) else LITERAL
+    value = evidence.values.get(reference) if isinstance(declared, SecretRef) else declared
+    record = remembered.secrets.get(site.path)
+    known = _Known(site.path, reference, value, record)
+    if record is not None and record.reference != reference:
+        return known.says(State.CHANGED, Op.REPLACE, Origin.LOCAL)
+    if is_empty(stored) and (record is None or record.mask is not None):
+        return known.says(State.CHANGED, Op.ADD)
+    if value is None:
+        return known.says(State.UNVERIFIED)
+    if isinstance(stored, Mask):
+        return _judge_masked(known, value, stored, evidence)
+    if is_empty(stored):
+        return _judge_hidden(known, value, evidence)
+    same = value.equals(stored)
+    return known.says(State.IN_SYNC if same else State.CHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    path: Path
+    reference: SecretRef
+    value: Redacted | None
+    record: SecretRecord | None
+
+    def says(self, state: State, op: Op = Op.ROTATE, origin: Origin = Origin.UNKNOWN) -> Judgement:
+        before = self.record.reference if self.record and op is Op.REPLACE else None
+        at_hand = self.value is not None
+        return Judgement(self.path, self.reference, state, op, before, origin, at_hand)
+
+
+def _judge_emptied(site: Site) -> Judgement:
+    state = State.IN_SYNC if is_empty(site.stored) else State.CHANGED
+    return Judgement(site.path, None, state, Op.REMOVE)
+
+
+def _judge_masked(known: _Known, value: Redacted, mask: Mask, evidence: Evidence) -> Judgement:
+    verdict = value.judged_by(mask)
+    match _matches(known.record, value, evidence.pepper):
+        case False:
+            return known.says(State.CHANGED, Op.ROTATE, Origin.LOCAL)
+        case True if known.record and known.record.mask == mask:
+            # The mask is the one our own write produced; whatever its format, it proves no change.
+            return known.says(State.IN_SYNC)
+        case True if evidence.masks_moved or (known.record and known.record.mask is None):
+            return known.says(State.UNVERIFIED)
+        case True:
+            return known.says(State.CHANGED, Op.ROTATE, Origin.REMOTE)
+        case _ if verdict is MaskVerdict.CONTRADICTS and _is_readable(known.record, mask):
+            return known.says(State.CHANGED)
+        case _:
+            return known.says(State.UNVERIFIED)
+
+
+def _is_readable(record: SecretRecord | None, mask: Mask) -> bool:
+    """Tell whether this mask's visible parts mean something.
+
+    A mask that contradicted the very value we had just sent has a format we do not know.
+    """
+    return record is None or record.mask != mask or record.mask_agreed
+
+
+def _judge_hidden(known: _Known, value: Redacted, evidence: Evidence) -> Judgement:
+    """Judge a secret that we wrote and of which the API does not even show a mask."""
+    match _matches(known.record, value, evidence.pepper):
+        case True:
+            return known.says(State.IN_SYNC)
+        case False:
+            return known.says(State.CHANGED, Op.ROTATE, Origin.LOCAL)
+        case None:
+            return known.says(State.UNVERIFIED)
+
+
+def _matches(record: SecretRecord | None, value: Redacted, pepper: Pepper | None) -> bool | None:
+    """Compare fingerprints; None where there is no record, or it was made with another pepper."""
+    if record is None or record.fingerprint is None or pepper is None:
+        return None
+    if record.fingerprint.partition(":")[0] != pepper.id:
+        return None
+    return record.fingerprint == value.fingerprint(pepper)

@@ -1,0 +1,96 @@
+"""Which fields differ. The only importer of deepdiff.
+
+Equality of the canonical form decides first, and DeepDiff sees just the fields that differ: over
+10,000 equal integrations it would take most of a minute, equality takes a few hundredths of a
+second.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.domain.fields import KEYED_LISTS
+from reconciler.domain.tree import Path, leaves
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One differing leaf; `had` and `has` tell whether a value was and will be there."""
+
+    path: Path
+    before: Any
+    after: Any
+    had: bool
+    has: bool
+
+
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:
+    """Give the leaves that differ between two canonical trees, ordered by path.
+
+    A list without identity is one leaf. An added or removed mapping is given leaf by leaf.
+    """
+    differing = [
+        name
+        for name in before.keys() | after.keys()
+        if (name in before) != (name in after) or before.get(name) != after.get(name)
+    ]
+    if not differing:
+        return []
+    old = {name: before[name] for name in differing if name in before}
+    new = {name: after[name] for name in differing if name in after}
+    changes = {
+        change.path: change
+        for path in _differing_paths(old, new)
+        for change in _leaf_changes(path, old, new)
+    }
+    return [changes[path] for path in sorted(changes)]
+
+
+def _differing_paths(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Path]:
+    from deepdiff import DeepDiff  # noqa: PLC0415  # 180 ms to import, needed only for differences
+
+    report = DeepDiff(old, new, view="tree", ignore_numeric_type_changes=True, verbose_level=0)
+    for kind in report:
+        for node in report[kind]:
+            yield _to_first_index(node.path(output_format="list"))
+
+
+def _to_first_index(steps: list[Any]) -> Path:
+    path: list[str] = []
+    for step in steps:
+        if not isinstance(step, str):
+            break
+        path.append(step)
+    return tuple(path)
+
+
+def _leaf_changes(path: Path, old: Any, new: Any) -> Iterator[FieldChange]:
+    before, had = _at(old, path)
+    after, has = _at(new, path)
+    if had and has:
+        yield FieldChange(path, before, after, had=True, has=True)
+        return
+    if had:
+        for leaf, value in _removed(before, path):
+            yield FieldChange(leaf, value, None, had=True, has=False)
+    else:
+        for leaf, value in leaves(after, path):
+            yield FieldChange(leaf, None, value, had=False, has=True)
+
+
+def _removed(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Walk the leaves, but name a removed entry of a keyed list as a whole."""
+    is_entry = len(path) > 1 and path[-2] in KEYED_LISTS
+    if isinstance(value, Mapping) and value and not is_entry:
+        for name in sorted(value):
+            yield from _removed(value[name], (*path, name))
+    else:
+        yield path, value
+
+
+def _at(tree: Any, path: Path) -> tuple[Any, bool]:
+    for step in path:
+        if not isinstance(tree, Mapping) or step not in tree:
+            return None, False
+        tree = tree[step]
+    return tree, True

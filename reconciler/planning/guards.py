@@ -1,0 +1,189 @@
+"""What a plan must not do without being told to: safety as diagnostics.
+
+A guard never changes what is planned. It names the actions it holds back; one blocked action
+blocks the whole run (product.md §5).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.domain.fields import HOST_FIELDS
+from reconciler.domain.policy import Limits
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
+from reconciler.planning.options import PlanOptions
+
+RATIO_COUNTS_FROM = 10
+"""The smallest number of owned integrations for which the delete ratio means something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A guard that fired: its diagnostic and the slugs it holds back."""
+
+    diagnostic: Diagnostic
+    slugs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The size of what is compared: declared and owned (in scope and existing) integrations."""
+
+    declared: int
+    owned: int
+
+
+def check(
+    actions: Iterable[Action], *, extent: Extent, limits: Limits, options: PlanOptions
+) -> list[Finding]:
+    """Apply the guards that look at a plan as a whole."""
+    planned = list(actions)
+    deletes = [a for a in planned if a.kind is ActionKind.DELETE]
+    replaces = [a for a in planned if a.kind is ActionKind.REPLACE]
+    findings = [
+        _empty(deletes, extent, options),
+        _deletes(deletes, extent, limits, options),
+        _replaces(replaces, limits, options),
+        _counted(
+            planned,
+            count=_credential_changes,
+            limit=_first(options.max_credential_changes, limits.credential_changes),
+            code="too-many-credential-changes",
+            noun="credential changes",
+            flag="--max-credential-changes",
+        ),
+        _counted(
+            planned,
+            count=_access_removals,
+            limit=_first(options.max_access_removals, limits.access_removals),
+            code="too-many-access-removals",
+            noun="access removals",
+            flag="--max-access-removals",
+        ),
+    ]
+    return [finding for finding in findings if finding is not None]
+
+
+def block(actions: Iterable[Action], findings: Iterable[Finding]) -> tuple[Action, ...]:
+    """Mark the actions that guards hold back."""
+    fired = list(findings)
+    result = []
+    for action in actions:
+        codes = [f.diagnostic.code for f in fired if action.slug in f.slugs]
+        result.append(replace(action, blocked_by=(*action.blocked_by, *codes)))
+    return tuple(result)
+
+
+def _first(override: int | None, limit: int) -> int:
+    return limit if override is None else override
+
+
+def _slugs(actions: Iterable[Action]) -> frozenset[str]:
+    return frozenset(action.slug for action in actions)
+
+
+def _empty(deletes: list[Action], extent: Extent, options: PlanOptions) -> Finding | None:
+    if extent.declared or not deletes or options.allow_empty:
+        return None
+    return Finding(
+        error(
+            "empty-desired-state",
+            f"the files declare no integration, and {len(deletes)} would be deleted",
+            hint="check --dir; if everything really is to go, add --allow-empty",
+        ),
+        _slugs(deletes),
+    )
+
+
+def _deletes(
+    deletes: list[Action], extent: Extent, limits: Limits, options: PlanOptions
+) -> Finding | None:
+    count = len(deletes)
+    if options.max_deletes is not None:
+        if count <= options.max_deletes:
+            return None
+        why = f"--max-deletes allows {options.max_deletes}"
+    elif count > limits.deletes:
+        why = f"the limit is {limits.deletes}"
+    elif extent.owned >= RATIO_COUNTS_FROM and count / extent.owned > limits.delete_ratio:
+        why = f"the limit is {limits.delete_ratio:.0%} of {extent.owned} owned"
+    else:
+        return None
+    return Finding(
+        error(
+            "too-many-deletes",
+            f"{count} integrations would be deleted, and {why}",
+            hint=f"if that is intended, say so with --max-deletes {count}",
+        ),
+        _slugs(deletes),
+    )
+
+
+def _replaces(replaces: list[Action], limits: Limits, options: PlanOptions) -> Finding | None:
+    allowed = options.replaces_allowed(limits)
+    if allowed is None or len(replaces) <= allowed:
+        return None
+    if allowed == 0:
+        return Finding(
+            error(
+                "replace-not-allowed",
+                f"{len(replaces)} would have to be deleted and created anew: "
+                + ", ".join(sorted(_slugs(replaces))[:5]),
+                hint="an immutable field differs; use a new slug, or allow it with --allow-replace",
+            ),
+            _slugs(replaces),
+        )
+    return Finding(
+        error(
+            "too-many-replaces",
+            f"{len(replaces)} would be deleted and created anew, and the limit is {allowed}",
+            hint="raise limits.replaces, or leave some out with --exclude",
+        ),
+        _slugs(replaces),
+    )
+
+
+def _credential_changes(action: Action) -> int:
+    """Count the credential changes; a secret that only goes along counts if its host changes."""
+    moves = moves_host(action.changes)
+    return sum(
+        change.risk is Risk.CREDENTIAL and (change.op is not Op.RESEND or moves)
+        for change in action.changes
+    )
+
+
+def _access_removals(action: Action) -> int:
+    return sum(change.risk is Risk.ACCESS_REMOVAL for change in action.changes)
+
+
+def moves_host(changes: Iterable[Change]) -> bool:
+    """Tell whether any change decides anew where a credential is sent."""
+    return any(change.path.rpartition(".")[2] in HOST_FIELDS for change in changes)
+
+
+def _counted(
+    actions: list[Action],
+    *,
+    count: Callable[[Action], int],
+    limit: int,
+    code: str,
+    noun: str,
+    flag: str,
+) -> Finding | None:
+    """Check a limit on changes; creating an integration changes nobody's credential."""
+    counts = {
+        action.slug: count(action)
+        for action in actions
+        if action.kind in {ActionKind.UPDATE, ActionKind.REPLACE}
+    }
+    total = sum(counts.values())
+    if total <= limit:
+        return None
+    return Finding(
+        error(
+            code,
+            f"{total} {noun} are planned, and the limit is {limit}",
+            hint=f"if that is intended, say so with {flag} {total}",
+        ),
+        frozenset(slug for slug, number in counts.items() if number),
+    )

@@ -1,0 +1,49 @@
+"""What a caller may decide about a plan, and which integrations it is about."""
+
+import hashlib
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from reconciler.domain.policy import Limits, Prune
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which slugs a run looks at. `shard` is (I, N) with I counting from 1."""
+
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    shard: tuple[int, int] | None = None
+
+    def includes(self, slug: str) -> bool:
+        """Tell whether a slug takes part."""
+        if self.only and not any(fnmatchcase(slug, pattern) for pattern in self.only):
+            return False
+        if any(fnmatchcase(slug, pattern) for pattern in self.exclude):
+            return False
+        return self.shard is None or _shard_of(slug, self.shard[1]) == self.shard[0]
+
+
+def _shard_of(slug: str, count: int) -> int:
+    """Give the shard of a slug: stable over machines, versions and hash seeds."""
+    return int.from_bytes(hashlib.sha256(slug.encode()).digest()[:8], "big") % count + 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """The flags that change what is planned or what is allowed; None leaves the target's rule."""
+
+    selection: Selection = Selection()
+    prune: Prune | None = None
+    push_secrets: bool = False
+    max_deletes: int | None = None
+    max_credential_changes: int | None = None
+    max_access_removals: int | None = None
+    allow_replace: bool = False
+    allow_empty: bool = False
+
+    def replaces_allowed(self, limits: Limits) -> int | None:
+        """Give the number of replaces that are allowed, None for any."""
+        if self.allow_replace:
+            return limits.replaces or None
+        return limits.replaces

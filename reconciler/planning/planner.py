@@ -1,0 +1,256 @@
+"""Decide what has to change.
+
+`make_plan` compares what the files ask for with what the API reports. It opens no file, calls no
+API and reads no clock. One integration that exists on both sides: `updates`. Safety: `guards`. How
+a plan is carried out: `reconciler.execution`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.domain.memory import Memory
+from reconciler.domain.policy import Prune
+from reconciler.domain.providers import needs_configurations
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.domain.tree import is_empty
+from reconciler.planning import guards, remarks
+from reconciler.planning.actions import (
+    Action,
+    ActionKind,
+    Origin,
+    Precondition,
+    Risk,
+    Subject,
+    highest,
+)
+from reconciler.planning.canonical import canonical
+from reconciler.planning.credentials import Evidence, masks_moved
+from reconciler.planning.newcomers import new_changes, references_in
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+from reconciler.planning.updates import Findings, plan_update
+from reconciler.planning.writes import create_calls, delete_calls
+
+_ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
+
+
+def make_plan(
+    *,
+    desired: DesiredState,
+    observed: ObservedState,
+    memory: Memory = Memory(),
+    values: Mapping[SecretRef, Redacted] | None = None,
+    options: PlanOptions = PlanOptions(),
+    created_at: str,
+    commit: str | None = None,
+    diagnostics: Iterable[Diagnostic] = (),
+    run: str | None = None,
+) -> Plan:
+    """Compare both states and give the plan that makes the API equal to the files.
+
+    `values` are the secrets at hand; `diagnostics` are findings from before that the plan carries
+    along; `run` names the run that an undo plan reverts.
+    """
+    evidence = Evidence(values or {}, memory.pepper, masks_moved(memory, observed))
+    draft = _Draft(desired, observed, memory, options, evidence)
+    draft.add_declared()
+    draft.add_undeclared()
+    actions, findings = draft.guarded()
+    return Plan(
+        target=PlanTarget(desired.target.name, desired.target.base_url, observed.organisation_id),
+        created_at=created_at,
+        desired_digest=desired.digest,
+        commit=commit,
+        actions=actions,
+        no_op=draft.no_op,
+        unverified=tuple(sorted(draft.unverified)),
+        undeclared=tuple(sorted(draft.undeclared)),
+        unmanaged=tuple(sorted(draft.unmanaged)),
+        forgotten=tuple(sorted(draft.forgotten)),
+        diagnostics=in_order([*diagnostics, *draft.diagnostics, *findings]),
+        run=run,
+    )
+
+
+@dataclass
+class _Draft:
+    """A plan in the making."""
+
+    desired: DesiredState
+    observed: ObservedState
+    memory: Memory
+    options: PlanOptions
+    evidence: Evidence
+    actions: list[Action] = field(default_factory=list)
+    unverified: list[Unverified] = field(default_factory=list)
+    undeclared: list[Undeclared] = field(default_factory=list)
+    unmanaged: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    no_op: int = 0
+
+    def add_declared(self) -> None:
+        """Plan what the files declare."""
+        for slug, declared in sorted(self.desired.integrations.items()):
+            if not self.options.selection.includes(slug):
+                continue
+            current = self.observed.integrations.get(slug)
+            findings = (
+                self._create(declared) if current is None else self._update(declared, current)
+            )
+            self._take(self._owned_only(findings, declared, current))
+
+    def add_undeclared(self) -> None:
+        """Plan, or only name, what exists and no file declares."""
+        for slug, current in sorted(self.observed.live.items()):
+            if slug in self.desired.integrations or not self.options.selection.includes(slug):
+                continue
+            if not self._owns(slug, current):
+                continue
+            tombstone = self.desired.tombstones.get(slug)
+            once = self.memory.of(slug).declared is not None
+            prune = self.options.prune or self.desired.target.prune
+            if tombstone is not None:
+                self._delete(current, f"tombstone: {tombstone.reason or 'no reason given'}")
+            elif prune is Prune.ALL or (prune is Prune.MANAGED and once):
+                reason = "no longer declared" if once else "not declared, and prune is all"
+                self._delete(current, reason)
+            elif once:
+                self.forgotten.append(slug)
+            else:
+                self.unmanaged.append(slug)
+
+    def guarded(self) -> tuple[tuple[Action, ...], list[Diagnostic]]:
+        """Order the actions, mark what guards hold back, and give the guards' diagnostics."""
+        ordered = sorted(self.actions, key=lambda action: (_ORDER[action.kind], action.slug))
+        includes = self.options.selection.includes
+        extent = guards.Extent(
+            declared=len(self.desired.integrations),
+            owned=sum(self._owns(s, o) and includes(s) for s, o in self.observed.live.items()),
+        )
+        limits = self.desired.target.limits
+        findings = guards.check(ordered, extent=extent, limits=limits, options=self.options)
+        self._note_renames(ordered)
+        return guards.block(ordered, findings), [finding.diagnostic for finding in findings]
+
+    def _owns(self, slug: str, current: Observed) -> bool:
+        scope = self.desired.target.scope
+        workspace = current.fields.get("workspace_id")
+        return scope.owns(
+            slug=slug, kind=current.kind, workspace_id=str(workspace) if workspace else None
+        )
+
+    def _take(self, findings: Findings) -> None:
+        if findings.action is None:
+            self.no_op += 1
+        else:
+            self.actions.append(findings.action)
+        self.unverified += findings.unverified
+        self.undeclared += findings.undeclared
+        self.diagnostics += findings.diagnostics
+
+    def _owned_only(
+        self, findings: Findings, declared: Declared, current: Observed | None
+    ) -> Findings:
+        workspace = declared.fields.get("workspace_id")
+        kind = "workspace" if workspace else "organisation"
+        is_owned = (
+            self.desired.target.scope.owns(
+                slug=declared.slug, kind=kind, workspace_id=str(workspace) if workspace else None
+            )
+            if current is None
+            else self._owns(declared.slug, current)
+        )
+        if is_owned or findings.action is None:
+            return findings
+        blocked = replace(
+            findings.action, blocked_by=("not-owned", *findings.action.blocked_by), calls=()
+        )
+        extra = remarks.not_owned(declared)
+        return replace(findings, action=blocked, diagnostics=(*findings.diagnostics, extra))
+
+    def _create(self, declared: Declared) -> Findings:
+        remembered = self.memory.of(declared.slug)
+        known = self.memory.complete or remembered.declared is not None
+        origin = Origin.UNKNOWN if not known else Origin.LOCAL
+        if remembered.declared is not None:
+            origin = Origin.REMOTE
+        changes = new_changes(declared, origin=origin)
+        blocks = []
+        provider = str(declared.fields.get("ai_provider_id"))
+        if is_empty(declared.fields.get("configurations")) and needs_configurations(provider):
+            blocks.append(remarks.missing_configurations(declared))
+        missing = [
+            remarks.missing_value(declared, path, str(reference))
+            for path, reference in references_in(declared)
+            if reference not in self.evidence.values
+        ]
+        granted = canonical(declared.fields).get("workspaces") or {}
+        action = Action(
+            slug=declared.slug,
+            kind=ActionKind.CREATE,
+            reason="it does not exist",
+            risk=highest([change.risk for change in changes]) or Risk.ADDITIVE,
+            changes=changes,
+            source=declared.source,
+            blocked_by=tuple(block.code for block in blocks),
+            calls=create_calls(declared),
+            subject=Subject(declared, None, remembered),
+        )
+        enabled = [id_ for id_, entry in granted.items() if entry.get("enabled")]
+        notes = remarks.without_provider(declared, enabled)
+        return Findings(action=action, diagnostics=(*blocks, *missing, *notes))
+
+    def _update(self, declared: Declared, current: Observed) -> Findings:
+        findings = plan_update(
+            declared,
+            current,
+            self.memory.of(declared.slug),
+            evidence=self.evidence,
+            push_secrets=self.options.push_secrets,
+        )
+        extra: list[Diagnostic] = []
+        if current.is_archived:
+            extra.append(remarks.archived(declared))
+        if findings.action is not None and "protected" in findings.action.blocked_by:
+            extra.append(remarks.protected(declared.slug, "deleted and created anew", declared))
+        return replace(findings, diagnostics=(*findings.diagnostics, *extra))
+
+    def _delete(self, current: Observed, reason: str) -> None:
+        remembered = self.memory.of(current.slug)
+        blocked: tuple[str, ...] = ()
+        if remembered.protected and current.slug not in self.desired.tombstones:
+            blocked = ("protected",)
+            self.diagnostics.append(remarks.protected(current.slug, "deleted", None))
+        self.actions.append(
+            Action(
+                slug=current.slug,
+                kind=ActionKind.DELETE,
+                reason=reason,
+                risk=Risk.DELETE,
+                precondition=Precondition(current.last_updated_at),
+                blocked_by=blocked,
+                calls=delete_calls(current.slug),
+                subject=Subject(None, current, remembered),
+            )
+        )
+
+    def _note_renames(self, actions: list[Action]) -> None:
+        """Point out creates that equal something which is no longer declared."""
+        gone = {a.slug for a in actions if a.kind is ActionKind.DELETE} | set(self.forgotten)
+        names = {
+            (
+                self.observed.integrations[slug].fields.get("name"),
+                self.observed.integrations[slug].fields.get("ai_provider_id"),
+            ): slug
+            for slug in sorted(gone)
+        }
+        for action in actions:
+            declared = action.subject.declared
+            if action.kind is not ActionKind.CREATE or declared is None:
+                continue
+            old = names.get((declared.fields.get("name"), declared.fields.get("ai_provider_id")))
+            if old is not None:
+                self.diagnostics.append(remarks.looks_like_rename(declared, old))

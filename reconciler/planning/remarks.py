@@ -1,0 +1,145 @@
+"""The sentences of planning: every diagnostic that one integration can give rise to.
+
+Guards over many integrations have theirs in `guards`.
+"""
+
+from collections.abc import Iterable
+
+from reconciler.diagnostics import Diagnostic, error, notice, warning
+from reconciler.domain.fields import show_path
+from reconciler.domain.secrets import SecretRef
+from reconciler.domain.state import Declared
+from reconciler.domain.tree import Path
+from reconciler.planning.canonical import canonical
+
+
+def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
+    """Say that an action would send a secret whose value is not at hand."""
+    return warning(
+        "missing-value",
+        f"{declared.slug}: {show_path(path)} would be sent, and {reference} has no value here",
+        hint="plan can do without it; apply stops before the first write",
+        at=declared.source,
+    )
+
+
+def masked_write(declared: Declared, path: Path) -> Diagnostic:
+    """Say that a write would lose a stored secret."""
+    name = f"{declared.slug}_{path[-1]}".upper().replace("-", "_")
+    reference = SecretRef("env", f"SECRET_{name}").as_written
+    return error(
+        "masked-write",
+        f"{declared.slug}: configurations has to be sent whole, and of {show_path(path)} "
+        "only a mask is known",
+        hint=f"declare it in the file: {path[-1]}: {reference}",
+        at=declared.source,
+    )
+
+
+def credential_retarget(declared: Declared, stored: Iterable[Path]) -> Diagnostic:
+    """Say that a stored credential would be sent to another host."""
+    fields = ", ".join(show_path(path) for path in stored)
+    return error(
+        "credential-retarget",
+        f"{declared.slug}: a host changes while the API keeps a credential for it: {fields}",
+        hint="declare each as a reference, so that the same write replaces it",
+        at=declared.source,
+    )
+
+
+def undeclared_host(declared: Declared, path: Path) -> Diagnostic:
+    """Say that a credential may be sent somewhere that no file names."""
+    return warning(
+        "undeclared-host",
+        f"{declared.slug}: the API has {show_path(path)}, and no file declares it",
+        hint="a credential may be sent there; declare it, or remove it by hand",
+        at=declared.source,
+    )
+
+
+def undeclared_access(declared: Declared, path: Path) -> Diagnostic:
+    """Say that a model or workspace is enabled that Git never declared."""
+    key = "slug" if path[0] == "models" else "id"
+    return warning(
+        "undeclared-access",
+        f"{declared.slug}: {show_path(path)} is enabled, and Git never declared it",
+        hint=f"to keep it, add under {path[0]}: - {{{key}: {path[1]}, enabled: true}}",
+        at=declared.source,
+    )
+
+
+def differing_form(declared: Declared, name: str) -> Diagnostic:
+    """Say that an id cannot be compared because its two sides have different forms."""
+    return warning(
+        "id-form",
+        f"{declared.slug}: {name} is a UUID on one side and a slug on the other, so not compared",
+        hint="write it in the form that the API returns",
+        at=declared.source,
+    )
+
+
+def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diagnostic]:
+    """Say for each new grant without a provider that the workspace cannot call yet."""
+    entries = canonical(declared.fields).get("workspaces") or {}
+    default = bool(declared.fields.get("create_default_provider"))
+    return [
+        notice(
+            "no-provider",
+            f"{declared.slug}: workspace {id_} gets access and no provider, so it cannot call yet",
+            hint="create a provider there, or declare create_default_provider: true",
+            at=declared.source,
+        )
+        for id_ in sorted(workspaces)
+        if not entries.get(id_, {}).get("create_default_provider", default)
+    ]
+
+
+def archived(declared: Declared) -> Diagnostic:
+    """Say that the API keeps this slug archived, where nothing can be written to it."""
+    return error(
+        "archived",
+        f"{declared.slug}: it is archived in the API, and no call brings it back",
+        hint="use another slug, or have it restored in the console",
+        at=declared.source,
+    )
+
+
+def not_owned(declared: Declared) -> Diagnostic:
+    """Say that a declared slug lies outside what this repository may own."""
+    return error(
+        "not-owned",
+        f"{declared.slug}: it lies outside the scope of this target",
+        hint="widen the target's scope in reconcile.yaml, or move the file to its owner",
+        at=declared.source,
+    )
+
+
+def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
+    """Say that protection holds an integration."""
+    return error(
+        "protected",
+        f"{slug}: it is protected, and would be {what}",
+        hint="remove the file and add a tombstone under `deletions` in reconcile.yaml",
+        at=declared.source if declared else None,
+    )
+
+
+def missing_configurations(declared: Declared) -> Diagnostic:
+    """Say that this provider cannot be created without configurations."""
+    return error(
+        "missing-configurations",
+        f"{declared.slug}: {declared.fields.get('ai_provider_id')} cannot be created "
+        "without configurations",
+        hint="add the fields that this provider requires",
+        at=declared.source,
+    )
+
+
+def looks_like_rename(new: Declared, old: str) -> Diagnostic:
+    """Say that a create and a removal look like one changed slug."""
+    return warning(
+        "looks-like-rename",
+        f"{new.slug}: it is equal to {old}, which is no longer declared; a slug cannot be renamed",
+        hint="applications that use the old slug lose it; keep both until they have moved",
+        at=new.source,
+    )

@@ -1,0 +1,270 @@
+"""Plan one integration that is declared and exists: its changes, its secrets, what blocks it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.domain.fields import HEADERS_FIELD, IMMUTABLE_FIELDS, is_host, is_uuid, show_path
+from reconciler.domain.memory import Remembered
+from reconciler.domain.secrets import Mask
+from reconciler.domain.state import Declared, Observed
+from reconciler.domain.tree import Path, is_empty, leaves, lookup, plain
+from reconciler.planning import remarks
+from reconciler.planning.actions import (
+    Action,
+    ActionKind,
+    Change,
+    Op,
+    Origin,
+    Precondition,
+    Risk,
+    Subject,
+    highest,
+)
+from reconciler.planning.canonical import canonical, fingerprint
+from reconciler.planning.comparison import Comparison, compare
+from reconciler.planning.credentials import Evidence, Judgement, State, judge
+from reconciler.planning.diff import FieldChange, changed_fields
+from reconciler.planning.plan import Undeclared, Unverified
+from reconciler.planning.risks import risk_of
+from reconciler.planning.writes import create_calls, delete_calls, masks_in_the_way, update_calls
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What comparing one integration brought up; `action` is None where it is in sync."""
+
+    action: Action | None = None
+    unverified: tuple[Unverified, ...] = ()
+    undeclared: tuple[Undeclared, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def plan_update(
+    declared: Declared,
+    observed: Observed,
+    remembered: Remembered,
+    *,
+    evidence: Evidence,
+    push_secrets: bool,
+) -> Findings:
+    """Compare one integration and decide what has to happen to it."""
+    comparison = compare(declared, observed, remembered)
+    differing = changed_fields(comparison.found, comparison.wanted)
+    judgements = [judge(site, remembered, evidence) for site in comparison.sites]
+    past = _Past(remembered)
+    changes = [_field_change(change, past) for change in differing]
+    sent = _secrets_to_send(judgements, differing, push=push_secrets)
+    changes += [_secret_change(judgement, op) for judgement, op in sent]
+    paths = [change.path for change in differing] + [judgement.path for judgement, _ in sent]
+    blocks = _blocks(declared, comparison, paths=paths, sent=sent)
+    action = _action(
+        declared,
+        observed,
+        remembered=remembered,
+        comparison=comparison,
+        changes=changes,
+        paths=paths,
+        codes={block.code for block in blocks},
+    )
+    return Findings(
+        action=action,
+        unverified=tuple(
+            Unverified(declared.slug, show_path(j.path), j.shown_reference)
+            for j in judgements
+            if j.state is State.UNVERIFIED and j.shown_reference
+        ),
+        undeclared=tuple(
+            Undeclared(declared.slug, show_path(path)) for path in comparison.undeclared
+        ),
+        diagnostics=(
+            *blocks,
+            *(
+                remarks.missing_value(declared, judgement.path, str(judgement.reference))
+                for judgement, _ in sent
+                if not judgement.at_hand
+            ),
+            *(remarks.undeclared_host(declared, p) for p in comparison.undeclared if _is_risky(p)),
+            *(remarks.undeclared_access(declared, p) for p in comparison.undeclared_access),
+            *(remarks.differing_form(declared, name) for name in _differing_forms(comparison)),
+            *remarks.without_provider(declared, _first_grants(comparison, differing)),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What Git declared before, to tell who moved."""
+
+    remembered: Remembered
+
+    def origin(self, path: Path, *, before: Any, after: Any) -> Origin:
+        """Attribute a difference by comparing both sides with the past."""
+        if self.remembered.declared is None:
+            return Origin.UNKNOWN
+        was = lookup(canonical(self.remembered.declared), path)
+        local = not _alike(was, after)
+        remote = not _alike(was, before)
+        if local and remote:
+            return Origin.BOTH
+        return Origin.REMOTE if remote else Origin.LOCAL
+
+
+def _alike(one: Any, other: Any) -> bool:
+    return bool(one == other) or (_is_nothing(one) and _is_nothing(other))
+
+
+def _is_nothing(value: Any) -> bool:
+    return is_empty(value) or value is False
+
+
+def _field_change(change: FieldChange, past: _Past) -> Change:
+    op = Op.REPLACE if change.had and change.has else Op.ADD if change.has else Op.REMOVE
+    return Change(
+        path=show_path(change.path),
+        op=op,
+        risk=risk_of(change.path, before=change.before, after=change.after, adds=not change.had),
+        before=plain(change.before),
+        after=plain(change.after),
+        origin=past.origin(change.path, before=change.before, after=change.after),
+    )
+
+
+def _secrets_to_send(
+    judgements: list[Judgement], differing: Iterable[FieldChange], *, push: bool
+) -> list[tuple[Judgement, Op]]:
+    """Choose the secrets that have to be written, and what each write is called.
+
+    A changed one goes for its own sake. The others in `configurations` go along when that object
+    is sent, and all of them, the key too, when a host changes.
+    """
+    differing = list(differing)
+    changed = {
+        judgement.path: judgement.op
+        for judgement in judgements
+        if judgement.state is State.CHANGED
+        or (push and judgement.state is State.UNVERIFIED and judgement.at_hand)
+    }
+    moves = any(is_host(change.path) for change in differing)
+    tops = {change.path[0] for change in differing} | {path[0] for path in changed}
+    sent = []
+    for judgement in judgements:
+        if judgement.path in changed:
+            sent.append((judgement, changed[judgement.path]))
+        elif judgement.reference is not None and (moves or judgement.path[0] in tops - {"key"}):
+            sent.append((judgement, Op.RESEND))
+    return [(j, op) for j, op in sent if j.path[0] in {"key", "configurations", "models"}]
+
+
+def _secret_change(judgement: Judgement, op: Op) -> Change:
+    before = judgement.before_reference if op is Op.REPLACE else None
+    return Change(
+        path=show_path(judgement.path),
+        op=op,
+        risk=Risk.CREDENTIAL,
+        sensitive=True,
+        origin=judgement.origin,
+        reference=judgement.shown_reference,
+        before_reference=str(before) if before else None,
+    )
+
+
+def _blocks(
+    declared: Declared,
+    comparison: Comparison,
+    *,
+    paths: list[Path],
+    sent: list[tuple[Judgement, Op]],
+) -> list[Diagnostic]:
+    blocks = []
+    if any(path[0] == "configurations" for path in paths):
+        blocks += [remarks.masked_write(declared, path) for path in masks_in_the_way(comparison)]
+    if any(is_host(path) for path in paths):
+        replaced = {judgement.path for judgement, _ in sent}
+        stored = [
+            path
+            for path, value in leaves(comparison.have)
+            if isinstance(value, Mask) and path not in replaced
+        ]
+        if stored:
+            blocks.append(remarks.credential_retarget(declared, stored))
+    return blocks
+
+
+def _is_risky(path: Path) -> bool:
+    return is_host(path) or HEADERS_FIELD in path
+
+
+def _differing_forms(comparison: Comparison) -> list[str]:
+    """Give the immutable ids that are a UUID on one side and a slug on the other."""
+    want, have = comparison.settled, comparison.have
+    return [
+        name
+        for name in IMMUTABLE_FIELDS
+        if want.get(name) and have.get(name) and is_uuid(want[name]) != is_uuid(have[name])
+    ]
+
+
+def _first_grants(comparison: Comparison, differing: list[FieldChange]) -> list[str]:
+    known = comparison.have.get("workspaces") or {}
+    return [
+        change.path[1]
+        for change in differing
+        if change.path[0] == "workspaces"
+        and change.path[2:] == ("enabled",)
+        and change.after
+        and change.path[1] not in known
+    ]
+
+
+def _action(
+    declared: Declared,
+    observed: Observed,
+    *,
+    remembered: Remembered,
+    comparison: Comparison,
+    changes: list[Change],
+    paths: list[Path],
+    codes: set[str],
+) -> Action | None:
+    dropped = _differing_forms(comparison)
+    changes = [change for change in changes if change.path not in dropped]
+    paths = [path for path in paths if path[0] not in dropped]
+    archived = observed.is_archived
+    if not changes and not archived:
+        return None
+    immutable = [name for name in IMMUTABLE_FIELDS if any(c.path == name for c in changes)]
+    if immutable:
+        kind, risk = ActionKind.REPLACE, Risk.REPLACE
+        reason = f"{' and '.join(immutable)} cannot be changed in place"
+        calls = (*delete_calls(declared.slug), *create_calls(declared))
+    else:
+        kind = ActionKind.UPDATE
+        risk = highest([change.risk for change in changes]) or Risk.RESTRICTIVE
+        reason = "it is archived" if archived else _reason(paths)
+        calls = update_calls(declared, comparison, paths)
+    if archived:
+        codes.add("archived")
+    if immutable and declared.lifecycle.protected:
+        codes.add("protected")
+    return Action(
+        slug=declared.slug,
+        kind=kind,
+        reason=reason,
+        risk=risk,
+        changes=tuple(sorted(changes, key=lambda c: c.path)),
+        source=declared.source,
+        precondition=Precondition(observed.last_updated_at, fingerprint(observed)),
+        blocked_by=tuple(sorted(codes)),
+        calls=calls,
+        subject=Subject(declared, observed, remembered),
+    )
+
+
+def _reason(paths: list[Path]) -> str:
+    fields = sorted({path[0] for path in paths})
+    verb = "differs" if len(fields) == 1 and not fields[0].endswith("s") else "differ"
+    return (
+        f"{', '.join(fields[:-1])} and {fields[-1]} {verb}" if fields[1:] else f"{fields[0]} {verb}"
+    )
