@@ -113,6 +113,7 @@ class MemoryRecords:
         before = self._entries.get(slug)
         if before is not None and before.record is None:
             del self._entries[slug]
+            self._slugs.pop((before.previous or {}).get("id", ""), None)
         self._entries[slug] = entry
         if entry.record is not None:
             self._slugs[entry.record["id"]] = slug
@@ -136,7 +137,14 @@ class MemoryRecords:
         """Keep a value."""
         self._facts[key] = value
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Give a copy of everything remembered."""
-        return dict(self._facts)
+    def as_json(self) -> dict[str, Any]:
+        """Give everything as plain JSON that shares its values with the store."""
+        entries = [[slug, e.record, e.previous, e.changed_at] for slug, e in self.entries()]
+        return {"entries": entries, "facts": dict(self._facts)}
+
+    def become(self, state: dict[str, Any]) -> None:
+        """Replace everything by what `as_json` gave."""
+        self._entries, self._slugs = {}, {}
+        self._facts = dict(state["facts"])
+        for slug, record, previous, changed_at in state["entries"]:
+            self.put(slug, Entry(record, previous, changed_at))

@@ -6,16 +6,14 @@ public record leaves open is decided by `Switches`.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import match
-from reconciler.simulator import changes, checks, models, providers, shapes, slugs, workspaces
+from reconciler.simulator import changes, checks, models, shapes, slugs, workspaces
 from reconciler.simulator.listing import Listing
 from reconciler.simulator.messages import (
-    FORBIDDEN,
     Request,
     RequestRefused,
     Response,
@@ -23,7 +21,8 @@ from reconciler.simulator.messages import (
     invalid,
     refuse,
 )
-from reconciler.simulator.records import Entry, MemoryRecords, Record, Records
+from reconciler.simulator.organisation import Organisation
+from reconciler.simulator.records import MemoryRecords, Record, Records
 from reconciler.simulator.switches import Switches
 
 
@@ -48,9 +47,9 @@ class Remote:
         records: Records | None = None,
     ) -> None:
         self.switches = switches
-        self._now = now
-        self._new_id = new_id
-        self._records: Records = records or MemoryRecords()
+        self._organisation = Organisation(
+            records or MemoryRecords(), switches, now=now, new_id=new_id
+        )
         self._answered = 0
         self._handlers: Mapping[OperationName, Handler] = {
             OperationName.LIST: self._list,
@@ -86,7 +85,7 @@ class Remote:
             return error(404, "AB08", "Not found")
         operation, slug = matched
         try:
-            with self._records.transaction(write=request.writes):
+            with self._organisation.records.transaction(write=request.writes):
                 return self._handlers[operation.name](request, slug or "", stale=stale)
         except RequestRefused as refused:
             return refused.response
@@ -96,59 +95,48 @@ class Remote:
         """Give every stored record by slug, secrets included; for tests and seeds."""
         return {
             slug: entry.record
-            for slug, entry in self._records.entries()
+            for slug, entry in self._organisation.records.entries()
             if entry.record is not None
         }
 
     @property
     def providers(self) -> list[dict[str, Any]]:
         """Give the providers that were created along the way."""
-        return providers.providers_of(self._records)
+        return self._organisation.providers()
 
     @property
     def organisation_id(self) -> str:
-        """Give the organisation's id, made on first use."""
-        known = self._records.fact("organisation_id")
-        if known is None:
-            known = self._new_id()
-            self._records.remember("organisation_id", known)
-        return str(known)
+        """Give the organisation's id."""
+        return self._organisation.id
 
     def snapshot(self) -> dict[str, Any]:
         """Give the whole state as plain JSON, secrets included; only for a store in memory."""
-        if not isinstance(self._records, MemoryRecords):
-            raise TypeError("a store on disk is its own snapshot")
-        entries = [
-            [slug, entry.record, entry.previous, entry.changed_at]
-            for slug, entry in self._records.entries()
-        ]
-        state = {"entries": entries, "facts": self._records.facts, "answered": self._answered}
-        return dict(shapes.clone(state))
+        return dict(shapes.clone({**self._memory().as_json(), "answered": self._answered}))
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Put back a state that `snapshot` gave."""
+        """Put back a state that `snapshot` gave; only for a store in memory."""
         state = shapes.clone(dict(snapshot))
-        records = MemoryRecords()
-        for slug, record, previous, changed_at in state["entries"]:
-            records.put(slug, Entry(record, previous, changed_at))
-        for key, value in state["facts"].items():
-            records.remember(key, value)
-        self._records = records
-        self._answered = state["answered"]
+        self._answered = state.pop("answered")
+        self._memory().become(state)
+
+    def _memory(self) -> MemoryRecords:
+        records = self._organisation.records
+        if not isinstance(records, MemoryRecords):
+            raise TypeError("a store on disk is its own snapshot")
+        return records
 
     # The five operations.
 
     def _list(self, request: Request, _slug: str, *, stale: bool) -> Response:
-        listing = Listing.parse(request.query, self.switches, self._known_workspace)
+        listing = Listing.parse(request.query, self.switches, self._organisation.known_workspace)
         if listing.is_plain and not stale and not self.switches.stale_read_ms:
-            total, shown = self._records.page(
+            total, shown = self._organisation.records.page(
                 offset=listing.offset,
                 limit=listing.limit,
-                newest=self.switches.list_order == "newest",
+                newest=listing.newest,
             )
         else:
-            seen = (self._seen(entry, stale=stale) for _, entry in self._records.entries())
-            total, shown = listing.select([record for record in seen if record is not None])
+            total, shown = listing.select(list(self._organisation.walk(stale=stale)))
         data = [shapes.row(record, self.switches) for record in shown]
         return Response(200, {"object": "list", "total": total, "data": data})
 
@@ -157,145 +145,109 @@ class Remote:
         body = checks.require_object(request.body)
         sent = checks.expected_fields(body, checks.CREATABLE, self.switches)
         checks.check_create(sent, self.switches)
-        slug = slugs.free_slug(sent, self._records, switches=self.switches, new_id=self._new_id)
+        slug = slugs.free_slug(
+            sent,
+            self._organisation.records,
+            switches=self.switches,
+            new_id=self._organisation.new_id,
+        )
         workspace = sent.get("workspace_id")
         record = changes.new_record(
             slug,
             shapes.clone(sent),
-            ids=(self._new_id(), self.organisation_id, self._new_id()),
-            now=self._now(),
-            workspace=self._learnt_workspace(workspace) if workspace else None,
+            ids=(self._organisation.new_id(), self._organisation.id, self._organisation.new_id()),
+            now=self._organisation.now(),
+            workspace=self._organisation.learnt_workspace(workspace) if workspace else None,
         )
         provider_id = None
         if record["workspace_id"] and sent.get("create_default_provider") is not False:
             wanted = sent.get("default_provider_slug")
-            provider_id = self._add_provider(record, record["workspace_id"], wanted)
-        self._put(slug, record)
+            provider_id = self._organisation.add_provider(record, record["workspace_id"], wanted)
+        self._organisation.put(slug, record)
         receipt = {"id": record["id"], "slug": slug}
         if self.switches.detail_shape == "observed":
             receipt |= {"provider_id": provider_id, "object": "integration"}
         return Response(200, receipt)
 
     def _get(self, _request: Request, slug: str, *, stale: bool) -> Response:
-        return Response(200, shapes.detail(self._find(slug, stale=stale), self.switches))
+        return Response(
+            200, shapes.detail(self._organisation.seen(slug, stale=stale), self.switches)
+        )
 
     def _update(self, request: Request, slug: str, *, stale: bool) -> Response:
         del stale
-        record = self._find(slug)
+        record = self._organisation.current(slug)
         body = checks.require_object(request.body)
         sent = shapes.clone(checks.expected_fields(body, checks.UPDATABLE, self.switches))
         if not sent and self.switches.empty_put == "refuse":
             raise invalid("no valid fields to update")
         checks.check_fields(sent)
-        after = changes.updated(record, sent, now=self._now(), switches=self.switches)
+        after = changes.updated(record, sent, now=self._organisation.now(), switches=self.switches)
         if "configurations" in sent or "secret_mappings" in sent:
             checks.check_whole(after, self.switches)
-        self._put(after["slug"], after)
+        self._organisation.put(after["slug"], after)
         return self._done()
 
     def _delete(self, _request: Request, slug: str, *, stale: bool) -> Response:
         del stale
-        record = self._find(slug)
+        record = self._organisation.current(slug)
         if self.switches.delete_with_providers == "refuse" and any(
             provider["integration_id"] == record["id"] for provider in self.providers
         ):
             raise refuse(
                 409, "AB07", "Unable to delete. Please ensure that all providers are deleted"
             )
-        providers.drop_providers(self._records, record["id"])
+        self._organisation.drop_providers(record)
         if self.switches.delete == "archived":
-            archived = record | {"status": "archived", "last_updated_at": self._now()}
-            self._put(record["slug"], archived)
+            archived = record | {"status": "archived", "last_updated_at": self._organisation.now()}
+            self._organisation.put(record["slug"], archived)
         else:
-            self._put(record["slug"], None)
+            self._organisation.put(record["slug"], None)
         return self._done()
 
     # The sub-resources.
 
     def _get_models(self, _request: Request, slug: str, *, stale: bool) -> Response:
-        return Response(200, shapes.models(self._find(slug, stale=stale), self.switches))
+        return Response(
+            200, shapes.models(self._organisation.seen(slug, stale=stale), self.switches)
+        )
 
     def _update_models(self, request: Request, slug: str, *, stale: bool) -> Response:
         del stale
-        record = self._find(slug)
-        return self._put_access(models.put_models(record, request.body, self._now()))
+        record = self._organisation.current(slug)
+        return self._put_access(models.put_models(record, request.body, self._organisation.now()))
 
     def _delete_models(self, request: Request, slug: str, *, stale: bool) -> Response:
         del stale
-        record = self._find(slug)
+        record = self._organisation.current(slug)
         return self._put_access(models.delete_models(record, request.query, self.switches))
 
     def _get_workspaces(self, _request: Request, slug: str, *, stale: bool) -> Response:
-        return Response(200, shapes.workspaces(self._find(slug, stale=stale), self.switches))
+        return Response(
+            200, shapes.workspaces(self._organisation.seen(slug, stale=stale), self.switches)
+        )
 
     def _update_workspaces(self, request: Request, slug: str, *, stale: bool) -> Response:
         del stale
-        record = self._find(slug)
+        record = self._organisation.current(slug)
         if record["type"] == "workspace":
             raise invalid("a workspace-scoped integration belongs to its workspace")
         written = workspaces.put_workspaces(
             record,
             request.body,
-            now=self._now(),
-            new_id=self._new_id,
-            resolve=self._learnt_workspace,
+            now=self._organisation.now(),
+            new_id=self._organisation.new_id,
+            resolve=self._organisation.learnt_workspace,
         )
         for grant in written.grants:
-            self._add_provider(record, grant.workspace, grant.provider_slug)
+            self._organisation.add_provider(record, grant.workspace, grant.provider_slug)
         return self._put_access(written.record)
-
-    # The state.
-
-    def _find(self, reference: str, *, stale: bool = False) -> Record:
-        entry = self._records.entry(reference)
-        if entry is None:
-            slug = self._records.slug_of(reference)
-            entry = self._records.entry(slug) if slug is not None else None
-        record = self._seen(entry, stale=stale) if entry is not None else None
-        if record is None:
-            if self.switches.missing == "403_AB03":
-                raise refuse(403, "AB03", FORBIDDEN)
-            raise refuse(404, "AB08", "Not found")
-        return record
-
-    def _seen(self, entry: Entry, *, stale: bool) -> Record | None:
-        return entry.seen(stale=stale or self._is_fresh(entry))
-
-    def _is_fresh(self, entry: Entry) -> bool:
-        window = self.switches.stale_read_ms
-        if not window:
-            return False
-        age = _moment(self._now()) - _moment(entry.changed_at)
-        return age < timedelta(milliseconds=window)
-
-    def _put(self, slug: str, record: Record | None) -> None:
-        before = self._records.entry(slug)
-        self._records.put(slug, Entry(record, before.record if before else None, self._now()))
-
-    def _known_workspace(self, given: str) -> str:
-        """Give the form a workspace is stored under; a slug seen once explains its UUID."""
-        known = self._records.fact(f"workspace/{given}")
-        return given if known is None else str(known)
-
-    def _learnt_workspace(self, given: str) -> str:
-        stored = self._known_workspace(given)
-        self._records.remember(f"workspace/{shapes.as_uuid(stored)}", stored)
-        return stored
-
-    def _add_provider(self, record: Record, workspace: str, slug: str | None) -> str:
-        return providers.add_provider(
-            self._records, record, workspace=workspace, slug=slug, new_id=self._new_id()
-        )
 
     def _put_access(self, record: Record) -> Response:
         if self.switches.access_touches_integration:
-            record = record | {"last_updated_at": self._now()}
-        self._put(record["slug"], record)
+            record = record | {"last_updated_at": self._organisation.now()}
+        self._organisation.put(record["slug"], record)
         return self._done()
 
     def _done(self) -> Response:
         return Response(200, None if self.switches.put_body == "empty" else {})
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)

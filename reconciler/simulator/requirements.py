@@ -4,9 +4,9 @@ Only what a create or an update is refused for; enums are wide because the API's
 """
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 KEYLESS_PROVIDERS = frozenset(
     {
@@ -56,6 +56,12 @@ _RULES: Mapping[str, tuple[tuple[str, ...], str | None, Mapping[str, tuple[str, 
 """Provider → required fields, the field that chooses the mode, and what each mode adds."""
 
 
+_URL = re.compile(
+    r"https?://(?P<name>\[[0-9a-f:.]+\]|[^\s/:?#@\[\]]+)(:[0-9]+)?([/?][^\s#]*)?", re.IGNORECASE
+)
+"""An absolute URL without userinfo and fragment."""
+
+
 def missing_fields(
     provider: str, configurations: Mapping[str, Any], mapped: Collection[str]
 ) -> list[str]:
@@ -91,15 +97,10 @@ def needs_key(provider: str, configurations: Mapping[str, Any]) -> bool:
 
 def host_is_refused(host: Any) -> bool:
     """Tell whether a `custom_host` fails the API's check against internal addresses (1.16.2)."""
-    if not isinstance(host, str):
+    found = _URL.fullmatch(host) if isinstance(host, str) else None
+    if found is None:
         return True
-    try:
-        parts = urlsplit(host)
-        name = parts.hostname or ""
-    except ValueError:
-        return True
-    if parts.scheme not in {"http", "https"} or parts.fragment or not name:
-        return True
+    name = found["name"].strip("[]").lower()
     return name in {"localhost", "metadata.google.internal"} or _is_private(name)
 
 

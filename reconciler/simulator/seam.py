@@ -42,8 +42,7 @@ class SimulatorAPI:
         query = {name: str(value) for name, value in prepared.query.items()}
         request = Request(prepared.method, prepared.path, query, body)
         delivery = deliver(self._remote, request, self._faults.strike(request))
-        secrets = () if prepared.body is None else tuple(sent_secrets(prepared.body))
-        sent = Sent(prepared.method, prepared.path, secrets)
+        sent = Sent(prepared.method, prepared.path, lambda: sent_secrets(prepared.body or {}))
         if delivery.ending is not Ending.COMPLETE:
             raise NoAnswer(
                 f"{sent} was not answered: {delivery.ending.value}",
@@ -52,4 +51,4 @@ class SimulatorAPI:
             )
         headers = {name.lower(): value for name, value in delivery.headers.items()}
         answer = RawAnswer(delivery.status, headers, delivery.content)
-        return read_answer(sent, answer, wall_clock=self._wall_clock())
+        return read_answer(sent, answer, wall_clock=self._wall_clock)

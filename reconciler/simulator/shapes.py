@@ -4,7 +4,8 @@ Two shapes exist, `observed` and `documented` (portkey-api.md §1.2, §1.4, §5)
 leaves this module.
 """
 
-import uuid
+import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from reconciler.domain.fields import HEADERS_FIELD, REDACTED_FIELDS, SECRET_FIEL
 from reconciler.simulator.records import Record
 from reconciler.simulator.switches import Switches
 
-_NAMES = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def mask(value: Any) -> str:
@@ -27,10 +28,12 @@ def mask(value: Any) -> str:
 
 def as_uuid(name: str) -> str:
     """Give the UUID that stands for a slug of a workspace or secret reference; a UUID stays."""
-    try:
-        return str(uuid.UUID(name))
-    except ValueError:
-        return str(uuid.uuid5(_NAMES, name.encode("utf-8", "replace").decode()))
+    if _UUID.fullmatch(name):
+        return name.lower()
+    digits = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
+    return "-".join(
+        digits[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+    )
 
 
 def row(record: Record, switches: Switches) -> dict[str, Any]:
