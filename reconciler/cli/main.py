@@ -4,11 +4,9 @@ A command's module is imported when the command is used, so `reconcile --help` c
 than click. What an error looks like and which exit code it has: `reconciler.cli.failures`.
 """
 
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -69,14 +67,6 @@ def reconcile() -> None:
     """Make the integrations of a Portkey AI gateway equal to YAML files in Git."""
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived where no run was in flight that had to be finished first."""
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
-
-
 def run(arguments: Sequence[str], console: Console) -> int:
     """Carry out one command line and give its exit code; never raises, whatever happens."""
     try:
@@ -87,9 +77,9 @@ def run(arguments: Sequence[str], console: Console) -> int:
             obj=Invocation(console),
         )
     except click.Abort as abort:
-        return 143 if isinstance(abort.__cause__, Terminated) else 130
-    except KeyboardInterrupt as interrupt:
-        return 143 if isinstance(interrupt, Terminated) else 130
+        from reconciler.cli import signals
+
+        return signals.exit_code(abort.__cause__)
     except Exception as error:  # noqa: BLE001  the outermost border: everything becomes a diagnostic
         from reconciler.cli import failures
 
@@ -100,7 +90,6 @@ def run(arguments: Sequence[str], console: Console) -> int:
 
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
-    signal.signal(signal.SIGTERM, _terminate)
     console = Console.of_this_process()
     code = run(sys.argv[1:], console)
     console.close()

@@ -1,0 +1,88 @@
+"""What Ctrl-C and SIGTERM do: ask once politely, then leave.
+
+The first signal asks the work to stop; work that cannot be asked is cancelled. The second one ends
+it at once. The exit code is 130 or 143 either way.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM ended the command, as Ctrl-C would have."""
+
+
+class Interruption:
+    """The signals that arrive while asynchronous work is done.
+
+    `ask` is set by work that can stop by itself: it is called on the first signal.
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self.ask: Callable[[], None] | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Give 130 or 143 after a signal, else 0."""
+        return 0 if self.received is None else 128 + self.received
+
+    def __call__(self, number: signal.Signals) -> None:
+        """Take a signal."""
+        again = self.received is not None
+        self.received = self.received or number
+        if again:
+            raise _as_exception(number)
+        if self.ask is not None:
+            self.ask()
+        elif self._task is not None:
+            self._task.cancel()
+
+    async def over(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do the work with signals coming here."""
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self, number)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if self.received is None:
+                raise
+            raise _as_exception(self.received) from None
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+            take_sigterm()
+
+
+def run(
+    work: Callable[[Interruption], Coroutine[Any, Any, Result]],
+) -> Result:
+    """Run asynchronous work to its end; raises `KeyboardInterrupt` when it was cut short."""
+    interruption = Interruption()
+    return asyncio.run(interruption.over(work(interruption)))
+
+
+def take_sigterm() -> None:
+    """Let SIGTERM raise `Terminated`, as Python lets SIGINT raise `KeyboardInterrupt`."""
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def exit_code(interrupt: BaseException | None) -> int:
+    """Give the exit code of a command that one of these exceptions has ended."""
+    return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
+
+
+def _as_exception(number: signal.Signals) -> KeyboardInterrupt:
+    return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
