@@ -1,0 +1,74 @@
+"""Which commands there are, and what happens to command lines that are wrong."""
+
+import io
+import json
+from typing import Any
+
+import click
+import pytest
+
+from reconciler.cli.console import Console
+from reconciler.cli.main import COMMANDS, reconcile, run
+
+
+def outcome(*words: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    code = run(words, Console(stdin=None, stdout=out, stderr=err))
+    return code, out.getvalue(), err.getvalue()
+
+
+def error_document(*words: str) -> Any:
+    code, out, err = outcome(*words)
+    document = json.loads(out)
+    assert (document["kind"], document["format_version"]) == ("error", "1")
+    assert document["exit_code"] == code
+    assert err == ""
+    return document
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_in_the_list_of_commands_opens_the_help_of_the_command(name: str) -> None:
+    command = reconcile.get_command(click.Context(reconcile), name)
+    assert command is not None
+    assert command.name == name
+    assert (command.help or "").splitlines()[0] == COMMANDS[name]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("bogus",),
+        ("--bogus",),
+        ("plan", "--bogus"),
+        ("plan", "unexpected"),
+        ("plan", "--shard", "3/2"),
+        ("plan", "--format", "pdf"),
+        ("plan", "--parallelism", "0"),
+        ("plan", "--deadline", "0"),
+        ("get",),
+    ],
+)
+def test_a_wrong_command_line_is_bad_input(words: tuple[str, ...]) -> None:
+    code, out, err = outcome(*words)
+    assert code == 3
+    assert out == ""
+    assert "error[usage]" in err
+
+
+def test_a_wrong_command_line_answers_in_json_when_json_was_asked_for() -> None:
+    document = error_document("plan", "--bogus", "--format", "json")
+    assert document["exit_code"] == 3
+    assert [item["code"] for item in document["diagnostics"]] == ["usage"]
+
+
+def test_the_twin_of_format_asks_for_json_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILE_PLAN_FORMAT", "json")
+    assert error_document("plan", "--bogus")["exit_code"] == 3
+
+
+def test_the_command_alone_shows_its_help_and_counts_as_bad_input(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = outcome()
+    assert (code, out) == (3, "")
+    assert "Commands:" in capsys.readouterr().err
