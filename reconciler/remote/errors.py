@@ -1,8 +1,9 @@
 """Every way a call can fail; nothing of httpx gets past this package.
 
     RemoteError
+    ├── InvalidCall     malformed by us: a slug, a query, a body; nothing was sent
     ├── NotSent         no connection: the API saw nothing
-    ├── NoAnswer        sent, and no usable answer came: timeout, reset, truncated, HTML, 3xx, too big
+    ├── NoAnswer        sent, and nothing usable came back: timeout, reset, HTML, 3xx, too big
     ├── Answered        the API said no, in its documented form
     │   ├── Unauthorised  401      ├── Conflict   409
     │   ├── Forbidden     403      ├── Throttled  429
@@ -41,6 +42,10 @@ class RemoteError(ReconcilerError):
         self.attempts = attempts
 
 
+class InvalidCall(RemoteError):
+    """The call cannot be written as a request (`bad-slug`, `bad-call`, `bad-body`); not sent."""
+
+
 class NotSent(RemoteError):
     """No connection could be made, so the API has not seen the request."""
 
@@ -52,7 +57,34 @@ class NoAnswer(RemoteError):
 
 
 class Answered(RemoteError):
-    """The API refused in a documented form; `code` is its errorCode, or `http-NNN` without one."""
+    """The API refused in a documented form; `code` is its errorCode, or `http-NNN` without one.
+
+    `message` is the API's own, cut and free of what we sent in secret. `retry_after` is the
+    number of seconds it asked us to wait, None where it named none.
+    """
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        code: str,
+        hint: str = "",
+        http_status: int | None = None,
+        request_id: str | None = None,
+        attempts: int = 1,
+        message: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(
+            summary,
+            code=code,
+            hint=hint,
+            http_status=http_status,
+            request_id=request_id,
+            attempts=attempts,
+        )
+        self.message = message
+        self.retry_after = retry_after
 
 
 class Unauthorised(Answered):

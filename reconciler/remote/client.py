@@ -1,0 +1,275 @@
+"""The HTTP client of the API: one call in, one reply or one of our errors out.
+
+What an answer means: `answers`. When a call is repeated: `retry`. How fast calls leave: `limits`.
+Which connections they take: `lanes`. The credential and the bodies stay in here: no error holds a
+request, and none is chained to an exception of httpx, which would.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+from urllib.parse import urlencode
+
+import httpx
+
+from reconciler import __version__
+from reconciler.diagnostics import error as problem
+from reconciler.domain.calls import Call, Reply
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.secrets import Redacted
+from reconciler.remote.answers import RawAnswer, Sent, read_answer
+from reconciler.remote.body import encode_body, sent_secrets
+from reconciler.remote.errors import (
+    DeadlineExceeded,
+    ReadOnlyViolation,
+    RemoteError,
+    Throttled,
+)
+from reconciler.remote.failures import READING_FAILURES, from_httpx, from_reading
+from reconciler.remote.lanes import Lanes, read_body, transport_maker
+from reconciler.remote.limits import RateGate
+from reconciler.remote.operations import Prepared, prepare
+from reconciler.remote.retry import Retries
+from reconciler.remote.timing import Deadline, Timing
+
+CONNECT_TIMEOUT = 5.0
+CALL_TIMEOUT = 30.0
+RUN_DEADLINE = 900.0
+CONCURRENCY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came of it, for logs and figures; neither body nor header.
+
+    `status` is None where no answer came; `error` is our code for a failure.
+    """
+
+    method: str
+    path: str
+    seconds: float
+    status: int | None = None
+    request_id: str | None = None
+    error: str | None = None
+
+
+class Client:
+    """The API over HTTP; made by `make_client`, used as an async context manager."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        headers: list[tuple[str, str]],
+        credential: Redacted | None,
+        lanes: Lanes,
+        timing: Timing,
+        deadline: Deadline,
+        read_only: bool,
+        call_timeout: float,
+        listen: Callable[[Exchange], None] | None,
+    ) -> None:
+        self.gate = RateGate(timing, deadline)
+        self.retries = Retries(timing, deadline)
+        self._base_url = base_url
+        self._headers = headers
+        self._credential = credential
+        self._lanes = lanes
+        self._timing = timing
+        self._deadline = deadline
+        self._read_only = read_only
+        self._call_timeout = call_timeout
+        self._listen = listen
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._lanes.aclose()
+
+    async def call(self, call: Call) -> Reply:
+        """Make one call and give its successful answer; see `IntegrationsAPI`."""
+        prepared = prepare(call)
+        if self._read_only and not prepared.operation.safe:
+            raise ReadOnlyViolation(
+                f"{prepared.method} {prepared.path} was held back: this command only reads",
+                code="read-only",
+                attempts=0,
+            )
+        content = None if prepared.body is None else encode_body(prepared.body)
+        reply, attempts = await self.retries.run(
+            partial(self._until_not_throttled, prepared, content),
+            repeatable=prepared.operation.idempotent,
+        )
+        if attempts == 1:
+            return reply
+        return Reply(reply.status, reply.body, reply.request_id, attempts)
+
+    async def _until_not_throttled(self, prepared: Prepared, content: bytes | None) -> Reply:
+        while True:
+            async with self._lanes.lane() as transport:
+                sent_at = await self.gate.turn()
+                try:
+                    reply = await self._exchange(transport, prepared, content)
+                except Throttled as error:
+                    self.gate.pause(error, sent_at=sent_at)
+                    continue
+                except RemoteError as error:
+                    if error.http_status is not None:
+                        self.gate.accepted(sent_at)
+                    raise
+                self.gate.accepted(sent_at)
+                return reply
+
+    async def _exchange(
+        self, transport: httpx.AsyncBaseTransport, prepared: Prepared, content: bytes | None
+    ) -> Reply:
+        """Send one request and judge its answer."""
+        started = self._timing.clock()
+        answer: RawAnswer | None = None
+        failure: RemoteError | None = None
+        try:
+            answer = await self._send(transport, prepared, content)
+            sent = Sent(prepared.method, prepared.path, self._secrets(prepared))
+            return read_answer(sent, answer, wall_clock=self._timing.wall_clock())
+        except RemoteError as error:
+            failure = error
+            raise
+        finally:
+            if self._listen is not None:
+                self._listen(
+                    Exchange(
+                        prepared.method,
+                        prepared.path,
+                        self._timing.clock() - started,
+                        answer.status if answer else None,
+                        answer.request_id if answer else None,
+                        failure.code if failure else None,
+                    )
+                )
+
+    def _secrets(self, prepared: Prepared) -> Iterator[str]:
+        """Give the texts that must not come back in a message."""
+        if self._credential is not None:
+            yield self._credential.reveal()
+        if prepared.body is not None:
+            yield from sent_secrets(prepared.body)
+
+    async def _send(
+        self, transport: httpx.AsyncBaseTransport, prepared: Prepared, content: bytes | None
+    ) -> RawAnswer:
+        what = f"{prepared.method} {prepared.path}"
+        timeout = min(self._call_timeout, self._deadline.remaining)
+        if timeout <= 0:
+            raise DeadlineExceeded(
+                f"the run's deadline passed before {what} was sent",
+                code="deadline",
+                hint="Allow more time with --deadline; what was done so far stands.",
+                attempts=0,
+            )
+        try:
+            request = self._request(prepared, content)
+            async with asyncio.timeout(timeout):
+                response = await transport.handle_async_request(request)
+                try:
+                    return await read_body(response)
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            failure = from_httpx(error, what=what, base_url=self._base_url)
+        except READING_FAILURES as error:
+            failure = from_reading(error, what=what, base_url=self._base_url)
+        # Raised out here, so that no exception that holds the request becomes its context.
+        raise failure
+
+    def _request(self, prepared: Prepared, content: bytes | None) -> httpx.Request:
+        query = f"?{urlencode(prepared.query)}" if prepared.query else ""
+        headers = self._headers
+        if content is not None:
+            headers = [*headers, ("content-type", "application/json")]
+        return httpx.Request(
+            prepared.method,
+            f"{self._base_url}{prepared.path}{query}",
+            headers=headers,
+            content=content,
+            extensions=_EXTENSIONS,
+        )
+
+
+# The total is watched in `_send`; a limit for each read would never end a server that drips.
+_EXTENSIONS = {"timeout": {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}}
+
+AuthHeader: TypeAlias = Literal["x-portkey-api-key", "authorization"]
+
+
+def make_client(
+    *,
+    base_url: str,
+    api_key: Redacted | None,
+    timing: Timing,
+    auth_header: AuthHeader = "x-portkey-api-key",
+    read_only: bool = False,
+    transport: httpx.AsyncBaseTransport | None = None,
+    concurrency: int = CONCURRENCY,
+    deadline: float | None = RUN_DEADLINE,
+    call_timeout: float = CALL_TIMEOUT,
+    ca_file: Path | None = None,
+    proxy: str | None = None,
+    user_agent: str = f"portkey-reconciler/{__version__}",
+    listen: Callable[[Exchange], None] | None = None,
+) -> Client:
+    """Make the one client of a run.
+
+    `deadline` counts from now, in seconds. `transport` replaces the network (the simulator, a
+    test) and is then shared by all lanes. Whether the key may go to `base_url` is decided before.
+    """
+    base_url = base_url.rstrip("/")
+    headers = [
+        ("accept", "application/json"),
+        ("accept-encoding", "gzip"),
+        ("user-agent", user_agent),
+        *_credential_header(auth_header, api_key),
+    ]
+    make = transport_maker(base_url=base_url, ca_file=ca_file, proxy=proxy)
+    return Client(
+        base_url=base_url,
+        headers=headers,
+        credential=api_key,
+        lanes=Lanes(make if transport is None else lambda: transport, max(1, concurrency)),
+        timing=timing,
+        deadline=Deadline(timing.clock, deadline),
+        read_only=read_only,
+        call_timeout=call_timeout,
+        listen=listen,
+    )
+
+
+def _credential_header(name: AuthHeader, key: Redacted | None) -> list[tuple[str, str]]:
+    if key is None:
+        return []
+    text = key.reveal()
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise InvalidInput(
+            [
+                problem(
+                    "bad-api-key",
+                    "the API key is empty or holds characters that no header can carry",
+                    hint="Look for spaces and line ends around the value.",
+                )
+            ]
+        )
+    return [(name, f"Bearer {text}" if name == "authorization" else text)]

@@ -1,0 +1,278 @@
+"""The one table of the API's operations: what each is called, where it lives and what it takes.
+
+The client builds requests from it, the simulator and the adapter their routes, the adapter its
+descriptions. Five operations are `raw`: the adapter offers exactly these to others. Sending is
+not done here: `reconciler.remote.client`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.fields import SLUG
+from reconciler.domain.tree import Tree
+from reconciler.remote.errors import InvalidCall
+from reconciler.remote.schemas import CREATE_BODY, UPDATE_BODY, Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One query parameter; left out, the API's own default holds."""
+
+    name: str
+    type: str
+    description: str
+    minimum: int | None = None
+    maximum: int | None = None
+    enum: tuple[str, ...] | None = None
+    required: bool = False
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Give the parameter as JSON Schema, without its name."""
+        facts = {
+            "type": self.type,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "enum": list(self.enum) if self.enum else None,
+            "description": self.description,
+        }
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row of the table.
+
+    `path` is below the base URL and may hold `{slug}`. `body` is the schema of the request body,
+    None where the operation takes none. `safe` reads only; `idempotent` may be repeated without
+    further effect; `destructive` loses something that cannot be read back.
+    """
+
+    name: OperationName
+    method: str
+    path: str
+    title: str
+    description: str
+    query: tuple[Parameter, ...] = ()
+    body: Schema | None = None
+    safe: bool = False
+    idempotent: bool = True
+    destructive: bool = False
+    raw: bool = False
+
+    @property
+    def takes_slug(self) -> bool:
+        """Tell whether the path names an integration."""
+        return "{slug}" in self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call as it goes out; the path is below the base URL and needs no further quoting."""
+
+    operation: Operation
+    path: str
+    query: Mapping[str, str | int]
+    body: Tree | None
+
+    @property
+    def method(self) -> str:
+        """Give the HTTP method."""
+        return self.operation.method
+
+
+_COLLECTION = "/integrations"
+_ITEM = "/integrations/{slug}"
+_MODELS = "/integrations/{slug}/models"
+_WORKSPACES = "/integrations/{slug}/workspaces"
+
+_LIST_QUERY = (
+    Parameter("current_page", "integer", "Page to read, counted from 0.", minimum=0),
+    Parameter(
+        "page_size",
+        "integer",
+        "Integrations a page; 100 unless said, and the API may grant fewer.",
+        minimum=1,
+        maximum=1000,
+    ),
+    Parameter("workspace_id", "string", "Only what this workspace (slug or UUID) can use."),
+    Parameter(
+        "type",
+        "string",
+        "Only integrations of the organisation, or only those of workspaces.",
+        enum=("workspace", "organisation", "all"),
+    ),
+)
+
+_SUB_BODY: Schema = MappingProxyType({"type": "object"})
+
+_ROWS = (
+    Operation(
+        OperationName.LIST,
+        "GET",
+        _COLLECTION,
+        "List integrations",
+        "Reads one page of the integrations, with `total` over all pages. A row carries neither "
+        "configurations nor masks; get-integration does.",
+        query=_LIST_QUERY,
+        safe=True,
+        raw=True,
+    ),
+    Operation(
+        OperationName.CREATE,
+        "POST",
+        _COLLECTION,
+        "Create an integration",
+        "Adds a provider account. The answer is a receipt with id and slug. Send a slug: without "
+        "one a lost answer cannot be told from a lost request.",
+        body=CREATE_BODY,
+        idempotent=False,
+        raw=True,
+    ),
+    Operation(
+        OperationName.GET,
+        "GET",
+        _ITEM,
+        "Read an integration",
+        "Reads one integration in full. Secrets come back as masks only.",
+        safe=True,
+        raw=True,
+    ),
+    Operation(
+        OperationName.UPDATE,
+        "PUT",
+        _ITEM,
+        "Change an integration",
+        "Changes the fields that are sent and keeps the others. Slug, provider and workspace "
+        "cannot be changed.",
+        body=UPDATE_BODY,
+        raw=True,
+    ),
+    Operation(
+        OperationName.DELETE,
+        "DELETE",
+        _ITEM,
+        "Delete an integration",
+        "Removes an integration with its stored credential for good. Providers that depend on it "
+        "stop working.",
+        destructive=True,
+        raw=True,
+    ),
+    Operation(
+        OperationName.GET_MODELS,
+        "GET",
+        _MODELS,
+        "Read the models of an integration",
+        "Reads which models are enabled, and the custom ones.",
+        safe=True,
+    ),
+    Operation(
+        OperationName.UPDATE_MODELS,
+        "PUT",
+        _MODELS,
+        "Change the models of an integration",
+        "Enables, disables or adds the models that are sent; others stay as they are.",
+        body=_SUB_BODY,
+    ),
+    Operation(
+        OperationName.DELETE_MODELS,
+        "DELETE",
+        _MODELS,
+        "Delete custom models of an integration",
+        "Removes custom models; base models can only be disabled.",
+        query=(Parameter("slugs", "string", "Model slugs, separated by commas.", required=True),),
+        destructive=True,
+    ),
+    Operation(
+        OperationName.GET_WORKSPACES,
+        "GET",
+        _WORKSPACES,
+        "Read who may use an integration",
+        "Reads the workspaces with access, their limits, and the setting for new workspaces.",
+        safe=True,
+    ),
+    Operation(
+        OperationName.UPDATE_WORKSPACES,
+        "PUT",
+        _WORKSPACES,
+        "Change who may use an integration",
+        "Grants, limits or revokes the workspaces that are sent; others stay as they are.",
+        body=_SUB_BODY,
+    ),
+)
+
+OPERATIONS: Mapping[OperationName, Operation] = MappingProxyType({row.name: row for row in _ROWS})
+"""All ten operations in the order in which they are shown."""
+
+_ROUTE = re.compile(r"/integrations(?:/(?P<slug>[^/]*)(?:/(?P<part>models|workspaces))?)?")
+
+
+def prepare(call: Call) -> Prepared:
+    """Write a call as a request, or raise `InvalidCall` before anything is sent."""
+    operation = OPERATIONS[call.operation]
+    path = operation.path
+    if operation.takes_slug:
+        path = path.replace("{slug}", checked_slug(call.slug))
+    elif call.slug is not None:
+        raise InvalidCall(f"{call.operation} takes no slug", code="bad-call", attempts=0)
+    if operation.name is OperationName.CREATE and "slug" in (call.body or {}):
+        checked_slug((call.body or {})["slug"])
+    _check_query(operation, call.query)
+    if (call.body is not None) != (operation.body is not None):
+        verb = "needs" if operation.body else "takes no"
+        raise InvalidCall(f"{call.operation} {verb} body", code="bad-call", attempts=0)
+    return Prepared(operation, path, call.query, call.body)
+
+
+def checked_slug(slug: object) -> str:
+    """Give a slug back if it may come near a URL, else raise `InvalidCall` (`bad-slug`)."""
+    if isinstance(slug, str) and SLUG.fullmatch(slug):
+        return slug
+    raise InvalidCall(
+        f"{str(slug)[:60]!r} is not a slug",
+        code="bad-slug",
+        hint="A slug consists of 1 to 255 letters, digits, hyphens and underscores.",
+        attempts=0,
+    )
+
+
+def _check_query(operation: Operation, query: Mapping[str, str | int]) -> None:
+    known = {parameter.name for parameter in operation.query}
+    required = {parameter.name for parameter in operation.query if parameter.required}
+    if wrong := (set(query) - known) | (required - set(query)):
+        names = ", ".join(sorted(wrong))
+        raise InvalidCall(f"{operation.name} and query {names}", code="bad-call", attempts=0)
+
+
+def match(method: str, path: str) -> tuple[Operation, str | None] | None:
+    """Find the operation of a request and the slug in its path; None where there is no such route.
+
+    `path` is below the base URL and as it stood on the wire, so that an encoded slash or dot is
+    refused. Raises `InvalidCall` (`bad-slug`) where the path is right and the slug is not.
+    """
+    found = _ROUTE.fullmatch(path)
+    operation = _BY_ROUTE.get((method, _template(found))) if found else None
+    if found is None or operation is None:
+        return None
+    return operation, checked_slug(found["slug"]) if operation.takes_slug else None
+
+
+def allowed_methods(path: str) -> tuple[str, ...]:
+    """Give the methods that a path answers, for `Allow`; none where there is no such route."""
+    found = _ROUTE.fullmatch(path)
+    if found is None:
+        return ()
+    return tuple(row.method for row in _ROWS if row.path == _template(found))
+
+
+def _template(found: re.Match[str]) -> str:
+    if found["slug"] is None:
+        return _COLLECTION
+    return {None: _ITEM, "models": _MODELS, "workspaces": _WORKSPACES}[found["part"]]
+
+
+_BY_ROUTE = {(row.method, row.path): row for row in _ROWS}

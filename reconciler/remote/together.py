@@ -1,0 +1,42 @@
+"""Run a few coroutines side by side, and raise one error where several failed.
+
+Many small jobs are not given to this: a handful of workers take them from a queue.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from reconciler.remote.errors import DeadlineExceeded, RemoteError
+
+
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all; the first failure cancels the others and is raised without its group."""
+    failure: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except BaseExceptionGroup as many:
+        failure = _most_telling(many)
+    if failure is not None:
+        raise failure
+
+
+def _most_telling(many: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Choose a defect of ours before a refusal, and a refusal before the deadline it caused."""
+    found: list[BaseException] = []
+    stack: list[BaseException] = [many]
+    while stack:
+        error = stack.pop()
+        if isinstance(error, BaseExceptionGroup):
+            stack.extend(reversed(error.exceptions))
+        else:
+            found.append(error)
+    return min(found, key=_rank)
+
+
+def _rank(error: BaseException) -> int:
+    if not isinstance(error, RemoteError):
+        return 0
+    return 2 if isinstance(error, DeadlineExceeded) else 1

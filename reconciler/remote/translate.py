@@ -1,0 +1,257 @@
+"""From the API's shapes to `Observed`: documented and observed ones alike, secrets as masks.
+
+`fields` comes out with the names and the shape that files have, so that both sides compare.
+Server-added bookkeeping is left out; a wrong shape is an error (`reconciler.remote.wire`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler.domain.fields import HEADERS_FIELD, is_sensitive
+from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
+from reconciler.domain.state import Observed
+from reconciler.domain.tree import Path, Value, canonical_json
+from reconciler.remote import wire
+
+MASKED = "masked_"
+
+_MODEL_FLAGS = ("is_custom", "is_finetune")
+_MAPPING_FIELDS = ("target_field", "secret_reference_id", "secret_key", "value_format")
+_USAGE_FIELDS = (
+    "type",
+    "credit_limit",
+    "alert_threshold",
+    "periodic_reset",
+    "periodic_reset_days",
+    "next_usage_reset_at",
+)
+_RATE_FIELDS = ("type", "unit", "value")
+
+
+def from_row(row: Mapping[str, Any]) -> Observed:
+    """Read a row of the list."""
+    slug = wire.slug(row.get("slug"), "slug")
+    return _record(slug, row, _plain_fields(row))
+
+
+def from_detail(record: Mapping[str, Any], *, asked: str) -> Observed:
+    """Read one integration; `asked` is the slug or UUID in the path, and the answer must be it."""
+    slug = wire.slug(record.get("slug"), "slug")
+    identity = wire.optional_text(record.get("id"), "id")
+    if slug != asked:
+        # One client reports the UUID in place of the slug (portkey-api.md §1.4).
+        if identity not in {asked, slug}:
+            raise wire.wrong_shape("slug", "the one that was asked for")
+        slug = asked if slug == identity else slug
+    fields = _plain_fields(record)
+    if (key := _key(record)) is not None:
+        fields["key"] = key
+    configurations = wire.object_or_json(record.get("configurations"), "configurations")
+    if configurations:
+        fields["configurations"] = _unmasked(configurations, ("configurations",))
+    if mappings := wire.items(record.get("secret_mappings"), "secret_mappings"):
+        fields["secret_mappings"] = [_mapping(item) for item in mappings]
+    if (pricing := record.get("pricing_adjustments")) is not None:
+        fields["pricing_adjustments"] = _free(pricing, "pricing_adjustments")
+    allow = wire.flag(record.get("allow_all_models"), "allow_all_models")
+    if allow is not None:
+        fields["allow_all_models"] = allow
+    if (access := _global_access(record)) is not None:
+        fields["global_workspace_access"] = access
+    return replace(_record(slug, record, fields), detailed=True)
+
+
+def with_models(observed: Observed, answer: Mapping[str, Any]) -> Observed:
+    """Add what the models sub-resource says."""
+    if "models" not in answer:
+        raise wire.wrong_shape("models", "there")
+    fields = dict(observed.fields)
+    fields["models"] = [_model(item) for item in wire.items(answer["models"], "models")]
+    allow = wire.flag(answer.get("allow_all_models"), "allow_all_models")
+    if allow is not None:
+        fields["allow_all_models"] = allow
+    return replace(observed, fields=fields, models_read=True)
+
+
+def with_workspaces(observed: Observed, answer: Mapping[str, Any]) -> Observed:
+    """Add what the workspaces sub-resource says."""
+    name = next((name for name in ("workspaces", "data") if name in answer), None)
+    if name is None:
+        raise wire.wrong_shape("workspaces", "there")
+    fields = dict(observed.fields)
+    fields["workspaces"] = [_workspace(item) for item in wire.items(answer[name], name)]
+    if (access := _global_access(answer)) is not None:
+        fields["global_workspace_access"] = access
+    return replace(observed, fields=fields, workspaces_read=True)
+
+
+def detail_over_row(row: Observed, detail: Observed) -> Observed:
+    """Join the two readings of one integration; the detail is newer and lacks a few facts."""
+    if detail.id != row.id:
+        raise wire.wrong_shape("id", "the one in the list")
+    workspace_count = detail.workspace_count
+    return replace(
+        detail,
+        slug=row.slug,
+        kind=detail.kind or row.kind,
+        workspace_count=row.workspace_count if workspace_count is None else workspace_count,
+    )
+
+
+def with_parts(
+    observed: Observed, *, models: Observed | None, workspaces: Observed | None
+) -> Observed:
+    """Add sub-resources that were read on their own; they are newer than the record's own copy."""
+    fields = dict(observed.fields)
+    for part in (models, workspaces):
+        if part is not None:
+            fields |= part.fields
+    return replace(
+        observed,
+        fields=fields,
+        models_read=models is not None,
+        workspaces_read=workspaces is not None,
+    )
+
+
+def _record(slug: str, record: Mapping[str, Any], fields: dict[str, Value]) -> Observed:
+    return Observed(
+        slug=slug,
+        fields=fields,
+        id=wire.optional_text(record.get("id"), "id"),
+        status=wire.optional_text(record.get("status"), "status") or "active",
+        kind=wire.optional_text(record.get("type"), "type"),
+        created_at=wire.optional_text(record.get("created_at"), "created_at"),
+        last_updated_at=wire.optional_text(record.get("last_updated_at"), "last_updated_at"),
+        workspace_count=wire.count(
+            record.get("workspaces_count", record.get("workspace_count")), "workspaces_count"
+        ),
+    )
+
+
+def _plain_fields(record: Mapping[str, Any]) -> dict[str, Value]:
+    """Read the fields that the list and the detail have in common."""
+    fields: dict[str, Value] = {
+        "name": wire.text(record.get("name"), "name"),
+        "ai_provider_id": wire.text(record.get("ai_provider_id"), "ai_provider_id"),
+    }
+    for name in ("description", "workspace_id"):
+        if (value := wire.optional_text(record.get(name), name)) is not None:
+            fields[name] = value
+    if (tags := record.get("tags")) is not None:
+        fields["tags"] = wire.shallow(tags, "tags")
+    return fields
+
+
+def _key(record: Mapping[str, Any]) -> Value:
+    if (mask := wire.optional_text(record.get("masked_key"), "masked_key")) is not None:
+        return Mask(mask) if mask else None
+    return _hidden(record.get("key"))
+
+
+def _hidden(value: Any) -> Value:
+    """Give a sensitive value that came under its plain name in a form that cannot be shown."""
+    if value is None or isinstance(value, bool | int | float) or value == "":
+        return None if value is None or value == "" else Redacted(str(value))
+    if isinstance(value, str):
+        readable = Mask(value).judge("") is not MaskVerdict.UNREADABLE
+        return Mask(value) if readable else Redacted(value)
+    return Redacted(canonical_json(value))
+
+
+def _unmasked(tree: Mapping[str, Any], path: Path) -> dict[str, Value]:
+    """Fold `masked_x` back into `x`, and hide what came unmasked and should not be shown."""
+    wire.shallow(tree, ".".join(path))
+    fields: dict[str, Value] = {}
+    for name, value in tree.items():
+        plain = name.removeprefix(MASKED)
+        if plain != name:
+            fields[plain] = _masks(value)
+        elif name not in fields:
+            fields[name] = _visible(value, (*path, name))
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _masks(value: Any) -> Value:
+    if isinstance(value, dict):
+        return {name: _masks(item) for name, item in value.items()}
+    if value is None or value == "":
+        return None
+    return Mask(value if isinstance(value, str) else "")
+
+
+def _visible(value: Any, path: Path) -> Value:
+    if path[-1] == HEADERS_FIELD and isinstance(value, dict):
+        return {name: _hidden(item) for name, item in value.items()}
+    return _hidden(value) if is_sensitive(path) else value
+
+
+def _free(value: Any, where: str) -> Value:
+    return wire.shallow(wire.mapping(value, where), where)
+
+
+def _picked(item: Mapping[str, Any], names: tuple[str, ...], where: str) -> dict[str, Value]:
+    """Keep the fields that a file can declare; null and "" are absence here."""
+    return {
+        name: wire.shallow(item[name], f"{where}.{name}")
+        for name in names
+        if item.get(name) is not None and item[name] != ""
+    }
+
+
+def _mapping(item: Mapping[str, Any]) -> dict[str, Value]:
+    wire.text(item.get("target_field"), "secret_mappings.target_field")
+    wire.text(item.get("secret_reference_id"), "secret_mappings.secret_reference_id")
+    return _picked(item, _MAPPING_FIELDS, "secret_mappings")
+
+
+def _model(item: Mapping[str, Any]) -> dict[str, Value]:
+    slug = wire.text(item.get("slug"), "models.slug")
+    fields: dict[str, Value] = {"slug": slug, "enabled": _enabled(item, "models")}
+    for name in _MODEL_FLAGS:
+        if (value := wire.flag(item.get(name), f"models.{name}")) is not None:
+            fields[name] = value
+    base = wire.optional_text(item.get("base_model_slug"), "models.base_model_slug")
+    if base:
+        fields["base_model_slug"] = base
+    if (pricing := item.get("pricing_config")) is not None:
+        fields["pricing_config"] = _free(pricing, "models.pricing_config")
+    configurations = wire.object_or_json(item.get("configurations"), "models.configurations")
+    if configurations:
+        fields["configurations"] = _unmasked(configurations, ("models", slug, "configurations"))
+    return fields
+
+
+def _workspace(item: Mapping[str, Any]) -> dict[str, Value]:
+    identity = wire.text(item.get("id"), "workspaces.id")
+    return {"id": identity, "enabled": _enabled(item, "workspaces"), **_limits(item, "workspaces")}
+
+
+def _enabled(item: Mapping[str, Any], where: str) -> bool:
+    enabled = wire.flag(item.get("enabled"), f"{where}.enabled")
+    if enabled is None:
+        raise wire.wrong_shape(f"{where}.enabled", "there")
+    return enabled
+
+
+def _limits(item: Mapping[str, Any], where: str) -> dict[str, Value]:
+    usage = wire.items(item.get("usage_limits"), f"{where}.usage_limits")
+    rate = wire.items(item.get("rate_limits"), f"{where}.rate_limits")
+    fields: dict[str, Value] = {}
+    if usage:
+        fields["usage_limits"] = [_picked(u, _USAGE_FIELDS, f"{where}.usage_limits") for u in usage]
+    if rate:
+        fields["rate_limits"] = [_picked(r, _RATE_FIELDS, f"{where}.rate_limits") for r in rate]
+    return fields
+
+
+def _global_access(record: Mapping[str, Any]) -> dict[str, Value] | None:
+    """Read the setting for new workspaces under either of its names; null is None."""
+    names = ("global_workspace_access", "global_workspace_access_settings")
+    value = next((record[name] for name in names if record.get(name) is not None), None)
+    if value is None:
+        return None
+    item = wire.mapping(value, "global_workspace_access")
+    where = "global_workspace_access"
+    return {"enabled": _enabled(item, where), **_limits(item, where)}
