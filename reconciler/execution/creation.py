@@ -46,7 +46,7 @@ class Foreign(ReconcilerError):
 
 async def create(attempt: "Attempt", call: Call) -> None:
     """Make the integration exist exactly once, under our slug, with our credential."""
-    await _Creation(attempt, call, attempt.writer.wall_clock()).run()
+    await _Creation(attempt, call, attempt.writer.timing.wall_clock()).run()
 
 
 @dataclass
@@ -72,7 +72,7 @@ class _Creation:
                 if not (problem.outcome_unknown or isinstance(problem, NotSent)):
                     raise
                 self.lost.append(problem)
-                await self.attempt.writer.sleep(pause)
+                await self.attempt.writer.timing.sleep(pause)
                 found = await self._look(self.slug)
                 if found is not None:
                     await self._adopt(found)
@@ -185,7 +185,7 @@ class _Creation:
             created = datetime.fromisoformat(found.created_at).timestamp()
         except ValueError:
             return False
-        now = self.attempt.writer.wall_clock()
+        now = self.attempt.writer.timing.wall_clock()
         return self.began - CLOCK_SKEW <= created <= now + CLOCK_SKEW
 
 

@@ -5,7 +5,7 @@ succeeded. What happens to one integration: `reconciler.execution.integration`.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from reconciler.errors import ReconcilerError
@@ -38,7 +38,6 @@ async def execute(
     run: str,
     writer: Writer,
     emit: Emit,
-    monotonic: Callable[[], float],
     concurrency: int = 10,
     abort_on_error: bool = False,
     stop: Stop | None = None,
@@ -48,7 +47,7 @@ async def execute(
     Raises only what a listener raises at `RunStarted`, when nothing was written yet.
     """
     emit(RunStarted(run, plan))
-    execution = _Execution(writer, emit, monotonic, concurrency, abort_on_error, stop or Stop())
+    execution = _Execution(writer, emit, concurrency, abort_on_error, stop or Stop())
     for phase in _PHASES:
         await execution.carry_out([a for a in plan.actions if a.kind in phase])
     result = ApplyResult(
@@ -65,7 +64,6 @@ async def execute(
 class _Execution:
     writer: Writer
     emit: Emit
-    monotonic: Callable[[], float]
     concurrency: int
     abort_on_error: bool
     stop: Stop
@@ -112,7 +110,7 @@ class _Execution:
 
     async def _one(self, action: Action) -> None:
         self.announce(ActionStarted(action))
-        started = self.monotonic()
+        started = self.writer.timing.clock()
         attempt = self.writer.attempt(action, emit=self.emit, stop=self.stop)
         try:
             await attempt.run()
@@ -120,7 +118,7 @@ class _Execution:
             attempt.fail(problem)
         except asyncio.CancelledError:
             attempt.interrupt()
-        outcome = attempt.outcome(duration_ms=round((self.monotonic() - started) * 1000))
+        outcome = attempt.outcome(duration_ms=round((self.writer.timing.clock() - started) * 1000))
         self._note(action, outcome)
         if attempt.stops_the_run:
             self.stop.request("the API no longer accepts our credential")

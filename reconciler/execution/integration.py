@@ -5,7 +5,7 @@ followed by one that must show what was sent. How a POST without an answer is re
 `reconciler.execution.creation`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.domain.calls import Call, OperationName, Reply
@@ -25,6 +25,7 @@ from reconciler.planning.comparison import compare
 from reconciler.planning.diff import changed_fields
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import Forbidden, NotFound, RemoteError, Unauthorised
+from reconciler.remote.timing import Timing
 
 READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each look after a write; then a difference is a warning (product.md §6)."""
@@ -32,7 +33,7 @@ READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 @dataclass(frozen=True)
 class Writer:
-    """What every attempt needs. `sleep` and `wall_clock` (seconds since 1970) are handed in.
+    """What every attempt needs.
 
     `planned` are the slugs of all actions, so that no attempt takes another's work for a stray.
     """
@@ -41,8 +42,7 @@ class Writer:
     presence: Presence
     planned: frozenset[str]
     values: Mapping[SecretRef, Redacted]
-    sleep: Callable[[float], Awaitable[None]]
-    wall_clock: Callable[[], float]
+    timing: Timing
 
     def attempt(self, action: Action, *, emit: Emit, stop: Stop) -> "Attempt":
         """Prepare to carry out one action."""
@@ -132,7 +132,7 @@ class Attempt:
         missing: list[str] = []
         for pause in READ_BACK_PAUSES:
             if pause:
-                await self.writer.sleep(pause)
+                await self.writer.timing.sleep(pause)
             now = await self._look()
             missing = ["everything"] if now is None else self._differences(now)
             if not missing:
@@ -188,7 +188,7 @@ class Attempt:
     async def _confirm_gone(self) -> None:
         for pause in READ_BACK_PAUSES:
             if pause:
-                await self.writer.sleep(pause)
+                await self.writer.timing.sleep(pause)
             if not await self.writer.presence.exists(self.action.slug, certain=True):
                 return
         if self.action.kind is ActionKind.REPLACE:

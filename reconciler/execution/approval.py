@@ -1,0 +1,79 @@
+"""Check what a caller brought along as permission: a digest, or saved plans (product.md §6)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.planning.approval import NotApproved, beyond_approval
+from reconciler.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What replaces the question: a digest to be met, plans to stay within, or a plain yes."""
+
+    digest: str | None = None
+    plans: tuple[Plan, ...] = ()
+    assumed: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether a person still has to be asked."""
+        return not (self.assumed or self.digest or self.plans)
+
+
+def objections(
+    approval: Approval, fresh: Plan, *, now: datetime, max_age_hours: float
+) -> list[Diagnostic]:
+    """Give the reasons why a fresh plan is not covered; none of them means go."""
+    if approval.digest is not None and approval.digest != fresh.digest:
+        return [
+            error(
+                "digest-mismatch",
+                f"the plan's digest is {fresh.digest}, expected was {approval.digest}",
+                hint="something moved since it was approved; look at the new plan and approve that",
+            )
+        ]
+    found = [
+        problem
+        for plan in approval.plans
+        for problem in _wrong_plan(plan, fresh, now=now, max_age_hours=max_age_hours)
+    ]
+    if found or not approval.plans:
+        return found
+    return [_not_approved(excess) for excess in beyond_approval(fresh, approval.plans)]
+
+
+def _wrong_plan(
+    plan: Plan, fresh: Plan, *, now: datetime, max_age_hours: float
+) -> Iterable[Diagnostic]:
+    same = (plan.target.name, plan.target.base_url) == (fresh.target.name, fresh.target.base_url)
+    known = plan.target.organisation_id is not None and fresh.target.organisation_id is not None
+    if not same or (known and plan.target.organisation_id != fresh.target.organisation_id):
+        yield error(
+            "wrong-target",
+            f"the plan was made for {plan.target.name} at {plan.target.base_url}",
+            hint="apply it to that target, or plan again for this one",
+        )
+    try:
+        age = now - datetime.fromisoformat(plan.created_at)
+    except (ValueError, TypeError):
+        age = timedelta.max
+    if age > timedelta(hours=max_age_hours):
+        yield error(
+            "expired-plan",
+            f"the plan was made at {plan.created_at}, more than {max_age_hours:g} hours ago",
+            hint="plan again and have it approved again",
+        )
+
+
+def _not_approved(excess: NotApproved) -> Diagnostic:
+    what = f"{excess.kind.value} {excess.slug}"
+    if excess.path is not None and excess.op is not None:
+        what += f": {excess.op.value} {excess.path}"
+    return error(
+        "not-approved",
+        f"no approved plan contains this: {what}",
+        hint="it came up after the approval; look at the fresh plan and approve that",
+    )

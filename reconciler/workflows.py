@@ -1,0 +1,217 @@
+"""The system in a few functions: plan and apply.
+
+Each takes values and collaborators and returns values. Nothing here prints, asks the environment or
+reads a clock; `reconciler.cli.wiring` puts the collaborators together.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from reconciler.diagnostics import Diagnostic, Severity, error
+from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
+from reconciler.domain.memory import Memory
+from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.errors import ReconcilerError
+from reconciler.execution.approval import Approval, objections
+from reconciler.execution.bodies import references
+from reconciler.execution.events import Emit
+from reconciler.execution.executor import execute
+from reconciler.execution.integration import Writer
+from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.presence import Presence
+from reconciler.execution.stopping import Stop
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.observe import Wanted, list_all, observe
+from reconciler.remote.timing import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a run works with.
+
+    `secrets` are the values at hand and `missing` says of the others why not. `diagnostics` are
+    findings from before: of the files, the allow-list, the ledger. `known_organisation` is the one
+    that answered on this target before, None on the first run.
+    """
+
+    desired: DesiredState
+    api: IntegrationsAPI
+    timing: Timing
+    secrets: Mapping[SecretRef, Redacted] = field(default_factory=lambda: MappingProxyType({}))
+    missing: Mapping[SecretRef, ReconcilerError] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    memory: Memory = Memory()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    known_organisation: str | None = None
+    commit: str | None = None
+    parallelism: int = 10
+    require_secrets: bool = False
+    run: str | None = None
+
+    @property
+    def now(self) -> datetime:
+        """Give the time in UTC."""
+        return datetime.fromtimestamp(self.timing.wall_clock(), UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply planned, and what became of it."""
+
+    plan: Plan
+    result: ApplyResult
+
+
+async def plan(session: Session, options: PlanOptions) -> Plan:
+    """Read the API and decide what has to change.
+
+    Raises `RemoteError` for an incomplete reading, `Refused` for another organisation than before,
+    and `InvalidInput` for missing values if the session requires secrets.
+    """
+    planned, _ = await _fresh_plan(session, options)
+    return planned
+
+
+async def apply(
+    session: Session,
+    options: PlanOptions,
+    *,
+    approval: Approval,
+    confirm: Callable[[Plan], bool],
+    emit: Emit,
+    run: str,
+    stop: Stop,
+    abort_on_error: bool = False,
+) -> Applied:
+    """Plan afresh, check every guard and the approval, ask if need be, and carry it out.
+
+    Nothing is written before all checks have passed. Raises what `plan` raises, `Refused` for a
+    guard, an approval or the answer no, and `InvalidInput` for a value that would have to be sent.
+    """
+    planned, observed = await _fresh_plan(session, options)
+    _refuse_blocked(planned)
+    limits = session.desired.target.limits
+    against = objections(approval, planned, now=session.now, max_age_hours=limits.plan_age_hours)
+    if against:
+        raise Refused(against, plan=planned)
+    _demand(session, _needed(planned))
+    if planned.actions and approval.asks and not confirm(planned):
+        raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
+    writer = Writer(
+        api=session.api,
+        presence=Presence(session.api, observed.integrations, _lister(session.api)),
+        planned=frozenset(action.slug for action in planned.actions),
+        values=session.secrets,
+        timing=session.timing,
+    )
+    result = await execute(
+        planned,
+        run=run,
+        writer=writer,
+        emit=emit,
+        concurrency=session.parallelism,
+        abort_on_error=abort_on_error,
+        stop=stop,
+    )
+    return Applied(planned, result)
+
+
+async def _fresh_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:
+    selected = {
+        slug: declared
+        for slug, declared in session.desired.integrations.items()
+        if options.selection.includes(slug)
+    }
+    observed = await observe(session.api, wants=_wants(selected), concurrency=session.parallelism)
+    _check_organisation(session, observed)
+    planned = make_plan(
+        desired=session.desired,
+        observed=observed,
+        memory=session.memory,
+        values=session.secrets,
+        options=options,
+        created_at=timestamp(session.now),
+        commit=session.commit,
+        diagnostics=session.diagnostics,
+        run=session.run,
+    )
+    if session.require_secrets:
+        _demand(session, set(session.missing))
+    return planned, observed
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a time as the API does: ISO 8601, UTC, milliseconds, Z."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _wants(selected: Mapping[str, Declared]) -> Callable[[Observed], Wanted | None]:
+    """Ask for details only of what is declared, and for sub-resources only where declared."""
+
+    def want(row: Observed) -> Wanted | None:
+        declared = selected.get(row.slug)
+        if declared is None or row.is_archived:
+            return None
+        fields = declared.fields.keys()
+        return Wanted(
+            models=bool(fields & MODELS_FIELDS), workspaces=bool(fields & WORKSPACES_FIELDS)
+        )
+
+    return want
+
+
+def _lister(api: IntegrationsAPI) -> Callable[[], Awaitable[Mapping[str, Observed]]]:
+    async def list_again() -> Mapping[str, Observed]:
+        return (await list_all(api)).rows
+
+    return list_again
+
+
+def _check_organisation(session: Session, observed: ObservedState) -> None:
+    known, found = session.known_organisation, observed.organisation_id
+    if known is not None and found is not None and known != found:
+        target = session.desired.target.name
+        raise Refused(
+            [
+                error(
+                    "wrong-target",
+                    f"{target} answers as organisation {found}, and it was {known} before",
+                    hint="check the API key and the base URL; if the target was moved on purpose, "
+                    "give it another name in reconcile.yaml",
+                )
+            ]
+        )
+
+
+def _refuse_blocked(planned: Plan) -> None:
+    if not planned.blocked:
+        return
+    codes = {code for action in planned.blocked for code in action.blocked_by}
+    reasons = [d for d in planned.diagnostics if d.code in codes and d.severity is Severity.ERROR]
+    raise Refused(reasons or list(planned.diagnostics), plan=planned)
+
+
+def _needed(planned: Plan) -> set[SecretRef]:
+    return {ref for action in planned.actions for call in action.calls for ref in references(call)}
+
+
+def _demand(session: Session, needed: set[SecretRef]) -> None:
+    """Insist on values, and say of each missing one why it is not there."""
+    missing = sorted(ref for ref in needed if ref not in session.secrets)
+    if missing:
+        raise InvalidInput([_missing(session, ref) for ref in missing])
+
+
+def _missing(session: Session, reference: SecretRef) -> Diagnostic:
+    problem = session.missing.get(reference)
+    if problem is None:
+        return error("missing-value", f"{reference} has no value here")
+    return error(problem.code, problem.summary, hint=problem.hint)
