@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.domain.secrets import Redacted, SecretRef
 
-REFERENCE_PATTERN = r"^\$\{[a-z][a-z0-9_+-]*:[^\s{}]+\}$"
+REFERENCE_PATTERN = r"^\$\{[a-z][a-z0-9+._-]*:[^\s{}]+\}$"
 
 Text: TypeAlias = Annotated[str, Strict()]
 Flag: TypeAlias = Annotated[bool, Strict()]

@@ -53,12 +53,12 @@ class Scope(Part):
 class Limits(Part):
     """How much one run may change; a limit is exceeded when a figure is strictly greater."""
 
-    deletes: Annotated[int, Field(ge=0)] = 3
-    delete_ratio: Annotated[float, Field(ge=0, le=1)] = 0.3
-    replaces: Annotated[int, Field(ge=0)] = 0
-    credential_changes: Annotated[int, Field(ge=0)] = 10
-    access_removals: Annotated[int, Field(ge=0)] = 10
-    plan_age_hours: Annotated[float, Field(gt=0)] = 168
+    deletes: Annotated[int, Field(ge=0, strict=True)] = 3
+    delete_ratio: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.3
+    replaces: Annotated[int, Field(ge=0, strict=True)] = 0
+    credential_changes: Annotated[int, Field(ge=0, strict=True)] = 10
+    access_removals: Annotated[int, Field(ge=0, strict=True)] = 10
+    plan_age_hours: Annotated[float, Field(gt=0, strict=True)] = 168
 
 
 class Target(Part):

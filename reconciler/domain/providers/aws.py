@@ -1,5 +1,6 @@
 """Amazon Bedrock and its relatives, SageMaker."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -57,7 +58,7 @@ class SageMaker(Bedrock):
     amzn_sagemaker_model_name: Text | None = Field(None, description="Model name.")
 
 
-FAMILY = MappingProxyType(
+FAMILY: Mapping[str, type[Configuration]] = MappingProxyType(
     {
         "bedrock": Bedrock,
         "bedrock-mantle": AnthropicOnAws,

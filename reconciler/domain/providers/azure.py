@@ -1,5 +1,6 @@
 """Azure OpenAI and Azure AI Foundry: five ways to authenticate, one or many deployments."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
@@ -75,4 +76,6 @@ class AzureFoundry(AzureAuthentication):
     azure_deployment_name: Text | None = Field(None, description="Name of the deployment.")
 
 
-FAMILY = MappingProxyType({"azure-openai": AzureOpenAI, "azure-ai": AzureFoundry})
+FAMILY: Mapping[str, type[Configuration]] = MappingProxyType(
+    {"azure-openai": AzureOpenAI, "azure-ai": AzureFoundry}
+)

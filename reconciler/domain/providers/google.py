@@ -1,5 +1,6 @@
 """Google Vertex AI."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -36,4 +37,4 @@ class VertexAI(Configuration):
     vertex_map_metadata: Flag | None = Field(None, description="Pass metadata on as labels.")
 
 
-FAMILY = MappingProxyType({"vertex-ai": VertexAI})
+FAMILY: Mapping[str, type[Configuration]] = MappingProxyType({"vertex-ai": VertexAI})

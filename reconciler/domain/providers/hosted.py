@@ -1,5 +1,6 @@
 """Hosted models that need a field or two beside the key."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from pydantic import Field
@@ -44,7 +45,7 @@ class BytePlus(Configuration):
     byteplus_region: Text | None = Field(None, description="Region.")
 
 
-FAMILY = MappingProxyType(
+FAMILY: Mapping[str, type[Configuration]] = MappingProxyType(
     {
         "workers-ai": WorkersAI,
         "huggingface": HuggingFace,

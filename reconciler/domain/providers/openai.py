@@ -1,5 +1,6 @@
 """OpenAI."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from pydantic import Field
@@ -15,4 +16,4 @@ class OpenAI(Configuration):
     openai_project: Text | None = Field(None, description="Project to bill, `proj_…`.")
 
 
-FAMILY = MappingProxyType({"openai": OpenAI, "open-ai": OpenAI})
+FAMILY: Mapping[str, type[Configuration]] = MappingProxyType({"openai": OpenAI, "open-ai": OpenAI})

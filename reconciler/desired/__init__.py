@@ -1,0 +1,1 @@
+"""Files become `DesiredState` or diagnostics; start at `reconciler.desired.load`."""

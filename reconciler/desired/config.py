@@ -1,0 +1,238 @@
+"""Read reconcile.yaml: targets, what may be owned, limits, tombstones.
+
+The schema is `reconciler.domain.policy`; this file finds the mistakes. The API key is named here
+and never read.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from reconciler.desired.findings import Findings, Origin, Sourced, Steps
+from reconciler.desired.references import bind, parse_reference
+from reconciler.desired.scalars import shape_of, typed
+from reconciler.desired.source import FileSource, Unreadable
+from reconciler.desired.suggest import did_you_mean, one_of
+from reconciler.desired.validate import check_model
+from reconciler.desired.yaml_source import read_yaml
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.domain.fields import SLUG
+from reconciler.domain.policy import Part, Target, Tombstone
+from reconciler.domain.secrets import Redacted
+
+CONFIG_FILE = "reconcile.yaml"
+
+_KEY_HINT = "write `api_key: ${env:PORTKEY_API_KEY}` or name a secret manager"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class ConfigFile(Part):
+    """The schema of reconcile.yaml."""
+
+    version: Literal[1] = Field(description="Version of this file's format.")
+    default_target: str | None = Field(None, description="Target used without --target.")
+    targets: dict[str, Target] = Field(description="Where the integrations live, by name.")
+    deletions: tuple[Tombstone, ...] | None = Field(
+        None, description="Slugs that must not exist, whatever `prune` says."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What reconcile.yaml says."""
+
+    default_target: str | None
+    targets: Mapping[str, Target]
+    tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def read_config(source: FileSource, findings: Findings) -> Config | None:
+    """Read reconcile.yaml of a source; None when something in it is wrong."""
+    try:
+        data = source.read(CONFIG_FILE)
+    except Unreadable as problem:
+        findings.of_file(CONFIG_FILE, _missing(problem))
+        return None
+    reading = read_yaml(data)
+    findings.of_reading(CONFIG_FILE, reading, data)
+    if reading.broken:
+        return None
+    before = len(findings.diagnostics)
+    value = reading.documents[0].value if reading.documents else {}
+    document = Sourced({} if value is None else value, Origin(CONFIG_FILE))
+    if len(reading.documents) > 1:
+        second = Origin(CONFIG_FILE, reading.documents[1].index)
+        findings.error("wrong-type", f"{CONFIG_FILE} holds one document", second)
+    tree = typed(document.value, shape_of(ConfigFile))
+    _check(tree, document, findings)
+    if len(findings.diagnostics) > before or reading.faults:
+        return None
+    return _build(tree)
+
+
+def choose_target(config: Config, name: str | None) -> tuple[Target | None, tuple[Diagnostic, ...]]:
+    """Pick a target by name, or the default one."""
+    wanted = name or config.default_target
+    if wanted is None:
+        hint = "use --target with " + one_of(sorted(config.targets))
+        summary = f"no target is named, and {CONFIG_FILE} has no default_target"
+        return None, (error("no-target", summary, hint=hint),)
+    target = config.targets.get(wanted)
+    if target is None:
+        hint = did_you_mean(wanted, config.targets) or one_of(sorted(config.targets))
+        summary = f"there is no target `{wanted}` in {CONFIG_FILE}"
+        return None, (error("unknown-target", summary, hint=hint),)
+    return target, ()
+
+
+def override_base_url(target: Target, url: str) -> tuple[Target | None, tuple[Diagnostic, ...]]:
+    """Point a target at the URL of the environment; a simulator target stays what it is."""
+    if target.is_simulator:
+        return target, ()
+    problem = base_url_problem(url)
+    if problem is not None or url.startswith("simulator:"):
+        summary = f"PORTKEY_BASE_URL {problem or 'must begin with https://'}"
+        return None, (error("invalid-base-url", summary, hint=_URL_HINT),)
+    return target.model_copy(update={"base_url": url}), ()
+
+
+_URL_HINT = "such as https://api.portkey.ai/v1; http:// is for this machine only"
+
+
+def base_url_problem(url: str) -> str | None:
+    """Say what is wrong with a base URL, in words that follow its name; never shows the URL."""
+    if url == "simulator:":
+        return None
+    if any(c.isspace() or not c.isprintable() for c in url) or "\\" in url:
+        return "must not hold spaces, backslashes or control characters"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in {"https", "http"} or not host:
+        return "must begin with https:// and name a host"
+    if "@" in parts.netloc:
+        return "must not hold a user name or password"
+    if parts.fragment or parts.query or "#" in url or "?" in url:
+        return "must not have a query or a fragment"
+    if parts.scheme == "http" and not is_loopback(host):
+        return "must begin with https://, because the API key would travel in the open"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _missing(problem: Unreadable) -> Unreadable:
+    if problem.code not in {"unreadable", "missing-file"}:
+        return problem
+    hint = "`reconcile init` writes one; --dir names another folder"
+    return Unreadable("missing-config", problem.summary, hint)
+
+
+def _check(tree: Any, document: Sourced, findings: Findings) -> None:
+    bad: set[Steps] = set()
+
+    def say(code: str, summary: str, hint: str, steps: Steps) -> None:
+        bad.add(steps)
+        findings.error(code, summary, document.origin_of(steps), hint=hint, hide=True)
+
+    if isinstance(tree, dict):
+        targets = tree.get("targets")
+        for name, target in targets.items() if isinstance(targets, dict) else ():
+            if isinstance(target, dict):
+                _bind_key(target, ("targets", name), say)
+                _check_target(name, target, say, document, findings)
+        bind(tree, say)
+        _check_names(tree, document, findings)
+    check_model(
+        ConfigFile,
+        tree,
+        shape=shape_of(ConfigFile),
+        document=document,
+        findings=findings,
+        known_bad=bad,
+        what=CONFIG_FILE,
+    )
+
+
+def _bind_key(target: dict[str, Any], steps: Steps, say: Any) -> None:
+    text, at = target.get("api_key"), (*steps, "api_key")
+    if not isinstance(text, str):
+        return
+    ref = parse_reference(text)
+    if ref is None:
+        target["api_key"] = Redacted(text)
+        summary = "`api_key` is a secret and must be a reference; the value is not shown"
+        say("literal-secret", summary, _KEY_HINT, at)
+        return
+    target["api_key"] = ref
+    if ref.scheme == "file" or (ref.scheme == "env" and not ref.locator.startswith("PORTKEY_")):
+        summary = f"`{ref}` cannot be the key of a target"
+        say("reference-forbidden", summary, _KEY_HINT, at)
+
+
+def _check_target(
+    name: str, target: dict[str, Any], say: Any, document: Sourced, findings: Findings
+) -> None:
+    steps: Steps = ("targets", name)
+    here = document.origin_of(steps)
+    if "name" in target:
+        findings.error("unknown-field", "`name` is not a field of a target", here.at("name"))
+    url = target.get("base_url")
+    if isinstance(url, str):
+        problem = base_url_problem(url)
+        if problem is not None:
+            say("invalid-base-url", f"`base_url` {problem}", _URL_HINT, (*steps, "base_url"))
+        elif url != "simulator:" and target.get("api_key") is None:
+            summary = f"target `{name}` needs `api_key`"
+            findings.error("missing-field", summary, here, hint=_KEY_HINT, key=True)
+    environment = target.get("environment")
+    if isinstance(environment, str) and not _is_folder_name(environment):
+        summary = "`environment` must be the name of a folder in environments/"
+        findings.error("invalid-value", summary, here.at("environment"))
+
+
+def _is_folder_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and PurePosixPath(name).name == name
+
+
+def _check_names(tree: dict[str, Any], document: Sourced, findings: Findings) -> None:
+    targets, default = tree.get("targets"), tree.get("default_target")
+    if isinstance(targets, dict) and not targets:
+        findings.error("missing-field", "`targets` is empty", document.origin_of(("targets",)))
+    if isinstance(targets, dict) and isinstance(default, str) and default not in targets:
+        origin = document.origin_of(("default_target",))
+        hint = did_you_mean(default, targets)
+        findings.error("unknown-target", f"there is no target `{default}`", origin, hint=hint)
+    deletions = tree.get("deletions")
+    for index, entry in enumerate(deletions if isinstance(deletions, list) else ()):
+        slug = entry.get("slug") if isinstance(entry, dict) else None
+        if isinstance(slug, str) and SLUG.fullmatch(slug) is None:
+            origin = document.origin_of(("deletions", index, "slug"))
+            findings.error("invalid-value", "`slug` must be letters, digits, `_` or `-`", origin)
+
+
+def _build(tree: dict[str, Any]) -> Config:
+    checked = ConfigFile.model_validate(tree)
+    targets = {n: t.model_copy(update={"name": n}) for n, t in checked.targets.items()}
+    return Config(
+        checked.default_target,
+        MappingProxyType(targets),
+        MappingProxyType({t.slug: t for t in checked.deletions or ()}),
+    )

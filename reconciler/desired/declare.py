@@ -1,0 +1,43 @@
+"""Make one merged document an integration: scalars by type, secrets by name, every rule checked."""
+
+from datetime import date
+
+from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired.ignoring import lifecycle_of
+from reconciler.desired.references import bind
+from reconciler.desired.rules import Rules, check_configurations
+from reconciler.desired.scalars import integration_shape, typed
+from reconciler.desired.validate import check_model
+from reconciler.diagnostics import Place, Severity
+from reconciler.domain.integration import Integration
+from reconciler.domain.providers import PROVIDERS
+from reconciler.domain.state import Declared
+
+_NOT_FIELDS = frozenset({"slug", "lifecycle"})
+
+
+def declare(document: Sourced, findings: Findings, today: date) -> Declared | None:
+    """Check a document and build what it declares; None when something is wrong with it."""
+    before = len(findings.diagnostics)
+    provider = document.value.get("ai_provider_id")
+    shape = integration_shape(str(provider) if provider in PROVIDERS else None)
+    tree = typed(document.value, shape)
+    bad: set[Steps] = set()
+
+    def say(code: str, summary: str, hint: str, steps: Steps) -> None:
+        bad.add(steps)
+        findings.error(code, summary, document.origin_of(steps), hint=hint, hide=True)
+
+    bind(tree, say)
+    check_model(Integration, tree, shape=shape, document=document, findings=findings, known_bad=bad)
+    check_configurations(tree, document, findings, bad)
+    Rules(tree, document, findings, today).check()
+    new = findings.diagnostics[before:]
+    if any(d.severity is Severity.ERROR for d in new):
+        return None
+    return Declared(
+        slug=tree["slug"],
+        fields={name: value for name, value in tree.items() if name not in _NOT_FIELDS},
+        source=Place(findings.shown(document.origin.file), document.line),
+        lifecycle=lifecycle_of(tree.get("lifecycle")),
+    )

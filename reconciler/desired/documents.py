@@ -1,0 +1,198 @@
+"""Gather the documents of a source by slug: integrations, access fragments, overlays.
+
+This file knows the folders (product.md §3). What a document says is not looked at, apart from its
+slug; merging itself is `desired.overlay`.
+"""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from reconciler.desired.config import CONFIG_FILE
+from reconciler.desired.findings import Findings, Origin, Sourced
+from reconciler.desired.overlay import add_entries, apply_patch
+from reconciler.desired.source import MAX_TOTAL, FileSource, Unreadable
+from reconciler.desired.suggest import did_you_mean
+from reconciler.desired.validate import describe
+from reconciler.desired.yaml_source import Document, read_yaml
+
+INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"
+_FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)
+_ALSO_AT_HOME = frozenset({CONFIG_FILE, "fleet.yaml"})
+
+
+class Documents:
+    """The documents of a source. The base is read once and then merged for each environment."""
+
+    def __init__(self, source: FileSource, findings: Findings) -> None:
+        self._source = source
+        self._findings = findings
+        self._paths = source.paths()
+        self._bytes = 0
+        self._incomplete = False
+        self._nameless: list[Sourced] = []
+        self._base: dict[str, Sourced] = {}
+        self._find_strays()
+        for path in self._inside(INTEGRATIONS):
+            self._read_integrations(path)
+        for path in self._inside(ACCESS):
+            for document in self._read(path):
+                self._each_slug(path, document, self._base, self._add_fragment)
+
+    def merged(self, environment: str | None) -> Iterator[Sourced]:
+        """Give every integration as it is in an environment, and those whose slug is unknown."""
+        documents = dict(self._base)
+        if environment is not None:
+            self._overlay(environment, documents)
+        yield from self._nameless
+        yield from documents.values()
+
+    def _overlay(self, environment: str, documents: dict[str, Sourced]) -> None:
+        folder = f"{ENVIRONMENTS}/{environment}"
+        paths = self._inside(folder)
+        if not paths:
+            known = {p.split("/")[1] for p in self._inside(ENVIRONMENTS) if p.count("/") > 1}
+            self._findings.warning(
+                "missing-environment",
+                f"there is no overlay in {folder}/",
+                Origin(CONFIG_FILE),
+                hint=did_you_mean(environment, known),
+            )
+        for path in paths:
+            for document in self._read(path):
+                self._each_slug(path, document, documents, self._add_patch)
+
+    def _inside(self, folder: str) -> list[str]:
+        return [p for p in self._paths if p.startswith(folder + "/")]
+
+    def _find_strays(self) -> None:
+        for path in self._paths:
+            folder, _, rest = path.partition("/")
+            if folder in _FOLDERS and (folder != ENVIRONMENTS or "/" in rest):
+                continue
+            near = did_you_mean(folder, _FOLDERS) if rest and folder not in _FOLDERS else ""
+            if path in _ALSO_AT_HOME or (rest and not near and folder not in _FOLDERS):
+                continue
+            hint = near or f"integrations belong into {INTEGRATIONS}/"
+            where = Origin(path)
+            self._findings.warning("stray-file", f"{path} is not read", where, hint=hint)
+
+    def _read(self, path: str) -> list[Document]:
+        """Read a file; problems are reported, and what is left is nothing."""
+        if self._bytes > MAX_TOTAL:
+            return []
+        try:
+            data = self._source.read(path)
+        except Unreadable as problem:
+            self._findings.of_file(path, problem)
+            self._incomplete = True
+            return []
+        self._bytes += len(data)
+        if self._bytes > MAX_TOTAL:
+            excess = Unreadable("files-too-large", "and the files before it exceed 64 MiB")
+            self._findings.of_file(path, excess)
+            self._incomplete = True
+            return []
+        reading = read_yaml(data)
+        if reading.faults:
+            self._findings.of_reading(path, reading, data)
+            self._incomplete = self._incomplete or reading.broken
+        return [] if reading.broken else reading.documents
+
+    def _read_integrations(self, path: str) -> None:
+        before = len(self._findings.diagnostics)
+        documents = self._read(path)
+        present = [d for d in documents if d.value is not None]
+        if not present and len(self._findings.diagnostics) == before:
+            self._findings.error(
+                "empty-file",
+                "there is no integration in this file",
+                Origin(path),
+                hint="delete the file if that is meant; an empty one may be an accident",
+            )
+        for document in present:
+            self._add_integration(path, document, alone=len(present) == 1)
+
+    def _add_integration(self, path: str, document: Document, *, alone: bool) -> None:
+        origin, value = Origin(path, document.index), document.value
+        if type(value) is not dict:
+            summary = f"an integration must be a mapping, not {describe(value)}"
+            self._findings.error("wrong-type", summary, origin)
+            return
+        sourced = Sourced(value, origin, document.line)
+        slug = value.get("slug")
+        if not isinstance(slug, str):
+            self._nameless.append(sourced)
+            self._incomplete = True
+            return
+        name = str(slug)
+        first = self._base.setdefault(name, sourced)
+        if first is not sourced:
+            place = self._findings.place(first.origin.at("slug"))
+            self._findings.error(
+                "duplicate-slug",
+                f"`{name}` is declared twice; first at {place.file}:{place.line}",
+                origin.at("slug"),
+                hint="a slug is the identity of an integration; keep one of the two",
+            )
+            self._nameless.append(sourced)
+        stem = PurePosixPath(path).stem
+        if alone and stem != name:
+            summary = f"the file is called `{stem}`, and the slug is `{name}`"
+            hint = f"rename the file to {name}.yaml"
+            self._findings.warning("file-name", summary, origin.at("slug"), hint=hint)
+
+    def _each_slug(
+        self, path: str, document: Document, documents: dict[str, Sourced], add: Any
+    ) -> None:
+        """Hand every entry `<slug>: …` of a file to `add`, if there is such an integration."""
+        origin, value = Origin(path, document.index), document.value
+        if value is None:
+            return
+        if type(value) is not dict:
+            summary = f"this file must be a mapping from slugs, not {describe(value)}"
+            self._findings.error("wrong-type", summary, origin)
+            return
+        for slug, patch in value.items():
+            if slug in documents:
+                add(slug, patch, origin.at(slug), documents)
+            elif not self._incomplete:
+                summary = f"there is no integration `{slug}`"
+                hint = did_you_mean(slug, documents)
+                self._findings.error("unknown-slug", summary, origin.at(slug), hint=hint, key=True)
+
+    def _add_patch(
+        self, slug: str, patch: Any, origin: Origin, documents: dict[str, Sourced]
+    ) -> None:
+        if patch is None:
+            del documents[slug]
+        elif type(patch) is not dict:
+            summary = f"a patch must be a mapping or null, not {describe(patch)}"
+            self._findings.error("wrong-type", summary, origin)
+        elif "slug" in patch:
+            summary = "an overlay cannot change the slug"
+            self._findings.error("invalid-value", summary, origin.at("slug"), key=True)
+        else:
+            error = self._findings.error
+            documents[slug] = apply_patch(documents[slug], patch, origin, error)
+
+    def _add_fragment(
+        self, slug: str, fragment: Any, origin: Origin, documents: dict[str, Sourced]
+    ) -> None:
+        if type(fragment) is not dict:
+            summary = f"a fragment must be a mapping with `workspaces`, not {describe(fragment)}"
+            self._findings.error("wrong-type", summary, origin)
+            return
+        for name in fragment:
+            if name != "workspaces":
+                summary = f"`{name}` is not a field of an access fragment"
+                hint = did_you_mean(name, ["workspaces"]) or "only `workspaces` is"
+                where = origin.at(name)
+                self._findings.error("unknown-field", summary, where, hint=hint, key=True)
+        entries = fragment.get("workspaces")
+        if "workspaces" in fragment and type(entries) is not list:
+            summary = f"`workspaces` must be a list, not {describe(entries)}"
+            self._findings.error("wrong-type", summary, origin.at("workspaces"))
+        elif entries and isinstance(documents[slug].value.get("workspaces") or [], list):
+            where = origin.at("workspaces")
+            documents[slug] = add_entries(documents[slug], "workspaces", entries, where)

@@ -1,0 +1,195 @@
+"""What no single field can tell: duplicates, two credentials, what a provider asks for.
+
+These rules run on a typed tree. Types, unknown fields and choices: `desired.validate`.
+"""
+
+from datetime import date
+from typing import Any
+
+from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired.ignoring import parse_path
+from reconciler.desired.scalars import integration_shape
+from reconciler.desired.suggest import did_you_mean
+from reconciler.desired.validate import check_model
+from reconciler.domain.fields import KEYED_LISTS
+from reconciler.domain.integration import Integration
+from reconciler.domain.providers import KNOWN_PROVIDERS, configuration_of, is_known
+from reconciler.domain.secrets import Redacted, SecretRef
+
+
+class Rules:
+    """The rules for one integration; each reports what it finds."""
+
+    def __init__(
+        self, tree: dict[str, Any], document: Sourced, findings: Findings, today: date
+    ) -> None:
+        self.tree = tree
+        self.document = document
+        self.findings = findings
+        self.today = today
+
+    def check(self) -> None:
+        """Apply all of them."""
+        self._duplicates(self.tree, ())
+        self._credentials()
+        self._scope()
+        self._provider()
+        self._ignored()
+
+    def _error(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
+        self.findings.error(code, summary, self.document.origin_of(steps), **details)
+
+    def _duplicates(self, node: dict[str, Any], at: Steps) -> None:
+        for name, value in node.items():
+            if name == "configurations" and not at and type(value) is dict:
+                self._duplicates(value, (name,))
+            identity = KEYED_LISTS.get(name)
+            if identity is None or type(value) is not list:
+                continue
+            first: dict[str, int] = {}
+            for index, item in enumerate(value):
+                key = item.get(identity) if type(item) is dict else None
+                if not isinstance(key, str):
+                    continue
+                if key in first:
+                    before = self.findings.place(
+                        self.document.origin_of((*at, name, first[key], identity))
+                    )
+                    first_at = f"{before.file}:{before.line}"
+                    self._error(
+                        "duplicate-entry",
+                        f"`{key}` is listed twice in `{name}`; first at {first_at}",
+                        (*at, name, index, identity),
+                        hint="keep one of the two",
+                    )
+                first.setdefault(key, index)
+
+    def _mapped(self) -> dict[str, int]:
+        """Give the fields that a secret mapping fills, with the index of the mapping."""
+        mappings = self.tree.get("secret_mappings")
+        if type(mappings) is not list:
+            return {}
+        return {
+            target: index
+            for index, mapping in enumerate(mappings)
+            if type(mapping) is dict and isinstance(target := mapping.get("target_field"), str)
+        }
+
+    def _credentials(self) -> None:
+        configurations = self.tree.get("configurations")
+        for target, index in self._mapped().items():
+            holder, _, name = target.rpartition(".")
+            node = self.tree if not holder else configurations
+            given = node.get(name) if type(node) is dict else None
+            if isinstance(given, SecretRef | Redacted):
+                self._error(
+                    "duplicate-credential",
+                    f"`{target}` has a value of its own and a secret mapping",
+                    ("secret_mappings", index, "target_field"),
+                    hint=f"keep the mapping and remove `{target}`, or the other way round",
+                )
+
+    def _scope(self) -> None:
+        if self.tree.get("workspace_id") is not None and "workspaces" in self.tree:
+            self._error(
+                "workspaces-not-allowed",
+                "an integration that belongs to a workspace has no `workspaces`",
+                ("workspaces",),
+                hint="remove `workspaces`, or `workspace_id` to share it",
+                key=True,
+            )
+
+    def _provider(self) -> None:
+        provider = self.tree.get("ai_provider_id")
+        if not isinstance(provider, str) or not provider:
+            return
+        known = is_known(provider)
+        if not known:
+            self.findings.warning(
+                "unknown-provider",
+                f"`{provider[:60]}` is not a provider that is known here",
+                self.document.origin_of(("ai_provider_id",)),
+                hint=did_you_mean(provider, KNOWN_PROVIDERS),
+            )
+        given = self.tree.get("configurations")
+        if "configurations" in self.tree and (given is None or type(given) is dict):
+            self._configurations(provider, given or {}, warn=known)
+
+    def _configurations(self, provider: str, given: dict[str, Any], *, warn: bool) -> None:
+        model = configuration_of(provider)
+        mapped = {t.removeprefix("configurations.") for t in self._mapped()}
+        for missing in model.missing(given, mapped):
+            because = f" with `{missing.because}`" if missing.because else ""
+            self._error(
+                "missing-field",
+                f"`configurations` of {provider} needs `{missing.field}`{because}",
+                ("configurations",),
+                key=True,
+            )
+        if not warn:
+            return
+        for name in given:
+            if name not in model.model_fields:
+                self.findings.warning(
+                    "unknown-configuration-field",
+                    f"`{name}` is not a field that is known for {provider}; it is sent as it is",
+                    self.document.origin_of(("configurations", name)),
+                    hint=did_you_mean(name, model.model_fields),
+                    key=True,
+                )
+
+    def _ignored(self) -> None:
+        lifecycle = self.tree.get("lifecycle")
+        entries = lifecycle.get("ignore") if type(lifecycle) is dict else None
+        for index, entry in enumerate(entries if type(entries) is list else ()):
+            steps: Steps = ("lifecycle", "ignore", index)
+            text = entry.get("path") if type(entry) is dict else entry
+            if isinstance(text, str) and text:
+                at = (*steps, "path") if type(entry) is dict else steps
+                self._ignored_path(text, at)
+            until = entry.get("until") if type(entry) is dict else None
+            if isinstance(until, str):
+                self._ignored_until(until, (*steps, "until"))
+
+    def _ignored_path(self, text: str, steps: Steps) -> None:
+        path = parse_path(text)
+        if path is None:
+            summary = f"`{text[:60]}` is not a path"
+            hint = "write it like `description` or `models[gpt-5].enabled`"
+            self._error("invalid-value", summary, steps, hint=hint)
+            return
+        known = [f for f in Integration.model_fields if f not in {"slug", "lifecycle"}]
+        if path[0] not in known:
+            summary = f"`{path[0]}` is not a field that can be ignored"
+            self._error("unknown-field", summary, steps, hint=did_you_mean(path[0], known))
+
+    def _ignored_until(self, until: str, steps: Steps) -> None:
+        try:
+            end = date.fromisoformat(until)
+        except ValueError:
+            return  # the model says so
+        if end < self.today:
+            self._error(
+                "expired-ignore",
+                f"this exception ended on {until}",
+                steps,
+                hint="remove it, or give it a new date",
+            )
+
+
+def check_configurations(
+    tree: dict[str, Any], document: Sourced, findings: Findings, known_bad: set[Steps]
+) -> None:
+    """Check types and choices of the configurations against the provider's model."""
+    provider, given = tree.get("ai_provider_id"), tree.get("configurations")
+    if isinstance(provider, str) and type(given) is dict:
+        check_model(
+            configuration_of(provider),
+            given,
+            shape=integration_shape(provider).fields["configurations"],
+            document=document,
+            findings=findings,
+            prefix=("configurations",),
+            known_bad=known_bad,
+            what="`configurations`",
+        )

@@ -1,0 +1,153 @@
+"""Where files come from: a directory on disk, or anything else that lists paths and reads bytes.
+
+Reading is bounded and never blocks: only regular files inside the directory are opened, and never
+more than the limit is read (reliability.md §3). What the bytes mean: `desired.yaml_source`.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+MAX_FILE = 1024 * 1024
+"""Bytes of one file."""
+
+MAX_TOTAL = 64 * 1024 * 1024
+"""Bytes of all files together."""
+
+SUFFIXES = (".yaml", ".yml")
+_CHUNK = 64 * 1024
+
+
+class Unreadable(Exception):
+    """A file that cannot be used at all; it becomes a diagnostic, it never leaves this package."""
+
+    def __init__(self, code: str, summary: str, hint: str = "") -> None:
+        super().__init__(summary)
+        self.code = code
+        self.summary = summary
+        self.hint = hint
+
+
+class FileSource(Protocol):
+    """A set of YAML files, named by `/`-separated paths relative to the desired-state folder."""
+
+    @property
+    def label(self) -> str:
+        """The folder as users should see it in front of a path."""
+        ...
+
+    def paths(self) -> list[str]:
+        """List every YAML file, whether it can be read or not."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Give the content of a listed file, or raise `Unreadable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySource:
+    """Files that are held in memory, for example those of a commit."""
+
+    files: Mapping[str, bytes]
+    label: str = "desired-state"
+
+    def paths(self) -> list[str]:
+        """List the files that have a YAML name."""
+        return sorted(p for p in self.files if p.endswith(SUFFIXES))
+
+    def read(self, path: str) -> bytes:
+        """Give the content of a file."""
+        content = self.files.get(path)
+        if content is None:
+            raise Unreadable("missing-file", "there is no such file")
+        if len(content) > MAX_FILE:
+            raise too_large()
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySource:
+    """Files of a directory. Hidden files and folders do not count."""
+
+    directory: Path
+    label: str = ""
+    _root: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or str(self.directory))
+        object.__setattr__(self, "_root", os.path.realpath(self.directory))
+
+    def paths(self) -> list[str]:
+        """List the files that have a YAML name, and links to folders, which cannot be read."""
+        return sorted(_walk(self._root, ""))
+
+    def read(self, path: str) -> bytes:
+        """Read a regular file inside the directory."""
+        try:
+            return self._read(path)
+        except OSError as error:
+            reason = error.strerror or "the system refuses"
+            raise Unreadable("unreadable", f"cannot be read: {reason}") from None
+
+    def _read(self, path: str) -> bytes:
+        full = f"{self._root}/{path}"
+        real = os.path.realpath(full)
+        if real != full and not real.startswith(self._root + "/"):
+            raise Unreadable(
+                "symlink",
+                "is a symbolic link that leads out of the directory",
+                "put a copy of the file in its place",
+            )
+        if real != full and Path(real).is_dir():
+            raise Unreadable("symlink", "is a symbolic link to a folder, which is not followed")
+        # A FIFO without a writer would block; O_NONBLOCK opens it at once, and fstat turns it away.
+        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            return _read_regular(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def too_large() -> Unreadable:
+    """Say that a file is over the limit."""
+    return Unreadable(
+        "file-too-large",
+        "is larger than 1 MiB",
+        "an integration takes a few hundred bytes; split the file or remove what is not YAML",
+    )
+
+
+def _walk(root: str, folder: str) -> Iterator[str]:
+    try:
+        entries = list(os.scandir(f"{root}/{folder}" if folder else root))
+    except OSError:
+        if not folder:
+            return
+        yield folder
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = f"{folder}/{entry.name}" if folder else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(root, path)
+        elif entry.name.endswith(SUFFIXES) or (entry.is_symlink() and entry.is_dir()):
+            yield path
+
+
+def _read_regular(descriptor: int) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("not-a-file", "is not a regular file")
+    if status.st_size > MAX_FILE:
+        raise too_large()
+    content = os.read(descriptor, MAX_FILE + 1)
+    while len(content) <= MAX_FILE and (more := os.read(descriptor, _CHUNK)):
+        content += more
+    if len(content) > MAX_FILE:
+        raise too_large()
+    return content

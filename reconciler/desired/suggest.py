@@ -1,0 +1,23 @@
+"""Did you mean: the nearest known word."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_LONGEST = 64
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Give a hint with the nearest known word, or an empty text where none is near."""
+    candidates = sorted(known)
+    by_folded = {_fold(c): c for c in reversed(candidates)}
+    near = get_close_matches(_fold(word[:_LONGEST]), list(by_folded), n=1, cutoff=0.6)
+    return f"did you mean `{by_folded[near[0]]}`?" if near else ""
+
+
+def one_of(known: Iterable[str]) -> str:
+    """List the choices."""
+    return "one of " + ", ".join(f"`{k}`" for k in known)
+
+
+def _fold(word: str) -> str:
+    return word.lower().replace("-", "").replace("_", "")

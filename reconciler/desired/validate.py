@@ -1,0 +1,226 @@
+"""Check a tree against a model of the domain and say what is wrong in our own words.
+
+pydantic finds, this file explains: its locations become places, its error types stable codes.
+What no single field can tell (duplicates, credentials, provider rules): `desired.rules`.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired.scalars import Shape
+from reconciler.desired.suggest import did_you_mean, one_of
+from reconciler.desired.yaml_source import Step
+from reconciler.domain.fields import HEADERS_FIELD, REDACTED_FIELDS, SECRET_FIELDS
+
+_QUOTED = re.compile(r"'([^']*)'")
+_LONGEST_ECHO = 60
+
+HIDDEN: frozenset[Step] = SECRET_FIELDS | REDACTED_FIELDS | {HEADERS_FIELD, "api_key"}
+"""Fields whose value never stands in an excerpt."""
+
+_EXPECTED = {
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+    "mapping": "a mapping",
+}
+_TYPE_ERROR = re.compile(
+    r"(string|int|float|bool|list|tuple|dict|model|mapping)(_attributes)?_type"
+)
+
+
+def check_model(
+    model: type[BaseModel],
+    tree: Any,
+    *,
+    shape: Shape,
+    document: Sourced,
+    findings: Findings,
+    prefix: Steps = (),
+    known_bad: Collection[Steps] = (),
+    what: str = "an integration",
+) -> bool:
+    """Report everything the model objects to; True when it objects to nothing.
+
+    `prefix` is where the tree stands in the document; `known_bad` are places that have been
+    reported already; `what` names the whole for people.
+    """
+    try:
+        model.model_validate(tree)
+    except ValidationError as error:
+        explainer = _Explainer(shape, document, findings, prefix, what)
+        for problem in error.errors(include_url=False, include_input=True):
+            steps = _steps(problem["loc"], tree)
+            if (*prefix, *steps) not in known_bad:
+                explainer.explain(problem, steps)
+        return False
+    return True
+
+
+def _steps(loc: tuple[int | str, ...], tree: Any) -> Steps:
+    """Translate a location of pydantic into a path: the names of union members are no steps."""
+    steps: list[int | str] = []
+    node = tree
+    for position, part in enumerate(loc):
+        is_last = position == len(loc) - 1
+        if isinstance(node, dict) and (part in node or (is_last and not str(part).startswith("("))):
+            steps.append(part)
+            node = node.get(part)
+        elif isinstance(node, list) and isinstance(part, int) and part < len(node):
+            steps.append(part)
+            node = node[part]
+    return tuple(steps)
+
+
+def name_of(steps: Steps, what: str) -> str:
+    """Name a place for people: the innermost field that has a name."""
+    names = [s for s in steps if isinstance(s, str)]
+    if not names:
+        return what
+    inside = isinstance(steps[-1], int)
+    return f"an entry of `{names[-1]}`" if inside else f"`{names[-1]}`"
+
+
+class _Explainer:
+    def __init__(
+        self, shape: Shape, document: Sourced, findings: Findings, prefix: Steps, what: str
+    ) -> None:
+        self.shape = shape
+        self.document = document
+        self.findings = findings
+        self.prefix = prefix
+        self.what = what
+
+    def explain(self, problem: ErrorDetails, steps: Steps) -> None:
+        kind = problem["type"]
+        if kind == "extra_forbidden":
+            self._unknown_field(steps)
+        elif kind == "missing":
+            self._missing_field(steps)
+        elif match := _TYPE_ERROR.fullmatch(kind):
+            self._wrong_type(match[1], problem["input"], steps)
+        elif kind in {"literal_error", "enum"}:
+            self._not_a_choice(problem, steps)
+        elif "-" in kind:
+            self._say(kind, problem["msg"], steps)
+        else:
+            self._say("invalid-value", f"{name_of(steps, self.what)} {_limit(problem)}", steps)
+
+    def _say(
+        self, code: str, summary: str, steps: Steps, *, hint: str = "", key: bool = False
+    ) -> None:
+        origin = self.document.origin_of((*self.prefix, *steps))
+        hide = not HIDDEN.isdisjoint(steps)
+        self.findings.error(code, summary, origin, hint=hint, key=key, hide=hide)
+
+    def _unknown_field(self, steps: Steps) -> None:
+        around = name_of(steps[:-1], self.what)
+        known = names_at(self.shape, steps[:-1])
+        name = str(steps[-1])
+        hint = did_you_mean(name, known) or (one_of(known) if len(known) <= 8 else "")
+        self._say(
+            "unknown-field", f"`{name}` is not a field of {around}", steps, hint=hint, key=True
+        )
+
+    def _missing_field(self, steps: Steps) -> None:
+        around = name_of(steps[:-1], self.what)
+        self._say("missing-field", f"{around} needs `{steps[-1]}`", steps[:-1])
+
+    def _wrong_type(self, expected: str, given: Any, steps: Steps) -> None:
+        name = name_of(steps, self.what)
+        summary = f"{name} must be {_EXPECTED[expected]}, not {describe(given)}"
+        hint = ""
+        if expected in {"bool", "int", "float"} and isinstance(given, str):
+            hint = "write it without quotes" if _unquoted_would_do(expected, given) else ""
+        self._say("wrong-type", summary, steps, hint=hint)
+
+    def _not_a_choice(self, problem: ErrorDetails, steps: Steps) -> None:
+        choices = _QUOTED.findall(str(problem.get("ctx", {}).get("expected", "")))
+        choices = [c for c in choices if c]
+        given, name = problem["input"], name_of(steps, self.what)
+        if not isinstance(given, str):
+            summary = f"{name} must be a text, not {describe(given)}"
+            self._say("wrong-type", summary, steps, hint=one_of(choices))
+            return
+        if choices:
+            hint = did_you_mean(given, choices)
+            hint = (hint + " " if hint else "") + one_of(choices)
+        else:
+            hint = ""
+        self._say("invalid-value", f"{name} cannot be `{_echo(given)}`", steps, hint=hint)
+
+
+def names_at(shape: Shape, steps: Steps) -> Collection[str]:
+    """Give the field names that are known at a place."""
+    here: Shape | None = shape
+    for step in steps:
+        if here is None:
+            return ()
+        here = here.items if isinstance(step, int) else here.fields.get(step, here.values)
+    return () if here is None else tuple(here.fields)
+
+
+def describe(value: Any) -> str:
+    """Name the kind of a value without showing it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case Mapping():
+            return "a mapping"
+        case _:
+            return "a reference"
+
+
+def _unquoted_would_do(expected: str, given: str) -> bool:
+    if expected == "bool":
+        return given in {"true", "false"}
+    return re.fullmatch(r"-?\d{1,18}(\.\d{1,18})?", given) is not None
+
+
+def _echo(text: str) -> str:
+    return text if len(text) <= _LONGEST_ECHO else text[:_LONGEST_ECHO] + "…"
+
+
+_LIMITS = {
+    "string_too_long": "must not be longer than {max_length} characters",
+    "too_long": "must not have more than {max_length} entry",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "finite_number": "must be a finite number",
+}
+
+
+def _limit(problem: ErrorDetails) -> str:
+    kind, facts = problem["type"], problem.get("ctx", {})
+    if kind == "string_too_short":
+        return "must not be empty"
+    if kind == "string_pattern_mismatch":
+        return _PATTERNS.get(facts["pattern"], "does not have the right form")
+    if kind in _LIMITS:
+        return _LIMITS[kind].format(**facts)
+    return "is not valid"
+
+
+_PATTERNS = {
+    r"^[A-Za-z0-9_-]{1,255}$": "must be 1 to 255 letters, digits, `_` or `-`",
+    r"^(key|configurations\.[A-Za-z0-9_]+)$": "must be `key` or `configurations.<field>`",
+}
