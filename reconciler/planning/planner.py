@@ -55,6 +55,8 @@ def make_plan(
     """
     evidence = Evidence(values or {}, memory.pepper, masks_moved(memory, observed))
     draft = _Draft(desired, observed, memory, options, evidence)
+    if evidence.masks_moved:
+        draft.diagnostics.append(remarks.masks_changed())
     draft.add_declared()
     draft.add_undeclared()
     actions, findings = draft.guarded()

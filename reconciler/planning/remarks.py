@@ -124,6 +124,15 @@ def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
     )
 
 
+def masks_changed() -> Diagnostic:
+    """Say that every mask looks different, which a new format explains better than rotations."""
+    return notice(
+        "masks-changed",
+        "every mask differs from the one seen after our last write, so none of them proves a change",
+        hint="if secrets were changed elsewhere, send ours again with --push-secrets",
+    )
+
+
 def missing_configurations(declared: Declared) -> Diagnostic:
     """Say that this provider cannot be created without configurations."""
     return error(

@@ -1,0 +1,138 @@
+"""A saved plan is an approval: codec, tampering, containment (product.md §6)."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.planning.approval import beyond_approval
+from reconciler.planning.codec import TamperedPlan, UnreadablePlan, decode, encode
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from tests.builders import KEY, NOON, declared, desired, mask, observed, state
+
+
+def plan(*, want: list[Any], have: list[Any], push: bool = False, values: Any = None) -> Plan:
+    return make_plan(
+        desired=desired(*want),
+        observed=state(*have),
+        values=values,
+        created_at=NOON,
+        options=PlanOptions(push_secrets=push),
+    )
+
+
+def renamed(name: str) -> Plan:
+    return plan(
+        want=[declared(name=name), declared("beta", description="x")],
+        have=[observed(), observed("beta")],
+    )
+
+
+def test_a_plan_survives_its_json() -> None:
+    planned = plan(
+        want=[declared(key=KEY, tags={"a": "b"}), declared("beta", description="x")],
+        have=[observed("beta", key=mask(), configurations={"custom_host": "https://h"})],
+    )
+    assert decode(encode(planned), name="p") == planned
+
+
+names = st.text(min_size=1, max_size=20)
+
+
+@given(
+    want=st.lists(
+        st.tuples(st.sampled_from("abcdef"), names, st.dictionaries(names, names)), max_size=5
+    ),
+    have=st.lists(st.tuples(st.sampled_from("abcdef"), names), max_size=5),
+)
+def test_any_plan_survives_its_json(want: list[Any], have: list[Any]) -> None:
+    planned = plan(
+        want=[declared(s, description=d, tags=t) for s, d, t in want],
+        have=[observed(s, description=d) for s, d in have],
+    )
+    assert decode(encode(planned), name="p") == planned
+
+
+def test_an_edited_plan_is_refused() -> None:
+    document = json.loads(encode(renamed("New")))
+    document["actions"][0]["changes"][0]["after"] = "Worse"
+    with pytest.raises(TamperedPlan) as caught:
+        decode(json.dumps(document), name="p.json")
+    assert (caught.value.code, caught.value.exit_code) == ("tampered-plan", 4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"kind": "plan"}',
+        '{"kind": "plan", "format_version": "9"}',
+        "[" * 100_000,
+        "\x00",
+    ],
+)
+def test_what_is_not_a_plan_is_bad_input(text: str) -> None:
+    with pytest.raises(UnreadablePlan) as caught:
+        decode(text, name="p.json")
+    assert caught.value.exit_code == 3
+
+
+def test_an_equal_plan_is_approved() -> None:
+    assert beyond_approval(renamed("New"), [renamed("New")]) == ()
+
+
+def test_what_has_become_true_needs_no_approval() -> None:
+    smaller = plan(want=[declared(name="New")], have=[observed()])
+    assert beyond_approval(smaller, [renamed("New")]) == ()
+
+
+def test_another_value_is_not_approved() -> None:
+    (excess,) = beyond_approval(renamed("Newer"), [renamed("New")])
+    assert (excess.slug, excess.path) == ("alpha", "name")
+
+
+def test_another_value_before_is_not_approved() -> None:
+    approved = plan(want=[declared(description="c")], have=[observed(description="a")])
+    fresh = plan(want=[declared(description="c")], have=[observed(description="b")])
+    assert len(beyond_approval(fresh, [approved])) == 1
+
+
+def test_a_new_action_is_not_approved() -> None:
+    fresh = plan(want=[declared("gamma")], have=[])
+    (excess,) = beyond_approval(fresh, [renamed("New")])
+    assert (excess.slug, excess.kind.value, excess.path) == ("gamma", "create", None)
+
+
+def test_several_plans_approve_together() -> None:
+    one = plan(want=[declared(name="New")], have=[observed()])
+    two = plan(want=[declared("beta", description="x")], have=[observed("beta")])
+    assert beyond_approval(renamed("New"), [one, two]) == ()
+
+
+def test_a_secret_that_could_not_be_verified_may_be_rotated_later() -> None:
+    job_without_secrets = plan(want=[declared(key=KEY)], have=[observed(key=mask())])
+    later = plan(
+        want=[declared(key=KEY)], have=[observed(key=mask())], push=True, values={KEY: _value()}
+    )
+    assert [c.op.value for c in later.actions[0].changes] == ["rotate"]
+    assert beyond_approval(later, [job_without_secrets]) == ()
+
+
+def test_a_rotation_that_no_approved_plan_knows_is_not_approved() -> None:
+    approved = plan(want=[declared()], have=[observed(key=mask())])
+    later = plan(
+        want=[declared(key=KEY)], have=[observed(key=mask())], push=True, values={KEY: _value()}
+    )
+    assert len(beyond_approval(later, [approved])) == 1
+
+
+def _value() -> Any:
+    from reconciler.domain.secrets import Redacted
+
+    return Redacted("sk-value-abc")

@@ -1,0 +1,261 @@
+"""What counts as a difference: field ownership and the equalities of product.md §3.2."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.state import Ignored, Lifecycle
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from tests.builders import NOON, changes_of, declared, desired, observed, state
+
+
+def plan(*, want: dict[str, Any], have: dict[str, Any], **more: Any) -> Plan:
+    lifecycle = more.pop("lifecycle", Lifecycle())
+    return make_plan(
+        desired=desired(declared(lifecycle=lifecycle, **want)),
+        observed=state(observed(**have)),
+        created_at=NOON,
+        **more,
+    )
+
+
+def test_a_declared_field_is_made_equal() -> None:
+    planned = plan(want={"description": "new"}, have={"description": "old"})
+    assert changes_of(planned) == {"description": ("replace", "old", "new")}
+
+
+def test_an_omitted_field_is_reported_and_left_alone() -> None:
+    planned = plan(want={}, have={"description": "by hand", "tags": {"team": "a"}})
+    assert planned.in_sync
+    assert [item.path for item in planned.undeclared] == ["description", "tags.team"]
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_a_field_declared_empty_is_emptied(nothing: str | None) -> None:
+    planned = plan(want={"description": nothing}, have={"description": "old"})
+    assert changes_of(planned) == {"description": ("remove", "old", None)}
+    assert planned.actions[0].calls[0].body == {"description": ""}
+
+
+@pytest.mark.parametrize(
+    ("want", "have"),
+    [
+        ({"description": ""}, {}),
+        ({"description": ""}, {"description": None}),
+        ({"tags": {}}, {"tags": None}),
+        ({"configurations": {}}, {"configurations": {}}),
+        ({"secret_mappings": []}, {"secret_mappings": None}),
+        ({"pricing_adjustments": None}, {"pricing_adjustments": {}}),
+        ({"global_workspace_access": {"enabled": False}}, {"global_workspace_access": None}),
+        ({"global_workspace_access": None}, {"global_workspace_access": {"enabled": False}}),
+        ({"allow_all_models": True}, {}),
+        ({"workspaces": [{"id": "ws", "enabled": False}]}, {"workspaces": []}),
+        (
+            {"workspaces": [{"id": "ws", "enabled": False}]},
+            {"workspaces": [{"id": "ws", "enabled": False, "usage_limits": [{"type": "cost"}]}]},
+        ),
+        (
+            {"workspaces": [{"id": "ws", "enabled": True, "rate_limits": None}]},
+            {"workspaces": [{"id": "ws", "enabled": True, "rate_limits": []}]},
+        ),
+        ({"models": [{"slug": "m", "enabled": True}], "allow_all_models": True}, {"models": []}),
+        ({"models": [{"slug": "m", "enabled": True}]}, {"models": [], "allow_all_models": True}),
+        (
+            {"models": [{"slug": "m", "enabled": False}]},
+            {"models": [], "allow_all_models": False},
+        ),
+        (
+            {"models": [{"slug": "m", "enabled": True, "is_custom": False}]},
+            {"models": [{"slug": "m", "enabled": True}]},
+        ),
+        ({"configurations": {"is_key_required": True}}, {"configurations": {"is_key_required": 1}}),
+        (
+            {"configurations": {"is_key_required": False}},
+            {"configurations": {"is_key_required": "false"}},
+        ),
+        (
+            {"pricing_adjustments": {"multiplier": {"default": 1.0}}},
+            {"pricing_adjustments": {"multiplier": {"default": 1}}},
+        ),
+    ],
+)
+def test_these_are_equal(want: dict[str, Any], have: dict[str, Any]) -> None:
+    assert plan(want=want, have=have).in_sync
+
+
+def test_the_order_of_lists_with_an_identity_never_matters() -> None:
+    one = {"azure_deployment_name": "a", "azure_api_version": "1", "azure_model_slug": "m"}
+    two = {"azure_deployment_name": "b", "azure_api_version": "2", "azure_model_slug": "n"}
+    planned = plan(
+        want={"configurations": {"azure_deployment_config": [one, two]}},
+        have={"configurations": {"azure_deployment_config": [two, one]}},
+    )
+    assert planned.in_sync
+
+
+def test_an_entry_of_a_keyed_list_is_named_in_the_path() -> None:
+    entry = {"azure_deployment_name": "a", "azure_api_version": "1", "azure_model_slug": "m"}
+    planned = plan(
+        want={"configurations": {"azure_deployment_config": [entry | {"azure_api_version": "2"}]}},
+        have={"configurations": {"azure_deployment_config": [entry]}},
+    )
+    path = "configurations.azure_deployment_config[a].azure_api_version"
+    assert changes_of(planned) == {path: ("replace", "1", "2")}
+
+
+def test_a_write_sends_the_complete_object() -> None:
+    planned = plan(
+        want={"configurations": {"openai_project": "p"}},
+        have={"configurations": {"openai_project": "old", "openai_organization": "kept"}},
+    )
+    (call,) = planned.actions[0].calls
+    assert call.body == {"configurations": {"openai_project": "p", "openai_organization": "kept"}}
+
+
+def test_what_was_declared_and_is_gone_from_a_list_is_removed() -> None:
+    memory = Memory(
+        {"alpha": Remembered({"workspaces": [{"id": "a"}, {"id": "b"}], "models": [{"slug": "m"}]})}
+    )
+    planned = plan(
+        want={
+            "workspaces": [{"id": "a", "enabled": True}],
+            "models": [{"slug": "n", "enabled": True}],
+        },
+        have={
+            "workspaces": [{"id": i, "enabled": True} for i in "abc"],
+            "models": [{"slug": s, "enabled": True} for s in "mno"],
+            "allow_all_models": False,
+        },
+        memory=memory,
+    )
+    assert changes_of(planned) == {
+        "models[m].enabled": ("replace", True, False),
+        "workspaces[b].enabled": ("replace", True, False),
+    }
+    assert {c.risk.value for c in planned.actions[0].changes} == {"access-removal"}
+    codes = [(d.code, d.hint) for d in planned.diagnostics]
+    assert (
+        "undeclared-access",
+        "to keep it, add under workspaces: - {id: c, enabled: true}",
+    ) in codes
+    assert (
+        "undeclared-access",
+        "to keep it, add under models: - {slug: o, enabled: true}",
+    ) in codes
+
+
+def test_a_custom_model_that_was_withdrawn_is_deleted() -> None:
+    memory = Memory({"alpha": Remembered({"models": [{"slug": "tuned"}, {"slug": "m"}]})})
+    planned = plan(
+        want={"models": [{"slug": "m", "enabled": True}]},
+        have={
+            "models": [
+                {"slug": "m", "enabled": True},
+                {"slug": "tuned", "enabled": True, "is_custom": True},
+                {"slug": "theirs", "enabled": True, "is_custom": True},
+            ]
+        },
+        memory=memory,
+    )
+    assert list(changes_of(planned)) == ["models[tuned]"]
+    (call,) = planned.actions[0].calls
+    assert call.query == {"slugs": "tuned"}
+
+
+def test_an_empty_list_removes_everybody() -> None:
+    planned = plan(
+        want={"workspaces": [], "models": []},
+        have={
+            "workspaces": [{"id": "a", "enabled": True}, {"id": "b", "enabled": False}],
+            "models": [
+                {"slug": "m", "enabled": True},
+                {"slug": "c", "enabled": True, "is_custom": True},
+            ],
+            "allow_all_models": False,
+        },
+    )
+    assert set(changes_of(planned)) == {"workspaces[a].enabled", "models[m].enabled", "models[c]"}
+
+
+def test_switching_off_all_models_keeps_the_declared_ones_enabled() -> None:
+    planned = plan(
+        want={"allow_all_models": False, "models": [{"slug": "m", "enabled": True}]},
+        have={"allow_all_models": True, "models": []},
+    )
+    (call,) = planned.actions[0].calls
+    assert call.body == {"models": [{"slug": "m", "enabled": True}], "allow_all_models": False}
+
+
+def test_limits_are_one_entry_and_null_clears_them() -> None:
+    limits = [{"type": "cost", "credit_limit": 5, "alert_threshold": 4}]
+    planned = plan(
+        want={
+            "workspaces": [{"id": "a", "enabled": True, "usage_limits": None, "rate_limits": []}]
+        },
+        have={"workspaces": [{"id": "a", "enabled": True, "usage_limits": limits}]},
+    )
+    assert set(changes_of(planned)) == {
+        f"workspaces[a].usage_limits.{name}" for name in ("type", "credit_limit", "alert_threshold")
+    }
+    (call,) = planned.actions[0].calls
+    assert call.body is not None
+    (entry,) = call.body["workspaces"]
+    assert entry["usage_limits"] is None
+    assert call.body["create_default_provider"] is False
+
+
+def test_a_lower_limit_is_restrictive_and_a_higher_one_additive() -> None:
+    def risk(new: int) -> str:
+        planned = plan(
+            want={
+                "workspaces": [
+                    {"id": "a", "enabled": True, "usage_limits": [{"credit_limit": new}]}
+                ]
+            },
+            have={
+                "workspaces": [{"id": "a", "enabled": True, "usage_limits": [{"credit_limit": 5}]}]
+            },
+        )
+        return planned.actions[0].risk.value
+
+    assert (risk(4), risk(6)) == ("restrictive", "additive")
+
+
+def test_an_ignored_path_is_neither_compared_nor_reported() -> None:
+    lifecycle = Lifecycle(
+        ignore=(Ignored(("description",)), Ignored(("configurations", "openai_project")))
+    )
+    planned = plan(
+        want={
+            "description": "d",
+            "configurations": {"openai_project": "p", "openai_organization": "o"},
+        },
+        have={
+            "description": "x",
+            "configurations": {"openai_project": "y", "openai_organization": "o"},
+        },
+        lifecycle=lifecycle,
+    )
+    assert planned.in_sync
+    assert planned.undeclared == ()
+
+
+@pytest.mark.parametrize(
+    ("past", "before", "after", "origin"),
+    [
+        ("old", "old", "new", "local"),
+        ("new", "old", "new", "remote"),
+        ("base", "old", "new", "both"),
+    ],
+)
+def test_the_origin_says_who_moved(past: str, before: str, after: str, origin: str) -> None:
+    memory = Memory({"alpha": Remembered({"description": past})})
+    planned = plan(want={"description": after}, have={"description": before}, memory=memory)
+    assert planned.actions[0].changes[0].origin.value == origin
+
+
+def test_without_a_past_the_origin_is_unknown() -> None:
+    planned = plan(want={"description": "a"}, have={"description": "b"})
+    assert planned.actions[0].changes[0].origin.value == "unknown"

@@ -1,0 +1,229 @@
+"""What is known about a secret, and when it is written: product.md §3.4."""
+
+from typing import Any
+
+from reconciler.domain.memory import Memory, Remembered, SecretRecord
+from reconciler.domain.secrets import Mask, Pepper, Redacted, SecretRef
+from reconciler.domain.tree import Path
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from tests.builders import KEY, NOON, changes_of, declared, desired, mask, observed, state
+
+PEPPER = Pepper("p1", Redacted("pepper"))
+VALUE = Redacted("sk-value-abc")
+OTHER = SecretRef("env", "SECRET_OTHER")
+
+
+def plan(
+    *, want: dict[str, Any], have: dict[str, Any], memory: Memory = Memory(), **more: Any
+) -> Plan:
+    values = more.pop("values", {KEY: VALUE})
+    return make_plan(
+        desired=desired(declared(**want)),
+        observed=state(observed(**have)),
+        memory=memory,
+        values=values,
+        created_at=NOON,
+        options=PlanOptions(**more),
+    )
+
+
+def remembered(
+    *, value: Redacted = VALUE, mask: Mask | None = None, path: Path = ("key",), **more: Any
+) -> Memory:
+    record = SecretRecord(
+        **({"reference": KEY, "fingerprint": value.fingerprint(PEPPER), "mask": mask} | more)
+    )
+    return Memory({"alpha": Remembered(secrets={path: record})}, pepper=PEPPER)
+
+
+def key_ops(planned: Plan) -> list[tuple[str, str]]:
+    return [(c.path, c.op.value) for a in planned.actions for c in a.changes]
+
+
+def test_without_a_record_a_fitting_mask_leaves_it_unverified() -> None:
+    planned = plan(want={"key": KEY}, have={"key": mask("sk*****abc")})
+    assert planned.in_sync
+    assert [(u.path, u.reference) for u in planned.unverified] == [("key", "env:SECRET_KEY")]
+
+
+def test_a_mask_that_contradicts_the_value_proves_a_change() -> None:
+    planned = plan(want={"key": KEY}, have={"key": mask("zz*****abc")})
+    assert key_ops(planned) == [("key", "rotate")]
+    assert planned.actions[0].calls[0].body == {"key": KEY}
+
+
+def test_a_mask_in_another_format_proves_nothing() -> None:
+    planned = plan(want={"key": KEY}, have={"key": mask("hidden")})
+    assert planned.in_sync
+    assert len(planned.unverified) == 1
+
+
+def test_the_fingerprint_and_the_mask_of_our_own_write_prove_that_it_is_in_sync() -> None:
+    planned = plan(
+        want={"key": KEY},
+        have={"key": mask("odd*****odd")},
+        memory=remembered(mask=mask("odd*****odd")),
+    )
+    assert planned.in_sync
+    assert planned.unverified == ()
+
+
+def test_another_fingerprint_proves_a_change_even_if_the_mask_fits() -> None:
+    memory = remembered(value=Redacted("sk-before-abc"), mask=mask())
+    assert key_ops(plan(want={"key": KEY}, have={"key": mask()}, memory=memory)) == [
+        ("key", "rotate")
+    ]
+
+
+def test_a_mask_other_than_the_one_we_saw_proves_a_change_by_others() -> None:
+    planned = plan(
+        want={"key": KEY},
+        have={"key": mask("sk*****abc")},
+        memory=remembered(mask=mask("sk***abc")),
+    )
+    assert key_ops(planned) == [("key", "rotate")]
+    assert planned.actions[0].changes[0].origin.value == "remote"
+
+
+def test_masks_that_all_move_at_once_are_a_new_format_not_rotations() -> None:
+    secrets = {
+        ("key",): SecretRecord(KEY, VALUE.fingerprint(PEPPER), mask("sk****abc")),
+        ("configurations", "azure_entra_client_secret"): SecretRecord(
+            OTHER, VALUE.fingerprint(PEPPER), mask("sk****abc")
+        ),
+    }
+    memory = Memory({"alpha": Remembered(secrets=secrets)}, pepper=PEPPER)
+    planned = plan(
+        want={"key": KEY, "configurations": {"azure_entra_client_secret": OTHER}},
+        have={
+            "key": mask("sk******abc"),
+            "configurations": {"azure_entra_client_secret": mask("sk******abc")},
+        },
+        memory=memory,
+        values={KEY: VALUE, OTHER: VALUE},
+    )
+    assert planned.in_sync
+    assert len(planned.unverified) == 2
+    assert [d.code for d in planned.diagnostics] == ["masks-changed"]
+
+
+def test_a_fingerprint_of_another_pepper_proves_nothing() -> None:
+    memory = remembered(fingerprint="p0:00", mask=mask())
+    planned = plan(want={"key": KEY}, have={"key": mask()}, memory=memory)
+    assert planned.in_sync
+    assert len(planned.unverified) == 1
+
+
+def test_a_mask_that_contradicted_the_value_we_had_just_sent_proves_nothing() -> None:
+    memory = remembered(fingerprint=None, mask=mask("zz***zz"), mask_agreed=False)
+    assert plan(want={"key": KEY}, have={"key": mask("zz***zz")}, memory=memory).in_sync
+
+
+def test_another_reference_is_a_replacement_even_without_values() -> None:
+    memory = remembered(reference=OTHER, mask=mask())
+    planned = plan(want={"key": KEY}, have={"key": mask()}, memory=memory, values={})
+    (change,) = planned.actions[0].changes
+    assert (change.op.value, change.before_reference, change.reference) == (
+        "replace",
+        "env:SECRET_OTHER",
+        "env:SECRET_KEY",
+    )
+    assert (change.before, change.after) == (None, None)
+    assert "missing-value" in {d.code for d in planned.diagnostics}
+
+
+def test_a_value_that_is_not_at_hand_leaves_it_unverified() -> None:
+    planned = plan(want={"key": KEY}, have={"key": mask("zz***zz")}, values={})
+    assert planned.in_sync
+    assert len(planned.unverified) == 1
+
+
+def test_an_unverified_secret_is_sent_on_request_only() -> None:
+    planned = plan(want={"key": KEY}, have={"key": mask()}, push_secrets=True)
+    assert key_ops(planned) == [("key", "rotate")]
+
+
+def test_a_key_that_the_api_does_not_have_is_added() -> None:
+    assert key_ops(plan(want={"key": KEY}, have={})) == [("key", "add")]
+
+
+def test_a_secret_in_configurations_goes_along_and_is_called_a_resend() -> None:
+    planned = plan(
+        want={"configurations": {"azure_entra_client_secret": KEY, "azure_entra_tenant_id": "t"}},
+        have={
+            "configurations": {"azure_entra_client_secret": mask(), "azure_entra_tenant_id": "s"}
+        },
+    )
+    assert key_ops(planned) == [
+        ("configurations.azure_entra_client_secret", "resend"),
+        ("configurations.azure_entra_tenant_id", "replace"),
+    ]
+    assert planned.actions[0].calls[0].body == {
+        "configurations": {"azure_entra_client_secret": KEY, "azure_entra_tenant_id": "t"}
+    }
+
+
+def test_a_write_that_would_lose_a_stored_secret_is_blocked() -> None:
+    planned = plan(
+        want={"configurations": {"azure_entra_tenant_id": "t"}},
+        have={
+            "configurations": {"azure_entra_client_secret": mask(), "azure_entra_tenant_id": "s"}
+        },
+    )
+    assert planned.actions[0].blocked_by == ("masked-write",)
+    (found,) = [d for d in planned.diagnostics if d.code == "masked-write"]
+    assert "azure_entra_client_secret: ${env:SECRET_ALPHA_AZURE_ENTRA_CLIENT_SECRET}" in found.hint
+
+
+def test_a_new_host_takes_the_declared_key_along() -> None:
+    planned = plan(
+        want={"key": KEY, "configurations": {"custom_host": "https://new.example"}},
+        have={"key": mask(), "configurations": {"custom_host": "https://old.example"}},
+    )
+    assert key_ops(planned) == [("configurations.custom_host", "replace"), ("key", "resend")]
+    assert planned.actions[0].risk.value == "credential"
+    assert planned.actions[0].blocked_by == ()
+
+
+def test_a_new_host_for_a_stored_credential_that_is_not_replaced_is_blocked() -> None:
+    planned = plan(
+        want={"configurations": {"custom_host": "https://new.example"}},
+        have={"key": mask(), "configurations": {"custom_host": "https://old.example"}},
+    )
+    assert planned.actions[0].blocked_by == ("credential-retarget",)
+
+
+def test_a_new_host_of_a_model_for_a_stored_credential_is_blocked_too() -> None:
+    model = {"slug": "m", "enabled": True, "is_custom": True}
+    planned = plan(
+        want={"models": [model | {"configurations": {"custom_host": "https://new.example"}}]},
+        have={"key": mask(), "models": [model]},
+    )
+    assert planned.actions[0].blocked_by == ("credential-retarget",)
+
+
+def test_a_literal_header_is_compared_by_its_mask_and_never_shown() -> None:
+    planned = plan(
+        want={"configurations": {"custom_headers": {"X-Team": Redacted("search-team")}}},
+        have={"configurations": {"custom_headers": {"X-Team": mask("zz*****zzz")}}},
+    )
+    (change,) = planned.actions[0].changes
+    assert (change.path, change.sensitive, change.before, change.after) == (
+        "configurations.custom_headers.X-Team",
+        True,
+        None,
+        None,
+    )
+
+
+def test_an_undeclared_host_is_a_warning() -> None:
+    planned = plan(want={}, have={"configurations": {"custom_host": "https://elsewhere.example"}})
+    assert [d.code for d in planned.diagnostics] == ["undeclared-host"]
+
+
+def test_a_create_names_the_value_it_lacks() -> None:
+    planned = make_plan(desired=desired(declared(key=KEY)), observed=state(), created_at=NOON)
+    assert [d.code for d in planned.diagnostics] == ["missing-value"]
+    assert changes_of(planned)["key"] == ("add", None, None)

@@ -1,0 +1,249 @@
+"""What a plan must not do without being told to, and what it deletes: product.md §3.5, §5."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.policy import Prune
+from reconciler.domain.state import Lifecycle
+from reconciler.planning.options import PlanOptions, Selection
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from tests.builders import NOON, changes_of, declared, desired, observed, state
+
+
+def plan(*, want: list[Any], have: list[Any], memory: Memory = Memory(), **more: Any) -> Plan:
+    options = PlanOptions(**more.pop("options", {}))
+    return make_plan(
+        desired=desired(*want, **more),
+        observed=state(*have),
+        memory=memory,
+        options=options,
+        created_at=NOON,
+    )
+
+
+def codes(planned: Plan) -> set[str]:
+    return {code for action in planned.blocked for code in action.blocked_by}
+
+
+def many(count: int) -> list[Any]:
+    return [observed(f"i-{n}") for n in range(count)]
+
+
+def test_prune_managed_deletes_only_what_git_used_to_declare() -> None:
+    memory = Memory({"once": Remembered({})})
+    planned = plan(
+        want=[declared("kept")],
+        have=[observed("kept"), observed("once"), observed("never")],
+        memory=memory,
+    )
+    assert [(a.kind.value, a.slug) for a in planned.actions] == [("delete", "once")]
+    assert planned.unmanaged == ("never",)
+
+
+def test_prune_none_only_names_what_was_forgotten() -> None:
+    memory = Memory({"once": Remembered({})})
+    planned = plan(
+        want=[declared("kept")],
+        have=[observed("kept"), observed("once")],
+        memory=memory,
+        prune=Prune.NONE,
+    )
+    assert planned.in_sync
+    assert planned.forgotten == ("once",)
+
+
+def test_a_tombstone_deletes_whatever_prune_says() -> None:
+    planned = plan(
+        want=[declared("kept")],
+        have=[observed("kept"), observed("old")],
+        tombstones=("old", "gone"),
+        prune=Prune.NONE,
+    )
+    assert [(a.slug, a.reason) for a in planned.actions] == [("old", "tombstone: contract ended")]
+
+
+def test_an_empty_desired_state_deletes_nothing_unless_allowed() -> None:
+    assert codes(plan(want=[], have=many(2), prune=Prune.ALL)) == {"empty-desired-state"}
+    allowed = plan(want=[], have=many(2), prune=Prune.ALL, options={"allow_empty": True})
+    assert allowed.blocked == ()
+
+
+def test_an_empty_desired_state_without_anything_to_delete_is_fine() -> None:
+    assert plan(want=[], have=[]).in_sync
+
+
+@pytest.mark.parametrize(
+    ("deletes", "owned", "flags", "blocked"),
+    [
+        (3, 9, {}, False),
+        (4, 9, {}, True),
+        (3, 10, {}, False),
+        (4, 100, {"max_deletes": 4}, False),
+        (5, 100, {"max_deletes": 4}, True),
+        (9, 10, {"max_deletes": 9}, False),
+        (1, 100, {"max_deletes": 0}, True),
+    ],
+)
+def test_deletes_are_limited_by_number(
+    deletes: int, owned: int, flags: dict[str, int], blocked: bool
+) -> None:
+    have = many(owned)
+    want = [declared(o.slug, name=o.fields["name"]) for o in have[deletes:]]
+    planned = plan(want=want, have=have, prune=Prune.ALL, options=flags)
+    assert (codes(planned) == {"too-many-deletes"}) is blocked
+
+
+@pytest.mark.parametrize(
+    ("deletes", "owned", "blocked"), [(3, 9, False), (3, 10, False), (4, 10, True)]
+)
+def test_deletes_are_limited_by_share_from_ten_upward(
+    deletes: int, owned: int, blocked: bool
+) -> None:
+    have = many(owned)
+    want = [declared(o.slug, name=o.fields["name"]) for o in have[deletes:]]
+    planned = plan(
+        want=want, have=have, prune=Prune.ALL, limits={"deletes": 100, "delete_ratio": 0.3}
+    )
+    assert bool(planned.blocked) is blocked
+
+
+def test_a_replace_is_blocked_until_it_is_allowed() -> None:
+    change = {"want": [declared(ai_provider_id="anthropic")], "have": [observed()]}
+    planned = plan(**change)
+    assert planned.actions[0].kind.value == "replace"
+    assert planned.actions[0].risk.value == "replace"
+    assert codes(planned) == {"replace-not-allowed"}
+    assert plan(**change, options={"allow_replace": True}).blocked == ()
+
+
+def test_more_replaces_than_a_positive_limit_are_too_many() -> None:
+    change = {
+        "want": [declared(s, ai_provider_id="anthropic") for s in "abc"],
+        "have": [observed(s) for s in "abc"],
+    }
+    assert codes(plan(**change, limits={"replaces": 2})) == {"too-many-replaces"}
+    assert plan(**change, limits={"replaces": 3}).blocked == ()
+
+
+def test_an_id_in_another_form_is_a_warning_and_no_replace() -> None:
+    planned = plan(
+        want=[declared()], have=[observed(ai_provider_id="de7d7d50-31cd-11ee-b93b-0e06f1aa7f7c")]
+    )
+    assert planned.in_sync
+    assert [d.code for d in planned.diagnostics] == ["id-form"]
+
+
+def test_credential_changes_and_access_removals_have_limits() -> None:
+    want = [declared(configurations={"azure_auth_mode": "entra"}), declared("beta", workspaces=[])]
+    have = [
+        observed(configurations={"azure_auth_mode": "default"}),
+        observed("beta", workspaces=[{"id": w, "enabled": True} for w in "ab"]),
+    ]
+    limits = {"credential_changes": 0, "access_removals": 1}
+    planned = plan(want=want, have=have, limits=limits)
+    assert {a.slug: a.blocked_by for a in planned.actions} == {
+        "alpha": ("too-many-credential-changes",),
+        "beta": ("too-many-access-removals",),
+    }
+    flags = {"max_credential_changes": 1, "max_access_removals": 2}
+    assert plan(want=want, have=have, limits=limits, options=flags).blocked == ()
+
+
+def test_creating_integrations_changes_nobodys_credential() -> None:
+    want = [
+        declared(f"i-{n}", configurations={"custom_host": "https://x.example"}) for n in range(12)
+    ]
+    assert plan(want=want, have=[], limits={"credential_changes": 0}).blocked == ()
+
+
+def test_protection_survives_the_removal_of_its_own_file() -> None:
+    memory = Memory({"vital": Remembered({}, protected=True)})
+    have = [observed("kept"), observed("vital")]
+    planned = plan(want=[declared("kept")], have=have, memory=memory)
+    assert codes(planned) == {"protected"}
+    buried = plan(want=[declared("kept")], have=have, memory=memory, tombstones=("vital",))
+    assert buried.blocked == ()
+
+
+def test_protection_blocks_a_replace_with_any_flag() -> None:
+    vital = declared(ai_provider_id="anthropic", lifecycle=Lifecycle(protected=True))
+    planned = plan(want=[vital], have=[observed()], options={"allow_replace": True})
+    assert codes(planned) == {"protected"}
+
+
+def test_what_lies_outside_the_scope_is_blocked_and_never_deleted() -> None:
+    planned = plan(
+        want=[declared("team-a-x"), declared("team-b-x")],
+        have=[observed("team-b-y")],
+        prune=Prune.ALL,
+        scope={"slugs": ("team-a-*",)},
+    )
+    assert {a.slug: a.blocked_by for a in planned.actions} == {
+        "team-a-x": (),
+        "team-b-x": ("not-owned",),
+    }
+    assert planned.unmanaged == ()
+
+
+def test_an_archived_integration_is_blocked() -> None:
+    assert codes(plan(want=[declared()], have=[observed(status="archived")])) == {"archived"}
+
+
+def test_a_create_without_required_configurations_is_blocked() -> None:
+    planned = plan(want=[declared(ai_provider_id="azure-openai")], have=[])
+    assert codes(planned) == {"missing-configurations"}
+
+
+def test_only_and_exclude_narrow_everything() -> None:
+    options = {"selection": Selection(only=("a*",), exclude=("ab",))}
+    planned = plan(
+        want=[declared("aa"), declared("ab"), declared("b")],
+        have=[observed("ac"), observed("c")],
+        prune=Prune.ALL,
+        options=options,
+    )
+    assert [(a.kind.value, a.slug) for a in planned.actions] == [("create", "aa"), ("delete", "ac")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_every_slug_is_in_exactly_one_shard(count: int) -> None:
+    shards = [Selection(shard=(i, count)) for i in range(1, count + 1)]
+    for number in range(200):
+        assert sum(shard.includes(f"slug-{number}") for shard in shards) == 1
+
+
+def test_a_changed_slug_looks_like_a_rename() -> None:
+    memory = Memory({"old": Remembered({})})
+    planned = plan(
+        want=[declared("new", name="Same")], have=[observed("old", name="Same")], memory=memory
+    )
+    assert "looks-like-rename" in {d.code for d in planned.diagnostics}
+
+
+def test_the_digest_ignores_times_reasons_and_preconditions() -> None:
+    def digest(**detail: Any) -> str:
+        return plan(
+            want=[declared(description="new")], have=[observed(description="old", **detail)]
+        ).digest
+
+    assert digest(last_updated_at="2026-01-01T00:00:00.000Z") == digest(last_updated_at=None)
+
+
+def test_the_digest_depends_on_the_target() -> None:
+    def digest(url: str) -> str:
+        want = desired(declared(), base_url=url)
+        return make_plan(desired=want, observed=state(), created_at=NOON).digest
+
+    assert digest("http://127.0.0.1:1/v1") != digest("http://127.0.0.1:2/v1")
+
+
+def test_a_create_lists_its_leaves() -> None:
+    planned = plan(want=[declared(tags={"team": "a"}, description="")], have=[])
+    assert changes_of(planned) == {
+        "ai_provider_id": ("add", None, "openai"),
+        "name": ("add", None, "Alpha"),
+        "tags.team": ("add", None, "a"),
+    }
