@@ -1,4 +1,4 @@
-"""Fit a text into a limit: the head always, headlines before details, and the cut is named."""
+"""Fit a text into a limit: the head always, then what matters most, and the cut is named."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ def fitted(
 ) -> str:
     """Join paragraphs within `limit` bytes of UTF-8; each argument's parts end with a newline.
 
-    Notes and tail come before details; of the details first every short form, as far as they
-    go, then full forms in their order.
+    Notes and tail come before details. Of the details the first have half of the room in full;
+    the rest is for short forms, and what then remains for more full ones.
     """
     room = limit - _size(head) - _RESERVE
     kept_notes, room, lost_notes = _kept(notes, room)
@@ -34,20 +34,27 @@ def fitted(
 
 def _chosen(details: Sequence[Piece], room: int) -> tuple[list[str], int]:
     shown: list[str] = []
-    for piece in details:
-        if _size(piece.short) > room:
+    folded: list[int] = []
+    for_full = room // 2
+    for index, piece in enumerate(details):
+        full, short = _size(piece.full), _size(piece.short)
+        if full <= for_full:
+            for_full -= full
+            room -= full
+            shown.append(piece.full)
+        elif short <= room:
+            room -= short
+            shown.append(piece.short)
+            folded.append(index)
+        else:
             break
-        room -= _size(piece.short)
-        shown.append(piece.short)
-    folded = 0
-    for index, piece in enumerate(details[: len(shown)]):
-        extra = _size(piece.full) - _size(piece.short)
+    for index in tuple(folded):
+        extra = _size(details[index].full) - _size(details[index].short)
         if extra <= room:
             room -= extra
-            shown[index] = piece.full
-        else:
-            folded += 1
-    return shown, folded
+            shown[index] = details[index].full
+            folded.remove(index)
+    return shown, len(folded)
 
 
 def _kept(texts: Iterable[str], room: int) -> tuple[list[str], int, int]:

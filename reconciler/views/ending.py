@@ -56,7 +56,7 @@ def of_result(result: ApplyResult, *, ledger: str, plan: Plan | None = None) -> 
         digest=visible(result.plan_digest),
         summary=", ".join(f"{number} {status}" for status, number in counts.items()) + ".",
         counts=tuple(counts.items()),
-        outcomes=tuple(_outcome(o, actions.get(o.slug)) for o in result.outcomes),
+        outcomes=tuple(of_outcome(o, actions.get(o.slug)) for o in result.outcomes),
         account=() if result.complete else tuple(_account(result.outcomes)),
         next_steps=_next_steps(result),
     )
@@ -72,7 +72,8 @@ def duration(milliseconds: float) -> str:
     return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
 
 
-def _outcome(outcome: Outcome, action: ActionItem | None) -> OutcomeItem:
+def of_outcome(outcome: Outcome, action: ActionItem | None = None) -> OutcomeItem:
+    """Make the outline of one outcome."""
     effort = duration(outcome.duration_ms) if outcome.attempts else ""
     if outcome.attempts > 1:
         effort += f", {outcome.attempts} attempts"

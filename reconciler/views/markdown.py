@@ -28,7 +28,7 @@ _CALLED_OUT = (Risk.DELETE, Risk.REPLACE, Risk.ACCESS_REMOVAL, Risk.CREDENTIAL)
 def plan(value: Plan, *, ledger: str, limit: int = LIMIT) -> str:
     """Write a plan: counts, what can hurt, then each action folded, the most harmful first.
 
-    `limit` counts bytes of UTF-8, which is never less than GitHub counts; from 4,096 upward it
+    `limit` counts bytes of UTF-8, which is never less than GitHub counts; from 8,192 upward it
     always holds. What does not fit is left out, details first, and the text says how much.
     """
     shown = outline.of_plan(value, ledger=ledger)
@@ -141,7 +141,8 @@ def _action(item: outline.ActionItem) -> str:
 
 
 def _short_action(item: outline.ActionItem) -> str:
-    return f"- {code(item.symbol)} {item.word} {code(item.slug)}, risk: {item.risk.value}\n"
+    name = f" {code(item.name)}" if item.name else ""
+    return f"- {code(item.symbol)} {item.word} {code(item.slug)}{name}, risk: {item.risk.value}\n"
 
 
 def _sections(sections: Iterable[outline.Section]) -> Iterable[str]:

@@ -6,10 +6,10 @@ characters. Escaping for a format comes on top, in the view that knows it. Fixed
 """
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk, Shown
@@ -114,8 +114,8 @@ class PlanOutline:
 
 def header(*, target: str, base_url: str, ledger: str) -> str:
     """Give the line that every text output begins with: target, host and ledger state."""
-    host = _host(base_url)
-    return f"target {visible(target)} · host {visible(host)} · ledger {visible(ledger)}"
+    host = visible(_host(base_url), limit=253)
+    return f"target {visible(target)} · host {host} · ledger {visible(ledger)}"
 
 
 def of_plan(plan: Plan, *, ledger: str) -> PlanOutline:
@@ -206,8 +206,10 @@ def _reference(reference: str | None) -> str:
 def _host(base_url: str) -> str:
     if base_url.startswith("simulator:"):
         return "simulator"
-    # rpartition: a URL with userinfo is refused elsewhere, and must not be echoed here either.
-    return urlsplit(base_url).netloc.rpartition("@")[2]
+    # By hand, since a plan from anywhere is shown and urllib raises on what is no URL. Userinfo
+    # is refused elsewhere, and must not be echoed here either.
+    authority = re.split(r"[/?#]", base_url.partition("://")[2] or base_url, maxsplit=1)[0]
+    return authority.rpartition("@")[2]
 
 
 def _summary(plan: Plan) -> str:

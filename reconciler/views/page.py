@@ -40,6 +40,7 @@ class Page:
     def line(self, *parts: Part, indent: int = 0, hang: int = 2) -> None:
         """Add a line; its continuations are indented by `hang` more."""
         text = Text.assemble(" " * indent, *parts)
+        text.rstrip()
         if cell_len(text.plain) <= self._width:
             self._lines.append(text)
         else:

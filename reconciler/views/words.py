@@ -15,6 +15,7 @@ from reconciler.planning.actions import ActionKind, Op, Origin
 PLAN_TITLE = "Plan"
 UNDO_TITLE = "Plan to undo run"
 RESULT_TITLE = "Result of run"
+ACTIONS_TITLE = "Actions"
 
 SYMBOLS = MappingProxyType(
     {
@@ -92,6 +93,7 @@ STATUS_ADVICE = MappingProxyType(
     }
 )
 
+NOTHING_THERE = "No integrations."
 ALL_APPLIED = "Everything in the plan was carried out."
 NOTHING_TO_APPLY = "There was nothing to carry out."
 
