@@ -1,0 +1,201 @@
+"""The stand-in as a test sees it: the same requests in the process and over a loopback socket."""
+
+import asyncio
+import itertools
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import httpx
+
+from reconciler.simulator.app import SimulatorApp
+from reconciler.simulator.remote import Remote
+from reconciler.simulator.server import serve
+from reconciler.simulator.service import Service
+from reconciler.simulator.switches import Switches
+
+KEY = {"x-portkey-api-key": "test-key"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; `body` is None for an empty one."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def code(self) -> str:
+        return str(self.body["data"]["errorCode"])
+
+
+class Api(Protocol):
+    """One way to reach a stand-in."""
+
+    remote: Remote
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        /,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer: ...
+
+
+class Clock:
+    """A clock that tests move; each reading is one millisecond later."""
+
+    def __init__(self) -> None:
+        self.milliseconds = 0
+
+    def now(self) -> str:
+        self.milliseconds += 1
+        seconds, rest = divmod(self.milliseconds, 1000)
+        minutes, seconds = divmod(seconds, 60)
+        return f"2026-01-01T{minutes // 60:02}:{minutes % 60:02}:{seconds:02}.{rest:03}Z"
+
+
+def make_remote(switches: Switches | None = None, clock: Clock | None = None) -> Remote:
+    """Make a stand-in whose ids count up and whose clock ticks with each reading."""
+    count = itertools.count(1)
+    return Remote(
+        switches or Switches(),
+        (clock or Clock()).now,
+        lambda: f"00000000-0000-4000-8000-{next(count):012x}",
+    )
+
+
+class InProcess:
+    def __init__(self, service: Service) -> None:
+        self.remote = service.remote
+        self._service = service
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        /,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        content = b"" if body is None else json.dumps(body).encode()
+        target = f"/v1{path}" + (f"?{urlencode(query)}" if query else "")
+        delivery = self._service.respond(
+            method, target, KEY if headers is None else headers, content
+        )
+        parsed = json.loads(delivery.content) if delivery.content else None
+        return Answer(delivery.status, parsed, delivery.headers)
+
+
+class OverHttp:
+    def __init__(self, remote: Remote, client: httpx.Client) -> None:
+        self.remote = remote
+        self._client = client
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        /,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        response = self._client.request(
+            method,
+            f"/v1{path}",
+            json=body,
+            params=query,
+            headers=KEY if headers is None else headers,
+        )
+        parsed = response.json() if response.content else None
+        return Answer(response.status_code, parsed, response.headers)
+
+
+@contextmanager
+def served(service: Service) -> Iterator[str]:
+    """Serve on a loopback port in a thread of its own; gives the URL without a path."""
+    ready: list[int] = []
+    started = threading.Event()
+    ends: list[Any] = []
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        ends.extend((asyncio.get_running_loop(), stop))
+
+        def on_ready(port: int) -> None:
+            ready.append(port)
+            started.set()
+
+        await serve(SimulatorApp(service), host="127.0.0.1", port=0, ready=on_ready, stop=stop)
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield f"http://127.0.0.1:{ready[0]}"
+    finally:
+        loop, stop = ends
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+@contextmanager
+def reach(way: str, switches: Switches | None = None) -> Iterator[Api]:
+    """Make an empty stand-in and a way to it."""
+    service = Service(make_remote(switches))
+    if way == "in process":
+        yield InProcess(service)
+        return
+    with served(service) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield OverHttp(service.remote, client)
+
+
+def openai(slug: Any = "openai-main", /, **fields: Any) -> dict[str, Any]:
+    """Make the body of a create; a field given as `...` is left out."""
+    body = {
+        "slug": slug,
+        "name": "OpenAI",
+        "ai_provider_id": "openai",
+        "key": "sk-canary-9f8e7d6c5b4a",
+        **fields,
+    }
+    return {name: value for name, value in body.items() if value is not ...}
+
+
+def azure(slug: str = "azure-main", /, **configurations: Any) -> dict[str, Any]:
+    """Make the body of a create with entra credentials."""
+    deployment = {
+        "azure_api_version": "2025-04-01",
+        "azure_deployment_name": "main",
+        "azure_model_slug": "gpt-5",
+    }
+    fields = {
+        "azure_auth_mode": "entra",
+        "azure_resource_name": "resource",
+        "azure_deployment_config": [deployment],
+        "azure_entra_tenant_id": "tenant",
+        "azure_entra_client_id": "client",
+        "azure_entra_client_secret": "entra-canary-1234567890",
+        **configurations,
+    }
+    kept = {name: value for name, value in fields.items() if value is not ...}
+    return {
+        "slug": slug,
+        "name": "Azure",
+        "ai_provider_id": "azure-openai",
+        "configurations": kept,
+    }

@@ -1,0 +1,234 @@
+"""portkey-api.md §9 and §10: each open question can be answered either way."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.simulator.messages import Request, Response
+from reconciler.simulator.remote import Remote
+from reconciler.simulator.switches import InvalidSwitch, Switches
+from tests.contract.api import Clock, azure, make_remote, openai
+
+
+def call(remote: Remote, method: str, path: str = "", body: Any = None, **query: str) -> Response:
+    return remote.handle(Request(method, f"/integrations{path}", query, body))
+
+
+def with_one(clock: Clock | None = None, **switches: Any) -> Remote:
+    remote = make_remote(Switches.parse(switches), clock)
+    body = openai(configurations={"openai_project": "p", "openai_organization": "o"})
+    assert call(remote, "POST", "", body).status == 200
+    return remote
+
+
+def code(response: Response) -> str:
+    return str(response.body["data"]["errorCode"])
+
+
+def test_configurations_can_merge() -> None:
+    remote = with_one(configurations_put="merge")
+    call(remote, "PUT", "/openai-main", {"configurations": {"openai_project": "q"}})
+    shown = call(remote, "GET", "/openai-main").body["configurations"]
+    assert shown == {"openai_project": "q", "openai_organization": "o"}
+
+
+def test_replacing_configurations_cannot_drop_what_the_provider_requires() -> None:
+    for mode, status in (("replace", 400), ("merge", 200)):
+        remote = make_remote(Switches.parse({"configurations_put": mode}))
+        call(remote, "POST", "", azure())
+        changed = {"configurations": {"azure_resource_name": "other"}}
+        assert call(remote, "PUT", "/azure-main", changed).status == status
+
+
+def test_a_missing_slug_can_be_forbidden() -> None:
+    answer = call(with_one(missing="403_AB03"), "GET", "/nobody")
+    assert (answer.status, code(answer)) == (403, "AB03")
+
+
+def test_a_duplicate_can_be_a_bad_request() -> None:
+    answer = call(with_one(duplicate_slug="400_AB01"), "POST", "", openai())
+    assert (answer.status, code(answer)) == (400, "AB01")
+
+
+def test_a_duplicate_can_get_another_slug() -> None:
+    remote = with_one(duplicate_slug="suffixed")
+    slug = call(remote, "POST", "", openai(name="Second")).body["slug"]
+    assert slug.startswith("openai-main-")
+    assert set(remote.integrations) == {"openai-main", slug}
+
+
+def test_a_deleted_integration_can_stay_archived() -> None:
+    remote = with_one(delete="archived")
+    call(remote, "DELETE", "/openai-main")
+    assert call(remote, "GET", "/openai-main").body["status"] == "archived"
+    assert call(remote, "GET").body["data"][0]["status"] == "archived"
+    assert call(remote, "POST", "", openai(name="New")).status == 200
+    assert call(remote, "GET", "/openai-main").body["name"] == "New"
+
+
+@pytest.mark.parametrize("delete", ["hard", "archived"])
+def test_a_slug_can_be_used_up(delete: str) -> None:
+    remote = with_one(delete=delete, slug_reuse_after_delete=False)
+    call(remote, "DELETE", "/openai-main")
+    assert call(remote, "POST", "", openai()).status == 409
+
+
+def test_dependent_providers_can_prevent_a_delete() -> None:
+    remote = make_remote(Switches(delete_with_providers="refuse"))
+    call(remote, "POST", "", openai(workspace_id="ws-a"))
+    assert code(call(remote, "DELETE", "/openai-main")) == "AB07"
+
+
+def test_answers_can_have_the_documented_shape() -> None:
+    remote = make_remote(Switches(detail_shape="documented"))
+    assert set(call(remote, "POST", "", openai()).body) == {"id", "slug"}
+    shown = call(remote, "GET", "/openai-main").body
+    assert {"organisation_id", "workspace_count", "global_workspace_access_settings"} <= set(shown)
+    assert shown["secret_mappings"] == []
+    assert "global_workspace_access" not in shown
+    assert call(remote, "GET", "/openai-main/models").body == {"total": 0, "models": []}
+    assert call(remote, "GET", "/openai-main/workspaces").body == {"total": 0, "workspaces": []}
+
+
+def test_workspace_ids_can_come_back_as_uuids_and_are_the_same_workspace() -> None:
+    remote = with_one(workspace_id_form="uuid")
+    grant = {"workspaces": [{"id": "ws-a", "enabled": True}]}
+    call(remote, "PUT", "/openai-main/workspaces", grant)
+    (shown,) = call(remote, "GET", "/openai-main/workspaces").body["workspaces"]
+    assert len(shown["id"]) == 36
+    revoke = {"workspaces": [{"id": shown["id"], "enabled": False}]}
+    call(remote, "PUT", "/openai-main/workspaces", revoke)
+    (after,) = call(remote, "GET", "/openai-main/workspaces").body["workspaces"]
+    assert (after["id"], after["enabled"]) == (shown["id"], False)
+
+
+def test_secret_references_can_come_back_as_uuids() -> None:
+    remote = make_remote(Switches(reference_form="uuid"))
+    mapping = {"target_field": "key", "secret_reference_id": "openai-prod"}
+    call(remote, "POST", "", openai(key=..., secret_mappings=[mapping]))
+    (shown,) = call(remote, "GET", "/openai-main").body["secret_mappings"]
+    assert len(shown["secret_reference_id"]) == 36
+
+
+def test_flags_can_be_booleans() -> None:
+    remote = with_one(flexbool="bool")
+    listed = {"models": [{"slug": "a", "enabled": True, "is_custom": True}]}
+    call(remote, "PUT", "/openai-main/models", listed)
+    (shown,) = call(remote, "GET", "/openai-main/models").body["models"]
+    assert (shown["is_custom"], shown["is_finetune"]) == (True, False)
+
+
+def test_a_successful_write_can_answer_nothing() -> None:
+    remote = with_one(put_body="empty")
+    assert call(remote, "PUT", "/openai-main", {"name": "x"}) == Response(200, None)
+    assert call(remote, "DELETE", "/openai-main") == Response(200, None)
+
+
+def test_an_empty_update_can_be_refused() -> None:
+    assert call(with_one(), "PUT", "/openai-main", {}).status == 200
+    assert call(with_one(empty_put="refuse"), "PUT", "/openai-main", {}).status == 400
+
+
+def test_unexpected_fields_can_be_ignored() -> None:
+    remote = with_one(unexpected_fields="ignore")
+    update = {"slug": "other", "name": "New", "odd": 1}
+    assert call(remote, "PUT", "/openai-main", update).status == 200
+    assert set(remote.integrations) == {"openai-main"}
+    assert "odd" not in remote.integrations["openai-main"]
+
+
+def test_a_null_description_can_mean_nothing() -> None:
+    for choice, expected in (("clear", None), ("keep", "d")):
+        remote = with_one(description_null=choice)
+        call(remote, "PUT", "/openai-main", {"description": "d"})
+        call(remote, "PUT", "/openai-main", {"description": None})
+        assert call(remote, "GET", "/openai-main").body["description"] == expected
+
+
+def test_the_server_can_add_a_field() -> None:
+    shown = call(with_one(server_added_fields=True), "GET", "/openai-main").body
+    assert shown["configurations"]["provider_auth_type"] == "apiKey"
+
+
+def test_a_custom_host_can_need_an_auth_type() -> None:
+    remote = make_remote(Switches(require_provider_auth_type=True))
+    host = {"custom_host": "https://models.example.com"}
+    assert call(remote, "POST", "", openai(configurations=host)).status == 400
+    typed = {**host, "provider_auth_type": "apiKey"}
+    assert call(remote, "POST", "", openai(configurations=typed)).status == 200
+
+
+def test_aws_ids_can_be_masked() -> None:
+    remote = make_remote(Switches(mask_aws_ids=True))
+    configurations = {
+        "aws_auth_type": "accessKey",
+        "aws_region": "us-east-1",
+        "aws_access_key_id": "AKIAEXAMPLE12345",
+        "aws_secret_access_key": "canary-canary-canary",
+    }
+    body = openai(ai_provider_id="bedrock", key=..., configurations=configurations)
+    call(remote, "POST", "", body)
+    shown = call(remote, "GET", "/openai-main").body["configurations"]
+    assert shown["masked_aws_access_key_id"] == "AK*****345"
+
+
+def test_deleting_an_unknown_model_can_be_nothing() -> None:
+    for choice, status in (("refuse", 400), ("ignore", 200)):
+        remote = with_one(unknown_model_delete=choice)
+        assert call(remote, "DELETE", "/openai-main/models", slugs="gone").status == status
+
+
+def test_writing_access_can_touch_the_integration() -> None:
+    for choice in (False, True):
+        remote = with_one(access_touches_integration=choice)
+        call(remote, "PUT", "/openai-main/models", {"models": []})
+        touched = call(remote, "GET", "/openai-main").body["last_updated_at"] is not None
+        assert touched is choice
+
+
+def test_the_list_can_begin_with_the_newest() -> None:
+    remote = with_one(list_order="newest")
+    call(remote, "POST", "", openai("second"))
+    for query in ({}, {"type": "organisation"}):
+        rows = call(remote, "GET", "", None, **query).body["data"]
+        assert [row["slug"] for row in rows] == ["second", "openai-main"]
+
+
+def test_a_page_is_never_larger_than_its_maximum() -> None:
+    remote = with_one(page_max=2)
+    for number in range(4):
+        call(remote, "POST", "", openai(f"i-{number}"))
+    page = call(remote, "GET", "", None, page_size="100", current_page="2").body
+    assert (page["total"], [row["slug"] for row in page["data"]]) == (5, ["i-3"])
+
+
+def test_reads_can_be_stale_for_a_while_and_writes_are_not() -> None:
+    clock = Clock()
+    remote = with_one(clock, stale_read_ms=1000)
+    assert call(remote, "GET", "/openai-main").status == 404
+    assert call(remote, "GET").body["total"] == 0
+    clock.milliseconds += 2000
+    assert call(remote, "PUT", "/openai-main", {"name": "New"}).status == 200
+    assert call(remote, "GET", "/openai-main").body["name"] == "OpenAI"
+    assert call(remote, "DELETE", "/openai-main").status == 200
+    assert call(remote, "GET", "/openai-main").body["name"] == "New"
+    clock.milliseconds += 2000
+    assert call(remote, "GET", "/openai-main").status == 404
+
+
+def test_every_so_many_requests_one_can_be_refused() -> None:
+    remote = make_remote(Switches(rate_limit_after=2, retry_after="7"))
+    answers = [call(remote, "GET") for _ in range(6)]
+    assert [answer.status for answer in answers] == [200, 200, 429, 200, 200, 429]
+    assert (code(answers[2]), answers[2].headers["Retry-After"]) == ("AB06", "7")
+
+
+@pytest.mark.parametrize(
+    "given", [{"odd": 1}, {"delete": "soft"}, {"page_max": "10"}, {"slug_reuse_after_delete": 1}]
+)
+def test_a_switch_that_does_not_exist_is_named(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSwitch) as caught:
+        Switches.parse(given)
+    assert next(iter(given)) in caught.value.summary
+    assert caught.value.exit_code == 3
+    assert caught.value.hint
