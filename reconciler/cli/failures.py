@@ -70,7 +70,7 @@ def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
     else:
         from reconciler.views.problems import as_text
 
-        console.insist(as_text(ending.diagnostics, color=console.colors_talk))
+        console.insist(as_text(ending.diagnostics))
     if console.verbosity >= 2:
         console.insist(_places(problem))
     return ending.exit_code

@@ -6,11 +6,13 @@ it at once. The exit code is 130 or 143 either way.
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 Result = TypeVar("Result")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(KeyboardInterrupt):
@@ -47,9 +49,7 @@ class Interruption:
     async def over(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do the work with signals coming here."""
         self._task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self, number)
+        self._listen()
         try:
             return await work
         except asyncio.CancelledError:
@@ -57,22 +57,33 @@ class Interruption:
                 raise
             raise _as_exception(self.received) from None
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-            take_sigterm()
+            self._let_go()
+
+    @contextmanager
+    def left_to_python(self) -> Iterator[None]:
+        """Let signals raise exceptions again while a question blocks the loop."""
+        self._let_go()
+        try:
+            yield
+        finally:
+            self._listen()
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self, number)
+
+    def _let_go(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+        signal.signal(signal.SIGTERM, _terminate)
 
 
-def run(
-    work: Callable[[Interruption], Coroutine[Any, Any, Result]],
-) -> Result:
+def run(work: Callable[[Interruption], Coroutine[Any, Any, Result]]) -> Result:
     """Run asynchronous work to its end; raises `KeyboardInterrupt` when it was cut short."""
     interruption = Interruption()
     return asyncio.run(interruption.over(work(interruption)))
-
-
-def take_sigterm() -> None:
-    """Let SIGTERM raise `Terminated`, as Python lets SIGINT raise `KeyboardInterrupt`."""
-    signal.signal(signal.SIGTERM, _terminate)
 
 
 def exit_code(interrupt: BaseException | None) -> int:

@@ -1,15 +1,171 @@
-"""The composition root: the only place that knows every part and puts them together."""
+"""The composition root: the only place that knows every part and puts them together.
 
+A command opens a `Session` here, hands it to a function of `reconciler.workflows`, and shows what
+comes back. Nothing here decides anything about integrations.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
-from reconciler.cli import settings
-from reconciler.simulator.serving import Clockwork
+from reconciler.cli import credentials, settings
+from reconciler.cli.address import refuse_unknown_host
+from reconciler.cli.command import Invocation
+from reconciler.cli.options import Reading
+from reconciler.cli.settings import Settings
+from reconciler.desired.load import load
+from reconciler.diagnostics import Diagnostic, has_errors
+from reconciler.domain.policy import Target
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.state import DesiredState
+from reconciler.planning.options import Selection
+from reconciler.planning.plan import PlanTarget
+from reconciler.remote.client import Client, Exchange, make_client
+from reconciler.remote.timing import Timing
+from reconciler.simulator.serving import Clockwork, simulator_transport
+from reconciler.views.escape import visible
+from reconciler.workflows import Session, timestamp
+
+IN_PROCESS = "http://simulator/v1"
+"""What the client calls an embedded simulator; no such host is ever looked up."""
+
+LEDGER = "fresh"
+"""The state of the ledger that outputs begin with: no run is on record."""
+
+
+@asynccontextmanager
+async def session(
+    invocation: Invocation,
+    reading: Reading,
+    *,
+    selection: Selection = Selection(),
+    writes: bool = False,
+) -> AsyncIterator[Session]:
+    """Open everything a run needs; only with `writes` can the client send more than GET.
+
+    Raises `InvalidInput` for files and settings that cannot be used, all their problems at once,
+    and `Refused` for a host that the key may not go to.
+    """
+    environment = settings.from_environment()
+    desired, found = read_files(invocation, environment)
+    secrets = credentials.Secrets(environment, invocation.dir)
+    api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
+    async with api:
+        selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
+        resolution = secrets.of(selected, simulated=desired.target.is_simulator, strict=writes)
+        yield Session(
+            desired=desired,
+            api=api,
+            timing=timing(),
+            secrets=resolution.values,
+            missing=resolution.missing,
+            diagnostics=(*found, *secrets.findings),
+            commit=environment.commit,
+            parallelism=reading.parallelism,
+            require_secrets=reading.require_secrets,
+        )
+
+
+def read_files(
+    invocation: Invocation, environment: Settings
+) -> tuple[DesiredState, tuple[Diagnostic, ...]]:
+    """Read what the files declare for the chosen target, or raise all that is wrong with them."""
+    loaded = load(
+        invocation.dir,
+        target_name=invocation.target,
+        today=settings.now().date(),
+        base_url_override=environment.base_url,
+    )
+    if loaded.state is None or has_errors(loaded.diagnostics):
+        raise InvalidInput(loaded.diagnostics)
+    target = loaded.state.target
+    if environment.base_url and not target.is_simulator:
+        invocation.console.say(
+            f"notice: PORTKEY_BASE_URL sends target {target.name} to {visible(target.base_url)}"
+        )
+    return loaded.state, loaded.diagnostics
+
+
+def open_client(
+    invocation: Invocation,
+    environment: Settings,
+    target: Target,
+    reading: Reading,
+    secrets: credentials.Secrets,
+    *,
+    writes: bool,
+) -> Client:
+    """Make the client of a target: over the network, or onto the simulator's file."""
+    refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
+    simulated = target.is_simulator
+    return make_client(
+        base_url=IN_PROCESS if simulated else target.base_url,
+        api_key=None if simulated else secrets.key_of(target),
+        timing=timing(),
+        auth_header=target.auth_header,
+        read_only=not writes,
+        transport=simulator_transport(simulator_file(invocation), clockwork())
+        if simulated
+        else None,
+        concurrency=reading.parallelism,
+        deadline=reading.deadline,
+        ca_file=Path(environment.ca_file) if environment.ca_file else None,
+        proxy=environment.proxy,
+        listen=_listener(invocation),
+    )
+
+
+def state_folder(invocation: Invocation) -> Path:
+    """Give `.reconcile`, which lies beside the folder of the files."""
+    return invocation.dir.absolute().parent / ".reconcile"
+
+
+def simulator_file(invocation: Invocation) -> Path:
+    """Give the file in which the embedded simulator keeps its state."""
+    return state_folder(invocation) / "simulator.db"
+
+
+def plan_target(target: Target, organisation_id: str | None = None) -> PlanTarget:
+    """Name a target as outputs do."""
+    return PlanTarget(target.name, target.base_url, organisation_id)
+
+
+def timing() -> Timing:
+    """Give the client the real time and real chance."""
+    return Timing(
+        clock=settings.monotonic,
+        wall_clock=lambda: settings.now().timestamp(),
+        sleep=asyncio.sleep,
+        random=random.random,
+    )
 
 
 def clockwork() -> Clockwork:
     """Give the simulator its clock and its ids."""
     return Clockwork(
-        now=lambda: settings.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        now=lambda: timestamp(settings.now()),
         new_id=lambda: str(uuid4()),
         monotonic=settings.monotonic,
     )
+
+
+def new_run() -> str:
+    """Name a run: its time, and enough chance to be alone."""
+    return f"{settings.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
+
+
+def _listener(invocation: Invocation) -> Callable[[Exchange], None] | None:
+    """With `-vv`, say every call: no header, no query, no body."""
+    console = invocation.console
+    if console.verbosity < 2:
+        return None
+
+    def say(exchange: Exchange) -> None:
+        outcome = exchange.error or str(exchange.status)
+        took = f"{exchange.seconds * 1000:.0f} ms"
+        console.detail(f"{exchange.method} {visible(exchange.path)}: {visible(outcome)}, {took}")
+
+    return say

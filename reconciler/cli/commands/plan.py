@@ -1,0 +1,49 @@
+"""`reconcile plan`: read the API, decide, show; nothing is written but the file of `--out`."""
+
+from pathlib import Path
+
+import click
+
+from reconciler import workflows
+from reconciler.cli import output, signals, wiring
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import Reading, format_option, planning, reading
+from reconciler.planning import codec
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+
+
+@click.command("plan", cls=Command)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Save the plan for `reconcile apply FILE`.",
+)
+@format_option(*output.PLAN_FORMATS)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to do.")
+@planning
+@reading
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    *,
+    out: Path | None,
+    style: str,
+    detailed_exitcode: bool,
+    options: PlanOptions,
+    reading: Reading,
+) -> int:
+    """Show what apply would change, and why; write nothing."""
+
+    async def work(_interruption: signals.Interruption) -> Plan:
+        async with wiring.session(invocation, reading, selection=options.selection) as session:
+            return await workflows.plan(session, options)
+
+    plan = signals.run(work)
+    if out is not None:
+        output.save(out, codec.encode(plan))
+    output.show_plan(invocation.console, plan, style=style, ledger=wiring.LEDGER)
+    if out is not None:
+        invocation.console.say(f"saved the plan; `reconcile apply {out}` does no more than it says")
+    return 2 if detailed_exitcode and not plan.in_sync else 0

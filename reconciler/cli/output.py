@@ -1,0 +1,94 @@
+"""Choosing the view for `--format`, and saving what is to be kept."""
+
+import tempfile
+from pathlib import Path
+
+from reconciler.cli.console import Console
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+from reconciler.execution.outcome import ApplyResult
+from reconciler.planning.plan import Plan
+
+PLAN_FORMATS = ("text", "json", "markdown", "html")
+
+
+def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
+    """Write a plan for a person at this terminal."""
+    from reconciler.views import terminal
+
+    return terminal.plan(plan, ledger=ledger, width=console.width, color=color)
+
+
+def show_plan(console: Console, plan: Plan, *, style: str, ledger: str) -> None:
+    """Write a plan to stdout in one of `PLAN_FORMATS`."""
+    match style:
+        case "json":
+            from reconciler.views import json
+
+            text = json.plan(plan)
+        case "markdown":
+            from reconciler.views import markdown
+
+            text = markdown.plan(plan, ledger=ledger)
+        case "html":
+            from reconciler.views import html
+
+            text = html.plan(plan, ledger=ledger)
+        case _:
+            text = plan_text(console, plan, ledger=ledger, color=console.colors_data)
+    console.data(text)
+
+
+def show_result(
+    console: Console, result: ApplyResult, plan: Plan | None = None, *, style: str, ledger: str
+) -> None:
+    """Write a result to stdout in one of `PLAN_FORMATS`; the plan tells what was not done."""
+    match style:
+        case "json":
+            from reconciler.views import json
+
+            text = json.result(result)
+        case "markdown":
+            from reconciler.views import markdown
+
+            text = markdown.result(result, plan, ledger=ledger)
+        case "html":
+            from reconciler.views import html
+
+            text = html.result(result, plan, ledger=ledger)
+        case _:
+            from reconciler.views import terminal
+
+            color, width = console.colors_data, console.width
+            text = terminal.result(result, plan, ledger=ledger, width=width, color=color)
+    console.data(text)
+
+
+def save(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
+        ) as unfinished:
+            unfinished.write(text)
+        Path(unfinished.name).chmod(0o644)
+        Path(unfinished.name).replace(path)
+    except OSError as reason:
+        problem = error("cannot-save", f"{path}: {reason.strerror or 'cannot be written'}")
+        raise InvalidInput([problem]) from reason
+
+
+def read(path: Path, *, limit: int) -> str:
+    """Read a file of at most `limit` bytes that a user names."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except OSError as reason:
+        problem = error("cannot-read", f"{path}: {reason.strerror or 'cannot be read'}")
+        raise InvalidInput([problem]) from reason
+    if len(content) > limit:
+        raise InvalidInput([error("too-large", f"{path}: larger than {limit} bytes")])
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as reason:
+        raise InvalidInput([error("unreadable-plan", f"{path}: not UTF-8 text")]) from reason

@@ -1,0 +1,88 @@
+"""What a person sees of an apply while it happens: the plan, the question, the progress."""
+
+import signal
+from types import TracebackType
+from typing import Self
+
+from reconciler.cli import output, settings
+from reconciler.cli.console import Console
+from reconciler.cli.signals import Interruption
+from reconciler.domain.rejection import Refused
+from reconciler.execution.events import Event, RunStarted
+from reconciler.execution.stopping import Stop
+from reconciler.planning.plan import Plan
+from reconciler.views.progress import Lines, Live, Quiet
+
+
+class RunDisplay:
+    """Listens to a run, all of it on stderr, and connects the signals to it.
+
+    Until the first write a signal ends the command; from then on it asks the run to stop.
+    """
+
+    def __init__(
+        self, console: Console, interruption: Interruption, stop: Stop, *, style: str, ledger: str
+    ) -> None:
+        self._console = console
+        self._interruption = interruption
+        self._stop = stop
+        self._shows_plan = style == "text"
+        self._ledger = ledger
+        self._progress = _progress(console)
+
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
+        if isinstance(error, Refused) and isinstance(error.plan, Plan) and self._shows_plan:
+            self._show(error.plan)
+
+    def confirm(self, plan: Plan) -> bool:
+        """Show the plan and ask for it."""
+        self._shows_plan = True
+        self._show(plan)
+        count = len(plan.actions)
+        what = "this change" if count == 1 else f"these {count} changes"
+        with self._interruption.left_to_python():
+            return self._console.confirm(
+                f"Apply {what} to {plan.target.name}?", otherwise="look at the plan, then use --yes"
+            )
+
+    def emit(self, event: Event) -> None:
+        """Take an event of the run."""
+        if isinstance(event, RunStarted):
+            self._interruption.ask = self._ask_to_stop
+            self._show(event.plan)
+        self._progress(event)
+
+    def _ask_to_stop(self) -> None:
+        number = self._interruption.received or signal.SIGINT
+        self._stop.request(f"interrupted by {number.name}")
+        self._console.insist("finishing what is in flight; press Ctrl-C again to leave at once")
+
+    def _show(self, plan: Plan) -> None:
+        """Show a plan, once."""
+        if self._shows_plan:
+            self._shows_plan = False
+            console = self._console
+            text = output.plan_text(console, plan, ledger=self._ledger, color=console.colors_talk)
+            console.insist(text)
+
+
+def _progress(console: Console) -> Quiet:
+    stream = console.stderr
+    if console.quiet or stream is None:
+        return Quiet()
+    if console.is_live:
+        from rich.console import Console as RichConsole
+
+        rich = RichConsole(file=stream, no_color=not console.colors_talk, width=console.width)
+        return Live(rich, clock=settings.monotonic)
+    return Lines(stream, clock=settings.monotonic)
