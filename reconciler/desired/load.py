@@ -17,6 +17,7 @@ from reconciler.desired.config import Config, choose_target, override_base_url, 
 from reconciler.desired.declare import declare
 from reconciler.desired.documents import Documents
 from reconciler.desired.findings import Findings, Origin, Sourced
+from reconciler.desired.render import Rendered, rendered
 from reconciler.desired.source import DirectorySource, FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.domain.policy import Target
@@ -102,6 +103,27 @@ def check(
         for environment in sorted(environments, key=lambda e: e or ""):
             _declare_all(documents, config, environment, today, findings)
     return in_order(findings.diagnostics)
+
+
+def load_rendered(
+    files: Path | FileSource, *, target_name: str | None, today: date
+) -> tuple[tuple[Rendered, ...], tuple[Diagnostic, ...]]:
+    """Load for a target, and keep what each integration came to and from where, by slug."""
+    source = as_source(files)
+    findings = Findings(source)
+    config = read_config(source, findings)
+    target = None
+    if config is not None:
+        target, problems = choose_target(config, target_name)
+        findings.diagnostics += problems
+    documents = list(Documents(source, findings).merged(target.environment if target else None))
+    declared = {d.origin: declare(d, findings, today) for d in documents}
+    diagnostics = in_order(findings.diagnostics)
+    if has_errors(diagnostics):
+        return (), diagnostics
+    pairs = [(i, d) for d in documents if (i := declared[d.origin]) is not None]
+    pairs.sort(key=lambda pair: pair[0].slug)
+    return tuple(rendered(i, d, findings) for i, d in pairs), diagnostics
 
 
 def as_source(files: Path | FileSource) -> FileSource:

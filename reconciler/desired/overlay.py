@@ -89,7 +89,8 @@ class _Merging:
                 entries.append({}, source)
                 self.into_map(entries.values[-1], item, (*here, len(entries.values) - 1), source)
             else:
-                self.into_map(entries.values[known], item, (*here, known), source)
+                change = {field: value for field, value in item.items() if field != identity}
+                self.into_map(entries.values[known], change, (*here, known), source)
 
     def _put(self, here: Steps, origin: Origin) -> None:
         self._forget(here)

@@ -1,0 +1,156 @@
+"""Show what the files come to: merged integrations with the place each field was written at.
+
+References stand as they are written, values that are never shown as `[redacted]`. The output is
+for reading and comparing; it is not meant to be loaded again.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired.scalars import shape_of, typed
+from reconciler.diagnostics import Place
+from reconciler.domain.fields import KEYED_LISTS, show_path
+from reconciler.domain.integration import LifecycleRules
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import Declared
+from reconciler.domain.tree import Path
+
+_REDACTED = "[redacted]"
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*")
+_GUESSED = frozenset({"true", "false", "null"})
+_INDENT = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One integration after merging: plain data, and the place of every leaf."""
+
+    slug: str
+    fields: Mapping[str, Any]
+    origins: Mapping[Steps, Place]
+
+
+def rendered(integration: Declared, document: Sourced, findings: Findings) -> Rendered:
+    """Make an integration presentable and look up where its leaves were written."""
+    tree: dict[str, Any] = {"slug": integration.slug, **integration.fields}
+    if "lifecycle" in document.value:
+        tree["lifecycle"] = typed(document.value["lifecycle"], shape_of(LifecycleRules))
+    fields = {name: _shown(value) for name, value in tree.items()}
+    origins = {
+        steps: findings.place(document.origin_of(steps), key=isinstance(steps[-1], str))
+        for steps in _leaf_steps(fields, ())
+    }
+    return Rendered(integration.slug, fields, origins)
+
+
+def as_yaml(documents: Iterable[Rendered]) -> str:
+    """Give YAML, one document an integration, each leaf with its origin in a comment."""
+    texts = []
+    for document in documents:
+        lines = list(_lines(document.fields, (), 0, document.origins))
+        width = min(60, max((len(text) for text, _ in lines), default=0))
+        texts.append("".join(_with_comment(text, place, width) for text, place in lines))
+    return "---\n".join(texts)
+
+
+def as_json(documents: Iterable[Rendered]) -> str:
+    """Give JSON: fields as they are, origins by path."""
+    integrations = [
+        {
+            "slug": document.slug,
+            "fields": document.fields,
+            "origins": {
+                show_path(_named(document.fields, steps)): f"{place.file}:{place.line}"
+                for steps, place in document.origins.items()
+            },
+        }
+        for document in documents
+    ]
+    whole = {"format_version": "1", "kind": "render", "integrations": integrations}
+    return json.dumps(whole, indent=2) + "\n"
+
+
+def _shown(value: Any) -> Any:
+    match value:
+        case SecretRef():
+            return value.as_written
+        case Redacted():
+            return _REDACTED
+        case dict():
+            return {key: _shown(item) for key, item in value.items()}
+        case list():
+            return [_shown(item) for item in value]
+        case _:
+            return value
+
+
+def _leaf_steps(value: Any, steps: Steps) -> Iterator[Steps]:
+    inside: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        inside = value.items()
+    elif isinstance(value, list):
+        inside = enumerate(value)
+    empty = True
+    for step, item in inside:
+        empty = False
+        yield from _leaf_steps(item, (*steps, step))
+    if empty and steps:
+        yield steps
+
+
+def _named(tree: Mapping[str, Any], steps: Steps) -> Path:
+    """Give a path with the identity of an entry in place of its number."""
+    names: list[str] = []
+    node: Any = tree
+    for step in steps:
+        node = node[step]
+        identity = KEYED_LISTS.get(names[-1]) if names and isinstance(step, int) else None
+        names.append(str(node[identity]) if identity else str(step))
+    return tuple(names)
+
+
+def _lines(
+    value: Any, steps: Steps, depth: int, origins: Mapping[Steps, Place]
+) -> Iterator[tuple[str, Place | None]]:
+    """Write block YAML; a list entry takes the place of the first two signs of its indent."""
+    pad = _INDENT * depth
+    pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for step, item in pairs:
+        head = f"{pad}- " if isinstance(step, int) else f"{pad}{_scalar(step)}:"
+        here = (*steps, step)
+        if not isinstance(item, dict | list) or not item:
+            gap = "" if isinstance(step, int) else " "
+            yield f"{head}{gap}{_scalar(item)}", origins.get(here)
+        elif isinstance(step, int):
+            first, *rest = _lines(item, here, depth + 1, origins)
+            yield head + first[0][len(head) :], first[1]
+            yield from rest
+        else:
+            yield head, None
+            yield from _lines(item, here, depth + 1, origins)
+
+
+def _with_comment(text: str, place: Place | None, width: int) -> str:
+    if place is None:
+        return text + "\n"
+    return f"{text:<{width}}  # {_inert(place.file)}:{place.line}\n"
+
+
+def _scalar(value: Any) -> str:
+    """Write a scalar so that YAML 1.2 reads it back; JSON is YAML."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in _GUESSED:
+        return value
+    return _inert(json.dumps(value, ensure_ascii=False))
+
+
+def _inert(text: str) -> str:
+    """Escape what cannot be seen, in the form of YAML's double quotes."""
+    return "".join(c if c.isprintable() else _escaped(ord(c)) for c in text)
+
+
+def _escaped(code: int) -> str:
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
