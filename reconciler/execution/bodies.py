@@ -6,7 +6,7 @@ from typing import Any
 
 from reconciler.domain.calls import Call
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.tree import Tree, Value, leaves
+from reconciler.domain.tree import Value, leaves
 
 
 def with_values(call: Call, values: Mapping[SecretRef, Redacted]) -> Call:
@@ -19,7 +19,7 @@ def with_values(call: Call, values: Mapping[SecretRef, Redacted]) -> Call:
     return replace(call, body=_filled(call.body, values))
 
 
-def _filled(value: Value | Tree, values: Mapping[SecretRef, Redacted]) -> Any:
+def _filled(value: Value, values: Mapping[SecretRef, Redacted]) -> Any:
     match value:
         case SecretRef():
             return values[value]

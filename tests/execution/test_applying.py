@@ -1,0 +1,238 @@
+"""What an apply does to the API, and how it ends: product.md §6 on the simulator's core."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.policy import Prune
+from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.domain.secrets import Redacted
+from reconciler.execution.approval import Approval
+from reconciler.execution.events import CallStarted
+from reconciler.simulator.switches import Switches
+from tests.builders import KEY, declared, desired
+from tests.runs import World
+
+
+def create(world: World, slug: str, **fields: Any) -> None:
+    body = {"slug": slug, "name": slug.title(), "ai_provider_id": "openai", "key": "sk-value-abc"}
+    world.put("POST", "/integrations", body | fields)
+
+
+def writes(world: World) -> list[tuple[str, str | None]]:
+    return [
+        (e.call.operation.value, e.call.slug) for e in world.events if isinstance(e, CallStarted)
+    ]
+
+
+FULL = {
+    "key": KEY,
+    "description": "Customer traffic",
+    "configurations": {"openai_organization": "org-1"},
+    "tags": {"team": "search"},
+    "allow_all_models": False,
+    "models": [
+        {"slug": "gpt-5", "enabled": True},
+        {"slug": "tuned", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"},
+    ],
+    "workspaces": [
+        {"id": "ws-a", "enabled": True, "usage_limits": [{"type": "cost", "credit_limit": 5}]}
+    ],
+}
+
+
+def test_what_the_files_declare_exists_afterwards_and_the_next_plan_is_empty() -> None:
+    world = World()
+    want = desired(declared(**FULL), declared("beta", key=KEY))
+    result = world.apply(want)
+    assert result.summary == {"applied": 2, "failed": 0, "skipped": 0, "unknown": 0}
+    assert world.remote.integrations["alpha"]["key"] == "sk-value-abc"
+    assert world.plan(want).in_sync
+    assert world.remote.providers == []
+    assert [o.warnings for o in result.outcomes] == [(), ()]
+
+
+def test_the_second_apply_writes_nothing() -> None:
+    world = World()
+    want = desired(declared(**FULL))
+    world.apply(want)
+    world.events.clear()
+    world.apply(want)
+    assert writes(world) == []
+
+
+def test_deletes_come_last() -> None:
+    world = World()
+    create(world, "old")
+    world.apply(desired(declared(key=KEY), declared("beta", key=KEY), prune=Prune.ALL))
+    assert writes(world)[-1] == ("delete-integration", "old")
+    assert set(world.remote.integrations) == {"alpha", "beta"}
+
+
+def test_one_item_that_fails_stops_no_other_and_keeps_deletes_back() -> None:
+    world = World()
+    create(world, "old")
+    bad = declared("bad", key=KEY, configurations={"masked_key": "x"})
+    want = desired(bad, *(declared(f"i-{n}", key=KEY) for n in range(11)), prune=Prune.ALL)
+    result = world.apply(want)
+    assert result.summary == {"applied": 11, "failed": 1, "skipped": 1, "unknown": 0}
+    failure = next(o.error for o in result.outcomes if o.slug == "bad")
+    assert failure is not None
+    assert failure.code == "AB01"
+    assert "old" in world.remote.integrations
+
+
+def test_after_the_first_failure_nothing_begins_if_so_asked() -> None:
+    world = World()
+    bad = declared("a-bad", key=KEY, configurations={"masked_key": "x"})
+    want = desired(bad, *(declared(f"i-{n}", key=KEY) for n in range(5)))
+    result = world.apply(want, abort_on_error=True, parallelism=1)
+    assert result.summary == {"applied": 0, "failed": 1, "skipped": 5, "unknown": 0}
+
+
+def test_a_change_made_after_the_plan_is_kept_and_reported() -> None:
+    world = World()
+    create(world, "alpha", description="old")
+
+    def somebody_edits(_plan: object) -> bool:
+        world.put("PUT", "/integrations/alpha", {"description": "by hand"})
+        return True
+
+    result = world.apply(
+        desired(declared(description="ours")), approval=Approval(), confirm=somebody_edits
+    )
+    (outcome,) = result.outcomes
+    assert outcome.status.value == "failed"
+    assert outcome.error is not None
+    assert outcome.error.code == "changed-since-plan"
+    assert world.remote.integrations["alpha"]["description"] == "by hand"
+
+
+def test_something_created_after_the_plan_is_not_taken_over() -> None:
+    world = World()
+
+    def somebody_creates(_plan: object) -> bool:
+        create(world, "alpha", name="Theirs")
+        return True
+
+    result = world.apply(desired(declared(key=KEY)), approval=Approval(), confirm=somebody_creates)
+    assert result.outcomes[0].error is not None
+    assert result.outcomes[0].error.code == "changed-since-plan"
+    assert world.remote.integrations["alpha"]["name"] == "Theirs"
+
+
+def test_a_replace_deletes_proves_the_absence_and_creates() -> None:
+    world = World()
+    create(world, "alpha", ai_provider_id="anthropic")
+    result = world.apply(desired(declared(key=KEY)), options={"allow_replace": True})
+    assert result.complete
+    assert writes(world) == [("delete-integration", "alpha"), ("create-integration", None)]
+    assert world.remote.integrations["alpha"]["ai_provider_id"] == "openai"
+
+
+@pytest.mark.parametrize("missing", ["404_AB08", "403_AB03"])
+def test_absence_is_proven_however_the_api_says_it(missing: Any) -> None:
+    world = World(Switches(missing=missing))
+    create(world, "old")
+    result = world.apply(desired(declared(key=KEY), prune=Prune.ALL))
+    assert result.complete
+    assert set(world.remote.integrations) == {"alpha"}
+
+
+def test_a_blocked_action_blocks_the_whole_run() -> None:
+    world = World()
+    create(world, "vital")
+    memory = Memory({"vital": Remembered({}, protected=True)})
+    with pytest.raises(Refused) as caught:
+        world.apply(desired(declared(key=KEY)), memory=memory)
+    assert caught.value.exit_code == 4
+    assert [d.code for d in caught.value.diagnostics] == ["protected"]
+    assert writes(world) == []
+
+
+def test_a_missing_value_stops_before_the_first_write() -> None:
+    world = World()
+    with pytest.raises(InvalidInput) as caught:
+        world.apply(desired(declared(key=KEY), declared("beta", name="B")), secrets={})
+    assert "env:SECRET_KEY" in caught.value.summary
+    assert writes(world) == []
+
+
+def test_a_missing_value_that_nothing_would_send_stops_nothing() -> None:
+    world = World()
+    create(world, "alpha", description="old")
+    assert world.apply(desired(declared(key=KEY, description="new")), secrets={}).complete
+
+
+def test_required_secrets_are_demanded_of_a_plan_too() -> None:
+    world = World()
+    create(world, "alpha")
+    from reconciler.errors import ReconcilerError
+
+    missing = {KEY: ReconcilerError("env:SECRET_KEY is unset", code="unset-variable")}
+    with pytest.raises(InvalidInput):
+        world.plan(desired(declared(key=KEY)), secrets={}, missing=missing, require_secrets=True)
+
+
+def test_the_answer_no_writes_nothing() -> None:
+    world = World()
+    with pytest.raises(Refused) as caught:
+        world.apply(desired(declared(key=KEY)), approval=Approval())
+    assert caught.value.code == "declined"
+    assert writes(world) == []
+
+
+def test_another_digest_than_the_expected_one_is_refused() -> None:
+    world = World()
+    with pytest.raises(Refused) as caught:
+        world.apply(desired(declared(key=KEY)), approval=Approval(digest="sha256:0"))
+    assert caught.value.code == "digest-mismatch"
+
+
+def test_the_expected_digest_replaces_the_question() -> None:
+    world = World()
+    want = desired(declared(key=KEY))
+    assert world.apply(want, approval=Approval(digest=world.plan(want).digest)).complete
+
+
+def test_a_plan_is_applied_as_far_as_it_was_approved() -> None:
+    world = World()
+    want = desired(declared(key=KEY))
+    approved = world.plan(want)
+    wider = desired(declared(key=KEY), declared("beta", key=KEY))
+    with pytest.raises(Refused) as caught:
+        world.apply(wider, approval=Approval(plans=(approved,)))
+    assert caught.value.code == "not-approved"
+    assert writes(world) == []
+    assert world.apply(want, approval=Approval(plans=(approved,))).complete
+
+
+def test_an_old_plan_and_one_for_another_target_are_refused() -> None:
+    world = World()
+    want = desired(declared(key=KEY))
+    approved = world.plan(want)
+    with pytest.raises(Refused) as caught:
+        world.apply(desired(declared(key=KEY), name="other"), approval=Approval(plans=(approved,)))
+    assert caught.value.code == "wrong-target"
+    world.seconds += 168 * 3600 + 1
+    with pytest.raises(Refused) as caught:
+        world.apply(want, approval=Approval(plans=(approved,)))
+    assert caught.value.code == "expired-plan"
+
+
+def test_another_organisation_behind_a_known_target_is_refused() -> None:
+    world = World()
+    create(world, "alpha")
+    with pytest.raises(Refused) as caught:
+        world.plan(desired(declared()), known_organisation="somebody-else")
+    assert caught.value.code == "wrong-target"
+
+
+def test_rotation_sends_exactly_one_put_with_the_key() -> None:
+    world = World()
+    create(world, "alpha")
+    result = world.apply(desired(declared(key=KEY)), secrets={KEY: Redacted("sk-other-xyz")})
+    assert result.complete
+    assert writes(world) == [("update-integration", "alpha")]
+    assert world.remote.integrations["alpha"]["key"] == "sk-other-xyz"

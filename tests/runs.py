@@ -1,0 +1,119 @@
+"""Run the real planner, executor and translation against the simulator's core, in virtual time."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from reconciler import workflows
+from reconciler.domain.secrets import Redacted
+from reconciler.domain.state import DesiredState
+from reconciler.execution.approval import Approval
+from reconciler.execution.events import Event
+from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.stopping import Stop
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.timing import Timing
+from reconciler.simulator.faults import Faults
+from reconciler.simulator.messages import Request
+from reconciler.simulator.remote import Remote
+from reconciler.simulator.seam import SimulatorAPI
+from reconciler.simulator.switches import Switches
+from tests.builders import KEY
+
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@dataclass
+class World:
+    """A simulated organisation with a clock that only sleeping moves."""
+
+    switches: Switches = Switches()
+    faults: Faults | None = None
+    seconds: float = 0.0
+    ids: int = 0
+    remote: Remote = field(init=False)
+    events: list[Event] = field(default_factory=list)
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def __post_init__(self) -> None:
+        self.remote = Remote(self.switches, self.now, self.new_id)
+
+    def now(self) -> str:
+        moment = START + timedelta(seconds=self.seconds)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def new_id(self) -> str:
+        self.ids += 1
+        return f"00000000-0000-4000-8000-{self.ids:012d}"
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(
+            clock=lambda: self.seconds,
+            wall_clock=lambda: START.timestamp() + self.seconds,
+            sleep=self.sleep,
+            random=self.chance.random,
+        )
+
+    @property
+    def api(self) -> SimulatorAPI:
+        return SimulatorAPI(self.remote, faults=self.faults, wall_clock=self.timing.wall_clock)
+
+    def put(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Do what somebody else does through the API, and insist that it worked."""
+        response = self.remote.handle(Request(method, path, {}, body))
+        assert response.status == 200, response
+        return response.body
+
+    def session(self, desired: DesiredState, **more: Any) -> workflows.Session:
+        values = more.pop("secrets", {KEY: Redacted("sk-value-abc")})
+        api: IntegrationsAPI = more.pop("api", self.api)
+        return workflows.Session(
+            desired=desired, api=api, timing=self.timing, secrets=values, **more
+        )
+
+    def plan(self, desired: DesiredState, **more: Any) -> Plan:
+        options = PlanOptions(**more.pop("options", {}))
+        return asyncio.run(workflows.plan(self.session(desired, **more), options))
+
+    def apply(
+        self,
+        desired: DesiredState,
+        *,
+        approval: Approval = Approval(assumed=True),
+        confirm: Callable[[Plan], bool] = lambda _plan: False,
+        stop: Stop | None = None,
+        abort_on_error: bool = False,
+        listen: Callable[[Event], None] | None = None,
+        **more: Any,
+    ) -> ApplyResult:
+        options = PlanOptions(**more.pop("options", {}))
+
+        def emit(event: Event) -> None:
+            self.events.append(event)
+            if listen is not None:
+                listen(event)
+
+        async def run() -> ApplyResult:
+            applied = await workflows.apply(
+                self.session(desired, **more),
+                options,
+                approval=approval,
+                confirm=confirm,
+                emit=emit,
+                run="run-1",
+                stop=stop or Stop(),
+                abort_on_error=abort_on_error,
+            )
+            return applied.result
+
+        return asyncio.run(run())
