@@ -9,7 +9,7 @@ from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
-from reconciler.domain.tree import Tree, Value
+from reconciler.domain.tree import Value
 from reconciler.secrets.allowlist import AllowList, api_key_problem
 from reconciler.secrets.resolve import Resolution, resolve_all
 from reconciler.secrets.resolver import Surroundings
@@ -69,7 +69,7 @@ def not_allowed(
     ]
 
 
-def references_in(value: Value | Tree) -> Iterator[SecretRef]:
+def references_in(value: Value) -> Iterator[SecretRef]:
     """Walk the references in a tree."""
     match value:
         case SecretRef():

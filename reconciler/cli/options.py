@@ -145,11 +145,8 @@ class Reading:
     require_secrets: bool = False
 
 
-reading = _gathered(
-    "reading",
-    Reading,
-    base=click.option("--base", metavar="REF", help="Commit that says what Git used to declare."),
-    parallelism=click.option(
+_CONNECTION = {
+    "parallelism": click.option(
         "--parallelism",
         type=click.IntRange(1, 100),
         metavar="N",
@@ -157,7 +154,7 @@ reading = _gathered(
         show_default=True,
         help="Calls in flight at a time.",
     ),
-    deadline=click.option(
+    "deadline": click.option(
         "--deadline",
         type=click.FloatRange(0, min_open=True),
         metavar="SECONDS",
@@ -165,6 +162,16 @@ reading = _gathered(
         show_default=True,
         help="When to give up in all.",
     ),
+}
+
+connection = _gathered("connection", Reading, **_CONNECTION)
+"""Adds what a plain look at the API needs; the body receives `connection`."""
+
+reading = _gathered(
+    "reading",
+    Reading,
+    base=click.option("--base", metavar="REF", help="Commit that says what Git used to declare."),
+    **_CONNECTION,
     require_secrets=click.option(
         "--require-secrets", is_flag=True, help="Take a missing secret value for an error."
     ),

@@ -46,8 +46,8 @@ class RunDisplay:
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan and ask for it."""
-        self._shows_plan = True
-        self._show(plan)
+        self._shows_plan = False
+        self._console.insist(self._as_text(plan))
         count = len(plan.actions)
         what = "this change" if count == 1 else f"these {count} changes"
         with self._interruption.left_to_python():
@@ -71,9 +71,11 @@ class RunDisplay:
         """Show a plan, once."""
         if self._shows_plan:
             self._shows_plan = False
-            console = self._console
-            text = output.plan_text(console, plan, ledger=self._ledger, color=console.colors_talk)
-            console.insist(text)
+            self._console.say(self._as_text(plan))
+
+    def _as_text(self, plan: Plan) -> str:
+        console = self._console
+        return output.plan_text(console, plan, ledger=self._ledger, color=console.colors_talk)
 
 
 def _progress(console: Console) -> Quiet:

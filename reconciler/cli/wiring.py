@@ -16,7 +16,8 @@ from reconciler.cli.address import refuse_unknown_host
 from reconciler.cli.command import Invocation
 from reconciler.cli.options import Reading
 from reconciler.cli.settings import Settings
-from reconciler.desired.load import load
+from reconciler.desired.config import choose_target, override_base_url
+from reconciler.desired.load import load, load_config
 from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
@@ -69,6 +70,31 @@ async def session(
         )
 
 
+@asynccontextmanager
+async def client(invocation: Invocation, reading: Reading) -> AsyncIterator[tuple[Target, Client]]:
+    """Open a client that only reads, for a target; the integrations' files do not matter."""
+    environment = settings.from_environment()
+    target = read_target(invocation, environment)
+    secrets = credentials.Secrets(environment, invocation.dir)
+    api = open_client(invocation, environment, target, reading, secrets, writes=False)
+    async with api:
+        yield target, api
+
+
+def read_target(invocation: Invocation, environment: Settings) -> Target:
+    """Read reconcile.yaml alone and choose the target."""
+    config, found = load_config(invocation.dir)
+    if config is None or has_errors(found):
+        raise InvalidInput(found)
+    target, problems = choose_target(config, invocation.target)
+    if target is not None and environment.base_url:
+        target, problems = override_base_url(target, environment.base_url)
+    if target is None:
+        raise InvalidInput(problems)
+    _announce_override(invocation, environment, target)
+    return target
+
+
 def read_files(
     invocation: Invocation, environment: Settings
 ) -> tuple[DesiredState, tuple[Diagnostic, ...]]:
@@ -81,12 +107,15 @@ def read_files(
     )
     if loaded.state is None or has_errors(loaded.diagnostics):
         raise InvalidInput(loaded.diagnostics)
-    target = loaded.state.target
+    _announce_override(invocation, environment, loaded.state.target)
+    return loaded.state, loaded.diagnostics
+
+
+def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:
     if environment.base_url and not target.is_simulator:
         invocation.console.say(
             f"notice: PORTKEY_BASE_URL sends target {target.name} to {visible(target.base_url)}"
         )
-    return loaded.state, loaded.diagnostics
 
 
 def open_client(

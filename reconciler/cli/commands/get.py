@@ -1,0 +1,56 @@
+"""`reconcile get`: one integration as the API has it, models and workspaces included."""
+
+import click
+
+from reconciler.cli import signals, wiring
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import Reading, connection, format_option
+from reconciler.diagnostics import error
+from reconciler.domain.fields import SLUG
+from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import ReconcilerError
+from reconciler.remote.observe import read_one
+from reconciler.views import list_view
+
+
+class NoSuchIntegration(ReconcilerError):
+    """The API has nothing under this slug, or hides it."""
+
+    def __init__(self, slug: str, target: str) -> None:
+        super().__init__(
+            f"there is no integration {slug} on target {target}",
+            code="no-such-integration",
+            hint="`reconcile list` shows what there is",
+        )
+
+
+@click.command("get", cls=Command)
+@click.argument("slug")
+@format_option("text", "json", "yaml")
+@connection
+@click.pass_obj
+def command(invocation: Invocation, *, slug: str, style: str, connection: Reading) -> int:
+    """Print one integration as the API has it.
+
+    Secrets are masked as the API masks them.
+    """
+    if SLUG.fullmatch(slug) is None:
+        hint = "a slug has 1 to 255 letters, digits, `_` or `-`"
+        raise InvalidInput([error("invalid-slug", f"{slug!r} is not a slug", hint=hint)])
+
+    async def work(_interruption: signals.Interruption) -> str:
+        async with wiring.client(invocation, connection) as (target, api):
+            observed = await read_one(api, slug, models=True, workspaces=True)
+        if observed is None:
+            raise NoSuchIntegration(slug, target.name)
+        named = wiring.plan_target(target)
+        match style:
+            case "json":
+                return list_view.get_json(observed, target=named)
+            case "yaml":
+                return list_view.get_yaml(observed, target=named, ledger=wiring.LEDGER)
+            case _:
+                return list_view.get_text(observed, target=named, ledger=wiring.LEDGER)
+
+    invocation.console.data(signals.run(work))
+    return 0

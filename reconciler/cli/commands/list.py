@@ -1,0 +1,39 @@
+"""`reconcile list`: what is in the API now, the files aside."""
+
+import click
+
+from reconciler.cli import signals, wiring
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import Reading, connection, format_option, selection
+from reconciler.domain.state import ObservedState
+from reconciler.planning.options import Selection
+from reconciler.remote.observe import observe
+from reconciler.views import list_view
+
+
+@click.command("list", cls=Command)
+@format_option("text", "json", "yaml")
+@selection
+@connection
+@click.pass_obj
+def command(
+    invocation: Invocation, *, style: str, selection: Selection, connection: Reading
+) -> int:
+    """List the integrations that exist now."""
+
+    async def work(_interruption: signals.Interruption) -> str:
+        async with wiring.client(invocation, connection) as (target, api):
+            seen = await observe(api, wants=lambda _row: None, concurrency=connection.parallelism)
+        wanted = {s: o for s, o in seen.integrations.items() if selection.includes(s)}
+        state = ObservedState(wanted, seen.organisation_id, seen.calls)
+        named = wiring.plan_target(target, seen.organisation_id)
+        match style:
+            case "json":
+                return list_view.list_json(state, target=named)
+            case "yaml":
+                return list_view.list_yaml(state, target=named, ledger=wiring.LEDGER)
+            case _:
+                return list_view.list_text(state, target=named, ledger=wiring.LEDGER)
+
+    invocation.console.data(signals.run(work))
+    return 0

@@ -1,0 +1,58 @@
+"""`reconcile validate`: check the files, offline and without a single secret."""
+
+import click
+
+from reconciler import __version__
+from reconciler.cli import credentials, settings
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import format_option
+from reconciler.desired.load import check, load
+from reconciler.diagnostics import Diagnostic, has_errors, in_order
+from reconciler.secrets.allowlist import AllowList
+from reconciler.views import problems
+
+
+@click.command("validate", cls=Command)
+@format_option("text", "json", "github", "sarif")
+@click.pass_obj
+def command(invocation: Invocation, *, style: str) -> int:
+    """Check the files offline and name every problem at once.
+
+    Without --target every environment is checked. Exits 3 if there is an error; warnings do not
+    count.
+    """
+    found = _findings(invocation)
+    console = invocation.console
+    match style:
+        case "json":
+            console.data(problems.as_json(found))
+        case "github":
+            from reconciler.views.annotations import as_annotations
+
+            console.data(as_annotations(found))
+        case "sarif":
+            from reconciler.views.sarif import as_sarif
+
+            console.data(as_sarif(found, version=__version__))
+        case _:
+            console.data(_as_text(invocation, found))
+    return 3 if has_errors(found) else 0
+
+
+def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
+    today = settings.now().date()
+    found = check(invocation.dir, target_name=invocation.target, today=today)
+    if has_errors(found):
+        return found
+    # Which references may be used depends on the environment, so it is asked beside the files.
+    loaded = load(invocation.dir, target_name=invocation.target, today=today)
+    if loaded.state is None:
+        return found
+    allowed = AllowList.parse(settings.from_environment().allowed_secrets)
+    integrations = loaded.state.integrations.values()
+    return in_order([*found, *credentials.not_allowed(integrations, allowed)])
+
+
+def _as_text(invocation: Invocation, found: tuple[Diagnostic, ...]) -> str:
+    verdict = f"{invocation.dir}: {problems.count(found) or 'no problem found'}"
+    return "\n".join([problems.as_text(found), verdict]) if found else verdict
