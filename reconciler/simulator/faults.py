@@ -4,12 +4,15 @@ A fault is chosen by method and path, in the order of the script; what it does t
 `reconciler.simulator.delivery`'s, how the wire then breaks is each transport's.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reconciler.errors import ReconcilerError
 from reconciler.simulator.messages import Request
@@ -55,6 +58,8 @@ class FaultKind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One entry of a script; strikes `times` requests (-1: all) after letting `skip` pass."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     kind: FaultKind
     method: str | None = None
@@ -164,26 +169,24 @@ class InvalidFaults(ReconcilerError):
 
 
 def parse_faults(entries: Any) -> tuple[Fault, ...]:
-    """Read a list of faults as plain JSON; raises `InvalidFaults` naming the entry."""
-    if not isinstance(entries, list):
-        raise InvalidFaults("faults", "a list is expected")
-    return tuple(_parse(f"faults[{index}]", entry) for index, entry in enumerate(entries))
-
-
-def _parse(where: str, entry: Any) -> Fault:
-    if not isinstance(entry, dict):
-        raise InvalidFaults(where, "a mapping is expected")
-    unknown = sorted(set(entry) - {item.name for item in fields(Fault)})
-    if unknown:
-        raise InvalidFaults(where, f"unknown fields: {', '.join(map(str, unknown))}")
+    """Read a list of faults as plain JSON; raises `InvalidFaults` naming the entry and field."""
     try:
-        fault = Fault(**{**entry, "kind": FaultKind(entry.get("kind", ""))})
-        re.compile(fault.path)
-    except (ValueError, TypeError, re.error) as reason:
+        text = json.dumps(entries, default=str)
+        faults = _FAULTS.validate_json(text, strict=True)
+        for index, fault in enumerate(faults):
+            _check_pattern(f"faults[{index}].path", fault.path)
+    except ValidationError as reason:
+        first = reason.errors(include_url=False)[0]
+        where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
+        raise InvalidFaults(f"faults{where}", first["msg"]) from reason
+    return faults
+
+
+def _check_pattern(where: str, pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as reason:
         raise InvalidFaults(where, str(reason)) from reason
-    for name, value in entry.items():
-        expected = type(getattr(Fault(kind=FaultKind.SLOW), name))
-        fits = isinstance(value, str) if name in ("kind", "method") else isinstance(value, expected)
-        if not fits and not (name == "seconds" and type(value) is int):
-            raise InvalidFaults(where, f"`{name}` has the wrong type")
-    return fault
+
+
+_FAULTS = TypeAdapter(tuple[Fault, ...])

@@ -7,7 +7,7 @@ The file holds the secrets it was given, so only its owner may read it. What the
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ _OLDEST_FIRST = (
 )
 _NEWEST_FIRST = _OLDEST_FIRST.replace("position", "position DESC")
 _VERSION = 1
-_PATIENCE_SECONDS = 10.0
+_ATTEMPTS = 5
 
 
 class SimulatorStateError(ReconcilerError):
@@ -48,12 +48,12 @@ class SimulatorStateError(ReconcilerError):
 
 
 class SqliteRecords:
-    """A store on disk; every method works inside `transaction` and outside of it."""
+    """A store on disk; `patience_seconds` is how long a write waits for another process's."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience_seconds: float = 10.0) -> None:
         self._path = path
         with self._translated():
-            self._database = _open(path)
+            self._database = _open(path, patience_seconds)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -127,7 +127,8 @@ class SqliteRecords:
         try:
             yield
         except BaseException:
-            self._run("ROLLBACK")
+            with suppress(SimulatorStateError):
+                self._run("ROLLBACK")
             raise
         self._run("COMMIT")
 
@@ -151,23 +152,43 @@ class SqliteRecords:
             raise SimulatorStateError(self._path, str(reason)) from reason
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, patience_seconds: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.chmod(0o600)
     database = sqlite3.connect(
-        path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+        path, timeout=patience_seconds, isolation_level=None, check_same_thread=False
     )
+    try:
+        _prepare(database)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, _VERSION):
         raise sqlite3.DatabaseError(f"version {version} instead of {_VERSION}")
-    database.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(database)
     database.execute("PRAGMA synchronous = NORMAL")
     if version == 0:
         database.executescript(
             f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
         )
-    return database
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Switch the journal to WAL; SQLite does not wait for others with this, so a write waits."""
+    for _ in range(_ATTEMPTS):
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("COMMIT")
+        else:
+            return
 
 
 def _dump(record: Record | None) -> str | None:

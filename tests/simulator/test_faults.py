@@ -1,0 +1,207 @@
+"""Faults: which request they strike, and what then arrives."""
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+
+from reconciler.simulator.delivery import Delivery, Ending, deliver, merge
+from reconciler.simulator.faults import (
+    Fault,
+    FaultKind,
+    FaultScript,
+    InvalidFaults,
+    SeededFaults,
+    parse_faults,
+)
+from reconciler.simulator.messages import Request
+from reconciler.simulator.remote import Remote
+from tests.contract.api import make_remote, openai
+
+LIST = Request("GET", "/integrations")
+GET = Request("GET", "/integrations/openai-main")
+CREATE = Request("POST", "/integrations", {}, openai())
+
+
+def strikes(script: FaultScript, *requests: Request) -> list[str | None]:
+    struck = [script.strike(request) for request in requests]
+    return [fault.kind.value if fault else None for fault in struck]
+
+
+def one(kind: FaultKind, **fields: Any) -> Fault:
+    return Fault(kind=kind, **fields)
+
+
+def body(delivery: Delivery) -> Any:
+    return json.loads(delivery.content)
+
+
+def filled(count: int = 1) -> Remote:
+    remote = make_remote()
+    for number in range(count):
+        remote.handle(Request("POST", "/integrations", {}, openai(f"i-{number}")))
+    return remote
+
+
+def test_a_fault_strikes_as_often_as_it_says() -> None:
+    script = FaultScript([one(FaultKind.SLOW, times=2)])
+    assert strikes(script, LIST, LIST, LIST) == ["slow", "slow", None]
+
+
+def test_a_fault_can_let_requests_pass_first() -> None:
+    script = FaultScript([one(FaultKind.SLOW, skip=2)])
+    assert strikes(script, LIST, LIST, LIST, LIST) == [None, None, "slow", None]
+
+
+def test_a_fault_can_strike_for_ever() -> None:
+    script = FaultScript([one(FaultKind.SLOW, times=-1)])
+    assert strikes(script, *[LIST] * 50) == ["slow"] * 50
+
+
+def test_a_fault_strikes_by_method_and_path() -> None:
+    script = FaultScript([one(FaultKind.SLOW, method="get", path="^/integrations/[^/]+$")])
+    assert strikes(script, LIST, CREATE, GET) == [None, None, "slow"]
+
+
+def test_the_first_fault_that_concerns_a_request_strikes() -> None:
+    script = FaultScript([one(FaultKind.SLOW, skip=1), one(FaultKind.HTML, times=2)])
+    assert strikes(script, LIST, LIST, LIST) == ["html", "slow", "html"]
+
+
+def test_a_fault_can_be_added_while_running() -> None:
+    script = FaultScript()
+    assert strikes(script, LIST) == [None]
+    script.add(one(FaultKind.EMPTY))
+    assert strikes(script, LIST) == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "applied", "ending"),
+    [
+        (FaultKind.STATUS, False, Ending.COMPLETE),
+        (FaultKind.STATUS_AFTER, True, Ending.COMPLETE),
+        (FaultKind.RESET_BEFORE, False, Ending.RESET),
+        (FaultKind.RESET_AFTER, True, Ending.RESET),
+        (FaultKind.HANG_BEFORE, False, Ending.NEVER),
+        (FaultKind.HANG_AFTER, True, Ending.NEVER),
+        (FaultKind.SLOW, True, Ending.COMPLETE),
+        (FaultKind.TRUNCATE, True, Ending.TRUNCATED),
+        (FaultKind.HTML, False, Ending.COMPLETE),
+        (FaultKind.RAW, False, Ending.COMPLETE),
+        (FaultKind.EMPTY, True, Ending.COMPLETE),
+        (FaultKind.EDIT, True, Ending.COMPLETE),
+        (FaultKind.STALE, True, Ending.COMPLETE),
+        (FaultKind.DUPLICATE_PAGE, True, Ending.COMPLETE),
+        (FaultKind.WRONG_TOTAL, True, Ending.COMPLETE),
+        (FaultKind.MISSING_TOTAL, True, Ending.COMPLETE),
+    ],
+)
+def test_each_kind_says_whether_the_write_happened_and_how_it_ends(
+    kind: FaultKind, applied: bool, ending: Ending
+) -> None:
+    remote = make_remote()
+    delivery = deliver(remote, CREATE, one(kind))
+    assert ("openai-main" in remote.integrations) is applied
+    assert delivery.ending is ending
+
+
+def test_a_status_has_its_code_message_and_headers() -> None:
+    fault = one(
+        FaultKind.STATUS, status=429, code="AB06", message="slow down", headers={"Retry-After": "3"}
+    )
+    delivery = deliver(make_remote(), LIST, fault)
+    assert (delivery.status, delivery.headers["Retry-After"]) == (429, "3")
+    assert body(delivery)["data"] == {"message": "slow down", "errorCode": "AB06"}
+
+
+def test_html_and_raw_come_as_they_are() -> None:
+    html = deliver(make_remote(), LIST, one(FaultKind.HTML))
+    assert (html.status, html.headers["content-type"]) == (200, "text/html")
+    raw = deliver(make_remote(), LIST, one(FaultKind.RAW, body="[[[", status=302))
+    assert (raw.status, raw.content) == (302, b"[[[")
+
+
+def test_a_page_can_be_given_twice() -> None:
+    request = Request("GET", "/integrations", {"current_page": "1", "page_size": "2"})
+    delivery = deliver(filled(4), request, one(FaultKind.DUPLICATE_PAGE))
+    assert [row["slug"] for row in body(delivery)["data"]] == ["i-0", "i-1"]
+
+
+def test_a_total_can_be_wrong_or_missing() -> None:
+    assert body(deliver(filled(2), LIST, one(FaultKind.WRONG_TOTAL, amount=-1)))["total"] == 1
+    assert "total" not in body(deliver(filled(2), LIST, one(FaultKind.MISSING_TOTAL)))
+
+
+def test_a_read_can_be_stale() -> None:
+    remote = filled()
+    remote.handle(Request("PUT", "/integrations/i-0", {}, {"name": "New"}))
+    read = Request("GET", "/integrations/i-0")
+    assert body(deliver(remote, read, one(FaultKind.STALE)))["name"] == "OpenAI"
+    assert body(deliver(remote, read))["name"] == "New"
+
+
+def test_an_answer_can_be_edited() -> None:
+    fault = one(FaultKind.EDIT, merge={"name": "Other", "tags": None})
+    shown = body(deliver(filled(), Request("GET", "/integrations/i-0"), fault))
+    assert shown["name"] == "Other"
+    assert "tags" not in shown
+
+
+def test_merging_follows_the_json_merge_patch() -> None:
+    assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": None, "d": [1]}}) == {"a": {"c": 2, "d": [1]}}
+    assert merge([1], {"a": 1}) == {"a": 1}
+    assert merge({"a": 1}, "text") == "text"
+
+
+def test_the_same_seed_strikes_the_same_way() -> None:
+    def story(seed: int) -> list[Fault | None]:
+        faults = SeededFaults(Random(seed), rate=0.5)
+        return [faults.strike(LIST) for _ in range(200)]
+
+    assert story(1) == story(1)
+    assert story(1) != story(2)
+    assert {fault.kind for fault in story(1) if fault} == set(FaultKind)
+
+
+def test_seeded_faults_can_be_narrowed_and_stopped() -> None:
+    faults = SeededFaults(Random(1), rate=1.0, kinds=[FaultKind.RESET_AFTER])
+    struck = [faults.strike(LIST) for _ in range(9)]
+    assert {fault.kind for fault in struck if fault} == {FaultKind.RESET_AFTER}
+    faults.stop()
+    assert faults.strike(LIST) is None
+
+
+@pytest.mark.parametrize("kind", list(FaultKind))
+def test_every_kind_can_be_written_in_a_script(kind: FaultKind) -> None:
+    assert parse_faults([{"kind": kind.value, "times": 3}]) == (Fault(kind=kind, times=3),)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"kind": "slow"},
+        ["slow"],
+        [{}],
+        [{"kind": "unheard-of"}],
+        [{"kind": "slow", "how": "much"}],
+        [{"kind": "slow", "path": "("}],
+        [{"kind": "slow", "times": "3"}],
+        [{"kind": "slow", "seconds": "3"}],
+        [{"kind": "slow", "method": 7}],
+        [{"kind": ["slow"]}],
+        [{"kind": "slow", 7: 7}],
+        [{"kind": "status", "headers": {"a": 1}}],
+        [{"kind": "status", "times": True}],
+    ],
+)
+def test_a_script_that_cannot_be_understood_is_refused(entries: Any) -> None:
+    with pytest.raises(InvalidFaults) as caught:
+        parse_faults(entries)
+    assert caught.value.exit_code == 3
+    assert "faults" in caught.value.summary
+
+
+def test_seconds_may_be_a_whole_number() -> None:
+    (fault,) = parse_faults([{"kind": "slow", "seconds": 3}])
+    assert fault.seconds == 3
