@@ -3,7 +3,9 @@
 Nobody publishes the limit (portkey-api.md §7), so it is measured. Until the first 429 nothing is
 held back. After it, the calls that were accepted in the window before tell the rate, and calls
 leave evenly spaced a little below it (GCRA with a tolerance smaller than the margin): even spacing
-suits sliding windows, fixed windows and token buckets alike. The rate recovers slowly.
+suits sliding windows, fixed windows and token buckets alike. The rate recovers slowly, except
+where so few calls were counted that they prove little (a 429 on the first call of a run, a limit
+that others use up): then it doubles every second until the server objects.
 """
 
 import math
@@ -25,11 +27,22 @@ WINDOW = 1.0
 STEP_DOWN = 0.98
 """Factor on a pace that was throttled although it was paced."""
 
-PATIENCE = 60.0
-"""Seconds without a 429 after which a higher rate is tried."""
+TRUSTED = 16
+"""Accepted calls in a window from which the first measurement is believed."""
 
+TRUSTED_LATER = 4
+"""The same for a measurement that confirms an earlier one."""
+
+FIRST_GUESS = 4.0
+LOWEST_GUESS = 0.5
+"""Calls a second with which a search for the rate begins, and the least it is halved to."""
+
+PATIENCE = 60.0
+"""Seconds without a 429 (and at least as many windows as `GROWTH_WINDOWS`) before more is tried."""
+
+GROWTH_WINDOWS = 5
 GROWTH = 0.01
-"""Growth of the rate a second after that, as a share."""
+"""Growth of the rate after that in each window, as a share."""
 
 _MEMORY = 4096
 
@@ -50,6 +63,7 @@ class RateGate:
         self._throttled_at: float | None = None
         self._window = WINDOW
         self._streak = 0
+        self._guessing = False
 
     async def turn(self) -> float:
         """Wait until a call may leave, and give the moment at which it does."""
@@ -125,13 +139,18 @@ class RateGate:
         """Learn the rate from what was accepted in the window before the last refused call."""
         since = throttled_at - self._window
         count = sum(1 for sent in self._accepted if since < sent <= throttled_at)
-        measured = max(1, count) / self._window * MARGIN
+        measured = count / self._window * MARGIN
         tried = self._pace(throttled_at) * STEP_DOWN
-        self._rate = max(min(measured, tried), MARGIN / self._window)
+        self._guessing = count < (TRUSTED if self._rate == math.inf else TRUSTED_LATER)
+        guess = min(FIRST_GUESS, max(tried / 2.0, LOWEST_GUESS))
+        self._rate = guess if self._guessing else min(measured, tried)
         self._resumed_at = now
         self._throttled_at = None
 
     def _pace(self, moment: float) -> float:
         """Give the calls a second that are tried at a moment."""
-        clean = moment - self._resumed_at - PATIENCE
-        return self._rate if clean <= 0 else self._rate * (1.0 + GROWTH * clean)
+        since = max(0.0, moment - self._resumed_at)
+        if self._guessing:
+            return self._rate * 2.0 ** min(since, 20.0)
+        patience = max(PATIENCE, GROWTH_WINDOWS * self._window)
+        return self._rate * (1.0 + GROWTH * max(0.0, since - patience) / self._window)

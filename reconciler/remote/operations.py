@@ -221,7 +221,8 @@ def prepare(call: Call) -> Prepared:
         raise InvalidCall(f"{call.operation} takes no slug", code="bad-call", attempts=0)
     if operation.name is OperationName.CREATE and "slug" in (call.body or {}):
         checked_slug((call.body or {})["slug"])
-    _check_query(operation, call.query)
+    if call.query or operation.query:
+        _check_query(operation, call.query)
     if (call.body is not None) != (operation.body is not None):
         verb = "needs" if operation.body else "takes no"
         raise InvalidCall(f"{call.operation} {verb} body", code="bad-call", attempts=0)

@@ -6,7 +6,7 @@ Server-added bookkeeping is left out; a wrong shape is an error (`reconciler.rem
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from reconciler.domain.fields import HEADERS_FIELD, is_sensitive
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
@@ -49,6 +49,7 @@ def from_detail(record: Mapping[str, Any], *, asked: str) -> Observed:
         fields["key"] = key
     configurations = wire.object_or_json(record.get("configurations"), "configurations")
     if configurations:
+        wire.shallow(configurations, "configurations")
         fields["configurations"] = _unmasked(configurations, ("configurations",))
     if mappings := wire.items(record.get("secret_mappings"), "secret_mappings"):
         fields["secret_mappings"] = [_mapping(item) for item in mappings]
@@ -88,8 +89,6 @@ def with_workspaces(observed: Observed, answer: Mapping[str, Any]) -> Observed:
 
 def detail_over_row(row: Observed, detail: Observed) -> Observed:
     """Join the two readings of one integration; the detail is newer and lacks a few facts."""
-    if detail.id != row.id:
-        raise wire.wrong_shape("id", "the one in the list")
     workspace_count = detail.workspace_count
     return replace(
         detail,
@@ -152,8 +151,8 @@ def _key(record: Mapping[str, Any]) -> Value:
 
 def _hidden(value: Any) -> Value:
     """Give a sensitive value that came under its plain name in a form that cannot be shown."""
-    if value is None or isinstance(value, bool | int | float) or value == "":
-        return None if value is None or value == "" else Redacted(str(value))
+    if value is None or value == "":
+        return None
     if isinstance(value, str):
         readable = Mask(value).judge("") is not MaskVerdict.UNREADABLE
         return Mask(value) if readable else Redacted(value)
@@ -162,7 +161,6 @@ def _hidden(value: Any) -> Value:
 
 def _unmasked(tree: Mapping[str, Any], path: Path) -> dict[str, Value]:
     """Fold `masked_x` back into `x`, and hide what came unmasked and should not be shown."""
-    wire.shallow(tree, ".".join(path))
     fields: dict[str, Value] = {}
     for name, value in tree.items():
         plain = name.removeprefix(MASKED)
@@ -182,9 +180,17 @@ def _masks(value: Any) -> Value:
 
 
 def _visible(value: Any, path: Path) -> Value:
-    if path[-1] == HEADERS_FIELD and isinstance(value, dict):
+    if path[-1] == HEADERS_FIELD:
+        if not isinstance(value, dict):
+            return _hidden(value)
         return {name: _hidden(item) for name, item in value.items()}
-    return _hidden(value) if is_sensitive(path) else value
+    if is_sensitive(path):
+        return _hidden(value)
+    if isinstance(value, dict):
+        return _unmasked(value, path)
+    if isinstance(value, list):
+        return [_visible(item, path) for item in value]
+    return cast(Value, value)
 
 
 def _free(value: Any, where: str) -> Value:
@@ -219,6 +225,7 @@ def _model(item: Mapping[str, Any]) -> dict[str, Value]:
         fields["pricing_config"] = _free(pricing, "models.pricing_config")
     configurations = wire.object_or_json(item.get("configurations"), "models.configurations")
     if configurations:
+        wire.shallow(configurations, "models.configurations")
         fields["configurations"] = _unmasked(configurations, ("models", slug, "configurations"))
     return fields
 

@@ -1,0 +1,233 @@
+"""What each kind of answer means; a table, and the rules for texts from the other side."""
+
+import gzip
+import json
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.remote.answers import RawAnswer, Sent, parse_json, read_answer, retry_after
+from reconciler.remote.errors import (
+    Answered,
+    Conflict,
+    Forbidden,
+    NoAnswer,
+    NotFound,
+    Rejected,
+    RemoteError,
+    ServerFault,
+    Throttled,
+    Unauthorised,
+)
+
+JSON = {"content-type": "application/json; charset=utf-8"}
+HTML = {"content-type": "text/html"}
+
+
+def judged(
+    status: int,
+    body: Any = b"",
+    *,
+    method: str = "GET",
+    headers: dict[str, str] = JSON,
+    secrets: tuple[str, ...] = (),
+) -> Any:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = RawAnswer(status, headers, content)
+    return read_answer(Sent(method, "/integrations/a", secrets), answer, wall_clock=0.0)
+
+
+def failure(*args: Any, **kwargs: Any) -> RemoteError:
+    with pytest.raises(RemoteError) as caught:
+        judged(*args, **kwargs)
+    assert caught.value.__context__ is None
+    return caught.value
+
+
+def refusal(code: str, message: str = "no") -> dict[str, Any]:
+    return {"success": False, "data": {"message": message, "errorCode": code}}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "AB01", Rejected),
+        (401, "AB05", Unauthorised),
+        (402, "AB09", Rejected),
+        (403, "AB03", Forbidden),
+        (404, "AB08", NotFound),
+        (404, "AB02", Rejected),
+        (408, "AB04", ServerFault),
+        (409, "AB07", Conflict),
+        (413, "AB01", Rejected),
+        (422, "AB01", Rejected),
+        (425, "AB04", ServerFault),
+        (429, "AB06", Throttled),
+        (500, "AB04", ServerFault),
+        (503, "AB04", ServerFault),
+    ],
+)
+def test_a_documented_refusal_becomes_its_error(
+    status: int, code: str, kind: type[Answered]
+) -> None:
+    error = failure(status, refusal(code, "The API's words"), headers=JSON | {"x-request-id": "r1"})
+    assert type(error) is kind
+    assert isinstance(error, Answered)
+    assert (error.code, error.http_status, error.request_id) == (code, status, "r1")
+    assert error.message == "The API's words"
+    assert "The API's words" in error.summary
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ({"success": False, "data": {"message": "m"}}, "http-400", "m"),
+        (
+            {"success": False, "status_code": 400, "error": {"message": "m", "code": "E1"}},
+            "E1",
+            "m",
+        ),
+        ({"success": False, "message": "m"}, "http-400", "m"),
+        ([], "http-400", "status 400"),
+        (b"<html>no</html>", "http-400", "status 400"),
+        (b"", "http-400", "status 400"),
+        ({"data": {"errorCode": "a b\n", "message": 1}}, "http-400", "status 400"),
+    ],
+)
+def test_other_forms_of_a_refusal_are_understood(body: Any, code: str, message: str) -> None:
+    error = failure(400, body)
+    assert isinstance(error, Rejected)
+    assert (error.code, error.message) == (code, message)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("body", [b"<html>", b"", {"message": "no Route matched"}, b"[]", b"{"])
+def test_a_refusal_that_is_not_the_apis_own_is_no_absence(status: int, body: Any) -> None:
+    error = failure(status, body)
+    assert isinstance(error, NoAnswer)
+    assert error.http_status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "code"),
+    [
+        (200, b"<html>login</html>", HTML, "not-json"),
+        (200, b'{"a": 1}', HTML, "not-json"),
+        (200, b'{"a": 1', JSON, "invalid-json"),
+        (200, b'{"a": "\xff"}', JSON, "invalid-json"),
+        (200, b'{"a": NaN}', JSON, "invalid-json"),
+        (200, b'{"a": "\\ud800"}', JSON, "invalid-json"),
+        (200, b'{"a": ' + b"9" * 5000 + b"}", JSON, "invalid-json"),
+        (200, b"[" * 100_000 + b"]" * 100_000, JSON, "invalid-json"),
+        (200, gzip.compress(b"{}", mtime=0), JSON, "invalid-json"),
+        (200, b"", JSON, "empty-answer"),
+        (204, b"", {}, "empty-answer"),
+        (200, b"[]", JSON, "unexpected-shape"),
+        (200, b'"text"', JSON, "unexpected-shape"),
+        (200, b'{"success": false}', JSON, "unexpected-shape"),
+        (206, b"{}", JSON, "unexpected-status"),
+        (301, b"", {}, "redirected"),
+        (304, b"", {}, "redirected"),
+    ],
+)
+def test_what_is_not_a_documented_answer_is_no_data(
+    status: int, body: bytes, headers: dict[str, str], code: str
+) -> None:
+    error = failure(status, body, headers=headers)
+    assert isinstance(error, NoAnswer)
+    assert (error.code, error.http_status) == (code, status)
+    assert error.hint
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize(("status", "body"), [(200, b""), (204, b""), (200, b"{}"), (200, b" \n")])
+def test_a_write_may_be_answered_with_nothing(method: str, status: int, body: bytes) -> None:
+    reply = judged(status, body, method=method, headers={})
+    assert reply.status == status
+    assert not reply.body
+
+
+def test_a_create_without_a_receipt_is_no_answer() -> None:
+    assert failure(200, b"", method="POST").code == "empty-answer"
+
+
+def test_a_success_is_given_as_it_came() -> None:
+    reply = judged(200, b'\xef\xbb\xbf{"slug": "a"}', headers=JSON | {"x-request-id": "r 1"})
+    assert reply.body == {"slug": "a"}
+    assert reply.request_id is None
+
+
+def test_messages_are_cut_and_free_of_what_was_sent() -> None:
+    error = failure(
+        400, refusal("AB01", "bad key sk-canary! " + "x" * 500), secrets=("sk-canary!",)
+    )
+    assert isinstance(error, Answered)
+    assert "sk-canary" not in error.message + error.summary
+    assert "[redacted]" in error.message
+    assert len(error.message) == 200
+
+
+def test_a_secret_that_contains_another_is_taken_out_whole() -> None:
+    error = failure(400, refusal("AB01", "got abcd-efgh"), secrets=("abcd", "abcd-efgh"))
+    assert isinstance(error, Answered)
+    assert error.message == "got [redacted]"
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_reply_or_one_of_our_errors(body: bytes) -> None:
+    try:
+        reply = judged(200, body)
+    except RemoteError as error:
+        assert error.code
+    else:
+        assert isinstance(reply.body, dict)
+
+
+@given(st.integers(100, 999), st.binary(max_size=60))
+def test_any_status_is_a_reply_or_one_of_our_errors(status: int, body: bytes) -> None:
+    try:
+        reply = judged(status, body, method="PUT")
+    except RemoteError as error:
+        assert error.http_status == status
+    else:
+        assert reply.status in {200, 201, 202, 204}
+
+
+def test_escaped_pairs_are_text_and_lone_halves_are_not() -> None:
+    assert parse_json(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+    with pytest.raises(ValueError, match="surrogates"):
+        parse_json(b'{"a": "\\uDe00"}')
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("1", 1.0),
+        (" 120 ", 120.0),
+        ("0.3", 0.3),
+        ("0", 0.0),
+        ("-1", None),
+        ("soon", None),
+        ("", None),
+        ("1e3", None),
+        ("٣", None),
+        ("99999999999999999999", None),
+        (formatdate(1_000_060, usegmt=True), 60.0),
+        (formatdate(999_000, usegmt=True), 0.0),
+        ("Mon, 99 Foo 2026", None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms(value: str, seconds: float | None) -> None:
+    assert retry_after({"retry-after": value}, wall_clock=1_000_000.0) == seconds
+
+
+def test_a_date_is_measured_against_the_servers_own_clock() -> None:
+    headers = {
+        "retry-after": formatdate(2_000_010, usegmt=True),
+        "date": formatdate(2_000_000, usegmt=True),
+    }
+    assert retry_after(headers, wall_clock=5.0) == 10.0

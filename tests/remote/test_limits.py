@@ -1,0 +1,261 @@
+"""The rate gate against servers that throttle, in virtual time."""
+
+import asyncio
+from collections import deque
+from email.utils import formatdate
+
+import httpx
+import pytest
+
+from reconciler.domain.calls import Call, OperationName
+from reconciler.remote.errors import DeadlineExceeded, RemoteError, Throttled
+from tests.remote.builders import answering, client, detail, error_answer
+from tests.remote.virtual import run_virtually
+
+GET = Call(OperationName.GET, "a")
+
+
+class Window(httpx.AsyncBaseTransport):
+    """Accepts `rate` calls in any `window` seconds, as seen when they arrive."""
+
+    def __init__(self, rate: int, *, window: float = 1.0, jitter: float = 0.0) -> None:
+        self.rate, self.window, self.jitter = rate, window, jitter
+        self.times: deque[float] = deque()
+        self.accepted = self.refused = 0
+
+    def room(self, now: float) -> bool:
+        while self.times and now - self.times[0] >= self.window:
+            self.times.popleft()
+        return len(self.times) < self.rate
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        swing = (self.accepted * 7 % 10) / 10 * self.jitter
+        await asyncio.sleep(0.01 + swing)
+        now = asyncio.get_running_loop().time()
+        if not self.room(now):
+            self.refused += 1
+            return error_answer(429, "AB06", retry_after=str(int(self.window)))
+        self.times.append(now)
+        self.accepted += 1
+        return httpx.Response(200, json=detail())
+
+
+class Bucket(Window):
+    """Holds `burst` tokens and gains `rate` a second."""
+
+    def __init__(self, rate: int, *, burst: int) -> None:
+        super().__init__(rate)
+        self.burst, self.tokens, self.at = burst, float(burst), 0.0
+
+    def room(self, now: float) -> bool:
+        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+def seconds_for(calls: int, server: Window, *, workers: int = 10) -> float:
+    async def main() -> float:
+        left = iter(range(calls))
+        async with client(server, concurrency=workers) as api:
+
+            async def work() -> None:
+                for _ in left:
+                    await api.call(GET)
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(work())
+        return asyncio.get_running_loop().time()
+
+    return run_virtually(main())
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.01])
+def test_a_sliding_window_is_used_almost_fully_and_hardly_ever_overrun(jitter: float) -> None:
+    server = Window(20, jitter=jitter)
+    seconds = seconds_for(400, server)
+    assert server.accepted == 400
+    assert seconds <= 1.04 * 400 / 20
+    assert server.refused <= 0.03 * 400
+
+
+def test_a_token_bucket_is_used_almost_fully_and_hardly_ever_overrun() -> None:
+    server = Bucket(20, burst=20)
+    seconds = seconds_for(400, server)
+    assert seconds <= 1.04 * 400 / 20
+    assert server.refused <= 0.04 * 400
+
+
+def test_a_deep_bucket_that_misleads_at_first_is_learnt() -> None:
+    server = Bucket(20, burst=100)
+    seconds = seconds_for(1000, server)
+    assert seconds <= 1.10 * 1000 / 20
+    assert server.refused <= 0.05 * 1000
+
+
+def test_a_limit_a_minute_is_respected() -> None:
+    server = Window(60, window=60.0)
+    seconds = seconds_for(180, server)
+    assert seconds <= 1.10 * 180
+    assert server.refused <= 0.10 * 180
+
+
+def test_a_server_without_limit_is_not_held_back() -> None:
+    server = Window(10**9)
+    assert seconds_for(1000, server) == pytest.approx(1000 / 10 * 0.01, rel=0.02)
+
+
+def test_after_a_long_time_without_refusal_a_higher_rate_is_tried() -> None:
+    server = Window(20)
+
+    async def main() -> float:
+        left = iter(range(8_000))
+        async with client(server, deadline=None) as api:
+
+            async def work() -> None:
+                for done in left:
+                    server.rate = 40 if done > 200 else 20
+                    await api.call(GET)
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(10):
+                    group.create_task(work())
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(main()) < 0.8 * 8_000 / 20
+    assert server.refused <= 0.02 * 8_000
+
+
+def test_one_refusal_pauses_every_worker_and_never_too_short() -> None:
+    moments: list[float] = []
+
+    async def main() -> None:
+        all_sent = asyncio.Event()
+
+        class Once(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                moments.append(asyncio.get_running_loop().time())
+                first = len(moments) == 1
+                if len(moments) == 3:
+                    all_sent.set()
+                await all_sent.wait()
+                if first:
+                    return error_answer(429, "AB06", retry_after="7")
+                await asyncio.sleep(0.1)
+                return httpx.Response(200, json=detail())
+
+        async with client(Once(), concurrency=3) as api:
+            await asyncio.gather(*(api.call(GET) for _ in range(20)))
+
+    run_virtually(main())
+    assert moments[:3] == [0.0, 0.0, 0.0]  # already on their way
+    assert all(moment >= 7.0 for moment in moments[3:])
+    assert len(moments) == 21
+
+
+def test_a_single_refusal_at_the_start_does_not_slow_the_whole_run() -> None:
+    async def main() -> float:
+        transport, _ = answering(
+            error_answer(429, "AB06", retry_after="1"), httpx.Response(200, json=detail())
+        )
+        async with client(transport) as api:
+            for _ in range(500):
+                await api.call(GET)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(main()) < 12
+
+
+def test_a_quota_that_others_used_up_is_not_taken_for_the_limit() -> None:
+    server = Window(20)
+    server.times.extend([0.0] * 20)
+    assert seconds_for(400, server) <= 1.20 * 400 / 20
+
+
+@pytest.mark.parametrize("value", ["3", formatdate(1_800_000_003, usegmt=True)])
+def test_both_forms_of_retry_after_are_waited_out(value: str) -> None:
+    async def main() -> float:
+        transport, _ = answering(
+            error_answer(429, "AB06", retry_after=value), httpx.Response(200, json=detail())
+        )
+        async with client(transport) as api:
+            reply = await api.call(GET)
+            assert reply.attempts == 1
+        return asyncio.get_running_loop().time()
+
+    assert 3.0 <= run_virtually(main()) < 4.0
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "0", ""])
+def test_nonsense_is_answered_with_a_pause_of_our_own(value: str) -> None:
+    async def main() -> float:
+        throttled = error_answer(429, "AB06", retry_after=value)
+        transport, _ = answering(throttled, throttled, httpx.Response(200, json=detail()))
+        async with client(transport) as api:
+            await api.call(GET)
+        return asyncio.get_running_loop().time()
+
+    assert 0.5 <= run_virtually(main()) < 20
+
+
+def test_a_post_is_sent_again_after_a_429_because_it_was_not_applied() -> None:
+    async def main() -> list[httpx.Request]:
+        transport, seen = answering(
+            error_answer(429, "AB06", retry_after="1"), httpx.Response(200, json={"slug": "a"})
+        )
+        async with client(transport) as api:
+            await api.call(Call(OperationName.CREATE, body={"name": "A"}))
+        return seen
+
+    assert [request.content for request in run_virtually(main())] == [b'{"name":"A"}'] * 2
+
+
+def failure_of(call: Call, answer: httpx.Response, **settings: float) -> tuple[RemoteError, float]:
+    async def main() -> tuple[RemoteError, float]:
+        transport, _ = answering(answer)
+        async with client(transport, **settings) as api:
+            with pytest.raises(RemoteError) as caught:
+                await api.call(call)
+        return caught.value, asyncio.get_running_loop().time()
+
+    return run_virtually(main())
+
+
+def test_a_pause_of_more_than_five_minutes_stops_at_once_and_says_so() -> None:
+    error, seconds = failure_of(GET, error_answer(429, "AB06", retry_after="301"))
+    assert isinstance(error, Throttled)
+    assert (error.retry_after, seconds) == (301.0, 0.0)
+    assert "301 s" in error.hint
+
+
+def test_a_pause_beyond_the_deadline_stops_at_once() -> None:
+    error, seconds = failure_of(GET, error_answer(429, "AB06", retry_after="60"), deadline=30)
+    assert isinstance(error, Throttled)
+    assert seconds == 0.0
+
+
+def test_a_server_that_throttles_for_ever_is_left_at_the_deadline() -> None:
+    error, seconds = failure_of(GET, error_answer(429, "AB06", retry_after="1"), deadline=30)
+    assert isinstance(error, Throttled | DeadlineExceeded)
+    assert 25 <= seconds <= 30
+
+
+def test_whoever_waits_for_a_turn_hears_of_the_deadline() -> None:
+    async def main() -> list[str]:
+        gate = asyncio.Event()
+
+        class Slow(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                gate.set()
+                return error_answer(429, "AB06", retry_after="6")
+
+        async with client(Slow(), deadline=10) as api:
+            results = await asyncio.gather(
+                api.call(GET), api.call(GET), api.call(GET), return_exceptions=True
+            )
+        return [getattr(result, "code", "") for result in results]
+
+    assert set(run_virtually(main())) <= {"AB06", "deadline"}

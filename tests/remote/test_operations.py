@@ -1,0 +1,120 @@
+"""The table builds requests and finds operations again, and lets nothing odd near a URL."""
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.domain.calls import Call, OperationName
+from reconciler.remote.errors import InvalidCall
+from reconciler.remote.operations import OPERATIONS, allowed_methods, match, prepare
+
+SLUGS = st.from_regex(r"[A-Za-z0-9_-]{1,255}", fullmatch=True)
+BAD_SLUGS = ["", ".", "..", "a/b", "a\n", "%2e%2e", "a%2Fb", "a\0", "x" * 256, "ä", "a b", "a?b"]
+
+
+def call_of(name: OperationName, slug: str) -> Call:
+    operation = OPERATIONS[name]
+    query = {"slugs": "m"} if name is OperationName.DELETE_MODELS else {}
+    return Call(name, slug if operation.takes_slug else None, query, {} if operation.body else None)
+
+
+def test_the_table_holds_all_ten_operations_and_five_are_raw() -> None:
+    assert list(OPERATIONS) == list(OperationName)
+    assert [name for name, row in OPERATIONS.items() if row.raw] == list(OperationName)[:5]
+
+
+def test_the_hints_are_those_of_the_product_contract() -> None:
+    facts = {n: (r.safe, r.destructive, r.idempotent) for n, r in OPERATIONS.items() if r.raw}
+    assert facts == {
+        OperationName.LIST: (True, False, True),
+        OperationName.CREATE: (False, False, False),
+        OperationName.GET: (True, False, True),
+        OperationName.UPDATE: (False, False, True),
+        OperationName.DELETE: (False, True, True),
+    }
+
+
+@given(slug=SLUGS, name=st.sampled_from(OperationName))
+def test_what_is_prepared_is_found_again(slug: str, name: OperationName) -> None:
+    prepared = prepare(call_of(name, slug))
+    found = match(prepared.method, prepared.path)
+    assert found == (OPERATIONS[name], slug if OPERATIONS[name].takes_slug else None)
+
+
+@pytest.mark.parametrize("slug", [*BAD_SLUGS, None])
+def test_a_bad_slug_is_refused_before_anything_is_sent(slug: str | None) -> None:
+    with pytest.raises(InvalidCall) as caught:
+        prepare(Call(OperationName.GET, slug))
+    assert (caught.value.code, caught.value.attempts) == ("bad-slug", 0)
+
+
+@pytest.mark.parametrize("slug", BAD_SLUGS[:1] + ["%2e%2e", ".."])
+def test_a_bad_slug_in_a_path_is_refused_rather_than_routed(slug: str) -> None:
+    with pytest.raises(InvalidCall):
+        match("GET", f"/integrations/{slug}")
+
+
+def test_a_bad_slug_in_a_create_body_is_refused() -> None:
+    with pytest.raises(InvalidCall):
+        prepare(Call(OperationName.CREATE, body={"slug": "a\n"}))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/integrations/a/b"),
+        ("GET", "/integrations/a/models/b"),
+        ("PATCH", "/integrations/a"),
+        ("GET", "/v1/integrations"),
+        ("GET", "/integrations\n"),
+    ],
+)
+def test_other_paths_lead_nowhere(method: str, path: str) -> None:
+    assert match(method, path) is None
+
+
+def test_a_path_tells_its_methods() -> None:
+    assert allowed_methods("/integrations") == ("GET", "POST")
+    assert allowed_methods("/integrations/a") == ("GET", "PUT", "DELETE")
+    assert allowed_methods("/integrations/a/models") == ("GET", "PUT", "DELETE")
+    assert allowed_methods("/integrations/a/workspaces") == ("GET", "PUT")
+    assert allowed_methods("/other") == ()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call(OperationName.LIST, query={"pages": 1}),
+        Call(OperationName.DELETE_MODELS, "a"),
+        Call(OperationName.LIST, slug="a"),
+        Call(OperationName.UPDATE, "a"),
+        Call(OperationName.GET, "a", body={}),
+    ],
+)
+def test_a_call_that_does_not_fit_its_operation_is_refused(call: Call) -> None:
+    with pytest.raises(InvalidCall) as caught:
+        prepare(call)
+    assert caught.value.code == "bad-call"
+
+
+@pytest.mark.parametrize("name", [OperationName.CREATE, OperationName.UPDATE])
+def test_body_schemas_are_closed_on_top_and_open_in_configurations(name: OperationName) -> None:
+    schema = dict(OPERATIONS[name].body or {})
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    good = {"name": "N", "configurations": {"anything": [1]}, "tags": None}
+    good |= {"ai_provider_id": "openai"} if name is OperationName.CREATE else {}
+    assert validator.is_valid(good)
+    assert not validator.is_valid(good | {"descripton": "x"})
+    assert not validator.is_valid(good | {"name": ""})
+    assert not validator.is_valid(good | {"secret_mappings": [{"target_field": "name"}]})
+
+
+def test_a_parameter_gives_its_bounds_as_json_schema() -> None:
+    schemas = {p.name: p.schema for p in OPERATIONS[OperationName.LIST].query}
+    assert schemas["current_page"]["minimum"] == 0
+    assert (schemas["page_size"]["minimum"], schemas["page_size"]["maximum"]) == (1, 1000)
+    assert schemas["type"]["enum"] == ["workspace", "organisation", "all"]
+    assert "enum" not in schemas["workspace_id"]

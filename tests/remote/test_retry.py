@@ -1,0 +1,159 @@
+"""When calls are made again, in virtual time."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.remote.errors import DeadlineExceeded, NoAnswer, NotSent, RemoteError, ServerFault
+from tests.remote.builders import answering, client, detail, error_answer
+from tests.remote.virtual import run_virtually, virtual_timing
+
+GET = Call(OperationName.GET, "a")
+PUT = Call(OperationName.UPDATE, "a", body={"name": "A"})
+DELETE = Call(OperationName.DELETE, "a")
+POST = Call(OperationName.CREATE, body={"name": "A"})
+FINE = httpx.Response(200, json=detail())
+
+
+def outcome(
+    call: Call, *answers: httpx.Response | Exception, random: float = 0.5, deadline: float = 900
+) -> tuple[Reply | RemoteError, int, float]:
+    """Make a call; give what came of it, the requests sent and the seconds passed."""
+
+    async def main() -> tuple[Reply | RemoteError, int, float]:
+        transport, seen = answering(*answers)
+        result: Reply | RemoteError
+        async with client(
+            transport, timing=virtual_timing(random=random), deadline=deadline
+        ) as api:
+            try:
+                result = await api.call(call)
+            except RemoteError as error:
+                result = error
+        return result, len(seen), asyncio.get_running_loop().time()
+
+    return run_virtually(main())
+
+
+@pytest.mark.parametrize("call", [GET, PUT, DELETE])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(error_answer(status) for status in (408, 425, 500, 502, 503, 504)),
+        httpx.ConnectError("no"),
+        httpx.ConnectTimeout("no"),
+        httpx.ReadTimeout("no"),
+        httpx.ReadError("no"),
+        httpx.WriteError("no"),
+        httpx.RemoteProtocolError("no"),
+        httpx.ProxyError("no"),
+    ],
+    ids=lambda fault: getattr(fault, "status_code", type(fault).__name__),
+)
+def test_a_passing_fault_is_cured_by_a_second_attempt(
+    call: Call, fault: httpx.Response | Exception
+) -> None:
+    result, requests, _ = outcome(call, fault, FINE)
+    assert isinstance(result, Reply)
+    assert (result.attempts, requests) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [error_answer(500), httpx.ReadError("no"), httpx.ConnectError("no"), error_answer(503)],
+    ids=["500", "reset", "unreachable", "503"],
+)
+def test_a_post_is_never_repeated_blindly(fault: httpx.Response | Exception) -> None:
+    result, requests, _ = outcome(POST, fault, FINE)
+    assert isinstance(result, RemoteError)
+    assert (result.attempts, requests) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 413, 422, 501, 505])
+def test_what_will_not_pass_is_not_repeated(status: int) -> None:
+    _, requests, seconds = outcome(GET, error_answer(status))
+    assert (requests, seconds) == (1, 0.0)
+
+
+def test_html_is_not_repeated() -> None:
+    _, requests, _ = outcome(GET, httpx.Response(200, html="<html>"))
+    assert requests == 1
+
+
+def test_a_lasting_fault_ends_after_four_attempts_with_its_own_error() -> None:
+    result, requests, seconds = outcome(GET, error_answer(500), random=0.999)
+    assert isinstance(result, ServerFault)
+    assert (result.attempts, requests) == (4, 4)
+    assert 3.4 < seconds < 3.5  # 0.5 + 1 + 2, jitter at its greatest
+
+
+def test_an_unreachable_server_ends_after_four_attempts() -> None:
+    result, requests, seconds = outcome(GET, httpx.ConnectError("no"))
+    assert isinstance(result, NotSent)
+    assert (result.code, result.attempts, requests) == ("unreachable", 4, 4)
+    assert seconds < 5
+
+
+def test_a_fault_may_name_the_pause() -> None:
+    result, _, seconds = outcome(GET, error_answer(503, retry_after="9"), FINE)
+    assert isinstance(result, Reply)
+    assert seconds == 9.0
+
+
+def test_a_fault_that_asks_for_too_long_a_pause_is_the_end() -> None:
+    _, requests, _ = outcome(GET, error_answer(503, retry_after="301"), FINE)
+    assert requests == 1
+
+
+def test_no_attempt_begins_after_the_deadline() -> None:
+    result, requests, seconds = outcome(GET, error_answer(503, retry_after="9"), deadline=5)
+    assert isinstance(result, ServerFault)
+    assert (requests, seconds) == (1, 0.0)
+    late, requests, _ = outcome(GET, FINE, deadline=0)
+    assert isinstance(late, DeadlineExceeded)
+    assert (late.attempts, requests) == (0, 0)
+
+
+def test_a_429_counts_neither_as_an_attempt_nor_in_the_budget() -> None:
+    throttled = error_answer(429, "AB06", retry_after="1")
+    result, requests, _ = outcome(GET, *[throttled] * 6, error_answer(500), FINE)
+    assert isinstance(result, Reply)
+    assert (result.attempts, requests) == (2, 8)
+
+
+def test_the_whole_run_has_one_budget_of_repetitions() -> None:
+    async def main() -> tuple[int, int]:
+        transport, seen = answering(error_answer(500))
+        async with client(transport) as api:
+            for _ in range(100):
+                with pytest.raises(ServerFault):
+                    await api.call(GET)
+            return len(seen), api.retries.used
+
+    requests, used = run_virtually(main())
+    assert used <= 0.1 * 100 + 10
+    assert requests == 100 + used
+
+
+def test_a_server_that_never_ends_its_answer_is_left_after_the_total_time() -> None:
+    class Stuck(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, stream=Drip())
+
+    class Drip(httpx.AsyncByteStream):
+        async def __aiter__(self):  # type: ignore[no-untyped-def]
+            while True:
+                await asyncio.sleep(4)
+                yield b" "
+
+    async def main() -> tuple[RemoteError, float]:
+        async with client(Stuck()) as api:
+            with pytest.raises(NoAnswer) as caught:
+                await api.call(POST)
+        return caught.value, asyncio.get_running_loop().time()
+
+    error, seconds = run_virtually(main())
+    assert (error.code, seconds) == ("timeout", 30.0)
+    assert error.outcome_unknown
