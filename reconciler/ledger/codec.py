@@ -1,0 +1,58 @@
+"""Trees as the text of a row and back. A value that is secret leaves no trace but its place."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.domain.fields import is_sensitive
+from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.tree import Path, Tree, Value, canonical_json, plain
+
+_REFERENCE = re.compile(r"\$\{([a-z][a-z0-9+.-]*:.+)\}", re.DOTALL)
+_WITHHELD = {"redacted": True}
+
+
+def to_text(tree: Tree) -> str:
+    """Write a tree: references by name, masks as they are, values not at all."""
+    return canonical_json(_plain(tree, ()))
+
+
+def from_text(text: str) -> Tree:
+    """Read a tree; a value that was withheld comes back as an empty `Redacted`."""
+    tree = _value(json.loads(text), ())
+    assert isinstance(tree, dict)  # noqa: S101 - `to_text` takes nothing else
+    return tree
+
+
+def _plain(value: Value, path: Path) -> Any:
+    if path and is_sensitive(path):
+        # Whatever is neither a name nor a mask is withheld, even if its type would let it out.
+        return plain(value) if isinstance(value, SecretRef | Mask | None) else _WITHHELD
+    if isinstance(value, Mapping):
+        return {key: _plain(item, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, path) for item in value]
+    return plain(value)
+
+
+def _value(found: Any, path: Path) -> Value:
+    if path and is_sensitive(path):
+        return _sensitive(found)
+    if isinstance(found, dict):
+        return {key: _value(item, (*path, key)) for key, item in found.items()}
+    if isinstance(found, list):
+        return [_value(item, path) for item in found]
+    return found  # type: ignore[no-any-return]  # JSON has no other leaves
+
+
+def _sensitive(found: Any) -> Value:
+    match found:
+        case {"mask": str(text)}:
+            return Mask(text)
+        case str() if reference := _REFERENCE.fullmatch(found):
+            return SecretRef.parse(reference.group(1))
+        case None:
+            return None
+        case _:
+            return Redacted("")

@@ -1,0 +1,192 @@
+"""Where a ledger is and how its database is opened: a SQLite file or PostgreSQL by URL.
+
+SQLite runs with a write-ahead log and full synchronisation: what is committed is on disk. A writing
+transaction takes the write lock at its begin, so that two processes wait for each other.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+from reconciler.ledger.errors import LedgerError, explain
+
+PATIENCE_SECONDS = 5
+_POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+
+
+class LedgerState(StrEnum):
+    """What outputs say about the ledger in their first line."""
+
+    SHARED = "shared"
+    LOCAL = "local"
+    FRESH = "fresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place for a ledger: exactly one of `file` and `url`."""
+
+    file: Path | None = None
+    url: URL | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, url: str | None, *, default: Path) -> "Location":
+        """Read RECONCILE_LEDGER_URL; without it the ledger is the file `default`."""
+        if not url or not url.strip():
+            return cls(file=default)
+        try:
+            parsed = make_url(url.strip())
+        except ArgumentError:
+            parsed = None
+        if parsed is not None and parsed.drivername in _POSTGRES:
+            return cls(url=parsed.set(drivername="postgresql+psycopg"))
+        if parsed is not None and parsed.drivername == "sqlite" and parsed.database:
+            return cls(file=Path(parsed.database))
+        # Not `from` the cause: its text is the URL with its password.
+        raise InvalidInput(
+            [
+                error(
+                    "ledger-url",
+                    "RECONCILE_LEDGER_URL is not a URL of PostgreSQL or SQLite",
+                    hint="write postgresql://user@host/database, or unset it for a local file",
+                )
+            ]
+        ) from None
+
+    @property
+    def where(self) -> str:
+        """Give the place as people may see it, without a password."""
+        return str(self.file) if self.url is None else self.url.render_as_string(hide_password=True)
+
+    @property
+    def state(self) -> LedgerState:
+        """Tell whether it is shared, a file of this machine, or not there yet."""
+        if self.file is None:
+            return LedgerState.SHARED
+        return LedgerState.LOCAL if self.file.exists() else LedgerState.FRESH
+
+
+class Database:
+    """An open database and its two kinds of transactions; failures come out as `LedgerError`."""
+
+    def __init__(self, location: Location, *, read_only: bool) -> None:
+        self.where = location.where
+        self.is_shared = location.file is None
+        self.engine = _engine(location, read_only=read_only)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that sees one state of the ledger."""
+        with self._transaction(write=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that is on disk when the block ends."""
+        with self._transaction(write=True) as connection:
+            yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """Open a session without transactions, as a lock of the database needs it."""
+        with self.explained():
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        with connection:
+            yield connection
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn what the database raises into a `LedgerError` that carries none of its words."""
+        try:
+            yield
+        except SQLAlchemyError as problem:
+            failure = explain(problem, where=self.where)
+        else:
+            return
+        raise failure
+
+    @contextmanager
+    def _transaction(self, *, write: bool) -> Iterator[Connection]:
+        with self.explained(), self.engine.connect() as raw:
+            connection = raw.execution_options(write=write)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Give every connection back; the last one folds the write-ahead log into the file."""
+        self.engine.dispose()
+
+
+def _engine(location: Location, *, read_only: bool) -> Engine:
+    if location.url is not None:
+        return _postgres(location.url)
+    assert location.file is not None  # noqa: S101 - a Location has one of the two
+    try:
+        return _sqlite(location.file, read_only=read_only)
+    except OSError as problem:
+        raise explain(problem, where=location.where) from None
+
+
+def _postgres(url: URL) -> Engine:
+    arguments = {"connect_timeout": PATIENCE_SECONDS, "application_name": "reconcile"}
+    try:
+        return create_engine(url, connect_args=arguments, hide_parameters=True, pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise LedgerError(
+            "the Python package `psycopg` is not installed",
+            code="missing-extra",
+            hint="pip install 'portkey-reconciler[postgres]'",
+        ) from None
+
+
+def _sqlite(file: Path, *, read_only: bool) -> Engine:
+    if read_only:
+        source = f"file:{_quoted(file)}?mode=ro{_immutable(file)}"
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # SQLite gives its log files the mode of the database, which must not follow the umask.
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        source = f"file:{_quoted(file)}?mode=rw"
+    engine = create_engine(
+        URL.create("sqlite", database=source, query={"uri": "true"}),
+        connect_args={"timeout": PATIENCE_SECONDS, "isolation_level": None},
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _prepare_reader if read_only else _prepare_writer)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _quoted(file: Path) -> str:
+    text = str(file.absolute())
+    return text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _immutable(file: Path) -> str:
+    """Help SQLite where it may not even create its shared memory: nothing can change there."""
+    pending = file.with_name(file.name + "-wal").exists()
+    return "" if pending or os.access(file.parent, os.W_OK) else "&immutable=1"
+
+
+def _prepare_writer(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _prepare_reader(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,61 @@
+"""The versions of the schema and the way from each to the next.
+
+    1  runs and memory
+    2  `seen` for the incremental drift check, `holders` for the lock of a shared ledger
+
+A new ledger is made at the newest version at once; an old one takes every step in between, in one
+transaction, when it is opened for writing.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from sqlalchemy import Connection, insert, inspect, select, update
+
+from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.tables import holders, meta, metadata, seen
+
+VERSION_NAME = "schema_version"
+
+
+def _to_2(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[seen, holders])
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({2: _to_2})
+"""What leads to a version from the one before it."""
+
+NEWEST = max(STEPS)
+
+
+def version_of(connection: Connection) -> int | None:
+    """Read the version, None where there is no ledger yet."""
+    if not inspect(connection).has_table(meta.name):
+        return None
+    found = connection.scalar(select(meta.c.value).where(meta.c.name == VERSION_NAME))
+    return int(found) if found is not None else None
+
+
+def check_version(found: int | None) -> None:
+    """Refuse a ledger that a newer release has written."""
+    if found is not None and found > NEWEST:
+        raise LedgerError(
+            f"the ledger has version {found}, and this release knows versions up to {NEWEST}",
+            code="ledger-too-new",
+            hint="use the release of reconcile that last wrote it, or a newer one",
+        )
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """Create or migrate within the transaction of this connection."""
+    found = version_of(connection)
+    check_version(found)
+    if found == NEWEST:
+        return
+    if found is None:
+        metadata.create_all(connection)
+        connection.execute(insert(meta).values(name=VERSION_NAME, value=str(NEWEST)))
+        return
+    for version in range(found + 1, NEWEST + 1):
+        STEPS[version](connection)
+    connection.execute(update(meta).where(meta.c.name == VERSION_NAME).values(value=str(NEWEST)))

@@ -1,0 +1,70 @@
+"""How an integration looked before a run changed it, so that `undo` can ask for it again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.domain.state import Observed
+from reconciler.domain.tree import Tree
+from reconciler.ledger.codec import from_text, to_text
+from reconciler.planning.actions import ActionKind
+
+_FACTS = (
+    "id",
+    "status",
+    "kind",
+    "created_at",
+    "last_updated_at",
+    "workspace_count",
+    "detailed",
+    "models_read",
+    "workspaces_read",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreImage:
+    """One integration before a run; `observed` is None where it did not exist.
+
+    `declared` is what Git had declared and the ledger knew, references included; the API shows
+    only masks of secrets.
+    """
+
+    slug: str
+    kind: ActionKind
+    observed: Observed | None
+    declared: Tree | None = None
+
+
+def to_document(image: PreImage, *, declared_text: str | None) -> dict[str, Any]:
+    """Give the stored form; what was declared is stored as it was stored before."""
+    observed = image.observed
+    return {
+        "action": image.kind.value,
+        "observed": None if observed is None else _observed(observed),
+        "declared": None if declared_text is None else json.loads(declared_text),
+    }
+
+
+def from_document(slug: str, document: Mapping[str, Any]) -> PreImage:
+    """Read the stored form."""
+    observed = document["observed"]
+    declared = document["declared"]
+    return PreImage(
+        slug=slug,
+        kind=ActionKind(document["action"]),
+        observed=None
+        if observed is None
+        else Observed(
+            slug=slug,
+            fields=from_text(json.dumps(observed["fields"])),
+            **{name: observed[name] for name in _FACTS},
+        ),
+        declared=None if declared is None else from_text(json.dumps(declared)),
+    )
+
+
+def _observed(observed: Observed) -> dict[str, Any]:
+    facts = {name: getattr(observed, name) for name in _FACTS}
+    return {"fields": json.loads(to_text(observed.fields)), **facts}

@@ -1,0 +1,52 @@
+"""What a command that only reads may learn from the ledger; a broken one never stops it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from reconciler.diagnostics import Diagnostic, warning
+from reconciler.domain.memory import Memory
+from reconciler.ledger.connect import LedgerState, Location
+from reconciler.ledger.errors import LedgerError, NoLedger
+from reconciler.ledger.remembering import Seen
+from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.store import open_ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """A target's past as far as it could be read.
+
+    `organisations` are those that have answered under the target's name and host so far.
+    """
+
+    state: LedgerState
+    memory: Memory = Memory()
+    seen: Mapping[str, Seen] = field(default_factory=lambda: MappingProxyType({}))
+    organisations: frozenset[str] = frozenset()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def consult(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) -> Recollection:
+    """Read what is known of a target; what cannot be read is an empty past and a warning."""
+    state = Location.of(url, default=path).state
+    try:
+        return _read(url, path=path, pepper=pepper, key=key)
+    except NoLedger:
+        return Recollection(state)
+    except LedgerError as problem:
+        summary = f"{problem.summary}; this run does without it"
+        found = warning(problem.code, summary, hint=problem.hint)
+        return Recollection(state, diagnostics=(found,))
+
+
+def _read(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) -> Recollection:
+    with open_ledger(url, path=path, pepper=pepper, read_only=True) as ledger:
+        return Recollection(
+            state=ledger.state,
+            memory=ledger.memory(key),
+            seen=ledger.seen(key),
+            organisations=ledger.organisations(key),
+            diagnostics=ledger.diagnostics,
+        )

@@ -1,0 +1,133 @@
+"""Write a run down while it happens: intent before each call, outcome after it.
+
+Every method has committed when it returns. They take what the events of `reconciler.execution`
+carry; joining the two is `reconciler.execution.recording`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from reconciler import __version__
+from reconciler.domain.calls import Call
+from reconciler.domain.fields import show_path
+from reconciler.domain.state import Observed
+from reconciler.domain.tree import canonical_json, leaves
+from reconciler.ledger import chain, rows
+from reconciler.ledger.connect import Database
+from reconciler.ledger.preimages import PreImage, to_document
+from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.tables import calls, declared, outcomes, pre_images, runs
+from reconciler.planning.actions import Action
+from reconciler.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Who runs, and on whose word; the CI's environment tells (product.md §8)."""
+
+    run: str
+    actor: str | None = None
+    commit: str | None = None
+    pull_request: str | None = None
+    approver: str | None = None
+    workflow: str | None = None
+
+
+class Recorder:
+    """The record of one run. `now` gives the time as text in UTC, `2026-01-31T09:30:00Z`."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        key: TargetKey,
+        facts: RunFacts,
+        before: Mapping[str, Observed],
+        now: Callable[[], str],
+    ) -> None:
+        self._database = database
+        self._key = key
+        self._facts = facts
+        self._before = before
+        self._now = now
+        self._run = 0
+        self._open: dict[str, int] = {}
+
+    def run_started(self, plan: Plan) -> None:
+        """Write down who does what, and how everything looked that the plan will change."""
+        with self._database.writing() as connection:
+            target = rows.find_or_make(connection, self._key)
+            values = {
+                "target": target,
+                "run": self._facts.run,
+                "started_at": self._now(),
+                "plan_digest": plan.digest,
+                "facts": canonical_json(self._facts_of(plan)),
+                "previous": chain.previous_hash(connection, target),
+            }
+            made = connection.execute(insert(runs).values(values)).inserted_primary_key
+            assert made is not None  # noqa: S101 - a single-row insert has a key
+            self._run = int(made[0])
+            images = [self._image_row(connection, target, action) for action in plan.actions]
+            if images:
+                connection.execute(insert(pre_images), images)
+
+    def call_started(self, action: Action, call: Call) -> None:
+        """Write the intent down; only names of fields, no content."""
+        fields = [show_path(path) for path, _ in leaves(call.body)] if call.body else []
+        values = {
+            "run": self._run,
+            "slug": action.slug,
+            "operation": call.operation.value,
+            "fields": canonical_json({"query": dict(call.query), "body": fields}),
+            "started_at": self._now(),
+        }
+        with self._database.writing() as connection:
+            made = connection.execute(insert(calls).values(values)).inserted_primary_key
+        assert made is not None  # noqa: S101 - a single-row insert has a key
+        self._open[action.slug] = int(made[0])
+
+    def call_ended(self, action: Action, *, request_id: str | None, error: str | None) -> None:
+        """Write down how the latest call for this integration was answered."""
+        number = self._open.pop(action.slug, None)
+        values = {"ended_at": self._now(), "request_id": request_id, "error": error}
+        with self._database.writing() as connection:
+            connection.execute(update(calls).where(calls.c.id == number).values(values))
+
+    def action_ended(self, action: Action, outcome: Mapping[str, Any]) -> None:
+        """Write down what became of an action, in its public form."""
+        document = canonical_json(dict(outcome))
+        with self._database.writing() as connection:
+            connection.execute(
+                insert(outcomes).values(run=self._run, slug=action.slug, document=document)
+            )
+
+    def run_ended(self, summary: Mapping[str, int]) -> None:
+        """Close the run and seal it into the chain."""
+        values = {"finished_at": self._now(), "summary": canonical_json(dict(summary))}
+        with self._database.writing() as connection:
+            connection.execute(update(runs).where(runs.c.id == self._run).values(values))
+            chain.seal(connection, self._run)
+
+    def _facts_of(self, plan: Plan) -> dict[str, Any]:
+        facts = asdict(self._facts)
+        del facts["run"]
+        return facts | {
+            "commit": self._facts.commit or plan.commit,
+            "tool": f"reconcile {__version__}",
+            "target": plan.target.as_json(),
+            "undoes": plan.run,
+        }
+
+    def _image_row(self, connection: Connection, target: int, action: Action) -> dict[str, Any]:
+        known = connection.scalar(
+            select(declared.c.fields).where(
+                declared.c.target == target, declared.c.slug == action.slug
+            )
+        )
+        image = PreImage(action.slug, action.kind, self._before.get(action.slug))
+        document = to_document(image, declared_text=known)
+        return {"run": self._run, "slug": action.slug, "document": canonical_json(document)}

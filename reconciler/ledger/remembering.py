@@ -1,0 +1,153 @@
+"""What was last declared and last written, as rows: stored after success, read as `Memory`."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select
+
+from reconciler.domain.memory import Remembered, SecretRecord
+from reconciler.domain.secrets import Mask, SecretRef
+from reconciler.domain.state import Declared
+from reconciler.domain.tree import Path, canonical_json, leaves
+from reconciler.ledger.codec import from_text, to_text
+from reconciler.ledger.tables import declared, secrets, seen
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilled:
+    """An integration that now is as declared, and the secrets that were written on the way.
+
+    A secret that was not written keeps the record it has.
+    """
+
+    declared: Declared
+    secrets: Mapping[Path, SecretRecord] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How an integration looked when all of it was last read."""
+
+    last_updated_at: str | None
+    fingerprint: str
+
+
+def remember(
+    connection: Connection, target: int, fulfilled: Iterable[Fulfilled], *, run: str | None
+) -> None:
+    """Store what is true now, in place of what was known of these integrations."""
+    items = list(fulfilled)
+    slugs = [item.declared.slug for item in items]
+    kept = _secret_rows(connection, target, slugs)
+    _forget_rows(connection, declared, target, slugs)
+    _forget_rows(connection, secrets, target, slugs)
+    declared_rows = [_declared_row(target, item, run) for item in items]
+    secret_rows = [row for item in items for row in _records(target, item, kept, run)]
+    for table, rows in ((declared, declared_rows), (secrets, secret_rows)):
+        if rows:
+            connection.execute(insert(table), rows)
+
+
+def forget(connection: Connection, target: int, slugs: Collection[str]) -> None:
+    """Drop everything known of integrations that no longer exist."""
+    for table in (declared, secrets, seen):
+        _forget_rows(connection, table, target, slugs)
+
+
+def recall(connection: Connection, target: int) -> dict[str, Remembered]:
+    """Read what is known of every integration of a target."""
+    records: dict[str, dict[Path, SecretRecord]] = defaultdict(dict)
+    for row in connection.execute(select(secrets).where(secrets.c.target == target)):
+        records[row.slug][tuple(json.loads(row.path))] = SecretRecord(
+            reference=SecretRef.parse(row.reference),
+            fingerprint=row.fingerprint,
+            mask=None if row.mask is None else Mask(row.mask),
+        )
+    rows = connection.execute(select(declared).where(declared.c.target == target))
+    return {
+        row.slug: Remembered(
+            declared=from_text(row.fields),
+            protected=row.protected,
+            secrets=records.pop(row.slug, {}),
+        )
+        for row in rows
+    }
+
+
+def remember_seen(connection: Connection, target: int, items: Mapping[str, Seen]) -> None:
+    """Store how integrations looked."""
+    _forget_rows(connection, seen, target, items)
+    rows = [
+        {
+            "target": target,
+            "slug": slug,
+            "last_updated_at": item.last_updated_at,
+            "fingerprint": item.fingerprint,
+        }
+        for slug, item in items.items()
+    ]
+    if rows:
+        connection.execute(insert(seen), rows)
+
+
+def recall_seen(connection: Connection, target: int) -> dict[str, Seen]:
+    """Read how every integration looked when it was last read."""
+    rows = connection.execute(select(seen).where(seen.c.target == target))
+    return {row.slug: Seen(row.last_updated_at, row.fingerprint) for row in rows}
+
+
+def _declared_row(target: int, item: Fulfilled, run: str | None) -> dict[str, Any]:
+    return {
+        "target": target,
+        "slug": item.declared.slug,
+        "fields": to_text(item.declared.fields),
+        "protected": item.declared.lifecycle.protected,
+        "run": run,
+    }
+
+
+def _records(
+    target: int, item: Fulfilled, kept: Mapping[tuple[str, str], dict[str, Any]], run: str | None
+) -> Iterable[dict[str, Any]]:
+    """Give a row for each declared reference: what was written, else what was known of it."""
+    slug = item.declared.slug
+    for path, leaf in leaves(item.declared.fields):
+        name = canonical_json(list(path))
+        record = item.secrets.get(path)
+        if not isinstance(leaf, SecretRef):
+            continue
+        if record is None:
+            known = kept.get((slug, name))
+            if known is not None:
+                yield known
+            continue
+        yield {
+            "target": target,
+            "slug": slug,
+            "path": name,
+            "reference": str(record.reference),
+            "fingerprint": record.fingerprint,
+            "mask": None if record.mask is None else record.mask.text,
+            "run": run,
+        }
+
+
+def _secret_rows(
+    connection: Connection, target: int, slugs: Collection[str]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    wanted = set(slugs)
+    rows = connection.execute(select(secrets).where(secrets.c.target == target)).mappings()
+    return {(row["slug"], row["path"]): dict(row) for row in rows if row["slug"] in wanted}
+
+
+def _forget_rows(connection: Connection, table: Table, target: int, slugs: Collection[str]) -> None:
+    rows = [{"a_slug": slug} for slug in slugs]
+    if rows:
+        connection.execute(
+            delete(table).where(table.c.target == target, table.c.slug == bindparam("a_slug")),
+            rows,
+        )

@@ -1,0 +1,200 @@
+"""The ledger as its users see it; each method is one transaction.
+
+`open_ledger` is for commands that write, and raises when it cannot promise to record. Commands that
+only read ask `recall.consult`, which never stops a plan.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.domain.memory import Memory
+from reconciler.domain.secrets import Pepper
+from reconciler.domain.state import Observed
+from reconciler.ledger import chain, remembering, rows
+from reconciler.ledger.connect import Database, LedgerState, Location
+from reconciler.ledger.errors import NoLedger
+from reconciler.ledger.history import history, images_of
+from reconciler.ledger.lock import Holder, file_lock, shared_lock
+from reconciler.ledger.migrations import NEWEST, bring_up_to_date, check_version, version_of
+from reconciler.ledger.pepper import pepper_beside, pepper_of, without_pepper
+from reconciler.ledger.preimages import PreImage
+from reconciler.ledger.recorder import Recorder, RunFacts
+from reconciler.ledger.remembering import Fulfilled, Seen
+from reconciler.ledger.rows import TargetKey
+
+
+class Ledger:
+    """An open ledger. `state` is what it was before it was opened; close it, or use `with`."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        state: LedgerState,
+        pepper: Pepper | None,
+        lock_folder: Path | None,
+    ) -> None:
+        self._database = database
+        self._lock_folder = lock_folder
+        self.state = state
+        self.pepper = pepper
+
+    @property
+    def where(self) -> str:
+        """Give the file or the URL without its password."""
+        return self._database.where
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Give what a user should know about this ledger."""
+        if self.pepper is not None:
+            return ()
+        return (without_pepper(shared=self._database.is_shared),)
+
+    def memory(self, key: TargetKey) -> Memory:
+        """Give what is known of a target's past."""
+        with self._database.reading() as connection:
+            target = rows.find(connection, key)
+            known = {} if target is None else remembering.recall(connection, target)
+        return Memory(integrations=known, pepper=self.pepper)
+
+    def organisations(self, key: TargetKey) -> frozenset[str]:
+        """Give the organisations that have answered under this name and host so far."""
+        with self._database.reading() as connection:
+            return rows.organisations(connection, key)
+
+    def seen(self, key: TargetKey) -> Mapping[str, Seen]:
+        """Give how each integration looked when all of it was last read."""
+        with self._database.reading() as connection:
+            target = rows.find(connection, key)
+            return {} if target is None else remembering.recall_seen(connection, target)
+
+    def history(
+        self, *, key: TargetKey | None = None, since: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Give runs in the public form, oldest first; `since` is a date or time in UTC."""
+        with self._database.reading() as connection:
+            return history(connection, key=key, since=since)
+
+    def pre_images(self, run: str) -> list[PreImage]:
+        """Give how everything looked that a run set out to change."""
+        with self._database.reading() as connection:
+            return images_of(connection, run)
+
+    def verify(self) -> list[Diagnostic]:
+        """Give a finding for each run whose record was edited or taken out."""
+        with self._database.reading() as connection:
+            return chain.verify(connection)
+
+    def recorder(
+        self,
+        key: TargetKey,
+        *,
+        facts: RunFacts,
+        before: Mapping[str, Observed],
+        now: Callable[[], str],
+    ) -> Recorder:
+        """Give the record of a run that is about to begin; `before` is what the plan has seen."""
+        return Recorder(self._database, key=key, facts=facts, before=before, now=now)
+
+    def remember(
+        self,
+        key: TargetKey,
+        fulfilled: Iterable[Fulfilled],
+        *,
+        gone: Collection[str] = (),
+        run: str | None = None,
+    ) -> None:
+        """Store what is now as Git declares it; `gone` are slugs that no longer exist."""
+        with self._database.writing() as connection:
+            target = rows.find_or_make(connection, key)
+            remembering.forget(connection, target, gone)
+            remembering.remember(connection, target, fulfilled, run=run)
+
+    def remember_seen(self, key: TargetKey, items: Mapping[str, Seen]) -> None:
+        """Store how integrations looked, for the next incremental drift check."""
+        with self._database.writing() as connection:
+            remembering.remember_seen(connection, rows.find_or_make(connection, key), items)
+
+    @contextmanager
+    def run_lock(self, key: TargetKey, holder: Holder) -> Iterator[None]:
+        """Hold the lock of a target while a run lasts, or refuse with `locked`."""
+        if self._lock_folder is None:
+            with shared_lock(self._database, key, holder):
+                yield
+        else:
+            with file_lock(self._lock_folder, key, holder):
+                yield
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_ledger(
+    url: str | None, *, path: Path, pepper: str | None, read_only: bool = False
+) -> Ledger:
+    """Open the ledger at a URL, else the file at `path`; raises `LedgerError`.
+
+    It is created unless `read_only`, and brought up to date in any case. `pepper` is the value of
+    RECONCILE_LEDGER_PEPPER.
+    """
+    location = Location.of(url, default=path)
+    state = location.state
+    if read_only and state is LedgerState.FRESH:
+        raise NoLedger(location.where)
+    key = _pepper(location, pepper, create=state is LedgerState.FRESH)
+    database = _open_as_it_is(location) if read_only else _open_up_to_date(location)
+    folder = None if location.file is None else location.file.parent
+    return Ledger(database, state=state, pepper=key, lock_folder=folder)
+
+
+def _open_up_to_date(location: Location) -> Database:
+    database = Database(location, read_only=False)
+    try:
+        with database.writing() as connection:
+            bring_up_to_date(connection)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _open_as_it_is(location: Location) -> Database:
+    database = Database(location, read_only=True)
+    try:
+        with database.reading() as connection:
+            found = version_of(connection)
+        if found is None:
+            raise NoLedger(location.where)
+        check_version(found)
+    except BaseException:
+        database.close()
+        raise
+    if found == NEWEST:
+        return database
+    database.close()
+    return _open_up_to_date(location)
+
+
+def _pepper(location: Location, variable: str | None, *, create: bool) -> Pepper | None:
+    if variable and variable.strip():
+        return pepper_of(variable.strip())
+    if location.file is None:
+        return None
+    return pepper_beside(location.file, create=create)

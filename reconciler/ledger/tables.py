@@ -1,0 +1,120 @@
+"""The tables. Documents are canonical JSON in text columns, so that their hash never depends on
+the database; times are text in UTC that sorts as it reads.
+
+A change here needs a step in `migrations`.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("host", String, nullable=False),
+    # Empty until the API's list told it; an empty organisation tells nothing.
+    Column("organisation", String, nullable=False),
+    UniqueConstraint("name", "host", "organisation"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("target", ForeignKey("targets.id"), nullable=False, index=True),
+    Column("run", String, nullable=False, unique=True),
+    Column("started_at", String, nullable=False, index=True),
+    Column("finished_at", String),
+    Column("plan_digest", String, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("summary", Text),
+    Column("previous", String),
+    Column("hash", String),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", ForeignKey("runs.id"), nullable=False, index=True),
+    Column("slug", String, nullable=False),
+    Column("operation", String, nullable=False),
+    Column("fields", Text, nullable=False),
+    Column("started_at", String, nullable=False),
+    Column("ended_at", String),
+    Column("request_id", String),
+    Column("error", String),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("slug", String, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+pre_images = Table(
+    "pre_images",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("slug", String, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+declared = Table(
+    "declared",
+    metadata,
+    Column("target", ForeignKey("targets.id"), primary_key=True),
+    Column("slug", String, primary_key=True),
+    Column("fields", Text, nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("run", String),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("target", ForeignKey("targets.id"), primary_key=True),
+    Column("slug", String, primary_key=True),
+    Column("path", String, primary_key=True),
+    Column("reference", String, nullable=False),
+    Column("fingerprint", String),
+    Column("mask", String),
+    Column("run", String),
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("target", ForeignKey("targets.id"), primary_key=True),
+    Column("slug", String, primary_key=True),
+    Column("last_updated_at", String),
+    Column("fingerprint", String, nullable=False),
+)
+
+holders = Table(
+    "holders",
+    metadata,
+    Column("lock", String, primary_key=True),
+    Column("document", Text, nullable=False),
+)

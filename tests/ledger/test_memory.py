@@ -1,0 +1,138 @@
+"""What the ledger remembers of integrations, and whose they are."""
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.domain.fields import is_sensitive
+from reconciler.domain.memory import Memory, SecretRecord
+from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.tree import Value, leaves
+from reconciler.ledger.codec import from_text, to_text
+from reconciler.ledger.remembering import Fulfilled, Seen
+from reconciler.ledger.rows import TargetKey
+from tests.ledger.builders import BASE_URL, KEY, REF, declared, ledger_in
+
+RECORD = SecretRecord(REF, fingerprint="p:00", mask=Mask("sk-***a"))
+HEADER = ("configurations", "custom_headers", "x-api-key")
+
+
+def key(organisation: str | None, *, name: str = "production", url: str = BASE_URL) -> TargetKey:
+    return TargetKey.of(name=name, base_url=url, organisation=organisation)
+
+
+def test_what_was_declared_comes_back_as_it_was(tmp_path: Path) -> None:
+    models = [{"slug": "gpt-5", "enabled": True}, {"slug": "x", "custom_host": None}]
+    one = declared("a", protected=True, models=models, tags={}, configurations={"n": 1.5})
+    with ledger_in(tmp_path) as ledger:
+        ledger.remember(KEY, [Fulfilled(one, {("key",): RECORD}), Fulfilled(declared("b"))])
+        memory = ledger.memory(KEY)
+    assert memory.of("a").declared == one.fields
+    assert memory.of("a").protected
+    assert memory.of("a").secrets == {("key",): RECORD}
+    assert not memory.of("b").protected
+    assert memory.of("b").secrets == {}
+    assert memory.of("c").declared is None
+
+
+def test_a_secret_that_was_not_written_keeps_its_record(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): RECORD})])
+        ledger.remember(KEY, [Fulfilled(declared("a", name="Renamed"))])
+        assert ledger.memory(KEY).of("a").secrets == {("key",): RECORD}
+        newer = SecretRecord(REF, fingerprint="p:11")
+        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): newer})])
+        assert ledger.memory(KEY).of("a").secrets == {("key",): newer}
+
+
+def test_a_secret_that_is_no_longer_declared_is_forgotten(tmp_path: Path) -> None:
+    headers = {"custom_headers": {"x-api-key": REF}}
+    with ledger_in(tmp_path) as ledger:
+        both = {("key",): RECORD, HEADER: RECORD}
+        ledger.remember(KEY, [Fulfilled(declared("a", configurations=headers), both)])
+        assert ledger.memory(KEY).of("a").secrets == both
+        ledger.remember(KEY, [Fulfilled(declared("a"))])
+        assert ledger.memory(KEY).of("a").secrets == {("key",): RECORD}
+
+
+def test_what_no_longer_exists_is_forgotten(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): RECORD})])
+        ledger.remember_seen(KEY, {"a": Seen("t", "sha256:1"), "b": Seen(None, "sha256:2")})
+        ledger.remember(KEY, [], gone=["a"])
+        assert ledger.memory(KEY).integrations == {}
+        assert ledger.seen(KEY) == {"b": Seen(None, "sha256:2")}
+
+
+def test_how_integrations_looked_is_replaced_one_by_one(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        ledger.remember_seen(KEY, {"a": Seen("t1", "sha256:1"), "b": Seen("t1", "sha256:2")})
+        ledger.remember_seen(KEY, {"a": Seen("t2", "sha256:3")})
+        assert ledger.seen(KEY) == {"a": Seen("t2", "sha256:3"), "b": Seen("t1", "sha256:2")}
+
+
+def test_targets_hosts_and_organisations_are_kept_apart(tmp_path: Path) -> None:
+    keys = [
+        key("org-1"),
+        key("org-2"),
+        key("org-1", name="staging"),
+        key("org-1", url="https://eu.example/v1"),
+        key(None, name="simulator", url="simulator:"),
+    ]
+    with ledger_in(tmp_path) as ledger:
+        for number, each in enumerate(keys):
+            ledger.remember(each, [Fulfilled(declared(f"slug-{number}"))])
+        found = [list(ledger.memory(each).integrations) for each in keys]
+        assert found == [[f"slug-{number}"] for number in range(len(keys))]
+        assert ledger.organisations(key(None)) == {"org-1", "org-2"}
+        assert ledger.memory(key(None)) == Memory(pepper=ledger.pepper)
+
+
+def test_the_first_known_organisation_takes_over_what_had_none(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        ledger.remember(key(None), [Fulfilled(declared("a"))])
+        assert ledger.organisations(key(None)) == frozenset()
+        assert list(ledger.memory(key("org-1")).integrations) == ["a"]
+        ledger.remember(key("org-1"), [Fulfilled(declared("b"))])
+        assert ledger.organisations(key(None)) == {"org-1"}
+        assert sorted(ledger.memory(key("org-1")).integrations) == ["a", "b"]
+        assert ledger.memory(key("org-2")).integrations == {}
+        assert sorted(ledger.memory(key(None)).integrations) == ["a", "b"]
+
+
+def test_the_path_of_an_api_does_not_tell_targets_apart() -> None:
+    assert key("o", url="https://a.example/v1") == key("o", url="https://user@a.example/v2/")
+
+
+NAMES = st.sampled_from(["key", "configurations", "custom_headers", "x-api-key", "name", "models"])
+LEAVES: st.SearchStrategy[Value] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(),
+    st.builds(SecretRef, st.just("vault"), st.text(min_size=1)),
+    st.builds(Mask, st.text()),
+)
+TREES = st.dictionaries(
+    NAMES,
+    st.recursive(
+        LEAVES,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner),
+        max_leaves=9,
+    ),
+)
+
+
+@given(TREES)
+def test_text_at_a_secret_place_never_reaches_a_row(tree: dict[str, Value]) -> None:
+    written = from_text(to_text(tree))
+    for path, leaf in leaves(written):
+        if path and is_sensitive(path):
+            assert isinstance(leaf, SecretRef | Mask | Redacted | None)
+
+
+@given(st.builds(SecretRef, st.sampled_from(["env", "vault"]), st.text(min_size=1)), st.text())
+def test_references_and_masks_come_back(ref: SecretRef, mask: str) -> None:
+    tree = {"key": ref, "configurations": {"aws_secret_access_key": Mask(mask)}}
+    assert from_text(to_text(tree)) == tree

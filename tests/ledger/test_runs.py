@@ -1,0 +1,141 @@
+"""What a run leaves behind: history, pre-images, and a chain that shows tampering."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from reconciler.domain.secrets import Mask
+from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.remembering import Fulfilled
+from reconciler.ledger.recorder import RunFacts
+from reconciler.ledger.rows import TargetKey
+from reconciler.planning.actions import ActionKind
+from tests.ledger.builders import (
+    BASE_URL,
+    KEY,
+    REF,
+    action,
+    clock,
+    declared,
+    ledger_in,
+    observed,
+    plan,
+    record_run,
+)
+
+
+def test_history_tells_who_did_what_and_when(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        record_run(ledger, "r-1", "a", "b")
+        (run,) = ledger.history()
+    assert run["run"] == "r-1"
+    assert run["target"] == plan().target.as_json()
+    assert run["started_at"] == "2026-03-01T10:00:00Z"
+    assert run["finished_at"] > run["started_at"]
+    assert run["commit"] == "c0ffee"
+    assert run["actor"] == "ada"
+    assert run["pull_request"] == "17"
+    assert run["summary"] == {"applied": 2, "failed": 0, "skipped": 0, "unknown": 0}
+    assert [outcome["slug"] for outcome in run["outcomes"]] == ["a", "b"]
+    assert run["unanswered"] == []
+
+
+def test_history_is_asked_by_target_and_by_time(tmp_path: Path) -> None:
+    now = clock()
+    staging = TargetKey.of(name="staging", base_url=BASE_URL, organisation="org-1")
+    with ledger_in(tmp_path) as ledger:
+        record_run(ledger, "r-1", "a", now=now)
+        record_run(ledger, "r-2", "a", now=now, key=staging)
+        record_run(ledger, "r-3", "a", now=now)
+        third = ledger.history()[2]["started_at"]
+
+        def runs(**asked: object) -> list[str]:
+            return [run["run"] for run in ledger.history(**asked)]  # type: ignore[arg-type]
+
+        assert runs() == ["r-1", "r-2", "r-3"]
+        assert runs(key=KEY) == ["r-1", "r-3"]
+        assert runs(since="2026-03-01") == ["r-1", "r-2", "r-3"]
+        assert runs(since=third) == ["r-3"]
+        assert runs(since="2026-04") == []
+        assert runs(key=TargetKey("nowhere", "h")) == []
+
+
+def test_pre_images_hold_what_was_there_and_what_git_said(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        ledger.remember(KEY, [Fulfilled(declared("a"))])
+        record_run(ledger, "r-1", "a", "b")
+        first, second = ledger.pre_images("r-1")
+    assert first.slug == "a"
+    assert first.kind is ActionKind.UPDATE
+    assert first.observed == observed("a")
+    assert first.observed.fields["key"] == Mask("sk-***")
+    assert first.declared == {"name": "A", "key": REF}
+    assert second.declared is None
+
+
+def test_the_pre_image_of_something_new_is_nothing(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        recorder = ledger.recorder(KEY, facts=RunFacts("r-1"), before={}, now=clock())
+        recorder.run_started(plan(action("new", ActionKind.CREATE)))
+        (image,) = ledger.pre_images("r-1")
+    assert image.observed is None
+    assert image.kind is ActionKind.CREATE
+
+
+def test_an_unknown_run_is_named(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger, pytest.raises(LedgerError) as stop:
+        ledger.pre_images("r-9")
+    assert stop.value.code == "unknown-run"
+
+
+def test_an_untouched_chain_is_whole(tmp_path: Path) -> None:
+    now = clock()
+    other = TargetKey.of(name="other", base_url=BASE_URL, organisation="org-1")
+    with ledger_in(tmp_path) as ledger:
+        for number in range(4):
+            record_run(ledger, f"r-{number}", "a", "b", now=now, key=(KEY, other)[number % 2])
+        assert ledger.verify() == []
+        assert len({run["hash"] for run in ledger.history()}) == 4
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        ("UPDATE runs SET facts = replace(facts, 'ada', 'eve') WHERE run = 'r-1'", "r-1"),
+        ("UPDATE runs SET finished_at = '2027' WHERE run = 'r-1'", "r-1"),
+        ("UPDATE outcomes SET document = replace(document, 'applied', 'failed')", "r-0"),
+        ("UPDATE calls SET request_id = 'req-x' WHERE run = 2", "r-1"),
+        ("DELETE FROM calls WHERE run = 2", "r-1"),
+        ("UPDATE pre_images SET document = replace(document, 'id-a', 'id-b')", "r-2"),
+        ("UPDATE runs SET hash = 'sha256:0' WHERE run = 'r-1'", "r-2"),
+        ("DELETE FROM runs WHERE run = 'r-1'", "r-2"),
+        ("UPDATE runs SET previous = NULL WHERE run = 'r-2'", "r-2"),
+    ],
+)
+def test_a_record_that_was_edited_or_taken_out_is_found(
+    tmp_path: Path, edit: str, named: str
+) -> None:
+    with ledger_in(tmp_path) as ledger:
+        for number in range(3):
+            record_run(ledger, f"r-{number}", "a")
+        with sqlite3.connect(tmp_path / "ledger.db") as raw:
+            raw.execute(edit)
+        raw.close()
+        problems = ledger.verify()
+    assert any(named in problem.summary for problem in problems)
+    assert {problem.code for problem in problems} == {"ledger-altered"}
+
+
+def test_a_run_that_was_cut_off_is_shown_and_sealed_by_the_next(tmp_path: Path) -> None:
+    now = clock()
+    with ledger_in(tmp_path) as ledger:
+        record_run(ledger, "r-1", "a", now=now, stop_before_answer=True)
+        (cut,) = ledger.history()
+        assert cut["finished_at"] is None
+        assert cut["hash"] is None
+        assert cut["summary"] == {"applied": 0, "failed": 0, "skipped": 0, "unknown": 0}
+        assert cut["unanswered"] == [{"slug": "a", "operation": "update-integration"}]
+        record_run(ledger, "r-2", "a", now=now)
+        assert ledger.verify() == []
+        assert all(run["hash"] for run in ledger.history())
