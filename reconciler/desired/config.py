@@ -150,14 +150,15 @@ def _check(tree: Any, document: Sourced, findings: Findings) -> None:
 
     def say(code: str, summary: str, hint: str, steps: Steps) -> None:
         bad.add(steps)
-        findings.error(code, summary, document.origin_of(steps), hint=hint, hide=True)
+        hide = code != "reference-forbidden"
+        findings.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
     if isinstance(tree, dict):
         targets = tree.get("targets")
         for name, target in targets.items() if isinstance(targets, dict) else ():
             if isinstance(target, dict):
                 _bind_key(target, ("targets", name), say)
-                _check_target(name, target, say, document, findings)
+                _check_target(name, target, document, findings)
         bind(tree, say)
         _check_names(tree, document, findings)
     check_model(
@@ -187,18 +188,23 @@ def _bind_key(target: dict[str, Any], steps: Steps, say: Any) -> None:
         say("reference-forbidden", summary, _KEY_HINT, at)
 
 
-def _check_target(
-    name: str, target: dict[str, Any], say: Any, document: Sourced, findings: Findings
-) -> None:
-    steps: Steps = ("targets", name)
-    here = document.origin_of(steps)
+def _check_target(name: str, target: dict[str, Any], document: Sourced, findings: Findings) -> None:
+    here = document.origin_of(("targets", name))
     if "name" in target:
-        findings.error("unknown-field", "`name` is not a field of a target", here.at("name"))
+        summary = "`name` is not a field of a target"
+        findings.error("unknown-field", summary, here.at("name"), key=True)
     url = target.get("base_url")
     if isinstance(url, str):
         problem = base_url_problem(url)
         if problem is not None:
-            say("invalid-base-url", f"`base_url` {problem}", _URL_HINT, (*steps, "base_url"))
+            where, may_hold_a_secret = here.at("base_url"), any(c in url for c in "@?#")
+            findings.error(
+                "invalid-base-url",
+                f"`base_url` {problem}",
+                where,
+                hint=_URL_HINT,
+                hide=may_hold_a_secret,
+            )
         elif url != "simulator:" and target.get("api_key") is None:
             summary = f"target `{name}` needs `api_key`"
             findings.error("missing-field", summary, here, hint=_KEY_HINT, key=True)
@@ -218,7 +224,7 @@ def _check_names(tree: dict[str, Any], document: Sourced, findings: Findings) ->
         findings.error("missing-field", "`targets` is empty", document.origin_of(("targets",)))
     if isinstance(targets, dict) and isinstance(default, str) and default not in targets:
         origin = document.origin_of(("default_target",))
-        hint = did_you_mean(default, targets)
+        hint = did_you_mean(default, targets) or one_of(sorted(targets))
         findings.error("unknown-target", f"there is no target `{default}`", origin, hint=hint)
     deletions = tree.get("deletions")
     for index, entry in enumerate(deletions if isinstance(deletions, list) else ()):

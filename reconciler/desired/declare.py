@@ -7,7 +7,7 @@ from reconciler.desired.ignoring import lifecycle_of
 from reconciler.desired.references import bind
 from reconciler.desired.rules import Rules, check_configurations
 from reconciler.desired.scalars import integration_shape, typed
-from reconciler.desired.validate import check_model
+from reconciler.desired.validate import HIDDEN, check_model
 from reconciler.diagnostics import Place, Severity
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import PROVIDERS
@@ -26,7 +26,8 @@ def declare(document: Sourced, findings: Findings, today: date) -> Declared | No
 
     def say(code: str, summary: str, hint: str, steps: Steps) -> None:
         bad.add(steps)
-        findings.error(code, summary, document.origin_of(steps), hint=hint, hide=True)
+        hide = code != "reference-forbidden" and not HIDDEN.isdisjoint(steps)
+        findings.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
     bind(tree, say)
     check_model(Integration, tree, shape=shape, document=document, findings=findings, known_bad=bad)

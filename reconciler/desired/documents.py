@@ -15,6 +15,7 @@ from reconciler.desired.source import MAX_TOTAL, FileSource, Unreadable
 from reconciler.desired.suggest import did_you_mean
 from reconciler.desired.validate import describe
 from reconciler.desired.yaml_source import Document, read_yaml
+from reconciler.domain.fields import SLUG
 
 INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"
 _FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)
@@ -137,7 +138,7 @@ class Documents:
             )
             self._nameless.append(sourced)
         stem = PurePosixPath(path).stem
-        if alone and stem != name:
+        if alone and stem != name and SLUG.fullmatch(name):
             summary = f"the file is called `{stem}`, and the slug is `{name}`"
             hint = f"rename the file to {name}.yaml"
             self._findings.warning("file-name", summary, origin.at("slug"), hint=hint)

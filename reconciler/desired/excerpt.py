@@ -15,7 +15,7 @@ WIDTH = 100
 _MASK = "[redacted]"
 
 _SENSITIVE = re.compile(
-    r"key|secret|token|passw|pwd|credential|auth|cookie|bearer|private|signature|header"
+    r"(?<!port)key|secret|token|passw|pwd|credential|auth|cookie|bearer|private|signature|header"
     r"|external_id|service_account",
     re.IGNORECASE,
 )
@@ -51,7 +51,7 @@ def excerpt(
 ) -> Excerpt | None:
     """Cut a line (0-based line and column), or give None where nothing can be shown.
 
-    `hide` says that the value on this line is sensitive, whatever its name.
+    `hide` says that what stands at the place is sensitive, whatever its name.
     """
     if not 0 <= line < len(lines):
         return None
@@ -59,8 +59,10 @@ def excerpt(
     first = _KEY.search(text)
     if first is None:
         return None  # part of a longer value, or not YAML at all
-    hide = hide or _inside_something_sensitive(lines, line)
-    shown = text[: _cut(text, first.end() if hide else len(text))]
+    limit = column if hide else len(text)
+    if _inside_something_sensitive(lines, line):
+        limit = min(limit, first.end())
+    shown = text[: _cut(text, limit)]
     masked = len(shown) < len(text)
     lead = _BEFORE_KEY.match(shown)
     if lead is None or lead.end() < first.start():
@@ -78,10 +80,13 @@ def excerpt(
 def _cut(text: str, end: int) -> int:
     """Find where the shown part of a line ends."""
     position = 0
+    references = {at: m.end() for m in _REFERENCE.finditer(text) for at in range(*m.span())}
     while word := _WORD.search(text, position):
         if word.start() >= end:
             return end
-        position = word.end()
+        position = references.get(word.start(), word.end())
+        if word.start() in references:
+            continue
         if not _SENSITIVE.search(word[0]) or word[0].lower() in _HARMLESS:
             continue
         after = _AFTER_WORD.match(text, position)

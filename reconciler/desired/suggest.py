@@ -8,9 +8,9 @@ _LONGEST = 64
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Give a hint with the nearest known word, or an empty text where none is near."""
-    candidates = sorted(known)
-    by_folded = {_fold(c): c for c in reversed(candidates)}
-    near = get_close_matches(_fold(word[:_LONGEST]), list(by_folded), n=1, cutoff=0.6)
+    candidates = sorted(known, key=lambda c: (-abs(len(c) - len(word)), c))
+    by_folded = {_fold(c): c for c in candidates}  # of equal ones the nearest in length stays
+    near = get_close_matches(_fold(word[:_LONGEST]), sorted(by_folded), n=1, cutoff=0.6)
     return f"did you mean `{by_folded[near[0]]}`?" if near else ""
 
 

@@ -111,8 +111,12 @@ class _Explainer:
             self._wrong_type(match[1], problem["input"], steps)
         elif kind in {"literal_error", "enum"}:
             self._not_a_choice(problem, steps)
+        elif kind == "is_instance_of":
+            summary = f"{name_of(steps, self.what)} must be a reference"
+            self._say("wrong-type", f"{summary}, not {describe(problem['input'])}", steps)
         elif "-" in kind:
-            self._say(kind, problem["msg"], steps)
+            named = f"{name_of(steps, self.what)} " if problem["msg"].startswith("must") else ""
+            self._say(kind, named + problem["msg"], steps)
         else:
             self._say("invalid-value", f"{name_of(steps, self.what)} {_limit(problem)}", steps)
 
@@ -120,7 +124,7 @@ class _Explainer:
         self, code: str, summary: str, steps: Steps, *, hint: str = "", key: bool = False
     ) -> None:
         origin = self.document.origin_of((*self.prefix, *steps))
-        hide = not HIDDEN.isdisjoint(steps)
+        hide = not key and not HIDDEN.isdisjoint((*self.prefix, *steps))
         self.findings.error(code, summary, origin, hint=hint, key=key, hide=hide)
 
     def _unknown_field(self, steps: Steps) -> None:
@@ -139,25 +143,22 @@ class _Explainer:
     def _wrong_type(self, expected: str, given: Any, steps: Steps) -> None:
         name = name_of(steps, self.what)
         summary = f"{name} must be {_EXPECTED[expected]}, not {describe(given)}"
-        hint = ""
-        if expected in {"bool", "int", "float"} and isinstance(given, str):
-            hint = "write it without quotes" if _unquoted_would_do(expected, given) else ""
+        hint = _type_hint(expected, given) if isinstance(given, str) else ""
         self._say("wrong-type", summary, steps, hint=hint)
 
     def _not_a_choice(self, problem: ErrorDetails, steps: Steps) -> None:
-        choices = _QUOTED.findall(str(problem.get("ctx", {}).get("expected", "")))
-        choices = [c for c in choices if c]
+        expected = str(problem.get("ctx", {}).get("expected", ""))
         given, name = problem["input"], name_of(steps, self.what)
-        if not isinstance(given, str):
+        choices = [c for c in _QUOTED.findall(expected) if c]
+        if not choices:
+            self._say("invalid-value", f"{name} must be {expected}", steps)
+        elif isinstance(given, str):
+            near = did_you_mean(given, choices)
+            hint = (near + " " if near else "") + one_of(choices)
+            self._say("invalid-value", f"{name} cannot be `{_echo(given)}`", steps, hint=hint)
+        else:
             summary = f"{name} must be a text, not {describe(given)}"
             self._say("wrong-type", summary, steps, hint=one_of(choices))
-            return
-        if choices:
-            hint = did_you_mean(given, choices)
-            hint = (hint + " " if hint else "") + one_of(choices)
-        else:
-            hint = ""
-        self._say("invalid-value", f"{name} cannot be `{_echo(given)}`", steps, hint=hint)
 
 
 def names_at(shape: Shape, steps: Steps) -> Collection[str]:
@@ -189,10 +190,21 @@ def describe(value: Any) -> str:
             return "a reference"
 
 
-def _unquoted_would_do(expected: str, given: str) -> bool:
+def _type_hint(expected: str, given: str) -> str:
     if expected == "bool":
-        return given in {"true", "false"}
-    return re.fullmatch(r"-?\d{1,18}(\.\d{1,18})?", given) is not None
+        if given.lower() in _OLD_BOOLEANS:
+            return f"write `{_OLD_BOOLEANS[given.lower()]}`, without quotes"
+        return ""
+    is_number = re.fullmatch(r"-?\d{1,18}(\.\d{1,18})?", given) is not None
+    return "write it without quotes" if is_number and expected in {"int", "float"} else ""
+
+
+_OLD_BOOLEANS = {"true": "true", "yes": "true", "on": "true", "y": "true"} | {
+    "false": "false",
+    "no": "false",
+    "off": "false",
+    "n": "false",
+}
 
 
 def _echo(text: str) -> str:
@@ -202,9 +214,9 @@ def _echo(text: str) -> str:
 _LIMITS = {
     "string_too_long": "must not be longer than {max_length} characters",
     "too_long": "must not have more than {max_length} entry",
-    "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be more than {gt}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "greater_than": "must be more than {gt:g}",
+    "less_than_equal": "must be at most {le:g}",
     "finite_number": "must be a finite number",
 }
 
