@@ -38,7 +38,7 @@ def _chosen(details: Sequence[Piece], room: int) -> tuple[list[str], int]:
     for_full = room // 2
     for index, piece in enumerate(details):
         full, short = _size(piece.full), _size(piece.short)
-        if full <= for_full:
+        if full <= min(for_full, room):
             for_full -= full
             room -= full
             shown.append(piece.full)

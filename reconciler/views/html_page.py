@@ -57,10 +57,14 @@ p { margin: .4rem 0; }
 .action[open] summary { border-bottom: 1px solid var(--line); }
 .action .inside { padding: .5rem .8rem .8rem; }
 .symbol { display: inline-block; width: 1.25rem; font-weight: 700; text-align: center; }
-.action-create .symbol, .status-applied .symbol { color: var(--green); }
-.action-update .symbol, .status-skipped .symbol { color: var(--amber); }
-.action-replace .symbol, .status-unknown .symbol { color: var(--violet); }
-.action-delete .symbol, .blocked .symbol, .status-failed .symbol { color: var(--red); }
+.action-create .symbol { color: var(--green); }
+.action-update .symbol { color: var(--amber); }
+.action-replace .symbol { color: var(--violet); }
+.action-delete .symbol, .blocked .symbol { color: var(--red); }
+.status-applied .symbol { color: var(--green); }
+.status-failed .symbol { color: var(--red); }
+.status-skipped .symbol { color: var(--amber); }
+.status-unknown .symbol { color: var(--violet); }
 .tag { border: 1px solid var(--line); border-radius: 1rem; padding: 0 .6rem; font-size: .8125rem;
   white-space: nowrap; display: inline-block; }
 .high { border-color: var(--red); color: var(--red); font-weight: 600; }

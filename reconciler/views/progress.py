@@ -136,6 +136,7 @@ class Live(Quiet):
         if event.outcome.status is not Status.APPLIED:
             for line in _lines(event.outcome):
                 self._progress.console.print(Text(line), soft_wrap=True)
+            self._progress.refresh()
 
 
 class _OfTheWhole(ProgressColumn):

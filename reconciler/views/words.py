@@ -87,7 +87,7 @@ STATUS_ADVICE = MappingProxyType(
             "Look first: `reconcile plan` reads the API afresh and shows what is still to do."
         ),
         Status.FAILED: (
-            "Mend the causes above and apply again: it plans afresh and sends nothing twice."
+            "Mend the causes shown and apply again: it plans afresh and sends nothing twice."
         ),
         Status.SKIPPED: "Apply again to carry out what was not tried.",
     }

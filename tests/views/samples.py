@@ -1,6 +1,8 @@
 """Plans and results that the tests of the views share; built, never loaded."""
 
 from reconciler.diagnostics import Place, error, notice, warning
+from reconciler.domain.secrets import Mask, Redacted
+from reconciler.domain.state import Observed, ObservedState
 from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
@@ -237,3 +239,46 @@ def partial_result(of: Plan) -> ApplyResult:
         Outcome("old-openai", ActionKind.DELETE, Status.SKIPPED),
     )
     return ApplyResult("run-20260301-9e3a", of.target, of.digest, endings)
+
+
+def large_plan() -> Plan:
+    return plan(
+        *(creation(f"team-{n:03d}", f"Team {n}") for n in range(200)),
+        deletion(),
+        unmanaged=("by-hand",),
+    )
+
+
+def observed_azure() -> Observed:
+    return Observed(
+        slug="azure-search",
+        fields={
+            "name": "Search",
+            "ai_provider_id": "azure-openai",
+            "key": Mask("sk-a***9f"),
+            "configurations": {
+                "azure_auth_mode": "default",
+                "custom_headers": {"x-team": Redacted("never shown")},
+                "azure_deployment_config": [
+                    {"azure_deployment_name": "main", "is_default": True},
+                ],
+            },
+            "models": [{"slug": "gpt-5", "enabled": True}],
+        },
+        id="8a1c",
+        kind="organisation",
+        created_at="2025-11-02T08:00:00Z",
+        last_updated_at="2026-01-02T03:04:05Z",
+        workspace_count=2,
+        detailed=True,
+    )
+
+
+def observed() -> ObservedState:
+    openai = Observed(
+        slug="openai-production",
+        fields={"name": "Prodüction OpenAI", "ai_provider_id": "openai"},
+        status="archived",
+        kind="workspace",
+    )
+    return ObservedState({o.slug: o for o in (openai, observed_azure())}, "org-7f3a", 2)

@@ -1,0 +1,151 @@
+"""Texts that somebody may write into a name to be obeyed, and plans that are full of them.
+
+Each begins with `MARK`, so that a test can find where a foreign text ended up.
+"""
+
+from hypothesis import strategies as st
+
+from reconciler.diagnostics import Place, warning
+from reconciler.domain.state import Observed, ObservedState
+from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk
+from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+
+MARK = "zqx"
+
+FRAGMENTS = (
+    "@octocat ",
+    "#1 GH-1 a/b#2 ",
+    "https://evil.example/x ",
+    "www.evil.example ",
+    "mail@evil.example ",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "</code></summary></details>",
+    "</style></title>",
+    "<!-- reconcile -->",
+    "-->",
+    "[text](https://evil.example)",
+    "![image](https://evil.example/i.png)",
+    "[ref]: https://evil.example",
+    "`",
+    "```",
+    "~~~",
+    "|",
+    "\n",
+    "\n\n",
+    "\r\n# heading\n",
+    "\n::error::boo\n",
+    "::set-output name=x::y",
+    "##[command]rm",
+    "\x1b[31m",
+    "\x9b2J",
+    "\u202e",
+    "\u200b",
+    "\\",
+    '"',
+    "'",
+    "&amp;",
+    "$(reboot)",
+    "> [!NOTE]",
+    "- ",
+    "    ",
+    "[bold red]x[/]",
+    ":smile:",
+    "\ud800",
+    "写真",
+)
+
+texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=12), max_size=8).map(
+    lambda parts: MARK + "".join(parts)
+)
+"""Foreign text behind the mark."""
+
+starts = st.lists(st.sampled_from(FRAGMENTS), max_size=4).map("".join)
+"""Foreign text that may begin with anything."""
+
+values = texts | st.lists(texts, max_size=2) | st.dictionaries(texts, texts, max_size=2)
+
+
+@st.composite
+def changes(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Change:
+    sensitive = draw(st.booleans())
+    return Change(
+        path=draw(st.sampled_from(("name", "key")) | text),
+        op=draw(st.sampled_from(Op)),
+        risk=draw(st.sampled_from(Risk)),
+        before=None if sensitive else draw(text | values),
+        after=None if sensitive else draw(text | values),
+        sensitive=sensitive,
+        origin=draw(st.sampled_from(Origin)),
+        reference=draw(text) if sensitive else None,
+        before_reference=draw(st.none() | text) if sensitive else None,
+    )
+
+
+@st.composite
+def actions(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Action:
+    return Action(
+        slug=draw(text),
+        kind=draw(st.sampled_from(ActionKind)),
+        reason=draw(text),
+        risk=draw(st.sampled_from(Risk)),
+        changes=tuple(draw(st.lists(changes(text), max_size=3))),
+        source=draw(st.none() | text.map(Place)),
+        blocked_by=tuple(draw(st.lists(text | st.just("protected"), max_size=2))),
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Plan:
+    return Plan(
+        target=PlanTarget(draw(text), "https://" + draw(text)),
+        created_at="2026-03-01T10:00:00Z",
+        desired_digest="sha256:" + "0" * 64,
+        actions=tuple(draw(st.lists(actions(text), max_size=4))),
+        commit=draw(st.none() | text),
+        unverified=tuple(
+            draw(st.lists(st.builds(Unverified, slug=text, path=text, reference=text), max_size=2))
+        ),
+        undeclared=tuple(draw(st.lists(st.builds(Undeclared, slug=text, path=text), max_size=2))),
+        unmanaged=tuple(draw(st.lists(text, max_size=2))),
+        forgotten=tuple(draw(st.lists(text, max_size=2))),
+        diagnostics=(warning(draw(text), draw(text), hint=draw(text), at=Place(draw(text), 1, 1)),),
+        run=draw(st.none() | text),
+    )
+
+
+@st.composite
+def results(draw: st.DrawFn, of: Plan, text: st.SearchStrategy[str] = texts) -> ApplyResult:
+    outcomes = [
+        Outcome(
+            slug=action.slug,
+            kind=action.kind,
+            status=draw(st.sampled_from(Status)),
+            attempts=draw(st.integers(0, 4)),
+            duration_ms=draw(st.integers(0, 10**6)),
+            request_ids=tuple(draw(st.lists(text, max_size=2))),
+            error=draw(
+                st.none()
+                | st.builds(Failure, code=text, message=text, hint=text, http_status=st.just(409))
+            ),
+            warnings=tuple(draw(st.lists(text, max_size=1))),
+        )
+        for action in of.actions
+    ]
+    return ApplyResult(draw(text), of.target, of.digest, tuple(outcomes))
+
+
+@st.composite
+def observed_states(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> ObservedState:
+    slugs = draw(st.lists(text, max_size=3, unique=True))
+    return ObservedState(
+        {
+            slug: Observed(
+                slug,
+                fields={"name": draw(text), "ai_provider_id": draw(text), draw(text): draw(values)},
+                created_at=draw(text),
+            )
+            for slug in slugs
+        }
+    )

@@ -1,0 +1,177 @@
+"""Whatever somebody writes into a name stays text, as parsers of each format judge."""
+
+import json as stdlib_json
+import re
+from html.parser import HTMLParser
+
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from rich.cells import cell_len
+
+from reconciler.domain.state import ObservedState
+from reconciler.planning.plan import Plan
+from reconciler.views import html, json, list_view, markdown, terminal
+from reconciler.views.escape import visible
+from tests.views import samples
+from tests.views.hostile import FRAGMENTS, MARK, observed_states, plans, results, starts, texts
+
+OUR_TAGS = re.compile(r"<details( open)?>|</?(summary|code)>|</details>")
+COMMAND = re.compile(r"^\s*(::|##\[)", re.MULTILINE)
+UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ud800-\udfff]")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+WORST = MARK + "".join(FRAGMENTS)
+
+
+def worst_plan() -> Plan:
+    return samples.plan(
+        samples.creation(WORST, WORST), samples.deletion(WORST), unmanaged=(WORST,), commit=WORST
+    )
+
+
+class Page(HTMLParser):
+    """What a browser would see: the tags, their attributes, and the text by enclosing tag."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[str] = []
+        self.attributes: set[tuple[str, str]] = set()
+        self.outside_code = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {(tag, name) for name, _ in attrs}
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open and self._open[-1] == tag:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "code" not in self._open:
+            self.outside_code += data
+
+
+def flat(tokens: list[Token]) -> list[Token]:
+    return [token for top in tokens for token in (top, *(top.children or []))]
+
+
+def assert_inert(text: str) -> None:
+    tokens = flat(MarkdownIt("commonmark", {"html": True}).enable("table").parse(text))
+    assert not {t.type for t in tokens} & {"link_open", "image", "table_open", "hr", "code_block"}
+    for token in tokens:
+        if token.type in {"text", "text_special"}:
+            assert MARK not in token.content
+        if token.type in {"html_inline", "html_block"}:
+            assert not re.search(r"<(?!/?(details|summary|code)\b)", token.content)
+            assert re.sub(OUR_TAGS, "", token.content).count("<") == 0
+            assert MARK not in Page(token.content).outside_code
+    assert not COMMAND.search(text)
+    assert not UNSAFE.search(text)
+
+
+@given(plans())
+@example(worst_plan())
+def test_foreign_text_in_a_markdown_plan_stands_in_code_alone(plan: Plan) -> None:
+    assert_inert(markdown.plan(plan, ledger="local"))
+
+
+@given(st.data())
+def test_foreign_text_in_a_markdown_result_stands_in_code_alone(data: st.DataObject) -> None:
+    plan = data.draw(plans())
+    assert_inert(markdown.result(data.draw(results(plan)), plan, ledger="local"))
+
+
+@given(st.lists(texts, max_size=30), st.integers(8192, 20_000))
+@example([WORST] * 30, 8192)
+def test_markdown_keeps_its_limit_its_summary_and_its_innocence(
+    names: list[str], limit: int
+) -> None:
+    plan = samples.plan(*(samples.creation(name, name * 5) for name in names), unmanaged=("x",))
+    text = markdown.plan(plan, ledger="local", limit=limit)
+    assert len(text.encode()) <= limit
+    assert f"{len(names)} to create" in text or not names
+    assert ("Cut to fit" in text) == (text != markdown.plan(plan, ledger="local", limit=10**9))
+    assert_inert(text)
+
+
+@given(plans())
+@example(worst_plan())
+def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
+    page = Page(html.plan(plan, ledger="local"))
+    assert set(page.tags) <= set(Page(html.plan(samples.mixed_plan(), ledger="local")).tags) | {
+        "header"
+    }
+    assert not {name for _, name in page.attributes} & {"src", "href", "style", "onerror"}
+    assert page.tags.count("details") == len(plan.actions)
+    assert page.tags.count("style") == page.tags.count("title") == 1
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_foreign_text_in_an_html_result_adds_no_tags(data: st.DataObject) -> None:
+    plan = data.draw(plans())
+    page = Page(html.result(data.draw(results(plan)), plan, ledger="local"))
+    assert set(page.tags) <= set(Page(html.plan(samples.mixed_plan(), ledger="local")).tags)
+    assert page.tags.count("details") == len(plan.actions)
+
+
+@given(plans(text=starts), st.integers(40, 130))
+@example(samples.plan(samples.creation("a" * 60 + " ::error::x", "::error::" * 30)), 40)
+@example(samples.plan(samples.creation("写" * 50, "写真" * 60)), 41)
+def test_terminal_text_obeys_its_width_and_nobody_else(plan: Plan, width: int) -> None:
+    text = terminal.plan(plan, ledger="local", width=width)
+    assert not UNSAFE.search(text)
+    assert not COMMAND.search(text)
+    assert max(map(cell_len, text.splitlines())) <= width
+
+
+@settings(max_examples=40)
+@given(st.data(), st.integers(40, 130))
+def test_colour_adds_nothing_but_colour(data: st.DataObject, width: int) -> None:
+    plan = data.draw(plans())
+    result = data.draw(results(plan))
+    for plain, coloured in (
+        (
+            terminal.plan(plan, ledger="local", width=width),
+            terminal.plan(plan, ledger="local", width=width, color=True),
+        ),
+        (
+            terminal.result(result, plan, ledger="local", width=width),
+            terminal.result(result, plan, ledger="local", width=width, color=True),
+        ),
+    ):
+        bare = COLOUR.sub("", coloured)
+        assert [line.rstrip() for line in bare.splitlines()] == plain.splitlines()
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_json_gives_back_what_went_in(data: st.DataObject) -> None:
+    plan = data.draw(plans())
+    result = data.draw(results(plan))
+    assert stdlib_json.loads(json.plan(plan)) == plan.as_json()
+    assert stdlib_json.loads(json.result(result)) == result.as_json()
+    assert json.plan(plan).isascii()
+
+
+@given(observed_states())
+def test_a_list_is_harmless_text_and_faithful_data(state: ObservedState) -> None:
+    text = list_view.list_text(state, target=samples.TARGET, ledger="local")
+    as_yaml = list_view.list_yaml(state, target=samples.TARGET, ledger="local")
+    as_json = list_view.list_json(state, target=samples.TARGET)
+    for shown in (text, as_yaml):
+        assert not UNSAFE.search(shown)
+        assert not COMMAND.search(shown)
+    assert yaml.safe_load(as_yaml) == stdlib_json.loads(as_json)["integrations"]
+
+
+@given(starts)
+def test_what_is_visible_stays_as_it_is_when_made_visible_again(text: str) -> None:
+    once = visible(text, limit=None)
+    assert visible(once, limit=None) == once

@@ -1,0 +1,102 @@
+import pytest
+
+from reconciler.execution.outcome import Status
+from reconciler.planning.actions import ActionKind, Change, Op, Origin, Risk
+from reconciler.planning.plan import Plan, Unverified
+from reconciler.views import ending, outline, words
+from tests.views import samples
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host"),
+    [
+        ("https://api.portkey.ai/v1", "api.portkey.ai"),
+        ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+        ("https://name:word@api.example/v1", "api.example"),
+        ("https://[::1]:8080/v1?x#y", "[::1]:8080"),
+        ("https://[text](x)", "[text](x)"),
+        ("simulator:", "simulator"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_the_header_names_target_host_and_ledger(base_url: str, host: str) -> None:
+    line = outline.header(target="production", base_url=base_url, ledger="fresh")
+    assert line == f"target production · host {host} · ledger fresh"
+
+
+def change(op: Op, **others: object) -> str:
+    made = Change("key", op, Risk.COSMETIC, **others)  # type: ignore[arg-type]  # fields of Change
+    item = outline.of_change(made)
+    return f"{item.symbol} {item.text}"
+
+
+def test_a_plain_change_shows_what_was_and_what_will_be() -> None:
+    assert change(Op.REPLACE, before="a", after=None) == '~ key: "a" → null'
+    assert change(Op.ADD, after=[1]) == "+ key: [1]"
+    assert change(Op.REMOVE, before={"b": 1, "a": 2}) == '- key: {"a": 2, "b": 1}'
+
+
+def test_a_sensitive_change_shows_names_alone() -> None:
+    assert change(Op.ADD, after="never", sensitive=True, reference="env:A") == (
+        "+ key: (secret) reference env:A"
+    )
+    assert change(
+        Op.REPLACE, sensitive=True, before="never", before_reference="env:A", reference="env:B"
+    ) == ("~ key: (secret) reference env:A → reference env:B")
+    assert change(Op.REMOVE, before="never", sensitive=True) == "- key: (secret) value not shown"
+
+
+@pytest.mark.parametrize("op", [Op.ROTATE, Op.RESEND])
+def test_a_secret_that_is_sent_says_why(op: Op) -> None:
+    assert change(op, sensitive=True, reference="env:A") == (
+        f"{words.OP_SYMBOLS[op]} key: (secret) reference env:A ({words.OP_NOTES[op]})"
+    )
+    assert words.OP_NOTES[op].startswith(op.value)
+
+
+def test_a_change_made_outside_git_says_so() -> None:
+    assert change(Op.REPLACE, before=1, after=2, origin=Origin.REMOTE).endswith(
+        "(changed in the API, outside Git)"
+    )
+
+
+def test_a_long_value_is_cut_at_200_characters() -> None:
+    assert len(outline.shown("x" * 1000)) == 200
+
+
+def test_every_kind_operation_and_status_has_its_words() -> None:
+    assert set(words.SYMBOLS) == set(ActionKind)
+    assert set(words.OP_SYMBOLS) == set(Op)
+    assert set(words.STATUS_SYMBOLS) == set(words.STATUS_MEANINGS) == set(Status)
+
+
+def test_a_list_of_findings_names_twenty_and_counts_the_rest() -> None:
+    plan = samples.plan(unverified=tuple(Unverified(f"s{n}", "key", "env:X") for n in range(25)))
+    section = outline.of_plan(plan, ledger="local").sections[0]
+    assert (len(section.lines), section.more) == (20, 5)
+    assert "(25)" in section.title
+
+
+def test_the_next_step_fits_the_plan() -> None:
+    def command(plan: Plan) -> str:
+        return outline.of_plan(plan, ledger="local").command
+
+    assert command(samples.mixed_plan()) == "reconcile apply --target production"
+    assert command(samples.undo_plan()) == "reconcile apply PLAN"
+    assert command(samples.blocked_plan()) == ""
+    assert command(samples.empty_plan()) == ""
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0, "0 ms"), (999, "999 ms"), (1000, "1.0 s"), (59_949, "59.9 s"), (59_950, "1 min 00 s")],
+)
+def test_a_duration_reads_well(milliseconds: int, text: str) -> None:
+    assert ending.duration(milliseconds) == text
+
+
+def test_a_complete_result_needs_no_account() -> None:
+    result = samples.complete_result(samples.mixed_plan())
+    shown = ending.of_result(result, ledger="local")
+    assert shown.account == ()
+    assert shown.next_steps == (words.ALL_APPLIED,)

@@ -1,0 +1,127 @@
+from collections.abc import Iterable
+from io import StringIO
+
+from rich.console import Console
+
+from reconciler.execution.events import ActionEnded, ActionStarted, Event, RunEnded, RunStarted
+from reconciler.execution.outcome import ApplyResult, Outcome, Status
+from reconciler.planning.plan import Plan
+from reconciler.views.progress import Lines, Live, Quiet
+from tests.views import samples
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def events(plan: Plan, outcomes: Iterable[Outcome]) -> list[Event]:
+    result = ApplyResult("run-1", plan.target, plan.digest, tuple(outcomes))
+    middle: list[Event] = []
+    for action, outcome in zip(plan.actions, result.outcomes, strict=True):
+        middle += [ActionStarted(action), ActionEnded(action, outcome)]
+    return [RunStarted("run-1", plan), *middle, RunEnded(result)]
+
+
+def test_without_a_terminal_each_action_that_is_over_gets_a_line() -> None:
+    plan = samples.mixed_plan()
+    stream, clock = StringIO(), Clock()
+    with Lines(stream, clock=clock) as listen:
+        for event in events(plan, samples.partial_result(plan).outcomes):
+            listen(event)
+            clock.now += 0.5
+    assert stream.getvalue().splitlines() == [
+        "run run-1: 4 actions to carry out",
+        "applied  integration/openai-production (create) 2.3 s, 2 attempts",
+        "failed   integration/azure-search (update) 140 ms",
+        "         AB07 (HTTP 409): workspace ws-team-b is locked",
+        "unknown  integration/bedrock-eu (update) 1 min 32 s, 4 attempts",
+        "         no-answer: the connection was lost after the request was sent",
+        "skipped  integration/old-openai (delete)",
+        "run run-1 is over after 4.5 s",
+    ]
+
+
+def test_a_line_from_the_api_is_no_command() -> None:
+    plan = samples.plan(samples.creation("a\n::error::b"))
+    stream = StringIO()
+    listen = Lines(stream, clock=Clock())
+    for event in events(plan, samples.complete_result(plan).outcomes):
+        listen(event)
+    assert not [line for line in stream.getvalue().splitlines() if line.startswith("::")]
+
+
+def terminal() -> Console:
+    return Console(
+        file=StringIO(),
+        width=80,
+        force_terminal=True,
+        force_interactive=True,
+        color_system=None,
+        _environ={},
+    )
+
+
+def written(console: Console) -> str:
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_on_a_terminal_what_runs_has_a_line_and_the_run_a_bar_and_a_clock() -> None:
+    plan = samples.mixed_plan()
+    first, second, *_ = plan.actions
+    console, clock = terminal(), Clock()
+    failed = samples.partial_result(plan).outcomes[1]
+    with Live(console, clock=clock, refresh=False) as listen:
+        listen(RunStarted("run-1", plan))
+        listen(ActionStarted(first))
+        listen(ActionStarted(second))
+        clock.now += 65
+        listen(ActionEnded(second, failed))
+        picture = written(console).rpartition("applying")[2]
+    assert "1/4" in picture
+    assert "0:01:05" in picture
+    assert "+ create openai-production" in picture
+    assert "azure-search" not in picture
+
+
+def test_on_a_terminal_only_what_was_not_applied_stays() -> None:
+    plan = samples.mixed_plan()
+    console = terminal()
+    with Live(console, clock=Clock(), refresh=False) as listen:
+        for event in events(plan, samples.partial_result(plan).outcomes):
+            listen(event)
+    assert "failed   integration/azure-search (update) 140 ms" in written(console)
+    assert "skipped  integration/old-openai (delete)" in written(console)
+    assert "applied  integration" not in written(console)
+
+
+def test_a_run_that_breaks_off_gives_the_cursor_back() -> None:
+    console = terminal()
+    try:
+        with Live(console, clock=Clock(), refresh=False) as listen:
+            listen(RunStarted("run-1", samples.mixed_plan()))
+            raise RuntimeError
+    except RuntimeError:
+        pass
+    assert written(console).rpartition("\x1b[?25")[2].startswith("h")
+
+
+def test_quiet_is_quiet() -> None:
+    plan = samples.empty_plan()
+    with Quiet() as listen:
+        said = [listen(event) for event in events(plan, ())]  # type: ignore[func-returns-value]  # that is the point
+    assert said == [None, None]
+
+
+def test_an_outcome_without_an_attempt_has_no_duration() -> None:
+    plan = samples.plan(samples.deletion())
+    stream = StringIO()
+    listen = Lines(stream, clock=Clock())
+    listen(ActionEnded(plan.actions[0], Outcome("x", plan.actions[0].kind, Status.SKIPPED)))
+    assert stream.getvalue() == "skipped  integration/x (delete)\n"
