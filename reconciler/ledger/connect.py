@@ -109,10 +109,7 @@ class Database:
         try:
             yield
         except SQLAlchemyError as problem:
-            failure = explain(problem, where=self.where)
-        else:
-            return
-        raise failure
+            raise explain(problem, where=self.where) from None
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:

@@ -10,12 +10,13 @@ transaction, when it is opened for writing.
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import Connection, func, insert, inspect, select, update
 
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.tables import holders, meta, metadata, seen
 
 VERSION_NAME = "schema_version"
+_CREATION = 7_236_834_150_231
 
 
 def _to_2(connection: Connection) -> None:
@@ -47,7 +48,9 @@ def check_version(found: int | None) -> None:
 
 
 def bring_up_to_date(connection: Connection) -> None:
-    """Create or migrate within the transaction of this connection."""
+    """Create or migrate within the transaction of this connection, one process at a time."""
+    if connection.dialect.name == "postgresql":  # SQLite's transaction is exclusive by itself
+        connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
     found = version_of(connection)
     check_version(found)
     if found == NEWEST:

@@ -1,0 +1,98 @@
+"""One run at a time on a target of this machine, and nothing left by the dead."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.domain.rejection import Refused
+from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.lock import Holder, file_lock
+from reconciler.ledger.rows import TargetKey
+from tests.ledger.builders import BASE_URL, KEY, ledger_in
+
+HOLDER = Holder(pid=4711, host="runner-3", since="2026-03-01T10:00:00Z", run="r-1", actor="ada")
+STAGING = TargetKey.of(name="staging", base_url=BASE_URL, organisation="org-1")
+
+HOLD = """
+import sys
+from pathlib import Path
+from tests.ledger.builders import KEY
+from tests.ledger.test_lock import HOLDER
+from reconciler.ledger.lock import file_lock
+
+with file_lock(Path(sys.argv[1]), KEY, HOLDER):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_run_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
+    with (
+        ledger_in(tmp_path) as ledger,
+        ledger.run_lock(KEY, HOLDER),
+        pytest.raises(Refused) as stop,
+        ledger.run_lock(KEY, HOLDER),
+    ):
+        raise AssertionError("two runs hold one lock")
+    assert stop.value.code == "locked"
+    assert stop.value.exit_code == 4
+    for fact in ("4711", "runner-3", "2026-03-01T10:00:00Z", "r-1", "ada", "production"):
+        assert fact in stop.value.summary
+
+
+def test_the_organisation_which_is_learned_later_does_not_make_another_lock(tmp_path: Path) -> None:
+    unknown = TargetKey.of(name="production", base_url=BASE_URL, organisation=None)
+    with (
+        file_lock(tmp_path, unknown, HOLDER),
+        pytest.raises(Refused),
+        file_lock(tmp_path, KEY, HOLDER),
+    ):
+        raise AssertionError("two runs hold one lock")
+
+
+def test_other_targets_are_free(tmp_path: Path) -> None:
+    with file_lock(tmp_path, KEY, HOLDER), file_lock(tmp_path, STAGING, HOLDER):
+        assert len(list(tmp_path.glob("*.lock"))) == 2
+
+
+def test_the_lock_is_free_after_a_run_and_after_a_failed_one(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), file_lock(tmp_path, KEY, HOLDER):
+        raise ZeroDivisionError
+    for _ in range(2):
+        with file_lock(tmp_path, KEY, HOLDER):
+            pass
+    assert [f.read_text() for f in tmp_path.glob("*.lock")] == [""]
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(Refused), file_lock(tmp_path, KEY, HOLDER):
+            raise AssertionError("two processes hold one lock")
+        other.kill()
+        other.wait()
+        with file_lock(tmp_path, KEY, Holder(pid=1, host="h", since="2026")):
+            (file,) = tmp_path.glob("*.lock")
+            assert '"pid": 1,' in file.read_text()
+
+
+def test_a_name_that_is_no_file_name_is_locked_too(tmp_path: Path) -> None:
+    odd = TargetKey("../etc/" + "x" * 300, "host")
+    with file_lock(tmp_path, odd, HOLDER):
+        (file,) = tmp_path.iterdir()
+    assert file.parent == tmp_path
+
+
+def test_a_folder_that_cannot_be_made_is_a_failure_of_the_ledger(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LedgerError), file_lock(tmp_path / "file" / "x", KEY, HOLDER):
+        raise AssertionError("there is no lock to hold")

@@ -1,0 +1,64 @@
+"""Where the key of fingerprints comes from, and when there is none."""
+
+import shutil
+from pathlib import Path
+
+from reconciler.domain.secrets import Pepper, Redacted
+from reconciler.ledger.pepper import pepper_of
+from reconciler.ledger.store import open_ledger
+from tests.ledger.builders import KEY, PEPPER, ledger_in
+
+
+def pepper_in(folder: Path, **more: object) -> Pepper | None:
+    with ledger_in(folder, **more) as ledger:
+        return ledger.pepper
+
+
+def key_of(pepper: Pepper | None) -> str:
+    assert pepper is not None
+    return pepper.key.reveal()
+
+
+def test_the_variable_is_used_and_leaves_no_file(tmp_path: Path) -> None:
+    assert key_of(pepper_in(tmp_path)) == PEPPER
+    assert key_of(pepper_in(tmp_path, pepper=f" {PEPPER}\n")) == PEPPER
+    assert not (tmp_path / "ledger.db.pepper").exists()
+
+
+def test_without_the_variable_a_local_ledger_keeps_a_random_one(tmp_path: Path) -> None:
+    first = pepper_in(tmp_path / "a", pepper=None)
+    assert key_of(first) == key_of(pepper_in(tmp_path / "a", pepper=None))
+    assert key_of(first) != key_of(pepper_in(tmp_path / "b", pepper=None))
+    assert len(key_of(first)) == 64
+
+
+def test_the_variable_wins_over_the_file(tmp_path: Path) -> None:
+    pepper_in(tmp_path, pepper=None)
+    assert key_of(pepper_in(tmp_path)) == PEPPER
+
+
+def test_a_restored_ledger_without_its_pepper_stores_none_and_says_so(tmp_path: Path) -> None:
+    pepper_in(tmp_path / "here", pepper=None)
+    (tmp_path / "there").mkdir()
+    shutil.copy(tmp_path / "here" / "ledger.db", tmp_path / "there" / "ledger.db")
+    with ledger_in(tmp_path / "there", pepper=None) as ledger:
+        assert ledger.pepper is None
+        assert ledger.memory(KEY).pepper is None
+        assert [d.code for d in ledger.diagnostics] == ["no-pepper"]
+    assert not (tmp_path / "there" / "ledger.db.pepper").exists()
+
+
+def test_reading_makes_no_pepper(tmp_path: Path) -> None:
+    with ledger_in(tmp_path, pepper=PEPPER):
+        pass
+    with open_ledger(None, path=tmp_path / "ledger.db", pepper=None, read_only=True) as ledger:
+        assert ledger.pepper is None
+
+
+def test_the_id_tells_keys_apart_and_not_the_key() -> None:
+    one, other = pepper_of("one key"), pepper_of("other key")
+    assert one.id == pepper_of("one key").id != other.id
+    value = Redacted("value")
+    assert value.fingerprint(one) == value.fingerprint(pepper_of("one key"))
+    assert value.fingerprint(one) != value.fingerprint(other)
+    assert "one key" not in repr(one) + value.fingerprint(one)

@@ -1,0 +1,169 @@
+"""The shared ledger, on a real PostgreSQL that the tests start."""
+
+import itertools
+import os
+import pwd
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.domain.rejection import Refused
+from reconciler.ledger.connect import LedgerState
+from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.lock import Holder
+from reconciler.ledger.recall import consult
+from reconciler.ledger.remembering import Fulfilled, Seen
+from reconciler.ledger.store import Ledger, open_ledger
+from tests.ledger.builders import KEY, PEPPER, declared, observed, record_run
+
+pytestmark = pytest.mark.needs_system
+
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+NOWHERE = Path("/nonexistent/ledger.db")
+HOLDER = Holder(pid=4711, host="runner-3", since="2026-03-01T10:00:00Z")
+
+
+class Server:
+    """A cluster in a folder of its own, reached by a socket in that folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.numbers = itertools.count()
+        # The server refuses to run as root.
+        self.user = "postgres" if os.getuid() == 0 else None
+        if self.user:
+            os.chown(folder, *_ids(self.user))
+
+    def run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [PROGRAMS / program, *arguments],
+            user=self.user,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+
+    def start(self) -> None:
+        data = str(self.folder / "data")
+        options = f"-k {self.folder} -c listen_addresses='' -c fsync=off"
+        self.run("initdb", "-D", data, "-U", "tester", "-A", "trust", "--no-sync")
+        self.run("pg_ctl", "-D", data, "-w", "-o", options, "start")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
+
+    def new_database(self) -> str:
+        name = f"ledger_{next(self.numbers)}"
+        self.run("createdb", "-h", str(self.folder), "-U", "tester", name)
+        return f"postgresql://tester:canary@/{name}?host={self.folder}"
+
+
+def _ids(user: str) -> tuple[int, int]:
+    entry = pwd.getpwnam(user)
+    return entry.pw_uid, entry.pw_gid
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        started = Server(Path(name))
+        started.start()
+        try:
+            yield started
+        finally:
+            started.stop()
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    return server.new_database()
+
+
+def opened(url: str, *, pepper: str | None = PEPPER) -> Ledger:
+    return open_ledger(url, path=NOWHERE, pepper=pepper)
+
+
+def test_everything_is_kept_as_in_a_file(url: str) -> None:
+    with opened(url) as ledger:
+        assert ledger.state is LedgerState.SHARED
+        ledger.remember(KEY, [Fulfilled(declared("a", protected=True))])
+        ledger.remember_seen(KEY, {"a": Seen("t", "sha256:1")})
+        record_run(ledger, "r-1", "a", "b")
+        record_run(ledger, "r-2", "a")
+    with opened(url) as ledger:
+        assert ledger.memory(KEY).of("a").declared == declared("a").fields
+        assert ledger.seen(KEY) == {"a": Seen("t", "sha256:1")}
+        assert [run["run"] for run in ledger.history(key=KEY)] == ["r-1", "r-2"]
+        assert ledger.pre_images("r-1")[1].observed == observed("b")
+        assert ledger.verify() == []
+    found = consult(url, path=NOWHERE, pepper=PEPPER, key=KEY)
+    assert list(found.memory.integrations) == ["a"]
+    assert found.organisations == {"org-1"}
+
+
+def test_an_empty_database_is_an_empty_past(url: str) -> None:
+    found = consult(url, path=NOWHERE, pepper=PEPPER, key=KEY)
+    assert found.diagnostics == ()
+    assert found.state is LedgerState.SHARED
+
+
+def test_without_the_variable_no_fingerprint_is_stored_and_it_is_said(url: str) -> None:
+    with opened(url, pepper=None) as ledger:
+        assert ledger.pepper is None
+        assert [d.code for d in ledger.diagnostics] == ["no-pepper"]
+
+
+def test_the_lock_holds_across_connections_and_names_its_holder(url: str) -> None:
+    with opened(url) as one, opened(url) as two:
+        with one.run_lock(KEY, HOLDER):
+            with pytest.raises(Refused) as stop, two.run_lock(KEY, HOLDER):
+                raise AssertionError("two runs hold one lock")
+            assert stop.value.code == "locked"
+            assert "process 4711 on runner-3 since 2026-03-01T10:00:00Z" in stop.value.summary
+        with two.run_lock(KEY, HOLDER):
+            two.remember(KEY, [])
+
+
+def test_a_session_that_dies_lets_go_of_the_lock(url: str) -> None:
+    with opened(url) as one, opened(url) as two, one.run_lock(KEY, HOLDER):
+        with two._database.session() as session:
+            session.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND application_name = 'reconcile'"
+            )
+        with two.run_lock(KEY, HOLDER):
+            two.remember(KEY, [])
+
+
+def test_two_openings_at_once_make_one_ledger(url: str) -> None:
+    problems: list[Exception] = []
+
+    def make() -> None:
+        try:
+            opened(url).close()
+        except LedgerError as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+
+
+def test_a_failure_shows_neither_password_nor_statement(url: str) -> None:
+    with opened(url) as ledger:
+        ledger.remember(KEY, [Fulfilled(declared("a"))])
+        with ledger._database.session() as session:
+            session.exec_driver_sql("DROP TABLE declared CASCADE")
+        with pytest.raises(LedgerError) as stop:
+            ledger.memory(KEY)
+    assert "canary" not in str(stop.value)
+    assert "SELECT" not in str(stop.value)
+    assert stop.value.__suppress_context__
