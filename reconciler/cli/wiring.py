@@ -129,6 +129,7 @@ def open_client(
 ) -> Client:
     """Make the client of a target: over the network, or onto the simulator's file."""
     refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
+    invocation.console.detail(f"reading target {target.name} at {visible(target.base_url)}")
     simulated = target.is_simulator
     return make_client(
         base_url=IN_PROCESS if simulated else target.base_url,
