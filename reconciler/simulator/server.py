@@ -7,6 +7,7 @@ application asks for it. It is for loopback and tests: no TLS, no HTTP/2, no wor
 import asyncio
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 from urllib.parse import unquote
@@ -19,7 +20,8 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _READ_SIZE = 64 * 1024
 _GRACE_SECONDS = 5.0
-_DRAIN_READS = 64
+_LINGER_SECONDS = 1.0
+_LINGER_READS = 64
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -84,6 +86,8 @@ class _Connection:
         try:
             while not self._ending and await self._one_request():
                 self._protocol.start_next_cycle()
+            if self._protocol.their_state is h11.SEND_BODY:
+                await self._linger()
         except h11.RemoteProtocolError as reason:
             await self._refuse(reason.error_status_hint)
         except ConnectionBroken:
@@ -106,16 +110,17 @@ class _Connection:
             return False
         self._busy = True
         await self._app(self._scope(request), self._receive, self._send)
-        await self._drain()
         self._busy = False
         return self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE
 
-    async def _drain(self) -> None:
-        """Read what little of a body the application left, so that the client sees the answer."""
-        for _ in range(_DRAIN_READS):
-            if self._protocol.their_state is not h11.SEND_BODY:
-                return
-            await self._next_event()
+    async def _linger(self) -> None:
+        """Read a little of what the client still sends, so that it gets to see the answer."""
+        self._writer.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                for _ in range(_LINGER_READS):
+                    if not await self._reader.read(_READ_SIZE):
+                        return
 
     def _break(self) -> None:
         """Cut the connection: with a reset, or after what was written of an answer."""
@@ -174,6 +179,7 @@ class _Connection:
             headers = [("content-length", "0"), ("connection", "close")]
             event = h11.Response(status_code=status, headers=headers)
             await self._write(self._protocol.send(event))
+            await self._linger()
 
     async def _write(self, data: bytes | None) -> None:
         if data:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
+from reconciler.errors import ReconcilerError
 from reconciler.simulator.delivery import Delivery, as_delivery, deliver
 from reconciler.simulator.faults import Faults, FaultScript
 from reconciler.simulator.messages import INVALID, Request, RequestRefused, error, invalid, refuse
@@ -86,6 +87,8 @@ class Service:
             return deliver(self.remote, _with_body(request, content), fault)
         except RequestRefused as refused:
             return as_delivery(refused.response)
+        except ReconcilerError as failure:
+            return as_delivery(error(500, "AB04", f"{failure.summary} ({failure.hint})"))
 
     def _check_key(self, headers: Mapping[str, str]) -> None:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")

@@ -11,9 +11,10 @@ import pytest
 
 from reconciler.simulator.messages import Request
 from reconciler.simulator.remote import Remote
+from reconciler.simulator.service import Service
 from reconciler.simulator.storage import SimulatorStateError, SqliteRecords
 from reconciler.simulator.switches import Switches
-from tests.contract.api import Clock, make_remote, openai
+from tests.contract.api import KEY, Clock, make_remote, openai
 
 WRITER = """
 import sys, uuid
@@ -130,6 +131,9 @@ def test_a_locked_file_is_named_after_some_patience(tmp_path: Path) -> None:
     remote = Remote(Switches(), clock.now, lambda: "id", records)
     with pytest.raises(SimulatorStateError, match="locked"):
         remote.handle(Request("POST", "/integrations", {}, openai()))
+    delivery = Service(remote).respond("POST", "/integrations", KEY, b'{"name": "x"}')
+    assert delivery.status == 500
+    assert b"locked" in delivery.content
     assert remote.handle(Request("GET", "/integrations")).status == 200
     holder.execute("ROLLBACK")
     assert remote.handle(Request("POST", "/integrations", {}, openai())).status == 200

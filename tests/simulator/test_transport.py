@@ -1,0 +1,164 @@
+"""The in-process transport: what httpx sees of answers and of broken wires."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript
+from reconciler.simulator.service import Service, Throttle, any_key, exactly, no_key
+from reconciler.simulator.transport import SimulatorTransport
+from tests.contract.api import KEY, make_remote, openai
+
+
+class Sleeps:
+    """Waits without time and remembers how long."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+def ask(
+    service: Service,
+    method: str = "GET",
+    path: str = "/integrations",
+    *,
+    sleep: Sleeps | None = None,
+    latency: Callable[[], float] | None = None,
+    **options: Any,
+) -> httpx.Response:
+    async def run() -> httpx.Response:
+        transport = SimulatorTransport(service, sleep=sleep or Sleeps(), latency=latency)
+        async with httpx.AsyncClient(transport=transport, base_url="simulator:") as client:
+            return await client.request(method, path, **options)
+
+    return asyncio.run(run())
+
+
+def faulty(kind: FaultKind, **fields: Any) -> Service:
+    faults = FaultScript([Fault(kind=kind, **fields)])
+    return Service(make_remote(), faults=faults, accepts=no_key)
+
+
+def test_it_answers_json_without_a_socket() -> None:
+    response = ask(Service(make_remote(), accepts=no_key))
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {"object": "list", "total": 0, "data": []}
+
+
+def test_it_reads_queries_and_bodies() -> None:
+    service = Service(make_remote(), accepts=no_key)
+    assert ask(service, "POST", json=openai()).status_code == 200
+    assert ask(service, params={"current_page": 1}).json()["data"] == []
+    assert ask(service, params={"type": ""}).status_code == 200
+    assert ask(service, path="/integrations/openai-main").json()["name"] == "OpenAI"
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER])
+def test_a_reset_is_a_read_error(kind: FaultKind) -> None:
+    service = faulty(kind)
+    with pytest.raises(httpx.ReadError):
+        ask(service, "POST", json=openai())
+    assert bool(service.remote.integrations) is (kind is FaultKind.RESET_AFTER)
+
+
+def test_a_truncated_answer_breaks_while_it_is_read() -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        ask(faulty(FaultKind.TRUNCATE))
+
+
+@pytest.mark.parametrize("kind", [FaultKind.HANG_BEFORE, FaultKind.HANG_AFTER])
+def test_a_hanging_call_ends_with_the_patience_of_the_client(kind: FaultKind) -> None:
+    sleep = Sleeps()
+    with pytest.raises(httpx.ReadTimeout):
+        ask(faulty(kind), sleep=sleep, timeout=7)
+    assert sleep.slept == [7]
+
+
+def test_a_slow_answer_comes_late_or_too_late() -> None:
+    sleep = Sleeps()
+    assert ask(faulty(FaultKind.SLOW, seconds=3), sleep=sleep, timeout=7).status_code == 200
+    with pytest.raises(httpx.ReadTimeout):
+        ask(faulty(FaultKind.SLOW, seconds=9), sleep=sleep, timeout=7)
+    assert sleep.slept == [3, 7]
+
+
+def test_latency_is_waited_for_before_each_answer() -> None:
+    sleep = Sleeps()
+    ask(Service(make_remote(), accepts=no_key), sleep=sleep, latency=lambda: 0.25)
+    assert sleep.slept == [0.25]
+
+
+def test_closing_the_client_closes_the_store_once() -> None:
+    closed: list[str] = []
+
+    async def run() -> None:
+        service = Service(make_remote())
+        transport = SimulatorTransport(service, on_close=lambda: closed.append("closed"))
+        await transport.aclose()
+        await transport.aclose()
+
+    asyncio.run(run())
+    assert closed == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("accepts", "headers", "status"),
+    [
+        (any_key, {}, 401),
+        (any_key, {"x-portkey-api-key": ""}, 401),
+        (any_key, {"authorization": "Basic abc"}, 401),
+        (any_key, {"authorization": "bearer abc"}, 200),
+        (no_key, {}, 200),
+        (exactly("right"), {"x-portkey-api-key": "right"}, 200),
+        (exactly("right"), {"x-portkey-api-key": "wrong"}, 401),
+        (exactly("right"), {}, 401),
+    ],
+)
+def test_a_key_is_asked_for_as_configured(
+    accepts: Callable[[str | None], bool], headers: dict[str, str], status: int
+) -> None:
+    delivery = Service(make_remote(), accepts=accepts).respond("GET", "/integrations", headers, b"")
+    assert delivery.status == status
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"\xff", b"[" * 100_000, b'{"name": NaN}', b"1" * 5000, b'"\\ud800"'],
+)
+def test_a_body_that_is_no_json_is_400(content: bytes) -> None:
+    delivery = Service(make_remote()).respond("POST", "/integrations", KEY, content)
+    assert delivery.status == 400
+
+
+def test_a_body_over_one_mebibyte_is_413() -> None:
+    service = Service(make_remote())
+    body = b'{"name": "' + b"x" * 2**20 + b'"}'
+    assert service.respond("POST", "/integrations", KEY, body).status == 413
+
+
+def test_a_rate_limit_admits_so_many_in_any_second() -> None:
+    now = [0.0]
+    service = Service(make_remote(), throttle=Throttle(2, lambda: now[0]))
+
+    def status() -> int:
+        return service.respond("GET", "/integrations", KEY, b"").status
+
+    assert [status() for _ in range(3)] == [200, 200, 429]
+    now[0] = 0.9
+    assert status() == 429
+    now[0] = 1.0
+    assert [status() for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_throttled_request_says_when_to_come_back() -> None:
+    service = Service(make_remote(), throttle=Throttle(0, lambda: 0.0))
+    delivery = service.respond("POST", "/integrations", KEY, b"{}")
+    assert (delivery.status, delivery.headers["retry-after"]) == (429, "1")
+    assert service.remote.integrations == {}
