@@ -1,0 +1,32 @@
+"""`reconcile render`: what the files come to for one target, and where each value stands."""
+
+import click
+
+from reconciler.cli import settings
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import format_option
+from reconciler.desired import render
+from reconciler.desired.load import load_rendered
+from reconciler.diagnostics import has_errors
+from reconciler.domain.rejection import InvalidInput
+from reconciler.views import problems
+
+
+@click.command("render", cls=Command)
+@format_option("yaml", "json")
+@click.pass_obj
+def command(invocation: Invocation, *, style: str) -> int:
+    """Print the merged documents with the origin of each field.
+
+    Secrets are shown by their reference. Nothing is sent or resolved.
+    """
+    documents, found = load_rendered(
+        invocation.dir, target_name=invocation.target, today=settings.now().date()
+    )
+    if has_errors(found):
+        raise InvalidInput(found)
+    console = invocation.console
+    console.data(render.as_json(documents) if style == "json" else render.as_yaml(documents))
+    if found:
+        console.insist(problems.as_text(found))
+    return 0
