@@ -1,15 +1,16 @@
 """What a request gets back once a fault had its way: the answer, and how the wire behaves.
 
-`deliver` joins the state machine and a fault; the transport, the server and the protocol seam
-each carry the result out in their own terms.
+A `Wire` joins the state machine and the faults; the transport, the server and the protocol seam
+each carry what it delivers out in their own terms.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from reconciler.simulator.faults import Fault, FaultKind
+from reconciler.simulator.faults import Fault, FaultKind, Faults, FaultScript
 from reconciler.simulator.messages import Request, Response, error
 from reconciler.simulator.remote import Remote
 
@@ -36,12 +37,60 @@ class Delivery:
     delay: float = 0.0
 
 
+class Wire:
+    """The way to a `Remote`, on which faults strike and requests arrive late.
+
+    `before` is called with each request before it is handled; what others do to the API at that
+    moment (an insert that shifts the pages, an edit, a delete) is its to do.
+    """
+
+    def __init__(
+        self,
+        remote: Remote,
+        *,
+        faults: Faults | None = None,
+        before: Callable[[Request], None] | None = None,
+    ) -> None:
+        self._remote = remote
+        self._faults = faults or FaultScript()
+        self._before = before
+        self._late: list[tuple[int, Request]] = []
+
+    def deliver(self, request: Request) -> Delivery:
+        """Carry a request out, as far as a fault lets it, and say what arrives."""
+        self._let_late_ones_arrive()
+        if self._before is not None:
+            self._before(request)
+        fault = self._faults.strike(request)
+        if fault is not None and fault.kind is FaultKind.LATE:
+            self._late.append((fault.amount, request))
+            return Delivery(0, b"", {}, Ending.NEVER)
+        return deliver(self._remote, request, fault)
+
+    def settle(self) -> None:
+        """Let every late request arrive now."""
+        for _, request in self._late:
+            self._remote.handle(request)
+        self._late = []
+
+    def _let_late_ones_arrive(self) -> None:
+        waiting, self._late = self._late, []
+        for left, request in waiting:
+            if left > 0:
+                self._late.append((left - 1, request))
+            else:
+                self._remote.handle(request)
+
+
 def deliver(remote: Remote, request: Request, fault: Fault | None = None) -> Delivery:
-    """Carry a request out, as far as the fault lets it, and say what arrives."""
+    """Carry a request out, as far as one fault lets it, and say what arrives.
+
+    A late request never arrives here: only a `Wire` has the time for that.
+    """
     if fault is None:
         return as_delivery(remote.handle(request))
     match fault.kind:
-        case FaultKind.RESET_BEFORE | FaultKind.HANG_BEFORE:
+        case FaultKind.RESET_BEFORE | FaultKind.HANG_BEFORE | FaultKind.LATE:
             return Delivery(0, b"", {}, _ENDINGS[fault.kind])
         case FaultKind.STATUS | FaultKind.HTML | FaultKind.RAW:
             return _refusal(fault)
@@ -67,6 +116,7 @@ _ENDINGS = {
     FaultKind.RESET_AFTER: Ending.RESET,
     FaultKind.HANG_BEFORE: Ending.NEVER,
     FaultKind.HANG_AFTER: Ending.NEVER,
+    FaultKind.LATE: Ending.NEVER,
     FaultKind.TRUNCATE: Ending.TRUNCATED,
 }
 

@@ -33,6 +33,8 @@ class FaultKind(StrEnum):
     """Not carried out, never answered."""
     HANG_AFTER = "hang_after"
     """Carried out, never answered."""
+    LATE = "late"
+    """Never answered, and carried out after `amount` further requests."""
     SLOW = "slow"
     """Carried out and answered `seconds` later."""
     TRUNCATE = "truncate"
@@ -146,6 +148,8 @@ class SeededFaults:
             return Fault(kind=kind, status=status, code=code, message="Injected")
         if kind is FaultKind.WRONG_TOTAL:
             return Fault(kind=kind, amount=self._random.choice((-1, 1)))
+        if kind is FaultKind.LATE:
+            return Fault(kind=kind, amount=self._random.randint(0, 4))
         if kind is FaultKind.RAW:
             return Fault(kind=kind, status=200, body='{"object": "list"')
         return Fault(kind=kind, method=request.method)

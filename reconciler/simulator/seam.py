@@ -14,10 +14,8 @@ from reconciler.remote.answers import RawAnswer, Sent, read_answer
 from reconciler.remote.body import encode_body, sent_secrets
 from reconciler.remote.failures import from_httpx
 from reconciler.remote.operations import prepare
-from reconciler.simulator.delivery import Ending, deliver
-from reconciler.simulator.faults import Faults, FaultScript
+from reconciler.simulator.delivery import Ending, Wire
 from reconciler.simulator.messages import Request
-from reconciler.simulator.remote import Remote
 
 _BREAKS: dict[Ending, type[httpx.TransportError]] = {
     Ending.RESET: httpx.ReadError,
@@ -27,20 +25,18 @@ _BREAKS: dict[Ending, type[httpx.TransportError]] = {
 
 
 class SimulatorAPI:
-    """Answers calls with a `Remote`; `wall_clock` gives epoch seconds for dates in `Retry-After`.
+    """Answers calls over a `Wire`; `wall_clock` gives epoch seconds for dates in `Retry-After`.
 
     Hanging and slow answers cost no time: the one is an error at once, the other arrives at once.
     """
 
     def __init__(
         self,
-        remote: Remote,
+        wire: Wire,
         *,
-        faults: Faults | None = None,
         wall_clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._remote = remote
-        self._faults = faults or FaultScript()
+        self._wire = wire
         self._wall_clock = wall_clock
 
     async def call(self, call: Call) -> Reply:
@@ -49,7 +45,7 @@ class SimulatorAPI:
         body = None if prepared.body is None else json.loads(encode_body(prepared.body))
         query = {name: str(value) for name, value in prepared.query.items()}
         request = Request(prepared.method, prepared.path, query, body)
-        delivery = deliver(self._remote, request, self._faults.strike(request))
+        delivery = self._wire.deliver(request)
         sent = Sent(prepared.method, prepared.path, sent_secrets(prepared.body or {}))
         if delivery.ending is not Ending.COMPLETE:
             broken = _BREAKS[delivery.ending]

@@ -12,10 +12,8 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from reconciler.errors import ReconcilerError
-from reconciler.simulator.delivery import Delivery, as_delivery, deliver
-from reconciler.simulator.faults import Faults, FaultScript
+from reconciler.simulator.delivery import Delivery, Wire, as_delivery
 from reconciler.simulator.messages import INVALID, Request, RequestRefused, error, invalid, refuse
-from reconciler.simulator.remote import Remote
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request body; larger ones are answered 413."""
@@ -58,18 +56,16 @@ class Throttle:
 
 
 class Service:
-    """Answers raw requests with a `Remote`, after the checks and under the faults given."""
+    """Answers raw requests over a wire, after the checks."""
 
     def __init__(
         self,
-        remote: Remote,
+        wire: Wire,
         *,
-        faults: Faults | None = None,
         accepts: KeyCheck = any_key,
         throttle: Throttle | None = None,
     ) -> None:
-        self.remote = remote
-        self._faults = faults or FaultScript()
+        self._wire = wire
         self._accepts = accepts
         self._throttle = throttle
 
@@ -79,12 +75,11 @@ class Service:
         """Answer one request; `target` is path and query as sent, header names are lower case."""
         path, _, query = target.partition("?")
         request = Request(method, _below_version(path), dict(parse_qsl(query, True)))  # noqa: FBT003  positional in the library
-        fault = self._faults.strike(request)
         try:
             if self._throttle is not None and not self._throttle.admits():
                 return as_delivery(error(429, "AB06", "Rate limit exceeded", {"retry-after": "1"}))
             self._check_key(headers)
-            return deliver(self.remote, _with_body(request, content), fault)
+            return self._wire.deliver(_with_body(request, content))
         except RequestRefused as refused:
             return as_delivery(refused.response)
         except ReconcilerError as failure:

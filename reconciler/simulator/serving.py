@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from reconciler.simulator.app import SimulatorApp
+from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultScript, InvalidFaults, parse_faults
 from reconciler.simulator.records import MemoryRecords
 from reconciler.simulator.remote import Remote
@@ -91,8 +92,7 @@ async def serve_simulator(
         if seed:
             plant(remote, seed)
         service = Service(
-            remote,
-            faults=FaultScript(script.faults),
+            Wire(remote, faults=FaultScript(script.faults)),
             accepts=exactly(api_key) if api_key else any_key,
             throttle=Throttle(rate_limit, clockwork.monotonic) if rate_limit else None,
         )
@@ -113,7 +113,7 @@ def simulator_transport(
     script = script or Script()
     records = SqliteRecords(db)
     remote = Remote(script.switches, clockwork.now, clockwork.new_id, records)
-    service = Service(remote, faults=FaultScript(script.faults), accepts=no_key)
+    service = Service(Wire(remote, faults=FaultScript(script.faults)), accepts=no_key)
     return SimulatorTransport(service, on_close=records.close)
 
 

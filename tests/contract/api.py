@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import httpx
 
 from reconciler.simulator.app import SimulatorApp
+from reconciler.simulator.delivery import Wire
 from reconciler.simulator.remote import Remote
 from reconciler.simulator.server import serve
 from reconciler.simulator.service import Service
@@ -75,9 +76,9 @@ def make_remote(switches: Switches | None = None, clock: Clock | None = None) ->
 
 
 class InProcess:
-    def __init__(self, service: Service) -> None:
-        self.remote = service.remote
-        self._service = service
+    def __init__(self, remote: Remote) -> None:
+        self.remote = remote
+        self._service = Service(Wire(remote))
 
     def call(
         self,
@@ -156,12 +157,15 @@ def served(service: Service) -> Iterator[str]:
 @contextmanager
 def reach(way: str, switches: Switches | None = None) -> Iterator[Api]:
     """Make an empty stand-in and a way to it."""
-    service = Service(make_remote(switches))
+    remote = make_remote(switches)
     if way == "in process":
-        yield InProcess(service)
+        yield InProcess(remote)
         return
-    with served(service) as url, httpx.Client(base_url=url, trust_env=False) as client:
-        yield OverHttp(service.remote, client)
+    with (
+        served(Service(Wire(remote))) as url,
+        httpx.Client(base_url=url, trust_env=False) as client,
+    ):
+        yield OverHttp(remote, client)
 
 
 def openai(slug: Any = "openai-main", /, **fields: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.delivery import Delivery, Ending, deliver, merge
+from reconciler.simulator.delivery import Delivery, Ending, Wire, deliver, merge
 from reconciler.simulator.faults import (
     Fault,
     FaultKind,
@@ -17,6 +17,7 @@ from reconciler.simulator.faults import (
 )
 from reconciler.simulator.messages import Request
 from reconciler.simulator.remote import Remote
+from reconciler.simulator.switches import Switches
 from tests.contract.api import make_remote, openai
 
 LIST = Request("GET", "/integrations")
@@ -85,6 +86,7 @@ def test_a_fault_can_be_added_while_running() -> None:
         (FaultKind.RESET_AFTER, True, Ending.RESET),
         (FaultKind.HANG_BEFORE, False, Ending.NEVER),
         (FaultKind.HANG_AFTER, True, Ending.NEVER),
+        (FaultKind.LATE, False, Ending.NEVER),
         (FaultKind.SLOW, True, Ending.COMPLETE),
         (FaultKind.TRUNCATE, True, Ending.TRUNCATED),
         (FaultKind.HTML, False, Ending.COMPLETE),
@@ -104,6 +106,41 @@ def test_each_kind_says_whether_the_write_happened_and_how_it_ends(
     delivery = deliver(remote, CREATE, one(kind))
     assert ("openai-main" in remote.integrations) is applied
     assert delivery.ending is ending
+
+
+def test_a_late_request_arrives_after_some_others() -> None:
+    remote = make_remote()
+    wire = Wire(remote, faults=FaultScript([one(FaultKind.LATE, method="POST", amount=1)]))
+    assert wire.deliver(CREATE).ending is Ending.NEVER
+    totals = [body(wire.deliver(LIST))["total"] for _ in range(3)]
+    assert totals == [0, 1, 1]
+
+
+def test_late_requests_can_be_made_to_arrive_at_once() -> None:
+    remote = make_remote()
+    wire = Wire(remote, faults=FaultScript([one(FaultKind.LATE, amount=9)]))
+    wire.deliver(CREATE)
+    wire.settle()
+    assert set(remote.integrations) == {"openai-main"}
+    remote.handle(Request("DELETE", "/integrations/openai-main"))
+    wire.settle()
+    assert remote.integrations == {}
+
+
+def test_others_can_write_before_each_request() -> None:
+    remote = make_remote(Switches(list_order="newest", page_max=1))
+    count = iter(range(9))
+
+    def insert(_request: Request) -> None:
+        remote.handle(Request("POST", "/integrations", {}, openai(f"foreign-{next(count)}")))
+
+    wire = Wire(remote, before=insert)
+    pages = [
+        body(wire.deliver(Request("GET", "/integrations", {"current_page": str(page)})))
+        for page in range(3)
+    ]
+    assert [page["total"] for page in pages] == [1, 2, 3]
+    assert [page["data"][0]["slug"] for page in pages] == ["foreign-0"] * 3
 
 
 def test_a_status_has_its_code_message_and_headers() -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from reconciler.simulator.app import Message, Receive, Send, SimulatorApp
+from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.server import serve
 from reconciler.simulator.service import Service
@@ -37,7 +38,7 @@ def run_served(app: Application, client: Callable[[int], Awaitable[Any]]) -> Any
 
 def application(kind: FaultKind | None = None, **fields: Any) -> SimulatorApp:
     faults = FaultScript([Fault(kind=kind, **fields)] if kind else [])
-    return SimulatorApp(Service(make_remote(), faults=faults))
+    return SimulatorApp(Service(Wire(make_remote(), faults=faults)))
 
 
 async def exchange(port: int, data: bytes) -> bytes:
@@ -178,7 +179,7 @@ def test_a_request_in_flight_is_finished_when_the_server_stops() -> None:
         entered.set()
         await gate.wait()
 
-    app = SimulatorApp(Service(make_remote()), latency=lambda: 1.0, sleep=slow)
+    app = SimulatorApp(Service(Wire(make_remote())), latency=lambda: 1.0, sleep=slow)
 
     async def run() -> tuple[bytes, bytes]:
         stop = asyncio.Event()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.simulator.delivery import Wire
 from reconciler.simulator.messages import Request
 from reconciler.simulator.remote import Remote
 from reconciler.simulator.service import Service
@@ -131,7 +132,7 @@ def test_a_locked_file_is_named_after_some_patience(tmp_path: Path) -> None:
     remote = Remote(Switches(), clock.now, lambda: "id", records)
     with pytest.raises(SimulatorStateError, match="locked"):
         remote.handle(Request("POST", "/integrations", {}, openai()))
-    delivery = Service(remote).respond("POST", "/integrations", KEY, b'{"name": "x"}')
+    delivery = Service(Wire(remote)).respond("POST", "/integrations", KEY, b'{"name": "x"}')
     assert delivery.status == 500
     assert b"locked" in delivery.content
     assert remote.handle(Request("GET", "/integrations")).status == 200

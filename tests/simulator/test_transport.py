@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
+from reconciler.simulator.remote import Remote
 from reconciler.simulator.service import Service, Throttle, any_key, exactly, no_key
 from reconciler.simulator.transport import SimulatorTransport
 from tests.contract.api import KEY, make_remote, openai
@@ -40,20 +42,20 @@ def ask(
     return asyncio.run(run())
 
 
-def faulty(kind: FaultKind, **fields: Any) -> Service:
+def faulty(kind: FaultKind, remote: Remote | None = None, **fields: Any) -> Service:
     faults = FaultScript([Fault(kind=kind, **fields)])
-    return Service(make_remote(), faults=faults, accepts=no_key)
+    return Service(Wire(remote or make_remote(), faults=faults), accepts=no_key)
 
 
 def test_it_answers_json_without_a_socket() -> None:
-    response = ask(Service(make_remote(), accepts=no_key))
+    response = ask(Service(Wire(make_remote()), accepts=no_key))
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     assert response.json() == {"object": "list", "total": 0, "data": []}
 
 
 def test_it_reads_queries_and_bodies() -> None:
-    service = Service(make_remote(), accepts=no_key)
+    service = Service(Wire(make_remote()), accepts=no_key)
     assert ask(service, "POST", json=openai()).status_code == 200
     assert ask(service, params={"current_page": 1}).json()["data"] == []
     assert ask(service, params={"type": ""}).status_code == 200
@@ -62,10 +64,10 @@ def test_it_reads_queries_and_bodies() -> None:
 
 @pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER])
 def test_a_reset_is_a_read_error(kind: FaultKind) -> None:
-    service = faulty(kind)
+    remote = make_remote()
     with pytest.raises(httpx.ReadError):
-        ask(service, "POST", json=openai())
-    assert bool(service.remote.integrations) is (kind is FaultKind.RESET_AFTER)
+        ask(faulty(kind, remote), "POST", json=openai())
+    assert bool(remote.integrations) is (kind is FaultKind.RESET_AFTER)
 
 
 def test_a_truncated_answer_breaks_while_it_is_read() -> None:
@@ -91,7 +93,7 @@ def test_a_slow_answer_comes_late_or_too_late() -> None:
 
 def test_latency_is_waited_for_before_each_answer() -> None:
     sleep = Sleeps()
-    ask(Service(make_remote(), accepts=no_key), sleep=sleep, latency=lambda: 0.25)
+    ask(Service(Wire(make_remote()), accepts=no_key), sleep=sleep, latency=lambda: 0.25)
     assert sleep.slept == [0.25]
 
 
@@ -99,7 +101,7 @@ def test_closing_the_client_closes_the_store_once() -> None:
     closed: list[str] = []
 
     async def run() -> None:
-        service = Service(make_remote())
+        service = Service(Wire(make_remote()))
         transport = SimulatorTransport(service, on_close=lambda: closed.append("closed"))
         await transport.aclose()
         await transport.aclose()
@@ -124,7 +126,9 @@ def test_closing_the_client_closes_the_store_once() -> None:
 def test_a_key_is_asked_for_as_configured(
     accepts: Callable[[str | None], bool], headers: dict[str, str], status: int
 ) -> None:
-    delivery = Service(make_remote(), accepts=accepts).respond("GET", "/integrations", headers, b"")
+    delivery = Service(Wire(make_remote()), accepts=accepts).respond(
+        "GET", "/integrations", headers, b""
+    )
     assert delivery.status == status
 
 
@@ -133,19 +137,19 @@ def test_a_key_is_asked_for_as_configured(
     [b"{", b"\xff", b"[" * 100_000, b'{"name": NaN}', b"1" * 5000, b'"\\ud800"'],
 )
 def test_a_body_that_is_no_json_is_400(content: bytes) -> None:
-    delivery = Service(make_remote()).respond("POST", "/integrations", KEY, content)
+    delivery = Service(Wire(make_remote())).respond("POST", "/integrations", KEY, content)
     assert delivery.status == 400
 
 
 def test_a_body_over_one_mebibyte_is_413() -> None:
-    service = Service(make_remote())
+    service = Service(Wire(make_remote()))
     body = b'{"name": "' + b"x" * 2**20 + b'"}'
     assert service.respond("POST", "/integrations", KEY, body).status == 413
 
 
 def test_a_rate_limit_admits_so_many_in_any_second() -> None:
     now = [0.0]
-    service = Service(make_remote(), throttle=Throttle(2, lambda: now[0]))
+    service = Service(Wire(make_remote()), throttle=Throttle(2, lambda: now[0]))
 
     def status() -> int:
         return service.respond("GET", "/integrations", KEY, b"").status
@@ -158,7 +162,8 @@ def test_a_rate_limit_admits_so_many_in_any_second() -> None:
 
 
 def test_a_throttled_request_says_when_to_come_back() -> None:
-    service = Service(make_remote(), throttle=Throttle(0, lambda: 0.0))
+    remote = make_remote()
+    service = Service(Wire(remote), throttle=Throttle(0, lambda: 0.0))
     delivery = service.respond("POST", "/integrations", KEY, b"{}")
     assert (delivery.status, delivery.headers["retry-after"]) == (429, "1")
-    assert service.remote.integrations == {}
+    assert remote.integrations == {}
