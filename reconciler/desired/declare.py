@@ -8,7 +8,7 @@ from reconciler.desired.references import bind
 from reconciler.desired.rules import Rules, check_configurations
 from reconciler.desired.scalars import integration_shape, typed
 from reconciler.desired.validate import HIDDEN, check_model
-from reconciler.diagnostics import Place, Severity
+from reconciler.diagnostics import Place
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import PROVIDERS
 from reconciler.domain.state import Declared
@@ -18,7 +18,7 @@ _NOT_FIELDS = frozenset({"slug", "lifecycle"})
 
 def declare(document: Sourced, findings: Findings, today: date) -> Declared | None:
     """Check a document and build what it declares; None when something is wrong with it."""
-    before = len(findings.diagnostics)
+    before = findings.errors
     provider = document.value.get("ai_provider_id")
     shape = integration_shape(str(provider) if provider in PROVIDERS else None)
     tree = typed(document.value, shape)
@@ -33,8 +33,7 @@ def declare(document: Sourced, findings: Findings, today: date) -> Declared | No
     check_model(Integration, tree, shape=shape, document=document, findings=findings, known_bad=bad)
     check_configurations(tree, document, findings, bad)
     Rules(tree, document, findings, today).check()
-    new = findings.diagnostics[before:]
-    if any(d.severity is Severity.ERROR for d in new):
+    if findings.errors > before:
         return None
     return Declared(
         slug=tree["slug"],

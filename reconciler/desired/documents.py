@@ -159,7 +159,7 @@ class Documents:
                 add(slug, patch, origin.at(slug), documents)
             elif not self._incomplete:
                 summary = f"there is no integration `{slug}`"
-                hint = did_you_mean(slug, documents)
+                hint = self._findings.nearest(slug, documents)
                 self._findings.error("unknown-slug", summary, origin.at(slug), hint=hint, key=True)
 
     def _add_patch(

@@ -44,6 +44,8 @@ _LOOKS_SECRET = re.compile(
     r"|AKIA[0-9A-Z]{12,}|AIza[\w-]{20,}|eyJ[\w-]{10,}|-----BEGIN.*"
 )
 _LOOK_BACK = 200
+_LONGEST_LINE = 4_000
+"""Lines beyond this are written by nobody; searching them could take quadratic time."""
 
 
 def excerpt(
@@ -53,7 +55,7 @@ def excerpt(
 
     `hide` says that what stands at the place is sensitive, whatever its name.
     """
-    if not 0 <= line < len(lines):
+    if not 0 <= line < len(lines) or len(lines[line]) > _LONGEST_LINE:
         return None
     text = lines[line].rstrip()
     first = _KEY.search(text)
@@ -99,6 +101,8 @@ def _cut(text: str, end: int) -> int:
 
 
 def _smells(text: str) -> bool:
+    if len(text) > _LONGEST_LINE:
+        return True
     return _cut(text, len(text)) < len(text) or (
         text.rstrip().endswith((":", "|", ">")) and _cut(text + " x", len(text) + 2) < len(text) + 2
     )

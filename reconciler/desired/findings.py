@@ -4,19 +4,24 @@ Positions are not kept while everything is right: a file is read again when a fi
 in it. Origins survive merging, so a finding names the file that a person has to edit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.desired.excerpt import excerpt
 from reconciler.desired.source import FileSource, Unreadable
+from reconciler.desired.suggest import did_you_mean
 from reconciler.desired.yaml_source import Reading, Step, lines_of, read_yaml
 from reconciler.diagnostics import Diagnostic, Place, Severity
 
 Steps = tuple[Step, ...]
 
 _KEPT_READINGS = 16
+_TOLD = 200
+"""Findings told of one file; a generated file with more has one cause."""
+_SUGGESTED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,18 @@ class Sourced:
 
 
 class Findings:
-    """All diagnostics of one loading, in the order of discovery."""
+    """All diagnostics of one loading, in the order of discovery.
+
+    `errors` counts those of values, told or not.
+    """
 
     def __init__(self, source: FileSource) -> None:
         self._source = source
         self._readings: dict[str, tuple[Reading, Sequence[str]]] = {}
         self.diagnostics: list[Diagnostic] = []
+        self.errors = 0
+        self._told: Counter[str | tuple[str, str]] = Counter()
+        self._suggested = 0
 
     def shown(self, file: str) -> str:
         """Give the path of a file as the user knows it."""
@@ -88,6 +99,8 @@ class Findings:
         hide: bool = False,
     ) -> None:
         """Collect a finding; `key` points at the name of the field, `hide` leaves its value out."""
+        if not self._is_worth_telling(severity, origin.file):
+            return
         reading, lines = self._reading(origin.file)
         spot = reading.spot(origin.index, origin.path, key=key)
         self.diagnostics.append(
@@ -100,6 +113,20 @@ class Findings:
                 excerpt(lines, spot.line, spot.column, spot.length, hide=hide),
             )
         )
+
+    def nearest(self, word: str, known: Iterable[str]) -> str:
+        """Suggest a known word, as long as there are few findings; searching takes time."""
+        self._suggested += 1
+        return did_you_mean(word, known) if self._suggested <= _SUGGESTED else ""
+
+    def _is_worth_telling(self, severity: Severity, file: str) -> bool:
+        """Stop after so many findings in a file, but never before its first error."""
+        self._told[file] += 1
+        if severity is Severity.ERROR:
+            self.errors += 1
+            self._told[file, "errors"] += 1
+            return self._told[file] <= _TOLD or self._told[file, "errors"] == 1
+        return self._told[file] <= _TOLD
 
     def of_file(self, file: str, problem: Unreadable) -> None:
         """Collect that a file cannot be used at all."""

@@ -55,17 +55,18 @@ class _Merging:
             present = target.get(key)
             if item is None:
                 target.pop(key, None)
-                self._forget(here)
+                self._forget(here, present)
             elif isinstance(item, dict) and (present is None or isinstance(present, dict)):
                 if present is None:
                     present = target[key] = {}
-                    self._put(here, source)
+                    self.moved[here] = source
                 self.into_map(present, item, here, source)
             elif _is_keyed(key, item) and (not present or _is_keyed(key, present)):
                 self._into_list(target, key, item, here, source)
             else:
                 target[key] = deepcopy(item)
-                self._put(here, source)
+                self._forget(here, present)
+                self.moved[here] = source
 
     def _into_list(
         self, target: dict[str, Any], key: str, patch: list[Any], here: Steps, origin: Origin
@@ -74,70 +75,83 @@ class _Merging:
         identity = KEYED_LISTS[key]
         if not target.get(key):
             target[key] = []
-            self._put(here, origin)
-        entries = _Entries(self, target[key], here)
+            self.moved[here] = origin
+        entries = _Entries(self, target, key, here)
         for index, item in enumerate(patch):
             source, name = origin.at(index), str(item[identity])
-            known = entries.position(identity, name)
             if item.get(REMOVE) == _TRUE:
-                if known is None:
+                if not entries.drop(name):
                     summary = f"there is no `{name}` in `{key}` to remove"
                     self.say("unknown-entry", summary, source.at(identity))
-                else:
-                    entries.drop(known)
-            elif known is None:
-                entries.append({}, source)
-                self.into_map(entries.values[-1], item, (*here, len(entries.values) - 1), source)
+                continue
+            known = entries.positions.get(name)
+            if known is None:
+                entry, at = entries.append(name, source)
+                self.into_map(entry, item, at, source)
             else:
                 change = {field: value for field, value in item.items() if field != identity}
                 self.into_map(entries.values[known], change, (*here, known), source)
+        entries.close()
 
-    def _put(self, here: Steps, origin: Origin) -> None:
-        self._forget(here)
-        self.moved[here] = origin
-
-    def _forget(self, here: Steps) -> None:
-        for path in [p for p in self.moved if p[: len(here)] == here]:
-            del self.moved[path]
+    def _forget(self, here: Steps, previous: Any) -> None:
+        """Drop the origins of what stood at a place; only a container has any below it."""
+        self.moved.pop(here, None)
+        if isinstance(previous, dict | list):
+            for path in [p for p in self.moved if p[: len(here)] == here]:
+                del self.moved[path]
 
     def origin_of(self, path: Steps) -> Origin:
-        document = Sourced(None, self.before.origin, 1, self.moved)
-        return document.origin_of(path)
+        """Give the origin of a value while merging."""
+        return Sourced(None, self.before.origin, 1, self.moved).origin_of(path)
 
 
 class _Entries:
-    """A keyed list while it changes: dropping an entry moves the origins of those behind it."""
+    """A keyed list while it changes; what is dropped leaves a gap until `close`."""
 
-    def __init__(self, merging: _Merging, values: list[Any], here: Steps) -> None:
+    def __init__(self, merging: _Merging, holder: dict[str, Any], key: str, here: Steps) -> None:
         self.merging = merging
-        self.values = values
+        self.holder = holder
+        self.key = key
         self.here = here
-        for index in range(len(values)):
+        self.values: list[Any] = holder[key]
+        identity = KEYED_LISTS[key]
+        self.positions = {str(v[identity]): i for i, v in reversed([*enumerate(self.values)])}
+        for index in range(len(self.values)):
             at = (*here, index)
             merging.moved.setdefault(at, merging.origin_of(at))
 
-    def position(self, identity: str, name: str) -> int | None:
-        """Find an entry by its identity."""
-        found = (i for i, v in enumerate(self.values) if str(v[identity]) == name)
-        return next(found, None)
+    def append(self, name: str, origin: Origin) -> tuple[dict[str, Any], Steps]:
+        """Add an empty entry at the end and tell where it is."""
+        at = (*self.here, len(self.values))
+        entry: dict[str, Any] = {}
+        self.positions[name] = len(self.values)
+        self.merging.moved[at] = origin
+        self.values.append(entry)
+        return entry, at
 
-    def append(self, value: dict[str, Any], origin: Origin) -> None:
-        """Add an entry at the end."""
-        self.merging.moved[*self.here, len(self.values)] = origin
-        self.values.append(value)
+    def drop(self, name: str) -> bool:
+        """Remove an entry; False if there is none of this name."""
+        position = self.positions.pop(name, None)
+        if position is None:
+            return False
+        self.values[position] = None
+        return True
 
-    def drop(self, index: int) -> None:
-        """Remove an entry and let those behind it move up."""
-        del self.values[index]
+    def close(self) -> None:
+        """Let what stands behind a gap move up, with its origins."""
+        kept = [i for i, value in enumerate(self.values) if value is not None]
+        if len(kept) == len(self.values):
+            return
+        rank = {old: new for new, old in enumerate(kept)}
         depth = len(self.here)
         moved: dict[Steps, Origin] = {}
         for path, origin in self.merging.moved.items():
-            step = path[depth] if path[:depth] == self.here and len(path) > depth else None
-            if not isinstance(step, int) or step < index:
+            if path[:depth] != self.here or len(path) == depth:
                 moved[path] = origin
-            elif step > index:
-                moved[*path[:depth], step - 1, *path[depth + 1 :]] = origin
+            elif (step := path[depth]) in rank:
+                moved[*path[:depth], rank[int(step)], *path[depth + 1 :]] = origin
         self.merging.moved = moved
+        self.holder[self.key] = [self.values[i] for i in kept]
 
 
 def _is_keyed(key: str, value: Any) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.ignoring import parse_path
 from reconciler.desired.scalars import integration_shape
-from reconciler.desired.suggest import did_you_mean
 from reconciler.desired.validate import check_model
 from reconciler.domain.fields import KEYED_LISTS
 from reconciler.domain.integration import Integration
@@ -109,7 +108,7 @@ class Rules:
                 "unknown-provider",
                 f"`{provider[:60]}` is not a provider that is known here",
                 self.document.origin_of(("ai_provider_id",)),
-                hint=did_you_mean(provider, KNOWN_PROVIDERS),
+                hint=self.findings.nearest(provider, KNOWN_PROVIDERS),
             )
         given = self.tree.get("configurations")
         if "configurations" in self.tree and (given is None or type(given) is dict):
@@ -134,7 +133,7 @@ class Rules:
                     "unknown-configuration-field",
                     f"`{name}` is not a field that is known for {provider}; it is sent as it is",
                     self.document.origin_of(("configurations", name)),
-                    hint=did_you_mean(name, model.model_fields),
+                    hint=self.findings.nearest(name, model.model_fields),
                     key=True,
                 )
 
@@ -161,7 +160,7 @@ class Rules:
         known = [f for f in Integration.model_fields if f not in {"slug", "lifecycle"}]
         if path[0] not in known:
             summary = f"`{path[0]}` is not a field that can be ignored"
-            self._error("unknown-field", summary, steps, hint=did_you_mean(path[0], known))
+            self._error("unknown-field", summary, steps, hint=self.findings.nearest(path[0], known))
 
     def _ignored_until(self, until: str, steps: Steps) -> None:
         try:

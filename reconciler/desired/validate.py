@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.scalars import Shape
-from reconciler.desired.suggest import did_you_mean, one_of
+from reconciler.desired.suggest import one_of
 from reconciler.desired.yaml_source import Step
 from reconciler.domain.fields import HEADERS_FIELD, REDACTED_FIELDS, SECRET_FIELDS
 
@@ -131,7 +131,7 @@ class _Explainer:
         around = name_of(steps[:-1], self.what)
         known = names_at(self.shape, steps[:-1])
         name = str(steps[-1])
-        hint = did_you_mean(name, known) or (one_of(known) if len(known) <= 8 else "")
+        hint = self.findings.nearest(name, known) or (one_of(known) if len(known) <= 8 else "")
         self._say(
             "unknown-field", f"`{name}` is not a field of {around}", steps, hint=hint, key=True
         )
@@ -153,7 +153,7 @@ class _Explainer:
         if not choices:
             self._say("invalid-value", f"{name} must be {expected}", steps)
         elif isinstance(given, str):
-            near = did_you_mean(given, choices)
+            near = self.findings.nearest(given, choices)
             hint = (near + " " if near else "") + one_of(choices)
             self._say("invalid-value", f"{name} cannot be `{_echo(given)}`", steps, hint=hint)
         else:

@@ -10,6 +10,9 @@ from typing import Any
 from yaml.reader import ReaderError
 
 BOM = b"\xef\xbb\xbf"
+MAX_FAULTS = 50
+"""Faults told of one file; a file with more has one cause."""
+
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MARKER = re.compile(rb"^(<{7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
@@ -90,7 +93,7 @@ def _conflicts(data: bytes) -> list[Fault]:
             "choose one side, then remove the lines with <<<<<<<, ======= and >>>>>>>",
             *_position(data, at),
         )
-        for at in starts
+        for at in starts[:MAX_FAULTS]
     ]
 
 

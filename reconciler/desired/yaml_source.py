@@ -26,12 +26,10 @@ from yaml.events import (
 
 from reconciler.desired import yaml_faults
 from reconciler.desired.scalars import Plain, may_be_typed
-from reconciler.desired.yaml_faults import Fault
+from reconciler.desired.yaml_faults import MAX_FAULTS, Fault
 
 MAX_DEPTH = 32
 MAX_NODES = 100_000
-MAX_FAULTS = 50
-"""Faults told of one file; a file with more has one cause."""
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAYBE_TYPED = frozenset("-0123456789tf")
