@@ -8,7 +8,6 @@ import pytest
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.remote import errors
-from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.remote import Remote
 from reconciler.simulator.seam import SimulatorAPI
@@ -20,7 +19,7 @@ CREATE = Call(OperationName.CREATE, body=openai(key=Redacted("sk-canary-9f8e7d6c
 
 
 def call(remote: Remote, *calls: Call, fault: Fault | None = None) -> Reply:
-    api = SimulatorAPI(Wire(remote, faults=FaultScript([fault] if fault else [])))
+    api = SimulatorAPI(remote, faults=FaultScript([fault] if fault else []))
 
     async def run() -> Reply:
         for one in calls[:-1]:
@@ -68,6 +67,21 @@ def test_each_fault_is_the_error_that_the_client_gives(
     with pytest.raises(error) as caught:
         call(make_remote(), LIST, fault=Fault(**fault))
     assert type(caught.value) is error
+
+
+def test_a_late_call_fails_and_arrives_when_the_wire_settles() -> None:
+    remote = make_remote()
+    late = Fault(kind=FaultKind.LATE, method="POST", amount=9)
+    seen: list[str] = []
+    api = SimulatorAPI(
+        remote, faults=FaultScript([late]), before=lambda request: seen.append(request.method)
+    )
+    with pytest.raises(errors.NoAnswer):
+        asyncio.run(api.call(CREATE))
+    assert remote.integrations == {}
+    api.wire.settle()
+    assert set(remote.integrations) == {"openai-main"}
+    assert seen == ["POST"]
 
 
 def test_a_missing_slug_is_not_found() -> None:
