@@ -27,9 +27,10 @@ _BREAKS: dict[Ending, type[httpx.TransportError]] = {
 
 
 class SimulatorAPI:
-    """Answers calls with a `Remote`, over the `wire`; `wall_clock` gives epoch seconds for dates in `Retry-After`.
+    """Answers calls with a `Remote`; what happens on the way is its `wire`'s.
 
-    Hanging and slow answers cost no time: the one is an error at once, the other arrives at once.
+    `wall_clock` gives epoch seconds for dates in `Retry-After`. Hanging and slow answers cost no
+    time: the one is an error at once, the other arrives at once.
     """
 
     def __init__(
