@@ -3,8 +3,9 @@
     outline, ending   what people are told about a plan and about a result; every word, once
     words, escape     the fixed words; foreign text made harmless
     terminal          `plan`, `result` for terminals (lines: page)
-    markdown          `plan`, `result` for comments and job summaries
-    html              `plan`, `result` as one self-contained page
+    markdown          `plan`, `result` for comments and job summaries (inert text: inert, length:
+                      budget)
+    html              `plan`, `result` as one self-contained page (frame: html_page)
     json              `plan`, `result`, `error` as one document
     list_view         what is in the API now: text, YAML, JSON
     problems          diagnostics: text, JSON, annotations, SARIF

@@ -1,0 +1,36 @@
+from html import unescape
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from reconciler.views.escape import visible
+from reconciler.views.inert import code, fence, html_code
+from tests.views.hostile import starts
+
+
+@given(starts | st.text())
+@example("`")
+@example("``a`")
+@example(" a ")
+@example("a\\")
+def test_a_code_span_holds_exactly_the_visible_text(text: str) -> None:
+    (_, inline, _) = MarkdownIt().parse(f"before {code(text)} after")
+    before, span, after = inline.children or []
+    assert (before.content, span.type, after.content) == ("before ", "code_inline", " after")
+    assert span.content == (visible(text, limit=None) or " ")
+
+
+@given(st.lists(starts | st.text() | st.just("```") | st.just("~~~~"), max_size=5))
+@example(["```", "</details>", "````"])
+def test_a_fence_holds_exactly_the_visible_lines(lines: list[str]) -> None:
+    tokens = MarkdownIt().parse(fence(lines) + "\nafter")
+    assert [token.type for token in tokens][:2] == ["fence", "paragraph_open"]
+    assert tokens[0].content == "".join(visible(line, limit=None) + "\n" for line in lines)
+
+
+@given(starts | st.text())
+def test_html_code_holds_exactly_the_visible_text(text: str) -> None:
+    inside = html_code(text).removeprefix("<code>").removesuffix("</code>")
+    assert "<" not in inside
+    assert unescape(inside) == visible(text, limit=None)
