@@ -1,0 +1,1 @@
+"""What Git declared at a commit."""

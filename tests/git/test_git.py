@@ -1,0 +1,132 @@
+"""Reading the files of an older commit with the real git."""
+
+import os
+import subprocess
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from reconciler.desired.load import load
+from reconciler.domain.memory import Memory
+from reconciler.domain.secrets import SecretRef
+from reconciler.git import GitError, declared_at, files_at, head_of
+
+pytestmark = pytest.mark.needs_system
+
+CONFIG = "version: 1\ndefault_target: here\ntargets: {here: {base_url: 'simulator:'}}\n"
+ALPHA = "slug: alpha\nname: Alpha\nai_provider_id: openai\nkey: ${env:SECRET_KEY}\n"
+
+
+class Repository:
+    """A repository with desired state in a folder of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "team" / "desired-state"
+        self.folder.mkdir(parents=True)
+        self.git("init", "--quiet")
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+        done = subprocess.run(
+            ["git", "-C", str(self.root), *identity, *arguments],
+            env={
+                "PATH": os.defpath,
+                "GIT_CONFIG_GLOBAL": os.devnull,
+                "GIT_CONFIG_SYSTEM": os.devnull,
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def commit(self, **files: str | None) -> str:
+        for name, content in files.items():
+            path = self.folder / f"{name}.yaml"
+            if content is None:
+                path.unlink()
+            else:
+                path.write_text(content)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "a change")
+        return self.git("rev-parse", "HEAD")
+
+    def remembered(self, ref: str) -> tuple[Memory, list[str]]:
+        loaded = load(self.folder, target_name=None, today=date(2026, 1, 1))
+        assert loaded.config is not None
+        assert loaded.state is not None
+        past = declared_at(
+            ref, folder=self.folder, config=loaded.config, target=loaded.state.target
+        )
+        return past.memory, [d.code for d in past.diagnostics]
+
+
+def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    folder = repository.folder / "integrations"
+    folder.mkdir()
+    (folder / "alpha.yaml").write_text(ALPHA + "lifecycle: {protected: true}\n")
+    base = repository.commit(reconcile=CONFIG)
+    (folder / "alpha.yaml").unlink()
+    repository.commit(reconcile=CONFIG + "\n")
+    memory, codes = repository.remembered(base)
+    alpha = memory.of("alpha")
+    assert codes == []
+    assert alpha.protected
+    assert alpha.declared is not None
+    assert alpha.declared["name"] == "Alpha"
+    assert alpha.secrets[("key",)].reference == SecretRef("env", "SECRET_KEY")
+    assert repository.remembered("HEAD")[0] == Memory()
+
+
+def test_files_that_were_broken_then_are_a_warning_and_no_memory(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    (repository.folder / "integrations").mkdir()
+    (repository.folder / "integrations/alpha.yaml").write_text("slug: [")
+    base = repository.commit(reconcile=CONFIG)
+    (repository.folder / "integrations/alpha.yaml").write_text(ALPHA)
+    assert repository.remembered(base) == (Memory(), ["base-unreadable"])
+
+
+def test_a_folder_that_did_not_exist_had_no_files(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    (tmp_path / "README").write_text("first")
+    first = repository.commit()
+    repository.commit(reconcile=CONFIG)
+    assert files_at(first, folder=repository.folder) == {}
+
+
+def test_links_hidden_files_and_other_files_do_not_count(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    (repository.folder / "link.yaml").symlink_to("/etc/hostname")
+    (repository.folder / "note.txt").write_text("x")
+    (repository.folder / "binary ü.yaml").write_bytes(b"\x00\n\xff")
+    ref = repository.commit(**{".hidden": "x", "reconcile": CONFIG})
+    assert files_at(ref, folder=repository.folder) == {
+        "binary ü.yaml": b"\x00\n\xff",
+        "reconcile.yaml": CONFIG.encode(),
+    }
+
+
+@pytest.mark.parametrize("ref", ["nowhere", "--help", "HEAD~99", "", "HEAD:team"])
+def test_an_unknown_commit_is_named(tmp_path: Path, ref: str) -> None:
+    repository = Repository(tmp_path)
+    repository.commit(reconcile=CONFIG)
+    with pytest.raises(GitError) as caught:
+        files_at(ref, folder=repository.folder)
+    assert (caught.value.code, caught.value.exit_code) == ("unknown-commit", 3)
+
+
+def test_outside_of_a_repository_there_is_no_commit(tmp_path: Path) -> None:
+    assert head_of(tmp_path) is None
+    with pytest.raises(GitError):
+        files_at("HEAD", folder=tmp_path)
+
+
+def test_the_head_is_the_commit_that_is_checked_out(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    assert head_of(repository.folder) is None
+    commit = repository.commit(reconcile=CONFIG)
+    assert head_of(repository.folder) == commit
