@@ -15,9 +15,7 @@ from reconciler.remote.body import encode_body, sent_secrets
 from reconciler.remote.failures import from_httpx
 from reconciler.remote.operations import prepare
 from reconciler.simulator.delivery import Ending, Wire
-from reconciler.simulator.faults import Faults
 from reconciler.simulator.messages import Request
-from reconciler.simulator.remote import Remote
 
 _BREAKS: dict[Ending, type[httpx.TransportError]] = {
     Ending.RESET: httpx.ReadError,
@@ -27,7 +25,7 @@ _BREAKS: dict[Ending, type[httpx.TransportError]] = {
 
 
 class SimulatorAPI:
-    """Answers calls with a `Remote`; what happens on the way is its `wire`'s.
+    """Answers calls over a `Wire`, which several of these may share.
 
     `wall_clock` gives epoch seconds for dates in `Retry-After`. Hanging and slow answers cost no
     time: the one is an error at once, the other arrives at once.
@@ -35,13 +33,11 @@ class SimulatorAPI:
 
     def __init__(
         self,
-        remote: Remote,
+        wire: Wire,
         *,
-        faults: Faults | None = None,
-        before: Callable[[Request], None] | None = None,
         wall_clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self.wire = Wire(remote, faults=faults, before=before)
+        self._wire = wire
         self._wall_clock = wall_clock
 
     async def call(self, call: Call) -> Reply:
@@ -50,7 +46,7 @@ class SimulatorAPI:
         body = None if prepared.body is None else json.loads(encode_body(prepared.body))
         query = {name: str(value) for name, value in prepared.query.items()}
         request = Request(prepared.method, prepared.path, query, body)
-        delivery = self.wire.deliver(request)
+        delivery = self._wire.deliver(request)
         sent = Sent(prepared.method, prepared.path, sent_secrets(prepared.body or {}))
         if delivery.ending is not Ending.COMPLETE:
             broken = _BREAKS[delivery.ending]

@@ -8,6 +8,7 @@ import pytest
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.remote import errors
+from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.remote import Remote
 from reconciler.simulator.seam import SimulatorAPI
@@ -19,7 +20,7 @@ CREATE = Call(OperationName.CREATE, body=openai(key=Redacted("sk-canary-9f8e7d6c
 
 
 def call(remote: Remote, *calls: Call, fault: Fault | None = None) -> Reply:
-    api = SimulatorAPI(remote, faults=FaultScript([fault] if fault else []))
+    api = SimulatorAPI(Wire(remote, faults=FaultScript([fault] if fault else [])))
 
     async def run() -> Reply:
         for one in calls[:-1]:
@@ -73,13 +74,13 @@ def test_a_late_call_fails_and_arrives_when_the_wire_settles() -> None:
     remote = make_remote()
     late = Fault(kind=FaultKind.LATE, method="POST", amount=9)
     seen: list[str] = []
-    api = SimulatorAPI(
+    wire = Wire(
         remote, faults=FaultScript([late]), before=lambda request: seen.append(request.method)
     )
     with pytest.raises(errors.NoAnswer):
-        asyncio.run(api.call(CREATE))
+        asyncio.run(SimulatorAPI(wire).call(CREATE))
     assert remote.integrations == {}
-    api.wire.settle()
+    wire.settle()
     assert set(remote.integrations) == {"openai-main"}
     assert seen == ["POST"]
 
