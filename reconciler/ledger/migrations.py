@@ -1,7 +1,8 @@
 """The versions of the schema and the way from each to the next.
 
     1  runs and memory
-    2  `seen` for the incremental drift check, `holders` for the lock of a shared ledger
+    2  `seen` for the incremental drift check, `holders` for the lock of a shared ledger, and
+       whether a mask agreed with the value that was sent
 
 A new ledger is made at the newest version at once; an old one takes every step in between, in one
 transaction, when it is opened for writing.
@@ -10,7 +11,7 @@ transaction, when it is opened for writing.
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sqlalchemy import Connection, func, insert, inspect, select, update
+from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.tables import holders, meta, metadata, seen
@@ -21,6 +22,9 @@ _CREATION = 7_236_834_150_231
 
 def _to_2(connection: Connection) -> None:
     metadata.create_all(connection, tables=[seen, holders])
+    connection.execute(
+        text("ALTER TABLE secrets ADD COLUMN mask_agreed BOOLEAN DEFAULT true NOT NULL")
+    )
 
 
 STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({2: _to_2})

@@ -27,8 +27,8 @@ _FACTS = (
 class PreImage:
     """One integration before a run; `observed` is None where it did not exist.
 
-    `declared` is what Git had declared and the ledger knew, references included; the API shows
-    only masks of secrets.
+    `declared` is what was known of what Git had declared, references included; the API shows only
+    masks of secrets.
     """
 
     slug: str
@@ -37,13 +37,13 @@ class PreImage:
     declared: Tree | None = None
 
 
-def to_document(image: PreImage, *, declared_text: str | None) -> dict[str, Any]:
-    """Give the stored form; what was declared is stored as it was stored before."""
-    observed = image.observed
+def to_document(image: PreImage) -> dict[str, Any]:
+    """Give the stored form, which holds no secret."""
+    observed, declared = image.observed, image.declared
     return {
         "action": image.kind.value,
         "observed": None if observed is None else _observed(observed),
-        "declared": None if declared_text is None else json.loads(declared_text),
+        "declared": None if declared is None else json.loads(to_text(declared)),
     }
 
 

@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, update
 
 from reconciler import __version__
 from reconciler.domain.calls import Call
 from reconciler.domain.fields import show_path
-from reconciler.domain.state import Observed
 from reconciler.domain.tree import canonical_json, leaves
 from reconciler.ledger import chain, rows
 from reconciler.ledger.connect import Database
 from reconciler.ledger.preimages import PreImage, to_document
 from reconciler.ledger.rows import TargetKey
-from reconciler.ledger.tables import calls, declared, outcomes, pre_images, runs
+from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 from reconciler.planning.actions import Action
 from reconciler.planning.plan import Plan
 
@@ -45,13 +44,11 @@ class Recorder:
         *,
         key: TargetKey,
         facts: RunFacts,
-        before: Mapping[str, Observed],
         now: Callable[[], str],
     ) -> None:
         self._database = database
         self._key = key
         self._facts = facts
-        self._before = before
         self._now = now
         self._run = 0
         self._open: dict[str, int] = {}
@@ -71,7 +68,7 @@ class Recorder:
             made = connection.execute(insert(runs).values(values)).inserted_primary_key
             assert made is not None  # noqa: S101 - a single-row insert has a key
             self._run = int(made[0])
-            images = [self._image_row(connection, target, action) for action in plan.actions]
+            images = [self._image_row(action) for action in plan.actions]
             if images:
                 connection.execute(insert(pre_images), images)
 
@@ -122,12 +119,10 @@ class Recorder:
             "undoes": plan.run,
         }
 
-    def _image_row(self, connection: Connection, target: int, action: Action) -> dict[str, Any]:
-        known = connection.scalar(
-            select(declared.c.fields).where(
-                declared.c.target == target, declared.c.slug == action.slug
-            )
+    def _image_row(self, action: Action) -> dict[str, Any]:
+        subject = action.subject
+        image = PreImage(
+            action.slug, action.kind, subject.observed, declared=subject.remembered.declared
         )
-        image = PreImage(action.slug, action.kind, self._before.get(action.slug))
-        document = to_document(image, declared_text=known)
-        return {"run": self._run, "slug": action.slug, "document": canonical_json(document)}
+        document = canonical_json(to_document(image))
+        return {"run": self._run, "slug": action.slug, "document": document}

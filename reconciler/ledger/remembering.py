@@ -10,18 +10,19 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from reconciler.domain.memory import Remembered, SecretRecord
-from reconciler.domain.secrets import Mask, SecretRef
+from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, canonical_json, leaves
 from reconciler.ledger.codec import from_text, to_text
 from reconciler.ledger.tables import declared, secrets, seen
+from reconciler.planning.canonical import canonical
 
 
 @dataclass(frozen=True, slots=True)
 class Fulfilled:
     """An integration that now is as declared, and the secrets that were written on the way.
 
-    A secret that was not written keeps the record it has.
+    A secret that was not written keeps the record it has. Paths are those of the canonical form.
     """
 
     declared: Declared
@@ -66,6 +67,7 @@ def recall(connection: Connection, target: int) -> dict[str, Remembered]:
             reference=SecretRef.parse(row.reference),
             fingerprint=row.fingerprint,
             mask=None if row.mask is None else Mask(row.mask),
+            mask_agreed=row.mask_agreed,
         )
     rows = connection.execute(select(declared).where(declared.c.target == target))
     return {
@@ -113,12 +115,12 @@ def _declared_row(target: int, item: Fulfilled, run: str | None) -> dict[str, An
 def _records(
     target: int, item: Fulfilled, kept: Mapping[tuple[str, str], dict[str, Any]], run: str | None
 ) -> Iterable[dict[str, Any]]:
-    """Give a row for each declared reference: what was written, else what was known of it."""
+    """Give a row for each declared secret: what was written, else what was known of it."""
     slug = item.declared.slug
-    for path, leaf in leaves(item.declared.fields):
+    for path, leaf in leaves(canonical(item.declared.fields)):
         name = canonical_json(list(path))
         record = item.secrets.get(path)
-        if not isinstance(leaf, SecretRef):
+        if not isinstance(leaf, SecretRef | Redacted):
             continue
         if record is None:
             known = kept.get((slug, name))
@@ -132,6 +134,7 @@ def _records(
             "reference": str(record.reference),
             "fingerprint": record.fingerprint,
             "mask": None if record.mask is None else record.mask.text,
+            "mask_agreed": record.mask_agreed,
             "run": run,
         }
 

@@ -13,7 +13,6 @@ from typing import Any, Self
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import Pepper
-from reconciler.domain.state import Observed
 from reconciler.ledger import chain, remembering, rows
 from reconciler.ledger.connect import Database, LedgerState, Location
 from reconciler.ledger.errors import NoLedger
@@ -60,7 +59,7 @@ class Ledger:
         with self._database.reading() as connection:
             target = rows.find(connection, key)
             known = {} if target is None else remembering.recall(connection, target)
-        return Memory(integrations=known, pepper=self.pepper)
+        return Memory(integrations=known, pepper=self.pepper, complete=target is not None)
 
     def organisations(self, key: TargetKey) -> frozenset[str]:
         """Give the organisations that have answered under this name and host so far."""
@@ -95,11 +94,10 @@ class Ledger:
         key: TargetKey,
         *,
         facts: RunFacts,
-        before: Mapping[str, Observed],
         now: Callable[[], str],
     ) -> Recorder:
-        """Give the record of a run that is about to begin; `before` is what the plan has seen."""
-        return Recorder(self._database, key=key, facts=facts, before=before, now=now)
+        """Give the record of a run that is about to begin; `now` tells the time as text in UTC."""
+        return Recorder(self._database, key=key, facts=facts, now=now)
 
     def remember(
         self,

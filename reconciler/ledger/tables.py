@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
 metadata = MetaData()
@@ -101,6 +102,7 @@ secrets = Table(
     Column("fingerprint", String),
     Column("mask", String),
     Column("run", String),
+    Column("mask_agreed", Boolean, nullable=False, server_default=true()),
 )
 
 seen = Table(

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.diagnostics import Place
 from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.memory import Remembered
 from reconciler.domain.secrets import Mask, SecretRef
 from reconciler.domain.state import Declared, Lifecycle, Observed
 from reconciler.execution.events import (
@@ -23,7 +24,7 @@ from reconciler.execution.recording import record_in
 from reconciler.ledger.recorder import RunFacts
 from reconciler.ledger.rows import TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
-from reconciler.planning.actions import Action, ActionKind, Risk
+from reconciler.planning.actions import Action, ActionKind, Risk, Subject
 from reconciler.planning.plan import Plan, PlanTarget
 
 BASE_URL = "https://api.portkey.ai/v1"
@@ -45,8 +46,15 @@ def ledger_in(folder: Path, **more: Any) -> Iterator[Ledger]:
         yield ledger
 
 
-def action(slug: str, kind: ActionKind = ActionKind.UPDATE) -> Action:
-    return Action(slug=slug, kind=kind, reason="differs", risk=Risk.COSMETIC)
+def action(
+    slug: str,
+    kind: ActionKind = ActionKind.UPDATE,
+    *,
+    before: Observed | None = None,
+    remembered: Remembered = Remembered(),
+) -> Action:
+    subject = Subject(observed=before, remembered=remembered)
+    return Action(slug=slug, kind=kind, reason="differs", risk=Risk.COSMETIC, subject=subject)
 
 
 def plan(*actions: Action) -> Plan:
@@ -93,9 +101,11 @@ def record_run(
 ) -> None:
     """Go through the events of a run that updates these integrations."""
     facts = RunFacts(run=run, actor="ada", pull_request="17")
-    before = {slug: observed(slug) for slug in slugs}
-    emit = record_in(ledger.recorder(key, facts=facts, before=before, now=now or clock()))
-    the_plan = plan(*(action(slug) for slug in slugs))
+    emit = record_in(ledger.recorder(key, facts=facts, now=now or clock()))
+    known = ledger.memory(key)
+    the_plan = plan(
+        *(action(slug, before=observed(slug), remembered=known.of(slug)) for slug in slugs)
+    )
     emit(RunStarted(run, the_plan))
     outcomes = []
     for item in the_plan.actions:

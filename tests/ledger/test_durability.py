@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.memory import SecretRecord
+from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
 from reconciler.domain.state import Observed
 from reconciler.execution.events import CallStarted, RunStarted
@@ -85,9 +85,9 @@ def test_no_value_is_in_the_file_or_its_log(tmp_path: Path) -> None:
     )
     with ledger_in(tmp_path, pepper=pepper) as ledger:
         ledger.remember(KEY, [Fulfilled(one, {("key",): record})])
-        recorder = ledger.recorder(KEY, facts=RunFacts("r-1"), before={"a": seen}, now=clock())
-        emit = record_in(recorder)
-        emit(RunStarted("r-1", plan(action("a"))))
+        emit = record_in(ledger.recorder(KEY, facts=RunFacts("r-1"), now=clock()))
+        past = Remembered(declared=one.fields)
+        emit(RunStarted("r-1", plan(action("a", before=seen, remembered=past))))
         emit(CallStarted(action("a"), Call(OperationName.UPDATE, "a", body=body)))
         written = on_disk(tmp_path)
         assert (tmp_path / "ledger.db-wal").stat().st_size > 0

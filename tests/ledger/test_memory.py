@@ -46,6 +46,29 @@ def test_a_secret_that_was_not_written_keeps_its_record(tmp_path: Path) -> None:
         assert ledger.memory(KEY).of("a").secrets == {("key",): newer}
 
 
+def test_literals_and_places_in_keyed_lists_have_records_too(tmp_path: Path) -> None:
+    literal = SecretRecord(SecretRef("literal", ""), fingerprint="p:22", mask_agreed=False)
+    headers = {"custom_headers": {"x-team": Redacted("red")}}
+    nested = {"slug": "gpt-5", "configurations": {"custom_headers": {"x-api-key": REF}}}
+    paths = (
+        ("configurations", "custom_headers", "x-team"),
+        ("models", "gpt-5", "configurations", "custom_headers", "x-api-key"),
+    )
+    records = {paths[0]: literal, paths[1]: RECORD}
+    with ledger_in(tmp_path) as ledger:
+        one = declared("a", configurations=headers, models=[nested])
+        ledger.remember(KEY, [Fulfilled(one, records)])
+        ledger.remember(KEY, [Fulfilled(one)])
+        assert ledger.memory(KEY).of("a").secrets == records
+
+
+def test_a_ledger_that_knows_a_target_knows_what_was_not_declared(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        assert not ledger.memory(KEY).complete
+        ledger.remember(KEY, [])
+        assert ledger.memory(KEY).complete
+
+
 def test_a_secret_that_is_no_longer_declared_is_forgotten(tmp_path: Path) -> None:
     headers = {"custom_headers": {"x-api-key": REF}}
     with ledger_in(tmp_path) as ledger:

@@ -44,6 +44,7 @@ FIRST_VERSION = """
         PRIMARY KEY (target, slug, path));
     INSERT INTO meta VALUES ('schema_version', '1');
     INSERT INTO targets VALUES (1, 'production', 'api.portkey.ai', 'org-1');
+    INSERT INTO secrets VALUES (1, 'a', '["key"]', 'env:SECRET_A', 'p:0', 'sk-***', 'r-0');
     INSERT INTO declared VALUES (1, 'a', '{"key":"${env:SECRET_A}","name":"A"}', 1, 'r-0');
 """
 
@@ -100,6 +101,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> 
     found = recall(file)
     assert found.diagnostics == ()
     assert found.memory.of("a").protected
+    assert found.memory.of("a").secrets[("key",)].mask_agreed
     with ledger_in(tmp_path) as ledger:
         assert ledger.memory(KEY).of("a").declared == declared("a").fields
         ledger.remember_seen(KEY, {"a": Seen(None, "sha256:1")})

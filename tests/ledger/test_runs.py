@@ -76,7 +76,7 @@ def test_pre_images_hold_what_was_there_and_what_git_said(tmp_path: Path) -> Non
 
 def test_the_pre_image_of_something_new_is_nothing(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        recorder = ledger.recorder(KEY, facts=RunFacts("r-1"), before={}, now=clock())
+        recorder = ledger.recorder(KEY, facts=RunFacts("r-1"), now=clock())
         recorder.run_started(plan(action("new", ActionKind.CREATE)))
         (image,) = ledger.pre_images("r-1")
     assert image.observed is None
