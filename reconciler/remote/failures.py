@@ -12,6 +12,9 @@ from reconciler.remote.lanes import BODY_LIMIT, TooLargeError, UndecodableError
 
 READING_FAILURES = (TimeoutError, TooLargeError, UndecodableError, OSError)
 
+_UNDER_WAY = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
+"""Signs of a handshake that was cut, which says nothing about trust."""
+
 _UNREACHABLE_HINT = "Check the network, the target's base_url and RECONCILE_PROXY."
 
 
@@ -62,7 +65,7 @@ def _timed_out(what: str) -> NoAnswer:
 
 
 def _not_connected(error: Exception, *, what: str, base_url: str) -> NotSent:
-    tls = _tls_problem(error)
+    tls = None if isinstance(error, httpx.ConnectTimeout) else _tls_problem(error)
     if tls is not None:
         return NotSent(
             f"{what}: {base_url} could not prove who it is: {tls}",
@@ -79,7 +82,7 @@ def _tls_problem(error: BaseException | None) -> str | None:
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return error.verify_message
-        if isinstance(error, ssl.SSLError):
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _UNDER_WAY):
             return error.reason or "TLS failed"
         error = error.__cause__ or error.__context__
     return None

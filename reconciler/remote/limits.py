@@ -151,6 +151,6 @@ class RateGate:
         """Give the calls a second that are tried at a moment."""
         since = max(0.0, moment - self._resumed_at)
         if self._guessing:
-            return self._rate * 2.0 ** min(since, 20.0)
+            return self._rate * math.pow(2.0, min(since, 20.0))
         patience = max(PATIENCE, GROWTH_WINDOWS * self._window)
         return self._rate * (1.0 + GROWTH * max(0.0, since - patience) / self._window)

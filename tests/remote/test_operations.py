@@ -49,7 +49,7 @@ def test_a_bad_slug_is_refused_before_anything_is_sent(slug: str | None) -> None
     assert (caught.value.code, caught.value.attempts) == ("bad-slug", 0)
 
 
-@pytest.mark.parametrize("slug", BAD_SLUGS[:1] + ["%2e%2e", ".."])
+@pytest.mark.parametrize("slug", ["", "%2e%2e", ".."])
 def test_a_bad_slug_in_a_path_is_refused_rather_than_routed(slug: str) -> None:
     with pytest.raises(InvalidCall):
         match("GET", f"/integrations/{slug}")

@@ -1,0 +1,131 @@
+"""A list counts only when it is proven complete."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.remote.errors import IncompleteRead, NoAnswer
+from reconciler.remote.observe import Listing, list_all
+from tests.remote.builders import page
+from tests.remote.fake_api import FakeAPI, names
+
+
+def listed(api: FakeAPI, **settings: Any) -> Listing:
+    return asyncio.run(list_all(api, **settings))
+
+
+def incomplete(api: FakeAPI) -> IncompleteRead:
+    with pytest.raises(IncompleteRead) as caught:
+        listed(api)
+    assert caught.value.code == "incomplete-read"
+    assert caught.value.__context__ is None
+    return caught.value
+
+
+def test_250_integrations_take_exactly_three_list_calls() -> None:
+    api = FakeAPI(names(250))
+    listing = listed(api)
+    assert sorted(listing.rows) == names(250)
+    assert (listing.calls, len(api.calls)) == (3, 3)
+    assert listing.organisation_id == "org-1"
+
+
+@pytest.mark.parametrize(("count", "calls"), [(0, 1), (1, 1), (100, 1), (101, 2), (1000, 10)])
+def test_a_list_takes_no_more_calls_than_it_has_pages(count: int, calls: int) -> None:
+    assert listed(FakeAPI(names(count))).calls == calls
+
+
+def test_an_empty_list_is_complete_and_nobodys() -> None:
+    assert listed(FakeAPI([])) == Listing({}, None, 1)
+
+
+def test_a_server_may_grant_smaller_pages_than_asked_for() -> None:
+    assert listed(FakeAPI(names(95), granted=10)).calls == 10
+
+
+@given(count=st.integers(0, 60), granted=st.integers(1, 25), asked=st.integers(1, 25))
+def test_any_list_is_read_whole(count: int, granted: int, asked: int) -> None:
+    listing = listed(FakeAPI(names(count), granted=granted), page_size=asked)
+    assert sorted(listing.rows) == names(count)
+    assert listing.calls == max(1, -(-count // min(granted, asked)))
+
+
+def test_pages_are_asked_for_side_by_side_but_not_all_at_once() -> None:
+    api = FakeAPI(names(3000))
+    listed(api, concurrency=7)
+    assert api.most_running == 7
+
+
+def test_filters_go_along_with_every_page() -> None:
+    api = FakeAPI(names(150))
+    listed(api, workspace_id="ws-1", kind="workspace", page_size=50)
+    assert [call.query for call in api.calls] == [
+        {"current_page": number, "page_size": 50, "workspace_id": "ws-1", "type": "workspace"}
+        for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize("total", [None, "12", True, 12.0, -1])
+def test_a_total_that_is_no_number_is_never_complete(total: Any) -> None:
+    api = FakeAPI(names(12), edit=lambda _, answer: answer | {"total": total})
+    assert "total" in incomplete(api).summary
+    assert len(api.calls) == 4
+
+
+def test_a_missing_total_is_never_complete() -> None:
+    incomplete(FakeAPI(names(12), edit=lambda _, answer: {"data": answer["data"]}))
+
+
+@pytest.mark.parametrize("total", [0, 11, 13, 250, 10**9])
+def test_a_wrong_total_is_never_complete_and_ends(total: int) -> None:
+    api = FakeAPI(names(12), edit=lambda _, answer: answer | {"total": total})
+    incomplete(api)
+    assert len(api.calls) <= 4 * 12
+
+
+def test_a_page_that_repeats_for_ever_ends() -> None:
+    api = FakeAPI([], edit=lambda *_: page(names(100), 250))
+    assert "100 were there" in incomplete(api).summary
+    assert len(api.calls) <= 4 * 4
+
+
+def test_pages_that_never_end_end() -> None:
+    api = FakeAPI([], edit=lambda number, _: page([f"p-{number}"], 10**6 if number % 2 else 10**5))
+    incomplete(api)
+    assert len(api.calls) <= 4 * 12
+
+
+def test_a_total_that_changes_on_the_way_makes_it_read_again() -> None:
+    totals = iter([250, 251, 250, 250, 250, 250])
+    api = FakeAPI(names(250), edit=lambda _, answer: answer | {"total": next(totals)})
+    assert len(listed(api).rows) == 250
+
+
+def test_a_row_that_slipped_between_pages_is_found_by_reading_again() -> None:
+    first = iter([True])
+
+    def slip(number: int, answer: dict[str, Any]) -> dict[str, Any]:
+        if number == 1 and next(first, False):
+            return answer | {"data": answer["data"][1:]}
+        return answer
+
+    listing = listed(FakeAPI(names(150), edit=slip))
+    assert sorted(listing.rows) == names(150)
+    assert listing.calls == 2 + 1 + 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"total": 1},
+        {"total": 1, "data": {}},
+        {"total": 1, "data": ["x"]},
+        {"total": 1, "data": [{"slug": "../x", "name": "N", "ai_provider_id": "p"}]},
+    ],
+)
+def test_a_list_of_another_shape_is_refused(answer: Any) -> None:
+    with pytest.raises(NoAnswer):
+        listed(FakeAPI([], edit=lambda *_: answer))

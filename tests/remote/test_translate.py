@@ -1,0 +1,208 @@
+"""Documented and observed shapes become the same trees; wrong shapes become errors."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.domain.secrets import Mask, Redacted
+from reconciler.domain.tree import plain
+from reconciler.remote import translate
+from reconciler.remote.errors import NoAnswer, RemoteError
+from tests.remote.builders import detail, row
+
+
+def fields_of(**record: Any) -> dict[str, Any]:
+    return dict(translate.from_detail(detail(**record), asked="a").fields)
+
+
+def test_a_row_gives_what_the_list_knows() -> None:
+    observed = translate.from_row(
+        row("a", tags={"team": "x"}, workspace_id="ws-1", type="workspace", workspaces_count=2)
+    )
+    assert plain(observed.fields) == {
+        "name": "Name a",
+        "ai_provider_id": "openai",
+        "tags": {"team": "x"},
+        "workspace_id": "ws-1",
+    }
+    assert (observed.id, observed.kind, observed.workspace_count) == ("id-a", "workspace", 2)
+    assert (observed.status, observed.detailed) == ("active", False)
+    assert observed.created_at == "2026-05-02T12:31:48.000Z"
+
+
+def test_the_documented_row_without_its_newer_fields_is_enough() -> None:
+    observed = translate.from_row({"slug": "a", "name": "A", "ai_provider_id": "openai"})
+    assert (observed.id, observed.kind, observed.status) == (None, None, "active")
+
+
+def test_a_detail_gives_everything() -> None:
+    observed = translate.from_detail(
+        detail(
+            description="d",
+            masked_key="sk*****xyz",
+            configurations={"openai_project": "p"},
+            secret_mappings=[
+                {"target_field": "key", "secret_reference_id": "r", "secret_key": None, "id": "x"}
+            ],
+            pricing_adjustments={"multiplier": {"default": 0.8}},
+            global_workspace_access={"enabled": False},
+            allow_all_models=False,
+        ),
+        asked="a",
+    )
+    assert observed.detailed
+    assert observed.fields == {
+        "name": "Name a",
+        "ai_provider_id": "openai",
+        "description": "d",
+        "key": Mask("sk*****xyz"),
+        "configurations": {"openai_project": "p"},
+        "secret_mappings": [{"target_field": "key", "secret_reference_id": "r"}],
+        "pricing_adjustments": {"multiplier": {"default": 0.8}},
+        "global_workspace_access": {"enabled": False},
+        "allow_all_models": False,
+    }
+
+
+@pytest.mark.parametrize("mask", [None, ""])
+def test_without_a_stored_key_there_is_no_key(mask: str | None) -> None:
+    assert "key" not in fields_of(masked_key=mask)
+
+
+@pytest.mark.parametrize("name", ["global_workspace_access", "global_workspace_access_settings"])
+def test_both_names_of_the_global_access_are_read(name: str) -> None:
+    record = detail()
+    del record["global_workspace_access"]
+    record[name] = {"enabled": "true", "usage_limits": None, "rate_limits": []}
+    observed = translate.from_detail(record, asked="a")
+    assert observed.fields["global_workspace_access"] == {"enabled": True}
+
+
+def test_configurations_may_be_json_text() -> None:
+    assert fields_of(configurations='{"aws_region": "eu"}')["configurations"] == {
+        "aws_region": "eu"
+    }
+    assert "configurations" not in fields_of(configurations="")
+    assert "configurations" not in fields_of(configurations=None)
+
+
+def test_masked_fields_are_folded_back_under_their_own_names() -> None:
+    configurations = fields_of(
+        configurations={
+            "aws_region": "eu",
+            "masked_aws_secret_access_key": "ab*****yz",
+            "masked_custom_headers": {"Authorization": "Be*****xyz"},
+            "masked_vertex_service_account_json": {"type": "se*****unt"},
+            "masked_azure_entra_client_secret": None,
+        }
+    )["configurations"]
+    assert configurations == {
+        "aws_region": "eu",
+        "aws_secret_access_key": Mask("ab*****yz"),
+        "custom_headers": {"Authorization": Mask("Be*****xyz")},
+        "vertex_service_account_json": {"type": Mask("se*****unt")},
+    }
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_mask_wins_over_a_plain_value_of_the_same_field(order: int) -> None:
+    pairs = [("aws_access_key_id", "AKIA"), ("masked_aws_access_key_id", "AK*****IA")]
+    configurations = fields_of(configurations=dict(pairs[::order]))["configurations"]
+    assert configurations == {"aws_access_key_id": Mask("AK*****IA")}
+
+
+def test_what_comes_unmasked_and_should_not_be_shown_is_hidden() -> None:
+    fields = fields_of(
+        masked_key=None,
+        key="sk-plain-canary",
+        configurations={
+            "aws_access_key_id": "AKIA-canary",
+            "aws_external_id": "ex*****nal",
+            "aws_secret_access_key": "canary",
+            "vertex_service_account_json": {"private_key": "canary"},
+            "custom_headers": {"x-team": "canary", "x-none": None},
+            "nested": {
+                "custom_headers": '{"x": "canary"}',
+                "list": [{"aws_external_id": "canary"}],
+            },
+        },
+    )
+    assert "canary" not in repr(fields) + json.dumps(plain(fields))
+    configurations = fields["configurations"]
+    assert isinstance(configurations["aws_access_key_id"], Redacted)
+    assert configurations["aws_access_key_id"].reveal() == "AKIA-canary"
+    assert configurations["aws_external_id"] == Mask("ex*****nal")
+    assert isinstance(fields["key"], Redacted)
+
+
+def test_server_added_configuration_fields_are_kept_as_they_are() -> None:
+    assert fields_of(configurations={"provider_auth_type": "apiKey"})["configurations"] == {
+        "provider_auth_type": "apiKey"
+    }
+
+
+DEEP: Any = {}
+for _ in range(40):
+    DEEP = {"x": DEEP}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"slug": "../admin"},
+        {"slug": "a\n"},
+        {"slug": None},
+        {"slug": 5},
+        {"slug": "other"},
+        {"name": None},
+        {"name": ["x"]},
+        {"ai_provider_id": 5},
+        {"description": 5},
+        {"status": 1},
+        {"configurations": []},
+        {"configurations": "[1]"},
+        {"configurations": "{"},
+        {"configurations": DEEP},
+        {"tags": DEEP},
+        {"secret_mappings": {}},
+        {"secret_mappings": ["key"]},
+        {"secret_mappings": [{"target_field": "key"}]},
+        {"pricing_adjustments": 1},
+        {"allow_all_models": "yes"},
+        {"allow_all_models": 2},
+        {"global_workspace_access": True},
+        {"global_workspace_access": {"enabled": None}},
+        {"masked_key": 5},
+    ],
+    ids=lambda wrong: f"{next(iter(wrong))}={str(next(iter(wrong.values())))[:12]!r}",
+)
+def test_a_wrong_shape_is_an_error_and_never_dropped(wrong: dict[str, Any]) -> None:
+    with pytest.raises(NoAnswer) as caught:
+        translate.from_detail(detail() | wrong, asked="a")
+    assert caught.value.code == "unexpected-shape"
+
+
+def test_a_record_may_be_asked_for_by_its_uuid_or_answer_with_it() -> None:
+    assert translate.from_detail(detail("a"), asked="id-a").slug == "a"
+    assert translate.from_detail(detail("a", id="u1") | {"slug": "u1"}, asked="a").slug == "a"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(detail())), JSON))
+def test_any_record_is_understood_or_refused(wrong: dict[str, Any]) -> None:
+    try:
+        observed = translate.from_detail(detail() | wrong, asked="a")
+    except RemoteError as error:
+        code = error.code
+    else:
+        code = "unexpected-shape" if observed.slug not in {"a", observed.id} else ""
+    assert code in {"", "unexpected-shape"}

@@ -1,0 +1,144 @@
+"""The models and workspaces of an integration, in every form that was seen."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.domain.tree import plain
+from reconciler.remote import translate
+from reconciler.remote.errors import NoAnswer
+from tests.remote.builders import row
+
+EMPTY = translate.from_row(row())
+
+
+def test_models_come_with_all_forms_of_a_boolean_and_without_bookkeeping() -> None:
+    observed = translate.with_models(
+        EMPTY,
+        {
+            "allow_all_models": "false",
+            "object": "list",
+            "models": [
+                {
+                    "slug": "gpt-5",
+                    "enabled": True,
+                    "is_custom": 0,
+                    "is_finetune": "false",
+                    "base_model_slug": None,
+                    "pricing_config": None,
+                    "created_at": "2026-05-02T12:31:48.000Z",
+                    "last_updated_at": None,
+                    "description": None,
+                    "name": "GPT 5",
+                },
+                {
+                    "slug": "us.anthropic/tune:0",
+                    "enabled": 1,
+                    "is_custom": True,
+                    "base_model_slug": "base",
+                    "pricing_config": {"type": "static"},
+                    "configurations": {"custom_host": "https://h", "custom_headers": {"a": "b"}},
+                },
+            ],
+        },
+    )
+    assert observed.models_read
+    assert plain(observed.fields["models"]) == [
+        {"slug": "gpt-5", "enabled": True, "is_custom": False, "is_finetune": False},
+        {
+            "slug": "us.anthropic/tune:0",
+            "enabled": True,
+            "is_custom": True,
+            "base_model_slug": "base",
+            "pricing_config": {"type": "static"},
+            "configurations": {
+                "custom_host": "https://h",
+                "custom_headers": {"a": {"redacted": True}},
+            },
+        },
+    ]
+    assert observed.fields["allow_all_models"] is False
+
+
+@pytest.mark.parametrize("name", ["workspaces", "data"])
+def test_workspaces_come_without_what_the_server_adds_to_limits(name: str) -> None:
+    answer = {
+        "total": 2,
+        name: [
+            {
+                "id": "ws-a",
+                "enabled": True,
+                "status": "active",
+                "created_at": "2026-05-02T12:31:48.000Z",
+                "last_reset_at": None,
+                "usage_limits": [
+                    {
+                        "id": "l1",
+                        "status": "active",
+                        "type": "cost",
+                        "credit_limit": 500,
+                        "current_usage": 12.5,
+                        "alert_threshold": None,
+                        "periodic_reset": "",
+                        "is_exhausted_alerts_sent": False,
+                        "next_usage_reset_at": "2026-06-01T00:00:00Z",
+                    }
+                ],
+                "rate_limits": [{"type": "requests", "unit": "rpm", "value": 5, "id": "r"}],
+            },
+            {"id": "ws-b", "enabled": False, "status": "archived", "usage_limits": None},
+        ],
+    }
+    observed = translate.with_workspaces(EMPTY, answer)
+    assert observed.workspaces_read
+    assert observed.fields["workspaces"] == [
+        {
+            "id": "ws-a",
+            "enabled": True,
+            "usage_limits": [
+                {
+                    "type": "cost",
+                    "credit_limit": 500,
+                    "next_usage_reset_at": "2026-06-01T00:00:00Z",
+                }
+            ],
+            "rate_limits": [{"type": "requests", "unit": "rpm", "value": 5}],
+        },
+        {"id": "ws-b", "enabled": False},
+    ]
+
+
+def test_null_lists_of_sub_resources_are_empty() -> None:
+    assert translate.with_models(EMPTY, {"models": None}).fields["models"] == []
+    assert translate.with_workspaces(EMPTY, {"workspaces": None}).fields["workspaces"] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"models": {}},
+        {"models": [1]},
+        {"models": [{"enabled": True}]},
+        {"models": [{"slug": "m"}]},
+        {"models": [{"slug": "m", "enabled": True, "configurations": 1}]},
+    ],
+)
+def test_wrong_models_are_an_error(answer: dict[str, Any]) -> None:
+    with pytest.raises(NoAnswer):
+        translate.with_models(EMPTY, answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"workspaces": "x"},
+        {"workspaces": [{"enabled": True}]},
+        {"workspaces": [{"id": "w", "enabled": "maybe"}]},
+        {"workspaces": [{"id": "w", "enabled": True, "usage_limits": {}}]},
+    ],
+)
+def test_wrong_workspaces_are_an_error(answer: dict[str, Any]) -> None:
+    with pytest.raises(NoAnswer):
+        translate.with_workspaces(EMPTY, answer)
