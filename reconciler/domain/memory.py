@@ -7,7 +7,9 @@ allowed, and then origins are unknown and nothing counts as withdrawn.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
+from reconciler.domain.fields import KEYED_LISTS
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
 from reconciler.domain.tree import Path, Tree
 
@@ -55,3 +57,46 @@ class Memory:
 
 
 _NOTHING = Remembered()
+
+
+def merged(applied: Memory, declared_then: Memory) -> Memory:
+    """Join what the ledger knows to be applied with what Git declared at a commit.
+
+    Where both speak of a field or a secret, what was applied counts; entries of lists, integrations
+    and protection count if either knows them, since forgetting one would keep what Git withdrew.
+    """
+    slugs = applied.integrations.keys() | declared_then.integrations.keys()
+    return Memory(
+        integrations={slug: _joined(applied.of(slug), declared_then.of(slug)) for slug in slugs},
+        pepper=applied.pepper or declared_then.pepper,
+        complete=applied.complete or declared_then.complete,
+    )
+
+
+def _joined(applied: Remembered, then: Remembered) -> Remembered:
+    declared = applied.declared if applied.declared is not None else then.declared
+    if applied.declared is not None and then.declared is not None:
+        declared = {
+            **then.declared,
+            **applied.declared,
+            **_all_entries(applied.declared, then.declared),
+        }
+    return Remembered(
+        declared=declared,
+        protected=applied.protected or then.protected,
+        secrets={**then.secrets, **applied.secrets},
+    )
+
+
+def _all_entries(applied: Tree, then: Tree) -> dict[str, Any]:
+    """Give the keyed lists that both declare, with the entries of both."""
+    lists: dict[str, Any] = {}
+    for name, key in KEYED_LISTS.items():
+        first, second = applied.get(name), then.get(name)
+        if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+            known = {entry.get(key) for entry in first if isinstance(entry, Mapping)}
+            lists[name] = [
+                *first,
+                *(e for e in second if isinstance(e, Mapping) and e.get(key) not in known),
+            ]
+    return lists

@@ -1,0 +1,75 @@
+"""Joining what was applied with what Git declared at a commit."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.domain.memory import Memory, Remembered, SecretRecord, merged
+from reconciler.domain.secrets import Pepper, Redacted, SecretRef
+
+PEPPER = Pepper("p", Redacted("key"))
+KEY = ("key",)
+
+
+def memory(**integrations: Remembered) -> Memory:
+    return Memory(integrations=integrations)
+
+
+def declared(**fields: Any) -> Remembered:
+    return Remembered(declared=fields)
+
+
+def test_what_only_one_side_knows_is_kept() -> None:
+    both = merged(memory(a=declared(name="A")), memory(b=declared(name="B")))
+    assert both.of("a").declared == {"name": "A"}
+    assert both.of("b").declared == {"name": "B"}
+
+
+def test_what_was_applied_counts_before_what_was_declared() -> None:
+    applied, then = declared(name="applied"), declared(name="then", description="then")
+    both = merged(memory(a=applied), memory(a=then))
+    assert both.of("a").declared == {"name": "applied", "description": "then"}
+
+
+def test_an_entry_that_either_knows_can_be_withdrawn() -> None:
+    applied = declared(workspaces=[{"id": "one", "enabled": True}])
+    then = declared(workspaces=[{"id": "one", "enabled": False}, {"id": "two", "enabled": True}])
+    assert merged(memory(a=applied), memory(a=then)).of("a").declared == {
+        "workspaces": [{"id": "one", "enabled": True}, {"id": "two", "enabled": True}]
+    }
+
+
+def test_protected_once_is_protected() -> None:
+    protected, free = Remembered(protected=True), Remembered()
+    assert merged(memory(a=protected), memory(a=free)).of("a").protected
+    assert merged(memory(a=free), memory(a=protected)).of("a").protected
+
+
+def test_the_record_of_a_write_counts_before_a_reference_in_git() -> None:
+    written = SecretRecord(SecretRef("env", "A"), fingerprint="p:0")
+    named = SecretRecord(SecretRef("env", "B"))
+    first = Memory({"a": Remembered(secrets={KEY: written})}, pepper=PEPPER)
+    both = merged(first, memory(a=Remembered(secrets={KEY: named, ("other",): named})))
+    assert both.of("a").secrets == {KEY: written, ("other",): named}
+    assert both.pepper is PEPPER
+
+
+ENTRIES = st.lists(st.sampled_from("xyz").map(lambda slug: {"slug": slug}), unique_by=str)
+PASTS = st.builds(
+    Remembered,
+    declared=st.none() | st.fixed_dictionaries({}, optional={"models": ENTRIES, "name": st.text()}),
+    protected=st.booleans(),
+)
+MEMORIES = st.builds(
+    Memory,
+    integrations=st.dictionaries(st.sampled_from("abc"), PASTS),
+    complete=st.booleans(),
+)
+
+
+@given(MEMORIES)
+def test_nothing_joined_to_a_memory_changes_it(known: Memory) -> None:
+    assert merged(known, Memory()) == known
+    assert merged(Memory(), known) == known
+    assert merged(known, known) == known
