@@ -18,6 +18,7 @@ from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.timing import Timing
+from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Faults
 from reconciler.simulator.messages import Request
 from reconciler.simulator.remote import Remote
@@ -34,14 +35,17 @@ class World:
 
     switches: Switches = Switches()
     faults: Faults | None = None
+    before: Callable[[Request], None] | None = None
     seconds: float = 0.0
     ids: int = 0
     remote: Remote = field(init=False)
+    wire: Wire = field(init=False)
     events: list[Event] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(0))
 
     def __post_init__(self) -> None:
         self.remote = Remote(self.switches, self.now, self.new_id)
+        self.wire = Wire(self.remote, faults=self.faults, before=self.before)
 
     def now(self) -> str:
         moment = START + timedelta(seconds=self.seconds)
@@ -66,7 +70,7 @@ class World:
 
     @property
     def api(self) -> SimulatorAPI:
-        return SimulatorAPI(self.remote, faults=self.faults, wall_clock=self.timing.wall_clock)
+        return SimulatorAPI(self.wire, wall_clock=self.timing.wall_clock)
 
     def put(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Do what somebody else does through the API, and insist that it worked."""

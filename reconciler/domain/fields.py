@@ -57,6 +57,9 @@ WORKSPACES_FIELDS = frozenset({"global_workspace_access", "workspaces"})
 WRITE_ONLY_FIELDS = frozenset({"create_default_provider", "default_provider_slug"})
 """Fields the API accepts and never returns (portkey-api.md §4)."""
 
+SERVER_ADDED_FIELDS = frozenset({"provider_auth_type"})
+"""Configuration fields that the API adds by itself, and that no write removes (§1.4)."""
+
 FALSE_BY_DEFAULT = frozenset({"is_custom", "is_finetune", "is_default"})
 """Fields where false and absent mean the same (portkey-api.md §3, §5.1)."""
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
 from reconciler.diagnostics import Place
 from reconciler.domain.policy import Target, Tombstone
-from reconciler.domain.tree import Path, Tree, digest, plain
+from reconciler.domain.tree import Path, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +53,6 @@ class DesiredState:
     target: Target
     integrations: Mapping[str, Declared]
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
-
-    def as_json(self) -> dict[str, Any]:
-        """Give what counts as content: neither places nor the order of files."""
-        return {
-            "integrations": {
-                slug: {"fields": plain(d.fields), "protected": d.lifecycle.protected}
-                for slug, d in sorted(self.integrations.items())
-            },
-            "tombstones": sorted(self.tombstones),
-        }
-
-    @property
-    def digest(self) -> str:
-        """Identify the content of the files."""
-        return digest(self.as_json())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.domain.fields import FALSE_BY_DEFAULT, KEYED_LISTS, SINGLE_ENTRY_LISTS
-from reconciler.domain.state import Observed
+from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.tree import Tree, Value, digest, plain
 
 
@@ -58,6 +58,15 @@ def as_list(name: str, entries: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Turn a mapping by identity back into the list that the API wants, in order of identity."""
     key = KEYED_LISTS[name]
     return [{key: identity, **entries[identity]} for identity in sorted(entries)]
+
+
+def desired_digest(desired: DesiredState) -> str:
+    """Identify what the files say; neither places nor any order count."""
+    integrations = {
+        slug: {"fields": plain(canonical(d.fields)), "protected": d.lifecycle.protected}
+        for slug, d in desired.integrations.items()
+    }
+    return digest({"integrations": integrations, "tombstones": sorted(desired.tombstones)})
 
 
 def fingerprint(observed: Observed | None) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.domain.fields import WRITE_ONLY_FIELDS, is_sensitive
+from reconciler.domain.fields import SERVER_ADDED_FIELDS, WRITE_ONLY_FIELDS, is_sensitive
 from reconciler.domain.memory import Remembered
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Leaf, Path, Value, is_empty, leaves
@@ -98,7 +98,8 @@ class _Pairing:
         if isinstance(want, Mapping) and want:
             return self._pair_members(want, have if isinstance(have, Mapping) else {}, path)
         if is_empty(want) and isinstance(have, Mapping):
-            return self._pair_members(dict.fromkeys(have), have, path)
+            ours = {name: None for name in have if name not in SERVER_ADDED_FIELDS}
+            return self._pair_members(ours, have, path)
         found = _wire_boolean(have) if isinstance(want, bool) else have
         return (_ABSENT if is_empty(found) else found), (_ABSENT if is_empty(want) else want)
 

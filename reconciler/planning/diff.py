@@ -49,7 +49,14 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[
 def _differing_paths(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Path]:
     from deepdiff import DeepDiff  # noqa: PLC0415  # 180 ms to import, needed only for differences
 
-    report = DeepDiff(old, new, view="tree", ignore_numeric_type_changes=True, verbose_level=0)
+    report = DeepDiff(
+        old,
+        new,
+        view="tree",
+        ignore_numeric_type_changes=True,
+        threshold_to_diff_deeper=0,  # else mappings with little in common are one change
+        verbose_level=0,
+    )
     for kind in report:
         for node in report[kind]:
             yield _to_first_index(node.path(output_format="list"))

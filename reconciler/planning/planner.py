@@ -25,7 +25,7 @@ from reconciler.planning.actions import (
     Subject,
     highest,
 )
-from reconciler.planning.canonical import canonical
+from reconciler.planning.canonical import canonical, desired_digest
 from reconciler.planning.credentials import Evidence, masks_moved
 from reconciler.planning.newcomers import new_changes, references_in
 from reconciler.planning.options import PlanOptions
@@ -63,7 +63,7 @@ def make_plan(
     return Plan(
         target=PlanTarget(desired.target.name, desired.target.base_url, observed.organisation_id),
         created_at=created_at,
-        desired_digest=desired.digest,
+        desired_digest=desired_digest(desired),
         commit=commit,
         actions=actions,
         no_op=draft.no_op,

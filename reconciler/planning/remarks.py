@@ -128,7 +128,7 @@ def masks_changed() -> Diagnostic:
     """Say that every mask looks different, which a new format explains better than rotations."""
     return notice(
         "masks-changed",
-        "every mask differs from the one seen after our last write, so none of them proves a change",
+        "every mask differs from the one seen after our last write; that proves no change",
         hint="if secrets were changed elsewhere, send ours again with --push-secrets",
     )
 

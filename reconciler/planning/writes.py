@@ -12,6 +12,7 @@ from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.fields import (
     KEYED_LISTS,
     MODELS_FIELDS,
+    SERVER_ADDED_FIELDS,
     SINGLE_ENTRY_LISTS,
     WORKSPACES_FIELDS,
     WRITE_ONLY_FIELDS,
@@ -103,7 +104,10 @@ def merged(want: Value, have: Value, name: str) -> Any:
     if not is_empty(want):
         return want
     if isinstance(have, Mapping) and name == "configurations":
-        return {key: merged(None, value, key) for key, value in have.items()}
+        return {
+            key: value if key in SERVER_ADDED_FIELDS else merged(None, value, key)
+            for key, value in have.items()
+        }
     match have:
         case str() | Mask():
             return ""
