@@ -37,7 +37,10 @@ def as_uuid(name: str) -> str:
 
 
 def row(record: Record, switches: Switches) -> dict[str, Any]:
-    """Show a record as an entry of the list; it has neither configurations nor a mask (§1.2)."""
+    """Show a record as an entry of the list; it has neither configurations nor a mask (§1.2).
+
+    The specification leaves out fields that it accepts; its shape shows them once they are set.
+    """
     documented = (
         "id",
         "organisation_id",
@@ -50,14 +53,17 @@ def row(record: Record, switches: Switches) -> dict[str, Any]:
         "description",
     )
     shown = {name: clone(record[name]) for name in documented} | {"object": "integration"}
-    if switches.detail_shape == "documented":
-        return shown
-    return shown | {
-        "owner_id": record["owner_id"],
+    unspecified = {
         "tags": clone(record["tags"]),
+        "workspace_id": workspace_id(record["workspace_id"], switches),
+    }
+    if switches.detail_shape == "documented":
+        return shown | {name: value for name, value in unspecified.items() if value}
+    return shown | {
+        **unspecified,
+        "owner_id": record["owner_id"],
         "workspaces_count": _workspace_count(record),
         "type": record["type"],
-        "workspace_id": workspace_id(record["workspace_id"], switches),
     }
 
 

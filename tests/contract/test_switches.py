@@ -90,6 +90,15 @@ def test_answers_can_have_the_documented_shape() -> None:
     assert call(remote, "GET", "/openai-main/workspaces").body == {"total": 0, "workspaces": []}
 
 
+def test_the_documented_shape_shows_what_is_set_beyond_the_specification() -> None:
+    remote = make_remote(Switches(detail_shape="documented"))
+    call(remote, "POST", "", openai("plain"))
+    call(remote, "POST", "", openai("rich", tags={"team": "a"}, workspace_id="ws-a"))
+    assert not {"tags", "workspace_id"} & set(call(remote, "GET", "/plain").body)
+    shown = call(remote, "GET", "/rich").body
+    assert (shown["tags"], shown["workspace_id"]) == ({"team": "a"}, "ws-a")
+
+
 def test_workspace_ids_can_come_back_as_uuids_and_are_the_same_workspace() -> None:
     remote = with_one(workspace_id_form="uuid")
     grant = {"workspaces": [{"id": "ws-a", "enabled": True}]}
