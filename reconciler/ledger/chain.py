@@ -5,7 +5,6 @@ record was edited or taken out; that the newest runs were cut off shows only aga
 kept elsewhere, which is why `history` prints it.
 """
 
-import json
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -70,8 +69,8 @@ def _content(row: Row[Any]) -> dict[str, Any]:
         "started_at": row.started_at,
         "finished_at": row.finished_at,
         "plan_digest": row.plan_digest,
-        "facts": json.loads(row.facts),
-        "summary": None if row.summary is None else json.loads(row.summary),
+        "facts": row.facts,
+        "summary": row.summary,
         "previous": row.previous,
     }
 
@@ -80,7 +79,7 @@ def _parts(connection: Connection, number: int) -> dict[str, Any]:
     steps = connection.execute(select(calls).where(calls.c.run == number).order_by(calls.c.id))
     documents = {
         table.name: {
-            row.slug: json.loads(row.document)
+            row.slug: row.document
             for row in connection.execute(select(table).where(table.c.run == number))
         }
         for table in (outcomes, pre_images)

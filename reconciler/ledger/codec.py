@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.domain.fields import is_sensitive
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value, canonical_json, plain
+from reconciler.ledger.errors import damaged
 
 _REFERENCE = re.compile(r"\$\{([a-z][a-z0-9+.-]*:.+)\}", re.DOTALL)
 _WITHHELD = {"redacted": True}
@@ -20,9 +21,23 @@ def to_text(tree: Tree) -> str:
 
 def from_text(text: str) -> Tree:
     """Read a tree; a value that was withheld comes back as an empty `Redacted`."""
-    tree = _value(json.loads(text), ())
-    assert isinstance(tree, dict)  # noqa: S101 - `to_text` takes nothing else
-    return tree
+    return from_document(document(text))
+
+
+def from_document(found: dict[str, Any]) -> Tree:
+    """Read a tree that is part of a larger document."""
+    return {key: _value(item, (key,)) for key, item in found.items()}
+
+
+def document(text: str) -> dict[str, Any]:
+    """Read a row's JSON; a row that was tampered with is a damaged ledger."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise damaged()
+    return found
 
 
 def _plain(value: Value, path: Path) -> Any:
@@ -37,7 +52,7 @@ def _plain(value: Value, path: Path) -> Any:
 
 
 def _value(found: Any, path: Path) -> Value:
-    if path and is_sensitive(path):
+    if is_sensitive(path):
         return _sensitive(found)
     if isinstance(found, dict):
         return {key: _value(item, (*path, key)) for key, item in found.items()}

@@ -27,6 +27,15 @@ class NoLedger(LedgerError):
         )
 
 
+def damaged() -> LedgerError:
+    """Say that a row does not hold what was written into it."""
+    return LedgerError(
+        "the ledger holds a row that cannot be read",
+        code="ledger-corrupt",
+        hint="`reconcile history --verify` tells what was changed",
+    )
+
+
 _WITHOUT = "repair it, or run with --no-ledger and do without history, undo and fingerprints"
 _SIGNS = (
     (

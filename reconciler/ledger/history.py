@@ -1,12 +1,12 @@
 """What the ledger tells of past runs: the public form of `history`, and pre-images for `undo`."""
 
-import json
 from collections import Counter, defaultdict
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
 from reconciler.ledger import rows
+from reconciler.ledger.codec import document
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.preimages import PreImage, from_document
 from reconciler.ledger.rows import TargetKey
@@ -26,7 +26,7 @@ def history(
     for row in connection.execute(
         select(outcomes).join(runs).where(chosen).order_by(outcomes.c.slug)
     ):
-        ended[row.run].append(json.loads(row.document))
+        ended[row.run].append(document(row.document))
     open_calls = defaultdict(list)
     unanswered = select(calls).join(runs).where(chosen, calls.c.ended_at.is_(None))
     for row in connection.execute(unanswered.order_by(calls.c.id)):
@@ -47,7 +47,7 @@ def images_of(connection: Connection, run: str) -> list[PreImage]:
             hint="`reconcile history` lists the runs",
         )
     found = select(pre_images).where(pre_images.c.run == number).order_by(pre_images.c.slug)
-    return [from_document(row.slug, json.loads(row.document)) for row in connection.execute(found)]
+    return [from_document(row.slug, document(row.document)) for row in connection.execute(found)]
 
 
 def _chosen(
@@ -65,14 +65,14 @@ def _chosen(
 def _run(
     row: Row[Any], ended: list[dict[str, Any]], unanswered: list[dict[str, str]]
 ) -> dict[str, Any]:
-    facts = json.loads(row.facts)
-    summary = json.loads(row.summary) if row.summary is not None else _count(ended)
+    facts = document(row.facts)
+    summary = document(row.summary) if row.summary is not None else _count(ended)
     return {
         "run": row.run,
-        "target": facts.pop("target"),
+        "target": facts.pop("target", None),
         "started_at": row.started_at,
         "finished_at": row.finished_at,
-        "commit": facts.pop("commit"),
+        "commit": facts.pop("commit", None),
         "plan_digest": row.plan_digest,
         "summary": summary,
         **facts,

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
-from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.errors import LedgerError, damaged
 from reconciler.ledger.tables import holders, meta, metadata, seen
 
 VERSION_NAME = "schema_version"
@@ -38,7 +38,9 @@ def version_of(connection: Connection) -> int | None:
     if not inspect(connection).has_table(meta.name):
         return None
     found = connection.scalar(select(meta.c.value).where(meta.c.name == VERSION_NAME))
-    return int(found) if found is not None else None
+    if found is None or not found.isdecimal():
+        raise damaged()
+    return int(found)
 
 
 def check_version(found: int | None) -> None:

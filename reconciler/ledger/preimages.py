@@ -7,7 +7,8 @@ from typing import Any
 
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Tree
-from reconciler.ledger.codec import from_text, to_text
+from reconciler.ledger import codec
+from reconciler.ledger.errors import damaged
 from reconciler.planning.actions import ActionKind
 
 _FACTS = (
@@ -43,12 +44,19 @@ def to_document(image: PreImage) -> dict[str, Any]:
     return {
         "action": image.kind.value,
         "observed": None if observed is None else _observed(observed),
-        "declared": None if declared is None else json.loads(to_text(declared)),
+        "declared": None if declared is None else json.loads(codec.to_text(declared)),
     }
 
 
 def from_document(slug: str, document: Mapping[str, Any]) -> PreImage:
     """Read the stored form."""
+    try:
+        return _image(slug, document)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise damaged() from None
+
+
+def _image(slug: str, document: Mapping[str, Any]) -> PreImage:
     observed = document["observed"]
     declared = document["declared"]
     return PreImage(
@@ -58,13 +66,13 @@ def from_document(slug: str, document: Mapping[str, Any]) -> PreImage:
         if observed is None
         else Observed(
             slug=slug,
-            fields=from_text(json.dumps(observed["fields"])),
+            fields=codec.from_document(observed["fields"]),
             **{name: observed[name] for name in _FACTS},
         ),
-        declared=None if declared is None else from_text(json.dumps(declared)),
+        declared=None if declared is None else codec.from_document(declared),
     )
 
 
 def _observed(observed: Observed) -> dict[str, Any]:
     facts = {name: getattr(observed, name) for name in _FACTS}
-    return {"fields": json.loads(to_text(observed.fields)), **facts}
+    return {"fields": json.loads(codec.to_text(observed.fields)), **facts}

@@ -14,6 +14,7 @@ from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, canonical_json, leaves
 from reconciler.ledger.codec import from_text, to_text
+from reconciler.ledger.errors import damaged
 from reconciler.ledger.tables import declared, secrets, seen
 from reconciler.planning.canonical import canonical
 
@@ -63,7 +64,7 @@ def recall(connection: Connection, target: int) -> dict[str, Remembered]:
     """Read what is known of every integration of a target."""
     records: dict[str, dict[Path, SecretRecord]] = defaultdict(dict)
     for row in connection.execute(select(secrets).where(secrets.c.target == target)):
-        records[row.slug][tuple(json.loads(row.path))] = SecretRecord(
+        records[row.slug][_path(row.path)] = SecretRecord(
             reference=SecretRef.parse(row.reference),
             fingerprint=row.fingerprint,
             mask=None if row.mask is None else Mask(row.mask),
@@ -137,6 +138,13 @@ def _records(
             "mask_agreed": record.mask_agreed,
             "run": run,
         }
+
+
+def _path(text: str) -> Path:
+    try:
+        return tuple(str(part) for part in json.loads(text))
+    except (ValueError, TypeError):
+        raise damaged() from None
 
 
 def _secret_rows(

@@ -10,6 +10,7 @@ VAULT_AUTH_PATH                                     where the login method is mo
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import hvac
@@ -44,7 +45,7 @@ class Login:
             namespace=self._get("VAULT_NAMESPACE"),
             timeout=math.ceil(self._timeout),
             allow_redirects=False,
-            session=self._session(),
+            session=_session(self._authorities()),
         )
         if token := self._get("VAULT_TOKEN"):
             client.token = token
@@ -65,11 +66,11 @@ class Login:
             raise LoginImpossible("VAULT_ADDR is not set to a URL", "set VAULT_ADDR=https://…")
         return address
 
-    def _session(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False  # no proxy and no .netrc that nobody mentioned
-        session.verify = self._get("VAULT_CACERT") or True
-        return session
+    def _authorities(self) -> str | bool:
+        file = self._get("VAULT_CACERT")
+        if file and not Path(file).is_file():
+            raise LoginImpossible("VAULT_CACERT does not name a file", "give a path to a PEM file")
+        return file or True
 
     def _post(self, client: hvac.Client, method: str, **credentials: str) -> None:
         mount = self._get("VAULT_AUTH_PATH").strip("/") or method
@@ -85,8 +86,16 @@ class Login:
                 "there is no JWT to log in to Vault with",
                 "set VAULT_JWT, or give the GitHub job `permissions: id-token: write`",
             )
+        try:
+            return self._id_token(url)
+        except requests.RequestException:
+            raise LoginImpossible(
+                "GitHub's issuer gave no OIDC token", "does the job have `id-token: write`?"
+            ) from None
+
+    def _id_token(self, url: str) -> str:
         audience = self._get("VAULT_AUDIENCE")
-        reply = self._session().get(
+        reply = _session(True).get(  # noqa: FBT003 - the public authorities, not Vault's own
             url,
             params={"audience": audience} if audience else {},
             headers={"Authorization": f"Bearer {self._get(_ID_TOKEN_BEARER)}"},
@@ -98,6 +107,13 @@ class Login:
 
     def _get(self, name: str) -> str:
         return self._environ.get(name, "").strip()
+
+
+def _session(verify: str | bool) -> requests.Session:  # noqa: FBT001 - as requests calls it
+    session = requests.Session()
+    session.trust_env = False  # no proxy and no .netrc that nobody mentioned
+    session.verify = verify
+    return session
 
 
 def _text(reply: Any, *path: str) -> str:

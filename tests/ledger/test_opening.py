@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.memory import Memory
+from reconciler.domain.memory import Memory, SecretRecord
 from reconciler.domain.rejection import InvalidInput
 from reconciler.ledger.connect import LedgerState, Location
 from reconciler.ledger.errors import LedgerError, NoLedger
@@ -19,7 +19,7 @@ from reconciler.ledger.migrations import NEWEST
 from reconciler.ledger.recall import Recollection, consult
 from reconciler.ledger.remembering import Fulfilled, Seen
 from reconciler.ledger.store import open_ledger
-from tests.ledger.builders import KEY, PEPPER, declared, ledger_in, record_run
+from tests.ledger.builders import KEY, PEPPER, REF, declared, ledger_in, record_run
 
 FIRST_VERSION = """
     CREATE TABLE meta (name VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
@@ -158,6 +158,28 @@ def test_a_file_damaged_in_the_middle_stops_nothing_either(tmp_path: Path) -> No
     content[8192:] = b"\xff" * (len(content) - 8192)
     file.write_bytes(content)
     assert [d.code for d in recall(file).diagnostics] == ["ledger-corrupt"]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE declared SET fields = '{\"name\": '",
+        "UPDATE declared SET fields = '[]'",
+        "UPDATE declared SET fields = x'ff'",
+        "UPDATE secrets SET path = 'key'",
+        "UPDATE secrets SET path = '7'",
+        "UPDATE meta SET value = 'one'",
+        "DELETE FROM meta",
+        "DROP TABLE secrets",
+    ],
+)
+def test_a_row_that_somebody_broke_stops_no_plan(tmp_path: Path, edit: str) -> None:
+    with ledger_in(tmp_path) as ledger:
+        record = SecretRecord(REF)
+        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): record})])
+    found = recall(write_database(tmp_path / "ledger.db", edit))
+    assert len(found.diagnostics) == 1
+    assert found.memory == Memory()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -89,6 +89,18 @@ def test_an_unknown_run_is_named(tmp_path: Path) -> None:
     assert stop.value.code == "unknown-run"
 
 
+@pytest.mark.parametrize("document", ["", "[]", "{}", '{"action": "x", "observed": null}'])
+def test_a_pre_image_that_somebody_broke_is_a_damaged_ledger(tmp_path: Path, document: str) -> None:
+    with ledger_in(tmp_path) as ledger:
+        record_run(ledger, "r-1", "a")
+        with sqlite3.connect(tmp_path / "ledger.db") as raw:
+            raw.execute("UPDATE pre_images SET document = ?", (document,))
+        raw.close()
+        with pytest.raises(LedgerError) as stop:
+            ledger.pre_images("r-1")
+    assert stop.value.code == "ledger-corrupt"
+
+
 def test_an_untouched_chain_is_whole(tmp_path: Path) -> None:
     now = clock()
     other = TargetKey.of(name="other", base_url=BASE_URL, organisation="org-1")
@@ -107,6 +119,7 @@ def test_an_untouched_chain_is_whole(tmp_path: Path) -> None:
         ("UPDATE outcomes SET document = replace(document, 'applied', 'failed')", "r-0"),
         ("UPDATE calls SET request_id = 'req-x' WHERE run = 2", "r-1"),
         ("DELETE FROM calls WHERE run = 2", "r-1"),
+        ("UPDATE runs SET summary = 'broken' WHERE run = 'r-2'", "r-2"),
         ("UPDATE pre_images SET document = replace(document, 'id-a', 'id-b')", "r-2"),
         ("UPDATE runs SET hash = 'sha256:0' WHERE run = 'r-1'", "r-2"),
         ("DELETE FROM runs WHERE run = 'r-1'", "r-2"),

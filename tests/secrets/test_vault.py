@@ -154,7 +154,7 @@ def test_a_jwt_logs_in_given_or_from_githubs_issuer(vault: Vault) -> None:
         ours = {**github, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job"}
         other = {**github, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "other"}
         assert read(ref, environ=ours) == {ref: CANARY}
-        assert read(ref, environ=other) == {ref: "secret-unreachable"}
+        assert read(ref, environ=other) == {ref: "secret-source-not-configured"}
 
 
 def test_a_namespace_is_another_place(vault: Vault) -> None:
@@ -175,6 +175,7 @@ def test_a_namespace_is_another_place(vault: Vault) -> None:
         {"VAULT_ADDR": "127.0.0.1:1"},
         {"VAULT_ADDR": "http://127.0.0.1:1"},
         {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_ROLE": "ci"},
+        {"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "t", "VAULT_CACERT": "/nonexistent"},
     ],
 )
 def test_a_missing_setting_is_said_before_anything_is_sent(environ: dict[str, str]) -> None:
