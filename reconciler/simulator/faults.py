@@ -78,9 +78,11 @@ class Fault:
     merge: Mapping[str, Any] = field(default_factory=dict)
 
     def concerns(self, request: Request) -> bool:
-        """Tell whether a request is of the kind that this fault strikes."""
-        same_method = self.method is None or self.method.upper() == request.method
-        return same_method and re.search(self.path, request.path) is not None
+        """Tell whether this fault strikes a request; `path` may begin with `/v1` or not."""
+        if self.method is not None and self.method.upper() != request.method:
+            return False
+        paths = (request.path, f"/v1{request.path}")
+        return any(re.search(self.path, path) for path in paths)
 
 
 class Faults(Protocol):

@@ -88,9 +88,10 @@ async def serve_simulator(
     script = read_script(faults) if faults else Script()
     records = SqliteRecords(db) if db else MemoryRecords()
     try:
-        remote = Remote(script.switches, clockwork.now, clockwork.new_id, records)
         if seed:
-            plant(remote, seed)
+            # A seed is planted without the script's whims: a 429 must not leave holes in it.
+            plant(Remote(Switches(), clockwork.now, clockwork.new_id, records), seed)
+        remote = Remote(script.switches, clockwork.now, clockwork.new_id, records)
         service = Service(
             Wire(remote, faults=FaultScript(script.faults)),
             accepts=exactly(api_key) if api_key else any_key,

@@ -68,7 +68,7 @@ class SqliteRecords:
         row = self._one(
             "SELECT record, previous, changed_at FROM integrations WHERE slug = ?", slug
         )
-        return None if row is None else Entry(_load(row[0]), _load(row[1]), row[2])
+        return None if row is None else Entry(self._load(row[0]), self._load(row[1]), row[2])
 
     def slug_of(self, identifier: str) -> str | None:
         """Find the slug of an id."""
@@ -99,18 +99,18 @@ class SqliteRecords:
             "SELECT slug, record, previous, changed_at FROM integrations ORDER BY position"
         )
         for slug, record, previous, changed_at in rows:
-            yield slug, Entry(_load(record), _load(previous), changed_at)
+            yield slug, Entry(self._load(record), self._load(previous), changed_at)
 
     def page(self, *, offset: int, limit: int, newest: bool) -> tuple[int, list[Record]]:
         """Count the records and give some of them."""
         total = self._one("SELECT count(*) FROM integrations WHERE record IS NOT NULL")
         rows = self._all(_NEWEST_FIRST if newest else _OLDEST_FIRST, limit, offset)
-        return int(total[0]) if total else 0, [json.loads(row[0]) for row in rows]
+        return int(total[0]) if total else 0, [self._load(row[0]) for row in rows]
 
     def fact(self, key: str) -> Any:
         """Give a remembered value, or None."""
         row = self._one("SELECT value FROM facts WHERE key = ?", key)
-        return None if row is None else json.loads(row[0])
+        return None if row is None else self._load(row[0])
 
     def remember(self, key: str, value: Any) -> None:
         """Keep a value."""
@@ -144,11 +144,15 @@ class SqliteRecords:
         with self._translated():
             self._database.execute(sql, values)
 
+    def _load(self, text: str | None) -> Any:
+        with self._translated():
+            return None if text is None else json.loads(text)
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as reason:
+        except (sqlite3.Error, OSError, ValueError) as reason:
             raise SimulatorStateError(self._path, str(reason)) from reason
 
 
@@ -193,7 +197,3 @@ def _write_ahead(database: sqlite3.Connection) -> None:
 
 def _dump(record: Record | None) -> str | None:
     return None if record is None else json.dumps(record)
-
-
-def _load(text: str | None) -> Record | None:
-    return None if text is None else dict(json.loads(text))

@@ -65,6 +65,11 @@ def test_a_fault_strikes_by_method_and_path() -> None:
     assert strikes(script, LIST, CREATE, GET) == [None, None, "slow"]
 
 
+@pytest.mark.parametrize("path", ["^/integrations$", "^/v1/integrations$"])
+def test_a_path_may_be_written_with_the_version_or_without(path: str) -> None:
+    assert strikes(FaultScript([one(FaultKind.SLOW, path=path)]), LIST) == ["slow"]
+
+
 def test_the_first_fault_that_concerns_a_request_strikes() -> None:
     script = FaultScript([one(FaultKind.SLOW, skip=1), one(FaultKind.HTML, times=2)])
     assert strikes(script, LIST, LIST, LIST) == ["html", "slow", "html"]

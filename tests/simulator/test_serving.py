@@ -96,6 +96,13 @@ def test_a_script_may_hold_switches(tmp_path: Path) -> None:
     assert ask("/nobody", faults=script).status_code == 403
 
 
+def test_a_seed_is_whole_however_the_script_misbehaves(tmp_path: Path) -> None:
+    whims = "{rate_limit_after: 3, require_provider_auth_type: true, duplicate_slug: suffixed}"
+    script = written(tmp_path, f"switches: {whims}")
+    for _ in range(2):
+        assert ask(seed="24", faults=script, db=tmp_path / "db").json()["total"] == 24
+
+
 def test_a_script_is_read_as_yaml_or_json(tmp_path: Path) -> None:
     expected = Script(Switches(page_max=5), (Fault(kind=FaultKind.HTML, times=-1),))
     text = '{"switches": {"page_max": 5}, "faults": [{"kind": "html", "times": -1}]}'

@@ -117,6 +117,18 @@ def test_a_file_of_another_version_is_named(tmp_path: Path) -> None:
         open_remote(path)
 
 
+def test_a_row_that_is_no_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "simulator.db"
+    remote = open_remote(path)
+    remote.handle(Request("POST", "/integrations", {}, openai()))
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE integrations SET record = '{'")
+    database.close()
+    for request in (Request("GET", "/integrations"), Request("GET", "/integrations/openai-main")):
+        with pytest.raises(SimulatorStateError):
+            remote.handle(request)
+
+
 def test_a_directory_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SimulatorStateError):
         open_remote(tmp_path)
