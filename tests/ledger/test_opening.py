@@ -45,7 +45,7 @@ FIRST_VERSION = """
     INSERT INTO meta VALUES ('schema_version', '1');
     INSERT INTO targets VALUES (1, 'production', 'api.portkey.ai', 'org-1');
     INSERT INTO secrets VALUES (1, 'a', '["key"]', 'env:SECRET_A', 'p:0', 'sk-***', 'r-0');
-    INSERT INTO declared VALUES (1, 'a', '{"key":"${env:SECRET_A}","name":"A"}', 1, 'r-0');
+    INSERT INTO declared VALUES (1, 'a', '{"key":"${env:SECRET_A}","name":"A"}', true, 'r-0');
 """
 
 

@@ -12,17 +12,19 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.rejection import Refused
-from reconciler.ledger.connect import LedgerState
+from reconciler.ledger.connect import Database, LedgerState, Location
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.lock import Holder
 from reconciler.ledger.recall import consult
 from reconciler.ledger.remembering import Fulfilled, Seen
 from reconciler.ledger.store import Ledger, open_ledger
 from tests.ledger.builders import KEY, PEPPER, declared, observed, record_run
+from tests.ledger.test_opening import FIRST_VERSION
 
 pytestmark = pytest.mark.needs_system
 
-PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+# Debian keeps the server's programs by version, away from the PATH.
+PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/bin"))
 NOWHERE = Path("/nonexistent/ledger.db")
 HOLDER = Holder(pid=4711, host="runner-3", since="2026-03-01T10:00:00Z")
 
@@ -110,6 +112,20 @@ def test_an_empty_database_is_an_empty_past(url: str) -> None:
     found = consult(url, path=NOWHERE, pepper=PEPPER, key=KEY)
     assert found.diagnostics == ()
     assert found.state is LedgerState.SHARED
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(url: str) -> None:
+    engine = Database(Location.of(url, default=NOWHERE), read_only=False)
+    with engine.session() as session:
+        script = FIRST_VERSION.replace("id INTEGER PRIMARY KEY", "id SERIAL PRIMARY KEY")
+        session.exec_driver_sql(script)
+    engine.close()
+    found = consult(url, path=NOWHERE, pepper=PEPPER, key=KEY)
+    assert found.diagnostics == ()
+    assert found.memory.of("a").secrets[("key",)].mask_agreed
+    with opened(url) as ledger:
+        record_run(ledger, "r-1", "a")
+        assert ledger.verify() == []
 
 
 def test_without_the_variable_no_fingerprint_is_stored_and_it_is_said(url: str) -> None:
