@@ -93,15 +93,6 @@ def files_at(ref: str, *, folder: Path) -> Mapping[str, bytes]:
     return dict(zip(names, _contents(folder, list(names.values())), strict=True))
 
 
-def head_of(folder: Path) -> str | None:
-    """Give the commit that is checked out, None outside of any repository."""
-    try:
-        head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    except GitError:
-        return None
-    return head.decode().strip() if head else None
-
-
 def _contents(folder: Path, identities: Sequence[str]) -> list[bytes]:
     asked = "".join(f"{identity}\n" for identity in identities).encode()
     answer = _git(folder, "cat-file", "--batch", stdin=asked) or b""

@@ -11,14 +11,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from reconciler import git
 from reconciler.cli import credentials, settings
 from reconciler.cli.address import refuse_unknown_host
 from reconciler.cli.command import Invocation
 from reconciler.cli.options import Reading
 from reconciler.cli.settings import Settings
 from reconciler.desired.config import choose_target, override_base_url
-from reconciler.desired.load import load, load_config
-from reconciler.diagnostics import Diagnostic, has_errors
+from reconciler.desired.load import Loaded, load, load_config
+from reconciler.diagnostics import has_errors
+from reconciler.domain.memory import Memory
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.state import DesiredState
@@ -51,7 +53,8 @@ async def session(
     and `Refused` for a host that the key may not go to.
     """
     environment = settings.from_environment()
-    desired, found = read_files(invocation, environment)
+    loaded, desired = read_files(invocation, environment)
+    past = read_past(invocation, reading.base, loaded, desired)
     secrets = credentials.Secrets(environment, invocation.dir)
     api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
     async with api:
@@ -63,7 +66,8 @@ async def session(
             timing=timing(),
             secrets=resolution.values,
             missing=resolution.missing,
-            diagnostics=(*found, *secrets.findings),
+            memory=past.memory,
+            diagnostics=(*loaded.diagnostics, *past.diagnostics, *secrets.findings),
             commit=environment.commit,
             parallelism=reading.parallelism,
             require_secrets=reading.require_secrets,
@@ -95,9 +99,7 @@ def read_target(invocation: Invocation, environment: Settings) -> Target:
     return target
 
 
-def read_files(
-    invocation: Invocation, environment: Settings
-) -> tuple[DesiredState, tuple[Diagnostic, ...]]:
+def read_files(invocation: Invocation, environment: Settings) -> tuple[Loaded, DesiredState]:
     """Read what the files declare for the chosen target, or raise all that is wrong with them."""
     loaded = load(
         invocation.dir,
@@ -108,7 +110,16 @@ def read_files(
     if loaded.state is None or has_errors(loaded.diagnostics):
         raise InvalidInput(loaded.diagnostics)
     _announce_override(invocation, environment, loaded.state.target)
-    return loaded.state, loaded.diagnostics
+    return loaded, loaded.state
+
+
+def read_past(
+    invocation: Invocation, base: str | None, loaded: Loaded, desired: DesiredState
+) -> git.Past:
+    """Read what Git declared at the commit of `--base`; without one nothing is remembered."""
+    if base is None or loaded.config is None:
+        return git.Past(Memory())
+    return git.declared_at(base, folder=invocation.dir, config=loaded.config, target=desired.target)
 
 
 def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:

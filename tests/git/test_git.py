@@ -10,7 +10,7 @@ import pytest
 from reconciler.desired.load import load
 from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import SecretRef
-from reconciler.git import GitError, declared_at, files_at, head_of
+from reconciler.git import GitError, declared_at, files_at
 
 pytestmark = pytest.mark.needs_system
 
@@ -120,13 +120,5 @@ def test_an_unknown_commit_is_named(tmp_path: Path, ref: str) -> None:
 
 
 def test_outside_of_a_repository_there_is_no_commit(tmp_path: Path) -> None:
-    assert head_of(tmp_path) is None
     with pytest.raises(GitError):
         files_at("HEAD", folder=tmp_path)
-
-
-def test_the_head_is_the_commit_that_is_checked_out(tmp_path: Path) -> None:
-    repository = Repository(tmp_path)
-    assert head_of(repository.folder) is None
-    commit = repository.commit(reconcile=CONFIG)
-    assert head_of(repository.folder) == commit
