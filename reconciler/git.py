@@ -68,7 +68,8 @@ def memory_of(state: DesiredState) -> Memory:
                 },
             )
             for slug, declared in state.integrations.items()
-        }
+        },
+        complete=True,
     )
 
 

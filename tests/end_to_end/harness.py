@@ -88,7 +88,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=60,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

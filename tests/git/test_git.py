@@ -78,7 +78,7 @@ def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_p
     assert alpha.declared is not None
     assert alpha.declared["name"] == "Alpha"
     assert alpha.secrets[("key",)].reference == SecretRef("env", "SECRET_KEY")
-    assert repository.remembered("HEAD")[0] == Memory()
+    assert repository.remembered("HEAD")[0] == Memory(complete=True)
 
 
 def test_files_that_were_broken_then_are_a_warning_and_no_memory(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""The simulator on a loopback port of this process, remembering every request that arrived."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.simulator.app import SimulatorApp
+from reconciler.simulator.delivery import Wire
+from reconciler.simulator.faults import Fault, FaultScript
+from reconciler.simulator.messages import Request
+from reconciler.simulator.remote import Remote
+from reconciler.simulator.server import serve
+from reconciler.simulator.service import Service
+from tests.runs import World
+
+
+@dataclass
+class Upstream:
+    """A served simulator: where it is, what it holds, what it was asked."""
+
+    world: World = field(default_factory=World)
+    faults: tuple[Fault, ...] = ()
+    url: str = ""
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def remote(self) -> Remote:
+        return self.world.remote
+
+    @property
+    def methods(self) -> set[str]:
+        return {request.method for request in self.requests}
+
+    @property
+    def writes(self) -> list[Request]:
+        return [request for request in self.requests if request.method != "GET"]
+
+    def record(self, slug: str) -> dict[str, Any]:
+        return dict(self.remote.integrations[slug])
+
+
+@contextmanager
+def serving(*faults: Fault, world: World | None = None) -> Iterator[Upstream]:
+    """Serve a simulator until the block ends."""
+    upstream = Upstream(world or World(), faults)
+    ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    def announce(port: int) -> None:
+        upstream.url = f"http://127.0.0.1:{port}/v1"
+        ready.set()
+
+    wire = Wire(upstream.remote, faults=FaultScript(faults), before=upstream.requests.append)
+    app = SimulatorApp(Service(wire))
+    work = serve(app, host="127.0.0.1", port=0, ready=announce, stop=stop)
+    thread = threading.Thread(target=loop.run_until_complete, args=(work,), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield upstream
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
+        loop.close()
