@@ -1,4 +1,4 @@
-"""The system in a few functions: plan and apply.
+"""The system in a few functions: plan, apply and drift.
 
 Each takes values and collaborators and returns values. Nothing here prints, asks the environment or
 reads a clock; `reconciler.cli.wiring` puts the collaborators together.
@@ -15,6 +15,8 @@ from reconciler.domain.memory import Memory
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.drift.detect import detect
+from reconciler.drift.report import DriftReport
 from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval, objections
 from reconciler.execution.bodies import references
@@ -122,6 +124,11 @@ async def apply(
         stop=stop,
     )
     return Applied(planned, result)
+
+
+async def drift(session: Session, options: PlanOptions) -> DriftReport:
+    """Say how the API differs from the files, and who moved; raises what `plan` raises."""
+    return detect(await plan(session, options))
 
 
 async def _fresh_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:

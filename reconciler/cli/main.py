@@ -19,6 +19,7 @@ COMMANDS = {
     "render": "Print the merged documents with the origin of each field.",
     "plan": "Show what apply would change, and why; write nothing.",
     "apply": "Make the API equal to the files.",
+    "drift": "Tell how the API differs from the files, and who moved.",
     "show": "Print a saved plan or result.",
     "list": "List the integrations that exist now.",
     "get": "Print one integration as the API has it.",

@@ -2,12 +2,17 @@
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.cli.console import Console
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.execution.outcome import ApplyResult
 from reconciler.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from reconciler.drift.report import DriftReport
+    from reconciler.views.drift_outline import Asked
 
 PLAN_FORMATS = ("text", "json", "markdown", "html")
 
@@ -61,6 +66,31 @@ def show_result(
 
             color, width = console.colors_data, console.width
             text = terminal.result(result, plan, ledger=ledger, width=width, color=color)
+    console.data(text)
+
+
+def show_drift(
+    console: Console, report: "DriftReport", *, style: str, ledger: str, asked: "Asked"
+) -> None:
+    """Write a drift report to stdout in one of `PLAN_FORMATS`."""
+    match style:
+        case "json":
+            from reconciler.views import json
+
+            text = json.drift(report)
+        case "markdown":
+            from reconciler.views import markdown
+
+            text = markdown.drift(report, ledger=ledger, asked=asked)
+        case "html":
+            from reconciler.views import html
+
+            text = html.drift(report, ledger=ledger, asked=asked)
+        case _:
+            from reconciler.views import terminal
+
+            color, width = console.colors_data, console.width
+            text = terminal.drift(report, ledger=ledger, asked=asked, width=width, color=color)
     console.data(text)
 
 

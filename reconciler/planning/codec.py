@@ -44,7 +44,7 @@ def decode(text: str, *, name: str) -> Plan:
             raise _unreadable(name, "it is not a plan")
         if document.get("format_version") != "1":
             raise _unreadable(name, "it has another format version")
-        plan = _plan(document)
+        plan = plan_from(document)
         claimed = document["digest"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise _unreadable(name, f"its shape is wrong ({type(problem).__name__})") from None
@@ -63,7 +63,11 @@ def _unreadable(name: str, why: str) -> UnreadablePlan:
     )
 
 
-def _plan(document: dict[str, Any]) -> Plan:
+def plan_from(document: dict[str, Any]) -> Plan:
+    """Read the public form of a plan, but for kind, version and digest, which the caller checks.
+
+    Raises what Python raises for a wrong shape: `KeyError`, `TypeError`, `ValueError`.
+    """
     target = document["target"]
     return Plan(
         target=PlanTarget(

@@ -1,4 +1,4 @@
-"""Plans and results as one self-contained page: the words of the outlines, escaped for HTML.
+"""Plans, results and drift as one self-contained page: the words of the outlines, escaped for HTML.
 
 The frame, its style and its filters: `reconciler.views.html_page`.
 """
@@ -6,10 +6,11 @@ The frame, its style and its filters: `reconciler.views.html_page`.
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from reconciler.drift.report import DriftReport
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.views import ending, outline, words
+from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.html_page import chart, document, filters
 
 OPENED = 10
@@ -63,6 +64,40 @@ def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str) -> str:
         *(_outcome(item) for item in shown.outcomes),
     ]
     return document(title=f"{shown.title} {shown.run}, {shown.header}", body=body)
+
+
+def drift(
+    value: DriftReport, *, ledger: str, asked: drift_outline.Asked = drift_outline.Asked()
+) -> str:
+    """Write a drift report."""
+    shown = drift_outline.of_report(value, ledger=ledger, asked=asked)
+    few = len(shown.items) <= OPENED
+    present = {
+        "action": {item.kind.value for item in shown.items},
+        "risk": {item.risk.value for item in shown.items},
+    }
+    about = [f"fingerprint <code>{escape(shown.fingerprint)}</code>"]
+    if shown.commit:
+        about.append(f"commit <code>{escape(shown.commit)}</code>")
+    body = [
+        *_header(shown.title, "", header=shown.header, about=about),
+        f'<p class="lead">{escape(shown.summary)}</p>',
+        *_charted(shown.counts),
+        *(_step(step) for step in shown.steps),
+        *([f'<p class="callout">{escape(shown.remark)}</p>'] if shown.remark else []),
+        *_findings(shown.findings),
+        filters(present),
+    ]
+    for group in shown.groups:
+        body.append(f"<h2>{escape(group.title)}</h2>")
+        body += [_action(item, opened=few or bool(item.blocks)) for item in group.items]
+    body += [_folded_section(section) for section in shown.sections]
+    return document(title=f"{shown.title}, {shown.header}", body=body)
+
+
+def _step(step: drift_outline.Step) -> str:
+    command = f"<br><code>{escape(step.command)}</code>" if step.command else ""
+    return f"<p>{escape(step.text)}{command}</p>"
 
 
 def _header(title: str, run: str, *, header: str, about: Sequence[str]) -> Iterable[str]:
@@ -181,10 +216,18 @@ def _findings(findings: Sequence[outline.Finding]) -> Iterable[str]:
 
 def _sections(sections: Iterable[outline.Section]) -> Iterable[str]:
     for section in sections:
-        lines = [f"<li>{escape(line)}</li>" for line in section.lines]
-        if section.more:
-            lines.append(f"<li>{escape(words.MORE.format(section.more))}</li>")
-        yield f"<h2>{escape(section.title)}</h2>\n<ul>{''.join(lines)}</ul>"
+        yield f"<h2>{escape(section.title)}</h2>\n{_list(section)}"
+
+
+def _folded_section(section: outline.Section) -> str:
+    return f"<details><summary>{escape(section.title)}</summary>\n{_list(section)}</details>"
+
+
+def _list(section: outline.Section) -> str:
+    lines = [f"<li>{escape(line)}</li>" for line in section.lines]
+    if section.more:
+        lines.append(f"<li>{escape(words.MORE.format(section.more))}</li>")
+    return f"<ul>{''.join(lines)}</ul>"
 
 
 def _next(shown: outline.PlanOutline) -> Iterable[str]:

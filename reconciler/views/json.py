@@ -1,6 +1,6 @@
 """Documents for scripts: one strict JSON text per command, keys sorted, ASCII only.
 
-The shapes are those of product.md §4–§6 and come from `as_json`; nothing is added or left out.
+The shapes are those of product.md §4–§7 and come from `as_json`; nothing is added or left out.
 """
 
 import json
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
+from reconciler.drift.report import DriftReport
 from reconciler.execution.outcome import ApplyResult
 from reconciler.planning.plan import Plan
 
@@ -24,6 +25,11 @@ def plan(value: Plan) -> str:
 
 def result(value: ApplyResult) -> str:
     """Write a result."""
+    return document(value.as_json())
+
+
+def drift(value: DriftReport) -> str:
+    """Write a drift report."""
     return document(value.as_json())
 
 

@@ -1,18 +1,19 @@
-"""Plans and results as GitHub-flavoured Markdown, for pull-request comments and job summaries.
+"""Plans, results and drift as GitHub-flavoured Markdown, for comments and job summaries.
 
 Everything that comes from a file or from the API stands in a code span, in a fence or in `<code>`
-(`reconciler.views.inert`). The words come from `reconciler.views.outline` and
-`reconciler.views.ending`, the length is kept by `reconciler.views.budget`.
+(`reconciler.views.inert`). The words come from the outlines (`outline`, `ending`,
+`drift_outline`), the length is kept by `reconciler.views.budget`.
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from reconciler.diagnostics import Severity
+from reconciler.drift.report import DriftReport
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.planning.actions import Risk
 from reconciler.planning.plan import Plan
-from reconciler.views import ending, outline, words
+from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.budget import Piece, fitted
 from reconciler.views.inert import code, fence, html_code
 
@@ -59,6 +60,45 @@ def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str, limit: 
         tail=[],
         limit=limit,
     )
+
+
+def drift(
+    value: DriftReport,
+    *,
+    ledger: str,
+    asked: drift_outline.Asked = drift_outline.Asked(),
+    limit: int = LIMIT,
+) -> str:
+    """Write a drift report: the sentence that says it all, how to end it, then who moved what."""
+    shown = drift_outline.of_report(value, ledger=ledger, asked=asked)
+    head = [
+        f"### {shown.title}\n",
+        f"**{shown.summary}**\n",
+        f"{code(shown.header)} · fingerprint {code(_first_digits(shown.fingerprint))}\n",
+    ]
+    details = [
+        Piece(full=_action(item, moved=group.moved), short=_short_action(item, moved=group.moved))
+        for group in shown.groups
+        for item in sorted(group.items, key=lambda item: -item.risk.rank)
+    ]
+    steps = [_step(step.text, step.command) for step in shown.steps]
+    return fitted(
+        head="\n".join(head),
+        notes=[
+            *steps,
+            *_risks(shown.items),
+            *_blocks(shown.items),
+            *([f"{shown.remark}\n"] if shown.remark else []),
+            *_findings(shown.findings),
+        ],
+        details=details,
+        tail=[_folded(section.title, fence(_lines(section))) for section in shown.sections],
+        limit=limit,
+    )
+
+
+def _step(text: str, command: str) -> str:
+    return f"{text}\n\n{fence([command], language='sh')}" if command else f"{text}\n"
 
 
 def _head(shown: outline.PlanOutline) -> str:
@@ -127,7 +167,7 @@ def _findings(findings: Sequence[outline.Finding]) -> Iterable[str]:
     yield _folded(title, fence(lines), attributes=opened)
 
 
-def _action(item: outline.ActionItem) -> str:
+def _action(item: outline.ActionItem, *, moved: str = "") -> str:
     source = f" · source: {code(item.source)}" if item.source else ""
     body = [f"Reason: {code(item.reason)}{source}\n"]
     lines = [f"{change.symbol} {change.text}" for change in item.changes[:CHANGES_SHOWN]]
@@ -136,13 +176,18 @@ def _action(item: outline.ActionItem) -> str:
     if lines:
         body.append(fence(lines, language="diff"))
     name = f" {html_code(item.name)}" if item.name else ""
-    headline = f"{item.symbol} {item.word} {html_code(item.slug)}{name}, risk: {item.risk.value}"
+    moved = f", {moved}" if moved else ""
+    headline = (
+        f"{item.symbol} {item.word} {html_code(item.slug)}{name}{moved}, risk: {item.risk.value}"
+    )
     return _folded(headline, "\n".join(body))
 
 
-def _short_action(item: outline.ActionItem) -> str:
+def _short_action(item: outline.ActionItem, *, moved: str = "") -> str:
     name = f" {code(item.name)}" if item.name else ""
-    return f"- {code(item.symbol)} {item.word} {code(item.slug)}{name}, risk: {item.risk.value}\n"
+    moved = f", {moved}" if moved else ""
+    what = f"{code(item.symbol)} {item.word} {code(item.slug)}{name}"
+    return f"- {what}{moved}, risk: {item.risk.value}\n"
 
 
 def _sections(sections: Iterable[outline.Section]) -> Iterable[str]:
@@ -150,9 +195,11 @@ def _sections(sections: Iterable[outline.Section]) -> Iterable[str]:
         if section.key == "unmanaged":
             yield f"{section.title}.\n"
             continue
-        lines = list(section.lines)
-        lines += [words.MORE.format(section.more)] * bool(section.more)
-        yield _folded(section.title, fence(lines))
+        yield _folded(section.title, fence(_lines(section)))
+
+
+def _lines(section: outline.Section) -> list[str]:
+    return [*section.lines, *[words.MORE.format(section.more)] * bool(section.more)]
 
 
 def _next(shown: outline.PlanOutline) -> Iterable[str]:

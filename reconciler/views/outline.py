@@ -8,11 +8,11 @@ characters. Escaping for a format comes on top, in the view that knows it. Fixed
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk, Shown
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk, Shown
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import words
 from reconciler.views.escape import visible
@@ -132,7 +132,7 @@ def of_plan(plan: Plan, *, ledger: str) -> PlanOutline:
         counts=tuple(plan.summary.items()),
         actions=tuple(of_action(action) for action in plan.actions),
         findings=tuple(of_diagnostic(item) for item in plan.diagnostics),
-        sections=_sections(plan),
+        sections=sections_of(plan),
         next_step=next_step,
         command=command,
     )
@@ -143,8 +143,8 @@ def header_of(target: PlanTarget, *, ledger: str) -> str:
     return header(target=target.name, base_url=target.base_url, ledger=ledger)
 
 
-def of_action(action: Action) -> ActionItem:
-    """Make the outline of one action."""
+def of_action(action: Action, *, origins: Mapping[Origin, str] = words.ORIGIN_NOTES) -> ActionItem:
+    """Make the outline of one action; `origins` says which origins of a change are worth a note."""
     blocked = bool(action.blocked_by)
     names = [c.after for c in action.changes if c.path == "name" and isinstance(c.after, str)]
     return ActionItem(
@@ -156,7 +156,7 @@ def of_action(action: Action) -> ActionItem:
         reason=visible(action.reason),
         risk=action.risk,
         source=f"{visible(action.source.file)}:{action.source.line}" if action.source else None,
-        changes=tuple(of_change(change) for change in action.changes),
+        changes=tuple(of_change(change, origins=origins) for change in action.changes),
         blocks=tuple(
             Block(visible(code), words.LIFTS.get(code, words.LIFT_UNKNOWN))
             for code in action.blocked_by
@@ -164,13 +164,13 @@ def of_action(action: Action) -> ActionItem:
     )
 
 
-def of_change(change: Change) -> ChangeItem:
+def of_change(change: Change, *, origins: Mapping[Origin, str] = words.ORIGIN_NOTES) -> ChangeItem:
     """Make the outline of one change; of a sensitive one only references are shown."""
     before = shown(change.before)
     after = shown(change.after)
     if change.sensitive:
         before, after = _reference(change.before_reference), _reference(change.reference)
-    notes = (words.OP_NOTES.get(change.op), words.ORIGIN_NOTES.get(change.origin))
+    notes = (words.OP_NOTES.get(change.op), origins.get(change.origin))
     one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
     return ChangeItem(
         symbol=words.OP_SYMBOLS[change.op],
@@ -224,7 +224,8 @@ def _summary(plan: Plan) -> str:
     return f"{', '.join(parts)}; highest risk: {risk}; {unchanged}."
 
 
-def _sections(plan: Plan) -> tuple[Section, ...]:
+def sections_of(plan: Plan) -> tuple[Section, ...]:
+    """Give what was noticed and is left alone, list by list; an empty list is no section."""
     unverified = [
         f"{visible(u.slug)}: {visible(u.path)}: {_reference(u.reference)}" for u in plan.unverified
     ]

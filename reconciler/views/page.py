@@ -46,6 +46,10 @@ class Page:
         else:
             self._lines.extend(self._wrapped(text, indent=indent + hang))
 
+    def whole(self, text: str, *, indent: int = 0) -> None:
+        """Add a line that is to be copied, and so is never broken."""
+        self._lines.append(Text(" " * indent + text))
+
     def blank(self) -> None:
         """Separate what comes next."""
         if self._lines and self._lines[-1].plain:

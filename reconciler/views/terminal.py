@@ -1,7 +1,7 @@
-"""Plans and results for people at a terminal: symbols, words and, on top, colour.
+"""Plans, results and drift for people at a terminal: symbols, words and, on top, colour.
 
-Colour repeats what a symbol and a word already say. The words come from `reconciler.views.outline`
-and `reconciler.views.ending`, the lines from `reconciler.views.page`.
+Colour repeats what a symbol and a word already say. The words come from the outlines
+(`outline`, `ending`, `drift_outline`), the lines from `reconciler.views.page`.
 """
 
 from collections.abc import Iterable
@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from rich.cells import cell_len
 
 from reconciler.diagnostics import Severity
+from reconciler.drift.report import DriftReport
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.views import ending, outline, words
+from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.page import Page
 
 _KIND_STYLES = {
@@ -89,6 +90,42 @@ def result(
         page.line((text, _STATUS_STYLES[status]))
     for text in shown.next_steps:
         page.line(text)
+    return page.text()
+
+
+def drift(
+    value: DriftReport,
+    *,
+    ledger: str,
+    asked: drift_outline.Asked = drift_outline.Asked(),
+    width: int = 80,
+    color: bool = False,
+) -> str:
+    """Write a drift report: whether anything differs, who moved what, and how to end it."""
+    shown = drift_outline.of_report(value, ledger=ledger, asked=asked)
+    page = Page(width=width, color=color)
+    page.line(shown.header)
+    page.whole(f"fingerprint: {shown.fingerprint}")
+    if shown.commit:
+        page.line(f"commit: {shown.commit}")
+    page.blank()
+    page.line((shown.summary, "bold green" if shown.in_sync else "bold"))
+    for group in shown.groups:
+        page.blank()
+        page.line((group.title, "underline"))
+        for action in group.items:
+            page.blank()
+            _action(page, action)
+    if shown.remark:
+        page.blank()
+        page.line((shown.remark, "dim"))
+    _findings(page, shown.findings)
+    _sections(page, shown.sections)
+    for step in shown.steps:
+        page.blank()
+        page.line(step.text)
+        if step.command:
+            page.whole(step.command, indent=4)
     return page.text()
 
 

@@ -15,6 +15,8 @@ from reconciler.planning.actions import ActionKind, Op, Origin
 PLAN_TITLE = "Plan"
 UNDO_TITLE = "Plan to undo run"
 RESULT_TITLE = "Result of run"
+RESULT_FAILED_TITLE = "Apply incomplete"
+DRIFT_TITLE = "Drift"
 ACTIONS_TITLE = "Actions"
 
 SYMBOLS = MappingProxyType(
@@ -44,6 +46,36 @@ ORIGIN_NOTES = MappingProxyType(
         Origin.BOTH: "changed in Git and in the API",
     }
 )
+
+DRIFT_NOTES = MappingProxyType({**ORIGIN_NOTES, Origin.LOCAL: "changed in Git, not applied"})
+
+DRIFT_TITLES = MappingProxyType(
+    {
+        Origin.REMOTE: "Changed in the API, outside Git",
+        Origin.BOTH: "Changed in Git and in the API",
+        Origin.LOCAL: "Git is ahead, not applied",
+        Origin.UNKNOWN: "Of unknown origin",
+    }
+)
+
+DRIFT_MOVED = MappingProxyType(
+    {
+        Origin.REMOTE: "changed in the API",
+        Origin.BOTH: "changed in both",
+        Origin.LOCAL: "ahead in Git",
+        Origin.UNKNOWN: "of unknown origin",
+    }
+)
+
+DRIFT_UNKNOWN = (
+    "Without a record of what was applied, nobody can tell who moved: keep a ledger, or pass "
+    "--base REF."
+)
+DRIFT_NOT_READ = "{} not read in detail"
+HEAL = "To make the API as Git declares:"
+ADOPT = "To take over into Git what the API has:"
+ADOPT_MORE = "To take over into Git what the API has (the first {} of {}):"
+ADOPT_ABSENCE = "To accept that these are gone from the API, take them out of the files: {}"
 
 LIFTS = MappingProxyType(
     {
@@ -110,6 +142,7 @@ SECTION_TITLES = MappingProxyType(
     }
 )
 MORE = "… and {} more; --format json names all"
+AND_MORE = "… and {} more"
 
 REDACTED = "(secret)"
 REDACTED_WITHOUT_NAME = "(secret) value not shown"

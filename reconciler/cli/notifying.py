@@ -1,0 +1,55 @@
+"""Telling channels what a command found: the message is worded and sent, a failure is a warning.
+
+The words: `reconciler.views.announcement`. The sending: `reconciler.drift.notify`.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.cli.console import Console
+
+if TYPE_CHECKING:
+    from reconciler.drift.notify import Message
+    from reconciler.drift.report import DriftReport
+    from reconciler.execution.outcome import ApplyResult
+    from reconciler.views.drift_outline import Asked
+
+
+def check(channels: Sequence[str]) -> None:
+    """Insist, before any work, that channels can be told at all."""
+    if channels:
+        from reconciler.drift.notify import require_apprise
+
+        require_apprise()
+
+
+def drift(
+    console: Console, channels: Sequence[str], report: "DriftReport", *, ledger: str, asked: "Asked"
+) -> None:
+    """Tell every channel what differs."""
+    if channels:
+        from reconciler.views import announcement
+
+        _send(console, channels, announcement.of_drift(report, ledger=ledger, asked=asked))
+
+
+def failed_apply(
+    console: Console, channels: Sequence[str], result: "ApplyResult", *, ledger: str
+) -> None:
+    """Tell every channel what an apply did not do."""
+    if channels:
+        from reconciler.views import announcement
+
+        _send(console, channels, announcement.of_failed_apply(result, ledger=ledger))
+
+
+def _send(console: Console, channels: Sequence[str], message: "Message") -> None:
+    from reconciler.drift.notify import notify
+    from reconciler.views.problems import as_text
+
+    failures = notify(channels, message)
+    if failures:
+        console.insist(as_text(failures))
+    told = len(channels) - len(failures)
+    if told:
+        console.say(f"told {told} of {len(channels)} channels")

@@ -1,0 +1,38 @@
+"""Find out who moved: read a plan as a comparison instead of as an intention.
+
+Pure. What differs was decided by `reconciler.planning`; here it is only attributed. How a report is
+written down: `reconciler.drift.report`.
+"""
+
+from types import MappingProxyType
+
+from reconciler.drift.report import DriftReport
+from reconciler.planning.actions import Action, ActionKind, Op, Origin
+from reconciler.planning.plan import Plan
+
+
+def detect(plan: Plan) -> DriftReport:
+    """Say of every difference between the files and the API who moved.
+
+    The plan must be fresh: only then is it known of a delete whether Git ever declared the slug.
+    """
+    return DriftReport(plan, MappingProxyType({a.slug: origin_of(a) for a in plan.actions}))
+
+
+def origin_of(action: Action) -> Origin:
+    """Give the origin of an action as a whole.
+
+    One change that was made in the API counts, since applying would undo it. Git is only said to be
+    ahead if nothing else can be the case.
+    """
+    if action.kind is ActionKind.DELETE:
+        # It has no changes. What Git declared once, it has withdrawn since.
+        once = action.subject.remembered.declared is not None
+        return Origin.LOCAL if once else Origin.UNKNOWN
+    # A secret that is sent along has not moved.
+    origins = {change.origin for change in action.changes if change.op is not Op.RESEND}
+    if Origin.BOTH in origins or {Origin.LOCAL, Origin.REMOTE} <= origins:
+        return Origin.BOTH
+    if Origin.REMOTE in origins:
+        return Origin.REMOTE
+    return Origin.LOCAL if origins == {Origin.LOCAL} else Origin.UNKNOWN

@@ -1,0 +1,157 @@
+"""What people are told about drift: who moved, what differs, and the two ways to end it.
+
+The counterpart of `reconciler.views.outline`, which makes the plan's part.
+"""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.drift.report import DriftReport
+from reconciler.planning.actions import Action, ActionKind, Origin
+from reconciler.views import words
+from reconciler.views.escape import visible
+from reconciler.views.outline import (
+    LISTED,
+    ActionItem,
+    Finding,
+    Section,
+    header_of,
+    of_action,
+    of_diagnostic,
+    sections_of,
+)
+
+_ORDER = (Origin.REMOTE, Origin.BOTH, Origin.LOCAL, Origin.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How the command line that looked was narrowed; what is proposed repeats it.
+
+    `everywhere` holds global options but for the target, `planning` those that decide what a plan
+    holds, so that the digest is the same again.
+    """
+
+    everywhere: tuple[str, ...] = ()
+    planning: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The integrations that the same side has moved, as `moved` says in a few words."""
+
+    title: str
+    moved: str
+    items: tuple[ActionItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that can be done now; `command` may be empty."""
+
+    text: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftOutline:
+    """A drift report as people read it; `summary` has nothing but fixed words and figures."""
+
+    title: str
+    header: str
+    fingerprint: str
+    commit: str
+    in_sync: bool
+    summary: str
+    counts: tuple[tuple[str, int], ...]
+    groups: tuple[Group, ...]
+    remark: str
+    findings: tuple[Finding, ...]
+    sections: tuple[Section, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def items(self) -> tuple[ActionItem, ...]:
+        """Give everything that differs, group by group."""
+        return tuple(item for group in self.groups for item in group.items)
+
+
+def of_report(report: DriftReport, *, ledger: str, asked: Asked = Asked()) -> DriftOutline:
+    """Make the outline of a report; `ledger` is shared, local or fresh."""
+    by_origin = report.by_origin()
+    return DriftOutline(
+        title=words.DRIFT_TITLE,
+        header=header_of(report.target, ledger=ledger),
+        fingerprint=report.fingerprint,
+        commit=visible(report.plan.commit or ""),
+        in_sync=report.in_sync,
+        summary=summary_of(report),
+        counts=tuple(report.plan.summary.items()),
+        groups=tuple(_groups(by_origin)),
+        remark=words.DRIFT_UNKNOWN if by_origin[Origin.UNKNOWN] else "",
+        findings=tuple(of_diagnostic(item) for item in report.plan.diagnostics),
+        sections=sections_of(report.plan),
+        steps=tuple(steps_of(report, asked=asked)),
+    )
+
+
+def summary_of(report: DriftReport) -> str:
+    """Say it all in one sentence: in sync, or how many differ and who moved."""
+    counts = report.plan.summary
+    unchanged = f"{counts['no_op']} unchanged"
+    if report.not_read:
+        unchanged += f", {words.DRIFT_NOT_READ.format(report.not_read)}"
+    if report.in_sync:
+        return f"In sync: the API is as Git declares; {unchanged}."
+    by_origin = report.by_origin()
+    moved = [
+        f"{len(by_origin[origin])} {words.DRIFT_MOVED[origin]}"
+        for origin in _ORDER
+        if by_origin[origin]
+    ]
+    total = len(report.items)
+    differ = "1 integration differs" if total == 1 else f"{total} integrations differ"
+    blocked = f"; {counts['blocked']} blocked" if counts["blocked"] else ""
+    return f"{differ}: {', '.join(moved)}{blocked}; {unchanged}."
+
+
+def steps_of(report: DriftReport, *, asked: Asked = Asked()) -> Iterable[Step]:
+    """Name the command that heals, the one that adopts, and what only an editor can do."""
+    if report.in_sync:
+        return
+    call = ("reconcile", "--target", visible(report.target.name), *asked.everywhere)
+    if report.plan.blocked:
+        yield Step(words.NEXT_BLOCKED, "")
+    else:
+        heal = (*call, "apply", *asked.planning, "--expect-digest", report.fingerprint)
+        yield Step(words.HEAL, shlex.join(heal))
+    # Where Git alone has moved there is nothing in the API that Git does not know.
+    moved = [item for item in report.items if report.origin(item.slug) is not Origin.LOCAL]
+    there = [item.slug for item in moved if item.kind is not ActionKind.CREATE]
+    if there:
+        adopted = [visible(slug, limit=255) for slug in there[:LISTED]]
+        cut = len(there) > LISTED
+        text = words.ADOPT_MORE.format(LISTED, len(there)) if cut else words.ADOPT
+        yield Step(text, shlex.join((*call, "pull", *adopted)))
+    gone = [
+        item.slug
+        for item in moved
+        if item.kind is ActionKind.CREATE and report.origin(item.slug) is not Origin.UNKNOWN
+    ]
+    if gone:
+        yield Step(words.ADOPT_ABSENCE.format(_named(gone)), "")
+
+
+def _groups(by_origin: Mapping[Origin, Sequence[Action]]) -> Iterable[Group]:
+    for origin in _ORDER:
+        items = tuple(of_action(a, origins=words.DRIFT_NOTES) for a in by_origin[origin])
+        if items:
+            title = f"{words.DRIFT_TITLES[origin]} ({len(items)})"
+            yield Group(title, words.DRIFT_MOVED[origin], items)
+
+
+def _named(slugs: Sequence[str]) -> str:
+    named = ", ".join(visible(slug, limit=255) for slug in slugs[:LISTED])
+    more = len(slugs) - LISTED
+    return f"{named} and {more} more" if more > 0 else named
