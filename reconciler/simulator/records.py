@@ -5,7 +5,7 @@ that lives in SQLite: `reconciler.simulator.storage`.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -96,9 +96,15 @@ class MemoryRecords:
         self._slugs: dict[str, str] = {}
         self._facts: dict[str, Any] = {}
 
-    def transaction(self, *, write: bool) -> AbstractContextManager[None]:  # noqa: ARG002  protocol
-        """Do nothing: nobody else can see this store."""
-        return nullcontext()
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[None]:
+        """Forget what a refused write remembered; a record is only put when nothing can fail."""
+        before = dict(self._facts) if write else self._facts
+        try:
+            yield
+        except BaseException:
+            self._facts = before
+            raise
 
     def entry(self, slug: str) -> Entry | None:
         """Give what is known under a slug."""

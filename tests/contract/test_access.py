@@ -250,6 +250,22 @@ def test_5_2_granting_again_makes_no_second_provider(api: Api) -> None:
     assert len(api.remote.providers) == 1
 
 
+def test_5_2_a_workspace_that_had_access_already_gets_no_provider(api: Api) -> None:
+    put(api, WORKSPACES, {**grant(), "create_default_provider": False})
+    put(api, WORKSPACES, grant(usage_limits=[{"credit_limit": 9}]))
+    assert api.remote.providers == []
+
+
+def test_4_a_refused_grant_leaves_no_provider_behind(api: Api) -> None:
+    other = openai("other", workspace_id="ws-b", default_provider_slug="mine")
+    assert api.call("POST", "/integrations", other).status == 200
+    both = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}]
+    body = {"workspaces": both, "default_provider_slug": "mine"}
+    assert api.call("PUT", WORKSPACES, body).code == "AB01"
+    assert [provider["workspace_id"] for provider in api.remote.providers] == ["ws-b"]
+    assert workspaces(api) == {}
+
+
 def test_5_2_usage_can_be_reset(api: Api) -> None:
     put(api, WORKSPACES, grant(usage_limits=[{"type": "cost", "credit_limit": 10}]))
     put(api, WORKSPACES, grant(reset_usage=True))

@@ -228,6 +228,8 @@ def test_4_the_slug_of_a_default_provider_must_be_free(api: Api) -> None:
         body = openai(slug, workspace_id="ws-a", default_provider_slug="mine")
         assert api.call("POST", "/integrations", body).status == status
     assert api.call("GET", "/integrations/second").status == 404
+    elsewhere = openai("third", workspace_id="ws-b", default_provider_slug="mine")
+    assert api.call("POST", "/integrations", elsewhere).status == 200
 
 
 def test_4_a_workspace_makes_the_type_workspace(api: Api) -> None:

@@ -192,6 +192,7 @@ def test_1_3_pricing_adjustments_take_multipliers_of_zero_or_more(api: Api) -> N
         {"multiplier": {"default": -1}},
         {"other": {}},
         {"multiplier": {"odd": 1}},
+        {"multiplier": {"default": True}},
     ]
     for bad in refused:
         answer = api.call("POST", "/integrations", openai(pricing_adjustments=bad))
@@ -238,6 +239,13 @@ def test_2_a_key_that_is_sent_replaces_the_stored_one(api: Api) -> None:
     create(api, openai())
     put(api, {"key": "sk-new-1234567890"})
     assert api.remote.integrations["openai-main"]["key"] == "sk-new-1234567890"
+
+
+@pytest.mark.parametrize("key", ["", None])
+def test_2_an_empty_key_keeps_the_stored_one(api: Api, key: str | None) -> None:
+    create(api, openai())
+    put(api, {"key": key})
+    assert api.remote.integrations["openai-main"]["key"] == "sk-canary-9f8e7d6c5b4a"
 
 
 @pytest.mark.parametrize(

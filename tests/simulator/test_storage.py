@@ -164,6 +164,18 @@ def test_a_refused_write_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
+def test_a_write_refused_halfway_is_undone(tmp_path: Path, kind: str) -> None:
+    remote = make_remote() if kind == "memory" else open_remote(tmp_path / "simulator.db")
+    body = openai("one", workspace_id="ws-b", default_provider_slug="mine")
+    remote.handle(Request("POST", "/integrations", {}, body))
+    remote.handle(Request("POST", "/integrations", {}, openai("two")))
+    both = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}]
+    grants = {"workspaces": both, "default_provider_slug": "mine"}
+    assert remote.handle(Request("PUT", "/integrations/two/workspaces", {}, grants)).status == 400
+    assert [provider["workspace_id"] for provider in remote.providers] == ["ws-b"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
 def test_both_stores_keep_order_ids_and_absence(tmp_path: Path, kind: str) -> None:
     remote = make_remote() if kind == "memory" else open_remote(tmp_path / "simulator.db")
 
