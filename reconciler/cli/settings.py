@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from reconciler.domain.secrets import Redacted
+if TYPE_CHECKING:
+    from reconciler.domain.secrets import Redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,15 @@ class Settings:
     allowed_secrets: str | None = None
     ca_file: str | None = None
     proxy: str | None = field(default=None, repr=False)
-    ledger_url: Redacted | None = None
-    ledger_pepper: Redacted | None = None
+    ledger_url: "Redacted | None" = None
+    ledger_pepper: "Redacted | None" = None
     commit: str | None = None
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings; an empty variable counts as unset."""
+    from reconciler.domain.secrets import Redacted  # hashlib would slow `--version` down
+
     if environment is None:
         environment = dict(os.environ)  # noqa: TID251  this module is the reader
 

@@ -1,5 +1,6 @@
 """How the command behaves as a program: options, streams, exit codes, signals."""
 
+import json
 import os
 import signal
 import subprocess
@@ -173,6 +174,35 @@ def test_a_signal_ends_a_command_that_reads(tmp_path: Path, number: signal.Signa
         _, said = process.communicate(timeout=20)
     assert process.returncode == 128 + number
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_an_apply_between_writes_and_the_result_tells_the_rest(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    project = a_project(tmp_path)
+    for index in range(12):
+        project.integration(f"item-{index:02d}")
+    with project.serving("--latency-ms", "50") as url:
+        project.config(url, api_key="${env:PORTKEY_API_KEY}")
+        process = subprocess.Popen(
+            [*COMMAND, "apply", "--yes", "--parallelism", "1", "--format", "json"],
+            cwd=tmp_path,
+            env={**project.environment, "PORTKEY_API_KEY": "pk"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert any(line.startswith("applied") for line in process.stderr)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=20)
+        assert process.returncode == 128 + number
+        summary = json.loads(out)["summary"]
+        assert summary["applied"] >= 1
+        assert summary["skipped"] >= 1
+        assert summary["failed"] == summary["unknown"] == 0
+        assert project.run("apply", "--yes", PORTKEY_API_KEY="pk").code == 0
 
 
 def test_the_module_and_the_installed_command_are_the_same() -> None:

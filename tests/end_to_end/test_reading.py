@@ -105,7 +105,7 @@ def test_two_hundred_and_fifty_integrations_are_three_list_calls(tmp_path: Path)
             upstream.world.put("POST", "/integrations", {"slug": f"n-{number}", **body})
         project = Project(tmp_path, PORTKEY_API_KEY="pk")
         project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}", prune="managed")
-        project.integration("n-7", name="N")
+        project.integration("n-7", name="N", key=...)
         done = project.run("plan", "--format", "json")
         assert done.json["actions"] == []
         assert len(done.json["unmanaged"]) == 249
