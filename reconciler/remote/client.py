@@ -26,6 +26,8 @@ from reconciler.remote.answers import RawAnswer, Sent, read_answer
 from reconciler.remote.body import encode_body, sent_secrets
 from reconciler.remote.errors import (
     DeadlineExceeded,
+    InvalidCall,
+    NotSent,
     ReadOnlyViolation,
     RemoteError,
     Throttled,
@@ -123,17 +125,17 @@ class Client:
         while True:
             async with self._lanes.lane() as transport:
                 sent_at = await self.gate.turn()
+                counted = True
                 try:
-                    reply = await self._exchange(transport, prepared, content)
+                    return await self._exchange(transport, prepared, content)
                 except Throttled as error:
+                    counted = False
                     self.gate.pause(error, sent_at=sent_at)
-                    continue
-                except RemoteError as error:
-                    if error.http_status is not None:
-                        self.gate.accepted(sent_at)
+                except (NotSent, InvalidCall, DeadlineExceeded):
+                    counted = False
                     raise
-                self.gate.accepted(sent_at)
-                return reply
+                finally:
+                    self.gate.done(sent_at, counted=counted)
 
     async def _exchange(
         self, transport: httpx.AsyncBaseTransport, prepared: Prepared, content: bytes | None

@@ -2,8 +2,10 @@
 
 Nobody publishes the limit (portkey-api.md §7), so it is measured. Until the first 429 nothing is
 held back. After it, the calls that were accepted in the window before tell the rate, and calls
-leave evenly spaced a little below it (GCRA with a tolerance smaller than the margin): even spacing
-suits sliding windows, fixed windows and token buckets alike. The rate recovers slowly, except
+leave evenly spaced a little below it (GCRA): even spacing suits sliding windows, fixed windows and
+token buckets alike. As a guard against jitter no more calls are let into a window than it held: a
+call counts from the latest moment at which the server may have counted it, its answer less the
+shortest time that an answer ever took. The rate recovers slowly, except
 where so few calls were counted that they prove little (a 429 on the first call of a run, a limit
 that others use up): then it doubles every second until the server objects.
 """
@@ -15,11 +17,14 @@ from reconciler.remote.answers import LONGEST_PAUSE
 from reconciler.remote.errors import DeadlineExceeded, Throttled
 from reconciler.remote.timing import Deadline, Timing
 
-MARGIN = 0.98
-"""Share of the measured rate that is used; the rest is room for jitter on the way."""
+MARGIN = 0.99
+"""Share of the measured rate at which calls leave."""
 
-TOLERANCE = 0.25
-"""Share of that room, over one window, by which a late call may catch up."""
+CATCH_UP = 0.1
+"""Seconds by which a call that is late may be followed more closely than the pace says."""
+
+SLACK = 0.002
+"""Seconds by which a place in a full window is taken later than it should be free."""
 
 WINDOW = 1.0
 """Seconds over which a rate is measured where the server names no longer pause."""
@@ -55,6 +60,9 @@ class RateGate:
         self._timing = timing
         self._deadline = deadline
         self._accepted: deque[float] = deque(maxlen=_MEMORY)
+        self._answered: deque[float] = deque(maxlen=_MEMORY)
+        self._under_way = 0
+        self._fastest = math.inf
         self._rate = math.inf
         self._next = -math.inf
         self._paused_until = -math.inf
@@ -66,24 +74,56 @@ class RateGate:
         self._guessing = False
 
     async def turn(self) -> float:
-        """Wait until a call may leave, and give the moment at which it does."""
-        while True:
-            now = self._timing.clock()
-            wait = self._paused_until - now
-            reserved = wait <= 0
-            if reserved:
-                wait = self._reserve(now)
-            if wait <= 0:
-                return now
-            episode = self._episode
-            await self._hold(wait)
-            if reserved and episode == self._episode:
-                return self._timing.clock()
+        """Wait until a call may leave, and give the moment at which it does.
 
-    def accepted(self, sent_at: float) -> None:
-        """Note that a call was let through."""
+        Each turn is given back with `done`.
+        """
+        while not await self._try_turn():
+            pass
+        self._under_way += 1
+        return self._timing.clock()
+
+    def done(self, sent_at: float, *, counted: bool) -> None:
+        """Give a turn back; `counted` tells whether the server may have counted the call."""
+        self._under_way -= 1
+        if not counted:
+            return
+        now = self._timing.clock()
         self._accepted.append(sent_at)
+        self._answered.append(now)
+        self._fastest = min(self._fastest, now - sent_at)
         self._streak = 0
+
+    async def _try_turn(self) -> bool:
+        """Wait once; False if meanwhile everybody was paused and it has to be tried again."""
+        now = self._timing.clock()
+        if now < self._paused_until:
+            await self._hold(self._paused_until - now)
+            return False
+        if self._throttled_at is not None:
+            self._measure(now, self._throttled_at)
+        if self._rate == math.inf:
+            return True
+        episode = self._episode
+        wait = self._reserve(now)
+        while wait > 0 and episode == self._episode:
+            await self._hold(wait)
+            wait = self._full_for(self._timing.clock())
+        return episode == self._episode
+
+    def _full_for(self, now: float) -> float:
+        """Give the seconds until the window has room for one more call, 0 if it has."""
+        if self._guessing:
+            return 0.0
+        leaves = self._window - min(self._fastest, self._window) + SLACK
+        while self._answered and self._answered[0] + leaves <= now:
+            self._answered.popleft()
+        room = self._pace(now) / MARGIN * self._window
+        if self._under_way + len(self._answered) + 1 <= max(1.0, room + 1e-6):
+            return 0.0
+        if self._answered:
+            return self._answered[0] + leaves - now
+        return self._window / room
 
     def pause(self, error: Throttled, *, sent_at: float) -> None:
         """Hold everybody back after a 429; raise it where waiting is out of proportion."""
@@ -126,14 +166,9 @@ class RateGate:
 
     def _reserve(self, now: float) -> float:
         """Take the next place in the queue and give the seconds until it."""
-        if self._throttled_at is not None:
-            self._measure(now, self._throttled_at)
-        if self._rate == math.inf:
-            return 0.0
-        tolerance = TOLERANCE * (1.0 - MARGIN) * self._window
-        place = max(now, self._next - tolerance)
+        place = max(now, self._next - CATCH_UP)
         self._next = max(place, self._next) + 1.0 / self._pace(place)
-        return place - now
+        return max(place - now, self._full_for(now))
 
     def _measure(self, now: float, throttled_at: float) -> None:
         """Learn the rate from what was accepted in the window before the last refused call."""

@@ -73,13 +73,13 @@ def seconds_for(calls: int, server: Window, *, workers: int = 10) -> float:
     return run_virtually(main())
 
 
-@pytest.mark.parametrize("jitter", [0.0, 0.01])
+@pytest.mark.parametrize("jitter", [0.0, 0.01, 0.1])
 def test_a_sliding_window_is_used_almost_fully_and_hardly_ever_overrun(jitter: float) -> None:
     server = Window(20, jitter=jitter)
     seconds = seconds_for(400, server)
     assert server.accepted == 400
-    assert seconds <= 1.04 * 400 / 20
-    assert server.refused <= 0.03 * 400
+    assert seconds <= (1.02 + 0.6 * jitter) * 400 / 20
+    assert server.refused <= 10  # those that were already on their way at the first refusal
 
 
 def test_a_token_bucket_is_used_almost_fully_and_hardly_ever_overrun() -> None:

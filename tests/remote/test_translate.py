@@ -38,6 +38,12 @@ def test_the_documented_row_without_its_newer_fields_is_enough() -> None:
     assert (observed.id, observed.kind, observed.status) == (None, None, "active")
 
 
+@pytest.mark.parametrize("slug", ["../admin", "a\n", "", "a/b", "x" * 256, None, 5])
+def test_a_row_whose_slug_could_not_stand_in_a_url_is_refused(slug: Any) -> None:
+    with pytest.raises(NoAnswer):
+        translate.from_row(row() | {"slug": slug})
+
+
 def test_a_detail_gives_everything() -> None:
     observed = translate.from_detail(
         detail(

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -91,8 +92,12 @@ def test_a_run_that_is_over_ends_a_call_under_way() -> None:
 
 
 def test_a_gzip_bomb_is_not_unpacked() -> None:
-    bomb = gzip.compress(b" " * (200 * 2**20), compresslevel=1)
+    bomb = gzip.compress(b" " * (200 * 2**20), compresslevel=9)
+    tracemalloc.start()
     result, server = outcome(GET, says(bomb, content_encoding="gzip"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40 * 2**20
     assert isinstance(result, NoAnswer)
     assert (result.code, len(server.requests)) == ("too-large", 1)
 
