@@ -126,6 +126,17 @@ def test_a_secret_outside_the_allow_list_warns_in_plan_and_stops_apply(tmp_path:
     assert allowed.code == 0
 
 
+def test_validate_looks_at_every_environment_unless_a_target_is_named(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    live = {"base_url": "simulator:", "environment": "live"}
+    targets = {"here": {"base_url": "simulator:"}, "there": live}
+    project.write("reconcile.yaml", {"version": 1, "targets": targets})
+    project.write("environments/live/keys.yaml", {"alpha": {"key": "${env:OTHER_KEY}"}})
+    assert "secret-not-allowed" in project.run("validate").out
+    assert "secret-not-allowed" in project.run("validate", "--target", "there").out
+    assert "secret-not-allowed" not in project.run("validate", "--target", "here").out
+
+
 @pytest.mark.parametrize("style", ["text", "json", "github", "sarif"])
 def test_validate_names_every_problem_in_every_format(tmp_path: Path, style: str) -> None:
     project = a_project(tmp_path)

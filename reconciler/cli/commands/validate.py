@@ -1,12 +1,15 @@
 """`reconcile validate`: check the files, offline and without a single secret."""
 
+from collections.abc import Iterable
+
 import click
 
 from reconciler import __version__
 from reconciler.cli import credentials, settings
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
-from reconciler.desired.load import check, load
+from reconciler.desired.config import Config
+from reconciler.desired.load import load, load_config
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.secrets.allowlist import AllowList
 from reconciler.views import problems
@@ -41,16 +44,23 @@ def command(invocation: Invocation, *, style: str) -> int:
 
 def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
     today = settings.now().date()
-    found = check(invocation.dir, target_name=invocation.target, today=today)
-    if has_errors(found):
-        return found
-    # Which references may be used depends on the environment, so it is asked beside the files.
-    loaded = load(invocation.dir, target_name=invocation.target, today=today)
-    if loaded.state is None:
-        return found
     allowed = AllowList.parse(settings.from_environment().allowed_secrets)
-    integrations = loaded.state.integrations.values()
-    return in_order([*found, *credentials.not_allowed(integrations, allowed)])
+    config, _ = load_config(invocation.dir)
+    found: list[Diagnostic] = []
+    for name in _targets_to_check(invocation, config):
+        loaded = load(invocation.dir, target_name=name, today=today)
+        found += loaded.diagnostics
+        if loaded.state is not None:
+            # Which references may be used depends on the environment, so it is asked here.
+            found += credentials.not_allowed(loaded.state.integrations.values(), allowed)
+    return in_order(found)
+
+
+def _targets_to_check(invocation: Invocation, config: Config | None) -> Iterable[str | None]:
+    """Choose the target that was named, or one for each environment."""
+    if invocation.target is not None or config is None:
+        return [invocation.target]
+    return {target.environment: name for name, target in sorted(config.targets.items())}.values()
 
 
 def _as_text(invocation: Invocation, found: tuple[Diagnostic, ...]) -> str:
