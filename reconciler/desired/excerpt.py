@@ -32,6 +32,7 @@ _HARMLESS = frozenset(PricingMultiplier.model_fields) | {
     "credit_limit",
     "tokens",
 }
+_OPEN_END = re.compile(r"(?::|[|>][0-9+-]{0,2})\s*(?:#.*)?$")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 _AFTER_WORD = re.compile(r"[\"']?\s*[:=]?\s*")
 _REFERENCE = re.compile(r"[\"']?\$\{[a-z][\w+-]*:[^\s{}\"']*\}[\"']?(?=\s*(?:[,}\]]|$))")
@@ -103,9 +104,7 @@ def _cut(text: str, end: int) -> int:
 def _smells(text: str) -> bool:
     if len(text) > _LONGEST_LINE:
         return True
-    return _cut(text, len(text)) < len(text) or (
-        text.rstrip().endswith((":", "|", ">")) and _cut(text + " x", len(text) + 2) < len(text) + 2
-    )
+    return _cut(text + " x", len(text) + 2) < len(text) + 2
 
 
 def _inside_something_sensitive(lines: Sequence[str], line: int) -> bool:
@@ -119,7 +118,7 @@ def _inside_something_sensitive(lines: Sequence[str], line: int) -> bool:
         if (_indent(text) < indent or (nearest and _is_open(text))) and _smells(text):
             return True
         indent = min(indent, _indent(text))
-        nearest = False
+        nearest = nearest and _KEY.search(text) is None  # lines without a name continue a value
     return False
 
 
@@ -128,7 +127,10 @@ def _indent(text: str) -> int:
 
 
 def _is_open(text: str) -> bool:
-    return text.count('"') % 2 == 1 or text.count("'") % 2 == 1 or text.rstrip().endswith(":")
+    """Tell whether a value that begins here may go on below."""
+    return (
+        text.count('"') % 2 == 1 or text.count("'") % 2 == 1 or _OPEN_END.search(text) is not None
+    )
 
 
 def _window(text: str, start: int, length: int) -> Excerpt:

@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.ignoring import parse_path
 from reconciler.desired.scalars import integration_shape
+from reconciler.desired.suggest import quoted
 from reconciler.desired.validate import check_model
 from reconciler.domain.fields import KEYED_LISTS
 from reconciler.domain.integration import Integration
@@ -131,7 +132,7 @@ class Rules:
             if name not in model.model_fields:
                 self.findings.warning(
                     "unknown-configuration-field",
-                    f"`{name}` is not a field that is known for {provider}; it is sent as it is",
+                    f"{quoted(name)} is not a known field of {provider}; it is sent as it is",
                     self.document.origin_of(("configurations", name)),
                     hint=self.findings.nearest(name, model.model_fields),
                     key=True,

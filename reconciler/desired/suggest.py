@@ -1,9 +1,11 @@
 """Did you mean: the nearest known word."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 _LONGEST = 64
+_NAME = re.compile(r"[^\W\d:][^:\s]{0,63}|\$[a-z]+")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -12,6 +14,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_folded = {_fold(c): c for c in candidates}  # of equal ones the nearest in length stays
     near = get_close_matches(_fold(word[:_LONGEST]), sorted(by_folded), n=1, cutoff=0.6)
     return f"did you mean `{by_folded[near[0]]}`?" if near else ""
+
+
+def quoted(name: str) -> str:
+    """Quote a name for people; what cannot be one, such as `key:sk-…`, may hold a secret."""
+    return f"`{name}`" if _NAME.fullmatch(name) else "this name"
 
 
 def one_of(known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.scalars import Shape
-from reconciler.desired.suggest import one_of
+from reconciler.desired.suggest import one_of, quoted
 from reconciler.desired.yaml_source import Step
 from reconciler.domain.fields import HEADERS_FIELD, REDACTED_FIELDS, SECRET_FIELDS
 
@@ -88,7 +88,7 @@ def name_of(steps: Steps, what: str) -> str:
     if not names:
         return what
     inside = isinstance(steps[-1], int)
-    return f"an entry of `{names[-1]}`" if inside else f"`{names[-1]}`"
+    return f"an entry of {quoted(names[-1])}" if inside else quoted(names[-1])
 
 
 class _Explainer:
@@ -133,7 +133,11 @@ class _Explainer:
         name = str(steps[-1])
         hint = self.findings.nearest(name, known) or (one_of(known) if len(known) <= 8 else "")
         self._say(
-            "unknown-field", f"`{name}` is not a field of {around}", steps, hint=hint, key=True
+            "unknown-field",
+            f"{quoted(name)} is not a field of {around}",
+            steps,
+            hint=hint,
+            key=True,
         )
 
     def _missing_field(self, steps: Steps) -> None:

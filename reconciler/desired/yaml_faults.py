@@ -9,6 +9,8 @@ from typing import Any
 
 from yaml.reader import ReaderError
 
+from reconciler.desired.suggest import quoted
+
 BOM = b"\xef\xbb\xbf"
 MAX_FAULTS = 50
 """Faults told of one file; a file with more has one cause."""
@@ -58,8 +60,8 @@ class Fault:
 def of_event(code: str, line: int, column: int, **facts: Any) -> Fault:
     """Describe what the builder does not accept."""
     if code == "duplicate-key":
-        summary = f"`{facts['name']}` stands here for the second time; first on line {{first}}"
-        summary = summary.replace("{first}", str(facts["first"]))
+        name, first = quoted(facts["name"]), facts["first"]
+        summary = f"{name} stands here for the second time; first on line {first}"
         return Fault(code, summary, "keep one of the two", line, column, fatal=False)
     summary, hint = _WORDS[code]
     return Fault(code, summary, hint, line, column, fatal=code in _MISLEADING)
