@@ -1,6 +1,7 @@
 """The main job from end to end: a fresh clone, an edit, a plan, an apply, an empty plan."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,17 @@ def test_a_saved_plan_approves_what_it_contains_and_nothing_else(tmp_path: Path)
     assert project.run("apply", "plan.json", "--exclude", "beta").code == 0
     slugs = [i["slug"] for i in project.run("list", "--format", "json").json["integrations"]]
     assert slugs == ["alpha"]
+
+
+def test_a_saved_result_is_shown_again(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.config()
+    project.integration("alpha")
+    (tmp_path / "result.json").write_text(project.run("apply", "--yes", "--format", "json").out)
+    assert "1 applied" in project.run("show", "result.json").out
+    shown = project.run("show", "result.json", "--format", "json")
+    assert shown.json == json.loads((tmp_path / "result.json").read_text())
+    assert "alpha" in project.run("show", "result.json", "--format", "markdown").out
 
 
 def test_an_edited_plan_is_refused(tmp_path: Path) -> None:
