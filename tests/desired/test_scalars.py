@@ -1,0 +1,81 @@
+"""A plain scalar is read by the type of its field; nothing else is guessed."""
+
+import pytest
+
+from reconciler.desired.scalars import Plain, guess, may_be_typed
+from tests.desired.building import declared, integration
+
+AMBIGUOUS = "123 0123 no Yes on 2024-01-02 12:30:45 1e3 0x1F 1_000 true ~ .inf -1 1.50 Null"
+TEXTS = "True yes no ~ 0123 +1 .5 1. 0x1F 0o7 1_000 12:30 2024-01-02 .nan 1e999 ١"
+
+
+@pytest.mark.parametrize(
+    "written",
+    AMBIGUOUS.split(),
+)
+def test_a_text_field_takes_a_plain_scalar_as_written(written: str) -> None:
+    text = f"slug: a\nname: {written}\nai_provider_id: openai\ntags: {{t: {written}}}\n"
+    fields = declared(text).fields
+    assert (fields["name"], fields["tags"]) == (written, {"t": written})
+
+
+@pytest.mark.parametrize("slug", ["123", "0123", "no", "1e3", "true"])
+def test_a_slug_can_look_like_a_number(slug: str) -> None:
+    text = f"slug: {slug}\nname: A\nai_provider_id: openai\n"
+    assert declared(text, slug=slug).slug == slug
+
+
+def test_null_is_null_in_a_text_field_too() -> None:
+    base = "slug: a\nname: A\nai_provider_id: openai\n"
+    for written in ("null", "", "# nothing"):
+        assert declared(f"{base}description: {written}\n").fields["description"] is None
+    assert declared(f"{base}description: 'null'\n").fields["description"] == "null"
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("true", True),
+        ("false", False),
+        ("0", 0),
+        ("-7", -7),
+        ("9" * 19, int("9" * 19)),
+        ("1.5", 1.5),
+        ("1e3", 1000.0),
+        ("-2.5E-1", -0.25),
+    ],
+)
+def test_elsewhere_the_json_schema_of_yaml_holds(written: str, value: object) -> None:
+    assert may_be_typed(written)
+    assert guess(Plain(written)) == value
+    assert type(guess(Plain(written))) is type(value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [*TEXTS.split(), "9" * 20, "1." + "1" * 70],
+)
+def test_nothing_else_is_guessed(written: str) -> None:
+    assert guess(written) == written
+
+
+@pytest.mark.parametrize("written", ["0123", "'5'", "9" * 20, "1.5", "true", "1e3"])
+def test_a_whole_number_is_not_read_from_anything_else(written: str) -> None:
+    text = (
+        "slug: a\nname: A\nai_provider_id: openai\n"
+        f"workspaces: [{{id: w, enabled: true, usage_limits: [{{credit_limit: {written}}}]}}]\n"
+    )
+    assert {d.code for d in integration(text).diagnostics} == {"wrong-type"}
+
+
+def test_fields_that_are_not_known_are_guessed() -> None:
+    text = (
+        "slug: a\nname: A\nai_provider_id: openai\n"
+        "configurations: {new: 5, newer: true, newest: no, quoted: '5'}\n"
+    )
+    assert declared(text).fields["configurations"] == {
+        "new": 5,
+        "newer": True,
+        "newest": "no",
+        "quoted": "5",
+    }
