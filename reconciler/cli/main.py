@@ -21,6 +21,7 @@ COMMANDS = {
     "apply": "Make the API equal to the files.",
     "drift": "Tell how the API differs from the files, and who moved.",
     "show": "Print a saved plan or result.",
+    "pull": "Write files for what exists remotely; the following plan is empty.",
     "list": "List the integrations that exist now.",
     "get": "Print one integration as the API has it.",
     "simulate": "Serve a stand-in of the API on this machine.",

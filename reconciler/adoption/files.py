@@ -1,0 +1,100 @@
+"""The files of a desired-state folder while they are changed: in memory first, on disk at the end.
+
+Nothing reaches the disk before everything is known to load; each file is replaced as a whole.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.desired.editing import FileEdit
+from reconciler.desired.source import FileSource, MemorySource, Unreadable
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+
+
+class Files:
+    """A copy of the files of a source that can be changed."""
+
+    def __init__(self, source: FileSource) -> None:
+        self._label = source.label
+        self._before: dict[str, bytes] = {}
+        for path in source.paths():
+            with contextlib.suppress(Unreadable):
+                self._before[path] = source.read(path)
+        self._now = dict(self._before)
+
+    @property
+    def source(self) -> MemorySource:
+        """Give the files as they are now, to be loaded."""
+        return MemorySource(dict(self._now), self._label)
+
+    @property
+    def changed(self) -> dict[str, bytes]:
+        """Give the files that are new or differ from what was read."""
+        return {p: c for p, c in sorted(self._now.items()) if self._before.get(p) != c}
+
+    def is_new(self, path: str) -> bool:
+        """Tell whether this file was not there before."""
+        return path not in self._before
+
+    def has(self, path: str) -> bool:
+        """Tell whether there is a file of this name, upper and lower case being the same."""
+        return path.casefold() in {known.casefold() for known in self._now}
+
+    def edit(self, path: str) -> FileEdit:
+        """Begin to edit a file; `put` keeps the result."""
+        return FileEdit(self._now[path])
+
+    def put(self, path: str, content: bytes) -> None:
+        """Give a file new content."""
+        self._now[path] = content
+
+    def restore(self, path: str) -> None:
+        """Take a file back to what was read, or out if it is new."""
+        if path in self._before:
+            self._now[path] = self._before[path]
+        else:
+            self._now.pop(path, None)
+
+
+def write(directory: Path, changed: Mapping[str, bytes]) -> None:
+    """Put files on disk, each as a whole; raises `InvalidInput` that names the one that failed."""
+    for name, content in changed.items():
+        path = Path(os.path.realpath(directory / name))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, content)
+        except OSError as reason:
+            why = reason.strerror or "the system refuses"
+            summary = f"{directory / name} cannot be written: {why}"
+            raise InvalidInput([error("cannot-write", summary)]) from reason
+
+
+def _replace(path: Path, content: bytes) -> None:
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".unfinished-")
+    unfinished = Path(name)
+    try:
+        with open(descriptor, "wb") as stream:  # noqa: PTH123  it is open already
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.chmod(mode)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename last; where a folder cannot be synced there is nothing more to do."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

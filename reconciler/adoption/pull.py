@@ -1,0 +1,156 @@
+"""Pull: make the files say what the API has, and prove it by planning.
+
+`pull` reads the API, changes a copy of the files, loads the copy and plans it against the very
+state it was made from. Nothing is written here: `adoption.files.write`. What changes inside a file:
+`adoption.drifted`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from reconciler.adoption.candidates import Candidates, choose
+from reconciler.adoption.files import Files
+from reconciler.adoption.rewriting import Rewriting
+from reconciler.desired.config import Config
+from reconciler.desired.load import load_desired
+from reconciler.desired.source import FileSource
+from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.domain.memory import Memory
+from reconciler.domain.policy import Prune
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
+from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.domain.tree import Path, Value, leaves, lookup
+from reconciler.planning.canonical import canonical
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.observe import Wanted, observe
+
+Values = Callable[[Iterable[Declared]], Mapping[SecretRef, Redacted]]
+"""Gives the secrets at hand of those that some integrations name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullOptions:
+    """What to pull and how to write it.
+
+    Without `patterns` everything in scope; `everything` means beyond the scope, too. `force` writes
+    existing documents whole. `template` names references, `keep_mappings` prefers secret mappings.
+    """
+
+    patterns: tuple[str, ...] = ()
+    everything: bool = False
+    force: bool = False
+    template: str | None = None
+    keep_mappings: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SecretCheck:
+    """What the API's mask says about the secret that a file names; None without a value at hand."""
+
+    slug: str
+    path: Path
+    reference: SecretRef
+    verdict: MaskVerdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What a pull came to. `changed` holds new and edited files by their path in the folder.
+
+    `plan` is the plan of the changed files for what was pulled; `new` are paths that did not exist.
+    """
+
+    slugs: tuple[str, ...]
+    changed: Mapping[str, bytes]
+    new: frozenset[str]
+    plan: Plan
+    secrets: tuple[SecretCheck, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+async def pull(
+    api: IntegrationsAPI,
+    files: FileSource,
+    *,
+    config: Config,
+    desired: DesiredState,
+    options: PullOptions,
+    values: Values,
+    today: date,
+    created_at: str,
+    memory: Memory = Memory(),
+    concurrency: int = 10,
+) -> Adoption:
+    """Read the API and give the files that make the following plan empty.
+
+    `desired` is what the files declare before. Raises `RemoteError` for an incomplete reading and
+    `InvalidInput` where nothing fits the patterns or the changed files would not load.
+    """
+    candidates = Candidates(desired, options.patterns, everything=options.everything)
+    observed = await observe(api, wants=_wants(candidates), concurrency=concurrency)
+    chosen, remarks = choose(candidates, observed)
+    copy = Files(files)
+    rewriting = Rewriting(copy, desired, options=options, memory=memory, today=today)
+    pulled = rewriting.take(chosen)
+    after, found = load_desired(copy.source, config, desired.target, today)
+    if after is None:
+        raise InvalidInput(found)
+    ours = _only(after, pulled)
+    state = ObservedState({slug: chosen[slug] for slug in pulled}, observed.organisation_id)
+    at_hand = values(ours.integrations.values())
+    plan = make_plan(
+        desired=ours,
+        observed=state,
+        memory=memory,
+        values=at_hand,
+        options=PlanOptions(prune=Prune.NONE),
+        created_at=created_at,
+        diagnostics=found,
+    )
+    changed = copy.changed
+    return Adoption(
+        slugs=pulled,
+        changed=changed,
+        new=frozenset(path for path in changed if copy.is_new(path)),
+        plan=plan,
+        secrets=tuple(_checks(ours, state, at_hand)),
+        diagnostics=in_order([*remarks, *rewriting.remarks]),
+    )
+
+
+def _wants(candidates: Candidates) -> Callable[[Observed], Wanted | None]:
+    def want(row: Observed) -> Wanted | None:
+        if not candidates.includes(row):
+            return None
+        # A file cannot list workspaces of an integration that belongs to one.
+        return Wanted(models=True, workspaces=not row.fields.get("workspace_id"))
+
+    return want
+
+
+def _only(desired: DesiredState, slugs: Iterable[str]) -> DesiredState:
+    chosen = {slug: desired.integrations[slug] for slug in slugs if slug in desired.integrations}
+    return replace(desired, integrations=chosen, tombstones={})
+
+
+def _checks(
+    desired: DesiredState, observed: ObservedState, values: Mapping[SecretRef, Redacted]
+) -> Iterable[SecretCheck]:
+    """Compare every named secret with the mask the API shows for it."""
+    for slug, declared in desired.integrations.items():
+        stored = canonical(observed.integrations[slug].fields)
+        for path, reference in leaves(canonical(declared.fields)):
+            if not isinstance(reference, SecretRef):
+                continue
+            value, mask = values.get(reference), lookup(stored, path)
+            verdict = None if value is None else _judged(value, mask)
+            yield SecretCheck(slug, path, reference, verdict)
+
+
+def _judged(value: Redacted, stored: Value) -> MaskVerdict:
+    return value.judged_by(stored) if isinstance(stored, Mask) else MaskVerdict.UNREADABLE

@@ -1,0 +1,233 @@
+"""Change a copy of the files so that they declare what was observed.
+
+A slug without a document gets a file of its own; one with a document is edited in place, or its
+document is written anew where that is asked for.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from typing import Any, Protocol
+
+from reconciler.adoption.drifted import Edit, How, drifted
+from reconciler.adoption.files import Files
+from reconciler.desired.declare import declare
+from reconciler.desired.documents import ENVIRONMENTS, INTEGRATIONS, Documents
+from reconciler.desired.export import exported, ordered
+from reconciler.desired.export_check import writable
+from reconciler.desired.export_secrets import Naming
+from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired.scalars import integration_shape, typed
+from reconciler.diagnostics import Diagnostic, error, warning
+from reconciler.domain.fields import WRITE_ONLY_FIELDS, show_path
+from reconciler.domain.integration import Integration
+from reconciler.domain.memory import Memory
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.secrets import SecretRef
+from reconciler.domain.state import DesiredState, Observed
+from reconciler.domain.tree import Path, leaves
+from reconciler.planning.canonical import canonical
+
+LONGEST_NAME = 240
+"""Bytes of a file name without its suffix; file systems allow 255."""
+
+_ROUNDS = 3
+"""Edits of one round can uncover others: a value withdrawn in an overlay shows the one below."""
+
+_OWN_FIELDS = (*sorted(WRITE_ONLY_FIELDS), "lifecycle")
+"""Fields that only files know."""
+
+
+class HowToWrite(Protocol):
+    """The options that have a say here."""
+
+    @property
+    def force(self) -> bool: ...
+    @property
+    def template(self) -> str | None: ...
+    @property
+    def keep_mappings(self) -> bool: ...
+
+
+class Rewriting:
+    """The copy while it is changed; `remarks` grows with what is to be told."""
+
+    def __init__(
+        self,
+        files: Files,
+        desired: DesiredState,
+        *,
+        options: HowToWrite,
+        memory: Memory,
+        today: date,
+    ) -> None:
+        self.files = files
+        self.remarks: list[Diagnostic] = []
+        self._desired = desired
+        self._options = options
+        self._memory = memory
+        self._today = today
+        self._namings: dict[str, Naming] = {}
+
+    def take(self, observed: Mapping[str, Observed]) -> tuple[str, ...]:
+        """Make the files declare these integrations, and give the slugs for which that worked."""
+        base = {str(d.value.get("slug")): d for d in self._documents(None)}
+        pulled = []
+        for slug, current in observed.items():
+            if slug in self._desired.integrations:
+                if self._options.force:
+                    self._rewrite(current, base[slug])
+                pulled.append(slug)
+            elif slug in base:
+                self.remarks.append(_withdrawn(slug, self._desired.target.environment))
+            elif self._create(current):
+                pulled.append(slug)
+        existing = [s for s in pulled if s in self._desired.integrations]
+        for _ in range(_ROUNDS):
+            if not self._edit(existing, observed):
+                break
+        self._note_shared_names()
+        return tuple(pulled)
+
+    def _documents(self, environment: str | None) -> Iterator[Sourced]:
+        source = self.files.source
+        findings = Findings(source)
+        yield from Documents(source, findings).merged(environment)
+
+    def _naming(self, slug: str) -> Naming:
+        """Give the names of an integration's secrets: the declared, then the remembered ones."""
+        if slug not in self._namings:
+            known = {p: r.reference for p, r in self._memory.of(slug).secrets.items()}
+            declared = self._desired.integrations.get(slug)
+            named = leaves(canonical(declared.fields)) if declared else ()
+            known |= {path: leaf for path, leaf in named if isinstance(leaf, SecretRef)}
+            known = {p: r for p, r in known.items() if r.scheme != "literal"}
+            template = self._options.template
+            self._namings[slug] = Naming(slug, template=template, known=known)
+        return self._namings[slug]
+
+    def _exported(self, observed: Observed) -> dict[str, Any]:
+        naming = self._naming(observed.slug)
+        return exported(observed, naming, keep_mappings=self._options.keep_mappings)
+
+    def _create(self, observed: Observed) -> bool:
+        text = self._text(observed, self._exported(observed))
+        if text is not None:
+            self.files.put(self._free_path(observed.slug), text.encode())
+        return text is not None
+
+    def _rewrite(self, observed: Observed, document: Sourced) -> None:
+        """Write a document whole; what only files know is taken along."""
+        tree = self._exported(observed) | _own_fields(document)
+        tree = {name: tree[name] for name in ordered(tree, Integration.model_fields)}
+        text = self._text(observed, tree)
+        if text is None:
+            return
+        path, index = document.origin.file, document.origin.index
+        edit = self.files.edit(path)
+        edit.replace_document(index, text)
+        self.files.put(path, edit.result())
+
+    def _text(self, observed: Observed, tree: dict[str, Any]) -> str | None:
+        written = writable(tree, today=self._today)
+        if written is None:
+            self.remarks.append(_not_writable(observed.slug))
+            return None
+        for steps in written.left_out:
+            self.remarks.append(_left_out(observed.slug, steps))
+        return written.text
+
+    def _free_path(self, slug: str) -> str:
+        """Give `integrations/<slug>.yaml`, or a name beside it where that one cannot be had."""
+        path = f"{INTEGRATIONS}/{slug}.yaml"
+        if len(slug) > LONGEST_NAME or self.files.has(path):
+            mark = hashlib.sha256(slug.encode()).hexdigest()[:8]
+            path = f"{INTEGRATIONS}/{slug[: LONGEST_NAME - 9]}-{mark}.yaml"
+        return path
+
+    def _edit(self, slugs: Iterable[str], observed: Mapping[str, Observed]) -> int:
+        """Edit what differs in documents that exist, and give the number of edits made."""
+        wanted = set(slugs)
+        edits: list[Edit] = []
+        findings = Findings(self.files.source)
+        for document in self._documents(self._desired.target.environment):
+            slug = document.value.get("slug")
+            if slug not in wanted:
+                continue
+            declared = declare(document, findings, self._today)
+            if declared is None:
+                raise InvalidInput(findings.diagnostics)
+            edits += drifted(
+                declared,
+                observed[slug],
+                document=document,
+                remembered=self._memory.of(slug),
+                exported=self._exported(observed[slug]),
+                naming=self._naming(slug),
+            )
+        return sum(self._carry_out(edit) for edit in edits)
+
+    def _carry_out(self, edit: Edit) -> bool:
+        """Make one edit; False where the file has no such place any more."""
+        at = edit.origin
+        file = self.files.edit(at.file)
+        withdraws = edit.how is How.REMOVE and at.file.startswith(ENVIRONMENTS + "/")
+        try:
+            if edit.how is How.REPLACE or (withdraws and not edit.is_entry):
+                # In an overlay null takes a declaration back, whatever lies below.
+                file.replace(at.index, at.path, None if withdraws else edit.value)
+            elif edit.how is How.INSERT:
+                order = tuple(Integration.model_fields) if len(at.path) == 1 else ()
+                file.insert(at.index, at.path, edit.value, order=order)
+            elif edit.how is How.APPEND:
+                file.append(at.index, at.path, edit.value)
+            else:
+                file.remove(at.index, at.path)
+        except (KeyError, IndexError):
+            return False
+        self.files.put(at.file, file.result())
+        return True
+
+    def _note_shared_names(self) -> None:
+        """Warn of two secrets under one name: what is set for one would be sent for both."""
+        owners: dict[SecretRef, list[str]] = {}
+        for slug, naming in self._namings.items():
+            for path, reference in naming.made.items():
+                owners.setdefault(reference, []).append(f"{slug} {show_path(path)}")
+        for reference, places in sorted(owners.items()):
+            if len(places) > 1:
+                self.remarks.append(_shared(reference, places))
+
+
+def _own_fields(document: Sourced) -> dict[str, Any]:
+    meant = typed(document.value, integration_shape(None))
+    return {name: meant[name] for name in _OWN_FIELDS if name in meant}
+
+
+def _withdrawn(slug: str, environment: str | None) -> Diagnostic:
+    return warning(
+        "withdrawn-slug",
+        f"{slug}: environment {environment} takes it out with null; not pulled",
+        hint="remove the null from the overlay to declare it here",
+    )
+
+
+def _not_writable(slug: str) -> Diagnostic:
+    return error("not-writable", f"{slug}: its name or provider cannot stand in a file; not pulled")
+
+
+def _left_out(slug: str, steps: Steps) -> Diagnostic:
+    path: Path = tuple(str(step) for step in steps)
+    return warning(
+        "left-out",
+        f"{slug}: {'.'.join(path)} cannot stand in a file as the API has it; left unmanaged",
+    )
+
+
+def _shared(reference: SecretRef, places: list[str]) -> Diagnostic:
+    named = ", ".join(places[:4]) + (" …" if len(places) > 4 else "")
+    return warning(
+        "shared-reference",
+        f"{reference} names {len(places)} secrets: {named}",
+        hint="give each a name of its own, or use {slug} and {field} in --secret-template",
+    )

@@ -1,0 +1,99 @@
+"""`reconcile pull`: write files for what the API has, so that the following plan is empty."""
+
+from collections.abc import Iterable, Mapping
+
+import click
+
+from reconciler.adoption import files
+from reconciler.adoption.pull import Adoption, PullOptions, pull
+from reconciler.cli import credentials, settings, signals, wiring
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import Reading, connection
+from reconciler.desired.export_secrets import template_problem
+from reconciler.desired.load import load_config
+from reconciler.desired.source import DirectorySource
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import Declared
+from reconciler.planning.options import Selection
+from reconciler.views import problems, pull_view
+from reconciler.workflows import Session, timestamp
+
+_NOTHING = Selection(exclude=("*",))
+"""The secrets of the files are read after they have changed, not before."""
+
+
+@click.command("pull", cls=Command)
+@click.argument("patterns", nargs=-1, metavar="[SLUG|GLOB]...")
+@click.option("--all", "everything", is_flag=True, help="Also what lies outside the scope.")
+@click.option("--force", is_flag=True, help="Write existing documents whole instead of editing.")
+@click.option(
+    "--secret-template",
+    metavar="REFERENCE",
+    help="Name secrets so, with {slug} and {field}. [default: ${env:SECRET_<SLUG>_<FIELD>}]",
+)
+@click.option(
+    "--secret-mappings", is_flag=True, help="Write a secret mapping rather than a reference."
+)
+@connection
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    *,
+    patterns: tuple[str, ...],
+    everything: bool,
+    force: bool,
+    secret_template: str | None,
+    secret_mappings: bool,
+    connection: Reading,
+) -> int:
+    """Write files for what exists remotely; the following plan is empty.
+
+    Without a SLUG everything in the scope of the target is pulled; what is archived never is. A new
+    integration gets a file of its own with a reference for each secret. An existing document is
+    edited in place: only lines whose declared value differs change, also in overlays.
+    """
+    options = PullOptions(
+        patterns=patterns,
+        everything=everything,
+        force=force,
+        template=secret_template,
+        keep_mappings=secret_mappings,
+    )
+    if secret_template is not None and (problem := template_problem(secret_template)):
+        raise click.BadParameter(problem, param_hint="--secret-template")
+
+    async def work(_interruption: signals.Interruption) -> tuple[Adoption, str]:
+        async with wiring.session(invocation, connection, selection=_NOTHING) as session:
+            return await _pull(invocation, session, options), session.ledger
+
+    adoption, ledger = signals.run(work)
+    files.write(invocation.dir, adoption.changed)
+    console = invocation.console
+    if adoption.diagnostics:
+        console.insist(problems.as_text(adoption.diagnostics))
+    console.data(pull_view.text(adoption, folder=str(invocation.dir), ledger=ledger))
+    return 0
+
+
+async def _pull(invocation: Invocation, session: Session, options: PullOptions) -> Adoption:
+    config, found = load_config(invocation.dir)
+    if config is None:
+        raise InvalidInput(found)
+    secrets = credentials.Secrets(settings.from_environment(), invocation.dir)
+
+    def at_hand(integrations: Iterable[Declared]) -> Mapping[SecretRef, Redacted]:
+        return secrets.of(integrations, simulated=False, strict=False).values
+
+    return await pull(
+        session.api,
+        DirectorySource(invocation.dir),
+        config=config,
+        desired=session.desired,
+        options=options,
+        values=at_hand,
+        today=session.now.date(),
+        created_at=timestamp(session.now),
+        memory=session.memory,
+        concurrency=session.parallelism,
+    )

@@ -1,0 +1,104 @@
+"""Make sure that what is about to be written can be read: leave out what no file may hold.
+
+The API accepts more than a file does (a `${…}` in a description, a lone surrogate, a new shape of a
+field). What is left out is named, and stays unmanaged.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from reconciler.desired.declare import declare
+from reconciler.desired.export_yaml import document
+from reconciler.desired.findings import Findings, Origin, Sourced, Steps
+from reconciler.desired.source import MAX_FILE, MemorySource
+from reconciler.desired.yaml_source import read_yaml
+from reconciler.diagnostics import Severity
+
+_ESSENTIAL = frozenset({"slug", "name", "ai_provider_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """A document that loads without an error, and the places that had to be left out for that."""
+
+    text: str
+    left_out: tuple[Steps, ...] = ()
+
+
+def writable(tree: dict[str, Any], *, today: date) -> Writable | None:
+    """Write a document and take out what the loader would refuse; None if too little is left."""
+    tree = _copy(tree)
+    left_out: list[Steps] = []
+    while True:
+        text = document(tree)
+        objections = _objections(text, tree, today)
+        if not objections:
+            return Writable(text, tuple(left_out)) if len(text.encode()) <= MAX_FILE else None
+        for steps in objections:
+            dropped = _drop(tree, steps)
+            if dropped is None:
+                return None
+            left_out.append(dropped)
+
+
+class _Objections(Findings):
+    """Keeps the places of errors and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(MemorySource({}))
+        self.steps: list[Steps] = []
+
+    def add(
+        self,
+        severity: Severity,
+        code: str,
+        summary: str,
+        origin: Origin,
+        *,
+        hint: str = "",
+        key: bool = False,
+        hide: bool = False,
+    ) -> None:
+        """Keep the place of an error."""
+        del code, summary, hint, key, hide
+        if severity is Severity.ERROR:
+            self.errors += 1
+            self.steps.append(origin.path)
+
+
+def _objections(text: str, tree: dict[str, Any], today: date) -> list[Steps]:
+    reading = read_yaml(text.encode())
+    if reading.faults:
+        broken = [(n,) for n in tree if read_yaml(document({n: tree[n]}).encode()).faults]
+        return list(broken) or [()]
+    found = _Objections()
+    declare(Sourced(reading.documents[0].value, Origin("")), found, today)
+    return list(dict.fromkeys(found.steps))
+
+
+def _drop(tree: dict[str, Any], steps: Steps) -> Steps | None:
+    """Take out the innermost thing that exists at a place; None if nothing can be taken out."""
+    node: Any = tree
+    holder: Any = None
+    done: list[int | str] = []
+    for step in steps:
+        inside = isinstance(node, dict) and step in node
+        inside = inside or (isinstance(node, list) and isinstance(step, int) and step < len(node))
+        if not inside:
+            break
+        holder, node = node, node[step]
+        done.append(step)
+    if holder is None or done[0] in _ESSENTIAL:
+        return None
+    del holder[done[-1]]
+    return tuple(done)
+
+
+def _copy(value: Any) -> Any:
+    """Copy containers; a secret value must not be copied."""
+    if isinstance(value, dict):
+        return {name: _copy(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(item) for item in value]
+    return value
