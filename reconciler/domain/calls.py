@@ -39,9 +39,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A successful answer: status, JSON (None for an empty body), the server's request id."""
+    """A successful answer: status, JSON (None for an empty body), the server's request id.
+
+    `content` is the body as it came, for those who pass it on.
+    """
 
     status: int
     body: Any
     request_id: str | None = None
     attempts: int = 1
+    content: bytes = field(default=b"", repr=False, compare=False)

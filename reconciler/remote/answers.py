@@ -105,7 +105,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
         raise _nothing(sent, answer, "empty-answer", "was answered with nothing")
     if body is not None and (not isinstance(body, dict) or body.get("success") is False):
         raise _nothing(sent, answer, "unexpected-shape", "was not answered in a documented form")
-    return Reply(answer.status, body, answer.request_id)
+    return Reply(answer.status, body, answer.request_id, content=answer.body)
 
 
 def _document(sent: Sent, answer: RawAnswer) -> Any:

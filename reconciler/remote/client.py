@@ -8,7 +8,7 @@ request, and none is chained to an exception of httpx, which would.
 import asyncio
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -105,6 +105,24 @@ class Client:
 
     async def call(self, call: Call) -> Reply:
         """Make one call and give its successful answer; see `IntegrationsAPI`."""
+        prepared, content = self._prepare(call)
+        reply, attempts = await self.retries.run(
+            partial(self._until_not_throttled, prepared, content),
+            repeatable=prepared.operation.idempotent,
+        )
+        return reply if attempts == 1 else replace(reply, attempts=attempts)
+
+    async def once(self, call: Call) -> Reply:
+        """Make one call with one request at most: never repeated, never paced.
+
+        For those who pass calls on: whoever asked decides what a fault or a 429 means. Raises
+        `RemoteError`, a `Throttled` included.
+        """
+        prepared, content = self._prepare(call)
+        async with self._lanes.lane() as transport:
+            return await self._exchange(transport, prepared, content)
+
+    def _prepare(self, call: Call) -> tuple[Prepared, bytes | None]:
         prepared = prepare(call)
         if self._read_only and not prepared.operation.safe:
             raise ReadOnlyViolation(
@@ -112,14 +130,7 @@ class Client:
                 code="read-only",
                 attempts=0,
             )
-        content = None if prepared.body is None else encode_body(prepared.body)
-        reply, attempts = await self.retries.run(
-            partial(self._until_not_throttled, prepared, content),
-            repeatable=prepared.operation.idempotent,
-        )
-        if attempts == 1:
-            return reply
-        return Reply(reply.status, reply.body, reply.request_id, attempts)
+        return prepared, None if prepared.body is None else encode_body(prepared.body)
 
     async def _until_not_throttled(self, prepared: Prepared, content: bytes | None) -> Reply:
         while True:
