@@ -1,0 +1,6 @@
+"""Deterministic simulation: the real planner, executor and client, and everything that can go wrong.
+
+A seed gives an API with its habits, an organisation, files, faults, crashes and strangers who work
+on the same API. After some runs under fire the faults stop, one clean apply follows, and the
+oracles judge the whole story (reliability.md §1). Run it: `python -m tests.simulation --seeds N`.
+"""

@@ -1,0 +1,154 @@
+"""What really happened: every request, who sent it, what became of it, and who made what.
+
+The oracles look here and nowhere else, so that they judge by the API's own state and not by what
+the reconciler believes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.simulator.delivery import Delivery, Ending
+from reconciler.simulator.faults import Fault
+from reconciler.simulator.messages import Request, Response
+from reconciler.simulator.records import Record
+from reconciler.simulator.remote import Remote
+
+STRANGER = "somebody"
+RECORD = "record"
+
+
+@dataclass(slots=True)
+class Step:
+    """One request: as it was sent, as it was handled, as it was answered."""
+
+    seconds: float
+    who: str
+    request: Request
+    late: bool = False
+    fault: Fault | None = None
+    handled: int | None = None
+    answered: int | None = None
+    ending: Ending = Ending.COMPLETE
+    shown: Any = None
+
+    @property
+    def faithful(self) -> bool:
+        """Tell whether the answer was the API's own."""
+        return self.fault is None
+
+    @property
+    def slug(self) -> str | None:
+        """Give the slug it is about; a create is about the one in its body."""
+        if self.request.method == "POST" and isinstance(self.request.body, dict):
+            return str(self.request.body.get("slug"))
+        parts = self.request.path.split("/")
+        return parts[2] if len(parts) > 2 else None
+
+    @property
+    def part(self) -> str:
+        """Give what of the integration it is about: the record, models or workspaces."""
+        parts = self.request.path.split("/")
+        return parts[3] if len(parts) > 3 else RECORD
+
+    def __str__(self) -> str:
+        arrow = "…" if self.late else "→"
+        body = "" if self.request.body is None else f" {self.request.body}"
+        said = f"{self.handled}" if self.handled else "not handled"
+        if self.answered is not None and self.answered != self.handled:
+            said += f", answered {self.answered}"
+        if self.ending is not Ending.COMPLETE:
+            said += f", {self.ending.value}"
+        if self.fault is not None:
+            said += f" [{self.fault.kind.value} {self.fault.status or ''}]"
+        return (
+            f"{self.seconds:9.3f} {self.who:9} {arrow} {self.request.method} "
+            f"{self.request.path}{self.request.query or ''}{body}  ⇒ {said}"
+        )
+
+
+@dataclass(slots=True)
+class Made:
+    """One integration that a create brought into being, by its id."""
+
+    who: str
+    slug: str
+    wanted: str
+    step: int
+
+
+@dataclass
+class Chronicle:
+    """The record of a story, in the order of the API."""
+
+    clock: Callable[[], float]
+    steps: list[Step] = field(default_factory=list)
+    notes: list[tuple[int, str]] = field(default_factory=list)
+    made: dict[str, Made] = field(default_factory=dict)
+    writing: Callable[[Step, Record | None], None] = lambda _step, _record: None
+    current: Step | None = None
+
+    def open(self, who: str, request: Request) -> Step:
+        """Announce a request; it takes its place in the order once it is handled."""
+        self.current = Step(self.clock(), who, request)
+        return self.current
+
+    def handle(self, remote: Remote, request: Request) -> Step:
+        """Note that the API is about to handle a request; an unannounced one arrives late."""
+        step = self.current
+        if step is None or (step.request is not request and request.writes):
+            step = Step(self.clock(), self._sender(request), request, late=True)
+        self.steps.append(step)
+        if request.writes:
+            self.writing(step, remote.integrations.get(step.slug or ""))
+        return step
+
+    def handled(self, step: Step, response: Response) -> None:
+        """Note what the API did."""
+        step.handled = response.status
+        step.shown = response.body
+        request = step.request
+        if response.status == 200 and request.method == "POST" and isinstance(response.body, dict):
+            slug = response.body["slug"]
+            wanted = request.body.get("slug", slug)
+            self.made[response.body["id"]] = Made(step.who, slug, wanted, len(self.steps) - 1)
+
+    def close(self, step: Step, delivery: Delivery, fault: Fault | None) -> None:
+        """Note what came back."""
+        if step.handled is None:
+            self.steps.append(step)
+        step.answered = delivery.status
+        step.ending = delivery.ending
+        step.fault = fault
+        self.current = None
+
+    def note(self, text: str) -> None:
+        """Put a line between the steps."""
+        self.notes.append((len(self.steps), text))
+
+    def _sender(self, request: Request) -> str:
+        return next(step.who for step in reversed(self.steps) if step.request is request)
+
+    def told(self) -> list[str]:
+        """Tell the story, a line a request."""
+        lines = []
+        notes = list(self.notes)
+        for number, step in enumerate(self.steps):
+            while notes and notes[0][0] <= number:
+                lines.append(f"-- {notes.pop(0)[1]}")
+            lines.append(str(step))
+        lines += [f"-- {text}" for _, text in notes]
+        return lines
+
+
+class WatchedRemote(Remote):
+    """The state machine with somebody who writes everything down."""
+
+    chronicle: Chronicle
+
+    def handle(self, request: Request, *, stale: bool = False) -> Response:
+        """Answer one request, and keep account of it."""
+        step = self.chronicle.handle(self, request)
+        response = super().handle(request, stale=stale)
+        self.chronicle.handled(step, response)
+        return response
