@@ -7,18 +7,17 @@ For the API an absent workspace has no access, and an absent base model follows
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.domain.memory import Remembered
-from reconciler.planning.canonical import canonical
-
 OFF: Mapping[str, Any] = {"enabled": False}
 
 
 def settle(
-    want: Mapping[str, Any], have: Mapping[str, Any], remembered: Remembered
+    want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Complete the access fields of both sides; everything else passes through unchanged."""
+    """Complete the access fields of both sides; the rest passes through unchanged.
+
+    `past` is what Git declared before, in canonical form.
+    """
     wanted, found = dict(want), dict(have)
-    past = canonical(remembered.declared) if remembered.declared is not None else {}
     if "global_workspace_access" in want:
         wanted["global_workspace_access"] = _switched(want["global_workspace_access"])
         found["global_workspace_access"] = _switched(have.get("global_workspace_access"))

@@ -14,6 +14,7 @@ from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Leaf, Path, Value, is_empty, leaves
 from reconciler.planning.access import OFF, allows_all_models, settle, withdrawn
 from reconciler.planning.canonical import canonical
+from reconciler.planning.forms import align
 
 _ABSENT: Any = object()
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
@@ -35,7 +36,8 @@ class Comparison:
 
     `settled` and `have` are complete canonical trees, the former with what was withdrawn declared
     empty; `wanted` and `found` are the reduced ones that are diffed. `undeclared_access` holds
-    enabled models and workspaces that Git never declared.
+    enabled models and workspaces that Git never declared, `aligned` ids that the API reports in
+    another form.
     """
 
     settled: Mapping[str, Any]
@@ -45,6 +47,7 @@ class Comparison:
     sites: tuple[Site, ...]
     undeclared: tuple[Path, ...]
     undeclared_access: tuple[Path, ...]
+    aligned: tuple[Path, ...]
 
 
 def declared_tree(declared: Declared) -> dict[str, Any]:
@@ -58,11 +61,15 @@ def declared_tree(declared: Declared) -> dict[str, Any]:
     return tree
 
 
-def compare(declared: Declared, observed: Observed, remembered: Remembered) -> Comparison:
-    """Compare one integration's two sides."""
-    want, have = declared_tree(declared), canonical(observed.fields)
-    settled_want, settled_have = settle(want, have, remembered)
-    settled_want = _with_withdrawn(settled_want, settled_have, remembered)
+def compare(
+    declared: Declared, observed: Observed, remembered: Remembered, *, just_written: bool = False
+) -> Comparison:
+    """Compare one integration's two sides; `just_written` when the declared one was sent before."""
+    past = canonical(remembered.declared) if remembered.declared is not None else {}
+    want = declared_tree(declared)
+    have, aligned = align(want, canonical(observed.fields), want if just_written else past)
+    settled_want, settled_have = settle(want, have, past)
+    settled_want = _with_withdrawn(settled_want, settled_have, past)
     pairing = _Pairing()
     found, wanted = pairing.pair(settled_want, settled_have, ())
     ignored = tuple(entry.path for entry in declared.lifecycle.ignore)
@@ -81,6 +88,7 @@ def compare(declared: Declared, observed: Observed, remembered: Remembered) -> C
         sites=tuple(pairing.sites),
         undeclared=_without_entries(undeclared, have),
         undeclared_access=_undeclared_access(settled_want, want, have),
+        aligned=aligned,
     )
 
 
@@ -123,12 +131,9 @@ def _wire_boolean(value: Value) -> Value:
 
 
 def _with_withdrawn(
-    want: dict[str, Any], have: Mapping[str, Any], remembered: Remembered
+    want: dict[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Declare empty what Git used to list; models and workspaces are settled in `access`."""
-    if remembered.declared is None:
-        return want
-    past = canonical(remembered.declared)
     result = _withdrawn_from("secret_mappings", want, have, past)
     if isinstance(want.get("configurations"), Mapping):
         sides = (side.get("configurations") or {} for side in (want, have, past))

@@ -214,8 +214,6 @@ class _Draft:
             push_secrets=self.options.push_secrets,
         )
         extra: list[Diagnostic] = []
-        if current.is_archived:
-            extra.append(remarks.archived(declared))
         if findings.action is not None and "protected" in findings.action.blocked_by:
             extra.append(remarks.protected(declared.slug, "deleted and created anew", declared))
         return replace(findings, diagnostics=(*findings.diagnostics, *extra))

@@ -78,6 +78,17 @@ def differing_form(declared: Declared, name: str) -> Diagnostic:
     )
 
 
+def aligned_form(declared: Declared, path: Path) -> Diagnostic:
+    """Say that an id was recognised by what stands beside it."""
+    return warning(
+        "id-form",
+        f"{declared.slug}: the API shows {show_path(path)} under a UUID, so it was recognised by "
+        "its content",
+        hint="write the UUID in the file to have it compared exactly; `reconcile get` shows it",
+        at=declared.source,
+    )
+
+
 def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diagnostic]:
     """Say for each new grant without a provider that the workspace cannot call yet."""
     entries = canonical(declared.fields).get("workspaces") or {}

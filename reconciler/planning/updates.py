@@ -50,6 +50,8 @@ def plan_update(
     push_secrets: bool,
 ) -> Findings:
     """Compare one integration and decide what has to happen to it."""
+    if observed.is_archived:
+        return _archived(declared, observed, remembered)
     comparison = compare(declared, observed, remembered)
     differing = changed_fields(comparison.found, comparison.wanted)
     judgements = [judge(site, remembered, evidence) for site in comparison.sites]
@@ -88,9 +90,25 @@ def plan_update(
             *(remarks.undeclared_host(declared, p) for p in comparison.undeclared if _is_risky(p)),
             *(remarks.undeclared_access(declared, p) for p in comparison.undeclared_access),
             *(remarks.differing_form(declared, name) for name in _differing_forms(comparison)),
+            *(remarks.aligned_form(declared, path) for path in comparison.aligned),
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
         ),
     )
+
+
+def _archived(declared: Declared, observed: Observed, remembered: Remembered) -> Findings:
+    """Hold back what the API keeps without serving it; its details are not there to compare."""
+    action = Action(
+        slug=declared.slug,
+        kind=ActionKind.UPDATE,
+        reason="it is archived",
+        risk=Risk.RESTRICTIVE,
+        source=declared.source,
+        precondition=Precondition(observed.last_updated_at),
+        blocked_by=("archived",),
+        subject=Subject(declared, observed, remembered),
+    )
+    return Findings(action=action, diagnostics=(remarks.archived(declared),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +249,7 @@ def _action(
     dropped = _differing_forms(comparison)
     changes = [change for change in changes if change.path not in dropped]
     paths = [path for path in paths if path[0] not in dropped]
-    archived = observed.is_archived
-    if not changes and not archived:
+    if not changes:
         return None
     immutable = [name for name in IMMUTABLE_FIELDS if any(c.path == name for c in changes)]
     if immutable:
@@ -242,10 +259,8 @@ def _action(
     else:
         kind = ActionKind.UPDATE
         risk = highest([change.risk for change in changes]) or Risk.RESTRICTIVE
-        reason = "it is archived" if archived else _reason(paths)
+        reason = _reason(paths)
         calls = update_calls(declared, comparison, paths)
-    if archived:
-        codes.add("archived")
     if immutable and declared.lifecycle.protected:
         codes.add("protected")
     return Action(

@@ -83,6 +83,16 @@ def azure(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+mappings = st.builds(
+    lambda field, reference, value_format: {
+        "target_field": field,
+        "secret_reference_id": reference,
+        **value_format,
+    },
+    st.sampled_from(["configurations.aws_secret_access_key", "configurations.other"]),
+    st.sampled_from(["ref-a", "ref-b"]),
+    optional({"value_format": st.sampled_from(["json", "string"])}),
+)
 common = optional(
     {
         "description": maybe_words,
@@ -96,6 +106,7 @@ common = optional(
         "workspaces": workspace_lists(),
         "global_workspace_access": access,
         "create_default_provider": st.just(False),
+        "secret_mappings": st.lists(mappings, unique_by=lambda m: m["target_field"], max_size=2),
     }
 )
 
@@ -128,4 +139,6 @@ switches = st.builds(
     mask_aws_ids=st.booleans(),
     access_touches_integration=st.booleans(),
     page_max=st.sampled_from([1, 2, 100]),
+    workspace_id_form=st.sampled_from(["slug", "uuid"]),
+    reference_form=st.sampled_from(["as_sent", "uuid"]),
 )

@@ -30,6 +30,12 @@ def memory_of(trees: dict[str, dict[str, Any]]) -> Memory:
     return Memory({slug: Remembered(fields) for slug, fields in trees.items()})
 
 
+def granted(world: World, slug: str) -> set[str]:
+    """Give the workspaces that have access, by the ids that were written."""
+    entries = world.remote.integrations[slug]["workspaces"]
+    return {id_ for id_, entry in entries.items() if entry["enabled"]}
+
+
 @settings(max_examples=150)
 @given(before=integrations(), after=integrations(), behaviour=switches)
 def test_apply_then_plan_is_empty(
@@ -42,11 +48,15 @@ def test_apply_then_plan_is_empty(
     result = world.apply(wish(after), memory=past, options=options)
     assert result.complete
     assert {o.slug: o.warnings for o in result.outcomes if o.warnings} == {}
-    again = world.plan(wish(after), memory=past, options=options)
+    now_past = memory_of(after)
+    again = world.plan(wish(after), memory=now_past, options=options)
     assert again.as_json()["actions"] == []
     assert set(world.remote.integrations) == set(after)
+    for slug, fields in after.items():
+        if "workspaces" in fields:
+            assert granted(world, slug) == {w["id"] for w in fields["workspaces"] if w["enabled"]}
     world.events.clear()
-    world.apply(wish(after), memory=past, options=options)
+    world.apply(wish(after), memory=now_past, options=options)
     assert not any(isinstance(event, CallStarted) for event in world.events)
 
 
