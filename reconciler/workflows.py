@@ -23,13 +23,14 @@ from reconciler.execution.bodies import references
 from reconciler.execution.events import Emit
 from reconciler.execution.executor import execute
 from reconciler.execution.integration import Writer
-from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.execution.presence import Presence
 from reconciler.execution.stopping import Stop
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.errors import RemoteError
 from reconciler.remote.observe import Wanted, list_all, observe
 from reconciler.remote.timing import Timing
 
@@ -40,7 +41,8 @@ class Session:
 
     `secrets` are the values at hand and `missing` says of the others why not. `diagnostics` are
     findings from before: of the files, the allow-list, the ledger. `known_organisation` is the one
-    that answered on this target before, None on the first run.
+    that answered on this target before, None on the first run. `ledger` is the state of the ledger
+    that outputs begin with.
     """
 
     desired: DesiredState
@@ -53,6 +55,7 @@ class Session:
     memory: Memory = Memory()
     diagnostics: tuple[Diagnostic, ...] = ()
     known_organisation: str | None = None
+    ledger: str = "fresh"
     commit: str | None = None
     parallelism: int = 10
     require_secrets: bool = False
@@ -66,10 +69,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an apply planned, and what became of it."""
+    """What an apply saw and planned, and what became of it.
+
+    `organisation_id` is whose API it is, read once more if an empty list could not tell.
+    """
 
     plan: Plan
+    observed: ObservedState
     result: ApplyResult
+    organisation_id: str | None = None
 
 
 async def plan(session: Session, options: PlanOptions) -> Plan:
@@ -123,12 +131,22 @@ async def apply(
         abort_on_error=abort_on_error,
         stop=stop,
     )
-    return Applied(planned, result)
+    organisation = observed.organisation_id
+    if organisation is None and result.summary[Status.APPLIED]:
+        organisation = await _organisation(session.api)
+    return Applied(planned, observed, result, organisation)
 
 
 async def drift(session: Session, options: PlanOptions) -> DriftReport:
     """Say how the API differs from the files, and who moved; raises what `plan` raises."""
     return detect(await plan(session, options))
+
+
+async def _organisation(api: IntegrationsAPI) -> str | None:
+    try:
+        return (await list_all(api)).organisation_id
+    except RemoteError:
+        return None  # the run is over and reported; the next one learns it
 
 
 async def _fresh_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:

@@ -25,7 +25,7 @@ class RunDisplay:
     ) -> None:
         self._console = console
         self._interruption = interruption
-        self._stop = stop
+        self.stop = stop
         self._shows_plan = style == "text"
         self._ledger = ledger
         self._progress = _progress(console)
@@ -64,7 +64,7 @@ class RunDisplay:
 
     def _ask_to_stop(self) -> None:
         number = self._interruption.received or signal.SIGINT
-        self._stop.request(f"interrupted by {number.name}")
+        self.stop.request(f"interrupted by {number.name}")
         self._console.insist("finishing what is in flight; press Ctrl-C again to leave at once")
 
     def _show(self, plan: Plan) -> None:

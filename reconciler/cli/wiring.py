@@ -7,7 +7,8 @@ comes back. Nothing here decides anything about integrations.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,14 +17,17 @@ from reconciler.cli import credentials, settings
 from reconciler.cli.address import refuse_unknown_host
 from reconciler.cli.command import Invocation
 from reconciler.cli.options import Reading
+from reconciler.cli.records import Records, facts_of, known_organisation
 from reconciler.cli.settings import Settings
 from reconciler.desired.config import choose_target, override_base_url
 from reconciler.desired.load import Loaded, load, load_config
-from reconciler.diagnostics import has_errors
-from reconciler.domain.memory import Memory
+from reconciler.diagnostics import Diagnostic, has_errors
+from reconciler.domain.memory import Memory, merged
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.state import DesiredState
+from reconciler.execution.recording import Books
+from reconciler.ledger.recall import Recollection
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import PlanTarget
 from reconciler.remote.client import Client, Exchange, make_client
@@ -35,26 +39,74 @@ from reconciler.workflows import Session, timestamp
 IN_PROCESS = "http://simulator/v1"
 """What the client calls an embedded simulator; no such host is ever looked up."""
 
-LEDGER = "fresh"
-"""The state of the ledger that outputs begin with: no run is on record."""
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What the files say now, what Git said at `--base`, and the environment they are used in."""
+
+    environment: Settings
+    desired: DesiredState
+    past: git.Past
+    diagnostics: tuple[Diagnostic, ...]
 
 
 @asynccontextmanager
 async def session(
-    invocation: Invocation,
-    reading: Reading,
-    *,
-    selection: Selection = Selection(),
-    writes: bool = False,
+    invocation: Invocation, reading: Reading, *, selection: Selection = Selection()
 ) -> AsyncIterator[Session]:
-    """Open everything a run needs; only with `writes` can the client send more than GET.
+    """Open everything that a command needs that only reads; its client can send nothing but GET.
 
     Raises `InvalidInput` for files and settings that cannot be used, all their problems at once,
     and `Refused` for a host that the key may not go to.
     """
-    environment = settings.from_environment()
-    loaded, desired = read_files(invocation, environment)
-    past = read_past(invocation, reading.base, loaded, desired)
+    files = _read(invocation, reading)
+    past = records_of(invocation, files.environment).recall(files.desired.target)
+    async with _open(invocation, reading, files, past, selection=selection) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def run(
+    invocation: Invocation,
+    reading: Reading,
+    *,
+    selection: Selection,
+    name: str,
+    keeps_records: bool,
+) -> AsyncIterator[tuple[Session, Books | None]]:
+    """Open everything that a run needs that writes, its ledger and the lock of its target first.
+
+    Raises what `session` raises, `Refused` where another run holds the lock, and `LedgerError`
+    where nothing can be recorded; without `keeps_records` there are no books.
+    """
+    files = _read(invocation, reading)
+    records, target = records_of(invocation, files.environment), files.desired.target
+    facts = facts_of(files.environment, name)
+    with ExitStack() as held:
+        books = None
+        if keeps_records:
+            past, books = held.enter_context(records.keeping(target, facts, _time))
+        else:
+            past = held.enter_context(records.locking(target, facts, _time))
+        async with _open(
+            invocation, reading, files, past, selection=selection, writes=True
+        ) as opened:
+            if books is not None:
+                books.values = opened.secrets
+            yield opened, books
+
+
+@asynccontextmanager
+async def _open(
+    invocation: Invocation,
+    reading: Reading,
+    files: _Files,
+    past: Recollection,
+    *,
+    selection: Selection,
+    writes: bool = False,
+) -> AsyncIterator[Session]:
+    environment, desired = files.environment, files.desired
     secrets = credentials.Secrets(environment, invocation.dir)
     api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
     async with api:
@@ -66,12 +118,21 @@ async def session(
             timing=timing(),
             secrets=resolution.values,
             missing=resolution.missing,
-            memory=past.memory,
-            diagnostics=(*loaded.diagnostics, *past.diagnostics, *secrets.findings),
+            memory=merged(past.memory, files.past.memory),
+            diagnostics=(*files.diagnostics, *past.diagnostics, *secrets.findings),
+            known_organisation=known_organisation(past),
+            ledger=past.state,
             commit=environment.commit,
             parallelism=reading.parallelism,
             require_secrets=reading.require_secrets,
         )
+
+
+def _read(invocation: Invocation, reading: Reading) -> _Files:
+    environment = settings.from_environment()
+    loaded, desired = read_files(invocation, environment)
+    past = read_past(invocation, reading.base, loaded, desired)
+    return _Files(environment, desired, past, (*loaded.diagnostics, *past.diagnostics))
 
 
 @asynccontextmanager
@@ -164,6 +225,16 @@ def state_folder(invocation: Invocation) -> Path:
     return invocation.dir.absolute().parent / ".reconcile"
 
 
+def records_of(invocation: Invocation, environment: Settings) -> Records:
+    """Give the place of the ledger."""
+    return Records(state_folder(invocation), environment)
+
+
+def ledger_state(invocation: Invocation) -> str:
+    """Tell the state of the ledger to a command that asks it nothing else."""
+    return records_of(invocation, settings.from_environment()).state
+
+
 def simulator_file(invocation: Invocation) -> Path:
     """Give the file in which the embedded simulator keeps its state."""
     return state_folder(invocation) / "simulator.db"
@@ -187,10 +258,14 @@ def timing() -> Timing:
 def clockwork() -> Clockwork:
     """Give the simulator its clock and its ids."""
     return Clockwork(
-        now=lambda: timestamp(settings.now()),
+        now=_time,
         new_id=lambda: str(uuid4()),
         monotonic=settings.monotonic,
     )
+
+
+def _time() -> str:
+    return timestamp(settings.now())
 
 
 def new_run() -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from reconciler.domain.calls import Call
+from reconciler.domain.state import Observed
 from reconciler.execution.outcome import ApplyResult, Outcome
 from reconciler.planning.actions import Action
 from reconciler.planning.plan import Plan
@@ -27,10 +28,14 @@ class ActionStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A write is about to be sent. Listeners that keep a record finish it before returning."""
+    """A write is about to be sent. Listeners that keep a record finish it before returning.
+
+    `last_seen` is everything there was, as read right before a delete; None for other writes.
+    """
 
     action: Action
     call: Call
+    last_seen: Observed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +65,13 @@ class RunEnded:
 
 Event: TypeAlias = RunStarted | ActionStarted | CallStarted | CallEnded | ActionEnded | RunEnded
 Emit: TypeAlias = Callable[[Event], None]
+
+
+def to_all(*listeners: Emit) -> Emit:
+    """Make one listener of several; each hears an event only if those before it took it."""
+
+    def emit(event: Event) -> None:
+        for listen in listeners:
+            listen(event)
+
+    return emit

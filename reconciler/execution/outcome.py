@@ -1,9 +1,10 @@
 """What became of each action, and of the run as a whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from reconciler.domain.state import Observed
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 
@@ -38,7 +39,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one action; `warnings` are sentences for people."""
+    """What became of one action; `warnings` are sentences for people.
+
+    `seen_after` is what the API showed last after the writes; it is for the record of masks and no
+    part of the public form.
+    """
 
     slug: str
     kind: ActionKind
@@ -48,6 +53,7 @@ class Outcome:
     request_ids: tuple[str, ...] = ()
     error: Failure | None = None
     warnings: tuple[str, ...] = ()
+    seen_after: Observed | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Give the public form of product.md §6."""

@@ -1,11 +1,15 @@
-"""Join the events of a run to its record in the ledger.
+"""Keep a run in the ledger while it happens, and what it made true afterwards.
 
 The record is complete on disk when the listener returns, so a call is announced before it is sent.
-A ledger that fails in the middle of a run raises out of `emit`.
+A ledger that fails in the middle of a run raises out of `emit`. What is remembered of an action
+that was applied: `reconciler.execution.fulfilment`.
 """
 
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import DesiredState, ObservedState
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,
@@ -16,7 +20,14 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.ledger.recorder import Recorder
+from reconciler.execution.fulfilment import by_action, gone, in_sync
+from reconciler.execution.outcome import Status
+from reconciler.ledger.recorder import Recorder, RunFacts
+from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.store import Ledger
+from reconciler.planning.actions import ActionKind
+from reconciler.planning.options import Selection
+from reconciler.planning.plan import Plan
 
 
 def record_in(recorder: Recorder) -> Emit:
@@ -26,8 +37,8 @@ def record_in(recorder: Recorder) -> Emit:
         match event:
             case RunStarted(plan=plan):
                 recorder.run_started(plan)
-            case CallStarted(action=action, call=call):
-                recorder.call_started(action, call)
+            case CallStarted(action=action, call=call, last_seen=last_seen):
+                recorder.call_started(action, call, last_seen)
             case CallEnded(action=action, request_id=request_id, error=error):
                 recorder.call_ended(action, request_id=request_id, error=error)
             case ActionEnded(action=action, outcome=outcome):
@@ -40,3 +51,66 @@ def record_in(recorder: Recorder) -> Emit:
                 assert_never(event)
 
     return listen
+
+
+class Books:
+    """What the ledger is told in one apply.
+
+    `values` are the secrets of the run; only their fingerprints get out. A run without any action
+    is no run in history, yet what it found in sync is remembered.
+    """
+
+    def __init__(
+        self, ledger: Ledger, *, key: TargetKey, facts: RunFacts, now: Callable[[], str]
+    ) -> None:
+        self._ledger = ledger
+        self._key = key
+        self._facts = facts
+        self._now = now
+        self._listen: Emit | None = None
+        self.values: Mapping[SecretRef, Redacted] = {}
+
+    def emit(self, event: Event) -> None:
+        """Take an event of the run; what an action made true is remembered as soon as it ends."""
+        if isinstance(event, RunStarted) and event.plan.actions:
+            self._learn(event.plan.target.organisation_id)
+            self._listen = record_in(
+                self._ledger.recorder(self._key, facts=self._facts, now=self._now)
+            )
+        if self._listen is None:
+            return
+        self._listen(event)
+        if isinstance(event, ActionEnded) and event.outcome.status is Status.APPLIED:
+            self._fulfilled(event)
+
+    def close(
+        self,
+        plan: Plan,
+        *,
+        desired: DesiredState,
+        observed: ObservedState,
+        selection: Selection,
+        organisation: str | None = None,
+    ) -> None:
+        """Remember what needed no action, and forget what Git withdrew and is not there."""
+        self._learn(organisation or plan.target.organisation_id)
+        known = self._ledger.memory(self._key).integrations
+        self._ledger.remember(
+            self._key,
+            in_sync(plan, desired=desired, selection=selection),
+            gone=gone(known, desired=desired, observed=observed, selection=selection),
+            run=self._facts.run,
+        )
+
+    def _learn(self, organisation: str | None) -> None:
+        """Note whose API this is; before the first list, and with an empty one, nobody knows."""
+        if organisation is not None:
+            self._key = TargetKey(self._key.name, self._key.host, organisation)
+
+    def _fulfilled(self, event: ActionEnded) -> None:
+        action = event.action
+        if action.kind is ActionKind.DELETE:
+            self._ledger.remember(self._key, [], gone=[action.slug])
+            return
+        done = by_action(action, event.outcome, values=self.values, pepper=self._ledger.pepper)
+        self._ledger.remember(self._key, [done], run=self._facts.run)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.domain.state import Observed
-from reconciler.domain.tree import Tree
+from reconciler.domain.tree import Path, Tree
 from reconciler.ledger import codec
 from reconciler.ledger.errors import damaged
 from reconciler.planning.actions import ActionKind
@@ -29,13 +29,14 @@ class PreImage:
     """One integration before a run; `observed` is None where it did not exist.
 
     `declared` is what was known of what Git had declared, references included; the API shows only
-    masks of secrets.
+    masks of secrets. `changed` are the paths, in canonical form, that the run set out to change.
     """
 
     slug: str
     kind: ActionKind
     observed: Observed | None
     declared: Tree | None = None
+    changed: tuple[Path, ...] = ()
 
 
 def to_document(image: PreImage) -> dict[str, Any]:
@@ -45,6 +46,7 @@ def to_document(image: PreImage) -> dict[str, Any]:
         "action": image.kind.value,
         "observed": None if observed is None else _observed(observed),
         "declared": None if declared is None else json.loads(codec.to_text(declared)),
+        "changed": [list(path) for path in image.changed],
     }
 
 
@@ -70,6 +72,7 @@ def _image(slug: str, document: Mapping[str, Any]) -> PreImage:
             **{name: observed[name] for name in _FACTS},
         ),
         declared=None if declared is None else codec.from_document(declared),
+        changed=tuple(tuple(map(str, path)) for path in document.get("changed", ())),
     )
 
 

@@ -8,18 +8,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import Connection, insert, update
 
 from reconciler import __version__
 from reconciler.domain.calls import Call
 from reconciler.domain.fields import show_path
-from reconciler.domain.tree import canonical_json, leaves
+from reconciler.domain.state import Observed
+from reconciler.domain.tree import Path, canonical_json, leaves
 from reconciler.ledger import chain, rows
 from reconciler.ledger.connect import Database
 from reconciler.ledger.preimages import PreImage, to_document
 from reconciler.ledger.rows import TargetKey
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 from reconciler.planning.actions import Action
+from reconciler.planning.canonical import canonical
 from reconciler.planning.plan import Plan
 
 
@@ -72,8 +74,11 @@ class Recorder:
             if images:
                 connection.execute(insert(pre_images), images)
 
-    def call_started(self, action: Action, call: Call) -> None:
-        """Write the intent down; only names of fields, no content."""
+    def call_started(self, action: Action, call: Call, last_seen: Observed | None = None) -> None:
+        """Write the intent down; only names of fields, no content.
+
+        `last_seen` is a more complete picture of what the call is going to remove.
+        """
         fields = [show_path(path) for path, _ in leaves(call.body)] if call.body else []
         values = {
             "run": self._run,
@@ -84,6 +89,8 @@ class Recorder:
         }
         with self._database.writing() as connection:
             made = connection.execute(insert(calls).values(values)).inserted_primary_key
+            if last_seen is not None:
+                self._picture(connection, action, last_seen)
         assert made is not None  # noqa: S101 - a single-row insert has a key
         self._open[action.slug] = int(made[0])
 
@@ -120,9 +127,32 @@ class Recorder:
         }
 
     def _image_row(self, action: Action) -> dict[str, Any]:
-        subject = action.subject
-        image = PreImage(
-            action.slug, action.kind, subject.observed, declared=subject.remembered.declared
-        )
-        document = canonical_json(to_document(image))
+        document = canonical_json(to_document(_image(action, action.subject.observed)))
         return {"run": self._run, "slug": action.slug, "document": document}
+
+    def _picture(self, connection: Connection, action: Action, seen: Observed) -> None:
+        document = canonical_json(to_document(_image(action, seen)))
+        connection.execute(
+            update(pre_images)
+            .where(pre_images.c.run == self._run, pre_images.c.slug == action.slug)
+            .values(document=document)
+        )
+
+
+def _image(action: Action, seen: Observed | None) -> PreImage:
+    return PreImage(
+        slug=action.slug,
+        kind=action.kind,
+        observed=seen,
+        declared=action.subject.remembered.declared,
+        changed=_changed(action),
+    )
+
+
+def _changed(action: Action) -> tuple[Path, ...]:
+    """Give the paths of an action's changes; a plan has only their text, which cannot be parsed."""
+    subject = action.subject
+    trees = [side.fields for side in (subject.declared, subject.observed) if side is not None]
+    paths = [path for tree in trees for path, _ in leaves(canonical(tree))]
+    known = {show_path(path[:n]): path[:n] for path in paths for n in range(1, len(path) + 1)}
+    return tuple(known[change.path] for change in action.changes if change.path in known)

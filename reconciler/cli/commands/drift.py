@@ -19,7 +19,6 @@ DIFFERENT = 2
 @format_option(*output.PLAN_FORMATS)
 @click.option(
     "--notify",
-    "channels",
     metavar="URL",
     multiple=True,
     help="Tell this channel, too, if anything differs (extra `notify`); may be repeated.",
@@ -31,7 +30,7 @@ def command(
     invocation: Invocation,
     *,
     style: str,
-    channels: tuple[str, ...],
+    notify: tuple[str, ...],
     options: PlanOptions,
     reading: Reading,
 ) -> int:
@@ -42,17 +41,17 @@ def command(
     line. Channels are told at every run that finds a difference; the fingerprint in the message
     says whether it is the same one. A channel that fails is a warning.
     """
-    notifying.check(channels)
+    notifying.check(notify)
 
-    async def work(_interruption: signals.Interruption) -> DriftReport:
+    async def work(_interruption: signals.Interruption) -> tuple[DriftReport, str]:
         async with wiring.session(invocation, reading, selection=options.selection) as session:
-            return await workflows.drift(session, options)
+            return await workflows.drift(session, options), session.ledger
 
-    report = signals.run(work)
+    report, ledger = signals.run(work)
     asked = repeating.asked(invocation, click.get_current_context())
     console = invocation.console
-    output.show_drift(console, report, style=style, ledger=wiring.LEDGER, asked=asked)
+    output.show_drift(console, report, style=style, ledger=ledger, asked=asked)
     if report.in_sync:
         return 0
-    notifying.drift(console, channels, report, ledger=wiring.LEDGER, asked=asked)
+    notifying.drift(console, notify, report, ledger=ledger, asked=asked)
     return DIFFERENT

@@ -48,9 +48,13 @@ def command(invocation: Invocation, *, slug: str, style: str, connection: Readin
             case "json":
                 return list_view.get_json(observed, target=named)
             case "yaml":
-                return list_view.get_yaml(observed, target=named, ledger=wiring.LEDGER)
+                return list_view.get_yaml(
+                    observed, target=named, ledger=wiring.ledger_state(invocation)
+                )
             case _:
-                return list_view.get_text(observed, target=named, ledger=wiring.LEDGER)
+                return list_view.get_text(
+                    observed, target=named, ledger=wiring.ledger_state(invocation)
+                )
 
     invocation.console.data(signals.run(work))
     return 0

@@ -31,9 +31,13 @@ def command(
             case "json":
                 return list_view.list_json(state, target=named)
             case "yaml":
-                return list_view.list_yaml(state, target=named, ledger=wiring.LEDGER)
+                return list_view.list_yaml(
+                    state, target=named, ledger=wiring.ledger_state(invocation)
+                )
             case _:
-                return list_view.list_text(state, target=named, ledger=wiring.LEDGER)
+                return list_view.list_text(
+                    state, target=named, ledger=wiring.ledger_state(invocation)
+                )
 
     invocation.console.data(signals.run(work))
     return 0

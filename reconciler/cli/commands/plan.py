@@ -36,14 +36,14 @@ def command(
 ) -> int:
     """Show what apply would change, and why; write nothing."""
 
-    async def work(_interruption: signals.Interruption) -> Plan:
+    async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
         async with wiring.session(invocation, reading, selection=options.selection) as session:
-            return await workflows.plan(session, options)
+            return await workflows.plan(session, options), session.ledger
 
-    plan = signals.run(work)
+    plan, ledger = signals.run(work)
     if out is not None:
         output.save(out, codec.encode(plan))
-    output.show_plan(invocation.console, plan, style=style, ledger=wiring.LEDGER)
+    output.show_plan(invocation.console, plan, style=style, ledger=ledger)
     if out is not None:
         invocation.console.say(f"saved the plan; `reconcile apply {out}` does no more than it says")
     return 2 if detailed_exitcode and not plan.in_sync else 0

@@ -1,0 +1,154 @@
+"""The ledger of a project as commands meet it: where it is, what it tells, and one run in it.
+
+What is recorded and remembered: `reconciler.execution.recording`. How it is stored:
+`reconciler.ledger`.
+"""
+
+import getpass
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reconciler.cli.settings import Settings
+from reconciler.diagnostics import Diagnostic, warning
+from reconciler.domain.policy import Target
+from reconciler.execution.recording import Books
+from reconciler.ledger.connect import LedgerState, Location
+from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.lock import Holder, file_lock
+from reconciler.ledger.recall import Recollection, consult
+from reconciler.ledger.recorder import RunFacts
+from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.store import Ledger, open_ledger
+
+_PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Where the ledger is: the file in `folder`, unless the environment names another place."""
+
+    folder: Path
+    environment: Settings
+
+    @property
+    def file(self) -> Path:
+        """Give the file of a local ledger."""
+        return self.folder / "ledger.db"
+
+    @property
+    def url(self) -> str | None:
+        """Give what RECONCILE_LEDGER_URL says."""
+        found = self.environment.ledger_url
+        return found.reveal() if found is not None else None
+
+    @property
+    def pepper(self) -> str | None:
+        """Give what RECONCILE_LEDGER_PEPPER says."""
+        found = self.environment.ledger_pepper
+        return found.reveal() if found is not None else None
+
+    @property
+    def state(self) -> LedgerState:
+        """Tell what outputs begin with, without opening anything."""
+        return Location.of(self.url, default=self.file).state
+
+    def recall(self, target: Target) -> Recollection:
+        """Read a target's past; whatever is wrong with the ledger is a warning."""
+        return consult(self.url, path=self.file, pepper=self.pepper, key=key_of(target))
+
+    def open(self, *, read_only: bool) -> Ledger:
+        """Open the ledger, or raise `LedgerError`."""
+        return open_ledger(self.url, path=self.file, pepper=self.pepper, read_only=read_only)
+
+    @contextmanager
+    def keeping(
+        self, target: Target, facts: RunFacts, now: Callable[[], str]
+    ) -> Iterator[tuple[Recollection, Books]]:
+        """Hold the lock of a target and its ledger while a run lasts.
+
+        Raises `LedgerError` where nothing can be recorded, and `Refused` where the lock is held.
+        """
+        key = key_of(target)
+        with (
+            self.open(read_only=False) as ledger,
+            ledger.run_lock(key, _holder(facts, since=now())),
+        ):
+            past = Recollection(
+                state=ledger.state,
+                memory=ledger.memory(key),
+                seen=ledger.seen(key),
+                organisations=ledger.organisations(key),
+                diagnostics=ledger.diagnostics,
+            )
+            yield past, Books(ledger, key=key, facts=facts, now=now)
+
+    @contextmanager
+    def locking(
+        self, target: Target, facts: RunFacts, now: Callable[[], str]
+    ) -> Iterator[Recollection]:
+        """Hold the lock of a target on this machine, and record nothing.
+
+        What an earlier run recorded still counts, as far as it can be read.
+        """
+        found: tuple[Diagnostic, ...] = ()
+        with ExitStack() as held:
+            holder = _holder(facts, since=now())
+            try:
+                held.enter_context(file_lock(self.folder, key_of(target), holder))
+            except LedgerError as problem:
+                summary = f"{problem.summary}; nothing keeps a second run out"
+                found = (warning("not-locked", summary),)
+            past = self.recall(target)
+            yield replace(past, diagnostics=(*past.diagnostics, *found))
+
+
+def key_of(target: Target) -> TargetKey:
+    """Name a target before its API has told the organisation."""
+    return TargetKey.of(name=target.name, base_url=target.base_url, organisation=None)
+
+
+def known_organisation(past: Recollection) -> str | None:
+    """Give the organisation that answered before, None unless there is exactly one."""
+    return next(iter(past.organisations)) if len(past.organisations) == 1 else None
+
+
+def facts_of(environment: Settings, run: str) -> RunFacts:
+    """Say who runs, and on whose word, as far as the CI's environment tells."""
+
+    def first(*names: str) -> str | None:
+        found = (environment.environment.get(name, "").strip() for name in names)
+        return next((value for value in found if value), None)
+
+    named = _PULL_REQUEST.match(first("GITHUB_REF") or "")
+    return RunFacts(
+        run=run,
+        actor=first("GITHUB_ACTOR", "GITLAB_USER_LOGIN") or _user(),
+        commit=environment.commit,
+        pull_request=first("RECONCILE_PULL_REQUEST", "CI_MERGE_REQUEST_IID")
+        or (named[1] if named else None),
+        approver=first("RECONCILE_APPROVER", "GITHUB_TRIGGERING_ACTOR"),
+        workflow=_workflow(
+            first("GITHUB_SERVER_URL"), first("GITHUB_REPOSITORY"), first("GITHUB_RUN_ID")
+        )
+        or first("CI_PIPELINE_URL"),
+    )
+
+
+def _workflow(server: str | None, repository: str | None, run: str | None) -> str | None:
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return None  # a container may run as a number without a name
+
+
+def _holder(facts: RunFacts, *, since: str) -> Holder:
+    return Holder(os.getpid(), socket.gethostname(), since, facts.run, facts.actor)

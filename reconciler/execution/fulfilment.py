@@ -1,0 +1,110 @@
+"""What an apply has made true and the next plan has to know: declarations and written secrets.
+
+Only fingerprints and masks of secrets are taken down. How they are judged later:
+`reconciler.planning.credentials`. How they are stored: `reconciler.ledger`.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.domain.fields import show_path
+from reconciler.domain.memory import Remembered, SecretRecord
+from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
+from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.domain.tree import Path, Tree, leaves, lookup
+from reconciler.execution.outcome import Outcome
+from reconciler.ledger.remembering import Fulfilled
+from reconciler.planning.actions import Action, ActionKind, Op
+from reconciler.planning.canonical import canonical
+from reconciler.planning.credentials import LITERAL
+from reconciler.planning.options import Selection
+from reconciler.planning.plan import Plan
+
+
+def by_action(
+    action: Action,
+    outcome: Outcome,
+    *,
+    values: Mapping[SecretRef, Redacted],
+    pepper: Pepper | None,
+) -> Fulfilled:
+    """Give what an action that was applied made true; it must be of something declared."""
+    subject = action.subject
+    assert subject.declared is not None  # noqa: S101 - only a delete declares nothing
+    before, after = _tree(subject.observed), _tree(outcome.seen_after)
+    records = {
+        path: _record(
+            reference,
+            value,
+            masks=(lookup(before, path), lookup(after, path)),
+            known=subject.remembered.secrets.get(path),
+            pepper=pepper,
+        )
+        for path, reference, value in _written(action, subject.declared, values)
+    }
+    return Fulfilled(subject.declared, records)
+
+
+def in_sync(plan: Plan, *, desired: DesiredState, selection: Selection) -> list[Fulfilled]:
+    """Give what was declared and selected and needed no action."""
+    acted = {action.slug for action in plan.actions}
+    return [
+        Fulfilled(declared)
+        for slug, declared in sorted(desired.integrations.items())
+        if slug not in acted and selection.includes(slug)
+    ]
+
+
+def gone(
+    known: Mapping[str, Remembered],
+    *,
+    desired: DesiredState,
+    observed: ObservedState,
+    selection: Selection,
+) -> list[str]:
+    """Give what is remembered although Git withdrew it and somebody else has deleted it."""
+    return sorted(
+        slug
+        for slug in known
+        if slug not in desired.integrations
+        and slug not in observed.live
+        and selection.includes(slug)
+    )
+
+
+def _tree(observed: Observed | None) -> Tree:
+    return canonical(observed.fields) if observed is not None else {}
+
+
+def _written(
+    action: Action, declared: Declared, values: Mapping[SecretRef, Redacted]
+) -> Iterator[tuple[Path, SecretRef, Redacted]]:
+    """Walk the secrets that the action has sent: of a new integration all, else what it lists."""
+    sent = {c.path for c in action.changes if c.sensitive and c.op is not Op.REMOVE}
+    everything = action.kind in {ActionKind.CREATE, ActionKind.REPLACE}
+    for path, leaf in leaves(canonical(declared.fields)):
+        if not (everything or show_path(path) in sent):
+            continue
+        if isinstance(leaf, Redacted):
+            yield path, LITERAL, leaf
+        elif isinstance(leaf, SecretRef) and leaf in values:
+            yield path, leaf, values[leaf]
+
+
+def _record(
+    reference: SecretRef,
+    value: Redacted,
+    *,
+    masks: tuple[object, object],
+    known: SecretRecord | None,
+    pepper: Pepper | None,
+) -> SecretRecord:
+    before, after = masks
+    fingerprint = value.fingerprint(pepper) if pepper is not None else None
+    if not isinstance(after, Mask):
+        return SecretRecord(reference, fingerprint)
+    agrees = value.judged_by(after) is not MaskVerdict.CONTRADICTS
+    same_value = known is not None and known.fingerprint == fingerprint is not None
+    if not agrees and after == before and not same_value:
+        # A reading from before our write, most likely: it says nothing about what we sent.
+        return SecretRecord(reference, fingerprint)
+    return SecretRecord(reference, fingerprint, after, mask_agreed=agrees)
