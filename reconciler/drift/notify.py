@@ -4,6 +4,7 @@ What is told is worded in `reconciler.views.announcement`. A channel's URL holds
 message, error or log of ours ever has more of it than its scheme.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ def require_apprise() -> ModuleType:
             hint="pip install 'portkey-reconciler[notify]'",
         )
         raise InvalidInput([problem]) from None
+    # It logs tokens that it does not understand.
+    logging.getLogger("apprise").disabled = True
     return apprise
 
 

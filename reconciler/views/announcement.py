@@ -22,7 +22,7 @@ def of_drift(report: DriftReport, *, ledger: str, asked: Asked = Asked()) -> Mes
     for group in shown.groups:
         lines += [group.title, *_listed([f"{i.symbol} {i.word} {i.slug}" for i in group.items]), ""]
     for step in shown.steps:
-        lines.append(f"{step.text} {step.command}".rstrip())
+        lines.append(f"{step.text} {step.command or ', '.join(step.slugs)}".rstrip())
     return Message(_title(words.DRIFT_TITLE, report.target.name), "\n".join(lines) + "\n")
 
 

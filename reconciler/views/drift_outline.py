@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.drift.report import DriftReport
-from reconciler.planning.actions import Action, ActionKind, Origin
+from reconciler.planning.actions import Action, ActionKind, Op, Origin
 from reconciler.views import words
 from reconciler.views.escape import visible
 from reconciler.views.outline import (
@@ -48,10 +48,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that can be done now; `command` may be empty."""
+    """One thing that can be done now: fixed words, then a command, or slugs, or nothing."""
 
     text: str
-    command: str
+    command: str = ""
+    slugs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,37 +122,40 @@ def steps_of(report: DriftReport, *, asked: Asked = Asked()) -> Iterable[Step]:
     if report.in_sync:
         return
     call = ("reconcile", "--target", visible(report.target.name), *asked.everywhere)
+    heal = shlex.join((*call, "apply", *asked.planning, "--expect-digest", report.fingerprint))
     if report.plan.blocked:
-        yield Step(words.NEXT_BLOCKED, "")
-    else:
-        heal = (*call, "apply", *asked.planning, "--expect-digest", report.fingerprint)
-        yield Step(words.HEAL, shlex.join(heal))
+        yield Step(words.NEXT_BLOCKED)
+    yield Step(words.HEAL_UNBLOCKED if report.plan.blocked else words.HEAL, heal)
     # Where Git alone has moved there is nothing in the API that Git does not know.
     moved = [item for item in report.items if report.origin(item.slug) is not Origin.LOCAL]
     there = [item.slug for item in moved if item.kind is not ActionKind.CREATE]
     if there:
-        adopted = [visible(slug, limit=255) for slug in there[:LISTED]]
-        cut = len(there) > LISTED
-        text = words.ADOPT_MORE.format(LISTED, len(there)) if cut else words.ADOPT
-        yield Step(text, shlex.join((*call, "pull", *adopted)))
+        cut = words.ADOPT_MORE.format(LISTED, len(there))
+        pull = shlex.join((*call, "pull", *_first(there)))
+        yield Step(cut if len(there) > LISTED else words.ADOPT, pull)
     gone = [
         item.slug
         for item in moved
         if item.kind is ActionKind.CREATE and report.origin(item.slug) is not Origin.UNKNOWN
     ]
     if gone:
-        yield Step(words.ADOPT_ABSENCE.format(_named(gone)), "")
+        cut = words.ADOPT_ABSENCE_MORE.format(LISTED, len(gone))
+        yield Step(cut if len(gone) > LISTED else words.ADOPT_ABSENCE, slugs=_first(gone))
+
+
+def _first(slugs: Sequence[str]) -> tuple[str, ...]:
+    return tuple(visible(slug, limit=255) for slug in slugs[:LISTED])
 
 
 def _groups(by_origin: Mapping[Origin, Sequence[Action]]) -> Iterable[Group]:
     for origin in _ORDER:
-        items = tuple(of_action(a, origins=words.DRIFT_NOTES) for a in by_origin[origin])
+        items = tuple(_item(action) for action in by_origin[origin])
         if items:
             title = f"{words.DRIFT_TITLES[origin]} ({len(items)})"
             yield Group(title, words.DRIFT_MOVED[origin], items)
 
 
-def _named(slugs: Sequence[str]) -> str:
-    named = ", ".join(visible(slug, limit=255) for slug in slugs[:LISTED])
-    more = len(slugs) - LISTED
-    return f"{named} and {more} more" if more > 0 else named
+def _item(action: Action) -> ActionItem:
+    """Note at each change who made it, unless the group's title says it of all of them."""
+    several = len({change.origin for change in action.changes if change.op is not Op.RESEND}) > 1
+    return of_action(action, origins=words.DRIFT_NOTES if several else {})

@@ -96,8 +96,8 @@ def drift(
 
 
 def _step(step: drift_outline.Step) -> str:
-    command = f"<br><code>{escape(step.command)}</code>" if step.command else ""
-    return f"<p>{escape(step.text)}{command}</p>"
+    what = step.command or ", ".join(step.slugs)
+    return f"<p>{escape(step.text)}" + (f"<br><code>{escape(what)}</code></p>" if what else "</p>")
 
 
 def _header(title: str, run: str, *, header: str, about: Sequence[str]) -> Iterable[str]:

@@ -81,11 +81,10 @@ def drift(
         for group in shown.groups
         for item in sorted(group.items, key=lambda item: -item.risk.rank)
     ]
-    steps = [_step(step.text, step.command) for step in shown.steps]
     return fitted(
         head="\n".join(head),
         notes=[
-            *steps,
+            *(_step(step) for step in shown.steps),
             *_risks(shown.items),
             *_blocks(shown.items),
             *([f"{shown.remark}\n"] if shown.remark else []),
@@ -97,8 +96,10 @@ def drift(
     )
 
 
-def _step(text: str, command: str) -> str:
-    return f"{text}\n\n{fence([command], language='sh')}" if command else f"{text}\n"
+def _step(step: drift_outline.Step) -> str:
+    if step.command:
+        return f"{step.text}\n\n{fence([step.command], language='sh')}"
+    return f"{step.text} {', '.join(code(slug) for slug in step.slugs)}".rstrip() + "\n"
 
 
 def _head(shown: outline.PlanOutline) -> str:

@@ -126,6 +126,8 @@ def drift(
         page.line(step.text)
         if step.command:
             page.whole(step.command, indent=4)
+        if step.slugs:
+            page.line(", ".join(step.slugs), indent=4)
     return page.text()
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.diagnostics import error
-from reconciler.views import html, json, list_view, markdown, terminal
-from tests.views import samples
+from reconciler.views import announcement, html, json, list_view, markdown, terminal
+from reconciler.views.drift_outline import Asked
+from tests.views import drift_samples, samples
 
 FOLDER = Path(__file__).parent.parent / "golden" / "views"
 
@@ -16,6 +17,10 @@ MIXED = samples.mixed_plan()
 BLOCKED = samples.blocked_plan()
 PARTIAL = samples.partial_result(MIXED)
 COMPLETE = samples.complete_result(MIXED)
+
+DRIFTED = drift_samples.drifted()
+EVERYBODY = drift_samples.everybody_moved()
+ASKED = Asked(everywhere=("--dir", "config"), planning=("--only", "team-*", "--base", "main"))
 
 CASES: dict[str, Callable[[], str]] = {
     "plan-mixed.txt": lambda: terminal.plan(MIXED, ledger="shared", width=120),
@@ -39,6 +44,25 @@ CASES: dict[str, Callable[[], str]] = {
     "result-partial.json": lambda: json.result(PARTIAL),
     "result-complete.txt": lambda: terminal.result(COMPLETE, MIXED, ledger="local"),
     "result-complete.md": lambda: markdown.result(COMPLETE, MIXED, ledger="local"),
+    "drift-none.txt": lambda: terminal.drift(drift_samples.in_sync(), ledger="shared"),
+    "drift-none.md": lambda: markdown.drift(drift_samples.in_sync(), ledger="shared"),
+    "drift-none.html": lambda: html.drift(drift_samples.in_sync(), ledger="shared"),
+    "drift-none.json": lambda: json.drift(drift_samples.in_sync()),
+    "drift-api.txt": lambda: terminal.drift(DRIFTED, ledger="shared"),
+    "drift-api-colour.ansi": lambda: terminal.drift(DRIFTED, ledger="shared", color=True),
+    "drift-api.md": lambda: markdown.drift(DRIFTED, ledger="shared"),
+    "drift-api.html": lambda: html.drift(DRIFTED, ledger="shared"),
+    "drift-api.json": lambda: json.drift(DRIFTED),
+    "drift-api-channel.txt": lambda: announcement.of_drift(DRIFTED, ledger="shared").body,
+    "drift-git.txt": lambda: terminal.drift(drift_samples.git_ahead(), ledger="local"),
+    "drift-git.md": lambda: markdown.drift(drift_samples.git_ahead(), ledger="local"),
+    "drift-git.html": lambda: html.drift(drift_samples.git_ahead(), ledger="local"),
+    "drift-git.json": lambda: json.drift(drift_samples.git_ahead()),
+    "drift-both.txt": lambda: terminal.drift(EVERYBODY, ledger="fresh", asked=ASKED, width=120),
+    "drift-both.md": lambda: markdown.drift(EVERYBODY, ledger="fresh", asked=ASKED),
+    "drift-both.html": lambda: html.drift(EVERYBODY, ledger="fresh", asked=ASKED),
+    "drift-both.json": lambda: json.drift(EVERYBODY),
+    "apply-channel.txt": lambda: announcement.of_failed_apply(PARTIAL, ledger="shared").body,
     "error.json": lambda: json.error(
         [error("locked", "run-1 holds the lock", hint="wait for it")], exit_code=4
     ),

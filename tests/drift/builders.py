@@ -1,0 +1,61 @@
+"""Channels for tests: a web server on loopback that notes what is posted to it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+
+TOKEN = "t0ken-canary-8c1d"
+
+
+@dataclass
+class Channels:
+    """`url(name)` is a channel; what name says happens: `good`, `refusing`, `moved`, `silent`."""
+
+    port: int
+    posted: list[tuple[str, Any]] = field(default_factory=list)
+    over: Event = field(default_factory=Event)
+
+    def url(self, name: str) -> str:
+        return f"json://user:{TOKEN}@127.0.0.1:{self.port}/{name}"
+
+    @property
+    def reached(self) -> list[str]:
+        return sorted(name for name, _ in self.posted)
+
+
+@contextmanager
+def channels() -> Iterator[Channels]:
+    """Serve channels until the test is over."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            name = self.path.strip("/")
+            there.posted.append((name, json.loads(body)))
+            if name == "silent":
+                there.over.wait(30)
+            status = {"refusing": 403, "moved": 307}.get(name, 200)
+            self.send_response(status)
+            if name == "moved":
+                self.send_header("Location", "/good")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Be quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    there = Channels(server.server_port)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield there
+    finally:
+        there.over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,183 @@
+"""`reconcile drift` as its users see it: somebody edits the API, and it says so."""
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.drift.builders import TOKEN, channels
+from tests.end_to_end.harness import Project
+
+KEY = {"x-portkey-api-key": "pk-canary-drift"}
+
+
+@contextmanager
+def applied(folder: Path) -> Iterator[tuple[Project, str]]:
+    """Apply two integrations to a served simulator; give the project and the server's URL."""
+    project = Project(folder, PORTKEY_API_KEY="pk-canary-drift")
+    with project.serving() as url:
+        project.config(url, api_key="${env:PORTKEY_API_KEY}")
+        project.integration("alpha", description="as declared")
+        project.integration("beta")
+        done = project.run("apply", "--yes")
+        assert done.code == 0, done.err
+        yield project, url
+
+
+def by_hand(url: str, slug: str, **fields: Any) -> None:
+    """Edit an integration past Git, as somebody with the console or curl would."""
+    address = f"{url}/integrations/{slug}"
+    answer = httpx.put(address, json=fields, headers=KEY)
+    assert answer.status_code == 200
+
+
+def test_an_edit_by_hand_is_found_named_and_healed_by_the_command_that_is_named(
+    tmp_path: Path,
+) -> None:
+    with applied(tmp_path) as (project, url):
+        clean = project.run("drift")
+        assert clean.code == 0
+        assert "In sync: the API is as Git declares; 2 unchanged." in clean.out
+
+        by_hand(url, "alpha", description="by hand")
+        found = project.run("drift", "--format", "json")
+        assert (found.code, found.json["kind"], found.json["in_sync"]) == (2, "drift_report", False)
+        (item,) = found.json["items"]
+        (change,) = item["changes"]
+        assert (item["slug"], change["path"]) == ("alpha", "description")
+        assert (change["before"], change["after"]) == ("by hand", "as declared")
+        planned = project.run("plan", "--format", "json").json
+        assert found.json["items"] == planned["actions"]
+        assert found.json["fingerprint"] == planned["digest"]
+        assert project.run("drift", "--format", "json").json["fingerprint"] == planned["digest"]
+
+        text = project.run("drift")
+        assert text.code == 2
+        assert "1 integration differs" in text.out
+        (heal,) = [line for line in text.out.splitlines() if " apply " in line]
+        healed = project.run(*shlex.split(heal)[1:])
+        assert healed.code == 0, healed.err
+        assert project.run("drift").code == 0
+
+
+def test_every_format_says_the_same_first(tmp_path: Path) -> None:
+    with applied(tmp_path) as (project, url):
+        by_hand(url, "beta", name="By hand")
+        for style, start in (("markdown", "### Drift"), ("html", "<!DOCTYPE html>"), ("text", "")):
+            done = project.run("drift", "--format", style)
+            assert done.code == 2
+            assert done.out.startswith(start)
+            assert "1 integration differs" in done.out
+            assert "pull beta" in done.out
+
+
+def test_the_command_that_heals_finds_the_same_digest_though_it_was_narrowed(
+    tmp_path: Path,
+) -> None:
+    with applied(tmp_path) as (project, url):
+        by_hand(url, "alpha", description="by hand")
+        by_hand(url, "beta", name="By hand")
+        narrowed = ("--only", "alp*", "--prune", "none", "--max-deletes", "0", "--shard", "1/1")
+        found = project.run("drift", *narrowed)
+        assert "1 integration differs" in found.out
+        (heal,) = [line for line in found.out.splitlines() if " apply " in line]
+        assert "--only 'alp*' --shard 1/1 --prune none --max-deletes 0" in heal
+        assert project.run(*shlex.split(heal)[1:]).code == 0
+        left = project.run("drift", "--format", "json").json
+        assert [item["slug"] for item in left["items"]] == ["beta"]
+
+
+def test_what_nobody_declared_is_reported_and_is_no_drift(tmp_path: Path) -> None:
+    with applied(tmp_path) as (project, url):
+        by_hand(url, "alpha", tags={"team": "search"})
+        foreign = {"slug": "foreign", "name": "Foreign", "ai_provider_id": "openai", "key": "k"}
+        assert httpx.post(f"{url}/integrations", json=foreign, headers=KEY).status_code == 200
+        project.config(url, api_key="${env:PORTKEY_API_KEY}", prune="managed")
+        done = project.run("drift", "--format", "json")
+    assert (done.code, done.json["in_sync"]) == (0, True)
+    assert done.json["unmanaged"] == ["foreign"]
+    assert {"slug": "alpha", "path": "tags.team"} in done.json["undeclared"]
+
+
+def test_who_moved_is_known_from_the_ledger_and_unknown_without(tmp_path: Path) -> None:
+    with applied(tmp_path) as (project, url):
+        by_hand(url, "alpha", description="by hand")
+        project.integration("beta", name="Declared anew")
+        found = project.run("drift", "--format", "json")
+        assert found.json["origins"] == {"alpha": "remote", "beta": "local"}
+        shown = project.run("drift")
+        assert "2 integrations differ: 1 changed in the API, 1 ahead in Git" in shown.out
+        assert "ledger local" in shown.out.splitlines()[0]
+        (adopt,) = [line for line in shown.out.splitlines() if " pull " in line]
+        assert adopt.endswith("pull alpha")
+
+        shutil.rmtree(tmp_path / ".reconcile")
+        forgotten = project.run("drift", "--format", "json")
+        assert forgotten.json["origins"] == {"alpha": "unknown", "beta": "unknown"}
+
+
+def test_a_blocked_action_is_drift(tmp_path: Path) -> None:
+    with applied(tmp_path) as (project, _):
+        for slug in ("alpha", "beta"):
+            (project.files / f"integrations/{slug}.yaml").unlink()
+        done = project.run("drift", "--format", "json")
+        assert (done.code, done.json["in_sync"]) == (2, False)
+        assert {code for item in done.json["items"] for code in item["blocked_by"]} == {
+            "empty-desired-state"
+        }
+
+
+def test_a_failure_to_look_is_never_in_sync(tmp_path: Path) -> None:
+    project = Project(tmp_path, PORTKEY_API_KEY="pk-canary-drift")
+    project.config("http://127.0.0.1:9/v1", api_key="${env:PORTKEY_API_KEY}")
+    project.integration("alpha")
+    done = project.run("drift", "--format", "json", "--deadline", "2")
+    assert (done.code, done.json["kind"], done.json["exit_code"]) == (1, "error", 1)
+    project.integration("alpha", descripton="x")
+    assert project.run("drift", "--format", "json").json["exit_code"] == 3
+
+
+def test_channels_are_told_and_one_that_fails_changes_nothing_and_betrays_nothing(
+    tmp_path: Path,
+) -> None:
+    with applied(tmp_path) as (project, url), channels() as there:
+        given = ("--notify", there.url("refusing"), "--notify", there.url("good"))
+        quiet = project.run("drift", *given)
+        assert (quiet.code, there.posted) == (0, [])
+
+        by_hand(url, "alpha", description="<b>@everybody</b>")
+        told = project.run("drift", "-vv", "--format", "json", *given)
+        assert told.code == 2
+        assert told.json["kind"] == "drift_report"
+        assert "warning[not-notified]: channel 1 (json) was not notified" in told.err
+        assert TOKEN not in told.out + told.err
+        assert there.reached == ["good", "refusing"]
+        document = dict(there.posted)["good"]
+        assert document["title"] == "reconcile: Drift on here"
+        assert told.json["fingerprint"] in document["message"]
+        assert "alpha" in document["message"]
+        assert "everybody" not in document["message"]
+
+
+def test_channels_may_come_from_the_environment(tmp_path: Path) -> None:
+    with applied(tmp_path) as (project, url), channels() as there:
+        by_hand(url, "alpha", description="by hand")
+        both = f"{there.url('good')} {there.url('refusing')}"
+        assert project.run("drift", RECONCILE_DRIFT_NOTIFY=both).code == 2
+    assert there.reached == ["good", "refusing"]
+
+
+@pytest.mark.parametrize("url", [TOKEN, f"nonsense://{TOKEN}", f"json://{TOKEN}\n::error::x"])
+def test_a_url_that_is_none_is_a_warning_without_the_url(tmp_path: Path, url: str) -> None:
+    project = Project(tmp_path)
+    project.config()
+    project.integration("alpha")
+    done = project.run("drift", "--notify", url)
+    assert done.code == 2
+    assert "warning[not-notified]: channel 1" in done.err
+    assert TOKEN not in done.out + done.err

@@ -1,0 +1,191 @@
+"""What differs is the plan's word; who moved is found out from what is remembered."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.policy import Prune
+from reconciler.domain.state import Declared
+from reconciler.drift import codec
+from reconciler.drift.detect import detect, origin_of
+from reconciler.drift.report import DriftReport
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk
+from reconciler.planning.plan import Plan
+from tests.builders import KEY, declared, desired
+from tests.runs import World
+from tests.views import drift_samples, samples
+from tests.views.hostile import plans
+
+LOCAL, REMOTE, BOTH, UNKNOWN = Origin.LOCAL, Origin.REMOTE, Origin.BOTH, Origin.UNKNOWN
+
+
+@given(plans())
+def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> None:
+    report = detect(plan)
+    assert report.in_sync == plan.in_sync
+    assert report.fingerprint == plan.digest
+    assert report.items == plan.actions
+    assert sum(map(len, report.by_origin().values())) == len(plan.actions)
+
+
+@given(plans())
+def test_the_fingerprint_does_not_depend_on_time_or_on_who_moved(plan: Plan) -> None:
+    later = replace(plan, created_at="2027-01-01T00:00:00Z", commit="another")
+    moved = tuple(drift_samples.moved(action, Origin.REMOTE) for action in later.actions)
+    assert detect(replace(later, actions=moved)).fingerprint == detect(plan).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("origins", "whole"),
+    [
+        ([LOCAL], LOCAL),
+        ([LOCAL, LOCAL], LOCAL),
+        ([LOCAL, UNKNOWN], UNKNOWN),
+        ([REMOTE, UNKNOWN], REMOTE),
+        ([REMOTE, LOCAL], BOTH),
+        ([BOTH, UNKNOWN], BOTH),
+        ([UNKNOWN], UNKNOWN),
+        ([], UNKNOWN),
+    ],
+)
+def test_one_side_is_named_only_if_the_changes_allow_it(
+    origins: list[Origin], whole: Origin
+) -> None:
+    changes = tuple(
+        Change(f"tags.{n}", Op.REPLACE, Risk.COSMETIC, origin=origin)
+        for n, origin in enumerate(origins)
+    )
+    resent = Change("key", Op.RESEND, Risk.CREDENTIAL, sensitive=True)
+    action = Action("alpha", ActionKind.UPDATE, "differs", Risk.COSMETIC, (*changes, resent))
+    assert origin_of(action) is whole
+
+
+def test_a_blocked_action_is_a_difference_and_what_is_undeclared_is_not() -> None:
+    assert not detect(samples.blocked_plan()).in_sync
+    assert drift_samples.in_sync().in_sync
+    assert drift_samples.in_sync().as_json()["undeclared"] != []
+
+
+def alpha(description: str) -> Declared:
+    return declared(description=description, tags={"team": "search"}, key=KEY)
+
+
+class Story:
+    """An integration that was applied, and a memory of what Git declared then."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.then = alpha("then")
+        assert self.world.apply(desired(self.then)).complete
+        self.memory = Memory({"alpha": Remembered(declared=self.then.fields)}, complete=True)
+
+    def in_the_api(self, method: str = "PUT", slug: str = "alpha", **fields: Any) -> None:
+        self.world.put(method, f"/integrations/{slug}", fields or None)
+
+    def drift(self, *integrations: Declared, remembering: bool = True, **rules: Any) -> DriftReport:
+        memory = self.memory if remembering else Memory()
+        return detect(self.world.plan(desired(*integrations, **rules), memory=memory))
+
+
+def origins(report: DriftReport) -> dict[str, str]:
+    found = report.as_json()["origins"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_nobody_moved() -> None:
+    story = Story()
+    report = story.drift(story.then)
+    assert (report.in_sync, origins(report)) == (True, {})
+
+
+def test_an_edit_in_the_api_is_told_from_one_in_git_and_from_both() -> None:
+    story = Story()
+    ahead = alpha("now")
+    assert origins(story.drift(ahead)) == {"alpha": "local"}
+    story.in_the_api(description="by hand")
+    assert origins(story.drift(story.then)) == {"alpha": "remote"}
+    assert origins(story.drift(ahead)) == {"alpha": "both"}
+
+
+def test_edits_of_different_fields_by_both_sides_are_both() -> None:
+    story = Story()
+    story.in_the_api(name="By hand")
+    ahead = alpha("now")
+    report = story.drift(ahead)
+    assert origins(report) == {"alpha": "both"}
+    changes = {c.path: c.origin for item in report.items for c in item.changes}
+    assert changes == {"name": REMOTE, "description": LOCAL}
+
+
+def test_without_a_memory_nobody_is_accused() -> None:
+    story = Story()
+    story.in_the_api(description="by hand")
+    assert origins(story.drift(story.then, remembering=False)) == {"alpha": "unknown"}
+
+
+def test_what_is_gone_from_the_api_was_moved_there_and_what_is_new_in_git_here() -> None:
+    story = Story()
+    story.in_the_api("DELETE")
+    report = story.drift(story.then, declared("beta", key=KEY))
+    assert origins(report) == {"alpha": "remote", "beta": "local"}
+
+
+def test_what_git_withdrew_is_ahead_in_git_and_of_a_foreigner_nothing_is_known() -> None:
+    story = Story()
+    story.world.put(
+        "POST",
+        "/integrations",
+        {"slug": "foreign", "name": "Foreign", "ai_provider_id": "openai", "key": "sk-x"},
+    )
+    report = story.drift(declared("beta", key=KEY), prune=Prune.ALL, limits={"deletes": 5})
+    assert origins(report) == {"alpha": "local", "beta": "local", "foreign": "unknown"}
+
+
+def public(report: DriftReport) -> Any:
+    return json.loads(json.dumps(report.as_json()))
+
+
+@settings(max_examples=50)
+@given(plans())
+def test_a_report_comes_back_from_json(plan: Plan) -> None:
+    report = replace(detect(replace(plan, run=None)), not_read=3)
+    again = codec.decode(json.dumps(report.as_json()), name="drift.json")
+    assert public(again) == public(report)
+
+
+def test_the_origin_of_a_withdrawn_integration_survives_the_file() -> None:
+    report = drift_samples.git_ahead()
+    again = codec.decode(json.dumps(report.as_json()), name="drift.json")
+    assert again.origin("old-openai") is LOCAL
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "plan"},
+        {"format_version": "2"},
+        {"fingerprint": "sha256:0"},
+        {"in_sync": True},
+        {"items": []},
+        {"origins": {"a": "martian"}},
+        {"target": None},
+        {"not_read": None},
+    ],
+)
+def test_a_file_that_is_no_report_is_refused_by_name(change: dict[str, Any]) -> None:
+    document = drift_samples.drifted().as_json() | change
+    with pytest.raises(codec.UnreadableReport) as stop:
+        codec.decode(json.dumps(document), name="drift.json")
+    assert (stop.value.code, stop.value.exit_code) == ("unreadable-report", 3)
+    assert stop.value.summary.startswith("drift.json: ")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "1", "[" * 100_000])
+def test_text_that_is_no_document_is_refused(text: str) -> None:
+    with pytest.raises(codec.UnreadableReport):
+        codec.decode(text, name="drift.json")

@@ -1,0 +1,90 @@
+"""Channels are reached by the real library, over real sockets on loopback."""
+
+import subprocess
+import sys
+
+import pytest
+
+from reconciler.diagnostics import Severity
+from reconciler.drift.notify import Message, notify
+from tests.drift.builders import TOKEN, channels
+
+# apprise looks for a module that Python 3.13 has dropped, and 3.11 says so.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
+MESSAGE = Message(
+    "reconcile: Drift on production", "1 integration differs\n- <b>alpha</b> & *co*\n"
+)
+
+
+def test_a_channel_gets_the_message_as_it_is() -> None:
+    with channels() as there:
+        assert notify([there.url("good")], MESSAGE) == ()
+    ((_, document),) = there.posted
+    assert document["title"] == MESSAGE.title
+    assert document["message"].strip() == MESSAGE.body.strip()
+    assert document["type"] == "warning"
+
+
+def test_a_channel_that_fails_is_a_warning_and_hides_no_other() -> None:
+    with channels() as there:
+        urls = [
+            there.url("refusing"),
+            f"json://user:{TOKEN}@127.0.0.1:1/nobody",
+            f"nonsense://{TOKEN}",
+            TOKEN,
+            there.url("good"),
+        ]
+        failures = notify(urls, MESSAGE)
+    assert there.reached == ["good", "refusing"]
+    assert {failure.severity for failure in failures} == {Severity.WARNING}
+    assert [failure.summary for failure in failures] == [
+        "channel 1 (json) was not notified: it was refused or could not be reached",
+        "channel 2 (json) was not notified: it was refused or could not be reached",
+        "channel 3 (nonsense) was not notified: its URL is not one that apprise understands",
+        "channel 4 was not notified: its URL is not one that apprise understands",
+    ]
+
+
+def test_no_failure_shows_more_of_a_url_than_its_scheme(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with channels() as there:
+        failures = notify([there.url("refusing"), f"slack://{TOKEN}", f"{TOKEN}/x"], MESSAGE)
+    assert len(failures) == 3
+    assert capfd.readouterr() == ("", "")
+    assert TOKEN not in f"{failures} {caplog.text}"
+
+
+def test_a_redirect_is_not_followed_since_it_would_carry_the_token_along() -> None:
+    with channels() as there:
+        (failure,) = notify([there.url("moved")], MESSAGE)
+    assert there.reached == ["moved"]
+    assert "channel 1 (json)" in failure.summary
+
+
+def test_a_channel_that_never_answers_is_not_waited_for() -> None:
+    with channels() as there:
+        (failure,) = notify([there.url("silent"), there.url("good")], MESSAGE, patience=1.0)
+        assert failure.summary == "channel 1 (json) was not notified: it did not answer in time"
+    assert there.reached == ["good", "silent"]
+
+
+def test_no_channel_is_nothing_to_do() -> None:
+    assert notify([], MESSAGE) == ()
+
+
+def test_without_apprise_the_extra_is_named() -> None:
+    program = (
+        "import sys; sys.modules['apprise'] = None\n"
+        "from reconciler.cli.console import Console\n"
+        "from reconciler.cli.main import run\n"
+        f"sys.exit(run(['drift', '--notify', 'json://{TOKEN}'], Console.of_this_process()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "error[missing-extra]" in done.stderr
+    assert "pip install 'portkey-reconciler[notify]'" in done.stderr
+    assert TOKEN not in done.stderr

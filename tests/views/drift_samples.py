@@ -1,0 +1,115 @@
+"""Drift reports that tests share: made by the detector from built plans."""
+
+from dataclasses import replace
+
+from reconciler.diagnostics import warning
+from reconciler.domain.memory import Remembered
+from reconciler.drift.detect import detect
+from reconciler.drift.report import DriftReport
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk, Subject
+from reconciler.planning.plan import Undeclared, Unverified
+from tests.views import samples
+
+
+def moved(action: Action, origin: Origin) -> Action:
+    """Let one side have made all changes of an action."""
+    return replace(action, changes=tuple(replace(c, origin=origin) for c in action.changes))
+
+
+def edited_in_the_api(slug: str = "bedrock-eu") -> Action:
+    return Action(
+        slug=slug,
+        kind=ActionKind.UPDATE,
+        reason="configurations and description differ",
+        risk=Risk.RESTRICTIVE,
+        changes=(
+            Change(
+                "configurations.aws_region",
+                Op.REPLACE,
+                Risk.RESTRICTIVE,
+                before="us-east-1",
+                after="eu-central-1",
+                origin=Origin.REMOTE,
+            ),
+            Change(
+                "description",
+                Op.REPLACE,
+                Risk.COSMETIC,
+                before="edited by hand",
+                after="Bedrock, EU",
+                origin=Origin.REMOTE,
+            ),
+        ),
+        source=samples.place(slug),
+    )
+
+
+def withdrawn() -> Action:
+    """Give the deletion of what Git declared once."""
+    return replace(
+        samples.deletion(),
+        reason="no longer declared",
+        source=None,
+        subject=Subject(remembered=Remembered(declared={"name": "Old"})),
+    )
+
+
+def in_sync() -> DriftReport:
+    return detect(
+        samples.plan(
+            no_op=12,
+            unmanaged=("by-hand-1", "by-hand-2"),
+            undeclared=(Undeclared("azure-search", "tags"),),
+        )
+    )
+
+
+def drifted() -> DriftReport:
+    """Somebody edited one integration in the API and deleted another there."""
+    return detect(
+        samples.plan(
+            moved(samples.creation(), Origin.REMOTE),
+            edited_in_the_api(),
+            no_op=7,
+            commit="4f2c9d1e8b7a6f5e4d3c2b1a0f9e8d7c6b5a4f3e",
+            unmanaged=tuple(f"by-hand-{n:02d}" for n in range(23)),
+            undeclared=(Undeclared("azure-search", "configurations.custom_host"),),
+            diagnostics=(
+                warning(
+                    "undeclared-host",
+                    "`azure-search` has a `custom_host` that no file declares",
+                    hint="declare it, or remove it in Portkey",
+                    at=samples.place("azure-search", 3),
+                ),
+            ),
+        )
+    )
+
+
+def git_ahead() -> DriftReport:
+    """Git declares one more, one differently and one no more; nobody touched the API."""
+    return detect(
+        samples.plan(
+            moved(samples.creation(), Origin.LOCAL),
+            moved(samples.reference_change(), Origin.LOCAL),
+            withdrawn(),
+            no_op=3,
+        )
+    )
+
+
+def everybody_moved() -> DriftReport:
+    """Every origin at once, one of them blocked."""
+    return detect(
+        samples.plan(
+            moved(samples.creation(), Origin.LOCAL),
+            samples.update(),
+            edited_in_the_api(),
+            replace(
+                samples.deletion("protected"), reason="not declared, and prune is all", source=None
+            ),
+            no_op=1,
+            unverified=(Unverified("bedrock-us", "key", "env:SECRET_BEDROCK_US"),),
+            diagnostics=(warning("protected", "`old-openai` is protected and would be deleted"),),
+        )
+    )

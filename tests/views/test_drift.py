@@ -1,0 +1,184 @@
+"""Drift reports in every format: harmless, complete, and with commands that can be copied."""
+
+import json as stdlib_json
+import shlex
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from reconciler.drift.detect import detect
+from reconciler.drift.report import DriftReport
+from reconciler.planning.actions import Origin
+from reconciler.planning.plan import Plan
+from reconciler.views import announcement, drift_outline, html, json, markdown, terminal, words
+from reconciler.views.drift_outline import Asked
+from tests.views import drift_samples, samples
+from tests.views.hostile import MARK, plans, starts, texts
+from tests.views.test_hostile import (
+    COLOUR,
+    COMMAND,
+    UNSAFE,
+    WORST,
+    Page,
+    assert_inert,
+    worst_plan,
+)
+
+
+@given(plans(), st.lists(texts, max_size=2))
+@example(worst_plan(), [WORST])
+def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[str]) -> None:
+    assert_inert(markdown.drift(detect(plan), ledger="local", asked=Asked(planning=tuple(given))))
+
+
+@given(st.lists(texts, max_size=30), st.integers(8192, 20_000))
+@example([WORST] * 30, 8192)
+def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit: int) -> None:
+    report = detect(samples.plan(*(samples.creation(name, name * 5) for name in names)))
+    text = markdown.drift(report, ledger="local", limit=limit)
+    assert len(text.encode()) <= limit
+    assert drift_outline.summary_of(report) in text
+    assert_inert(text)
+
+
+@given(plans())
+@example(worst_plan())
+def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
+    page = Page(html.drift(detect(plan), ledger="local"))
+    known = Page(html.drift(drift_samples.everybody_moved(), ledger="local"))
+    assert set(page.tags) <= set(known.tags)
+    assert not {name for _, name in page.attributes} & {"src", "href", "style", "onerror"}
+    assert page.tags.count("style") == page.tags.count("title") == 1
+
+
+@given(plans(text=starts), st.integers(40, 130))
+def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
+    plan: Plan, width: int
+) -> None:
+    report = detect(plan)
+    text = terminal.drift(report, ledger="local", width=width)
+    coloured = terminal.drift(report, ledger="local", width=width, color=True)
+    assert not UNSAFE.search(text)
+    assert not COMMAND.search(text)
+    bare = COLOUR.sub("", coloured)
+    assert [line.rstrip() for line in bare.splitlines()] == text.splitlines()
+
+
+@given(plans())
+def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> None:
+    plain = replace(plan, actions=tuple(replace(a, slug="alpha") for a in plan.actions))
+    plain = replace(plain, target=samples.TARGET)
+    message = announcement.of_drift(detect(plain), ledger="local")
+    assert MARK not in message.body + message.title
+    assert not UNSAFE.search(message.body)
+
+
+@settings(max_examples=40)
+@given(plans())
+def test_json_is_the_report(plan: Plan) -> None:
+    report = detect(plan)
+    assert stdlib_json.loads(json.drift(report)) == report.as_json()
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        (drift_samples.in_sync(), "In sync: the API is as Git declares; 12 unchanged."),
+        (
+            drift_samples.drifted(),
+            "2 integrations differ: 2 changed in the API; 7 unchanged.",
+        ),
+        (drift_samples.git_ahead(), "3 integrations differ: 3 ahead in Git; 3 unchanged."),
+        (
+            drift_samples.everybody_moved(),
+            (
+                "4 integrations differ: 1 changed in the API, 1 changed in both, 1 ahead in Git, "
+                "1 of unknown origin; 1 blocked; 1 unchanged."
+            ),
+        ),
+        (
+            replace(detect(samples.plan(samples.creation())), not_read=7),
+            "1 integration differs: 1 of unknown origin; 0 unchanged, 7 not read in detail.",
+        ),
+    ],
+)
+def test_the_first_sentence_says_it_all_in_every_format(report: DriftReport, sentence: str) -> None:
+    assert drift_outline.summary_of(report) == sentence
+    text = terminal.drift(report, ledger="local", width=200)
+    assert text.split("\n\n")[1].splitlines()[0] == sentence
+    for made in (
+        markdown.drift(report, ledger="local"),
+        html.drift(report, ledger="local"),
+        announcement.of_drift(report, ledger="local").body,
+    ):
+        assert sentence in made
+
+
+def commands(report: DriftReport, asked: Asked = Asked()) -> list[list[str]]:
+    steps = drift_outline.steps_of(report, asked=asked)
+    return [shlex.split(step.command) for step in steps if step.command]
+
+
+def test_what_heals_and_what_adopts_are_whole_lines_to_be_copied() -> None:
+    report = drift_samples.drifted()
+    text = terminal.drift(report, ledger="local", width=40)
+    heal = f"reconcile --target production apply --expect-digest {report.fingerprint}"
+    assert f"\n    {heal}\n" in text
+    assert "\n    reconcile --target production pull bedrock-eu\n" in text
+    assert heal in markdown.drift(report, ledger="local")
+    assert heal in html.drift(report, ledger="local")
+
+
+def test_the_command_that_heals_repeats_what_the_reading_was_narrowed_to() -> None:
+    asked = Asked(everywhere=("--dir", "a b"), planning=("--only", "team-*"))
+    heal, adopt = commands(drift_samples.drifted(), asked)
+    assert heal[1:8] == ["--target", "production", "--dir", "a b", "apply", "--only", "team-*"]
+    assert adopt[1:6] == ["--target", "production", "--dir", "a b", "pull"]
+
+
+def test_nothing_is_adopted_where_git_alone_has_moved() -> None:
+    assert [line[3] for line in commands(drift_samples.git_ahead())] == ["apply"]
+    assert commands(drift_samples.in_sync()) == []
+
+
+def test_what_is_gone_from_the_api_cannot_be_pulled_and_is_named_instead() -> None:
+    _, adopt, gone = drift_outline.steps_of(drift_samples.drifted())
+    assert "openai-production" not in adopt.command
+    assert (gone.text, gone.slugs) == (words.ADOPT_ABSENCE, ("openai-production",))
+
+
+def test_a_block_is_said_before_the_command_that_it_stops() -> None:
+    first, second, *_ = drift_outline.steps_of(drift_samples.everybody_moved())
+    assert (first.text, first.command) == (words.NEXT_BLOCKED, "")
+    assert second.text == words.HEAL_UNBLOCKED
+
+
+def test_of_many_only_the_first_are_adopted_at_once_and_it_is_said() -> None:
+    many = [drift_samples.edited_in_the_api(f"team-{n:02d}") for n in range(25)]
+    _, adopt = drift_outline.steps_of(detect(samples.plan(*many)))
+    assert adopt.text == words.ADOPT_MORE.format(20, 25)
+    assert len(shlex.split(adopt.command)) == 4 + 20
+
+
+def test_each_change_names_its_mover_only_where_the_group_cannot() -> None:
+    both = drift_outline.of_report(drift_samples.everybody_moved(), ledger="local")
+    notes = {c.path: c.note for item in both.groups[1].items for c in item.changes}
+    assert notes["description"] == words.DRIFT_NOTES[Origin.REMOTE]
+    assert notes["configurations.azure_api_version"] == words.DRIFT_NOTES[Origin.LOCAL]
+    assert notes["workspaces[ws-team-b].enabled"] == words.DRIFT_NOTES[Origin.BOTH]
+    assert {c.note for item in both.groups[0].items for c in item.changes} == {""}
+
+
+def test_every_origin_has_its_words() -> None:
+    assert set(words.DRIFT_TITLES) == set(words.DRIFT_MOVED) == set(Origin)
+
+
+def test_a_failed_apply_names_what_was_not_done_and_what_comes_next() -> None:
+    result = samples.partial_result(samples.mixed_plan())
+    message = announcement.of_failed_apply(result, ledger="shared")
+    assert message.title == "reconcile: Apply incomplete on production"
+    assert "✗ failed: update azure-search" in message.body
+    assert "openai-production" not in message.body
+    assert words.STATUS_ADVICE[samples.Status.FAILED] in message.body
