@@ -15,6 +15,7 @@ from reconciler.domain.fields import (
     KEYED_LISTS,
     REDACTED_FIELDS,
     SECRET_FIELDS,
+    SECRET_NAME,
     is_secret,
     is_sensitive,
 )
@@ -59,7 +60,7 @@ def bind(tree: dict[str, Any], say: Say, *, path: Path = (), steps: Steps = ()) 
     for key, value in tree.items():
         kind = type(value)
         if kind is str:
-            if in_headers or key in _NAMES or "${" in value:
+            if in_headers or key in _NAMES or "${" in value or SECRET_NAME.search(key):
                 tree[key] = _leaf(value, (*path, key), (*steps, key), say)
         elif kind is dict:
             if not _is_literal_object(value, (*path, key), (*steps, key), say):

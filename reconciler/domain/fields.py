@@ -34,6 +34,9 @@ HEADERS_FIELD = "custom_headers"
 SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 """Header names whose value must be a reference."""
 
+SECRET_NAME = re.compile(r"token|secret|passw|credential|api_?key|private_?key", re.IGNORECASE)
+"""Names that speak of a secret; a configuration field that we do not know is judged by its name."""
+
 HOST_FIELDS = frozenset(
     {"custom_host", "azure_resource_name", "azure_foundry_url", "huggingface_base_url"}
 )
@@ -82,10 +85,15 @@ def is_secret(path: Path) -> bool:
 
 
 def is_sensitive(path: Path) -> bool:
-    """Tell whether the value at this path is never shown: secrets, header values, AWS ids."""
+    """Tell whether the value at this path is never shown.
+
+    These are secrets, header values, AWS ids and configuration fields that sound like secrets.
+    """
     if len(path) >= 2 and path[-2] == HEADERS_FIELD:
         return True
-    return is_secret(path) or (path[:1] == ("configurations",) and path[-1] in REDACTED_FIELDS)
+    if path[:1] != ("configurations",):
+        return is_secret(path)
+    return path[-1] in SECRET_FIELDS | REDACTED_FIELDS or bool(SECRET_NAME.search(path[-1]))
 
 
 def is_host(path: Path) -> bool:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 
+from reconciler.desired.references import is_forbidden
 from reconciler.diagnostics import Diagnostic, Place, Severity, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef
@@ -18,8 +18,6 @@ from reconciler.secrets.errors import SecretError
 DEFAULTS = ("env:SECRET_*", "file:/run/secrets/*")
 VARIABLE = "RECONCILE_ALLOWED_SECRETS"
 
-_NEVER_VARIABLES = ("PORTKEY_", "GITHUB_", "ACTIONS_", "RECONCILE_")
-_NEVER_FOLDERS = ("/proc", "/sys", "/dev")
 _ENTRY = re.compile(r"[a-z][a-z0-9+.-]*:\S.*")
 _WILDCARD = re.compile(r"[*?\[]")
 
@@ -89,7 +87,7 @@ class AllowList:
 
     def permits(self, ref: SecretRef) -> bool:
         """Tell whether an integration may use this reference."""
-        return not is_never_allowed(ref) and self.pattern_for(ref) is not None
+        return not is_forbidden(ref) and self.pattern_for(ref) is not None
 
     def pattern_for(self, ref: SecretRef) -> str | None:
         """Give the first glob, without its scheme, that lets this reference in.
@@ -109,20 +107,10 @@ class AllowList:
     def problems(self, refs: Iterable[SecretRef]) -> tuple[NotAllowed, ...]:
         """Give the references that integrations may not use, sorted, each once."""
         return tuple(
-            NotAllowed(ref, never=is_never_allowed(ref))
+            NotAllowed(ref, never=is_forbidden(ref))
             for ref in sorted(set(refs))
             if not self.permits(ref)
         )
-
-
-def is_never_allowed(ref: SecretRef) -> bool:
-    """Tell whether no allow-list can permit this reference to an integration."""
-    if ref.scheme == "env":
-        return ref.locator.upper().startswith(_NEVER_VARIABLES)
-    if ref.scheme == "file":
-        path = PurePosixPath(re.sub(r"^/+", "/", ref.locator))
-        return any(str(folder) in _NEVER_FOLDERS for folder in (path, *path.parents))
-    return False
 
 
 def api_key_problem(ref: SecretRef) -> SecretError | None:

@@ -9,8 +9,9 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from reconciler.desired.references import is_forbidden
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.secrets.allowlist import fixed_folder, is_never_allowed
+from reconciler.secrets.allowlist import fixed_folder
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, Surroundings
 
@@ -47,7 +48,7 @@ def read_inside(ref: SecretRef, path: Path, *, root: Path) -> bytes | SecretErro
         real = path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
         return SecretError(ref, "the file does not exist", code="secret-file-missing")
-    if not real.is_relative_to(root) or is_never_allowed(SecretRef("file", str(real))):
+    if not real.is_relative_to(root) or is_forbidden(SecretRef("file", str(real))):
         return SecretError(
             ref,
             "the file leads out of the folder it is allowed in",

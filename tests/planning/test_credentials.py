@@ -227,3 +227,13 @@ def test_a_create_names_the_value_it_lacks() -> None:
     planned = make_plan(desired=desired(declared(key=KEY)), observed=state(), created_at=NOON)
     assert [d.code for d in planned.diagnostics] == ["missing-value"]
     assert changes_of(planned)["key"] == ("add", None, None)
+
+
+def test_an_unknown_field_that_sounds_like_a_secret_is_not_shown() -> None:
+    value = Redacted("dapi-literal")
+    planned = plan(
+        want={"configurations": {"databricks_token": value}},
+        have={"configurations": {"databricks_token": "dapi-before"}},
+    )
+    (change,) = planned.actions[0].changes
+    assert (change.sensitive, change.before, change.after) == (True, None, None)

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.desired.references import is_forbidden
 from reconciler.diagnostics import Severity
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef
-from reconciler.secrets.allowlist import AllowList, api_key_problem, is_never_allowed
+from reconciler.secrets.allowlist import AllowList, api_key_problem
 
 
 def allowed(ref: str, *, by: str | None = None) -> bool:
@@ -133,7 +134,7 @@ def test_a_targets_key_may_not_come_from(ref: str) -> None:
 @given(st.sampled_from(["PORTKEY_", "GITHUB_", "ACTIONS_", "RECONCILE_"]), st.text(max_size=9))
 def test_no_list_overrules_the_refused_prefixes(prefix: str, rest: str) -> None:
     ref = SecretRef("env", prefix + rest)
-    assert is_never_allowed(ref)
+    assert is_forbidden(ref)
     assert not AllowList(patterns=("env:*",)).permits(ref)
 
 
