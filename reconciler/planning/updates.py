@@ -82,18 +82,29 @@ def plan_update(
         ),
         diagnostics=(
             *blocks,
-            *(
-                remarks.missing_value(declared, judgement.path, str(judgement.reference))
-                for judgement, _ in sent
-                if not judgement.at_hand
-            ),
-            *(remarks.undeclared_host(declared, p) for p in comparison.undeclared if _is_risky(p)),
-            *(remarks.undeclared_access(declared, p) for p in comparison.undeclared_access),
-            *(remarks.differing_form(declared, name) for name in _differing_forms(comparison)),
-            *(remarks.aligned_form(declared, path) for path in comparison.aligned),
+            *_missing_values(declared, sent),
+            *_observations(declared, comparison),
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
         ),
     )
+
+
+def _missing_values(declared: Declared, sent: list[tuple[Judgement, Op]]) -> list[Diagnostic]:
+    return [
+        remarks.missing_value(declared, judgement.path, str(judgement.reference))
+        for judgement, _ in sent
+        if not judgement.at_hand
+    ]
+
+
+def _observations(declared: Declared, comparison: Comparison) -> list[Diagnostic]:
+    """Say what the API has that no file declares, and what could not be compared exactly."""
+    return [
+        *(remarks.undeclared_host(declared, p) for p in comparison.undeclared if _is_risky(p)),
+        *(remarks.undeclared_access(declared, p) for p in comparison.undeclared_access),
+        *(remarks.differing_form(declared, name) for name in _differing_forms(comparison)),
+        *(remarks.aligned_form(declared, path) for path in comparison.aligned),
+    ]
 
 
 def _archived(declared: Declared, observed: Observed, remembered: Remembered) -> Findings:
