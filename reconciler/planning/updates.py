@@ -1,15 +1,13 @@
 """Plan one integration that is declared and exists: its changes, its secrets, what blocks it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.fields import HEADERS_FIELD, IMMUTABLE_FIELDS, is_host, is_uuid, show_path
 from reconciler.domain.memory import Remembered
-from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import Path, is_empty, leaves, lookup, plain
+from reconciler.domain.tree import Path, is_empty, lookup, plain
 from reconciler.planning import remarks
 from reconciler.planning.actions import (
     Action,
@@ -28,7 +26,8 @@ from reconciler.planning.credentials import Evidence, Judgement, State, judge
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.plan import Undeclared, Unverified
 from reconciler.planning.risks import risk_of
-from reconciler.planning.writes import create_calls, delete_calls, masks_in_the_way, update_calls
+from reconciler.planning.secret_writes import secret_change, secrets_to_send, write_blocks
+from reconciler.planning.writes import create_calls, delete_calls, update_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,10 @@ def plan_update(
     judgements = [judge(site, remembered, evidence) for site in comparison.sites]
     past = _Past(remembered)
     changes = [_field_change(change, past) for change in differing]
-    sent = _secrets_to_send(judgements, differing, push=push_secrets)
-    changes += [_secret_change(judgement, op) for judgement, op in sent]
+    sent = secrets_to_send(judgements, differing, push=push_secrets)
+    changes += [secret_change(judgement, op) for judgement, op in sent]
     paths = [change.path for change in differing] + [judgement.path for judgement, _ in sent]
-    blocks = _blocks(declared, comparison, paths=paths, sent=sent)
+    blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
     action = _action(
         declared,
         observed,
@@ -158,67 +157,6 @@ def _field_change(change: FieldChange, past: _Past) -> Change:
         after=plain(change.after),
         origin=past.origin(change.path, before=change.before, after=change.after),
     )
-
-
-def _secrets_to_send(
-    judgements: list[Judgement], differing: Iterable[FieldChange], *, push: bool
-) -> list[tuple[Judgement, Op]]:
-    """Choose the secrets that have to be written, and what each write is called.
-
-    A changed one goes for its own sake. The others in `configurations` go along when that object
-    is sent, and all of them, the key too, when a host changes.
-    """
-    differing = list(differing)
-    changed = {
-        judgement.path: judgement.op
-        for judgement in judgements
-        if judgement.state is State.CHANGED
-        or (push and judgement.state is State.UNVERIFIED and judgement.at_hand)
-    }
-    moves = any(is_host(change.path) for change in differing)
-    tops = {change.path[0] for change in differing} | {path[0] for path in changed}
-    sent = []
-    for judgement in judgements:
-        if judgement.path in changed:
-            sent.append((judgement, changed[judgement.path]))
-        elif judgement.reference is not None and (moves or judgement.path[0] in tops - {"key"}):
-            sent.append((judgement, Op.RESEND))
-    return [(j, op) for j, op in sent if j.path[0] in {"key", "configurations", "models"}]
-
-
-def _secret_change(judgement: Judgement, op: Op) -> Change:
-    before = judgement.before_reference if op is Op.REPLACE else None
-    return Change(
-        path=show_path(judgement.path),
-        op=op,
-        risk=Risk.CREDENTIAL,
-        sensitive=True,
-        origin=judgement.origin,
-        reference=judgement.shown_reference,
-        before_reference=str(before) if before else None,
-    )
-
-
-def _blocks(
-    declared: Declared,
-    comparison: Comparison,
-    *,
-    paths: list[Path],
-    sent: list[tuple[Judgement, Op]],
-) -> list[Diagnostic]:
-    blocks = []
-    if any(path[0] == "configurations" for path in paths):
-        blocks += [remarks.masked_write(declared, path) for path in masks_in_the_way(comparison)]
-    if any(is_host(path) for path in paths):
-        replaced = {judgement.path for judgement, _ in sent}
-        stored = [
-            path
-            for path, value in leaves(comparison.have)
-            if isinstance(value, Mask) and path not in replaced
-        ]
-        if stored:
-            blocks.append(remarks.credential_retarget(declared, stored))
-    return blocks
 
 
 def _is_risky(path: Path) -> bool:

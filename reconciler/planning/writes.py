@@ -19,7 +19,7 @@ from reconciler.domain.fields import (
 )
 from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared
-from reconciler.domain.tree import Path, Value, is_empty, leaves
+from reconciler.domain.tree import Path, Value, is_empty, leaves, lookup
 from reconciler.planning.access import allows_all_models
 from reconciler.planning.canonical import as_list, canonical
 from reconciler.planning.comparison import Comparison
@@ -135,16 +135,26 @@ def to_wire(value: Value, name: str) -> Any:
     return value
 
 
-def masks_in_the_way(comparison: Comparison) -> tuple[Path, ...]:
-    """Give the stored secrets that a write of `configurations` would lose or send as masks."""
-    whole = merged(
-        comparison.settled.get("configurations"),
-        comparison.have.get("configurations"),
-        "configurations",
-    )
+def masks_in_the_way(comparison: Comparison, changed: Collection[Path]) -> tuple[Path, ...]:
+    """Give the stored secrets that a write at these paths would lose, or send as masks.
+
+    `configurations` is sent whole, and so is every model that changes.
+    """
+    sent = {path[:1] for path in changed if path[0] == "configurations"}
+    sent |= {path[:2] for path in changed if path[0] == "models"}
     return tuple(
-        path for path, value in leaves(whole, ("configurations",)) if isinstance(value, Mask)
+        path
+        for place in sorted(sent)
+        for path, value in leaves(_whole(comparison, place), place)
+        if isinstance(value, Mask)
     )
+
+
+def _whole(comparison: Comparison, place: Path) -> Any:
+    want, have = lookup(comparison.settled, place), lookup(comparison.have, place)
+    if place[0] == "models" and want is None:
+        return None
+    return merged(want, have, place[-1] if len(place) == 1 else "")
 
 
 def _models_call(slug: str, fields: Mapping[str, Any], entries: Mapping[str, Any]) -> Call:

@@ -237,3 +237,13 @@ def test_an_unknown_field_that_sounds_like_a_secret_is_not_shown() -> None:
     )
     (change,) = planned.actions[0].changes
     assert (change.sensitive, change.before, change.after) == (True, None, None)
+
+
+def test_a_model_whose_headers_are_known_only_as_masks_is_not_written() -> None:
+    model = {"slug": "m", "enabled": True, "is_custom": True}
+    stored = {"custom_headers": {"Authorization": mask()}}
+    planned = plan(
+        want={"models": [model | {"enabled": False}]},
+        have={"models": [model | {"configurations": stored}]},
+    )
+    assert planned.actions[0].blocked_by == ("masked-write",)

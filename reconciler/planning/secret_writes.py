@@ -1,0 +1,79 @@
+"""Which secrets a write carries, and which writes must not happen because of one.
+
+What is known about each secret: `credentials`. How the bodies are made: `writes`.
+"""
+
+from collections.abc import Iterable
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.domain.fields import is_host, show_path
+from reconciler.domain.secrets import Mask
+from reconciler.domain.state import Declared
+from reconciler.domain.tree import Path, leaves
+from reconciler.planning import remarks
+from reconciler.planning.actions import Change, Op, Risk
+from reconciler.planning.comparison import Comparison
+from reconciler.planning.credentials import Judgement, State
+from reconciler.planning.diff import FieldChange
+from reconciler.planning.writes import masks_in_the_way
+
+
+def secrets_to_send(
+    judgements: list[Judgement], differing: Iterable[FieldChange], *, push: bool
+) -> list[tuple[Judgement, Op]]:
+    """Choose the secrets that have to be written, and what each write is called.
+
+    A changed one goes for its own sake. The others in `configurations` go along when that object
+    is sent, and all of them, the key too, when a host changes.
+    """
+    differing = list(differing)
+    changed = {
+        judgement.path: judgement.op
+        for judgement in judgements
+        if judgement.state is State.CHANGED
+        or (push and judgement.state is State.UNVERIFIED and judgement.at_hand)
+    }
+    moves = any(is_host(change.path) for change in differing)
+    tops = {change.path[0] for change in differing} | {path[0] for path in changed}
+    sent = []
+    for judgement in judgements:
+        if judgement.path in changed:
+            sent.append((judgement, changed[judgement.path]))
+        elif judgement.reference is not None and (moves or judgement.path[0] in tops - {"key"}):
+            sent.append((judgement, Op.RESEND))
+    return [(j, op) for j, op in sent if j.path[0] in {"key", "configurations", "models"}]
+
+
+def secret_change(judgement: Judgement, op: Op) -> Change:
+    """Show that a secret is written, by its reference."""
+    before = judgement.before_reference if op is Op.REPLACE else None
+    return Change(
+        path=show_path(judgement.path),
+        op=op,
+        risk=Risk.CREDENTIAL,
+        sensitive=True,
+        origin=judgement.origin,
+        reference=judgement.shown_reference,
+        before_reference=str(before) if before else None,
+    )
+
+
+def write_blocks(
+    declared: Declared,
+    comparison: Comparison,
+    *,
+    paths: list[Path],
+    sent: list[tuple[Judgement, Op]],
+) -> list[Diagnostic]:
+    """Say why writing these paths would lose a stored secret, or send it somewhere else."""
+    blocks = [remarks.masked_write(declared, path) for path in masks_in_the_way(comparison, paths)]
+    if any(is_host(path) for path in paths):
+        replaced = {judgement.path for judgement, _ in sent}
+        stored = [
+            path
+            for path, value in leaves(comparison.have)
+            if isinstance(value, Mask) and path not in replaced
+        ]
+        if stored:
+            blocks.append(remarks.credential_retarget(declared, stored))
+    return blocks
