@@ -25,6 +25,7 @@ COMMANDS = {
     "list": "List the integrations that exist now.",
     "get": "Print one integration as the API has it.",
     "simulate": "Serve a stand-in of the API on this machine.",
+    "serve": "Offer the five raw operations over REST and MCP.",
 }
 """The commands in the order of help, each with its one line of help."""
 

@@ -1,0 +1,52 @@
+"""How much each caller may ask: a bucket of tokens for each, filled at an even rate."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+BURST_SECONDS: Final = 4.0
+"""How many seconds' worth of requests a rested caller may send at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left to a caller; `wait` is None for a request that is let through."""
+
+    limit: int
+    remaining: int
+    reset: float
+    wait: float | None = None
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Give the headers that tell a client how far it can go; times in whole seconds."""
+        return [
+            (b"ratelimit-limit", str(self.limit).encode()),
+            (b"ratelimit-remaining", str(self.remaining).encode()),
+            (b"ratelimit-reset", str(math.ceil(self.reset)).encode()),
+        ]
+
+
+class RateLimit:
+    """Count the requests of each caller; `rate` is in requests a second."""
+
+    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._burst = max(1.0, rate * BURST_SECONDS)
+        self._clock = clock
+        self._levels: dict[str, tuple[float, float]] = {}
+
+    def take(self, name: str) -> Allowance:
+        """Let one request of a caller through, or say how many seconds it has to wait."""
+        now = self._clock()
+        level, since = self._levels.get(name, (self._burst, now))
+        level = min(self._burst, level + (now - since) * self._rate)
+        wait = None
+        if level >= 1:
+            level -= 1
+        else:
+            wait = (1 - level) / self._rate
+        self._levels[name] = (level, now)
+        full = (self._burst - level) / self._rate
+        return Allowance(int(self._burst), int(level), full, wait)

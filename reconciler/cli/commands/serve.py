@@ -1,0 +1,101 @@
+"""`reconcile serve`: offer the five raw operations over REST and MCP until a signal ends it."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli import serving, signals
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import format_option
+
+_PORT = click.IntRange(0, 65535)
+_SECONDS = click.FloatRange(0, 3600, min_open=True)
+
+
+@click.command("serve", cls=Command)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--rest-port", type=_PORT, default=8080, show_default=True, help="Port for REST; 0: a free one."
+)
+@click.option(
+    "--mcp-port", type=_PORT, default=9090, show_default=True, help="Port for MCP; 0: a free one."
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Lines `name scope token`; the scope is read or write.",
+)
+@click.option("--insecure-no-auth", is_flag=True, help="Serve anybody; on loopback only.")
+@click.option(
+    "--allow-host", multiple=True, metavar="HOST", help="Another Host header to answer; repeatable."
+)
+@click.option(
+    "--allow-origin", multiple=True, metavar="URL", help="Another Origin to answer; repeatable."
+)
+@click.option(
+    "--forwarded-allow",
+    multiple=True,
+    metavar="IP",
+    help="A proxy whose X-Forwarded-For and -Proto are believed; repeatable.",
+)
+@click.option(
+    "--rate-limit",
+    type=click.FloatRange(0, min_open=True),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Requests a second for each token; four times as many at once.",
+)
+@click.option(
+    "--upstream-timeout",
+    type=_SECONDS,
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the API may take.",
+)
+@click.option("--read-only", is_flag=True, help="Offer no writes.")
+@click.option("--guard-managed", is_flag=True, help="Refuse to change what the files declare.")
+@click.option(
+    "--confirm-deletes", is_flag=True, help="Ask tools for `confirm_slug` before a deletion."
+)
+@click.option(
+    "--with-gitops-tools", is_flag=True, help="Add the tools that validate, plan and detect drift."
+)
+@format_option("text", "json")
+@click.pass_obj
+def command(invocation: Invocation, /, *, style: str, **options: Any) -> int:
+    """Offer the five raw operations over REST and MCP.
+
+    Callers show the token of RECONCILE_SERVE_TOKEN, or one of --token-file; the target's own key
+    stays in here. The addresses are the first line on stdout, the access log goes to stderr.
+    SIGINT or SIGTERM ends it.
+    """
+    console = invocation.console
+
+    def announce(at: serving.Addresses) -> None:
+        console.data(_as_json(at) if style == "json" else f"REST {at.rest_url} MCP {at.mcp_url}")
+
+    async def work(interruption: signals.Interruption) -> int:
+        stop = asyncio.Event()
+        interruption.ask = stop.set
+        await serving.serve(invocation, serving.Serving(**options), stop=stop, ready=announce)
+        return interruption.exit_code
+
+    return signals.run(work)
+
+
+def _as_json(at: serving.Addresses) -> str:
+    return json.dumps(
+        {
+            "format_version": "1",
+            "kind": "serving",
+            "rest_url": at.rest_url,
+            "mcp_url": at.mcp_url,
+            "rest_port": at.rest_port,
+            "mcp_port": at.mcp_port,
+        }
+    )
