@@ -23,6 +23,16 @@ def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
     )
 
 
+def key_kept(declared: Declared) -> Diagnostic:
+    """Say that a stored key stays although the files declare none."""
+    return warning(
+        "key-kept",
+        f"{declared.slug}: key is declared empty, and the API keeps one that no call removes",
+        hint="send another key, or delete the integration and create it without one",
+        at=declared.source,
+    )
+
+
 def masked_write(declared: Declared, path: Path) -> Diagnostic:
     """Say that a write would lose a stored secret."""
     name = f"{declared.slug}_{path[-1]}".upper().replace("-", "_")

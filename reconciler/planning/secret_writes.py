@@ -24,8 +24,10 @@ def secrets_to_send(
     """Choose the secrets that have to be written, and what each write is called.
 
     A changed one goes for its own sake. The others in `configurations` go along when that object
-    is sent, and all of them, the key too, when a host changes.
+    is sent, and all of them, the key too, when a host changes. A key that is declared empty is
+    never sent: what the API does with an empty one is not known (portkey-api.md §2).
     """
+    judgements = [judgement for judgement in judgements if not keeps_key(judgement)]
     differing = list(differing)
     changed = {
         judgement.path: judgement.op
@@ -42,6 +44,11 @@ def secrets_to_send(
         elif judgement.reference is not None and (moves or judgement.path[0] in tops - {"key"}):
             sent.append((judgement, Op.RESEND))
     return [(j, op) for j, op in sent if j.path[0] in {"key", "configurations", "models"}]
+
+
+def keeps_key(judgement: Judgement) -> bool:
+    """Tell whether a key is stored that the files want gone; no call can remove it."""
+    return judgement.path == ("key",) and judgement.op is Op.REMOVE
 
 
 def secret_change(judgement: Judgement, op: Op) -> Change:

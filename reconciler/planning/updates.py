@@ -26,7 +26,12 @@ from reconciler.planning.credentials import Evidence, Judgement, State, judge
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.plan import Undeclared, Unverified
 from reconciler.planning.risks import risk_of
-from reconciler.planning.secret_writes import secret_change, secrets_to_send, write_blocks
+from reconciler.planning.secret_writes import (
+    keeps_key,
+    secret_change,
+    secrets_to_send,
+    write_blocks,
+)
 from reconciler.planning.writes import create_calls, delete_calls, update_calls
 
 
@@ -82,6 +87,7 @@ def plan_update(
         diagnostics=(
             *blocks,
             *_missing_values(declared, sent),
+            *_kept_keys(declared, judgements),
             *_observations(declared, comparison),
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
         ),
@@ -93,6 +99,14 @@ def _missing_values(declared: Declared, sent: list[tuple[Judgement, Op]]) -> lis
         remarks.missing_value(declared, judgement.path, str(judgement.reference))
         for judgement, _ in sent
         if not judgement.at_hand
+    ]
+
+
+def _kept_keys(declared: Declared, judgements: list[Judgement]) -> list[Diagnostic]:
+    return [
+        remarks.key_kept(declared)
+        for judgement in judgements
+        if keeps_key(judgement) and judgement.state is State.CHANGED
     ]
 
 

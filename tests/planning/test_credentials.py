@@ -247,3 +247,9 @@ def test_a_model_whose_headers_are_known_only_as_masks_is_not_written() -> None:
         have={"models": [model | {"configurations": stored}]},
     )
     assert planned.actions[0].blocked_by == ("masked-write",)
+
+
+def test_an_empty_key_is_never_sent() -> None:
+    planned = plan(want={"key": ""}, have={"key": mask()})
+    assert planned.in_sync
+    assert [d.code for d in planned.diagnostics] == ["key-kept"]
