@@ -7,17 +7,14 @@ the figures behind them: reliability.md §1, "No duplicate".
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.fields import SLUG
-from reconciler.domain.memory import Remembered
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
-from reconciler.execution.stopping import NotConfirmed
-from reconciler.planning.comparison import compare
-from reconciler.planning.diff import changed_fields
+from reconciler.execution.likeness import created_between, equals_ours
+from reconciler.execution.stopping import ChangedSincePlan, NotConfirmed
 from reconciler.remote.errors import Conflict, NotSent, Rejected, RemoteError
 
 if TYPE_CHECKING:
@@ -26,14 +23,18 @@ if TYPE_CHECKING:
 SETTLE_PAUSES = (0.5, 1.0, 2.0)
 """Seconds to wait after each POST without an answer before looking; also bounds the POSTs."""
 
-CLOCK_SKEW = 120.0
-"""Seconds by which the API's clock may differ from ours when a creation time is judged."""
-
-_IDENTIFYING = frozenset({"name", "ai_provider_id", "configurations", "workspace_id"})
 _UPDATABLE = frozenset(
-    {"name", "key", "description", "configurations", "secret_mappings", "tags"}
-    | {"pricing_adjustments"}
+    {
+        "name",
+        "key",
+        "description",
+        "configurations",
+        "secret_mappings",
+        "tags",
+        "pricing_adjustments",
+    }
 )
+_MAY_ARRIVE = "a create without an answer may have been carried out, or may yet be"
 
 
 class SlugNotHonoured(ReconcilerError):
@@ -47,14 +48,23 @@ class Foreign(ReconcilerError):
 async def create(attempt: "Attempt", call: Call) -> None:
     """Make the integration exist exactly once, under our slug, with our credential."""
     await _Creation(attempt, call, attempt.writer.timing.wall_clock()).run()
+    attempt.doubt = ""
+    attempt.sender.settle()
 
 
 @dataclass
 class _Creation:
+    """A create under way.
+
+    `lost` are the failures that leave open what became of a POST, `removed` the strays that are
+    gone, however long the list still shows them.
+    """
+
     attempt: "Attempt"
     call: Call
     began: float
     lost: list[RemoteError] = field(default_factory=list)
+    removed: set[str] = field(default_factory=set)
 
     @property
     def slug(self) -> str:
@@ -62,39 +72,56 @@ class _Creation:
 
     async def run(self) -> None:
         """Send the POST until it is answered, or until reading shows what became of it."""
+        problem: RemoteError | None = None
         for pause in SETTLE_PAUSES:
             try:
-                reply = await self.attempt.send(self.call)
+                reply = await self.attempt.sender.send(self.call)
             except (Conflict, Rejected) as refusal:
                 await self._refused(refusal)
                 return
-            except RemoteError as problem:
-                if not (problem.outcome_unknown or isinstance(problem, NotSent)):
+            except RemoteError as error:
+                if not (error.outcome_unknown or isinstance(error, NotSent)):
                     raise
-                self.lost.append(problem)
+                problem = error
+                self._note_lost(error)
                 await self.attempt.writer.timing.sleep(pause)
-                found = await self._look(self.slug)
-                if found is not None:
-                    await self._adopt(found)
+                if await self._is_resolved():
                     return
             else:
-                await self._check_slug(reply)
+                await self._answered(reply)
                 return
-        last = self.lost[-1]
-        if all(isinstance(problem, NotSent) for problem in self.lost):
-            raise last
-        raise NotConfirmed(
-            f"{last.summary}; it does not exist so far, and may yet arrive",
-            code=last.code,
-            hint="wait a moment and run apply again: it looks for it first",
-        )
+        assert problem is not None  # noqa: S101 - there is at least one pause
+        if not self.lost:
+            raise problem
+        raise _unknown(f"{problem.summary}; {_MAY_ARRIVE}", code=problem.code)
+
+    def _note_lost(self, error: RemoteError) -> None:
+        if error.outcome_unknown:
+            self.lost.append(error)
+            self.attempt.doubt = _MAY_ARRIVE
+
+    async def _is_resolved(self) -> bool:
+        """Look under our slug; what is there is ours to complete, or somebody else's."""
+        found = await self._look(self.slug)
+        if found is None:
+            return False
+        if not self.lost:
+            raise ChangedSincePlan(
+                "somebody created it after the plan was made",
+                code="changed-since-plan",
+                hint="plan again; nothing was written to it",
+            )
+        await self._adopt(found)
+        return True
 
     async def _look(self, slug: str) -> Observed | None:
-        return await self.attempt.writer.presence.read(slug, models=False, workspaces=False)
+        """Read what serves under a slug; an archived one is what a delete has left behind."""
+        found = await self.attempt.writer.presence.read(slug, certain=True)
+        return None if found is None or found.is_archived else found
 
     async def _refused(self, refusal: RemoteError) -> None:
         """Tell a duplicate that we made ourselves from one that somebody else made."""
-        found = await self._look(self.slug) if self.lost or isinstance(refusal, Conflict) else None
+        found = await self._look(self.slug)
         if found is None:
             raise refusal
         if self.lost:
@@ -106,6 +133,9 @@ class _Creation:
     async def _adopt(self, found: Observed) -> None:
         """Take over what our own lost POST created, and write it again with the key."""
         if not self._equals_ours(found):
+            await self._rule_out_twins()
+            self.attempt.doubt = ""
+            self.attempt.sender.settle()
             raise Foreign(
                 "the slug was taken while our create was under way, by something else",
                 code="foreign-integration",
@@ -118,81 +148,114 @@ class _Creation:
                 hint="look at it in the console, then plan again; nothing of it was touched",
             )
         body = {k: v for k, v in (self.call.body or {}).items() if k in _UPDATABLE}
-        await self.attempt.send(Call(OperationName.UPDATE, self.slug, body=body))
+        try:
+            await self.attempt.sender.send(Call(OperationName.UPDATE, self.slug, body=body))
+        except RemoteError as problem:
+            raise _unknown(
+                f"it was created, and completing it failed: {problem.summary}", code=problem.code
+            ) from None
+        await self._rule_out_twins()
         self.attempt.warnings.append("the answer to the create was lost; found it and completed it")
 
-    async def _check_slug(self, reply: Reply) -> None:
+    # -- the answer ----------------------------------------------------------------------
+
+    async def _answered(self, reply: Reply) -> None:
+        """Compare the slug that the API names with ours."""
         echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
-        if echoed is None or echoed == self.slug:
+        if echoed == self.slug:
+            await self._rule_out_twins()
             return
         if not isinstance(echoed, str) or not SLUG.fullmatch(echoed):
             raise NotConfirmed(
-                "the API answered with a slug that cannot be one",
+                "the API created it and did not say under which slug",
                 code="slug-not-honoured",
-                hint="look for it in the console by its name",
+                hint="run apply again: it looks whether the slug was honoured",
             )
-        kept = [slug for slug in await self._strays(echoed) if not await self._removed(slug)]
-        if kept:
+        self.attempt.doubt = f"the API created {echoed} instead of {self.slug}"
+        if not await self._is_removed(echoed):
             raise NotConfirmed(
-                f"the API created {', '.join(kept)} instead of {self.slug}, and it is not certain "
-                "that it is ours",
+                f"the API created {echoed} instead of {self.slug}, and it is not certain that it "
+                "is ours",
                 code="slug-not-honoured",
                 hint="compare both in the console and delete the one that is not wanted",
             )
+        self.attempt.doubt = _MAY_ARRIVE if self.lost else ""
+        await self._taken_or_not_honoured(echoed)
+
+    async def _taken_or_not_honoured(self, echoed: str) -> None:
+        """Find out why another slug was given: was ours taken, or does the API choose itself?"""
+        if await self._is_resolved():
+            return
+        await self._rule_out_twins()
+        self.attempt.doubt = ""
+        self.attempt.sender.settle()
         raise SlugNotHonoured(
             f"the API created {echoed} instead of {self.slug}; it was removed again",
             code="slug-not-honoured",
             hint="this server does not honour chosen slugs, or the slug is reserved; use another",
         )
 
-    async def _strays(self, echoed: str) -> list[str]:
-        """Give the slugs that our POSTs may have created; more than one if an answer was lost."""
-        if not self.lost:
-            return [echoed]
+    async def _is_removed(self, stray: str) -> bool:
+        """Remove what was made of our create under another slug, if it is certainly that."""
         writer = self.attempt.writer
-        rows = await writer.presence.list_again()
-        name = self.call.body.get("name") if self.call.body else None
-        others = [
-            slug
-            for slug, row in rows.items()
-            if slug not in writer.presence.listed
-            and slug not in writer.planned
-            and row.fields.get("name") == name
-        ]
-        return sorted({echoed, *others})
-
-    async def _removed(self, slug: str) -> bool:
-        writer = self.attempt.writer
-        if slug in writer.presence.listed or slug in writer.planned:
+        if stray in writer.presence.listed or stray in writer.planned:
             return False
-        found = await self._look(slug)
-        if found is None:
-            return True
-        if not (self._equals_ours(found) and self._in_window(found)):
+        found = await self._appearing(stray)
+        if found is None or not (self._equals_ours(found) and self._in_window(found)):
             return False
-        await self.attempt.send(Call(OperationName.DELETE, slug))
+        await self.attempt.sender.send(Call(OperationName.DELETE, stray))
+        self.removed.add(stray)
         return True
+
+    async def _appearing(self, slug: str) -> Observed | None:
+        """Look for what was certainly made and may not be shown yet."""
+        for pause in (0.0, *SETTLE_PAUSES):
+            if pause:
+                await self.attempt.writer.timing.sleep(pause)
+            found = await self._look(slug)
+            if found is not None:
+                return found
+        return None
+
+    async def _rule_out_twins(self) -> None:
+        """After a lost answer, make sure that no second one was made under another slug.
+
+        Without an echo nobody can be certain whose it is, so it is named and not removed.
+        """
+        if not self.lost:
+            return
+        twins = await self._twins()
+        if twins:
+            raise NotConfirmed(
+                f"{', '.join(twins)} may be a second one of {self.slug}, made of a create whose "
+                "answer was lost",
+                code="possible-duplicate",
+                hint="compare both in the console and delete the one that is not wanted",
+            )
+
+    async def _twins(self) -> list[str]:
+        """Give what is new in the list and passes for ours under another slug."""
+        writer = self.attempt.writer
+        known = {*writer.presence.listed, *writer.planned, *self.removed, self.slug}
+        twins = []
+        for slug in sorted((await writer.presence.list_again()).keys() - known):
+            found = await self._look(slug)
+            if found is not None and self._equals_ours(found) and self._in_window(found):
+                twins.append(slug)
+        return twins
+
+    # -- the test for adopting and removing ----------------------------------------------
 
     def _equals_ours(self, found: Observed) -> bool:
         """Compare name, provider and declared configurations with what we sent."""
         declared = self.attempt.action.subject.declared
-        return declared is not None and equals_declared(declared, found)
+        return declared is not None and equals_ours(declared, found)
 
     def _in_window(self, found: Observed) -> bool:
-        if found.created_at is None:
-            return False
-        try:
-            created = datetime.fromisoformat(found.created_at).timestamp()
-        except ValueError:
-            return False
-        now = self.attempt.writer.timing.wall_clock()
-        return self.began - CLOCK_SKEW <= created <= now + CLOCK_SKEW
+        return created_between(found, self.began, self.attempt.writer.timing.wall_clock())
 
 
-def equals_declared(declared: Declared, found: Observed) -> bool:
-    """Tell whether an integration has the name, provider and configurations that we declare."""
-    comparison = compare(declared, found, Remembered())
-    return not any(
-        change.path[0] in _IDENTIFYING
-        for change in changed_fields(comparison.found, comparison.wanted)
+def _unknown(what: str, *, code: str) -> NotConfirmed:
+    return NotConfirmed(
+        what, code=code, hint="wait a moment and run apply again: it looks for it first"
     )

@@ -99,8 +99,9 @@ class _Execution:
             for worker in workers:
                 worker.cancel()
             await everyone
-        for worker in workers:
-            worker.result()
+        defects = [problem for worker in workers if (problem := worker.exception())]
+        if defects:
+            raise defects[0]
 
     async def _work(self, waiting: Iterable[Action]) -> None:
         for action in waiting:
@@ -117,6 +118,7 @@ class _Execution:
         except ReconcilerError as problem:
             attempt.fail(problem)
         except asyncio.CancelledError:
+            self.stop.request("the run was cancelled")
             attempt.interrupt()
         outcome = attempt.outcome(duration_ms=round((self.writer.timing.clock() - started) * 1000))
         self._note(action, outcome)

@@ -24,21 +24,25 @@ class Presence:
     listed: Collection[str]
     list_again: Callable[[], Awaitable[Mapping[str, Observed]]]
 
-    async def read(self, slug: str, *, models: bool, workspaces: bool) -> Observed | None:
-        """Give the integration as it is now, None where it is certainly absent."""
+    async def read(
+        self, slug: str, *, models: bool = False, workspaces: bool = False, certain: bool = False
+    ) -> Observed | None:
+        """Give the integration as it is now, None where it is certainly absent.
+
+        `certain` is for a slug that we may have written since the plan's list: then only a new
+        list counts. Raises `Forbidden` for one that is listed and may not be read.
+        """
         try:
             return await read_one(self.api, slug, models=models, workspaces=workspaces)
         except Forbidden:
-            if slug in self.listed and slug in await self.list_again():
+            if (certain or slug in self.listed) and slug in await self.list_again():
                 raise
             return None
 
-    async def exists(self, slug: str, *, certain: bool = False) -> bool:
-        """Tell whether a slug exists; `certain` asks the list anew instead of the plan's."""
+    async def serves(self, slug: str, *, certain: bool = False) -> bool:
+        """Tell whether a slug exists and is not archived; one that may not be read exists."""
         try:
-            found = await read_one(self.api, slug, models=False, workspaces=False)
+            found = await self.read(slug, certain=certain)
         except Forbidden:
-            if not certain:
-                return slug in self.listed
-            return slug in await self.list_again()
+            return True
         return found is not None and not found.is_archived

@@ -1,0 +1,84 @@
+"""Send the writes of one action, and keep account of what became of each.
+
+A call is announced before it is sent, so that a ledger has the intent on disk first. A call whose
+answer never came stays in `unanswered` until somebody has found out; an action that ends with one
+is `unknown`, whatever else happened.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import Observed
+from reconciler.execution.bodies import with_values
+from reconciler.execution.events import CallEnded, CallStarted, Emit
+from reconciler.execution.stopping import Interrupted, Stop
+from reconciler.planning.actions import Action
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.errors import RemoteError
+
+_NAMES = {
+    OperationName.CREATE: "created",
+    OperationName.UPDATE: "fields",
+    OperationName.DELETE: "deleted",
+    OperationName.UPDATE_MODELS: "models",
+    OperationName.DELETE_MODELS: "custom models deleted",
+    OperationName.UPDATE_WORKSPACES: "workspaces",
+}
+
+
+@dataclass
+class Sender:
+    """The calls of one action: `done` were carried out, of `unanswered` it is not known."""
+
+    api: IntegrationsAPI
+    values: Mapping[SecretRef, Redacted]
+    action: Action
+    emit: Emit
+    stop: Stop
+    attempts: int = 0
+    request_ids: list[str] = field(default_factory=list)
+    done: list[Call] = field(default_factory=list)
+    unanswered: list[Call] = field(default_factory=list)
+
+    async def send(self, call: Call, *, last_seen: Observed | None = None) -> Reply:
+        """Announce a call and make it; raises `Interrupted` once the run was asked to stop."""
+        if self.stop.requested:
+            raise Interrupted(self.stop.reason, code="interrupted", hint="run apply again")
+        self.emit(CallStarted(self.action, call, last_seen))
+        self.unanswered.append(call)
+        try:
+            reply = await self.api.call(with_values(call, self.values))
+        except RemoteError as problem:
+            if not problem.outcome_unknown:
+                self.unanswered.pop()
+            self._account(call, problem.attempts, problem.request_id, error=problem.code)
+            raise
+        self.unanswered.pop()
+        self.done.append(call)
+        self._account(call, reply.attempts, reply.request_id)
+        return reply
+
+    def settle(self) -> None:
+        """Note that reading has shown what became of every call."""
+        self.unanswered.clear()
+
+    @property
+    def doubt(self) -> str:
+        """Say which calls may or may not have been carried out; empty where none."""
+        names = ", ".join(_NAMES[call.operation] for call in self.unanswered)
+        return f"not known to be carried out: {names}" if names else ""
+
+    @property
+    def progress(self) -> str:
+        """Say which calls were carried out."""
+        return ", ".join(_NAMES[call.operation] for call in self.done)
+
+    def _account(
+        self, call: Call, attempts: int, request_id: str | None, *, error: str | None = None
+    ) -> None:
+        self.attempts += attempts
+        if request_id:
+            self.request_ids.append(request_id)
+        self.emit(CallEnded(self.action, call, request_id, error=error))
