@@ -22,6 +22,7 @@ COMMANDS = {
     "drift": "Tell how the API differs from the files, and who moved.",
     "show": "Print a saved plan or result.",
     "pull": "Write files for what exists remotely; the following plan is empty.",
+    "history": "List past runs on a target, the newest last.",
     "list": "List the integrations that exist now.",
     "get": "Print one integration as the API has it.",
     "simulate": "Serve a stand-in of the API on this machine.",

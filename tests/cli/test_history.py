@@ -1,0 +1,130 @@
+"""What `history` tells of past runs, and how it finds records that were changed."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.cli.project import Here
+from tests.end_to_end.harness import Done
+
+
+def two_runs(folder: Path) -> Here:
+    project = Here(folder)
+    project.integration("alpha")
+    project.apply(GITHUB_ACTOR="ada", GITHUB_SHA="c0ffee0123456789")
+    project.integration("beta")
+    project.apply(GITHUB_ACTOR="grace")
+    return project
+
+
+def history(project: Here, *options: str) -> Done:
+    return project.run("history", "--format", "json", *options)
+
+
+def test_runs_are_listed_oldest_first_with_what_they_did(tmp_path: Path) -> None:
+    done = history(two_runs(tmp_path))
+    assert (done.code, done.json["kind"], done.json["format_version"]) == (0, "history", "1")
+    first, second = done.json["runs"]
+    assert [o["slug"] for o in first["outcomes"]] == ["alpha"]
+    assert [o["slug"] for o in second["outcomes"]] == ["beta"]
+    assert first["finished_at"] <= second["started_at"]
+    assert first["plan_digest"].startswith("sha256:")
+    assert (first["actor"], first["commit"]) == ("ada", "c0ffee0123456789")
+    assert second["target"] == {
+        "name": "here",
+        "base_url": "simulator:",
+        "organisation_id": second["target"]["organisation_id"],
+    }
+
+
+def test_the_text_is_a_table_under_the_target(tmp_path: Path) -> None:
+    lines = two_runs(tmp_path).run("history").out.splitlines()
+    assert lines[0].startswith("target here")
+    assert lines[0].endswith("ledger local")
+    assert lines[2].split() == ["run", "started", "by", "commit", "result"]
+    assert [("ada" in lines[3], "c0ffee012" in lines[3]), "grace" in lines[4]] == [
+        (True, True),
+        True,
+    ]
+    assert lines[3].endswith("1 applied")
+
+
+def test_without_a_ledger_there_are_no_runs_and_none_is_made(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    assert history(project, "--verify").json["runs"] == []
+    assert "No runs." in project.run("history").out
+    assert not (project.state / "ledger.db").exists()
+
+
+@pytest.mark.parametrize(("since", "count"), [("2001-01-01", 2), ("1h", 2), ("2999-01-01", 0)])
+def test_since_leaves_out_what_is_older(tmp_path: Path, since: str, count: int) -> None:
+    assert len(history(two_runs(tmp_path), "--since", since).json["runs"]) == count
+
+
+@pytest.mark.parametrize("since", ["yesterday", "7", "2026-13-01", "d"])
+def test_a_since_that_is_no_time_is_bad_input(tmp_path: Path, since: str) -> None:
+    assert Here(tmp_path).run("history", "--since", since).code == 3
+
+
+def test_only_the_runs_of_the_target_are_listed(tmp_path: Path) -> None:
+    project = two_runs(tmp_path)
+    project.write(
+        "reconcile.yaml",
+        "version: 1\ntargets:\n  here: {base_url: 'simulator:'}\n  other: {base_url: 'simulator:'}",
+    )
+    assert len(history(project, "--target", "here").json["runs"]) == 2
+    assert history(project, "--target", "other").json["runs"] == []
+
+
+def change(project: Here, statement: str) -> None:
+    with sqlite3.connect(project.state / "ledger.db") as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE runs SET facts = replace(facts, 'ada', 'eve')",
+        "UPDATE outcomes SET document = replace(document, 'applied', 'failed')",
+        "UPDATE runs SET plan_digest = 'sha256:0' WHERE id = 1",
+        "DELETE FROM pre_images WHERE slug = 'alpha'",
+    ],
+)
+def test_verify_names_a_run_whose_record_was_changed(tmp_path: Path, statement: str) -> None:
+    project = two_runs(tmp_path)
+    run = history(project).json["runs"][0]["run"]
+    assert history(project, "--verify").json["verified"] is True
+    change(project, statement)
+    done = history(project, "--verify")
+    assert done.code == 1
+    assert done.json["verified"] is False
+    assert any(run in d["summary"] for d in done.json["diagnostics"])
+    told = project.run("history", "--verify")
+    assert told.code == 1
+    assert "ledger-altered" in told.err
+    assert project.run("history").code == 0
+
+
+def test_verify_names_the_run_after_one_that_was_taken_out(tmp_path: Path) -> None:
+    project = two_runs(tmp_path)
+    second = history(project).json["runs"][1]["run"]
+    change(project, "DELETE FROM runs WHERE id = 1")
+    (problem,) = history(project, "--verify").json["diagnostics"]
+    assert second in problem["summary"]
+
+
+def test_a_run_that_failed_in_part_tells_of_it(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", key=...)
+    project.integration("beta")
+    done = project.run("apply", "--yes")
+    assert done.code == 5, done.err
+    text = project.run("history").out
+    assert "1 applied, 1 failed" in text
+    assert "failed: create alpha: " in text
+    (run,) = history(project).json["runs"]
+    assert [o["status"] for o in run["outcomes"]] == ["failed", "applied"]
+    project.remove("alpha")
+    assert project.plan()["actions"] == []
