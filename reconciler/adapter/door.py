@@ -146,7 +146,9 @@ class _Sender:
         """Pass a message of the application on."""
         if message["type"] == "http.response.start":
             self._started = True
-            self._exchange.status = message["status"]
+            if self._exchange.status is None:
+                # A tool that failed has noted why; its answer over HTTP is a 200 all the same.
+                self._exchange.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers(message)]
         await self._send(message)
 

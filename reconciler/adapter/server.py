@@ -35,12 +35,6 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=1024)
 
 
-def port_of(listener: socket.socket) -> int:
-    """Give the port that a socket listens on."""
-    port: int = listener.getsockname()[1]
-    return port
-
-
 async def serve(
     applications: Sequence[tuple[Application, socket.socket]],
     *,

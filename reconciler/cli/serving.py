@@ -9,6 +9,7 @@ import math
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -27,7 +28,7 @@ from reconciler.workflows import timestamp
 
 if TYPE_CHECKING:
     from reconciler.adapter.door import Rules
-    from reconciler.adapter.exchanges import Exchange
+    from reconciler.adapter.exchanges import Application, Exchange
     from reconciler.adapter.metrics import Metrics
     from reconciler.adapter.tokens import Tokens
 
@@ -35,6 +36,7 @@ CONNECTIONS = 100
 """Calls in flight to the upstream."""
 
 TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
+_LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 _TOKEN_FILE_LIMIT = 1024 * 1024
 
 
@@ -94,52 +96,83 @@ async def serve(
     key may not go to.
     """
     _need_extra()
-    from reconciler.adapter.app import Readiness, rest_application
-    from reconciler.adapter.hosts import AllowedHosts
     from reconciler.adapter.metrics import Metrics
-    from reconciler.adapter.relay import Relay
-    from reconciler.adapter.server import port_of
     from reconciler.adapter.server import serve as serve_ports
 
     environment = settings.from_environment()
-    tokens = _tokens(serving)
-    target = wiring.read_target(invocation, environment)
     counted = Metrics()
-    rules = _rules(invocation, serving, tokens, counted)
-    readiness = Readiness()
-    with _listener(serving.host, serving.rest_port) as rest:
+    rules = _rules(invocation, _tokens(serving), serving.rate_limit, counted)
+    target = wiring.read_target(invocation, environment)
+    with (
+        _listener(serving.host, serving.rest_port) as rest,
+        _listener(serving.host, serving.mcp_port) as mcp,
+    ):
         async with _client(invocation, environment, target, serving) as client:
-            relay = Relay(
-                client,
-                timeout=serving.upstream_timeout,
-                read_only=serving.read_only,
-                count=counted.count_upstream,
-            )
-            allowed = AllowedHosts.at(
-                port_of(rest), hosts=serving.allow_host, origins=serving.allow_origin
-            )
-            app = rest_application(
-                relay, rules=rules, allowed=allowed, counted=counted, readiness=readiness
-            )
             await serve_ports(
-                [(app, rest)],
+                _applications(
+                    client,
+                    serving,
+                    rules,
+                    counted,
+                    rest=rest,
+                    mcp=mcp,
+                    is_ready=lambda: not stop.is_set(),
+                ),
                 stop=stop,
-                ready=lambda: ready(Addresses(serving.host, port_of(rest), 0)),
+                ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
                 trusted_proxies=serving.forwarded_allow,
             )
 
 
+def _applications(
+    client: Client,
+    serving: Serving,
+    rules: "Rules",
+    counted: "Metrics",
+    *,
+    rest: socket.socket,
+    mcp: socket.socket,
+    is_ready: Callable[[], bool],
+) -> "list[tuple[Application, socket.socket]]":
+    from reconciler.adapter.hosts import AllowedHosts
+    from reconciler.adapter.mcp_port import mcp_application
+    from reconciler.adapter.relay import Relay
+    from reconciler.adapter.rest_port import rest_application
+    from reconciler.adapter.tools import raw_tools
+
+    relay = Relay(
+        client,
+        timeout=serving.upstream_timeout,
+        read_only=serving.read_only,
+        count=counted.count_upstream,
+    )
+
+    def allowed(listener: socket.socket) -> AllowedHosts:
+        return AllowedHosts.at(
+            _port(listener), hosts=serving.allow_host, origins=serving.allow_origin
+        )
+
+    offers = raw_tools(relay, confirms=serving.confirm_deletes)
+    return [
+        (
+            rest_application(
+                relay, rules=rules, allowed=allowed(rest), counted=counted, is_ready=is_ready
+            ),
+            rest,
+        ),
+        (
+            mcp_application(offers, rules=rules, allowed=allowed(mcp), is_ready=is_ready),
+            mcp,
+        ),
+    ]
+
+
 def _need_extra() -> None:
-    try:
-        import jsonschema  # noqa: F401  asked for, not used
-        import mcp  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as missing:
-        summary = f"`serve` needs {missing.name}, which is not installed"
-        hint = "pip install 'portkey-reconciler[serve]'"
-        raise InvalidInput([error("missing-extra", summary, hint=hint)]) from None
+    for name in _LIBRARIES:
+        if find_spec(name) is None:
+            summary = f"`serve` needs {name}, which is not installed"
+            hint = "pip install 'portkey-reconciler[serve]'"
+            raise InvalidInput([error("missing-extra", summary, hint=hint)])
 
 
 def _tokens(serving: Serving) -> "Tokens":
@@ -165,7 +198,7 @@ def _tokens(serving: Serving) -> "Tokens":
 
 
 def _rules(
-    invocation: Invocation, serving: Serving, tokens: "Tokens", counted: "Metrics"
+    invocation: Invocation, tokens: "Tokens", rate_limit: float, counted: "Metrics"
 ) -> "Rules":
     from reconciler.adapter import access_log
     from reconciler.adapter.door import Rules
@@ -179,7 +212,7 @@ def _rules(
 
     return Rules(
         tokens=tokens,
-        rates=RateLimit(serving.rate_limit, settings.monotonic),
+        rates=RateLimit(rate_limit, settings.monotonic),
         clock=settings.monotonic,
         new_id=lambda: str(uuid4()),
         log=log,
@@ -195,6 +228,11 @@ def _listener(host: str, port: int) -> socket.socket:
         summary = f"cannot serve on {host}:{port}: {reason.strerror}"
         hint = "choose another port, or 0 for a free one"
         raise InvalidInput([error("port", summary, hint=hint)]) from None
+
+
+def _port(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
 
 
 def _client(

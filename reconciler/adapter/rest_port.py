@@ -1,0 +1,40 @@
+"""The REST port: the operations below `/v1`, and what surrounds them."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Router
+
+from reconciler.adapter import metrics
+from reconciler.adapter.door import PROBES, Door, Rules
+from reconciler.adapter.exchanges import Application
+from reconciler.adapter.hosts import AllowedHosts
+from reconciler.adapter.metrics import Metrics
+from reconciler.adapter.probes import Endpoint, IsReady, get, nothing, probes
+from reconciler.adapter.relay import Relay
+from reconciler.adapter.rest import VERSION, RestOperations
+
+
+def rest_application(
+    relay: Relay,
+    *,
+    rules: Rules,
+    allowed: AllowedHosts,
+    counted: Metrics,
+    is_ready: IsReady,
+) -> Application:
+    """Put the REST port together."""
+    routes: list[BaseRoute] = [
+        *probes(is_ready),
+        Mount(VERSION, app=RestOperations(relay)),
+        get("/metrics", _metrics(counted)),
+    ]
+    # A whole Starlette would answer exceptions itself, before the door can.
+    router = Router(routes, redirect_slashes=False, default=nothing)
+    return Door(router, protocol="rest", allowed=allowed, rules=rules, is_open=PROBES.__contains__)
+
+
+def _metrics(counted: Metrics) -> Endpoint:
+    async def endpoint(_request: Request) -> Response:
+        return Response(counted.text(), headers={"content-type": metrics.MEDIA_TYPE})
+
+    return endpoint

@@ -1,0 +1,175 @@
+"""The operations as MCP tools: what each takes, and a call carried out.
+
+Everything a model reads here comes from our own tables; what the upstream says is data in a result
+and never a description. How the tools get onto a port: `reconciler.adapter.mcp_port`.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
+
+from reconciler.adapter.checking import Checker, plain_schema
+from reconciler.adapter.exchanges import Exchange
+from reconciler.adapter.problems import Problem, Refusal, refuse
+from reconciler.adapter.relay import RAW, Relay
+from reconciler.adapter.results import RESULTS
+from reconciler.adapter.tokens import Principal
+from reconciler.domain.calls import Call
+from reconciler.domain.fields import SLUG
+from reconciler.remote.operations import Operation
+from reconciler.remote.schemas import SLUG_PATTERN
+
+_SLUG: Final = {
+    "type": "string",
+    "pattern": SLUG_PATTERN,
+    "description": "The integration's slug, as list-all-integrations shows it.",
+}
+_CONFIRM: Final = {
+    "type": "string",
+    "pattern": SLUG_PATTERN,
+    "description": "The slug once more: the deletion cannot be undone.",
+}
+
+Arguments = Mapping[str, Any]
+
+
+class Offer(Protocol):
+    """One tool: how it is listed, who may use it, and what it does."""
+
+    @property
+    def tool(self) -> Tool:
+        """Give the tool as a client sees it."""
+        ...
+
+    def is_for(self, caller: Principal) -> bool:
+        """Tell whether a caller is shown this tool."""
+        ...
+
+    async def run(self, arguments: Arguments, exchange: Exchange) -> Any:
+        """Carry a call out and give a JSON object; raises `Refusal`."""
+        ...
+
+
+class RawTool:
+    """One of the five raw operations."""
+
+    def __init__(self, operation: Operation, relay: Relay, *, confirms: bool) -> None:
+        self._operation = operation
+        self._relay = relay
+        self._confirms = confirms and operation.destructive
+        schema = _input_schema(operation, confirms=self._confirms)
+        self._checker = Checker(schema)
+        self.tool = Tool(
+            name=operation.name,
+            title=operation.title,
+            description=operation.description,
+            input_schema=schema,
+            output_schema=plain_schema(RESULTS[operation.name]),
+            annotations=ToolAnnotations(
+                title=operation.title,
+                read_only_hint=operation.safe,
+                destructive_hint=operation.destructive,
+                idempotent_hint=operation.idempotent,
+                open_world_hint=True,
+            ),
+        )
+
+    def is_for(self, caller: Principal) -> bool:
+        """Hide what would be refused anyway."""
+        return self._operation in self._relay.offered_to(caller)
+
+    async def run(self, arguments: Arguments, exchange: Exchange) -> Any:
+        """Pass the call on."""
+        self._relay.check_permission(self._operation, exchange.caller)
+        self._checker.check(dict(arguments))
+        slug, body = arguments.get("slug"), arguments.get("body")
+        self._check_confirmation(slug, arguments)
+        exchange.slug = slug or _valid_slug(body)
+        query = {row.name: row for row in self._operation.query if row.name in arguments}
+        call = Call(
+            self._operation.name,
+            slug,
+            {n: _scalar(arguments[n], row.type) for n, row in query.items()},
+            body,
+        )
+        reply = await self._relay.perform(call, exchange.caller)
+        return {} if reply.body is None else reply.body
+
+    def _check_confirmation(self, slug: str | None, arguments: Arguments) -> None:
+        if self._confirms and arguments["confirm_slug"] != slug:
+            detail = "confirm_slug is another slug than slug; nothing was deleted."
+            raise refuse("not-confirmed", 400, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTool:
+    """A tool that only reads, and is carried out by a function of ours."""
+
+    tool: Tool
+    checker: Checker
+    work: Callable[[Arguments], Awaitable[Mapping[str, Any]]]
+
+    def is_for(self, _caller: Principal) -> bool:
+        """Show it to everybody: it changes nothing."""
+        return True
+
+    async def run(self, arguments: Arguments, _exchange: Exchange) -> Any:
+        """Check the arguments and do the work."""
+        self.checker.check(dict(arguments))
+        return await self.work(arguments)
+
+
+def raw_tools(relay: Relay, *, confirms: bool) -> list[Offer]:
+    """Make the five tools, in the order of the table."""
+    return [RawTool(row, relay, confirms=confirms) for row in RAW]
+
+
+async def call(offer: Offer, arguments: Arguments, exchange: Exchange) -> CallToolResult:
+    """Carry a tool call out; a failure is a result, too, with the members of a problem."""
+    try:
+        return _result(await offer.run(arguments, exchange))
+    except Refusal as refusal:
+        problem = refusal.problem
+    except Exception:  # noqa: BLE001  what it says may quote anything, and the caller reads it
+        problem = Problem("internal", 500, "The adapter failed; see its log.")
+    exchange.status = problem.status
+    return _result(problem.as_json(exchange.id), is_error=True)
+
+
+def _result(document: Any, *, is_error: bool = False) -> CallToolResult:
+    # A number that JSON cannot express is refused here rather than sent as a word.
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)],
+        structured_content=document,
+        is_error=is_error,
+    )
+
+
+def _input_schema(operation: Operation, *, confirms: bool) -> dict[str, Any]:
+    properties: dict[str, Any] = {row.name: row.schema for row in operation.query}
+    required = [row.name for row in operation.query if row.required]
+    if operation.takes_slug:
+        properties["slug"] = _SLUG
+        required.append("slug")
+    if confirms:
+        properties["confirm_slug"] = _CONFIRM
+        required.append("confirm_slug")
+    if operation.body is not None:
+        properties["body"] = plain_schema(operation.body)
+        required.append("body")
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "required": required} if required else schema
+
+
+def _scalar(value: Any, kind: str) -> str | int:
+    """Write a whole number without a fraction, although JSON lets it have one."""
+    return int(value) if kind == "integer" else str(value)
+
+
+def _valid_slug(body: Any) -> str | None:
+    slug = body.get("slug") if isinstance(body, dict) else None
+    return slug if isinstance(slug, str) and SLUG.fullmatch(slug) else None
