@@ -15,7 +15,9 @@ from reconciler.cli.command import Invocation, global_options
 from reconciler.cli.console import Console
 
 COMMANDS = {
+    "init": "Begin a repository: an empty desired state and, asked for, workflows.",
     "validate": "Check the files offline and name every problem at once.",
+    "fmt": "Write the files in canonical form, comments kept.",
     "render": "Print the merged documents with the origin of each field.",
     "plan": "Show what apply would change, and why; write nothing.",
     "apply": "Make the API equal to the files.",
@@ -25,6 +27,7 @@ COMMANDS = {
     "history": "List past runs on a target, the newest last.",
     "list": "List the integrations that exist now.",
     "get": "Print one integration as the API has it.",
+    "schema": "Print JSON Schemas of files and outputs.",
     "simulate": "Serve a stand-in of the API on this machine.",
     "serve": "Offer the five raw operations over REST and MCP.",
 }

@@ -53,16 +53,17 @@ class FileEdit:
         after = _predecessor([str(k.value) for k, _ in pairs], key, order)
         end = last_end(self._text, pairs[after][1])
         if holder.in_flow or holder.node.flow_style:
-            self._splice(end, end, f", {scalar(key, within=True)}: {flow(value)}")
+            member = flow({key: value}, as_json=holder.in_json)[1:-1]
+            self._splice(end, end, f", {member}")
         else:
             self._insert_lines(end, block({key: value}, pairs[0][0].start_mark.column))
 
     def append(self, index: int, steps: Steps, entry: Mapping[str, Any]) -> None:
         """Add an entry behind the others of a list that has some."""
-        node = self._locate(index, steps).node
-        end = last_end(self._text, node.value[-1])
+        place = self._locate(index, steps)
+        node, end = place.node, last_end(self._text, place.node.value[-1])
         if node.flow_style:
-            self._splice(end, end, f", {flow(entry)}")
+            self._splice(end, end, f", {flow(entry, as_json=place.in_json)}")
         else:
             self._insert_lines(end, block([entry], node.start_mark.column))
 
@@ -110,8 +111,8 @@ class FileEdit:
 def _in_style_of(place: Place, value: Any) -> str:
     """Write a value as the one before it was written: same quotes, same kind of brackets."""
     within = place.in_flow
-    if isinstance(value, Mapping | list | tuple):
-        return flow(value)
+    if place.in_json or isinstance(value, Mapping | list | tuple):
+        return flow(value, as_json=place.in_json)
     style = place.node.style if isinstance(place.node, yaml.ScalarNode) else None
     if isinstance(value, str):
         if style == "'" and value.isprintable():

@@ -16,10 +16,11 @@ _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A node of a file, and whether it stands within brackets of another one."""
+    """A node of a file, and whether it stands within brackets of another one, or in JSON."""
 
     node: Any
     in_flow: bool
+    in_json: bool
 
 
 def compose(text: str) -> list[Any]:
@@ -36,7 +37,13 @@ def locate(root: Any, steps: Steps) -> Place:
             node = node.value[int(step)]
         else:
             node = {key.value: value for key, value in node.value}[step]
-    return Place(node, in_flow)
+    return Place(node, in_flow, _is_json(root))
+
+
+def _is_json(root: Any) -> bool:
+    """Tell whether a document looks like JSON: brackets around it, quotes around its names."""
+    is_mapping = isinstance(root, yaml.MappingNode) and root.flow_style and bool(root.value)
+    return is_mapping and all(key.style == '"' for key, _ in root.value)
 
 
 def last_end(text: str, node: Any) -> int:

@@ -28,7 +28,7 @@ from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, Value, is_empty
 
-_ORDERS: Mapping[str, Iterable[str]] = {
+FIELD_ORDERS: Mapping[str, Iterable[str]] = {
     "models": ModelAccess.model_fields,
     "workspaces": WorkspaceAccess.model_fields,
     "secret_mappings": SecretMapping.model_fields,
@@ -160,9 +160,9 @@ def _value(value: Value, path: Path, naming: Naming) -> Any:
 
 
 def _mapping(tree: Mapping[str, Value], path: Path, naming: Naming) -> dict[str, Any]:
-    holder = next((part for part in reversed(path) if part in _ORDERS), "")
+    holder = next((part for part in reversed(path) if part in FIELD_ORDERS), "")
     written = {}
-    for name in ordered(tree, _ORDERS.get(holder, ())):
+    for name in ordered(tree, FIELD_ORDERS.get(holder, ())):
         item = _value(tree[name], (*path, name), naming)
         if not is_empty(item) and not (item is False and name in FALSE_BY_DEFAULT):
             written[name] = item

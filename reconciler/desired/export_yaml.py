@@ -63,16 +63,17 @@ def _member(head: str, item: Any, column: int) -> Iterator[str]:
         yield f"{head} {flow(item) if isinstance(item, Mapping | list) else scalar(item)}"
 
 
-def flow(value: Any) -> str:
-    """Write a value on one line, so that it can stand within brackets."""
+def flow(value: Any, *, as_json: bool = False) -> str:
+    """Write a value on one line, so that it can stand within brackets; also so that JSON stays."""
+    write = _json_scalar if as_json else _flow_scalar
     match value:
         case Mapping():
-            pairs = (f"{scalar(key, within=True)}: {flow(item)}" for key, item in value.items())
+            pairs = (f"{write(key)}: {flow(v, as_json=as_json)}" for key, v in value.items())
             return "{" + ", ".join(pairs) + "}"
         case list() | tuple():
-            return "[" + ", ".join(flow(item) for item in value) + "]"
+            return "[" + ", ".join(flow(item, as_json=as_json) for item in value) + "]"
         case _:
-            return scalar(value, within=True)
+            return write(value)
 
 
 def scalar(value: Any, *, within: bool = False) -> str:
@@ -88,6 +89,17 @@ def scalar(value: Any, *, within: bool = False) -> str:
             return value if is_plain(value, within=within) else quoted(value)
         case _:
             return json.dumps(value, allow_nan=False)
+
+
+def _flow_scalar(value: Any) -> str:
+    return scalar(value, within=True)
+
+
+def _json_scalar(value: Any) -> str:
+    if isinstance(value, Redacted):
+        return _json_scalar(value.reveal())
+    text = value.as_written if isinstance(value, SecretRef) else value
+    return quoted(text) if isinstance(text, str) else scalar(text)
 
 
 def is_plain(text: str, *, within: bool = False) -> bool:

@@ -1,0 +1,54 @@
+"""`reconcile fmt`: bring the files into their canonical form, comments kept."""
+
+import click
+
+from reconciler.adoption import files
+from reconciler.cli.command import Command, Invocation
+from reconciler.desired.config import CONFIG_FILE
+from reconciler.desired.documents import ACCESS, ENVIRONMENTS, INTEGRATIONS
+from reconciler.desired.findings import Findings
+from reconciler.desired.fmt import formatted
+from reconciler.desired.source import DirectorySource, Unreadable
+from reconciler.desired.yaml_source import read_yaml
+from reconciler.domain.rejection import InvalidInput
+from reconciler.views.escape import visible
+
+_FOLDERS = (f"{INTEGRATIONS}/", f"{ACCESS}/", f"{ENVIRONMENTS}/")
+
+
+@click.command("fmt", cls=Command)
+@click.option("--check", is_flag=True, help="Write nothing; exit 2 if a file would change.")
+@click.pass_obj
+def command(invocation: Invocation, *, check: bool) -> int:
+    """Write the files in canonical form, comments kept.
+
+    That is: order of fields, indentation, empty lines. What a file means never changes. The names of the files that change are
+    printed. If a file cannot be read, none is written.
+    """
+    changed = _changed(DirectorySource(invocation.dir))
+    if not check:
+        files.write(invocation.dir, changed)
+    for path in changed:
+        invocation.console.data(visible(f"{invocation.dir}/{path}", limit=None))
+    return 2 if check and changed else 0
+
+
+def _changed(source: DirectorySource) -> dict[str, bytes]:
+    findings = Findings(source)
+    changed = {}
+    for path in source.paths():
+        if path != CONFIG_FILE and not path.startswith(_FOLDERS):
+            continue
+        try:
+            data = source.read(path)
+        except Unreadable as problem:
+            findings.of_file(path, problem)
+            continue
+        reading = read_yaml(data)
+        if reading.faults:
+            findings.of_reading(path, reading, data)
+        elif (after := formatted(data, path=path)) != data:
+            changed[path] = after
+    if findings.diagnostics:
+        raise InvalidInput(findings.diagnostics)
+    return changed

@@ -1,0 +1,78 @@
+"""`reconcile init`: begin a repository; what is there already is kept as it is."""
+
+from pathlib import Path
+
+import click
+
+from reconciler import __version__
+from reconciler.adoption import files
+from reconciler.cli.command import Command, Invocation
+from reconciler.desired.config import CONFIG_FILE
+from reconciler.desired.scaffold import CONFIG, STATE_FOLDER, workflows
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+from reconciler.views.escape import visible
+
+_IGNORE = ".gitignore"
+_WORKFLOWS = ".github/workflows"
+
+
+@click.command("init", cls=Command)
+@click.option(
+    "--with-workflows",
+    is_flag=True,
+    help="Also write GitHub workflows for plan, apply and drift of target production.",
+)
+@click.pass_obj
+def command(invocation: Invocation, *, with_workflows: bool) -> int:
+    """Begin a repository: an empty desired state and, asked for, workflows.
+
+    Git is told to ignore .reconcile/, where simulator and ledger lie. Nothing is overwritten; what is there already is kept and named.
+    """
+    console, folder = invocation.console, invocation.dir
+    console.data(_write(folder, CONFIG_FILE, CONFIG))
+    (folder / "integrations").mkdir(exist_ok=True)
+    console.data(_ignore(folder.parent))
+    if with_workflows:
+        root = _root(folder)
+        inside = folder.absolute().relative_to(root).as_posix()
+        for name, text in workflows(inside, __version__).items():
+            console.data(_write(_as_given(root, folder), f"{_WORKFLOWS}/{name}", text))
+    console.say("next: `reconcile pull --target production` writes files for what exists")
+    return 0
+
+
+def _write(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    if path.exists() or path.is_symlink():
+        return f"kept  {visible(str(path), limit=None)}"
+    files.write(folder, {name: text.encode()})
+    return f"wrote {visible(str(path), limit=None)}"
+
+
+def _ignore(folder: Path) -> str:
+    """Add the state folder to .gitignore, behind whatever is in it."""
+    path = folder / _IGNORE
+    if not path.exists():
+        return _write(folder, _IGNORE, f"{STATE_FOLDER}\n")
+    try:
+        before = path.read_bytes()
+    except OSError as reason:
+        raise InvalidInput([error("cannot-read", f"{path}: {reason.strerror}")]) from reason
+    known = {line.strip().strip(b"/") for line in before.splitlines()}
+    if STATE_FOLDER.strip("/").encode() in known:
+        return f"kept  {visible(str(path), limit=None)}"
+    gap = b"" if not before or before.endswith(b"\n") else b"\n"
+    files.write(folder, {_IGNORE: before + gap + f"{STATE_FOLDER}\n".encode()})
+    return f"added {STATE_FOLDER} to {visible(str(path), limit=None)}"
+
+
+def _root(folder: Path) -> Path:
+    """Give the folder of the repository, where .github has to be."""
+    beside = folder.absolute().parent
+    return next((p for p in (beside, *beside.parents) if (p / ".git").exists()), beside)
+
+
+def _as_given(root: Path, folder: Path) -> Path:
+    """Name the root as briefly as the user named the folder."""
+    return folder.parent if folder.absolute().parent == root else root

@@ -1,0 +1,133 @@
+"""JSON Schemas of the files, for editors: made from the models that also check them.
+
+An editor sees less than `reconcile validate`: overlays, duplicates and dates are not expressed
+here. The schemas of outputs: `reconciler.views.json_schema`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.desired.config import ConfigFile
+from reconciler.domain.integration import Integration
+from reconciler.domain.leaves import REFERENCE_PATTERN
+from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuration
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Schema = dict[str, Any]
+
+_MAPPABLE = {"not": {"required": ["secret_mappings"]}}
+"""A required field may be filled by a secret mapping; without any it has to be there."""
+
+_TARGET = {
+    "base_url": "Where the API is; `simulator:` is the embedded simulator.",
+    "api_key": "The API key, as `${env:PORTKEY_…}` or from a secret manager.",
+    "auth_header": "The header that carries the key.",
+    "environment": "Folder in environments/ whose overlays are merged.",
+    "scope": "What this repository may own; anything else is never touched.",
+    "prune": "Which integrations without a file are deleted.",
+    "limits": "How much one run may change; more is refused.",
+}
+_SCOPE = {
+    "type": "Integrations of the organisation, of workspaces, or all.",
+    "workspace_id": "Only integrations of this workspace.",
+    "slugs": "Patterns of slugs; `!x*` takes slugs out.",
+}
+_LIMITS = {
+    "deletes": "Integrations that one run may delete.",
+    "delete_ratio": "Share of the owned integrations that one run may delete, from 10 owned on.",
+    "replaces": "Integrations that one run may delete and create anew.",
+    "credential_changes": "Credentials that one run may change.",
+    "access_removals": "Workspaces and models that one run may take away.",
+    "plan_age_hours": "How long a saved plan may be applied.",
+}
+_TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Why; for the next reader."}
+
+
+def integration() -> Schema:
+    """Give the schema of a document in integrations/."""
+    schema = Integration.model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    properties = schema["properties"]
+    properties["ai_provider_id"] |= {"anyOf": [{"enum": sorted(KNOWN_PROVIDERS)}, {}]}
+    rules = []
+    families: dict[type[Configuration], list[str]] = {}
+    for provider, model in PROVIDERS.items():
+        families.setdefault(model, []).append(provider)
+    for model, providers in families.items():
+        definitions[model.__name__] = _configuration(model, definitions)
+        rules.append(_rule({"enum": sorted(providers)}, model))
+    definitions[Configuration.__name__] = _configuration(Configuration, definitions)
+    rules.append(_rule({"not": {"enum": sorted(PROVIDERS)}}, Configuration))
+    properties["configurations"] = {
+        "description": properties["configurations"]["description"],
+        "type": ["object", "null"],
+    }
+    return _finished(schema, "Integration", allOf=rules)
+
+
+def config() -> Schema:
+    """Give the schema of reconcile.yaml."""
+    schema = ConfigFile.model_json_schema()
+    definitions = schema["$defs"]
+    target = definitions["Target"]["properties"]
+    del target["name"], definitions["SecretRef"]
+    target["api_key"] = {"type": "string", "pattern": REFERENCE_PATTERN}
+    for name, descriptions in (
+        ("Target", _TARGET),
+        ("Scope", _SCOPE),
+        ("Limits", _LIMITS),
+        ("Tombstone", _TOMBSTONE),
+    ):
+        for field, text in descriptions.items():
+            definitions[name]["properties"][field]["description"] = text
+    return _finished(schema, "reconcile.yaml")
+
+
+def _rule(providers: Schema, model: type[Configuration]) -> Schema:
+    """Say what `configurations` are where the provider is one of these."""
+    reference = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"}, {"type": "null"}]}
+    then: Schema = {"properties": {"configurations": reference}}
+    if demands := list(_demands(model)):
+        needed = {"properties": {"configurations": {"allOf": demands}}}
+        then |= {"if": _MAPPABLE, "then": needed}
+    return {
+        "if": {"properties": {"ai_provider_id": providers}, "required": ["ai_provider_id"]},
+        "then": then,
+    }
+
+
+def _demands(model: type[Configuration]) -> Iterable[Schema]:
+    if model.required:
+        yield {"required": list(model.required)}
+    for mode, fields in model.required_by_mode.items():
+        is_mode = {
+            "properties": {model.mode_field: {"const": mode}},
+            "required": [model.mode_field],
+        }
+        yield {"if": is_mode, "then": {"required": list(fields)}}
+
+
+def _configuration(model: type[Configuration], definitions: Schema) -> Schema:
+    """Give the schema of one provider's configurations; fields nobody knows are allowed."""
+    schema = model.model_json_schema()
+    definitions |= schema.pop("$defs", {})
+    return schema
+
+
+def _finished(schema: Schema, title: str, **more: Any) -> Schema:
+    """Take out what only repeats names, and say which dialect this is."""
+    plain = _without_titles(schema)
+    return {"$schema": DIALECT, **plain, "title": title, **more}
+
+
+def _without_titles(schema: Any, *, is_schema: bool = True) -> Any:
+    """Drop the titles that pydantic makes of names; a field may itself be called `title`."""
+    if isinstance(schema, list):
+        return [_without_titles(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        key: _without_titles(item, is_schema=not is_schema or key not in {"properties", "$defs"})
+        for key, item in schema.items()
+        if not (is_schema and key in {"title", "default"})
+    }

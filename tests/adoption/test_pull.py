@@ -1,0 +1,276 @@
+"""What pull writes makes the following plan empty, with no secret at hand."""
+
+import pytest
+
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.secrets import MaskVerdict, Redacted, SecretRef
+from reconciler.simulator.seeds import plant
+from reconciler.simulator.switches import Switches
+from reconciler.views import pull_view
+from tests.adoption.pulling import CONFIG, IN_PRODUCTION, Repository
+from tests.runs import World
+
+
+def test_after_a_pull_of_500_integrations_of_every_kind_the_plan_is_empty() -> None:
+    here = Repository()
+    plant(here.world.remote, "500")
+    adoption = here.pull()
+    assert len(adoption.slugs) == len(adoption.changed) == 500
+    plan = here.plan()
+    assert plan.in_sync
+    assert plan.summary["no_op"] == 500
+    assert plan.unmanaged == plan.undeclared == ()
+    assert pull_view.summary(adoption) == (
+        f"500 integrations, 0 differences, {len(plan.unverified)} secrets unverified"
+    )
+    assert here.pull().changed == {}
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        Switches(detail_shape="documented"),
+        Switches(workspace_id_form="uuid"),
+        Switches(reference_form="uuid"),
+        Switches(flexbool="bool"),
+        Switches(server_added_fields=True),
+        Switches(require_provider_auth_type=True),
+        Switches(mask_aws_ids=True),
+        Switches(list_order="newest", page_max=7),
+        Switches(configurations_put="merge", put_body="empty"),
+    ],
+    ids=str,
+)
+def test_the_plan_is_empty_however_the_api_answers_its_open_questions(switches: Switches) -> None:
+    here = Repository(World(switches))
+    plant(here.world.remote, "60")
+    here.pull()
+    assert here.plan().in_sync
+
+
+def test_a_file_says_what_the_api_has_and_nothing_that_means_nothing() -> None:
+    here = Repository()
+    here.create(
+        description="Traffic: yes, #1",
+        configurations={"openai_project": "p"},
+        tags={"team": "search"},
+    )
+    here.pull()
+    assert here.text("integrations/alpha.yaml") == (
+        "slug: alpha\n"
+        "name: Alpha\n"
+        "ai_provider_id: openai\n"
+        'description: "Traffic: yes, #1"\n'
+        "key: ${env:SECRET_ALPHA_KEY}\n"
+        "configurations:\n"
+        "  openai_project: p\n"
+        "tags:\n"
+        "  team: search\n"
+    )
+
+
+def test_an_unmasked_id_is_written_as_it_is_and_a_masked_secret_by_name() -> None:
+    here = Repository()
+    here.create(
+        "aws-eu",
+        key=...,
+        ai_provider_id="bedrock",
+        configurations={
+            "aws_auth_type": "accessKey",
+            "aws_region": "eu-west-1",
+            "aws_access_key_id": "AKIAEXAMPLE",
+            "aws_secret_access_key": "secret-0123456789",
+        },
+    )
+    here.pull()
+    text = here.text("integrations/aws-eu.yaml")
+    assert "aws_access_key_id: AKIAEXAMPLE\n" in text
+    assert "aws_secret_access_key: ${env:SECRET_AWS_EU_AWS_SECRET_ACCESS_KEY}\n" in text
+    assert "secret-0123456789" not in text
+
+
+def test_a_template_names_the_secrets() -> None:
+    here = Repository()
+    here.create()
+    here.pull(template="${vault:kv/ai/{slug}#{field}}")
+    assert "key: ${vault:kv/ai/alpha#key}\n" in here.text("integrations/alpha.yaml")
+    assert here.plan().in_sync
+
+
+@pytest.mark.parametrize(
+    ("keep", "there", "not_there"),
+    [(True, "secret_reference_id: r-1", "key: ${env"), (False, "key: ${env", "secret_mappings")],
+)
+def test_a_secret_with_a_mapping_is_written_as_one_of_them(
+    keep: bool, there: str, not_there: str
+) -> None:
+    here = Repository()
+    mapping = {"target_field": "key", "secret_reference_id": "r-1"}
+    here.create(secret_mappings=[mapping])
+    here.pull(keep_mappings=keep)
+    text = here.text("integrations/alpha.yaml")
+    assert there in text
+    assert not_there not in text
+    assert here.plan().in_sync
+
+
+def test_a_mapping_without_a_stored_secret_is_always_written() -> None:
+    here = Repository()
+    here.create(key=..., secret_mappings=[{"target_field": "key", "secret_reference_id": "r-1"}])
+    here.pull()
+    assert "secret_reference_id: r-1" in here.text("integrations/alpha.yaml")
+    assert here.plan().in_sync
+
+
+def test_values_at_hand_are_judged_by_the_masks() -> None:
+    here = Repository()
+    for slug, key in (("a", "sk-right-0123456789"), ("b", "sk-right-0123456789"), ("c", "sk-x")):
+        here.create(slug, key=key)
+    here.values = {
+        SecretRef("env", "SECRET_A_KEY"): Redacted("sk-right-0123456789"),
+        SecretRef("env", "SECRET_B_KEY"): Redacted("other-9876543210"),
+    }
+    adoption = here.pull()
+    assert [(check.slug, check.verdict) for check in adoption.secrets] == [
+        ("a", MaskVerdict.AGREES),
+        ("b", MaskVerdict.CONTRADICTS),
+        ("c", None),
+    ]
+    text = pull_view.text(adoption, folder="desired-state", ledger="fresh")
+    assert "a key: the mask agrees (env:SECRET_A_KEY)" in text
+    assert "b key: the mask contradicts the value (env:SECRET_B_KEY)" in text
+    assert "sk-right" not in text
+    assert "other-98" not in text
+    assert text.splitlines()[-1] == "3 integrations, 1 difference, 2 secrets unverified"
+
+
+def test_what_lies_outside_the_scope_is_pulled_only_when_asked_for() -> None:
+    scoped = CONFIG.replace('API_KEY}"', 'API_KEY}", scope: {slugs: ["ours-*"]}')
+    here = Repository(config=scoped)
+    here.create("ours-1")
+    here.create("theirs-1")
+    adoption = here.pull()
+    assert adoption.slugs == ("ours-1",)
+    assert [d.code for d in adoption.diagnostics] == ["not-owned"]
+    assert here.pull(everything=True).slugs == ("ours-1", "theirs-1")
+    assert here.plan().in_sync
+
+
+def test_what_is_archived_is_never_pulled() -> None:
+    here = Repository(World(Switches(delete="archived")))
+    here.create("gone")
+    here.world.put("DELETE", "/integrations/gone")
+    adoption = here.pull(everything=True)
+    assert adoption.changed == {}
+    assert [d.code for d in adoption.diagnostics] == ["archived"]
+
+
+def test_patterns_choose_and_one_that_fits_nothing_is_bad_input() -> None:
+    here = Repository()
+    here.create("a-1")
+    here.create("b-1")
+    assert here.pull("a-*").slugs == ("a-1",)
+    with pytest.raises(InvalidInput, match="fits `c-\\*`"):
+        here.pull("b-1", "c-*")
+
+
+def test_a_tombstone_is_not_brought_back() -> None:
+    here = Repository(config=CONFIG + "deletions: [{slug: old, reason: over}]\n")
+    here.create("old")
+    adoption = here.pull()
+    assert adoption.changed == {}
+    assert [d.code for d in adoption.diagnostics] == ["tombstoned-slug"]
+
+
+def test_a_slug_that_an_environment_withdraws_is_left_alone() -> None:
+    here = Repository(config=IN_PRODUCTION)
+    here.create("a")
+    here.write("integrations/a.yaml", "slug: a\nname: A\nai_provider_id: openai\n")
+    here.write("environments/production/x.yaml", "a: null\n")
+    adoption = here.pull()
+    assert adoption.changed == {}
+    assert [d.code for d in adoption.diagnostics] == ["withdrawn-slug"]
+
+
+def test_two_slugs_that_differ_by_case_get_two_files_on_every_file_system() -> None:
+    here = Repository()
+    here.create("Alpha")
+    here.create("alpha")
+    changed = here.pull().changed
+    assert len({path.casefold() for path in changed}) == 2
+    assert "integrations/Alpha.yaml" in changed
+    assert here.plan().in_sync
+
+
+@pytest.mark.parametrize("slug", ["CON", "-", "_", "0123", "true", "null", "a" * 255])
+def test_any_slug_has_a_file(slug: str) -> None:
+    here = Repository()
+    here.create(slug)
+    (path,) = here.pull().changed
+    assert len(path.rpartition("/")[2]) <= 255
+    assert here.plan().in_sync
+
+
+def test_a_file_that_holds_another_slug_is_not_overwritten() -> None:
+    here = Repository()
+    here.create("a")
+    here.create("b")
+    here.write("integrations/b.yaml", "slug: a\nname: A\nai_provider_id: openai\n")
+    here.pull()
+    assert here.text("integrations/b.yaml") == "slug: a\nname: A\nai_provider_id: openai\n"
+    assert here.plan().in_sync
+
+
+def test_secrets_that_would_share_a_name_are_pointed_out() -> None:
+    here = Repository()
+    here.create("a-b")
+    here.create("a_b")
+    (remark,) = here.pull().diagnostics
+    assert remark.code == "shared-reference"
+    assert "a-b key, a_b key" in remark.summary
+
+
+def test_what_no_file_can_hold_is_left_out_and_named() -> None:
+    here = Repository()
+    here.create("a", description="costs ${env:MONEY}", tags={"k": "v"})
+    adoption = here.pull()
+    assert "description" not in here.text("integrations/a.yaml")
+    assert "team" not in here.text("integrations/a.yaml")
+    assert [(d.code, d.summary.partition(" cannot")[0]) for d in adoption.diagnostics] == [
+        ("left-out", "a: description")
+    ]
+    assert here.plan().in_sync
+
+
+def test_force_writes_a_document_whole_and_keeps_what_only_files_know() -> None:
+    here = Repository()
+    here.create("a", name="Remote", description="there")
+    here.write(
+        "integrations/a.yaml",
+        "# gone\nlifecycle: {protected: true}\nname: Local\nslug: a\nai_provider_id: openai\n"
+        "key: ${vault:kv/a#key}\n",
+    )
+    here.pull(force=True)
+    assert here.text("integrations/a.yaml") == (
+        "slug: a\n"
+        "name: Remote\n"
+        "ai_provider_id: openai\n"
+        "description: there\n"
+        "key: ${vault:kv/a#key}\n"
+        "lifecycle:\n"
+        "  protected: true\n"
+    )
+    assert here.plan().in_sync
+
+
+def test_force_rewrites_one_document_of_several() -> None:
+    here = Repository()
+    for slug in ("a", "b"):
+        here.create(slug, name="Remote")
+    second = "# second\nslug: b\nname: Local # mine\nai_provider_id: openai\n"
+    here.write(
+        "integrations/both.yaml", f"slug: a\nname: Local\nai_provider_id: openai\n---\n{second}"
+    )
+    here.pull("a", force=True)
+    assert here.text("integrations/both.yaml").endswith(f"---\n{second}")
+    assert "name: Remote" in here.text("integrations/both.yaml").partition("---")[0]

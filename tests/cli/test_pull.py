@@ -1,0 +1,98 @@
+"""`pull` as it is typed: the embedded simulator, files on disk, what is said."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.main import run
+from tests.cli.speaking import Listening
+
+CONFIG = 'version: 1\ndefault_target: here\ntargets:\n  here: {base_url: "simulator:"}\n'
+OPENAI = "slug: a\nname: A\nai_provider_id: openai\nkey: ${env:SECRET_A_KEY}\ndescription: old\n"
+
+
+def outcome(*words: str) -> tuple[int, str, str]:
+    listening = Listening()
+    code = run(words, listening.console)
+    return code, listening.out, listening.err
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder in which one integration has been applied and its file is gone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET_A_KEY", "sk-canary-0123456789")
+    monkeypatch.delenv("PORTKEY_BASE_URL", raising=False)
+    files = tmp_path / "desired-state/integrations"
+    files.mkdir(parents=True)
+    (files.parent / "reconcile.yaml").write_text(CONFIG)
+    (files / "a.yaml").write_text(OPENAI)
+    assert outcome("apply", "--yes")[0] == 0
+    (files / "a.yaml").unlink()
+    return files
+
+
+def test_it_writes_what_exists_and_the_plan_is_empty(folder: Path) -> None:
+    code, out, err = outcome("pull")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].startswith("target here · host simulator · ledger ")
+    assert out.splitlines()[2:] == [
+        "wrote  desired-state/integrations/a.yaml",
+        "",
+        "a key: the mask agrees (env:SECRET_A_KEY)",
+        "",
+        out.splitlines()[-1],
+    ]
+    assert out.splitlines()[-1].startswith("1 integration, 0 differences, ")
+    assert "description: old\nkey: ${env:SECRET_A_KEY}\n" in (folder / "a.yaml").read_text()
+    assert outcome("plan", "--detailed-exitcode")[0] == 0
+    assert outcome("fmt", "--check")[0] == 0
+
+
+def test_without_the_secret_at_hand_it_is_just_not_verified(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SECRET_A_KEY")
+    code, out, _ = outcome("pull")
+    assert code == 0
+    assert out.endswith("1 integration, 0 differences, 1 secret unverified\n")
+
+
+def test_an_existing_file_is_edited_and_said_to_be(folder: Path) -> None:
+    (folder / "a.yaml").write_text(OPENAI.replace("old", "'new' # why"))
+    code, out, _ = outcome("pull", "a")
+    assert code == 0
+    assert "edited desired-state/integrations/a.yaml" in out
+    assert (folder / "a.yaml").read_text() == OPENAI.replace("old", "'old' # why")
+    _, out, _ = outcome("pull", "a")
+    assert "edited" not in out
+
+
+def test_a_template_that_is_none_is_bad_input(folder: Path) -> None:
+    for template in ("kv/{slug}", "${vault:kv/ai#key}", "${env:PORTKEY_{slug}}"):
+        code, out, err = outcome("pull", "--secret-template", template)
+        assert (code, out) == (3, "")
+        assert "--secret-template" in err
+    assert list(folder.iterdir()) == []
+
+
+def test_a_slug_that_does_not_exist_is_bad_input_and_changes_nothing(folder: Path) -> None:
+    code, _, err = outcome("pull", "b")
+    assert code == 3
+    assert "error[no-such-integration]" in err
+    assert list(folder.iterdir()) == []
+
+
+def test_nothing_is_sent_that_is_not_a_read(folder: Path) -> None:
+    before = json.loads(outcome("list", "--format", "json")[1])
+    outcome("pull", "--all", "--force")
+    assert json.loads(outcome("list", "--format", "json")[1]) == before
+
+
+def test_where_a_file_cannot_be_written_nothing_half_written_is_left(folder: Path) -> None:
+    (folder / "a.yaml").mkdir()
+    code, _, err = outcome("pull")
+    assert code in {1, 3}
+    assert "a.yaml" in err
+    assert [path.name for path in folder.iterdir()] == ["a.yaml"]

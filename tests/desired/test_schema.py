@@ -1,0 +1,156 @@
+"""The schemas of the files: they accept what is right, refuse what is wrong, and help an editor."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.cli.main import run
+from reconciler.desired import schema
+from reconciler.domain.providers import PROVIDERS
+from tests.cli.speaking import Listening
+from tests.end_to_end.harness import ROOT
+
+EXAMPLES = ROOT / "desired-state"
+INTEGRATION = Draft202012Validator(schema.integration())
+CONFIG = Draft202012Validator(schema.config())
+OPENAI = {"slug": "a", "name": "A", "ai_provider_id": "openai"}
+AZURE = {
+    "azure_auth_mode": "entra",
+    "azure_resource_name": "r",
+    "azure_entra_tenant_id": "t",
+    "azure_entra_client_id": "c",
+    "azure_deployment_config": [
+        {"azure_deployment_name": "d", "azure_api_version": "v", "azure_model_slug": "m"}
+    ],
+}
+
+
+@pytest.mark.parametrize("make", [schema.integration, schema.config])
+def test_it_is_a_schema_of_draft_2020_12(make: Any) -> None:
+    document = make()
+    Draft202012Validator.check_schema(document)
+    assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_the_committed_schema_is_what_the_command_prints() -> None:
+    listening = Listening()
+    assert run(["schema"], listening.console) == 0
+    assert (EXAMPLES / "schema.json").read_text(encoding="utf-8") == listening.out
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("integration", sorted((EXAMPLES / "integrations").glob("*.yaml"))),
+        ("config", [EXAMPLES / "reconcile.yaml"]),
+    ],
+)
+def test_check_jsonschema_accepts_the_examples(
+    kind: str, files: list[Path], tmp_path: Path
+) -> None:
+    listening = Listening()
+    run(["schema", "--kind", kind], listening.console)
+    file = tmp_path / "schema.json"
+    file.write_text(listening.out, encoding="utf-8")
+    command = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(file)]
+    done = subprocess.run(
+        [*command, *map(str, files)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(files) > 0
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"key": "${env:SECRET_A}"},
+        {"key": "${vault:kv/ai/a#key}"},
+        {"key": ""},
+        {"description": None, "models": None, "configurations": None},
+        {"configurations": {"openai_project": "p", "field_of_tomorrow": 1}},
+        {"ai_provider_id": "provider-of-tomorrow", "configurations": {"x": {}}},
+        {"ai_provider_id": "azure-openai"},
+        {
+            "ai_provider_id": "azure-openai",
+            "configurations": AZURE | {"azure_entra_client_secret": "${env:SECRET_A}"},
+        },
+        {
+            "ai_provider_id": "azure-openai",
+            "configurations": AZURE,
+            "secret_mappings": [
+                {
+                    "target_field": "configurations.azure_entra_client_secret",
+                    "secret_reference_id": "r",
+                }
+            ],
+        },
+        {"lifecycle": {"ignore": ["name", {"path": "tags", "until": "2027-01-31"}]}},
+    ],
+)
+def test_what_is_right_is_accepted(more: dict[str, Any]) -> None:
+    assert list(INTEGRATION.iter_errors(OPENAI | more)) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"key": "sk-literal"},
+        {"descripton": "x"},
+        {"models": [{"slug": "x", "enabled": "yes"}]},
+        {"workspaces": [{"id": "w", "enabled": True, "usage_limits": [{}, {}]}]},
+        {"ai_provider_id": "azure-openai", "configurations": {"azure_auth_mode": "magic"}},
+        {"ai_provider_id": "azure-openai", "configurations": {}},
+        {"ai_provider_id": "azure-openai", "configurations": AZURE},
+        {
+            "ai_provider_id": "bedrock",
+            "configurations": {"aws_secret_access_key": "literal"},
+            "secret_mappings": [],
+        },
+        {"slug": "a b"},
+        {"name": ""},
+    ],
+)
+def test_what_is_wrong_is_refused(wrong: dict[str, Any]) -> None:
+    assert list(INTEGRATION.iter_errors(OPENAI | wrong)) != []
+
+
+def test_every_field_is_described_to_the_one_who_hovers_over_it() -> None:
+    silent = [
+        f"{title}.{name}"
+        for document in (schema.integration(), schema.config())
+        for title, part in [("", document), *document["$defs"].items()]
+        for name, field in part.get("properties", {}).items()
+        if not field.get("description") and title not in MULTIPLIERS
+    ]
+    assert silent == []
+
+
+MULTIPLIERS = {"PricingMultiplier", "ImageMultiplier"}
+
+
+def test_every_provider_has_a_rule_of_its_own() -> None:
+    named = {
+        provider
+        for rule in schema.integration()["allOf"]
+        for provider in rule["if"]["properties"]["ai_provider_id"].get("enum", [])
+    }
+    assert named == set(PROVIDERS)
+
+
+@pytest.mark.parametrize(
+    ("config", "is_right"),
+    [
+        ({"version": 1, "targets": {"a": {"base_url": "simulator:"}}}, True),
+        ({"version": 2, "targets": {}}, False),
+        ({"version": 1, "targets": {"a": {"base_url": "x", "name": "a"}}}, False),
+        ({"version": 1, "targets": {"a": {"base_url": "x", "api_key": "literal"}}}, False),
+        ({"version": 1, "targets": {"a": {"base_url": "x", "prune": "some"}}}, False),
+    ],
+)
+def test_the_schema_of_reconcile_yaml_knows_right_from_wrong(config: Any, is_right: bool) -> None:
+    assert CONFIG.is_valid(config) is is_right

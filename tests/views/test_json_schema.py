@@ -1,0 +1,65 @@
+"""The schemas of outputs hold for every document that the views are known to print."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.views import json_schema
+from tests.end_to_end.harness import ROOT
+
+KINDS: dict[str, Callable[[], dict[str, Any]]] = {
+    "plan": json_schema.plan,
+    "apply_result": json_schema.result,
+    "drift_report": json_schema.drift,
+}
+DOCUMENTS = {
+    file.relative_to(ROOT / "tests" / "golden").as_posix(): document
+    for file in sorted((ROOT / "tests" / "golden").rglob("*.json"))
+    if isinstance(document := json.loads(file.read_text(encoding="utf-8")), dict)
+    and document.get("kind") in KINDS
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_golden_document_fits_its_schema(name: str) -> None:
+    document = DOCUMENTS[name]
+    schema = KINDS[document["kind"]]()
+    Draft202012Validator.check_schema(schema)
+    assert [e.message for e in Draft202012Validator(schema).iter_errors(document)] == []
+
+
+def test_there_is_a_golden_document_of_every_kind() -> None:
+    assert {document["kind"] for document in DOCUMENTS.values()} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_schema_names_every_key_of_its_documents(name: str) -> None:
+    document = DOCUMENTS[name]
+    assert set(document) <= set(KINDS[document["kind"]]()["properties"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_document_that_lacks_a_key_or_shows_a_sensitive_value_does_not_fit(kind: str) -> None:
+    validator = Draft202012Validator(KINDS[kind]())
+    document = next(d for d in DOCUMENTS.values() if d["kind"] == kind)
+    for key in validator.schema["required"]:
+        assert not validator.is_valid({k: v for k, v in document.items() if k != key}), key
+
+
+def test_a_sensitive_change_with_a_value_does_not_fit() -> None:
+    change = {
+        "path": "key",
+        "op": "rotate",
+        "before": None,
+        "after": "sk-visible",
+        "sensitive": True,
+        "origin": "local",
+        "risk": "credential",
+    }
+    document = json_schema.plan()
+    validator = Draft202012Validator({"$ref": "#/$defs/Change", "$defs": document["$defs"]})
+    assert not validator.is_valid(change)
+    assert validator.is_valid(change | {"after": None})
