@@ -220,10 +220,12 @@ class _Creation:
     async def _rule_out_twins(self) -> None:
         """After a lost answer, make sure that no second one was made under another slug.
 
-        Without an echo nobody can be certain whose it is, so it is named and not removed.
+        What was just made may not be listed yet, so there is a pause before looking. Without an
+        echo nobody can be certain whose it is, so it is named and not removed.
         """
         if not self.lost:
             return
+        await self.attempt.writer.timing.sleep(SETTLE_PAUSES[-1])
         twins = await self._twins()
         if twins:
             raise NotConfirmed(

@@ -31,6 +31,7 @@ class Step:
     answered: int | None = None
     ending: Ending = Ending.COMPLETE
     shown: Any = None
+    changed: bool = False
 
     @property
     def faithful(self) -> bool:
@@ -39,9 +40,10 @@ class Step:
 
     @property
     def slug(self) -> str | None:
-        """Give the slug it is about; a create is about the one in its body."""
-        if self.request.method == "POST" and isinstance(self.request.body, dict):
-            return str(self.request.body.get("slug"))
+        """Give the slug it is about; a create is about what it made, or else wants to make."""
+        if self.request.method == "POST":
+            made = self.shown if self.handled == 200 else self.request.body
+            return str(made.get("slug")) if isinstance(made, dict) else None
         parts = self.request.path.split("/")
         return parts[2] if len(parts) > 2 else None
 
@@ -149,6 +151,18 @@ class WatchedRemote(Remote):
     def handle(self, request: Request, *, stale: bool = False) -> Response:
         """Answer one request, and keep account of it."""
         step = self.chronicle.handle(self, request)
+        before = essence(self.integrations.get(step.slug or "")) if request.writes else None
         response = super().handle(request, stale=stale)
         self.chronicle.handled(step, response)
+        if request.writes:
+            step.changed = essence(self.integrations.get(step.slug or "")) != before
         return response
+
+
+def essence(value: Any) -> Any:
+    """Give a record without the times at which it was written."""
+    if isinstance(value, dict):
+        return {k: essence(v) for k, v in value.items() if k != "last_updated_at"}
+    if isinstance(value, list):
+        return [essence(item) for item in value]
+    return value

@@ -124,7 +124,7 @@ class Watch:
                 self._blame(f"create {action.slug} although it was seen to exist")
             return
         for part in self._parts(action):
-            self._check_unmoved(action, part)
+            self._check_unmoved(action, part, until=reads[-1])
 
     def _parts(self, action: Action) -> list[str]:
         seen = action.subject.observed
@@ -133,14 +133,18 @@ class Watch:
         read = {"models": seen.models_read, "workspaces": seen.workspaces_read}
         return [RECORD, *(part for part, was_read in read.items() if was_read)]
 
-    def _check_unmoved(self, action: Action, part: str) -> None:
+    def _check_unmoved(self, action: Action, part: str, *, until: int) -> None:
+        """Look for what others did between the plan's reading and the guard's, which began first.
+
+        What happens between the parts of one reading can be seen by none of them.
+        """
         steps = self.chronicle.steps
         reads = [n for n, step in enumerate(steps) if self._is_read(step, action.slug, part)]
         planned = [n for n in reads if n < self.began] or self._listed(action.slug)
         guards = [n for n in reads if n >= self.began]
         if not planned or not guards:
             return
-        first, last = planned[-1], guards[-1]
+        first, last = planned[-1], min(guards[-1], until)
         if not (steps[first].faithful and steps[last].faithful):
             return
         for step in steps[first + 1 : last]:
@@ -170,7 +174,7 @@ class Watch:
         return (
             (step.who != self.who or step.late)
             and step.request.writes
-            and step.handled == 200
+            and step.changed
             and step.slug == slug
             and part in {None, step.part}
         )
@@ -189,11 +193,11 @@ class Watch:
             return
         declared = self.wanted[action.slug]
         if record is None or not is_live(record):
-            self._blame(f"{action.kind.value} {action.slug} is said to be applied, and is not there")
+            self._blame(f"{action.kind.value} {action.slug} is said to be applied, not there")
             return
         wrong = set(differences(record, declared))
         if wrong:
-            self._blame(f"{action.kind.value} {action.slug} is said to be applied, not so {wrong}")
+            self._blame(f"{action.kind.value} {action.slug} is said to be applied, but {wrong}")
 
     def _touched_by_others(self, slug: str) -> bool:
         steps = self.chronicle.steps
@@ -247,9 +251,10 @@ class Watch:
         made = self.chronicle.made.get(record["id"])
         if made is not None and made.who == self.who:
             return
-        reads = [s for s in self.chronicle.steps if self._is_read(s, action.slug) and s.shown]
-        if reads and reads[-1].shown.get("id") != record["id"]:
-            return  # it changed hands between our read and our write
+        steps = self.chronicle.steps
+        reads = [n for n, s in enumerate(steps) if self._is_read(s, action.slug) and s.handled]
+        if reads and any(self._moves(s, action.slug) for s in steps[reads[-1] :]):
+            return  # it changed between our read and our write
         if not looks_like_ours(record, self.wanted[action.slug]) and "key" in step.request.body:
             self._blame(f"sent the credential of {action.slug} to a foreign integration")
 

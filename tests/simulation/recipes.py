@@ -1,22 +1,29 @@
 """The recipe under test, and broken ones that the oracles have to catch."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
 from reconciler import workflows
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.state import Observed
 from reconciler.execution.approval import Approval
-from reconciler.execution.events import Emit
+from reconciler.execution.creation import _UPDATABLE
+from reconciler.execution.events import Emit, Event, RunStarted
+from reconciler.execution.executor import execute
+from reconciler.execution.integration import Attempt, Writer
 from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.presence import Presence
+from reconciler.execution.sending import Sender
 from reconciler.execution.stopping import Stop
+from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions
-from reconciler.remote.api import IntegrationsAPI
+from reconciler.planning.plan import Plan
+from reconciler.remote.errors import RemoteError
 
 
 class Recipe:
     """The real one: `workflows.apply` as it is."""
-
-    name = "real"
-
-    def client(self, api: IntegrationsAPI) -> IntegrationsAPI:
-        """Give what the calls go through."""
-        return api
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
@@ -35,3 +42,137 @@ class Recipe:
 
 
 REAL = Recipe()
+
+
+@dataclass(frozen=True)
+class _Writer(Writer):
+    attempts: type[Attempt] = Attempt
+
+    def attempt(self, action: Action, *, emit: Emit, stop: Stop) -> Attempt:
+        return self.attempts(self, action, Sender(self.api, self.values, action, emit, stop))
+
+
+class _Rewritten(Recipe):
+    """Plans as the real one does, and carries it out in its own way."""
+
+    async def apply(
+        self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
+    ) -> ApplyResult:
+        """Plan afresh and carry it out."""
+        planned, observed = await workflows._fresh_plan(session, options)
+        workflows._refuse_blocked(planned)
+        writer = self.writer(
+            api=session.api,
+            presence=Presence(session.api, observed.integrations, workflows._lister(session.api)),
+            planned=frozenset(action.slug for action in planned.actions),
+            values=session.secrets,
+            timing=session.timing,
+        )
+        return await self.carry_out(planned, writer=writer, emit=emit, run=run)
+
+    def writer(self, **parts: Any) -> Writer:
+        """Make the writer that carries it out."""
+        return _Writer(attempts=self.attempts, **parts)
+
+    attempts: type[Attempt] = Attempt
+
+    async def carry_out(
+        self, planned: Plan, *, writer: Writer, emit: Emit, run: str
+    ) -> ApplyResult:
+        """Carry a plan out."""
+        return await execute(planned, run=run, writer=writer, emit=emit, concurrency=3)
+
+
+class _Blind(Attempt):
+    async def _create(self, calls: Sequence[Call]) -> None:
+        for _ in range(3):
+            try:
+                await self.sender.send(calls[0])
+                break
+            except RemoteError as problem:
+                if not problem.outcome_unknown:
+                    raise
+        self.sender.settle()
+        await self._write(calls[1:])
+
+
+class BlindRetry(_Rewritten):
+    """Sends a POST again whenever no answer came, as most clients do, and trusts the answer."""
+
+    attempts = _Blind
+
+
+class _Careless(Attempt):
+    async def _confirm_absent(self) -> None:
+        pass
+
+    async def _confirm_unchanged(self, now: Observed | None) -> None:
+        pass
+
+
+class Unguarded(_Rewritten):
+    """Writes without a read right before it."""
+
+    attempts = _Careless
+
+
+class _NotComparing(Attempt):
+    async def _confirm_unchanged(self, now: Observed | None) -> None:
+        pass
+
+
+class Forgetful(_Rewritten):
+    """Reads before a write, and does not compare what it reads with the plan."""
+
+    attempts = _NotComparing
+
+
+class _Taker(Attempt):
+    async def _create(self, calls: Sequence[Call]) -> None:
+        try:
+            await self.sender.send(calls[0])
+        except RemoteError:
+            body = {k: v for k, v in (calls[0].body or {}).items() if k in _UPDATABLE}
+            await self.sender.send(Call(OperationName.UPDATE, self.action.slug, body=body))
+        self.sender.settle()
+        await self._write(calls[1:])
+
+
+class Gullible(_Rewritten):
+    """Takes whatever stands under its slug after a failed create for its own."""
+
+    attempts = _Taker
+
+
+class DeletesFirst(_Rewritten):
+    """Makes room before it builds."""
+
+    async def carry_out(
+        self, planned: Plan, *, writer: Writer, emit: Emit, run: str
+    ) -> ApplyResult:
+        """Carry the deletes out, and then the rest."""
+        emit(RunStarted(run, planned))
+
+        def told(event: Event) -> None:
+            if not isinstance(event, RunStarted):
+                emit(event)
+
+        deletes = [a for a in planned.actions if a.kind is ActionKind.DELETE]
+        others = [a for a in planned.actions if a.kind is not ActionKind.DELETE]
+        outcomes = []
+        for actions in (deletes, others):
+            part = replace(planned, actions=tuple(actions))
+            result = await execute(part, run=run, writer=writer, emit=told, concurrency=3)
+            outcomes += result.outcomes
+        return replace(result, outcomes=tuple(outcomes))
+
+
+class _Optimist(Attempt):
+    def fail(self, problem: Exception) -> None:
+        pass
+
+
+class Optimistic(_Rewritten):
+    """Says that everything was applied."""
+
+    attempts = _Optimist

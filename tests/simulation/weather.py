@@ -73,9 +73,7 @@ class Weather:
                 )
                 headers = {"Retry-After": "2"} if dice.random() < 0.5 else {}
                 message = f"Injected {_echo(request)}"
-                return Fault(
-                    kind=kind, status=status, code=code, message=message, headers=headers
-                )
+                return Fault(kind=kind, status=status, code=code, message=message, headers=headers)
             case FaultKind.STATUS_AFTER:
                 return Fault(kind=kind, status=dice.choice((500, 502, 504, 408)))
             case FaultKind.LATE:
