@@ -22,8 +22,8 @@ _FOLDERS = (f"{INTEGRATIONS}/", f"{ACCESS}/", f"{ENVIRONMENTS}/")
 def command(invocation: Invocation, *, check: bool) -> int:
     """Write the files in canonical form, comments kept.
 
-    That is: order of fields, indentation, empty lines. What a file means never changes. The names of the files that change are
-    printed. If a file cannot be read, none is written.
+    That is: order of fields, indentation, empty lines. What a file means never changes. The names
+    of the files that change are printed. If a file cannot be read, none is written.
     """
     changed = _changed(DirectorySource(invocation.dir))
     if not check:

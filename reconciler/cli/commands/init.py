@@ -27,7 +27,8 @@ _WORKFLOWS = ".github/workflows"
 def command(invocation: Invocation, *, with_workflows: bool) -> int:
     """Begin a repository: an empty desired state and, asked for, workflows.
 
-    Git is told to ignore .reconcile/, where simulator and ledger lie. Nothing is overwritten; what is there already is kept and named.
+    Git is told to ignore .reconcile/, where simulator and ledger lie. Nothing is overwritten; what
+    is there already is kept and named.
     """
     console, folder = invocation.console, invocation.dir
     console.data(_write(folder, CONFIG_FILE, CONFIG))

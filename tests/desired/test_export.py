@@ -1,0 +1,270 @@
+"""What is written can be read, whatever the API says."""
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from reconciler.desired.export import exported
+from reconciler.desired.export_check import writable
+from reconciler.desired.export_secrets import Naming, template_problem
+from reconciler.desired.export_yaml import document, flow
+from reconciler.desired.fmt import formatted
+from reconciler.desired.yaml_source import read_yaml
+from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from tests.builders import observed
+from tests.desired.building import TODAY, declared
+
+HOSTILE = [
+    "no",
+    "Yes",
+    "null",
+    "~",
+    "0123",
+    "1e3",
+    "2024-01-02",
+    "=",
+    "<<",
+    "- a",
+    "a: b",
+    "a:",
+    "a #b",
+    "#a",
+    "'",
+    '"',
+    "\\",
+    "{a}",
+    "[a]",
+    "a, b",
+    "*a",
+    "&a",
+    "!a",
+    "%a",
+    "@a",
+    "`a",
+    "|",
+    ">",
+    "? a",
+    "---",
+    "...",
+    " a",
+    "a ",
+    "a\n",
+    "a\r\nb",
+    "\t",
+    "\x00",
+    "\x1b[31m",
+    "\x85",
+    "\u2028",
+    "\u202e",
+    "\ufeff",
+    "\U0001f600",
+    "${{ x }}",
+    "::error::x",
+    "é\u0301",
+]
+TEXTS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30),
+    st.sampled_from(HOSTILE),
+    st.lists(st.sampled_from(HOSTILE), min_size=2, max_size=3).map("".join),
+)
+TEXTS = TEXTS.filter(lambda text: "${" not in text)
+
+
+@given(TEXTS, TEXTS)
+def test_any_text_comes_back_as_the_same_text(name: str, value: str) -> None:
+    tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", "description": value}
+    loaded = declared(document(tree | {"tags": {name: value}}))
+    assert loaded.fields["description"] == value
+    assert loaded.fields["tags"] == {name: value}
+
+
+@given(TEXTS, TEXTS)
+@example("a", "a: b")
+def test_any_text_comes_back_from_between_brackets(name: str, value: str) -> None:
+    reading = read_yaml(f"x: {flow({name: [value, value]})}\n".encode())
+    assert reading.faults == []
+    assert reading.documents[0].value == {"x": {name: [value, value]}}
+
+
+@given(st.dictionaries(TEXTS, st.one_of(TEXTS, st.booleans(), st.integers(), st.none())))
+def test_other_yaml_programs_read_the_same(tree: dict[str, Any]) -> None:
+    text = document({"x": tree})
+    # PyYAML's own scanner refuses some signs that are escaped here and read well by libyaml.
+    assert yaml.load(text, Loader=yaml.CSafeLoader) == {"x": tree}
+
+
+@given(st.dictionaries(st.sampled_from(["team", "x y", "-"]), TEXTS, min_size=1))
+def test_what_is_written_is_in_canonical_form(tags: dict[str, str]) -> None:
+    tree = {"slug": "a", "tags": tags, "models": [{"slug": "x", "enabled": True}]}
+    data = document(tree).encode()
+    assert formatted(data, path="integrations/a.yaml") == data
+
+
+def test_a_lone_surrogate_is_left_out_and_named() -> None:
+    tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", "description": "\ud800"}
+    written = writable(tree, today=TODAY)
+    assert written is not None
+    assert written.left_out == (("description",),)
+    assert "description" not in written.text
+
+
+def test_the_innermost_thing_that_cannot_stand_is_left_out() -> None:
+    limit = {"type": "cost", "credit_limit": 0.5}
+    tree = {
+        "slug": "a",
+        "name": "A",
+        "ai_provider_id": "openai",
+        "tags": {"a": "x", "b": 1.5, "c": ["list"]},
+        "workspaces": [{"id": "w", "enabled": True, "usage_limits": [limit]}],
+    }
+    written = writable(tree, today=TODAY)
+    assert written is not None
+    assert set(written.left_out) == {
+        ("tags", "c"),
+        ("workspaces", 0, "usage_limits", 0, "credit_limit"),
+    }
+    assert declared(written.text).fields["workspaces"][0]["usage_limits"] == [{"type": "cost"}]
+
+
+def test_configurations_that_lack_what_the_provider_requires_are_left_out() -> None:
+    tree = {
+        "slug": "a",
+        "name": "A",
+        "ai_provider_id": "vertex-ai",
+        "configurations": {"vertex_auth_type": "serviceAccount", "vertex_region": "r"},
+    }
+    written = writable(tree, today=TODAY)
+    assert written is not None
+    assert written.left_out == (("configurations",),)
+
+
+@pytest.mark.parametrize("field", ["name", "ai_provider_id"])
+def test_nothing_is_written_when_what_every_integration_needs_cannot_stand(field: str) -> None:
+    tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", field: "\ud800"}
+    assert writable(tree, today=TODAY) is None
+
+
+def write(**fields: Any) -> dict[str, Any]:
+    """Export an OpenAI integration, without the fields that every one has."""
+    tree = exported(observed(**fields), Naming("alpha"))
+    return {k: v for k, v in tree.items() if k not in {"slug", "name", "ai_provider_id"}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"description": "", "tags": {}, "configurations": {}},
+        {"allow_all_models": True, "models": []},
+        {"global_workspace_access": {"enabled": False, "usage_limits": [{"type": "cost"}]}},
+        {"workspaces": [{"id": "w", "enabled": False}]},
+        {"secret_mappings": []},
+        {"pricing_adjustments": {"multiplier": {"default": None}}},
+    ],
+)
+def test_what_means_nothing_is_left_out(fields: dict[str, Any]) -> None:
+    assert write(**fields) == {}
+
+
+def test_a_model_switched_off_where_all_are_off_is_left_out() -> None:
+    off = [{"slug": "x", "enabled": False}]
+    assert write(allow_all_models=False, models=off) == {"allow_all_models": False}
+
+
+def test_an_entry_says_only_what_is_unusual_and_entries_are_sorted() -> None:
+    models = [
+        {"slug": "z", "enabled": True, "is_custom": False, "is_finetune": False},
+        {"slug": "a", "enabled": False, "is_custom": True, "base_model_slug": "z"},
+    ]
+    assert write(allow_all_models=False, models=models)["models"] == [
+        {"slug": "a", "enabled": False, "is_custom": True, "base_model_slug": "z"},
+        {"slug": "z", "enabled": True},
+    ]
+
+
+def test_a_model_switched_off_where_all_are_on_is_told() -> None:
+    assert write(models=[{"slug": "z", "enabled": False}]) == {
+        "models": [{"slug": "z", "enabled": False}]
+    }
+
+
+def test_the_next_reset_is_left_out_where_the_server_moves_it() -> None:
+    limit = {"type": "cost", "credit_limit": 5, "next_usage_reset_at": "2027-01-01T00:00:00Z"}
+    for more, is_there in (({}, True), ({"periodic_reset": "monthly"}, False)):
+        workspace = {"id": "w", "enabled": True, "usage_limits": [limit | more]}
+        (entry,) = write(workspaces=[workspace])["workspaces"]
+        assert ("next_usage_reset_at" in entry["usage_limits"][0]) is is_there
+
+
+def test_a_field_that_the_server_adds_is_written_only_beside_a_host() -> None:
+    added = {"provider_auth_type": "apiKey"}
+    assert write(configurations=added | {"openai_project": "p"})["configurations"] == {
+        "openai_project": "p"
+    }
+    host = {"custom_host": "https://example.com"}
+    assert write(configurations=added | host)["configurations"] == host | added
+
+
+def test_booleans_of_a_known_field_are_booleans() -> None:
+    for wire in (1, "true", True):
+        assert write(configurations={"is_key_required": wire}) == {
+            "configurations": {"is_key_required": True}
+        }
+
+
+def test_an_integration_of_a_workspace_lists_no_workspaces() -> None:
+    given = {"workspace_id": "w", "workspaces": [{"id": "w", "enabled": True}]}
+    assert write(**given) == {"workspace_id": "w"}
+
+
+def test_secrets_become_names_and_literals_stay() -> None:
+    written = write(
+        key=Redacted("in-the-clear"),
+        configurations={
+            "custom_headers": {"x-api-key": Mask("a***b"), "key": Mask("a***b")},
+            "aws_access_key_id": Redacted("AKIA"),
+        },
+    )
+    assert written["key"] == SecretRef("env", "SECRET_ALPHA_KEY")
+    headers = written["configurations"]["custom_headers"]
+    assert headers["x-api-key"] == SecretRef("env", "SECRET_ALPHA_X_API_KEY")
+    assert headers["key"] == SecretRef("env", "SECRET_ALPHA_CONFIGURATIONS_CUSTOM_HEADERS_KEY")
+    assert "aws_access_key_id: AKIA" in document(written)
+    assert "in-the-clear" not in document(written)
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        (None, "env:SECRET_A_B_1_X_KEY"),
+        ("${vault:kv/ai/{slug}#{field}}", "vault:kv/ai/a-b_1#x-key"),
+        ("${vault:kv/ai/{slug}#key}", "vault:kv/ai/a-b_1#key"),
+        ("${env:SECRET_AI_{slug}_{field}}", "env:SECRET_AI_A_B_1_X_KEY"),
+    ],
+)
+def test_a_name_is_made_of_slug_and_field(template: str | None, name: str) -> None:
+    path = ("configurations", "custom_headers", "x-key")
+    assert str(Naming("a-b_1", template=template).reference(path)) == name
+
+
+def test_a_known_name_is_kept() -> None:
+    known = {("key",): SecretRef("vault", "kv/mine#key")}
+    assert Naming("a", known=known).reference(("key",)) == known["key",]
+
+
+@pytest.mark.parametrize(
+    ("template", "is_right"),
+    [
+        ("${vault:kv/{slug}#{field}}", True),
+        ("${aws:ai/{slug}}", True),
+        ("vault:kv/{slug}", False),
+        ("${vault:kv/all#key}", False),
+        ("${env:GITHUB_{slug}}", False),
+        ("${file:/proc/{slug}}", False),
+        ("${vault:kv/{other}}", False),
+    ],
+)
+def test_a_template_is_a_reference_with_a_slug(template: str, is_right: bool) -> None:
+    assert (template_problem(template) is None) is is_right
