@@ -47,7 +47,8 @@ _FIXED: Final[tuple[Header, ...]] = (
 class Rules:
     """What both doors share.
 
-    `log` is told every exchange when it is over. `clock` gives seconds, `new_id` a UUID text.
+    `log` is told every exchange when it is over, `failed` every defect of the adapter, by the id of
+    its exchange. `clock` gives seconds, `new_id` a UUID text.
     """
 
     tokens: Tokens
@@ -55,6 +56,7 @@ class Rules:
     clock: Callable[[], float]
     new_id: Callable[[], str]
     log: Callable[[Exchange], None]
+    failed: Callable[[str, BaseException], None]
     body_limit: int = BODY_LIMIT
     body_seconds: float = BODY_SECONDS
 
@@ -86,7 +88,9 @@ class Door:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        exchange = Exchange(self._rules.new_id(), self._protocol, self._rules.clock())
+        exchange = Exchange(
+            self._rules.new_id(), self._protocol, self._rules.clock(), self._rules.failed
+        )
         exchange.attach(scope)
         sender = _Sender(send, exchange)
         try:
@@ -95,7 +99,8 @@ class Door:
             pass
         except Refusal as refusal:
             await sender.refuse(refusal.problem)
-        except Exception:  # noqa: BLE001  the outermost border: its message may quote anything
+        except Exception as error:  # noqa: BLE001  the outermost border
+            self._rules.failed(exchange.id, error)
             await sender.refuse(Problem("internal", 500, "The adapter failed; see its log."))
         finally:
             self._rules.log(exchange)

@@ -7,7 +7,7 @@ header or a credential.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.adapter.problems import MEDIA_TYPE, Problem, refuse
@@ -29,11 +29,15 @@ class ClientGoneError(Exception):
 
 @dataclass(slots=True)
 class Exchange:
-    """What is known of a request; `principal` is None until somebody was recognised."""
+    """What is known of a request; `principal` is None until somebody was recognised.
+
+    `failed` is told a defect that is answered before the door sees it.
+    """
 
     id: str
     protocol: str
     started: float
+    failed: Callable[[str, BaseException], None] = field(repr=False)
     principal: Principal | None = None
     operation: str | None = None
     slug: str | None = None

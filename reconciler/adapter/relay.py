@@ -7,11 +7,12 @@ request looks like is decided before: `reconciler.adapter.rest`, `reconciler.ada
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from reconciler.adapter.problems import Refusal, of_upstream, refuse, timed_out
 from reconciler.adapter.tokens import Principal
 from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.domain.fields import SLUG
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.operations import OPERATIONS, Operation
 
@@ -88,3 +89,9 @@ class Relay:
 
 RAW = tuple(row for row in OPERATIONS.values() if row.raw)
 """The five operations that are offered, in the order of the table."""
+
+
+def slug_in(body: Any) -> str | None:
+    """Give the slug that the body of a create names, None without one that can be one."""
+    slug = body.get("slug") if isinstance(body, dict) else None
+    return slug if isinstance(slug, str) and SLUG.fullmatch(slug) else None

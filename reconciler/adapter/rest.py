@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from reconciler.adapter.bounds import bounded
 from reconciler.adapter.checking import Checker
 from reconciler.adapter.exchanges import Receive, Scope, Send, answer, exchange_of
 from reconciler.adapter.problems import Refusal, refuse
-from reconciler.adapter.relay import RAW, Relay
+from reconciler.adapter.relay import RAW, Relay, slug_in
 from reconciler.domain.calls import Call, Reply
-from reconciler.domain.fields import SLUG
 from reconciler.remote.answers import parse_json
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import Operation, allowed_methods, match
@@ -30,7 +30,7 @@ class RestOperations:
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
         self._bodies = {row.name: Checker(row.body) for row in RAW if row.body is not None}
-        self._queries = {row.name: Checker(query_schema(row)) for row in RAW}
+        self._queries = {row.name: Checker(bounded(query_schema(row))) for row in RAW}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every failure is a `Refusal`, which the door answers."""
@@ -42,8 +42,7 @@ class RestOperations:
         body = None
         if operation.body is not None:
             body = self._body(operation, scope, (await receive())["body"])
-            if slug is None and SLUG.fullmatch(str(body.get("slug"))):
-                exchange.slug = body["slug"]
+            exchange.slug = slug or slug_in(body)
         call = Call(operation.name, slug, query, body)
         reply = await self._relay.perform(call, exchange.caller)
         await _relay_answer(send, reply)

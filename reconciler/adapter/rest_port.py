@@ -1,10 +1,12 @@
 """The REST port: the operations below `/v1`, and what surrounds them."""
 
+import json
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 
-from reconciler.adapter import metrics
+from reconciler.adapter import metrics, openapi
 from reconciler.adapter.door import PROBES, Door, Rules
 from reconciler.adapter.exchanges import Application
 from reconciler.adapter.hosts import AllowedHosts
@@ -27,6 +29,7 @@ def rest_application(
         *probes(is_ready),
         Mount(VERSION, app=RestOperations(relay)),
         get("/metrics", _metrics(counted)),
+        get("/openapi.json", _description()),
     ]
     # A whole Starlette would answer exceptions itself, before the door can.
     router = Router(routes, redirect_slashes=False, default=nothing)
@@ -36,5 +39,14 @@ def rest_application(
 def _metrics(counted: Metrics) -> Endpoint:
     async def endpoint(_request: Request) -> Response:
         return Response(counted.text(), headers={"content-type": metrics.MEDIA_TYPE})
+
+    return endpoint
+
+
+def _description() -> Endpoint:
+    content = json.dumps(openapi.document()).encode()
+
+    async def endpoint(_request: Request) -> Response:
+        return Response(content, media_type="application/json")
 
     return endpoint

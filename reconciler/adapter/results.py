@@ -33,7 +33,7 @@ INTEGRATION: Final[Schema] = {
         **_ROW,
         "masked_key": {"type": ["string", "null"], "description": "The key, as a mask."},
         "configurations": {"type": ["object", "null"]},
-        "secret_mappings": {"type": ["array", "null"]},
+        "secret_mappings": {"type": ["array", "null"], "items": {"type": "object"}},
         "pricing_adjustments": {"type": ["object", "null"]},
         "tags": {"type": ["object", "null"]},
         "allow_all_models": {"type": "boolean"},

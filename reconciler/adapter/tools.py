@@ -14,11 +14,10 @@ from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 from reconciler.adapter.checking import Checker, plain_schema
 from reconciler.adapter.exchanges import Exchange
 from reconciler.adapter.problems import Problem, Refusal, refuse
-from reconciler.adapter.relay import RAW, Relay
+from reconciler.adapter.relay import RAW, Relay, slug_in
 from reconciler.adapter.results import RESULTS
 from reconciler.adapter.tokens import Principal
 from reconciler.domain.calls import Call
-from reconciler.domain.fields import SLUG
 from reconciler.remote.operations import Operation
 from reconciler.remote.schemas import SLUG_PATTERN
 
@@ -87,7 +86,7 @@ class RawTool:
         self._checker.check(dict(arguments))
         slug, body = arguments.get("slug"), arguments.get("body")
         self._check_confirmation(slug, arguments)
-        exchange.slug = slug or _valid_slug(body)
+        exchange.slug = slug or slug_in(body)
         query = {row.name: row for row in self._operation.query if row.name in arguments}
         call = Call(
             self._operation.name,
@@ -133,7 +132,8 @@ async def call(offer: Offer, arguments: Arguments, exchange: Exchange) -> CallTo
         return _result(await offer.run(arguments, exchange))
     except Refusal as refusal:
         problem = refusal.problem
-    except Exception:  # noqa: BLE001  what it says may quote anything, and the caller reads it
+    except Exception as error:  # noqa: BLE001  what it says may quote anything
+        exchange.failed(exchange.id, error)
         problem = Problem("internal", 500, "The adapter failed; see its log.")
     exchange.status = problem.status
     return _result(problem.as_json(exchange.id), is_error=True)
@@ -168,8 +168,3 @@ def _input_schema(operation: Operation, *, confirms: bool) -> dict[str, Any]:
 def _scalar(value: Any, kind: str) -> str | int:
     """Write a whole number without a fraction, although JSON lets it have one."""
     return int(value) if kind == "integer" else str(value)
-
-
-def _valid_slug(body: Any) -> str | None:
-    slug = body.get("slug") if isinstance(body, dict) else None
-    return slug if isinstance(slug, str) and SLUG.fullmatch(slug) else None

@@ -210,12 +210,17 @@ def _rules(
         moment = timestamp(settings.now())
         invocation.console.insist(access_log.line(exchange, time=moment, seconds=seconds))
 
+    def failed(exchange_id: str, problem: BaseException) -> None:
+        moment = timestamp(settings.now())
+        invocation.console.insist(access_log.failure(exchange_id, problem, time=moment))
+
     return Rules(
         tokens=tokens,
         rates=RateLimit(rate_limit, settings.monotonic),
         clock=settings.monotonic,
         new_id=lambda: str(uuid4()),
         log=log,
+        failed=failed,
     )
 
 

@@ -1,0 +1,209 @@
+"""The REST port described in OpenAPI 3.1, derived from the table of operations.
+
+Nothing is written here that the table, the schemas or the list of problems does not say already.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reconciler import __version__
+from reconciler.adapter.bounds import bounded
+from reconciler.adapter.problems import MEDIA_TYPE
+from reconciler.adapter.relay import RAW
+from reconciler.adapter.rest import VERSION
+from reconciler.adapter.results import RESULTS
+from reconciler.domain.calls import OperationName
+from reconciler.remote.operations import Operation
+from reconciler.remote.schemas import SLUG_PATTERN
+
+Document = dict[str, Any]
+
+_DESCRIPTION: Final = (
+    "The five raw operations on the integrations of a Portkey AI gateway. The caller shows a token "
+    "of the adapter; the gateway's own key stays inside. A successful answer is the gateway's "
+    "JSON, every failure is a problem in the form of RFC 9457."
+)
+
+_PROBLEMS: Final[Mapping[int, str]] = {
+    400: "The request is not valid, here or to the gateway.",
+    401: "No credential, an unknown one, or two different ones.",
+    402: "The gateway's subscription is used up.",
+    403: "The caller, the adapter or the gateway does not allow it.",
+    404: "The gateway has no such integration.",
+    405: "The path does not take this method.",
+    408: "The request did not arrive in time.",
+    409: "It exists already, something depends on it, or files manage it.",
+    413: "The body is larger than 1 MiB.",
+    415: "The body is not JSON in UTF-8.",
+    421: "The Host header names no host of this adapter.",
+    422: "The gateway cannot process the fields.",
+    429: "The token's rate limit or the gateway's is used up.",
+    500: "The adapter failed.",
+    502: "The gateway gave no usable answer, or refused the adapter's credential.",
+    503: "The adapter has too many connections, or is stopping.",
+    504: "The gateway gave no answer in time.",
+}
+_BODY_ONLY: Final = frozenset({413, 415})
+
+_SUCCESSES: Final[Mapping[OperationName, tuple[int, ...]]] = {
+    OperationName.CREATE: (200, 201),
+    OperationName.UPDATE: (200, 204),
+    OperationName.DELETE: (200, 204),
+}
+
+_PROBLEM: Final[Document] = {
+    "type": "object",
+    "description": "A problem in the form of RFC 9457.",
+    "required": ["type", "title", "status", "detail", "instance", "upstream_code"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "maxLength": 100},
+        "title": {"type": "string", "maxLength": 100},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string"},
+        "instance": {"type": "string", "format": "uri", "maxLength": 100},
+        "upstream_code": {
+            "type": ["string", "null"],
+            "maxLength": 64,
+            "description": "The gateway's own code, such as AB08.",
+        },
+    },
+}
+
+_COUNT: Final[Document] = {"type": "integer", "minimum": 0}
+_HEADERS: Final[Mapping[str, Document]] = {
+    "Access-Control-Allow-Origin": {
+        "description": "The origin of the request, if it is one of those that may call.",
+        "schema": {"type": "string", "format": "uri", "maxLength": 300},
+    },
+    "RateLimit-Limit": {"description": "Requests that may come at once.", "schema": _COUNT},
+    "RateLimit-Remaining": {"description": "Requests left of them.", "schema": _COUNT},
+    "RateLimit-Reset": {"description": "Seconds until all are back.", "schema": _COUNT},
+    "X-Request-Id": {
+        "description": "The id of this request in the access log.",
+        "schema": {"type": "string", "format": "uuid", "maxLength": 36},
+    },
+}
+_RETRY: Final[Document] = {"description": "Seconds to wait.", "schema": _COUNT}
+
+
+def document() -> Document:
+    """Give the whole description."""
+    paths: Document = {}
+    for row in RAW:
+        paths.setdefault(f"{VERSION}{row.path}", {})[row.method.lower()] = _operation(row)
+    whole = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Portkey integrations, by way of the adapter",
+            "version": __version__,
+            "description": _DESCRIPTION,
+            "contact": {"name": "portkey-reconciler"},
+        },
+        "servers": [
+            {
+                "url": "/",
+                "description": "This adapter: local, staging or production as it was started.",
+                "x-internal": True,
+            }
+        ],
+        "security": [{"token": []}, {"key": []}],
+        "tags": [{"name": "integrations", "description": "Provider accounts of the gateway."}],
+        "paths": paths,
+        "components": _components(),
+    }
+    bound: Document = bounded(whole)
+    return bound
+
+
+def _operation(row: Operation) -> Document:
+    described: Document = {
+        "operationId": row.name.value,
+        "summary": row.title,
+        "description": row.description,
+        "tags": ["integrations"],
+        "responses": _responses(row),
+    }
+    if parameters := _parameters(row):
+        described["parameters"] = parameters
+    if row.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": row.body}},
+        }
+    return described
+
+
+def _parameters(row: Operation) -> list[Document]:
+    path = [{"$ref": "#/components/parameters/slug"}] if row.takes_slug else []
+    query = [
+        {
+            "name": p.name,
+            "in": "query",
+            "required": p.required,
+            "description": p.description,
+            "schema": {key: value for key, value in p.schema.items() if key != "description"},
+        }
+        for p in row.query
+    ]
+    return [*path, *query]
+
+
+def _responses(row: Operation) -> Document:
+    good = {str(status): _success(row, status) for status in _SUCCESSES.get(row.name, (200,))}
+    bad = {
+        str(status): {"$ref": f"#/components/responses/problem-{status}"}
+        for status in _PROBLEMS
+        if row.body is not None or status not in _BODY_ONLY
+    }
+    return {**good, **bad}
+
+
+def _success(row: Operation, status: int) -> Document:
+    described: Document = {
+        "description": "What the gateway answered.",
+        "headers": _references(_HEADERS),
+    }
+    if status != 204:
+        schema = {"$ref": f"#/components/schemas/{row.name.value}"}
+        described["content"] = {"application/json": {"schema": schema}}
+    return described
+
+
+def _components() -> Document:
+    results: Document = {name.value: schema for name, schema in RESULTS.items()}
+    return {
+        "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer", "description": "A token of the adapter."},
+            "key": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "x-portkey-api-key",
+                "description": "The same token, where the official SDKs put their key.",
+            },
+        },
+        "parameters": {
+            "slug": {
+                "name": "slug",
+                "in": "path",
+                "required": True,
+                "description": "The integration's slug.",
+                "schema": {"type": "string", "pattern": SLUG_PATTERN, "maxLength": 255},
+            }
+        },
+        "headers": {**_HEADERS, "Retry-After": _RETRY},
+        "schemas": {**results, "problem": _PROBLEM},
+        "responses": {f"problem-{s}": _problem(s, text) for s, text in _PROBLEMS.items()},
+    }
+
+
+def _problem(status: int, description: str) -> Document:
+    names = [*_HEADERS, "Retry-After"] if status == 429 else list(_HEADERS)
+    return {
+        "description": description,
+        "headers": _references(names),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/problem"}}},
+    }
+
+
+def _references(names: Any) -> Document:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
