@@ -2,6 +2,11 @@
 
 A guard never changes what is planned. It names the actions it holds back; one blocked action
 blocks the whole run (product.md §5).
+
+Limits are for all shards of a run together. What the list alone tells, the deletes, every shard
+counts for all of them; what needs a detailed look is counted within the shard and judged against
+its share of the limit, so shards never do more than the whole would have been allowed, though one
+may be stopped by changes that happen to gather in it.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,7 +16,7 @@ from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.fields import HOST_FIELDS
 from reconciler.domain.policy import Limits
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.options import PlanOptions, Selection
 
 RATIO_COUNTS_FROM = 10
 """The smallest number of owned integrations for which the delete ratio means something."""
@@ -27,10 +32,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The size of what is compared: declared and owned (in scope and existing) integrations."""
+    """The size of what is compared, in all shards together.
+
+    Integrations that are declared, that are owned (in scope and existing), that would be deleted.
+    """
 
     declared: int
     owned: int
+    deletes: int
 
 
 def check(
@@ -48,6 +57,7 @@ def check(
             planned,
             count=_credential_changes,
             limit=_first(options.max_credential_changes, limits.credential_changes),
+            selection=options.selection,
             code="too-many-credential-changes",
             noun="credential changes",
             flag="--max-credential-changes",
@@ -56,6 +66,7 @@ def check(
             planned,
             count=_access_removals,
             limit=_first(options.max_access_removals, limits.access_removals),
+            selection=options.selection,
             code="too-many-access-removals",
             noun="access removals",
             flag="--max-access-removals",
@@ -78,6 +89,13 @@ def _first(override: int | None, limit: int) -> int:
     return limit if override is None else override
 
 
+def _the_limit(limit: int, selection: Selection) -> str:
+    if selection.shard is None:
+        return f"the limit is {limit}"
+    index, count = selection.shard
+    return f"the share of shard {index}/{count} in the limit of {limit} is {selection.share(limit)}"
+
+
 def _slugs(actions: Iterable[Action]) -> frozenset[str]:
     return frozenset(action.slug for action in actions)
 
@@ -88,7 +106,7 @@ def _empty(deletes: list[Action], extent: Extent, options: PlanOptions) -> Findi
     return Finding(
         error(
             "empty-desired-state",
-            f"the files declare no integration, and {len(deletes)} would be deleted",
+            f"the files declare no integration, and {extent.deletes} would be deleted",
             hint="check --dir; if everything really is to go, add --allow-empty",
         ),
         _slugs(deletes),
@@ -98,7 +116,9 @@ def _empty(deletes: list[Action], extent: Extent, options: PlanOptions) -> Findi
 def _deletes(
     deletes: list[Action], extent: Extent, limits: Limits, options: PlanOptions
 ) -> Finding | None:
-    count = len(deletes)
+    count = extent.deletes
+    if not deletes:
+        return None  # in this shard; those that have some are held back
     if options.max_deletes is not None:
         if count <= options.max_deletes:
             return None
@@ -120,10 +140,10 @@ def _deletes(
 
 
 def _replaces(replaces: list[Action], limits: Limits, options: PlanOptions) -> Finding | None:
-    allowed = options.replaces_allowed(limits)
-    if allowed is None or len(replaces) <= allowed:
+    whole = options.replaces_allowed(limits)
+    if whole is None or len(replaces) <= options.selection.share(whole):
         return None
-    if allowed == 0:
+    if whole == 0:
         return Finding(
             error(
                 "replace-not-allowed",
@@ -136,7 +156,8 @@ def _replaces(replaces: list[Action], limits: Limits, options: PlanOptions) -> F
     return Finding(
         error(
             "too-many-replaces",
-            f"{len(replaces)} would be deleted and created anew, and the limit is {allowed}",
+            f"{len(replaces)} would be deleted and created anew, "
+            f"and {_the_limit(whole, options.selection)}",
             hint="raise limits.replaces, or leave some out with --exclude",
         ),
         _slugs(replaces),
@@ -166,6 +187,7 @@ def _counted(
     *,
     count: Callable[[Action], int],
     limit: int,
+    selection: Selection,
     code: str,
     noun: str,
     flag: str,
@@ -177,13 +199,13 @@ def _counted(
         if action.kind in {ActionKind.UPDATE, ActionKind.REPLACE}
     }
     total = sum(counts.values())
-    if total <= limit:
+    if total <= selection.share(limit):
         return None
     return Finding(
         error(
             code,
-            f"{total} {noun} are planned, and the limit is {limit}",
-            hint=f"if that is intended, say so with {flag} {total}",
+            f"{total} {noun} are planned, and {_the_limit(limit, selection)}",
+            hint=f"if that is intended, say so with {flag} {selection.limit_for(total)}",
         ),
         frozenset(slug for slug, number in counts.items() if number),
     )

@@ -1,7 +1,7 @@
 """What a caller may decide about a plan, and which integrations it is about."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from reconciler.domain.policy import Limits, Prune
@@ -22,6 +22,25 @@ class Selection:
         if any(fnmatchcase(slug, pattern) for pattern in self.exclude):
             return False
         return self.shard is None or _shard_of(slug, self.shard[1]) == self.shard[0]
+
+    @property
+    def whole(self) -> "Selection":
+        """Give what all shards together look at."""
+        return replace(self, shard=None)
+
+    def share(self, limit: int) -> int:
+        """Give the part of a limit that this shard may use; all shards' parts sum up to it."""
+        if self.shard is None:
+            return limit
+        index, count = self.shard
+        return limit // count + (index <= limit % count)
+
+    def limit_for(self, needed: int) -> int:
+        """Give the least limit of the whole whose share, for this shard, is as large as needed."""
+        if self.shard is None or needed < 1:
+            return needed
+        index, count = self.shard
+        return (needed - 1) * count + index
 
 
 def _shard_of(slug: str, count: int) -> int:

@@ -92,6 +92,7 @@ class _Draft:
     forgotten: list[str] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     no_op: int = 0
+    deletes: int = 0
 
     def add_declared(self) -> None:
         """Plan what the files declare."""
@@ -105,32 +106,42 @@ class _Draft:
             self._take(self._owned_only(findings, declared, current))
 
     def add_undeclared(self) -> None:
-        """Plan, or only name, what exists and no file declares."""
+        """Plan, or only name, what exists and no file declares; count deletes of all shards."""
+        selection, whole = self.options.selection, self.options.selection.whole
         for slug, current in sorted(self.observed.live.items()):
-            if slug in self.desired.integrations or not self.options.selection.includes(slug):
+            if slug in self.desired.integrations or not whole.includes(slug):
                 continue
             if not self._owns(slug, current):
                 continue
-            tombstone = self.desired.tombstones.get(slug)
             once = self.memory.of(slug).declared is not None
-            prune = self.options.prune or self.desired.target.prune
-            if tombstone is not None:
-                self._delete(current, f"tombstone: {tombstone.reason or 'no reason given'}")
-            elif prune is Prune.ALL or (prune is Prune.MANAGED and once):
-                reason = "no longer declared" if once else "not declared, and prune is all"
+            reason = self._why_deleted(slug, once=once)
+            self.deletes += reason is not None
+            if not selection.includes(slug):
+                continue
+            if reason is not None:
                 self._delete(current, reason)
             elif once:
                 self.forgotten.append(slug)
             else:
                 self.unmanaged.append(slug)
 
+    def _why_deleted(self, slug: str, *, once: bool) -> str | None:
+        tombstone = self.desired.tombstones.get(slug)
+        prune = self.options.prune or self.desired.target.prune
+        if tombstone is not None:
+            return f"tombstone: {tombstone.reason or 'no reason given'}"
+        if prune is Prune.ALL or (prune is Prune.MANAGED and once):
+            return "no longer declared" if once else "not declared, and prune is all"
+        return None
+
     def guarded(self) -> tuple[tuple[Action, ...], list[Diagnostic]]:
         """Order the actions, mark what guards hold back, and give the guards' diagnostics."""
         ordered = sorted(self.actions, key=lambda action: (_ORDER[action.kind], action.slug))
-        includes = self.options.selection.includes
+        includes = self.options.selection.whole.includes
         extent = guards.Extent(
             declared=len(self.desired.integrations),
             owned=sum(self._owns(s, o) and includes(s) for s, o in self.observed.live.items()),
+            deletes=self.deletes,
         )
         limits = self.desired.target.limits
         findings = guards.check(ordered, extent=extent, limits=limits, options=self.options)
