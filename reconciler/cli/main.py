@@ -25,9 +25,12 @@ COMMANDS = {
     "show": "Print a saved plan or result.",
     "pull": "Write files for what exists remotely; the following plan is empty.",
     "history": "List past runs on a target, the newest last.",
+    "report": "Tell GitHub what was planned, done or found.",
+    "undo": "Plan to restore what a RUN changed; write nothing.",
     "list": "List the integrations that exist now.",
     "get": "Print one integration as the API has it.",
     "schema": "Print JSON Schemas of files and outputs.",
+    "merge-results": "Join the results of shards into one.",
     "simulate": "Serve a stand-in of the API on this machine.",
     "serve": "Offer the five raw operations over REST and MCP.",
 }
@@ -48,7 +51,8 @@ class Commands(click.Group):
         """Import a command, or give None for a name that is not one."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"reconciler.cli.commands.{cmd_name}").command
+        module = import_module(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

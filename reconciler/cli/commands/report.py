@@ -1,0 +1,129 @@
+"""`reconcile report`: what was planned, done or found, told where people read it."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import output, settings, signals, wiring
+from reconciler.cli.command import Command, Invocation
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+from reconciler.github import documents
+from reconciler.github.bodies import Setting
+from reconciler.github.job import Job, job_of
+from reconciler.github.marker import Kind
+from reconciler.planning.codec import MAX_PLAN_BYTES
+
+if TYPE_CHECKING:
+    from reconciler.github.client import GitHub
+    from reconciler.github.documents import Document
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_LONGEST_NAME = 255
+_LEDGERS = ("shared", "local", "fresh")
+
+
+@click.group("report")
+def command() -> None:
+    """Tell GitHub what was planned, done or found."""
+
+
+@command.command("github", cls=Command)
+@click.option("--plan", type=_FILE, metavar="FILE", help="What `plan` saved or printed as JSON.")
+@click.option("--result", type=_FILE, metavar="FILE", help="What `apply` printed as JSON.")
+@click.option("--drift", type=_FILE, metavar="FILE", help="What `drift` printed as JSON.")
+@click.option("--environment", metavar="NAME", required=True, help="Whose comment or issue it is.")
+@click.pass_obj
+def github(
+    invocation: Invocation,
+    *,
+    plan: Path | None,
+    result: Path | None,
+    drift: Path | None,
+    environment: str,
+) -> int:
+    """Write the sticky comment or the drift issue, the job summary, annotations and outputs.
+
+    Runs in a job of GitHub Actions and reads GITHUB_API_URL, GITHUB_TOKEN, GITHUB_REPOSITORY,
+    GITHUB_EVENT_PATH, GITHUB_STEP_SUMMARY and GITHUB_OUTPUT. Each FILE may also be the error
+    document that a command printed in place of its result. RECONCILE_GITHUB_LOGIN names the author
+    of the comments where the token is neither a person's nor that of the job.
+    """
+    from reconciler.github import publish
+    from reconciler.github.outputs import worth_annotating
+    from reconciler.views.annotations import as_annotations
+
+    kind, document = _document(plan=plan, result=result, drift=drift)
+    job = job_of(settings.from_environment().environment)
+    setting = _setting(invocation, job, environment)
+    publish.leave(
+        job, document, kind=kind, setting=setting, delimiter=lambda: secrets.token_hex(16)
+    )
+    console = invocation.console
+    annotations = as_annotations(worth_annotating(document))
+    if annotations:
+        console.data(annotations)
+
+    async def work(_interruption: signals.Interruption) -> publish.Told:
+        return await publish.tell(job, document, kind=kind, setting=setting, connect=connected)
+
+    told = signals.run(work)
+    if told.warnings:
+        console.data(as_annotations(told.warnings))
+    console.say(told.sentence)
+    return 0
+
+
+@asynccontextmanager
+async def connected(job: Job) -> "AsyncIterator[GitHub]":
+    """Open GitHub's API as the environment says, with the private CA and the proxy if any."""
+    from reconciler.github.client import GitHub
+    from reconciler.remote.lanes import transport_maker
+
+    token, repository = job.required_token(), job.required_repository()
+    environment = settings.from_environment()
+    make = transport_maker(
+        base_url=job.api_url,
+        ca_file=Path(environment.ca_file) if environment.ca_file else None,
+        proxy=environment.proxy,
+    )
+    async with GitHub(
+        api_url=job.api_url,
+        repository=repository,
+        token=token,
+        timing=wiring.timing(),
+        transport=make(),
+    ) as opened:
+        yield opened
+
+
+def _document(
+    *, plan: Path | None, result: Path | None, drift: Path | None
+) -> "tuple[Kind, Document]":
+    match (plan, result, drift):
+        case (Path() as file, None, None):
+            return Kind.PLAN, documents.read_plan(_text(file), name=str(file))
+        case (None, Path() as file, None):
+            return Kind.RESULT, documents.read_result(_text(file), name=str(file))
+        case (None, None, Path() as file):
+            return Kind.DRIFT, documents.read_drift(_text(file), name=str(file))
+        case _:
+            raise click.UsageError("give exactly one of --plan, --result and --drift")
+
+
+def _text(file: Path) -> str:
+    return output.read(file, limit=MAX_PLAN_BYTES)
+
+
+def _setting(invocation: Invocation, job: Job, environment: str) -> Setting:
+    """Say which ledger was used: as the workflow knows it, else as it looks from here."""
+    if not environment.strip() or len(environment) > _LONGEST_NAME:
+        problem = error("environment", f"--environment takes 1 to {_LONGEST_NAME} characters")
+        raise InvalidInput([problem])
+    said = settings.variable("RECONCILE_LEDGER_STATE")
+    ledger = said if said in _LEDGERS else wiring.ledger_state(invocation)
+    return Setting(environment=environment, ledger=ledger, workflow_url=job.workflow_url)

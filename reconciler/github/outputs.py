@@ -1,0 +1,115 @@
+"""What a job leaves behind for its own steps and its own page: outputs, summary, annotations.
+
+`$GITHUB_OUTPUT` gets each value between delimiters that nobody can guess, so that no value can end
+its block and begin another output.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import assert_never
+
+from reconciler.diagnostics import Diagnostic, Severity, error
+from reconciler.domain.rejection import InvalidInput
+from reconciler.drift.report import DriftReport
+from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.github.documents import Document, Failure
+from reconciler.planning.actions import ActionKind
+from reconciler.planning.plan import Plan
+
+SUMMARY_LIMIT = 1024 * 1024
+"""Bytes that GitHub takes of one step's summary; of a longer one it shows nothing."""
+
+SMALLEST_SUMMARY = 16 * 1024
+
+
+def outputs_of(document: Document) -> dict[str, str]:
+    """Give the step's outputs: the digest, and what is still to be done.
+
+    After an apply the counts are of what was not applied. Of what could not be looked at nothing is
+    claimed: its counts are empty, and it is not in sync.
+    """
+    match document:
+        case Plan():
+            return _of_plan(document)
+        case DriftReport():
+            return _of_plan(document.plan)
+        case ApplyResult():
+            return _of_result(document)
+        case Failure():
+            if document.plan is not None:
+                return _of_plan(document.plan) | {"in_sync": "false"}
+            names = ("digest", *(kind.value for kind in ActionKind), "blocked", "max_risk")
+            return dict.fromkeys(names, "") | {"in_sync": "false"}
+        case _:
+            assert_never(document)
+
+
+def append_outputs(file: Path, outputs: Mapping[str, str], *, delimiter: Callable[[], str]) -> None:
+    """Add outputs to the file of `$GITHUB_OUTPUT`; `delimiter` gives new random words."""
+    parts = []
+    for name, value in outputs.items():
+        end = f"reconcile_{delimiter()}"
+        parts.append(f"{name}<<{end}\n{value}\n{end}\n")
+    _append(file, "".join(parts))
+
+
+def summary_room(file: Path) -> int:
+    """Give the bytes that the summary still has room for; several reports may share a step."""
+    try:
+        taken = file.stat().st_size
+    except OSError:
+        taken = 0
+    return SUMMARY_LIMIT - taken
+
+
+def append_summary(file: Path, text: str) -> None:
+    """Add to the job summary."""
+    _append(file, text if text.endswith("\n") else text + "\n")
+
+
+def worth_annotating(document: Document) -> tuple[Diagnostic, ...]:
+    """Choose what is shown at its line: every error, and what else has a place; errors first."""
+    match document:
+        case Plan():
+            found = document.diagnostics
+        case DriftReport():
+            found = document.plan.diagnostics
+        case Failure():
+            found = document.diagnostics
+        case ApplyResult():
+            found = ()
+        case _:
+            assert_never(document)
+    chosen = [d for d in found if d.at is not None or d.severity is Severity.ERROR]
+    return tuple(sorted(chosen, key=lambda d: list(Severity).index(d.severity)))
+
+
+def _of_plan(plan: Plan) -> dict[str, str]:
+    counts = plan.summary
+    return {
+        "digest": plan.digest,
+        "in_sync": "true" if plan.in_sync else "false",
+        **{kind.value: str(counts[kind.value]) for kind in ActionKind},
+        "blocked": str(counts["blocked"]),
+        "max_risk": plan.max_risk.value if plan.max_risk else "",
+    }
+
+
+def _of_result(result: ApplyResult) -> dict[str, str]:
+    left = [o.kind for o in result.outcomes if o.status is not Status.APPLIED]
+    return {
+        "digest": result.plan_digest,
+        "in_sync": "true" if result.complete else "false",
+        **{kind.value: str(left.count(kind)) for kind in ActionKind},
+        "blocked": "0",
+        "max_risk": "",
+    }
+
+
+def _append(file: Path, text: str) -> None:
+    try:
+        with file.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    except OSError as reason:
+        why = reason.strerror or "it cannot be written"
+        raise InvalidInput([error("cannot-save", f"{file}: {why}")]) from reason

@@ -1,0 +1,87 @@
+"""Report one document: outputs and summary first, for they need nobody, then comment or issue.
+
+So a fork, whose token may read and not write, still shows its plan in the job's summary.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from reconciler.diagnostics import Diagnostic, warning
+from reconciler.drift.report import DriftReport
+from reconciler.execution.outcome import ApplyResult
+from reconciler.github import outputs
+from reconciler.github.bodies import Setting, marker_of, text_of
+from reconciler.github.client import GitHub
+from reconciler.github.comment import upsert
+from reconciler.github.documents import Document, Failure
+from reconciler.github.errors import Forbidden
+from reconciler.github.issue import report_drift
+from reconciler.github.job import Job
+from reconciler.github.marker import Kind
+from reconciler.github.merged import pull_request_of
+
+Connect = Callable[[Job], AbstractAsyncContextManager[GitHub]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of a report: one sentence, and warnings that do not make it a failure."""
+
+    sentence: str
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def leave(
+    job: Job, document: Document, *, kind: Kind, setting: Setting, delimiter: Callable[[], str]
+) -> None:
+    """Write outputs and summary, as far as the job has files for them."""
+    if job.output is not None:
+        outputs.append_outputs(job.output, outputs.outputs_of(document), delimiter=delimiter)
+    if job.summary is not None:
+        room = outputs.summary_room(job.summary)
+        if room >= outputs.SMALLEST_SUMMARY:
+            text = text_of(document, kind=kind, setting=setting, limit=room)
+            outputs.append_summary(job.summary, text)
+
+
+async def tell(
+    job: Job, document: Document, *, kind: Kind, setting: Setting, connect: Connect
+) -> Told:
+    """Write the comment or the issue; raises `GitHubError` and `InvalidInput`.
+
+    A comment that the token may not write is a warning. A drift issue that it may not write is an
+    error: nobody else would ever hear of the drift.
+    """
+    if kind is Kind.DRIFT:
+        assert isinstance(document, DriftReport | Failure)  # noqa: S101  decided by its reader
+        async with connect(job) as github:
+            done = await report_drift(github, document, setting=setting)
+        return Told(f"drift issue: {done}")
+    if job.pull_request is None and job.merged_commit is None:
+        return Told("no pull request: only the summary was written")
+    async with connect(job) as github:
+        try:
+            return await _comment(github, job, document, kind=kind, setting=setting)
+        except Forbidden as refused:
+            why = f"{refused.summary}; the job's summary shows the same"
+            return Told("no comment", (warning(refused.code, why, hint=refused.hint),))
+
+
+async def _comment(
+    github: GitHub, job: Job, document: Document, *, kind: Kind, setting: Setting
+) -> Told:
+    number = await pull_request_of(github, job)
+    if number is None:
+        return Told("no pull request: only the summary was written")
+    # Success needs no words, but it does end an earlier cry for help.
+    quiet = isinstance(document, ApplyResult) and document.complete
+    done = await upsert(
+        github,
+        number=number,
+        marker=marker_of(document, kind=kind, environment=setting.environment),
+        text=text_of(document, kind=kind, setting=setting),
+        login=job.login,
+        only_update=quiet,
+    )
+    return Told(f"comment on #{number}: {done}")

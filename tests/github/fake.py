@@ -1,0 +1,291 @@
+"""GitHub's REST API, as much of it as is used here, with state, paging, limits and faults.
+
+`serving()` runs it on loopback in a thread, so that the real command can talk to it.
+"""
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from reconciler.simulator.app import ConnectionBroken
+from reconciler.simulator.server import serve
+
+REPO = "acme/gateway"
+TOKEN = "ghs_canary_job_token"
+BOT = {"login": "github-actions[bot]", "type": "Bot"}
+MALLORY = {"login": "mallory", "type": "User"}
+PAGE = 3
+"""Entries a page at most, so that a handful of comments already has several."""
+
+
+@dataclass
+class Call:
+    """One request as it came."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Answer:
+    """One answer; `lost` carries the request out and cuts the connection."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    lost: bool = False
+
+
+@dataclass
+class FakeGitHub:
+    """A repository. `script` gives an answer of its own for a call, or None."""
+
+    url: str = ""
+    tokens: dict[str, dict[str, str] | None] = field(default_factory=lambda: {TOKEN: None})
+    app: dict[str, str] = field(default_factory=lambda: BOT)
+    comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    issues: dict[int, dict[str, Any]] = field(default_factory=dict)
+    pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    merged_by_commit: dict[str, list[int]] = field(default_factory=dict)
+    history: list[str] = field(default_factory=list)
+    runs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    artifacts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    archives: dict[int, bytes] = field(default_factory=dict)
+    reviews: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    script: Callable[[Call], Answer | None] = lambda _call: None
+    ids: int = 100
+
+    def new_id(self) -> int:
+        self.ids += 1
+        return self.ids
+
+    def comment(self, number: int, body: str, user: dict[str, str] = BOT) -> dict[str, Any]:
+        made = {"id": self.new_id(), "body": body, "user": user}
+        self.comments.setdefault(number, []).append(made)
+        return made
+
+    def issue(self, body: str, *, labels: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+        number = self.new_id()
+        made = {
+            "number": number,
+            "state": "open",
+            "title": "",
+            "user": BOT,
+            "labels": [{"name": name} for name in labels],
+            "body": body,
+            **more,
+        }
+        self.issues[number] = made
+        return made
+
+    @property
+    def writes(self) -> list[tuple[str, str]]:
+        return [(call.method, call.path) for call in self.calls if call.method != "GET"]
+
+    def answer(self, call: Call) -> Answer:
+        self.calls.append(call)
+        scripted = self.script(call)
+        if scripted is not None and not scripted.lost:
+            return scripted
+        given = self._answer(call)
+        return Answer(lost=True) if scripted is not None else given
+
+    def _answer(self, call: Call) -> Answer:
+        if call.path.startswith("/blob/"):
+            assert "authorization" not in call.headers, "the token left the API"
+            return Answer(body=self.archives[int(call.path.removeprefix("/blob/"))])
+        token = call.headers.get("authorization", "").removeprefix("Bearer ")
+        if token not in self.tokens:
+            return Answer(401, {"message": "Bad credentials"})
+        if call.path == "/user":
+            user = self.tokens[token]
+            refused = Answer(403, {"message": "Resource not accessible by integration"})
+            return Answer(body=user) if user else refused
+        prefix = f"/repos/{REPO}"
+        if not call.path.startswith(prefix):
+            return Answer(404, {"message": "Not Found"})
+        author = self.tokens[token] or self.app
+        for method, pattern, handler in _ROUTES:
+            found = re.fullmatch(pattern, call.path.removeprefix(prefix))
+            if found and method == call.method:
+                return handler(self, call, author, *found.groups())
+        return Answer(404, {"message": "Not Found"})
+
+    def page(self, call: Call, items: list[Any], *, under: str | None = None) -> Answer:
+        size = min(PAGE, int(call.query.get("per_page", 30)))
+        page = int(call.query.get("page", 1))
+        here = items[(page - 1) * size : page * size]
+        headers = {}
+        if page * size < len(items):
+            rest = "&".join(f"{k}={v}" for k, v in (call.query | {"page": str(page + 1)}).items())
+            headers["link"] = (
+                f'<{self.url}{call.path}?{rest}>; rel="next", <{self.url}/x?page=9>; rel="last"'
+            )
+        body = here if under is None else {"total_count": len(items), under: here}
+        return Answer(200, body, headers)
+
+
+Author = dict[str, str]
+
+
+def _list_comments(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
+    return self.page(call, self.comments.get(int(number), []))
+
+
+def _post_comment(self: FakeGitHub, call: Call, author: Author, number: str) -> Answer:
+    assert len(call.body["body"]) <= 65_536
+    return Answer(201, self.comment(int(number), call.body["body"], author))
+
+
+def _patch_comment(self: FakeGitHub, call: Call, author: Author, number: str) -> Answer:
+    for comment in (item for found in self.comments.values() for item in found):
+        if comment["id"] == int(number):
+            if comment["user"] != author:
+                return Answer(403, {"message": "Must have admin rights"})
+            assert len(call.body["body"]) <= 65_536
+            comment["body"] = call.body["body"]
+            return Answer(200, comment)
+    return Answer(404, {"message": "Not Found"})
+
+
+def _list_issues(self: FakeGitHub, call: Call, _author: Author) -> Answer:
+    wanted = {name for name in call.query.get("labels", "").split(",") if name}
+    state = call.query.get("state", "open")
+    found = [
+        item
+        for item in sorted(self.issues.values(), key=lambda item: -item["number"])
+        if wanted <= {label["name"] for label in item["labels"]}
+        and (state == "all" or item["state"] == state)
+    ]
+    return self.page(call, found)
+
+
+def _post_issue(self: FakeGitHub, call: Call, author: Author) -> Answer:
+    body = dict(call.body)
+    labels = tuple(body.pop("labels", ()))
+    return Answer(201, self.issue(body.pop("body"), labels=labels, user=author, **body))
+
+
+def _patch_issue(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
+    self.issues[int(number)] |= call.body
+    return Answer(200, self.issues[int(number)])
+
+
+def _pulls_of(self: FakeGitHub, call: Call, _author: Author, sha: str) -> Answer:
+    return self.page(call, [self.pulls[n] for n in self.merged_by_commit.get(sha, [])])
+
+
+def _pull(self: FakeGitHub, _call: Call, _author: Author, number: str) -> Answer:
+    return Answer(body=self.pulls[int(number)])
+
+
+def _compare(self: FakeGitHub, call: Call, _author: Author, base: str, head: str) -> Answer:
+    if base not in self.history or head not in self.history:
+        return Answer(404, {"message": "Not Found"})
+    first, last = self.history.index(base), self.history.index(head)
+    commits = [{"sha": sha} for sha in self.history[first + 1 : last + 1]]
+    return self.page(call, commits, under="commits")
+
+
+def _artifacts(self: FakeGitHub, call: Call, _author: Author) -> Answer:
+    found = [a for a in self.artifacts.values() if a["name"] == call.query.get("name", a["name"])]
+    newest = sorted(found, key=lambda item: -item["id"])
+    return self.page(call, newest, under="artifacts")
+
+
+def _archive(self: FakeGitHub, _call: Call, _author: Author, number: str) -> Answer:
+    return Answer(302, None, {"location": f"{self.url}/blob/{number}"})
+
+
+def _run(self: FakeGitHub, _call: Call, _author: Author, number: str) -> Answer:
+    return Answer(body=self.runs[int(number)])
+
+
+def _reviews(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
+    return self.page(call, self.reviews.get(int(number), []))
+
+
+_ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+    ("GET", r"/issues/(\d+)/comments", _list_comments),
+    ("POST", r"/issues/(\d+)/comments", _post_comment),
+    ("PATCH", r"/issues/comments/(\d+)", _patch_comment),
+    ("GET", r"/issues", _list_issues),
+    ("POST", r"/issues", _post_issue),
+    ("PATCH", r"/issues/(\d+)", _patch_issue),
+    ("GET", r"/commits/([0-9a-f]+)/pulls", _pulls_of),
+    ("GET", r"/pulls/(\d+)", _pull),
+    ("GET", r"/pulls/(\d+)/reviews", _reviews),
+    ("GET", r"/compare/([0-9a-f]+)\.\.\.([0-9a-f]+)", _compare),
+    ("GET", r"/actions/artifacts", _artifacts),
+    ("GET", r"/actions/artifacts/(\d+)/zip", _archive),
+    ("GET", r"/actions/runs/(\d+)", _run),
+]
+
+
+def application(fake: FakeGitHub) -> Callable[..., Any]:
+    """Give the ASGI application."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        content = b""
+        more = True
+        while more:
+            message = await receive()
+            content += message.get("body", b"")
+            more = message.get("more_body", False)
+        call = Call(
+            method=scope["method"],
+            path=scope["path"],
+            query=dict(parse_qsl(scope["query_string"].decode())),
+            headers={k.decode().lower(): v.decode() for k, v in scope["headers"]},
+            body=json.loads(content) if content else None,
+        )
+        answer = fake.answer(call)
+        if answer.lost:
+            raise ConnectionBroken
+        body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+        headers = {"content-length": str(len(body)), **answer.headers}
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+            }
+        )
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+@contextmanager
+def serving(fake: FakeGitHub) -> Iterator[FakeGitHub]:
+    """Serve on loopback; `fake.url` is then the API's URL."""
+    ready = threading.Event()
+    stop = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def on_ready(port: int) -> None:
+        fake.url = f"http://127.0.0.1:{port}"
+        ready.set()
+
+    async def main() -> None:
+        loops.append(asyncio.get_running_loop())
+        await serve(application(fake), host="127.0.0.1", port=0, ready=on_ready, stop=stop)
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield fake
+    finally:
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join(10)

@@ -1,0 +1,226 @@
+"""One comment for each environment on a pull request, updated in place, of our own author only."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.github.fake import BOT, MALLORY, REPO, TOKEN, Answer, Call
+from tests.github.reporting import SCHEDULE, SHA, Reporter, failure
+from tests.views import samples
+
+PLAN = samples.mixed_plan()
+OTHER = replace(PLAN, actions=PLAN.actions[:1])
+
+
+def test_the_first_report_writes_a_comment_with_the_summary_and_the_digest(
+    reporter: Reporter,
+) -> None:
+    done = reporter.report("plan", PLAN, RECONCILE_LEDGER_STATE="shared")
+    assert (done.code, done.err) == (0, "comment on #7: written\n")
+    (body,) = reporter.comments()
+    marker, title, _, summary = body.splitlines()[:4]
+    assert marker == f"<!-- reconcile:plan environment=production digest={PLAN.digest} -->"
+    assert title == "### Plan"
+    assert summary.startswith("**1 to create, ")
+    assert f"`{PLAN.digest.removeprefix('sha256:')[:12]}`" in body
+    assert "ledger shared" in body
+    assert "**access-removal**" in body
+    assert body.splitlines()[-1].startswith("environment `production`")
+
+
+def test_the_next_report_updates_the_comment_wherever_it_stands_in_the_list(
+    reporter: Reporter,
+) -> None:
+    for number in range(7):
+        reporter.github.comment(7, f"remark {number}", MALLORY)
+    reporter.report("plan", PLAN)
+    for number in range(7):
+        reporter.github.comment(7, f"later remark {number}", MALLORY)
+    done = reporter.report("plan", OTHER)
+    assert done.err == "comment on #7: updated\n"
+    ours = [body for body in reporter.comments() if body.startswith("<!-- reconcile:")]
+    assert len(ours) == 1
+    assert OTHER.digest in ours[0]
+
+
+def test_an_equal_report_writes_nothing(reporter: Reporter) -> None:
+    reporter.report("plan", PLAN)
+    before = list(reporter.github.writes)
+    assert reporter.report("plan", PLAN).err == "comment on #7: unchanged\n"
+    assert reporter.github.writes == before
+
+
+def test_each_environment_has_its_own_comment(reporter: Reporter) -> None:
+    reporter.report("plan", PLAN, environment="production")
+    reporter.report("plan", PLAN, environment="production-eu")
+    reporter.report("plan", OTHER, environment="production")
+    production, eu = reporter.comments()
+    assert OTHER.digest in production
+    assert PLAN.digest in eu
+
+
+@pytest.mark.parametrize("environment", ["a --> <b>", "--", "x digest=sha256:0", "ünï cödé"])
+def test_an_odd_environment_name_neither_ends_the_marker_nor_loses_the_comment(
+    reporter: Reporter, environment: str
+) -> None:
+    reporter.report("plan", PLAN, environment=environment)
+    done = reporter.report("plan", OTHER, environment=environment)
+    assert done.err == "comment on #7: updated\n"
+    (body,) = reporter.comments()
+    first = body.splitlines()[0]
+    assert first.startswith("<!-- reconcile:plan ")
+    assert first.index("-->") == len(first) - 3
+
+
+def test_a_comment_of_somebody_else_is_never_taken_for_ours(reporter: Reporter) -> None:
+    marker = "<!-- reconcile:plan environment=production digest=sha256:0 -->\nall is well"
+    for user in (MALLORY, {"login": "other[bot]", "type": "Bot"}):
+        reporter.github.comment(7, marker, user)
+    reporter.report("plan", PLAN)
+    reporter.report("plan", OTHER)
+    assert reporter.comments()[:2] == [marker, marker]
+    assert len(reporter.comments()) == 3
+    assert OTHER.digest in reporter.comments()[2]
+
+
+def test_a_marker_within_a_text_counts_for_nothing(reporter: Reporter) -> None:
+    quoting = "see\n<!-- reconcile:plan environment=production digest=sha256:0 -->\n"
+    reporter.github.comment(7, quoting, BOT)
+    assert reporter.report("plan", PLAN).err == "comment on #7: written\n"
+
+
+def test_a_personal_token_finds_the_comments_of_its_owner(reporter: Reporter) -> None:
+    carol = {"login": "carol", "type": "User"}
+    reporter.github.tokens = {"ghp_canary_personal": carol}
+    reporter.report("plan", PLAN, GITHUB_TOKEN="ghp_canary_personal")
+    done = reporter.report("plan", OTHER, GITHUB_TOKEN="ghp_canary_personal")
+    assert done.err == "comment on #7: updated\n"
+    assert [item["user"] for item in reporter.github.comments[7]] == [carol]
+
+
+def test_the_token_of_another_app_finds_its_comments_by_the_name_it_is_told(
+    reporter: Reporter,
+) -> None:
+    reporter.github.app = {"login": "gateway-robot[bot]", "type": "Bot"}
+    reporter.variables["RECONCILE_GITHUB_LOGIN"] = "gateway-robot[bot]"
+    reporter.report("plan", PLAN)
+    assert reporter.report("plan", OTHER).err == "comment on #7: updated\n"
+    assert len(reporter.comments()) == 1
+
+
+def test_the_pull_request_of_a_merge_queue_and_of_a_push_is_found(reporter: Reporter) -> None:
+    queue = {"merge_group": {"head_ref": f"refs/heads/gh-readonly-queue/main/pr-9-{SHA}"}}
+    reporter.report("plan", PLAN, event=queue)
+    assert len(reporter.comments(9)) == 1
+    reporter.github.pulls = {
+        4: {"number": 4, "merged_at": None},
+        5: {"number": 5, "merged_at": "2026-11-23T05:00:00Z", "merge_commit_sha": "b" * 40},
+        6: {"number": 6, "merged_at": "2026-11-23T06:00:00Z", "merge_commit_sha": SHA},
+    }
+    reporter.github.merged_by_commit = {SHA: [4, 5, 6]}
+    reporter.report("result", failure(4), event={"after": SHA})
+    assert len(reporter.comments(6)) == 1
+
+
+def test_without_a_pull_request_the_summary_is_all(reporter: Reporter) -> None:
+    done = reporter.report("plan", PLAN, event=SCHEDULE, GITHUB_SHA="", GITHUB_TOKEN="")
+    assert (done.code, done.err) == (0, "no pull request: only the summary was written\n")
+    assert reporter.summary.startswith("### Plan")
+    assert reporter.github.calls == []
+
+
+def test_a_plan_that_was_not_made_is_said_in_place_of_the_last_one(reporter: Reporter) -> None:
+    reporter.report("plan", PLAN)
+    done = reporter.report("plan", failure(1, None, ("incomplete-read", "the list was short")))
+    (body,) = reporter.comments()
+    assert "### Plan not made" in body
+    assert "error[incomplete-read]: the list was short" in body
+    assert done.out == "::error title=incomplete-read::the list was short%0Ahint: look again\n"
+    assert reporter.outputs["in_sync"] == "false"
+
+
+def test_a_refused_apply_tells_how_to_approve_what_it_would_have_done(reporter: Reporter) -> None:
+    refusal = failure(4, PLAN, ("not-approved", "no approved plan contains this"))
+    reporter.report("result", refusal)
+    (body,) = reporter.comments()
+    assert "### Apply refused, nothing was written" in body
+    assert "error[not-approved]" in body
+    assert f"https://github.com/{REPO}/actions/workflows/apply.yml" in body
+    assert f"\n{PLAN.digest}\n" in body
+    assert "### Plan" in body
+
+
+def test_a_partial_apply_comments_and_a_later_success_ends_that_comment(
+    reporter: Reporter,
+) -> None:
+    partial, complete = samples.partial_result(PLAN), samples.complete_result(PLAN)
+    reporter.report("result", complete)
+    assert reporter.comments() == []
+    reporter.report("result", partial)
+    assert "**1 applied, 1 failed" in reporter.comments()[0]
+    assert reporter.outputs["in_sync"] == "false"
+    reporter.report("result", complete)
+    (body,) = reporter.comments()
+    assert " 0 failed" in body
+    assert reporter.outputs["in_sync"] == "true"
+
+
+def test_a_result_does_not_replace_the_plan_that_was_approved(reporter: Reporter) -> None:
+    reporter.report("plan", PLAN)
+    reporter.report("result", samples.partial_result(PLAN))
+    assert [body.splitlines()[0].split()[1] for body in reporter.comments()] == [
+        "reconcile:plan",
+        "reconcile:result",
+    ]
+
+
+def test_a_forks_token_leaves_the_summary_and_a_warning(reporter: Reporter) -> None:
+    def read_only(call: Call) -> Answer | None:
+        return Answer(403, {"message": "no"}) if call.method != "GET" else None
+
+    reporter.github.script = read_only
+    done = reporter.report("plan", PLAN)
+    assert done.code == 0
+    assert "::warning title=github-forbidden::" in done.out
+    assert reporter.summary.startswith("### Plan")
+    assert reporter.outputs["digest"] == PLAN.digest
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "said"),
+    [
+        ({"GITHUB_TOKEN": "ghs_canary_wrong"}, 1, "github-token"),
+        ({"GITHUB_API_URL": "http://127.0.0.1:9"}, 1, "github-unreachable"),
+        ({"GITHUB_TOKEN": ""}, 3, "github-environment"),
+        ({"GITHUB_REPOSITORY": "acme/../.."}, 3, "github-environment"),
+        ({"GITHUB_API_URL": "http://api.example.org"}, 3, "github-environment"),
+        ({"GITHUB_API_URL": "https://me:pw@api.example.org"}, 3, "github-environment"),
+        ({"GITHUB_EVENT_PATH": "/nowhere"}, 3, "github-environment"),
+    ],
+)
+def test_a_wrong_token_or_no_answer_is_a_failure_and_a_wrong_setting_bad_input(
+    reporter: Reporter, variables: dict[str, str], code: int, said: str
+) -> None:
+    done = reporter.report("plan", PLAN, **variables)
+    assert done.code == code
+    assert f"error[{said}]" in done.err
+    assert "pw" not in done.err
+    assert all(TOKEN not in call.path for call in reporter.github.calls)
+
+
+def test_a_comment_whose_answer_was_lost_is_not_written_twice(reporter: Reporter) -> None:
+    def lose_the_first_answer(call: Call) -> Answer | None:
+        posts = [item for item in reporter.github.calls if item.method == "POST"]
+        return Answer(lost=True) if call.method == "POST" and len(posts) == 1 else None
+
+    reporter.github.script = lose_the_first_answer
+    done = reporter.report("plan", PLAN)
+    assert done.code == 0
+    assert len(reporter.comments()) == 1
+
+
+def test_exactly_one_document_is_reported(reporter: Reporter) -> None:
+    done = reporter.report("plan", "{}")
+    assert (done.code, "unreadable-plan" in done.err) == (3, True)
+    done = reporter.report("plan", PLAN, environment=" ")
+    assert (done.code, "error[environment]" in done.err) == (3, True)
