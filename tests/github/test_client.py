@@ -1,0 +1,199 @@
+"""How GitHub is asked: patiently, to the end of every list, and with the token for it alone."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.domain.secrets import Redacted
+from reconciler.github.client import MAX_BODY, GitHub
+from reconciler.github.errors import (
+    Forbidden,
+    GitHubError,
+    NotFound,
+    RateLimited,
+    Unexpected,
+    Unreachable,
+    WrongToken,
+)
+from reconciler.remote.timing import Timing
+
+TOKEN = "ghs_canary_client"
+API = "https://api.example.test"
+
+
+class Clock:
+    """Time that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(
+            clock=lambda: sum(self.slept),
+            wall_clock=lambda: 1_000_000 + sum(self.slept),
+            sleep=self.sleep,
+            random=lambda: 1.0,
+        )
+
+
+def ask(
+    handler: Callable[[httpx.Request], httpx.Response],
+    work: Callable[[GitHub], Any],
+    clock: Clock | None = None,
+) -> Any:
+    async def main() -> Any:
+        async with GitHub(
+            api_url=f"{API}/",
+            repository="acme/gateway",
+            token=Redacted(TOKEN),
+            timing=(clock or Clock()).timing,
+            transport=httpx.MockTransport(handler),
+        ) as github:
+            return await work(github)
+
+    return asyncio.run(main())
+
+
+def in_turn(*answers: httpx.Response | Exception) -> Callable[[httpx.Request], httpx.Response]:
+    waiting = list(answers)
+
+    def handler(_request: httpx.Request) -> httpx.Response:
+        answer = waiting.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return handler
+
+
+OK = httpx.Response(200, json={"ok": True})
+
+
+@pytest.mark.parametrize("method", ["get", "patch"])
+def test_calls_that_do_no_harm_twice_are_repeated_after_faults(method: str) -> None:
+    clock = Clock()
+    handler = in_turn(httpx.ConnectError("x"), httpx.Response(502), httpx.ReadTimeout("x"), OK)
+    arguments = ("/x",) if method == "get" else ("/x", {})
+    done = ask(handler, lambda github: getattr(github, method)(*arguments), clock)
+    assert done == {"ok": True}
+    assert clock.slept == [0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [(httpx.ReadTimeout("x"), Unreachable), (httpx.Response(502), Unexpected)],
+)
+def test_a_post_is_never_repeated_after_a_fault(
+    answer: httpx.Response | Exception, problem: type[GitHubError]
+) -> None:
+    with pytest.raises(problem):
+        ask(in_turn(answer), lambda github: github.post("/x", {}))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "pause"),
+    [
+        (429, {"retry-after": "7"}, 7.0),
+        (403, {"retry-after": "60"}, 60.0),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1000009"}, 9.0),
+        (429, {}, 2.0),
+        (429, {"retry-after": "soon"}, 2.0),
+    ],
+)
+def test_a_rate_limit_is_waited_for_even_by_a_post(
+    status: int, headers: dict[str, str], pause: float
+) -> None:
+    clock = Clock()
+    limited = httpx.Response(status, headers=headers)
+    done = ask(in_turn(limited, OK), lambda github: github.post("/x", {}), clock)
+    assert (done, clock.slept) == ({"ok": True}, [pause])
+
+
+def test_a_rate_limit_is_not_waited_for_longer_than_a_job_should() -> None:
+    clock = Clock()
+    with pytest.raises(RateLimited, match="3600 s"):
+        ask(
+            in_turn(httpx.Response(429, headers={"retry-after": "3600"})),
+            lambda github: github.get("/x"),
+            clock,
+        )
+    assert clock.slept == []
+    always = in_turn(*[httpx.Response(429, headers={"retry-after": "1"}) for _ in range(4)])
+    with pytest.raises(RateLimited):
+        ask(always, lambda github: github.get("/x"), clock)
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (httpx.Response(401), WrongToken),
+        (httpx.Response(403), Forbidden),
+        (httpx.Response(404), NotFound),
+        (httpx.Response(422, json={"message": "no"}), Unexpected),
+        (httpx.Response(200, text="<html>"), Unexpected),
+        (httpx.Response(302, headers={"location": "https://evil.test/"}), Unexpected),
+        (httpx.Response(200, content=b"x" * (MAX_BODY + 1)), Unexpected),
+    ],
+)
+def test_every_other_answer_is_an_error_that_quotes_nothing(
+    answer: httpx.Response, problem: type[GitHubError]
+) -> None:
+    with pytest.raises(problem) as caught:
+        ask(in_turn(answer), lambda github: github.get("/repos/x"))
+    said = f"{caught.value!r} {caught.value.hint}"
+    assert TOKEN not in said
+    assert "evil" not in said
+
+
+def test_a_list_is_read_to_its_end_and_no_further_than_its_host() -> None:
+    asked: list[str] = []
+
+    def pages(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        assert request.headers["authorization"] == f"Bearer {TOKEN}"
+        if "page=2" in str(request.url):
+            return httpx.Response(200, json=[{"n": 2}], headers={"link": '<x>; rel="prev"'})
+        link = f'<{API}/list?per_page=100&page=2>; rel="next", <{API}/list?page=2>; rel="last"'
+        return httpx.Response(200, json=[{"n": 1}, "junk"], headers={"link": link})
+
+    assert ask(pages, lambda github: github.pages("/list")) == [{"n": 1}, {"n": 2}]
+    assert asked == [f"{API}/list?per_page=100", f"{API}/list?per_page=100&page=2"]
+
+    def elsewhere(request: httpx.Request) -> httpx.Response:
+        assert request.url.host == "api.example.test"
+        return httpx.Response(200, json=[], headers={"link": '<https://evil.test/2>; rel="next"'})
+
+    with pytest.raises(Unexpected, match="another host"):
+        ask(elsewhere, lambda github: github.pages("/list"))
+
+    def endless(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=[], headers={"link": f'<{API}/list>; rel="next"'})
+
+    with pytest.raises(Unexpected, match="pages"):
+        ask(endless, lambda github: github.pages("/list"))
+
+
+def test_a_download_is_followed_once_and_without_the_token() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "api.example.test":
+            return httpx.Response(302, headers={"location": "https://blob.test/file?sig=1"})
+        assert request.url.host == "blob.test"
+        assert "authorization" not in request.headers
+        return httpx.Response(200, content=b"zip")
+
+    assert ask(handler, lambda github: github.download("/a/zip", limit=10)) == b"zip"
+    with pytest.raises(Unexpected, match="bytes"):
+        ask(handler, lambda github: github.download("/a/zip", limit=2))
+
+    def unsafe(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(302, headers={"location": "http://blob.test/file"})
+
+    with pytest.raises(Unexpected, match="unsafe"):
+        ask(unsafe, lambda github: github.download("/a/zip", limit=10))

@@ -1,0 +1,150 @@
+"""One drift issue for each environment: opened, kept, closed, opened again, and never misled."""
+
+from typing import Any
+
+import pytest
+
+from tests.github.fake import MALLORY, Answer, Call
+from tests.github.reporting import SCHEDULE, Done, Reporter, failure
+from tests.views import drift_samples
+
+DRIFTED = drift_samples.drifted()
+MORE = drift_samples.everybody_moved()
+CLEAN = drift_samples.in_sync()
+LABEL = "reconcile-drift"
+BROKEN = failure(1, None, ("incomplete-read", "the list was short"))
+
+
+def drift(reporter: Reporter, document: Any, environment: str = "production") -> Done:
+    done = reporter.report("drift", document, event=SCHEDULE, environment=environment)
+    assert done.code == 0, done.err
+    return done
+
+
+def the_issue(reporter: Reporter) -> dict[str, Any]:
+    (issue,) = reporter.github.issues.values()
+    return issue
+
+
+def told(reporter: Reporter) -> list[str]:
+    return reporter.comments(the_issue(reporter)["number"])
+
+
+def test_drift_opens_one_issue_with_marker_label_and_both_ways_out(reporter: Reporter) -> None:
+    assert drift(reporter, DRIFTED).err == "drift issue: opened\n"
+    issue = the_issue(reporter)
+    assert issue["title"] == "Drift: production"
+    assert issue["labels"] == [{"name": LABEL}]
+    first = issue["body"].splitlines()[0]
+    assert first == f"<!-- reconcile:drift environment=production digest={DRIFTED.fingerprint} -->"
+    assert f"apply --expect-digest {DRIFTED.fingerprint}" in issue["body"]
+    assert " pull " in issue["body"]
+    assert reporter.outputs["digest"] == DRIFTED.fingerprint
+    assert reporter.outputs["in_sync"] == "false"
+
+
+def test_the_same_drift_is_announced_once(reporter: Reporter) -> None:
+    drift(reporter, DRIFTED)
+    before = list(reporter.github.writes)
+    assert drift(reporter, DRIFTED).err == "drift issue: updated\n"
+    assert reporter.github.writes == before
+    assert told(reporter) == []
+
+
+def test_other_drift_updates_the_text_and_tells_the_readers(reporter: Reporter) -> None:
+    drift(reporter, DRIFTED)
+    drift(reporter, MORE)
+    assert MORE.fingerprint in the_issue(reporter)["body"].splitlines()[0]
+    (comment,) = told(reporter)
+    assert "integrations differ: " in comment.splitlines()[0]
+
+
+def test_the_issue_is_closed_when_the_drift_is_gone_and_opened_again_when_it_is_back(
+    reporter: Reporter,
+) -> None:
+    assert drift(reporter, CLEAN).err == "drift issue: nothing\n"
+    assert reporter.github.issues == {}
+    drift(reporter, DRIFTED)
+    assert drift(reporter, CLEAN).err == "drift issue: closed\n"
+    assert the_issue(reporter)["state"] == "closed"
+    assert "In sync" in told(reporter)[-1]
+    assert drift(reporter, CLEAN).err == "drift issue: nothing\n"
+    assert drift(reporter, DRIFTED).err == "drift issue: reopened\n"
+    assert the_issue(reporter)["state"] == "open"
+    assert len(told(reporter)) == 2
+
+
+def test_a_failed_check_is_said_closes_nothing_and_keeps_what_was_known(
+    reporter: Reporter,
+) -> None:
+    drift(reporter, DRIFTED)
+    for _ in range(2):
+        drift(reporter, BROKEN)
+    issue = the_issue(reporter)
+    assert issue["state"] == "open"
+    assert "could not check" in issue["body"].lower()
+    assert "error[incomplete-read]: the list was short" in issue["body"]
+    assert issue["body"].count("### Drift\n") == 1
+    assert DRIFTED.fingerprint in issue["body"].splitlines()[0]
+    assert told(reporter) == []
+    assert reporter.outputs["in_sync"] == "false"
+    drift(reporter, DRIFTED)
+    assert "could not check" not in the_issue(reporter)["body"].lower()
+    assert told(reporter) == []
+
+
+def test_a_failed_check_without_an_issue_opens_one_that_the_next_good_check_closes(
+    reporter: Reporter,
+) -> None:
+    assert drift(reporter, BROKEN).err == "drift issue: opened\n"
+    before = list(reporter.github.writes)
+    drift(reporter, BROKEN)
+    assert reporter.github.writes == before
+    assert drift(reporter, CLEAN).err == "drift issue: closed\n"
+
+
+def test_what_failed_checks_say_cannot_pass_for_what_was_known(reporter: Reporter) -> None:
+    forged = "x\n<!-- reconcile:last-report -->\neverything is fine"
+    drift(reporter, DRIFTED)
+    drift(reporter, failure(1, None, ("incomplete-read", forged)))
+    drift(reporter, BROKEN)
+    body = the_issue(reporter)["body"]
+    assert "everything is fine" not in body
+    assert "### Drift\n" in body
+
+
+def test_environments_and_labels_are_kept_apart(reporter: Reporter) -> None:
+    fake = reporter.github
+    marker = "<!-- reconcile:drift environment=production digest=x -->\n"
+    unlabelled = fake.issue(marker + "by a stranger", user=MALLORY)
+    request = fake.issue(marker, labels=(LABEL,), pull_request={})
+    for number in range(7):
+        fake.issue(f"no marker {number}", labels=(LABEL,))
+    before = dict(fake.issues)
+    drift(reporter, DRIFTED)
+    drift(reporter, DRIFTED, environment="staging")
+    new = [issue for number, issue in fake.issues.items() if number not in before]
+    assert [issue["title"] for issue in new] == ["Drift: production", "Drift: staging"]
+    drift(reporter, CLEAN)
+    assert (unlabelled["state"], request["state"]) == ("open", "open")
+    assert [issue["state"] for issue in new] == ["closed", "open"]
+
+
+def test_an_issue_whose_answer_was_lost_is_not_opened_twice(reporter: Reporter) -> None:
+    def lose_the_first(call: Call) -> Answer | None:
+        posts = [item for item in reporter.github.calls if item.method == "POST"]
+        return Answer(lost=True) if call.method == "POST" and len(posts) == 1 else None
+
+    reporter.github.script = lose_the_first
+    drift(reporter, DRIFTED)
+    assert the_issue(reporter)["state"] == "open"
+
+
+@pytest.mark.parametrize("status", [401, 403, 410, 500])
+def test_an_issue_that_cannot_be_written_is_a_failure(reporter: Reporter, status: int) -> None:
+    reporter.github.script = lambda call: (
+        Answer(status, {"message": "no"}) if call.method == "POST" else None
+    )
+    done = reporter.report("drift", DRIFTED, event=SCHEDULE)
+    assert done.code == 1
+    assert reporter.summary.startswith("### Drift")
