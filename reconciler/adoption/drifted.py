@@ -1,7 +1,7 @@
 """Which places of the files have to change so that they say what the API has.
 
 A declared value that differs is replaced where it was written, an overlay included. What no file
-declares stays undeclared, apart from new entries of a declared list of models or workspaces.
+declares stays undeclared, apart from new entries of a list that is declared.
 """
 
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ def drifted(
     for change in changed_fields(comparison.found, comparison.wanted):
         if change.path[0] not in skipped and not _is_moot(change, comparison):
             edits += finder.edit(change)
-    for path in comparison.undeclared_access:
+    for path in (*comparison.undeclared_access, *_undeclared_entries(comparison)):
         edits += finder.missing(path)
     for site in comparison.sites:
         edits += finder.secret(site, naming)
@@ -191,6 +191,21 @@ def _entry_of(path: Path) -> Path | None:
     """Give the path of the entry of a keyed list that a path leads into."""
     at = next((i for i, name in enumerate(path[:-1]) if name in KEYED_LISTS), None)
     return None if at is None else path[: at + 2]
+
+
+def _undeclared_entries(comparison: Comparison) -> list[Path]:
+    """Give the entries of declared lists that only the API has; access is judged by planning."""
+    entries = {_entry_of(path) for path in comparison.undeclared}
+    return [
+        entry
+        for entry in sorted(entry for entry in entries if entry is not None)
+        if entry[0] not in {"models", "workspaces"}
+        and lookup(comparison.settled, entry[:-1])
+        and not (
+            entry[0] == "secret_mappings"
+            and lookup(comparison.settled, tuple(entry[1].split("."))) is not None
+        )
+    ]
 
 
 def _is_moot(change: FieldChange, comparison: Comparison) -> bool:

@@ -25,6 +25,7 @@ class Files:
             with contextlib.suppress(Unreadable):
                 self._before[path] = source.read(path)
         self._now = dict(self._before)
+        self._names = {path.casefold() for path in self._before}
 
     @property
     def source(self) -> MemorySource:
@@ -42,7 +43,7 @@ class Files:
 
     def has(self, path: str) -> bool:
         """Tell whether there is a file of this name, upper and lower case being the same."""
-        return path.casefold() in {known.casefold() for known in self._now}
+        return path.casefold() in self._names
 
     def edit(self, path: str) -> FileEdit:
         """Begin to edit a file; `put` keeps the result."""
@@ -51,6 +52,7 @@ class Files:
     def put(self, path: str, content: bytes) -> None:
         """Give a file new content."""
         self._now[path] = content
+        self._names.add(path.casefold())
 
     def restore(self, path: str) -> None:
         """Take a file back to what was read, or out if it is new."""

@@ -5,7 +5,7 @@ document is written anew where that is asked for.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Protocol
 
@@ -17,12 +17,12 @@ from reconciler.desired.export import exported, ordered
 from reconciler.desired.export_check import writable
 from reconciler.desired.export_secrets import Naming
 from reconciler.desired.findings import Findings, Sourced, Steps
-from reconciler.desired.scalars import integration_shape, typed
+from reconciler.desired.scalars import integration_shape, shape_of, typed
 from reconciler.diagnostics import Diagnostic, error, warning
+from reconciler.domain.access import WorkspaceAccess
 from reconciler.domain.fields import WRITE_ONLY_FIELDS, show_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.memory import Memory
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.tree import Path, leaves
@@ -31,7 +31,7 @@ from reconciler.planning.canonical import canonical
 LONGEST_NAME = 240
 """Bytes of a file name without its suffix; file systems allow 255."""
 
-_ROUNDS = 3
+_ROUNDS = 5
 """Edits of one round can uncover others: a value withdrawn in an overlay shows the one below."""
 
 _OWN_FIELDS = (*sorted(WRITE_ONLY_FIELDS), "lifecycle")
@@ -68,6 +68,7 @@ class Rewriting:
         self._memory = memory
         self._today = today
         self._namings: dict[str, Naming] = {}
+        self._touched: dict[str, set[str]] = {}
 
     def take(self, observed: Mapping[str, Observed]) -> tuple[str, ...]:
         """Make the files declare these integrations, and give the slugs for which that worked."""
@@ -82,9 +83,9 @@ class Rewriting:
                 self.remarks.append(_withdrawn(slug, self._desired.target.environment))
             elif self._create(current):
                 pulled.append(slug)
-        existing = [s for s in pulled if s in self._desired.integrations]
+        existing = {s: observed[s] for s in pulled if s in self._desired.integrations}
         for _ in range(_ROUNDS):
-            if not self._edit(existing, observed):
+            if not self._edit(existing):
                 break
         self._note_shared_names()
         return tuple(pulled)
@@ -119,11 +120,14 @@ class Rewriting:
     def _rewrite(self, observed: Observed, document: Sourced) -> None:
         """Write a document whole; what only files know is taken along."""
         tree = self._exported(observed) | _own_fields(document)
+        if "workspaces" in tree:
+            tree["workspaces"] = _own_workspaces(tree["workspaces"], document)
         tree = {name: tree[name] for name in ordered(tree, Integration.model_fields)}
         text = self._text(observed, tree)
         if text is None:
             return
         path, index = document.origin.file, document.origin.index
+        self._touched.setdefault(observed.slug, set()).add(path)
         edit = self.files.edit(path)
         edit.replace_document(index, text)
         self.files.put(path, edit.result())
@@ -145,19 +149,18 @@ class Rewriting:
             path = f"{INTEGRATIONS}/{slug[: LONGEST_NAME - 9]}-{mark}.yaml"
         return path
 
-    def _edit(self, slugs: Iterable[str], observed: Mapping[str, Observed]) -> int:
+    def _edit(self, observed: dict[str, Observed]) -> int:
         """Edit what differs in documents that exist, and give the number of edits made."""
-        wanted = set(slugs)
         edits: list[Edit] = []
-        findings = Findings(self.files.source)
         for document in self._documents(self._desired.target.environment):
-            slug = document.value.get("slug")
-            if slug not in wanted:
+            slug = str(document.value.get("slug"))
+            if slug not in observed:
                 continue
-            declared = declare(document, findings, self._today)
+            declared = declare(document, Findings(self.files.source), self._today)
             if declared is None:
-                raise InvalidInput(findings.diagnostics)
-            edits += drifted(
+                del observed[slug]
+                return self._give_up(slug) + 1
+            found = drifted(
                 declared,
                 observed[slug],
                 document=document,
@@ -165,7 +168,16 @@ class Rewriting:
                 exported=self._exported(observed[slug]),
                 naming=self._naming(slug),
             )
+            self._touched.setdefault(slug, set()).update(edit.origin.file for edit in found)
+            edits += found
         return sum(self._carry_out(edit) for edit in edits)
+
+    def _give_up(self, slug: str) -> int:
+        """Take back the edits after which an integration would not load."""
+        for path in self._touched.get(slug, ()):
+            self.files.restore(path)
+        self.remarks.append(_not_editable(slug))
+        return len(self._touched.get(slug, ()))
 
     def _carry_out(self, edit: Edit) -> bool:
         """Make one edit; False where the file has no such place any more."""
@@ -204,6 +216,20 @@ def _own_fields(document: Sourced) -> dict[str, Any]:
     return {name: meant[name] for name in _OWN_FIELDS if name in meant}
 
 
+def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[dict[str, Any]]:
+    """Leave out what fragments grant, and keep what only the file knows of an entry."""
+    given = document.value.get("workspaces")
+    own: dict[str, dict[str, Any]] = {}
+    elsewhere = set()
+    for index, entry in enumerate(given if isinstance(given, list) else ()):
+        if document.origin_of(("workspaces", index)).file != document.origin.file:
+            elsewhere.add(entry["id"])
+        else:
+            meant = typed(entry, shape_of(WorkspaceAccess))
+            own[entry["id"]] = {n: meant[n] for n in sorted(WRITE_ONLY_FIELDS) if n in meant}
+    return [e | own.get(e["id"], {}) for e in entries if e["id"] not in elsewhere]
+
+
 def _withdrawn(slug: str, environment: str | None) -> Diagnostic:
     return warning(
         "withdrawn-slug",
@@ -214,6 +240,14 @@ def _withdrawn(slug: str, environment: str | None) -> Diagnostic:
 
 def _not_writable(slug: str) -> Diagnostic:
     return error("not-writable", f"{slug}: its name or provider cannot stand in a file; not pulled")
+
+
+def _not_editable(slug: str) -> Diagnostic:
+    return warning(
+        "not-editable",
+        f"{slug}: what the API has does not fit into its files piece by piece; they stay as is",
+        hint="edit it by hand, or write it whole with --force",
+    )
 
 
 def _left_out(slug: str, steps: Steps) -> Diagnostic:

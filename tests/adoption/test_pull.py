@@ -27,22 +27,24 @@ def test_after_a_pull_of_500_integrations_of_every_kind_the_plan_is_empty() -> N
 
 
 @pytest.mark.parametrize(
-    "switches",
+    "answers",
     [
-        Switches(detail_shape="documented"),
-        Switches(workspace_id_form="uuid"),
-        Switches(reference_form="uuid"),
-        Switches(flexbool="bool"),
-        Switches(server_added_fields=True),
-        Switches(require_provider_auth_type=True),
-        Switches(mask_aws_ids=True),
-        Switches(list_order="newest", page_max=7),
-        Switches(configurations_put="merge", put_body="empty"),
+        {"detail_shape": "documented"},
+        {"workspace_id_form": "uuid"},
+        {"reference_form": "uuid"},
+        {"flexbool": "bool"},
+        {"server_added_fields": True},
+        {"require_provider_auth_type": True},
+        {"mask_aws_ids": True},
+        {"list_order": "newest", "page_max": 7},
+        {"configurations_put": "merge", "put_body": "empty"},
     ],
-    ids=str,
+    ids=" ".join,
 )
-def test_the_plan_is_empty_however_the_api_answers_its_open_questions(switches: Switches) -> None:
-    here = Repository(World(switches))
+def test_the_plan_is_empty_however_the_api_answers_its_open_questions(
+    answers: dict[str, object],
+) -> None:
+    here = Repository(World(Switches.parse(answers)))
     plant(here.world.remote, "60")
     here.pull()
     assert here.plan().in_sync
@@ -274,3 +276,42 @@ def test_force_rewrites_one_document_of_several() -> None:
     here.pull("a", force=True)
     assert here.text("integrations/both.yaml").endswith(f"---\n{second}")
     assert "name: Remote" in here.text("integrations/both.yaml").partition("---")[0]
+
+
+def test_force_leaves_fragments_of_access_to_their_owners() -> None:
+    here = Repository()
+    here.create("a")
+    granted = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}]
+    body = {"workspaces": granted, "create_default_provider": False}
+    here.world.put("PUT", "/integrations/a/workspaces", body)
+    fragment = "a: {workspaces: [{id: ws-b, enabled: true}]} # theirs\n"
+    here.write("integrations/a.yaml", "slug: a\nname: B\nai_provider_id: openai\n")
+    here.write("access/b.yaml", fragment)
+    here.pull(force=True)
+    assert here.text("access/b.yaml") == fragment
+    assert "ws-a" in here.text("integrations/a.yaml")
+    assert "ws-b" not in here.text("integrations/a.yaml")
+    assert here.plan().in_sync
+
+
+def test_force_keeps_what_was_declared_of_providers_of_workspaces() -> None:
+    here = Repository()
+    here.create("a")
+    body = {"workspaces": [{"id": "w", "enabled": True}], "create_default_provider": False}
+    here.world.put("PUT", "/integrations/a/workspaces", body)
+    entry = "- {id: w, enabled: true, create_default_provider: true}\n"
+    text = f"slug: a\nname: B\nai_provider_id: openai\nworkspaces:\n{entry}"
+    here.write("integrations/a.yaml", text)
+    here.pull(force=True)
+    assert entry in here.text("integrations/a.yaml")
+
+
+def test_what_would_not_load_after_an_edit_is_left_as_it_is() -> None:
+    here = Repository()
+    here.create("a", name="there", description="costs ${env:MONEY}")
+    text = "slug: a\nname: here\nai_provider_id: openai\ndescription: old\n"
+    here.write("integrations/a.yaml", text)
+    adoption = here.pull()
+    assert here.text("integrations/a.yaml") == text
+    assert [d.code for d in adoption.diagnostics] == ["not-editable"]
+    assert pull_view.summary(adoption).startswith("1 integration, 2 differences")
