@@ -31,6 +31,7 @@ COMMANDS = {
     "get": "Print one integration as the API has it.",
     "schema": "Print JSON Schemas of files and outputs.",
     "merge-results": "Join the results of shards into one.",
+    "merge-results": "Join the results of shards into one.",
     "simulate": "Serve a stand-in of the API on this machine.",
     "serve": "Offer the five raw operations over REST and MCP.",
 }

@@ -1,0 +1,65 @@
+"""`reconcile merge-results`: the results of shards as the one result they are together."""
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli import output
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import format_option
+from reconciler.execution import broken_off, saved
+from reconciler.execution.broken_off import BrokenOff
+from reconciler.execution.joining import join
+from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.planning.codec import MAX_PLAN_BYTES
+from reconciler.views import json
+from reconciler.views.problems import as_text
+
+INCOMPLETE = 5
+NOT_READ = "not read"
+
+
+@click.command("merge-results", cls=Command)
+@click.argument("files", metavar="FILE", nargs=-1, required=True, type=click.Path(path_type=Path))
+@format_option(*output.PLAN_FORMATS)
+@click.pass_obj
+def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> int:
+    """Join the results of shards into one.
+
+    Each FILE is what `apply --shard I/N --format json` printed. Exits as one run would have: 5 if
+    anything is failed, skipped or unknown, or if a shard broke off while others wrote.
+    """
+    results, failures = _read(files)
+    console = invocation.console
+    problems = [item for failure in failures for item in failure.diagnostics]
+    merged = join(results) if results else None
+    code = exit_code(merged, failures)
+    if merged is not None:
+        output.show_result(console, merged, style=style, ledger=NOT_READ)
+    elif style == "json":
+        console.data(json.error(problems, exit_code=code))
+        return code
+    if problems:
+        console.insist(as_text(problems))
+    return code
+
+
+def exit_code(merged: ApplyResult | None, failures: list[BrokenOff]) -> int:
+    """Give the exit code that a single run would have had."""
+    outcomes = merged.outcomes if merged is not None else ()
+    written = any(outcome.status is not Status.SKIPPED for outcome in outcomes)
+    if (merged is not None and not merged.complete) or (failures and written):
+        return INCOMPLETE
+    return max((failure.exit_code for failure in failures), default=0)
+
+
+def _read(files: tuple[Path, ...]) -> tuple[list[ApplyResult], list[BrokenOff]]:
+    results: list[ApplyResult] = []
+    failures: list[BrokenOff] = []
+    for path in files:
+        text, name = output.read(path, limit=MAX_PLAN_BYTES), str(path)
+        if saved.kind_of(text) == broken_off.KIND:
+            failures.append(broken_off.decode(text, name=name))
+        else:
+            results.append(saved.decode(text, name=name))
+    return results, failures

@@ -1,0 +1,138 @@
+"""`reconcile merge-results`: shards apply apart, and are told as the one run they are together."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.project import Here
+from tests.end_to_end.harness import Done
+
+SLUGS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
+SHARDS = 3
+
+
+def project(folder: Path) -> Here:
+    here = Here(folder, prune="all")
+    for slug in SLUGS:
+        here.integration(slug)
+    return here
+
+
+def applied(here: Here, index: int, *options: str) -> Path:
+    """Apply one shard and keep what it printed."""
+    done = here.run("apply", "--yes", "--format", "json", "--shard", f"{index}/{SHARDS}", *options)
+    file = here.folder / f"shard-{index}.json"
+    file.write_text(done.out)
+    return file
+
+
+def edited(file: Path, **change: Any) -> Path:
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps({**document, **change}))
+    return file
+
+
+def merged(here: Here, *files: object, style: str = "json") -> Done:
+    return here.run("merge-results", *files, "--format", style)
+
+
+def test_the_shards_of_an_apply_become_one_result(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    files = [applied(here, index) for index in (3, 1, 2)]
+    runs = [json.loads(file.read_text())["run"] for file in files]
+    done = merged(here, *files)
+    assert done.code == 0
+    assert done.json["kind"] == "apply_result"
+    assert done.json["run"] == "+".join(runs)
+    assert done.json["target"]["name"] == "here"
+    assert done.json["summary"] == {"applied": 6, "failed": 0, "skipped": 0, "unknown": 0}
+    assert [item["slug"] for item in done.json["outcomes"]] == sorted(SLUGS)
+    assert here.plan()["actions"] == []
+
+
+def test_one_result_stays_what_it_is(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    file = applied(here, 1)
+    assert merged(here, file).json == json.loads(file.read_text())
+
+
+@pytest.mark.parametrize("style", ["text", "markdown"])
+def test_the_joined_result_is_shown_to_people_like_any_other(tmp_path: Path, style: str) -> None:
+    here = project(tmp_path)
+    done = merged(here, applied(here, 1), applied(here, 2), applied(here, 3), style=style)
+    assert done.code == 0
+    assert "6 applied" in done.out
+    assert all(slug in done.out for slug in SLUGS)
+
+
+def test_one_failed_outcome_makes_it_exit_5_as_a_single_run_would(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    files = [applied(here, index) for index in (1, 2, 3)]
+    outcomes = json.loads(files[1].read_text())["outcomes"]
+    outcomes[0]["status"] = "unknown"
+    done = merged(here, files[0], edited(files[1], outcomes=outcomes), files[2])
+    assert done.code == 5
+    assert done.json["summary"]["unknown"] == 1
+
+
+def test_a_shard_that_broke_off_is_told_and_counts(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    good = applied(here, 1)
+    refused = applied(here, 2, "--expect-digest", "sha256:00")
+    assert json.loads(refused.read_text())["kind"] == "error"
+    done = merged(here, good, refused)
+    assert done.code == 5
+    assert done.json["kind"] == "apply_result"
+    assert "digest-mismatch" in done.err
+
+
+def test_shards_that_all_broke_off_end_as_the_worst_of_them(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    refused = applied(here, 1, "--expect-digest", "sha256:00")
+    done = merged(here, refused)
+    assert done.code == 4
+    assert (done.json["kind"], done.json["exit_code"]) == ("error", 4)
+    assert [item["code"] for item in done.json["diagnostics"]] == ["digest-mismatch"]
+    text = merged(here, refused, style="text")
+    assert (text.code, text.out) == (4, "")
+    assert "digest-mismatch" in text.err
+
+
+def test_a_slug_in_two_results_is_an_error(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    file = applied(here, 1)
+    done = merged(here, file, file)
+    assert done.code == 3
+    assert {item["code"] for item in done.json["diagnostics"]} == {"duplicate-outcome"}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"name": "other", "base_url": "simulator:", "organisation_id": None},
+        {"name": "here", "base_url": "https://api.example", "organisation_id": None},
+        {"name": "here", "base_url": "simulator:", "organisation_id": "somebody-elses"},
+    ],
+)
+def test_results_of_different_targets_are_not_joined(
+    tmp_path: Path, target: dict[str, Any]
+) -> None:
+    here = project(tmp_path)
+    first = {"name": "here", "base_url": "simulator:", "organisation_id": "ours"}
+    files = [edited(applied(here, 1), target=first), edited(applied(here, 2), target=target)]
+    done = merged(here, *files)
+    assert done.code == 3
+    assert [item["code"] for item in done.json["diagnostics"]] == ["different-targets"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"kind": "plan"}', '{"kind": "error"}', '{"kind": "apply_result"}']
+)
+def test_what_is_no_result_is_bad_input(tmp_path: Path, text: str) -> None:
+    here = project(tmp_path)
+    (tmp_path / "bad.json").write_text(text)
+    done = merged(here, "bad.json")
+    assert done.code == 3
+    assert [item["code"] for item in done.json["diagnostics"]] == ["unreadable-result"]
