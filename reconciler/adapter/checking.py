@@ -60,6 +60,8 @@ def _first(errors: Iterator[ValidationError]) -> Iterator[ValidationError]:
 
 def _sentence(error: ValidationError, what: str) -> str:
     parts = [what, *(_cut(str(part)) for part in error.absolute_path)]
+    if "propertyNames" in error.absolute_schema_path:
+        parts.append(_cut(str(error.instance)))
     place = ".".join(part for part in parts if part) or "the input"
     return f"{place} {_rule(error)}"
 

@@ -35,6 +35,14 @@ _CONFIRM: Final = {
 Arguments = Mapping[str, Any]
 
 
+class Failed(Exception):
+    """A tool failed, and what it has to say is a document of its own."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        super().__init__("failed")
+        self.document = document
+
+
 class Offer(Protocol):
     """One tool: how it is listed, who may use it, and what it does."""
 
@@ -48,7 +56,7 @@ class Offer(Protocol):
         ...
 
     async def run(self, arguments: Arguments, exchange: Exchange) -> Any:
-        """Carry a call out and give a JSON object; raises `Refusal`."""
+        """Carry a call out and give a JSON object; raises `Refusal` or `Failed`."""
         ...
 
 
@@ -130,6 +138,9 @@ async def call(offer: Offer, arguments: Arguments, exchange: Exchange) -> CallTo
     """Carry a tool call out; a failure is a result, too, with the members of a problem."""
     try:
         return _result(await offer.run(arguments, exchange))
+    except Failed as failed:
+        exchange.status = 422
+        return _result(failed.document, is_error=True)
     except Refusal as refusal:
         problem = refusal.problem
     except Exception as error:  # noqa: BLE001  what it says may quote anything

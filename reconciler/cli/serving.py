@@ -1,43 +1,32 @@
-"""Put the adapter together for `reconcile serve`: its tokens, its target, its two ports.
+"""Put the adapter together for `reconcile serve`, and run its two ports.
 
 The adapter's libraries come with the extra `serve`, so they are imported here only when they are
 used, and their absence is a sentence.
 """
 
 import asyncio
-import math
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-from reconciler.cli import credentials, output, settings, wiring
-from reconciler.cli.address import refuse_unknown_host
 from reconciler.cli.command import Invocation
-from reconciler.cli.settings import Settings
-from reconciler.desired.config import is_loopback
+from reconciler.cli.serving_rules import rules
+from reconciler.cli.serving_target import Served
 from reconciler.diagnostics import error
-from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
-from reconciler.remote.client import Client, make_client
-from reconciler.simulator.serving import simulator_transport
-from reconciler.workflows import timestamp
+from reconciler.remote.client import Client
 
 if TYPE_CHECKING:
     from reconciler.adapter.door import Rules
-    from reconciler.adapter.exchanges import Application, Exchange
+    from reconciler.adapter.exchanges import Application
     from reconciler.adapter.metrics import Metrics
-    from reconciler.adapter.tokens import Tokens
+    from reconciler.adapter.relay import Relay
+    from reconciler.adapter.tools import Offer
 
-CONNECTIONS = 100
-"""Calls in flight to the upstream."""
-
-TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
 _LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
-_TOKEN_FILE_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,72 +88,79 @@ async def serve(
     from reconciler.adapter.metrics import Metrics
     from reconciler.adapter.server import serve as serve_ports
 
-    environment = settings.from_environment()
     counted = Metrics()
-    rules = _rules(invocation, _tokens(serving), serving.rate_limit, counted)
-    target = wiring.read_target(invocation, environment)
+    shared = rules(invocation.console, serving, counted)
+    served = Served.of(invocation, call_timeout=serving.upstream_timeout)
     with (
         _listener(serving.host, serving.rest_port) as rest,
         _listener(serving.host, serving.mcp_port) as mcp,
     ):
-        async with _client(invocation, environment, target, serving) as client:
+        async with served.client(read_only=serving.read_only) as client:
+            ports = _Ports(serving, served, shared, counted, lambda: not stop.is_set())
             await serve_ports(
-                _applications(
-                    client,
-                    serving,
-                    rules,
-                    counted,
-                    rest=rest,
-                    mcp=mcp,
-                    is_ready=lambda: not stop.is_set(),
-                ),
+                ports.applications(client, rest=rest, mcp=mcp),
                 stop=stop,
                 ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
                 trusted_proxies=serving.forwarded_allow,
             )
 
 
-def _applications(
-    client: Client,
-    serving: Serving,
-    rules: "Rules",
-    counted: "Metrics",
-    *,
-    rest: socket.socket,
-    mcp: socket.socket,
-    is_ready: Callable[[], bool],
-) -> "list[tuple[Application, socket.socket]]":
-    from reconciler.adapter.hosts import AllowedHosts
-    from reconciler.adapter.mcp_port import mcp_application
-    from reconciler.adapter.relay import Relay
-    from reconciler.adapter.rest_port import rest_application
-    from reconciler.adapter.tools import raw_tools
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """What the applications are made of."""
 
-    relay = Relay(
-        client,
-        timeout=serving.upstream_timeout,
-        read_only=serving.read_only,
-        count=counted.count_upstream,
-    )
+    serving: Serving
+    served: Served
+    rules: "Rules"
+    counted: "Metrics"
+    is_ready: Callable[[], bool]
 
-    def allowed(listener: socket.socket) -> AllowedHosts:
-        return AllowedHosts.at(
-            _port(listener), hosts=serving.allow_host, origins=serving.allow_origin
+    def applications(
+        self, client: Client, *, rest: socket.socket, mcp: socket.socket
+    ) -> "list[tuple[Application, socket.socket]]":
+        """Make the application of each listening socket."""
+        from reconciler.adapter.hosts import AllowedHosts
+        from reconciler.adapter.mcp_port import mcp_application
+        from reconciler.adapter.rest_port import rest_application
+
+        relay = self._relay(client)
+
+        def allowed(listener: socket.socket) -> AllowedHosts:
+            hosts, origins = self.serving.allow_host, self.serving.allow_origin
+            return AllowedHosts.at(_port(listener), hosts=hosts, origins=origins)
+
+        rest_app = rest_application(
+            relay,
+            rules=self.rules,
+            allowed=allowed(rest),
+            counted=self.counted,
+            is_ready=self.is_ready,
+        )
+        mcp_app = mcp_application(
+            self._offers(relay), rules=self.rules, allowed=allowed(mcp), is_ready=self.is_ready
+        )
+        return [(rest_app, rest), (mcp_app, mcp)]
+
+    def _relay(self, client: Client) -> "Relay":
+        from reconciler.adapter.relay import Relay
+
+        return Relay(
+            client,
+            timeout=self.serving.upstream_timeout,
+            read_only=self.serving.read_only,
+            declared_in=self.served.files().declared_in if self.serving.guard_managed else None,
+            count=self.counted.count_upstream,
         )
 
-    offers = raw_tools(relay, confirms=serving.confirm_deletes)
-    return [
-        (
-            rest_application(
-                relay, rules=rules, allowed=allowed(rest), counted=counted, is_ready=is_ready
-            ),
-            rest,
-        ),
-        (
-            mcp_application(offers, rules=rules, allowed=allowed(mcp), is_ready=is_ready),
-            mcp,
-        ),
-    ]
+    def _offers(self, relay: "Relay") -> "list[Offer]":
+        from reconciler.adapter.gitops import Gitops, gitops_tools
+        from reconciler.adapter.tools import raw_tools
+
+        offers = raw_tools(relay, confirms=self.serving.confirm_deletes)
+        if self.serving.with_gitops_tools:
+            files = self.served.files()
+            offers += gitops_tools(Gitops(files, self.served.session, asyncio.Lock()))
+        return offers
 
 
 def _need_extra() -> None:
@@ -173,55 +169,6 @@ def _need_extra() -> None:
             summary = f"`serve` needs {name}, which is not installed"
             hint = "pip install 'portkey-reconciler[serve]'"
             raise InvalidInput([error("missing-extra", summary, hint=hint)])
-
-
-def _tokens(serving: Serving) -> "Tokens":
-    """Gather the tokens, and refuse to serve anybody without."""
-    from reconciler.adapter.tokens import Token, Tokens, parse_tokens
-
-    if serving.insecure_no_auth:
-        if not is_loopback(serving.host):
-            summary = f"--insecure-no-auth is for this machine only, and {serving.host} is not"
-            raise InvalidInput([error("insecure", summary, hint="set a token instead")])
-        return Tokens(())
-    found: list[Token] = []
-    if serving.token_file is not None:
-        text = output.read(serving.token_file, limit=_TOKEN_FILE_LIMIT)
-        found += parse_tokens(text, file=str(serving.token_file))
-    text = (settings.variable(TOKEN_VARIABLE) or "").strip()
-    if text:
-        found.append(Token.of(text))
-    if not found:
-        hint = f"set {TOKEN_VARIABLE} to 32 or more characters, or use --token-file"
-        raise InvalidInput([error("no-token", "without a token nobody is served", hint=hint)])
-    return Tokens(tuple(found))
-
-
-def _rules(
-    invocation: Invocation, tokens: "Tokens", rate_limit: float, counted: "Metrics"
-) -> "Rules":
-    from reconciler.adapter import access_log
-    from reconciler.adapter.door import Rules
-    from reconciler.adapter.rates import RateLimit
-
-    def log(exchange: "Exchange") -> None:
-        seconds = settings.monotonic() - exchange.started
-        counted.count(exchange, seconds)
-        moment = timestamp(settings.now())
-        invocation.console.insist(access_log.line(exchange, time=moment, seconds=seconds))
-
-    def failed(exchange_id: str, problem: BaseException) -> None:
-        moment = timestamp(settings.now())
-        invocation.console.insist(access_log.failure(exchange_id, problem, time=moment))
-
-    return Rules(
-        tokens=tokens,
-        rates=RateLimit(rate_limit, settings.monotonic),
-        clock=settings.monotonic,
-        new_id=lambda: str(uuid4()),
-        log=log,
-        failed=failed,
-    )
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -238,26 +185,3 @@ def _listener(host: str, port: int) -> socket.socket:
 def _port(listener: socket.socket) -> int:
     port: int = listener.getsockname()[1]
     return port
-
-
-def _client(
-    invocation: Invocation, environment: Settings, target: Target, serving: Serving
-) -> Client:
-    """Make the client that calls are passed on with; it has no deadline and no retries."""
-    refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
-    secrets = credentials.Secrets(environment, invocation.dir)
-    simulated = target.is_simulator
-    file = wiring.simulator_file(invocation)
-    return make_client(
-        base_url=wiring.IN_PROCESS if simulated else target.base_url,
-        api_key=None if simulated else secrets.key_of(target),
-        timing=wiring.timing(),
-        auth_header=target.auth_header,
-        read_only=serving.read_only,
-        transport=simulator_transport(file, wiring.clockwork()) if simulated else None,
-        concurrency=CONNECTIONS,
-        deadline=math.inf,
-        call_timeout=serving.upstream_timeout,
-        ca_file=Path(environment.ca_file) if environment.ca_file else None,
-        proxy=environment.proxy,
-    )

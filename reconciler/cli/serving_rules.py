@@ -1,0 +1,70 @@
+"""Who may call the adapter, how often, and what is written down about it."""
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from reconciler.cli import output, settings
+from reconciler.cli.console import Console
+from reconciler.desired.config import is_loopback
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+from reconciler.workflows import timestamp
+
+if TYPE_CHECKING:
+    from reconciler.adapter.door import Rules
+    from reconciler.adapter.exchanges import Exchange
+    from reconciler.adapter.metrics import Metrics
+    from reconciler.adapter.tokens import Tokens
+    from reconciler.cli.serving import Serving
+
+TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
+_TOKEN_FILE_LIMIT = 1024 * 1024
+
+
+def rules(console: Console, serving: "Serving", counted: "Metrics") -> "Rules":
+    """Put together what both ports share; raises `InvalidInput` without a token."""
+    from reconciler.adapter import access_log
+    from reconciler.adapter.door import Rules
+    from reconciler.adapter.rates import RateLimit
+
+    def log(exchange: "Exchange") -> None:
+        seconds = settings.monotonic() - exchange.started
+        counted.count(exchange, seconds)
+        moment = timestamp(settings.now())
+        console.insist(access_log.line(exchange, time=moment, seconds=seconds))
+
+    def failed(exchange_id: str, problem: BaseException) -> None:
+        moment = timestamp(settings.now())
+        console.insist(access_log.failure(exchange_id, problem, time=moment))
+
+    return Rules(
+        tokens=_tokens(console, serving),
+        rates=RateLimit(serving.rate_limit, settings.monotonic),
+        clock=settings.monotonic,
+        new_id=lambda: str(uuid4()),
+        log=log,
+        failed=failed,
+    )
+
+
+def _tokens(console: Console, serving: "Serving") -> "Tokens":
+    """Gather the tokens, and refuse to serve anybody without."""
+    from reconciler.adapter.tokens import Token, Tokens, parse_tokens
+
+    if serving.insecure_no_auth:
+        if not is_loopback(serving.host):
+            summary = f"--insecure-no-auth is for this machine only, and {serving.host} is not"
+            raise InvalidInput([error("insecure", summary, hint="set a token instead")])
+        console.insist("warning: --insecure-no-auth lets every program on this machine in")
+        return Tokens(())
+    found: list[Token] = []
+    if serving.token_file is not None:
+        text = output.read(serving.token_file, limit=_TOKEN_FILE_LIMIT)
+        found += parse_tokens(text, file=str(serving.token_file))
+    text = (settings.variable(TOKEN_VARIABLE) or "").strip()
+    if text:
+        found.append(Token.of(text))
+    if not found:
+        hint = f"set {TOKEN_VARIABLE} to 32 or more characters, or use --token-file"
+        raise InvalidInput([error("no-token", "without a token nobody is served", hint=hint)])
+    return Tokens(tuple(found))

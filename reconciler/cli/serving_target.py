@@ -1,0 +1,97 @@
+"""The target behind the adapter: its clients, the files that declare it, and its past."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli import credentials, settings, wiring
+from reconciler.cli.address import refuse_unknown_host
+from reconciler.cli.command import Invocation
+from reconciler.cli.records import known_organisation
+from reconciler.cli.settings import Settings
+from reconciler.desired.load import Loaded
+from reconciler.desired.source import DirectorySource
+from reconciler.domain.policy import Target
+from reconciler.domain.rejection import InvalidInput
+from reconciler.remote.client import Client, make_client
+from reconciler.simulator.serving import simulator_transport
+from reconciler.workflows import Session
+
+if TYPE_CHECKING:
+    from reconciler.adapter.declared import DeclaredFiles
+
+CONNECTIONS = 100
+"""Calls in flight to the upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The target that is served, with what it takes to reach it."""
+
+    invocation: Invocation
+    environment: Settings
+    target: Target
+    call_timeout: float
+
+    @classmethod
+    def of(cls, invocation: Invocation, *, call_timeout: float) -> "Served":
+        """Read reconcile.yaml; raises what that raises, and `Refused` for an unknown host."""
+        environment = settings.from_environment()
+        target = wiring.read_target(invocation, environment)
+        refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
+        return cls(invocation, environment, target, call_timeout)
+
+    def client(self, *, read_only: bool) -> Client:
+        """Make a client without a deadline: the adapter runs until it is told to stop."""
+        simulated = self.target.is_simulator
+        ca_file, secrets = self.environment.ca_file, credentials.Secrets
+        file = wiring.simulator_file(self.invocation)
+        return make_client(
+            base_url=wiring.IN_PROCESS if simulated else self.target.base_url,
+            api_key=None
+            if simulated
+            else secrets(self.environment, self.invocation.dir).key_of(self.target),
+            timing=wiring.timing(),
+            auth_header=self.target.auth_header,
+            read_only=read_only,
+            transport=simulator_transport(file, wiring.clockwork()) if simulated else None,
+            concurrency=CONNECTIONS,
+            deadline=math.inf,
+            call_timeout=self.call_timeout,
+            ca_file=Path(ca_file) if ca_file else None,
+            proxy=self.environment.proxy,
+        )
+
+    def files(self) -> "DeclaredFiles":
+        """Give the files of the target, to be read whenever they are asked."""
+        from reconciler.adapter.declared import DeclaredFiles
+
+        return DeclaredFiles(
+            source=DirectorySource(self.invocation.dir),
+            target=self.invocation.target,
+            today=lambda: settings.now().date(),
+            base_url=self.environment.base_url,
+        )
+
+    @asynccontextmanager
+    async def session(self, loaded: Loaded) -> AsyncIterator[Session]:
+        """Open a session that only reads and knows no secret."""
+        if loaded.state is None:
+            raise InvalidInput(loaded.diagnostics)
+        records = wiring.records_of(self.invocation, self.environment)
+        past = await asyncio.to_thread(records.recall, self.target)
+        async with self.client(read_only=True) as api:
+            yield Session(
+                desired=loaded.state,
+                api=api,
+                timing=wiring.timing(),
+                memory=past.memory,
+                diagnostics=(*loaded.diagnostics, *past.diagnostics),
+                known_organisation=known_organisation(past),
+                ledger=past.state,
+                commit=self.environment.commit,
+            )
