@@ -29,25 +29,37 @@ def align(
 def _workspaces(
     want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Give UUID entries the slug whose content, past or declared, they show."""
-    unnamed = {i: entry for i, entry in have.items() if is_uuid(i)}
-    waiting = {i for i in past if not is_uuid(i) and i not in have}
+    """Give UUID entries the slug under which Git declared what they show.
+
+    Who is to lose access chooses first, and is taken to have it still if nothing fits: revoking or
+    granting once too often by the declared id does no harm, and leaving somebody in would.
+    """
+    unnamed = {i: entry for i, entry in have.items() if is_uuid(i) and entry.get("enabled")}
+    granted = {i for i in past if past[i].get("enabled") and not is_uuid(i) and i not in have}
+    kept = {i for i in granted if want.get(i, {}).get("enabled")}
     named: dict[str, str] = {}
+    for group in (granted - kept, kept):
+        named |= _matched(group, past, {u: e for u, e in unnamed.items() if u not in named})
+    aligned = {named.get(i, i): entry for i, entry in have.items()}
+    if len(named) < len(unnamed):
+        aligned |= {i: {"enabled": True} for i in granted - kept if i not in aligned}
+    return aligned, sorted(kept & set(named.values()))
+
+
+def _matched(
+    identities: frozenset[str] | set[str], past: Mapping[str, Any], unnamed: Mapping[str, Any]
+) -> dict[str, str]:
+    """Pair UUIDs with identities by content, the most particular first."""
+    waiting, free, named = set(identities), dict(unnamed), {}
     while waiting:
-        contents = {i: (past[i], want.get(i, past[i])) for i in waiting}
-        fitting = {
-            i: [u for u, entry in unnamed.items() if any(_shows(entry, c) for c in contents[i])]
-            for i in waiting
-        }
-        # The most particular first, so that nothing takes an entry that only another one fits.
+        fitting = {i: [u for u in free if _shows(free[u], past[i])] for i in waiting}
         identity = min(sorted(waiting), key=lambda i: len(fitting[i]))
         waiting.remove(identity)
         if fitting[identity]:
-            shown = min(sorted(fitting[identity]), key=lambda u: len(list(leaves(unnamed[u]))))
+            shown = min(sorted(fitting[identity]), key=lambda u: len(list(leaves(free[u]))))
             named[shown] = identity
-            del unnamed[shown]
-    aligned = {named.get(i, i): entry for i, entry in have.items()}
-    return aligned, sorted(set(named.values()) & set(want))
+            del free[shown]
+    return named
 
 
 def _shows(entry: Any, declared: Any) -> bool:

@@ -259,3 +259,54 @@ def test_the_origin_says_who_moved(past: str, before: str, after: str, origin: s
 def test_without_a_past_the_origin_is_unknown() -> None:
     planned = plan(want={"description": "a"}, have={"description": "b"})
     assert planned.actions[0].changes[0].origin.value == "unknown"
+
+
+UUID = "11111111-2222-4333-8444-555555555555"
+
+
+def past(*workspaces: dict[str, Any]) -> Memory:
+    return Memory({"alpha": Remembered({"workspaces": list(workspaces)})})
+
+
+def test_a_workspace_that_comes_back_as_a_uuid_is_recognised_by_its_content() -> None:
+    entry = {"id": "ws-a", "enabled": True, "rate_limits": [{"value": 5}]}
+    planned = plan(
+        want={"workspaces": [entry]},
+        have={"workspaces": [entry | {"id": UUID}]},
+        memory=past(entry),
+    )
+    assert planned.in_sync
+    assert [d.code for d in planned.diagnostics] == ["id-form"]
+
+
+def test_a_workspace_that_git_never_declared_is_granted_whatever_a_uuid_looks_like() -> None:
+    planned = plan(
+        want={"workspaces": [{"id": "ws-a", "enabled": True}]},
+        have={"workspaces": [{"id": UUID, "enabled": True}]},
+        memory=past(),
+    )
+    assert changes_of(planned) == {"workspaces[ws-a].enabled": ("replace", False, True)}
+
+
+def test_whoever_is_to_lose_access_is_revoked_even_if_no_uuid_fits() -> None:
+    moved = [{"id": UUID, "enabled": True, "rate_limits": [{"value": 9}]}]
+    planned = plan(
+        want={"workspaces": []},
+        have={"workspaces": moved},
+        memory=past({"id": "ws-a", "enabled": True, "rate_limits": [{"value": 5}]}),
+    )
+    assert ("workspaces[ws-a].enabled", ("replace", True, False)) in changes_of(planned).items()
+    (call,) = planned.actions[0].calls
+    assert call.body is not None
+    assert {"id": "ws-a", "enabled": False} in call.body["workspaces"]
+
+
+def test_a_secret_reference_that_comes_back_as_a_uuid_is_recognised_once_applied() -> None:
+    mapping = {"target_field": "key", "secret_reference_id": "openai-prod"}
+    change = {
+        "want": {"secret_mappings": [mapping]},
+        "have": {"secret_mappings": [mapping | {"secret_reference_id": UUID}]},
+    }
+    applied = Memory({"alpha": Remembered({"secret_mappings": [mapping]})})
+    assert plan(**change, memory=applied).in_sync
+    assert list(changes_of(plan(**change))) == ["secret_mappings[key].secret_reference_id"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from reconciler.domain.memory import Memory, Remembered
 from reconciler.domain.policy import Prune
@@ -22,6 +22,10 @@ NO_LIMITS = {
 }
 
 
+# Shrinking whole organisations takes minutes; the generated names are few and the example readable.
+NO_SHRINKING = tuple(phase for phase in Phase if phase not in {Phase.shrink, Phase.explain})
+
+
 def wish(trees: dict[str, dict[str, Any]], *, prune: Prune = Prune.ALL) -> DesiredState:
     return desired(*as_declared(trees), prune=prune, limits=NO_LIMITS)
 
@@ -36,7 +40,7 @@ def granted(world: World, slug: str) -> set[str]:
     return {id_ for id_, entry in entries.items() if entry["enabled"]}
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, phases=NO_SHRINKING)
 @given(before=integrations(), after=integrations(), behaviour=switches)
 def test_apply_then_plan_is_empty(
     before: dict[str, Any], after: dict[str, Any], behaviour: Switches
