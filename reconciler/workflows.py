@@ -26,6 +26,7 @@ from reconciler.execution.integration import Writer
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.execution.presence import Presence
 from reconciler.execution.stopping import Stop
+from reconciler.execution.undoing import Undo
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
@@ -42,7 +43,7 @@ class Session:
     `secrets` are the values at hand and `missing` says of the others why not. `diagnostics` are
     findings from before: of the files, the allow-list, the ledger. `known_organisation` is the one
     that answered on this target before, None on the first run. `ledger` is the state of the ledger
-    that outputs begin with.
+    that outputs begin with. `undo` replaces the files by how things were before a run.
     """
 
     desired: DesiredState
@@ -59,7 +60,7 @@ class Session:
     commit: str | None = None
     parallelism: int = 10
     require_secrets: bool = False
-    run: str | None = None
+    undo: Undo | None = None
 
     @property
     def now(self) -> datetime:
@@ -166,8 +167,10 @@ async def _fresh_plan(session: Session, options: PlanOptions) -> tuple[Plan, Obs
         created_at=timestamp(session.now),
         commit=session.commit,
         diagnostics=session.diagnostics,
-        run=session.run,
+        run=session.undo.run if session.undo else None,
     )
+    if session.undo is not None:
+        planned = session.undo.revise(planned)
     if session.require_secrets:
         _demand(session, set(session.missing))
     return planned, observed

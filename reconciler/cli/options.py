@@ -7,6 +7,7 @@ Options that belong together reach a command as one value.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -115,7 +116,7 @@ def _make_options(
     only: tuple[str, ...],
     exclude: tuple[str, ...],
     shard: tuple[int, int] | None,
-    prune: str | None,
+    prune: str | None = None,
     **given: Any,
 ) -> "PlanOptions":
     from reconciler.domain.policy import Prune
@@ -133,6 +134,14 @@ selection = _gathered("selection", _make_selection, **_SELECTORS)
 
 planning = _gathered("options", _make_options, **_SELECTORS, **_PLANNING)
 """Adds everything that has a say in what is planned; the body receives `options`."""
+
+undoing = _gathered(
+    "options",
+    _make_options,
+    **_SELECTORS,
+    **{name: it for name, it in _PLANNING.items() if name not in {"prune", "allow_empty"}},
+)
+"""Adds what has a say in an undo, which looks at one run; the body receives `options`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +184,14 @@ reading = _gathered(
     require_secrets=click.option(
         "--require-secrets", is_flag=True, help="Take a missing secret value for an error."
     ),
+)
+
+
+metrics_file = click.option(
+    "--metrics-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
+    help="Write the run's figures to this file, for Prometheus.",
 )
 
 

@@ -8,24 +8,17 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from reconciler import git
 from reconciler.cli import credentials, settings
 from reconciler.cli.address import refuse_unknown_host
 from reconciler.cli.command import Invocation
 from reconciler.cli.options import Reading
-from reconciler.cli.records import Records, facts_of, known_organisation
+from reconciler.cli.records import facts_of, known_organisation
 from reconciler.cli.settings import Settings
-from reconciler.desired.config import choose_target, override_base_url
-from reconciler.desired.load import Loaded, load, load_config
-from reconciler.diagnostics import Diagnostic, has_errors
-from reconciler.domain.memory import Memory, merged
+from reconciler.cli.sources import Files, Source, read_target, records_of, state_folder
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import InvalidInput
-from reconciler.domain.state import DesiredState
 from reconciler.execution.recording import Books
 from reconciler.ledger.recall import Recollection
 from reconciler.planning.options import Selection
@@ -36,32 +29,43 @@ from reconciler.simulator.serving import Clockwork, simulator_transport
 from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp
 
+__all__ = [
+    "IN_PROCESS",
+    "client",
+    "clockwork",
+    "ledger_state",
+    "new_run",
+    "open_client",
+    "plan_target",
+    "read_target",
+    "records_of",
+    "run",
+    "session",
+    "simulator_file",
+    "state_folder",
+    "timing",
+]
+
 IN_PROCESS = "http://simulator/v1"
 """What the client calls an embedded simulator; no such host is ever looked up."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """What the files say now, what Git said at `--base`, and the environment they are used in."""
-
-    environment: Settings
-    desired: DesiredState
-    past: git.Past
-    diagnostics: tuple[Diagnostic, ...]
-
-
 @asynccontextmanager
 async def session(
-    invocation: Invocation, reading: Reading, *, selection: Selection = Selection()
+    invocation: Invocation,
+    reading: Reading,
+    *,
+    selection: Selection = Selection(),
+    source: Source | None = None,
 ) -> AsyncIterator[Session]:
     """Open everything that a command needs that only reads; its client can send nothing but GET.
 
     Raises `InvalidInput` for files and settings that cannot be used, all their problems at once,
     and `Refused` for a host that the key may not go to.
     """
-    files = _read(invocation, reading)
-    past = records_of(invocation, files.environment).recall(files.desired.target)
-    async with _open(invocation, reading, files, past, selection=selection) as opened:
+    source = source or Files(invocation, reading)
+    past = records_of(invocation, source.environment).recall(source.target)
+    async with _open(invocation, reading, source, past, selection=selection) as opened:
         yield opened
 
 
@@ -73,15 +77,16 @@ async def run(
     selection: Selection,
     name: str,
     keeps_records: bool,
+    source: Source | None = None,
 ) -> AsyncIterator[tuple[Session, Books | None]]:
     """Open everything that a run needs that writes, its ledger and the lock of its target first.
 
     Raises what `session` raises, `Refused` where another run holds the lock, and `LedgerError`
     where nothing can be recorded; without `keeps_records` there are no books.
     """
-    files = _read(invocation, reading)
-    records, target = records_of(invocation, files.environment), files.desired.target
-    facts = facts_of(files.environment, name)
+    source = source or Files(invocation, reading)
+    records, target = records_of(invocation, source.environment), source.target
+    facts = facts_of(source.environment, name)
     with ExitStack() as held:
         books = None
         if keeps_records:
@@ -89,10 +94,11 @@ async def run(
         else:
             past = held.enter_context(records.locking(target, facts, _time))
         async with _open(
-            invocation, reading, files, past, selection=selection, writes=True
+            invocation, reading, source, past, selection=selection, writes=True
         ) as opened:
             if books is not None:
                 books.values = opened.secrets
+                books.by_git = opened.undo.by_git if opened.undo else None
             yield opened, books
 
 
@@ -100,13 +106,14 @@ async def run(
 async def _open(
     invocation: Invocation,
     reading: Reading,
-    files: _Files,
+    source: Source,
     past: Recollection,
     *,
     selection: Selection,
     writes: bool = False,
 ) -> AsyncIterator[Session]:
-    environment, desired = files.environment, files.desired
+    wish, environment = source.wish(past), source.environment
+    desired = wish.desired
     secrets = credentials.Secrets(environment, invocation.dir)
     api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
     async with api:
@@ -118,21 +125,15 @@ async def _open(
             timing=timing(),
             secrets=resolution.values,
             missing=resolution.missing,
-            memory=merged(past.memory, files.past.memory),
-            diagnostics=(*files.diagnostics, *past.diagnostics, *secrets.findings),
+            memory=wish.memory,
+            diagnostics=(*wish.diagnostics, *past.diagnostics, *secrets.findings),
             known_organisation=known_organisation(past),
             ledger=past.state,
             commit=environment.commit,
             parallelism=reading.parallelism,
             require_secrets=reading.require_secrets,
+            undo=wish.undo,
         )
-
-
-def _read(invocation: Invocation, reading: Reading) -> _Files:
-    environment = settings.from_environment()
-    loaded, desired = read_files(invocation, environment)
-    past = read_past(invocation, reading.base, loaded, desired)
-    return _Files(environment, desired, past, (*loaded.diagnostics, *past.diagnostics))
 
 
 @asynccontextmanager
@@ -144,50 +145,6 @@ async def client(invocation: Invocation, reading: Reading) -> AsyncIterator[tupl
     api = open_client(invocation, environment, target, reading, secrets, writes=False)
     async with api:
         yield target, api
-
-
-def read_target(invocation: Invocation, environment: Settings) -> Target:
-    """Read reconcile.yaml alone and choose the target."""
-    config, found = load_config(invocation.dir)
-    if config is None or has_errors(found):
-        raise InvalidInput(found)
-    target, problems = choose_target(config, invocation.target)
-    if target is not None and environment.base_url:
-        target, problems = override_base_url(target, environment.base_url)
-    if target is None:
-        raise InvalidInput(problems)
-    _announce_override(invocation, environment, target)
-    return target
-
-
-def read_files(invocation: Invocation, environment: Settings) -> tuple[Loaded, DesiredState]:
-    """Read what the files declare for the chosen target, or raise all that is wrong with them."""
-    loaded = load(
-        invocation.dir,
-        target_name=invocation.target,
-        today=settings.now().date(),
-        base_url_override=environment.base_url,
-    )
-    if loaded.state is None or has_errors(loaded.diagnostics):
-        raise InvalidInput(loaded.diagnostics)
-    _announce_override(invocation, environment, loaded.state.target)
-    return loaded, loaded.state
-
-
-def read_past(
-    invocation: Invocation, base: str | None, loaded: Loaded, desired: DesiredState
-) -> git.Past:
-    """Read what Git declared at the commit of `--base`; without one nothing is remembered."""
-    if base is None or loaded.config is None:
-        return git.Past(Memory())
-    return git.declared_at(base, folder=invocation.dir, config=loaded.config, target=desired.target)
-
-
-def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:
-    if environment.base_url and not target.is_simulator:
-        invocation.console.say(
-            f"notice: PORTKEY_BASE_URL sends target {target.name} to {visible(target.base_url)}"
-        )
 
 
 def open_client(
@@ -218,16 +175,6 @@ def open_client(
         proxy=environment.proxy,
         listen=_listener(invocation),
     )
-
-
-def state_folder(invocation: Invocation) -> Path:
-    """Give `.reconcile`, which lies beside the folder of the files."""
-    return invocation.dir.absolute().parent / ".reconcile"
-
-
-def records_of(invocation: Invocation, environment: Settings) -> Records:
-    """Give the place of the ledger."""
-    return Records(state_folder(invocation), environment)
 
 
 def ledger_state(invocation: Invocation) -> str:
@@ -274,14 +221,16 @@ def new_run() -> str:
 
 
 def _listener(invocation: Invocation) -> Callable[[Exchange], None] | None:
-    """With `-vv`, say every call: no header, no query, no body."""
+    """Let a watch hear every call, and with `-vv` say it: no header, no query, no body."""
     console = invocation.console
-    if console.verbosity < 2:
-        return None
+    if console.verbosity < 2 or console.journal is not None:
+        return invocation.listen
 
     def say(exchange: Exchange) -> None:
         outcome = exchange.error or str(exchange.status)
         took = f"{exchange.seconds * 1000:.0f} ms"
         console.detail(f"{exchange.method} {visible(exchange.path)}: {visible(outcome)}, {took}")
+        if invocation.listen is not None:
+            invocation.listen(exchange)
 
     return say

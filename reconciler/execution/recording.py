@@ -6,10 +6,11 @@ that was applied: `reconciler.execution.fulfilment`.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import DesiredState, ObservedState
+from reconciler.domain.state import Declared, DesiredState, ObservedState
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,
@@ -57,7 +58,8 @@ class Books:
     """What the ledger is told in one apply.
 
     `values` are the secrets of the run; only their fingerprints get out. A run without any action
-    is no run in history, yet what it found in sync is remembered.
+    is no run in history, yet what it found in sync is remembered. `by_git` is what Git declares
+    where that is not what the run makes true, as in an undo.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Books:
         self._now = now
         self._listen: Emit | None = None
         self.values: Mapping[SecretRef, Redacted] = {}
+        self.by_git: Mapping[str, Declared] | None = None
 
     def emit(self, event: Event) -> None:
         """Take an event of the run; what an action made true is remembered as soon as it ends."""
@@ -93,6 +96,8 @@ class Books:
         organisation: str | None = None,
     ) -> None:
         """Remember what needed no action, and forget what Git withdrew and is not there."""
+        if self.by_git is not None:
+            return
         self._learn(organisation or plan.target.organisation_id)
         known = self._ledger.memory(self._key).integrations
         self._ledger.remember(
@@ -113,4 +118,8 @@ class Books:
             self._ledger.remember(self._key, [], gone=[action.slug])
             return
         done = by_action(action, event.outcome, values=self.values, pepper=self._ledger.pepper)
-        self._ledger.remember(self._key, [done], run=self._facts.run)
+        if self.by_git is None:
+            self._ledger.remember(self._key, [done], run=self._facts.run)
+        elif action.slug in self.by_git:
+            known = replace(done, declared=self.by_git[action.slug])
+            self._ledger.remember(self._key, [known], run=self._facts.run)

@@ -1,14 +1,17 @@
 """`reconcile apply`: plan afresh, ask, carry out, tell what became of it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
 from reconciler import workflows
-from reconciler.cli import output, signals, wiring
+from reconciler.cli import output, signals, sources, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import Consent, Reading, consent, format_option, planning, reading
 from reconciler.cli.run_display import RunDisplay
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
 from reconciler.execution.approval import Approval
 from reconciler.execution.events import to_all
 from reconciler.execution.recording import Books
@@ -39,28 +42,34 @@ def command(
 ) -> int:
     """Make the API equal to the files.
 
-    With saved PLANS, no more is done than they contain.
+    With saved PLANS, no more is done than they contain. The plan of an undo takes back its run.
     """
+    saved = tuple(_read_plan(path) for path in plans)
     approval = Approval(
         digest=consent.expect_digest,
-        plans=tuple(_read_plan(path) for path in plans),
+        plans=saved,
         assumed=consent.yes,
     )
 
+    undoes = _run_to_undo(saved, base=reading.base)
+
     async def work(interruption: signals.Interruption) -> int:
         name = wiring.new_run()
+        source = sources.PastRun(invocation, undoes) if undoes else None
+        asked = source.options(options) if source else options
         async with wiring.run(
             invocation,
             reading,
-            selection=options.selection,
+            selection=asked.selection,
             name=name,
             keeps_records=not consent.no_ledger,
+            source=source,
         ) as (session, books):
             display = RunDisplay(
                 invocation.console, interruption, Stop(), style=style, ledger=session.ledger
             )
             applied = await _carry_out(
-                session, options, approval, display=display, books=books, name=name, consent=consent
+                session, asked, approval, display=display, books=books, name=name, consent=consent
             )
         output.show_result(
             invocation.console, applied.result, applied.plan, style=style, ledger=session.ledger
@@ -101,6 +110,17 @@ async def _carry_out(
             organisation=applied.organisation_id,
         )
     return applied
+
+
+def _run_to_undo(plans: Collection[Plan], *, base: str | None) -> str | None:
+    """Give the run that the plans take back; None for plans that come from files."""
+    runs = {plan.run for plan in plans}
+    if runs <= {None}:
+        return None
+    if len(runs) > 1 or base is not None:
+        hint = "hand over one undo plan alone, without --base"
+        raise InvalidInput([error("undo-alone", "an undo has nothing to do with files", hint=hint)])
+    return runs.pop()
 
 
 def _read_plan(path: Path) -> Plan:

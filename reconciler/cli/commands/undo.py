@@ -1,0 +1,60 @@
+"""`reconcile undo`: a plan that takes a run back, to be looked at and then applied.
+
+What can be restored, and what not: `reconciler.execution.undoing`.
+"""
+
+from pathlib import Path
+
+import click
+
+from reconciler import workflows
+from reconciler.cli import output, signals, sources, wiring
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import Reading, connection, format_option, undoing
+from reconciler.planning import codec
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+
+
+@click.command("undo", cls=Command)
+@click.argument("run")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Save the plan for `reconcile apply FILE`.",
+)
+@format_option(*output.PLAN_FORMATS)
+@undoing
+@connection
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    *,
+    run: str,
+    out: Path | None,
+    style: str,
+    options: PlanOptions,
+    connection: Reading,
+) -> int:
+    """Plan to restore what a RUN changed; write nothing.
+
+    The files have no part in it: Git still says otherwise, and the next apply of the files reverts
+    an undo. Values of secrets are kept nowhere, so a credential that the run replaced stays.
+    """
+
+    async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
+        source = sources.PastRun(invocation, run)
+        asked = source.options(options)
+        async with wiring.session(
+            invocation, connection, selection=asked.selection, source=source
+        ) as session:
+            return await workflows.plan(session, asked), session.ledger
+
+    plan, ledger = signals.run(work)
+    if out is not None:
+        output.save(out, codec.encode(plan))
+    output.show_plan(invocation.console, plan, style=style, ledger=ledger)
+    if out is not None:
+        invocation.console.say(f"saved the plan; `reconcile apply {out}` does no more than it says")
+    return 0

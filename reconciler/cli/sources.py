@@ -1,0 +1,190 @@
+"""Where a desired state comes from: the files, today's and those of a commit, or a run to undo.
+
+Opening what it takes to act on one: `reconciler.cli.wiring`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from reconciler import git
+from reconciler.cli import settings
+from reconciler.cli.command import Invocation
+from reconciler.cli.options import Reading
+from reconciler.cli.records import Records
+from reconciler.cli.settings import Settings
+from reconciler.desired.config import choose_target, override_base_url
+from reconciler.desired.load import Loaded, load, load_config
+from reconciler.diagnostics import Diagnostic, error, has_errors, warning
+from reconciler.domain.memory import Memory, merged
+from reconciler.domain.policy import Target
+from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.domain.state import DesiredState
+from reconciler.execution.outcome import Status
+from reconciler.execution.undoing import Undo, options_for, undo_of
+from reconciler.ledger.recall import Recollection
+from reconciler.planning.options import PlanOptions
+from reconciler.views.escape import visible
+
+
+class Source(Protocol):
+    """Where the desired state comes from: the files, or the pictures of a run to be undone."""
+
+    @property
+    def environment(self) -> Settings: ...
+    @property
+    def target(self) -> Target: ...
+    def wish(self, past: Recollection) -> "Wish": ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A desired state, with what is known of the past and what was found on the way."""
+
+    desired: DesiredState
+    memory: Memory
+    diagnostics: tuple[Diagnostic, ...] = ()
+    undo: Undo | None = None
+
+
+class Files:
+    """The files as they are now, and with `--base` as they were at a commit."""
+
+    def __init__(self, invocation: Invocation, reading: Reading) -> None:
+        self.environment = invocation.environment or settings.from_environment()
+        self._loaded, self._desired = read_files(invocation, self.environment)
+        self._past = read_past(invocation, reading.base, self._loaded, self._desired)
+        self.target = self._desired.target
+
+    def wish(self, past: Recollection) -> Wish:
+        """Ask for what the files declare."""
+        memory = merged(past.memory, self._past.memory)
+        found = (*self._loaded.diagnostics, *self._past.diagnostics)
+        return Wish(self._desired, memory, found)
+
+
+class PastRun:
+    """A run of the ledger that is to be undone; what it never reached is left alone."""
+
+    def __init__(self, invocation: Invocation, run: str) -> None:
+        self.run = run
+        self.environment = settings.from_environment()
+        self.target = read_target(invocation, self.environment)
+        with records_of(invocation, self.environment).open(read_only=True) as ledger:
+            past = {str(item["run"]): item for item in ledger.history()}
+            if run not in past:
+                raise InvalidInput([_unknown(run)])
+            self._refuse_other_target(past[run]["target"])
+            order = list(past)
+            later = [past[name] for name in order[order.index(run) + 1 :]]
+            untouched = _untouched(past[run]["outcomes"])
+            images = ledger.pre_images(run)
+        self._images = [image for image in images if image.slug not in untouched]
+        self._later = [item for item in later if item["target"] == past[run]["target"]]
+
+    def options(self, options: PlanOptions) -> PlanOptions:
+        """Narrow options to what the run changed."""
+        return options_for(self._images, options)
+
+    def wish(self, past: Recollection) -> Wish:
+        """Ask for how things were before the run."""
+        undo = undo_of(self.run, self._images, target=self.target, memory=past.memory)
+        found = (*undo.diagnostics, *self._changed_later())
+        return Wish(undo.desired, undo.memory, found, undo)
+
+    def _refuse_other_target(self, target: object) -> None:
+        said = target if isinstance(target, dict) else {}
+        if (said.get("name"), said.get("base_url")) != (self.target.name, self.target.base_url):
+            where = f"{said.get('name')} at {said.get('base_url')}"
+            problem = error(
+                "wrong-target",
+                f"run {self.run} was on target {where}",
+                hint="choose that one with --target",
+            )
+            raise Refused([problem])
+
+    def _changed_later(self) -> list[Diagnostic]:
+        ours = {image.slug for image in self._images}
+        return [
+            warning(
+                "changed-later",
+                f"run {item['run']} changed {', '.join(both)} afterwards; what both changed goes "
+                f"back to before run {self.run}",
+            )
+            for item in self._later
+            if (both := sorted(ours & _touched(item["outcomes"])))
+        ]
+
+
+def state_folder(invocation: Invocation) -> Path:
+    """Give `.reconcile`, which lies beside the folder of the files."""
+    return invocation.dir.absolute().parent / ".reconcile"
+
+
+def records_of(invocation: Invocation, environment: Settings) -> Records:
+    """Give the place of the ledger."""
+    return Records(state_folder(invocation), environment)
+
+
+def _touched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {str(item["slug"]) for item in outcomes} - _untouched(outcomes)
+
+
+def _untouched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Give what a run planned and did not send a single write for."""
+    return {
+        str(item["slug"])
+        for item in outcomes
+        if item["status"] == Status.SKIPPED
+        or (item["status"] == Status.FAILED and not item["attempts"])
+    }
+
+
+def _unknown(run: str) -> Diagnostic:
+    hint = "`reconcile history` lists the runs"
+    return error("unknown-run", f"the ledger knows no run {run}", hint=hint)
+
+
+def read_target(invocation: Invocation, environment: Settings) -> Target:
+    """Read reconcile.yaml alone and choose the target."""
+    config, found = load_config(invocation.dir)
+    if config is None or has_errors(found):
+        raise InvalidInput(found)
+    target, problems = choose_target(config, invocation.target)
+    if target is not None and environment.base_url:
+        target, problems = override_base_url(target, environment.base_url)
+    if target is None:
+        raise InvalidInput(problems)
+    _announce_override(invocation, environment, target)
+    return target
+
+
+def read_files(invocation: Invocation, environment: Settings) -> tuple[Loaded, DesiredState]:
+    """Read what the files declare for the chosen target, or raise all that is wrong with them."""
+    loaded = load(
+        invocation.dir,
+        target_name=invocation.target,
+        today=settings.now().date(),
+        base_url_override=environment.base_url,
+    )
+    if loaded.state is None or has_errors(loaded.diagnostics):
+        raise InvalidInput(loaded.diagnostics)
+    _announce_override(invocation, environment, loaded.state.target)
+    return loaded, loaded.state
+
+
+def read_past(
+    invocation: Invocation, base: str | None, loaded: Loaded, desired: DesiredState
+) -> git.Past:
+    """Read what Git declared at the commit of `--base`; without one nothing is remembered."""
+    if base is None or loaded.config is None:
+        return git.Past(Memory())
+    return git.declared_at(base, folder=invocation.dir, config=loaded.config, target=desired.target)
+
+
+def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:
+    if environment.base_url and not target.is_simulator:
+        invocation.console.say(
+            f"notice: PORTKEY_BASE_URL sends target {target.name} to {visible(target.base_url)}"
+        )

@@ -1,0 +1,185 @@
+"""From a picture of an integration to the fields that bring it back: whole, or what a run changed.
+
+Pictures hold masks where secrets were; references come from what Git declared then and now.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler.domain.fields import (
+    HEADERS_FIELD,
+    KEYED_LISTS,
+    SINGLE_ENTRY_LISTS,
+    is_host,
+    is_sensitive,
+)
+from reconciler.domain.memory import Remembered
+from reconciler.domain.secrets import SecretRef
+from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup
+from reconciler.ledger.preimages import PreImage
+from reconciler.planning.actions import ActionKind
+from reconciler.planning.canonical import canonical
+
+_MAPS = frozenset({"configurations", "tags"})
+"""Fields that are restored member by member; any other is restored whole."""
+
+
+def restored(image: PreImage, now: Tree | None) -> Tree:
+    """Give the fields to declare so that an integration is again as it was.
+
+    After an update that is what the run changed; a list is restored whole. `now` is what Git
+    declares now; it knows the references that have to go along with a write.
+    """
+    if image.observed is None:
+        return {}
+    if image.kind is not ActionKind.UPDATE:
+        return _whole(image)
+    before = image.observed.fields
+    fields: dict[str, Any] = {}
+    for path in image.changed:
+        if is_sensitive(path):
+            continue
+        place = _granularity(path)
+        _put(fields, place, _without_secrets(lookup(before, place), place))
+    for path in _absent(image.changed, canonical(before)):
+        _put(fields, path, None)
+    for path, reference in _references_along(image, now, fields):
+        _put(fields, path, reference)
+    return fields
+
+
+def unknown_secrets(image: PreImage) -> list[Path]:
+    """Give the secrets of a picture of which no reference is known."""
+    known = _references(image.declared)
+    return [path for path in _secrets(image) if path not in known]
+
+
+def unrestored(image: PreImage, now: Tree | None) -> list[Path]:
+    """Give the secrets that the run replaced under a reference that is still the same."""
+    if image.kind is not ActionKind.UPDATE:
+        return []
+    then, present = _references(image.declared), _references(now)
+    return [
+        path
+        for path in image.changed
+        if is_sensitive(path) and (path not in then or then[path] == present.get(path, then[path]))
+    ]
+
+
+def added_entries(image: PreImage, now: Remembered) -> Remembered:
+    """Count the entries that the run added to lists as declared, so that they are withdrawn."""
+    if image.observed is None:
+        return now
+    before = canonical(image.observed.fields)
+    declared = dict(now.declared or {})
+    added = [
+        path
+        for path in image.changed
+        if path[0] in KEYED_LISTS and len(path) > 1 and path[1] not in (before.get(path[0]) or {})
+    ]
+    for name, identity in sorted({(path[0], path[1]) for path in added}):
+        entries = declared.get(name)
+        listed = list(entries) if isinstance(entries, list | tuple) else []
+        if all(entry.get(KEYED_LISTS[name]) != identity for entry in listed):
+            declared[name] = [*listed, {KEYED_LISTS[name]: identity}]
+    return replace(now, declared=declared) if added else now
+
+
+def _whole(image: PreImage) -> Tree:
+    assert image.observed is not None  # noqa: S101 - asked for what existed only
+    fields = _without_secrets(image.observed.fields, ())
+    assert isinstance(fields, dict)  # noqa: S101 - a tree without its secrets is a tree
+    known = _references(image.declared)
+    for path in _secrets(image):
+        if path in known:
+            _put(fields, path, known[path])
+    return fields
+
+
+def _granularity(path: Path) -> Path:
+    """Give the part of the tree, as the API writes it, that is restored for a change at a path."""
+    if path[0] not in _MAPS:
+        return path[:1]
+    return path[:3] if path[1:2] == (HEADERS_FIELD,) else path[:2]
+
+
+def _without_secrets(value: Value, path: Path) -> Any:
+    """Leave out what is sensitive; entries of a list stand at the path of the list."""
+    if isinstance(value, Mapping):
+        return {
+            name: _without_secrets(item, (*path, name))
+            for name, item in value.items()
+            if not is_sensitive((*path, name)) and not _is_hidden_headers(name, item)
+        }
+    if isinstance(value, list | tuple):
+        return [_without_secrets(item, path) for item in value]
+    return value
+
+
+def _is_hidden_headers(name: str, value: Value) -> bool:
+    return name == HEADERS_FIELD and isinstance(value, Mapping)
+
+
+def _references_along(
+    image: PreImage, now: Tree | None, fields: Mapping[str, Any]
+) -> Iterator[tuple[Path, SecretRef]]:
+    """Walk the references that change back, and those that have to go along with a write."""
+    then, present = _references(image.declared), _references(now)
+    moves = any(is_host(path) for path in image.changed)
+    for path, reference in {**present, **then}.items():
+        changed_back = path in image.changed and path in then and then[path] != present.get(path)
+        along = path[0] == "configurations" and "configurations" in fields
+        if changed_back or along or (moves and path == ("key",)):
+            yield path, reference if changed_back else present.get(path, reference)
+
+
+def _secrets(image: PreImage) -> list[Path]:
+    if image.observed is None:
+        return []
+    return [
+        path
+        for path, value in leaves(canonical(image.observed.fields))
+        if is_sensitive(path) and not is_empty(value)
+    ]
+
+
+def _references(tree: Tree | None) -> dict[Path, SecretRef]:
+    if tree is None:
+        return {}
+    return {p: leaf for p, leaf in leaves(canonical(tree)) if isinstance(leaf, SecretRef)}
+
+
+def _absent(changed: Iterable[Path], before: Mapping[str, Any]) -> Iterator[Path]:
+    """Walk what the run added to something that was there; new entries of lists are withdrawn."""
+    for path in changed:
+        there = next(n for n in range(len(path) + 1) if n == len(path) or not _has(before, path, n))
+        is_entry = there > 0 and path[there - 1] in KEYED_LISTS
+        if there < len(path) and not is_entry and not is_sensitive(path):
+            yield path[: there + 1]
+
+
+def _has(tree: Mapping[str, Any], path: Path, length: int) -> bool:
+    parent = lookup(tree, path[:length])
+    return isinstance(parent, Mapping) and path[length] in parent
+
+
+def _put(fields: dict[str, Any], path: Path, value: Any) -> None:
+    """Set a value at a path in canonical form of a tree that has the API's form."""
+    here: Any = fields
+    for holder, name in zip(("", *path), path[:-1], strict=False):
+        if isinstance(here, list):
+            here = _entry(here, holder, name)
+        else:
+            here = here.setdefault(name, [] if name in KEYED_LISTS else {})
+        if isinstance(here, list) and name in SINGLE_ENTRY_LISTS:
+            here = here[0] if here else None
+        if here is None:
+            return
+    if isinstance(here, dict):
+        here[path[-1]] = value
+
+
+def _entry(entries: list[Any], holder: str, identity: str) -> Any:
+    key = KEYED_LISTS[holder]
+    return next((entry for entry in entries if entry.get(key) == identity), None)

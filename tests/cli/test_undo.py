@@ -1,0 +1,336 @@
+"""`undo`: an apply taken back field by field, under the same guards, without any secret."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.project import FIRST, SECOND, Here, actions, writes
+from tests.end_to_end.harness import Done
+
+FACTS = {"id", "created_at", "last_updated_at", "target", "kind", "format_version"}
+MODELS = [
+    {"slug": "gpt-5", "enabled": True},
+    {"slug": "ours", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"},
+]
+LIMITED = {
+    "id": "ws-search",
+    "enabled": True,
+    "usage_limits": [{"type": "cost", "credit_limit": 500, "periodic_reset": "monthly"}],
+    "rate_limits": [{"type": "requests", "unit": "rpm", "value": 60}],
+}
+
+
+def store(project: Here) -> dict[str, Any]:
+    """Give everything there is, without times and ids; masks are in it, values are nowhere."""
+    found = {}
+    for slug in project.slugs():
+        record = project.run("get", slug, "--format", "json").json
+        record["workspaces"] = sorted(
+            (w for w in record.get("workspaces", []) if w["enabled"]), key=lambda w: str(w["id"])
+        )
+        record["models"] = sorted(record.get("models", []), key=lambda m: str(m["slug"]))
+        found[slug] = {k: v for k, v in filled(record).items() if k not in FACTS}
+    return found
+
+
+def filled(value: Any) -> Any:
+    """Drop what is empty: to the API it is the same as absent."""
+    if isinstance(value, dict):
+        found = {name: filled(item) for name, item in value.items()}
+        return {name: item for name, item in found.items() if item not in ("", None, {}, [])}
+    return [filled(item) for item in value] if isinstance(value, list) else value
+
+
+def runs(project: Here) -> list[str]:
+    return [run["run"] for run in project.run("history", "--format", "json").json["runs"]]
+
+
+def undo(project: Here, run: str, *options: object, **variables: str) -> Any:
+    done = project.run("undo", run, "--out", "undo.json", "--format", "json", *options, **variables)
+    assert done.code == 0, done.err or done.out
+    return done.json
+
+
+def carry_out(project: Here, *options: object, **variables: str) -> Done:
+    done = project.run("-vv", "apply", "undo.json", *options, **variables)
+    assert done.code == 0, done.err or done.out
+    return done
+
+
+def full(project: Here) -> None:
+    project.integration(
+        "updated",
+        description="before",
+        configurations={"openai_organization": "org-1", "openai_project": "p-1"},
+        pricing_adjustments={"multiplier": {"default": 0.8}},
+        tags={"team": "search", "tier": "1"},
+        allow_all_models=False,
+        models=MODELS,
+        workspaces=[LIMITED, {"id": "ws-support", "enabled": True}],
+        global_workspace_access={"enabled": False},
+    )
+    project.integration("deleted", description="to go", models=MODELS, workspaces=[LIMITED])
+    project.integration("kept", description="as it is")
+
+
+def change_everything(project: Here) -> None:
+    project.integration(
+        "updated",
+        name="Another name",
+        description="",
+        configurations={"openai_organization": "", "openai_project": "p-2"},
+        pricing_adjustments=None,
+        tags={"team": "sales", "new": "x"},
+        allow_all_models=True,
+        models=[MODELS[0], {**MODELS[1], "slug": "newer"}],
+        workspaces=[{**LIMITED, "rate_limits": None}, {"id": "ws-new", "enabled": True}],
+        global_workspace_access={"enabled": True},
+    )
+    project.remove("deleted")
+    project.integration("created")
+
+
+def test_an_undo_brings_the_store_back_field_by_field(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    full(project)
+    project.apply()
+    before = store(project)
+    change_everything(project)
+    project.apply()
+    assert store(project) != before
+    run = runs(project)[-1]
+    plan = undo(project, run)
+    assert plan["source"] == {"run": run}
+    assert actions(plan) == {"deleted": "create", "updated": "update", "created": "delete"}
+    assert {a["reason"] for a in plan["actions"]} == {
+        f"run {run} {verb} it" for verb in ("deleted", "changed", "created")
+    }
+    told = carry_out(project)
+    assert store(project) == before
+    assert "Git still says otherwise" in told.err
+    assert undo(project, run)["actions"] == []
+
+
+def test_the_next_apply_of_the_files_reverts_an_undo(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    full(project)
+    project.apply()
+    change_everything(project)
+    project.apply()
+    after = store(project)
+    undo(project, runs(project)[-1])
+    carry_out(project)
+    assert actions(project.plan()) == {
+        "deleted": "delete",
+        "updated": "update",
+        "created": "create",
+    }
+    project.apply()
+    assert store(project) == after
+
+
+def test_an_undo_can_itself_be_undone(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    full(project)
+    project.apply()
+    change_everything(project)
+    project.apply()
+    after = store(project)
+    undo(project, runs(project)[-1])
+    carry_out(project)
+    undo(project, runs(project)[-1])
+    carry_out(project)
+    assert store(project) == after
+    assert len(runs(project)) == 4
+    recorded = project.run("history", "--format", "json").json["runs"]
+    assert [run["undoes"] for run in recorded] == [None, None, runs(project)[1], runs(project)[2]]
+
+
+def test_only_what_the_run_changed_goes_back(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", description="one", tags={"a": "1", "b": "1"})
+    project.apply()
+    project.integration("alpha", description="two", tags={"a": "1", "b": "1"})
+    project.apply()
+    project.integration("alpha", description="two", tags={"a": "2", "b": "1"})
+    project.apply()
+    plan = undo(project, runs(project)[1])
+    (change,) = plan["actions"][0]["changes"]
+    assert (change["path"], change["before"], change["after"]) == ("description", "two", "one")
+    assert "changed-later" in {d["code"] for d in plan["diagnostics"]}
+
+
+def test_a_rotated_key_is_named_as_what_cannot_be_restored(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", description="one")
+    project.apply()
+    project.integration("alpha", description="two")
+    project.apply(SECRET_KEY=SECOND)
+    plan = undo(project, runs(project)[-1], SECRET_KEY=SECOND)
+    assert [c["path"] for c in plan["actions"][0]["changes"]] == ["description"]
+    (warning,) = [d for d in plan["diagnostics"] if d["code"] == "credential-not-restored"]
+    assert "alpha" in warning["summary"]
+    assert "key" in warning["summary"]
+    carry_out(project, SECRET_KEY=SECOND)
+    assert FIRST not in (project.folder / "undo.json").read_text()
+
+
+def test_a_reference_goes_back_with_the_value_behind_it(tmp_path: Path) -> None:
+    project = Here(tmp_path, SECRET_OTHER=SECOND)
+    project.integration("alpha")
+    project.apply()
+    before = store(project)
+    project.integration("alpha", key="${env:SECRET_OTHER}")
+    project.apply()
+    plan = undo(project, runs(project)[-1])
+    (change,) = plan["actions"][0]["changes"]
+    assert (change["reference"], change["before_reference"]) == (
+        "env:SECRET_KEY",
+        "env:SECRET_OTHER",
+    )
+    carry_out(project)
+    assert store(project) == before
+    (back,) = project.plan()["actions"][0]["changes"]
+    assert back["reference"] == "env:SECRET_OTHER"
+
+
+def test_a_host_goes_back_together_with_the_key(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    hosts = [
+        {"custom_host": f"https://{name}.example.com/v1", "provider_auth_type": "apiKey"}
+        for name in ("one", "two")
+    ]
+    project.integration("alpha", configurations=hosts[0])
+    project.apply()
+    before = store(project)
+    project.integration("alpha", configurations=hosts[1])
+    project.apply()
+    plan = undo(project, runs(project)[-1])
+    assert {c["path"]: c["op"] for c in plan["actions"][0]["changes"]} == {
+        "configurations.custom_host": "replace",
+        "key": "resend",
+    }
+    carry_out(project)
+    assert store(project) == before
+
+
+def test_what_was_deleted_without_a_known_reference_is_blocked_and_named(tmp_path: Path) -> None:
+    project = Here(tmp_path, prune="all")
+    other = project.elsewhere()
+    other.integration("theirs", key="${env:SECRET_KEY}")
+    other.run("--dir", "somebody-else", "apply", "--yes", "--no-ledger")
+    project.integration("alpha")
+    project.apply()
+    assert project.slugs() == ["alpha"]
+    plan = undo(project, runs(project)[-1], "--only", "theirs")
+    (action,) = plan["actions"]
+    assert (action["action"], action["blocked_by"]) == ("create", ["credential-unknown"])
+    done = project.run("-vv", "apply", "undo.json", "--only", "theirs", "--format", "json")
+    assert done.code == 4
+    assert [d["code"] for d in done.json["diagnostics"]] == ["credential-unknown"]
+    assert writes(done) == []
+
+
+def test_protection_and_limits_hold_in_an_undo(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", lifecycle={"protected": True})
+    for number in range(5):
+        project.integration(f"n{number}")
+    project.apply()
+    run = runs(project)[-1]
+    plan = undo(project, run)
+    blocked = {a["slug"]: a["blocked_by"] for a in plan["actions"]}
+    assert blocked["alpha"] == ["protected", "too-many-deletes"]
+    assert blocked["n0"] == ["too-many-deletes"]
+    done = project.run("-vv", "apply", "undo.json", "--format", "json")
+    assert (done.code, writes(done)) == (4, [])
+    allowed = ("--max-deletes", 5, "--exclude", "alpha")
+    undo(project, run, *allowed)
+    carry_out(project, *allowed)
+    assert project.slugs() == ["alpha"]
+
+
+def test_what_meanwhile_differs_from_the_approved_undo_is_not_done(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", description="one")
+    project.apply()
+    project.integration("alpha", description="two")
+    project.apply()
+    undo(project, runs(project)[-1])
+    project.integration("alpha", description="three")
+    project.apply()
+    done = project.run("-vv", "apply", "undo.json", "--format", "json")
+    assert done.code == 4
+    assert {d["code"] for d in done.json["diagnostics"]} == {"not-approved"}
+    assert writes(done) == []
+
+
+def test_what_was_deleted_since_is_not_created_from_the_little_that_is_known(
+    tmp_path: Path,
+) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", description="one")
+    project.integration("beta")
+    project.apply()
+    project.integration("alpha", description="two")
+    project.apply()
+    project.remove("alpha")
+    project.apply()
+    plan = undo(project, runs(project)[1])
+    assert plan["actions"][0]["blocked_by"] == ["deleted-since"]
+    undo(project, runs(project)[2])
+    carry_out(project)
+    assert project.run("get", "alpha", "--format", "json").json["description"] == "two"
+
+
+def test_what_a_run_did_not_do_is_not_undone(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("good", description="one")
+    project.integration("gone")
+    project.apply()
+    project.integration("good", description="two")
+    project.integration("broken", key=...)
+    project.remove("gone")
+    assert project.run("apply", "--yes").code == 5
+    plan = undo(project, runs(project)[-1])
+    assert actions(plan) == {"good": "update"}
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "json")])
+def test_an_unknown_run_is_bad_input(tmp_path: Path, options: tuple[str, ...]) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.apply()
+    done = project.run("undo", "nonsense", *options)
+    assert done.code == 3
+    assert "unknown-run" in done.out + done.err
+
+
+def test_without_a_ledger_there_is_nothing_to_undo(tmp_path: Path) -> None:
+    done = Here(tmp_path).run("undo", "nonsense")
+    assert done.code == 4
+    assert "no-ledger" in done.err
+
+
+def test_a_run_on_another_target_is_refused(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.apply()
+    run = runs(project)[-1]
+    project.write("reconcile.yaml", "version: 1\ntargets:\n  other: {base_url: 'simulator:'}\n")
+    done = project.run("undo", run, "--target", "other", "--format", "json")
+    assert done.code == 4
+    assert [d["code"] for d in done.json["diagnostics"]] == ["wrong-target"]
+
+
+def test_an_undo_is_applied_alone(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.apply()
+    undo(project, runs(project)[-1])
+    project.integration("alpha", description="new")
+    project.run("plan", "--out", "plan.json")
+    done = project.run("apply", "undo.json", "plan.json")
+    assert done.code == 3
+    assert "undo-alone" in done.err
