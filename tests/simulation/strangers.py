@@ -3,7 +3,7 @@
 from random import Random
 
 from reconciler.simulator.messages import Request
-from tests.simulation.chronicle import STRANGER, Chronicle, WatchedRemote
+from tests.simulation.chronicle import STRANGER, WatchedRemote
 from tests.simulation.scenario import WORDS, Scenario, their_body, twin_body
 
 
@@ -16,13 +16,11 @@ class Strangers:
         scenario: Scenario,
         *,
         remote: WatchedRemote,
-        chronicle: Chronicle,
         rate: float,
     ) -> None:
         self._dice = dice
         self._scenario = scenario
         self._remote = remote
-        self._chronicle = chronicle
         self._rate = rate
         self._count = 0
 
@@ -85,11 +83,7 @@ class Strangers:
                 self._do("PUT", f"{path}/workspaces", body)
 
     def _do(self, method: str, path: str, body: object = None) -> None:
-        request = Request(method, path, {}, body)
-        mine = self._chronicle.current
-        self._chronicle.open(STRANGER, request)
-        self._remote.handle(request)
-        self._chronicle.current = mine
+        self._remote.act(STRANGER, Request(method, path, {}, body))
 
 
 def _any(dice: Random, slugs: list[str]) -> str | None:
