@@ -133,7 +133,7 @@ async def apply(
         stop=stop,
     )
     organisation = observed.organisation_id
-    if organisation is None and result.summary[Status.APPLIED]:
+    if organisation is None and result.summary[Status.APPLIED] and not stop.requested:
         organisation = await _organisation(session.api)
     return Applied(planned, observed, result, organisation)
 
