@@ -1,0 +1,82 @@
+"""What the stories of this folder are told with: one integration, and what happened to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.execution.events import CallStarted
+from reconciler.execution.outcome import Outcome
+from reconciler.simulator.faults import Fault, FaultScript
+from reconciler.simulator.messages import Request
+from reconciler.simulator.switches import Switches
+from tests.builders import KEY, declared, desired
+from tests.runs import World
+
+OURS = "sk-value-abc"
+THEIRS = "tt-theirs-xyz"
+COLLECTION = "^/integrations$"
+ITEM = "^/integrations/alpha$"
+
+
+def post(kind: Any, **more: Any) -> Fault:
+    """Strike creates."""
+    return Fault(kind=kind, method="POST", path=COLLECTION, **more)
+
+
+def get(kind: Any, **more: Any) -> Fault:
+    """Strike reads of the integration."""
+    return Fault(kind=kind, method="GET", path=ITEM, **more)
+
+
+@dataclass
+class At:
+    """Lets somebody act once, right before the first request of a method and path."""
+
+    method: str
+    path: str
+    act: Callable[[], None]
+    skip: int = 0
+
+    def __call__(self, request: Request) -> None:
+        if (request.method, request.path) != (self.method, self.path):
+            return
+        self.skip -= 1
+        if self.skip == -1:
+            self.act()
+
+
+def world(*faults: Fault, **switches: Any) -> World:
+    """Make a world in which these faults strike."""
+    return World(Switches(**switches), faults=FaultScript(faults))
+
+
+def before(story: World, method: str, path: str, act: Callable[[], None], *, skip: int = 0) -> None:
+    """Let somebody act at a moment of the story."""
+    story.wire._before = At(method, path, act, skip)
+
+
+def somebody_creates(story: World, slug: str = "alpha", **fields: Any) -> Callable[[], None]:
+    """Let somebody create an integration; unless told otherwise it is plainly theirs."""
+    body = {"slug": slug, "name": "Theirs", "ai_provider_id": "anthropic", "key": THEIRS}
+    return lambda: story.put("POST", "/integrations", body | fields)
+
+
+def create(story: World, **fields: Any) -> Outcome:
+    """Apply files that declare `alpha`, and give what became of it."""
+    result = story.apply(desired(declared("alpha", key=KEY, **fields)))
+    (outcome,) = result.outcomes
+    return outcome
+
+
+def sent(story: World) -> list[str]:
+    """Give the writes that left, by operation."""
+    return [
+        event.call.operation.value.removesuffix("-integration")
+        for event in story.events
+        if isinstance(event, CallStarted)
+    ]
+
+
+def ending(outcome: Outcome) -> tuple[str, str | None]:
+    """Give status and code."""
+    return outcome.status.value, outcome.error.code if outcome.error else None

@@ -1,0 +1,327 @@
+"""What happens when a run is asked to stop, cut off, or loses what it needs (reliability.md §5)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from reconciler import workflows
+from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.domain.state import DesiredState
+from reconciler.errors import ReconcilerError
+from reconciler.execution.approval import Approval
+from reconciler.execution.events import CallStarted, Event
+from reconciler.execution.executor import GRACE_SECONDS
+from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.execution.stopping import Stop
+from reconciler.planning.options import PlanOptions
+from reconciler.simulator.faults import Fault, FaultKind
+from tests.builders import KEY, declared, desired
+from tests.execution.stories import ending, post, sent, somebody_creates, world
+from tests.remote.virtual import run_virtually
+from tests.runs import World
+
+MODELS = [{"slug": "gpt-5", "enabled": True}]
+
+
+@dataclass
+class Gate:
+    """An API whose calls wait where a test wants them to; `when` gets each call."""
+
+    story: World
+    when: Callable[[Call], Awaitable[None]]
+    after: Callable[[Call], Awaitable[None]] | None = None
+    calls: list[Call] = field(default_factory=list)
+
+    async def call(self, call: Call) -> Reply:
+        self.calls.append(call)
+        await self.when(call)
+        reply = await self.story.api.call(call)
+        if self.after is not None:
+            await self.after(call)
+        return reply
+
+
+def is_write(call: Call) -> bool:
+    return call.operation in {
+        OperationName.CREATE,
+        OperationName.UPDATE,
+        OperationName.UPDATE_MODELS,
+        OperationName.DELETE,
+    }
+
+
+async def run(
+    story: World, want: DesiredState, *, stop: Stop, api: Any = None, parallelism: int = 1
+) -> ApplyResult:
+    applied = await workflows.apply(
+        story.session(want, api=api or story.api, parallelism=parallelism),
+        PlanOptions(),
+        approval=Approval(assumed=True),
+        confirm=lambda _plan: True,
+        emit=story.events.append,
+        run="run-1",
+        stop=stop,
+    )
+    return applied.result
+
+
+def three(**fields: Any) -> DesiredState:
+    return desired(*(declared(slug, key=KEY, **fields) for slug in ("alpha", "beta", "gamma")))
+
+
+def statuses(result: ApplyResult) -> list[str]:
+    return [outcome.status.value for outcome in result.outcomes]
+
+
+def test_asked_before_the_first_write_nothing_begins() -> None:
+    story, stop = world(), Stop()
+    stop.request("interrupted by SIGINT")
+    result = run_virtually(run(story, three(), stop=stop))
+    assert statuses(result) == ["skipped"] * 3
+    assert sent(story) == []
+    assert {o.error.message for o in result.outcomes if o.error} == {"interrupted by SIGINT"}
+
+
+def test_what_is_in_flight_finishes_and_nothing_new_begins() -> None:
+    story, stop = world(), Stop()
+
+    async def during(call: Call) -> None:
+        if is_write(call):
+            stop.request("interrupted by SIGTERM")
+            await asyncio.sleep(GRACE_SECONDS - 1)
+
+    result = run_virtually(run(story, three(), stop=stop, api=Gate(story, during)))
+    assert statuses(result) == ["applied", "skipped", "skipped"]
+    assert result.outcomes[0].warnings == ()
+    assert set(story.remote.integrations) == {"alpha"}
+
+
+def test_several_in_flight_all_finish() -> None:
+    story, stop = world(), Stop()
+    arrived = asyncio.Barrier(2)
+
+    async def during(call: Call) -> None:
+        if is_write(call):
+            await arrived.wait()
+            stop.request("interrupted by SIGINT")
+
+    result = run_virtually(run(story, three(), stop=stop, api=Gate(story, during), parallelism=2))
+    assert statuses(result) == ["applied", "applied", "skipped"]
+
+
+def test_what_does_not_finish_within_the_grace_is_unknown() -> None:
+    story, stop = world(), Stop()
+
+    async def forever(call: Call) -> None:
+        if is_write(call):
+            stop.request("interrupted by SIGINT")
+            await asyncio.Event().wait()
+
+    async def timed() -> tuple[ApplyResult, float]:
+        result = await run(story, three(), stop=stop, api=Gate(story, forever))
+        return result, asyncio.get_running_loop().time()
+
+    result, took = run_virtually(timed())
+    assert statuses(result) == ["unknown", "skipped", "skipped"]
+    assert took == pytest.approx(GRACE_SECONDS)
+    assert result.outcomes[0].error is not None
+    assert result.outcomes[0].error.message == (
+        "interrupted by SIGINT; not known to be carried out: created"
+    )
+
+
+def test_between_two_calls_of_one_integration_the_second_does_not_begin() -> None:
+    story, stop = world(), Stop()
+
+    async def afterwards(call: Call) -> None:
+        if call.operation is OperationName.CREATE:
+            stop.request("interrupted by SIGINT")
+
+    async def at_once(_call: Call) -> None:
+        pass
+
+    gate = Gate(story, at_once, afterwards)
+    want = desired(declared("alpha", key=KEY, models=MODELS))
+    (outcome,) = run_virtually(run(story, want, stop=stop, api=gate)).outcomes
+    assert ending(outcome) == ("failed", "interrupted")
+    assert sent(story) == ["create"]
+    assert outcome.error is not None
+    assert outcome.error.message == "interrupted by SIGINT (already done: created)"
+
+
+def test_asked_while_a_lost_answer_is_being_resolved_the_outcome_is_unknown() -> None:
+    story, stop = world(post(FaultKind.RESET_BEFORE)), Stop()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, CallStarted):
+            stop.request("interrupted by SIGINT")
+
+    result = story.apply(desired(declared("alpha", key=KEY)), stop=stop, listen=listen)
+    assert ending(result.outcomes[0]) == ("unknown", "interrupted")
+    assert sent(story) == ["create"]
+
+
+def test_cut_off_while_reading_back_it_is_applied_and_says_so() -> None:
+    story, stop = world(), Stop()
+    wrote = False
+
+    async def during(call: Call) -> None:
+        nonlocal wrote
+        if wrote and not is_write(call):
+            stop.request("interrupted by SIGINT")
+            await asyncio.Event().wait()
+        wrote = wrote or is_write(call)
+
+    want = desired(declared("alpha", key=KEY))
+    (outcome,) = run_virtually(run(story, want, stop=stop, api=Gate(story, during))).outcomes
+    assert ending(outcome) == ("applied", None)
+    assert outcome.warnings == ("the run ended before it could be read back",)
+
+
+def test_once_asked_nobody_waits_for_what_the_api_does_not_show_yet() -> None:
+    story, stop = world(stale_read_ms=10_000), Stop()
+    stop_after_create = Gate(story, lambda _call: asyncio.sleep(0))
+
+    async def afterwards(call: Call) -> None:
+        if is_write(call):
+            stop.request("interrupted by SIGINT")
+
+    stop_after_create.after = afterwards
+    before = story.seconds
+    want = desired(declared("alpha", key=KEY))
+    (outcome,) = run_virtually(run(story, want, stop=stop, api=stop_after_create)).outcomes
+    assert ending(outcome) == ("applied", None)
+    assert outcome.warnings == ("the API does not show yet: everything",)
+    assert story.seconds == before
+
+
+def test_a_run_that_is_cancelled_from_outside_begins_nothing_more() -> None:
+    story = world()
+
+    async def cancelled() -> None:
+        writing = asyncio.Event()
+
+        async def during(call: Call) -> None:
+            if is_write(call):
+                writing.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(run(story, three(), stop=Stop(), api=Gate(story, during)))
+        await writing.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run_virtually(cancelled())
+    assert sent(story) == ["create"]
+
+
+def test_a_credential_that_is_no_longer_accepted_stops_the_run() -> None:
+    story = world(post(FaultKind.STATUS, status=401, code="AB05"))
+    result = story.apply(three(), parallelism=1)
+    assert statuses(result) == ["failed", "skipped", "skipped"]
+    assert {o.error.message for o in result.outcomes[1:] if o.error} == {
+        "the API no longer accepts our credential"
+    }
+
+
+def test_an_intent_that_cannot_be_recorded_is_not_carried_out() -> None:
+    story = world()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, CallStarted):
+            raise ReconcilerError("the ledger is full", code="ledger-failed")
+
+    result = story.apply(three(), listen=listen)
+    assert statuses(result) == ["failed"] * 3
+    assert story.remote.integrations == {}
+
+
+def test_a_defect_in_one_integration_is_raised_after_the_others_have_finished() -> None:
+    story = world()
+
+    class Broken:
+        async def call(self, call: Call) -> Reply:
+            if call.body is not None and call.body.get("slug") == "alpha":
+                raise ZeroDivisionError
+            return await story.api.call(call)
+
+    with pytest.raises(ZeroDivisionError):
+        story.apply(three(), api=Broken())
+    assert set(story.remote.integrations) == {"beta", "gamma"}
+
+
+# -- what a read shows before and after a write ----------------------------------------------
+
+
+def test_a_namesake_that_somebody_created_in_place_of_ours_is_not_deleted() -> None:
+    story = world()
+    somebody_creates(story, "old")()
+
+    def again(_plan: object) -> bool:
+        story.put("DELETE", "/integrations/old")
+        somebody_creates(story, "old")()
+        return True
+
+    result = story.apply(
+        desired(declared("alpha", key=KEY), tombstones=("old",)),
+        approval=Approval(),
+        confirm=again,
+    )
+    assert [ending(o) for o in result.outcomes] == [
+        ("applied", None),
+        ("failed", "changed-since-plan"),
+    ]
+    assert "old" in story.remote.integrations
+
+
+def test_a_write_that_cannot_be_read_back_is_applied_with_a_warning() -> None:
+    broken = Fault(kind=FaultKind.HTML, method="GET", path="/alpha$", skip=1, times=-1)
+    result = world(broken).apply(desired(declared("alpha", key=KEY)))
+    assert result.outcomes[0].status is Status.APPLIED
+    assert result.outcomes[0].warnings[0].startswith("it could not be read back: GET")
+
+
+def test_a_write_to_what_was_archived_meanwhile_is_not_taken_for_done() -> None:
+    story = world(delete="archived")
+    somebody_creates(story, "alpha", name="Alpha", ai_provider_id="openai", description="old")()
+    want = desired(declared("alpha", description="new"))
+
+    class Archiving:
+        async def call(self, call: Call) -> Reply:
+            if call.operation is OperationName.UPDATE:
+                story.put("DELETE", "/integrations/alpha")
+            return await story.api.call(call)
+
+    result = story.apply(want, api=Archiving())
+    assert result.outcomes[0].warnings == ("the API does not show yet: everything",)
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_an_update_without_an_answer_is_settled_by_reading(carried_out: bool) -> None:
+    kind = FaultKind.RESET_AFTER if carried_out else FaultKind.RESET_BEFORE
+    story = world(Fault(kind=kind, method="PUT"))
+    somebody_creates(story, "alpha", name="Alpha", ai_provider_id="openai", description="old")()
+    (outcome,) = story.apply(desired(declared("alpha", description="new"))).outcomes
+    assert outcome.status is (Status.APPLIED if carried_out else Status.UNKNOWN)
+
+
+def test_a_credential_without_an_answer_is_unknown_because_no_reading_shows_it() -> None:
+    story = world(Fault(kind=FaultKind.RESET_AFTER, method="PUT"))
+    somebody_creates(story, "alpha", name="Alpha", ai_provider_id="openai")()
+    (outcome,) = story.apply(desired(declared("alpha", key=KEY))).outcomes
+    assert ending(outcome) == ("unknown", "connection-lost")
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_delete_without_an_answer_is_settled_by_reading(carried_out: bool) -> None:
+    kind = FaultKind.RESET_AFTER if carried_out else FaultKind.RESET_BEFORE
+    story = world(Fault(kind=kind, method="DELETE"))
+    somebody_creates(story, "old")()
+    want = desired(declared("alpha", key=KEY), tombstones=("old",))
+    outcome = story.apply(want).outcomes[1]
+    assert outcome.status is (Status.APPLIED if carried_out else Status.UNKNOWN)
+    assert ("old" in story.remote.integrations) is not carried_out
