@@ -23,6 +23,7 @@ from reconciler.adapter.exchanges import (
     too_large,
 )
 from reconciler.adapter.hosts import AllowedHosts
+from reconciler.adapter.origins import answer_preflight, is_preflight, of_origin
 from reconciler.adapter.problems import Problem, Refusal, refuse
 from reconciler.adapter.rates import Allowance, RateLimit
 from reconciler.adapter.tokens import Headers, Tokens, has_credential
@@ -111,6 +112,10 @@ class Door:
         headers: Headers = scope["headers"]
         length = _check_framing(headers)
         self._allowed.check(headers)
+        sender.origin = of_origin(headers)
+        if is_preflight(scope):
+            await answer_preflight(sender)
+            return
         if scope["path"] not in PROBES:
             self._recognise(scope["path"], headers, exchange)
             sender.allowance = self._take(exchange)
@@ -143,6 +148,7 @@ class _Sender:
 
     def __init__(self, send: Send, exchange: Exchange) -> None:
         self.allowance: Allowance | None = None
+        self.origin: list[Header] = []
         self._send = send
         self._exchange = exchange
         self._started = False
@@ -166,7 +172,7 @@ class _Sender:
         said = {name for name, _ in message.get("headers", ())}
         fixed = [pair for pair in _FIXED if pair[0] not in said]
         limits = self.allowance.headers if self.allowance else []
-        return [(b"x-request-id", self._exchange.id.encode()), *fixed, *limits]
+        return [(b"x-request-id", self._exchange.id.encode()), *fixed, *limits, *self.origin]
 
 
 def _check_framing(headers: Headers) -> int:

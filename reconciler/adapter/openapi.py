@@ -4,6 +4,7 @@ Nothing is written here that the table, the schemas or the list of problems does
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from reconciler import __version__
@@ -86,8 +87,9 @@ _HEADERS: Final[Mapping[str, Document]] = {
 _RETRY: Final[Document] = {"description": "Seconds to wait.", "schema": _COUNT}
 
 
+@cache
 def document() -> Document:
-    """Give the whole description."""
+    """Give the whole description; it is the same for every adapter, and not to be changed."""
     paths: Document = {}
     for row in RAW:
         paths.setdefault(f"{VERSION}{row.path}", {})[row.method.lower()] = _operation(row)

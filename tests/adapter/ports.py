@@ -1,0 +1,251 @@
+"""Both ports of an adapter in this process, in front of a wire that records and answers.
+
+The real client goes through a transport of ours, the real applications are called as a server
+would call them. Over sockets: `tests.adapter.test_command`.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+
+from reconciler.adapter.door import Rules
+from reconciler.adapter.exchanges import Application, Exchange
+from reconciler.adapter.hosts import AllowedHosts
+from reconciler.adapter.mcp_port import mcp_application
+from reconciler.adapter.metrics import Metrics
+from reconciler.adapter.rates import RateLimit
+from reconciler.adapter.relay import DeclaredIn, Relay
+from reconciler.adapter.rest_port import rest_application
+from reconciler.adapter.tokens import Scope, Token, Tokens
+from reconciler.adapter.tools import Offer, raw_tools
+from reconciler.domain.secrets import Redacted
+from reconciler.remote.client import AuthHeader, make_client
+from reconciler.remote.timing import Timing
+
+WRITER = "writer-token-0123456789abcdef0123"
+READER = "reader-token-0123456789abcdef0123"
+KEY = "pk-adapter-own-key-canary"
+UPSTREAM = "http://upstream.test/v1"
+
+TOKENS = Tokens((Token.of(WRITER, name="ci"), Token.of(READER, name="watcher", scope=Scope.READ)))
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+def says(status: int = 200, body: Any = None, **headers: str) -> Answer:
+    """Answer every request with JSON."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    content = json.dumps({} if body is None else body).encode()
+    kind = {"content-type": "application/json", **named}
+    return lambda _request: httpx.Response(status, headers=kind, content=content)
+
+
+def refuses(status: int, code: str = "AB01", message: str = "no", **headers: str) -> Answer:
+    """Refuse every request in the documented form."""
+    body = {"success": False, "data": {"message": message, "errorCode": code}}
+    return says(status, body, **headers)
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """Remembers every request that would have left, and answers it."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.requests: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        self.requests.append(request)
+        return self.answer(request)
+
+
+class Stuck(Wire):
+    """Never answers."""
+
+    def __init__(self) -> None:
+        super().__init__(says())
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+@dataclass
+class Clock:
+    """Time that stands still unless it is told to go on."""
+
+    seconds: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class Ports:
+    """An adapter; `exchanges` is what its access log was told, `defects` what went wrong in it."""
+
+    wire: Wire = field(default_factory=lambda: Wire(says()))
+    tokens: Tokens = TOKENS
+    rate: float = 1_000_000
+    read_only: bool = False
+    confirms: bool = False
+    declared_in: DeclaredIn | None = None
+    timeout: float = 30
+    auth_header: AuthHeader = "x-portkey-api-key"
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    body_seconds: float = 15
+    more: tuple[Offer, ...] = ()
+    clock: Clock = field(default_factory=Clock)
+    exchanges: list[Exchange] = field(default_factory=list)
+    defects: list[BaseException] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    @property
+    def rules(self) -> Rules:
+        ids = (f"00000000-0000-4000-8000-{n:012d}" for n in range(1, 10**9))
+        return Rules(
+            tokens=self.tokens,
+            rates=RateLimit(self.rate, self.clock),
+            clock=self.clock,
+            new_id=lambda: next(ids),
+            log=self.exchanges.append,
+            failed=lambda _id, error: self.defects.append(error),
+            body_seconds=self.body_seconds,
+        )
+
+    @property
+    def relay(self) -> Relay:
+        timing = Timing(self.clock, lambda: 0.0, asyncio.sleep, lambda: 0.5)
+        client = make_client(
+            base_url=UPSTREAM,
+            api_key=Redacted(KEY),
+            timing=timing,
+            auth_header=self.auth_header,
+            transport=self.wire,
+            deadline=None,
+        )
+        return Relay(
+            client,
+            timeout=self.timeout,
+            read_only=self.read_only,
+            declared_in=self.declared_in,
+            count=self.metrics.count_upstream,
+        )
+
+    def allowed(self, port: int) -> AllowedHosts:
+        return AllowedHosts.at(port, hosts=self.hosts, origins=self.origins)
+
+    @property
+    def rest(self) -> Application:
+        return rest_application(
+            self.relay,
+            rules=self.rules,
+            allowed=self.allowed(8080),
+            counted=self.metrics,
+            is_ready=lambda: True,
+        )
+
+    @property
+    def mcp(self) -> Application:
+        offers = [*raw_tools(self.relay, confirms=self.confirms), *self.more]
+        return mcp_application(
+            offers, rules=self.rules, allowed=self.allowed(9090), is_ready=lambda: True
+        )
+
+    def ask(self, method: str, target: str, **options: Any) -> httpx.Response:
+        """Make one request to the REST port, as the writer unless `headers` say otherwise."""
+        return self.ask_all([(method, target, options)])[0]
+
+    def ask_all(self, asked: list[tuple[str, str, dict[str, Any]]]) -> list[httpx.Response]:
+        """Make requests to one and the same REST port, one after the other."""
+
+        async def run() -> list[httpx.Response]:
+            wire = _Verbatim(self.rest)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(wire)) as client:
+                return [await wire.ask(client, *one) for one in asked]
+
+        return asyncio.run(run())
+
+
+class _Verbatim:
+    """Hands an application the target as it was given; httpx has its own opinion on dots."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._target = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path, _, query = self._target.partition("?")
+        target = {"raw_path": path.encode(), "path": unquote(path), "query_string": query.encode()}
+        await self._application({**scope, **target}, receive, send)
+
+    async def ask(
+        self, client: httpx.AsyncClient, method: str, target: str, options: dict[str, Any]
+    ) -> httpx.Response:
+        self._target = target
+        return await client.request(
+            method, "http://127.0.0.1:8080/", **{"headers": bearer(), **options}
+        )
+
+
+def bearer(token: str = WRITER, **more: str) -> dict[str, str]:
+    """Give the headers of a caller."""
+    named = {name.replace("_", "-"): value for name, value in more.items()}
+    return {"authorization": f"Bearer {token}", **named}
+
+
+@contextlib.asynccontextmanager
+async def living(application: Application) -> AsyncIterator[None]:
+    """Run the life of an application around a block, as a server does."""
+    said: asyncio.Queue[str] = asyncio.Queue()
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def receive() -> Any:
+        return {"type": await said.get()}
+
+    async def send(message: Any) -> None:
+        await heard.put(message["type"])
+
+    task = asyncio.create_task(application({"type": "lifespan", "state": {}}, receive, send))
+    await said.put("lifespan.startup")
+    assert await heard.get() == "lifespan.startup.complete"
+    try:
+        yield
+    finally:
+        await said.put("lifespan.shutdown")
+        assert await heard.get() == "lifespan.shutdown.complete"
+        await task
+
+
+def is_problem(response: httpx.Response) -> bool:
+    """Tell whether an answer is a whole problem in the form of RFC 9457."""
+    members = ["type", "title", "status", "detail", "instance", "upstream_code"]
+    document = response.json()
+    return (
+        response.headers["content-type"] == "application/problem+json"
+        and list(document) == members
+        and document["status"] == response.status_code
+        and re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", document["instance"]) is not None
+    )
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Walk every text in a document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)

@@ -1,0 +1,167 @@
+"""What the caller is told when the upstream refuses, fails, lies or is silent."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.adapter.ports import (
+    KEY,
+    UPSTREAM,
+    Answer,
+    Ports,
+    Stuck,
+    Wire,
+    is_problem,
+    refuses,
+    says,
+)
+
+ONE = "/v1/integrations/a"
+SECRET = "sk-provider-canary-0001"
+PAGE = b"<html>gateway</html>"
+
+
+def raw(status: int, content: bytes, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _request: httpx.Response(status, headers=named, content=content)
+
+
+def breaks(error: type[Exception]) -> Answer:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        raise error("canary in a foreign message")
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 404, 409, 422])
+def test_a_refusal_keeps_status_code_and_message(status: int) -> None:
+    ports = Ports(wire=Wire(refuses(status, "AB07", "Slug is taken")))
+    response = ports.ask("PUT", ONE, json={"name": "A"})
+    assert is_problem(response)
+    problem = response.json()
+    assert response.status_code == status
+    assert (problem["upstream_code"], problem["detail"]) == ("AB07", "Slug is taken")
+    assert problem["type"] == "urn:reconcile:problem:upstream-refused"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"success": False, "data": {"message": "no", "errorCode": "AB01"}},
+        {"error": {"message": "no", "code": "AB01"}, "success": False},
+        {"success": False, "message": "no", "code": "AB01"},
+    ],
+)
+def test_every_known_form_of_a_refusal_is_read(form: dict[str, Any]) -> None:
+    problem = Ports(wire=Wire(says(400, form))).ask("GET", ONE).json()
+    assert (problem["upstream_code"], problem["detail"]) == ("AB01", "no")
+
+
+def test_secrets_that_a_refusal_repeats_are_cut_out() -> None:
+    message = f"key {SECRET} and {KEY} are no good"
+    ports = Ports(wire=Wire(refuses(400, "AB01", message)))
+    response = ports.ask("PUT", ONE, json={"key": SECRET})
+    assert response.json()["detail"] == "key [redacted] and [redacted] are no good"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("7", "7"), ("0.2", "1"), ("Mon, 23 Nov 2026 12:00:30 GMT", "30")]
+)
+def test_a_429_keeps_its_retry_after_in_seconds(asked: str, told: str) -> None:
+    date = "Mon, 23 Nov 2026 12:00:00 GMT"
+    wire = Wire(refuses(429, "AB06", "Slow down", retry_after=asked, date=date))
+    response = Ports(wire=wire).ask("GET", ONE)
+    assert is_problem(response)
+    assert (response.status_code, response.headers["retry-after"]) == (429, told)
+    assert response.json()["type"].endswith(":upstream-throttled")
+
+
+def test_a_429_without_retry_after_gets_none() -> None:
+    response = Ports(wire=Wire(refuses(429))).ask("GET", ONE)
+    assert response.status_code == 429
+    assert "retry-after" not in response.headers
+
+
+def test_a_401_is_about_the_adapters_credential_and_becomes_502() -> None:
+    response = Ports(wire=Wire(refuses(401, "AB05", "Invalid API key"))).ask("GET", ONE)
+    assert is_problem(response)
+    assert response.status_code == 502
+    assert "www-authenticate" not in response.headers
+    assert response.json()["upstream_code"] == "AB05"
+
+
+USELESS: list[tuple[str, Answer]] = [
+    ("301", raw(301, b"", location="https://evil.test/")),
+    ("307", raw(307, b"", location="/v1/integrations/b")),
+    ("html", raw(200, PAGE, content_type="text/html")),
+    ("html 404", raw(404, PAGE, content_type="text/html")),
+    ("html 403", raw(403, PAGE, content_type="text/html")),
+    ("html 500", raw(500, PAGE, content_type="text/html")),
+    ("broken json", raw(200, b'{"a":', content_type="application/json")),
+    ("no json", raw(200, b"canary", content_type="application/json")),
+    ("nan", raw(200, b'{"a": NaN}', content_type="application/json")),
+    ("list", raw(200, b"[]", content_type="application/json")),
+    ("empty", raw(200, b"")),
+    ("refusal as 200", refuses(200)),
+    ("teapot", refuses(418)),
+    ("500", refuses(500, "AB04")),
+    ("503", refuses(503, "AB04")),
+    ("504", refuses(504, "AB04")),
+    ("408", refuses(408, "AB04")),
+    ("oversized", raw(200, b" " * (10 * 2**20 + 1), content_type="application/json")),
+    ("zipped badly", raw(200, b"no gzip", content_encoding="gzip")),
+    ("truncated", breaks(httpx.RemoteProtocolError)),
+    ("reset", breaks(httpx.ReadError)),
+    ("unreachable", breaks(httpx.ConnectError)),
+    ("no proxy", breaks(httpx.ProxyError)),
+]
+
+
+@pytest.mark.parametrize("answer", [a for _, a in USELESS], ids=[name for name, _ in USELESS])
+def test_what_is_no_answer_is_502(answer: Answer) -> None:
+    ports = Ports(wire=Wire(answer))
+    response = ports.ask("GET", ONE)
+    assert is_problem(response)
+    assert response.status_code == 502
+    assert "canary" not in response.text
+    assert UPSTREAM not in response.text
+    assert "upstream.test" not in response.text
+    assert len(ports.wire.requests) == 1
+    assert ports.defects == []
+
+
+def slow_connection(_request: httpx.Request) -> httpx.Response:
+    raise httpx.ReadTimeout("canary")
+
+
+@pytest.mark.parametrize("make", [Stuck, lambda: Wire(slow_connection)])
+def test_what_is_too_slow_is_504(make: Callable[[], Wire]) -> None:
+    response = Ports(wire=make(), timeout=0.02).ask("GET", ONE)
+    assert is_problem(response)
+    assert response.status_code == 504
+
+
+def test_after_a_write_without_an_answer_the_caller_is_told_that_nobody_knows() -> None:
+    for answer in (breaks(httpx.ReadError), refuses(500)):
+        detail = Ports(wire=Wire(answer)).ask("PUT", ONE, json={}).json()["detail"]
+        assert "not known" in detail
+    refused = Ports(wire=Wire(breaks(httpx.ConnectError))).ask("PUT", ONE, json={}).json()
+    assert "not sent" in refused["detail"]
+    read = Ports(wire=Wire(breaks(httpx.ReadError))).ask("GET", ONE).json()
+    assert "not known" not in read["detail"]
+
+
+def test_waiting_for_a_connection_counts_as_slowness() -> None:
+    async def run() -> list[int]:
+        ports = Ports(wire=Stuck(), timeout=0.05)
+        transport = httpx.ASGITransport(ports.rest)
+        headers = {"x-portkey-api-key": "writer-token-0123456789abcdef0123"}
+        async with httpx.AsyncClient(transport=transport, headers=headers) as client:
+            url = "http://127.0.0.1:8080/v1/integrations"
+            answers = await asyncio.gather(*(client.get(url) for _ in range(15)))
+        return [answer.status_code for answer in answers]
+
+    assert asyncio.run(run()) == [504] * 15
