@@ -15,8 +15,6 @@ from reconciler.desired.source import MAX_FILE, MemorySource
 from reconciler.desired.yaml_source import read_yaml
 from reconciler.diagnostics import Severity
 
-_ESSENTIAL = frozenset({"slug", "name", "ai_provider_id"})
-
 
 @dataclass(frozen=True, slots=True)
 class Writable:
@@ -89,7 +87,7 @@ def _drop(tree: dict[str, Any], steps: Steps) -> Steps | None:
             break
         holder, node = node, node[step]
         done.append(step)
-    if holder is None or done[0] in _ESSENTIAL:
+    if holder is None:
         return None
     del holder[done[-1]]
     return tuple(done)

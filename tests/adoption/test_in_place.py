@@ -179,6 +179,25 @@ def test_a_new_entry_of_a_declared_list_gets_a_line_in_the_style_of_the_list() -
     )
 
 
+def test_a_new_line_ends_as_the_others_do() -> None:
+    here = repository(COMMENTED.replace("\n", "\r\n"))
+    put(here, "/models", {"models": [{"slug": "o1", "enabled": True}]})
+    here.pull()
+    text = here.text("integrations/alpha.yaml")
+    assert "- {slug: o1, enabled: true}\r\n" in text
+    assert text.count("\n") == text.count("\r\n") == COMMENTED.count("\n") + 1
+
+
+def test_several_entries_that_are_gone_leave_the_right_ones_behind() -> None:
+    entries = [f"- {{slug: m{n}, enabled: true, is_custom: true}} # {n}\n" for n in range(4)]
+    here = repository(COMMENTED.replace("- {slug: gpt-5, ", "".join(entries) + "- {slug: gpt-5, "))
+    put(here, "/models", {"models": [{"slug": "m2", "enabled": True, "is_custom": True}]})
+    here.pull()
+    kept = entries[2] + "- {slug: gpt-5, "
+    assert here.text("integrations/alpha.yaml") == COMMENTED.replace("- {slug: gpt-5, ", kept)
+    assert here.plan().in_sync
+
+
 def test_a_custom_model_that_is_gone_takes_its_entry_along() -> None:
     custom = "- {slug: mine, enabled: true, is_custom: true}\n"
     text = COMMENTED.replace("- {slug: gpt-5, ", custom + "- {slug: gpt-5, ")
@@ -294,3 +313,15 @@ def test_references_stay_and_literals_that_contradict_become_references() -> Non
         str(SecretRef("env", "MINE")),
         "env:SECRET_ALPHA_X_TEAM",
     }
+
+
+def test_a_literal_that_the_mask_agrees_with_stays() -> None:
+    here = Repository()
+    here.create(configurations={"custom_headers": {"x-team": "team-0123456789"}})
+    text = (
+        "slug: alpha\nname: Alpha\nai_provider_id: openai\n"
+        "configurations: {custom_headers: {x-team: team-0123456789}}\n"
+    )
+    here.write("integrations/alpha.yaml", text)
+    assert here.pull().changed == {}
+    assert here.plan().in_sync

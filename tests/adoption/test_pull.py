@@ -315,3 +315,14 @@ def test_what_would_not_load_after_an_edit_is_left_as_it_is() -> None:
     assert here.text("integrations/a.yaml") == text
     assert [d.code for d in adoption.diagnostics] == ["not-editable"]
     assert pull_view.summary(adoption).startswith("1 integration, 2 differences")
+
+
+def test_force_gives_up_where_an_overlay_would_contradict_the_new_document() -> None:
+    here = Repository(config=IN_PRODUCTION)
+    here.create("a", key=..., secret_mappings=[{"target_field": "key", "secret_reference_id": "r"}])
+    text = "slug: a\nname: B\nai_provider_id: openai\n"
+    here.write("integrations/a.yaml", text)
+    here.write("environments/production/a.yaml", "a: {key: '${env:SECRET_A}'}\n")
+    adoption = here.pull(force=True)
+    assert here.text("integrations/a.yaml") == text
+    assert [d.code for d in adoption.diagnostics] == ["not-editable"]
