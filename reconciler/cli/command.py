@@ -6,7 +6,7 @@ The options that only some commands have: `reconciler.cli.options`.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -14,6 +14,10 @@ from click.core import ParameterSource
 from reconciler import __version__
 from reconciler.cli import settings
 from reconciler.cli.console import Console
+from reconciler.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from reconciler.remote.client import Exchange
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 _MENTIONED = "reconciler.cli.command"
@@ -21,11 +25,17 @@ _MENTIONED = "reconciler.cli.command"
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What every command is told: where the files are, which target, and whom it talks to."""
+    """What every command is told: where the files are, which target, and whom it talks to.
+
+    `environment` takes the place of this process's, for a member of a fleet; `listen` hears every
+    request.
+    """
 
     console: Console = field(repr=False)
     dir: Path = Path("desired-state")
     target: str | None = None
+    environment: Settings | None = field(default=None, repr=False)
+    listen: "Callable[[Exchange], None] | None" = field(default=None, repr=False)
 
 
 class Command(click.Command):
@@ -57,6 +67,8 @@ class Command(click.Command):
         console = invocation.console
         console.verbosity = said.get("verbose", 0)
         console.quiet = said.get("quiet", False)
+        if said.get("log_format") == "json" and console.journal is None:
+            console.log_as_json(settings.now)
         console.color_allowed = not (said.get("no_color") or settings.refuses_color())
         ctx.obj = replace(
             invocation,
@@ -98,6 +110,11 @@ _GLOBAL = (
     _global("--target", metavar="NAME", help="Target, as reconcile.yaml names it."),
     _global("-v", "--verbose", count=True, help="Say more; -vv says every call."),
     _global("-q", "--quiet", is_flag=True, help="Say nothing but problems."),
+    _global(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        help="How to write what goes to stderr; json is one event a line.",
+    ),
     _global("--no-color", is_flag=True, help="Use no colour (as NO_COLOR does)."),
     click.option(
         "--version",

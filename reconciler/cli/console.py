@@ -6,11 +6,16 @@ it gets out, and what is known about the other end.
 
 import os
 import sys
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
+
+if TYPE_CHECKING:
+    from reconciler.cli.journal import Journal
 
 
 class Console:
@@ -30,6 +35,7 @@ class Console:
         self.quiet = False
         self.color_allowed = True
         self.has_written = False
+        self.journal: Journal | None = None
 
     @classmethod
     def of_this_process(cls) -> "Console":
@@ -75,15 +81,30 @@ class Console:
     def say(self, text: str) -> None:
         """Write conversation to stderr, unless `--quiet` asked for silence."""
         if not self.quiet:
-            self.insist(text)
+            self._talk(text, level="info")
 
     def detail(self, text: str) -> None:
         """Write what only `--verbose` asks for."""
         if self.verbosity:
-            self.insist(text)
+            self._talk(text, level="debug")
 
     def insist(self, text: str) -> None:
         """Write what has to be seen even with `--quiet`: problems and questions."""
+        self._talk(text, level="warning")
+
+    def log_as_json(self, now: Callable[[], datetime]) -> None:
+        """Write conversation as the lines of a journal from now on."""
+        from reconciler.cli.journal import Journal
+
+        self.journal = Journal(self._converse, now)
+
+    def _talk(self, text: str, *, level: str) -> None:
+        if self.journal is not None:
+            self.journal.talk(text, level=level)
+        else:
+            self._converse(text)
+
+    def _converse(self, text: str) -> None:
         if self._err is not None and not _write(self._err, text):
             self._err = None
 

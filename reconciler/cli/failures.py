@@ -62,12 +62,15 @@ def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
     A JSON document goes to stdout only while nothing else is there: there is never a second one.
     """
     ending = explain(problem)
-    if as_json and not console.has_written:
+    in_document = as_json and not console.has_written
+    if in_document:
         from reconciler.views import json
 
         document = json.error(ending.diagnostics, exit_code=ending.exit_code, refused=ending.plan)
         console.data(document)
-    else:
+    if console.journal is not None:
+        console.journal.diagnostics(ending.diagnostics)
+    elif not in_document:
         from reconciler.views.problems import as_text
 
         console.insist(as_text(ending.diagnostics))

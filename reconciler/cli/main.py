@@ -31,7 +31,6 @@ COMMANDS = {
     "get": "Print one integration as the API has it.",
     "schema": "Print JSON Schemas of files and outputs.",
     "merge-results": "Join the results of shards into one.",
-    "merge-results": "Join the results of shards into one.",
     "simulate": "Serve a stand-in of the API on this machine.",
     "serve": "Offer the five raw operations over REST and MCP.",
 }
@@ -81,6 +80,13 @@ def reconcile() -> None:
 
 def run(arguments: Sequence[str], console: Console) -> int:
     """Carry out one command line and give its exit code; never raises, whatever happens."""
+    code = _run(arguments, console)
+    if console.journal is not None:
+        console.journal.say("command_ended", exit_code=code)
+    return code
+
+
+def _run(arguments: Sequence[str], console: Console) -> int:
     try:
         code = reconcile.main(
             args=list(arguments),

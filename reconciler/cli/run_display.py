@@ -26,7 +26,7 @@ class RunDisplay:
         self._console = console
         self._interruption = interruption
         self.stop = stop
-        self._shows_plan = style == "text"
+        self._shows_plan = style == "text" and console.journal is None
         self._ledger = ledger
         self._progress = _progress(console)
 
@@ -80,7 +80,7 @@ class RunDisplay:
 
 def _progress(console: Console) -> Quiet:
     stream = console.stderr
-    if console.quiet or stream is None:
+    if console.quiet or stream is None or console.journal is not None:
         return Quiet()
     if console.is_live:
         from rich.console import Console as RichConsole

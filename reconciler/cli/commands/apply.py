@@ -5,15 +5,23 @@ from pathlib import Path
 
 import click
 
-from reconciler import workflows
 from reconciler.cli import output, signals, sources, wiring
+from reconciler.cli.applying import carry_out
 from reconciler.cli.command import Command, Invocation
-from reconciler.cli.options import Consent, Reading, consent, format_option, planning, reading
+from reconciler.cli.options import (
+    Consent,
+    Reading,
+    consent,
+    format_option,
+    metrics_file,
+    planning,
+    reading,
+)
 from reconciler.cli.run_display import RunDisplay
+from reconciler.cli.watching import Watch
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.execution.approval import Approval
-from reconciler.execution.events import to_all
 from reconciler.execution.recording import Books
 from reconciler.execution.stopping import Stop
 from reconciler.planning import codec
@@ -28,6 +36,7 @@ INCOMPLETE = 5
 @click.argument("plans", nargs=-1, type=click.Path(path_type=Path))
 @format_option("text", "json")
 @consent
+@metrics_file
 @planning
 @reading
 @click.pass_obj
@@ -37,6 +46,7 @@ def command(
     plans: tuple[Path, ...],
     style: str,
     consent: Consent,
+    metrics_file: Path | None,
     options: PlanOptions,
     reading: Reading,
 ) -> int:
@@ -45,23 +55,19 @@ def command(
     With saved PLANS, no more is done than they contain. The plan of an undo takes back its run.
     """
     saved = tuple(_read_plan(path) for path in plans)
-    approval = Approval(
-        digest=consent.expect_digest,
-        plans=saved,
-        assumed=consent.yes,
-    )
-
+    approval = Approval(digest=consent.expect_digest, plans=saved, assumed=consent.yes)
     undoes = _run_to_undo(saved, base=reading.base)
 
+    seen = Watch(invocation, command="apply", run=wiring.new_run(), metrics_file=metrics_file)
+
     async def work(interruption: signals.Interruption) -> int:
-        name = wiring.new_run()
         source = sources.PastRun(invocation, undoes) if undoes else None
         asked = source.options(options) if source else options
         async with wiring.run(
-            invocation,
+            seen.invocation,
             reading,
             selection=asked.selection,
-            name=name,
+            name=seen.run,
             keeps_records=not consent.no_ledger,
             source=source,
         ) as (session, books):
@@ -69,14 +75,15 @@ def command(
                 invocation.console, interruption, Stop(), style=style, ledger=session.ledger
             )
             applied = await _carry_out(
-                session, asked, approval, display=display, books=books, name=name, consent=consent
+                session, asked, approval, display=display, books=books, seen=seen, consent=consent
             )
         output.show_result(
             invocation.console, applied.result, applied.plan, style=style, ledger=session.ledger
         )
         return interruption.exit_code or (0 if applied.result.complete else INCOMPLETE)
 
-    return signals.run(work)
+    with seen:
+        return seen.ends(signals.run(work))
 
 
 async def _carry_out(
@@ -86,30 +93,23 @@ async def _carry_out(
     *,
     display: RunDisplay,
     books: Books | None,
-    name: str,
+    seen: Watch,
     consent: Consent,
 ) -> Applied:
-    """Apply while the display shows it and the books take it down."""
+    """Apply while the display shows it and the watch observes it."""
+    seen.opened(session.desired.target.name)
     with display:
-        applied = await workflows.apply(
+        return await carry_out(
             session,
             options,
-            approval=approval,
+            approval,
+            run=seen.run,
+            books=books,
+            listeners=(display.emit, seen.emit),
             confirm=display.confirm,
-            emit=to_all(books.emit, display.emit) if books else display.emit,
-            run=name,
             stop=display.stop,
             abort_on_error=consent.on_error == "abort",
         )
-    if books is not None:
-        books.close(
-            applied.plan,
-            desired=session.desired,
-            observed=applied.observed,
-            selection=options.selection,
-            organisation=applied.organisation_id,
-        )
-    return applied
 
 
 def _run_to_undo(plans: Collection[Plan], *, base: str | None) -> str | None:

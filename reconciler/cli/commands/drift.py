@@ -3,12 +3,15 @@
 The same reading and the same decisions as `plan`, told as a report; nothing is written.
 """
 
+from pathlib import Path
+
 import click
 
 from reconciler import workflows
 from reconciler.cli import notifying, output, repeating, signals, wiring
 from reconciler.cli.command import Command, Invocation
-from reconciler.cli.options import Reading, format_option, planning, reading
+from reconciler.cli.options import Reading, format_option, metrics_file, planning, reading
+from reconciler.cli.watching import Watch
 from reconciler.drift.report import DriftReport
 from reconciler.planning.options import PlanOptions
 
@@ -23,6 +26,7 @@ DIFFERENT = 2
     multiple=True,
     help="Tell this channel, too, if anything differs (extra `notify`); may be repeated.",
 )
+@metrics_file
 @planning
 @reading
 @click.pass_obj
@@ -31,6 +35,7 @@ def command(
     *,
     style: str,
     notify: tuple[str, ...],
+    metrics_file: Path | None,
     options: PlanOptions,
     reading: Reading,
 ) -> int:
@@ -43,15 +48,20 @@ def command(
     """
     notifying.check(notify)
 
+    seen = Watch(invocation, command="drift", run=wiring.new_run(), metrics_file=metrics_file)
+
     async def work(_interruption: signals.Interruption) -> tuple[DriftReport, str]:
-        async with wiring.session(invocation, reading, selection=options.selection) as session:
+        async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
+            seen.opened(session.desired.target.name)
             return await workflows.drift(session, options), session.ledger
 
-    report, ledger = signals.run(work)
-    asked = repeating.asked(invocation, click.get_current_context())
-    console = invocation.console
-    output.show_drift(console, report, style=style, ledger=ledger, asked=asked)
-    if report.in_sync:
-        return 0
-    notifying.drift(console, notify, report, ledger=ledger, asked=asked)
-    return DIFFERENT
+    with seen:
+        report, ledger = signals.run(work)
+        seen.planned(report.plan)
+        asked = repeating.asked(invocation, click.get_current_context())
+        console = invocation.console
+        output.show_drift(console, report, style=style, ledger=ledger, asked=asked)
+        if report.in_sync:
+            return seen.ends(0)
+        notifying.drift(console, notify, report, ledger=ledger, asked=asked)
+        return seen.ends(DIFFERENT)

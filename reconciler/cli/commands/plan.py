@@ -7,10 +7,13 @@ import click
 from reconciler import workflows
 from reconciler.cli import output, signals, wiring
 from reconciler.cli.command import Command, Invocation
-from reconciler.cli.options import Reading, format_option, planning, reading
+from reconciler.cli.options import Reading, format_option, metrics_file, planning, reading
+from reconciler.cli.watching import Watch
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
+
+DIFFERENT = 2
 
 
 @click.command("plan", cls=Command)
@@ -22,6 +25,7 @@ from reconciler.planning.plan import Plan
 )
 @format_option(*output.PLAN_FORMATS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to do.")
+@metrics_file
 @planning
 @reading
 @click.pass_obj
@@ -31,19 +35,26 @@ def command(
     out: Path | None,
     style: str,
     detailed_exitcode: bool,
+    metrics_file: Path | None,
     options: PlanOptions,
     reading: Reading,
 ) -> int:
     """Show what apply would change, and why; write nothing."""
 
+    seen = Watch(invocation, command="plan", run=wiring.new_run(), metrics_file=metrics_file)
+
     async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
-        async with wiring.session(invocation, reading, selection=options.selection) as session:
+        async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
+            seen.opened(session.desired.target.name)
             return await workflows.plan(session, options), session.ledger
 
-    plan, ledger = signals.run(work)
-    if out is not None:
-        output.save(out, codec.encode(plan))
-    output.show_plan(invocation.console, plan, style=style, ledger=ledger)
-    if out is not None:
-        invocation.console.say(f"saved the plan; `reconcile apply {out}` does no more than it says")
-    return 2 if detailed_exitcode and not plan.in_sync else 0
+    with seen:
+        plan, ledger = signals.run(work)
+        seen.planned(plan)
+        if out is not None:
+            output.save(out, codec.encode(plan))
+        output.show_plan(invocation.console, plan, style=style, ledger=ledger)
+        if out is not None:
+            said = f"saved the plan; `reconcile apply {out}` does no more than it says"
+            invocation.console.say(said)
+        return seen.ends(DIFFERENT if detailed_exitcode and not plan.in_sync else 0)

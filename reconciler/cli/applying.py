@@ -1,0 +1,50 @@
+"""One apply with its books: what `apply` and every member of a fleet do once a session is open."""
+
+from collections.abc import Callable, Sequence
+
+from reconciler import workflows
+from reconciler.execution.approval import Approval
+from reconciler.execution.events import Emit, to_all
+from reconciler.execution.recording import Books
+from reconciler.execution.stopping import Stop
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+from reconciler.workflows import Applied, Session
+
+
+async def carry_out(
+    session: Session,
+    options: PlanOptions,
+    approval: Approval,
+    *,
+    run: str,
+    books: Books | None,
+    listeners: Sequence[Emit],
+    confirm: Callable[[Plan], bool],
+    stop: Stop,
+    abort_on_error: bool = False,
+) -> Applied:
+    """Apply while the books take it down, and remember in them what has become true.
+
+    The books hear of each event before the listeners; raises what `workflows.apply` raises.
+    """
+    recorded = [books.emit] if books is not None else []
+    applied = await workflows.apply(
+        session,
+        options,
+        approval=approval,
+        confirm=confirm,
+        emit=to_all(*recorded, *listeners),
+        run=run,
+        stop=stop,
+        abort_on_error=abort_on_error,
+    )
+    if books is not None:
+        books.close(
+            applied.plan,
+            desired=session.desired,
+            observed=applied.observed,
+            selection=options.selection,
+            organisation=applied.organisation_id,
+        )
+    return applied
