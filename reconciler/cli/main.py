@@ -31,10 +31,14 @@ COMMANDS = {
     "get": "Print one integration as the API has it.",
     "schema": "Print JSON Schemas of files and outputs.",
     "merge-results": "Join the results of shards into one.",
+    "doctor": "Check config, key, scopes, paging, clock and ledger.",
     "simulate": "Serve a stand-in of the API on this machine.",
     "serve": "Offer the five raw operations over REST and MCP.",
 }
 """The commands in the order of help, each with its one line of help."""
+
+_UNLISTED = frozenset({"github"})
+"""Commands for workflows, which nobody types and no help lists."""
 
 ENVIRONMENT_PREFIX = "RECONCILE"
 """Every option has a twin: RECONCILE_DIR for `--dir`, RECONCILE_PLAN_BASE for `plan --base`."""
@@ -49,7 +53,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command, or give None for a name that is not one."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in _UNLISTED:
             return None
         module = import_module(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command

@@ -21,6 +21,7 @@ from reconciler.github.job import Job
 from reconciler.github.marker import Kind
 from reconciler.github.merged import pull_request_of
 
+NOBODY = "no pull request: only the summary was written"
 Connect = Callable[[Job], AbstractAsyncContextManager[GitHub]]
 
 
@@ -58,8 +59,9 @@ async def tell(
         async with connect(job) as github:
             done = await report_drift(github, document, setting=setting)
         return Told(f"drift issue: {done}")
-    if job.pull_request is None and job.merged_commit is None:
-        return Told("no pull request: only the summary was written")
+    # A plan belongs to a request that is still open; a result goes to the one that was merged.
+    if job.pull_request is None and (kind is Kind.PLAN or job.merged_commit is None):
+        return Told(NOBODY)
     async with connect(job) as github:
         try:
             return await _comment(github, job, document, kind=kind, setting=setting)
@@ -73,7 +75,7 @@ async def _comment(
 ) -> Told:
     number = await pull_request_of(github, job)
     if number is None:
-        return Told("no pull request: only the summary was written")
+        return Told(NOBODY)
     # Success needs no words, but it does end an earlier cry for help.
     quiet = isinstance(document, ApplyResult) and document.complete
     done = await upsert(

@@ -60,9 +60,7 @@ def github(
     kind, document = _document(plan=plan, result=result, drift=drift)
     job = job_of(settings.from_environment().environment)
     setting = _setting(invocation, job, environment)
-    publish.leave(
-        job, document, kind=kind, setting=setting, delimiter=lambda: secrets.token_hex(16)
-    )
+    publish.leave(job, document, kind=kind, setting=setting, delimiter=secrets.token_hex)
     console = invocation.console
     annotations = as_annotations(worth_annotating(document))
     if annotations:

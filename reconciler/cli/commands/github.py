@@ -1,0 +1,145 @@
+"""`reconcile github`: what the workflows under .github/workflows need and nobody types."""
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import output, settings, signals, wiring
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.commands.report import connected
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.github.job import Job, job_of
+from reconciler.planning import codec
+
+if TYPE_CHECKING:
+    from reconciler.github.approvals import Gathered
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group("github", hidden=True)
+def command() -> None:
+    """Do what the workflows need and nobody types."""
+
+
+@command.command("gather-plans", cls=Command)
+@click.option("--plan", type=_FILE, metavar="FILE", required=True, help="What would be done now.")
+@click.option("--out", type=_FOLDER, metavar="DIR", required=True, help="Where to save them.")
+@click.option("--artifact", metavar="NAME", required=True, help="Uploads are called NAME-<commit>.")
+@click.option(
+    "--workflow",
+    metavar="FILE",
+    default="plan.yml",
+    show_default=True,
+    help="The workflow that uploads them.",
+)
+@click.option(
+    "--since", metavar="SHA", help="The last applied commit. [default: as the ledger knows]"
+)
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def gather_plans(
+    invocation: Invocation,
+    *,
+    plan: Path,
+    out: Path,
+    artifact: str,
+    workflow: str,
+    since: str | None,
+    style: str,
+) -> int:
+    """Save the plans that were approved by merging, for `reconcile apply DIR/*.json`.
+
+    Exits 4 if there is none and the fresh plan has something to do. Outputs of the step are
+    `pull_request` and `approver`, for the record of the run.
+    """
+    from reconciler.github.approvals import Wanted, gather
+    from reconciler.github.outputs import append_outputs
+    from reconciler.views import json, problems
+
+    fresh = codec.decode(output.read(plan, limit=codec.MAX_PLAN_BYTES), name=str(plan))
+    job = job_of(settings.from_environment().environment)
+    head = job.merged_commit
+    if head is None:
+        raise InvalidInput([error("github-environment", "GITHUB_SHA: it names no commit")])
+    begin = since or _last_applied(invocation, fresh.target.name) or _before(job)
+    wanted = Wanted(artifact=artifact, workflow=workflow)
+
+    async def work(_interruption: signals.Interruption) -> "Gathered":
+        async with connected(job) as github:
+            return await gather(github, since=begin, head=head, wanted=wanted)
+
+    gathered = signals.run(work)
+    if gathered.diagnostics:
+        invocation.console.insist(problems.as_text(gathered.diagnostics))
+    if not gathered.approved and not fresh.in_sync:
+        raise Refused([_not_approved(job)], plan=fresh)
+    _save(out, gathered)
+    if job.output is not None:
+        append_outputs(job.output, _facts(gathered), delimiter=secrets.token_hex)
+    if style == "json":
+        plans = [
+            {"pull_request": item.number, "digest": item.plan.digest} for item in gathered.approved
+        ]
+        invocation.console.data(
+            json.document({"format_version": "1", "kind": "approved_plans", "plans": plans})
+        )
+    else:
+        invocation.console.say(f"gathered {len(gathered.approved)} approved plans")
+    return 0
+
+
+def _last_applied(invocation: Invocation, target: str) -> str | None:
+    """Ask the ledger for the commit of the last run on a target that did everything it should."""
+    from reconciler.ledger.errors import LedgerError
+
+    records = wiring.records_of(invocation, settings.from_environment())
+    try:
+        with records.open(read_only=True) as ledger:
+            runs = ledger.history()
+    except LedgerError:
+        return None
+    for run in reversed(runs):
+        undone = sum(run["summary"].get(status, 0) for status in ("failed", "skipped", "unknown"))
+        if run["target"] == target and run["finished_at"] and run["commit"] and not undone:
+            return str(run["commit"])
+    return None
+
+
+def _before(job: Job) -> str | None:
+    """Give what the branch was at before the push, None for a new branch or another event."""
+    before = job.event.get("before")
+    return before if isinstance(before, str) and before.strip("0") else None
+
+
+def _save(out: Path, gathered: "Gathered") -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        problem = error("cannot-save", f"{out}: {reason.strerror or 'cannot be made'}")
+        raise InvalidInput([problem]) from reason
+    for item in gathered.approved:
+        output.save(out / f"pull-request-{item.number}.json", codec.encode(item.plan))
+
+
+def _facts(gathered: "Gathered") -> dict[str, str]:
+    """Say for the record whose approval this is: who reviewed, and which commit they saw."""
+    reviews = [f"{who}@{what}" for item in gathered.approved for who, what in item.reviewers]
+    return {
+        "pull_request": ",".join(str(item.number) for item in gathered.approved),
+        "approver": ",".join(dict.fromkeys(reviews)),
+    }
+
+
+def _not_approved(job: Job) -> Diagnostic:
+    where = f" at {job.workflow_url}" if job.workflow_url else ""
+    return error(
+        "not-approved",
+        "no plan was approved by merging a pull request",
+        hint=f"look at the fresh plan; to approve it, run the workflow by hand{where} "
+        "with its digest",
+    )

@@ -1,0 +1,41 @@
+"""What may be in the archive of an uploaded plan: one file of the expected name, and not too large.
+
+Anybody whose pull request runs a workflow may have made it. It is never unpacked: the one member is
+read into memory up to a limit, whatever its headers claim.
+"""
+
+import io
+import zipfile
+import zlib
+
+from reconciler.github.errors import Unexpected
+
+MEMBER = "plan.json"
+MAX_ARCHIVE = 16 * 1024 * 1024
+MAX_PLAN = 64 * 1024 * 1024
+_ENCRYPTED = 0x1
+_DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError)
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+
+
+def plan_in(content: bytes) -> str:
+    """Give the text of the plan in an archive, or raise `Unexpected` saying what is wrong."""
+    what = "the archive of a plan"
+    if len(content) > MAX_ARCHIVE:
+        raise Unexpected(what, f"it has more than {MAX_ARCHIVE} bytes")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if [member.filename for member in members] != [MEMBER]:
+                raise Unexpected(what, f"it holds something else than one {MEMBER}")
+            member = members[0]
+            if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
+                raise Unexpected(what, "it is packed in an unusual way")
+            with archive.open(member) as stream:
+                text = stream.read(MAX_PLAN + 1)
+        if len(text) > MAX_PLAN:
+            raise Unexpected(what, f"the plan in it has more than {MAX_PLAN} bytes")
+        return text.decode("utf-8")
+    except (*_DAMAGED, zlib.error):
+        pass
+    raise Unexpected(what, "it is damaged")

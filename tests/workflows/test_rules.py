@@ -1,0 +1,179 @@
+"""The workflows keep the rules that make them safe: what tools of others say, and our own."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
+REUSABLE = ("plan", "apply", "drift")
+TOOLS = Path(sys.executable).parent
+SECRET_STEPS = re.compile(r"\$\{\{[^}]*\bsecrets\.")
+FROM_OUTSIDE = re.compile(r"\$\{\{[^}]*\b(github\.(event|head_ref|ref)|inputs|steps|needs)\b")
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [str(TOOLS / words[0]), *words[1:]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def load(file: Path) -> Any:
+    # Other loaders take `on` for true; this one makes nothing but strings, lists and mappings.
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+
+
+def jobs() -> Iterator[tuple[str, Any]]:
+    for file in WORKFLOWS:
+        for name, job in load(file)["jobs"].items():
+            yield f"{file.stem}/{name}", job
+
+
+def steps() -> Iterator[tuple[str, Any]]:
+    for where, job in jobs():
+        for step in job["steps"]:
+            yield where, step
+    for file in ACTIONS:
+        for step in load(file)["runs"]["steps"]:
+            yield file.parent.name, step
+
+
+def test_actionlint_finds_nothing() -> None:
+    assert run("actionlint", "-no-color", *map(str, WORKFLOWS)) == (0, "")
+
+
+def test_zizmor_finds_nothing_as_an_auditor() -> None:
+    code, said = run("zizmor", "--offline", "--persona", "auditor", "--no-progress", ".github")
+    assert code == 0, said
+    assert "No findings to report" in said
+    assert "ignored" not in said
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("vendor.github-workflows", WORKFLOWS),
+        ("vendor.github-actions", ACTIONS),
+        ("vendor.dependabot", [GITHUB / "dependabot.yml"]),
+    ],
+)
+def test_every_file_has_the_shape_that_github_expects(schema: str, files: list[Path]) -> None:
+    assert files
+    code, said = run("check-jsonschema", "--builtin-schema", schema, *map(str, files))
+    assert code == 0, said
+
+
+def test_nothing_is_granted_but_by_a_job_with_its_reason() -> None:
+    for file in WORKFLOWS:
+        assert load(file)["permissions"] == {}, file.name
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if re.match(r" {6}[a-z-]+: (read|write)\b", line):
+                assert re.search(r": (read|write) # \w", line), f"{file.name}: {line}"
+    assert [where for where, job in jobs() if "permissions" not in job] == []
+
+
+def test_actions_of_others_are_pinned_by_commit_with_their_version_beside() -> None:
+    for file in [*WORKFLOWS, *ACTIONS]:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            used = re.match(r"[ -]+uses: (\S+)(.*)", line)
+            if used and not used[1].startswith("$/"):
+                assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", used[1]), line
+                assert re.fullmatch(r" # v\d+\.\d+\.\d+", used[2]), line
+
+
+def test_no_checkout_leaves_its_token_behind_and_no_fork_meets_a_secret() -> None:
+    for where, step in steps():
+        if str(step.get("uses", "")).startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] == "false", where
+    for file in WORKFLOWS:
+        assert "pull_request_target" not in file.read_text(encoding="utf-8")
+    plan = load(GITHUB / "workflows/plan.yml")["jobs"]
+    assert "secrets." not in str(plan["validate"])
+    assert "head.repo.full_name == github.repository" in plan["plan"]["if"]
+
+
+def test_no_shell_text_is_made_of_what_others_wrote() -> None:
+    assert [where for where, step in steps() if FROM_OUTSIDE.search(step.get("run", ""))] == []
+    assert [where for where, step in steps() if "secrets." in step.get("run", "")] == []
+
+
+def test_secrets_are_handed_to_single_steps_under_an_environment() -> None:
+    for where, job in jobs():
+        assert not SECRET_STEPS.search(str(job.get("env", {}))), where
+        if SECRET_STEPS.search(str(job)):
+            assert "environment" in job, where
+    for file in WORKFLOWS:
+        assert not SECRET_STEPS.search(str(load(file).get("env", {})))
+
+
+@pytest.mark.parametrize("name", REUSABLE)
+def test_the_workflows_for_users_can_be_called_and_name_target_hosts_and_secrets(
+    name: str,
+) -> None:
+    workflow = load(GITHUB / f"workflows/{name}.yml")
+    assert {"target", "environment"} <= set(workflow["on"]["workflow_call"]["inputs"])
+    for job_name, job in workflow["jobs"].items():
+        if job_name == "validate":
+            continue
+        assert {"RECONCILE_ALLOWED_HOSTS", "RECONCILE_ALLOWED_SECRETS"} <= set(job["env"])
+        for step in job["steps"]:
+            for command in re.findall(r"reconcile --dir.*(?:\\\n.*)*", step.get("run", "")):
+                reads_the_api = re.search(r"\b(plan|apply|drift) ", command.split("--dir")[1])
+                if reads_the_api and "report github" not in command:
+                    assert "gather-plans" in command or '--target "$TARGET"' in command
+    text = (GITHUB / f"workflows/{name}.yml").read_text(encoding="utf-8")
+    assert "exec reconcile" in text
+
+
+def test_applies_wait_for_each_other_and_none_is_cancelled() -> None:
+    apply = load(GITHUB / "workflows/apply.yml")["jobs"]["apply"]
+    assert apply["concurrency"]["queue"] == "max"
+    assert apply["concurrency"]["cancel-in-progress"] == "false"
+    save = [step for step in apply["steps"] if "cache/save" in step.get("uses", "")]
+    assert [step["if"] for step in save] == ["always()"]
+
+
+@pytest.mark.parametrize(
+    "lock", [GITHUB / "tools.txt", GITHUB / "actions/setup-reconcile/requirements.txt"]
+)
+def test_locks_hold_a_hash_for_everything_and_no_address(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "--index" not in text
+    for entry in re.split(r"\n(?=[A-Za-z])", text.strip()):
+        assert re.match(r"[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S+", entry), entry
+        assert "--hash=sha256:" in entry
+
+
+def test_the_lock_holds_every_dependency_that_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = [
+        *project["dependencies"],
+        *(d for e in ("aws", "notify", "postgres", "vault") for d in extras[e]),
+    ]
+    wanted = {re.split(r"[\[<>=;! ]", item)[0].lower().replace("_", "-") for item in declared}
+    lock = (GITHUB / "actions/setup-reconcile/requirements.txt").read_text(encoding="utf-8")
+    locked = {line.split("==")[0].split("[")[0] for line in lock.splitlines() if "==" in line}
+    assert wanted | {"hatchling"} <= locked
+
+
+def test_the_owners_of_the_rules_are_asked() -> None:
+    owners = (GITHUB / "CODEOWNERS").read_text(encoding="utf-8")
+    assert re.search(r"^/desired-state/reconcile\.yaml\s+@\w", owners, re.MULTILINE)
+    updates = load(GITHUB / "dependabot.yml")["updates"]
+    assert all(int(update["cooldown"]["default-days"]) >= 3 for update in updates)
