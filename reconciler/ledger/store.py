@@ -13,7 +13,7 @@ from typing import Any, Self
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import Pepper
-from reconciler.ledger import chain, remembering, rows
+from reconciler.ledger import chain, learning, remembering, rows
 from reconciler.ledger.connect import Database, LedgerState, Location
 from reconciler.ledger.errors import NoLedger
 from reconciler.ledger.history import history, images_of
@@ -83,6 +83,17 @@ class Ledger:
         """Give how everything looked that a run set out to change."""
         with self._database.reading() as connection:
             return images_of(connection, run)
+
+    def answers(self, key: TargetKey) -> Mapping[str, str]:
+        """Give what a probe has learned of a target's API; nothing where there was none."""
+        with self._database.reading() as connection:
+            target = rows.find(connection, key)
+            return {} if target is None else learning.recall(connection, target)
+
+    def remember_answers(self, key: TargetKey, answers: Mapping[str, str]) -> None:
+        """Store what a probe has learned, in place of what an earlier one had."""
+        with self._database.writing() as connection:
+            learning.remember(connection, rows.find_or_make(connection, key), answers)
 
     def verify(self) -> list[Diagnostic]:
         """Give a finding for each run whose record was edited or taken out."""

@@ -49,7 +49,8 @@ CONCURRENCY = 10
 class Exchange:
     """One request and what came of it, for logs and figures; neither body nor header.
 
-    `status` is None where no answer came; `error` is our code for a failure.
+    `status` is None where no answer came; `error` is our code for a failure, `date` the server's
+    clock as its header said it.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Exchange:
     status: int | None = None
     request_id: str | None = None
     error: str | None = None
+    date: str | None = None
 
 
 class Client:
@@ -172,6 +174,7 @@ class Client:
                         answer.status if answer else None,
                         answer.request_id if answer else None,
                         failure.code if failure else None,
+                        answer.headers.get("date") if answer else None,
                     )
                 )
 
