@@ -33,6 +33,7 @@ class Repository:
     files: dict[str, bytes] = field(default_factory=dict)
     config: str = CONFIG
     values: Mapping[SecretRef, Redacted] = field(default_factory=dict)
+    organisation: str | None = None
 
     def write(self, path: str, content: str) -> None:
         self.files[path] = content.encode()
@@ -63,6 +64,7 @@ class Repository:
                 values=at_hand,
                 today=TODAY,
                 created_at=START.isoformat(),
+                known_organisation=self.organisation,
             )
         )
         self.files |= adoption.changed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import MaskVerdict, Redacted, SecretRef
 from reconciler.simulator.seeds import plant
 from reconciler.simulator.switches import Switches
@@ -326,3 +326,11 @@ def test_force_gives_up_where_an_overlay_would_contradict_the_new_document() -> 
     adoption = here.pull(force=True)
     assert here.text("integrations/a.yaml") == text
     assert [d.code for d in adoption.diagnostics] == ["not-editable"]
+
+
+def test_nothing_is_taken_from_another_organisation_than_before() -> None:
+    here = Repository(organisation="org-of-before")
+    here.create("a")
+    with pytest.raises(Refused, match="it was org-of-before before"):
+        here.pull()
+    assert here.files == {}

@@ -95,5 +95,6 @@ async def _pull(invocation: Invocation, session: Session, options: PullOptions) 
         today=session.now.date(),
         created_at=timestamp(session.now),
         memory=session.memory,
+        known_organisation=session.known_organisation,
         concurrency=session.parallelism,
     )
