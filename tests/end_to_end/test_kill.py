@@ -1,0 +1,106 @@
+"""SIGKILL of the real process before, during and after each write: one clean run converges."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from reconciler.simulator.messages import Request, Response, error
+from reconciler.simulator.remote import Remote
+from tests.end_to_end.harness import INSTALLED, SECRET, Project
+from tests.end_to_end.upstream import Upstream, serving
+from tests.runs import World
+
+Moment = Literal["before", "during", "after"]
+WRITES = ("POST alpha", "PUT alpha/models", "PUT beta", "DELETE old")
+
+
+class Deadly(Remote):
+    """The API, which kills one client at one of its writes.
+
+    Before: the write is not carried out. During: it is, and its answer meets nobody. After: the
+    client has its answer, and dies at whatever it asks next.
+    """
+
+    victim: int | None = None
+    at: int = 0
+    moment: Moment = "before"
+    seen: int = 0
+
+    def handle(self, request: Request, *, stale: bool = False) -> Response:
+        """Answer one request, whether anybody is left to read the answer or not."""
+        if self.victim is None:
+            return super().handle(request, stale=stale)
+        if self.moment == "after" and self.seen == self.at:
+            return self._kill()
+        self.seen += request.writes
+        strikes = request.writes and self.seen == self.at
+        if strikes and self.moment == "before":
+            return self._kill()
+        response = super().handle(request, stale=stale)
+        return self._kill() if strikes and self.moment == "during" else response
+
+    def _kill(self) -> Response:
+        assert self.victim is not None
+        os.kill(self.victim, signal.SIGKILL)
+        self.victim = None
+        return error(500, "AB04", "nobody reads this")
+
+
+class DeadlyWorld(World):
+    """A world whose API is deadly."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.remote: Deadly = Deadly(self.switches, self.now, self.new_id)
+
+
+def furnish(world: World) -> None:
+    for slug in ("beta", "old"):
+        body = {"slug": slug, "name": slug.title(), "ai_provider_id": "openai", "key": SECRET}
+        world.put("POST", "/integrations", body)
+
+
+def project_at(folder: Path, upstream: Upstream) -> Project:
+    project = Project(folder, PORTKEY_API_KEY="pk-test")
+    project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
+    project.integration("alpha", models=[{"slug": "gpt-5", "enabled": False}])
+    project.integration("beta", description="Ours")
+    return project
+
+
+def killed_apply(project: Project, world: DeadlyWorld, *, at: int, moment: Moment) -> int:
+    """Apply with a client that is doomed, and give how it ended."""
+    world.remote.at, world.remote.moment = at, moment
+    with subprocess.Popen(
+        [*INSTALLED, "apply", "--yes", "--parallelism", "1"],
+        cwd=project.folder,
+        env=project.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        world.remote.victim = process.pid
+        return process.wait(timeout=60)
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+@pytest.mark.parametrize("at", range(1, len(WRITES) + 1), ids=WRITES)
+def test_killed_at_a_write_one_clean_run_converges(tmp_path: Path, at: int, moment: Moment) -> None:
+    world = DeadlyWorld()
+    furnish(world)
+    with serving(world=world) as upstream:
+        project = project_at(tmp_path, upstream)
+        assert killed_apply(project, world, at=at, moment=moment) == -signal.SIGKILL
+        clean = project.run("apply", "--yes", "--format", "json", command=INSTALLED)
+        assert clean.code == 0, clean.err
+        assert set(upstream.remote.integrations) == {"alpha", "beta"}
+        alpha, beta = upstream.record("alpha"), upstream.record("beta")
+        assert (alpha["key"], alpha["models"]["gpt-5"]["enabled"]) == (SECRET, False)
+        assert (beta["key"], beta["description"]) == (SECRET, "Ours")
+        if moment == "during":  # the hardest of the three stands for the others; a process is slow
+            plan = project.run("plan", "--detailed-exitcode", command=INSTALLED)
+            assert plan.code == 0, plan.out
