@@ -10,23 +10,30 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.adapter.exchanges import Application
 
-HEAD_SECONDS: Final = 10.0
-"""How long the head of a request may take to arrive."""
-
-GRACE_SECONDS: Final = 4
-"""How long requests in flight may go on after the end was asked for."""
-
-CONNECTIONS: Final = 1000
-"""Connections on a port; whoever comes after is told 503."""
-
 _LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "mcp")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a port puts up with.
+
+    The head of a request has `head_seconds` to arrive, an idle connection is kept `idle_seconds`,
+    requests in flight have `grace_seconds` once the end was asked for. Whoever comes when there are
+    `connections` already is told 503.
+    """
+
+    head_seconds: float = 10.0
+    idle_seconds: int = 30
+    grace_seconds: int = 4
+    connections: int = 1000
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -41,14 +48,15 @@ async def serve(
     stop: asyncio.Event,
     ready: Callable[[], None],
     trusted_proxies: Sequence[str] = (),
+    limits: Limits = Limits(),
 ) -> None:
     """Serve every application on its socket until `stop` is set.
 
-    Then no connection is accepted any more, and requests in flight have `GRACE_SECONDS` to finish.
-    `trusted_proxies` are the addresses whose `X-Forwarded-For` and `-Proto` are believed.
+    Then no connection is accepted any more, and requests in flight may finish. `trusted_proxies`
+    are the addresses whose `X-Forwarded-For` and `-Proto` are believed.
     """
     _silence_libraries()
-    servers = [_Server(_configuration(app, trusted_proxies)) for app, _ in applications]
+    servers = [_Server(_configuration(app, trusted_proxies, limits)) for app, _ in applications]
     tasks = [
         asyncio.create_task(server.serve(sockets=[listener]))
         for server, (_, listener) in zip(servers, applications, strict=True)
@@ -85,6 +93,7 @@ class _Server(uvicorn.Server):
 class _Protocol(H11Protocol):
     """HTTP/1.1 with a deadline for the head of each request."""
 
+    head_seconds: ClassVar[float]
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -104,7 +113,7 @@ class _Protocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._forget()
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+            self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)
 
     def _forget(self) -> None:
         if self._deadline is not None:
@@ -112,11 +121,14 @@ class _Protocol(H11Protocol):
             self._deadline = None
 
 
-def _configuration(app: Application, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+def _configuration(
+    app: Application, trusted_proxies: Sequence[str], limits: Limits
+) -> uvicorn.Config:
     application: Any = app
+    protocol = type("Protocol", (_Protocol,), {"head_seconds": limits.head_seconds})
     return uvicorn.Config(
         application,
-        http=_Protocol,
+        http=protocol,
         ws="none",
         loop="none",
         lifespan="on",
@@ -125,9 +137,9 @@ def _configuration(app: Application, trusted_proxies: Sequence[str]) -> uvicorn.
         server_header=False,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
-        limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_keep_alive=30,
+        limit_concurrency=limits.connections,
+        timeout_graceful_shutdown=limits.grace_seconds,
+        timeout_keep_alive=limits.idle_seconds,
     )
 
 

@@ -1,0 +1,244 @@
+"""The ports over sockets: framing, dawdlers, crowds, and an end in good order."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from reconciler.adapter.exchanges import Application
+from reconciler.adapter.server import Limits, listen, serve
+from tests.adapter.ports import WRITER, Ports, Stuck, Wire, says
+
+LIST = b"/v1/integrations"
+USUAL = Limits()
+
+
+class Served:
+    """A REST port that listens."""
+
+    def __init__(self, ports: Ports, port: int, stop: asyncio.Event) -> None:
+        self.ports = ports
+        self.port = port
+        self.stop = stop
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self._writers.append(writer)
+        return reader, writer
+
+    def hang_up(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+    async def say(self, *lines: bytes, body: bytes = b"", token: str = WRITER) -> bytes:
+        """Send one request, head line by line, and read until the connection ends."""
+        reader, writer = await self.connect()
+        writer.write(self.head(*lines, token=token) + body)
+        return await reader.read()
+
+    def head(self, *lines: bytes, token: str = WRITER) -> bytes:
+        host = b"Host: 127.0.0.1:%d" % self.port
+        credential = b"Authorization: Bearer " + token.encode()
+        return b"\r\n".join([lines[0], host, credential, *lines[1:], b"", b""])
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    ports: Ports, *, host: str = "127.0.0.1", limits: Limits = USUAL
+) -> AsyncIterator[Served]:
+    """Serve the REST port until the block ends."""
+    listener = listen(host, 0)
+    number = listener.getsockname()[1]
+    stop, ready = asyncio.Event(), asyncio.Event()
+    ports.hosts = (f"127.0.0.1:{number}",)
+    app: Application = ports.rest
+    task = asyncio.create_task(serve([(app, listener)], stop=stop, ready=ready.set, limits=limits))
+    await ready.wait()
+    served = Served(ports, number, stop)
+    try:
+        yield served
+    finally:
+        served.hang_up()
+        stop.set()
+        await task
+
+
+def over_sockets(
+    work: Callable[[Served], Awaitable[Any]], ports: Ports | None = None, **options: Any
+) -> Any:
+    """Do something with a served REST port."""
+
+    async def run() -> Any:
+        async with serving(ports or Ports(), **options) as served:
+            return await work(served)
+
+    return asyncio.run(run())
+
+
+def test_both_lengths_at_once_are_refused_and_what_follows_is_no_request() -> None:
+    smuggled = b"0\r\n\r\nDELETE /v1/integrations/a HTTP/1.1\r\n\r\n"
+    ports = Ports()
+    answer = over_sockets(
+        lambda served: served.say(
+            b"POST " + LIST + b" HTTP/1.1",
+            b"Content-Type: application/json",
+            b"Content-Length: 4",
+            b"Transfer-Encoding: chunked",
+            body=smuggled,
+        ),
+        ports,
+    )
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"bad-framing" in answer
+    assert ports.wire.requests == []
+
+
+def test_other_broken_requests_are_400_and_close() -> None:
+    heads = [
+        (b"GET " + LIST + b" HTTP/1.1", b"Host: second.test"),
+        (b"POST " + LIST + b" HTTP/1.1", b"Content-Length: 1", b"Content-Length: 2"),
+        (b"POST " + LIST + b" HTTP/1.1", b"Content-Length: -1"),
+        (b"POST " + LIST + b" HTTP/1.1", b"Content-Length: 0x10"),
+        (b"GET " + LIST + b" HTTP/1.1", b"A header without a colon"),
+        (b"GET " + LIST + b" HTTP/1.1", b"X-Folded: a\r\n\tb : c", b"Host : x"),
+        (b"not http",),
+    ]
+
+    async def work(served: Served) -> list[bytes]:
+        return [await served.say(*head) for head in heads]
+
+    ports = Ports()
+    answers = over_sockets(work, ports)
+    assert [answer.split(b" ")[1] for answer in answers] == [b"400"] * len(heads)
+    assert ports.wire.requests == []
+
+
+def test_a_target_in_absolute_form_leads_nowhere() -> None:
+    line = b"GET http://evil.test" + LIST + b" HTTP/1.1"
+    answer = over_sockets(lambda served: served.say(line, b"Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+def test_the_host_is_checked_on_every_bind_address() -> None:
+    async def work(served: Served) -> list[int]:
+        url = f"http://127.0.0.1:{served.port}/v1/integrations"
+        async with httpx.AsyncClient(headers={"x-portkey-api-key": WRITER}) as client:
+            hosts = [f"127.0.0.1:{served.port}", "evil.test", f"0.0.0.0:{served.port}"]
+            answers = [await client.get(url, headers={"host": host}) for host in hosts]
+        return [answer.status_code for answer in answers]
+
+    assert over_sockets(work, host="0.0.0.0") == [200, 421, 421]  # noqa: S104  the case in point
+
+
+def test_a_head_that_drips_is_cut_off() -> None:
+    async def work(served: Served) -> bytes:
+        reader, writer = await served.connect()
+        writer.write(b"GET " + LIST + b" HTTP/1.1\r\nHost: ")
+        await writer.drain()
+        writer.write(b"x")
+        return await reader.read()
+
+    limits = Limits(head_seconds=0.05)
+    assert over_sockets(work, limits=limits) == b""
+
+
+def test_a_connection_that_says_nothing_is_cut_off() -> None:
+    async def work(served: Served) -> bytes:
+        reader, _ = await served.connect()
+        return await reader.read()
+
+    assert over_sockets(work, limits=Limits(head_seconds=0.05)) == b""
+
+
+def test_a_slow_answer_is_not_cut_off_by_the_limit_for_heads() -> None:
+    class Slow(Wire):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(0.1)
+            return await super().handle_async_request(request)
+
+    line = b"GET " + LIST + b" HTTP/1.1"
+    answer = over_sockets(
+        lambda served: served.say(line, b"Connection: close"),
+        Ports(wire=Slow(says(200, {"late": True}))),
+        limits=Limits(head_seconds=0.02),
+    )
+    assert answer.endswith(b'{"late": true}')
+
+
+def test_more_connections_than_allowed_are_told_503() -> None:
+    async def work(served: Served) -> bytes:
+        for _ in range(4):
+            await served.connect()
+        return await served.say(b"GET /healthz HTTP/1.1")
+
+    answer = over_sockets(work, limits=Limits(connections=3))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+
+
+def test_requests_that_come_at_once_are_answered_in_order() -> None:
+    async def work(served: Served) -> bytes:
+        reader, writer = await served.connect()
+        first = served.head(b"GET " + LIST + b" HTTP/1.1")
+        last = served.head(b"GET /nowhere HTTP/1.1", b"Connection: close")
+        writer.write(first + last)
+        return await reader.read()
+
+    answer = over_sockets(work)
+    assert answer.index(b" 200 OK") < answer.index(b" 404 Not Found")
+
+
+def test_what_is_in_flight_is_finished_and_nothing_new_is_let_in() -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    class Gate(Wire):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            arrived.set()
+            await go_on.wait()
+            return await super().handle_async_request(request)
+
+    async def work(served: Served) -> tuple[bytes, bool]:
+        asking = asyncio.create_task(served.say(b"GET " + LIST + b" HTTP/1.1"))
+        await arrived.wait()
+        served.stop.set()
+        refused = False
+        while not refused:
+            try:
+                await served.connect()
+            except ConnectionError:
+                refused = True
+        go_on.set()
+        return await asking, refused
+
+    answer, refused = over_sockets(work, Ports(wire=Gate(says(200, {"done": True}))))
+    assert answer.endswith(b'{"done": true}')
+    assert refused
+
+
+def test_what_does_not_finish_is_cut_off_when_the_grace_is_over() -> None:
+    arrived = asyncio.Event()
+
+    class Silent(Stuck):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            arrived.set()
+            return await super().handle_async_request(request)
+
+    async def work(served: Served) -> bytes:
+        asking = asyncio.create_task(served.say(b"GET " + LIST + b" HTTP/1.1"))
+        await arrived.wait()
+        served.stop.set()
+        return await asking
+
+    answer = over_sockets(work, Ports(wire=Silent()), limits=Limits(grace_seconds=0))
+    assert b" 200 " not in answer
+
+
+def test_what_the_libraries_log_stays_silent(capfd: Any) -> None:
+    over_sockets(lambda served: served.say(b"not http canary"))
+    out, err = capfd.readouterr()
+    assert "canary" not in out + err
+    assert json.dumps(out + err) == '""'
