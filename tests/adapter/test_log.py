@@ -1,0 +1,100 @@
+"""What is written down about requests: a line each, counters, and never what they carried."""
+
+import json
+
+from reconciler.adapter import access_log
+from reconciler.adapter.exchanges import Exchange
+from reconciler.adapter.tokens import Principal, Scope
+from tests.adapter.ports import READER, WRITER, Ports, bearer
+
+
+def exchange(**facts: object) -> Exchange:
+    made = Exchange("id-1", "rest", 0.0, lambda _id, _error: None)
+    for name, value in facts.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_a_line_holds_the_facts_and_nothing_else() -> None:
+    told = exchange(
+        principal=Principal("ci", Scope.WRITE), operation="get-integration", slug="a", status=200
+    )
+    line = access_log.line(told, time="2026-11-23T12:00:00.000Z", seconds=0.01234)
+    assert json.loads(line) == {
+        "time": "2026-11-23T12:00:00.000Z",
+        "id": "id-1",
+        "protocol": "rest",
+        "principal": "ci",
+        "operation": "get-integration",
+        "slug": "a",
+        "status": 200,
+        "duration_ms": 12.34,
+    }
+
+
+def test_control_characters_cannot_forge_a_line() -> None:
+    told = exchange(operation="a\n{}\x1b[2J\x7f\u202e\u2028")
+    line = access_log.line(told, time="", seconds=0)
+    assert line.isascii()
+    assert line.isprintable()
+
+
+def test_a_defect_is_told_by_its_place_and_not_by_its_words() -> None:
+    try:
+        raise ValueError("canary")
+    except ValueError as error:
+        line = access_log.failure("id-1", error, time="")
+    told = json.loads(line)
+    assert (told["id"], told["failure"]) == ("id-1", "ValueError")
+    assert told["at"][-1].startswith("test_log.py:")
+    assert "canary" not in line
+
+
+def test_every_request_is_written_down_once_whatever_became_of_it() -> None:
+    ports = Ports()
+    ports.ask_all(
+        [
+            ("GET", "/v1/integrations", {}),
+            ("GET", "/v1/integrations/a", {}),
+            ("POST", "/v1/integrations", {"json": {"slug": "b", "name": "B"}}),
+            ("DELETE", "/v1/integrations/..", {}),
+            ("GET", "/v1/integrations", {"headers": {}}),
+            ("GET", "/healthz", {"headers": {}}),
+        ]
+    )
+    told = [(e.operation, e.slug, e.status) for e in ports.exchanges]
+    assert told == [
+        ("list-all-integrations", None, 200),
+        ("get-integration", "a", 200),
+        ("create-integration", None, 400),
+        (None, None, 400),
+        (None, None, 401),
+        ("healthz", None, 200),
+    ]
+    assert len({e.id for e in ports.exchanges}) == 6
+
+
+def test_the_answer_names_the_id_that_the_log_has() -> None:
+    ports = Ports()
+    response = ports.ask("GET", "/v1/integrations/..")
+    assert response.headers["x-request-id"] == ports.exchanges[0].id
+    assert response.json()["instance"] == f"urn:uuid:{ports.exchanges[0].id}"
+
+
+def test_what_was_counted_is_shown_to_holders_of_a_token() -> None:
+    ports = Ports()
+    ports.ask("GET", "/v1/integrations/secret-slug")
+    for told in ports.exchanges:
+        ports.metrics.count(told, 0.01)
+    response = ports.ask("GET", "/metrics", headers=bearer(READER))
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert (
+        'reconcile_adapter_requests_total{operation="get-integration",protocol="rest",status="200"}'
+        " 1.0" in response.text
+    )
+    assert (
+        'reconcile_adapter_upstream_requests_total{operation="get-integration",result="200"} 1.0'
+        in response.text
+    )
+    assert "secret-slug" not in response.text
+    assert WRITER not in response.text
