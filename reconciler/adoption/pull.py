@@ -106,21 +106,19 @@ async def pull(
     ours = _only(after, pulled)
     state = ObservedState({slug: chosen[slug] for slug in pulled}, observed.organisation_id)
     at_hand = values(ours.integrations.values())
-    plan = make_plan(
-        desired=ours,
-        observed=state,
-        memory=memory,
-        values=at_hand,
-        options=PlanOptions(prune=Prune.NONE),
-        created_at=created_at,
-        diagnostics=found,
-    )
-    changed = copy.changed
     return Adoption(
         slugs=pulled,
-        changed=changed,
-        new=frozenset(path for path in changed if copy.is_new(path)),
-        plan=plan,
+        changed=copy.changed,
+        new=frozenset(path for path in copy.changed if copy.is_new(path)),
+        plan=make_plan(
+            desired=ours,
+            observed=state,
+            memory=memory,
+            values=at_hand,
+            options=PlanOptions(prune=Prune.NONE),
+            created_at=created_at,
+            diagnostics=found,
+        ),
         secrets=tuple(_checks(ours, state, at_hand)),
         diagnostics=in_order([*remarks, *rewriting.remarks]),
     )

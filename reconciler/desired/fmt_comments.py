@@ -26,7 +26,8 @@ class Comments:
     """The comments of a text that nobody has taken yet."""
 
     def __init__(self, text: str, roots: list[Any]) -> None:
-        self._waiting = list(_found(text, sorted(_scalars(roots))))
+        # The first one is last, where taking it away costs nothing.
+        self._waiting = list(_found(text, sorted(_scalars(roots))))[::-1]
 
     @property
     def left(self) -> int:
@@ -35,36 +36,42 @@ class Comments:
 
     def before(self, position: int, *, beyond: int = -1) -> list[Comment]:
         """Take those in front of a position, up to the first at or before the column `beyond`."""
-        count = 0
-        for comment in self._waiting:
-            if comment.start >= position or comment.column <= beyond:
+        taken = []
+        while self._waiting:
+            first = self._waiting[-1]
+            if first.start >= position or first.column <= beyond:
                 break
-            count += 1
-        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+            taken.append(self._waiting.pop())
         return taken
 
     def on_line(self, line: int, *, behind: int, ahead_of: int | None = None) -> str:
         """Take the one that ends a line, between two positions; an empty text for none."""
-        for index, comment in enumerate(self._waiting):
-            is_ahead = ahead_of is None or comment.start < ahead_of
-            if comment.line == line and comment.start >= behind and is_ahead:
+        for index in range(len(self._waiting) - 1, -1, -1):
+            comment = self._waiting[index]
+            if comment.line > line or (ahead_of is not None and comment.start >= ahead_of):
+                break
+            if comment.line == line and comment.start >= behind:
                 return self._waiting.pop(index).text
         return ""
 
     def within(self, start: int, end: int) -> bool:
         """Tell whether there is one between two positions."""
-        return any(start <= comment.start < end for comment in self._waiting)
+        for comment in reversed(self._waiting):
+            if comment.start >= start:
+                return comment.start < end
+        return False
 
 
 def _found(text: str, spans: list[tuple[int, int]]) -> Iterator[Comment]:
-    position = 0
+    position = line = counted = 0
     for start, end in [*spans, (len(text), len(text))]:
         while (at := text.find("#", position, start)) >= 0:
             position = _line_end(text, at)
             begin = text.rfind("\n", 0, at) + 1
+            line, counted = line + text.count("\n", counted, at), at
             yield Comment(
                 start=at,
-                line=text.count("\n", 0, at),
+                line=line,
                 column=at - begin,
                 text=text[at:position].rstrip(),
                 after_blank=is_after_blank(text, at),
