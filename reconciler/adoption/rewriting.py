@@ -5,7 +5,7 @@ document is written anew where that is asked for.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from reconciler.domain.integration import Integration
 from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import DesiredState, Observed
-from reconciler.domain.tree import Path, leaves
+from reconciler.domain.tree import leaves
 from reconciler.planning.canonical import canonical
 
 LONGEST_NAME = 240
@@ -137,8 +137,8 @@ class Rewriting:
         if written is None:
             self.remarks.append(_not_writable(observed.slug))
             return None
-        for steps in written.left_out:
-            self.remarks.append(_left_out(observed.slug, steps))
+        if written.left_out:
+            self.remarks.append(_left_out(observed.slug, written.left_out))
         return written.text
 
     def _free_path(self, slug: str) -> str:
@@ -250,11 +250,11 @@ def _not_editable(slug: str) -> Diagnostic:
     )
 
 
-def _left_out(slug: str, steps: Steps) -> Diagnostic:
-    path: Path = tuple(str(step) for step in steps)
+def _left_out(slug: str, places: Iterable[Steps]) -> Diagnostic:
+    named = ", ".join(".".join(map(str, steps)) for steps in places)
     return warning(
         "left-out",
-        f"{slug}: {'.'.join(path)} cannot stand in a file as the API has it; left unmanaged",
+        f"{slug}: no file can say what the API has at {named}; left unmanaged",
     )
 
 

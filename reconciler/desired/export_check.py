@@ -4,6 +4,7 @@ The API accepts more than a file does (a `${…}` in a description, a lone surro
 field). What is left out is named, and stays unmanaged.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +15,7 @@ from reconciler.desired.findings import Findings, Origin, Sourced, Steps
 from reconciler.desired.source import MAX_FILE, MemorySource
 from reconciler.desired.yaml_source import read_yaml
 from reconciler.diagnostics import Severity
+from reconciler.domain.secrets import Redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,25 @@ def _objections(text: str, tree: dict[str, Any], today: date) -> list[Steps]:
         broken = [(n,) for n in tree if read_yaml(document({n: tree[n]}).encode()).faults]
         return list(broken) or [()]
     found = _Objections()
-    declare(Sourced(reading.documents[0].value, Origin("")), found, today)
+    declared = declare(Sourced(reading.documents[0].value, Origin("")), found, today)
+    if declared is not None:
+        meant = {name: value for name, value in tree.items() if name not in {"slug", "lifecycle"}}
+        return list(_misread(declared.fields, meant, ()))
     return list(dict.fromkeys(found.steps))
+
+
+def _misread(loaded: Any, meant: Any, steps: Steps) -> Iterator[Steps]:
+    """Find what comes back as something else: a number where a file has texts, a huge one."""
+    if isinstance(meant, Redacted):
+        return
+    if isinstance(meant, dict) and isinstance(loaded, dict):
+        for name, item in meant.items():
+            yield from _misread(loaded.get(name), item, (*steps, name))
+    elif isinstance(meant, list) and isinstance(loaded, list):
+        for index, (one, other) in enumerate(zip(loaded, meant, strict=True)):
+            yield from _misread(one, other, (*steps, index))
+    elif loaded != meant:
+        yield steps
 
 
 def _drop(tree: dict[str, Any], steps: Steps) -> Steps | None:

@@ -123,10 +123,18 @@ def test_the_innermost_thing_that_cannot_stand_is_left_out() -> None:
     written = writable(tree, today=TODAY)
     assert written is not None
     assert set(written.left_out) == {
+        ("tags", "b"),
         ("tags", "c"),
         ("workspaces", 0, "usage_limits", 0, "credit_limit"),
     }
     assert declared(written.text).fields["workspaces"][0]["usage_limits"] == [{"type": "cost"}]
+
+
+def test_a_number_that_no_file_keeps_is_left_out() -> None:
+    tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", "configurations": {"x": 10**25}}
+    written = writable(tree, today=TODAY)
+    assert written is not None
+    assert written.left_out == (("configurations", "x"),)
 
 
 def test_configurations_that_lack_what_the_provider_requires_are_left_out() -> None:
