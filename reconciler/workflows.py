@@ -16,6 +16,7 @@ from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.drift.detect import detect
+from reconciler.drift.incremental import Rounds
 from reconciler.drift.report import DriftReport
 from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval, objections
@@ -138,9 +139,15 @@ async def apply(
     return Applied(planned, observed, result, organisation)
 
 
-async def drift(session: Session, options: PlanOptions) -> DriftReport:
-    """Say how the API differs from the files, and who moved; raises what `plan` raises."""
-    return detect(await plan(session, options))
+async def drift(
+    session: Session, options: PlanOptions, *, rounds: Rounds | None = None
+) -> DriftReport:
+    """Say how the API differs from the files, and who moved; raises what `plan` raises.
+
+    With `rounds` only what moved and a sample is read.
+    """
+    planned, _ = await _fresh_plan(session, options, rounds)
+    return detect(planned, not_read=rounds.not_read if rounds else 0)
 
 
 async def _organisation(api: IntegrationsAPI) -> str | None:
@@ -150,13 +157,15 @@ async def _organisation(api: IntegrationsAPI) -> str | None:
         return None  # the run is over and reported; the next one learns it
 
 
-async def _fresh_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:
+async def _fresh_plan(
+    session: Session, options: PlanOptions, rounds: Rounds | None = None
+) -> tuple[Plan, ObservedState]:
     selected = {
         slug: declared
         for slug, declared in session.desired.integrations.items()
         if options.selection.includes(slug)
     }
-    observed = await observe(session.api, wants=_wants(selected), concurrency=session.parallelism)
+    observed = await _observed(session, selected, rounds)
     _check_organisation(session, observed)
     planned = make_plan(
         desired=session.desired,
@@ -166,7 +175,7 @@ async def _fresh_plan(session: Session, options: PlanOptions) -> tuple[Plan, Obs
         options=options,
         created_at=timestamp(session.now),
         commit=session.commit,
-        diagnostics=session.diagnostics,
+        diagnostics=(*session.diagnostics, *(rounds.findings() if rounds else ())),
         run=session.undo.run if session.undo else None,
     )
     if session.undo is not None:
@@ -174,6 +183,19 @@ async def _fresh_plan(session: Session, options: PlanOptions) -> tuple[Plan, Obs
     if session.require_secrets:
         _demand(session, set(session.missing))
     return planned, observed
+
+
+async def _observed(
+    session: Session, selected: Mapping[str, Declared], rounds: Rounds | None
+) -> ObservedState:
+    """Read all that matters, or with `rounds` what it cannot do without."""
+    wants = _wants(selected)
+    if rounds is not None:
+        less = rounds.narrowed(wants, selected.keys())
+        seen = await observe(session.api, wants=less, concurrency=session.parallelism)
+        if (whole := rounds.completed(seen)) is not None:
+            return whole
+    return await observe(session.api, wants=wants, concurrency=session.parallelism)
 
 
 def timestamp(moment: datetime) -> str:

@@ -8,7 +8,7 @@ import getpass
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +16,17 @@ from pathlib import Path
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.policy import Target
+from reconciler.domain.state import Observed
 from reconciler.execution.recording import Books
 from reconciler.ledger.connect import LedgerState, Location
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.lock import Holder, file_lock
 from reconciler.ledger.recall import Recollection, consult
 from reconciler.ledger.recorder import RunFacts
+from reconciler.ledger.remembering import Seen
 from reconciler.ledger.rows import TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
+from reconciler.planning.plan import PlanTarget
 
 _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 
@@ -61,6 +64,33 @@ class Records:
         """Read a target's past; whatever is wrong with the ledger is a warning."""
         return consult(self.url, path=self.file, pepper=self.pepper, key=key_of(target))
 
+    def seen(self, target: Target) -> Mapping[str, Seen] | None:
+        """Tell how integrations looked when they were last read; None where there is no ledger.
+
+        One that cannot be read counts as none; `recall` has the words for it.
+        """
+        try:
+            with self.open(read_only=True) as ledger:
+                return ledger.seen(key_of(target))
+        except LedgerError:
+            return None
+
+    def sight(
+        self, target: PlanTarget, observed: Iterable[Observed], *, now: str
+    ) -> tuple[Diagnostic, ...]:
+        """Take down how integrations look; what keeps the ledger from it is a warning."""
+        key = TargetKey.of(
+            name=target.name, base_url=target.base_url, organisation=target.organisation_id
+        )
+        items = {each.slug: Seen(each, now) for each in observed}
+        try:
+            with self.open(read_only=False) as ledger:
+                ledger.remember_seen(key, items)
+        except LedgerError as problem:
+            summary = f"{problem.summary}; the next check reads as much again"
+            return (warning(problem.code, summary, hint=problem.hint),)
+        return ()
+
     def open(self, *, read_only: bool) -> Ledger:
         """Open the ledger, or raise `LedgerError`."""
         return open_ledger(self.url, path=self.file, pepper=self.pepper, read_only=read_only)
@@ -81,7 +111,6 @@ class Records:
             past = Recollection(
                 state=ledger.state,
                 memory=ledger.memory(key),
-                seen=ledger.seen(key),
                 organisations=ledger.organisations(key),
                 diagnostics=ledger.diagnostics,
             )

@@ -11,12 +11,14 @@ from reconciler.planning.actions import Action, ActionKind, Op, Origin
 from reconciler.planning.plan import Plan
 
 
-def detect(plan: Plan) -> DriftReport:
+def detect(plan: Plan, *, not_read: int = 0) -> DriftReport:
     """Say of every difference between the files and the API who moved.
 
     The plan must be fresh: only then is it known of a delete whether Git ever declared the slug.
+    `not_read` counts what was taken for unchanged.
     """
-    return DriftReport(plan, MappingProxyType({a.slug: origin_of(a) for a in plan.actions}))
+    origins = {action.slug: origin_of(action) for action in plan.actions}
+    return DriftReport(plan, MappingProxyType(origins), not_read)
 
 
 def origin_of(action: Action) -> Origin:

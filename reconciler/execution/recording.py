@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState, ObservedState
+from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,
@@ -24,6 +24,7 @@ from reconciler.execution.events import (
 from reconciler.execution.fulfilment import by_action, gone, in_sync
 from reconciler.execution.outcome import Status
 from reconciler.ledger.recorder import Recorder, RunFacts
+from reconciler.ledger.remembering import Seen
 from reconciler.ledger.rows import TargetKey
 from reconciler.ledger.store import Ledger
 from reconciler.planning.actions import ActionKind
@@ -70,6 +71,7 @@ class Books:
         self._facts = facts
         self._now = now
         self._listen: Emit | None = None
+        self._acted: dict[str, Observed | None] = {}
         self.values: Mapping[SecretRef, Redacted] = {}
         self.by_git: Mapping[str, Declared] | None = None
 
@@ -83,6 +85,8 @@ class Books:
         if self._listen is None:
             return
         self._listen(event)
+        if isinstance(event, ActionEnded):
+            self._acted[event.action.slug] = event.outcome.seen_after
         if isinstance(event, ActionEnded) and event.outcome.status is Status.APPLIED:
             self._fulfilled(event)
 
@@ -95,10 +99,11 @@ class Books:
         selection: Selection,
         organisation: str | None = None,
     ) -> None:
-        """Remember what needed no action, and forget what Git withdrew and is not there."""
+        """Remember what needed no action and how all looks; forget what is gone."""
+        self._learn(organisation or plan.target.organisation_id)
+        self._sight(observed)
         if self.by_git is not None:
             return
-        self._learn(organisation or plan.target.organisation_id)
         known = self._ledger.memory(self._key).integrations
         self._ledger.remember(
             self._key,
@@ -111,6 +116,14 @@ class Books:
         """Note whose API this is; before the first list, and with an empty one, nobody knows."""
         if organisation is not None:
             self._key = TargetKey(self._key.name, self._key.host, organisation)
+
+    def _sight(self, observed: ObservedState) -> None:
+        """Take down how everything looks that was read, after the writes where there were any."""
+        now = self._now()
+        looks = {**observed.integrations, **self._acted}
+        self._ledger.remember_seen(
+            self._key, {s: Seen(o, now) for s, o in looks.items() if o is not None and o.detailed}
+        )
 
     def _fulfilled(self, event: ActionEnded) -> None:
         action = event.action

@@ -12,11 +12,17 @@ from reconciler.ledger.errors import damaged
 
 _REFERENCE = re.compile(r"\$\{([a-z][a-z0-9+.-]*:.+)\}", re.DOTALL)
 _WITHHELD = {"redacted": True}
+_WITHHELD_TEXT = canonical_json(_WITHHELD)
 
 
 def to_text(tree: Tree) -> str:
     """Write a tree: references by name, masks as they are, values not at all."""
     return canonical_json(_plain(tree, ()))
+
+
+def withholds(text: str) -> bool:
+    """Tell whether something was left out of a text, so that reading it gives less."""
+    return _WITHHELD_TEXT in text
 
 
 def from_text(text: str) -> Tree:

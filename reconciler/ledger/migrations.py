@@ -3,6 +3,7 @@
     1  runs and memory
     2  `seen` for the incremental drift check, `holders` for the lock of a shared ledger, and
        whether a mask agreed with the value that was sent
+    3  `seen` holds the whole picture of an integration; nothing was ever written to the old one
 
 A new ledger is made at the newest version at once; an old one takes every step in between, in one
 transaction, when it is opened for writing.
@@ -27,7 +28,12 @@ def _to_2(connection: Connection) -> None:
     )
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({2: _to_2})
+def _to_3(connection: Connection) -> None:
+    seen.drop(connection)
+    seen.create(connection)
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({2: _to_2, 3: _to_3})
 """What leads to a version from the one before it."""
 
 NEWEST = max(STEPS)

@@ -44,7 +44,7 @@ def to_document(image: PreImage) -> dict[str, Any]:
     observed, declared = image.observed, image.declared
     return {
         "action": image.kind.value,
-        "observed": None if observed is None else _observed(observed),
+        "observed": None if observed is None else observed_document(observed),
         "declared": None if declared is None else json.loads(codec.to_text(declared)),
         "changed": [list(path) for path in image.changed],
     }
@@ -64,18 +64,22 @@ def _image(slug: str, document: Mapping[str, Any]) -> PreImage:
     return PreImage(
         slug=slug,
         kind=ActionKind(document["action"]),
-        observed=None
-        if observed is None
-        else Observed(
-            slug=slug,
-            fields=codec.from_document(observed["fields"]),
-            **{name: observed[name] for name in _FACTS},
-        ),
+        observed=None if observed is None else observed_from(slug, observed),
         declared=None if declared is None else codec.from_document(declared),
         changed=tuple(tuple(map(str, path)) for path in document.get("changed", ())),
     )
 
 
-def _observed(observed: Observed) -> dict[str, Any]:
+def observed_from(slug: str, document: Mapping[str, Any]) -> Observed:
+    """Read how an integration looked; raises whatever a wrong shape raises."""
+    return Observed(
+        slug=slug,
+        fields=codec.from_document(document["fields"]),
+        **{name: document[name] for name in _FACTS},
+    )
+
+
+def observed_document(observed: Observed) -> dict[str, Any]:
+    """Give how an integration looked in a form that holds no secret."""
     facts = {name: getattr(observed, name) for name in _FACTS}
     return {"fields": json.loads(codec.to_text(observed.fields)), **facts}

@@ -1,15 +1,12 @@
 """What a command that only reads may learn from the ledger; a broken one never stops it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.memory import Memory
 from reconciler.ledger.connect import LedgerState, Location
 from reconciler.ledger.errors import LedgerError, NoLedger
-from reconciler.ledger.remembering import Seen
 from reconciler.ledger.rows import TargetKey
 from reconciler.ledger.store import open_ledger
 
@@ -23,7 +20,6 @@ class Recollection:
 
     state: LedgerState
     memory: Memory = Memory()
-    seen: Mapping[str, Seen] = field(default_factory=lambda: MappingProxyType({}))
     organisations: frozenset[str] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -46,7 +42,6 @@ def _read(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) ->
         return Recollection(
             state=ledger.state,
             memory=ledger.memory(key),
-            seen=ledger.seen(key),
             organisations=ledger.organisations(key),
             diagnostics=ledger.diagnostics,
         )

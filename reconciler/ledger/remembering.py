@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.state import Declared
+from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, canonical_json, leaves
-from reconciler.ledger.codec import from_text, to_text
+from reconciler.ledger.codec import document, from_text, to_text, withholds
 from reconciler.ledger.errors import damaged
+from reconciler.ledger.preimages import observed_document, observed_from
 from reconciler.ledger.tables import declared, secrets, seen
 from reconciler.planning.canonical import canonical
 
@@ -32,10 +33,10 @@ class Fulfilled:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How an integration looked when all of it was last read."""
+    """How an integration looked when all of it was last read, and when that was (UTC)."""
 
-    last_updated_at: str | None
-    fingerprint: str
+    observed: Observed
+    read_at: str
 
 
 def remember(
@@ -82,16 +83,13 @@ def recall(connection: Connection, target: int) -> dict[str, Remembered]:
 
 
 def remember_seen(connection: Connection, target: int, items: Mapping[str, Seen]) -> None:
-    """Store how integrations looked."""
+    """Store how integrations looked; one that shows something secret has to be read each time."""
     _forget_rows(connection, seen, target, items)
+    texts = {slug: canonical_json(observed_document(s.observed)) for slug, s in items.items()}
     rows = [
-        {
-            "target": target,
-            "slug": slug,
-            "last_updated_at": item.last_updated_at,
-            "fingerprint": item.fingerprint,
-        }
-        for slug, item in items.items()
+        {"target": target, "slug": slug, "read_at": items[slug].read_at, "document": text}
+        for slug, text in texts.items()
+        if not withholds(text)
     ]
     if rows:
         connection.execute(insert(seen), rows)
@@ -100,7 +98,14 @@ def remember_seen(connection: Connection, target: int, items: Mapping[str, Seen]
 def recall_seen(connection: Connection, target: int) -> dict[str, Seen]:
     """Read how every integration looked when it was last read."""
     rows = connection.execute(select(seen).where(seen.c.target == target))
-    return {row.slug: Seen(row.last_updated_at, row.fingerprint) for row in rows}
+    return {row.slug: _seen(row.slug, row.document, row.read_at) for row in rows}
+
+
+def _seen(slug: str, text: str, read_at: str) -> Seen:
+    try:
+        return Seen(observed_from(slug, document(text)), read_at)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise damaged() from None
 
 
 def _declared_row(target: int, item: Fulfilled, run: str | None) -> dict[str, Any]:

@@ -110,8 +110,8 @@ seen = Table(
     metadata,
     Column("target", ForeignKey("targets.id"), primary_key=True),
     Column("slug", String, primary_key=True),
-    Column("last_updated_at", String),
-    Column("fingerprint", String, nullable=False),
+    Column("read_at", String, nullable=False),
+    Column("document", Text, nullable=False),
 )
 
 holders = Table(

@@ -22,6 +22,7 @@ from reconciler.execution.events import (
 from reconciler.execution.outcome import ApplyResult, Outcome, Status
 from reconciler.execution.recording import record_in
 from reconciler.ledger.recorder import RunFacts
+from reconciler.ledger.remembering import Seen
 from reconciler.ledger.rows import TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.actions import Action, ActionKind, Risk, Subject
@@ -75,6 +76,10 @@ def observed(slug: str, **fields: Any) -> Observed:
         last_updated_at="2026-02-01T00:00:00Z",
         detailed=True,
     )
+
+
+def seen(slug: str, *, at: str = "2026-03-01T00:00:00Z", **fields: Any) -> Seen:
+    return Seen(observed(slug, **fields), at)
 
 
 def declared(slug: str, *, protected: bool = False, **fields: Any) -> Declared:

@@ -10,9 +10,9 @@ from reconciler.domain.memory import Memory, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Value, leaves
 from reconciler.ledger.codec import from_text, to_text
-from reconciler.ledger.remembering import Fulfilled, Seen
+from reconciler.ledger.remembering import Fulfilled
 from reconciler.ledger.rows import TargetKey
-from tests.ledger.builders import BASE_URL, KEY, REF, declared, ledger_in
+from tests.ledger.builders import BASE_URL, KEY, REF, declared, ledger_in, seen
 
 RECORD = SecretRecord(REF, fingerprint="p:00", mask=Mask("sk-***a"))
 HEADER = ("configurations", "custom_headers", "x-api-key")
@@ -82,17 +82,27 @@ def test_a_secret_that_is_no_longer_declared_is_forgotten(tmp_path: Path) -> Non
 def test_what_no_longer_exists_is_forgotten(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): RECORD})])
-        ledger.remember_seen(KEY, {"a": Seen("t", "sha256:1"), "b": Seen(None, "sha256:2")})
+        ledger.remember_seen(KEY, {"a": seen("a"), "b": seen("b")})
         ledger.remember(KEY, [], gone=["a"])
         assert ledger.memory(KEY).integrations == {}
-        assert ledger.seen(KEY) == {"b": Seen(None, "sha256:2")}
+        assert ledger.seen(KEY) == {"b": seen("b")}
 
 
 def test_how_integrations_looked_is_replaced_one_by_one(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember_seen(KEY, {"a": Seen("t1", "sha256:1"), "b": Seen("t1", "sha256:2")})
-        ledger.remember_seen(KEY, {"a": Seen("t2", "sha256:3")})
-        assert ledger.seen(KEY) == {"a": Seen("t2", "sha256:3"), "b": Seen("t1", "sha256:2")}
+        ledger.remember_seen(KEY, {"a": seen("a"), "b": seen("b")})
+        ledger.remember_seen(KEY, {"a": seen("a", at="t2", tags={"team": "search"})})
+        newer = seen("a", at="t2", tags={"team": "search"})
+        assert ledger.seen(KEY) == {"a": newer, "b": seen("b")}
+
+
+def test_what_the_api_shows_unmasked_is_not_kept_so_it_is_read_each_time(tmp_path: Path) -> None:
+    shown = {"custom_headers": {"x-team": Redacted("in the clear")}}
+    with ledger_in(tmp_path) as ledger:
+        ledger.remember_seen(KEY, {"a": seen("a"), "b": seen("b")})
+        ledger.remember_seen(KEY, {"a": seen("a", configurations=shown)})
+        assert list(ledger.seen(KEY)) == ["b"]
+    assert b"in the clear" not in (tmp_path / "ledger.db").read_bytes()
 
 
 def test_targets_hosts_and_organisations_are_kept_apart(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from reconciler.ledger.connect import LedgerState, Location
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.migrations import NEWEST
 from reconciler.ledger.recall import Recollection, consult
-from reconciler.ledger.remembering import Fulfilled, Seen
+from reconciler.ledger.remembering import Fulfilled
 from reconciler.ledger.store import open_ledger
-from tests.ledger.builders import KEY, PEPPER, REF, declared, ledger_in, record_run
+from tests.ledger.builders import KEY, PEPPER, REF, declared, ledger_in, record_run, seen
 
 FIRST_VERSION = """
     CREATE TABLE meta (name VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
@@ -104,7 +104,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> 
     assert found.memory.of("a").secrets[("key",)].mask_agreed
     with ledger_in(tmp_path) as ledger:
         assert ledger.memory(KEY).of("a").declared == declared("a").fields
-        ledger.remember_seen(KEY, {"a": Seen(None, "sha256:1")})
+        ledger.remember_seen(KEY, {"a": seen("a")})
         record_run(ledger, "r-1", "a")
         assert ledger.verify() == []
     raw = sqlite3.connect(file)

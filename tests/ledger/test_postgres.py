@@ -16,9 +16,9 @@ from reconciler.ledger.connect import Database, LedgerState, Location
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.lock import Holder
 from reconciler.ledger.recall import consult
-from reconciler.ledger.remembering import Fulfilled, Seen
+from reconciler.ledger.remembering import Fulfilled
 from reconciler.ledger.store import Ledger, open_ledger
-from tests.ledger.builders import KEY, PEPPER, declared, observed, record_run
+from tests.ledger.builders import KEY, PEPPER, declared, observed, record_run, seen
 from tests.ledger.test_opening import FIRST_VERSION
 
 pytestmark = pytest.mark.needs_system
@@ -94,12 +94,12 @@ def test_everything_is_kept_as_in_a_file(url: str) -> None:
     with opened(url) as ledger:
         assert ledger.state is LedgerState.SHARED
         ledger.remember(KEY, [Fulfilled(declared("a", protected=True))])
-        ledger.remember_seen(KEY, {"a": Seen("t", "sha256:1")})
+        ledger.remember_seen(KEY, {"a": seen("a")})
         record_run(ledger, "r-1", "a", "b")
         record_run(ledger, "r-2", "a")
     with opened(url) as ledger:
         assert ledger.memory(KEY).of("a").declared == declared("a").fields
-        assert ledger.seen(KEY) == {"a": Seen("t", "sha256:1")}
+        assert ledger.seen(KEY) == {"a": seen("a")}
         assert [run["run"] for run in ledger.history(key=KEY)] == ["r-1", "r-2"]
         assert ledger.pre_images("r-1")[1].observed == observed("b")
         assert ledger.verify() == []

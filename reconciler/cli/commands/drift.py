@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
+from reconciler.cli import incremental as memory
 from reconciler.cli import notifying, output, repeating, signals, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import Reading, format_option, metrics_file, planning, reading
@@ -26,6 +27,19 @@ DIFFERENT = 2
     multiple=True,
     help="Tell this channel, too, if anything differs (extra `notify`); may be repeated.",
 )
+@click.option(
+    "--incremental",
+    is_flag=True,
+    help="Read what moved since the ledger's last look, and a sample of the rest.",
+)
+@click.option(
+    "--sample-every",
+    type=click.IntRange(1),
+    metavar="RUNS",
+    default=memory.EVERY,
+    show_default=True,
+    help="With --incremental, read everything once in so many runs.",
+)
 @metrics_file
 @planning
 @reading
@@ -35,6 +49,8 @@ def command(
     *,
     style: str,
     notify: tuple[str, ...],
+    incremental: bool,
+    sample_every: int,
     metrics_file: Path | None,
     options: PlanOptions,
     reading: Reading,
@@ -45,6 +61,9 @@ def command(
     slack://…; it holds a token, so put it into RECONCILE_DRIFT_NOTIFY rather than on the command
     line. Channels are told at every run that finds a difference; the fingerprint in the message
     says whether it is the same one. A channel that fails is a warning.
+
+    With --incremental, what the list shows unmoved is taken to be as it was when it was last read,
+    and the report counts it as not read. An apply always reads everything.
     """
     notifying.check(notify)
 
@@ -53,7 +72,10 @@ def command(
     async def work(_interruption: signals.Interruption) -> tuple[DriftReport, str]:
         async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
             seen.opened(session.desired.target.name)
-            return await workflows.drift(session, options), session.ledger
+            if not incremental:
+                return await workflows.drift(session, options), session.ledger
+            report = await memory.drift(invocation, session, options, every=sample_every)
+            return report, session.ledger
 
     with seen:
         report, ledger = signals.run(work)

@@ -1,0 +1,250 @@
+"""`drift --incremental`: few calls, the same answer, everything looked at in turn."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler import workflows
+from reconciler.domain.state import DesiredState, Observed, ObservedState
+from reconciler.drift.incremental import Rounds
+from reconciler.drift.report import DriftReport
+from reconciler.ledger.remembering import Seen
+from reconciler.planning.options import PlanOptions
+from reconciler.remote.observe import Wanted
+from reconciler.simulator.messages import Request
+from tests.builders import KEY, declared, desired
+from tests.cli.project import Here
+from tests.runs import World
+
+ACCESS = {"workspaces": [{"id": "ws-a", "enabled": True}]}
+EVERYTHING = Wanted(models=True, workspaces=True)
+
+
+class Watched:
+    """A simulated organisation that is as declared, and a memory of it that checks keep."""
+
+    def __init__(self, *names: str, **fields: Any) -> None:
+        self.asked: list[str] = []
+        self.world = World(before=self._hear)
+        self.files = desired(*(declared(name, key=KEY, **fields) for name in names))
+        self.world.apply(self.files)
+        self.seen: dict[str, Seen] = {}
+        self.checks = 0
+        self.asked.clear()
+
+    def _hear(self, request: Request) -> None:
+        self.asked.append(request.path.removeprefix("/integrations").strip("/"))
+
+    def check(self, files: DesiredState | None = None, *, every: int = 100) -> DriftReport:
+        """Check once, and remember what was read as the command does."""
+        self.asked.clear()
+        self.checks += 1
+        rounds = Rounds(self.seen, every=every)
+        report = self._drift(files, rounds)
+        at = f"{self.checks:06}"
+        self.seen |= {slug: Seen(observed, at) for slug, observed in rounds.read.items()}
+        return report
+
+    def full(self, files: DesiredState | None = None) -> DriftReport:
+        """Check by reading everything."""
+        return self._drift(files, None)
+
+    def _drift(self, files: DesiredState | None, rounds: Rounds | None) -> DriftReport:
+        session = self.world.session(files or self.files)
+        return asyncio.run(workflows.drift(session, PlanOptions(), rounds=rounds))
+
+    @property
+    def details(self) -> list[str]:
+        """Give what the last check asked beyond the list."""
+        return sorted(path for path in self.asked if path)
+
+    def edit(self, slug: str, **fields: Any) -> None:
+        """Edit past Git."""
+        self.world.seconds += 1
+        self.world.put("PUT", f"/integrations/{slug}", fields)
+
+
+def test_the_first_check_reads_everything_and_the_next_only_the_list_and_a_sample() -> None:
+    watched = Watched(*"abcdefgh")
+    assert watched.check().not_read == 0
+    assert watched.details == list("abcdefgh")
+    report = watched.check(every=8)
+    assert (report.in_sync, report.not_read) == (True, 7)
+    assert watched.details == ["a"]
+    assert watched.asked.count("") == 1
+
+
+def test_everything_is_read_again_within_the_runs_that_were_promised() -> None:
+    watched = Watched(*"abcdefg")
+    watched.check()
+    read: list[str] = []
+    for _ in range(3):
+        watched.check(every=3)
+        assert len(watched.details) <= 3
+        read += watched.details
+    assert set(read) == set("abcdefg")
+
+
+def test_what_moved_is_read_whether_it_is_its_turn_or_not() -> None:
+    watched = Watched(*"abcd", description="as declared")
+    watched.check()
+    watched.edit("d", description="by hand")
+    report = watched.check(every=4)
+    assert watched.details == ["a", "d"]
+    assert [item.slug for item in report.items] == ["d"]
+
+
+def test_what_moved_in_git_is_found_without_reading_it_and_with_the_digest_that_apply_expects() -> (
+    None
+):
+    watched = Watched(*"abcd", description="old", **ACCESS)
+    watched.check()
+    changed = desired(
+        *(declared(name, key=KEY, description="new", **ACCESS) for name in "ab"),
+        *(declared(name, key=KEY, description="old", workspaces=[]) for name in "cd"),
+    )
+    report = watched.check(changed, every=4)
+    assert report.not_read == 3
+    assert [item.slug for item in report.items] == list("abcd")
+    assert report.fingerprint == watched.full(changed).fingerprint
+
+
+def test_a_sub_resource_that_is_newly_declared_is_read() -> None:
+    watched = Watched("a", "b")
+    watched.check()
+    report = watched.check(desired(declared("a", key=KEY), declared("b", key=KEY, **ACCESS)))
+    assert "b/workspaces" in watched.details
+    assert [item.slug for item in report.items] == ["b"]
+
+
+def test_a_change_that_does_not_move_the_time_is_found_by_the_sample_and_said() -> None:
+    watched = Watched("a", "b")
+    watched.check()
+    then = watched.seen["a"].observed
+    watched.seen["a"] = Seen(replace(then, fields={**then.fields, "key": None}), "000000")
+    report = watched.check(every=2)
+    assert watched.details == ["a"]
+    assert [d.code for d in report.plan.diagnostics] == ["silent-change"]
+    assert "silent-change" not in {d.code for d in watched.check(every=2).plan.diagnostics}
+
+
+def test_what_was_deleted_by_hand_is_missing_although_it_is_remembered() -> None:
+    watched = Watched(*"abc")
+    watched.check()
+    watched.world.put("DELETE", "/integrations/b")
+    report = watched.check()
+    assert [(item.slug, item.kind.value) for item in report.items] == [("b", "create")]
+    assert report.not_read == 1
+
+
+def test_a_list_that_moves_while_it_is_read_again_is_not_mixed_with_memory() -> None:
+    then = Observed("a", {"name": "A"}, id="1", created_at="t1", detailed=True)
+    rounds = Rounds({"a": Seen(then, "1"), "z": Seen(then, "0")}, every=2)
+    narrowed = rounds.narrowed(lambda _row: Wanted(), ["a", "z"])
+    row = replace(then, detailed=False)
+    assert narrowed(row) is None
+    moved = ObservedState({"a": replace(row, last_updated_at="t2")})
+    assert rounds.completed(moved) is None
+    assert rounds.not_read == 0
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        {"created_at": None},
+        {"created_at": "t3"},
+        {"last_updated_at": None},
+        {"last_updated_at": "t2"},
+        {"id": "2"},
+        {"status": "archived"},
+        {"workspace_count": 2},
+        {"fields": {"name": "B"}},
+    ],
+)
+def test_any_sign_of_movement_in_the_list_is_enough(now: Mapping[str, Any]) -> None:
+    row = Observed(
+        "a", {"name": "A"}, "1", created_at="t0", last_updated_at="t1", workspace_count=1
+    )
+    then = replace(row, detailed=True, models_read=True, workspaces_read=True)
+    other = replace(then, slug="z")
+    rounds = Rounds({"a": Seen(then, "1"), "z": Seen(other, "0")}, every=2)
+    want = rounds.narrowed(lambda _row: EVERYTHING, ["a", "z"])
+    assert want(row) is None
+    assert want(replace(row, **now)) == EVERYTHING
+
+
+def edits() -> Iterator[Any]:
+    """Give the ways in which somebody may touch an integration through the API."""
+    yield st.tuples(st.just("description"), st.sampled_from(["x", "y", ""]))
+    yield st.tuples(st.just("name"), st.sampled_from(["N", "M"]))
+    yield st.tuples(st.just("key"), st.just("sk-another-value"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.one_of(*edits())), max_size=8), st.data())
+def test_it_says_what_reading_everything_says(
+    story: list[tuple[str, tuple[str, str]]], data: st.DataObject
+) -> None:
+    watched = Watched(*"abcde", description="as declared")
+    watched.check()
+    for slug, (field, value) in story:
+        watched.edit(slug, **{field: value})
+        if data.draw(st.booleans()):
+            every = data.draw(st.integers(1, 9))
+            whole = watched.full()
+            assert watched.check(every=every).fingerprint == whole.fingerprint
+
+
+def test_ten_thousand_take_a_hundredth_of_the_calls_of_two_reads_each() -> None:
+    count, pages, every = 10_000, 100, 168
+    then = {f"s-{n}": Observed(f"s-{n}", {}, created_at="t", detailed=True) for n in range(count)}
+    seen = {slug: Seen(observed, f"{n:06}") for n, (slug, observed) in enumerate(then.items())}
+    want = Rounds(seen, every=every).narrowed(lambda _row: Wanted(), then)
+    details = sum(want(replace(row, detailed=False)) is not None for row in then.values())
+    assert details == -(-count // every)
+    assert 2 * count / (pages + details) >= 100
+
+
+def test_the_command_reads_less_once_an_apply_has_been_recorded(tmp_path: Path) -> None:
+    here = Here(tmp_path)
+    for slug in ("alpha", "beta", "gamma"):
+        here.integration(slug)
+    here.apply()
+    report = here.run("-vv", "drift", "--incremental", "--format", "json")
+    assert (report.code, report.json["not_read"]) == (0, 2)
+    gets = [line for line in report.err.splitlines() if line.startswith("GET")]
+    assert len(gets) == 2
+    again = here.run("-vv", "drift", "--incremental", "--sample-every", "1")
+    assert "3 unchanged." in again.out
+    text = here.run("drift", "--incremental")
+    assert "In sync: the API is as Git declares; 3 unchanged, 2 not read in detail." in text.out
+    assert here.run("drift", "--format", "json").json["not_read"] == 0
+
+
+def test_each_run_looks_at_another_part(tmp_path: Path) -> None:
+    here = Here(tmp_path)
+    for slug in ("alpha", "beta", "gamma"):
+        here.integration(slug)
+    here.apply()
+    read = set()
+    for _ in range(3):
+        done = here.run("-vv", "drift", "--incremental", "--sample-every", "3")
+        lines = (line.split(" ")[1] for line in done.err.splitlines() if line.startswith("GET"))
+        read |= {path.rpartition("/")[2].rstrip(":") for path in lines}
+    assert {"alpha", "beta", "gamma"} <= read
+
+
+def test_without_a_ledger_everything_is_read_and_the_report_says_so(tmp_path: Path) -> None:
+    here = Here(tmp_path)
+    here.integration("alpha")
+    here.run("apply", "--yes", "--no-ledger")
+    done = here.run("drift", "--incremental", "--format", "json")
+    assert (done.code, done.json["not_read"]) == (0, 0)
+    assert "nothing-remembered" in {d["code"] for d in done.json["diagnostics"]}
+    assert not (here.state / "ledger.db").exists()
