@@ -18,6 +18,7 @@ def line(exchange: Exchange, *, time: str, seconds: float) -> str:
             "time": time,
             "id": exchange.id,
             "protocol": exchange.protocol,
+            "client": exchange.client,
             "principal": exchange.principal.name if exchange.principal else None,
             "operation": exchange.operation,
             "slug": exchange.slug,

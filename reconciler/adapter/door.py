@@ -92,6 +92,7 @@ class Door:
         exchange = Exchange(
             self._rules.new_id(), self._protocol, self._rules.clock(), self._rules.failed
         )
+        exchange.client = (scope.get("client") or (None,))[0]
         exchange.attach(scope)
         sender = _Sender(send, exchange)
         try:

@@ -38,6 +38,7 @@ class Exchange:
     protocol: str
     started: float
     failed: Callable[[str, BaseException], None] = field(repr=False)
+    client: str | None = None
     principal: Principal | None = None
     operation: str | None = None
     slug: str | None = None

@@ -24,6 +24,7 @@ def test_a_line_holds_the_facts_and_nothing_else() -> None:
         "time": "2026-11-23T12:00:00.000Z",
         "id": "id-1",
         "protocol": "rest",
+        "client": None,
         "principal": "ci",
         "operation": "get-integration",
         "slug": "a",
