@@ -1,0 +1,34 @@
+"""A fuzzer of strangers against the running adapter; the longer run is `strangers.sh`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.adapter.ports import WRITER
+from tests.adapter.running import running
+from tests.end_to_end.harness import Project
+
+# The API refuses much that no schema can say, such as a slug that exists already.
+NOT_CHECKED = "positive_data_acceptance"
+
+
+def test_a_fuzzer_finds_no_answer_that_the_description_does_not_allow(tmp_path: Path) -> None:
+    project = Project.with_examples(tmp_path)
+    with running(project, "--rate-limit", 100_000) as adapter:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "run", f"{adapter.root}/openapi.json"),
+                *("--header", f"Authorization: Bearer {WRITER}"),
+                *("--checks", "all", "--exclude-checks", NOT_CHECKED),
+                *("--phases", "fuzzing", "--max-examples", "12", "--seed", "7"),
+                "--no-color",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        adapter.end()
+    assert done.returncode == 0, done.stdout
+    assert '"failure"' not in "".join(adapter.lines)
+    assert len(adapter.lines) > 50
