@@ -1,0 +1,69 @@
+"""A merged pull request with an uploaded plan, and gathering it."""
+
+import asyncio
+import json
+from typing import Any
+
+from reconciler.domain.secrets import Redacted
+from reconciler.github.approvals import Gathered, Wanted, gather
+from reconciler.github.client import GitHub
+from reconciler.remote.lanes import transport_maker
+from reconciler.remote.timing import Timing
+from tests.github.fake import REPO, TOKEN, FakeGitHub, serving
+from tests.github.test_archive import packed
+from tests.views import samples
+
+PLAN = samples.mixed_plan()
+NUMBER = 12
+LAST, HEAD, BRANCH = "a" * 40, "b" * 40, "c" * 40
+WANTED = Wanted(artifact="reconcile-plan-production", workflow="plan.yml")
+
+
+def merged_request() -> FakeGitHub:
+    """One pull request, squashed onto main, with the plan of its last push."""
+    fake = FakeGitHub()
+    fake.history = [LAST, HEAD]
+    fake.pulls[NUMBER] = {
+        "number": NUMBER,
+        "merged_at": "2026-11-23T08:00:00Z",
+        "merge_commit_sha": HEAD,
+        "head": {"sha": BRANCH},
+    }
+    fake.merged_by_commit[HEAD] = [NUMBER]
+    fake.runs[500] = {
+        "event": "pull_request",
+        "path": ".github/workflows/plan.yml",
+        "head_sha": BRANCH,
+        "conclusion": "success",
+        "head_repository": {"full_name": REPO},
+    }
+    fake.archives[600] = packed(("plan.json", json.dumps(PLAN.as_json()).encode()))
+    fake.artifacts[600] = {
+        "id": 600,
+        "name": f"{WANTED.artifact}-{BRANCH}",
+        "expired": False,
+        "size_in_bytes": len(fake.archives[600]),
+        "workflow_run": {"id": 500},
+    }
+    return fake
+
+
+def gathered(fake: FakeGitHub, *, since: str | None = LAST) -> Gathered:
+    async def no_pause(_seconds: float) -> None:
+        return None
+
+    timing = Timing(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=no_pause, random=lambda: 0.0)
+
+    async def work(url: str) -> Gathered:
+        make: Any = transport_maker(base_url=url, ca_file=None, proxy=None)
+        async with GitHub(
+            api_url=url,
+            repository=REPO,
+            token=Redacted(TOKEN),
+            timing=timing,
+            transport=make(),
+        ) as github:
+            return await gather(github, since=since, head=HEAD, wanted=WANTED)
+
+    with serving(fake):
+        return asyncio.run(work(fake.url))

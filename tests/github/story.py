@@ -1,0 +1,249 @@
+"""A repository, its GitHub and its gateway, with the jobs of the workflows as functions.
+
+The commands are those of `.github/workflows`; `tests/workflows` runs the files themselves.
+"""
+
+import io
+import json
+import os
+import subprocess
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.cli.console import Console
+from reconciler.cli.main import run
+from tests.end_to_end.harness import Done, Project
+from tests.github.fake import REPO, TOKEN, FakeGitHub
+from tests.github.reporting import read_outputs
+
+ENVIRONMENT = "production"
+ARTIFACT = f"reconcile-plan-{ENVIRONMENT}"
+PORTKEY_KEY = "pk-canary-story"
+
+
+@dataclass
+class Job:
+    """What one job printed and left behind."""
+
+    done: Done
+    report: Done
+    outputs: dict[str, str]
+
+
+@dataclass
+class Story:
+    """Everything together; `git` is the real one, GitHub the fake one, the gateway simulated."""
+
+    project: Project
+    github: FakeGitHub
+    gateway: str
+    values: dict[str, str] = field(default_factory=dict)
+    pulls: int = 6
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-c", "user.name=dev", "-c", "user.email=dev@example.com", *arguments],
+            cwd=self.project.folder,
+            env={
+                "PATH": os.defpath,
+                "GIT_CONFIG_GLOBAL": os.devnull,
+                "GIT_CONFIG_SYSTEM": os.devnull,
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def begin(self) -> None:
+        """Commit what is there as main, and apply it by hand."""
+        (self.project.folder / ".gitignore").write_text("/*\n!/desired-state\n!/.gitignore\n")
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit("begin")
+        self.github.history.append(self.git("rev-parse", "HEAD"))
+        done = self.run("apply", "--yes", GITHUB_SHA=self.github.history[-1], **self.values)
+        assert done.code == 0, done.err
+
+    def commit(self, message: str) -> str:
+        self.git("add", ".gitignore", "desired-state")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def run(self, *words: object, **variables: str) -> Done:
+        """Run a command in this process: forty interpreters would take most of a minute."""
+        out, err = io.StringIO(), io.StringIO()
+        arguments = ["--target", "here", *map(str, words)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.project.folder)
+            for name, value in {**self.project.environment, **variables}.items():
+                patch.setenv(name, value)
+            code = run(arguments, Console(stdin=None, stdout=out, stderr=err))
+        return Done(code, out.getvalue(), err.getvalue())
+
+    def open(self, branch: str) -> int:
+        """Open a pull request of a branch whose files are in the working tree."""
+        self.git("checkout", "--quiet", "-b", branch)
+        self.pulls += 1
+        self.github.pulls[self.pulls] = {
+            "number": self.pulls,
+            "merged_at": None,
+            "merge_commit_sha": None,
+            "head": {"ref": branch, "sha": ""},
+        }
+        self.push(self.pulls)
+        return self.pulls
+
+    def push(self, number: int) -> None:
+        """Commit the working tree to the branch of a pull request."""
+        branch = self.github.pulls[number]["head"]["ref"]
+        if self.git("branch", "--show-current") != branch:
+            self.git("checkout", "--quiet", branch)
+        self.github.pulls[number]["head"]["sha"] = self.commit(branch)
+        self.git("checkout", "--quiet", "main")
+
+    def plan(self, number: int, *, fork: bool = False) -> Job:
+        """Run plan.yml for a pull request: on its merge commit, without any secret of ours."""
+        pull = self.github.pulls[number]
+        base = self.git("rev-parse", "main")
+        self.git("checkout", "--quiet", "--detach", "main")
+        self.git("merge", "--quiet", "--no-edit", "--no-ff", pull["head"]["ref"])
+        merge = self.git("rev-parse", "HEAD")
+        done = self._into("plan.json", "plan", "--base", base, "--format", "json", GITHUB_SHA=merge)
+        event = {"number": number, "pull_request": {"number": number}}
+        job = self._report("plan", done, event=event, sha=merge)
+        if done.code == 0:
+            self.upload((self.project.folder / "plan.json").read_bytes(), pull, fork=fork)
+        self.git("checkout", "--quiet", "main")
+        return job
+
+    def upload(self, plan: bytes, pull: dict[str, Any], *, fork: bool = False) -> None:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("plan.json", plan)
+        head, run, number = pull["head"]["sha"], self.github.new_id(), self.github.new_id()
+        self.github.runs[run] = {
+            "id": run,
+            "event": "pull_request",
+            "path": ".github/workflows/plan.yml@refs/heads/main",
+            "head_sha": head,
+            "conclusion": "success",
+            "head_repository": {"full_name": "mallory/gateway" if fork else REPO},
+        }
+        self.github.artifacts[number] = {
+            "id": number,
+            "name": f"{ARTIFACT}-{head}",
+            "expired": False,
+            "size_in_bytes": len(content.getvalue()),
+            "workflow_run": {"id": run, "head_sha": head},
+        }
+        self.github.archives[number] = content.getvalue()
+
+    def merge(self, number: int, how: str) -> None:
+        """Merge a pull request in one of GitHub's three ways."""
+        pull = self.github.pulls[number]
+        branch = pull["head"]["ref"]
+        before = self.git("rev-parse", "main")
+        if how == "squash":
+            self.git("merge", "--quiet", "--squash", branch)
+            self.git("commit", "--quiet", "--message", f"{branch} (#{number})")
+        elif how == "rebase":
+            for commit in self.git("rev-list", "--reverse", f"main..{branch}").split():
+                self.git("cherry-pick", commit)
+        else:
+            self.git("merge", "--quiet", "--no-ff", "--no-edit", branch)
+        new = self.git("rev-list", "--reverse", f"{before}..main").split()
+        self.github.history += [commit for commit in new if commit not in self.github.history]
+        pull |= {"merged_at": "2026-11-23T08:00:00Z", "merge_commit_sha": new[-1]}
+        for commit in new:
+            self.github.merged_by_commit.setdefault(commit, []).append(number)
+        self.github.merged_by_commit.setdefault(pull["head"]["sha"], []).append(number)
+
+    def apply(self, *, digest: str = "", pushed: bool = True, **values: str) -> Job:
+        """Run the apply job of apply.yml: after a push to main, or dispatched by hand."""
+        head = self.git("rev-parse", "main")
+        event: dict[str, Any] = {"after": head} if pushed else {"inputs": {"digest": digest}}
+        variables = {**self.values, **values, "GITHUB_SHA": head}
+        approval = ["--expect-digest", digest]
+        audit: dict[str, str] = {}
+        if not digest:
+            fresh = self._into("fresh.json", "plan", "--format", "json", **variables)
+            assert fresh.code == 0, fresh.err
+            gathered = self._into(
+                "result.json",
+                *("github", "gather-plans", "--plan", "fresh.json", "--out", "approved"),
+                *("--artifact", ARTIFACT, "--format", "json"),
+                **self._job(event, head),
+            )
+            if gathered.code:
+                return self._report("result", gathered, event=event, sha=head)
+            outputs = self._outputs()
+            audit = {
+                "RECONCILE_PULL_REQUEST": outputs["pull_request"],
+                "RECONCILE_APPROVER": outputs["approver"],
+            }
+            folder = self.project.folder / "approved"
+            approval = [str(file) for file in sorted(folder.glob("*.json"))]
+        done = self._into(
+            "result.json", "apply", *approval, "--format", "json", **variables, **audit
+        )
+        for file in (self.project.folder / "approved").glob("*.json"):
+            file.unlink()
+        return self._report("result", done, event=event, sha=head)
+
+    def drift(self, **variables: str) -> Job:
+        """Run drift.yml, which has the values, so that its digests are those of an apply."""
+        words = ("drift", "--format", "json")
+        done = self._into("drift.json", *words, **{**self.values, **variables})
+        return self._report("drift", done, event={"schedule": "23 5 * * *"}, sha="")
+
+    def by_hand(self, slug: str, **fields: Any) -> None:
+        """Edit the gateway past Git."""
+        answer = httpx.put(
+            f"{self.gateway}/integrations/{slug}",
+            json=fields,
+            headers={"x-portkey-api-key": PORTKEY_KEY},
+        )
+        assert answer.status_code == 200
+
+    def remote(self, slug: str) -> dict[str, Any]:
+        answer = httpx.get(
+            f"{self.gateway}/integrations/{slug}", headers={"x-portkey-api-key": PORTKEY_KEY}
+        )
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def _into(self, file: str, *words: object, **variables: str) -> Done:
+        done = self.run(*words, **variables)
+        (self.project.folder / file).write_text(done.out, encoding="utf-8")
+        return done
+
+    def _report(self, kind: str, done: Done, *, event: dict[str, Any], sha: str) -> Job:
+        variables = self._job(event, sha)
+        words = ("report", "github", f"--{kind}", f"{kind}.json", "--environment", ENVIRONMENT)
+        report = self.run(*words, **variables)
+        assert report.code == 0, report.err
+        return Job(done, report, self._outputs())
+
+    def _job(self, event: dict[str, Any], sha: str) -> dict[str, str]:
+        folder = self.project.folder
+        (folder / "event.json").write_text(json.dumps(event), encoding="utf-8")
+        for name in ("output", "summary.md"):
+            (folder / name).write_text("", encoding="utf-8")
+        return {
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_TOKEN": TOKEN,
+            "GITHUB_REPOSITORY": REPO,
+            "GITHUB_SHA": sha,
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_WORKFLOW_REF": f"{REPO}/.github/workflows/apply.yml@refs/heads/main",
+            "GITHUB_EVENT_PATH": str(folder / "event.json"),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+            "GITHUB_OUTPUT": str(folder / "output"),
+        }
+
+    def _outputs(self) -> dict[str, str]:
+        return read_outputs((self.project.folder / "output").read_text(encoding="utf-8"))

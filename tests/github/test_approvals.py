@@ -1,0 +1,125 @@
+"""Which uploaded plans count as approved."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.github.fake import REPO, Answer, FakeGitHub
+from tests.github.gathering import HEAD, LAST, NUMBER, PLAN, gathered, merged_request
+from tests.github.test_archive import packed
+
+
+def reasons(fake: FakeGitHub, **options: Any) -> list[str]:
+    found = gathered(fake, **options)
+    assert found.approved == ()
+    return [item.summary for item in found.diagnostics]
+
+
+def test_the_plan_of_a_merged_pull_request_counts() -> None:
+    found = gathered(merged_request())
+    assert [(item.number, item.plan.digest) for item in found.approved] == [(NUMBER, PLAN.digest)]
+    assert found.diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"head_sha": "f" * 40}, "another commit"),
+        ({"head_repository": {"full_name": "mallory/gateway"}}, "another repository"),
+        ({"head_repository": None}, "another repository"),
+        ({"event": "pull_request_target"}, "another event"),
+        ({"event": "workflow_dispatch"}, "another event"),
+        ({"path": ".github/workflows/plan.yml.evil.yml"}, "another workflow"),
+        ({"path": ".github/workflows/other.yml"}, "another workflow"),
+        ({"conclusion": "failure"}, "did not succeed"),
+        ({"conclusion": None}, "did not succeed"),
+    ],
+)
+def test_a_plan_of_another_origin_does_not(change: dict[str, Any], why: str) -> None:
+    fake = merged_request()
+    next(iter(fake.runs.values())).update(change)
+    (reason,) = reasons(fake)
+    assert why in reason
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"expired": True}, "expired"), ({"size_in_bytes": 10**9}, "too large")],
+)
+def test_an_upload_that_cannot_be_read_does_not(change: dict[str, Any], why: str) -> None:
+    fake = merged_request()
+    next(iter(fake.artifacts.values())).update(change)
+    (reason,) = reasons(fake)
+    assert why in reason
+
+
+def test_a_plan_that_was_edited_does_not() -> None:
+    fake = merged_request()
+    document = PLAN.as_json()
+    document["actions"][0]["slug"] = "another"
+    fake.archives = dict.fromkeys(
+        fake.archives, packed(("plan.json", json.dumps(document).encode()))
+    )
+    (reason,) = reasons(fake)
+    assert "digest" in reason
+
+
+def test_a_pull_request_that_was_closed_or_never_planned_does_not() -> None:
+    fake = merged_request()
+    fake.pulls[NUMBER]["merged_at"] = None
+    assert reasons(fake) == []
+    fake = merged_request()
+    fake.artifacts.clear()
+    (reason,) = reasons(fake)
+    assert "none was uploaded" in reason
+
+
+def test_the_newest_good_upload_counts() -> None:
+    fake = merged_request()
+    good = dict(next(iter(fake.artifacts.values())))
+    fake.artifacts[9_000] = good | {"id": 9_000, "expired": True}
+    assert len(gathered(fake).approved) == 1
+
+
+def test_the_plan_of_a_merge_queue_counts_for_the_commit_that_reached_main() -> None:
+    fake = merged_request()
+    run, upload = next(iter(fake.runs.values())), next(iter(fake.artifacts.values()))
+    run |= {"event": "merge_group", "head_sha": HEAD}
+    upload["name"] = f"reconcile-plan-production-{HEAD}"
+    assert len(gathered(fake).approved) == 1
+
+
+def test_a_commit_that_is_unknown_leaves_the_newest_merge() -> None:
+    found = gathered(merged_request(), since="e" * 40)
+    assert [item.code for item in found.diagnostics] == ["unknown-commit"]
+    assert len(found.approved) == 1
+
+
+def test_every_merge_since_the_last_apply_counts_page_by_page() -> None:
+    fake = merged_request()
+    fake.history = [LAST, *[f"{n:040x}" for n in range(1, 9)], HEAD]
+    assert len(gathered(fake).approved) == 1
+    asked = [call.path for call in fake.calls if "/pulls" in call.path and "/commits/" in call.path]
+    assert len(asked) == 9
+
+
+def test_a_github_that_does_not_answer_is_not_taken_for_a_missing_plan() -> None:
+    fake = merged_request()
+    fake.script = lambda call: (
+        Answer(401) if call.path.startswith(f"/repos/{REPO}/actions/runs") else None
+    )
+    with pytest.raises(Exception, match="token was refused"):
+        gathered(fake)
+
+
+def test_reviewers_are_told_with_the_commit_that_they_saw() -> None:
+    fake = merged_request()
+    fake.reviews[NUMBER] = [
+        {"user": {"login": "carol"}, "state": "APPROVED", "commit_id": "1" * 40},
+        {"user": {"login": "dave"}, "state": "APPROVED", "commit_id": "2" * 40},
+        {"user": {"login": "dave"}, "state": "DISMISSED", "commit_id": "2" * 40},
+        {"user": None, "state": "APPROVED", "commit_id": "3" * 40},
+    ]
+    (approved,) = gathered(fake).approved
+    assert approved.reviewers == (("carol", "1" * 40),)

@@ -1,0 +1,73 @@
+"""An uploaded archive is somebody's: one plan of bounded size, or nothing."""
+
+import io
+import struct
+import zipfile
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.github import archive
+from reconciler.github.archive import MAX_ARCHIVE, MAX_PLAN, plan_in
+from reconciler.github.errors import Unexpected
+
+
+def packed(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as made:
+        for name, data in members:
+            made.writestr(name, data)
+    return content.getvalue()
+
+
+GOOD = packed(("plan.json", b'{"kind": "plan"}'))
+
+
+def test_the_one_plan_is_read() -> None:
+    assert plan_in(GOOD) == '{"kind": "plan"}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a zip",
+        packed(),
+        packed(("../plan.json", b"{}")),
+        packed(("/etc/plan.json", b"{}")),
+        packed(("plan.json/", b"")),
+        packed(("plan.json", b"{}"), ("more.json", b"{}")),
+        packed(("plan.json", b"{}"), ("plan.jsox", b"{}")).replace(b"plan.jsox", b"plan.json"),
+        packed(("plan.json", b"{}"), method=zipfile.ZIP_LZMA),
+        packed(("plan.json", b"\xff\xfe")),
+        GOOD.replace(b'"kind"', b'"KIND"').replace(b"PK\x03\x04", b"PK\x03\x05"),
+        b"x" * (MAX_ARCHIVE + 1),
+    ],
+)
+def test_anything_else_is_refused(content: bytes) -> None:
+    with pytest.raises(Unexpected):
+        plan_in(content)
+
+
+def test_a_bomb_is_read_no_further_than_the_limit_whatever_its_header_claims() -> None:
+    bomb = packed(("plan.json", bytes(MAX_PLAN + 1)))
+    assert len(bomb) < MAX_ARCHIVE
+    with pytest.raises(Unexpected, match=f"more than {MAX_PLAN} bytes"):
+        plan_in(bomb)
+    size = struct.pack("<L", MAX_PLAN + 1)
+    assert bomb.count(size) == 2
+    with pytest.raises(Unexpected):
+        plan_in(bomb.replace(size, struct.pack("<L", 10)))
+
+
+@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
+def test_a_damaged_archive_gives_a_text_or_the_one_error(at: int, value: int) -> None:
+    damaged = GOOD[:at] + bytes([value]) + GOOD[at + 1 :]
+    with suppress(Unexpected):
+        assert isinstance(plan_in(damaged), str)
+
+
+def test_the_limits_leave_room_for_the_largest_plan_and_no_more() -> None:
+    assert archive.MAX_ARCHIVE < archive.MAX_PLAN <= 64 * 1024 * 1024

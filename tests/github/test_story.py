@@ -1,0 +1,170 @@
+"""From a pull request to a closed drift issue, with the real command, git and a served gateway."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.harness import Project
+from tests.github.fake import FakeGitHub, serving
+from tests.github.story import PORTKEY_KEY, Story
+
+pytestmark = pytest.mark.needs_system
+
+
+@contextmanager
+def told(folder: Path) -> Iterator[Story]:
+    project = Project(folder, PORTKEY_API_KEY=PORTKEY_KEY)
+    project.environment.pop("SECRET_KEY")
+    with serving(FakeGitHub()) as github, project.serving() as gateway:
+        project.config(gateway, api_key="${env:PORTKEY_API_KEY}", prune="managed")
+        project.integration("alpha", key="${env:SECRET_ALPHA}", description="first")
+        values = {"SECRET_ALPHA": "sk-canary-alpha-1", "SECRET_BETA": "sk-canary-beta-1"}
+        story = Story(project, github, gateway, values)
+        story.begin()
+        yield story
+
+
+def comments(story: Story, number: int) -> list[str]:
+    return [item["body"] for item in story.github.comments.get(number, [])]
+
+
+def issue(story: Story) -> dict[str, Any]:
+    (found,) = story.github.issues.values()
+    return found
+
+
+def applied(story: Story) -> list[tuple[str, str]]:
+    result = json.loads((story.project.folder / "result.json").read_text(encoding="utf-8"))
+    assert result["kind"] == "apply_result", result
+    return [(item["action"], item["slug"]) for item in result["outcomes"]]
+
+
+def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path: Path) -> None:
+    with told(tmp_path) as story:
+        # A pull request is opened, and pushed to again.
+        story.project.integration("beta", key="${env:SECRET_BETA}")
+        beta = story.open("add-beta")
+        first = story.plan(beta)
+        assert (first.outputs["create"], first.outputs["in_sync"]) == ("1", "false")
+        assert comments(story, beta)[0].count("create <code>beta</code>") == 1
+        story.git("checkout", "--quiet", "add-beta")
+        story.project.integration("beta", key="${env:SECRET_BETA}", description="of search")
+        story.push(beta)
+        second = story.plan(beta)
+        assert second.report.err == f"comment on #{beta}: updated\n"
+        (comment,) = comments(story, beta)
+        assert second.outputs["digest"] in comment
+        assert second.outputs["digest"] != first.outputs["digest"]
+
+        # Another one is merged meanwhile: exactly that one is applied.
+        story.project.integration("alpha", key="${env:SECRET_ALPHA}", description="second")
+        alpha = story.open("describe-alpha")
+        story.plan(alpha)
+        story.merge(alpha, "squash")
+        assert story.apply().done.code == 0
+        assert applied(story) == [("update", "alpha")]
+        assert story.remote("alpha")["description"] == "second"
+
+        # The first is merged, its reviewers are on record.
+        last = story.github.pulls[beta]["head"]["sha"]
+        story.github.reviews[beta] = [
+            {"user": {"login": "carol"}, "state": "COMMENTED", "commit_id": last},
+            {"user": {"login": "carol"}, "state": "APPROVED", "commit_id": last},
+            {"user": {"login": "dave"}, "state": "CHANGES_REQUESTED", "commit_id": last},
+        ]
+        story.merge(beta, "squash")
+        done = story.apply()
+        assert done.done.code == 0, done.done.out
+        assert applied(story) == [("create", "beta")]
+        assert comments(story, beta) == [comment]
+        runs = story.run("history", "--format", "json").json["runs"]
+        assert (runs[-1]["pull_request"], runs[-1]["approver"]) == (str(beta), f"carol@{last}")
+        assert runs[-1]["commit"] == story.git("rev-parse", "main")
+
+        # A key is rotated: no file changes, no pull request, no new approval.
+        story.values["SECRET_ALPHA"] = "sk-canary-alpha-2"
+        rotated = story.apply(pushed=False)
+        assert rotated.done.code == 0, rotated.done.out
+        assert applied(story) == [("update", "alpha")]
+
+        # Somebody edits the gateway: one issue, kept through a failed check, healed by its digest.
+        story.by_hand("alpha", description="by hand")
+        drifted = story.drift()
+        assert drifted.done.code == 2
+        assert issue(story)["state"] == "open"
+        story.drift(PORTKEY_BASE_URL="http://127.0.0.1:9/v1", RECONCILE_DRIFT_DEADLINE="3")
+        assert "could not check" in issue(story)["body"].lower()
+        assert issue(story)["state"] == "open"
+        digest = drifted.outputs["digest"]
+        assert story.apply(digest=digest, pushed=False).done.code == 0
+        assert story.remote("alpha")["description"] == "second"
+        assert story.drift().done.code == 0
+        assert issue(story)["state"] == "closed"
+
+        # It happens again, and this time Git adopts it.
+        story.by_hand("alpha", description="better words")
+        story.drift()
+        assert issue(story)["state"] == "open"
+        assert story.run("pull", "alpha").code == 0
+        adopted = story.open("adopt-alpha")
+        assert story.plan(adopted).outputs["in_sync"] == "true"
+        story.merge(adopted, "merge")
+        assert story.apply().done.code == 0
+        assert applied(story) == []
+        assert story.drift().done.code == 0
+        assert issue(story)["state"] == "closed"
+        assert "sk-canary" not in json.dumps([story.github.comments, story.github.issues])
+
+
+@pytest.mark.parametrize("how", ["squash", "rebase", "merge"])
+def test_every_way_of_merging_leads_to_the_plan(tmp_path: Path, how: str) -> None:
+    with told(tmp_path) as story:
+        story.project.integration("beta", key="${env:SECRET_BETA}")
+        beta = story.open("add-beta")
+        story.git("checkout", "--quiet", "add-beta")
+        story.project.integration("beta", key="${env:SECRET_BETA}", description="of search")
+        story.push(beta)
+        story.plan(beta)
+        story.merge(beta, how)
+        assert story.apply().done.code == 0
+        assert applied(story) == [("create", "beta")]
+
+
+def test_what_nobody_approved_is_not_applied_and_the_way_to_approve_it_is_named(
+    tmp_path: Path,
+) -> None:
+    with told(tmp_path) as story:
+        story.project.integration("beta", key="${env:SECRET_BETA}")
+        beta = story.open("add-beta")
+        story.merge(beta, "squash")
+        refused = story.apply()
+        assert refused.done.code == 4
+        assert [item["code"] for item in refused.done.json["diagnostics"]] == ["not-approved"]
+        (comment,) = comments(story, beta)
+        assert "### Apply refused, nothing was written" in comment
+        assert refused.outputs["digest"] in comment
+        assert "actions/workflows/apply.yml" in comment
+        assert story.apply(digest=refused.outputs["digest"], pushed=False).done.code == 0
+        assert applied(story) == [("create", "beta")]
+
+
+def test_a_plan_from_a_fork_or_for_an_older_push_approves_nothing(tmp_path: Path) -> None:
+    with told(tmp_path) as story:
+        story.project.integration("beta", key="${env:SECRET_BETA}")
+        beta = story.open("add-beta")
+        story.plan(beta, fork=True)
+        story.merge(beta, "squash")
+        assert story.apply().done.code == 4
+
+        story.project.integration("gamma", key="${env:SECRET_BETA}")
+        gamma = story.open("add-gamma")
+        story.plan(gamma)
+        story.git("checkout", "--quiet", "add-gamma")
+        story.project.integration("gamma", key="${env:SECRET_BETA}", name="Never seen")
+        story.push(gamma)
+        story.merge(gamma, "squash")
+        assert story.apply().done.code == 4
