@@ -108,15 +108,18 @@ class Console:
         if self._err is not None and not _write(self._err, text):
             self._err = None
 
-    def confirm(self, question: str, *, otherwise: str) -> bool:
-        """Ask a question whose default answer is no.
-
-        Without a terminal to ask on this is bad input; `otherwise` is the hint that then names the
-        option that answers.
-        """
+    def require_terminal(self, *, otherwise: str) -> None:
+        """Insist on somebody to ask; `otherwise` is the hint that names the option that answers."""
         if not _is_terminal(self._in) or not _is_terminal(self._err):
             problem = error("no-terminal", "there is no terminal to ask on", hint=otherwise)
             raise InvalidInput([problem])
+
+    def confirm(self, question: str, *, otherwise: str) -> bool:
+        """Ask a question whose default answer is no.
+
+        Without a terminal to ask on this is bad input, see `require_terminal`.
+        """
+        self.require_terminal(otherwise=otherwise)
         assert self._in is not None  # noqa: S101  a terminal is a stream; this tells the type checker
         assert self._err is not None  # noqa: S101
         self._err.write(f"{question} [y/N] ")

@@ -32,6 +32,7 @@ COMMANDS = {
     "schema": "Print JSON Schemas of files and outputs.",
     "merge-results": "Join the results of shards into one.",
     "doctor": "Check config, key, scopes, paging, clock and ledger.",
+    "fleet": "Plan, apply or watch many organisations at once.",
     "simulate": "Serve a stand-in of the API on this machine.",
     "serve": "Offer the five raw operations over REST and MCP.",
 }

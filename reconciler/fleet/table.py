@@ -1,0 +1,73 @@
+"""The result of a fleet as one table for people; JSON is `FleetResult.as_json`."""
+
+from collections.abc import Iterable
+
+from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
+from reconciler.views.ending import duration
+from reconciler.views.escape import visible
+from reconciler.views.page import Page
+
+_SYMBOLS = {
+    Standing.IN_SYNC: ("=", "green"),
+    Standing.DIFFERENT: ("~", "yellow"),
+    Standing.APPLIED: ("✓", "green"),
+    Standing.INCOMPLETE: ("✗", "bold red"),
+    Standing.FAILED: ("✗", "bold red"),
+    Standing.INVALID: ("✗", "bold red"),
+    Standing.REFUSED: ("✗", "bold red"),
+    Standing.INTERRUPTED: ("○", "yellow"),
+    Standing.NOT_RUN: ("○", "yellow"),
+}
+_COUNTED = ("create", "update", "replace", "delete", "blocked", "applied", "failed", "unknown")
+_WIDEST = 40
+
+
+def table(result: FleetResult, *, width: int = 80, color: bool = False) -> str:
+    """Write the whole result: a line for each member, then what is wrong, then the sum."""
+    page = Page(width=width, color=color)
+    page.line(f"fleet {result.verb.value} · run {visible(result.run)} · engine {result.engine}")
+    page.blank()
+    column = min(max((len(m.member) for m in result.members), default=0), _WIDEST)
+    for member in result.members:
+        _line(page, member, column)
+    page.blank()
+    counts = ", ".join(f"{n} {status}" for status, n in result.summary.items() if n)
+    page.line((f"{len(result.members)} members: {counts or 'none'}.", "bold"))
+    if result.exit_code not in {0, 2} or result.summary["not-run"]:
+        verb = result.verb.value
+        page.line("To do what is left:")
+        page.whole(f"reconcile fleet {verb} --resume {visible(result.run)}", indent=4)
+    elif result.verb is Verb.PLAN and result.summary["different"]:
+        page.line("To carry it out: reconcile fleet apply")
+    return page.text()
+
+
+def line_of(member: MemberOutcome) -> str:
+    """Write one member's end as one line, for a log."""
+    symbol, _ = _SYMBOLS[member.standing]
+    told = "; ".join(_told(member))
+    parts = [f"{symbol} {visible(member.member)}: {member.standing.value}", _counts(member), told]
+    return ", ".join(part for part in parts if part)
+
+
+def _line(page: Page, member: MemberOutcome, column: int) -> None:
+    symbol, style = _SYMBOLS[member.standing]
+    again = "done before" if member.resumed else duration(member.duration_ms)
+    effort = again if member.duration_ms or member.resumed else ""
+    details = "  ".join(part for part in (_counts(member), effort) if part)
+    name = visible(member.member).ljust(column)
+    page.line((f"{symbol} {member.standing.value:<11}", style), f"  {name}  {details}".rstrip())
+    for text in _told(member):
+        page.line(text, indent=4)
+
+
+def _counts(member: MemberOutcome) -> str:
+    known = member.summary
+    return ", ".join(f"{known[name]} {name}" for name in _COUNTED if known.get(name))
+
+
+def _told(member: MemberOutcome) -> Iterable[str]:
+    """Say what is wrong with a member; warnings of one that is well are for its own command."""
+    for remark in member.remarks:
+        if remark.severity == "error":
+            yield f"{visible(remark.code)}: {visible(remark.summary, 300)}".removesuffix(": ")

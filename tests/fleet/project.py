@@ -1,0 +1,73 @@
+"""A folder with a fleet.yaml and a folder of files for each member."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli.console import Console
+from reconciler.cli.main import run
+from tests.cli.project import Here
+from tests.end_to_end.harness import Done, Project
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class FleetProject(Here):
+    """Commands run in this process, beside fleet.yaml."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        super().__init__(folder, **variables)
+        self.members: list[dict[str, Any]] = []
+
+    def member(self, name: str, *slugs: str, base_url: str = "simulator:", **more: Any) -> Project:
+        """Add a member with files of its own; its key is PORTKEY_API_KEY_<NAME>."""
+        project = Project(self.folder / name)
+        variable = f"PORTKEY_API_KEY_{name.upper().replace('-', '_')}"
+        project.config(base_url, api_key=f"${{env:{variable}}}")
+        self.environment.setdefault(variable, f"pk-{name}")
+        for slug in slugs or ("alpha",):
+            project.integration(slug)
+        self.members.append({"name": name, "dir": f"{name}/desired-state", **more})
+        self.write_fleet(members=self.members)
+        return project
+
+    def write_fleet(self, **document: Any) -> Path:
+        file = self.folder / "fleet.yaml"
+        file.write_text(json.dumps({"version": 1, **document}, indent=1))
+        return file
+
+    def of(self, name: str) -> Project:
+        """Give a member's own project again."""
+        return Project(self.folder / name)
+
+    def ask(self, *words: str, answer: str) -> Done:
+        """Run one command with somebody at a terminal who gives this answer."""
+        out, terminal = io.StringIO(), Terminal()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            code = run(list(words), Console(stdin=Terminal(answer), stdout=out, stderr=terminal))
+        return Done(code, out.getvalue(), terminal.getvalue())
+
+    def fleet(self, *words: object, **variables: str) -> Done:
+        """Run a fleet command that answers in JSON."""
+        return self.run("fleet", *words, "--format", "json", **variables)
+
+
+def standings(done: Done) -> dict[str, str]:
+    """Give the status of each member."""
+    return {member["name"]: member["status"] for member in done.json["members"]}
+
+
+def codes(done: Done) -> dict[str, set[str]]:
+    """Give the codes that were told of each member."""
+    return {m["name"]: {d["code"] for d in m["diagnostics"]} for m in done.json["members"]}

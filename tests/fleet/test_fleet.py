@@ -1,0 +1,216 @@
+"""`reconcile fleet` on one machine: many members, each on its own, one table and one exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.city import city
+from tests.fleet.project import FleetProject, codes, standings
+
+SECRET = "sk-canary-of-acme"
+
+
+def three(folder: Path) -> FleetProject:
+    project = FleetProject(folder)
+    for name in ("acme", "globex", "initech"):
+        project.member(name, "alpha", "beta")
+    return project
+
+
+def test_a_fleet_is_planned_applied_and_then_in_sync(tmp_path: Path) -> None:
+    project = three(tmp_path)
+    planned = project.fleet("plan", "--detailed-exitcode")
+    assert (planned.code, planned.json["exit_code"]) == (2, 2)
+    assert project.fleet("plan").code == 0
+    assert project.fleet("drift").code == 2
+    done = project.fleet("apply", "--yes")
+    assert done.code == 0
+    assert (done.json["kind"], done.json["command"]) == ("fleet_result", "apply")
+    assert (done.json["format_version"], done.json["engine"]) == ("1", "local")
+    assert done.json["summary"]["applied"] == 3
+    assert [m["name"] for m in done.json["members"]] == ["acme", "globex", "initech"]
+    assert [m["summary"]["applied"] for m in done.json["members"]] == [2, 2, 2]
+    again = project.fleet("drift")
+    assert again.code == 0
+    assert set(standings(again).values()) == {"in-sync"}
+
+
+def test_a_member_says_the_digest_and_the_run_of_its_own_command(tmp_path: Path) -> None:
+    project = FleetProject(tmp_path)
+    acme = project.member("acme")
+    planned = project.fleet("plan").json["members"][0]
+    alone = project.run("--dir", acme.files, "plan", "--format", "json")
+    assert planned["digest"] == alone.json["digest"]
+    applied = project.fleet("apply", "--yes").json["members"][0]
+    history = project.run("--dir", acme.files, "history", "--format", "json")
+    assert [run["run"] for run in history.json["runs"]] == [applied["run"]]
+
+
+def test_the_table_names_every_member_and_how_to_go_on(tmp_path: Path) -> None:
+    project = three(tmp_path)
+    (tmp_path / "globex/desired-state/integrations/alpha.yaml").write_text("slug: [\n")
+    done = project.run("fleet", "apply", "--yes")
+    assert done.code == 3
+    assert "✓ applied      acme     2 applied" in done.out
+    assert "✗ invalid      globex" in done.out
+    assert "syntax:" in done.out
+    assert "3 members: 2 applied, 1 invalid." in done.out
+    run = done.out.split("run ")[1].split(" ")[0]
+    assert f"reconcile fleet apply --resume {run}" in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--only", "acme"), {"acme"}),
+        (("--only", "*e*", "--exclude", "init*"), {"acme", "globex"}),
+        (("--exclude", "acme", "--exclude", "globex"), {"initech"}),
+    ],
+)
+def test_only_and_exclude_choose_members(
+    tmp_path: Path, options: tuple[str, ...], names: set[str]
+) -> None:
+    assert set(standings(three(tmp_path).fleet("plan", *options))) == names
+
+
+def test_choosing_nobody_is_bad_input(tmp_path: Path) -> None:
+    done = three(tmp_path).fleet("plan", "--only", "nobody")
+    assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "no-members")
+
+
+def test_members_that_fail_hang_or_are_denied_do_not_touch_the_others(tmp_path: Path) -> None:
+    names = ("acme", "broken", "denied", "hanging", "zeta")
+    with city(*names) as town:
+        project = FleetProject(tmp_path, PORTKEY_API_KEY_DENIED="pk-of-somebody-else")
+        for name in names:
+            project.member(name, base_url=town.url(name))
+        (tmp_path / "broken/desired-state/integrations/alpha.yaml").write_text("slug: [\n")
+        town["hanging"].shut = True
+        done = project.fleet("apply", "--yes", "--deadline", "3")
+        assert standings(done) == {
+            "acme": "applied",
+            "broken": "invalid",
+            "denied": "failed",
+            "hanging": "failed",
+            "zeta": "applied",
+        }
+        assert done.code == 1
+        assert "deadline" in codes(done)["hanging"] or "timeout" in codes(done)["hanging"]
+        assert town["acme"].slugs == town["zeta"].slugs == {"alpha"}
+        assert town["denied"].requests == town["broken"].requests == []
+
+
+def test_every_member_goes_to_its_api_with_its_own_key_and_sees_no_other(tmp_path: Path) -> None:
+    with city("acme", "globex") as town:
+        project = FleetProject(tmp_path, SECRET_ACME=SECRET, SECRET_GLOBEX="sk-globex-0123")
+        for name in ("acme", "globex"):
+            upper = name.upper()
+            variables = {
+                "SECRET_KEY": f"SECRET_{upper}",
+                f"PORTKEY_API_KEY_{upper}": f"PORTKEY_API_KEY_{upper}",
+            }
+            project.member(name, base_url=town.url(name), variables=variables)
+        spy = project.of("globex").integration("spy", key="${env:SECRET_ACME}")
+        done = project.fleet("apply", "--yes")
+        assert standings(done) == {"acme": "applied", "globex": "invalid"}
+        assert town["globex"].writes == 0
+        spy.unlink()
+        assert project.fleet("apply", "--yes").code == 0
+        sent = {
+            name: [request.body["key"] for request in house.requests if request.method == "POST"]
+            for name, house in town.houses.items()
+        }
+        assert sent == {"acme": [SECRET], "globex": ["sk-globex-0123"]}
+        state = "".join(f.read_text() for f in (tmp_path / ".reconcile/fleet").iterdir())
+        assert SECRET not in state + done.out + done.err
+
+
+def test_a_run_is_resumed_where_it_broke_off(tmp_path: Path) -> None:
+    with city("acme", "globex", "initech") as town:
+        project = FleetProject(tmp_path)
+        for name in town.houses:
+            project.member(name, base_url=town.url(name))
+        file = tmp_path / "globex/desired-state/integrations/alpha.yaml"
+        good = file.read_text()
+        file.write_text("slug: [\n")
+        first = project.fleet("apply", "--yes")
+        assert first.code == 3
+        asked = {name: len(house.requests) for name, house in town.houses.items()}
+        file.write_text(good)
+        second = project.fleet("apply", "--yes", "--resume", first.json["run"])
+        assert second.code == 0
+        assert second.json["run"] == first.json["run"]
+        resumed = {m["name"]: m["resumed"] for m in second.json["members"]}
+        assert resumed == {"acme": True, "globex": False, "initech": True}
+        assert len(town["acme"].requests) == asked["acme"]
+        assert len(town["initech"].requests) == asked["initech"]
+        assert town["globex"].slugs == {"alpha"}
+
+
+def test_a_member_that_was_changed_since_is_not_taken_for_done(tmp_path: Path) -> None:
+    project = three(tmp_path)
+    first = project.fleet("apply", "--yes")
+    project.members[0]["target"] = "here"
+    project.write_fleet(members=project.members)
+    second = project.fleet("apply", "--yes", "--resume", first.json["run"])
+    resumed = {m["name"]: m["resumed"] for m in second.json["members"]}
+    assert resumed == {"acme": False, "globex": True, "initech": True}
+
+
+@pytest.mark.parametrize(
+    ("verb", "run", "code"),
+    [
+        ("apply", "20200101T000000Z-00000000", "unknown-run"),
+        ("apply", "../../etc/passwd", "unknown-run"),
+        ("drift", None, "other-command"),
+        ("apply", "broken", "unreadable-run"),
+    ],
+)
+def test_what_cannot_be_resumed_is_bad_input(
+    tmp_path: Path, verb: str, run: str | None, code: str
+) -> None:
+    project = three(tmp_path)
+    first = project.fleet("plan") if run is None else None
+    folder = tmp_path / ".reconcile/fleet"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "broken.json").write_text("[]")
+    words = ("--yes",) if verb == "apply" else ()
+    done = project.fleet(verb, *words, "--resume", run or (first.json["run"] if first else ""))
+    assert (done.code, done.json["diagnostics"][0]["code"]) == (3, code)
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_even_planned(tmp_path: Path) -> None:
+    with city("acme") as town:
+        project = FleetProject(tmp_path)
+        project.member("acme", base_url=town.url("acme"))
+        done = project.fleet("apply")
+        assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "no-terminal")
+        assert town["acme"].requests == []
+
+
+@pytest.mark.parametrize(("answer", "code", "slugs"), [("y", 0, {"alpha"}), ("n", 4, set())])
+def test_the_question_shows_what_is_planned_and_the_answer_counts(
+    tmp_path: Path, answer: str, code: int, slugs: set[str]
+) -> None:
+    with city("acme", "globex") as town:
+        project = FleetProject(tmp_path)
+        for name in town.houses:
+            project.member(name, base_url=town.url(name))
+        done = project.ask("fleet", "apply", answer=answer)
+        assert "Apply to these 2 members?" in done.err
+        assert done.err.index("acme") < done.err.index("globex") < done.err.index("Apply to these")
+        assert done.err.count("1 create") == 2
+        assert done.code == code
+        assert town["acme"].slugs == town["globex"].slugs == slugs
+
+
+def test_every_line_of_the_log_names_its_member(tmp_path: Path) -> None:
+    done = three(tmp_path).fleet("apply", "--yes", "--log-format", "json")
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert {line["member"] for line in requests} == {"acme", "globex", "initech"}
+    assert {line["fleet_run"] for line in requests} == {done.json["run"]}
+    ended = [line for line in lines if line["event"] == "member_ended"]
+    assert {line["status"] for line in ended} == {"applied"}
+    assert len({line["run"] for line in ended}) == 3
