@@ -1,8 +1,7 @@
 """Write one integration: look again, call in order, look whether it took.
 
-Every write is preceded by a fresh read that must still show what the plan was made from, and
-followed by one that must show what was sent. How a POST without an answer is resolved:
-`reconciler.execution.creation`. How calls are sent and accounted for: `sending`, beside it.
+What is looked at: `reconciler.execution.looking`. How calls are sent and accounted for: `sending`.
+How a POST without an answer is resolved: `creation`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,26 +9,20 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from reconciler.domain.calls import Call
-from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
-from reconciler.execution import likeness
 from reconciler.execution.bodies import carries_secret
 from reconciler.execution.creation import create
 from reconciler.execution.events import Emit
+from reconciler.execution.looking import View
 from reconciler.execution.outcome import Failure, Outcome, Status
 from reconciler.execution.presence import Presence
 from reconciler.execution.sending import Sender
-from reconciler.execution.stopping import ChangedSincePlan, Interrupted, NotConfirmed, Stop
+from reconciler.execution.stopping import Interrupted, NotConfirmed, Stop
 from reconciler.planning.actions import Action, ActionKind
-from reconciler.planning.canonical import fingerprint
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import Forbidden, NotFound, RemoteError, Unauthorised
 from reconciler.remote.timing import Timing
-
-READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
-"""Seconds before each look after a write; then a difference is a warning (product.md §6)."""
 
 _AGAIN = "run apply again: it reads first and does only what is left"
 
@@ -49,7 +42,8 @@ class Writer:
 
     def attempt(self, action: Action, *, emit: Emit, stop: Stop) -> "Attempt":
         """Prepare to carry out one action."""
-        return Attempt(self, action, Sender(self.api, self.values, action, emit, stop))
+        sender = Sender(self.api, self.values, action, emit, stop)
+        return Attempt(self, action, sender, View(action, self.presence, self.timing, stop))
 
 
 @dataclass
@@ -63,106 +57,33 @@ class Attempt:
     writer: Writer
     action: Action
     sender: Sender
+    view: View
     status: Status = Status.APPLIED
     error: Failure | None = None
     warnings: list[str] = field(default_factory=list)
     doubt: str = ""
     written: bool = False
     stops_the_run: bool = False
-    last_seen: Observed | None = None
-    seen_after: Observed | None = None
 
     async def run(self) -> None:
         """Carry the action out; a failure is raised and then told to `fail`."""
         match self.action.kind:
             case ActionKind.CREATE:
-                await self._confirm_absent()
+                await self.view.confirm_absent()
                 await self._create(self.action.calls)
             case ActionKind.UPDATE:
-                await self._confirm_unchanged(await self._look())
+                self.view.confirm_unchanged(await self.view.now())
                 await self._write(self.action.calls)
             case ActionKind.REPLACE:
-                await self._keep_whole()
-                await self._confirm_unchanged(await self._look())
+                await self.view.keep_whole()
+                self.view.confirm_unchanged(await self.view.now())
                 await self._replace()
             case ActionKind.DELETE:
-                await self._keep_whole()
+                await self.view.keep_whole()
                 await self._delete_unless_gone()
                 return
         self.written = True
-        await self._read_back()
-
-    # -- looking -------------------------------------------------------------------------
-
-    async def _look(self) -> Observed | None:
-        models, workspaces = self._parts()
-        return await self.writer.presence.read(
-            self.action.slug, models=models, workspaces=workspaces
-        )
-
-    def _parts(self) -> tuple[bool, bool]:
-        """Tell whether models and workspaces belong to what this action is about."""
-        seen, declared = self.action.subject.observed, self.action.subject.declared
-        if seen is not None:
-            return seen.models_read, seen.workspaces_read
-        fields = declared.fields.keys() if declared is not None else frozenset()
-        return bool(fields & MODELS_FIELDS), bool(fields & WORKSPACES_FIELDS)
-
-    async def _confirm_absent(self) -> None:
-        if await self.writer.presence.serves(self.action.slug):
-            raise _changed("it exists now, although the list did not have it")
-
-    async def _confirm_unchanged(self, now: Observed | None) -> None:
-        """Compare with what the plan was made from; a later namesake is not the same thing."""
-        if now is None:
-            raise _changed("it no longer exists")
-        before, seen = self.action.precondition, self.action.subject.observed
-        self.last_seen = self.last_seen or now
-        if seen is not None and None not in (seen.id, now.id) and seen.id != now.id:
-            raise _changed("somebody deleted it after the plan was made and created it anew")
-        same_print = before.fingerprint in {None, fingerprint(now)}
-        if not same_print or before.last_updated_at != now.last_updated_at:
-            raise _changed("somebody changed it after the plan was made")
-
-    async def _keep_whole(self) -> None:
-        """Read all of what is about to be deleted, so that it can be asked for again."""
-        try:
-            self.last_seen = await self.writer.presence.read(
-                self.action.slug, models=True, workspaces=True
-            )
-        except RemoteError:
-            self.warnings.append("its access could not be read; undo will not bring that back")
-
-    async def _read_back(self) -> None:
-        """Look until the API shows what was sent; what it does not show is a warning."""
-        left = ["everything"]
-        for pause in READ_BACK_PAUSES:
-            if pause and not await self._wait(pause):
-                break
-            try:
-                self.seen_after = now = await self._look()
-            except Forbidden:
-                now = None  # some servers deny what they do not show yet
-            except RemoteError as problem:
-                self.warnings.append(f"it could not be read back: {problem.summary}")
-                return
-            left = self._missing(now)
-            if not left:
-                return
-        self.warnings.append(f"the API does not show yet: {', '.join(left)}")
-
-    def _missing(self, now: Observed | None) -> list[str]:
-        subject = self.action.subject
-        if now is None or now.is_archived or subject.declared is None:
-            return ["everything"]
-        return likeness.missing(subject.declared, now, subject.remembered)
-
-    async def _wait(self, seconds: float) -> bool:
-        """Pause between two looks; a run that was asked to stop does not wait any more."""
-        if self.sender.stop.requested:
-            return False
-        await self.writer.timing.sleep(seconds)
-        return True
+        await self.view.read_back()
 
     # -- writing -------------------------------------------------------------------------
 
@@ -172,7 +93,8 @@ class Attempt:
 
     async def _replace(self) -> None:
         delete_call, *rest = self.action.calls
-        await self._delete(delete_call)
+        if await self._delete(delete_call):
+            await self.view.prove_gone()
         try:
             await self._create(rest)
         except ReconcilerError as problem:
@@ -183,17 +105,22 @@ class Attempt:
             raise
 
     async def _delete_unless_gone(self) -> None:
-        now = await self._look()
+        now = await self.view.now()
         if now is None or now.is_archived:
             self.warnings.append("it was gone already")
             return
-        await self._confirm_unchanged(now)
-        await self._delete(self.action.calls[0])
+        self.view.confirm_unchanged(now)
+        if await self._delete(self.action.calls[0]):
+            self.written = True
+            await self.view.confirm_gone()
 
-    async def _delete(self, call: Call) -> None:
-        """Delete and prove the absence; a 404 or an absence from the list means it is gone."""
+    async def _delete(self, call: Call) -> bool:
+        """Delete, and tell whether its absence is still to be seen.
+
+        A refusal or a lost answer is followed by a look of its own; absence means it is gone.
+        """
         try:
-            await self.sender.send(call, last_seen=self.last_seen)
+            await self.sender.send(call, last_seen=self.view.last_seen)
         except (NotFound, Forbidden):
             if await self.writer.presence.serves(self.action.slug, certain=True):
                 raise
@@ -202,7 +129,8 @@ class Attempt:
                 raise
             await self._settle_delete(problem)
         else:
-            await self._confirm_gone()
+            return True
+        return False
 
     async def _settle_delete(self, problem: RemoteError) -> None:
         try:
@@ -212,29 +140,6 @@ class Attempt:
         if serves:
             _not_confirmed(problem)
         self.sender.settle()
-
-    async def _confirm_gone(self) -> None:
-        """Look until it is gone; only what is to be created anew has to be proven absent."""
-        must_be_proven = self.action.kind is ActionKind.REPLACE
-        self.written = not must_be_proven
-        for pause in READ_BACK_PAUSES:
-            if pause and not await self._wait(pause):
-                break
-            try:
-                if not await self.writer.presence.serves(self.action.slug, certain=True):
-                    return
-            except RemoteError as problem:
-                if must_be_proven:
-                    raise
-                self.warnings.append(f"its absence could not be read: {problem.summary}")
-                return
-        if must_be_proven:
-            raise NotConfirmed(
-                "it was deleted and is still shown, so it was not created anew",
-                code="not-confirmed",
-                hint="wait a moment and run apply again",
-            )
-        self.warnings.append("the API still shows it")
 
     async def _write(self, calls: Sequence[Call]) -> None:
         for call in calls:
@@ -249,10 +154,10 @@ class Attempt:
         """Find out what became of a write without an answer, as far as reading can tell."""
         alone = len(self.action.calls) == 1 and not carries_secret(call)
         try:
-            now = await self._look() if alone else None
+            now = await self.view.now() if alone else None
         except RemoteError:
             now = None
-        if self._missing(now):
+        if self.view.missing(now):
             _not_confirmed(problem)
         self.sender.settle()
         self.warnings.append("the answer was lost; reading shows that it was carried out")
@@ -299,17 +204,9 @@ class Attempt:
             duration_ms=duration_ms,
             request_ids=tuple(self.sender.request_ids),
             error=self.error,
-            warnings=tuple(self.warnings),
-            seen_after=self.seen_after,
+            warnings=(*self.warnings, *self.view.warnings),
+            seen_after=self.view.seen_after,
         )
-
-
-def _changed(what: str) -> ChangedSincePlan:
-    return ChangedSincePlan(
-        what,
-        code="changed-since-plan",
-        hint="plan again to see what moved; nothing was written to it",
-    )
 
 
 def _not_confirmed(problem: RemoteError) -> NoReturn:

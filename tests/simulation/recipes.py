@@ -12,6 +12,7 @@ from reconciler.execution.creation import _UPDATABLE
 from reconciler.execution.events import Emit, Event, RunStarted
 from reconciler.execution.executor import execute
 from reconciler.execution.integration import Attempt, Writer
+from reconciler.execution.looking import View
 from reconciler.execution.outcome import ApplyResult
 from reconciler.execution.presence import Presence
 from reconciler.execution.sending import Sender
@@ -48,8 +49,12 @@ REAL = Recipe()
 class _Writer(Writer):
     attempts: type[Attempt] = Attempt
 
+    views: type[View] = View
+
     def attempt(self, action: Action, *, emit: Emit, stop: Stop) -> Attempt:
-        return self.attempts(self, action, Sender(self.api, self.values, action, emit, stop))
+        sender = Sender(self.api, self.values, action, emit, stop)
+        view = self.views(action, self.presence, self.timing, stop)
+        return self.attempts(self, action, sender, view)
 
 
 class _Rewritten(Recipe):
@@ -72,9 +77,10 @@ class _Rewritten(Recipe):
 
     def writer(self, **parts: Any) -> Writer:
         """Make the writer that carries it out."""
-        return _Writer(attempts=self.attempts, **parts)
+        return _Writer(attempts=self.attempts, views=self.views, **parts)
 
     attempts: type[Attempt] = Attempt
+    views: type[View] = View
 
     async def carry_out(
         self, planned: Plan, *, writer: Writer, emit: Emit, run: str
@@ -102,29 +108,29 @@ class BlindRetry(_Rewritten):
     attempts = _Blind
 
 
-class _Careless(Attempt):
-    async def _confirm_absent(self) -> None:
+class _Careless(View):
+    async def confirm_absent(self) -> None:
         pass
 
-    async def _confirm_unchanged(self, now: Observed | None) -> None:
-        pass
+    async def now(self) -> Observed | None:
+        return self.action.subject.observed
 
 
 class Unguarded(_Rewritten):
     """Writes without a read right before it."""
 
-    attempts = _Careless
+    views = _Careless
 
 
-class _NotComparing(Attempt):
-    async def _confirm_unchanged(self, now: Observed | None) -> None:
+class _NotComparing(View):
+    def confirm_unchanged(self, now: Observed | None) -> None:
         pass
 
 
 class Forgetful(_Rewritten):
     """Reads before a write, and does not compare what it reads with the plan."""
 
-    attempts = _NotComparing
+    views = _NotComparing
 
 
 class _Taker(Attempt):
