@@ -89,11 +89,13 @@ def _joined(applied: Remembered, then: Remembered) -> Remembered:
 
 
 def _all_entries(applied: Tree, then: Tree) -> dict[str, Any]:
-    """Give the keyed lists that both declare, with the entries of both."""
+    """Give the keyed lists that both declare, at any depth of maps, with the entries of both."""
     lists: dict[str, Any] = {}
-    for name, key in KEYED_LISTS.items():
-        first, second = applied.get(name), then.get(name)
-        if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+    for name in applied.keys() & then.keys():
+        first, second, key = applied[name], then[name], KEYED_LISTS.get(name)
+        if isinstance(first, Mapping) and isinstance(second, Mapping):
+            lists[name] = {**first, **_all_entries(first, second)}
+        elif key and isinstance(first, list | tuple) and isinstance(second, list | tuple):
             known = {entry.get(key) for entry in first if isinstance(entry, Mapping)}
             lists[name] = [
                 *first,

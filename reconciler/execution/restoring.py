@@ -14,7 +14,7 @@ from reconciler.domain.fields import (
     is_host,
     is_sensitive,
 )
-from reconciler.domain.memory import Remembered
+from reconciler.domain.memory import Memory, Remembered, merged
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup
 from reconciler.ledger.preimages import PreImage
@@ -44,6 +44,8 @@ def restored(image: PreImage, now: Tree | None) -> Tree:
         _put(fields, place, _without_secrets(lookup(before, place), place))
     for path in _absent(image.changed, canonical(before)):
         _put(fields, path, None)
+    if isinstance(fields.get("models"), list):
+        fields["models"] += _implied_models(image)
     for path, reference in _references_along(image, now, fields):
         _put(fields, path, reference)
     return fields
@@ -72,18 +74,20 @@ def added_entries(image: PreImage, now: Remembered) -> Remembered:
     if image.observed is None:
         return now
     before = canonical(image.observed.fields)
-    declared = dict(now.declared or {})
-    added = [
-        path
-        for path in image.changed
-        if path[0] in KEYED_LISTS and len(path) > 1 and path[1] not in (before.get(path[0]) or {})
-    ]
-    for name, identity in sorted({(path[0], path[1]) for path in added}):
-        entries = declared.get(name)
-        listed = list(entries) if isinstance(entries, list | tuple) else []
-        if all(entry.get(KEYED_LISTS[name]) != identity for entry in listed):
-            declared[name] = [*listed, {KEYED_LISTS[name]: identity}]
-    return replace(now, declared=declared) if added else now
+    added: dict[str, Any] = {}
+    for path in image.changed:
+        at = next((i for i, name in enumerate(path[:-1]) if name in KEYED_LISTS), None)
+        if at is not None and not _has(before, path, at + 1):
+            *outer, name = path[: at + 1]
+            holder = added
+            for part in outer:
+                holder = holder.setdefault(part, {})
+            entry = {KEYED_LISTS[name]: path[at + 1]}
+            holder[name] = [*(e for e in holder.get(name, []) if e != entry), entry]
+    if not added:
+        return now
+    known, more = (Memory({"": Remembered(declared=tree)}) for tree in (now.declared, added))
+    return replace(now, declared=merged(known, more).of("").declared)
 
 
 def _whole(image: PreImage) -> Tree:
@@ -148,6 +152,18 @@ def _references(tree: Tree | None) -> dict[Path, SecretRef]:
     if tree is None:
         return {}
     return {p: leaf for p, leaf in leaves(canonical(tree)) if isinstance(leaf, SecretRef)}
+
+
+def _implied_models(image: PreImage) -> list[dict[str, Any]]:
+    """Give the base models that no list named before, which followed `allow_all_models`."""
+    before = canonical(image.observed.fields) if image.observed is not None else {}
+    listed, changed = before.get("models") or {}, image.changed
+    named = {path[1] for path in changed if path[0] == "models" and len(path) > 1}
+    custom = {path[1] for path in changed if path[0] == "models" and path[2:] == ("is_custom",)}
+    enabled = before.get("allow_all_models") is not False
+    return [
+        {"slug": slug, "enabled": enabled} for slug in sorted(named - custom) if slug not in listed
+    ]
 
 
 def _absent(changed: Iterable[Path], before: Mapping[str, Any]) -> Iterator[Path]:

@@ -62,7 +62,7 @@ def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
         visible(text, limit=40)
         for text in (
             str(run["run"]),
-            str(run["started_at"])[:19].replace("T", " "),
+            str(run["started_at"])[:16].replace("T", " "),
             str(run.get("actor") or "-"),
             pull_request + str(run.get("commit") or "-")[:9],
             _result(run),
