@@ -16,15 +16,13 @@
 After a write, `outcome_unknown` tells whether the API may have carried it out.
 """
 
-from typing import ClassVar
-
 from reconciler.errors import ReconcilerError
 
 
 class RemoteError(ReconcilerError):
     """A call that gave no usable answer. `attempts` counts what was sent."""
 
-    outcome_unknown: ClassVar[bool] = False
+    outcome_unknown: bool = False
 
     def __init__(
         self,

@@ -69,11 +69,16 @@ class Retries:
 
     async def _again(self, attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
         number = 0
+        unsure = False
 
         async def counted() -> T:
-            nonlocal number
+            nonlocal number, unsure
             number += 1
-            return await attempt()
+            try:
+                return await attempt()
+            except RemoteError as error:
+                unsure = unsure or error.outcome_unknown
+                raise
 
         retrying = AsyncRetrying(
             sleep=self._timing.sleep,
@@ -86,6 +91,7 @@ class Retries:
             return await retrying(counted), number
         except RemoteError as error:
             error.attempts = number
+            error.outcome_unknown = unsure  # an earlier attempt may have been carried out
             raise
 
     def _wait(self, state: RetryCallState) -> float:

@@ -6,7 +6,14 @@ import httpx
 import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
-from reconciler.remote.errors import DeadlineExceeded, NoAnswer, NotSent, RemoteError, ServerFault
+from reconciler.remote.errors import (
+    DeadlineExceeded,
+    NoAnswer,
+    NotFound,
+    NotSent,
+    RemoteError,
+    ServerFault,
+)
 from tests.remote.builders import answering, client, detail, error_answer
 from tests.remote.virtual import run_virtually, virtual_timing
 
@@ -157,3 +164,20 @@ def test_a_server_that_never_ends_its_answer_is_left_after_the_total_time() -> N
     error, seconds = run_virtually(main())
     assert (error.code, seconds) == ("timeout", 30.0)
     assert error.outcome_unknown
+
+
+def test_a_refusal_after_a_lost_answer_leaves_open_what_the_first_attempt_did() -> None:
+    lost, refused = httpx.ReadError("reset"), error_answer(404, "AB08")
+    error, _, _ = outcome(PUT, lost, refused)
+    assert isinstance(error, NotFound)
+    assert error.outcome_unknown
+    error, _, _ = outcome(PUT, refused)
+    assert isinstance(error, NotFound)
+    assert not error.outcome_unknown
+
+
+def test_what_never_left_in_any_attempt_is_known_not_to_be_done() -> None:
+    error, requests, _ = outcome(PUT, *[httpx.ConnectError("refused")] * 4)
+    assert isinstance(error, NotSent)
+    assert requests == 4
+    assert not error.outcome_unknown
