@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Observed
+from reconciler.errors import ReconcilerError
 from reconciler.execution.bodies import with_values
 from reconciler.execution.events import CallEnded, CallStarted, Emit
 from reconciler.execution.stopping import Interrupted, Stop
@@ -81,4 +82,8 @@ class Sender:
         self.attempts += attempts
         if request_id:
             self.request_ids.append(request_id)
-        self.emit(CallEnded(self.action, call, request_id, error=error))
+        try:
+            self.emit(CallEnded(self.action, call, request_id, error=error))
+        except ReconcilerError as problem:
+            # The call is over either way, and its answer has to be looked at.
+            self.stop.request(problem.summary)

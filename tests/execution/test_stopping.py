@@ -12,7 +12,7 @@ from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval
-from reconciler.execution.events import CallStarted, Event
+from reconciler.execution.events import CallEnded, CallStarted, Event
 from reconciler.execution.executor import GRACE_SECONDS
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.execution.stopping import Stop
@@ -238,6 +238,19 @@ def test_an_intent_that_cannot_be_recorded_is_not_carried_out() -> None:
     result = story.apply(three(), listen=listen)
     assert statuses(result) == ["failed"] * 3
     assert story.remote.integrations == {}
+
+
+def test_an_outcome_that_cannot_be_recorded_ends_the_run_and_not_the_report() -> None:
+    story = world()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, CallEnded):
+            raise ReconcilerError("the ledger is full", code="ledger-failed")
+
+    result = story.apply(three(), listen=listen, parallelism=1)
+    assert statuses(result) == ["applied", "skipped", "skipped"]
+    assert result.outcomes[1].error is not None
+    assert result.outcomes[1].error.message == "the ledger is full"
 
 
 def test_a_defect_in_one_integration_is_raised_after_the_others_have_finished() -> None:
