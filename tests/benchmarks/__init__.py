@@ -1,0 +1,1 @@
+"""How fast, with how many calls and how much memory: `python -m tests.benchmarks`."""

@@ -1,0 +1,171 @@
+"""The cases: what is run against what, and the least that it could take."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+from tests.benchmarks import bounds, octodns
+from tests.benchmarks.bench import Bench, Row
+from tests.benchmarks.measuring import Measured, measure
+from tests.benchmarks.world import RECONCILE, World, simulator
+
+SIZES = (100, 1_000, 10_000, 100_000)
+UNKNOWN: Mapping[str, str] = {}
+"""No value for any secret: what the API stores cannot be told from what is declared."""
+
+
+def converged(bench: Bench) -> Iterator[Row]:
+    """Plan what is already as declared, for every size."""
+    for count in sorted({bench.size(size) for size in SIZES}):
+        world = bench.world(count)
+        with simulator(world.folder, seed=count, latency_ms=bench.latency_ms) as url:
+            world.aim(url)
+            times = bench.repeat if count <= 1_000 else 1
+            found = bench.reconcile(world, *PLAN, times=times, secrets=UNKNOWN)
+        yield Row("converged plan", count, found, _reading(bench, count))
+
+
+def incremental(bench: Bench) -> Iterator[Row]:
+    """Check for drift with what the ledger remembers; then the same, reading everything."""
+    for count in sorted({bench.size(1_000), bench.size(10_000)}):
+        world = bench.world(count)
+        db = world.folder / "simulator.db"
+        with simulator(world.folder, seed=count, db=db) as url:
+            world.aim(url)
+            bench.reconcile(world, "apply", "--yes", times=1, secrets=UNKNOWN, network=False)
+        port = url.rpartition(":")[2].partition("/")[0]
+        with simulator(world.folder, port=port, latency_ms=bench.latency_ms, db=db):
+            drift = ("drift", "--format", "json")
+            found = bench.reconcile(world, *drift, "--incremental", secrets=UNKNOWN)
+        details = -(-count // 168)
+        bound = bounds.reading(
+            pages=bounds.pages(count),
+            details=details,
+            latency=bench.latency,
+            parallelism=bench.parallelism,
+        )
+        yield Row("incremental drift", count, found, bound)
+
+
+def creates(bench: Bench) -> Iterator[Row]:
+    """Create everything in an empty organisation."""
+    world = bench.world(bench.size(1_000))
+    with simulator(world.folder, latency_ms=bench.latency_ms) as url:
+        world.aim(url)
+        found = bench.once(world, "apply", "--yes", "--format", "json")
+    bound = bounds.creating(
+        creates=world.count, latency=bench.latency, parallelism=bench.parallelism
+    )
+    yield Row("create all", world.count, found, bound)
+
+
+def changed(bench: Bench) -> Iterator[Row]:
+    """Apply an edit of one file in a hundred."""
+    world = bench.world(bench.size(1_000))
+    with simulator(world.folder, seed=world.count, latency_ms=bench.latency_ms) as url:
+        world.aim(url)
+        edited = world.edit(0.01)
+        options = ("--yes", "--max-credential-changes", str(world.count), "--format", "json")
+        found = bench.once(world, "apply", *options, secrets=UNKNOWN)
+    writing = bounds.creating(creates=edited, latency=bench.latency, parallelism=bench.parallelism)
+    bound = _reading(bench, world.count) + writing - bench.latency
+    yield Row("apply, 1 % changed", world.count, found, bound)
+
+
+def limited(bench: Bench) -> Iterator[Row]:
+    """Plan against a server that allows twenty calls a second."""
+    count, rate = (bench.size(396), 20)
+    world = bench.world(count)
+    with simulator(world.folder, seed=count, latency_ms=bench.latency_ms, rate_limit=rate) as url:
+        world.aim(url)
+        found = bench.reconcile(world, *PLAN, secrets=UNKNOWN, times=1)
+    calls = bounds.pages(count) + count
+    yield Row("20 calls a second", count, found, bounds.paced(calls=calls, rate=rate))
+
+
+def slow(bench: Bench) -> Iterator[Row]:
+    """Plan with 200 ms of latency and up to 100 ms of jitter."""
+    count = bench.size(1_000)
+    world = bench.world(count)
+    latency, jitter = (1.0, 1.0) if bench.quick else (200.0, 100.0)
+    with simulator(world.folder, seed=count, latency_ms=latency, jitter_ms=jitter) as url:
+        world.aim(url)
+        found = bench.reconcile(world, *PLAN, secrets=UNKNOWN, times=1)
+    mean = (latency + jitter / 2) / 1000
+    bound = bounds.reading(
+        pages=bounds.pages(count), details=count, latency=mean, parallelism=bench.parallelism
+    )
+    yield Row("200 ms and jitter", count, found, bound)
+
+
+def validation(bench: Bench) -> Iterator[Row]:
+    """Check files offline."""
+    for count in sorted({bench.size(size) for size in SIZES[1:3]}):
+        world = bench.world(count)
+        yield Row("validate", count, bench.reconcile(world, "validate", network=False))
+
+
+def peers(bench: Bench) -> Iterator[Row]:
+    """Run the clients that make the fewest and the vendor's number of calls."""
+    count = bench.size(1_000)
+    world = bench.world(count)
+    with simulator(world.folder, seed=count, latency_ms=bench.latency_ms) as url:
+        lanes = str(bench.parallelism)
+        yield Row("a client that does the minimum", count, _reference(world, "minimum", url, lanes))
+        pattern = _reference(world, "provider", url, str(count))
+        yield Row("two GETs each, ten at a time", count, pattern)
+
+
+def other_tools(bench: Bench) -> Iterator[Row]:
+    """Let octoDNS load and plan as many records."""
+    for count in sorted({bench.size(1_000), bench.size(10_000)}):
+        yield Row("octoDNS: load and plan", count, octodns.plan(bench, count))
+
+
+def starting(bench: Bench) -> Iterator[Row]:
+    """Start and print the version; beside it, python that imports click."""
+    world = bench.world(1)
+    importing = (sys.executable, "-c", "import click")
+    for case, command in (
+        ("reconcile --version", (RECONCILE, "--version")),
+        ("python -c 'import click'", importing),
+    ):
+        found = [_plain(world, command) for _ in range(1 if bench.quick else 15)]
+        yield Row(case, 0, min(found, key=lambda one: one.cpu))
+
+
+PLAN = ("plan", "--format", "json")
+CASES: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
+    "converged": converged,
+    "incremental": incremental,
+    "creates": creates,
+    "changed": changed,
+    "limited": limited,
+    "slow": slow,
+    "validate": validation,
+    "peers": peers,
+    "octodns": other_tools,
+    "start": starting,
+}
+"""The cases by the name that `--only` takes."""
+
+
+def _reading(bench: Bench, count: int) -> float:
+    return bounds.reading(
+        pages=bounds.pages(count),
+        details=count,
+        latency=bench.latency,
+        parallelism=bench.parallelism,
+    )
+
+
+def _reference(world: World, name: str, *arguments: str) -> Measured:
+    module = (sys.executable, "-m", "tests.benchmarks.reference", name, *arguments)
+    done = _plain(world, module)
+    return done.counting("GET", int(done.out))
+
+
+def _plain(world: World, command: tuple[str, ...]) -> Measured:
+    done = measure(command, folder=world.folder, environment=world.environment)
+    if done.code:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.code}")
+    return done

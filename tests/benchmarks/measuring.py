@@ -1,0 +1,93 @@
+"""Run one command to its end and say what it cost; every figure is of that process alone."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+_REQUESTS = re.compile(
+    r'^reconcile_requests\{.*method="(\w+)",status="(\w+)"\} (\d+)', re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a process cost. `network` is the time from its first request to its last answer."""
+
+    code: int
+    wall: float
+    cpu: float
+    rss_mb: float
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    network: float | None = None
+    out: str = ""
+
+    def by_method(self) -> dict[str, int]:
+        """Count calls by method, those that were answered with 429 included."""
+        counts: Counter[str] = Counter()
+        for (method, _), number in self.calls.items():
+            counts[method] += number
+        return dict(sorted(counts.items()))
+
+    def counting(self, method: str, calls: int) -> "Measured":
+        """Give the same with calls that were counted elsewhere, all of them answered."""
+        return replace(self, calls=Counter({(method, "200"): calls}))
+
+    @property
+    def throttled(self) -> float:
+        """Give the share of calls that were answered with 429."""
+        refused = sum(n for (_, status), n in self.calls.items() if status == "429")
+        return refused / max(1, self.calls.total())
+
+
+def measure(command: Iterable[str], *, folder: Path, environment: Mapping[str, str]) -> Measured:
+    """Run a command; its output goes to files, so that reading it costs nobody anything."""
+    out, err = folder / "out.txt", folder / "err.txt"
+    with out.open("w") as stdout, err.open("w") as stderr:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            list(command),
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Measured(
+        code=process.returncode,
+        wall=wall,
+        cpu=usage.ru_utime + usage.ru_stime,
+        rss_mb=usage.ru_maxrss / 1024,
+        network=_network(err),
+        out=out.read_text(),
+    )
+
+
+def calls_in(metrics: Path) -> Counter[tuple[str, str]]:
+    """Read calls by method and status from what `--metrics-file` wrote."""
+    found = _REQUESTS.findall(metrics.read_text())
+    return Counter({(method, status): int(number) for method, status, number in found})
+
+
+def _network(journal: Path) -> float | None:
+    """Read from `--log-format json` how long the network was busy; None without a journal."""
+    first, last = float("inf"), 0.0
+    with journal.open() as lines:
+        for line in lines:
+            if not line.startswith("{"):
+                continue
+            event = json.loads(line)
+            if event["event"] == "request":
+                ended = datetime.fromisoformat(event["time"]).timestamp()
+                first = min(first, ended - event["duration_ms"] / 1000)
+                last = max(last, ended)
+    return last - first if last else None

@@ -1,0 +1,106 @@
+"""What was measured, as Markdown and as a chart."""
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from html import escape
+from math import log
+
+from tests.benchmarks.bench import Row
+
+_HEAD = (
+    "| case | N | wall s | network ÷ bound | calls | 429 | peak MB | CPU s |\n"
+    "|---|--:|--:|--:|---|--:|--:|--:|\n"
+)
+_GROWN = ("converged plan", 1_000)
+"""The case, and the least size, from which growth is reckoned."""
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Write the table and what follows from it."""
+    lines = [
+        _about(),
+        _HEAD,
+        *map(_line, rows),
+        "\n",
+        *(f"- {sentence}\n" for sentence in conclusions(rows)),
+    ]
+    return "".join(lines)
+
+
+def _about() -> str:
+    return (
+        f"Python {platform.python_version()} on {os.cpu_count()} cores; wall and network are the "
+        "least of the runs, memory the most.\n\n"
+    )
+
+
+def _line(row: Row) -> str:
+    found = row.measured
+    calls = ", ".join(f"{n:,} {method}" for method, n in found.by_method().items()) or "–"
+    ratio = f"{row.ratio:.2f}" if row.ratio else "–"
+    refused = f"{found.throttled:.1%}" if found.throttled else "–"
+    count = f"{row.count:,}" if row.count else "–"
+    return (
+        f"| {row.case} | {count} | {found.wall:.2f} | {ratio} | {calls} | {refused} "
+        f"| {found.rss_mb:.0f} | {found.cpu:.2f} |\n"
+    )
+
+
+def conclusions(rows: Sequence[Row]) -> Iterable[str]:
+    """Compare rows with each other: growth, calls, and start-up."""
+    by_case: dict[str, list[Row]] = {}
+    for row in rows:
+        by_case.setdefault(row.case, []).append(row)
+    grown = [row for row in by_case.get(_GROWN[0], []) if row.count >= _GROWN[1]]
+    if len(grown) > 1:
+        yield from _growth(grown[0], grown[-1])
+    for row in by_case.get("incremental drift", []):
+        times = 2 * row.count / row.measured.calls.total()
+        yield f"drift --incremental, N = {row.count:,}: {times:.0f} times fewer calls than 2 each"
+    least, plan = by_case.get("a client that does the minimum"), by_case.get("converged plan", [])
+    for row in plan:
+        if least and row.count == least[0].count:
+            ratio = row.measured.wall / least[0].measured.wall
+            yield f"converged plan ÷ a client that does the minimum: {ratio:.2f} (wall)"
+    ours, theirs = by_case.get("reconcile --version"), by_case.get("python -c 'import click'")
+    if ours and theirs:
+        ratio = ours[0].measured.cpu / theirs[0].measured.cpu
+        yield f"reconcile --version ÷ python -c 'import click': {ratio:.2f} (CPU)"
+
+
+def _growth(small: Row, large: Row) -> Iterable[str]:
+    few, many = small.measured, large.measured
+    figures = (
+        ("wall", few.wall, many.wall),
+        ("CPU", few.cpu, many.cpu),
+        ("memory", few.rss_mb, many.rss_mb),
+    )
+    for name, before, after in figures:
+        exponent = log(after / before) / log(large.count / small.count)
+        yield f"growth of {name} from {small.count:,} to {large.count:,}: N^{exponent:.2f}"
+
+
+def chart(rows: Sequence[Row]) -> str:
+    """Draw network ÷ bound for every case that has one; 1.0 is the least possible."""
+    bars = [(f"{row.case}, {row.count:,}", row.ratio) for row in rows if row.ratio]
+    width, left, step, unit = 720, 220, 26, 240
+    height = 56 + step * len(bars)
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13">',
+        "<title>Time on the network as a multiple of the least possible</title>",
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        '<text x="12" y="20">Time on the network ÷ least possible (1.0)</text>',
+    ]
+    for number, (label, ratio) in enumerate(bars):
+        y = 36 + number * step
+        length = min(ratio, 1.9) * unit
+        parts += [
+            f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>',
+            f'<rect x="{left}" y="{y}" width="{length:.0f}" height="18" fill="#4184c4"/>',
+            f'<text x="{left + length + 6:.0f}" y="{y + 13}">{ratio:.2f}</text>',
+        ]
+    x = left + unit
+    parts.append(f'<path d="M{x} 30V{height - 14}" stroke="#cf222e" stroke-dasharray="4 3"/>')
+    return "\n".join([*parts, "</svg>\n"])

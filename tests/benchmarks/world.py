@@ -1,0 +1,120 @@
+"""A folder of desired state and a simulator that has the same integrations, in its own process."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconciler.domain.fields import SECRET_FIELDS
+from reconciler.simulator.seeds import generated
+
+RECONCILE = str(Path(sys.executable).with_name("reconcile"))
+KEY = "pk-benchmark"
+_CONFIG = """\
+version: 1
+default_target: bench
+targets:
+  bench: {base_url: "%s", api_key: "${env:PORTKEY_API_KEY}", prune: none}
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """A project folder; `count` integrations are declared in it."""
+
+    folder: Path
+    count: int
+
+    @property
+    def files(self) -> Path:
+        return self.folder / "desired-state"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Give what a command sees; bytecode is written, as an installed command has it."""
+        return {
+            "PATH": os.defpath,
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "PORTKEY_API_KEY": KEY,
+        }
+
+    def aim(self, url: str) -> None:
+        """Let the target be the simulator at a URL."""
+        (self.files / "reconcile.yaml").write_text(_CONFIG % url)
+
+    def edit(self, share: float) -> int:
+        """Change the description of a share of the files, evenly spread; give how many."""
+        paths = sorted((self.files / "integrations").iterdir())
+        chosen = paths[:: max(1, round(1 / share))]
+        for path in chosen:
+            text = path.read_text()
+            path.write_text(text.replace("description: ", "description: edited ", 1))
+        return len(chosen)
+
+
+def declare(folder: Path, count: int) -> World:
+    """Write one file for each integration that `simulate --seed COUNT` makes, as people do."""
+    shutil.rmtree(folder, ignore_errors=True)
+    world = World(folder, count)
+    (world.files / "integrations").mkdir(parents=True)
+    for request in generated(count):
+        if request.method == "POST":
+            slug = request.body["slug"]
+            (world.files / "integrations" / f"{slug}.yaml").write_text(as_yaml(request.body))
+    world.aim("http://127.0.0.1:1/v1")
+    return world
+
+
+def as_yaml(fields: Mapping[str, Any], indent: str = "") -> str:
+    """Write fields in block style, a reference in place of each secret."""
+    lines = []
+    for name, value in fields.items():
+        if name in SECRET_FIELDS:
+            lines.append(f"{indent}{name}: ${{env:SECRET_BENCHMARK}}\n")
+        elif isinstance(value, Mapping):
+            lines.append(f"{indent}{name}:\n{as_yaml(value, indent + '  ')}")
+        elif isinstance(value, str) and value.replace(" ", "").isalnum():
+            lines.append(f"{indent}{name}: {value}\n")
+        else:
+            lines.append(f"{indent}{name}: {json.dumps(value)}\n")
+    return "".join(lines)
+
+
+@contextmanager
+def simulator(
+    folder: Path,
+    *,
+    port: str = "0",
+    seed: int = 0,
+    latency_ms: float = 0,
+    jitter_ms: float = 0,
+    rate_limit: int | None = None,
+    db: Path | None = None,
+) -> Iterator[str]:
+    """Run `reconcile simulate` in its own process and give its URL."""
+    options = ["--port", port, "--latency-ms", str(latency_ms), "--jitter-ms", str(jitter_ms)]
+    options += ["--seed", str(seed)] if seed else []
+    options += ["--rate-limit", str(rate_limit)] if rate_limit else []
+    options += ["--db", str(db)] if db else []
+    process = subprocess.Popen(
+        [RECONCILE, "--quiet", "simulate", *options],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.stdout.close()
+        process.wait(timeout=30)
