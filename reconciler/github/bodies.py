@@ -93,7 +93,7 @@ def findings_of(failure: Failure, *, limit: int = _LEAST) -> str:
         lines += [f"  --> {item.place}"] * bool(item.place)
         lines += [f"hint: {item.hint}"] * bool(item.hint)
         pieces.append(fence(lines))
-    return fitted(head="", notes=pieces, details=[], tail=[], limit=limit)
+    return fitted(head="", notes=pieces, details=[], tail=[], limit=limit).lstrip("\n")
 
 
 def _failure(failure: Failure, *, kind: Kind, setting: Setting, limit: int) -> str:

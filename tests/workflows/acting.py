@@ -1,0 +1,141 @@
+"""A scratch clone in which act really runs the workflows, without Docker.
+
+Actions of others are stubs that do, on this machine, the little that is needed of them: the cache
+and the uploads are folders. `python` is a stub, too, so that installing is recorded and not done.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.github.fake import REPO, FakeGitHub
+
+ROOT = Path(__file__).resolve().parents[2]
+ACT = Path(sys.executable).with_name("act")
+TOKEN = "ghs_canary_act"
+VALUE = "sk-canary-act-5f1c"
+_PIN = re.compile(r"uses: ([\w.-]+/[\w.-]+)(?:/[\w./-]+)?@([0-9a-f]{40})")
+_RESTORE = 'if [ -d "$STORE/cache" ]; then cp -a "$STORE/cache" .reconcile; fi'
+_SAVE = 'rm -rf "$STORE/cache"; mkdir -p .reconcile; cp -a .reconcile "$STORE/cache"'
+_UPLOAD = 'mkdir -p "$STORE/$NAME"; cp plan.json "$STORE/$NAME"'
+
+
+@dataclass
+class Scratch:
+    """A clone, its stubs, and a GitHub that they report to."""
+
+    folder: Path
+    github: FakeGitHub
+    installed: list[str] = field(default_factory=list)
+
+    @property
+    def repository(self) -> Path:
+        return self.folder / "repository"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    def prepare(self) -> None:
+        self.repository.mkdir()
+        self.store.mkdir()
+        for name in (".github", "desired-state"):
+            shutil.copytree(ROOT / name, self.repository / name)
+        for file in (self.repository / ".github/workflows").glob("*.yml"):
+            # Two things that act does not know yet: the workflow's own repository, and queues.
+            text = file.read_text().replace("uses: $/", "uses: ./")
+            file.write_text(re.sub(r"\n +queue: max", "", text))
+        (self.repository / ".gitignore").write_text("/*\n!/.github\n!/desired-state\n")
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("remote", "add", "origin", f"https://github.com/{REPO}.git")
+        self.commit()
+        self._stubs()
+
+    def commit(self) -> str:
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "change")
+        return self.git("rev-parse", "HEAD")
+
+    def git(self, *arguments: str) -> str:
+        nowhere = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        done = subprocess.run(
+            ["git", "-c", "user.name=dev", "-c", "user.email=dev@example.com", *arguments],
+            cwd=self.repository,
+            env={"PATH": os.defpath, **nowhere},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def act(self, event_name: str, workflow: str, event: dict[str, Any]) -> tuple[int, str]:
+        """Run one workflow for one event; give the exit code and the log."""
+        (self.folder / "event.json").write_text(json.dumps(event))
+        words = [
+            *(str(ACT), event_name, "-W", f".github/workflows/{workflow}.yml"),
+            *("-P", "ubuntu-24.04=-self-hosted", "-e", str(self.folder / "event.json")),
+            *("-s", f"GITHUB_TOKEN={TOKEN}", "-s", f"SECRET_VALUES=SECRET_OPENAI_KEY={VALUE}"),
+            *("--env", f"GITHUB_API_URL={self.github.url}", "--no-cache-server"),
+            "--no-skip-checkout",
+        ]
+        for pin, stub in self._pins().items():
+            words += ["--local-repository", f"{pin}={stub}"]
+        done = subprocess.run(
+            words,
+            cwd=self.repository,
+            env={"PATH": os.defpath, "HOME": str(self.folder), "LANG": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    def _pins(self) -> dict[str, Path]:
+        files = (ROOT / ".github").rglob("*.yml")
+        pins = {match for file in files for match in _PIN.findall(file.read_text())}
+        stubs = self.folder / "stubs"
+        return {
+            f"{repository}@{sha}": stubs / repository.partition("/")[2]
+            for repository, sha in pins
+            if (stubs / repository.partition("/")[2]).is_dir()
+        }
+
+    def _stubs(self) -> None:
+        tools = self.folder / "tools"
+        tools.mkdir()
+        paths = {
+            "reconcile": f'PYTHONPATH={ROOT} exec {sys.executable} -m reconciler "$@"',
+            "python": f'echo "$@" >> {self.folder}/installed.log',
+        }
+        for name, line in paths.items():
+            (tools / name).write_text(f"#!/bin/sh\n{line}\n")
+            (tools / name).chmod(0o755)
+        self._stub("checkout", f"cp -a {self.repository}/. .")
+        self._stub("setup-python", f'echo {tools} >> "$GITHUB_PATH"')
+        self._stub("cache/restore", _RESTORE)
+        self._stub("cache/save", _SAVE)
+        self._stub("upload-artifact", _UPLOAD)
+
+    def _stub(self, name: str, script: str) -> None:
+        file = self.folder / "stubs" / name / "action.yml"
+        file.parent.mkdir(parents=True)
+        step = {
+            "shell": "bash",
+            "run": script,
+            "env": {"STORE": str(self.store), "NAME": "${{ inputs.name }}"},
+        }
+        action = {
+            "name": name,
+            "inputs": {"name": {}},
+            "runs": {"using": "composite", "steps": [step]},
+        }
+        file.write_text(json.dumps(action))

@@ -1,0 +1,115 @@
+"""The workflows as they are, run by act on this machine against a fake GitHub."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.github.fake import REPO, FakeGitHub, serving
+from tests.workflows.acting import TOKEN, VALUE, Scratch
+
+pytestmark = pytest.mark.needs_system
+
+HEAD = "d" * 40
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Scratch]:
+    with serving(FakeGitHub(tokens={TOKEN: None})) as github:
+        made = Scratch(folder, github)
+        made.prepare()
+        yield made
+
+
+def steps(log: str) -> list[str]:
+    return re.findall(r"Success - Main (.*?) \[", log)
+
+
+def test_plan_apply_and_drift_really_run_one_after_the_other(tmp_path: Path) -> None:
+    with scratch(tmp_path) as here:
+        base = here.git("rev-parse", "HEAD")
+        request = {
+            "number": 7,
+            "head": {"sha": HEAD, "repo": {"full_name": REPO}},
+            "base": {"sha": base},
+        }
+        code, log = here.act("pull_request", "plan", {"number": 7, "pull_request": request})
+        assert code == 0, log
+        assert {"Plan", "Report"} <= set(steps(log))
+        (comment,) = here.github.comments[7]
+        assert "**4 to create" in comment["body"]
+        plan = here.store / f"reconcile-plan-simulator-{HEAD}" / "plan.json"
+        installed = (tmp_path / "installed.log").read_text()
+        assert "--require-hashes --only-binary :all: -r " in installed
+
+        merged = here.commit()
+        publish(here.github, plan, merged=merged, before=base)
+        code, log = here.act("push", "apply", {"before": base, "after": merged})
+        assert code == 0, log
+        assert {"Gather the approved plans", "Apply", "Report"} <= set(steps(log))
+        assert "**4 applied, 0 failed, 0 skipped, 0 unknown.**" in log
+        assert (here.store / "cache" / "ledger.db").is_file()
+        assert VALUE not in log
+
+        code, log = here.act("schedule", "drift", {"schedule": "23 5 * * *"})
+        assert code == 0, log
+        assert "In sync: the API is as Git declares; 4 unchanged." in log
+        assert here.github.issues == {}
+
+
+def test_a_fork_is_checked_offline_and_meets_no_secret(tmp_path: Path) -> None:
+    with scratch(tmp_path) as here:
+        request = {"number": 8, "head": {"sha": HEAD, "repo": {"full_name": "mallory/gateway"}}}
+        event = {"number": 8, "pull_request": request}
+        code, log = here.act("pull_request", "plan", event)
+        assert code == 0, log
+        assert "Validate" in steps(log)
+        assert "Plan" not in steps(log)
+        assert here.github.calls == []
+
+
+def test_what_nobody_approved_fails_the_job_says_why_and_still_keeps_the_ledger(
+    tmp_path: Path,
+) -> None:
+    with scratch(tmp_path) as here:
+        before = here.git("rev-parse", "HEAD")
+        merged = here.commit()
+        code, log = here.act("push", "apply", {"before": before, "after": merged})
+        assert code != 0
+        assert "not-approved" in log
+        assert "Apply" not in steps(log)
+        assert "Report" in steps(log)
+        assert (here.store / "cache").is_dir()
+
+
+def publish(github: FakeGitHub, plan: Path, *, merged: str, before: str) -> None:
+    """Let the fake GitHub know what its runner has just uploaded, and that #7 was merged."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.write(plan, "plan.json")
+    github.history = [before, merged]
+    github.merged_by_commit[merged] = [7]
+    github.pulls[7] = {
+        "number": 7,
+        "merged_at": "2026-11-23T08:00:00Z",
+        "merge_commit_sha": merged,
+        "head": {"sha": HEAD},
+    }
+    github.runs[1] = {
+        "event": "pull_request",
+        "path": ".github/workflows/plan.yml",
+        "head_sha": HEAD,
+        "conclusion": "success",
+        "head_repository": {"full_name": REPO},
+    }
+    github.archives[2] = content.getvalue()
+    github.artifacts[2] = {
+        "id": 2,
+        "name": plan.parent.name,
+        "size_in_bytes": len(content.getvalue()),
+        "workflow_run": {"id": 1},
+    }
