@@ -6,7 +6,7 @@ Nothing reaches the disk before everything is known to load; each file is replac
 import contextlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from reconciler.desired.editing import FileEdit
@@ -37,6 +37,11 @@ class Files:
         """Give the files that are new or differ from what was read."""
         return {p: c for p, c in sorted(self._now.items()) if self._before.get(p) != c}
 
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """Give the files that were read and are to go."""
+        return tuple(sorted(self._before.keys() - self._now.keys()))
+
     def is_new(self, path: str) -> bool:
         """Tell whether this file was not there before."""
         return path not in self._before
@@ -53,6 +58,11 @@ class Files:
         """Give a file new content."""
         self._now[path] = content
         self._names.add(path.casefold())
+
+    def drop(self, path: str) -> None:
+        """Take a file out."""
+        self._now.pop(path, None)
+        self._names.discard(path.casefold())
 
     def restore(self, path: str) -> None:
         """Take a file back to what was read, or out if it is new."""
@@ -73,6 +83,17 @@ def write(directory: Path, changed: Mapping[str, bytes]) -> None:
             why = reason.strerror or "the system refuses"
             summary = f"{directory / name} cannot be written: {why}"
             raise InvalidInput([error("cannot-write", summary)]) from reason
+
+
+def remove(directory: Path, names: Iterable[str]) -> None:
+    """Take files off the disk; raises `InvalidInput` that names the one that would not go."""
+    for name in names:
+        try:
+            (directory / name).unlink(missing_ok=True)
+        except OSError as reason:
+            why = reason.strerror or "the system refuses"
+            summary = f"{directory / name} cannot be removed: {why}"
+            raise InvalidInput([error("cannot-remove", summary)]) from reason
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -334,3 +334,90 @@ def test_an_undo_is_applied_alone(tmp_path: Path) -> None:
     done = project.run("apply", "undo.json", "plan.json")
     assert done.code == 3
     assert "undo-alone" in done.err
+
+
+def edited(project: Here, *options: object) -> Any:
+    done = project.run("undo", runs(project)[-1], "--edit-files", "--format", "json", *options)
+    assert done.code == 0, done.err or done.out
+    return done.json
+
+
+def test_edited_files_ask_for_what_was_there_before(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    full(project)
+    project.apply()
+    before = store(project)
+    change_everything(project)
+    project.apply()
+    files = edited(project)
+    assert files["changed"] == ["integrations/updated.yaml"]
+    assert files["new"] == ["integrations/deleted.yaml"]
+    assert files["removed"] == ["integrations/created.yaml"]
+    assert store(project) != before
+    project.apply()
+    after = store(project)
+    # A tag that no file declares is nobody's to remove; reverting the commit would leave it, too.
+    assert after["updated"]["tags"].pop("new") == "x"
+    assert after == before
+
+
+def test_only_the_lines_of_the_run_change_and_comments_stay(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    text = (
+        "# ours\nslug: alpha\nname: Alpha  # shown\nai_provider_id: openai\n"
+        "key: ${env:SECRET_KEY}\ndescription: one\ntags:\n  team: search  # who\n"
+    )
+    path = project.write("integrations/alpha.yaml", text)
+    project.apply()
+    path.write_text(text.replace("one", "two"))
+    project.apply()
+    path.write_text(path.read_text().replace("team: search", "team: sales"))
+    edited(project)
+    assert path.read_text() == text.replace("team: search", "team: sales")
+
+
+def test_a_reference_goes_back_in_the_file(tmp_path: Path) -> None:
+    project = Here(tmp_path, SECRET_OTHER=SECOND)
+    project.integration("alpha")
+    project.apply()
+    project.integration("alpha", key="${env:SECRET_OTHER}")
+    project.apply()
+    edited(project)
+    assert "${env:SECRET_KEY}" in (project.files / "integrations/alpha.yaml").read_text()
+    assert "SECRET_OTHER" not in (project.files / "integrations/alpha.yaml").read_text()
+
+
+def test_a_file_with_more_than_one_document_is_left_to_a_person(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    one = "slug: {0}\nname: {0}\nai_provider_id: openai\nkey: ${{env:SECRET_KEY}}\n"
+    project.write("integrations/both.yaml", one.format("one"))
+    project.apply()
+    project.write("integrations/both.yaml", one.format("one") + "---\n" + one.format("two"))
+    project.apply()
+    files = edited(project)
+    assert (files["changed"], files["removed"]) == ([], [])
+    assert "shared-file" in {d["code"] for d in files["diagnostics"]}
+
+
+def test_what_no_file_declares_any_more_is_named_and_not_made_up(tmp_path: Path) -> None:
+    project = Here(tmp_path, prune="none")
+    project.integration("alpha", description="one")
+    project.integration("beta")
+    project.apply()
+    project.integration("alpha", description="two")
+    project.apply()
+    project.remove("alpha")
+    files = edited(project)
+    assert (files["changed"], files["new"]) == ([], [])
+    assert "not-declared" in {d["code"] for d in files["diagnostics"]}
+
+
+def test_editing_files_makes_no_plan(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.apply()
+    run = runs(project)[-1]
+    assert project.run("undo", run, "--edit-files", "--out", "plan.json").code == 3
+    text = project.run("undo", run, "--edit-files", "--only", "nothing").out
+    assert text.splitlines()[0].startswith("target here")
+    assert "No file has to change." in text

@@ -14,6 +14,7 @@ from reconciler.cli.options import Reading, connection, format_option, undoing
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
+from reconciler.views import problems
 
 
 @click.command("undo", cls=Command)
@@ -24,6 +25,9 @@ from reconciler.planning.plan import Plan
     metavar="FILE",
     help="Save the plan for `reconcile apply FILE`.",
 )
+@click.option(
+    "--edit-files", is_flag=True, help="Change the files instead, for Git to say the same."
+)
 @format_option(*output.PLAN_FORMATS)
 @undoing
 @connection
@@ -33,6 +37,7 @@ def command(
     *,
     run: str,
     out: Path | None,
+    edit_files: bool,
     style: str,
     options: PlanOptions,
     connection: Reading,
@@ -40,8 +45,12 @@ def command(
     """Plan to restore what a RUN changed; write nothing.
 
     The files have no part in it: Git still says otherwise, and the next apply of the files reverts
-    an undo. Values of secrets are kept nowhere, so a credential that the run replaced stays.
+    an undo. With --edit-files the files are changed instead of the API, in place, to be committed
+    and applied. Values of secrets are kept nowhere, so a credential that the run replaced stays.
     """
+    if edit_files:
+        _check_edit(out, style)
+        return _edit(invocation, run, options, style=style)
 
     async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
         source = sources.PastRun(invocation, run)
@@ -57,4 +66,29 @@ def command(
     output.show_plan(invocation.console, plan, style=style, ledger=ledger)
     if out is not None:
         invocation.console.say(f"saved the plan; `reconcile apply {out}` does no more than it says")
+    return 0
+
+
+def _check_edit(out: Path | None, style: str) -> None:
+    if out is not None or style not in {"text", "json"}:
+        raise click.UsageError(
+            "--edit-files makes no plan; it takes neither --out nor --format markdown or html"
+        )
+
+
+def _edit(invocation: Invocation, run: str, options: PlanOptions, *, style: str) -> int:
+    from reconciler.adoption import files
+    from reconciler.cli import editing
+    from reconciler.views import edits
+
+    done = editing.undo(invocation, run, options.selection)
+    files.write(invocation.dir, done.restored.changed)
+    files.remove(invocation.dir, done.restored.removed)
+    console = invocation.console
+    if style == "json":
+        console.data(edits.as_json(done.restored, run=run, diagnostics=done.diagnostics))
+        return 0
+    if done.diagnostics:
+        console.insist(problems.as_text(done.diagnostics))
+    console.data(edits.as_text(done.restored, header=done.header, folder=str(invocation.dir)))
     return 0

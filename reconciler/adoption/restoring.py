@@ -1,0 +1,195 @@
+"""Make the files declare again what was there before a run; its undo, said in Git.
+
+What that is comes from elsewhere, as fields by slug. Places are found and edited as `pull` does it;
+nothing is written here: `adoption.files.write`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from reconciler.adoption.files import Files
+from reconciler.adoption.pull import PullOptions
+from reconciler.adoption.rewriting import Rewriting
+from reconciler.desired.config import Config
+from reconciler.desired.documents import Documents
+from reconciler.desired.findings import Findings, Sourced
+from reconciler.desired.load import load_desired
+from reconciler.desired.source import FileSource
+from reconciler.diagnostics import Diagnostic, has_errors, in_order, warning
+from reconciler.domain.memory import Memory, Remembered, SecretRecord
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.state import DesiredState, Observed
+from reconciler.domain.tree import Path, Tree, Value, leaves, lookup
+from reconciler.planning.canonical import canonical
+
+_HIDDEN = Mask("*****")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """How an integration was: the fields to restore, and whether they are all there were."""
+
+    fields: Tree
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Files by their path in the folder: new and edited ones, and those that have to go."""
+
+    changed: Mapping[str, bytes]
+    new: frozenset[str]
+    removed: tuple[str, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def restore(
+    source: FileSource,
+    *,
+    config: Config,
+    desired: DesiredState,
+    pictures: Mapping[str, Picture],
+    gone: Collection[str],
+    today: date,
+) -> Restored:
+    """Change a copy of the files so that they declare the pictures and nothing that is `gone`.
+
+    `desired` is what they declare before. Raises `InvalidInput` where they would not load.
+    """
+    files = Files(source)
+    restoring = _Restoring(files, desired, pictures)
+    rewriting = Rewriting(
+        files, desired, options=PullOptions(), memory=restoring.names(), today=today
+    )
+    rewriting.take(restoring.states())
+    restoring.put_references_back()
+    for slug in gone:
+        restoring.drop(slug)
+    after, found = load_desired(files.source, config, desired.target, today)
+    if after is None or has_errors(found):
+        raise InvalidInput(found)
+    return Restored(
+        changed=files.changed,
+        new=frozenset(path for path in files.changed if files.is_new(path)),
+        removed=files.removed,
+        diagnostics=in_order([*restoring.remarks, *rewriting.remarks]),
+    )
+
+
+class _Restoring:
+    def __init__(
+        self, files: Files, desired: DesiredState, pictures: Mapping[str, Picture]
+    ) -> None:
+        self._files = files
+        self._desired = desired
+        self._pictures = pictures
+        self.remarks: list[Diagnostic] = []
+
+    def names(self) -> Memory:
+        """Give the names of the secrets of what is to be written anew."""
+        return Memory(
+            {
+                slug: Remembered(
+                    secrets={path: SecretRecord(ref) for path, ref in _references(picture.fields)}
+                )
+                for slug, picture in self._pictures.items()
+            }
+        )
+
+    def states(self) -> dict[str, Observed]:
+        """Give what the files are to declare, in the form of what the API reports."""
+        states = {}
+        for slug, picture in self._pictures.items():
+            declared = self._desired.integrations.get(slug)
+            if declared is None and not picture.is_whole:
+                self.remarks.append(_not_declared(slug))
+                continue
+            fields = _over(declared.fields if declared else {}, picture.fields)
+            states[slug] = Observed(
+                slug, _masked(fields), detailed=True, models_read=True, workspaces_read=True
+            )
+        return states
+
+    def put_references_back(self) -> None:
+        """Name the secrets as before where the files name others now."""
+        for document in self._documents():
+            slug = str(document.value.get("slug"))
+            declared = self._desired.integrations.get(slug)
+            if slug not in self._pictures or declared is None:
+                continue
+            for path, reference in _references(self._pictures[slug].fields):
+                now = lookup(declared.fields, path)
+                if isinstance(now, SecretRef) and now != reference:
+                    self._name(document, path, reference)
+
+    def drop(self, slug: str) -> None:
+        """Take the file of an integration away, if there is nothing else in it."""
+        documents = list(self._documents())
+        found = [d for d in documents if d.value.get("slug") == slug]
+        for document in found:
+            file = document.origin.file
+            if sum(other.origin.file == file for other in documents) == 1:
+                self._files.drop(file)
+            else:
+                self.remarks.append(_shares_a_file(slug, file))
+
+    def _documents(self) -> Iterator[Sourced]:
+        source = self._files.source
+        yield from Documents(source, Findings(source)).merged(self._desired.target.environment)
+
+    def _name(self, document: Sourced, path: Path, reference: SecretRef) -> None:
+        at = document.origin_of(path)
+        edit = self._files.edit(at.file)
+        edit.replace(at.index, at.path, reference.as_written)
+        self._files.put(at.file, edit.result())
+
+
+def _references(fields: Tree) -> Iterator[tuple[Path, SecretRef]]:
+    for path, leaf in leaves(canonical(fields)):
+        if isinstance(leaf, SecretRef):
+            yield path, leaf
+
+
+def _over(under: Tree, over: Tree) -> dict[str, Any]:
+    """Lay restored fields over declared ones; None takes a field out, maps merge."""
+    result = dict(under)
+    for name, value in over.items():
+        below = result.get(name)
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(below, Mapping):
+            result[name] = _over(below, value)
+        else:
+            result[name] = value
+    return result
+
+
+def _masked(value: Value) -> Any:
+    match value:
+        case SecretRef() | Redacted():
+            return _HIDDEN
+        case Mapping():
+            return {name: _masked(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_masked(item) for item in value]
+        case _:
+            return value
+
+
+def _not_declared(slug: str) -> Diagnostic:
+    return warning(
+        "not-declared",
+        f"{slug}: no file declares it, and only what the run changed is on record",
+        hint=f"`reconcile pull {slug}` writes a file if it still exists",
+    )
+
+
+def _shares_a_file(slug: str, file: str) -> Diagnostic:
+    return warning(
+        "shared-file",
+        f"{slug}: {file} holds other documents, too, so it was left as it is",
+        hint="take its document out by hand",
+    )
