@@ -22,9 +22,9 @@ from reconciler.doctor.reading import Examination, clock_check
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import Rejection
 from reconciler.domain.secrets import Redacted
-from reconciler.ledger.connect import LedgerState
+from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.location import LedgerState
 from reconciler.planning.plan import PlanTarget
 from reconciler.remote.client import Client, Exchange
 from reconciler.workflows import timestamp

@@ -12,21 +12,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.policy import Target
 from reconciler.domain.state import Observed
 from reconciler.execution.recording import Books
-from reconciler.ledger.connect import LedgerState, Location
+from reconciler.ledger.entries import Holder, RunFacts, Seen, TargetKey
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.lock import Holder, file_lock
+from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.recall import Recollection, consult
-from reconciler.ledger.recorder import RunFacts
-from reconciler.ledger.remembering import Seen
-from reconciler.ledger.rows import TargetKey
-from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.plan import PlanTarget
+
+if TYPE_CHECKING:
+    from reconciler.ledger.store import Ledger
 
 _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 
@@ -69,6 +69,8 @@ class Records:
 
         One that cannot be read counts as none; `recall` has the words for it.
         """
+        if self.state is LedgerState.FRESH:
+            return None
         try:
             with self.open(read_only=True) as ledger:
                 return ledger.seen(key_of(target))
@@ -91,8 +93,10 @@ class Records:
             return (warning(problem.code, summary, hint=problem.hint),)
         return ()
 
-    def open(self, *, read_only: bool) -> Ledger:
+    def open(self, *, read_only: bool) -> "Ledger":
         """Open the ledger, or raise `LedgerError`."""
+        from reconciler.ledger.store import open_ledger  # the database is only loaded to be opened
+
         return open_ledger(self.url, path=self.file, pepper=self.pepper, read_only=read_only)
 
     @contextmanager
@@ -124,6 +128,8 @@ class Records:
 
         What an earlier run recorded still counts, as far as it can be read.
         """
+        from reconciler.ledger.lock import file_lock
+
         found: tuple[Diagnostic, ...] = ()
         with ExitStack() as held:
             holder = _holder(facts, since=now())

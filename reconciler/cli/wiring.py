@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from reconciler.cli import credentials, settings
@@ -25,9 +26,13 @@ from reconciler.planning.options import Selection
 from reconciler.planning.plan import PlanTarget
 from reconciler.remote.client import Client, Exchange, make_client
 from reconciler.remote.timing import Timing
-from reconciler.simulator.serving import Clockwork, simulator_transport
 from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp
+
+if TYPE_CHECKING:
+    import httpx
+
+    from reconciler.simulator.serving import Clockwork
 
 __all__ = [
     "IN_PROCESS",
@@ -166,9 +171,7 @@ def open_client(
         timing=timing(),
         auth_header=target.auth_header,
         read_only=not writes,
-        transport=simulator_transport(simulator_file(invocation), clockwork())
-        if simulated
-        else None,
+        transport=_simulated(invocation) if simulated else None,
         concurrency=reading.parallelism,
         deadline=reading.deadline,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,
@@ -202,8 +205,16 @@ def timing() -> Timing:
     )
 
 
-def clockwork() -> Clockwork:
+def _simulated(invocation: Invocation) -> "httpx.AsyncBaseTransport":
+    from reconciler.simulator.serving import simulator_transport  # no other target needs it
+
+    return simulator_transport(simulator_file(invocation), clockwork())
+
+
+def clockwork() -> "Clockwork":
     """Give the simulator its clock and its ids."""
+    from reconciler.simulator.serving import Clockwork
+
     return Clockwork(
         now=_time,
         new_id=lambda: str(uuid4()),

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from reconciler.doctor.health import Check, fail, ok, warn
-from reconciler.ledger.connect import LedgerState
+from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.errors import LedgerError, NoLedger
-from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.location import LedgerState
 from reconciler.ledger.store import Ledger
 
 

@@ -17,7 +17,7 @@ from reconciler.remote.observe import Wanted
 from reconciler.remote.translate import detail_over_row
 
 if TYPE_CHECKING:
-    from reconciler.ledger.remembering import Seen
+    from reconciler.ledger.entries import Seen
 
 Wants = Callable[[Observed], Wanted | None]
 

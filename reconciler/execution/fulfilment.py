@@ -12,7 +12,7 @@ from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, Secre
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.domain.tree import Path, Tree, leaves, lookup
 from reconciler.execution.outcome import Outcome
-from reconciler.ledger.remembering import Fulfilled
+from reconciler.ledger.entries import Fulfilled
 from reconciler.planning.actions import Action, ActionKind, Op
 from reconciler.planning.canonical import canonical
 from reconciler.planning.credentials import LITERAL

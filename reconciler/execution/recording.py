@@ -7,7 +7,7 @@ that was applied: `reconciler.execution.fulfilment`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
@@ -23,16 +23,17 @@ from reconciler.execution.events import (
 )
 from reconciler.execution.fulfilment import by_action, gone, in_sync
 from reconciler.execution.outcome import Status
-from reconciler.ledger.recorder import Recorder, RunFacts
-from reconciler.ledger.remembering import Seen
-from reconciler.ledger.rows import TargetKey
-from reconciler.ledger.store import Ledger
+from reconciler.ledger.entries import RunFacts, Seen, TargetKey
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
 
+if TYPE_CHECKING:
+    from reconciler.ledger.recorder import Recorder
+    from reconciler.ledger.store import Ledger
 
-def record_in(recorder: Recorder) -> Emit:
+
+def record_in(recorder: "Recorder") -> Emit:
     """Make a listener that writes every event of one run to its record."""
 
     def listen(event: Event) -> None:
@@ -64,7 +65,7 @@ class Books:
     """
 
     def __init__(
-        self, ledger: Ledger, *, key: TargetKey, facts: RunFacts, now: Callable[[], str]
+        self, ledger: "Ledger", *, key: TargetKey, facts: RunFacts, now: Callable[[], str]
     ) -> None:
         self._ledger = ledger
         self._key = key

@@ -1,4 +1,4 @@
-"""Where a ledger is and how its database is opened: a SQLite file or PostgreSQL by URL.
+"""How the database of a ledger is opened: a SQLite file or PostgreSQL by URL.
 
 SQLite runs with a write-ahead log and full synchronisation: what is committed is on disk. A writing
 transaction takes the write lock at its begin, so that two processes wait for each other.
@@ -7,72 +7,16 @@ transaction takes the write lock at its begin, so that two processes wait for ea
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
-from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
 from reconciler.ledger.errors import LedgerError, explain
+from reconciler.ledger.location import Location
 
 PATIENCE_SECONDS = 5
-_POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
-
-
-class LedgerState(StrEnum):
-    """What outputs say about the ledger in their first line."""
-
-    SHARED = "shared"
-    LOCAL = "local"
-    FRESH = "fresh"
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A place for a ledger: exactly one of `file` and `url`."""
-
-    file: Path | None = None
-    url: URL | None = field(default=None, repr=False)
-
-    @classmethod
-    def of(cls, url: str | None, *, default: Path) -> "Location":
-        """Read RECONCILE_LEDGER_URL; without it the ledger is the file `default`."""
-        if not url or not url.strip():
-            return cls(file=default)
-        try:
-            parsed = make_url(url.strip())
-        except ArgumentError:
-            parsed = None
-        if parsed is not None and parsed.drivername in _POSTGRES:
-            return cls(url=parsed.set(drivername="postgresql+psycopg"))
-        if parsed is not None and parsed.drivername == "sqlite" and parsed.database:
-            return cls(file=Path(parsed.database))
-        # Not `from` the cause: its text is the URL with its password.
-        raise InvalidInput(
-            [
-                error(
-                    "ledger-url",
-                    "RECONCILE_LEDGER_URL is not a URL of PostgreSQL or SQLite",
-                    hint="write postgresql://user@host/database, or unset it for a local file",
-                )
-            ]
-        ) from None
-
-    @property
-    def where(self) -> str:
-        """Give the place as people may see it, without a password."""
-        return str(self.file) if self.url is None else self.url.render_as_string(hide_password=True)
-
-    @property
-    def state(self) -> LedgerState:
-        """Tell whether it is shared, a file of this machine, or not there yet."""
-        if self.file is None:
-            return LedgerState.SHARED
-        return LedgerState.LOCAL if self.file.exists() else LedgerState.FRESH
 
 
 class Database:

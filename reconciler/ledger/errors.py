@@ -5,8 +5,6 @@ What the database says may hold a password or a row, so its words are left behin
 
 from typing import ClassVar
 
-from sqlalchemy import exc
-
 from reconciler.errors import ReconcilerError
 
 
@@ -53,6 +51,8 @@ _SIGNS = (
 
 def explain(problem: Exception, *, where: str) -> LedgerError:
     """Say what is wrong with the ledger at `where`, a place without a password."""
+    from sqlalchemy import exc  # noqa: PLC0415  loaded by whoever has this problem
+
     said = str(problem.orig).lower() if isinstance(problem, exc.DBAPIError) else ""
     for signs, (code, reason, hint) in _SIGNS:
         if any(sign in said for sign in signs):

@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
 from reconciler.ledger import rows
 from reconciler.ledger.codec import document
+from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.preimages import PreImage, from_document
-from reconciler.ledger.rows import TargetKey
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 
 _STATUSES = ("applied", "failed", "skipped", "unknown")

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
@@ -20,20 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import Refused
 from reconciler.ledger.connect import Database
+from reconciler.ledger.entries import Holder, TargetKey
 from reconciler.ledger.errors import explain
-from reconciler.ledger.rows import TargetKey
 from reconciler.ledger.tables import holders
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a lock, for the one who is kept waiting; `since` is text in UTC."""
-
-    pid: int
-    host: str
-    since: str
-    run: str | None = None
-    actor: str | None = None
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.memory import Memory
-from reconciler.ledger.connect import LedgerState, Location
+from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.errors import LedgerError, NoLedger
-from reconciler.ledger.rows import TargetKey
-from reconciler.ledger.store import open_ledger
+from reconciler.ledger.location import LedgerState, Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,8 @@ class Recollection:
 def consult(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) -> Recollection:
     """Read what is known of a target; what cannot be read is an empty past and a warning."""
     state = Location.of(url, default=path).state
+    if state is LedgerState.FRESH:
+        return Recollection(state)
     try:
         return _read(url, path=path, pepper=pepper, key=key)
     except NoLedger:
@@ -38,6 +39,8 @@ def consult(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) 
 
 
 def _read(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) -> Recollection:
+    from reconciler.ledger.store import open_ledger  # noqa: PLC0415  only where there is a ledger
+
     with open_ledger(url, path=path, pepper=pepper, read_only=True) as ledger:
         return Recollection(
             state=ledger.state,

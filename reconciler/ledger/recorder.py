@@ -5,7 +5,7 @@ carry; joining the two is `reconciler.execution.recording`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
@@ -17,24 +17,12 @@ from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, canonical_json, leaves
 from reconciler.ledger import chain, rows
 from reconciler.ledger.connect import Database
+from reconciler.ledger.entries import RunFacts, TargetKey
 from reconciler.ledger.preimages import PreImage, to_document
-from reconciler.ledger.rows import TargetKey
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 from reconciler.planning.actions import Action
 from reconciler.planning.canonical import canonical
 from reconciler.planning.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """Who runs, and on whose word; the CI's environment tells (product.md §8)."""
-
-    run: str
-    actor: str | None = None
-    commit: str | None = None
-    pull_request: str | None = None
-    approver: str | None = None
-    workflow: str | None = None
 
 
 class Recorder:

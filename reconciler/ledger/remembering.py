@@ -3,40 +3,19 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, canonical_json, leaves
 from reconciler.ledger.codec import document, from_text, to_text, withholds
+from reconciler.ledger.entries import Fulfilled, Seen
 from reconciler.ledger.errors import damaged
 from reconciler.ledger.preimages import observed_document, observed_from
 from reconciler.ledger.tables import declared, secrets, seen
 from reconciler.planning.canonical import canonical
-
-
-@dataclass(frozen=True, slots=True)
-class Fulfilled:
-    """An integration that now is as declared, and the secrets that were written on the way.
-
-    A secret that was not written keeps the record it has. Paths are those of the canonical form.
-    """
-
-    declared: Declared
-    secrets: Mapping[Path, SecretRecord] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How an integration looked when all of it was last read, and when that was (UTC)."""
-
-    observed: Observed
-    read_at: str
 
 
 def remember(

@@ -4,30 +4,12 @@ The organisation is learned from the API's list and may still be unknown (an emp
 were written then are taken over by the first organisation that shows itself.
 """
 
-from dataclasses import dataclass
-from urllib.parse import urlsplit
-
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
+from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.tables import targets
 
 _UNKNOWN = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TargetKey:
-    """What the rows of a target are found by."""
-
-    name: str
-    host: str
-    organisation: str | None = None
-
-    @classmethod
-    def of(cls, *, name: str, base_url: str, organisation: str | None) -> "TargetKey":
-        """Keep of the URL what tells one API from another; a simulator has no host but its URL."""
-        parts = urlsplit(base_url)
-        host = parts.netloc.rpartition("@")[2]
-        return cls(name, host or base_url, organisation or None)
 
 
 def find(connection: Connection, key: TargetKey) -> int | None:

@@ -14,16 +14,16 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import Pepper
 from reconciler.ledger import chain, learning, remembering, rows
-from reconciler.ledger.connect import Database, LedgerState, Location
+from reconciler.ledger.connect import Database
+from reconciler.ledger.entries import Fulfilled, Holder, RunFacts, Seen, TargetKey
 from reconciler.ledger.errors import NoLedger
 from reconciler.ledger.history import history, images_of
-from reconciler.ledger.lock import Holder, file_lock, shared_lock
+from reconciler.ledger.location import LedgerState, Location
+from reconciler.ledger.lock import file_lock, shared_lock
 from reconciler.ledger.migrations import NEWEST, bring_up_to_date, check_version, version_of
 from reconciler.ledger.pepper import pepper_beside, pepper_of, without_pepper
 from reconciler.ledger.preimages import PreImage
-from reconciler.ledger.recorder import Recorder, RunFacts
-from reconciler.ledger.remembering import Fulfilled, Seen
-from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.recorder import Recorder
 
 
 class Ledger:

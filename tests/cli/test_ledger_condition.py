@@ -16,8 +16,9 @@ from tests.end_to_end.harness import ROOT, Done
 HOLD = """
 import sys
 from pathlib import Path
-from reconciler.ledger.lock import Holder, file_lock
-from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.entries import Holder
+from reconciler.ledger.lock import file_lock
+from reconciler.ledger.entries import TargetKey
 key = TargetKey.of(name="here", base_url="simulator:", organisation=None)
 holder = Holder(4711, "build-7", "2026-11-23T12:00:00Z", "run-9", "ada")
 with file_lock(Path(sys.argv[1]), key, holder):

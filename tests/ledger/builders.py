@@ -21,9 +21,7 @@ from reconciler.execution.events import (
 )
 from reconciler.execution.outcome import ApplyResult, Outcome, Status
 from reconciler.execution.recording import record_in
-from reconciler.ledger.recorder import RunFacts
-from reconciler.ledger.remembering import Seen
-from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.entries import RunFacts, Seen, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.actions import Action, ActionKind, Risk, Subject
 from reconciler.planning.plan import Plan, PlanTarget

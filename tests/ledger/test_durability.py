@@ -12,8 +12,7 @@ from reconciler.domain.secrets import Mask, Pepper, Redacted
 from reconciler.domain.state import Observed
 from reconciler.execution.events import CallStarted, RunStarted
 from reconciler.execution.recording import record_in
-from reconciler.ledger.recorder import RunFacts
-from reconciler.ledger.remembering import Fulfilled
+from reconciler.ledger.entries import Fulfilled, RunFacts
 from tests.ledger.builders import KEY, action, clock, declared, ledger_in, plan, record_run
 
 CRASH = """
@@ -29,9 +28,9 @@ with ledger_in(Path(sys.argv[1])) as ledger:
 MANY = """
 import sys
 from pathlib import Path
-from reconciler.ledger.remembering import Fulfilled
+from reconciler.ledger.entries import Fulfilled
 from tests.ledger.builders import KEY, declared, ledger_in, record_run
-from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.entries import TargetKey
 
 key = TargetKey(sys.argv[2], "host", "org")
 with ledger_in(Path(sys.argv[1])) as ledger:

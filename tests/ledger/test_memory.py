@@ -10,8 +10,7 @@ from reconciler.domain.memory import Memory, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Value, leaves
 from reconciler.ledger.codec import from_text, to_text
-from reconciler.ledger.remembering import Fulfilled
-from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.entries import Fulfilled, TargetKey
 from tests.ledger.builders import BASE_URL, KEY, REF, declared, ledger_in, seen
 
 RECORD = SecretRecord(REF, fingerprint="p:00", mask=Mask("sk-***a"))

@@ -13,11 +13,11 @@ import pytest
 
 from reconciler.domain.memory import Memory, SecretRecord
 from reconciler.domain.rejection import InvalidInput
-from reconciler.ledger.connect import LedgerState, Location
+from reconciler.ledger.entries import Fulfilled
 from reconciler.ledger.errors import LedgerError, NoLedger
+from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.migrations import NEWEST
 from reconciler.ledger.recall import Recollection, consult
-from reconciler.ledger.remembering import Fulfilled
 from reconciler.ledger.store import open_ledger
 from tests.ledger.builders import KEY, PEPPER, REF, declared, ledger_in, record_run, seen
 

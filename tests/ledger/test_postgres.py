@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.rejection import Refused
-from reconciler.ledger.connect import Database, LedgerState, Location
+from reconciler.ledger.connect import Database
+from reconciler.ledger.entries import Fulfilled, Holder
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.lock import Holder
+from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.recall import consult
-from reconciler.ledger.remembering import Fulfilled
 from reconciler.ledger.store import Ledger, open_ledger
 from tests.ledger.builders import KEY, PEPPER, declared, observed, record_run, seen
 from tests.ledger.test_opening import FIRST_VERSION

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.secrets import Mask
+from reconciler.ledger.entries import Fulfilled, RunFacts, TargetKey
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.recorder import RunFacts
-from reconciler.ledger.remembering import Fulfilled
-from reconciler.ledger.rows import TargetKey
 from reconciler.planning.actions import ActionKind
 from tests.ledger.builders import (
     BASE_URL,

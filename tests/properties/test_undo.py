@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from reconciler.domain.state import DesiredState
 from reconciler.execution.recording import Books
 from reconciler.execution.undoing import options_for, undo_of
-from reconciler.ledger.recorder import RunFacts
-from reconciler.ledger.rows import TargetKey
+from reconciler.ledger.entries import RunFacts, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.options import PlanOptions
 from reconciler.simulator.switches import Switches

@@ -1,0 +1,68 @@
+"""What is handed to a ledger and what comes back: values that do not load any database."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from reconciler.domain.memory import SecretRecord
+from reconciler.domain.state import Declared, Observed
+from reconciler.domain.tree import Path
+
+
+@dataclass(frozen=True, slots=True)
+class TargetKey:
+    """What the rows of a target are found by."""
+
+    name: str
+    host: str
+    organisation: str | None = None
+
+    @classmethod
+    def of(cls, *, name: str, base_url: str, organisation: str | None) -> "TargetKey":
+        """Keep of the URL what tells one API from another; a simulator has no host but its URL."""
+        parts = urlsplit(base_url)
+        host = parts.netloc.rpartition("@")[2]
+        return cls(name, host or base_url, organisation or None)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Who runs, and on whose word; the CI's environment tells (product.md §8)."""
+
+    run: str
+    actor: str | None = None
+    commit: str | None = None
+    pull_request: str | None = None
+    approver: str | None = None
+    workflow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, for the one who is kept waiting; `since` is text in UTC."""
+
+    pid: int
+    host: str
+    since: str
+    run: str | None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilled:
+    """An integration that now is as declared, and the secrets that were written on the way.
+
+    A secret that was not written keeps the record it has. Paths are those of the canonical form.
+    """
+
+    declared: Declared
+    secrets: Mapping[Path, SecretRecord] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How an integration looked when all of it was last read, and when that was (UTC)."""
+
+    observed: Observed
+    read_at: str

@@ -1,0 +1,69 @@
+"""Where a ledger is, told without loading what it takes to open one."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+_POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+
+
+class LedgerState(StrEnum):
+    """What outputs say about the ledger in their first line."""
+
+    SHARED = "shared"
+    LOCAL = "local"
+    FRESH = "fresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place for a ledger: exactly one of `file` and `url`."""
+
+    file: Path | None = None
+    url: "URL | None" = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, url: str | None, *, default: Path) -> "Location":
+        """Read RECONCILE_LEDGER_URL; without it the ledger is the file `default`."""
+        if not url or not url.strip():
+            return cls(file=default)
+        from sqlalchemy import make_url  # noqa: PLC0415  a quarter of a second, for a URL only
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+        try:
+            parsed = make_url(url.strip())
+        except ArgumentError:
+            parsed = None
+        if parsed is not None and parsed.drivername in _POSTGRES:
+            return cls(url=parsed.set(drivername="postgresql+psycopg"))
+        if parsed is not None and parsed.drivername == "sqlite" and parsed.database:
+            return cls(file=Path(parsed.database))
+        # Not `from` the cause: its text is the URL with its password.
+        raise InvalidInput(
+            [
+                error(
+                    "ledger-url",
+                    "RECONCILE_LEDGER_URL is not a URL of PostgreSQL or SQLite",
+                    hint="write postgresql://user@host/database, or unset it for a local file",
+                )
+            ]
+        ) from None
+
+    @property
+    def where(self) -> str:
+        """Give the place as people may see it, without a password."""
+        return str(self.file) if self.url is None else self.url.render_as_string(hide_password=True)
+
+    @property
+    def state(self) -> LedgerState:
+        """Tell whether it is shared, a file of this machine, or not there yet."""
+        if self.file is None:
+            return LedgerState.SHARED
+        return LedgerState.LOCAL if self.file.exists() else LedgerState.FRESH
