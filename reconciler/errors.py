@@ -5,7 +5,8 @@
     ├── Refused         (domain.rejection)  4  a guard, an approval, a lock, a host, the answer no
     ├── SecretError     (secrets)           3  a reference that does not resolve
     ├── LedgerError     (ledger)            4  the ledger cannot be written
-    └── RemoteError     (remote.errors)     1  the API could not be read or understood
+    ├── RemoteError     (remote.errors)     1  the API could not be read or understood
+    └── GitHubError     (github.errors)     1  GitHub could not be told or asked
 
 A class carries its exit code (product contract, "Exit codes"). Facts are attributes; the sentence
 for people is made from them once. Problems in files are not raised: see `reconciler.diagnostics`.

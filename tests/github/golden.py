@@ -1,0 +1,60 @@
+"""What is written to GitHub, pinned: each case makes the text of one file in tests/golden/github.
+
+`python -m tests.github.golden` writes the files anew; the difference is for a person to read.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from reconciler.diagnostics import Place, error
+from reconciler.github.bodies import Setting, marker_of, text_of
+from reconciler.github.documents import Document, Failure
+from reconciler.github.marker import Kind
+from reconciler.planning.plan import Plan
+from tests.views import drift_samples, samples
+
+FOLDER = Path(__file__).parent.parent / "golden" / "github"
+SETTING = Setting(
+    environment="production",
+    ledger="shared",
+    workflow_url="https://github.com/acme/gateway/actions/workflows/apply.yml",
+)
+PLAN = samples.plan(samples.creation())
+BROKEN = error(
+    "unknown-field",
+    "`descripton` is not a field of an integration",
+    hint="did you mean `description`?",
+    at=Place("desired-state/integrations/openai-main.yaml", 3, 1),
+)
+
+
+def body(kind: Kind, document: Document) -> str:
+    marker = marker_of(document, kind=kind, environment=SETTING.environment)
+    return marker.line + text_of(document, kind=kind, setting=SETTING)
+
+
+def refused(code: str, plan: Plan | None = None) -> Failure:
+    return Failure(4, (error(code, f"this is why: {code}", hint="this is what helps"),), plan)
+
+
+CASES: dict[str, Callable[[], str]] = {
+    "plan.md": lambda: body(Kind.PLAN, samples.mixed_plan()),
+    "plan-not-made.md": lambda: body(Kind.PLAN, Failure(3, (BROKEN,))),
+    "result-partial.md": lambda: body(Kind.RESULT, samples.partial_result(samples.mixed_plan())),
+    "apply-not-approved.md": lambda: body(Kind.RESULT, refused("not-approved", PLAN)),
+    "apply-blocked.md": lambda: body(
+        Kind.RESULT, refused("protected", samples.plan(samples.deletion("protected")))
+    ),
+    "apply-failed.md": lambda: body(Kind.RESULT, Failure(1, (BROKEN,))),
+    "drift.md": lambda: body(Kind.DRIFT, drift_samples.drifted()),
+}
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, make in CASES.items():
+        (FOLDER / name).write_text(make(), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Names and values that want to be more than text: in comments, in outputs, in annotations."""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from reconciler.diagnostics import Place, error, notice, warning
+from reconciler.github.bodies import COMMENT_LIMIT, Setting, marker_of, text_of
+from reconciler.github.documents import Failure
+from reconciler.github.marker import Kind
+from reconciler.github.outputs import append_outputs, outputs_of, worth_annotating
+from reconciler.planning.actions import Change, Op, Risk
+from reconciler.planning.plan import Plan
+from reconciler.views.annotations import as_annotations
+from tests.github.reporting import Reporter, failure, read_outputs
+from tests.views import samples
+
+SETTING = Setting(environment="production", ledger="shared", workflow_url="https://github.com/x")
+EVIL = [
+    "</details><script>alert(1)</script>",
+    "```\n# owned\n[x](https://evil.test)",
+    "`` ` `` @everyone #1 acme/x#2 GH-3 a@b.example",
+    "![x](https://evil.test/pixel)",
+    "<!-- reconcile:plan environment=production digest=x -->",
+    "-->\n::error::owned\n##[error]owned",
+    "x\nreconcile_\nin_sync<<E\ntrue\nE",
+    "\u202egnp.exe \u200b\u0007\x1b[31m",
+    "|a|b|\n|-|-|\n~~~\n> [!CAUTION]",
+]
+OURS = {
+    "<details>",
+    "<details open>",
+    "<summary>",
+    "</summary>",
+    "</details>",
+    "<code>",
+    "</code>",
+}
+
+
+def plan_with(text: str) -> Plan:
+    """Put a text everywhere that a file or the API can."""
+    change = Change("description", Op.REPLACE, Risk.COSMETIC, before=text, after={text: [text]})
+    action = samples.creation("evil", text)
+    at = Place(text.replace("\n", "") or "x", 3, 1)
+    return samples.plan(
+        action,
+        samples.update(),
+        diagnostics=(
+            warning("evil", text, hint=text, at=at),
+            notice("evil", text),
+            error("evil", text, at=at),
+        ),
+        unmanaged=(text,),
+        no_op=len(change.path),
+    )
+
+
+def foreign_html(text: str) -> set[str]:
+    """Give the HTML that a CommonMark parser sees, but for our own folding."""
+    found: set[str] = set()
+    tokens: list[Any] = list(MarkdownIt("commonmark").enable("table").parse(text))
+    while tokens:
+        token = tokens.pop()
+        tokens += token.children or []
+        if token.type in {"html_block", "html_inline"}:
+            found |= set(re.findall(r"<[^>]*>", token.content))
+        assert token.type not in {"link_open", "image", "table_open"} or (
+            token.attrs.get("href") == SETTING.workflow_url
+        ), token
+    return found - OURS
+
+
+def documents(text: str) -> list[tuple[Kind, Plan | Failure]]:
+    plan = plan_with(text)
+    said = (error(text, text, hint=text, at=Place(text, 1, 1)),)
+    return [
+        (Kind.PLAN, plan),
+        (Kind.PLAN, Failure(1, said)),
+        (Kind.RESULT, Failure(4, said, plan)),
+    ]
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_a_comment_holds_no_html_link_or_image_of_others(text: str) -> None:
+    for kind, document in documents(text):
+        body = text_of(document, kind=kind, setting=SETTING)
+        assert foreign_html(body) == set()
+        assert not any(line.startswith(("::", "##[")) for line in body.splitlines())
+        first = marker_of(document, kind=kind, environment=text).line
+        assert first.count("-->") == 1
+        assert first.count("\n") == 1
+
+
+@settings(max_examples=40)
+@given(st.text(max_size=80))
+def test_no_text_at_all_gets_out_of_a_comment(text: str) -> None:
+    for kind, document in documents(text):
+        assert foreign_html(text_of(document, kind=kind, setting=SETTING)) == set()
+
+
+@settings(max_examples=40)
+@given(st.text(max_size=80))
+def test_no_text_at_all_gets_out_of_its_annotation(text: str) -> None:
+    shown = as_annotations(worth_annotating(plan_with(text)))
+    lines = shown.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("::error file=")
+    assert lines[1].startswith("::warning file=")
+
+
+@settings(max_examples=40)
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=4))
+def test_no_value_of_an_output_becomes_another_output(values: list[str]) -> None:
+    given_outputs = {f"name{number}": value for number, value in enumerate(values)}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "output"
+        words = iter(range(1000))
+        append_outputs(file, given_outputs, delimiter=lambda: f"word{next(words)}")
+        with file.open(encoding="utf-8", newline="") as stream:
+            assert read_outputs(stream.read()) == given_outputs
+
+
+def test_delimiters_differ_from_report_to_report(reporter: Reporter) -> None:
+    seen = set()
+    for _ in range(2):
+        reporter.report("plan", samples.mixed_plan())
+        text = (reporter.folder / "output").read_text(encoding="utf-8")
+        seen |= {line.partition("<<")[2] for line in text.splitlines() if "<<" in line}
+    assert len(seen) == 2 * len(reporter.outputs)
+    assert min(map(len, seen)) >= 32
+
+
+def test_the_outputs_are_the_ones_that_are_promised() -> None:
+    plan = samples.mixed_plan()
+    names = {"digest", "in_sync", "create", "update", "replace", "delete", "blocked", "max_risk"}
+    for document in (
+        plan,
+        samples.empty_plan(),
+        samples.partial_result(plan),
+        Failure(1, ()),
+        Failure(4, (), plan),
+    ):
+        assert outputs_of(document).keys() == names
+    shown = outputs_of(plan)
+    assert (shown["digest"], shown["in_sync"]) == (plan.digest, "false")
+    assert shown["create"] == str(plan.summary["create"])
+    assert shown["max_risk"] == "delete"
+    empty = outputs_of(samples.empty_plan())
+    assert (empty["in_sync"], empty["max_risk"]) == ("true", "")
+    assert outputs_of(Failure(4, (), samples.empty_plan()))["in_sync"] == "false"
+
+
+def test_a_huge_plan_fits_and_says_what_is_left_out(reporter: Reporter) -> None:
+    actions = [samples.creation(f"team-{number:04}", "ü" * 180) for number in range(3_000)]
+    done = reporter.report("plan", samples.plan(*actions))
+    assert done.code == 0
+    (body,) = reporter.comments()
+    assert len(body.encode()) <= COMMENT_LIMIT
+    assert "**3000 to create" in body.splitlines()[3]
+    assert "are not shown" in body
+    summary = reporter.summary.encode()
+    assert 200_000 < len(summary) < 1024 * 1024
+
+
+def test_several_reports_of_one_step_share_the_room_of_its_summary(reporter: Reporter) -> None:
+    file = reporter.folder / "full.md"
+    file.write_text("x" * (1024 * 1024 - 100))
+    done = reporter.report("plan", samples.mixed_plan(), GITHUB_STEP_SUMMARY=str(file))
+    assert done.code == 0
+    assert file.stat().st_size < 1024 * 1024
+    assert len(reporter.comments()) == 1
+
+
+def test_only_errors_and_findings_with_a_place_are_annotated(reporter: Reporter) -> None:
+    found = [error("a", "a"), warning("b", "b"), warning("c", "c", at=Place("f.yaml", 2, 3))]
+    done = reporter.report("plan", samples.plan(samples.creation(), diagnostics=tuple(found)))
+    assert done.out.splitlines() == [
+        "::error title=a::a",
+        "::warning file=f.yaml,line=2,col=3,title=c::c",
+    ]
+    assert reporter.report("result", failure(1)).out.startswith("::error title=incomplete-read::")
