@@ -5,16 +5,16 @@ One member's part: `reconciler.cli.members`. How orders are carried out: the eng
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.cli import output, settings
-from reconciler.cli.command import Invocation
 from reconciler.cli.console import Console
 from reconciler.cli.members import Crew
 from reconciler.cli.signals import Interruption
+from reconciler.cli.wiring import new_run
 from reconciler.desired.source import MAX_FILE
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput, Refused
@@ -24,6 +24,9 @@ from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
 from reconciler.fleet.progress import Progress, resume
 from reconciler.fleet.roster import Fleet, Member, read_fleet
 from reconciler.fleet.table import line_of, table
+
+if TYPE_CHECKING:
+    from reconciler.fleet.temporal.service import Service
 
 OTHERWISE = "look at `reconcile fleet plan`, then use --yes"
 Ended = Callable[[MemberOutcome], None]
@@ -39,6 +42,7 @@ class Muster:
     resume: str | None = None
     parallelism: int = 8
     deadline: float = 900
+    engine: str = "local"
 
     def chosen(self, fleet: Fleet) -> list[Member]:
         """Give the members that take part."""
@@ -76,6 +80,38 @@ class LocalEngine:
         await run_locally(orders, self.crew, parallelism=self.parallelism, halt=halt, ended=ended)
 
 
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Where Temporal is, as the options say; what they leave open the environment may know."""
+
+    address: str | None = None
+    namespace: str | None = None
+    queue: str = "reconcile"
+    tls: bool = False
+
+    def service(self) -> "Service":
+        """Give the connection, or raise `InvalidInput` where the extra is not installed."""
+        try:
+            from reconciler.fleet.temporal.service import Service
+        except ImportError:
+            problem = error(
+                "missing-extra",
+                "the engine temporal needs the package temporalio, which is not installed",
+                hint="pip install 'portkey-reconciler[temporal]'",
+            )
+            raise InvalidInput([problem]) from None
+        from reconciler.domain.secrets import Redacted
+
+        key = settings.variable("TEMPORAL_API_KEY")
+        return Service(
+            address=self.address or settings.variable("TEMPORAL_ADDRESS") or "localhost:7233",
+            namespace=self.namespace or settings.variable("TEMPORAL_NAMESPACE") or "default",
+            queue=self.queue,
+            key=Redacted(key) if key else None,
+            tls=self.tls,
+        )
+
+
 def read(file: Path) -> Fleet:
     """Read a fleet.yaml, or raise all that is wrong with it."""
     content = output.read(file, limit=MAX_FILE)
@@ -95,22 +131,20 @@ class FleetRun:
     """A run of a fleet from its first order to its table."""
 
     def __init__(
-        self, invocation: Invocation, muster: Muster, engine: Engine, fleet: Fleet, *, verb: Verb
+        self, console: Console, muster: Muster, engine: Engine, fleet: Fleet, order: Order
     ) -> None:
-        from reconciler.cli import wiring
-
-        self._console = invocation.console
+        self._console = console
         self._muster = muster
         self._engine = engine
         self._members = muster.chosen(fleet)
         if not self._members:
             raise InvalidInput([error("no-members", "no member of the fleet is chosen")])
-        self._verb = verb
+        self._order = order
         folder = muster.file.absolute().parent / ".reconcile" / "fleet"
         self._progress = (
-            resume(folder, muster.resume, verb=verb)
+            resume(folder, muster.resume, verb=order.verb)
             if muster.resume is not None
-            else Progress(folder, wiring.new_run(), verb)
+            else Progress(folder, new_run(), order.verb)
         )
         if self._console.journal is not None:
             self._console.journal = self._console.journal.about(fleet_run=self._progress.run)
@@ -118,21 +152,23 @@ class FleetRun:
         self._halt = Halt()
         self._outcomes: dict[str, MemberOutcome] = {}
 
-    async def carry_out(
-        self, interruption: Interruption, order: Callable[[Member], Order], *, asks: bool = False
-    ) -> FleetResult:
-        """Ask every member that is not done; with `asks` plan first and ask whether to apply.
+    async def carry_out(self, interruption: Interruption, *, asks: bool = False) -> FleetResult:
+        """Give the order to all who are not done; with `asks` plan first and ask whether to apply.
 
         Raises `Refused` for the answer no.
         """
         self._stop_on(interruption)
-        orders = [order(member) for member in self._members if not self._resumed(member)]
+        orders = [
+            replace(self._order, member=member.name)
+            for member in self._members
+            if not self._resumed(member)
+        ]
         if asks:
             orders = await self._approved(orders, interruption)
         await self._engine.run(orders, halt=self._halt, ended=self._ended)
         return FleetResult(
             self._progress.run,
-            self._verb,
+            self._order.verb,
             self._engine.name,
             tuple(self._outcomes[member.name] for member in self._members),
         )
@@ -158,22 +194,7 @@ class FleetRun:
         except InvalidInput as reason:
             # What the member has done stands; only resuming would do it again.
             self._console.insist(f"warning: {reason.summary}")
-        self._tell(outcome)
-
-    def _tell(self, outcome: MemberOutcome) -> None:
-        if self._console.journal is None:
-            self._console.say(line_of(outcome))
-            return
-        self._console.journal.say(
-            "member_ended",
-            level="info" if outcome.done else "error",
-            member=outcome.member,
-            target=outcome.target,
-            run=outcome.run,
-            status=outcome.standing.value,
-            exit_code=outcome.exit_code,
-            duration_ms=outcome.duration_ms,
-        )
+        tell(self._console, outcome)
 
     async def _approved(self, orders: Sequence[Order], interruption: Interruption) -> list[Order]:
         """Plan, show and ask; what cannot be planned is over, what is in sync is done."""
@@ -182,7 +203,7 @@ class FleetRun:
         def keep(outcome: MemberOutcome) -> None:
             planned[outcome.member] = outcome
 
-        plans = [_planning(order) for order in orders]
+        plans = [replace(order, verb=Verb.PLAN) for order in orders]
         await self._engine.run(plans, halt=self._halt, ended=keep)
         ready = [o for o in orders if planned[o.member].standing is Standing.DIFFERENT]
         for outcome in planned.values():
@@ -207,20 +228,23 @@ class FleetRun:
             agreed = console.confirm(question, otherwise=OTHERWISE)
         if not agreed:
             raise Refused([error("declined", "the answer was no; nothing was written")])
-        return [_with(order, planned[order.member].pieces) for order in ready]
+        return [replace(order, approved=planned[order.member].pieces) for order in ready]
 
 
-def _planning(order: Order) -> Order:
-    return Order(order.member, Verb.PLAN, deadline=order.deadline)
-
-
-def _with(order: Order, pieces: tuple[str, ...]) -> Order:
-    return Order(
-        order.member,
-        order.verb,
-        approved=pieces,
-        deadline=order.deadline,
-        keeps_records=order.keeps_records,
+def tell(console: Console, outcome: MemberOutcome) -> None:
+    """Say on stderr that a member has ended."""
+    if console.journal is None:
+        console.say(line_of(outcome))
+        return
+    console.journal.say(
+        "member_ended",
+        level="info" if outcome.done else "error",
+        member=outcome.member,
+        target=outcome.target,
+        run=outcome.run,
+        status=outcome.standing.value,
+        exit_code=outcome.exit_code,
+        duration_ms=outcome.duration_ms,
     )
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "merge-results": "Join the results of shards into one.",
     "doctor": "Check config, key, scopes, paging, clock and ledger.",
     "fleet": "Plan, apply or watch many organisations at once.",
+    "worker": "Work for a fleet that Temporal directs.",
     "simulate": "Serve a stand-in of the API on this machine.",
     "serve": "Offer the five raw operations over REST and MCP.",
 }

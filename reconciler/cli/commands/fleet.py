@@ -1,65 +1,20 @@
 """`reconcile fleet plan|apply|drift`: many organisations from fleet.yaml, with one exit code."""
 
-from collections.abc import Callable
-from functools import wraps
-from pathlib import Path
-from typing import Any
-
 import click
 
 from reconciler.cli import fleets, signals
 from reconciler.cli.command import Command, Invocation
-from reconciler.cli.fleets import FleetRun, LocalEngine, Muster
+from reconciler.cli.console import Console
+from reconciler.cli.fleet_options import meeting, muster
+from reconciler.cli.fleets import Engine, FleetRun, LocalEngine, Meeting, Muster
 from reconciler.cli.options import format_option
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
 from reconciler.fleet.orders import Order
 from reconciler.fleet.outcome import FleetResult, Verb
-from reconciler.fleet.roster import Member
+from reconciler.fleet.roster import Fleet
 
-Body = Callable[..., int]
-
-_MUSTER = {
-    "file": click.option(
-        "--file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        default=Path("fleet.yaml"),
-        show_default=True,
-        help="The fleet's members.",
-    ),
-    "only": click.option("--only", metavar="GLOB", multiple=True, help="Just these members."),
-    "exclude": click.option("--exclude", metavar="GLOB", multiple=True, help="Not these members."),
-    "resume": click.option("--resume", metavar="RUN", help="Go on with a run that broke off."),
-    "parallelism": click.option(
-        "--parallelism",
-        type=click.IntRange(1, 100),
-        metavar="N",
-        default=8,
-        show_default=True,
-        help="Members at a time.",
-    ),
-    "deadline": click.option(
-        "--deadline",
-        type=click.FloatRange(0, min_open=True),
-        metavar="SECONDS",
-        default=900,
-        show_default=True,
-        help="When to give up a member.",
-    ),
-}
-
-
-def muster(body: Body) -> Body:
-    """Add what every command of a fleet is told; the body receives `muster`."""
-
-    @wraps(body)
-    def call(*args: Any, **given: Any) -> int:
-        made = Muster(**{name: given.pop(name) for name in _MUSTER})
-        return body(*args, muster=made, **given)
-
-    decorated: Body = call
-    for option in reversed(_MUSTER.values()):
-        decorated = option(decorated)
-    return decorated
+OFF = "off"
 
 
 @click.group("fleet")
@@ -75,72 +30,143 @@ def command() -> None:
 @format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to do.")
 @muster
+@meeting
 @click.pass_obj
-def plan(invocation: Invocation, *, style: str, detailed_exitcode: bool, muster: Muster) -> int:
+def plan(
+    invocation: Invocation,
+    *,
+    style: str,
+    detailed_exitcode: bool,
+    muster: Muster,
+    meeting: Meeting,
+) -> int:
     """Show which members differ; write nothing."""
-
-    def order(member: Member) -> Order:
-        return Order(
-            member.name,
-            Verb.PLAN,
-            deadline=muster.deadline,
-            differences_matter=detailed_exitcode,
-        )
-
-    return _run(invocation, muster, Verb.PLAN, order, style=style)
+    order = Order("", Verb.PLAN, deadline=muster.deadline, differences_matter=detailed_exitcode)
+    return _run(invocation, muster, meeting, order, style=style)
 
 
 @command.command("drift", cls=Command)
 @format_option("text", "json")
+@click.option(
+    "--schedule",
+    metavar="CRON",
+    help="Have it done again and again by Temporal; `off` ends that.",
+)
 @muster
+@meeting
 @click.pass_obj
-def drift(invocation: Invocation, *, style: str, muster: Muster) -> int:
+def drift(
+    invocation: Invocation, *, style: str, schedule: str | None, muster: Muster, meeting: Meeting
+) -> int:
     """Tell which members have moved away from their files; exits 2 if any has."""
-
-    def order(member: Member) -> Order:
-        return Order(member.name, Verb.DRIFT, deadline=muster.deadline)
-
-    return _run(invocation, muster, Verb.DRIFT, order, style=style)
+    if schedule is not None:
+        _only_for_temporal(muster, "--schedule")
+        return _schedule(invocation.console, muster, meeting, schedule)
+    order = Order("", Verb.DRIFT, deadline=muster.deadline)
+    return _run(invocation, muster, meeting, order, style=style)
 
 
 @command.command("apply", cls=Command)
 @format_option("text", "json")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--no-ledger", is_flag=True, help="Keep no record of what was done.")
+@click.option(
+    "--await-approval",
+    is_flag=True,
+    help="Let each plan wait in Temporal for the signal `approve` with its digest.",
+)
 @muster
+@meeting
 @click.pass_obj
-def apply(invocation: Invocation, *, style: str, yes: bool, no_ledger: bool, muster: Muster) -> int:
+def apply(
+    invocation: Invocation,
+    *,
+    style: str,
+    yes: bool,
+    no_ledger: bool,
+    await_approval: bool,
+    muster: Muster,
+    meeting: Meeting,
+) -> int:
     """Make every member's API equal to its files.
 
     Without --yes all members are planned first, and no more is applied than was shown.
     """
-    if not yes:
-        invocation.console.require_terminal(otherwise="look at `reconcile fleet plan`, use --yes")
-
-    def order(member: Member) -> Order:
-        return Order(member.name, Verb.APPLY, deadline=muster.deadline, keeps_records=not no_ledger)
-
-    return _run(invocation, muster, Verb.APPLY, order, style=style, asks=not yes)
+    if await_approval:
+        _only_for_temporal(muster, "--await-approval")
+    asks = not (yes or await_approval)
+    if asks:
+        invocation.console.require_terminal(otherwise=fleets.OTHERWISE)
+    order = Order("", Verb.APPLY, deadline=muster.deadline, keeps_records=not no_ledger)
+    return _run(
+        invocation,
+        muster,
+        meeting,
+        order,
+        style=style,
+        asks=asks,
+        waits=await_approval and not yes,
+    )
 
 
 def _run(
     invocation: Invocation,
     muster: Muster,
-    verb: Verb,
-    order: Callable[[Member], Order],
+    meeting: Meeting,
+    order: Order,
     *,
     style: str,
     asks: bool = False,
+    waits: bool = False,
 ) -> int:
     fleet = fleets.read(muster.file)
     console = invocation.console
-    engine = LocalEngine(fleets.crew_of(console, fleet), muster.parallelism)
+    engine = _engine(console, muster, meeting, fleet, waits=waits)
 
     async def work(interruption: signals.Interruption) -> tuple[FleetResult, int]:
-        run = FleetRun(invocation, muster, engine, fleet, verb=verb)
-        result = await run.carry_out(interruption, order, asks=asks)
+        run = FleetRun(console, muster, engine, fleet, order)
+        result = await run.carry_out(interruption, asks=asks)
         return result, interruption.exit_code or result.exit_code
 
     result, code = signals.run(work)
     fleets.show(console, result, style=style)
     return code
+
+
+def _engine(
+    console: Console, muster: Muster, meeting: Meeting, fleet: Fleet, *, waits: bool
+) -> Engine:
+    if muster.engine == "local":
+        return LocalEngine(fleets.crew_of(console, fleet), muster.parallelism)
+    service = meeting.service()
+    from reconciler.fleet.temporal.engine import TemporalEngine
+
+    return TemporalEngine(service, fleet.digest, console.insist, asks=waits)
+
+
+def _schedule(console: Console, muster: Muster, meeting: Meeting, cron: str) -> int:
+    members = [member.name for member in muster.chosen(fleets.read(muster.file))]
+    service = meeting.service()
+    from reconciler.fleet.temporal import messages, schedules
+
+    tasks = [
+        messages.task_of(Order(name, Verb.DRIFT, deadline=muster.deadline), fleet="")
+        for name in members
+    ]
+
+    async def work(_interruption: signals.Interruption) -> None:
+        if cron == OFF:
+            await schedules.unschedule(service, members)
+        else:
+            await schedules.schedule(service, tasks, cron=cron)
+
+    signals.run(work)
+    done = "no longer scheduled" if cron == OFF else f"scheduled: {cron}"
+    console.say(f"drift of {len(members)} members is {done}")
+    return 0
+
+
+def _only_for_temporal(muster: Muster, option: str) -> None:
+    if muster.engine != "temporal":
+        problem = error("usage", f"{option} needs --engine temporal")
+        raise InvalidInput([problem])

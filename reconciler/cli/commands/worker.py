@@ -1,0 +1,72 @@
+"""`reconcile worker`: carry out what Temporal hands over, for the members of fleet.yaml."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from reconciler.cli import fleets, signals
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.fleet_options import file_option, meeting, parallelism_option
+from reconciler.cli.fleets import Meeting
+from reconciler.cli.members import Crew
+from reconciler.fleet.roster import Fleet
+
+
+@click.command("worker", cls=Command)
+@file_option
+@parallelism_option
+@meeting
+@click.pass_obj
+def command(invocation: Invocation, *, file: Path, parallelism: int, meeting: Meeting) -> int:
+    """Work for a fleet that Temporal directs.
+
+    Reads files, secrets and keys where it runs; what it is told and what it tells are names and
+    digests. Runs until Ctrl-C; what it then leaves undone another worker takes over.
+    """
+    console = invocation.console
+    service = meeting.service()
+    roster = _Roster(invocation, file)
+    roster()  # a file that cannot be read is better known now
+    from reconciler.fleet.temporal.activity import Activities
+    from reconciler.fleet.temporal.worker import work as serve
+
+    async def work(interruption: signals.Interruption) -> int:
+        stop = asyncio.Event()
+        interruption.ask = stop.set
+        await serve(
+            service,
+            Activities(roster, lambda outcome: fleets.tell(console, outcome)),
+            parallelism=parallelism,
+            stop=stop,
+            ready=lambda: console.say(
+                f"worker ready on queue {service.queue} at {service.address}, "
+                f"{parallelism} members at a time"
+            ),
+        )
+        return interruption.exit_code
+
+    return signals.run(work)
+
+
+class _Roster:
+    """Gives fleet.yaml as it is, and reads it again only when it has changed."""
+
+    def __init__(self, invocation: Invocation, file: Path) -> None:
+        self._console = invocation.console
+        self._file = file
+        self._seen: tuple[int, int] | None = None
+        self._known: tuple[Fleet, Crew] | None = None
+
+    def __call__(self) -> tuple[Fleet, Crew]:
+        """Read the file, or raise what is wrong with it."""
+        try:
+            status = self._file.stat()
+            seen = (status.st_mtime_ns, status.st_size)
+        except OSError:
+            seen = None
+        if self._known is None or seen is None or seen != self._seen:
+            fleet = fleets.read(self._file)
+            self._known = fleet, fleets.crew_of(self._console, fleet)
+            self._seen = seen
+        return self._known

@@ -1,0 +1,91 @@
+"""The options that the commands of a fleet and its workers share."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.fleets import Meeting, Muster
+
+Body = Callable[..., Any]
+
+file_option = click.option(
+    "--file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    default=Path("fleet.yaml"),
+    show_default=True,
+    help="The fleet's members.",
+)
+parallelism_option = click.option(
+    "--parallelism",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    default=8,
+    show_default=True,
+    help="Members at a time.",
+)
+_MUSTER = {
+    "file": file_option,
+    "only": click.option("--only", metavar="GLOB", multiple=True, help="Just these members."),
+    "exclude": click.option("--exclude", metavar="GLOB", multiple=True, help="Not these members."),
+    "resume": click.option("--resume", metavar="RUN", help="Go on with a run that broke off."),
+    "parallelism": parallelism_option,
+    "deadline": click.option(
+        "--deadline",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        default=900,
+        show_default=True,
+        help="When to give up a member.",
+    ),
+    "engine": click.option(
+        "--engine",
+        type=click.Choice(["local", "temporal"]),
+        default="local",
+        show_default=True,
+        help="This machine, or the workers that Temporal knows (extra `temporal`).",
+    ),
+}
+_MEETING = {
+    "address": click.option(
+        "--address", metavar="HOST:PORT", help="Temporal. [default: localhost:7233]"
+    ),
+    "namespace": click.option(
+        "--namespace", metavar="NAME", help="Its namespace. [default: default]"
+    ),
+    "queue": click.option(
+        "--queue",
+        metavar="NAME",
+        default="reconcile",
+        show_default=True,
+        help="Where callers and workers of a fleet meet.",
+    ),
+    "tls": click.option("--tls", is_flag=True, help="Speak to Temporal encrypted."),
+}
+
+
+def _gathered(
+    name: str, make: Callable[..., object], options: dict[str, Any]
+) -> Callable[[Body], Body]:
+    def decorate(body: Body) -> Body:
+        @wraps(body)
+        def call(*args: Any, **given: Any) -> Any:
+            given[name] = make(**{key: given.pop(key) for key in options})
+            return body(*args, **given)
+
+        decorated: Body = call
+        for option in reversed(options.values()):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+muster = _gathered("muster", Muster, _MUSTER)
+"""Adds who takes part and how; the body receives `muster`."""
+
+meeting = _gathered("meeting", Meeting, _MEETING)
+"""Adds where Temporal is; the body receives `meeting`."""

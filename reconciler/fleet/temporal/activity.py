@@ -1,0 +1,59 @@
+"""The one activity: an order carried out in a thread, while the worker says that it is alive."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from reconciler.fleet.local import in_thread
+from reconciler.fleet.orders import CarryOut, Halt
+from reconciler.fleet.outcome import MemberOutcome, Standing
+from reconciler.fleet.roster import Fleet
+from reconciler.fleet.temporal.messages import Report, Task, failed, order_of, report_of
+from reconciler.fleet.temporal.workflow import CARRY_OUT
+
+BEATS = 4
+"""Signs of life in the time that a worker may be silent."""
+
+
+@dataclass(frozen=True)
+class Activities:
+    """What a worker can do. `fleet` gives the fleet.yaml as it is now, with those who work it."""
+
+    fleet: Callable[[], tuple[Fleet, CarryOut]]
+    ended: Callable[[MemberOutcome], None]
+
+    @activity.defn(name=CARRY_OUT)
+    async def carry_out(self, task: Task) -> Report:
+        """Carry out a task; raises only what makes Temporal try it again."""
+        fleet, crew = self.fleet()
+        if task.fleet and task.fleet != fleet.digest:
+            return failed(task, "other-fleet", Standing.REFUSED, 4)
+        if fleet.member(task.member) is None:
+            return failed(task, "unknown-member", Standing.INVALID, 3)
+        halt = Halt()
+        done = in_thread(lambda: crew(order_of(task), halt), name=task.member)
+        outcome = await _alive_until(done, halt, every=task.heartbeat / BEATS)
+        again = activity.info().attempt > 1
+        if again and any(remark.code == "locked" for remark in outcome.remarks):
+            # The worker that was given up may still be at it; its lock goes when it does.
+            raise ApplicationError("the lost worker still holds the lock", type="locked")
+        self.ended(outcome)
+        return report_of(outcome)
+
+
+async def _alive_until(
+    done: "asyncio.Future[MemberOutcome]", halt: Halt, *, every: float
+) -> MemberOutcome:
+    """Wait while telling Temporal that the work goes on; a cancellation asks it to stop."""
+    while not done.done():
+        activity.heartbeat()
+        try:
+            await asyncio.wait((done,), timeout=every)
+        except asyncio.CancelledError:
+            if halt.requested:
+                raise
+            halt.request("cancelled")
+    return done.result()

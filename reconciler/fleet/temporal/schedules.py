@@ -1,0 +1,62 @@
+"""Drift on a schedule that Temporal keeps: one Schedule for each member."""
+
+from collections.abc import Iterable
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from reconciler.fleet.temporal.messages import Task
+from reconciler.fleet.temporal.service import Service
+from reconciler.fleet.temporal.workflow import Reconciliation
+
+
+async def schedule(service: Service, tasks: Iterable[Task], *, cron: str) -> None:
+    """Have each task done whenever the cron expression says; an earlier schedule is replaced."""
+    client = await service.connect()
+    async with service.explained():
+        for task in tasks:
+            await _put(client, service, task, cron)
+
+
+async def unschedule(service: Service, members: Iterable[str]) -> None:
+    """Take the schedules of members away, where there are any."""
+    client = await service.connect()
+    async with service.explained():
+        for member in members:
+            try:
+                await client.get_schedule_handle(_id(service, member)).delete()
+            except RPCError as reason:
+                if reason.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+
+
+async def _put(client: Client, service: Service, task: Task, cron: str) -> None:
+    wanted = Schedule(
+        action=ScheduleActionStartWorkflow(
+            Reconciliation.run, task, id=_id(service, task.member), task_queue=service.queue
+        ),
+        spec=ScheduleSpec(cron_expressions=[cron]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )
+    try:
+        await client.create_schedule(_id(service, task.member), wanted)
+    except ScheduleAlreadyRunningError:
+
+        def replaced(_current: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(wanted)
+
+        await client.get_schedule_handle(_id(service, task.member)).update(replaced)
+
+
+def _id(service: Service, member: str) -> str:
+    return f"{service.workflow_id(member)}/drift"
