@@ -236,7 +236,8 @@ class Watch:
         if record is None:
             return True
         made = self.chronicle.made.get(record["id"])
-        return made is not None and made.who != STRANGER and made.slug != made.wanted
+        is_ours = made is not None and made.who != STRANGER and made.slug != made.wanted
+        return is_ours or self._moved_since_read(record["slug"])
 
     def _check_fields(self, slug: str, body: Mapping[str, Any]) -> None:
         declared = self.wanted[slug].fields
@@ -251,12 +252,16 @@ class Watch:
         made = self.chronicle.made.get(record["id"])
         if made is not None and made.who == self.who:
             return
-        steps = self.chronicle.steps
-        reads = [n for n, s in enumerate(steps) if self._is_read(s, action.slug) and s.handled]
-        if reads and any(self._moves(s, action.slug) for s in steps[reads[-1] :]):
-            return  # it changed between our read and our write
+        if self._moved_since_read(action.slug):
+            return
         if not looks_like_ours(record, self.wanted[action.slug]) and "key" in step.request.body:
             self._blame(f"sent the credential of {action.slug} to a foreign integration")
+
+    def _moved_since_read(self, slug: str) -> bool:
+        """Tell whether others came between a read and the write that follows; nobody can see it."""
+        steps = self.chronicle.steps
+        reads = [n for n, step in enumerate(steps) if self._is_read(step, slug) and step.handled]
+        return bool(reads) and any(self._moves(step, slug) for step in steps[reads[-1] :])
 
 
 def leaks(document: object) -> bool:

@@ -13,7 +13,7 @@ from reconciler.execution.events import Emit, Event, RunStarted
 from reconciler.execution.executor import execute
 from reconciler.execution.integration import Attempt, Writer
 from reconciler.execution.looking import View
-from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.outcome import ApplyResult, Outcome
 from reconciler.execution.presence import Presence
 from reconciler.execution.sending import Sender
 from reconciler.execution.stopping import Stop
@@ -165,7 +165,7 @@ class DeletesFirst(_Rewritten):
 
         deletes = [a for a in planned.actions if a.kind is ActionKind.DELETE]
         others = [a for a in planned.actions if a.kind is not ActionKind.DELETE]
-        outcomes = []
+        outcomes: list[Outcome] = []
         for actions in (deletes, others):
             part = replace(planned, actions=tuple(actions))
             result = await execute(part, run=run, writer=writer, emit=told, concurrency=3)

@@ -8,6 +8,7 @@ from reconciler.domain.memory import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState
+from reconciler.planning.options import PlanOptions
 from reconciler.simulator.switches import Switches
 from tests.builders import declared, desired
 
@@ -23,6 +24,7 @@ NO_LIMITS = {
     "credential_changes": 99,
     "access_removals": 99,
 }
+OPTIONS = PlanOptions(allow_replace=True, max_deletes=99)
 SLUGS = ("one", "two", "three", "four", "five")
 WITHDRAWN = ("old-a", "old-b")
 WORDS = ("red", "green", "blue")

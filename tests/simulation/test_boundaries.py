@@ -24,9 +24,9 @@ from reconciler.simulator.switches import Switches
 from tests.builders import declared, desired
 from tests.simulation.chronicle import STRANGER
 from tests.simulation.oracles import differences
-from tests.simulation.play import OPTIONS, Line, Theatre
 from tests.simulation.recipes import REAL
-from tests.simulation.scenario import KEYS, NO_LIMITS, VALUES
+from tests.simulation.scenario import KEYS, NO_LIMITS, OPTIONS, VALUES
+from tests.simulation.theatre import Line, Theatre
 from tests.simulation.weather import Crash, CrashPlan
 
 KEY = next(iter(KEYS))
@@ -87,12 +87,11 @@ class Once:
 @cache
 def wish() -> DesiredState:
     """Declare nine integrations; three more were declared once."""
-    base = {"key": KEY}
     return desired(
-        *(declared(f"create-{n}", **base) for n in (1, 2, 3)),
-        *(declared(f"fields-{n}", **base, description="new") for n in (1, 2)),
-        *(declared(f"models-{n}", **base, models=MODELS) for n in (1, 2)),
-        *(declared(f"spaces-{n}", **base, workspaces=GRANT) for n in (1, 2)),
+        *(declared(f"create-{n}", key=KEY) for n in (1, 2, 3)),
+        *(declared(f"fields-{n}", key=KEY, description="new") for n in (1, 2)),
+        *(declared(f"models-{n}", key=KEY, models=MODELS) for n in (1, 2)),
+        *(declared(f"spaces-{n}", key=KEY, workspaces=GRANT) for n in (1, 2)),
         limits=NO_LIMITS,
     )
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
-from reconciler.simulator.faults import Fault, FaultKind
+from reconciler.simulator.faults import Fault, FaultKind, Faults
 from reconciler.simulator.messages import Request
 
 
@@ -35,6 +36,12 @@ _BOTH = (
 WRITE_KINDS = (*_BOTH, FaultKind.LATE, FaultKind.LATE, FaultKind.LATE)
 READ_KINDS = (*_BOTH, FaultKind.STALE)
 LIST_KINDS = (*READ_KINDS, FaultKind.DUPLICATE_PAGE, FaultKind.WRONG_TOTAL, FaultKind.MISSING_TOTAL)
+
+
+class Strikes(Faults, Protocol):
+    """Faults that tell what they did to the last request."""
+
+    struck: Fault | None
 
 
 class Weather:
