@@ -1,6 +1,6 @@
 """Stand before the adapter and add a token, for suites that cannot send one themselves.
 
-`python -m tests.adapter.token_relay LISTEN_PORT ADAPTER_PORT TOKEN`. Everything else goes through as
+`python -m tests.adapter.token_relay LISTEN_PORT ADAPTER_PORT TOKEN`. All else goes through as
 it came, `Host` and `Origin` included, so that those are still judged by the adapter.
 """
 
