@@ -58,6 +58,8 @@ def digest(value: Any) -> str:
 def plain(value: Value) -> Any:
     """Turn a tree into plain JSON that can be shown: names for references, nothing for values."""
     match value:
+        case str() | int() | float() | None:  # first, for most values are
+            return value
         case SecretRef():
             return value.as_written
         case Redacted():
@@ -66,7 +68,5 @@ def plain(value: Value) -> Any:
             return {"mask": value.text}
         case Mapping():
             return {key: plain(item) for key, item in value.items()}
-        case str() | int() | float() | bool() | None:
-            return value
         case _:
             return [plain(item) for item in value]

@@ -23,6 +23,8 @@ def _canonical(value: Value, name: str) -> Any:
     if name in SINGLE_ENTRY_LISTS:
         return _only_entry(value)
     match value:
+        case str() | int() | None:  # first, for most values are: what follows asks an ABC
+            return value
         case Mapping():
             return {
                 key: _canonical(item, key)

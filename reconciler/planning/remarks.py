@@ -101,6 +101,9 @@ def aligned_form(declared: Declared, path: Path) -> Diagnostic:
 
 def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diagnostic]:
     """Say for each new grant without a provider that the workspace cannot call yet."""
+    granted = sorted(workspaces)
+    if not granted:
+        return []
     entries = canonical(declared.fields).get("workspaces") or {}
     default = bool(declared.fields.get("create_default_provider"))
     return [
@@ -110,7 +113,7 @@ def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diag
             hint="create a provider there, or declare create_default_provider: true",
             at=declared.source,
         )
-        for id_ in sorted(workspaces)
+        for id_ in granted
         if not entries.get(id_, {}).get("create_default_provider", default)
     ]
 
