@@ -5,6 +5,7 @@ answer never came stays in `unanswered` until somebody has found out; an action 
 is `unknown`, whatever else happened.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -38,7 +39,7 @@ class Sender:
     action: Action
     emit: Emit
     stop: Stop
-    attempts: int = 0
+    tries: Counter[OperationName] = field(default_factory=Counter)
     request_ids: list[str] = field(default_factory=list)
     done: list[Call] = field(default_factory=list)
     unanswered: list[Call] = field(default_factory=list)
@@ -66,6 +67,11 @@ class Sender:
         self.unanswered.clear()
 
     @property
+    def attempts(self) -> int:
+        """Give how often the most tried call was tried: 1 where all went well at once."""
+        return max(self.tries.values(), default=0)
+
+    @property
     def doubt(self) -> str:
         """Say which calls may or may not have been carried out; empty where none."""
         names = ", ".join(_NAMES[call.operation] for call in self.unanswered)
@@ -79,7 +85,7 @@ class Sender:
     def _account(
         self, call: Call, attempts: int, request_id: str | None, *, error: str | None = None
     ) -> None:
-        self.attempts += attempts
+        self.tries[call.operation] += attempts
         if request_id:
             self.request_ids.append(request_id)
         try:
