@@ -69,7 +69,7 @@ class PastRun:
 
     def __init__(self, invocation: Invocation, run: str) -> None:
         self.run = run
-        self.environment = settings.from_environment()
+        self.environment = invocation.environment or settings.from_environment()
         self.target = read_target(invocation, self.environment)
         with records_of(invocation, self.environment).open(read_only=True) as ledger:
             past = {str(item["run"]): item for item in ledger.history()}

@@ -16,7 +16,7 @@ from reconciler.views.page import Page
 
 NO_RUNS = "No runs."
 _COLUMNS = ("run", "started", "by", "commit", "result")
-_UNFINISHED = "did not finish"
+_UNFINISHED = "unfinished"
 
 
 def as_json(

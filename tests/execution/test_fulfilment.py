@@ -1,0 +1,99 @@
+"""What is taken down about a secret that was written, and how the next plan judges it."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.domain.memory import Memory, Remembered, SecretRecord
+from reconciler.domain.secrets import Mask, Pepper, Redacted
+from reconciler.domain.state import Observed
+from reconciler.execution.fulfilment import by_action
+from reconciler.execution.outcome import Outcome, Status
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk, Subject
+from tests.builders import KEY, declared, desired, observed
+from tests.runs import World
+
+PEPPER = Pepper("p1", Redacted("pepper"))
+VALUE = Redacted("sk-value-abc")
+HEADERS = {"x-team-token": Redacted("literal-value-1")}
+
+
+def record_after(
+    shown: Any, *, before: Any = None, known: SecretRecord | None = None, pepper: Any = PEPPER
+) -> SecretRecord:
+    """Give what is recorded of a rotated key after which the API shows a mask."""
+    secrets = {("key",): known} if known is not None else {}
+    action = Action(
+        slug="alpha",
+        kind=ActionKind.UPDATE,
+        reason="key differs",
+        risk=Risk.CREDENTIAL,
+        changes=(Change("key", Op.ROTATE, Risk.CREDENTIAL, sensitive=True),),
+        subject=Subject(declared(key=KEY), observed(key=before), Remembered(secrets=secrets)),
+    )
+    return records(action, observed(key=shown), pepper=pepper)["key",]
+
+
+def records(action: Action, seen: Observed | None, *, pepper: Any = PEPPER) -> dict[Any, Any]:
+    outcome = Outcome(action.slug, action.kind, Status.APPLIED, seen_after=seen)
+    return dict(by_action(action, outcome, values={KEY: VALUE}, pepper=pepper).secrets)
+
+
+def test_the_fingerprint_and_the_mask_after_the_write_are_taken_down() -> None:
+    record = record_after(Mask("sk*****abc"))
+    assert record == SecretRecord(KEY, VALUE.fingerprint(PEPPER), Mask("sk*****abc"))
+
+
+def test_a_mask_of_an_unknown_format_is_known_not_to_agree() -> None:
+    record = record_after(Mask("zz*****zz"), before=Mask("yy*****yy"))
+    assert (record.mask, record.mask_agreed) == (Mask("zz*****zz"), False)
+
+
+def test_a_reading_from_before_the_write_is_no_evidence() -> None:
+    old = Mask("sk*****old")
+    assert record_after(old, before=old).mask is None
+
+
+def test_the_same_mask_after_the_same_value_is_kept_though_its_format_is_unknown() -> None:
+    odd = Mask("zz*****zz")
+    known = SecretRecord(KEY, VALUE.fingerprint(PEPPER), odd, mask_agreed=False)
+    assert record_after(odd, before=odd, known=known).mask == odd
+
+
+@pytest.mark.parametrize("shown", [None, ""])
+def test_without_a_mask_or_a_pepper_less_is_known(shown: Any) -> None:
+    assert record_after(shown).mask is None
+    assert record_after(Mask("sk*****abc"), pepper=None).fingerprint is None
+
+
+def test_an_update_takes_down_only_the_secrets_it_sent() -> None:
+    subject = Subject(declared(key=KEY, configurations={"custom_headers": HEADERS}))
+    change = Change("description", Op.REPLACE, Risk.COSMETIC)
+    action = Action("alpha", ActionKind.UPDATE, "", Risk.COSMETIC, (change,), subject=subject)
+    assert records(action, None) == {}
+
+
+def test_a_create_takes_down_all_of_them_literals_too() -> None:
+    subject = Subject(declared(key=KEY, configurations={"custom_headers": HEADERS}))
+    action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE, subject=subject)
+    found = records(action, None)
+    assert set(found) == {("key",), ("configurations", "custom_headers", "x-team-token")}
+    assert "literal-value-1" not in repr(found)
+    assert "sk-value-abc" not in repr(found)
+
+
+def test_what_was_taken_down_is_in_sync_in_the_next_plan() -> None:
+    world = World()
+    wish = desired(declared(key=KEY))
+    result = world.apply(wish)
+    (outcome,) = result.outcomes
+    assert outcome.seen_after is not None
+    assert "seen_after" not in outcome.as_json()
+    plan = world.plan(wish)
+    assert len(plan.unverified) == 1
+    action = next(e.action for e in world.events if hasattr(e, "outcome") and hasattr(e, "action"))
+    found = by_action(action, outcome, values={KEY: VALUE}, pepper=PEPPER)
+    known = Remembered(found.declared.fields, secrets=found.secrets)
+    memory = Memory({"alpha": known}, pepper=PEPPER)
+    again = world.plan(wish, memory=memory)
+    assert (again.actions, again.unverified) == ((), ())
