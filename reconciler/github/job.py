@@ -59,6 +59,12 @@ class Job:
         candidate = pushed if isinstance(pushed, str) else self.commit
         return candidate if candidate and _COMMIT.fullmatch(candidate) else None
 
+    def required_commit(self) -> str:
+        """Give the commit that the job works on, or raise `InvalidInput`."""
+        if self.merged_commit is None:
+            raise _unusable("GITHUB_SHA", "it names no commit")
+        return self.merged_commit
+
     def required_token(self) -> Redacted:
         """Give the token, or raise `InvalidInput`."""
         if self.token is None:

@@ -61,6 +61,9 @@ class FakeGitHub:
     artifacts: dict[int, dict[str, Any]] = field(default_factory=dict)
     archives: dict[int, bytes] = field(default_factory=dict)
     reviews: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    trees: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    commits: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     script: Callable[[Call], Answer | None] = lambda _call: None
     ids: int = 100
@@ -215,6 +218,55 @@ def _reviews(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answ
     return self.page(call, self.reviews.get(int(number), []))
 
 
+def _list_pulls(self: FakeGitHub, call: Call, _author: Author) -> Answer:
+    branch = call.query["head"].partition(":")[2]
+    found = [p for p in self.pulls.values() if p["head"]["ref"] == branch and not p["merged_at"]]
+    return self.page(call, found)
+
+
+def _post_pull(self: FakeGitHub, call: Call, _author: Author) -> Answer:
+    number, branch = self.new_id(), call.body["head"]
+    head = {"ref": branch, "sha": self.branches[branch]}
+    self.pulls[number] = {**call.body, "number": number, "merged_at": None, "head": head}
+    return Answer(201, self.pulls[number])
+
+
+def _patch_pull(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
+    self.pulls[int(number)] |= call.body
+    return Answer(200, self.pulls[int(number)])
+
+
+def _git_commit(self: FakeGitHub, _call: Call, _author: Author, sha: str) -> Answer:
+    return Answer(body=self.commits.get(sha, {"sha": sha, "tree": {"sha": f"tree-of-{sha}"}}))
+
+
+def _post_tree(self: FakeGitHub, call: Call, _author: Author) -> Answer:
+    sha = f"tree{self.new_id()}"
+    self.trees[sha] = call.body["tree"]
+    return Answer(201, {"sha": sha})
+
+
+def _post_commit(self: FakeGitHub, call: Call, _author: Author) -> Answer:
+    sha = f"{self.new_id():040x}"
+    self.commits[sha] = {**call.body, "sha": sha, "tree": {"sha": call.body["tree"]}}
+    return Answer(201, self.commits[sha])
+
+
+def _branch(self: FakeGitHub, _call: Call, _author: Author, name: str) -> Answer:
+    found = self.branches.get(name)
+    return Answer(body={"object": {"sha": found}}) if found else Answer(404, {})
+
+
+def _post_branch(self: FakeGitHub, call: Call, _author: Author) -> Answer:
+    self.branches[call.body["ref"].removeprefix("refs/heads/")] = call.body["sha"]
+    return Answer(201, {})
+
+
+def _patch_branch(self: FakeGitHub, call: Call, _author: Author, name: str) -> Answer:
+    self.branches[name] = call.body["sha"]
+    return Answer(200, {})
+
+
 _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/issues/(\d+)/comments", _list_comments),
     ("POST", r"/issues/(\d+)/comments", _post_comment),
@@ -224,6 +276,15 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("PATCH", r"/issues/(\d+)", _patch_issue),
     ("GET", r"/commits/([0-9a-f]+)/pulls", _pulls_of),
     ("GET", r"/pulls/(\d+)", _pull),
+    ("GET", r"/pulls", _list_pulls),
+    ("POST", r"/pulls", _post_pull),
+    ("PATCH", r"/pulls/(\d+)", _patch_pull),
+    ("GET", r"/git/commits/([0-9a-f]+)", _git_commit),
+    ("POST", r"/git/trees", _post_tree),
+    ("POST", r"/git/commits", _post_commit),
+    ("GET", r"/git/ref/heads/(.+)", _branch),
+    ("POST", r"/git/refs", _post_branch),
+    ("PATCH", r"/git/refs/heads/(.+)", _patch_branch),
     ("GET", r"/pulls/(\d+)/reviews", _reviews),
     ("GET", r"/compare/([0-9a-f]+)\.\.\.([0-9a-f]+)", _compare),
     ("GET", r"/actions/artifacts", _artifacts),

@@ -76,7 +76,7 @@ class Story:
     def run(self, *words: object, **variables: str) -> Done:
         """Run a command in this process: forty interpreters would take most of a minute."""
         out, err = io.StringIO(), io.StringIO()
-        arguments = ["--target", "here", *map(str, words)]
+        arguments = ["--dir", "desired-state", "--target", "here", *map(str, words)]
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.project.folder)
             for name, value in {**self.project.environment, **variables}.items():
@@ -199,6 +199,14 @@ class Story:
         words = ("drift", "--format", "json")
         done = self._into("drift.json", *words, **{**self.values, **variables})
         return self._report("drift", done, event={"schedule": "23 5 * * *"}, sha="")
+
+    def adopt(self) -> Done:
+        """Run the adopt job of drift.yml."""
+        slugs = self.run("github", "moved", "drift.json").out.split()
+        assert self.run("pull", *slugs, **self.values).code == 0
+        words = ("github", "propose", "--drift", "drift.json", "--environment", ENVIRONMENT)
+        head = self.git("rev-parse", "main")
+        return self.run(*words, **self._job({"inputs": {"adopt": True}}, head))
 
     def by_hand(self, slug: str, **fields: Any) -> None:
         """Edit the gateway past Git."""

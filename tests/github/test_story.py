@@ -109,7 +109,17 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         story.by_hand("alpha", description="better words")
         story.drift()
         assert issue(story)["state"] == "open"
-        assert story.run("pull", "alpha").code == 0
+        assert story.adopt().code == 0
+        (branch,) = story.github.branches
+        (tree,) = story.github.trees.values()
+        file = story.project.files / "integrations/alpha.yaml"
+        assert (branch, [entry["path"] for entry in tree]) == (
+            "reconcile/adopt-production",
+            ["desired-state/integrations/alpha.yaml"],
+        )
+        assert tree[0]["content"] == file.read_text(encoding="utf-8")
+        assert story.adopt().err == f"pull request #{max(story.github.pulls)}\n"
+        assert len([p for p in story.github.pulls.values() if not p["merged_at"]]) == 1
         adopted = story.open("adopt-alpha")
         assert story.plan(adopted).outputs["in_sync"] == "true"
         story.merge(adopted, "merge")

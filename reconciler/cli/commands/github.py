@@ -3,20 +3,27 @@
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import click
 
+from reconciler import git
 from reconciler.cli import output, settings, signals, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.commands.report import connected
+from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.drift import codec as drift_codec
+from reconciler.drift.report import DriftReport
 from reconciler.github.job import Job, job_of
 from reconciler.planning import codec
+from reconciler.planning.actions import ActionKind, Origin
 
 if TYPE_CHECKING:
     from reconciler.github.approvals import Gathered
 
+_MOVED = frozenset({Origin.REMOTE, Origin.BOTH})
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -63,9 +70,7 @@ def gather_plans(
 
     fresh = codec.decode(output.read(plan, limit=codec.MAX_PLAN_BYTES), name=str(plan))
     job = job_of(settings.from_environment().environment)
-    head = job.merged_commit
-    if head is None:
-        raise InvalidInput([error("github-environment", "GITHUB_SHA: it names no commit")])
+    head = job.required_commit()
     begin = since or _last_applied(invocation, fresh.target.name) or _before(job)
     wanted = Wanted(artifact=artifact, workflow=workflow)
 
@@ -91,6 +96,68 @@ def gather_plans(
     else:
         invocation.console.say(f"gathered {len(gathered.approved)} approved plans")
     return 0
+
+
+@command.command("moved", cls=Command)
+@click.argument("file", metavar="DRIFT", type=_FILE)
+@click.pass_obj
+def moved(invocation: Invocation, *, file: Path) -> int:
+    """Print the slugs that `reconcile pull` can adopt, one a line: what moved in the API."""
+    report = _report(file)
+    for item in report.items:
+        if report.origin(item.slug) in _MOVED and item.kind is not ActionKind.CREATE:
+            invocation.console.data(item.slug)
+    return 0
+
+
+@command.command("propose", cls=Command)
+@click.option("--drift", type=_FILE, metavar="FILE", required=True, help="What has been pulled.")
+@click.option("--environment", metavar="NAME", required=True, help="Whose pull request it is.")
+@click.option(
+    "--base", metavar="BRANCH", default="main", show_default=True, help="For which branch."
+)
+@click.pass_obj
+def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base: str) -> int:
+    """Open or renew the pull request that holds what `reconcile pull` has written."""
+    from reconciler.github.proposal import Proposal, propose
+    from reconciler.views import markdown
+
+    job = job_of(settings.from_environment().environment)
+    files = _changed(invocation.dir)
+    if not files:
+        invocation.console.say("nothing was pulled that is not in Git")
+        return 0
+    proposal = Proposal(
+        branch=f"reconcile/adopt-{quote(environment, safe='')}",
+        base=base,
+        onto=job.required_commit(),
+        title="Adopt what has changed in the API",
+        body=markdown.drift(_report(drift), ledger=wiring.ledger_state(invocation)),
+        files=files,
+    )
+
+    async def work(_interruption: signals.Interruption) -> int:
+        async with connected(job) as github:
+            return await propose(github, proposal)
+
+    invocation.console.say(f"pull request #{signals.run(work)}")
+    return 0
+
+
+def _report(file: Path) -> DriftReport:
+    return drift_codec.decode(output.read(file, limit=codec.MAX_PLAN_BYTES), name=str(file))
+
+
+def _changed(folder: Path) -> dict[str, str | None]:
+    """Give the files below a folder that differ from HEAD, by their path in the repository."""
+    before = git.files_at("HEAD", folder=folder)
+    there = DirectorySource(folder)
+    now = {path: there.read(path) for path in there.paths()}
+    changed = {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}
+    return {
+        (folder / path).as_posix(): now[path].decode("utf-8") if path in now else None
+        for path in changed
+    }
 
 
 def _last_applied(invocation: Invocation, target: str) -> str | None:
