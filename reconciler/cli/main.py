@@ -4,6 +4,7 @@ A command's module is imported when the command is used, so `reconcile --help` c
 than click. What an error looks like and which exit code it has: `reconciler.cli.failures`.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -117,4 +118,7 @@ def main() -> NoReturn:
     console = Console.of_this_process()
     code = run(sys.argv[1:], console)
     console.close()
+    if "temporalio" in sys.modules:
+        # Its threads may abort an interpreter that ends in order: temporalio/sdk-python#300.
+        os._exit(code)
     sys.exit(code)

@@ -42,12 +42,48 @@ class House:
         return sum(request.method != "GET" for request in self.requests)
 
 
+class Gate:
+    """Lets some creations be answered and holds back the answers of those after them.
+
+    `full` is set when so many wait that nobody can have anything else to do.
+    """
+
+    def __init__(self) -> None:
+        self.free: int | None = None
+        self.room = 0
+        self.full = threading.Event()
+        self._waiting = 0
+        self._open = asyncio.Event()
+
+    def close_after(self, free: int, *, room: int) -> None:
+        self.free, self.room = free, room
+
+    def holds(self) -> bool:
+        """Count a creation and tell whether its answer is held back."""
+        if self.free is None or self._open.is_set():
+            return False
+        self.free -= 1
+        return self.free < 0
+
+    async def opened(self) -> None:
+        if not self._open.is_set():
+            self._waiting += 1
+            if self._waiting >= self.room:
+                self.full.set()
+        await self._open.wait()
+
+    def open(self) -> None:
+        self._open.set()
+
+
 class City:
     """Sends a request to the house its path begins with; a house that is shut never answers."""
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, names: list[str], loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self.houses = {name: House(f"pk-{name}") for name in names}
         self.port = 0
+        self.gate = Gate()
 
     def __getitem__(self, name: str) -> House:
         return self.houses[name]
@@ -55,20 +91,31 @@ class City:
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port}/{name}/v1"
 
+    def open(self) -> None:
+        """Let every answer go."""
+        self._loop.call_soon_threadsafe(self.gate.open)
+
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         name, _, rest = scope["raw_path"].decode("ascii").lstrip("/").partition("/")
         house = self.houses[name]
         if house.shut:
             await asyncio.Event().wait()
         inside: dict[str, Any] = {**scope, "raw_path": f"/{rest}".encode()}
-        await house.app(inside, receive, send)
+        held = scope["method"] == "POST" and self.gate.holds()
+
+        async def answer(message: Message) -> None:
+            if held:
+                await self.gate.opened()
+            await send(message)
+
+        await house.app(inside, receive, answer)
 
 
 @contextmanager
 def city(*names: str) -> Iterator[City]:
     """Serve a city on a loopback port until the block ends."""
-    there = City(list(names))
     ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+    there = City(list(names), loop)
 
     def announce(port: int) -> None:
         there.port = port
@@ -81,6 +128,7 @@ def city(*names: str) -> Iterator[City]:
     try:
         yield there
     finally:
+        there.open()
         loop.call_soon_threadsafe(stop.set)
         thread.join(20)
         loop.close()

@@ -1,0 +1,90 @@
+"""A Temporal dev server and workers, as processes of their own that end with the test."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from temporalio.client import Client
+
+from tests.end_to_end.harness import COMMAND
+from tests.fleet.project import FleetProject
+
+BINARY = Path(sys.executable).with_name("temporal")
+
+
+@contextmanager
+def dev_server(folder: Path) -> Iterator[str]:
+    """Run a server in memory on free ports; give its address."""
+    address = f"127.0.0.1:{_free_port()}"
+    port, http = address.rpartition(":")[2], str(_free_port())
+    ports = ("--ip", "127.0.0.1", "--port", port, "--http-port", http)
+    command = [str(BINARY), "server", "start-dev", "--headless", "--log-level", "error", *ports]
+    environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    with _process(command, cwd=folder, env=environment):
+        asyncio.run(_wait_for(address))
+        yield address
+
+
+@contextmanager
+def worker(project: FleetProject, address: str, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run a worker beside the project's fleet.yaml, from when it is ready."""
+    command = [*COMMAND, "worker", "--address", address, *options]
+    with _process(command, cwd=project.folder, env=project.environment) as process:
+        assert process.stderr is not None
+        assert "worker ready" in process.stderr.readline()
+        yield process
+
+
+def started(
+    project: FleetProject, address: str, *words: str
+) -> "contextlib.AbstractContextManager[subprocess.Popen[str]]":
+    """Start a fleet command on Temporal that answers in JSON."""
+    where = ("--engine", "temporal", "--address", address, "--format", "json")
+    command = [*COMMAND, "fleet", *words, *where]
+    return _process(command, cwd=project.folder, env=project.environment)
+
+
+@contextmanager
+def _process(
+    command: list[str], *, cwd: Path, env: dict[str, str]
+) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=20)
+        except (subprocess.TimeoutExpired, ValueError):
+            process.kill()
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+async def _wait_for(address: str) -> None:
+    """Ask until somebody answers; the client itself waits between its attempts."""
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(RuntimeError):
+                await Client.connect(address)
+                return

@@ -1,0 +1,234 @@
+"""A fleet on a real Temporal server, with workers that are killed in the middle of their work."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+
+from tests.fleet.city import City, city
+from tests.fleet.project import FleetProject, codes, standings
+from tests.fleet.temporal import dev_server, started, worker
+
+AT_A_TIME = 8
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with dev_server(tmp_path_factory.mktemp("temporal")) as where:
+        yield where
+
+
+def fleet_in(folder: Path, town: City, **variables: str) -> FleetProject:
+    project = FleetProject(folder, **variables)
+    for name in town.houses:
+        project.member(name, base_url=town.url(name))
+    return project
+
+
+def on(address: str) -> tuple[str, ...]:
+    return ("--engine", "temporal", "--address", address)
+
+
+def test_two_hundred_organisations_converge_though_one_of_two_workers_is_killed(
+    tmp_path: Path, address: str
+) -> None:
+    names = [f"org-{number:03d}" for number in range(200)]
+    with city(*names) as town:
+        project = fleet_in(tmp_path, town)
+        town.gate.close_after(80, room=2 * AT_A_TIME)
+        several = ("--parallelism", str(AT_A_TIME), "--queue", "killed")
+        with (
+            worker(project, address, *several) as first,
+            worker(project, address, *several),
+            started(project, address, "apply", "--yes", "--queue", "killed") as run,
+        ):
+            # Every slot of both workers now waits for the answer to a creation that was done.
+            assert town.gate.full.wait(60)
+            first.send_signal(signal.SIGKILL)
+            first.wait(10)
+            town.open()
+            out, _ = run.communicate(timeout=120)
+        result = json.loads(out)
+        assert (run.returncode, result["exit_code"], result["engine"]) == (0, 0, "temporal")
+        ends = [member["status"] for member in result["members"]]
+        assert (ends.count("applied"), ends.count("in-sync")) == (200 - AT_A_TIME, AT_A_TIME)
+        assert {name for name in names if town[name].slugs != {"alpha"}} == set()
+        assert {name: town[name].writes for name in names if town[name].writes != 1} == {}
+
+
+def test_what_travels_through_temporal_are_names_and_digests(tmp_path: Path, address: str) -> None:
+    with city("acme") as town:
+        project = fleet_in(tmp_path, town)
+        with worker(project, address, "--queue", "payloads"):
+            done = project.fleet("apply", "--yes", *on(address), "--queue", "payloads")
+        assert standings(done) == {"acme": "applied"}
+        history = asyncio.run(_history(address, "payloads/acme"))
+    assert done.json["members"][0]["digest"] in history
+    for kept in ("alpha", "Alpha", "openai", "pk-acme", project.environment["SECRET_KEY"], "http"):
+        assert kept not in history
+
+
+async def _history(address: str, workflow: str) -> str:
+    client = await Client.connect(address)
+    history = await client.get_workflow_handle(workflow).fetch_history()
+    decoded = [
+        json.loads(payload.data)
+        for event in history.events
+        for attributes in (
+            event.workflow_execution_started_event_attributes.input,
+            event.activity_task_scheduled_event_attributes.input,
+            event.activity_task_completed_event_attributes.result,
+            event.workflow_execution_completed_event_attributes.result,
+        )
+        for payload in attributes.payloads
+    ]
+    assert decoded
+    return json.dumps(decoded)
+
+
+async def _waits(handle: WorkflowHandle[object, object]) -> str:
+    """Ask a run for the digest that waits, until there is one; each question takes a round."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(RPCError):  # it may not have begun
+                digest: str | None = await handle.query("waiting", result_type=str)
+                if digest:
+                    return digest
+
+
+async def _signal(address: str, workflow: str, name: str, *digests: str) -> str:
+    """Wait for a run to ask, and send signals, `…` standing for the right digest."""
+    client = await Client.connect(address)
+    handle: WorkflowHandle[object, object] = client.get_workflow_handle(workflow)
+    waiting = await _waits(handle)
+    for digest in digests:
+        await handle.signal(name, waiting if digest == "…" else digest)
+    if not digests:
+        await handle.signal(name)
+    return waiting
+
+
+def test_a_plan_waits_for_the_signal_with_its_digest(tmp_path: Path, address: str) -> None:
+    with city("acme") as town:
+        project = fleet_in(tmp_path, town)
+        queue = ("--queue", "approved")
+        with (
+            worker(project, address, *queue),
+            started(project, address, "apply", "--await-approval", *queue) as run,
+        ):
+            signals = _signal(address, "approved/acme", "approve", "sha256:00", "…")
+            waiting = asyncio.run(signals)
+            out, _ = run.communicate(timeout=60)
+        assert json.loads(out)["members"][0]["digest"] == waiting
+        assert (run.returncode, town["acme"].slugs) == (0, {"alpha"})
+
+
+def test_a_plan_that_is_declined_is_not_applied(tmp_path: Path, address: str) -> None:
+    with city("acme") as town:
+        project = fleet_in(tmp_path, town)
+        queue = ("--queue", "declined")
+        with (
+            worker(project, address, *queue),
+            started(project, address, "apply", "--await-approval", *queue) as run,
+        ):
+            asyncio.run(_signal(address, "declined/acme", "decline"))
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 4
+        assert json.loads(out)["members"][0]["diagnostics"][0]["code"] == "declined"
+        assert town["acme"].writes == 0
+
+
+def test_one_run_of_a_member_at_a_time(tmp_path: Path, address: str) -> None:
+    with city("acme") as town:
+        project = fleet_in(tmp_path, town)
+        queue = ("--queue", "alone")
+        with (
+            worker(project, address, *queue),
+            started(project, address, "apply", "--await-approval", *queue) as run,
+        ):
+            digest = asyncio.run(_waiting_digest(address, "alone/acme"))
+            second = project.fleet("apply", "--yes", *on(address), *queue)
+            assert (second.code, codes(second)) == (4, {"acme": {"locked"}})
+            assert town["acme"].writes == 0
+            asyncio.run(_signal(address, "alone/acme", "approve", digest))
+            run.communicate(timeout=60)
+        assert town["acme"].slugs == {"alpha"}
+
+
+async def _waiting_digest(address: str, workflow: str) -> str:
+    client = await Client.connect(address)
+    return await _waits(client.get_workflow_handle(workflow))
+
+
+def test_a_caller_with_another_fleet_file_is_refused(tmp_path: Path, address: str) -> None:
+    with city("acme") as town:
+        project = fleet_in(tmp_path, town)
+        queue = ("--queue", "other")
+        with worker(project, address, *queue):
+            other = tmp_path / "other.yaml"
+            other.write_text((tmp_path / "fleet.yaml").read_text() + "\n")
+            done = project.fleet("apply", "--yes", "--file", other, *on(address), *queue)
+        assert (done.code, codes(done)) == (4, {"acme": {"other-fleet"}})
+        assert town["acme"].requests == []
+
+
+def test_drift_is_found_on_the_schedule_that_temporal_keeps(tmp_path: Path, address: str) -> None:
+    with city("acme", "globex") as town:
+        project = fleet_in(tmp_path, town)
+        where = (*on(address), "--queue", "clock")
+        for cron in ("0 0 1 1 *", "30 4 * * *"):
+            assert project.run("fleet", "drift", "--schedule", cron, *where).code == 0
+        with worker(project, address, "--queue", "clock"):
+            report = asyncio.run(_triggered(address, "clock/globex/drift"))
+        assert (report["standing"], report["exit_code"]) == ("different", 2)
+        assert town["globex"].writes == 0
+        assert project.run("fleet", "drift", "--schedule", "off", *where).code == 0
+        assert asyncio.run(_schedules(address, "clock/")) == []
+
+
+async def _triggered(address: str, schedule: str) -> dict[str, object]:
+    """Have a schedule act now, and wait for the report of what it started."""
+    client = await Client.connect(address)
+    handle = client.get_schedule_handle(schedule)
+    assert len((await handle.describe()).schedule.spec.calendars) == 1
+    await handle.trigger()
+    async with asyncio.timeout(30):
+        while not (actions := (await handle.describe()).info.recent_actions):
+            pass
+        action = actions[0].action
+        run: WorkflowHandle[object, dict[str, object]] = client.get_workflow_handle(
+            action.workflow_id, result_type=dict
+        )
+        return await run.result()
+
+
+async def _schedules(address: str, prefix: str) -> list[str]:
+    client = await Client.connect(address)
+    found = [entry.id async for entry in await client.list_schedules()]
+    return [name for name in found if name.startswith(prefix)]
+
+
+def test_a_server_that_is_not_there_is_a_failure_that_says_where(tmp_path: Path) -> None:
+    project = FleetProject(tmp_path)
+    project.member("acme")
+    done = project.fleet("plan", *on("127.0.0.1:9"))
+    assert (done.code, done.json["diagnostics"][0]["code"]) == (1, "temporal")
+    assert "127.0.0.1:9" in done.json["diagnostics"][0]["summary"]
+
+
+@pytest.mark.parametrize(
+    "words", [("apply", "--await-approval"), ("drift", "--schedule", "0 * * * *")]
+)
+def test_what_only_temporal_can_do_is_refused_without_it(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    project = FleetProject(tmp_path)
+    project.member("acme")
+    done = project.fleet(*words)
+    assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "usage")
