@@ -73,13 +73,15 @@ class Session:
 class Applied:
     """What an apply saw and planned, and what became of it.
 
-    `organisation_id` is whose API it is, read once more if an empty list could not tell.
+    `organisation_id` is whose API it is, read once more if an empty list could not tell;
+    `diagnostics` are what came up after the last write.
     """
 
     plan: Plan
     observed: ObservedState
     result: ApplyResult
     organisation_id: str | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 async def plan(session: Session, options: PlanOptions) -> Plan:

@@ -1,12 +1,15 @@
 """One apply with its books: what `apply` and every member of a fleet do once a session is open."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from reconciler import workflows
+from reconciler.diagnostics import warning
 from reconciler.execution.approval import Approval
 from reconciler.execution.events import Emit, to_all
 from reconciler.execution.recording import Books
 from reconciler.execution.stopping import Stop
+from reconciler.ledger.errors import LedgerError
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.workflows import Applied, Session
@@ -39,7 +42,12 @@ async def carry_out(
         stop=stop,
         abort_on_error=abort_on_error,
     )
-    if books is not None:
+    return applied if books is None else _remembered(applied, books, session, options)
+
+
+def _remembered(applied: Applied, books: Books, session: Session, options: PlanOptions) -> Applied:
+    """Remember what is true now; once something was written, a failure of that is a warning."""
+    try:
         books.close(
             applied.plan,
             desired=session.desired,
@@ -47,4 +55,10 @@ async def carry_out(
             selection=options.selection,
             organisation=applied.organisation_id,
         )
+    except LedgerError as problem:
+        if not applied.result.outcomes:
+            raise
+        summary = f"{problem.summary}; what this run found in sync is not remembered"
+        found = warning(problem.code, summary, hint="run apply again once the ledger is well")
+        return replace(applied, diagnostics=(found,))
     return applied

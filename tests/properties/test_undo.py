@@ -20,7 +20,7 @@ from tests.properties.test_convergence import NO_LIMITS, NO_SHRINKING, wish
 from tests.runs import World
 
 KEY = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organisation=None)
-# An id that comes back as a UUID is sent back as one: equal to the API, not to a comparison of text.
+# An id that comes back as a UUID is sent back as one: equal to the API, not as text.
 named = switches.map(lambda s: replace(s, workspace_id_form="slug", reference_form="as_sent"))
 BOOKKEEPING = {
     *("id", "organisation_id", "owner_id", "created_at", "last_updated_at", "last_reset_at"),

@@ -27,6 +27,7 @@ from reconciler.execution.stopping import Stop
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
+from reconciler.views import problems
 from reconciler.workflows import Applied, Session
 
 INCOMPLETE = 5
@@ -80,6 +81,8 @@ def command(
         output.show_result(
             invocation.console, applied.result, applied.plan, style=style, ledger=session.ledger
         )
+        if applied.diagnostics:
+            invocation.console.insist(problems.as_text(applied.diagnostics))
         return interruption.exit_code or (0 if applied.result.complete else INCOMPLETE)
 
     with seen:

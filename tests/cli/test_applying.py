@@ -1,0 +1,70 @@
+"""A ledger that fails in the middle of a run, and one that fails at its end."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from reconciler.cli.applying import carry_out
+from reconciler.execution.approval import Approval
+from reconciler.execution.events import CallEnded, Event, RunEnded
+from reconciler.execution.outcome import Status
+from reconciler.execution.recording import Books
+from reconciler.execution.stopping import Stop
+from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.ledger.store import open_ledger
+from reconciler.planning.options import PlanOptions
+from reconciler.workflows import Applied
+from tests.builders import KEY, declared, desired
+from tests.runs import World
+
+TARGET = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organisation=None)
+
+
+def applied(folder: Path, world: World, when: Callable[[Event], bool]) -> Applied:
+    """Apply two integrations, and take a table away from the ledger at some event."""
+    path = folder / "ledger.db"
+
+    def strike(event: Event) -> None:
+        if when(event):
+            with sqlite3.connect(path) as connection:
+                connection.execute("DROP TABLE IF EXISTS secrets")
+            connection.close()
+
+    wish = desired(declared("alpha", key=KEY), declared("beta", key=KEY))
+    with open_ledger(None, path=path, pepper="p") as ledger:
+        books = Books(ledger, key=TARGET, facts=RunFacts(run="run-1"), now=world.now)
+        session = world.session(wish, parallelism=1)
+        books.values = session.secrets
+        return asyncio.run(
+            carry_out(
+                session,
+                PlanOptions(),
+                Approval(assumed=True),
+                run="run-1",
+                books=books,
+                listeners=[strike],
+                confirm=lambda _plan: True,
+                stop=Stop(),
+            )
+        )
+
+
+def test_a_ledger_that_fails_in_the_middle_stops_the_run_before_the_next_write(
+    tmp_path: Path,
+) -> None:
+    world = World()
+    done = applied(tmp_path, world, lambda event: isinstance(event, CallEnded))
+    assert [o.status for o in done.result.outcomes] == [Status.APPLIED, Status.SKIPPED]
+    assert list(world.remote.integrations) == ["alpha"]
+
+
+def test_a_ledger_that_fails_after_the_last_write_is_a_warning_beside_the_result(
+    tmp_path: Path,
+) -> None:
+    world = World()
+    done = applied(tmp_path, world, lambda event: isinstance(event, RunEnded))
+    assert done.result.complete
+    (found,) = done.diagnostics
+    assert found.code.startswith("ledger-")
+    assert found.hint
