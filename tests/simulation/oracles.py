@@ -75,6 +75,7 @@ class Watch:
     plan: Plan | None = None
     began: int = 0
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
     guarded: set[str] = field(default_factory=set)
 
     def listen(self, event: Event) -> None:
@@ -89,6 +90,7 @@ class Watch:
                     self._check_guard(action)
             case ActionEnded(action=action, outcome=outcome):
                 self.outcomes[action.slug] = outcome
+                self.ended[action.slug] = len(self.chronicle.steps)
                 self._check_truth(action, outcome)
             case _:
                 pass

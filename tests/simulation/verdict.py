@@ -110,8 +110,14 @@ class Verdict:
                     )
 
     def _is_owned_up(self, made: Made) -> bool:
-        """Tell whether the run named the stray, or said that it could not look for one."""
-        outcome = self.play.watches[made.who].outcomes.get(made.wanted)
+        """Tell whether the run named the stray, or said that it could not look for one.
+
+        What arrives after the outcome was told can be seen by nobody but the next run.
+        """
+        watch = self.play.watches[made.who]
+        if made.step >= watch.ended.get(made.wanted, made.step + 1):
+            return True
+        outcome = watch.outcomes.get(made.wanted)
         if outcome is None or outcome.status is not Status.UNKNOWN or outcome.error is None:
             return False
         said = outcome.error.message
