@@ -19,7 +19,7 @@ from reconciler.views.inert import code, fence
 from reconciler.views.outline import of_diagnostic
 
 COMMENT_LIMIT = markdown.LIMIT
-_RESERVE = 2048
+_RESERVE = 4096
 """Bytes for the marker and the last line; an environment's name has 255 characters at most."""
 
 _LEAST = 8192

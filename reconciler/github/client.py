@@ -148,7 +148,7 @@ class GitHub:
             else:
                 if answer.is_success or (redirects and answer.is_redirect):
                     return answer
-                if pacing.is_rate_limit(answer.status_code, answer.headers):
+                if pacing.is_rate_limit(answer.status_code, answer.headers, answer.content):
                     pause = self._allowed_pause(what, answer, attempt=attempt)
                 elif pacing.may_pass(answer.status_code) and method in _IDEMPOTENT and not last:
                     pause = pacing.backoff(attempt, random=self._timing.random())

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.drift.report import DriftReport
 from reconciler.github import marker as markers
-from reconciler.github.bodies import Setting, findings_of, kind_title, text_of
+from reconciler.github.bodies import COMMENT_LIMIT, Setting, findings_of, kind_title, text_of
 from reconciler.github.client import GitHub
 from reconciler.github.documents import Failure
 from reconciler.github.errors import Unreachable
@@ -24,7 +24,7 @@ _LAST_REPORT = "\n<!-- reconcile:last-report -->\n"
 """Divides a failed check from what was known before. It is a whole line, as no line of data is."""
 
 _LONGEST_TITLE = 255
-_ROOM_FOR_TROUBLE = 10_000
+_ROOM_FOR_TROUBLE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ async def report_drift(github: GitHub, report: DriftReport | Failure, *, setting
     if isinstance(report, Failure):
         return await _could_not_check(github, issue, report, setting=setting)
     marker = Marker(Kind.DRIFT, setting.environment, report.fingerprint)
-    text = text_of(report, kind=Kind.DRIFT, setting=setting, limit=65_536 - _ROOM_FOR_TROUBLE)
+    text = text_of(
+        report, kind=Kind.DRIFT, setting=setting, limit=COMMENT_LIMIT - _ROOM_FOR_TROUBLE
+    )
     body = marker.line + text
     if issue is None:
         return "nothing" if report.in_sync else await _open(github, setting, body)

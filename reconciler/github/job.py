@@ -20,6 +20,7 @@ ACTIONS_LOGIN = "github-actions[bot]"
 """Whose name the comments bear that are written with a job's own token."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+_HEADER = re.compile(r"[\x21-\x7e]+")
 _QUEUED = re.compile(r"/pr-(\d{1,18})-[0-9a-f]{7,64}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -89,6 +90,8 @@ def job_of(environment: Mapping[str, str]) -> Job:
         return Path(value) if value else None
 
     token, repository = text("GITHUB_TOKEN"), text("GITHUB_REPOSITORY")
+    if token is not None and not _HEADER.fullmatch(token):
+        raise _unusable("GITHUB_TOKEN", "it holds characters that no token has")
     if repository is not None and not _is_repository(repository):
         raise _unusable("GITHUB_REPOSITORY", "it is not owner/name")
     return Job(

@@ -19,7 +19,7 @@ from reconciler.planning.plan import Plan
 SUMMARY_LIMIT = 1024 * 1024
 """Bytes that GitHub takes of one step's summary; of a longer one it shows nothing."""
 
-SMALLEST_SUMMARY = 16 * 1024
+SMALLEST_SUMMARY = 32 * 1024
 
 
 def outputs_of(document: Document) -> dict[str, str]:

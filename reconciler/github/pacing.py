@@ -13,6 +13,7 @@ LONGEST_PAUSE = 120.0
 
 _BASE = 0.5
 _CAP = 8.0
+_MESSAGE = 4096
 _PASSING = frozenset({408, 500, 502, 503, 504})
 
 
@@ -21,12 +22,13 @@ def may_pass(status: int) -> bool:
     return status in _PASSING
 
 
-def is_rate_limit(status: int, headers: Mapping[str, str]) -> bool:
+def is_rate_limit(status: int, headers: Mapping[str, str], content: bytes) -> bool:
     """Tell a rate limit from a plain refusal; GitHub answers 403 to both."""
     if status == 429:
         return True
     spent = headers.get("x-ratelimit-remaining") == "0"
-    return status == 403 and (spent or "retry-after" in headers)
+    said = b"rate limit" in content[:_MESSAGE].lower()
+    return status == 403 and (spent or said or "retry-after" in headers)
 
 
 def pause_for(headers: Mapping[str, str], *, attempt: int, now: float) -> float:

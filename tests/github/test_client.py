@@ -104,6 +104,7 @@ def test_a_post_is_never_repeated_after_a_fault(
         (403, {"retry-after": "60"}, 60.0),
         (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1000009"}, 9.0),
         (429, {}, 2.0),
+        (403, {}, 2.0),
         (429, {"retry-after": "soon"}, 2.0),
     ],
 )
@@ -111,7 +112,8 @@ def test_a_rate_limit_is_waited_for_even_by_a_post(
     status: int, headers: dict[str, str], pause: float
 ) -> None:
     clock = Clock()
-    limited = httpx.Response(status, headers=headers)
+    said = {"message": "You have exceeded a secondary Rate Limit"}
+    limited = httpx.Response(status, headers=headers, json=said)
     done = ask(in_turn(limited, OK), lambda github: github.post("/x", {}), clock)
     assert (done, clock.slept) == ({"ok": True}, [pause])
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from reconciler.diagnostics import Place, error, notice, warning
+from reconciler.drift.report import DriftReport
 from reconciler.github.bodies import COMMENT_LIMIT, Setting, marker_of, text_of
 from reconciler.github.documents import Failure
 from reconciler.github.marker import Kind
@@ -18,7 +19,7 @@ from reconciler.github.outputs import append_outputs, outputs_of, worth_annotati
 from reconciler.planning.actions import Change, Op, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views.annotations import as_annotations
-from tests.github.reporting import Reporter, failure, read_outputs
+from tests.github.reporting import PULL_REQUEST, Reporter, failure, read_outputs
 from tests.views import samples
 
 SETTING = Setting(environment="production", ledger="shared", workflow_url="https://github.com/x")
@@ -167,6 +168,22 @@ def test_a_huge_plan_fits_and_says_what_is_left_out(reporter: Reporter) -> None:
     assert "are not shown" in body
     summary = reporter.summary.encode()
     assert 200_000 < len(summary) < 1024 * 1024
+
+
+def test_the_longest_names_leave_every_text_within_its_limit(reporter: Reporter) -> None:
+    name = "\U0001f680" * 255
+    actions = [samples.creation(f"team-{number:04}", "ü" * 180) for number in range(600)]
+    plan = samples.plan(*actions)
+    said = failure(1, plan, *[("x", "ü" * 500)] * 50)
+    assert reporter.report("plan", plan, environment=name).code == 0
+    assert reporter.report("result", said, environment=name, event=PULL_REQUEST).code == 0
+    drift = DriftReport(plan)
+    for document in (drift, said, said):
+        assert reporter.report("drift", document, environment=name).code == 0
+    (issue,) = reporter.github.issues.values()
+    assert "What was known before" in issue["body"]
+    for body in (*reporter.comments(), issue["body"]):
+        assert 40_000 < len(body.encode()) <= COMMENT_LIMIT
 
 
 def test_several_reports_of_one_step_share_the_room_of_its_summary(reporter: Reporter) -> None:
