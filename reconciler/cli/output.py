@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 PLAN_FORMATS = ("text", "json", "markdown", "html")
 
 
-def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
+def plan_text(
+    console: Console, plan: Plan, *, ledger: str, color: bool, under_way: bool = False
+) -> str:
     """Write a plan for a person at this terminal."""
     from reconciler.views import terminal
 
-    return terminal.plan(plan, ledger=ledger, width=console.width, color=color)
+    return terminal.plan(plan, ledger=ledger, width=console.width, color=color, under_way=under_way)
 
 
 def show_plan(console: Console, plan: Plan, *, style: str, ledger: str) -> None:

@@ -29,6 +29,7 @@ class RunDisplay:
         self._shows_plan = style == "text" and console.journal is None
         self._ledger = ledger
         self._progress = _progress(console)
+        self._has_work = False
 
     def __enter__(self) -> Self:
         self._progress.__enter__()
@@ -60,7 +61,9 @@ class RunDisplay:
         if isinstance(event, RunStarted):
             self._interruption.ask = self._ask_to_stop
             self._show(event.plan)
-        self._progress(event)
+            self._has_work = bool(event.plan.actions)
+        if self._has_work:
+            self._progress(event)
 
     def _ask_to_stop(self) -> None:
         number = self._interruption.received or signal.SIGINT
@@ -75,7 +78,9 @@ class RunDisplay:
 
     def _as_text(self, plan: Plan) -> str:
         console = self._console
-        return output.plan_text(console, plan, ledger=self._ledger, color=console.colors_talk)
+        return output.plan_text(
+            console, plan, ledger=self._ledger, color=console.colors_talk, under_way=True
+        )
 
 
 def _progress(console: Console) -> Quiet:

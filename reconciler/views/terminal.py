@@ -36,8 +36,13 @@ _SEVERITY_STYLES = {
 _SYMBOL_STYLES = {"+": "green", "-": "red", "~": "yellow", "=": "cyan"}
 
 
-def plan(value: Plan, *, ledger: str, width: int = 80, color: bool = False) -> str:
-    """Write a plan: what will happen first, then each action, then what was noticed."""
+def plan(
+    value: Plan, *, ledger: str, width: int = 80, color: bool = False, under_way: bool = False
+) -> str:
+    """Write a plan: what will happen first, then each action, then what was noticed.
+
+    A plan that is being carried out (`under_way`) ends without the command that would do so.
+    """
     shown = outline.of_plan(value, ledger=ledger)
     page = Page(width=width, color=color)
     page.line(shown.header)
@@ -55,7 +60,7 @@ def plan(value: Plan, *, ledger: str, width: int = 80, color: bool = False) -> s
         _action(page, action)
     _findings(page, shown.findings)
     _sections(page, shown.sections)
-    if shown.next_step:
+    if shown.next_step and not under_way:
         page.blank()
         page.line(f"{shown.next_step} {shown.command}".rstrip())
     return page.text()
