@@ -1,0 +1,145 @@
+"""The engine for one machine: bounded, and no member can hold up the others."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.domain.rejection import Refused
+from reconciler.fleet.consent import insist, pieces_of
+from reconciler.fleet.local import run_locally
+from reconciler.fleet.orders import CarryOut, Halt, Order
+from reconciler.fleet.outcome import (
+    WORST_LAST,
+    FleetResult,
+    MemberOutcome,
+    Standing,
+    Verb,
+    outcome_from,
+    worst,
+)
+from tests.views.samples import mixed_plan, plan
+
+
+def orders(count: int, verb: Verb = Verb.APPLY, deadline: float = 60) -> list[Order]:
+    return [Order(f"m-{number}", verb, deadline=deadline) for number in range(count)]
+
+
+def done(order: Order, _halt: Halt) -> MemberOutcome:
+    return MemberOutcome(order.member, Standing.APPLIED, 0)
+
+
+def run(
+    given_orders: Sequence[Order],
+    carry_out: CarryOut,
+    *,
+    parallelism: int = 2,
+    halt: Halt | None = None,
+    grace: float = 60,
+) -> dict[str, MemberOutcome]:
+    ends: dict[str, MemberOutcome] = {}
+    work = run_locally(
+        given_orders,
+        carry_out,
+        parallelism=parallelism,
+        halt=halt or Halt(),
+        ended=lambda outcome: ends.__setitem__(outcome.member, outcome),
+        grace=grace,
+    )
+    asyncio.run(work)
+    return ends
+
+
+def test_as_many_members_as_asked_for_run_together_and_no_more() -> None:
+    together, most, lock = threading.Barrier(3, timeout=20), [0, 0], threading.Lock()
+
+    def carry_out(order: Order, halt: Halt) -> MemberOutcome:
+        with lock:
+            most[0] += 1
+            most[1] = max(most)
+        together.wait()
+        with lock:
+            most[0] -= 1
+        return done(order, halt)
+
+    assert len(run(orders(9), carry_out, parallelism=3)) == 9
+    assert most == [0, 3]
+
+
+def test_a_member_that_never_returns_is_given_up_and_the_others_go_on() -> None:
+    asked = threading.Event()
+
+    def carry_out(order: Order, halt: Halt) -> MemberOutcome:
+        if order.member == "m-0":
+            halt.listen(lambda _reason: asked.set())
+            threading.Event().wait()
+        return done(order, halt)
+
+    ends = run(orders(3, deadline=0.01), carry_out, parallelism=1, grace=0.01)
+    assert [ends[f"m-{n}"].standing for n in range(3)] == ["incomplete", "applied", "applied"]
+    assert (ends["m-0"].exit_code, ends["m-0"].remarks[0].code) == (5, "deadline")
+    assert asked.is_set()
+
+
+def test_once_stopped_nobody_new_begins_and_who_runs_is_asked_to_stop() -> None:
+    halt = Halt()
+
+    def carry_out(order: Order, own: Halt) -> MemberOutcome:
+        halt.request("interrupted")
+        return MemberOutcome(order.member, Standing.INTERRUPTED, 130 if own.requested else 0)
+
+    ends = run(orders(3), carry_out, parallelism=1, halt=halt)
+    assert [ends[f"m-{n}"].standing for n in range(3)] == ["interrupted", "not-run", "not-run"]
+    assert ends["m-0"].exit_code == 130
+    assert not ends["m-1"].done
+
+
+def test_a_halt_that_was_asked_for_before_is_heard_at_once() -> None:
+    halt, heard = Halt(), []
+    halt.request("first")
+    halt.request("second")
+    halt.listen(heard.append)
+    assert heard == ["first"]
+
+
+@given(st.lists(st.sampled_from(WORST_LAST)))
+def test_the_exit_code_is_the_worst_of_all_in_whatever_order(codes: list[int]) -> None:
+    found = worst(codes)
+    assert found == worst(reversed(codes))
+    assert all(WORST_LAST.index(code) <= WORST_LAST.index(found) for code in codes)
+
+
+def test_an_exit_code_that_nobody_knows_is_a_failure() -> None:
+    assert worst([0, 77]) == 1
+
+
+def test_half_done_outranks_failed_before_a_write_which_outranks_refused() -> None:
+    assert worst([4, 1, 0]) == 1
+    assert worst([1, 5, 3]) == 5
+    assert worst([]) == 0
+
+
+def test_an_outcome_survives_its_public_form() -> None:
+    outcome = MemberOutcome("acme", Standing.DIFFERENT, 2, "t", "r", "sha256:0", {"create": 1})
+    assert outcome_from(outcome.as_json()) == outcome
+
+
+def test_the_summary_of_a_fleet_counts_every_status() -> None:
+    members = (MemberOutcome("a", Standing.APPLIED, 0), MemberOutcome("b", Standing.REFUSED, 4))
+    result = FleetResult("run", Verb.APPLY, "local", members)
+    assert sum(result.summary.values()) == 2
+    assert result.as_json()["exit_code"] == 4
+
+
+def test_a_plan_that_shrank_is_still_approved_and_one_that_grew_is_not() -> None:
+    whole = mixed_plan()
+    approved = pieces_of(whole)
+    for count in range(len(whole.actions) + 1):
+        assert insist(plan(*whole.actions[:count]), approved=approved)
+    for left_out in whole.actions:
+        fewer = plan(*(action for action in whole.actions if action is not left_out))
+        with pytest.raises(Refused, match="more than was approved"):
+            insist(whole, approved=pieces_of(fewer))
