@@ -30,6 +30,8 @@ LONGEST_PAUSE = 300.0
 """Seconds; a server that asks for a longer pause stops the run."""
 
 _SHORTEST_SCRUBBED = 4
+"""A secret of one to three characters stands in almost any text and would only spoil it."""
+
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _REQUEST_ID_HEADERS = ("x-request-id", "x-portkey-request-id", "x-portkey-trace-id")
@@ -157,7 +159,9 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
     kind = _CLASSES.get(status, ServerFault if status >= 500 else Rejected)
     if status == 404 and code == "AB02":
         kind = Rejected  # documented as a validation error that happens to carry 404
-    message = _without(message, sent.secrets)
+    secrets = {text for text in sent.secrets if len(text) >= _SHORTEST_SCRUBBED}
+    message = _without(message, secrets)
+    code = "" if any(text in code for text in secrets) else code
     shown = code or f"http-{status}"
     raise kind(
         f"{sent} was answered with {status} {code}".rstrip() + (f": {message}" if message else ""),
@@ -186,13 +190,9 @@ def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
 
 
 def _without(text: str, secrets: Iterable[str]) -> str:
-    """Take what we sent in secret out of a text and cut it.
-
-    A secret of one to three characters stands in almost any text and would only spoil it.
-    """
-    for secret in sorted(set(secrets), key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SCRUBBED:
-            text = text.replace(secret, "[redacted]")
+    """Take secrets out of a text, the longest first, and cut it."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "[redacted]")
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
 
 

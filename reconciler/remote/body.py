@@ -45,6 +45,23 @@ def sent_secrets(tree: Value, path: Path = ()) -> Iterator[str]:
             yield from sent_secrets(item, path)
 
 
+def echoed_forms(secret: str) -> Iterator[str]:
+    """Give the texts in which a secret may come back: as it is, inside JSON, and part by part."""
+    yield secret
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    if not secret.lstrip().startswith("{"):
+        return
+    try:
+        document = json.loads(secret)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(document, dict):
+        for part in document.values():
+            if isinstance(part, str):
+                yield from echoed_forms(part)
+
+
 def _revealed(value: Value, path: Path) -> Any:
     match value:
         case Redacted():

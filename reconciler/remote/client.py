@@ -7,7 +7,7 @@ request, and none is chained to an exception of httpx, which would.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from reconciler.domain.calls import Call, Reply
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.answers import RawAnswer, Sent, read_answer
-from reconciler.remote.body import encode_body, sent_secrets
+from reconciler.remote.body import echoed_forms, encode_body, sent_secrets
 from reconciler.remote.errors import (
     DeadlineExceeded,
     InvalidCall,
@@ -82,7 +82,7 @@ class Client:
         self.retries = Retries(timing, deadline)
         self._base_url = base_url
         self._headers = headers
-        self._credential = credential
+        self._secrets = () if credential is None else (credential,)
         self._lanes = lanes
         self._timing = timing
         self._deadline = deadline
@@ -100,6 +100,10 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def keep_secret(self, values: Iterable[Redacted]) -> None:
+        """Take these out of every error's text, too, though no call may ever send them."""
+        self._secrets = (*self._secrets, *values)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -159,7 +163,7 @@ class Client:
         failure: RemoteError | None = None
         try:
             answer = await self._send(transport, prepared, content)
-            sent = Sent(prepared.method, prepared.path, self._secrets(prepared))
+            sent = Sent(prepared.method, prepared.path, self._unspeakable(prepared))
             return read_answer(sent, answer, wall_clock=self._timing.wall_clock())
         except RemoteError as error:
             failure = error
@@ -178,12 +182,12 @@ class Client:
                     )
                 )
 
-    def _secrets(self, prepared: Prepared) -> Iterator[str]:
+    def _unspeakable(self, prepared: Prepared) -> Iterator[str]:
         """Give the texts that must not come back in a message."""
-        if self._credential is not None:
-            yield self._credential.reveal()
-        if prepared.body is not None:
-            yield from sent_secrets(prepared.body)
+        for secret in self._secrets:
+            yield from echoed_forms(secret.reveal())
+        for text in sent_secrets(prepared.body or {}):
+            yield from echoed_forms(text)
 
     async def _send(
         self, transport: httpx.AsyncBaseTransport, prepared: Prepared, content: bytes | None

@@ -11,7 +11,7 @@ from typing import Any, cast
 from reconciler.domain.fields import HEADERS_FIELD, is_sensitive
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
 from reconciler.domain.state import Observed
-from reconciler.domain.tree import Path, Value, canonical_json
+from reconciler.domain.tree import Path, Value, canonical_json, is_empty
 from reconciler.remote import wire
 
 MASKED = "masked_"
@@ -51,9 +51,11 @@ def from_detail(record: Mapping[str, Any], *, asked: str) -> Observed:
     if configurations:
         wire.shallow(configurations, "configurations")
         fields["configurations"] = _unmasked(configurations, ("configurations",))
-    if mappings := wire.items(record.get("secret_mappings"), "secret_mappings"):
-        fields["secret_mappings"] = [_mapping(item) for item in mappings]
-    if (pricing := record.get("pricing_adjustments")) is not None:
+    mappings = record.get("secret_mappings")
+    if not is_empty(mappings):
+        entries = wire.items(mappings, "secret_mappings")
+        fields["secret_mappings"] = [_mapping(item) for item in entries]
+    if not is_empty(pricing := record.get("pricing_adjustments")):
         fields["pricing_adjustments"] = _free(pricing, "pricing_adjustments")
     allow = wire.flag(record.get("allow_all_models"), "allow_all_models")
     if allow is not None:
@@ -221,7 +223,7 @@ def _model(item: Mapping[str, Any]) -> dict[str, Value]:
     base = wire.optional_text(item.get("base_model_slug"), "models.base_model_slug")
     if base:
         fields["base_model_slug"] = base
-    if (pricing := item.get("pricing_config")) is not None:
+    if not is_empty(pricing := item.get("pricing_config")):
         fields["pricing_config"] = _free(pricing, "models.pricing_config")
     configurations = wire.object_or_json(item.get("configurations"), "models.configurations")
     if configurations:

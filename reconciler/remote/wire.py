@@ -1,14 +1,15 @@
 """Tolerant readers for single values of the API's answers, and the one error for a wrong shape.
 
-Tolerance ends at what is documented or was observed (portkey-api.md): null where a list is meant,
-three forms of a boolean, an object as JSON text. Anything else is an error that names the field
-and never its value. What the values mean: `reconciler.remote.translate`.
+Tolerance ends at what is documented or was observed (portkey-api.md): a field that is empty in any
+form (null, "", [], {}), three forms of a boolean, an object as JSON text. Anything else is an error
+that names the field and never its value. What the values mean: `reconciler.remote.translate`.
 """
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from reconciler.domain.fields import SLUG
+from reconciler.domain.tree import is_empty
 from reconciler.remote.answers import parse_json
 from reconciler.remote.errors import NoAnswer
 
@@ -44,8 +45,8 @@ def mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def object_or_json(value: Any, where: str) -> dict[str, Any]:
-    """Read an object that may be missing, null or JSON text; null is empty."""
-    if value is None or value == "":
+    """Read an object that may be missing, empty in any form, or JSON text."""
+    if is_empty(value):
         return {}
     if isinstance(value, str):
         try:
@@ -72,8 +73,10 @@ def text(value: Any, where: str) -> str:
 
 
 def optional_text(value: Any, where: str) -> str | None:
-    """Read a string that may be null."""
-    if value is not None and not isinstance(value, str):
+    """Read a string that may be empty in any form."""
+    if is_empty(value):
+        return None
+    if not isinstance(value, str):
         raise wrong_shape(where, "text or null")
     return value
 
@@ -89,8 +92,9 @@ def flag(value: Any, where: str) -> bool | None:
     """Read a boolean in any of its forms (`1`, `"false"`, `true`); null is None."""
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int | str) and value in _FLAGS:
-        return _FLAGS[value]
+    known = value.lower() if isinstance(value, str) else value
+    if isinstance(known, int | str) and known in _FLAGS:
+        return _FLAGS[known]
     raise wrong_shape(where, "a boolean")
 
 

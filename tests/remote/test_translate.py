@@ -168,12 +168,12 @@ for _ in range(40):
         {"ai_provider_id": 5},
         {"description": 5},
         {"status": 1},
-        {"configurations": []},
+        {"configurations": ["x"]},
         {"configurations": "[1]"},
         {"configurations": "{"},
         {"configurations": DEEP},
         {"tags": DEEP},
-        {"secret_mappings": {}},
+        {"secret_mappings": {"key": "r"}},
         {"secret_mappings": ["key"]},
         {"secret_mappings": [{"target_field": "key"}]},
         {"pricing_adjustments": 1},
@@ -212,3 +212,23 @@ def test_any_record_is_understood_or_refused(wrong: dict[str, Any]) -> None:
     else:
         code = "unexpected-shape" if observed.slug not in {"a", observed.id} else ""
     assert code in {"", "unexpected-shape"}
+
+
+EMPTY: list[Any] = [None, "", [], {}]
+
+
+@pytest.mark.parametrize("nothing", EMPTY, ids=repr)
+@pytest.mark.parametrize(
+    "name", ["description", "configurations", "secret_mappings", "pricing_adjustments", "tags"]
+)
+def test_a_field_that_is_empty_in_any_form_is_absent(name: str, nothing: Any) -> None:
+    observed = translate.from_detail(detail(**{name: nothing}), asked="a")
+    assert not observed.fields.get(name)
+
+
+@pytest.mark.parametrize("value", ["False", "FALSE", "false", 0, "0", False])
+def test_a_boolean_is_read_in_any_of_its_forms(value: Any) -> None:
+    assert (
+        translate.from_detail(detail(allow_all_models=value), asked="a").fields["allow_all_models"]
+        is False
+    )
