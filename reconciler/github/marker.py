@@ -57,5 +57,5 @@ def without(text: str) -> str:
 
 
 def _word(text: str) -> str:
-    # Two dashes could end an HTML comment.
-    return quote(text, safe=":").replace("--", "-%2D")
+    # Without space and `>` no name ends the comment or says what the digest is.
+    return quote(text, safe=":")

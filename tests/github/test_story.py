@@ -144,6 +144,19 @@ def test_every_way_of_merging_leads_to_the_plan(tmp_path: Path, how: str) -> Non
         assert applied(story) == [("create", "beta")]
 
 
+def test_an_apply_makes_up_for_the_merges_that_had_none(tmp_path: Path) -> None:
+    with told(tmp_path) as story:
+        for name in ("beta", "gamma", "delta"):
+            story.project.integration(name, key="${env:SECRET_BETA}")
+            number = story.open(f"add-{name}")
+            story.plan(number)
+            story.merge(number, "squash")
+        assert story.apply().done.code == 0
+        assert applied(story) == [("create", name) for name in ("beta", "delta", "gamma")]
+        runs = story.run("history", "--format", "json").json["runs"]
+        assert runs[-1]["pull_request"] == "7,8,9"
+
+
 def test_what_nobody_approved_is_not_applied_and_the_way_to_approve_it_is_named(
     tmp_path: Path,
 ) -> None:

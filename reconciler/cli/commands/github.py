@@ -172,7 +172,8 @@ def _last_applied(invocation: Invocation, target: str) -> str | None:
         return None
     for run in reversed(runs):
         undone = sum(run["summary"].get(status, 0) for status in ("failed", "skipped", "unknown"))
-        if run["target"] == target and run["finished_at"] and run["commit"] and not undone:
+        same = (run["target"] or {}).get("name") == target
+        if same and run["finished_at"] and run["commit"] and not undone:
             return str(run["commit"])
     return None
 
