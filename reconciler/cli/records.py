@@ -186,4 +186,4 @@ def _user() -> str | None:
 
 
 def _holder(facts: RunFacts, *, since: str) -> Holder:
-    return Holder(os.getpid(), socket.gethostname(), since, facts.run, facts.actor)
+    return Holder(os.getpid(), socket.gethostname(), since, facts.run, facts.actor, facts.shard)

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -91,7 +92,7 @@ async def run(
     """
     source = source or Files(invocation, reading)
     records, target = records_of(invocation, source.environment), source.target
-    facts = facts_of(source.environment, name)
+    facts = replace(facts_of(source.environment, name), shard=selection.part)
     with ExitStack() as held:
         books = None
         if keeps_records:

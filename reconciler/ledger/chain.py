@@ -5,6 +5,7 @@ record was edited or taken out; that the newest runs were cut off shows only aga
 kept elsewhere, which is why `history` prints it.
 """
 
+import re
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -13,11 +14,19 @@ from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.tree import digest
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs, targets
 
+_SHARD = re.compile(r'"shard":"([0-9]+/[0-9]+)"')
 
-def previous_hash(connection: Connection, target: int) -> str | None:
-    """Give the hash that the next run of a target carries on, sealing a run that never ended."""
+
+def previous_hash(connection: Connection, target: int, *, shard: str | None = None) -> str | None:
+    """Give the hash that the next run of a target carries on, sealing a run that never ended.
+
+    The runs of each shard `I/N` are a chain of their own, because shards run at the same time.
+    """
+    mark = f'"shard":"{shard or ""}'
+    marked = runs.c.facts.contains(mark + '"' if shard else mark, autoescape=True)
+    ours = marked if shard else ~marked
     newest = connection.execute(
-        select(runs).where(runs.c.target == target).order_by(runs.c.id.desc()).limit(1)
+        select(runs).where(runs.c.target == target, ours).order_by(runs.c.id.desc()).limit(1)
     ).one_or_none()
     if newest is None:
         return None
@@ -42,16 +51,23 @@ def hash_of(connection: Connection, row: Row[Any]) -> str:
 def verify(connection: Connection) -> list[Diagnostic]:
     """Compare every stored hash with its content and its predecessor."""
     problems: list[Diagnostic] = []
-    before: dict[int, Row[Any]] = {}
+    before: dict[tuple[int, str], Row[Any]] = {}
     ordered = select(runs, targets.c.name).join(targets).order_by(runs.c.target, runs.c.id)
     for row in connection.execute(ordered):
-        last = before.get(row.target)
+        chain = (row.target, _shard_of(row))
+        last = before.get(chain)
         if row.previous != (last.hash if last else None):
             problems.append(_broken(row, "does not follow the run recorded before it"))
         if row.hash is not None and row.hash != hash_of(connection, row):
             problems.append(_broken(row, "was changed after it ended"))
-        before[row.target] = row
+        before[chain] = row
     return problems
+
+
+def _shard_of(row: Row[Any]) -> str:
+    """Read the shard as `previous_hash` looks for it: no text in the facts can look like this."""
+    found = _SHARD.search(row.facts)
+    return found[1] if found else ""
 
 
 def _broken(row: Row[Any], how: str) -> Diagnostic:

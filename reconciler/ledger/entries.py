@@ -28,7 +28,10 @@ class TargetKey:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Who runs, and on whose word; the CI's environment tells (product.md §8)."""
+    """Who runs, and on whose word; the CI's environment tells (product.md §8).
+
+    `shard` is `I/N` for a run of a part.
+    """
 
     run: str
     actor: str | None = None
@@ -36,17 +39,22 @@ class RunFacts:
     pull_request: str | None = None
     approver: str | None = None
     workflow: str | None = None
+    shard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock, for the one who is kept waiting; `since` is text in UTC."""
+    """Who holds a lock, for the one who is kept waiting; `since` is text in UTC.
+
+    Whoever works on a shard, `I/N`, lets the other shards in.
+    """
 
     pid: int
     host: str
     since: str
     run: str | None = None
     actor: str | None = None
+    shard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """One run at a time on a target: a locked file on this machine, or a lock in a shared ledger.
 
+The shards of a run share a target's lock, and each has one of its own besides. That they are cut
+alike is up to whoever starts them.
+
 The operating system or the database lets go of a lock when its holder dies, so no lock is ever
 stale; what is written beside it only tells who holds it.
 """
@@ -9,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO
@@ -28,12 +31,12 @@ from reconciler.ledger.tables import holders
 @contextmanager
 def file_lock(folder: Path, key: TargetKey, holder: Holder) -> Iterator[None]:
     """Hold the lock of a target on this machine, or refuse with `locked`."""
-    path = folder / f"{_name(key)}.lock"
-    with _opened(path) as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _refusal(key, stream.read()) from None
+    with ExitStack() as held:
+        if holder.shard is not None:
+            together = held.enter_context(_opened(folder / f"{_name(key)}.lock"))
+            _lock(together, fcntl.LOCK_SH, key)
+        stream = held.enter_context(_opened(folder / f"{_name(key, holder.shard)}.lock"))
+        _lock(stream, fcntl.LOCK_EX, key)
         # The file stays: removing it would let two runs lock two files of one name.
         stream.truncate(0)
         stream.write(json.dumps(asdict(holder)))
@@ -49,17 +52,19 @@ def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[
 
     It lives as long as one database session, so a pooler has to pool sessions, not transactions.
     """
-    name = _name(key)
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-    with database.session() as session:
-        with database.explained():
-            held_by = _take(session, name, number, holder)
-        if held_by is not None:
-            raise _refusal(key, held_by)
-        try:
-            yield
-        finally:
-            _release(session, name, number)
+    with database.session() as session, ExitStack() as held:
+
+        def take(name: str, *, together: bool = False) -> None:
+            with database.explained():
+                held_by = _take(session, name, holder, together=together)
+            if held_by is not None:
+                raise _refusal(key, held_by)
+            held.callback(_release, session, name, together=together)
+
+        if holder.shard is not None:
+            take(_name(key), together=True)
+        take(_name(key, holder.shard))
+        yield
 
 
 def _opened(path: Path) -> IO[str]:
@@ -71,28 +76,45 @@ def _opened(path: Path) -> IO[str]:
     return os.fdopen(descriptor, "r+", encoding="utf-8")
 
 
-def _take(session: Connection, name: str, number: int, holder: Holder) -> str | None:
-    """Take the lock, or tell what its holder said of itself."""
-    if not session.scalar(select(func.pg_try_advisory_lock(number))):
+def _lock(stream: IO[str], how: int, key: TargetKey) -> None:
+    try:
+        fcntl.flock(stream, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _refusal(key, stream.read()) from None
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def _take(session: Connection, name: str, holder: Holder, *, together: bool) -> str | None:
+    """Take the lock, alone or together with others, or tell what its holder said of itself."""
+    lock = func.pg_try_advisory_lock_shared if together else func.pg_try_advisory_lock
+    if not session.scalar(select(lock(_number(name)))):
         return session.scalar(select(holders.c.document).where(holders.c.lock == name)) or ""
+    if together:
+        return None
     session.execute(delete(holders).where(holders.c.lock == name))
     session.execute(insert(holders).values(lock=name, document=json.dumps(asdict(holder))))
     return None
 
 
-def _release(session: Connection, name: str, number: int) -> None:
+def _release(session: Connection, name: str, *, together: bool) -> None:
     """Let go; a connection that was lost on the way has let go already."""
+    unlock = func.pg_advisory_unlock_shared if together else func.pg_advisory_unlock
     try:
-        session.execute(delete(holders).where(holders.c.lock == name))
-        session.scalar(select(func.pg_advisory_unlock(number)))
+        if not together:
+            session.execute(delete(holders).where(holders.c.lock == name))
+        session.scalar(select(unlock(_number(name))))
     except SQLAlchemyError:
         session.invalidate()
 
 
-def _name(key: TargetKey) -> str:
+def _name(key: TargetKey, shard: str | None = None) -> str:
     """Name the lock by name and host alone: the organisation is learned only while it is held."""
     readable = "".join(c if c.isalnum() else "-" for c in key.name)[:40] or "target"
-    return f"{readable}-{hashlib.sha256(f'{key.name} {key.host}'.encode()).hexdigest()[:12]}"
+    part = f"-{shard.replace('/', '-of-')}" if shard is not None else ""
+    return f"{readable}-{hashlib.sha256(f'{key.name} {key.host}'.encode()).hexdigest()[:12]}{part}"
 
 
 def _refusal(key: TargetKey, text: str) -> Refused:

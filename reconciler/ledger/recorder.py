@@ -53,7 +53,7 @@ class Recorder:
                 "started_at": self._now(),
                 "plan_digest": plan.digest,
                 "facts": canonical_json(self._facts_of(plan)),
-                "previous": chain.previous_hash(connection, target),
+                "previous": chain.previous_hash(connection, target, shard=self._facts.shard),
             }
             made = connection.execute(insert(runs).values(values)).inserted_primary_key
             assert made is not None  # noqa: S101 - a single-row insert has a key
@@ -107,6 +107,8 @@ class Recorder:
     def _facts_of(self, plan: Plan) -> dict[str, Any]:
         facts = asdict(self._facts)
         del facts["run"]
+        if self._facts.shard is None:
+            del facts["shard"]
         return facts | {
             "commit": self._facts.commit or plan.commit,
             "tool": f"reconcile {__version__}",

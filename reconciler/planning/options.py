@@ -28,6 +28,11 @@ class Selection:
         """Give what all shards together look at."""
         return replace(self, shard=None)
 
+    @property
+    def part(self) -> str | None:
+        """Write the shard as people do, `I/N`; None for the whole."""
+        return f"{self.shard[0]}/{self.shard[1]}" if self.shard is not None else None
+
     def share(self, limit: int) -> int:
         """Give the part of a limit that this shard may use; all shards' parts sum up to it."""
         if self.shard is None:

@@ -183,3 +183,19 @@ def test_a_failure_shows_neither_password_nor_statement(url: str) -> None:
     assert "canary" not in str(stop.value)
     assert "SELECT" not in str(stop.value)
     assert stop.value.__suppress_context__
+
+
+def test_shards_share_the_lock_that_a_whole_run_has_alone(url: str) -> None:
+    def holder(shard: str | None) -> Holder:
+        return Holder(pid=1, host="h", since="2026", shard=shard)
+
+    with opened(url) as one, opened(url) as two, opened(url) as three:
+        with one.run_lock(KEY, holder("1/2")), two.run_lock(KEY, holder("2/2")):
+            for shard in ("1/2", "2/2", None):
+                with pytest.raises(Refused), three.run_lock(KEY, holder(shard)):
+                    raise AssertionError("two runs hold one lock")
+        with three.run_lock(KEY, holder(None)), pytest.raises(Refused):  # noqa: SIM117  in this order
+            with one.run_lock(KEY, holder("1/2")):
+                raise AssertionError("two runs hold one lock")
+        with one.run_lock(KEY, holder("1/2")):
+            one.remember(KEY, [])
