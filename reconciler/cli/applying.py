@@ -5,7 +5,9 @@ from dataclasses import replace
 
 from reconciler import workflows
 from reconciler.diagnostics import warning
+from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval
+from reconciler.execution.clerk import Clerk
 from reconciler.execution.events import Emit, to_all
 from reconciler.execution.recording import Books
 from reconciler.execution.stopping import Stop
@@ -31,23 +33,41 @@ async def carry_out(
 
     The books hear of each event before the listeners; raises what `workflows.apply` raises.
     """
-    recorded = [books.emit] if books is not None else []
-    applied = await workflows.apply(
-        session,
-        options,
-        approval=approval,
-        confirm=confirm,
-        emit=to_all(*recorded, *listeners),
-        run=run,
-        stop=stop,
-        abort_on_error=abort_on_error,
-    )
-    return applied if books is None else _remembered(applied, books, session, options)
+
+    async def apply(*recorded: Emit) -> Applied:
+        return await workflows.apply(
+            session,
+            options,
+            approval=approval,
+            confirm=confirm,
+            emit=to_all(*recorded, *listeners),
+            run=run,
+            stop=stop,
+            abort_on_error=abort_on_error,
+        )
+
+    if books is None:
+        return await apply()
+    async with Clerk(books.emit_all) as clerk:
+        applied = await apply(clerk.emit)
+    return _remembered(applied, books, session, options, problem=clerk.problem)
 
 
-def _remembered(applied: Applied, books: Books, session: Session, options: PlanOptions) -> Applied:
-    """Remember what is true now; once something was written, a failure of that is a warning."""
+def _remembered(
+    applied: Applied,
+    books: Books,
+    session: Session,
+    options: PlanOptions,
+    *,
+    problem: ReconcilerError | None,
+) -> Applied:
+    """Remember what is true now; once something was written, a failure of that is a warning.
+
+    `problem` is what kept the books from taking the run down to its end.
+    """
     try:
+        if problem is not None:
+            raise problem
         books.close(
             applied.plan,
             desired=session.desired,
@@ -55,10 +75,10 @@ def _remembered(applied: Applied, books: Books, session: Session, options: PlanO
             selection=options.selection,
             organisation=applied.organisation_id,
         )
-    except LedgerError as problem:
+    except LedgerError as failure:
         if not applied.result.outcomes:
             raise
-        summary = f"{problem.summary}; what this run found in sync is not remembered"
-        found = warning(problem.code, summary, hint="run apply again once the ledger is well")
+        summary = f"{failure.summary}; what this run found in sync is not remembered"
+        found = warning(failure.code, summary, hint="run apply again once the ledger is well")
         return replace(applied, diagnostics=(found,))
     return applied

@@ -1,6 +1,10 @@
-"""What the executor says while it works. Progress, ledger and logs listen; nobody answers."""
+"""What the executor says while it works. Progress, ledger and logs listen; nobody answers.
 
-from collections.abc import Callable
+A listener that keeps records may ask for a moment: what it gives at `CallStarted` is awaited before
+the call is sent.
+"""
+
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -28,7 +32,7 @@ class ActionStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A write is about to be sent. Listeners that keep a record finish it before returning.
+    """A write is about to be sent, once the records of it are kept.
 
     `last_seen` is everything there was, as read right before a delete; None for other writes.
     """
@@ -64,14 +68,19 @@ class RunEnded:
 
 
 Event: TypeAlias = RunStarted | ActionStarted | CallStarted | CallEnded | ActionEnded | RunEnded
-Emit: TypeAlias = Callable[[Event], None]
+Emit: TypeAlias = Callable[[Event], Awaitable[None] | None]
 
 
 def to_all(*listeners: Emit) -> Emit:
     """Make one listener of several; each hears an event only if those before it took it."""
 
-    def emit(event: Event) -> None:
-        for listen in listeners:
-            listen(event)
+    def emit(event: Event) -> Awaitable[None] | None:
+        waits = [wait for listen in listeners if (wait := listen(event)) is not None]
+        return _all_of(waits) if waits else None
 
     return emit
+
+
+async def _all_of(waits: list[Awaitable[None]]) -> None:
+    for wait in waits:
+        await wait

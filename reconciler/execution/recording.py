@@ -5,7 +5,7 @@ A ledger that fails in the middle of a run raises out of `emit`. What is remembe
 that was applied: `reconciler.execution.fulfilment`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
@@ -90,6 +90,12 @@ class Books:
             self._acted[event.action.slug] = event.outcome.seen_after
         if isinstance(event, ActionEnded) and event.outcome.status is Status.APPLIED:
             self._fulfilled(event)
+
+    def emit_all(self, events: Sequence[Event]) -> None:
+        """Take some events at once; they are on disk when this returns, or none of them is."""
+        with self._ledger.together():
+            for event in events:
+                self.emit(event)
 
     def close(
         self,

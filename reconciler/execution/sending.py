@@ -48,7 +48,9 @@ class Sender:
         """Announce a call and make it; raises `Interrupted` once the run was asked to stop."""
         if self.stop.requested:
             raise Interrupted(self.stop.reason, code="interrupted", hint="run apply again")
-        self.emit(CallStarted(self.action, call, last_seen))
+        kept = self.emit(CallStarted(self.action, call, last_seen))
+        if kept is not None:
+            await kept
         self.unanswered.append(call)
         try:
             reply = await self.api.call(with_values(call, self.values))

@@ -26,6 +26,7 @@ class Database:
         self.where = location.where
         self.is_shared = location.file is None
         self.engine = _engine(location, read_only=read_only)
+        self._shared: Connection | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -38,6 +39,16 @@ class Database:
         """Open a transaction that is on disk when the block ends."""
         with self._transaction(write=True) as connection:
             yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that are opened meanwhile; only one thread may open any."""
+        with self._transaction(write=True) as connection:
+            self._shared = connection
+            try:
+                yield
+            finally:
+                self._shared = None
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
@@ -57,6 +68,10 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
+        if self._shared is not None:
+            with self.explained():
+                yield self._shared
+            return
         with self.explained(), self.engine.connect() as raw:
             connection = raw.execution_options(write=write)
             with connection.begin():

@@ -17,6 +17,9 @@ from reconciler.ledger.preimages import observed_document, observed_from
 from reconciler.ledger.tables import declared, secrets, seen
 from reconciler.planning.canonical import canonical
 
+_FEW = 100
+"""Slugs that a query names; for more the whole table is read."""
+
 
 def remember(
     connection: Connection, target: int, fulfilled: Iterable[Fulfilled], *, run: str | None
@@ -135,7 +138,10 @@ def _secret_rows(
     connection: Connection, target: int, slugs: Collection[str]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     wanted = set(slugs)
-    rows = connection.execute(select(secrets).where(secrets.c.target == target)).mappings()
+    query = select(secrets).where(secrets.c.target == target)
+    if len(wanted) <= _FEW:  # most often it is the one that was just applied, of thousands
+        query = query.where(secrets.c.slug.in_(sorted(wanted)))
+    rows = connection.execute(query).mappings()
     return {(row["slug"], row["path"]): dict(row) for row in rows if row["slug"] in wanted}
 
 

@@ -130,6 +130,12 @@ class Ledger:
             remembering.remember_seen(connection, rows.find_or_make(connection, key), items)
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of what is stored meanwhile, by one thread."""
+        with self._database.together():
+            yield
+
+    @contextmanager
     def run_lock(self, key: TargetKey, holder: Holder) -> Iterator[None]:
         """Hold the lock of a target while a run lasts, or refuse with `locked`."""
         if self._lock_folder is None:

@@ -1,0 +1,123 @@
+"""Events are written in groups, in order; no call leaves before its intent is kept."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from reconciler.domain.calls import Call, OperationName
+from reconciler.errors import ReconcilerError
+from reconciler.execution.clerk import Clerk
+from reconciler.execution.events import ActionStarted, CallStarted, Event, RunStarted
+from tests.ledger.builders import action, plan
+
+A, B, C = (action(slug) for slug in "abc")
+
+
+def intent(of: object) -> CallStarted:
+    return CallStarted(of, Call(OperationName.UPDATE, of.slug))  # type: ignore[attr-defined, arg-type]
+
+
+class Disk:
+    """Keeps groups; holds the first one back until it is told to go on."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.groups: list[list[Event]] = []
+        self.may_go_on = threading.Event()
+        self.begun = threading.Event()
+        self.fails = fails
+
+    def write(self, events: Sequence[Event]) -> None:
+        self.begun.set()
+        assert self.may_go_on.wait(10)
+        if self.fails:
+            raise ReconcilerError("the disk is full", code="ledger-full")
+        self.groups.append(list(events))
+
+
+def test_what_is_said_while_the_disk_is_busy_is_one_group_and_keeps_its_order() -> None:
+    disk = Disk()
+
+    async def run() -> None:
+        async with Clerk(disk.write) as clerk:
+            clerk.emit(ActionStarted(A))
+            await asyncio.to_thread(disk.begun.wait)
+            for event in (ActionStarted(B), intent(B), ActionStarted(C)):
+                clerk.emit(event)
+            disk.may_go_on.set()
+
+    asyncio.run(run())
+    assert disk.groups == [[ActionStarted(A)], [ActionStarted(B), intent(B), ActionStarted(C)]]
+
+
+def test_a_call_waits_until_its_intent_is_kept() -> None:
+    disk = Disk()
+    sent: list[str] = []
+
+    async def run() -> None:
+        async with Clerk(disk.write) as clerk:
+
+            async def send() -> None:
+                kept = clerk.emit(intent(A))
+                assert kept is not None
+                await kept
+                sent.append("a")
+
+            sending = asyncio.create_task(send())
+            await asyncio.to_thread(disk.begun.wait)
+            assert sent == []
+            disk.may_go_on.set()
+            await sending
+
+    asyncio.run(run())
+    assert sent == ["a"]
+    assert disk.groups == [[intent(A)]]
+
+
+def test_what_could_not_be_kept_is_raised_before_the_call_and_at_every_later_event() -> None:
+    disk = Disk(fails=True)
+    disk.may_go_on.set()
+
+    async def run() -> Clerk:
+        async with Clerk(disk.write) as clerk:
+            kept = clerk.emit(intent(A))
+            assert kept is not None
+            with pytest.raises(ReconcilerError, match="the disk is full"):
+                await kept
+            with pytest.raises(ReconcilerError, match="the disk is full"):
+                clerk.emit(ActionStarted(B))
+        return clerk
+
+    problem = asyncio.run(run()).problem
+    assert problem is not None
+    assert problem.code == "ledger-full"
+
+
+def test_a_run_that_cannot_be_taken_down_does_not_begin() -> None:
+    disk = Disk(fails=True)
+    disk.may_go_on.set()
+
+    async def run() -> None:
+        async with Clerk(disk.write) as clerk:
+            clerk.emit(RunStarted("r-1", plan()))
+
+    with pytest.raises(ReconcilerError, match="the disk is full"):
+        asyncio.run(run())
+
+
+def test_a_worker_that_is_cancelled_while_it_waits_harms_nobody() -> None:
+    disk = Disk()
+
+    async def run() -> None:
+        async with Clerk(disk.write) as clerk:
+            kept = clerk.emit(intent(A))
+            assert kept is not None
+            waiting = asyncio.ensure_future(kept)
+            await asyncio.to_thread(disk.begun.wait)
+            waiting.cancel()
+            disk.may_go_on.set()
+            clerk.emit(ActionStarted(B))
+
+    asyncio.run(run())
+    assert disk.groups == [[intent(A)], [ActionStarted(B)]]
