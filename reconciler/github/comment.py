@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler.github.client import GitHub
-from reconciler.github.errors import Forbidden, NotFound, Unreachable
+from reconciler.github.errors import Forbidden, NotFound, Unexpected, Unreachable, WrongToken
 from reconciler.github.marker import Marker
 
 
@@ -59,8 +59,8 @@ async def _find(
 async def _own_login(github: GitHub, *, otherwise: str) -> str:
     try:
         user = await github.get("/user")
-    except (Forbidden, NotFound):
-        # The token of a job stands for an app, which is no user.
+    except (Forbidden, NotFound, Unexpected, WrongToken):
+        # The token of a job stands for an app, which is no user; it has just been good for a list.
         return otherwise
     login = user.get("login") if isinstance(user, dict) else None
     return login if isinstance(login, str) else otherwise

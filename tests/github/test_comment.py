@@ -98,6 +98,15 @@ def test_a_personal_token_finds_the_comments_of_its_owner(reporter: Reporter) ->
     assert [item["user"] for item in reporter.github.comments[7]] == [carol]
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 501])
+def test_whatever_github_says_to_who_am_i_a_job_finds_its_own_comments(
+    reporter: Reporter, status: int
+) -> None:
+    reporter.github.script = lambda call: Answer(status) if call.path == "/user" else None
+    reporter.report("plan", PLAN)
+    assert reporter.report("plan", OTHER).err == "comment on #7: updated\n"
+
+
 def test_the_token_of_another_app_finds_its_comments_by_the_name_it_is_told(
     reporter: Reporter,
 ) -> None:

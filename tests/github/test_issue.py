@@ -130,6 +130,18 @@ def test_environments_and_labels_are_kept_apart(reporter: Reporter) -> None:
     assert [issue["state"] for issue in new] == ["closed", "open"]
 
 
+def test_the_label_counts_even_where_the_server_does_not_filter_by_it(reporter: Reporter) -> None:
+    fake = reporter.github
+    marker = "<!-- reconcile:drift environment=production digest=x -->\n"
+    stranger = fake.issue(marker, user=MALLORY)
+    everything = [stranger, fake.issue(marker, labels=("other",), user=MALLORY)]
+    fake.script = lambda call: (
+        Answer(200, everything) if (call.method, call.path[-7:]) == ("GET", "/issues") else None
+    )
+    assert drift(reporter, DRIFTED).err == "drift issue: opened\n"
+    assert stranger["body"] == marker
+
+
 def test_an_issue_whose_answer_was_lost_is_not_opened_twice(reporter: Reporter) -> None:
     def lose_the_first(call: Call) -> Answer | None:
         posts = [item for item in reporter.github.calls if item.method == "POST"]

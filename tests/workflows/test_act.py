@@ -86,6 +86,24 @@ def test_what_nobody_approved_fails_the_job_says_why_and_still_keeps_the_ledger(
         assert (here.store / "cache").is_dir()
 
 
+def test_files_that_are_wrong_after_a_merge_are_told_on_the_merged_pull_request(
+    tmp_path: Path,
+) -> None:
+    with scratch(tmp_path) as here:
+        before = here.git("rev-parse", "HEAD")
+        (here.repository / "desired-state/integrations/bad.yaml").write_text("slug: bad\nnam: x\n")
+        merged = here.commit()
+        here.github.merged_by_commit[merged] = [7]
+        merge = {"number": 7, "merged_at": "2026-11-23T08:00:00Z", "merge_commit_sha": merged}
+        here.github.pulls[7] = merge
+        code, log = here.act("push", "apply", {"before": before, "after": merged})
+        assert code != 0
+        assert "Apply" not in steps(log)
+        (comment,) = here.github.comments[7]
+        assert "### Apply failed before the first write" in comment["body"]
+        assert "bad.yaml:2:1" in comment["body"]
+
+
 def publish(github: FakeGitHub, plan: Path, *, merged: str, before: str) -> None:
     """Let the fake GitHub know what its runner has just uploaded, and that #7 was merged."""
     content = io.BytesIO()
