@@ -30,19 +30,23 @@ def encode_body(tree: Tree) -> bytes:
     raise _refused("holds something that JSON cannot express")
 
 
-def sent_secrets(tree: Value, path: Path = ()) -> Iterator[str]:
-    """Give every secret text in a body, so that it can be taken out of what comes back."""
+def sent_secrets(tree: Value, path: Path = (), *, inside: bool = False) -> Iterator[str]:
+    """Give every secret text in a body, so that it can be taken out of what comes back.
+
+    `inside` a secret that is an object, every text is one.
+    """
+    inside = inside or (bool(path) and is_sensitive(path))
     if isinstance(tree, Redacted):
         yield tree.reveal()
     elif isinstance(tree, str):
-        if path and is_sensitive(path):
+        if inside:
             yield tree
     elif isinstance(tree, Mapping):
         for key, value in tree.items():
-            yield from sent_secrets(value, (*path, key))
+            yield from sent_secrets(value, (*path, key), inside=inside)
     elif isinstance(tree, list | tuple):
         for item in tree:
-            yield from sent_secrets(item, path)
+            yield from sent_secrets(item, path, inside=inside)
 
 
 def echoed_forms(secret: str) -> Iterator[str]:
