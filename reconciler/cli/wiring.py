@@ -125,6 +125,7 @@ async def _open(
     async with api:
         selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
         resolution = secrets.of(selected, simulated=desired.target.is_simulator, strict=writes)
+        api.keep_secret(resolution.values.values())
         yield Session(
             desired=desired,
             api=api,

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.domain.fields import is_sensitive
+from reconciler.domain.fields import SECRET_NAME, is_sensitive
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value
 from reconciler.remote.errors import InvalidCall
@@ -61,8 +61,8 @@ def echoed_forms(secret: str) -> Iterator[str]:
     except (ValueError, RecursionError):
         return
     if isinstance(document, dict):
-        for part in document.values():
-            if isinstance(part, str):
+        for name, part in document.items():
+            if isinstance(part, str) and SECRET_NAME.search(name):
                 yield from echoed_forms(part)
 
 

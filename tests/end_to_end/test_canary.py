@@ -1,5 +1,6 @@
 """No secret value reaches any sink: outputs, plan files, records, logs at `-vv`, failures."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,24 @@ def test_a_literal_is_refused_without_being_repeated(tmp_path: Path) -> None:
         done = project.run("validate", "--format", style, "-vv")
         assert done.code == 3
         assert "4711" not in done.out + done.err
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+def test_an_echo_of_a_secret_that_this_call_did_not_send_is_not_passed_on(
+    tmp_path: Path, escaped: bool
+) -> None:
+    value = "p@ss\"w'ord==\\canary1"
+    text = json.dumps(value)[1:-1] if escaped else value
+    echo = Fault(
+        kind=FaultKind.STATUS, method="PUT", times=-1, status=400, code="AB01", message=f"is {text}"
+    )
+    with serving(echo) as upstream:
+        project = project_with(tmp_path, upstream.url, value)
+        assert project.run("apply", "--yes").code == 0
+        project.integration("alpha", description="new")
+        done = project.run("apply", "--yes", "-vv", "--format", "json")
+    assert [request.body for request in upstream.writes[2:]] == [{"description": "new"}]
+    assert done.code == 5
+    assert done.json["outcomes"][0]["error"]["message"] == "is [redacted]"
+    heard = done.out + done.err + sinks(project)
+    assert [part for part in ("w'ord==", value, text) if part in heard] == []
