@@ -28,10 +28,14 @@ _EVENTS = frozenset({"pull_request", "merge_group"})
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which uploads count: `artifact` is completed by a commit, `workflow` is the file's name."""
+    """Which uploads count: `artifact` is completed by a commit, `workflow` is the file's name.
+
+    `branch` is the one that requests must have been merged into; None takes any.
+    """
 
     artifact: str
     workflow: str
+    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ async def gather(github: GitHub, *, since: str | None, head: str, wanted: Wanted
     merges: dict[int, dict[str, Any]] = {}
     commits_of: dict[int, list[str]] = {}
     for commit in commits:
-        for merged in await merged_with(github, commit):
+        for merged in await merged_with(github, commit, branch=wanted.branch):
             number = int(merged["number"])
             merges[number] = merged
             commits_of.setdefault(number, []).append(commit)

@@ -36,6 +36,7 @@ class Job:
     token: Redacted | None = None
     event: Mapping[str, Any] = field(default_factory=dict, repr=False)
     commit: str | None = None
+    branch: str | None = None
     workflow_url: str | None = None
     summary: Path | None = None
     output: Path | None = None
@@ -100,6 +101,7 @@ def job_of(environment: Mapping[str, str]) -> Job:
         token=Redacted(token) if token else None,
         event=_event(path("GITHUB_EVENT_PATH")),
         commit=text("GITHUB_SHA"),
+        branch=text("GITHUB_REF_NAME"),
         workflow_url=_workflow(text("GITHUB_SERVER_URL"), text("GITHUB_WORKFLOW_REF")),
         summary=path("GITHUB_STEP_SUMMARY"),
         output=path("GITHUB_OUTPUT"),

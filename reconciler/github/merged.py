@@ -14,8 +14,19 @@ async def pull_request_of(github: GitHub, job: Job) -> int | None:
     return int(merged[0]["number"]) if merged else None
 
 
-async def merged_with(github: GitHub, commit: str) -> list[dict[str, Any]]:
-    """Give the merged pull requests of a commit, first the one whose merge made it."""
+async def merged_with(
+    github: GitHub, commit: str, *, branch: str | None = None
+) -> list[dict[str, Any]]:
+    """Give the merged pull requests of a commit, first the one whose merge made it.
+
+    With a branch only those that were merged into it: a commit may have come by way of others,
+    where nobody had to approve anything.
+    """
     found = await github.pages(f"/repos/{github.repository}/commits/{commit}/pulls")
-    merged = [item for item in found if item.get("merged_at")]
+    merged = [item for item in found if item.get("merged_at") and _went_into(item, branch)]
     return sorted(merged, key=lambda item: item.get("merge_commit_sha") != commit)
+
+
+def _went_into(item: dict[str, Any], branch: str | None) -> bool:
+    base = item.get("base")
+    return branch is None or (isinstance(base, dict) and base.get("ref") == branch)

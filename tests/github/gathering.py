@@ -16,7 +16,7 @@ from tests.views import samples
 PLAN = samples.mixed_plan()
 NUMBER = 12
 LAST, HEAD, BRANCH = "a" * 40, "b" * 40, "c" * 40
-WANTED = Wanted(artifact="reconcile-plan-production", workflow="plan.yml")
+WANTED = Wanted(artifact="reconcile-plan-production", workflow="plan.yml", branch="main")
 
 
 def merged_request() -> FakeGitHub:
@@ -27,6 +27,7 @@ def merged_request() -> FakeGitHub:
         "number": NUMBER,
         "merged_at": "2026-11-23T08:00:00Z",
         "merge_commit_sha": HEAD,
+        "base": {"ref": "main"},
         "head": {"sha": BRANCH},
     }
     fake.merged_by_commit[HEAD] = [NUMBER]

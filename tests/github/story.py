@@ -93,6 +93,7 @@ class Story:
             "merged_at": None,
             "merge_commit_sha": None,
             "head": {"ref": branch, "sha": ""},
+            "base": {"ref": "main"},
         }
         self.push(self.pulls)
         return self.pulls
@@ -246,6 +247,7 @@ class Story:
             "GITHUB_TOKEN": TOKEN,
             "GITHUB_REPOSITORY": REPO,
             "GITHUB_SHA": sha,
+            "GITHUB_REF_NAME": "main",
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_WORKFLOW_REF": f"{REPO}/.github/workflows/apply.yml@refs/heads/main",
             "GITHUB_EVENT_PATH": str(folder / "event.json"),

@@ -75,6 +75,13 @@ def test_a_pull_request_that_was_closed_or_never_planned_does_not() -> None:
     assert "none was uploaded" in reason
 
 
+@pytest.mark.parametrize("base", [{"ref": "feature"}, {}, None])
+def test_a_merge_into_another_branch_approves_nothing(base: Any) -> None:
+    fake = merged_request()
+    fake.pulls[NUMBER]["base"] = base
+    assert reasons(fake) == []
+
+
 def test_the_newest_good_upload_counts() -> None:
     fake = merged_request()
     good = dict(next(iter(fake.artifacts.values())))

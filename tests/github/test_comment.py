@@ -131,6 +131,17 @@ def test_the_pull_request_of_a_merge_queue_and_of_a_push_is_found(reporter: Repo
     assert len(reporter.comments(6)) == 1
 
 
+def test_a_plan_after_a_merge_does_not_replace_the_one_that_was_approved(
+    reporter: Reporter,
+) -> None:
+    merged = {"number": 6, "merged_at": "2026-11-23T06:00:00Z", "merge_commit_sha": SHA}
+    reporter.github.pulls = {6: merged}
+    reporter.github.merged_by_commit = {SHA: [6]}
+    done = reporter.report("plan", PLAN, event={"after": SHA})
+    assert (done.code, reporter.github.comments) == (0, {})
+    assert reporter.summary.startswith("### Plan")
+
+
 def test_without_a_pull_request_the_summary_is_all(reporter: Reporter) -> None:
     done = reporter.report("plan", PLAN, event=SCHEDULE, GITHUB_SHA="", GITHUB_TOKEN="")
     assert (done.code, done.err) == (0, "no pull request: only the summary was written\n")

@@ -115,6 +115,7 @@ def publish(github: FakeGitHub, plan: Path, *, merged: str, before: str) -> None
         "number": 7,
         "merged_at": "2026-11-23T08:00:00Z",
         "merge_commit_sha": merged,
+        "base": {"ref": "main"},
         "head": {"sha": HEAD},
     }
     github.runs[1] = {

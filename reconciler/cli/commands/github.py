@@ -72,7 +72,7 @@ def gather_plans(
     job = job_of(settings.from_environment().environment)
     head = job.required_commit()
     begin = since or _last_applied(invocation, fresh.target.name) or _before(job)
-    wanted = Wanted(artifact=artifact, workflow=workflow)
+    wanted = Wanted(artifact=artifact, workflow=workflow, branch=job.branch)
 
     async def work(_interruption: signals.Interruption) -> "Gathered":
         async with connected(job) as github:
