@@ -11,7 +11,7 @@ from reconciler.desired.ignoring import parse_path
 from reconciler.desired.scalars import integration_shape
 from reconciler.desired.suggest import quoted
 from reconciler.desired.validate import check_model
-from reconciler.domain.fields import KEYED_LISTS
+from reconciler.domain.fields import KEYED_LISTS, MASK_PREFIX
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import KNOWN_PROVIDERS, configuration_of, is_known
 from reconciler.domain.secrets import Redacted, SecretRef
@@ -126,10 +126,10 @@ class Rules:
                 ("configurations",),
                 key=True,
             )
-        if not warn:
-            return
         for name in given:
-            if name not in model.model_fields:
+            if name.startswith(MASK_PREFIX):
+                self._masked(name)
+            elif warn and name not in model.model_fields:
                 self.findings.warning(
                     "unknown-configuration-field",
                     f"{quoted(name)} is not a known field of {provider}; it is sent as it is",
@@ -137,6 +137,17 @@ class Rules:
                     hint=self.findings.nearest(name, model.model_fields),
                     key=True,
                 )
+
+    def _masked(self, name: str) -> None:
+        field = name.removeprefix(MASK_PREFIX)
+        self._error(
+            "masked-field",
+            f"{quoted(name)} is what the API shows instead of {quoted(field)}; it cannot be sent",
+            ("configurations", name),
+            hint=f"declare `{field}: ${{env:SECRET_…}}`",
+            key=True,
+            hide=True,
+        )
 
     def _ignored(self) -> None:
         lifecycle = self.tree.get("lifecycle")

@@ -38,9 +38,18 @@ SECRET_NAME = re.compile(r"token|secret|passw|credential|api_?key|private_?key",
 """Names that speak of a secret; a configuration field that we do not know is judged by its name."""
 
 HOST_FIELDS = frozenset(
-    {"custom_host", "azure_resource_name", "azure_foundry_url", "huggingface_base_url"}
+    {
+        "custom_host",
+        "azure_resource_name",
+        "azure_foundry_url",
+        "huggingface_base_url",
+        "snowflake_account",
+    }
 )
-"""Fields that decide where a credential is sent."""
+"""Fields that decide where a credential is sent; a Snowflake account is part of its host's name."""
+
+MASK_PREFIX = "masked_"
+"""What the API puts before the name of a field whose value it masks (portkey-api.md §1.4)."""
 
 AUTH_MODE_FIELDS = frozenset(
     {"azure_auth_mode", "aws_auth_type", "vertex_auth_type", "provider_auth_type"}

@@ -8,6 +8,9 @@ from reconciler.diagnostics import Diagnostic, error
 from reconciler.planning.approval import NotApproved, beyond_approval
 from reconciler.planning.plan import Plan
 
+CLOCK_SKEW = timedelta(minutes=10)
+"""By how much the clock of the machine that planned may run ahead of ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -56,16 +59,18 @@ def _wrong_plan(
             f"the plan was made for {plan.target.name} at {plan.target.base_url}",
             hint="apply it to that target, or plan again for this one",
         )
-    try:
-        age = now - datetime.fromisoformat(plan.created_at)
-    except (ValueError, TypeError):
-        age = timedelta.max
+    age = now - datetime.fromisoformat(plan.created_at)
     if age > timedelta(hours=max_age_hours):
-        yield error(
-            "expired-plan",
-            f"the plan was made at {plan.created_at}, more than {max_age_hours:g} hours ago",
-            hint="plan again and have it approved again",
-        )
+        when = f"more than {max_age_hours:g} hours ago"
+    elif age < -CLOCK_SKEW:
+        when = "which is in the future"
+    else:
+        return
+    yield error(
+        "expired-plan",
+        f"the plan was made at {plan.created_at}, {when}",
+        hint="plan again and have it approved again",
+    )
 
 
 def _not_approved(excess: NotApproved) -> Diagnostic:

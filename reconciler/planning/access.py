@@ -44,6 +44,11 @@ def withdrawn(name: str, want: Mapping[str, Any], past: Mapping[str, Any]) -> se
     return set(past.get(name) or {}) - set(want.get(name) or {})
 
 
+def is_deletable(model: str) -> bool:
+    """Tell whether the API can delete a custom model: its `?slugs=` is split at commas (§5.1)."""
+    return "," not in model
+
+
 def _switched(access: Any) -> Mapping[str, Any]:
     return access if isinstance(access, Mapping) and access.get("enabled") else OFF
 
@@ -59,7 +64,7 @@ def _models(
         found[slug] = listed.get(slug) or absent
     gone = set(listed) if not wanted else withdrawn("models", want, past) & set(listed)
     for slug in gone:
-        if listed[slug].get("is_custom"):
+        if listed[slug].get("is_custom") and is_deletable(slug):
             found[slug], wanted[slug] = listed[slug], None
         elif listed[slug].get("enabled"):
             found[slug], wanted[slug] = listed[slug], OFF

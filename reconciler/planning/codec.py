@@ -5,7 +5,8 @@ a fresh plan carries beyond its public form (calls, subjects) is not stored.
 """
 
 import json
-from typing import Any
+from datetime import datetime
+from typing import Any, NoReturn
 
 from reconciler.diagnostics import Diagnostic, Place, Severity
 from reconciler.domain.tree import canonical_json
@@ -39,7 +40,7 @@ def decode(text: str, *, name: str) -> Plan:
     Raises `UnreadablePlan` for a wrong shape and `TamperedPlan` for a wrong digest.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
         if not isinstance(document, dict) or document.get("kind") != "plan":
             raise _unreadable(name, "it is not a plan")
         if document.get("format_version") != "1":
@@ -73,7 +74,7 @@ def plan_from(document: dict[str, Any]) -> Plan:
         target=PlanTarget(
             _text(target["name"]), _text(target["base_url"]), target["organisation_id"]
         ),
-        created_at=_text(document["created_at"]),
+        created_at=_moment(document["created_at"]),
         desired_digest=_text(document["desired_digest"]),
         commit=document["commit"],
         actions=tuple(_action(item) for item in document["actions"]),
@@ -131,3 +132,21 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _moment(value: Any) -> str:
+    """Insist on a time with its zone, or a plan could never expire."""
+    if datetime.fromisoformat(_text(value)).tzinfo is None:
+        raise ValueError
+    return str(value)
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError
+    return document

@@ -112,6 +112,7 @@ class _Draft:
             if slug in self.desired.integrations or not whole.includes(slug):
                 continue
             if not self._owns(slug, current):
+                self._note_foreign_tombstone(slug)
                 continue
             once = self.memory.of(slug).declared is not None
             reason = self._why_deleted(slug, once=once)
@@ -133,6 +134,10 @@ class _Draft:
         if prune is Prune.ALL or (prune is Prune.MANAGED and once):
             return "no longer declared" if once else "not declared, and prune is all"
         return None
+
+    def _note_foreign_tombstone(self, slug: str) -> None:
+        if slug in self.desired.tombstones and self.options.selection.includes(slug):
+            self.diagnostics.append(remarks.foreign_tombstone(slug))
 
     def guarded(self) -> tuple[tuple[Action, ...], list[Diagnostic]]:
         """Order the actions, mark what guards hold back, and give the guards' diagnostics."""
@@ -176,8 +181,11 @@ class _Draft:
             if current is None
             else self._owns(declared.slug, current)
         )
-        if is_owned or findings.action is None:
+        if is_owned:
             return findings
+        if findings.action is None:
+            notes = (*findings.diagnostics, remarks.declared_elsewhere(declared))
+            return replace(findings, diagnostics=notes)
         blocked = replace(
             findings.action, blocked_by=("not-owned", *findings.action.blocked_by), calls=()
         )

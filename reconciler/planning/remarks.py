@@ -138,6 +138,35 @@ def not_owned(declared: Declared) -> Diagnostic:
     )
 
 
+def declared_elsewhere(declared: Declared) -> Diagnostic:
+    """Say that a file has no effect here, although nothing differs at the moment."""
+    return warning(
+        "not-owned",
+        f"{declared.slug}: it lies outside the scope of this target; any change is refused",
+        hint="widen the target's scope in reconcile.yaml, or move the file to its owner",
+        at=declared.source,
+    )
+
+
+def foreign_tombstone(slug: str) -> Diagnostic:
+    """Say that a tombstone has no effect, because its slug is not ours to delete."""
+    return warning(
+        "not-owned",
+        f"{slug}: a tombstone asks to delete it, and it lies outside the scope of this target",
+        hint="widen the target's scope in reconcile.yaml, or let its owner delete it",
+    )
+
+
+def no_longer_managed(declared: Declared, name: str) -> Diagnostic:
+    """Say that a whole list left the files, which leaves what it granted in place."""
+    return warning(
+        "undeclared-access",
+        f"{declared.slug}: Git used to declare {name} and no longer does; what they grant stays",
+        hint=f"to take it back, declare `{name}: []`; to keep it, list it again",
+        at=declared.source,
+    )
+
+
 def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
     """Say that protection holds an integration."""
     return error(

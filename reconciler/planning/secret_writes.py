@@ -32,8 +32,7 @@ def secrets_to_send(
     changed = {
         judgement.path: judgement.op
         for judgement in judgements
-        if judgement.state is State.CHANGED
-        or (push and judgement.state is State.UNVERIFIED and judgement.at_hand)
+        if judgement.state is State.CHANGED or (push and judgement.state is State.UNVERIFIED)
     }
     moves = any(is_host(change.path) for change in differing)
     tops = {change.path[0] for change in differing} | {path[0] for path in changed}

@@ -87,6 +87,7 @@ def plan_update(
         diagnostics=(
             *blocks,
             *_missing_values(declared, sent),
+            *_lists_left_behind(declared, remembered),
             *_kept_keys(declared, judgements),
             *_observations(declared, comparison),
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
@@ -99,6 +100,16 @@ def _missing_values(declared: Declared, sent: list[tuple[Judgement, Op]]) -> lis
         remarks.missing_value(declared, judgement.path, str(judgement.reference))
         for judgement, _ in sent
         if not judgement.at_hand
+    ]
+
+
+def _lists_left_behind(declared: Declared, remembered: Remembered) -> list[Diagnostic]:
+    past = canonical(remembered.declared or {})
+    return [
+        remarks.no_longer_managed(declared, name)
+        for name in ("models", "workspaces")
+        if name not in declared.fields
+        and any(entry.get("enabled") for entry in past.get(name, {}).values())
     ]
 
 

@@ -25,6 +25,7 @@ from reconciler.planning.canonical import as_list, canonical
 from reconciler.planning.comparison import Comparison
 
 _SUB_RESOURCES = MODELS_FIELDS | WORKSPACES_FIELDS
+_REPLACED_LISTS = frozenset({"secret_mappings", "azure_deployment_config"})
 _PLAIN = ("name", "description", "key")
 _WHOLE = ("configurations", "secret_mappings", "pricing_adjustments", "tags")
 
@@ -87,19 +88,21 @@ def _update_body(comparison: Comparison, tops: set[str]) -> dict[str, Any]:
     return body
 
 
-def merged(want: Value, have: Value, name: str) -> Any:
+def merged(want: Value, have: Value, name: str, *, leaves_out: bool = False) -> Any:
     """Lay what is declared over what is there.
 
     What is declared empty becomes the empty value of its own type, so that servers that merge and
-    servers that replace end up alike; an entry of a keyed list is left out instead.
+    servers that replace end up alike. It is left out instead where that is certain to remove it:
+    an entry of a keyed list, and (`leaves_out`) what stands in a list that is replaced as a whole.
     """
     if isinstance(want, Mapping) and want:
         result = dict(have) if isinstance(have, Mapping) else {}
+        inside = leaves_out or name in _REPLACED_LISTS
         for key, value in want.items():
-            if is_empty(value) and name in KEYED_LISTS:
+            if is_empty(value) and (leaves_out or name in KEYED_LISTS):
                 result.pop(key, None)
             else:
-                result[key] = merged(value, result.get(key), key)
+                result[key] = merged(value, result.get(key), key, leaves_out=inside)
         return result
     if not is_empty(want):
         return want

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from reconciler.domain.fields import HEADERS_FIELD, is_sensitive
+from reconciler.domain.fields import HEADERS_FIELD, MASK_PREFIX, is_sensitive
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, Value, canonical_json, is_empty
 from reconciler.remote import wire
-
-MASKED = "masked_"
 
 _MODEL_FLAGS = ("is_custom", "is_finetune")
 _MAPPING_FIELDS = ("target_field", "secret_reference_id", "secret_key", "value_format")
@@ -165,7 +163,7 @@ def _unmasked(tree: Mapping[str, Any], path: Path) -> dict[str, Value]:
     """Fold `masked_x` back into `x`, and hide what came unmasked and should not be shown."""
     fields: dict[str, Value] = {}
     for name, value in tree.items():
-        plain = name.removeprefix(MASKED)
+        plain = name.removeprefix(MASK_PREFIX)
         if plain != name:
             fields[plain] = _masks(value)
         elif name not in fields:

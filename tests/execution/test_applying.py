@@ -215,7 +215,11 @@ def test_an_old_plan_and_one_for_another_target_are_refused() -> None:
     with pytest.raises(Refused) as caught:
         world.apply(desired(declared(key=KEY), name="other"), approval=Approval(plans=(approved,)))
     assert caught.value.code == "wrong-target"
-    world.seconds += 168 * 3600 + 1
+    world.seconds -= 3600
+    with pytest.raises(Refused) as caught:
+        world.apply(want, approval=Approval(plans=(approved,)))
+    assert "in the future" in caught.value.summary
+    world.seconds += 169 * 3600 + 1
     with pytest.raises(Refused) as caught:
         world.apply(want, approval=Approval(plans=(approved,)))
     assert caught.value.code == "expired-plan"

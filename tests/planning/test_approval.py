@@ -83,6 +83,22 @@ def test_what_is_not_a_plan_is_bad_input(text: str) -> None:
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.parametrize("moment", ["nonsense", "2026-11-23T12:00:00"])
+def test_a_plan_without_a_proper_time_is_bad_input(moment: str) -> None:
+    document = json.loads(encode(renamed("New"))) | {"created_at": moment}
+    with pytest.raises(UnreadablePlan):
+        decode(json.dumps(document), name="p.json")
+
+
+@pytest.mark.parametrize("old", ['"no_op":0', '"created_at"'])
+def test_json_that_is_not_strict_is_bad_input(old: str) -> None:
+    new = {'"no_op":0': '"no_op":NaN', '"created_at"': '"kind":"plan","created_at"'}[old]
+    text = encode(renamed("New"))
+    assert old in text
+    with pytest.raises(UnreadablePlan):
+        decode(text.replace(old, new, 1), name="p.json")
+
+
 def test_an_equal_plan_is_approved() -> None:
     assert beyond_approval(renamed("New"), [renamed("New")]) == ()
 

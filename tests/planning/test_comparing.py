@@ -164,6 +164,29 @@ def test_a_custom_model_that_was_withdrawn_is_deleted() -> None:
     assert call.query == {"slugs": "tuned"}
 
 
+def test_a_custom_model_that_no_query_can_name_is_disabled_instead() -> None:
+    memory = Memory({"alpha": Remembered({"models": [{"slug": "x,y"}]})})
+    custom = {"enabled": True, "is_custom": True}
+    planned = plan(
+        want={"models": [{"slug": "x", **custom}, {"slug": "y", **custom}]},
+        have={"models": [{"slug": slug, **custom} for slug in ("x", "y", "x,y")]},
+        memory=memory,
+    )
+    assert changes_of(planned) == {"models[x,y].enabled": ("replace", True, False)}
+    assert [call.operation.value for call in planned.actions[0].calls] == [
+        "update-integration-models"
+    ]
+
+
+def test_a_list_that_left_the_files_is_named_because_what_it_granted_stays() -> None:
+    memory = Memory({"alpha": Remembered({"workspaces": [{"id": "a", "enabled": True}]})})
+    planned = plan(want={}, have={}, memory=memory)
+    assert planned.in_sync
+    assert [(d.code, "workspaces: []" in d.hint) for d in planned.diagnostics] == [
+        ("undeclared-access", True)
+    ]
+
+
 def test_an_empty_list_removes_everybody() -> None:
     planned = plan(
         want={"workspaces": [], "models": []},
@@ -310,3 +333,12 @@ def test_a_secret_reference_that_comes_back_as_a_uuid_is_recognised_once_applied
     applied = Memory({"alpha": Remembered({"secret_mappings": [mapping]})})
     assert plan(**change, memory=applied).in_sync
     assert list(changes_of(plan(**change))) == ["secret_mappings[key].secret_reference_id"]
+
+
+def test_what_is_emptied_in_a_list_that_is_replaced_is_left_out() -> None:
+    mapping = {"target_field": "key", "secret_reference_id": "r"}
+    planned = plan(
+        want={"secret_mappings": [mapping | {"value_format": None}]},
+        have={"secret_mappings": [mapping | {"value_format": "json"}]},
+    )
+    assert planned.actions[0].calls[0].body == {"secret_mappings": [mapping]}

@@ -253,3 +253,9 @@ def test_an_empty_key_is_never_sent() -> None:
     planned = plan(want={"key": ""}, have={"key": mask()})
     assert planned.in_sync
     assert [d.code for d in planned.diagnostics] == ["key-kept"]
+
+
+def test_sending_unverified_secrets_needs_their_values() -> None:
+    planned = plan(want={"key": KEY}, have={"key": mask()}, values={}, push_secrets=True)
+    assert key_ops(planned) == [("key", "rotate")]
+    assert [d.code for d in planned.diagnostics] == ["missing-value"]

@@ -247,3 +247,16 @@ def test_a_create_lists_its_leaves() -> None:
         "name": ("add", None, "Alpha"),
         "tags.team": ("add", None, "a"),
     }
+
+
+def test_a_tombstone_and_a_file_outside_the_scope_are_named() -> None:
+    planned = plan(
+        want=[declared("b-same")],
+        have=[observed("b-same"), observed("b-old")],
+        tombstones=("b-old",),
+        scope={"slugs": ("a-*",)},
+    )
+    assert planned.in_sync
+    assert [(d.code, d.severity.value) for d in planned.diagnostics] == [
+        ("not-owned", "warning")
+    ] * 2

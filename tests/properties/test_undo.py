@@ -78,7 +78,8 @@ def apply(world: World, ledger: Ledger, run: str, desired: DesiredState, **more:
     undo = more.get("undo")
     books.by_git = undo.by_git if undo is not None else None
     given = {"memory": ledger.memory(KEY), "options": OPTIONS, **more}
-    assert world.apply(desired, listen=books.emit, **given).complete
+    result = world.apply(desired, listen=books.emit, **given)
+    assert [outcome.error for outcome in result.outcomes if outcome.error] == []
 
 
 def undone(world: World, ledger: Ledger, run: str, as_run: str) -> None:
