@@ -29,6 +29,7 @@ class Interruption:
         self.received: signal.Signals | None = None
         self.ask: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._left = False
 
     @property
     def exit_code(self) -> int:
@@ -40,7 +41,8 @@ class Interruption:
         again = self.received is not None
         self.received = self.received or number
         if again:
-            raise _as_exception(number)
+            self._left = True
+            raise _as_exception(self.received)
         if self.ask is not None:
             self.ask()
         elif self._task is not None:
@@ -53,7 +55,7 @@ class Interruption:
         try:
             return await work
         except asyncio.CancelledError:
-            if self.received is None:
+            if self.received is None or self._left:
                 raise
             raise _as_exception(self.received) from None
         finally:

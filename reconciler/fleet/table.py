@@ -6,6 +6,7 @@ from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
 from reconciler.views.ending import duration
 from reconciler.views.escape import visible
 from reconciler.views.page import Page
+from reconciler.views.words import AND_MORE
 
 _SYMBOLS = {
     Standing.IN_SYNC: ("=", "green"),
@@ -20,6 +21,8 @@ _SYMBOLS = {
 }
 _COUNTED = ("create", "update", "replace", "delete", "blocked", "applied", "failed", "unknown")
 _WIDEST = 40
+TOLD = 3
+"""Errors of a member that stand in the table."""
 
 
 def table(result: FleetResult, *, width: int = 80, color: bool = False) -> str:
@@ -68,6 +71,8 @@ def _counts(member: MemberOutcome) -> str:
 
 def _told(member: MemberOutcome) -> Iterable[str]:
     """Say what is wrong with a member; warnings of one that is well are for its own command."""
-    for remark in member.remarks:
-        if remark.severity == "error":
-            yield f"{visible(remark.code)}: {visible(remark.summary, 300)}".removesuffix(": ")
+    errors = [remark for remark in member.remarks if remark.severity == "error"]
+    for remark in errors[:TOLD]:
+        yield f"{visible(remark.code)}: {visible(remark.summary, 300)}".removesuffix(": ")
+    if len(errors) > TOLD:
+        yield AND_MORE.format(len(errors) - TOLD)

@@ -26,7 +26,7 @@ def dev_server(folder: Path) -> Iterator[str]:
     ports = ("--ip", "127.0.0.1", "--port", port, "--http-port", http)
     command = [str(BINARY), "server", "start-dev", "--headless", "--log-level", "error", *ports]
     environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
-    with _process(command, cwd=folder, env=environment):
+    with process(command, cwd=folder, env=environment):
         asyncio.run(_wait_for(address))
         yield address
 
@@ -35,10 +35,10 @@ def dev_server(folder: Path) -> Iterator[str]:
 def worker(project: FleetProject, address: str, *options: str) -> Iterator["subprocess.Popen[str]"]:
     """Run a worker beside the project's fleet.yaml, from when it is ready."""
     command = [*COMMAND, "worker", "--address", address, *options]
-    with _process(command, cwd=project.folder, env=project.environment) as process:
-        assert process.stderr is not None
-        assert "worker ready" in process.stderr.readline()
-        yield process
+    with process(command, cwd=project.folder, env=project.environment) as running:
+        assert running.stderr is not None
+        assert "worker ready" in running.stderr.readline()
+        yield running
 
 
 def started(
@@ -47,14 +47,14 @@ def started(
     """Start a fleet command on Temporal that answers in JSON."""
     where = ("--engine", "temporal", "--address", address, "--format", "json")
     command = [*COMMAND, "fleet", *words, *where]
-    return _process(command, cwd=project.folder, env=project.environment)
+    return process(command, cwd=project.folder, env=project.environment)
 
 
 @contextmanager
-def _process(
+def process(
     command: list[str], *, cwd: Path, env: dict[str, str]
 ) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
+    running = subprocess.Popen(
         command,
         cwd=cwd,
         env=env,
@@ -64,15 +64,15 @@ def _process(
         text=True,
     )
     try:
-        yield process
+        yield running
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        if running.poll() is None:
+            running.send_signal(signal.SIGTERM)
         try:
-            process.communicate(timeout=20)
+            running.communicate(timeout=20)
         except (subprocess.TimeoutExpired, ValueError):
-            process.kill()
-            process.wait()
+            running.kill()
+            running.wait()
 
 
 def _free_port() -> int:

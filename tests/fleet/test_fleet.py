@@ -1,12 +1,18 @@
 """`reconcile fleet` on one machine: many members, each on its own, one table and one exit code."""
 
 import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.fleet.city import city
+from tests.end_to_end.harness import COMMAND
+from tests.fleet.city import City, city
 from tests.fleet.project import FleetProject, codes, standings
+from tests.fleet.temporal import process
 
 SECRET = "sk-canary-of-acme"
 
@@ -72,6 +78,18 @@ def test_only_and_exclude_choose_members(
     tmp_path: Path, options: tuple[str, ...], names: set[str]
 ) -> None:
     assert set(standings(three(tmp_path).fleet("plan", *options))) == names
+
+
+def test_the_command_alone_shows_what_a_fleet_can_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert FleetProject(tmp_path).run("fleet").code == 3
+    assert "Commands:" in capsys.readouterr().err
+
+
+def test_options_of_a_fleet_have_twins_in_the_environment(tmp_path: Path) -> None:
+    done = three(tmp_path).run("fleet", "plan", RECONCILE_FLEET_PLAN_ONLY="acme globex")
+    assert "2 members: 2 different." in done.out
 
 
 def test_choosing_nobody_is_bad_input(tmp_path: Path) -> None:
@@ -214,3 +232,45 @@ def test_every_line_of_the_log_names_its_member(tmp_path: Path) -> None:
     ended = [line for line in lines if line["event"] == "member_ended"]
     assert {line["status"] for line in ended} == {"applied"}
     assert len({line["run"] for line in ended}) == 3
+
+
+@contextmanager
+def stuck(folder: Path, town: City) -> Iterator["subprocess.Popen[str]"]:
+    """Run an apply whose first member waits for the answer to a creation."""
+    project = FleetProject(folder)
+    for name in town.houses:
+        project.member(name, base_url=town.url(name))
+    town.gate.close_after(0, room=1)
+    words = ("fleet", "apply", "--yes", "--parallelism", "1", "--format", "json")
+    with process([*COMMAND, *words], cwd=folder, env=project.environment) as running:
+        assert town.gate.full.wait(60)
+        yield running
+
+
+def test_ctrl_c_lets_the_member_in_flight_finish_and_begins_no_other(tmp_path: Path) -> None:
+    with city("acme", "globex") as town, stuck(tmp_path, town) as running:
+        running.send_signal(signal.SIGINT)
+        assert running.stderr is not None
+        assert "finishing what is in flight" in running.stderr.readline()
+        town.open()
+        out, _ = running.communicate(timeout=60)
+        result = json.loads(out)
+        assert running.returncode == 130
+        assert [m["status"] for m in result["members"]] == ["applied", "not-run"]
+        assert (town["acme"].slugs, town["globex"].requests) == ({"alpha"}, [])
+        project = FleetProject(tmp_path)
+        project.environment |= {"PORTKEY_API_KEY_ACME": "pk-acme"}
+        rest = {"PORTKEY_API_KEY_GLOBEX": "pk-globex"}
+        done = project.fleet("apply", "--yes", "--resume", result["run"], **rest)
+        assert [m["resumed"] for m in done.json["members"]] == [True, False]
+        assert (done.code, town["globex"].slugs) == (0, {"alpha"})
+
+
+def test_a_second_signal_ends_it_at_once_and_quietly(tmp_path: Path) -> None:
+    with city("acme") as town, stuck(tmp_path, town) as running:
+        running.send_signal(signal.SIGTERM)
+        assert running.stderr is not None
+        assert "finishing what is in flight" in running.stderr.readline()
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+        assert (running.returncode, out, err.strip()) == (143, "", "")

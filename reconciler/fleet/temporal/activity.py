@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from reconciler.errors import ReconcilerError
 from reconciler.fleet.local import in_thread
 from reconciler.fleet.orders import CarryOut, Halt
-from reconciler.fleet.outcome import MemberOutcome, Standing
+from reconciler.fleet.outcome import MemberOutcome, Standing, standing_of_failure
 from reconciler.fleet.roster import Fleet
 from reconciler.fleet.temporal.messages import Report, Task, failed, order_of, report_of
 from reconciler.fleet.temporal.workflow import CARRY_OUT
@@ -27,7 +28,21 @@ class Activities:
 
     @activity.defn(name=CARRY_OUT)
     async def carry_out(self, task: Task) -> Report:
-        """Carry out a task; raises only what makes Temporal try it again."""
+        """Carry out a task; raises only what makes Temporal try it again.
+
+        No other exception gets out: Temporal would keep its words for ever.
+        """
+        try:
+            return await self._carry_out(task)
+        except ReconcilerError as problem:
+            standing = standing_of_failure(problem.exit_code)
+            return failed(task, problem.code, standing, problem.exit_code)
+        except ApplicationError:
+            raise
+        except Exception:  # noqa: BLE001  whatever it is, its words stay here
+            return failed(task, "internal", Standing.FAILED, 1)
+
+    async def _carry_out(self, task: Task) -> Report:
         fleet, crew = self.fleet()
         if task.fleet and task.fleet != fleet.digest:
             return failed(task, "other-fleet", Standing.REFUSED, 4)
