@@ -105,6 +105,7 @@ class Bench:
         metrics.unlink(missing_ok=True)
         reads = arguments[0] in {"plan", "apply", "drift"}
         options = ["--parallelism", str(self.parallelism), "--metrics-file", str(metrics)]
+        options += ["--deadline", "3600"]
         log = ["--log-format", "json"] if journal else []
         done = measure(
             [RECONCILE, *log, *arguments, *(options if reads else [])],

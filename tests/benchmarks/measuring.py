@@ -35,9 +35,9 @@ class Measured:
             counts[method] += number
         return dict(sorted(counts.items()))
 
-    def counting(self, method: str, calls: int) -> "Measured":
+    def counting(self, gets: int, *, network: float) -> "Measured":
         """Give the same with calls that were counted elsewhere, all of them answered."""
-        return replace(self, calls=Counter({(method, "200"): calls}))
+        return replace(self, calls=Counter({("GET", "200"): gets}), network=network)
 
     @property
     def throttled(self) -> float:

@@ -1,5 +1,7 @@
 """Clients to compare with, each run as a process: `python -m tests.benchmarks.reference NAME …`.
 
+Each prints its number of calls and the seconds they took.
+
 minimum    the list, then one GET of each integration; raw sockets, no checks, no retries
 provider   the pattern of the vendor's Terraform provider: two GETs of each, ten at a time
 """
@@ -7,6 +9,7 @@ provider   the pattern of the vendor's Terraform provider: two GETs of each, ten
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
@@ -83,4 +86,6 @@ def _page(number: int) -> str:
 if __name__ == "__main__":
     name, address, number = sys.argv[1:]
     client = {"minimum": minimum, "provider": provider}[name]
-    sys.stdout.write(f"{asyncio.run(client(address, int(number)))}\n")
+    began = time.perf_counter()
+    calls = asyncio.run(client(address, int(number)))
+    sys.stdout.write(f"{calls} {time.perf_counter() - began}\n")

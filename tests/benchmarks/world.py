@@ -98,12 +98,14 @@ def simulator(
     jitter_ms: float = 0,
     rate_limit: int | None = None,
     db: Path | None = None,
+    script: Path | None = None,
 ) -> Iterator[str]:
     """Run `reconcile simulate` in its own process and give its URL."""
     options = ["--port", port, "--latency-ms", str(latency_ms), "--jitter-ms", str(jitter_ms)]
     options += ["--seed", str(seed)] if seed else []
     options += ["--rate-limit", str(rate_limit)] if rate_limit else []
     options += ["--db", str(db)] if db else []
+    options += ["--fault", str(script)] if script else []
     process = subprocess.Popen(
         [RECONCILE, "--quiet", "simulate", *options],
         cwd=folder,
