@@ -132,6 +132,6 @@ def test_an_echo_of_a_secret_that_this_call_did_not_send_is_not_passed_on(
         done = project.run("apply", "--yes", "-vv", "--format", "json")
     assert [request.body for request in upstream.writes[2:]] == [{"description": "new"}]
     assert done.code == 5
-    assert done.json["outcomes"][0]["error"]["message"] == "is [redacted]"
+    assert done.json["outcomes"][0]["error"]["message"].endswith("AB01: is [redacted]")
     heard = done.out + done.err + sinks(project)
     assert [part for part in ("w'ord==", value, text) if part in heard] == []
