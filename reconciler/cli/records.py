@@ -166,7 +166,9 @@ def facts_of(environment: Settings, run: str) -> RunFacts:
         commit=environment.commit,
         pull_request=first("RECONCILE_PULL_REQUEST", "CI_MERGE_REQUEST_IID")
         or (named[1] if named else None),
+        author=first("RECONCILE_AUTHOR", "CI_COMMIT_AUTHOR"),
         approver=first("RECONCILE_APPROVER", "GITHUB_TRIGGERING_ACTOR"),
+        environment=first("RECONCILE_ENVIRONMENT", "CI_ENVIRONMENT_NAME"),
         workflow=_workflow(
             first("GITHUB_SERVER_URL"), first("GITHUB_REPOSITORY"), first("GITHUB_RUN_ID")
         )

@@ -23,6 +23,7 @@ from reconciler.planning.plan import Plan
 MOST_COMMITS = 250
 """How far back merges are looked for; more have piled up only if no apply succeeded for long."""
 
+_VERDICTS = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
 _EVENTS = frozenset({"pull_request", "merge_group"})
 
 
@@ -44,6 +45,7 @@ class Approved:
 
     number: int
     plan: Plan
+    author: str | None = None
     reviewers: tuple[tuple[str, str], ...] = ()
 
 
@@ -77,7 +79,8 @@ async def gather(github: GitHub, *, since: str | None, head: str, wanted: Wanted
             summary = f"pull request #{number} has no plan that counts: {why}"
             found.append(warning("no-approved-plan", summary))
             continue
-        approved.append(Approved(number, plan, await _reviewers(github, number)))
+        reviewers = await _reviewers(github, number)
+        approved.append(Approved(number, plan, _login(merged), reviewers))
     return Gathered(tuple(approved), tuple(found))
 
 
@@ -163,15 +166,17 @@ async def _reviewers(github: GitHub, number: int) -> tuple[tuple[str, str], ...]
     """Give who approved which commit; the last word of each reviewer counts."""
     last: dict[str, dict[str, Any]] = {}
     for review in await github.pages(f"/repos/{github.repository}/pulls/{number}/reviews"):
-        user = review.get("user")
-        if isinstance(user, dict) and review.get("state") in {
-            "APPROVED",
-            "CHANGES_REQUESTED",
-            "DISMISSED",
-        }:
-            last[str(user.get("login"))] = review
+        login = _login(review)
+        if login is not None and review.get("state") in _VERDICTS:
+            last[login] = review
     return tuple(
         (login, str(review.get("commit_id")))
         for login, review in last.items()
         if review["state"] == "APPROVED"
     )
+
+
+def _login(item: dict[str, Any]) -> str | None:
+    user = item.get("user")
+    login = user.get("login") if isinstance(user, dict) else None
+    return login if isinstance(login, str) else None

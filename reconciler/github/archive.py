@@ -18,7 +18,7 @@ _DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, Not
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
-def plan_in(content: bytes) -> str:
+def plan_in(content: bytes, *, limit: int = MAX_PLAN) -> str:
     """Give the text of the plan in an archive, or raise `Unexpected` saying what is wrong."""
     what = "the archive of a plan"
     if len(content) > MAX_ARCHIVE:
@@ -32,9 +32,9 @@ def plan_in(content: bytes) -> str:
             if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
                 raise Unexpected(what, "it is packed in an unusual way")
             with archive.open(member) as stream:
-                text = stream.read(MAX_PLAN + 1)
-        if len(text) > MAX_PLAN:
-            raise Unexpected(what, f"the plan in it has more than {MAX_PLAN} bytes")
+                text = stream.read(limit + 1)
+        if len(text) > limit:
+            raise Unexpected(what, f"the plan in it has more than {limit} bytes")
         return text.decode("utf-8")
     except (*_DAMAGED, zlib.error):
         pass

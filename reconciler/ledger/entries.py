@@ -37,7 +37,9 @@ class RunFacts:
     actor: str | None = None
     commit: str | None = None
     pull_request: str | None = None
+    author: str | None = None
     approver: str | None = None
+    environment: str | None = None
     workflow: str | None = None
     shard: str | None = None
 

@@ -94,6 +94,7 @@ class Story:
             "merge_commit_sha": None,
             "head": {"ref": branch, "sha": ""},
             "base": {"ref": "main"},
+            "user": {"login": f"author-of-{branch}"},
         }
         self.push(self.pulls)
         return self.pulls
@@ -185,6 +186,8 @@ class Story:
             audit = {
                 "RECONCILE_PULL_REQUEST": outputs["pull_request"],
                 "RECONCILE_APPROVER": outputs["approver"],
+                "RECONCILE_AUTHOR": outputs["author"],
+                "RECONCILE_ENVIRONMENT": ENVIRONMENT,
             }
             folder = self.project.folder / "approved"
             approval = [str(file) for file in sorted(folder.glob("*.json"))]

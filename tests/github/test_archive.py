@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
 from contextlib import suppress
 
@@ -60,6 +61,18 @@ def test_a_bomb_is_read_no_further_than_the_limit_whatever_its_header_claims() -
     assert bomb.count(size) == 2
     with pytest.raises(Unexpected):
         plan_in(bomb.replace(size, struct.pack("<L", 10)))
+
+
+def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
+    bomb = packed(("plan.json", bytes(32 * 1024 * 1024)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unexpected, match="more than 65536 bytes"):
+            plan_in(bomb, limit=65_536)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 1024 * 1024
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))

@@ -83,6 +83,7 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         assert comments(story, beta) == [comment]
         runs = story.run("history", "--format", "json").json["runs"]
         assert (runs[-1]["pull_request"], runs[-1]["approver"]) == (str(beta), f"carol@{last}")
+        assert (runs[-1]["author"], runs[-1]["environment"]) == ("author-of-add-beta", "production")
         assert runs[-1]["commit"] == story.git("rev-parse", "main")
 
         # A key is rotated: no file changes, no pull request, no new approval.

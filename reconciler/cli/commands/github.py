@@ -62,7 +62,7 @@ def gather_plans(
     """Save the plans that were approved by merging, for `reconcile apply DIR/*.json`.
 
     Exits 4 if there is none and the fresh plan has something to do. Outputs of the step are
-    `pull_request` and `approver`, for the record of the run.
+    `pull_request`, `author` and `approver`, for the record of the run.
     """
     from reconciler.github.approvals import Wanted, gather
     from reconciler.github.outputs import append_outputs
@@ -199,6 +199,7 @@ def _facts(gathered: "Gathered") -> dict[str, str]:
     reviews = [f"{who}@{what}" for item in gathered.approved for who, what in item.reviewers]
     return {
         "pull_request": ",".join(str(item.number) for item in gathered.approved),
+        "author": ",".join(dict.fromkeys(i.author for i in gathered.approved if i.author)),
         "approver": ",".join(dict.fromkeys(reviews)),
     }
 
