@@ -97,17 +97,37 @@ def show_drift(
 
 
 def save(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
+    """Write a file as a whole or not at all; a device or a pipe is written through.
+
+    What a symbolic link stands for is replaced, and the link stays.
+    """
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
-        ) as unfinished:
-            unfinished.write(text)
-        Path(unfinished.name).chmod(0o644)
-        Path(unfinished.name).replace(path)
-    except OSError as reason:
-        problem = error("cannot-save", f"{path}: {reason.strerror or 'cannot be written'}")
+        # Asked of the path itself: /dev/stdout resolves to a name that no file has.
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+        else:
+            _replace(path.resolve(), text)
+    except (OSError, RuntimeError) as reason:
+        said = reason.strerror if isinstance(reason, OSError) else "a loop of links"
+        problem = error("cannot-save", f"{path}: {said or 'cannot be written'}")
         raise InvalidInput([problem]) from reason
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a new file in the place of a regular one, or where there is none."""
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
+    ) as unfinished:
+        unfinished_path = Path(unfinished.name)
+        try:
+            unfinished.write(text)
+            unfinished.close()
+            unfinished_path.chmod(0o644)
+            unfinished_path.replace(path)
+        except BaseException:
+            unfinished_path.unlink(missing_ok=True)
+            raise
 
 
 def read(path: Path, *, limit: int) -> str:

@@ -1,0 +1,109 @@
+"""Where `--out` writes: files are replaced as a whole, anything else is written through."""
+
+import errno
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli import output
+from reconciler.domain.rejection import InvalidInput
+from tests.cli.project import Here
+
+
+def listening(pipe: Path, heard: list[str]) -> threading.Thread:
+    """Read a pipe to its end, in a thread that dies with the process."""
+    thread = threading.Thread(target=lambda: heard.append(pipe.read_text()), daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_plan_saved_to_a_pipe_goes_through_it_and_leaves_it_a_pipe(tmp_path: Path) -> None:
+    project, heard = Here(tmp_path), list[str]()
+    project.integration("alpha")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    thread = listening(pipe, heard)
+    assert project.run("plan", "--out", "pipe").code == 0
+    thread.join(10)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert json.loads(heard[0])["kind"] == "plan"
+
+
+def test_a_metrics_file_that_is_a_pipe_stays_one(tmp_path: Path) -> None:
+    project, heard = Here(tmp_path), list[str]()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    thread = listening(pipe, heard)
+    assert project.run("plan", "--metrics-file", "pipe").code == 0
+    thread.join(10)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert "reconcile_" in heard[0]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_stays_and_what_it_stands_for_is_written(tmp_path: Path, exists: bool) -> None:
+    (tmp_path / "folder").mkdir()
+    real, link = tmp_path / "folder" / "real.json", tmp_path / "link.json"
+    if exists:
+        real.write_text("old")
+    link.symlink_to("folder/real.json")
+    output.save(link, "new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert sorted(p.name for p in (tmp_path / "folder").iterdir()) == ["real.json"]
+
+
+def test_a_link_to_a_pipe_is_written_through(tmp_path: Path) -> None:
+    heard = list[str]()
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    thread = listening(pipe, heard)
+    output.save(link, "text")
+    thread.join(10)
+    assert heard == ["text"]
+    assert link.is_symlink()
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+def test_a_link_to_an_open_pipe_without_a_name_is_written_through(tmp_path: Path) -> None:
+    end, start = os.pipe()
+    link = tmp_path / "link"
+    link.symlink_to(f"/proc/self/fd/{start}")
+    output.save(link, "text")
+    os.close(start)
+    with open(end, encoding="utf-8") as stream:
+        assert stream.read() == "text"
+
+
+def test_an_error_of_what_is_written_through_is_told(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    gone = threading.Thread(target=lambda: pipe.open("rb").close(), daemon=True)
+    gone.start()
+    with pytest.raises(InvalidInput) as caught:
+        output.save(pipe, "x" * 4_000_000)
+    assert [d.code for d in caught.value.diagnostics] == ["cannot-save"]
+    assert os.strerror(errno.EPIPE) in caught.value.diagnostics[0].summary
+
+
+def test_a_loop_of_links_and_a_folder_cannot_be_saved_to(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for place in (loop, tmp_path):
+        with pytest.raises(InvalidInput) as caught:
+            output.save(place, "text")
+        assert [d.code for d in caught.value.diagnostics] == ["cannot-save"]
+    assert loop.is_symlink()
+
+
+def test_a_saved_file_is_replaced_whole_with_nothing_left_beside_it(tmp_path: Path) -> None:
+    place = tmp_path / "plan.json"
+    place.write_text("something much longer than what follows")
+    output.save(place, "new")
+    assert place.read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
