@@ -35,7 +35,8 @@ class Watch:
         self._file = metrics_file
         self.figures = Figures(command=command, target=invocation.target or "", run=run)
         if self._console.journal is not None:
-            self._console.journal = self._console.journal.about(run=run, command=command)
+            known = {"run": run, "command": command} if run else {"command": command}
+            self._console.journal = self._console.journal.about(**known)
         self.invocation = replace(invocation, listen=self._hear)
 
     def __enter__(self) -> Self:
@@ -73,6 +74,10 @@ class Watch:
         if self._console.journal is not None:
             self._console.journal.plan(plan)
 
+    def text(self) -> str:
+        """Write the figures."""
+        return exposition(self.figures)
+
     def emit(self, event: Event) -> None:
         """Take an event of an apply."""
         match event:
@@ -102,7 +107,7 @@ class Watch:
         from reconciler.views.problems import as_text
 
         try:
-            output.save(file, exposition(self.figures))
+            output.save(file, self.text())
         except InvalidInput as reason:
             said = warning("metrics-not-saved", reason.summary)
             self._console.insist(as_text([said]))

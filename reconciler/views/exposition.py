@@ -13,6 +13,8 @@ from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 
 Sample = tuple[Mapping[str, str], float]
+Family = tuple[str, str, list[Sample]]
+"""A name, what it means, and its values by labels."""
 
 
 @dataclass
@@ -35,15 +37,21 @@ class Figures:
 
 
 def exposition(figures: Figures) -> str:
-    """Write every figure with its help and type."""
+    """Write every figure of one run."""
+    common = {"command": figures.command, "target": figures.target}
+    return families(_families(figures), common=common)
+
+
+def families(found: Iterable[Family], *, common: Mapping[str, str]) -> str:
+    """Write gauges with their help and type; `common` labels stand in every sample."""
     return "".join(
-        f"# HELP {name} {explained}\n# TYPE {name} gauge\n{''.join(_lines(name, samples, figures))}"
-        for name, explained, samples in _families(figures)
+        f"# HELP {name} {explained}\n# TYPE {name} gauge\n{''.join(_lines(name, samples, common))}"
+        for name, explained, samples in found
         if samples
     )
 
 
-def _families(figures: Figures) -> Iterable[tuple[str, str, list[Sample]]]:
+def _families(figures: Figures) -> Iterable[Family]:
     yield "reconcile_run_info", "The last run, by name.", [({"run": figures.run}, 1)]
     yield "reconcile_run_timestamp_seconds", "When it ended.", [({}, figures.ended_at)]
     yield "reconcile_run_duration_seconds", "How long it took.", [({}, figures.seconds)]
@@ -64,7 +72,7 @@ def _families(figures: Figures) -> Iterable[tuple[str, str, list[Sample]]]:
         yield from _of_result(figures.result)
 
 
-def _of_plan(plan: Plan) -> Iterable[tuple[str, str, list[Sample]]]:
+def _of_plan(plan: Plan) -> Iterable[Family]:
     summary = plan.summary
     yield "reconcile_in_sync", "1 if nothing was to be done.", [({}, int(plan.in_sync))]
     yield "reconcile_drift_items", "Integrations that differed.", [({}, len(plan.actions))]
@@ -80,7 +88,7 @@ def _of_plan(plan: Plan) -> Iterable[tuple[str, str, list[Sample]]]:
     )
 
 
-def _of_result(result: ApplyResult) -> Iterable[tuple[str, str, list[Sample]]]:
+def _of_result(result: ApplyResult) -> Iterable[Family]:
     counts = Counter((o.kind.value, o.status.value) for o in result.outcomes)
     yield (
         "reconcile_outcomes",
@@ -94,9 +102,9 @@ def _of_result(result: ApplyResult) -> Iterable[tuple[str, str, list[Sample]]]:
     )
 
 
-def _lines(name: str, samples: list[Sample], figures: Figures) -> Iterable[str]:
+def _lines(name: str, samples: Iterable[Sample], common: Mapping[str, str]) -> Iterable[str]:
     for own, value in samples:
-        labels = {"command": figures.command, "target": figures.target, **own}
+        labels = {**common, **own}
         pairs = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
         yield f"{name}{{{pairs}}} {value!r}\n"
 

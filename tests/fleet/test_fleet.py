@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.end_to_end.harness import COMMAND
 from tests.fleet.city import City, city
@@ -232,6 +233,35 @@ def test_every_line_of_the_log_names_its_member(tmp_path: Path) -> None:
     ended = [line for line in lines if line["event"] == "member_ended"]
     assert {line["status"] for line in ended} == {"applied"}
     assert len({line["run"] for line in ended}) == 3
+
+
+def test_the_figures_of_a_fleet_tell_of_every_member(tmp_path: Path) -> None:
+    project, file = three(tmp_path), tmp_path / "fleet.prom"
+    project.fleet("apply", "--yes", "--only", "acme")
+    (tmp_path / "initech/desired-state/integrations/alpha.yaml").write_text("slug: [\n")
+    done = project.fleet("drift", "--metrics-file", file)
+    families = text_string_to_metric_families(file.read_text())
+    found = {f.name: {tuple(s.labels.values()): s.value for s in f.samples} for f in families}
+    drift = "fleet drift"
+    assert found["reconcile_fleet_exit_code"] == {(drift,): done.code} == {(drift,): 3}
+    assert found["reconcile_fleet_members"][drift, "in-sync"] == 1
+    assert found["reconcile_member_exit_code"] == {
+        (drift, "acme", "here"): 0,
+        (drift, "globex", "here"): 2,
+        (drift, "initech", ""): 3,
+    }
+    assert found["reconcile_member_drift_items"] == {
+        (drift, "acme", "here"): 0,
+        (drift, "globex", "here"): 2,
+    }
+
+
+def test_a_fleet_that_cannot_be_read_leaves_its_exit_code(tmp_path: Path) -> None:
+    project, file = FleetProject(tmp_path), tmp_path / "fleet.prom"
+    project.write_fleet(members=[])
+    assert project.fleet("drift", "--metrics-file", file).code == 3
+    assert 'reconcile_fleet_exit_code{command="fleet drift"} 3' in file.read_text()
+    assert "reconcile_fleet_members" not in file.read_text()
 
 
 @contextmanager

@@ -1,13 +1,16 @@
 """`reconcile fleet plan|apply|drift`: many organisations from fleet.yaml, with one exit code."""
 
+from pathlib import Path
+
 import click
 
 from reconciler.cli import fleets, signals
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.console import Console
 from reconciler.cli.fleet_options import meeting, muster
+from reconciler.cli.fleet_watch import FleetWatch
 from reconciler.cli.fleets import Engine, FleetRun, LocalEngine, Meeting, Muster
-from reconciler.cli.options import format_option
+from reconciler.cli.options import format_option, metrics_file
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.fleet.orders import Order
@@ -40,6 +43,7 @@ def command() -> None:
 @command.command("plan", cls=Command)
 @format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to do.")
+@metrics_file
 @muster
 @meeting
 @click.pass_obj
@@ -48,12 +52,14 @@ def plan(
     *,
     style: str,
     detailed_exitcode: bool,
+    metrics_file: Path | None,
     muster: Muster,
     meeting: Meeting,
 ) -> int:
     """Show which members differ; write nothing."""
     order = Order("", Verb.PLAN, deadline=muster.deadline, differences_matter=detailed_exitcode)
-    return _run(invocation, muster, meeting, order, style=style)
+    with FleetWatch(invocation, order.verb, metrics_file) as seen:
+        return _run(seen, muster, meeting, order, style=style)
 
 
 @command.command("drift", cls=Command)
@@ -63,18 +69,26 @@ def plan(
     metavar="CRON",
     help="Have it done again and again by Temporal; `off` ends that.",
 )
+@metrics_file
 @muster
 @meeting
 @click.pass_obj
 def drift(
-    invocation: Invocation, *, style: str, schedule: str | None, muster: Muster, meeting: Meeting
+    invocation: Invocation,
+    *,
+    style: str,
+    schedule: str | None,
+    metrics_file: Path | None,
+    muster: Muster,
+    meeting: Meeting,
 ) -> int:
     """Tell which members have moved away from their files; exits 2 if any has."""
     if schedule is not None:
         _only_for_temporal(muster, "--schedule")
         return _schedule(invocation.console, muster, meeting, schedule)
     order = Order("", Verb.DRIFT, deadline=muster.deadline)
-    return _run(invocation, muster, meeting, order, style=style)
+    with FleetWatch(invocation, order.verb, metrics_file) as seen:
+        return _run(seen, muster, meeting, order, style=style)
 
 
 @command.command("apply", cls=Command)
@@ -86,6 +100,7 @@ def drift(
     is_flag=True,
     help="Let each plan wait in Temporal for the signal `approve` with its digest.",
 )
+@metrics_file
 @muster
 @meeting
 @click.pass_obj
@@ -96,6 +111,7 @@ def apply(
     yes: bool,
     no_ledger: bool,
     await_approval: bool,
+    metrics_file: Path | None,
     muster: Muster,
     meeting: Meeting,
 ) -> int:
@@ -109,19 +125,13 @@ def apply(
     if asks:
         invocation.console.require_terminal(otherwise=fleets.OTHERWISE)
     order = Order("", Verb.APPLY, deadline=muster.deadline, keeps_records=not no_ledger)
-    return _run(
-        invocation,
-        muster,
-        meeting,
-        order,
-        style=style,
-        asks=asks,
-        waits=await_approval and not yes,
-    )
+    waits = await_approval and not yes
+    with FleetWatch(invocation, order.verb, metrics_file) as seen:
+        return _run(seen, muster, meeting, order, style=style, asks=asks, waits=waits)
 
 
 def _run(
-    invocation: Invocation,
+    seen: FleetWatch,
     muster: Muster,
     meeting: Meeting,
     order: Order,
@@ -131,7 +141,7 @@ def _run(
     waits: bool = False,
 ) -> int:
     fleet = fleets.read(muster.file)
-    console = invocation.console
+    console = seen.invocation.console
     engine = _engine(console, muster, meeting, fleet, waits=waits)
 
     async def work(interruption: signals.Interruption) -> tuple[FleetResult, int]:
@@ -140,8 +150,9 @@ def _run(
         return result, interruption.exit_code or result.exit_code
 
     result, code = signals.run(work)
+    seen.result = result
     fleets.show(console, result, style=style)
-    return code
+    return seen.ends(code)
 
 
 def _engine(
