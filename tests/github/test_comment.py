@@ -214,6 +214,7 @@ def test_a_forks_token_leaves_the_summary_and_a_warning(reporter: Reporter) -> N
         ({"GITHUB_TOKEN": ""}, 3, "github-environment"),
         ({"GITHUB_TOKEN": "with\nline"}, 3, "github-environment"),
         ({"GITHUB_REPOSITORY": "acme/../.."}, 3, "github-environment"),
+        ({"GITHUB_REPOSITORY": "acme/.."}, 3, "github-environment"),
         ({"GITHUB_API_URL": "http://api.example.org"}, 3, "github-environment"),
         ({"GITHUB_API_URL": "https://me:pw@api.example.org"}, 3, "github-environment"),
         ({"GITHUB_EVENT_PATH": "/nowhere"}, 3, "github-environment"),

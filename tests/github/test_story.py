@@ -158,6 +158,19 @@ def test_an_apply_makes_up_for_the_merges_that_had_none(tmp_path: Path) -> None:
         assert runs[-1]["pull_request"] == "7,8,9"
 
 
+def test_a_merge_without_a_plan_that_changes_nothing_needs_none(tmp_path: Path) -> None:
+    with told(tmp_path) as story:
+        story.project.write(
+            "integrations/alpha.yaml",
+            (story.project.files / "integrations/alpha.yaml").read_text() + "\n",
+        )
+        number = story.open("white-space")
+        story.merge(number, "squash")
+        assert story.apply().done.code == 0
+        assert applied(story) == []
+        assert comments(story, number) == []
+
+
 def test_what_nobody_approved_is_not_applied_and_the_way_to_approve_it_is_named(
     tmp_path: Path,
 ) -> None:

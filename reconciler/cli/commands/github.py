@@ -1,6 +1,7 @@
 """`reconcile github`: what the workflows under .github/workflows need and nobody types."""
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from reconciler.drift.report import DriftReport
 from reconciler.github.job import Job, job_of
 from reconciler.planning import codec
 from reconciler.planning.actions import ActionKind, Origin
+from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.github.approvals import Gathered
@@ -83,15 +85,17 @@ def gather_plans(
         invocation.console.insist(problems.as_text(gathered.diagnostics))
     if not gathered.approved and not fresh.in_sync:
         raise Refused([_not_approved(job)], plan=fresh)
-    _save(out, gathered)
+    # Without any there is nothing to do: a plan that says so lets `apply` do just that.
+    plans = {f"pull-request-{item.number}": item.plan for item in gathered.approved}
+    _save(out, plans or {"nothing-to-do": fresh})
     if job.output is not None:
         append_outputs(job.output, _facts(gathered), delimiter=secrets.token_hex)
     if style == "json":
-        plans = [
+        listed = [
             {"pull_request": item.number, "digest": item.plan.digest} for item in gathered.approved
         ]
         invocation.console.data(
-            json.document({"format_version": "1", "kind": "approved_plans", "plans": plans})
+            json.document({"format_version": "1", "kind": "approved_plans", "plans": listed})
         )
     else:
         invocation.console.say(f"gathered {len(gathered.approved)} approved plans")
@@ -184,14 +188,14 @@ def _before(job: Job) -> str | None:
     return before if isinstance(before, str) and before.strip("0") else None
 
 
-def _save(out: Path, gathered: "Gathered") -> None:
+def _save(out: Path, plans: Mapping[str, Plan]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         problem = error("cannot-save", f"{out}: {reason.strerror or 'cannot be made'}")
         raise InvalidInput([problem]) from reason
-    for item in gathered.approved:
-        output.save(out / f"pull-request-{item.number}.json", codec.encode(item.plan))
+    for name, plan in plans.items():
+        output.save(out / f"{name}.json", codec.encode(plan))
 
 
 def _facts(gathered: "Gathered") -> dict[str, str]:
