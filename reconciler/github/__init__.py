@@ -7,8 +7,10 @@
     comment     one comment per environment on a pull request
     issue       one drift issue per environment
     outputs     job summary, annotations, $GITHUB_OUTPUT
-    approvals   the plans that were approved by merging (archive: what may be in a file)
-    client      the REST API
+    approvals   the plans that were approved by merging (merged: by which requests; archive: what
+                may be in a file)
+    proposal    a pull request made of files
+    client      the REST API (pacing: when a call is made again)
 
 It has no say in what is planned or written: `reconciler.workflows`.
 """
