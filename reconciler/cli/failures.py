@@ -7,6 +7,7 @@ ours shows its message here: a foreign exception may quote anything, a secret am
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -90,6 +91,14 @@ def asks_for_json(arguments: Sequence[str], *, commands: Iterable[str], prefix: 
             return (value if equals else "".join(words[at + 1 : at + 2])) == "json"
     command = next((word for word in words if word in set(commands)), "")
     return settings.variable(f"{prefix}_{command.upper().replace('-', '_')}_FORMAT") == "json"
+
+
+def asks_for_log(arguments: Sequence[str], *, prefix: str) -> bool:
+    """Tell whether a command line wants events on stderr, though it may be wrong itself."""
+    words = list(arguments)
+    said = [after for word, after in pairwise(words) if word == "--log-format"]
+    said += [w.partition("=")[2] for w in words if w.startswith("--log-format=")]
+    return (said[-1] if said else settings.variable(f"{prefix}_LOG_FORMAT")) == "json"
 
 
 def _of_click(problem: click.ClickException) -> Diagnostic:

@@ -107,8 +107,10 @@ def _run(arguments: Sequence[str], console: Console) -> int:
 
         return signals.exit_code(abort.__cause__)
     except Exception as error:  # noqa: BLE001  the outermost border: everything becomes a diagnostic
-        from reconciler.cli import failures
+        from reconciler.cli import failures, settings
 
+        if console.journal is None and failures.asks_for_log(arguments, prefix=ENVIRONMENT_PREFIX):
+            console.log_as_json(settings.now)
         as_json = failures.asks_for_json(arguments, commands=COMMANDS, prefix=ENVIRONMENT_PREFIX)
         return failures.report(error, console=console, as_json=as_json)
     return int(code or 0)

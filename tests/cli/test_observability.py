@@ -93,6 +93,20 @@ def test_a_failure_is_logged_with_its_code(tmp_path: Path, style: str) -> None:
     assert log(done)[-1]["exit_code"] == 3
 
 
+@pytest.mark.parametrize(
+    "words", [("plan", "--bogus", "--log-format", "json"), ("--log-format=json", "bogus")]
+)
+def test_a_command_line_that_is_wrong_is_an_event_too(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = project(tmp_path).run(*words)
+    assert done.code == 3
+    assert [(e["event"], e.get("code")) for e in log(done)] == [
+        ("diagnostic", "usage"),
+        ("command_ended", None),
+    ]
+
+
 def test_no_secret_and_no_body_is_logged_or_counted(tmp_path: Path) -> None:
     here = project(tmp_path)
     here.integration("gamma", description="a-text-of-a-body")

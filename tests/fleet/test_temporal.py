@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from temporalio.service import RPCError
 
 from tests.fleet.city import City, city
 from tests.fleet.project import FleetProject, codes, standings
-from tests.fleet.temporal import dev_server, started, worker
+from tests.fleet.temporal import dev_server, process, started, worker
 
 AT_A_TIME = 8
 
@@ -236,6 +237,21 @@ def test_a_server_that_is_not_there_is_a_failure_that_says_where(tmp_path: Path)
     done = project.fleet("plan", *on("127.0.0.1:9"))
     assert (done.code, done.json["diagnostics"][0]["code"]) == (1, "temporal")
     assert "127.0.0.1:9" in done.json["diagnostics"][0]["summary"]
+
+
+@pytest.mark.parametrize("words", [("fleet", "plan", "--engine", "temporal"), ("worker",)])
+def test_without_the_extra_it_is_said_how_to_get_it(tmp_path: Path, words: tuple[str, ...]) -> None:
+    project = FleetProject(tmp_path)
+    project.member("acme")
+    code = (
+        "import sys; sys.modules['temporalio'] = None; from reconciler.cli.main import main; main()"
+    )
+    command = [sys.executable, "-c", code, *words]
+    with process(command, cwd=tmp_path, env=project.environment) as running:
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 3
+    assert "error[missing-extra]" in err
+    assert "portkey-reconciler[temporal]" in err
 
 
 @pytest.mark.parametrize(
