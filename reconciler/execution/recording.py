@@ -78,24 +78,24 @@ class Books:
 
     def emit(self, event: Event) -> None:
         """Take an event of the run; what an action made true is remembered as soon as it ends."""
-        if isinstance(event, RunStarted) and event.plan.actions:
-            self._learn(event.plan.target.organisation_id)
-            self._listen = record_in(
-                self._ledger.recorder(self._key, facts=self._facts, now=self._now)
-            )
-        if self._listen is None:
-            return
-        self._listen(event)
-        if isinstance(event, ActionEnded):
-            self._acted[event.action.slug] = event.outcome.seen_after
-        if isinstance(event, ActionEnded) and event.outcome.status is Status.APPLIED:
-            self._fulfilled(event)
+        self.emit_all((event,))
 
     def emit_all(self, events: Sequence[Event]) -> None:
         """Take some events at once; they are on disk when this returns, or none of them is."""
+        for event in events:
+            if isinstance(event, RunStarted) and event.plan.actions:
+                self._learn(event.plan.target.organisation_id)
+                self._listen = record_in(
+                    self._ledger.recorder(self._key, facts=self._facts, now=self._now)
+                )
+        if self._listen is None:
+            return
+        ended = [event for event in events if isinstance(event, ActionEnded)]
         with self._ledger.together():
             for event in events:
-                self.emit(event)
+                self._listen(event)
+            self._fulfilled([e for e in ended if e.outcome.status is Status.APPLIED])
+        self._acted |= {event.action.slug: event.outcome.seen_after for event in ended}
 
     def close(
         self,
@@ -132,14 +132,20 @@ class Books:
             self._key, {s: Seen(o, now) for s, o in looks.items() if o is not None and o.detailed}
         )
 
-    def _fulfilled(self, event: ActionEnded) -> None:
-        action = event.action
-        if action.kind is ActionKind.DELETE:
-            self._ledger.remember(self._key, [], gone=[action.slug])
-            return
-        done = by_action(action, event.outcome, values=self.values, pepper=self._ledger.pepper)
-        if self.by_git is None:
-            self._ledger.remember(self._key, [done], run=self._facts.run)
-        elif action.slug in self.by_git:
-            known = replace(done, declared=self.by_git[action.slug])
-            self._ledger.remember(self._key, [known], run=self._facts.run)
+    def _fulfilled(self, ended: Sequence[ActionEnded]) -> None:
+        """Remember what some actions made true."""
+        gone = [e.action.slug for e in ended if e.action.kind is ActionKind.DELETE]
+        done = [
+            by_action(e.action, e.outcome, values=self.values, pepper=self._ledger.pepper)
+            for e in ended
+            if e.action.kind is not ActionKind.DELETE
+        ]
+        if self.by_git is not None:
+            by_git = self.by_git
+            done = [
+                replace(item, declared=by_git[item.declared.slug])
+                for item in done
+                if item.declared.slug in by_git
+            ]
+        if done or gone:
+            self._ledger.remember(self._key, done, gone=gone, run=self._facts.run)

@@ -21,5 +21,5 @@ def creating(*, creates: int, latency: float, parallelism: int) -> float:
 
 
 def paced(*, calls: int, rate: float) -> float:
-    """Give the seconds that a limit of calls in any one second allows at best."""
-    return (ceil(calls / rate) - 1) * 1.0
+    """Give the seconds that a limit of calls a second takes, evenly spaced."""
+    return calls / rate

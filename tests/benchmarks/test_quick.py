@@ -35,4 +35,4 @@ def test_the_bound_of_reading_is_that_of_the_calls_in_waves() -> None:
     assert bounds.pages(0) == bounds.pages(1) == bounds.pages(100) == 1
     assert bounds.pages(101) == 2
     assert bounds.reading(pages=10, details=1000, latency=0.05, parallelism=16) == 0.05 * 65
-    assert bounds.paced(calls=400, rate=20) == 19
+    assert bounds.paced(calls=400, rate=20) == 20
