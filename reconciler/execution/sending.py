@@ -48,9 +48,7 @@ class Sender:
         """Announce a call and make it; raises `Interrupted` once the run was asked to stop."""
         if self.stop.requested:
             raise Interrupted(self.stop.reason, code="interrupted", hint="run apply again")
-        kept = self.emit(CallStarted(self.action, call, last_seen))
-        if kept is not None:
-            await kept
+        await self._announce(CallStarted(self.action, call, last_seen))
         self.unanswered.append(call)
         try:
             reply = await self.api.call(with_values(call, self.values))
@@ -63,6 +61,16 @@ class Sender:
         self.done.append(call)
         self._account(call, reply.attempts, reply.request_id)
         return reply
+
+    async def _announce(self, event: CallStarted) -> None:
+        """Tell that a call is about to be made; whoever cannot keep that on record ends the run."""
+        try:
+            kept = self.emit(event)
+            if kept is not None:
+                await kept
+        except ReconcilerError as problem:
+            self.stop.request(problem.summary)
+            raise Interrupted(problem.summary, code=problem.code, hint=problem.hint) from problem
 
     def settle(self) -> None:
         """Note that reading has shown what became of every call."""
