@@ -26,7 +26,7 @@ from reconciler.adapter.hosts import AllowedHosts
 from reconciler.adapter.origins import answer_preflight, is_preflight, of_origin
 from reconciler.adapter.problems import Problem, Refusal, refuse
 from reconciler.adapter.rates import Allowance, RateLimit
-from reconciler.adapter.tokens import Headers, Tokens, has_credential
+from reconciler.adapter.tokens import Headers, Principal, Tokens, has_credential
 
 BODY_LIMIT: Final = 1024 * 1024
 """Bytes of a request's body."""
@@ -66,7 +66,7 @@ class Door:
     """An ASGI application that lets requests through to another one.
 
     `is_open` tells which paths may be seen without a credential: the application then judges
-    itself. A wrong credential is refused there, too.
+    itself, and `visitor` tells whom a cookie stands for. A wrong credential is refused there, too.
     """
 
     def __init__(
@@ -77,12 +77,14 @@ class Door:
         allowed: AllowedHosts,
         rules: Rules,
         is_open: Callable[[str], bool] = lambda _path: False,
+        visitor: Callable[[Headers], Principal | None] = lambda _headers: None,
     ) -> None:
         self._application = application
         self._protocol = protocol
         self._allowed = allowed
         self._rules = rules
         self._is_open = is_open
+        self._visitor = visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the start and end of the server's life."""
@@ -130,7 +132,8 @@ class Door:
         await self._application(scope, replayed(content, receive), sender)
 
     def _recognise(self, path: str, headers: Headers, exchange: Exchange) -> None:
-        if self._is_open(path) and not has_credential(headers):
+        if self._is_open(path) and self._rules.tokens.asks and not has_credential(headers):
+            exchange.principal = self._visitor(headers)
             return
         exchange.principal = self._rules.tokens.of_request(headers)
 

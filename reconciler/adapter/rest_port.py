@@ -11,6 +11,7 @@ from reconciler.adapter.door import PROBES, Door, Rules
 from reconciler.adapter.exchanges import Application
 from reconciler.adapter.hosts import AllowedHosts
 from reconciler.adapter.metrics import Metrics
+from reconciler.adapter.page import Page, is_of_page
 from reconciler.adapter.probes import Endpoint, IsReady, get, nothing, probes
 from reconciler.adapter.relay import Relay
 from reconciler.adapter.rest import VERSION, RestOperations
@@ -23,6 +24,7 @@ def rest_application(
     allowed: AllowedHosts,
     counted: Metrics,
     is_ready: IsReady,
+    page: Page,
 ) -> Application:
     """Put the REST port together."""
     routes: list[BaseRoute] = [
@@ -30,10 +32,18 @@ def rest_application(
         Mount(VERSION, app=RestOperations(relay)),
         get("/metrics", _metrics(counted)),
         get("/openapi.json", _description()),
+        *page.routes(),
     ]
     # A whole Starlette would answer exceptions itself, before the door can.
     router = Router(routes, redirect_slashes=False, default=nothing)
-    return Door(router, protocol="rest", allowed=allowed, rules=rules, is_open=PROBES.__contains__)
+    return Door(
+        router,
+        protocol="rest",
+        allowed=allowed,
+        rules=rules,
+        is_open=lambda path: path in PROBES or is_of_page(path),
+        visitor=page.sessions.find,
+    )
 
 
 def _metrics(counted: Metrics) -> Endpoint:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
+from reconciler.cli import settings
 from reconciler.cli.command import Invocation
 from reconciler.cli.serving_rules import rules
 from reconciler.cli.serving_target import Served
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.adapter.door import Rules
     from reconciler.adapter.exchanges import Application
     from reconciler.adapter.metrics import Metrics
+    from reconciler.adapter.page import Page
     from reconciler.adapter.relay import Relay
     from reconciler.adapter.tools import Offer
 
@@ -135,11 +138,19 @@ class _Ports:
             allowed=allowed(rest),
             counted=self.counted,
             is_ready=self.is_ready,
+            page=self._page(),
         )
         mcp_app = mcp_application(
             self._offers(relay), rules=self.rules, allowed=allowed(mcp), is_ready=self.is_ready
         )
         return [(rest_app, rest), (mcp_app, mcp)]
+
+    def _page(self) -> "Page":
+        from reconciler.adapter.page import Page
+        from reconciler.adapter.sessions import Sessions
+
+        sessions = Sessions(lambda: token_urlsafe(32), settings.monotonic)
+        return Page(self.served.lookout(), sessions, self.rules.tokens)
 
     def _relay(self, client: Client) -> "Relay":
         from reconciler.adapter.relay import Relay

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import credentials, settings, wiring
 from reconciler.cli.address import refuse_unknown_host
@@ -17,12 +17,14 @@ from reconciler.desired.load import Loaded
 from reconciler.desired.source import DirectorySource
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
+from reconciler.ledger.errors import NoLedger
 from reconciler.remote.client import Client, make_client
 from reconciler.simulator.serving import simulator_transport
-from reconciler.workflows import Session
+from reconciler.workflows import Session, timestamp
 
 if TYPE_CHECKING:
     from reconciler.adapter.declared import DeclaredFiles
+    from reconciler.adapter.snapshot import Lookout
 
 CONNECTIONS = 100
 """Calls in flight to the upstream."""
@@ -95,3 +97,41 @@ class Served:
                 ledger=past.state,
                 commit=self.environment.commit,
             )
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[Client]:
+        """Open a client that only reads."""
+        async with self.client(read_only=True) as api:
+            yield api
+
+    async def runs(self) -> list[dict[str, Any]]:
+        """Read the runs on this target from the ledger, oldest first; none without a ledger."""
+        return await asyncio.to_thread(self._runs)
+
+    def _runs(self) -> list[dict[str, Any]]:
+        try:
+            with wiring.records_of(self.invocation, self.environment).open(read_only=True) as book:
+                everything = book.history()
+        except NoLedger:
+            return []
+        ours = (self.target.name, self.target.base_url)
+        return [run for run in everything if _target_of(run) == ours]
+
+    def lookout(self) -> "Lookout":
+        """Give what the page is shown from."""
+        from reconciler.adapter.snapshot import Lookout
+
+        return Lookout(
+            target=self.target,
+            files=self.files(),
+            open_session=self.session,
+            open_api=self.reader,
+            runs=self.runs,
+            clock=settings.monotonic,
+            now=lambda: timestamp(settings.now()),
+        )
+
+
+def _target_of(run: dict[str, Any]) -> tuple[Any, Any]:
+    said = run.get("target") or {}
+    return said.get("name"), said.get("base_url")

@@ -5,28 +5,36 @@ would call them. Over sockets: `tests.adapter.test_command`.
 """
 
 import asyncio
-import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from urllib.parse import unquote
 
 import httpx
 
+from reconciler.adapter.declared import DeclaredFiles
 from reconciler.adapter.door import Rules
 from reconciler.adapter.exchanges import Application, Exchange
 from reconciler.adapter.hosts import AllowedHosts
 from reconciler.adapter.mcp_port import mcp_application
 from reconciler.adapter.metrics import Metrics
+from reconciler.adapter.page import Page
 from reconciler.adapter.rates import RateLimit
 from reconciler.adapter.relay import DeclaredIn, Relay
 from reconciler.adapter.rest_port import rest_application
+from reconciler.adapter.sessions import Sessions
+from reconciler.adapter.snapshot import Lookout
 from reconciler.adapter.tokens import Scope, Token, Tokens
 from reconciler.adapter.tools import Offer, raw_tools
+from reconciler.desired.source import MemorySource
+from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.client import AuthHeader, make_client
+from reconciler.remote.errors import NotSent
 from reconciler.remote.timing import Timing
 
 WRITER = "writer-token-0123456789abcdef0123"
@@ -88,6 +96,32 @@ class Clock:
         return self.seconds
 
 
+def _secrets() -> Callable[[], str]:
+    numbers = iter(range(1, 10**9))
+    return lambda: f"session-{next(numbers)}"
+
+
+@asynccontextmanager
+async def _closed(*_: Any) -> AsyncIterator[Any]:
+    raise NotSent("there is nothing behind this page", code="unreachable")
+    yield
+
+
+async def _no_runs() -> list[dict[str, Any]]:
+    return []
+
+
+NOWHERE = Lookout(
+    target=Target(name="nowhere", base_url="http://upstream.test/v1"),
+    files=DeclaredFiles(MemorySource({}), None, lambda: date(2026, 11, 23)),
+    open_session=_closed,
+    open_api=_closed,
+    runs=_no_runs,
+    clock=Clock(),
+    now=lambda: "2026-11-23T12:00:00.000Z",
+)
+
+
 @dataclass
 class Ports:
     """An adapter; `exchanges` is what its access log was told, `defects` what went wrong in it."""
@@ -104,6 +138,7 @@ class Ports:
     origins: tuple[str, ...] = ()
     body_seconds: float = 15
     more: tuple[Offer, ...] = ()
+    page: Page | None = None
     clock: Clock = field(default_factory=Clock)
     exchanges: list[Exchange] = field(default_factory=list)
     defects: list[BaseException] = field(default_factory=list)
@@ -152,6 +187,7 @@ class Ports:
             allowed=self.allowed(8080),
             counted=self.metrics,
             is_ready=lambda: True,
+            page=self.page or Page(NOWHERE, Sessions(_secrets(), self.clock), self.tokens),
         )
 
     @property
@@ -203,7 +239,7 @@ def bearer(token: str = WRITER, **more: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}", **named}
 
 
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def living(application: Application) -> AsyncIterator[None]:
     """Run the life of an application around a block, as a server does."""
     said: asyncio.Queue[str] = asyncio.Queue()
