@@ -14,6 +14,9 @@ from typing import Self
 from reconciler.errors import ReconcilerError
 from reconciler.execution.events import CallStarted, Event, RunStarted
 
+PATIENCE = 0.02
+"""Seconds in which an event for which nobody waits may find company."""
+
 
 class Clerk:
     """Hands events to `write` in groups while it is open; all are written when it is closed.
@@ -54,8 +57,12 @@ class Clerk:
             raise self.problem
         written = asyncio.get_running_loop().create_future()
         self._waiting.append((event, written))
-        self._something.set()
-        return written if isinstance(event, CallStarted) else None
+        if isinstance(event, CallStarted):
+            self._something.set()
+            return written
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_later(PATIENCE, self._something.set)
+        return None
 
     async def _keep_all(self) -> None:
         while self._waiting or not self._closed:
