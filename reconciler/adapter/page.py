@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from reconciler.adapter import page_html, page_runs
+from reconciler.adapter import page_detail, page_html, page_runs
 from reconciler.adapter.exchanges import Receive, Scope, Send, exchange_of
 from reconciler.adapter.page_html import Search
 from reconciler.adapter.page_style import STYLE
@@ -82,7 +82,7 @@ class Page:
         row = next((row for row in snapshot.rows if row.slug == slug), None)
         if row is None and observed is None:
             raise refuse("not-found", 404, "There is no integration of this name.")
-        shown = page_html.detail(
+        shown = page_detail.detail(
             row or Row(slug, slug, "", "active", Standing.UNKNOWN),
             pairs(declared, observed, action, unverified=snapshot.unverified(slug)),
             action,

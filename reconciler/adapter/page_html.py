@@ -1,4 +1,6 @@
-"""The page's markup: login, overview and one integration. History: `reconciler.adapter.page_runs`.
+"""The page's markup: its frame, the login and the overview.
+
+One integration: `reconciler.adapter.page_detail`. History: `reconciler.adapter.page_runs`.
 
 Every value goes through `text`, which makes it visible and then escapes it. There is no script: a
 search is a form, and the server answers it.
@@ -11,10 +13,8 @@ from html import escape
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from reconciler.adapter.side_by_side import Pair, Verdict
 from reconciler.adapter.snapshot import Row, Snapshot, Standing
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.planning.actions import Action, Origin
 from reconciler.views.escape import visible
 
 MOST_ROWS: Final = 500
@@ -28,24 +28,9 @@ _SYMBOLS: Final = {
     Standing.UNKNOWN: "?",
 }
 
-_VERDICTS: Final = {
-    Verdict.SAME: ("✓", "in-sync"),
-    Verdict.DIFFERS: ("≠", "differs"),
-    Verdict.UNVERIFIED: ("?", "not-compared"),
-    Verdict.UNDECLARED: ("○", "not-in-Git"),
-}
-_MOVED: Final = {
-    Origin.LOCAL: "Git is ahead.",
-    Origin.REMOTE: "The API moved.",
-    Origin.BOTH: "Both moved.",
-}
 _LOGIN_FIELD: Final = (
     '<label>Token of this adapter<input type="password" name="token" required autofocus '
     'autocomplete="current-password" spellcheck="false"></label>'
-)
-_SIDES: Final = (
-    '<div class="wide"><table class="sides"><thead><tr><th scope="col">Field</th>'
-    '<th scope="col">Files</th><th scope="col">API</th><th scope="col">State</th></tr></thead>'
 )
 
 
@@ -116,7 +101,7 @@ def overview(snapshot: Snapshot, search: Search, *, can_leave: bool) -> str:
         [
             f"<h1>Integrations of {text(target.name)}</h1>",
             f'<p class="faint">{text(where)}, read at {_time(snapshot.taken_at)} UTC</p>',
-            *map(_note, snapshot.problems),
+            *map(note, snapshot.problems),
             _counts(snapshot.rows, search),
             _form(snapshot.rows, search),
             _table(rows) if rows else _nothing(snapshot),
@@ -127,28 +112,6 @@ def overview(snapshot: Snapshot, search: Search, *, can_leave: bool) -> str:
     )
 
 
-def detail(
-    row: Row,
-    sides: Sequence[Pair],
-    action: Action | None,
-    *,
-    source: str | None,
-    problem: Diagnostic | None,
-    can_leave: bool,
-) -> str:
-    """Show one integration, declared and observed side by side."""
-    about = [row.provider, row.status, f"declared in {source}" if source else "in no file"]
-    body = [
-        f"<h1>{text(row.name or row.slug)} {mark(row)}</h1>",
-        f'<p class="faint"><code>{text(row.slug, 255)}</code>, {text(", ".join(about))}</p>',
-        _note(problem) if problem else "",
-        _reason(action) if action else "",
-        "<h2>Declared and observed</h2>",
-        f"{_SIDES}<tbody>{''.join(map(_pair, sides))}</tbody></table></div>",
-    ]
-    return frame(row.slug, body, here="/integrations", can_leave=can_leave)
-
-
 def mark(row: Row) -> str:
     """Show how an integration stands: a sign and words, never colour alone."""
     said = row.standing.value + (", blocked" if row.blocked else "")
@@ -156,6 +119,15 @@ def mark(row: Row) -> str:
         f'<span class="mark {_class(row.standing)}"><span aria-hidden="true">'
         f"{_SYMBOLS[row.standing]}</span>{said}</span>"
     )
+
+
+def note(problem: Diagnostic) -> str:
+    """Tell a problem, where it is and what helps."""
+    kind = "note error" if problem.severity is Severity.ERROR else "note"
+    at = f"{text(problem.at.file)}:{problem.at.line}: " if problem.at else ""
+    hint = f'<br><span class="faint">{text(problem.hint)}</span>' if problem.hint else ""
+    said = f"<strong>{problem.severity}</strong> {at}{text(problem.summary)}{hint}"
+    return f'<p class="{kind}">{said}</p>'
 
 
 def _document(title: str, body: Iterable[str]) -> str:
@@ -232,41 +204,6 @@ def _line(row: Row) -> str:
         f'<td>{text(row.provider)}</td><td class="status">{text(row.status)}</td>'
         f'<td class="number">{workspaces}</td><td>{_time(row.changed)}</td></tr>'
     )
-
-
-def _pair(pair: Pair) -> str:
-    sign, kind = _VERDICTS[pair.verdict]
-    left, right = ("is", "was") if pair.verdict is Verdict.DIFFERS else ("", "")
-    return (
-        f'<tr><th scope="row"><code>{text(pair.path)}</code></th>'
-        f'<td class="{left}" data-label="files">{_value(pair.declared)}</td>'
-        f'<td class="{right}" data-label="API">{_value(pair.observed)}</td>'
-        f'<td class="{kind}" data-label="state"><span aria-hidden="true">{sign}</span> '
-        f"{pair.verdict.value}</td></tr>"
-    )
-
-
-def _value(value: str | None) -> str:
-    return '<span class="faint">–</span>' if value is None else f"<code>{text(value, 400)}</code>"
-
-
-def _reason(action: Action) -> str:
-    blocked = ", ".join(action.blocked_by)
-    held = f"Held back by {text(blocked)}." if blocked else ""
-    origins = {change.origin for change in action.changes}
-    moved = _MOVED.get(origins.pop(), "") if len(origins) == 1 else ""
-    return (
-        f'<p class="note">Apply would <strong>{action.kind.value}</strong> it: '
-        f"{text(action.reason)}. Risk: {action.risk.value}. {moved} {held}</p>"
-    )
-
-
-def _note(problem: Diagnostic) -> str:
-    kind = "note error" if problem.severity is Severity.ERROR else "note"
-    at = f"{text(problem.at.file)}:{problem.at.line}: " if problem.at else ""
-    hint = f'<br><span class="faint">{text(problem.hint)}</span>' if problem.hint else ""
-    said = f"<strong>{problem.severity}</strong> {at}{text(problem.summary)}{hint}"
-    return f'<p class="{kind}">{said}</p>'
 
 
 def _nothing(snapshot: Snapshot) -> str:

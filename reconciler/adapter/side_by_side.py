@@ -13,7 +13,6 @@ from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Value, canonical_json, plain
 from reconciler.planning.actions import Action
 
-
 _SAME_AS_ABSENT = frozenset({"", "null", "false", "[]", "{}"})
 """Values that the API may just as well leave out; undeclared, they are no news."""
 

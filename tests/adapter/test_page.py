@@ -1,0 +1,337 @@
+"""The page: who sees it, what it shows, and that nothing in it is obeyed by a browser."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html import unescape
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.adapter.page import Page
+from reconciler.adapter.sessions import LIFETIME, Sessions
+from reconciler.adapter.snapshot import KEPT_SECONDS, Lookout
+from reconciler.desired.load import Loaded
+from reconciler.domain.policy import Target
+from reconciler.ledger.errors import LedgerError
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.workflows import Session
+from tests.adapter.ports import READER, TOKENS, WRITER, Clock, Ports, bearer
+from tests.adapter.test_gitops import ALPHA, Here
+
+HOSTILE = "<script>alert(1)</script>\u202e\x1b[2J\"'"
+ACCOUNT = {"ai_provider_id": "openai", "key": "sk-0123456789abcdef"}
+RUN: dict[str, Any] = {
+    "run": "20261123T120000Z-abcd",
+    "target": {"name": "here"},
+    "started_at": "2026-11-23T12:00:00.000Z",
+    "finished_at": "2026-11-23T12:00:01.000Z",
+    "commit": "0123456789abcdef0123",
+    "actor": "maria",
+    "summary": {"applied": 1, "failed": 1, "skipped": 0, "unknown": 0},
+    "outcomes": [
+        {"slug": "alpha", "action": "create", "status": "applied", "error": None},
+        {"slug": "beta", "action": "update", "status": "failed", "error": {"message": HOSTILE}},
+    ],
+}
+
+
+class Site:
+    """A page over a simulated organisation and files in memory."""
+
+    def __init__(self, *runs: dict[str, Any], **files: bytes) -> None:
+        self.here = Here(**files)
+        self.clock = Clock()
+        self.known = list(runs)
+        self.readings = 0
+        numbers = iter(range(1, 1000))
+        lookout = Lookout(
+            target=Target(name="here", base_url="simulator:"),
+            files=self.here.files,
+            open_session=self._session,
+            open_api=self._api,
+            runs=self._runs,
+            clock=self.clock,
+            now=self.here.world.now,
+        )
+        sessions = Sessions(lambda: f"secret-{next(numbers)}", self.clock)
+        self.ports = Ports(page=Page(lookout, sessions, TOKENS), clock=self.clock)
+
+    def exists(self, slug: str, **fields: Any) -> "Site":
+        body = {"slug": slug, "name": slug.title(), **ACCOUNT, **fields}
+        self.here.world.put("POST", "/integrations", body)
+        return self
+
+    def get(self, target: str, **options: Any) -> httpx.Response:
+        return self.ports.ask("GET", target, **options)
+
+    def page(self, target: str = "/") -> str:
+        response = self.get(target)
+        assert response.status_code == 200, response.text
+        return response.text
+
+    def login(self, token: str = WRITER, **headers: str) -> httpx.Response:
+        return self.ports.ask("POST", "/login", data={"token": token}, headers=headers)
+
+    @asynccontextmanager
+    async def _session(self, loaded: Loaded) -> AsyncIterator[Session]:
+        self.readings += 1
+        async with self.here.session(loaded) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _api(self) -> AsyncIterator[IntegrationsAPI]:
+        yield self.here.world.api
+
+    async def _runs(self) -> list[dict[str, Any]]:
+        return self.known
+
+
+def words(markup: str) -> str:
+    """Give what a reader reads."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", markup)))
+
+
+def rows(markup: str) -> list[str]:
+    body = markup.partition("<tbody>")[2].partition("</tbody>")[0]
+    return [words(row).strip() for row in body.split("</tr>") if row]
+
+
+def cookie(response: httpx.Response) -> dict[str, str]:
+    return {"cookie": response.headers["set-cookie"].partition(";")[0]}
+
+
+@pytest.mark.parametrize("path", ["/", "/?q=x", "/history", "/integrations/alpha"])
+def test_a_stranger_is_asked_for_a_token(path: str) -> None:
+    site = Site(RUN, alpha=ALPHA).exists("alpha")
+    response = site.get(path, headers={})
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Bearer")
+    assert 'type="password"' in response.text
+    assert "alpha" not in response.text
+    assert site.readings == 0
+
+
+def test_a_login_gives_a_cookie_that_scripts_and_other_sites_cannot_use() -> None:
+    response = Site().login()
+    assert (response.status_code, response.headers["location"]) == (303, "/")
+    said = response.headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(said)
+    assert WRITER not in response.headers["set-cookie"]
+
+
+def test_behind_tls_the_cookie_is_for_tls_only() -> None:
+    site = Site()
+
+    async def work() -> httpx.Response:
+        transport = httpx.ASGITransport(site.ports.rest)
+        async with httpx.AsyncClient(transport=transport) as client:
+            url = "https://127.0.0.1:8080/login"
+            return await client.post(url, data={"token": READER})
+
+    assert "; Secure" in asyncio.run(work()).headers["set-cookie"]
+
+
+def test_a_wrong_token_gets_no_cookie() -> None:
+    for token in ("", "x" * 32, WRITER[:-1], "ü" * 40):
+        response = Site().login(token)
+        assert response.status_code == 401
+        assert "set-cookie" not in response.headers
+        assert "not known" in response.text
+
+
+def test_the_cookie_opens_the_page_until_its_time_is_over_or_it_is_given_back() -> None:
+    site = Site(alpha=ALPHA)
+    rest = site.ports.rest
+
+    async def work() -> list[int]:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(rest), base_url="http://127.0.0.1:8080"
+        ) as client:
+            statuses = [(await client.post("/login", data={"token": READER})).status_code]
+            statuses.append((await client.get("/")).status_code)
+            site.clock.seconds += LIFETIME + 1
+            statuses.append((await client.get("/")).status_code)
+            await client.post("/login", data={"token": READER})
+            kept = dict(client.cookies)
+            statuses.append((await client.post("/logout")).status_code)
+            client.cookies.update(kept)
+            statuses.append((await client.get("/")).status_code)
+            return statuses
+
+    assert asyncio.run(work()) == [303, 200, 401, 303, 401]
+    assert [exchange.operation for exchange in site.ports.exchanges] == ["page"] * 6
+    assert site.ports.exchanges[1].caller.name == "watcher"
+
+
+def test_the_cookie_opens_nothing_but_the_page() -> None:
+    site = Site()
+    headers = cookie(site.login())
+    for path in ("/v1/integrations", "/metrics", "/openapi.json"):
+        assert site.get(path, headers=headers).status_code == 401
+    deletion = site.ports.ask("DELETE", "/v1/integrations/alpha", headers=headers)
+    assert deletion.status_code == 401
+    assert site.ports.wire.requests == []
+
+
+def test_other_sites_can_neither_log_in_nor_out() -> None:
+    site = Site()
+    assert site.login(origin="https://evil.test").status_code == 403
+    assert site.login(origin="null").status_code == 403
+    assert site.login(origin="http://127.0.0.1:8080").status_code == 303
+    assert site.login(host="evil.test").status_code == 421
+
+
+def test_the_browser_is_told_to_run_and_load_nothing_but_the_style() -> None:
+    for path in ("/", "/history"):
+        response = Site().get(path)
+        policy = response.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; ")
+        assert "frame-ancestors 'none'" in policy
+        assert "form-action 'self'" in policy
+        assert "unsafe" not in policy
+        assert "<script" not in response.text
+        assert "style=" not in response.text
+        loaded = re.findall(r'(?:src|href)="([^"#/][^"]*)"', response.text)
+        assert loaded == ["data:,"]
+    style = Site().get("/page.css", headers={})
+    assert style.headers["content-type"].startswith("text/css")
+    assert "url(" not in style.text
+
+
+def test_every_standing_is_told_in_words() -> None:
+    files = {name: ALPHA.replace(b"alpha", name.encode()) for name in ("alpha", "beta", "gamma")}
+    site = Site(**files).exists("alpha", name="Alpha").exists("beta", name="Moved")
+    site.exists("wild")
+    shown = rows(site.page())
+    told = {row.split()[0]: row for row in shown}
+    assert "✓ in sync" in told["alpha"]
+    assert "≠ differs" in told["beta"]
+    assert "+ missing" in told["gamma"]
+    assert "not there" in told["gamma"]
+    assert "○ not in Git" in told["wild"]
+    assert "openai" in told["wild"]
+
+
+def test_the_overview_is_searched_and_filtered() -> None:
+    site = Site(alpha=ALPHA).exists("alpha", name="Alpha")
+    for number in range(3):
+        site.exists(f"wild-{number}", ai_provider_id="anthropic", name=f"Beast {number}")
+    shown = {
+        "": 4,
+        "?q=beast": 3,
+        "?q=BEAST+1": 1,
+        "?q=wild&state=in+sync": 0,
+        "?state=in+sync": 1,
+        "?provider=anthropic": 3,
+        "?provider=anthropic&q=2": 1,
+        "?q=%3Cscript%3E": 0,
+        "?state=nonsense": 0,
+    }
+    for query, count in shown.items():
+        assert len(rows(site.page(f"/{query}"))) == count, query
+    assert "Nothing fits" in site.page("/?q=nothing")
+
+
+def test_one_integration_is_shown_side_by_side() -> None:
+    site = Site(alpha=ALPHA + b"configurations: {openai_organization: org-1}\n")
+    site.exists("alpha", name="Moved", configurations={"openai_project": "p-1"})
+    markup = site.page("/integrations/alpha")
+    told = {row.split()[0]: row for row in rows(markup)}
+    assert told["name"] == "name Alpha Moved ≠ differs"
+    assert told["ai_provider_id"] == "ai_provider_id openai openai ✓ same"
+    assert told["configurations.openai_organization"].endswith("org-1 – ≠ differs")
+    assert told["configurations.openai_project"].endswith("– p-1 ○ not declared")
+    assert "${env:SECRET_KEY}" in told["key"]
+    assert told["key"].endswith("? unverified")
+    assert "sk-0123456789abcdef" not in markup
+    assert "Apply would update it" in words(markup)
+    assert "desired-state/integrations/alpha.yaml:1" in markup
+
+
+def test_an_integration_that_only_one_side_has_is_shown_as_well() -> None:
+    site = Site(alpha=ALPHA).exists("wild")
+    assert "+ missing" in words(site.page("/integrations/alpha"))
+    assert "in no file" in words(site.page("/integrations/wild"))
+
+
+@pytest.mark.parametrize("slug", ["nobody", "..", "a%2Fb", "a b"])
+def test_an_integration_that_is_nowhere_is_404(slug: str) -> None:
+    assert Site().get(f"/integrations/{slug.replace(' ', '%20')}").status_code == 404
+
+
+def test_the_past_is_a_timeline_with_the_latest_first() -> None:
+    earlier = {**RUN, "run": "earlier", "started_at": "2026-11-22T08:00:00.000Z", "summary": None}
+    markup = Site(earlier, RUN).page("/history")
+    told = words(markup)
+    assert told.index("2026-11-23 12:00") < told.index("2026-11-22 08:00")
+    assert "✓ 1 applied" in told
+    assert "✗ 1 failed" in told
+    assert "by maria, commit 0123456789ab" in told
+    assert "✗ failed update beta" in told
+
+
+def test_without_runs_or_with_a_broken_ledger_the_history_says_so() -> None:
+    assert "No run is on record" in Site().page("/history")
+
+    class Broken(Site):
+        async def _runs(self) -> list[dict[str, Any]]:
+            raise LedgerError("the ledger is locked", code="ledger")
+
+    assert "the ledger is locked" in Broken().page("/history")
+
+
+def test_foreign_text_is_neither_obeyed_nor_invisible() -> None:
+    site = Site(RUN).exists("wild", name=HOSTILE, description=HOSTILE)
+    for path in ("/", "/integrations/wild", "/history", f"/?q={HOSTILE[:8]}&provider=%22%3E"):
+        markup = site.page(path)
+        assert "<script" not in markup
+        assert "\u202e" not in markup
+        assert "\x1b" not in markup
+    assert "<script>alert(1)</script>" in unescape(site.page("/integrations/wild"))
+
+
+def test_files_with_errors_leave_the_list_and_name_the_place() -> None:
+    told = words(Site(alpha=b"slug: alpha\nnme: x\n").exists("wild").page())
+    assert "desired-state/integrations/alpha.yaml:2" in told
+    assert "? not compared" in told
+
+
+def test_a_reading_is_kept_for_a_moment() -> None:
+    site = Site(alpha=ALPHA)
+
+    async def work() -> None:
+        transport = httpx.ASGITransport(site.ports.rest)
+        async with httpx.AsyncClient(transport=transport, headers=bearer()) as client:
+            for later in (0.0, KEPT_SECONDS / 2, KEPT_SECONDS + 1):
+                site.clock.seconds += later
+                await client.get("http://127.0.0.1:8080/")
+
+    asyncio.run(work())
+    assert site.readings == 2
+
+
+def test_the_page_reads_and_never_writes() -> None:
+    site = Site(alpha=ALPHA).exists("alpha")
+    seen: list[str] = []
+    site.here.world.wire._before = lambda request: seen.append(request.method)
+    for path in ("/", "/integrations/alpha", "/history"):
+        site.page(path)
+    assert set(seen) == {"GET"}
+    for path in ("/", "/history", "/integrations/alpha"):
+        assert site.ports.ask("POST", path).status_code == 405
+    assert site.get("/login").status_code == 405
+
+
+def test_sessions_do_not_pile_up() -> None:
+    clock = Clock()
+    numbers = iter(range(10_000))
+    sessions = Sessions(lambda: f"secret-{next(numbers)}", clock)
+    principal = TOKENS.known[0].principal
+    for _ in range(1500):
+        sessions.open(principal, secure=False)
+    assert sessions.find([(b"cookie", b"reconcile_session=secret-0")]) is None
+    assert sessions.find([(b"cookie", b"a=b; reconcile_session=secret-1499")]) == principal
+    assert "secret-1499" not in repr(sessions)
