@@ -43,6 +43,8 @@ def explain(problem: BaseException) -> Ending:
             return Ending(problem.exit_code, (said,))
         case click.ClickException():
             return Ending(3, (_of_click(problem),))
+        case KeyboardInterrupt() | EOFError() | click.Abort():
+            return _of_interrupt(problem)
         case BaseExceptionGroup():
             return explain(_first_of_ours(problem))
         case OSError() if problem.strerror:
@@ -99,6 +101,12 @@ def asks_for_log(arguments: Sequence[str], *, prefix: str) -> bool:
     said = [after for word, after in pairwise(words) if word == "--log-format"]
     said += [w.partition("=")[2] for w in words if w.startswith("--log-format=")]
     return (said[-1] if said else settings.variable(f"{prefix}_LOG_FORMAT")) == "json"
+
+
+def _of_interrupt(problem: BaseException) -> Ending:
+    from reconciler.cli import signals
+
+    return Ending(signals.exit_code(problem), (error("interrupted", signals.told(problem)),))
 
 
 def _of_click(problem: click.ClickException) -> Diagnostic:

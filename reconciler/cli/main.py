@@ -103,17 +103,19 @@ def _run(arguments: Sequence[str], console: Console) -> int:
             obj=Invocation(console),
         )
     except click.Abort as abort:
-        from reconciler.cli import signals
-
-        return signals.exit_code(abort.__cause__)
+        return _report(abort.__cause__ or abort, arguments, console)
     except Exception as error:  # noqa: BLE001  the outermost border: everything becomes a diagnostic
-        from reconciler.cli import failures, settings
-
-        if console.journal is None and failures.asks_for_log(arguments, prefix=ENVIRONMENT_PREFIX):
-            console.log_as_json(settings.now)
-        as_json = failures.asks_for_json(arguments, commands=COMMANDS, prefix=ENVIRONMENT_PREFIX)
-        return failures.report(error, console=console, as_json=as_json)
+        return _report(error, arguments, console)
     return int(code or 0)
+
+
+def _report(problem: BaseException, arguments: Sequence[str], console: Console) -> int:
+    from reconciler.cli import failures, settings
+
+    if console.journal is None and failures.asks_for_log(arguments, prefix=ENVIRONMENT_PREFIX):
+        console.log_as_json(settings.now)
+    as_json = failures.asks_for_json(arguments, commands=COMMANDS, prefix=ENVIRONMENT_PREFIX)
+    return failures.report(problem, console=console, as_json=as_json)
 
 
 def main() -> NoReturn:

@@ -13,6 +13,11 @@ from reconciler.execution.stopping import Stop
 from reconciler.planning.plan import Plan
 from reconciler.views.progress import Lines, Live, Quiet
 
+_CUT_SHORT = (
+    "what was in flight may have been done or not, and the rest was not begun; "
+    "`reconcile plan` tells what is left"
+)
+
 
 class RunDisplay:
     """Listens to a run, all of it on stderr, and connects the signals to it.
@@ -60,6 +65,7 @@ class RunDisplay:
         """Take an event of the run."""
         if isinstance(event, RunStarted):
             self._interruption.ask = self._ask_to_stop
+            self._interruption.undone = _CUT_SHORT
             self._show(event.plan)
             self._has_work = bool(event.plan.actions)
         if self._has_work:

@@ -13,6 +13,8 @@ from typing import Any, NoReturn, TypeVar
 
 Result = TypeVar("Result")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+UNFINISHED = "the command is not finished"
+"""What is told of work that has nothing better to say."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -22,10 +24,12 @@ class Terminated(KeyboardInterrupt):
 class Interruption:
     """The signals that arrive while asynchronous work is done.
 
-    `ask` is set by work that can stop by itself: it is called on the first signal.
+    `ask` is set by work that can stop by itself: it is called on the first signal. `undone` tells
+    what has not been done if the work is cut short now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, undone: str) -> None:
+        self.undone = undone
         self.received: signal.Signals | None = None
         self.ask: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -42,7 +46,7 @@ class Interruption:
         self.received = self.received or number
         if again:
             self._left = True
-            raise _as_exception(self.received)
+            raise self._as_exception(self.received)
         if self.ask is not None:
             self.ask()
         elif self._task is not None:
@@ -57,7 +61,7 @@ class Interruption:
         except asyncio.CancelledError:
             if self.received is None or self._left:
                 raise
-            raise _as_exception(self.received) from None
+            raise self._as_exception(self.received) from None
         finally:
             self._let_go()
 
@@ -69,6 +73,10 @@ class Interruption:
             yield
         finally:
             self._listen()
+
+    def _as_exception(self, number: signal.Signals) -> KeyboardInterrupt:
+        kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        return kind(self.undone)
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -82,9 +90,11 @@ class Interruption:
         signal.signal(signal.SIGTERM, _terminate)
 
 
-def run(work: Callable[[Interruption], Coroutine[Any, Any, Result]]) -> Result:
+def run(
+    work: Callable[[Interruption], Coroutine[Any, Any, Result]], *, undone: str = UNFINISHED
+) -> Result:
     """Run asynchronous work to its end; raises `KeyboardInterrupt` when it was cut short."""
-    interruption = Interruption()
+    interruption = Interruption(undone)
     return asyncio.run(interruption.over(work(interruption)))
 
 
@@ -93,8 +103,11 @@ def exit_code(interrupt: BaseException | None) -> int:
     return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
-def _as_exception(number: signal.Signals) -> KeyboardInterrupt:
-    return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+def told(interrupt: BaseException) -> str:
+    """Say of such an exception what was interrupted, and what is therefore not done."""
+    name = "SIGTERM" if isinstance(interrupt, Terminated) else "SIGINT"
+    undone = interrupt.args[0] if interrupt.args else UNFINISHED
+    return f"interrupted by {name}; {undone}"
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -76,7 +76,7 @@ def test_a_link_to_an_open_pipe_without_a_name_is_written_through(tmp_path: Path
     link.symlink_to(f"/proc/self/fd/{start}")
     output.save(link, "text")
     os.close(start)
-    with open(end, encoding="utf-8") as stream:
+    with os.fdopen(end, encoding="utf-8") as stream:
         assert stream.read() == "text"
 
 

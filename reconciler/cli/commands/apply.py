@@ -86,7 +86,7 @@ def command(
         return interruption.exit_code or (0 if applied.result.complete else INCOMPLETE)
 
     with seen:
-        return seen.ends(signals.run(work))
+        return seen.ends(signals.run(work, undone="nothing was written"))
 
 
 async def _carry_out(

@@ -78,7 +78,7 @@ def command(
             return report, session.ledger
 
     with seen:
-        report, ledger = signals.run(work)
+        report, ledger = signals.run(work, undone="there is no report, and nothing was written")
         seen.planned(report.plan)
         asked = repeating.asked(invocation, click.get_current_context())
         console = invocation.console

@@ -49,7 +49,7 @@ def command(
             return await workflows.plan(session, options), session.ledger
 
     with seen:
-        plan, ledger = signals.run(work)
+        plan, ledger = signals.run(work, undone="there is no plan, and nothing was written")
         seen.planned(plan)
         if out is not None:
             output.save(out, codec.encode(plan))

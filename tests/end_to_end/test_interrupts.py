@@ -1,0 +1,97 @@
+"""An interrupted command says so: one document or one line, and within a moment."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from reconciler.simulator.faults import Fault, FaultKind
+from tests.end_to_end.harness import COMMAND, Project
+from tests.end_to_end.upstream import serving
+
+
+def a_project(folder: Path) -> Project:
+    project = Project(folder, PORTKEY_API_KEY="pk-canary")
+    project.integration("alpha")
+    return project
+
+
+def started(project: Project, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=project.folder,
+        env=project.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(process: "subprocess.Popen[str]", said: str) -> None:
+    assert process.stderr is not None
+    assert any(said in line for line in process.stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("words", ["plan", "drift", "apply --yes"])
+def test_an_interrupt_before_any_write_is_an_error_document(
+    tmp_path: Path, words: str, number: signal.Signals
+) -> None:
+    project = a_project(tmp_path)
+    fault = project.write("../fault.yaml", '[{"kind": "hang", "method": "GET", "times": -1}]')
+    with project.serving("--fault", fault) as url:
+        project.config(url, api_key="${env:PORTKEY_API_KEY}")
+        process = started(project, "-v", *words.split(), "--format", "json")
+        wait_for(process, "reading")
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=20)
+    document = json.loads(out)
+    assert process.returncode == document["exit_code"] == 128 + number
+    assert document["kind"] == "error"
+    assert [d["code"] for d in document["diagnostics"]] == ["interrupted"]
+    assert "nothing was written" in document["diagnostics"][0]["summary"]
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_a_second_interrupt_leaves_at_once_and_says_what_is_unknown(
+    tmp_path: Path, style: str
+) -> None:
+    project = a_project(tmp_path)
+    with serving(Fault(kind=FaultKind.HANG_BEFORE, method="POST", times=-1)) as upstream:
+        project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
+        process = started(project, "apply", "--yes", "--format", style)
+        while process.poll() is None and not upstream.writes:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        wait_for(process, "again")
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=5)
+    assert process.returncode == 130
+    if style == "json":
+        document = json.loads(out)
+        assert document["exit_code"] == 130
+        told = [f"error[{d['code']}]: {d['summary']}" for d in document["diagnostics"]]
+    else:
+        told = [line for line in said.splitlines() if line.startswith("error")]
+        assert out == ""
+    assert len(told) == 1
+    assert told[0].startswith("error[interrupted]: interrupted by SIGINT; what was in flight may")
+
+
+def test_an_interrupted_reading_is_one_line_for_a_person(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    fault = project.write("../fault.yaml", '[{"kind": "hang", "method": "GET", "times": -1}]')
+    with project.serving("--fault", fault) as url:
+        project.config(url, api_key="${env:PORTKEY_API_KEY}")
+        process = started(project, "-v", "plan")
+        wait_for(process, "reading")
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=20)
+    assert out == ""
+    assert [line for line in said.splitlines() if line] == [
+        "error[interrupted]: interrupted by SIGINT; there is no plan, and nothing was written"
+    ]
