@@ -21,7 +21,8 @@ _MOVED: Final = {
     Origin.BOTH: "Both moved.",
 }
 _SIDES: Final = (
-    '<div class="wide"><table class="sides"><thead><tr><th scope="col">Field</th>'
+    '<div class="wide" role="region" aria-label="Declared and observed" tabindex="0">'
+    '<table class="sides"><thead><tr><th scope="col">Field</th>'
     '<th scope="col">Files</th><th scope="col">API</th><th scope="col">State</th></tr></thead>'
 )
 

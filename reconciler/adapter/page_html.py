@@ -193,7 +193,7 @@ def _table(rows: Sequence[Row]) -> str:
     )
     lines = "".join(map(_line, rows[:MOST_ROWS]))
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
-    return f'<div class="wide">{table}</div>'
+    return f'<div class="wide" role="region" aria-label="Integrations" tabindex="0">{table}</div>'
 
 
 def _line(row: Row) -> str:

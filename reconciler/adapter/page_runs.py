@@ -65,7 +65,8 @@ def _outcomes(run: Run) -> str:
     if not outcomes:
         return ""
     lines = "".join(map(_outcome, outcomes[:MOST_RUNS]))
-    return f"<details><summary>{len(outcomes)} integrations</summary><ul>{lines}</ul></details>"
+    count = f"{len(outcomes)} integration{'' if len(outcomes) == 1 else 's'}"
+    return f"<details><summary>{count}</summary><ul>{lines}</ul></details>"
 
 
 def _outcome(outcome: Mapping[str, Any]) -> str:

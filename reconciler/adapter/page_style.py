@@ -70,9 +70,10 @@ time, .status { white-space: nowrap; }
   margin: 1rem 0; }
 .note.error { border-color: var(--red); }
 .sides { table-layout: fixed; } .sides th:first-child { width: 28%; font-weight: 400; }
-.sides thead th:last-child { width: 7rem; }
+.sides thead th:last-child { width: 8.5rem; }
 .sides .was { background: var(--was); } .sides .is { background: var(--is); }
 .timeline { list-style: none; padding: 0; margin: 1rem 0 0; }
+.timeline li p:first-child { margin-top: 0; }
 .timeline li { position: relative; padding: 0 0 1.5rem 1.75rem; border-left: 2px solid var(--line);
   margin-left: .5rem; }
 .timeline > li::before { content: ""; position: absolute; left: -.45rem; top: .4rem; width: .75rem;
