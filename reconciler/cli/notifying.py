@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def check(channels: Sequence[str]) -> None:
     """Insist, before any work, that channels can be told at all."""
     if channels:
-        from reconciler.drift.notify import require_apprise
+        from reconciler.drift.notify import require_channels
 
-        require_apprise()
+        require_channels(channels)
 
 
 def drift(

@@ -17,6 +17,7 @@ from reconciler.domain.rejection import InvalidInput
 PATIENCE_SECONDS = 30.0
 """How long all channels together may take; a run must not hang on a chat server."""
 
+_CHANNEL_HINT = "a URL looks like slack://…; apprise's documentation lists what it can tell"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31})://")
 
 
@@ -64,6 +65,18 @@ def require_apprise() -> ModuleType:
     # It logs tokens that it does not understand.
     logging.getLogger("apprise").disabled = True
     return apprise
+
+
+def require_channels(urls: Iterable[str]) -> None:
+    """Raise `InvalidInput` that names, without its URL, each channel that cannot be one."""
+    apprise = require_apprise()
+    problems = [
+        error("bad-channel", f"--notify: {channel.name}: {channel.problem}", hint=_CHANNEL_HINT)
+        for number, url in enumerate(urls, start=1)
+        if (channel := _channel(apprise, number, url)).deliver is None
+    ]
+    if problems:
+        raise InvalidInput(problems)
 
 
 def notify(

@@ -172,12 +172,16 @@ def test_channels_may_come_from_the_environment(tmp_path: Path) -> None:
     assert there.reached == ["good", "refusing"]
 
 
-@pytest.mark.parametrize("url", [TOKEN, f"nonsense://{TOKEN}", f"json://{TOKEN}\n::error::x"])
-def test_a_url_that_is_none_is_a_warning_without_the_url(tmp_path: Path, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", [TOKEN, f"nonsense://{TOKEN}", f"ftp://{TOKEN}\n::error::x", "ftp://x"]
+)
+def test_a_url_that_is_none_is_bad_input_before_any_work(tmp_path: Path, url: str) -> None:
     project = Project(tmp_path)
     project.config()
     project.integration("alpha")
     done = project.run("drift", "--notify", url)
-    assert done.code == 2
-    assert "warning[not-notified]: channel 1" in done.err
-    assert TOKEN not in done.out + done.err
+    assert (done.code, done.out) == (3, "")
+    assert "error[bad-channel]: --notify: channel 1" in done.err
+    assert url not in done.err
+    assert TOKEN not in done.err
+    assert not (tmp_path / ".reconcile").exists()
