@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from reconciler.diagnostics import Diagnostic, Severity, error
+from reconciler.diagnostics import Diagnostic, Severity, error, warning
 from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
 from reconciler.domain.memory import Memory
 from reconciler.domain.rejection import InvalidInput, Refused
@@ -177,7 +177,11 @@ async def _fresh_plan(
         options=options,
         created_at=timestamp(session.now),
         commit=session.commit,
-        diagnostics=(*session.diagnostics, *(rounds.findings() if rounds else ())),
+        diagnostics=(
+            *session.diagnostics,
+            *(rounds.findings() if rounds else ()),
+            *_unmatched(session, options, observed),
+        ),
         run=session.undo.run if session.undo else None,
     )
     if session.undo is not None:
@@ -203,6 +207,22 @@ async def _observed(
 def timestamp(moment: datetime) -> str:
     """Write a time as the API does: ISO 8601, UTC, milliseconds, Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _unmatched(session: Session, options: PlanOptions, observed: ObservedState) -> list[Diagnostic]:
+    """Tell which patterns of `--only` match nothing, which most often is a typing error."""
+    if session.undo is not None:
+        return []
+    slugs = session.desired.integrations.keys() | observed.integrations.keys()
+    hint = "check the spelling; `reconcile list` shows what exists"
+    return [
+        warning(
+            "nothing-selected",
+            f"--only {pattern} matches no integration, declared or existing",
+            hint=hint,
+        )
+        for pattern in options.selection.idle(slugs)
+    ]
 
 
 def _wants(selected: Mapping[str, Declared]) -> Callable[[Observed], Wanted | None]:

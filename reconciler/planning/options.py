@@ -1,6 +1,7 @@
 """What a caller may decide about a plan, and which integrations it is about."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -22,6 +23,10 @@ class Selection:
         if any(fnmatchcase(slug, pattern) for pattern in self.exclude):
             return False
         return self.shard is None or _shard_of(slug, self.shard[1]) == self.shard[0]
+
+    def idle(self, slugs: Collection[str]) -> tuple[str, ...]:
+        """Give the patterns of `only` that match none of these slugs."""
+        return tuple(p for p in self.only if not any(fnmatchcase(slug, p) for slug in slugs))
 
     @property
     def whole(self) -> "Selection":
