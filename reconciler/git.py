@@ -73,6 +73,15 @@ def memory_of(state: DesiredState) -> Memory:
     )
 
 
+def head(folder: Path) -> str | None:
+    """Give the commit that is checked out around a folder; None wherever that cannot be told."""
+    try:
+        said = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    except GitError:
+        return None
+    return said.decode("ascii", "replace").strip() if said else None
+
+
 def files_at(ref: str, *, folder: Path) -> Mapping[str, bytes]:
     """Read the YAML files of a folder at a commit; there are none if it did not exist then."""
     commit = _git(

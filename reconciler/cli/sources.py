@@ -4,7 +4,7 @@ Opening what it takes to act on one: `reconciler.cli.wiring`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,7 +52,9 @@ class Files:
     """The files as they are now, and with `--base` as they were at a commit."""
 
     def __init__(self, invocation: Invocation, reading: Reading) -> None:
-        self.environment = invocation.environment or settings.from_environment()
+        environment = invocation.environment or settings.from_environment()
+        commit = environment.commit or git.head(invocation.dir)
+        self.environment = replace(environment, commit=commit)
         self._loaded, self._desired = read_files(invocation, self.environment)
         self._past = read_past(invocation, reading.base, self._loaded, self._desired)
         self.target = self._desired.target

@@ -10,7 +10,8 @@ import pytest
 from reconciler.desired.load import load
 from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import SecretRef
-from reconciler.git import GitError, declared_at, files_at
+from reconciler.git import GitError, declared_at, files_at, head
+from tests.cli.project import Here
 
 pytestmark = pytest.mark.needs_system
 
@@ -122,3 +123,24 @@ def test_an_unknown_commit_is_named(tmp_path: Path, ref: str) -> None:
 def test_outside_of_a_repository_there_is_no_commit(tmp_path: Path) -> None:
     with pytest.raises(GitError):
         files_at("HEAD", folder=tmp_path)
+
+
+def test_the_commit_that_is_checked_out_is_known_though_files_have_changed(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    assert head(repository.folder) is None
+    commit = repository.commit(alpha=ALPHA)
+    (repository.folder / "alpha.yaml").write_text("slug: other")
+    assert head(repository.folder) == commit
+
+
+def test_outside_of_any_repository_no_commit_is_known(tmp_path: Path) -> None:
+    assert head(tmp_path) is None
+    assert head(tmp_path / "missing") is None
+
+
+def test_a_plan_names_the_commit_unless_the_environment_says_another(tmp_path: Path) -> None:
+    repository, project = Repository(tmp_path / "repository"), Here(tmp_path / "repository" / "us")
+    commit = repository.commit(alpha=ALPHA)
+    assert project.plan()["commit"] == commit
+    assert project.plan(CI_COMMIT_SHA="a" * 40)["commit"] == "a" * 40
+    assert project.plan(PATH=str(tmp_path))["commit"] is None
