@@ -109,7 +109,7 @@ _GLOBAL = (
     ),
     _global("--target", metavar="NAME", help="Target, as reconcile.yaml names it."),
     _global("-v", "--verbose", count=True, help="Say more; -vv says every call."),
-    _global("-q", "--quiet", is_flag=True, help="Say nothing but problems."),
+    _global("-q", "--quiet", is_flag=True, help="Say nothing but results and problems."),
     _global(
         "--log-format",
         type=click.Choice(["text", "json"]),

@@ -24,7 +24,7 @@ COMMANDS = {
     "plan": "Show what apply would change, and why; write nothing.",
     "apply": "Make the API equal to the files.",
     "drift": "Tell how the API differs from the files, and who moved.",
-    "show": "Print a saved plan or result.",
+    "show": "Print a saved plan, result or drift report.",
     "pull": "Write files for what exists remotely; the following plan is empty.",
     "history": "List past runs on a target, the newest last.",
     "report": "Tell GitHub what was planned, done or found.",

@@ -76,6 +76,14 @@ _SELECTORS = {
     ),
 }
 
+
+def _not_empty(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Insist on a name where an option is given at all: a variable of a script may be empty."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; name a commit, or leave the option out")
+    return value
+
+
 _AT_LEAST_0 = click.IntRange(0)
 
 _PLANNING = {
@@ -91,10 +99,13 @@ _PLANNING = {
         "--max-deletes", type=_AT_LEAST_0, metavar="N", help="Allow N deletes, of any share."
     ),
     "max_credential_changes": click.option(
-        "--max-credential-changes", type=_AT_LEAST_0, metavar="N", help="Allow N of them."
+        "--max-credential-changes",
+        type=_AT_LEAST_0,
+        metavar="N",
+        help="Allow N credential changes.",
     ),
     "max_access_removals": click.option(
-        "--max-access-removals", type=_AT_LEAST_0, metavar="N", help="Allow N of them."
+        "--max-access-removals", type=_AT_LEAST_0, metavar="N", help="Allow N removals of access."
     ),
     "allow_replace": click.option(
         "--allow-replace", is_flag=True, help="Allow to delete and create again."
@@ -179,7 +190,12 @@ connection = _gathered("connection", Reading, **_CONNECTION)
 reading = _gathered(
     "reading",
     Reading,
-    base=click.option("--base", metavar="REF", help="Commit that says what Git used to declare."),
+    base=click.option(
+        "--base",
+        metavar="REF",
+        callback=_not_empty,
+        help="Commit that says what Git used to declare.",
+    ),
     **_CONNECTION,
     require_secrets=click.option(
         "--require-secrets", is_flag=True, help="Take a missing secret value for an error."

@@ -57,7 +57,8 @@ class Documents:
                 "missing-environment",
                 f"there is no overlay in {folder}/",
                 Origin(CONFIG_FILE),
-                hint=did_you_mean(environment, known),
+                hint=did_you_mean(environment, known)
+                or "add an overlay there, or take `environment` off the target",
             )
         for path in paths:
             for document in self._read(path):

@@ -1,10 +1,10 @@
-"""`reconcile show`: a saved plan or result in any format, without asking the API."""
+"""`reconcile show`: a saved plan, result or drift report in any format, without asking the API."""
 
 from pathlib import Path
 
 import click
 
-from reconciler.cli import output
+from reconciler.cli import output, repeating
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.execution import saved
@@ -18,16 +18,23 @@ NOT_READ = "not read"
 @format_option(*output.PLAN_FORMATS)
 @click.pass_obj
 def command(invocation: Invocation, *, file: Path, style: str) -> int:
-    """Print a saved plan or result.
+    """Print a saved plan, result or drift report.
 
     The digest is checked: a plan that was edited is refused.
     """
     text = output.read(file, limit=codec.MAX_PLAN_BYTES)
     console = invocation.console
-    if saved.kind_of(text) == "apply_result":
-        result = saved.decode(text, name=str(file))
-        output.show_result(console, result, style=style, ledger=NOT_READ)
-    else:
-        plan = codec.decode(text, name=str(file))
-        output.show_plan(console, plan, style=style, ledger=NOT_READ)
+    match saved.kind_of(text):
+        case "apply_result":
+            result = saved.decode(text, name=str(file))
+            output.show_result(console, result, style=style, ledger=NOT_READ)
+        case "drift_report":
+            from reconciler.drift import codec as reports
+
+            report = reports.decode(text, name=str(file))
+            asked = repeating.asked(invocation, click.get_current_context())
+            output.show_drift(console, report, style=style, ledger=NOT_READ, asked=asked)
+        case _:
+            plan = codec.decode(text, name=str(file))
+            output.show_plan(console, plan, style=style, ledger=NOT_READ)
     return 0
