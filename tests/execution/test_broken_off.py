@@ -1,0 +1,70 @@
+"""The error document that a run left behind is read back, or refused with the file's name."""
+
+import json
+from typing import Any
+
+import pytest
+
+from reconciler.diagnostics import Place, Severity
+from reconciler.execution.broken_off import BrokenOff, decode
+from reconciler.execution.saved import UnreadableResult
+
+SAID = {
+    "severity": "warning",
+    "code": "odd",
+    "summary": "it is odd",
+    "hint": "look at it",
+    "file": "a.yaml",
+    "line": 3,
+    "column": 7,
+}
+
+
+def document(**change: Any) -> str:
+    base = {"kind": "error", "format_version": "1", "exit_code": 3, "diagnostics": [SAID]}
+    return json.dumps(base | change)
+
+
+def test_what_was_said_and_where_reads_back() -> None:
+    broken = decode(document(), name="error.json")
+    (said,) = broken.diagnostics
+    assert broken.exit_code == 3
+    assert (said.severity, said.code, said.summary) == (Severity.WARNING, "odd", "it is odd")
+    assert (said.hint, said.at) == ("look at it", Place("a.yaml", 3, 7))
+
+
+def test_what_was_said_of_no_file_has_no_place() -> None:
+    (said,) = decode(document(diagnostics=[SAID | {"file": None}]), name="x").diagnostics
+    assert said.at is None
+
+
+def test_a_run_that_broke_off_is_never_read_as_a_success() -> None:
+    assert decode(document(exit_code=0, diagnostics=[]), name="x") == BrokenOff(1, ())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "plan"},
+        {"format_version": "2"},
+        {"exit_code": "three"},
+        {"exit_code": None},
+        {"diagnostics": 1},
+        {"diagnostics": [1]},
+        {"diagnostics": [{}]},
+        {"diagnostics": [SAID | {"severity": "loud"}]},
+        {"diagnostics": [SAID | {"line": None}]},
+    ],
+)
+def test_what_is_no_error_document_is_bad_input_that_names_the_file(change: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableResult) as caught:
+        decode(document(**change), name="error.json")
+    assert caught.value.exit_code == 3
+    assert caught.value.code == "unreadable-result"
+    assert caught.value.summary == "error.json: it is no error document of this version"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "{}", "[" * 100_000])
+def test_any_text_may_come(text: str) -> None:
+    with pytest.raises(UnreadableResult):
+        decode(text, name="x")

@@ -1,0 +1,163 @@
+"""How a delete, and a replace that begins with one, end: reliability.md §1 on the simulator."""
+
+from collections.abc import Callable
+from typing import Any
+
+from reconciler.execution.events import CallStarted
+from reconciler.execution.outcome import Outcome
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript
+from tests.builders import KEY, declared, desired
+from tests.execution.stories import before, ending, get, post, sent, somebody_creates, world
+from tests.runs import World
+
+ALPHA = "/integrations/alpha"
+
+
+def delete(kind: Any, **more: Any) -> Fault:
+    """Strike deletes."""
+    return Fault(kind=kind, method="DELETE", **more)
+
+
+def struck_from_the_delete_on(*faults: Fault, at_once: tuple[Fault, ...] = ()) -> World:
+    """Make a world in which these faults strike once `alpha` is about to be deleted."""
+    script = FaultScript(at_once)
+    story = World(faults=script)
+
+    def strike() -> None:
+        for fault in faults:
+            script.add(fault)
+
+    before(story, "DELETE", ALPHA, strike)
+    return story
+
+
+def forgotten(story: World) -> Outcome:
+    """Apply files that declare `beta` and want `alpha` gone, and give what became of `alpha`."""
+    somebody_creates(story)()
+    result = story.apply(desired(declared("beta", key=KEY), tombstones=("alpha",)))
+    return next(o for o in result.outcomes if o.slug == "alpha")
+
+
+def replaced(story: World) -> Outcome:
+    """Apply files that declare another provider for `alpha`, and give what became of it."""
+    somebody_creates(story)()
+    wish = desired(declared("alpha", key=KEY))
+    (outcome,) = story.apply(wish, options={"allow_replace": True}).outcomes
+    return outcome
+
+
+def somebody_deletes(story: World) -> Callable[[], None]:
+    def delete_it() -> None:
+        story.put("DELETE", ALPHA)
+
+    return delete_it
+
+
+def test_what_somebody_deleted_meanwhile_is_gone_and_nothing_is_sent() -> None:
+    story = world()
+    before(story, "POST", "/integrations", somebody_deletes(story))
+    outcome = forgotten(story)
+    assert ending(outcome) == ("applied", None)
+    assert outcome.warnings == ("it was gone already",)
+    assert sent(story) == ["create"]
+
+
+def test_a_delete_that_comes_second_has_what_it_wanted() -> None:
+    story = world()
+    before(story, "DELETE", ALPHA, somebody_deletes(story))
+    outcome = forgotten(story)
+    assert (ending(outcome), outcome.warnings) == (("applied", None), ())
+    assert sent(story) == ["create", "delete"]
+
+
+def test_what_somebody_changed_meanwhile_is_not_deleted() -> None:
+    story = world()
+
+    def somebody_edits() -> None:
+        story.put("PUT", ALPHA, {"description": "by hand"})
+
+    before(story, "POST", "/integrations", somebody_edits)
+    assert ending(forgotten(story)) == ("failed", "changed-since-plan")
+    assert sent(story) == ["create"]
+
+
+def test_a_delete_that_is_denied_and_leaves_it_standing_has_failed() -> None:
+    story = world(delete(FaultKind.STATUS, status=403, code="AB03"))
+    assert ending(forgotten(story)) == ("failed", "AB03")
+    assert "alpha" in story.remote.integrations
+
+
+def test_a_delete_that_is_refused_has_failed() -> None:
+    story = world(delete(FaultKind.STATUS, status=409, code="AB07"))
+    assert ending(forgotten(story)) == ("failed", "AB07")
+    assert "alpha" in story.remote.integrations
+
+
+def test_a_lost_delete_that_no_reading_can_settle_is_unknown() -> None:
+    no_reading = get(FaultKind.RESET_BEFORE, times=-1)
+    story = struck_from_the_delete_on(no_reading, at_once=(delete(FaultKind.RESET_AFTER),))
+    outcome = forgotten(story)
+    assert outcome.status.value == "unknown"
+    assert outcome.error is not None
+    assert "it may or may not have been carried out" in outcome.error.message
+    assert "alpha" not in story.remote.integrations
+
+
+def test_what_is_still_shown_after_its_delete_is_named() -> None:
+    story = struck_from_the_delete_on(get(FaultKind.STALE, times=-1))
+    outcome = forgotten(story)
+    assert (ending(outcome), outcome.warnings) == (("applied", None), ("the API still shows it",))
+
+
+def test_a_delete_whose_absence_cannot_be_read_is_applied_and_says_so() -> None:
+    story = struck_from_the_delete_on(get(FaultKind.STATUS, status=401, times=-1))
+    outcome = forgotten(story)
+    assert ending(outcome) == ("applied", None)
+    (warning,) = outcome.warnings
+    assert warning.startswith("its absence could not be read: ")
+
+
+def test_a_delete_announces_what_it_takes_with_it() -> None:
+    story = world()
+    somebody_creates(story, description="theirs")()
+    story.apply(desired(declared("beta", key=KEY), tombstones=("alpha",)))
+    (seen,) = [
+        event.last_seen
+        for event in story.events
+        if isinstance(event, CallStarted) and event.call.slug == "alpha"
+    ]
+    assert seen is not None
+    assert (seen.models_read, seen.workspaces_read) == (True, True)
+    assert seen.fields["description"] == "theirs"
+
+
+def test_what_cannot_be_read_whole_is_deleted_and_the_loss_for_undo_is_said() -> None:
+    models = Fault(kind=FaultKind.STATUS, status=400, method="GET", path="alpha/models", times=-1)
+    outcome = forgotten(world(models))
+    assert ending(outcome) == ("applied", None)
+    assert outcome.warnings == ("its access could not be read; undo will not bring that back",)
+
+
+def test_a_replace_that_loses_its_create_says_that_the_next_apply_needs_no_approval() -> None:
+    story = world(post(FaultKind.STATUS, status=400, code="AB01"))
+    outcome = replaced(story)
+    assert ending(outcome) == ("failed", "AB01")
+    assert outcome.error is not None
+    assert "a create needs no approval of a replace" in outcome.error.hint
+    assert "(already done: " in outcome.error.message
+    assert story.remote.integrations == {}
+
+
+def test_what_is_still_shown_after_its_delete_is_not_created_anew() -> None:
+    story = struck_from_the_delete_on(get(FaultKind.STALE, times=-1))
+    outcome = replaced(story)
+    assert ending(outcome) == ("unknown", "not-confirmed")
+    assert sent(story) == ["delete"]
+
+
+def test_a_replace_whose_delete_was_done_by_somebody_else_creates_all_the_same() -> None:
+    story = world()
+    before(story, "DELETE", ALPHA, somebody_deletes(story))
+    assert ending(replaced(story)) == ("applied", None)
+    assert sent(story) == ["delete", "create"]
+    assert story.remote.integrations["alpha"]["ai_provider_id"] == "openai"
