@@ -84,7 +84,7 @@ def _growth(small: Row, large: Row) -> Iterable[str]:
 def chart(rows: Sequence[Row]) -> str:
     """Draw network ÷ bound for every case that has one; 1.0 is the least possible."""
     bars = [(f"{row.case}, {row.count:,}", row.ratio) for row in rows if row.ratio]
-    width, left, step, unit = 720, 220, 26, 240
+    width, left, step, unit = 780, 270, 26, 240
     height = 56 + step * len(bars)
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     parts = [
