@@ -34,6 +34,13 @@ _NEVER_FOLDERS = ("/proc", "/sys", "/dev")
 _FORMS = "write `${env:SECRET_…}`, `${vault:path#field}` or another `${scheme:locator}`"
 
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NO_DEFAULT = (
+    "write the name alone, as in ${env:SECRET_NAME}; a default is not supported, "
+    "it would be a secret in a file"
+)
+
+
 def parse_reference(text: str) -> SecretRef | None:
     """Read a value that is a reference and nothing else; None for anything else."""
     if _WHOLE.fullmatch(text) is None:
@@ -101,6 +108,10 @@ def _leaf(text: str, path: Path, steps: Steps, say: Say) -> str | SecretRef | Re
             )
         return text
     ref = parse_reference(text)
+    if ref is not None and not _can_exist(ref):
+        summary = f"the reference in `{path[-1]}` names nothing that can exist"
+        say("invalid-reference", summary, _NO_DEFAULT, steps)
+        return Redacted(text)
     if ref is not None:
         if is_forbidden(ref):
             say(
@@ -116,6 +127,13 @@ def _leaf(text: str, path: Path, steps: Steps, say: Say) -> str | SecretRef | Re
         summary = f"`{path[-1]}` is a secret and must be a reference; the value is not shown"
         say("literal-secret", summary, _FORMS, steps)
     return Redacted(text)
+
+
+def _can_exist(ref: SecretRef) -> bool:
+    """Tell whether anything can have this name; `:-` is how shells write a default."""
+    if ref.scheme == "env":
+        return _VARIABLE.fullmatch(ref.locator) is not None
+    return ":-" not in ref.locator
 
 
 def _malformed(text: str, name: str) -> tuple[str, str, str]:

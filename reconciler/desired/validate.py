@@ -148,6 +148,8 @@ class _Explainer:
         name = name_of(steps, self.what)
         summary = f"{name} must be {_EXPECTED[expected]}, not {describe(given)}"
         hint = _type_hint(expected, given) if isinstance(given, str) else ""
+        if given is None:
+            hint = "give it a value, or leave the field out if it is not needed"
         self._say("wrong-type", summary, steps, hint=hint)
 
     def _not_a_choice(self, problem: ErrorDetails, steps: Steps) -> None:

@@ -58,7 +58,9 @@ class Undo:
         actions = tuple(self._revised(action) for action in plan.actions)
         kinds = {action.slug: action.kind for action in plan.actions}
         found = [o.finding for o in self.obstacles if kinds.get(o.slug) in o.kinds]
-        return replace(plan, actions=actions, diagnostics=in_order([*plan.diagnostics, *found]))
+        diagnostics = in_order([*plan.diagnostics, *found])
+        # What no file declares is not for an undo to tell: it looks at one run.
+        return replace(plan, actions=actions, undeclared=(), diagnostics=diagnostics)
 
     def _revised(self, action: Action) -> Action:
         image = self.images.get(action.slug)

@@ -170,7 +170,11 @@ def of_change(change: Change, *, origins: Mapping[Origin, str] = words.ORIGIN_NO
     after = shown(change.after)
     if change.sensitive:
         before, after = _reference(change.before_reference), _reference(change.reference)
-    notes = (words.OP_NOTES.get(change.op), origins.get(change.origin))
+    why = words.ROTATE_NOTES if change.op is Op.ROTATE else None
+    notes = (
+        why.get(change.origin) if why else words.OP_NOTES.get(change.op),
+        origins.get(change.origin),
+    )
     one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
     return ChangeItem(
         symbol=words.OP_SYMBOLS[change.op],

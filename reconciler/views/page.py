@@ -46,9 +46,9 @@ class Page:
         else:
             self._lines.extend(self._wrapped(text, indent=indent + hang))
 
-    def whole(self, text: str, *, indent: int = 0) -> None:
+    def whole(self, *parts: Part, indent: int = 0) -> None:
         """Add a line that is to be copied, and so is never broken."""
-        self._lines.append(Text(" " * indent + text))
+        self._lines.append(Text.assemble(" " * indent, *parts))
 
     def blank(self) -> None:
         """Separate what comes next."""

@@ -145,7 +145,7 @@ def _action(page: Page, item: outline.ActionItem) -> None:
         page.line((f"blocked by {block.code}", "bold red"), f": {block.lift}", indent=4)
     page.line((f"reason: {item.reason}", "dim"), indent=4)
     if item.source:
-        page.line((f"source: {item.source}", "dim"), indent=4)
+        page.whole((f"source: {item.source}", "dim"), indent=4)
     for change in item.changes:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
 
@@ -155,7 +155,7 @@ def _findings(page: Page, findings: Iterable[outline.Finding]) -> None:
         page.blank()
         page.line((item.headline, _SEVERITY_STYLES[item.severity]))
         if item.place:
-            page.line(f"--> {item.place}", indent=2)
+            page.whole(f"--> {item.place}", indent=2)
         if item.hint:
             page.line(f"hint: {item.hint}")
 

@@ -35,8 +35,16 @@ OP_SYMBOLS = MappingProxyType(
 
 OP_NOTES = MappingProxyType(
     {
-        Op.ROTATE: "rotate: the value behind the reference has changed",
         Op.RESEND: "resend: unchanged, this write has to carry it",
+    }
+)
+
+ROTATE_NOTES = MappingProxyType(
+    {
+        Origin.LOCAL: "rotate: the value behind the reference has changed",
+        Origin.REMOTE: "rotate: the API holds another value than was sent",
+        Origin.BOTH: "rotate: the value behind the reference has changed, and the API's too",
+        Origin.UNKNOWN: "rotate: the mask that the API shows contradicts the value",
     }
 )
 

@@ -40,3 +40,50 @@ def test_a_missing_environment_has_a_hint(tmp_path: Path) -> None:
     found = project.run("validate", "--format", "json").json["diagnostics"]
     hints = {d["code"]: d["hint"] for d in found}
     assert "take `environment` off" in hints["missing-environment"]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["${env:SECRET_X:-canary77}", "${env:SECRET-canary77}", "${vault:a/b#c:-canary77}"],
+)
+def test_a_reference_with_a_default_is_an_error_that_does_not_show_it(
+    tmp_path: Path, reference: str
+) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", key=reference)
+    for command in ("validate", "plan", "render"):
+        done = project.run(command)
+        assert done.code == 3
+        assert "invalid-reference" in done.out + done.err
+        assert "default is not supported" in " ".join((done.out + done.err).split())
+        assert "canary77" not in done.out + done.err
+
+
+def test_a_null_where_a_text_is_needed_has_a_hint(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", name=None)
+    found = project.run("validate", "--format", "json").json["diagnostics"]
+    assert [(d["code"], "give it a value" in d["hint"]) for d in found] == [("wrong-type", True)]
+
+
+def test_an_undo_lists_nothing_that_no_file_declares(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", description="one", tags={"team": "search"})
+    project.apply()
+    project.integration("alpha", description="two")
+    project.apply()
+    run = project.run("history", "--format", "json").json["runs"][-1]["run"]
+    plan = project.run("undo", run, "--format", "json").json
+    assert [action["slug"] for action in plan["actions"]] == ["alpha"]
+    assert plan["undeclared"] == []
+
+
+def test_a_place_is_never_broken(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    deep = "a-long-folder-name/" * 5
+    project.integration("alpha").rename(project.files / "integrations" / "moved.yaml")
+    place = project.files / "integrations" / deep
+    place.mkdir(parents=True)
+    (project.files / "integrations" / "moved.yaml").rename(place / "alpha.yaml")
+    said = project.run("plan", "--no-color").out
+    assert f"source: desired-state/integrations/{deep}alpha.yaml:1\n" in said

@@ -46,12 +46,23 @@ def test_a_sensitive_change_shows_names_alone() -> None:
     assert change(Op.REMOVE, before="never", sensitive=True) == "- key: (secret) value not shown"
 
 
-@pytest.mark.parametrize("op", [Op.ROTATE, Op.RESEND])
-def test_a_secret_that_is_sent_says_why(op: Op) -> None:
-    assert change(op, sensitive=True, reference="env:A") == (
-        f"{words.OP_SYMBOLS[op]} key: (secret) reference env:A ({words.OP_NOTES[op]})"
+def test_a_secret_that_is_sent_along_says_why() -> None:
+    assert change(Op.RESEND, sensitive=True, reference="env:A") == (
+        f"= key: (secret) reference env:A ({words.OP_NOTES[Op.RESEND]})"
     )
-    assert words.OP_NOTES[op].startswith(op.value)
+
+
+@pytest.mark.parametrize(
+    ("origin", "why"),
+    [
+        (Origin.LOCAL, "the value behind the reference has changed"),
+        (Origin.REMOTE, "the API holds another value than was sent"),
+        (Origin.UNKNOWN, "the mask that the API shows contradicts the value"),
+    ],
+)
+def test_a_rotation_says_what_is_known_of_its_cause(origin: Origin, why: str) -> None:
+    said = change(Op.ROTATE, sensitive=True, reference="env:A", origin=origin)
+    assert said.startswith(f"~ key: (secret) reference env:A (rotate: {why}")
 
 
 def test_a_change_made_outside_git_says_so() -> None:
