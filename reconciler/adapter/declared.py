@@ -24,9 +24,12 @@ Documents = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class DeclaredFiles:
-    """The files of one target; `today` decides which exceptions have run out."""
+    """The files of one target; `today` decides which exceptions have run out.
 
-    source: FileSource
+    `source` is asked each time, because a deployment may replace the whole folder.
+    """
+
+    source: Callable[[], FileSource]
     target: str | None
     today: Callable[[], date]
     base_url: str | None = None
@@ -49,7 +52,7 @@ class DeclaredFiles:
 
     def _load(self, documents: Documents) -> Loaded:
         return load(
-            Candidate(self.source, documents) if documents else self.source,
+            Candidate(self.source(), documents) if documents else self.source(),
             target_name=self.target,
             today=self.today(),
             base_url_override=self.base_url,

@@ -49,6 +49,8 @@ class RestOperations:
 
     def _query(self, operation: Operation, raw: bytes) -> dict[str, str | int]:
         """Read the query: parameters the operation knows, each at most once, of the right type."""
+        if not raw:
+            return {}
         try:
             pairs = parse_qsl(
                 raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100

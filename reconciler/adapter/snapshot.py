@@ -5,8 +5,8 @@ it looks like is decided in `reconciler.adapter.page_html`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any, Final
 from reconciler import workflows
 from reconciler.adapter.declared import DeclaredFiles
 from reconciler.adapter.gitops import OpenSession
+from reconciler.adapter.problems import refuse
 from reconciler.desired.load import Loaded
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Target
@@ -29,6 +30,7 @@ from reconciler.remote.listing import list_all
 from reconciler.remote.observe import read_one
 
 KEPT_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 60.0
 
 OpenAPI = Callable[[], AbstractAsyncContextManager[IntegrationsAPI]]
 Runs = Callable[[], Awaitable[list[dict[str, Any]]]]
@@ -105,14 +107,14 @@ class Lookout:
 
     async def look(self) -> Snapshot:
         """Give a snapshot that is not older than that."""
-        async with self._lock:
+        async with _in_time(), self._lock:
             if self._kept is None or self.clock() - self._kept[0] > KEPT_SECONDS:
                 self._kept = (self.clock(), await self._read())
             return self._kept[1]
 
     async def one(self, slug: str) -> Observed | None:
         """Read one integration with its models and workspaces; raises `RemoteError`."""
-        async with self.open_api() as api:
+        async with _in_time(), self.open_api() as api:
             return await read_one(api, slug, models=True, workspaces=True)
 
     async def _read(self) -> Snapshot:
@@ -142,6 +144,17 @@ class Lookout:
                 return await workflows.plan(session, PlanOptions()), ()
         except ReconcilerError as problem:
             return None, _told(problem)
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Give up on an API that keeps people waiting, be it slow or throttling."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            yield
+    except TimeoutError:
+        detail = f"The API was not read within {_PATIENCE_SECONDS:g} seconds."
+        raise refuse("upstream-timeout", 504, detail) from None
 
 
 def _told(problem: ReconcilerError) -> tuple[Diagnostic, ...]:

@@ -73,7 +73,7 @@ class Served:
         from reconciler.adapter.declared import DeclaredFiles
 
         return DeclaredFiles(
-            source=DirectorySource(self.invocation.dir),
+            source=lambda: DirectorySource(self.invocation.dir),
             target=self.invocation.target,
             today=lambda: settings.now().date(),
             base_url=self.environment.base_url,

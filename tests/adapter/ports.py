@@ -113,7 +113,7 @@ async def _no_runs() -> list[dict[str, Any]]:
 
 NOWHERE = Lookout(
     target=Target(name="nowhere", base_url="http://upstream.test/v1"),
-    files=DeclaredFiles(MemorySource({}), None, lambda: date(2026, 11, 23)),
+    files=DeclaredFiles(lambda: MemorySource({}), None, lambda: date(2026, 11, 23)),
     open_session=_closed,
     open_api=_closed,
     runs=_no_runs,

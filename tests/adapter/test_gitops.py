@@ -29,8 +29,9 @@ class Here:
     def __init__(self, **files: bytes) -> None:
         self.world = World()
         named = {f"integrations/{name}.yaml": content for name, content in files.items()}
+        self.folder = {"reconcile.yaml": CONFIG, **named}
         self.files = DeclaredFiles(
-            source=MemorySource({"reconcile.yaml": CONFIG, **named}),
+            source=lambda: MemorySource(self.folder),
             target=None,
             today=lambda: date(2026, 11, 23),
         )
@@ -165,6 +166,12 @@ def test_what_is_declared_is_found_afresh_each_time() -> None:
     here = Here(alpha=ALPHA)
     assert asyncio.run(here.files.declared_in("alpha")) == "desired-state/integrations/alpha.yaml"
     assert asyncio.run(here.files.declared_in("beta")) is None
+    here.folder = {
+        "reconcile.yaml": CONFIG,
+        "integrations/b.yaml": ALPHA.replace(b"alpha", b"beta"),
+    }
+    assert asyncio.run(here.files.declared_in("alpha")) is None
+    assert asyncio.run(here.files.declared_in("beta")) == "desired-state/integrations/b.yaml"
 
 
 def test_files_that_cannot_be_read_protect_everything() -> None:
