@@ -342,3 +342,35 @@ def test_what_is_emptied_in_a_list_that_is_replaced_is_left_out() -> None:
         have={"secret_mappings": [mapping | {"value_format": "json"}]},
     )
     assert planned.actions[0].calls[0].body == {"secret_mappings": [mapping]}
+
+
+def test_shared_access_is_switched_in_one_call_that_leaves_the_workspaces_alone() -> None:
+    off, on = {"enabled": False}, {"enabled": True, "usage_limits": [{"type": "cost"}]}
+    workspaces: list[Any] = []
+    opened = plan(
+        want={"global_workspace_access": on},
+        have={"global_workspace_access": off, "workspaces": workspaces},
+    )
+    (call,) = opened.actions[0].calls
+    assert call.operation.value == "update-integration-workspaces"
+    assert call.body == {
+        "workspaces": [],
+        "create_default_provider": False,
+        "global_workspace_access": on,
+    }
+    closed = plan(
+        want={"global_workspace_access": off},
+        have={"global_workspace_access": on, "workspaces": workspaces},
+    )
+    (call,) = closed.actions[0].calls
+    assert call.body["global_workspace_access"] == off
+
+
+def test_a_workspace_that_is_revoked_is_sent_as_nothing_but_revoked() -> None:
+    limits = [{"type": "cost", "credit_limit": 5}]
+    planned = plan(
+        want={"workspaces": [{"id": "ws", "enabled": False}]},
+        have={"workspaces": [{"id": "ws", "enabled": True, "usage_limits": limits}]},
+    )
+    (call,) = planned.actions[0].calls
+    assert call.body["workspaces"] == [{"id": "ws", "enabled": False}]

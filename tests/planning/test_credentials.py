@@ -259,3 +259,43 @@ def test_sending_unverified_secrets_needs_their_values() -> None:
     planned = plan(want={"key": KEY}, have={"key": mask()}, values={}, push_secrets=True)
     assert key_ops(planned) == [("key", "rotate")]
     assert [d.code for d in planned.diagnostics] == ["missing-value"]
+
+
+def test_a_key_that_the_api_never_shows_is_judged_by_the_fingerprint_of_our_write() -> None:
+    known = remembered(mask=None)
+    unseen = plan(want={"key": KEY}, have={}, memory=known)
+    assert (unseen.in_sync, unseen.unverified) == (True, ())
+    before = remembered(value=Redacted("sk-before-abc"), mask=None)
+    moved = plan(want={"key": KEY}, have={}, memory=before)
+    assert key_ops(moved) == [("key", "rotate")]
+    assert moved.actions[0].changes[0].origin.value == "local"
+    unknown = plan(want={"key": KEY}, have={}, memory=remembered(fingerprint="p0:00", mask=None))
+    assert unknown.in_sync
+    assert [(u.slug, u.path) for u in unknown.unverified] == [("alpha", "key")]
+
+
+def test_a_key_that_was_shown_masked_and_is_gone_is_added_again() -> None:
+    planned = plan(want={"key": KEY}, have={}, memory=remembered(mask=mask()))
+    assert key_ops(planned) == [("key", "add")]
+
+
+def test_a_secret_that_comes_back_in_plain_text_is_compared_with_the_value() -> None:
+    assert plan(want={"key": KEY}, have={"key": "sk-value-abc"}).in_sync
+    assert key_ops(plan(want={"key": KEY}, have={"key": "sk-other"})) == [("key", "rotate")]
+
+
+def test_one_mask_that_stayed_shows_that_the_format_did_not_change() -> None:
+    secret = ("configurations", "azure_entra_client_secret")
+    fingerprint = VALUE.fingerprint(PEPPER)
+    secrets = {
+        ("key",): SecretRecord(KEY, fingerprint, mask("sk****abc")),
+        secret: SecretRecord(OTHER, fingerprint, mask("sk****abc")),
+    }
+    planned = plan(
+        want={"key": KEY, "configurations": {secret[1]: OTHER}},
+        have={"key": mask("sk******abc"), "configurations": {secret[1]: mask("sk****abc")}},
+        memory=Memory({"alpha": Remembered(secrets=secrets)}, pepper=PEPPER),
+        values={KEY: VALUE, OTHER: VALUE},
+    )
+    assert key_ops(planned) == [("key", "rotate")]
+    assert planned.diagnostics == ()

@@ -192,6 +192,20 @@ def test_an_archived_integration_is_blocked() -> None:
     assert codes(plan(want=[declared()], have=[observed(status="archived")])) == {"archived"}
 
 
+def test_an_archived_integration_is_shown_without_changes_and_with_what_it_was() -> None:
+    past = Remembered({"name": "Alpha"})
+    have = observed(status="archived", last_updated_at=NOON)
+    planned = plan(want=[declared()], have=[have], memory=Memory({"alpha": past}))
+    (action,) = planned.actions
+    assert (action.slug, action.kind.value, action.risk.value) == ("alpha", "update", "restrictive")
+    assert (action.reason, action.changes, action.calls) == ("it is archived", (), ())
+    assert action.precondition.last_updated_at == NOON
+    assert action.source == declared().source
+    assert action.subject.observed == have
+    assert (action.subject.declared, action.subject.remembered) == (declared(), past)
+    assert [d.code for d in planned.diagnostics] == ["archived"]
+
+
 def test_a_create_without_required_configurations_is_blocked() -> None:
     planned = plan(want=[declared(ai_provider_id="azure-openai")], have=[])
     assert codes(planned) == {"missing-configurations"}
