@@ -1,0 +1,94 @@
+"""What a digest or saved plans permit, to the minute, and how a refusal reads: product.md §6."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from reconciler.domain.state import Declared, Observed
+from reconciler.execution.approval import CLOCK_SKEW, Approval, objections
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from tests.builders import NOON, declared, desired, observed, state
+
+BEGAN = datetime.fromisoformat(NOON)
+
+
+def plan(*want: Declared, have: tuple[Observed, ...] = (), org: str | None = "org-1") -> Plan:
+    return make_plan(
+        desired=desired(*want), observed=state(*have, organisation_id=org), created_at=NOON
+    )
+
+
+def said(
+    approved: Plan, fresh: Plan, *, after: timedelta = timedelta(), hours: float = 24
+) -> list[tuple[str, str, str]]:
+    found = objections(Approval(plans=(approved,)), fresh, now=BEGAN + after, max_age_hours=hours)
+    return [(d.code, d.summary, d.hint) for d in found]
+
+
+def test_a_person_is_asked_unless_something_stands_for_the_answer() -> None:
+    assert Approval().asks
+    assert not Approval(assumed=True).asks
+    assert not Approval(digest="sha256:00").asks
+    assert not Approval(plans=(plan(),)).asks
+
+
+def test_without_anything_to_check_there_is_no_objection() -> None:
+    assert objections(Approval(), plan(declared()), now=BEGAN, max_age_hours=0) == []
+
+
+def test_another_digest_shows_both() -> None:
+    fresh = plan(declared())
+    approval = Approval(digest="sha256:00")
+    (found,) = objections(approval, fresh, now=BEGAN, max_age_hours=24)
+    assert found.code == "digest-mismatch"
+    assert found.summary == f"the plan's digest is {fresh.digest}, expected was sha256:00"
+    assert found.hint.startswith("something moved since it was approved; look at the new plan")
+
+
+@pytest.mark.parametrize(
+    ("after", "when"),
+    [
+        (timedelta(hours=1.5), None),
+        (timedelta(hours=1.5, seconds=1), "more than 1.5 hours ago"),
+        (-CLOCK_SKEW, None),
+        (-CLOCK_SKEW - timedelta(seconds=1), "which is in the future"),
+    ],
+)
+def test_a_plan_is_good_for_its_hours_and_a_little_ahead_of_our_clock(
+    after: timedelta, when: str | None
+) -> None:
+    hint = "plan again and have it approved again"
+    expired = [("expired-plan", f"the plan was made at {NOON}, {when}", hint)]
+    assert said(plan(), plan(), after=after, hours=1.5) == (expired if when else [])
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "refused"),
+    [
+        ("org-1", "org-1", False),
+        ("org-1", "org-2", True),
+        ("org-1", None, False),
+        (None, "org-1", False),
+        (None, None, False),
+    ],
+)
+def test_only_two_known_organisations_can_be_different(
+    then: str | None, now: str | None, refused: bool
+) -> None:
+    wrong = (
+        "wrong-target",
+        "the plan was made for production at http://127.0.0.1:1/v1",
+        "apply it to that target, or plan again for this one",
+    )
+    assert said(plan(org=then), plan(org=now)) == ([wrong] if refused else [])
+
+
+def test_what_no_plan_contains_is_named_as_far_as_it_differs() -> None:
+    have = (observed(description="old"),)
+    fresh = plan(declared(description="new"), have=have)
+    elsewise = plan(declared(description="other"), have=have)
+    hint = "it came up after the approval; look at the fresh plan and approve that"
+    named = "no approved plan contains this: update alpha"
+    assert said(plan(), fresh) == [("not-approved", named, hint)]
+    assert said(elsewise, fresh) == [("not-approved", f"{named}: replace description", hint)]
