@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -235,6 +236,24 @@ def test_what_does_not_finish_is_cut_off_when_the_grace_is_over() -> None:
 
     answer = over_sockets(work, Ports(wire=Silent()), limits=Limits(grace_seconds=0))
     assert b" 200 " not in answer
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    async def work() -> int:
+        accepted: asyncio.Queue[int] = asyncio.Queue()
+
+        def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            accepted.put_nowait(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen("127.0.0.1", 0)
+        async with await asyncio.start_server(accept, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.close()
+            return await accepted.get()
+
+    assert asyncio.run(work()) != 0
 
 
 def test_what_the_libraries_log_stays_silent(capfd: Any) -> None:

@@ -91,6 +91,7 @@ def test_a_401_is_about_the_adapters_credential_and_becomes_502() -> None:
     assert response.status_code == 502
     assert "www-authenticate" not in response.headers
     assert response.json()["upstream_code"] == "AB05"
+    assert response.json()["type"] == "urn:reconcile:problem:upstream-credential"
 
 
 USELESS: list[tuple[str, Answer]] = [
