@@ -17,9 +17,9 @@ from reconciler.execution.executor import GRACE_SECONDS
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.execution.stopping import Stop
 from reconciler.planning.options import PlanOptions
-from reconciler.simulator.faults import Fault, FaultKind
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired
-from tests.execution.stories import ending, post, sent, somebody_creates, world
+from tests.execution.stories import before, ending, post, sent, somebody_creates, world
 from tests.remote.virtual import run_virtually
 from tests.runs import World
 
@@ -321,6 +321,16 @@ def test_an_update_without_an_answer_is_settled_by_reading(carried_out: bool) ->
     somebody_creates(story, "alpha", name="Alpha", ai_provider_id="openai", description="old")()
     (outcome,) = story.apply(desired(declared("alpha", description="new"))).outcomes
     assert outcome.status is (Status.APPLIED if carried_out else Status.UNKNOWN)
+
+
+def test_an_update_without_an_answer_that_no_reading_can_settle_is_unknown() -> None:
+    lost = FaultScript((Fault(kind=FaultKind.RESET_AFTER, method="PUT"),))
+    story = World(faults=lost)
+    somebody_creates(story, "alpha", name="Alpha", ai_provider_id="openai", description="old")()
+    unreadable = Fault(kind=FaultKind.STATUS, status=401, method="GET", times=-1)
+    before(story, "PUT", "/integrations/alpha", lambda: lost.add(unreadable))
+    (outcome,) = story.apply(desired(declared("alpha", description="new"))).outcomes
+    assert ending(outcome) == ("unknown", "connection-lost")
 
 
 def test_a_credential_without_an_answer_is_unknown_because_no_reading_shows_it() -> None:
