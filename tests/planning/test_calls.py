@@ -1,0 +1,95 @@
+"""Which calls a plan makes, and how risky it calls each change: product.md §3.3."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.state import Observed
+from reconciler.planning.codec import decode, encode
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from tests.builders import KEY, NOON, declared, desired, mask, observed, state
+
+
+def plan(*, want: dict[str, Any], have: Observed | None = None, **more: Any) -> Plan:
+    there = () if have is None else (have,)
+    return make_plan(
+        desired=desired(declared(**want)), observed=state(*there), created_at=NOON, **more
+    )
+
+
+def calls(planned: Plan) -> list[tuple[str, str | None]]:
+    (action,) = planned.actions
+    return [(call.operation.value, call.slug) for call in action.calls]
+
+
+def bodies(planned: Plan) -> list[Any]:
+    return [call.body for call in planned.actions[0].calls]
+
+
+def test_a_create_switches_models_off_although_it_names_none() -> None:
+    planned = plan(want={"allow_all_models": False})
+    assert calls(planned) == [
+        ("create-integration", None),
+        ("update-integration-models", "alpha"),
+    ]
+    assert bodies(planned)[1] == {"models": [], "allow_all_models": False}
+
+
+def test_a_create_opens_shared_access_and_grants_only_what_is_enabled() -> None:
+    workspaces = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": False}]
+    access = {"enabled": True}
+    planned = plan(want={"global_workspace_access": access, "workspaces": workspaces})
+    assert bodies(planned)[1] == {
+        "workspaces": [{"id": "ws-a", "enabled": True}],
+        "create_default_provider": False,
+        "global_workspace_access": access,
+    }
+    closed = plan(want={"global_workspace_access": {"enabled": False}})
+    assert calls(closed) == [("create-integration", None)]
+
+
+def test_custom_models_that_were_withdrawn_are_deleted_in_one_call() -> None:
+    gone = [{"slug": s, "is_custom": True, "enabled": True} for s in ("tuned-b", "tuned-a")]
+    past = {"models": gone}
+    planned = plan(
+        want={"models": []}, have=observed(models=gone), memory=Memory({"alpha": Remembered(past)})
+    )
+    (call,) = planned.actions[0].calls
+    assert (call.operation.value, call.slug) == ("delete-integration-models", "alpha")
+    assert call.query == {"slugs": "tuned-a,tuned-b"}
+
+
+def test_the_plan_names_whose_api_it_was_made_from() -> None:
+    assert plan(want={}).target.organisation_id == "org-1"
+
+
+def test_an_update_is_bound_to_what_was_seen() -> None:
+    one = plan(want={"description": "new"}, have=observed(description="a", last_updated_at=NOON))
+    two = plan(want={"description": "new"}, have=observed(description="b", last_updated_at=NOON))
+    first, second = (p.actions[0].precondition for p in (one, two))
+    assert first.last_updated_at == NOON
+    assert None not in {first.fingerprint, second.fingerprint}
+    assert first.fingerprint != second.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("before", "risk"), [({}, "additive"), ({"azure_region": "a"}, "restrictive")]
+)
+def test_a_new_configuration_is_additive_and_another_one_is_not(
+    before: dict[str, str], risk: str
+) -> None:
+    want = {"configurations": {"azure_region": "b"}}
+    planned = plan(want=want, have=observed(configurations=before))
+    assert [c.risk.value for c in planned.actions[0].changes] == [risk]
+
+
+def test_a_plan_with_something_unverified_and_blocked_survives_its_json() -> None:
+    have = observed(key=mask("hidden"))
+    unverified = plan(want={"key": KEY, "description": "x"}, have=have)
+    assert len(unverified.unverified) == 1
+    blocked = plan(want={}, have=observed(status="archived"))
+    assert blocked.blocked
+    for planned in (unverified, blocked):
+        assert decode(encode(planned), name="p").as_json() == planned.as_json()
