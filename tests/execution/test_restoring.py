@@ -83,3 +83,28 @@ def test_where_no_entry_was_added_nothing_more_counts_as_declared() -> None:
     past = Remembered(declared={"name": "Alpha"})
     kept = image(("workspaces", "ws-a", "enabled"), workspaces=[{"id": "ws-a"}])
     assert added_entries(kept, past) is past
+
+
+def test_of_what_did_not_exist_there_is_nothing_to_restore() -> None:
+    created = PreImage(slug="alpha", kind=ActionKind.DELETE, observed=None)
+    assert restored(created, None) == {}
+    assert unknown_secrets(created) == []
+    past = Remembered(declared={})
+    assert added_entries(created, past) is past
+
+
+def test_a_limit_of_an_entry_that_is_gone_is_not_invented() -> None:
+    limit = ("workspaces", "ws-a", "usage_limits", "credit_limit")
+    entries = [{"id": "ws-b", "enabled": True}]
+    assert restored(image(limit, workspaces=entries), None) == {"workspaces": entries}
+
+
+def test_a_limit_that_the_run_added_is_taken_back() -> None:
+    limit = ("workspaces", "ws-a", "usage_limits", "credit_limit")
+    stored = {"id": "ws-a", "enabled": True, "usage_limits": [{"type": "cost"}]}
+    back = restored(image(limit, workspaces=[stored]), None)
+    assert back["workspaces"] == [
+        {**stored, "usage_limits": [{"type": "cost", "credit_limit": None}]}
+    ]
+    without = {"id": "ws-a", "enabled": True, "usage_limits": []}
+    assert restored(image(limit, workspaces=[without]), None)["workspaces"] == [without]
