@@ -5,6 +5,7 @@ used, and their absence is a sentence.
 """
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,8 +101,12 @@ async def serve(
     ):
         async with served.client(read_only=serving.read_only) as client:
             ports = _Ports(serving, served, shared, counted, lambda: not stop.is_set())
+            applications = ports.applications(client, rest=rest, mcp=mcp)
+            # What is there now stays for good; looking through it again and again for garbage
+            # would hold requests up for tens of milliseconds.
+            gc.freeze()
             await serve_ports(
-                ports.applications(client, rest=rest, mcp=mcp),
+                applications,
                 stop=stop,
                 ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
                 trusted_proxies=serving.forwarded_allow,

@@ -8,6 +8,7 @@ own, this one makes the load. `--help` tells what can be changed.
 import argparse
 import asyncio
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -42,7 +43,10 @@ class Target:
 
 
 async def upstream(delay: float) -> None:
-    """Answer everything with one document after `delay` seconds; prints its port first."""
+    """Answer everything with one document after about `delay` seconds; prints its port first.
+
+    The delay varies by a quarter: clients that are answered at the same time ask at the same time.
+    """
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     answer = head % len(ANSWER) + ANSWER
 
@@ -50,7 +54,7 @@ async def upstream(delay: float) -> None:
         try:
             while await reader.readuntil(b"\r\n\r\n"):
                 if delay:
-                    await asyncio.sleep(delay)
+                    await asyncio.sleep(delay * random.uniform(0.75, 1.25))
                 writer.write(answer)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -115,7 +119,7 @@ def measure(adapter: Adapter, direct: Target, options: argparse.Namespace) -> bo
     both, failures = asyncio.run(load(through, clients=10, seconds=options.seconds))
     cost = (cpu_seconds(pid) - before) / len(both) * 1000
     (d50, d99), (t50, t99) = percentiles(alone), percentiles(both)
-    say(f"10 clients, upstream answers after {options.delay * 1000:g} ms")
+    say(f"10 clients, upstream answers after about {options.delay * 1000:g} ms")
     say(f"  direct    p50 {d50:7.2f} ms  p99 {d99:7.2f} ms  {len(alone) / options.seconds:6.0f}/s")
     say(f"  adapter   p50 {t50:7.2f} ms  p99 {t99:7.2f} ms  {len(both) / options.seconds:6.0f}/s")
     say(
