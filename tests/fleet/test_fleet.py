@@ -303,4 +303,5 @@ def test_a_second_signal_ends_it_at_once_and_quietly(tmp_path: Path) -> None:
         assert "finishing what is in flight" in running.stderr.readline()
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
-        assert (running.returncode, out, err.strip()) == (143, "", "")
+        assert (running.returncode, err.strip()) == (143, "")
+        assert [found["code"] for found in json.loads(out)["diagnostics"]] == ["interrupted"]
