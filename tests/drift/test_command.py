@@ -172,6 +172,18 @@ def test_channels_may_come_from_the_environment(tmp_path: Path) -> None:
     assert there.reached == ["good", "refusing"]
 
 
+def test_an_apply_tells_channels_what_it_did_not_do_and_nothing_else(tmp_path: Path) -> None:
+    with applied(tmp_path) as (project, _), channels() as there:
+        given = ("apply", "--yes", "--notify", there.url("good"))
+        assert (project.run(*given).code, there.posted) == (0, [])
+        project.integration("broken", configurations={"custom_host": "http://127.0.0.1"})
+        done = project.run(*given)
+        assert done.code == 5
+        document = dict(there.posted)["good"]
+    assert "1 failed" in document["message"]
+    assert TOKEN not in done.out + done.err
+
+
 @pytest.mark.parametrize(
     "url", [TOKEN, f"nonsense://{TOKEN}", f"ftp://{TOKEN}\n::error::x", "ftp://x"]
 )

@@ -1,13 +1,14 @@
 """`reconcile apply`: plan afresh, ask, carry out, tell what became of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import click
 
-from reconciler.cli import output, signals, sources, wiring
+from reconciler.cli import notifying, output, signals, sources, wiring
 from reconciler.cli.applying import carry_out
 from reconciler.cli.command import Command, Invocation
+from reconciler.cli.console import Console
 from reconciler.cli.options import (
     Consent,
     Reading,
@@ -36,6 +37,12 @@ INCOMPLETE = 5
 @click.command("apply", cls=Command)
 @click.argument("plans", nargs=-1, type=click.Path(path_type=Path))
 @format_option("text", "json")
+@click.option(
+    "--notify",
+    metavar="URL",
+    multiple=True,
+    help="Tell this channel, too, if anything is not applied (extra `notify`); may be repeated.",
+)
 @consent
 @metrics_file
 @planning
@@ -46,6 +53,7 @@ def command(
     *,
     plans: tuple[Path, ...],
     style: str,
+    notify: tuple[str, ...],
     consent: Consent,
     metrics_file: Path | None,
     options: PlanOptions,
@@ -55,6 +63,7 @@ def command(
 
     With saved PLANS, no more is done than they contain. The plan of an undo takes back its run.
     """
+    notifying.check(notify)
     saved = tuple(_read_plan(path) for path in plans)
     approval = Approval(digest=consent.expect_digest, plans=saved, assumed=consent.yes)
     undoes = _run_to_undo(saved, base=reading.base)
@@ -78,15 +87,22 @@ def command(
             applied = await _carry_out(
                 session, asked, approval, display=display, books=books, seen=seen, consent=consent
             )
-        output.show_result(
-            invocation.console, applied.result, applied.plan, style=style, ledger=session.ledger
-        )
-        if applied.diagnostics:
-            invocation.console.insist(problems.as_text(applied.diagnostics))
+        _report(invocation.console, applied, style=style, ledger=session.ledger, channels=notify)
         return interruption.exit_code or (0 if applied.result.complete else INCOMPLETE)
 
     with seen:
         return seen.ends(signals.run(work, undone="nothing was written"))
+
+
+def _report(
+    console: Console, applied: Applied, *, style: str, ledger: str, channels: Sequence[str]
+) -> None:
+    """Show the result, and tell the channels what was not done."""
+    output.show_result(console, applied.result, applied.plan, style=style, ledger=ledger)
+    if applied.diagnostics:
+        console.insist(problems.as_text(applied.diagnostics))
+    if not applied.result.complete:
+        notifying.failed_apply(console, channels, applied.result, ledger=ledger)
 
 
 async def _carry_out(
