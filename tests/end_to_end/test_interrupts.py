@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -64,8 +63,7 @@ def test_a_second_interrupt_leaves_at_once_and_says_what_is_unknown(
     with serving(Fault(kind=FaultKind.HANG_BEFORE, method="POST", times=-1)) as upstream:
         project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
         process = started(project, "apply", "--yes", "--format", style)
-        while process.poll() is None and not upstream.writes:
-            time.sleep(0.01)
+        assert upstream.written_to.wait(20)
         process.send_signal(signal.SIGINT)
         wait_for(process, "again")
         process.send_signal(signal.SIGINT)

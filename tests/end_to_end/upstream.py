@@ -25,10 +25,17 @@ class Upstream:
     faults: tuple[Fault, ...] = ()
     url: str = ""
     requests: list[Request] = field(default_factory=list)
+    written_to: threading.Event = field(default_factory=threading.Event)
 
     @property
     def remote(self) -> Remote:
         return self.world.remote
+
+    def note(self, request: Request) -> None:
+        """Remember a request, and tell whoever waits for the first write."""
+        self.requests.append(request)
+        if request.method != "GET":
+            self.written_to.set()
 
     @property
     def methods(self) -> set[str]:
@@ -52,7 +59,7 @@ def serving(*faults: Fault, world: World | None = None) -> Iterator[Upstream]:
         upstream.url = f"http://127.0.0.1:{port}/v1"
         ready.set()
 
-    wire = Wire(upstream.remote, faults=FaultScript(faults), before=upstream.requests.append)
+    wire = Wire(upstream.remote, faults=FaultScript(faults), before=upstream.note)
     app = SimulatorApp(Service(wire))
     work = serve(app, host="127.0.0.1", port=0, ready=announce, stop=stop)
     thread = threading.Thread(target=loop.run_until_complete, args=(work,), daemon=True)
