@@ -42,10 +42,11 @@ class Target:
         ).encode()
 
 
-async def upstream(delay: float) -> None:
+async def upstream(delay: float, spread: float) -> None:
     """Answer everything with one document after about `delay` seconds; prints its port first.
 
-    The delay varies by a quarter: clients that are answered at the same time ask at the same time.
+    The delay varies by `spread`, a share of it. With 0 clients that are answered at the same time
+    ask at the same time, which is the harder case for whatever stands between.
     """
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     answer = head % len(ANSWER) + ANSWER
@@ -54,7 +55,7 @@ async def upstream(delay: float) -> None:
         try:
             while await reader.readuntil(b"\r\n\r\n"):
                 if delay:
-                    await asyncio.sleep(delay * random.uniform(0.75, 1.25))
+                    await asyncio.sleep(delay * random.uniform(1 - spread, 1 + spread))
                 writer.write(answer)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -119,7 +120,7 @@ def measure(adapter: Adapter, direct: Target, options: argparse.Namespace) -> bo
     both, failures = asyncio.run(load(through, clients=10, seconds=options.seconds))
     cost = (cpu_seconds(pid) - before) / len(both) * 1000
     (d50, d99), (t50, t99) = percentiles(alone), percentiles(both)
-    say(f"10 clients, upstream answers after about {options.delay * 1000:g} ms")
+    say(f"10 clients, upstream answers after {options.delay * 1000:g} ms ± {options.spread:.0%}")
     say(f"  direct    p50 {d50:7.2f} ms  p99 {d99:7.2f} ms  {len(alone) / options.seconds:6.0f}/s")
     say(f"  adapter   p50 {t50:7.2f} ms  p99 {t99:7.2f} ms  {len(both) / options.seconds:6.0f}/s")
     say(
@@ -162,6 +163,9 @@ def main() -> int:
     """Run it all; exits 1 if a limit is passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--delay", type=float, default=0.02, help="seconds an answer takes [0.02]")
+    parser.add_argument(
+        "--spread", type=float, default=0.25, help="share by which that varies; 0: lock-step [0.25]"
+    )
     parser.add_argument("--seconds", type=float, default=8, help="length of a measurement [8]")
     parser.add_argument(
         "--crowd-seconds", type=float, default=30, help="of the crowd; 0: none [30]"
@@ -169,12 +173,14 @@ def main() -> int:
     parser.add_argument("--upstream", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.upstream:
-        asyncio.run(upstream(options.delay))
+        asyncio.run(upstream(options.delay, options.spread))
     command = [sys.executable, "-m", "tests.adapter.overhead", "--upstream"]
     with (
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(
-            [*command, "--delay", str(options.delay)], stdout=subprocess.PIPE, text=True
+            [*command, "--delay", str(options.delay), "--spread", str(options.spread)],
+            stdout=subprocess.PIPE,
+            text=True,
         ) as behind,
     ):
         try:
