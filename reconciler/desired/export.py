@@ -18,6 +18,7 @@ from reconciler.domain.access import (
 from reconciler.domain.fields import (
     FALSE_BY_DEFAULT,
     KEYED_LISTS,
+    SECRET_NAME,
     SERVER_ADDED_FIELDS,
     is_secret,
 )
@@ -151,7 +152,8 @@ def _value(value: Value, path: Path, naming: Naming) -> Any:
     if isinstance(value, Mask) or (is_secret(path) and not is_empty(value)):
         return naming.reference(path)
     if isinstance(value, Redacted):
-        return value
+        # Of a field that we do not know the name alone tells what should not stand in Git.
+        return naming.reference(path) if SECRET_NAME.search(path[-1]) else value
     if isinstance(value, Mapping):
         return _mapping(value, path, naming)
     if isinstance(value, list | tuple):

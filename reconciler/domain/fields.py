@@ -96,11 +96,12 @@ def is_secret(path: Path) -> bool:
 def is_sensitive(path: Path) -> bool:
     """Tell whether the value at this path is never shown.
 
-    These are secrets, header values, AWS ids and configuration fields that sound like secrets.
+    These are secrets, header values, AWS ids and configuration fields that sound like secrets,
+    of a model's configurations as well.
     """
     if len(path) >= 2 and path[-2] == HEADERS_FIELD:
         return True
-    if path[:1] != ("configurations",):
+    if path[:1] != ("configurations",) and path[2:3] != ("configurations",):
         return is_secret(path)
     return path[-1] in SECRET_FIELDS | REDACTED_FIELDS or bool(SECRET_NAME.search(path[-1]))
 

@@ -154,6 +154,7 @@ class _Creation:
             raise _unknown(
                 f"it was created, and completing it failed: {problem.summary}", code=problem.code
             ) from None
+        self.attempt.made = True
         await self._rule_out_twins()
         self.attempt.warnings.append("the answer to the create was lost; found it and completed it")
 
@@ -163,6 +164,7 @@ class _Creation:
         """Compare the slug that the API names with ours."""
         echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
         if echoed == self.slug:
+            self.attempt.made = True
             await self._rule_out_twins()
             return
         if not isinstance(echoed, str) or not SLUG.fullmatch(echoed):

@@ -115,8 +115,6 @@ class _Execution:
         attempt = self.writer.attempt(action, emit=self.emit, stop=self.stop)
         try:
             await attempt.run()
-        except ReconcilerError as problem:
-            attempt.fail(problem)
         except asyncio.CancelledError:
             self.stop.request("the run was cancelled")
             attempt.interrupt()

@@ -5,8 +5,10 @@ Only fingerprints and masks of secrets are taken down. How they are judged later
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from reconciler.domain.fields import show_path
+from reconciler.domain.calls import OperationName
+from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS, show_path
 from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
@@ -18,6 +20,12 @@ from reconciler.planning.canonical import canonical
 from reconciler.planning.credentials import LITERAL
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
+
+_PARTS = {
+    OperationName.UPDATE_MODELS: MODELS_FIELDS,
+    OperationName.UPDATE_WORKSPACES: WORKSPACES_FIELDS,
+}
+"""What a create leaves to writes of their own."""
 
 
 def by_action(
@@ -42,6 +50,28 @@ def by_action(
         for path, reference, value in _written(action, subject.declared, values)
     }
     return Fulfilled(subject.declared, records)
+
+
+def by_beginning(
+    action: Action,
+    outcome: Outcome,
+    *,
+    values: Mapping[SecretRef, Redacted],
+    pepper: Pepper | None,
+) -> Fulfilled | None:
+    """Give what a create has made true that got no further; None where nothing of it is certain.
+
+    It is ours from then on, and its secret was sent. A write without an answer adds nothing.
+    """
+    if not outcome.accepted:
+        return None
+    whole = by_action(action, outcome, values=values, pepper=pepper)
+    left = {name for operation in _PARTS.keys() - outcome.accepted for name in _PARTS[operation]}
+    fields = {name: value for name, value in whole.declared.fields.items() if name not in left}
+    return Fulfilled(
+        replace(whole.declared, fields=fields),
+        {path: record for path, record in whole.secrets.items() if path[0] not in left},
+    )
 
 
 def in_sync(plan: Plan, *, desired: DesiredState, selection: Selection) -> list[Fulfilled]:

@@ -5,6 +5,7 @@ How a POST without an answer is resolved: `creation`.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -50,8 +51,9 @@ class Writer:
 class Attempt:
     """One action being carried out, and what is known about how it went.
 
-    `doubt` says what would be left open if the action ended now; `written` that every call was
-    made and only looking is left.
+    `doubt` says what would be left open if the action ended now; `made` that the integration under
+    our slug is certainly of our making; `written` that every call was made and only looking is
+    left.
     """
 
     writer: Writer
@@ -62,11 +64,19 @@ class Attempt:
     error: Failure | None = None
     warnings: list[str] = field(default_factory=list)
     doubt: str = ""
+    made: bool = False
     written: bool = False
     stops_the_run: bool = False
 
     async def run(self) -> None:
-        """Carry the action out; a failure is raised and then told to `fail`."""
+        """Carry the action out; how that went is known afterwards, also when it was cut off."""
+        try:
+            await self._carry_out()
+        except ReconcilerError as problem:
+            self._fail(problem)
+            await self._look_once()
+
+    async def _carry_out(self) -> None:
         match self.action.kind:
             case ActionKind.CREATE:
                 await self.view.confirm_absent()
@@ -164,7 +174,13 @@ class Attempt:
 
     # -- the end -------------------------------------------------------------------------
 
-    def fail(self, problem: ReconcilerError) -> None:
+    async def _look_once(self) -> None:
+        """See what a create that went no further has left: later, its mask would prove nothing."""
+        if self.made and not self.stops_the_run:
+            with suppress(RemoteError):
+                self.view.seen_after = await self.writer.presence.read(self.action.slug)
+
+    def _fail(self, problem: ReconcilerError) -> None:
         """Record why the action was not carried out, or why that is not known."""
         doubt = self.doubt or self.sender.doubt
         self.status = Status.FAILED
@@ -183,11 +199,13 @@ class Attempt:
 
     def interrupt(self) -> None:
         """Record that the run ended in the middle of this action."""
+        if self.error is not None:
+            return  # it had ended before
         if self.written and not self.doubt:
             self.warnings.append("the run ended before it could be read back")
             return
         reason = self.sender.stop.reason or "the run was stopped"
-        self.fail(Interrupted(reason, code="interrupted", hint=_AGAIN))
+        self._fail(Interrupted(reason, code="interrupted", hint=_AGAIN))
 
     def _done_before(self) -> str:
         if not self.sender.done or self.action.kind is ActionKind.DELETE:
@@ -206,6 +224,7 @@ class Attempt:
             error=self.error,
             warnings=(*self.warnings, *self.view.warnings),
             seen_after=self.view.seen_after,
+            accepted=frozenset(call.operation for call in self.sender.done if self.made),
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from reconciler.domain.calls import OperationName
 from reconciler.domain.state import Observed
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
@@ -41,8 +42,9 @@ class Failure:
 class Outcome:
     """What became of one action; `warnings` are sentences for people.
 
-    `seen_after` is what the API showed last after the writes; it is for the record of masks and no
-    part of the public form.
+    `seen_after` is what the API showed last after the writes, and `accepted` the kinds of writes to
+    an integration that it has certainly created for us and carried out, however the action ended.
+    Both are for the record and no part of the public form.
     """
 
     slug: str
@@ -54,6 +56,7 @@ class Outcome:
     error: Failure | None = None
     warnings: tuple[str, ...] = ()
     seen_after: Observed | None = field(default=None, compare=False, repr=False)
+    accepted: frozenset[OperationName] = field(default=frozenset(), compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Give the public form of product.md §6."""

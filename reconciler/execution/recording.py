@@ -21,9 +21,9 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.fulfilment import by_action, gone, in_sync
+from reconciler.execution.fulfilment import by_action, by_beginning, gone, in_sync
 from reconciler.execution.outcome import Status
-from reconciler.ledger.entries import RunFacts, Seen, TargetKey
+from reconciler.ledger.entries import Fulfilled, RunFacts, Seen, TargetKey
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
@@ -94,8 +94,9 @@ class Books:
         with self._ledger.together():
             for event in events:
                 self._listen(event)
-            self._fulfilled([e for e in ended if e.outcome.status is Status.APPLIED])
-        self._acted |= {event.action.slug: event.outcome.seen_after for event in ended}
+            self._fulfilled(ended)
+        # Of what did not end well only a part was read, which is no picture of how it looks.
+        self._acted |= {e.action.slug: e.outcome.seen_after if _applied(e) else None for e in ended}
 
     def close(
         self,
@@ -133,12 +134,13 @@ class Books:
         )
 
     def _fulfilled(self, ended: Sequence[ActionEnded]) -> None:
-        """Remember what some actions made true."""
-        gone = [e.action.slug for e in ended if e.action.kind is ActionKind.DELETE]
+        """Remember what some actions made true, of those that did not end well what is certain."""
+        gone = [e.action.slug for e in ended if _applied(e) and e.action.kind is ActionKind.DELETE]
         done = [
-            by_action(e.action, e.outcome, values=self.values, pepper=self._ledger.pepper)
+            item
             for e in ended
             if e.action.kind is not ActionKind.DELETE
+            and (item := self._made_true(e, by_action if _applied(e) else by_beginning))
         ]
         if self.by_git is not None:
             by_git = self.by_git
@@ -149,3 +151,13 @@ class Books:
             ]
         if done or gone:
             self._ledger.remember(self._key, done, gone=gone, run=self._facts.run)
+
+    def _made_true(
+        self, ended: ActionEnded, tell: Callable[..., Fulfilled | None]
+    ) -> Fulfilled | None:
+        pepper = self._ledger.pepper
+        return tell(ended.action, ended.outcome, values=self.values, pepper=pepper)
+
+
+def _applied(ended: ActionEnded) -> bool:
+    return ended.outcome.status is Status.APPLIED

@@ -156,7 +156,10 @@ class _Past:
         """Attribute a difference by comparing both sides with the past."""
         if self.remembered.declared is None:
             return Origin.UNKNOWN
-        was = lookup(canonical(self.remembered.declared), path)
+        past = canonical(self.remembered.declared)
+        if path[0] not in past:
+            return Origin.LOCAL  # Git had no say in it, so nothing tells how it was
+        was = lookup(past, path)
         local = not _alike(was, after)
         remote = not _alike(was, before)
         if local and remote:

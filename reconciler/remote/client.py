@@ -24,6 +24,7 @@ from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.answers import RawAnswer, Sent, read_answer
 from reconciler.remote.body import echoed_forms, encode_body, sent_secrets
+from reconciler.remote.connection import connection_maker
 from reconciler.remote.errors import (
     DeadlineExceeded,
     InvalidCall,
@@ -33,7 +34,7 @@ from reconciler.remote.errors import (
     Throttled,
 )
 from reconciler.remote.failures import READING_FAILURES, from_httpx, from_reading
-from reconciler.remote.lanes import Lanes, read_body, transport_maker
+from reconciler.remote.lanes import Lanes, read_body
 from reconciler.remote.limits import RateGate
 from reconciler.remote.operations import Prepared, prepare
 from reconciler.remote.retry import Retries
@@ -264,7 +265,7 @@ def make_client(
         ("user-agent", user_agent),
         *_credential_header(auth_header, api_key),
     ]
-    make = transport_maker(base_url=base_url, ca_file=ca_file, proxy=proxy)
+    make = connection_maker(base_url=base_url, ca_file=ca_file, proxy=proxy)
     return Client(
         base_url=base_url,
         headers=headers,

@@ -4,6 +4,7 @@
 Server-added bookkeeping is left out; a wrong shape is an error (`reconciler.remote.wire`).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -14,6 +15,10 @@ from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, Value, canonical_json, is_empty
 from reconciler.remote import wire
 
+_HIDES = re.compile(r"\.{3}|[*•…·●]|x{4}", re.IGNORECASE)
+"""What a mask of any format has: a sign that something was left out."""
+
+_SHORTEST_WITH_ENDS = 12
 _MODEL_FLAGS = ("is_custom", "is_finetune")
 _MAPPING_FIELDS = ("target_field", "secret_reference_id", "secret_key", "value_format")
 _USAGE_FIELDS = (
@@ -145,8 +150,16 @@ def _plain_fields(record: Mapping[str, Any]) -> dict[str, Value]:
 
 def _key(record: Mapping[str, Any]) -> Value:
     if (mask := wire.optional_text(record.get("masked_key"), "masked_key")) is not None:
-        return Mask(mask) if mask else None
+        return _mask(mask) if mask else None
     return _hidden(record.get("key"))
+
+
+def _mask(text: str) -> Mask:
+    """Take a mask as it is, and of what hides nothing keep only the ends: it may be the value."""
+    mask = Mask(text)
+    if _HIDES.search(text) or mask.judge("") is not MaskVerdict.UNREADABLE:
+        return mask
+    return Mask(f"{text[:2]}…{text[-2:]}" if len(text) > _SHORTEST_WITH_ENDS else "…")
 
 
 def _hidden(value: Any) -> Value:
@@ -176,7 +189,7 @@ def _masks(value: Any) -> Value:
         return {name: _masks(item) for name, item in value.items()}
     if value is None or value == "":
         return None
-    return Mask(value if isinstance(value, str) else "")
+    return _mask(value if isinstance(value, str) else "")
 
 
 def _visible(value: Any, path: Path) -> Value:

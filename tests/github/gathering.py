@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.domain.secrets import Redacted
 from reconciler.github.approvals import Gathered, Wanted, gather
 from reconciler.github.client import GitHub
-from reconciler.remote.lanes import transport_maker
+from reconciler.remote.connection import connection_maker
 from reconciler.remote.timing import Timing
 from tests.github.fake import REPO, TOKEN, FakeGitHub, serving
 from tests.github.test_archive import packed
@@ -56,7 +56,7 @@ def gathered(fake: FakeGitHub, *, since: str | None = LAST) -> Gathered:
     timing = Timing(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=no_pause, random=lambda: 0.0)
 
     async def work(url: str) -> Gathered:
-        make: Any = transport_maker(base_url=url, ca_file=None, proxy=None)
+        make: Any = connection_maker(base_url=url, ca_file=None, proxy=None)
         async with GitHub(
             api_url=url,
             repository=REPO,

@@ -80,11 +80,11 @@ def github(
 async def connected(job: Job) -> "AsyncIterator[GitHub]":
     """Open GitHub's API as the environment says, with the private CA and the proxy if any."""
     from reconciler.github.client import GitHub
-    from reconciler.remote.lanes import transport_maker
+    from reconciler.remote.connection import connection_maker
 
     token, repository = job.required_token(), job.required_repository()
     environment = settings.from_environment()
-    make = transport_maker(
+    make = connection_maker(
         base_url=job.api_url,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,
         proxy=environment.proxy,
