@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.domain.calls import OperationName
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
 from reconciler.domain.state import Observed
-from reconciler.execution.fulfilment import by_action
+from reconciler.execution.fulfilment import by_action, by_beginning
 from reconciler.execution.outcome import Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk, Subject
 from tests.builders import KEY, declared, desired, observed
@@ -80,6 +81,26 @@ def test_a_create_takes_down_all_of_them_literals_too() -> None:
     assert set(found) == {("key",), ("configurations", "custom_headers", "x-team-token")}
     assert "literal-value-1" not in repr(found)
     assert "sk-value-abc" not in repr(found)
+
+
+def test_of_a_create_that_got_no_further_only_what_was_accepted_is_taken_down() -> None:
+    nested = {"slug": "gpt-5", "configurations": {"custom_headers": HEADERS}}
+    subject = Subject(declared(key=KEY, models=[nested], workspaces=[]))
+    action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE, subject=subject)
+
+    def taken_down(*accepted: OperationName) -> tuple[list[str], list[str]] | None:
+        outcome = Outcome("alpha", action.kind, Status.FAILED, accepted=frozenset(accepted))
+        begun = by_beginning(action, outcome, values={KEY: VALUE}, pepper=PEPPER)
+        if begun is None:
+            return None
+        return sorted(begun.declared.fields), sorted(path[0] for path in begun.secrets)
+
+    plain = ["ai_provider_id", "key", "name"]
+    with_models = sorted([*plain, "models"])
+    assert taken_down() is None
+    assert taken_down(OperationName.CREATE) == (plain, ["key"])
+    models = taken_down(OperationName.CREATE, OperationName.UPDATE_MODELS)
+    assert models == (with_models, ["key", "models"])
 
 
 def test_what_was_taken_down_is_in_sync_in_the_next_plan() -> None:

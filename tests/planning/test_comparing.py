@@ -279,6 +279,12 @@ def test_the_origin_says_who_moved(past: str, before: str, after: str, origin: s
     assert planned.actions[0].changes[0].origin.value == origin
 
 
+def test_what_is_declared_for_the_first_time_differs_because_git_moved() -> None:
+    memory = Memory({"alpha": Remembered({"name": "Alpha"})})
+    planned = plan(want={"description": ""}, have={"description": "set by hand"}, memory=memory)
+    assert planned.actions[0].changes[0].origin.value == "local"
+
+
 def test_without_a_past_the_origin_is_unknown() -> None:
     planned = plan(want={"description": "a"}, have={"description": "b"})
     assert planned.actions[0].changes[0].origin.value == "unknown"

@@ -1,0 +1,208 @@
+"""What the ledger remembers of a create that did not get to its end: what is certain, no more."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler import workflows
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.memory import Remembered
+from reconciler.domain.secrets import Redacted
+from reconciler.domain.state import DesiredState
+from reconciler.execution.approval import Approval
+from reconciler.execution.outcome import Outcome
+from reconciler.execution.recording import Books
+from reconciler.execution.stopping import Stop
+from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.ledger.store import Ledger, open_ledger
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript
+from tests.builders import KEY, declared, desired
+from tests.execution.stories import OURS, before, ending, get, post, somebody_creates, world
+from tests.execution.test_stopping import Gate
+from tests.remote.virtual import run_virtually
+from tests.runs import World
+
+TARGET = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organisation=None)
+MODELS = [{"slug": "gpt-5", "enabled": True}, {"slug": "gpt-4o", "enabled": True}]
+ACCESS = [{"id": "ws-search", "enabled": True}]
+NO_MODELS = Fault(kind=FaultKind.STATUS, method="PUT", path="/models$", status=400, times=-1)
+NO_ACCESS = Fault(kind=FaultKind.STATUS, method="PUT", path="/workspaces$", status=400, times=-1)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(None, path=tmp_path / "ledger.db", pepper="p") as opened:
+        yield opened
+
+
+def wish(**fields: Any) -> DesiredState:
+    return desired(declared("alpha", key=KEY, **{"allow_all_models": False} | fields))
+
+
+def create(story: World, ledger: Ledger, want: DesiredState, **more: Any) -> Outcome:
+    """Apply with a ledger, and give what became of `alpha`."""
+    books = books_of(story, ledger)
+    (outcome,) = story.apply(want, listen=books.emit, **more).outcomes
+    return outcome
+
+
+def books_of(story: World, ledger: Ledger) -> Books:
+    books = Books(ledger, key=TARGET, facts=RunFacts(run="run-1"), now=story.now)
+    books.values = {KEY: Redacted(OURS)}
+    return books
+
+
+def known(ledger: Ledger) -> Remembered:
+    return ledger.memory(TARGET).of("alpha")
+
+
+def next_plan(story: World, ledger: Ledger, want: DesiredState, value: str = OURS) -> Plan:
+    """Plan once more, with nothing in the way and what the ledger remembers."""
+    story.wire._faults = FaultScript([])
+    return story.plan(want, memory=ledger.memory(TARGET), secrets={KEY: Redacted(value)})
+
+
+def changes(plan: Plan) -> list[tuple[str, str, str]]:
+    return [(c.path, c.op.value, c.origin.value) for a in plan.actions for c in a.changes]
+
+
+def test_a_secret_that_was_accepted_is_in_sync_though_the_models_were_refused(
+    ledger: Ledger,
+) -> None:
+    story, want = world(NO_MODELS), wish(models=MODELS)
+    assert ending(create(story, ledger, want))[0] == "failed"
+    plan = next_plan(story, ledger, want)
+    assert plan.unverified == ()
+    assert {origin for _, _, origin in changes(plan)} == {"local"}
+    assert {path.partition("[")[0] for path, _, _ in changes(plan)} == {
+        *("models", "allow_all_models"),
+    }
+    assert ("key", "rotate", "local") in changes(next_plan(story, ledger, want, "sk-other-xyz"))
+
+
+def test_the_integration_is_ours_from_its_create_on(ledger: Ledger) -> None:
+    story = world(NO_MODELS)
+    create(story, ledger, wish(models=MODELS))
+    plan = next_plan(story, ledger, desired(declared("beta", key=KEY)))
+    assert [(a.slug, a.kind.value) for a in plan.actions] == [
+        ("beta", "create"),
+        ("alpha", "delete"),
+    ]
+
+
+def test_models_that_were_accepted_are_withdrawn_later_though_the_access_was_refused(
+    ledger: Ledger,
+) -> None:
+    story = world(NO_ACCESS)
+    create(story, ledger, wish(models=MODELS, workspaces=ACCESS))
+    assert "workspaces" not in (known(ledger).declared or {})
+    plan = next_plan(story, ledger, wish(models=MODELS[:1]))
+    assert changes(plan) == [("models[gpt-4o].enabled", "replace", "local")]
+
+
+def test_models_whose_answer_was_lost_are_not_remembered(ledger: Ledger) -> None:
+    lost = Fault(kind=FaultKind.RESET_AFTER, method="PUT", path="/models$", times=-1)
+    outcome = create(world(lost), ledger, wish(models=MODELS))
+    assert ending(outcome)[0] == "unknown"
+    assert {"models", "allow_all_models"}.isdisjoint(known(ledger).declared or {})
+    assert known(ledger).secrets[("key",)].mask is not None
+
+
+def test_what_stands_in_doubt_beside_it_does_not_take_the_secret_back(ledger: Ledger) -> None:
+    story = world(post(FaultKind.RESET_BEFORE), get(FaultKind.STATUS, status=404, skip=1, times=1))
+    twin = {"name": "Alpha", "ai_provider_id": "openai"}
+    before(story, "POST", "/integrations", somebody_creates(story, "twin", **twin), skip=1)
+    assert ending(create(story, ledger, wish())) == ("unknown", "possible-duplicate")
+    assert next_plan(story, ledger, wish()).unverified == ()
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param([post(FaultKind.RESET_BEFORE, times=-1)], id="no answer and no trace"),
+        pytest.param([post(FaultKind.EDIT, merge={"slug": "gamma"})], id="another slug"),
+        pytest.param([post(FaultKind.EDIT, merge={"slug": None})], id="no slug"),
+        pytest.param(
+            [
+                post(FaultKind.RESET_AFTER),
+                Fault(kind=FaultKind.STATUS, method="PUT", status=500, times=-1),
+            ],
+            id="found again and not completed",
+        ),
+    ],
+)
+def test_of_a_create_that_is_not_certain_nothing_is_remembered(
+    ledger: Ledger, faults: list[Fault]
+) -> None:
+    assert ending(create(world(*faults), ledger, wish()))[0] == "unknown"
+    assert known(ledger) == Remembered()
+
+
+def test_of_a_server_that_chooses_its_own_slugs_nothing_is_remembered(ledger: Ledger) -> None:
+    story = world(duplicate_slug="suffixed", slug_reuse_after_delete=False)
+    somebody_creates(story)()
+    story.put("DELETE", "/integrations/alpha")
+    assert ending(create(story, ledger, wish())) == ("failed", "slug-not-honoured")
+    assert known(ledger) == Remembered()
+
+
+def test_interrupted_after_the_create_it_is_looked_at_once_more(ledger: Ledger) -> None:
+    story, stop, want = world(), Stop(), wish(models=MODELS)
+
+    async def afterwards(call: Call) -> None:
+        if call.operation is OperationName.CREATE:
+            stop.request("interrupted by SIGINT")
+
+    gate = Gate(story, lambda _call: asyncio.sleep(0), afterwards)
+    assert ending(create(story, ledger, want, stop=stop, api=gate)) == ("failed", "interrupted")
+    assert next_plan(story, ledger, want).unverified == ()
+
+
+@pytest.mark.parametrize(
+    ("cut_off_at", "how"),
+    [
+        (OperationName.UPDATE_MODELS, ("unknown", "interrupted")),
+        (OperationName.GET, ("failed", "AB04")),
+    ],
+)
+def test_cut_off_before_its_mask_was_seen_only_the_fingerprint_is_known(
+    ledger: Ledger, cut_off_at: OperationName, how: tuple[str, str]
+) -> None:
+    story, stop, want = world(NO_MODELS), Stop(), wish(models=MODELS)
+    created = False
+
+    async def during(call: Call) -> None:
+        nonlocal created
+        if created and call.operation is cut_off_at:
+            stop.request("interrupted by SIGINT")
+            await asyncio.Event().wait()
+        created = created or call.operation is OperationName.CREATE
+
+    async def run() -> Outcome:
+        applied = await workflows.apply(
+            story.session(want, api=Gate(story, during)),
+            PlanOptions(),
+            approval=Approval(assumed=True),
+            confirm=lambda _plan: True,
+            emit=books_of(story, ledger).emit,
+            run="run-1",
+            stop=stop,
+        )
+        return applied.result.outcomes[0]
+
+    assert ending(run_virtually(run())) == how
+    assert [u.path for u in next_plan(story, ledger, want).unverified] == ["key"]
+    assert ("key", "rotate", "local") in changes(next_plan(story, ledger, want, "sk-value2-abc"))
+
+
+def test_nobody_asks_again_once_the_credential_is_refused(ledger: Ledger) -> None:
+    refused = Fault(kind=FaultKind.STATUS, method="PUT", path="/models$", status=401, times=-1)
+    story = world(refused)
+    create(story, ledger, wish(models=MODELS))
+    assert known(ledger).secrets[("key",)].mask is None
+    assert known(ledger).secrets[("key",)].fingerprint is not None
