@@ -111,9 +111,10 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
 
 
 def _document(sent: Sent, answer: RawAnswer) -> Any:
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    told = answer.headers.get("content-type", "").partition(";")[0].strip()
+    kind = told.lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise _nothing(sent, answer, "not-json", f"was answered with {kind[:60]} instead of JSON")
+        raise _nothing(sent, answer, "not-json", f"was answered with {told} instead of JSON")
     try:
         return parse_json(answer.body)
     except (ValueError, RecursionError):
@@ -141,12 +142,13 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _nothing(sent: Sent, answer: RawAnswer, code: str, what: str) -> NoAnswer:
+    secrets = _unspeakable(sent)
     return NoAnswer(
-        f"{sent} {what} (status {answer.status})",
+        f"{sent} {_without(what, secrets)} (status {answer.status})",
         code=code,
         hint=_FOREIGN_HINT,
         http_status=answer.status,
-        request_id=answer.request_id,
+        request_id=_request_id(answer, secrets),
     )
 
 
@@ -159,7 +161,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
     kind = _CLASSES.get(status, ServerFault if status >= 500 else Rejected)
     if status == 404 and code == "AB02":
         kind = Rejected  # documented as a validation error that happens to carry 404
-    secrets = {text for text in sent.secrets if len(text) >= _SHORTEST_SCRUBBED}
+    secrets = _unspeakable(sent)
     message = _without(message, secrets)
     code = "" if any(text in code for text in secrets) else code
     shown = code or f"http-{status}"
@@ -168,7 +170,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
         code=shown,
         hint=_FAULT_HINT if kind is ServerFault else _HINTS.get(status, ""),
         http_status=status,
-        request_id=answer.request_id,
+        request_id=_request_id(answer, secrets),
         message=message or f"status {status}",
         retry_after=retry_after(answer.headers, wall_clock=wall_clock),
     )
@@ -187,6 +189,16 @@ def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
     code = next((c for c in codes if isinstance(c, str) and _CODE.fullmatch(c)), "")
     message = inner.get("message")
     return body.get("success") is False, code, message if isinstance(message, str) else ""
+
+
+def _unspeakable(sent: Sent) -> frozenset[str]:
+    return frozenset(text for text in sent.secrets if len(text) >= _SHORTEST_SCRUBBED)
+
+
+def _request_id(answer: RawAnswer, secrets: Iterable[str]) -> str | None:
+    """Give the server's id of the request, unless it repeats a secret."""
+    id_ = answer.request_id
+    return None if id_ is None or any(text in id_ for text in secrets) else id_
 
 
 def _without(text: str, secrets: Iterable[str]) -> str:

@@ -5,8 +5,10 @@ credential. No message here ever contains a value.
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from reconciler.domain.fields import SECRET_NAME, is_sensitive
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
@@ -50,10 +52,14 @@ def sent_secrets(tree: Value, path: Path = (), *, inside: bool = False) -> Itera
 
 
 def echoed_forms(secret: str) -> Iterator[str]:
-    """Give the texts in which a secret may come back: as it is, inside JSON, and part by part."""
+    """Give the texts in which a secret may come back: as it is, encoded, and part by part."""
+    octets = secret.encode("utf-8", "surrogatepass")
     yield secret
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield quote(octets, safe="")
+    yield quote(octets)
+    yield b64encode(octets).decode().rstrip("=")
     if not secret.lstrip().startswith("{"):
         return
     try:

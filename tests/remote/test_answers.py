@@ -171,6 +171,20 @@ def test_messages_are_cut_and_free_of_what_was_sent() -> None:
     assert len(error.message) == 200
 
 
+@pytest.mark.parametrize("status", [200, 302, 400, 403])
+def test_no_header_of_a_failure_brings_a_secret_back(status: int) -> None:
+    secret = "Sk-canary/1"
+    headers = {
+        "content-type": f"text/{secret}",
+        "x-request-id": f"req-{secret}",
+        "location": f"http://127.0.0.1/{secret}",
+        "retry-after": secret,
+    }
+    error = failure(status, "<html>", headers=headers, secrets=(secret,))
+    assert error.request_id is None
+    assert "canary" not in f"{error.summary} {error.hint}".lower()
+
+
 def test_a_secret_that_contains_another_is_taken_out_whole() -> None:
     error = failure(400, refusal("AB01", "got abcd-efgh"), secrets=("abcd", "abcd-efgh"))
     assert isinstance(error, Answered)

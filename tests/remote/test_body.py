@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Value
-from reconciler.remote.body import encode_body, sent_secrets
+from reconciler.remote.body import echoed_forms, encode_body, sent_secrets
 from reconciler.remote.errors import InvalidCall
 
 CANARY = "canary-value=="
@@ -62,3 +62,8 @@ def test_all_secret_texts_of_a_body_are_known() -> None:
         "models": [{"configurations": {"custom_headers": {"y": Redacted("m")}}}],
     }
     assert set(sent_secrets(body)) == {"given-as-text", "h", "m"}
+
+
+def test_a_secret_may_come_back_in_a_url_or_as_base64() -> None:
+    forms = set(echoed_forms("p@ss/w'ord é=="))
+    assert {"p%40ss%2Fw%27ord%20%C3%A9%3D%3D", "cEBzcy93J29yZCDDqT09"} <= forms
