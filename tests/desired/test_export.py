@@ -233,12 +233,15 @@ def test_secrets_become_names_and_literals_stay() -> None:
         configurations={
             "custom_headers": {"x-api-key": Mask("a***b"), "key": Mask("a***b")},
             "aws_access_key_id": Redacted("AKIA"),
+            "databricks_token": Redacted("in-the-clear"),
         },
     )
     assert written["key"] == SecretRef("env", "SECRET_ALPHA_KEY")
     headers = written["configurations"]["custom_headers"]
     assert headers["x-api-key"] == SecretRef("env", "SECRET_ALPHA_X_API_KEY")
     assert headers["key"] == SecretRef("env", "SECRET_ALPHA_CONFIGURATIONS_CUSTOM_HEADERS_KEY")
+    token = SecretRef("env", "SECRET_ALPHA_DATABRICKS_TOKEN")
+    assert written["configurations"]["databricks_token"] == token
     assert "aws_access_key_id: AKIA" in document(written)
     assert "in-the-clear" not in document(written)
 

@@ -144,6 +144,23 @@ def test_what_comes_unmasked_and_should_not_be_shown_is_hidden() -> None:
     assert isinstance(fields["key"], Redacted)
 
 
+@pytest.mark.parametrize(
+    ("shown", "kept"),
+    [
+        ("sk*****abc", "sk*****abc"),
+        ("sk-...abc", "sk-...abc"),
+        ("sk…abc", "sk…abc"),
+        ("XXXXXXXXabc", "XXXXXXXXabc"),
+        ("sk-plain-canary-0a1b", "sk…1b"),
+        ("canary", "…"),
+    ],
+)
+def test_a_mask_that_hides_nothing_is_not_shown(shown: str, kept: str) -> None:
+    fields = fields_of(masked_key=shown, configurations={"masked_custom_headers": {"x": shown}})
+    assert fields["key"] == Mask(kept)
+    assert fields["configurations"] == {"custom_headers": {"x": Mask(kept)}}
+
+
 def test_server_added_configuration_fields_are_kept_as_they_are() -> None:
     assert fields_of(configurations={"provider_auth_type": "apiKey"})["configurations"] == {
         "provider_auth_type": "apiKey"

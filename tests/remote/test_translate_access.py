@@ -37,7 +37,11 @@ def test_models_come_with_all_forms_of_a_boolean_and_without_bookkeeping() -> No
                     "is_custom": True,
                     "base_model_slug": "base",
                     "pricing_config": {"type": "static"},
-                    "configurations": {"custom_host": "https://h", "custom_headers": {"a": "b"}},
+                    "configurations": {
+                        "custom_host": "https://h",
+                        "custom_headers": {"a": "b"},
+                        "api_key": "shown by mistake",
+                    },
                 },
             ],
         },
@@ -54,6 +58,7 @@ def test_models_come_with_all_forms_of_a_boolean_and_without_bookkeeping() -> No
             "configurations": {
                 "custom_host": "https://h",
                 "custom_headers": {"a": {"redacted": True}},
+                "api_key": {"redacted": True},
             },
         },
     ]
