@@ -1,5 +1,6 @@
 """Choosing the view for `--format`, and saving what is to be kept."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from reconciler.planning.plan import Plan
 if TYPE_CHECKING:
     from reconciler.drift.report import DriftReport
     from reconciler.views.drift_outline import Asked
+
+_LINKS = 40
+"""Links that are followed one after the other, as many as Linux does."""
 
 PLAN_FORMATS = ("text", "json", "markdown", "html")
 
@@ -99,19 +103,34 @@ def show_drift(
 def save(path: Path, text: str) -> None:
     """Write a file as a whole or not at all; a device or a pipe is written through.
 
-    What a symbolic link stands for is replaced, and the link stays.
+    What a symbolic link stands for is replaced, and the link stays. What this process has open
+    already, as /dev/stdout, is written to where it stands: whoever opened it goes on with it.
     """
     try:
+        descriptor = _descriptor(path)
         # Asked of the path itself: /dev/stdout resolves to a name that no file has.
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-        else:
+        if descriptor is None and (path.is_file() or not path.exists()):
             _replace(path.resolve(), text)
+            return
+        there = path if descriptor is None else os.dup(descriptor)
+        with open(there, "w", encoding="utf-8") as stream:  # noqa: PTH123  it may be open already
+            stream.write(text)
     except (OSError, RuntimeError) as reason:
         said = reason.strerror if isinstance(reason, OSError) else "a loop of links"
         problem = error("cannot-save", f"{path}: {said or 'cannot be written'}")
         raise InvalidInput([problem]) from reason
+
+
+def _descriptor(path: Path) -> int | None:
+    """Give the number of an open file of this process that a path stands for, None of any other."""
+    ours = Path("/proc/self/fd").resolve(), Path("/dev/fd")
+    for _ in range(_LINKS):
+        if path.name.isdecimal() and path.parent.resolve() in ours:
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
 
 
 def _replace(path: Path, text: str) -> None:

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -78,6 +80,54 @@ def test_a_link_to_an_open_pipe_without_a_name_is_written_through(tmp_path: Path
     os.close(start)
     with os.fdopen(end, encoding="utf-8") as stream:
         assert stream.read() == "text"
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "a link"])
+def test_a_file_that_is_open_already_is_continued_and_not_replaced(
+    tmp_path: Path, name: str
+) -> None:
+    place = tmp_path / "all.txt"
+    with place.open("w") as stream:
+        stream.write("before\n")
+        stream.flush()
+        out = Path(name.format(stream.fileno()))
+        if name == "a link":
+            out = tmp_path / "link"
+            out.symlink_to(f"/dev/fd/{stream.fileno()}")
+        output.save(out, "saved\n")
+        stream.write("after\n")
+    assert place.read_text() == "before\nsaved\nafter\n"
+
+
+@pytest.mark.parametrize("command", [("--out", "/dev/stdout"), ("--metrics-file", "/dev/stdout")])
+def test_a_redirected_stdout_holds_what_is_saved_to_it_and_what_is_printed(
+    tmp_path: Path, command: tuple[str, str]
+) -> None:
+    project, place = Here(tmp_path), tmp_path / "all.txt"
+    project.integration("alpha")
+    place.touch(mode=0o600)
+    number = place.stat().st_ino
+    with place.open("w") as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", "plan", *command],
+            cwd=tmp_path,
+            env={**os.environ, **project.environment},
+            stdout=stream,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    text = place.read_text()
+    assert (done.returncode, place.stat().st_ino) == (0, number)
+    assert text.count("1 to create") == 1
+    assert ('"kind":"plan"' in text) is (command[0] == "--out")
+    assert ("reconcile_" in text) is (command[0] == "--metrics-file")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+
+
+def test_a_descriptor_that_is_not_open_cannot_be_saved_to(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        output.save(Path("/dev/fd/987"), "text")
+    assert [d.code for d in caught.value.diagnostics] == ["cannot-save"]
 
 
 def test_an_error_of_what_is_written_through_is_told(tmp_path: Path) -> None:
