@@ -111,7 +111,7 @@ def test_a_redirected_stdout_holds_what_is_saved_to_it_and_what_is_printed(
         done = subprocess.run(
             [sys.executable, "-m", "reconciler", "plan", *command],
             cwd=tmp_path,
-            env={**os.environ, **project.environment},
+            env=dict(project.environment),
             stdout=stream,
             stderr=subprocess.PIPE,
             check=False,
