@@ -19,7 +19,7 @@ from pathlib import Path
 from reconciler.ledger.entries import Holder
 from reconciler.ledger.lock import file_lock
 from reconciler.ledger.entries import TargetKey
-key = TargetKey.of(name="here", base_url="simulator:", organisation=None)
+key = TargetKey.of(name="here", base_url=sys.argv[2], organisation=None)
 holder = Holder(4711, "build-7", "2026-11-23T12:00:00Z", "run-9", "ada")
 with file_lock(Path(sys.argv[1]), key, holder):
     print("held", flush=True)
@@ -28,9 +28,11 @@ with file_lock(Path(sys.argv[1]), key, holder):
 
 
 @contextmanager
-def somebody_holding_the_lock(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def somebody_holding_the_lock(
+    folder: Path, base_url: str = "simulator:"
+) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)],
+        [sys.executable, "-c", HOLD, str(folder), base_url],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -49,3 +49,22 @@ def test_what_git_declared_at_the_base_is_removed_and_what_it_never_declared_is_
 
     unknown = project.run("plan", "--base", "nowhere", "--format", "json")
     assert (unknown.code, unknown.json["diagnostics"][0]["code"]) == (3, "unknown-commit")
+
+
+def test_protection_is_known_from_the_base_when_it_left_with_its_file(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.config(prune="managed")
+    project.integration("kept")
+    vital = project.integration("vital", lifecycle={"protected": True})
+    assert project.run("apply", "--yes", "--no-ledger").code == 0
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "desired-state")
+    git(tmp_path, "commit", "--quiet", "--message", "before")
+    base = git(tmp_path, "rev-parse", "HEAD")
+    vital.unlink()
+    words = ("apply", "--yes", "--no-ledger", "--base", base, "--max-deletes", 9)
+    done = project.run(*words, "--format", "json")
+    assert done.code == 4
+    assert [d["code"] for d in done.json["diagnostics"]] == ["protected"]
+    slugs = [i["slug"] for i in project.run("list", "--format", "json").json["integrations"]]
+    assert slugs == ["kept", "vital"]
