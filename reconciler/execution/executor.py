@@ -44,7 +44,8 @@ async def execute(
 ) -> ApplyResult:
     """Carry out every action of a fresh plan and tell what became of each.
 
-    Raises only what a listener raises at `RunStarted`, when nothing was written yet.
+    `concurrency` is how many calls may be in flight, which the client sees to. Raises only what a
+    listener raises at `RunStarted`, when nothing was written yet.
     """
     emit(RunStarted(run, plan))
     execution = _Execution(writer, emit, concurrency, abort_on_error, stop or Stop())
@@ -70,14 +71,15 @@ class _Execution:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     async def carry_out(self, actions: list[Action]) -> None:
-        """Run one phase with at most `concurrency` integrations at a time."""
+        """Run one phase, each integration by one of a few workers."""
         if self._anything_failed():
             self._skip(actions, "something before it did not succeed")
             return
         waiting = iter(actions)
+        # While some wait for their intent to be on disk, the others keep every connection busy.
         workers = [
             asyncio.create_task(self._work(waiting))
-            for _ in range(min(self.concurrency, len(actions)))
+            for _ in range(min(self.concurrency * 3 // 2, len(actions)))
         ]
         if workers:
             await self._wait(workers)

@@ -1,15 +1,19 @@
 """What an apply does to the API, and how it ends: product.md §6 on the simulator's core."""
 
+import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from reconciler.domain.calls import Call, Reply
 from reconciler.domain.memory import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Redacted
 from reconciler.execution.approval import Approval
-from reconciler.execution.events import CallStarted
+from reconciler.execution.events import ActionEnded, ActionStarted, CallStarted, Event
+from reconciler.remote.api import IntegrationsAPI
 from reconciler.simulator.switches import Switches
 from tests.builders import KEY, declared, desired
 from tests.runs import World
@@ -18,6 +22,17 @@ from tests.runs import World
 def create(world: World, slug: str, **fields: Any) -> None:
     body = {"slug": slug, "name": slug.title(), "ai_provider_id": "openai", "key": "sk-value-abc"}
     world.put("POST", "/integrations", body | fields)
+
+
+@dataclass
+class Yielding:
+    """An API whose calls let others go first, as those over a network do."""
+
+    api: IntegrationsAPI
+
+    async def call(self, call: Call) -> Reply:
+        await asyncio.sleep(0)
+        return await self.api.call(call)
 
 
 def writes(world: World) -> list[tuple[str, str | None]]:
@@ -60,6 +75,26 @@ def test_the_second_apply_writes_nothing() -> None:
     world.events.clear()
     world.apply(want)
     assert writes(world) == []
+
+
+@pytest.mark.parametrize(("parallelism", "at_once"), [(1, 1), (4, 6)])
+def test_more_are_under_way_than_calls_may_be_in_flight_but_not_where_that_is_one(
+    parallelism: int, at_once: int
+) -> None:
+    world = World()
+    under_way: set[str] = set()
+    most: list[int] = []
+
+    def count(event: Event) -> None:
+        if isinstance(event, ActionStarted):
+            under_way.add(event.action.slug)
+        if isinstance(event, ActionEnded):
+            under_way.remove(event.action.slug)
+        most.append(len(under_way))
+
+    want = desired(*(declared(f"i-{n}", key=KEY) for n in range(9)))
+    world.apply(want, listen=count, api=Yielding(world.api), parallelism=parallelism)
+    assert max(most) == at_once
 
 
 def test_deletes_come_last() -> None:
