@@ -120,3 +120,9 @@ class Redacted:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret value cannot be pickled or copied")
+
+
+class Placeholder(Redacted):
+    """A made-up value, for a simulator: it can be sent and recognised, and contradicts nothing."""
+
+    __slots__ = ()

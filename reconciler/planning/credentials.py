@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
-from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
+from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Placeholder, Redacted, SecretRef
 from reconciler.domain.state import ObservedState
 from reconciler.domain.tree import Path, is_empty, lookup
 from reconciler.planning.actions import Op, Origin
@@ -96,8 +96,7 @@ def judge(site: Site, remembered: Remembered, evidence: Evidence) -> Judgement:
         return _judge_masked(known, value, stored, evidence)
     if is_empty(stored):
         return _judge_hidden(known, value, evidence)
-    same = value.equals(stored)
-    return known.says(State.IN_SYNC if same else State.CHANGED)
+    return known.says(State.IN_SYNC) if value.equals(stored) else known.differs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +111,11 @@ class _Known:
         at_hand = self.value is not None
         return Judgement(self.path, self.reference, state, op, before, origin, at_hand)
 
+    def differs(self, origin: Origin = Origin.UNKNOWN) -> Judgement:
+        """Say that another value is stored, unless ours is made up: then nobody asked for it."""
+        made_up = isinstance(self.value, Placeholder)
+        return self.says(State.UNVERIFIED) if made_up else self.says(State.CHANGED, origin=origin)
+
 
 def _judge_emptied(site: Site) -> Judgement:
     state = State.IN_SYNC if is_empty(site.stored) else State.CHANGED
@@ -122,7 +126,7 @@ def _judge_masked(known: _Known, value: Redacted, mask: Mask, evidence: Evidence
     verdict = value.judged_by(mask)
     match _matches(known.record, value, evidence.pepper):
         case False:
-            return known.says(State.CHANGED, Op.ROTATE, Origin.LOCAL)
+            return known.differs(Origin.LOCAL)
         case True if known.record and known.record.mask == mask:
             # The mask is the one our own write produced; whatever its format, it proves no change.
             return known.says(State.IN_SYNC)
@@ -131,7 +135,7 @@ def _judge_masked(known: _Known, value: Redacted, mask: Mask, evidence: Evidence
         case True:
             return known.says(State.CHANGED, Op.ROTATE, Origin.REMOTE)
         case _ if verdict is MaskVerdict.CONTRADICTS and _is_readable(known.record, mask):
-            return known.says(State.CHANGED)
+            return known.differs()
         case _:
             return known.says(State.UNVERIFIED)
 
@@ -150,7 +154,7 @@ def _judge_hidden(known: _Known, value: Redacted, evidence: Evidence) -> Judgeme
         case True:
             return known.says(State.IN_SYNC)
         case False:
-            return known.says(State.CHANGED, Op.ROTATE, Origin.LOCAL)
+            return known.differs(Origin.LOCAL)
         case None:
             return known.says(State.UNVERIFIED)
 

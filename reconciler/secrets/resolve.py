@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
 from reconciler.secrets.allowlist import AllowList
 from reconciler.secrets.env import UNSET
 from reconciler.secrets.errors import SecretError
@@ -152,4 +152,4 @@ def _is_unset(answer: Answer) -> bool:
 
 
 def _placeholder(ref: SecretRef) -> Redacted:
-    return Redacted("placeholder-" + hashlib.sha256(str(ref).encode()).hexdigest()[:24])
+    return Placeholder("placeholder-" + hashlib.sha256(str(ref).encode()).hexdigest()[:24])

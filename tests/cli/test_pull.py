@@ -57,6 +57,17 @@ def test_without_the_secret_at_hand_it_is_just_not_verified(
     code, out, _ = outcome("pull")
     assert code == 0
     assert out.endswith("1 integration, 0 differences, 1 secret unverified\n")
+    assert outcome("plan", "--detailed-exitcode")[0] == 0
+
+
+def test_without_ledger_and_value_the_plan_is_empty_whatever_the_simulator_makes_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SECRET_A_KEY")
+    (folder.parents[1] / ".reconcile/ledger.db").unlink()
+    assert outcome("pull")[0] == 0
+    code, out, _ = outcome("plan", "--format", "json", "--detailed-exitcode")
+    assert (code, json.loads(out)["summary"]["unverified_secrets"]) == (0, 1)
 
 
 def test_an_existing_file_is_edited_and_said_to_be(folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
-from reconciler.domain.secrets import Mask, Pepper, Redacted, SecretRef
+from reconciler.domain.secrets import Mask, Pepper, Placeholder, Redacted, SecretRef
 from reconciler.domain.tree import Path
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
@@ -299,3 +301,31 @@ def test_one_mask_that_stayed_shows_that_the_format_did_not_change() -> None:
     )
     assert key_ops(planned) == [("key", "rotate")]
     assert planned.diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    ("stored", "memory"),
+    [
+        pytest.param(mask("zz*****abc"), Memory(), id="a mask"),
+        pytest.param(
+            mask(), remembered(value=Redacted("sk-before-abc"), mask=mask()), id="a record"
+        ),
+        pytest.param("", remembered(value=Redacted("sk-before-abc")), id="a record alone"),
+        pytest.param("sk-plain-text", Memory(), id="plain text"),
+    ],
+)
+def test_a_made_up_value_is_evidence_of_nothing(stored: Any, memory: Memory) -> None:
+    have, want = {"key": stored}, {"key": KEY}
+    assert key_ops(plan(want=want, have=have, memory=memory)) == [("key", "rotate")]
+    planned = plan(want=want, have=have, memory=memory, values={KEY: Placeholder("made-up-value")})
+    assert planned.in_sync
+    assert [(u.slug, u.path) for u in planned.unverified] == [("alpha", "key")]
+
+
+def test_a_made_up_value_that_was_sent_is_in_sync_until_somebody_writes_another() -> None:
+    values = {KEY: Placeholder("made-up-value")}
+    memory = remembered(value=values[KEY], mask=mask("ma*****lue"))
+    same = plan(want={"key": KEY}, have={"key": mask("ma*****lue")}, memory=memory, values=values)
+    assert (same.in_sync, same.unverified) == (True, ())
+    moved = plan(want={"key": KEY}, have={"key": mask("zz*****zzz")}, memory=memory, values=values)
+    assert [c.origin.value for a in moved.actions for c in a.changes] == ["remote"]

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
 from reconciler.secrets.allowlist import AllowList
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolve import Resolution, resolve_all
@@ -148,6 +148,8 @@ def test_an_unset_variable_gets_the_same_placeholder_in_every_run() -> None:
     second = resolve(*refs, environ=environ, placeholders=True)
     assert revealed(first) == revealed(second)
     assert {str(ref) for ref in first.placeholders} == {"env:SECRET_A", "env:SECRET_B"}
+    made_up = {ref for ref, value in first.values.items() if isinstance(value, Placeholder)}
+    assert made_up == first.placeholders
     assert len(set(revealed(first).values())) == 3
     assert codes(first) == {"env:SECRET_EMPTY": "empty-secret", "env:OTHER": "secret-not-allowed"}
 
