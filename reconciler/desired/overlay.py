@@ -4,6 +4,7 @@ A map merges, a keyed list merges by key, anything else replaces; null withdraws
 Merging works on what the files say, before anything is checked.
 """
 
+from collections import Counter
 from copy import deepcopy
 from typing import Any, Protocol
 
@@ -77,12 +78,20 @@ class _Merging:
             target[key] = []
             self.moved[here] = origin
         entries = _Entries(self, target, key, here)
+        patched: set[str] = set()
         for index, item in enumerate(patch):
             source, name = origin.at(index), str(item[identity])
+            if name in patched:
+                summary = f"`{name}` is listed twice in `{key}` of this file"
+                hint = "keep one of the two"
+                self.say("duplicate-entry", summary, source.at(identity), hint=hint)
+                continue
+            patched.add(name)
             if item.get(REMOVE) == _TRUE:
                 if not entries.drop(name):
                     summary = f"there is no `{name}` in `{key}` to remove"
-                    self.say("unknown-entry", summary, source.at(identity))
+                    hint = "correct the name, or drop the line: it is withdrawn already"
+                    self.say("unknown-entry", summary, source.at(identity), hint=hint)
                 continue
             known = entries.positions.get(name)
             if known is None:
@@ -116,6 +125,8 @@ class _Entries:
         self.values: list[Any] = holder[key]
         identity = KEYED_LISTS[key]
         self.positions = {str(v[identity]): i for i, v in reversed([*enumerate(self.values)])}
+        times = Counter(str(value[identity]) for value in self.values)
+        self.doubles = {name for name, count in times.items() if count > 1}
         for index in range(len(self.values)):
             at = (*here, index)
             merging.moved.setdefault(at, merging.origin_of(at))
@@ -130,7 +141,13 @@ class _Entries:
         return entry, at
 
     def drop(self, name: str) -> bool:
-        """Remove an entry; False if there is none of this name."""
+        """Remove an entry; False if there is none of this name.
+
+        One that is listed twice stays, so that the fault is found where it is: without the first
+        of the two, the second would quietly declare what was to be withdrawn.
+        """
+        if name in self.doubles:
+            return True
         position = self.positions.pop(name, None)
         if position is None:
             return False

@@ -223,3 +223,20 @@ def test_rendering_names_the_origin_of_each_field() -> None:
     assert origins["workspaces", 0, "id"] == f"{A}:8"
     assert origins["workspaces", 1, "id"] == f"{A}:9"
     assert origins["workspaces", 1, "enabled"] == f"{PATCH}:5"
+
+
+def test_withdrawing_an_entry_that_is_listed_twice_does_not_hide_that() -> None:
+    result = loaded(
+        {
+            A: BASE,
+            "access/ads.yaml": "a: {workspaces: [{id: w1, enabled: true}]}\n",
+            PATCH: "a: {workspaces: [{id: w1, $remove: true}]}\n",
+        },
+        target="production",
+    )
+    assert places(result.diagnostics) == [("duplicate-entry", "access/ads.yaml", 1, 23)]
+
+
+def test_an_entry_that_one_overlay_lists_twice_is_an_error() -> None:
+    result = patched("a: {workspaces: [{id: w4, enabled: true}, {id: w4, enabled: false}]}\n")
+    assert places(result.diagnostics) == [("duplicate-entry", PATCH, 1, 48)]
