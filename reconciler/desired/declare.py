@@ -1,6 +1,7 @@
 """Make one merged document an integration: scalars by type, secrets by name, every rule checked."""
 
 from datetime import date
+from typing import Any
 
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.ignoring import lifecycle_of
@@ -11,6 +12,7 @@ from reconciler.desired.validate import HIDDEN, check_model
 from reconciler.diagnostics import Place
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import PROVIDERS
+from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared
 
 _NOT_FIELDS = frozenset({"slug", "lifecycle"})
@@ -33,6 +35,8 @@ def declare(document: Sourced, findings: Findings, today: date) -> Declared | No
     check_model(Integration, tree, shape=shape, document=document, findings=findings, known_bad=bad)
     check_configurations(tree, document, findings, bad)
     Rules(tree, document, findings, today).check()
+    if findings.judge is not None:
+        _judge_references(tree, (), document, findings)
     if findings.errors > before:
         return None
     return Declared(
@@ -41,3 +45,23 @@ def declare(document: Sourced, findings: Findings, today: date) -> Declared | No
         source=Place(findings.shown(document.origin.file), document.line),
         lifecycle=lifecycle_of(tree.get("lifecycle")),
     )
+
+
+def _judge_references(node: Any, steps: Steps, document: Sourced, findings: Findings) -> None:
+    """Ask of every reference in a tree whether it may be used, and tell where it stands."""
+    if isinstance(node, SecretRef):
+        objection = findings.judge(node) if findings.judge else None
+        if objection is not None:
+            findings.add(
+                objection.severity,
+                objection.code,
+                objection.summary,
+                document.origin_of(steps),
+                hint=objection.hint,
+            )
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            _judge_references(value, (*steps, key), document, findings)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            _judge_references(value, (*steps, index), document, findings)

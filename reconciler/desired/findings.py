@@ -5,7 +5,7 @@ in it. Origins survive merging, so a finding names the file that a person has to
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -15,8 +15,11 @@ from reconciler.desired.source import FileSource, Unreadable
 from reconciler.desired.suggest import did_you_mean
 from reconciler.desired.yaml_source import Reading, Step, lines_of, read_yaml
 from reconciler.diagnostics import Diagnostic, Place, Severity
+from reconciler.domain.secrets import SecretRef
 
 Steps = tuple[Step, ...]
+Judge = Callable[[SecretRef], Diagnostic | None]
+"""Gives what the surroundings have against a reference; its place is known here."""
 
 _KEPT_READINGS = 16
 _TOLD = 200
@@ -63,10 +66,12 @@ class Sourced:
 class Findings:
     """All diagnostics of one loading, in the order of discovery.
 
-    `errors` counts those of values, told or not.
+    `errors` counts those of values, told or not; `judge` has an opinion of every reference that is
+    otherwise right.
     """
 
-    def __init__(self, source: FileSource) -> None:
+    def __init__(self, source: FileSource, *, judge: Judge | None = None) -> None:
+        self.judge = judge
         self._source = source
         self._readings: dict[str, tuple[Reading, Sequence[str]]] = {}
         self.diagnostics: list[Diagnostic] = []

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from reconciler.desired.config import Config, choose_target, override_base_url, read_config
 from reconciler.desired.declare import declare
 from reconciler.desired.documents import Documents
-from reconciler.desired.findings import Findings, Origin, Sourced
+from reconciler.desired.findings import Findings, Judge, Origin, Sourced
 from reconciler.desired.render import Rendered, rendered
 from reconciler.desired.source import DirectorySource, FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
@@ -39,10 +39,14 @@ def load(
     target_name: str | None,
     today: date,
     base_url_override: str | None = None,
+    judge: Judge | None = None,
 ) -> Loaded:
-    """Load what the files declare for a target, the default one without a name."""
+    """Load what the files declare for a target, the default one without a name.
+
+    `judge` has its say on every reference, so that its findings have a place in the files.
+    """
     source = as_source(files)
-    findings = Findings(source)
+    findings = Findings(source, judge=judge)
     with _without_garbage_collection():
         config = read_config(source, findings)
         target = None

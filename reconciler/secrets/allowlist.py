@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from reconciler.desired.references import is_forbidden
+from reconciler.desired.suggest import did_you_mean
 from reconciler.diagnostics import Diagnostic, Place, Severity, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef
@@ -17,6 +18,8 @@ from reconciler.secrets.errors import SecretError
 
 DEFAULTS = ("env:SECRET_*", "file:/run/secrets/*")
 VARIABLE = "RECONCILE_ALLOWED_SECRETS"
+SCHEMES = ("env", "file", "vault", "aws", "sops")
+"""The schemes that are always there; what is nearly one of them is a typing error."""
 
 _ENTRY = re.compile(r"[a-z][a-z0-9+.-]*:\S.*")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -46,6 +49,8 @@ class NotAllowed:
         """Say what to do."""
         if self.never:
             return "use a variable SECRET_… or a secret manager"
+        if self.ref.scheme not in SCHEMES and (near := did_you_mean(self.ref.scheme, SCHEMES)):
+            return near
         pattern = f"{self.ref.scheme}:{_source(self.ref)}"
         return f"whoever runs this may add '{pattern}' to the environment variable {VARIABLE}"
 
@@ -111,6 +116,15 @@ class AllowList:
             for ref in sorted(set(refs))
             if not self.permits(ref)
         )
+
+    def objection(self, ref: SecretRef) -> Diagnostic | None:
+        """Give the warning about a reference outside the list; None where the files say it all.
+
+        What is never permitted is an error of the file itself, and found when it is read.
+        """
+        if is_forbidden(ref) or self.permits(ref):
+            return None
+        return NotAllowed(ref, never=False).as_diagnostic()
 
 
 def api_key_problem(ref: SecretRef) -> SecretError | None:

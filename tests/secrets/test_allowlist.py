@@ -8,7 +8,8 @@ from reconciler.desired.references import is_forbidden
 from reconciler.diagnostics import Severity
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef
-from reconciler.secrets.allowlist import AllowList, api_key_problem
+from reconciler.secrets.allowlist import SCHEMES, AllowList, api_key_problem
+from reconciler.secrets.schemes import BUILT_IN
 
 
 def allowed(ref: str, *, by: str | None = None) -> bool:
@@ -104,6 +105,12 @@ def test_what_the_hint_proposes_permits_the_reference() -> None:
     ref = SecretRef.parse("vault:kv/ai/main#key")
     (problem,) = AllowList.parse(None).problems([ref])
     assert AllowList.parse(problem.hint.split("'")[1]).permits(ref)
+
+
+def test_a_scheme_that_is_nearly_one_is_taken_for_a_typing_error() -> None:
+    assert set(SCHEMES) == set(BUILT_IN)
+    (problem,) = AllowList.parse(None).problems([SecretRef.parse("evn:SECRET_A")])
+    assert problem.hint == "did you mean `env`?"
 
 
 @pytest.mark.parametrize("text", ["SECRET_*", "env:", ":x", "env: ,ok:*,*"])

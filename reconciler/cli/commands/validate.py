@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import click
 
 from reconciler import __version__
-from reconciler.cli import credentials, settings
+from reconciler.cli import settings
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.desired.config import Config
@@ -48,11 +48,9 @@ def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
     config, _ = load_config(invocation.dir)
     found: list[Diagnostic] = []
     for name in _targets_to_check(invocation, config):
-        loaded = load(invocation.dir, target_name=name, today=today)
+        # Which references may be used depends on the environment, so the judge comes from here.
+        loaded = load(invocation.dir, target_name=name, today=today, judge=allowed.objection)
         found += loaded.diagnostics
-        if loaded.state is not None:
-            # Which references may be used depends on the environment, so it is asked here.
-            found += credentials.not_allowed(loaded.state.integrations.values(), allowed)
     return in_order(found)
 
 
