@@ -12,7 +12,7 @@ from types import MappingProxyType
 from reconciler.diagnostics import Diagnostic, Severity, error, warning
 from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
 from reconciler.domain.memory import Memory
-from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.domain.rejection import Refused
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.drift.detect import detect
@@ -20,7 +20,7 @@ from reconciler.drift.incremental import Rounds
 from reconciler.drift.report import DriftReport
 from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval, objections
-from reconciler.execution.bodies import references
+from reconciler.execution.demands import demand, needed_by
 from reconciler.execution.events import Emit
 from reconciler.execution.executor import execute
 from reconciler.execution.integration import Writer
@@ -116,7 +116,7 @@ async def apply(
     against = objections(approval, planned, now=session.now, max_age_hours=limits.plan_age_hours)
     if against:
         raise Refused(against, plan=planned)
-    _demand(session, _needed(planned))
+    demand(needed_by(planned), session.secrets, session.missing, session.desired, planned)
     if planned.actions and approval.asks and not confirm(planned):
         raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
     writer = Writer(
@@ -187,7 +187,7 @@ async def _fresh_plan(
     if session.undo is not None:
         planned = session.undo.revise(planned)
     if session.require_secrets:
-        _demand(session, set(session.missing))
+        demand(session.missing, session.secrets, session.missing, session.desired, planned)
     return planned, observed
 
 
@@ -269,21 +269,3 @@ def _refuse_blocked(planned: Plan) -> None:
     codes = {code for action in planned.blocked for code in action.blocked_by}
     reasons = [d for d in planned.diagnostics if d.code in codes and d.severity is Severity.ERROR]
     raise Refused(reasons or list(planned.diagnostics), plan=planned)
-
-
-def _needed(planned: Plan) -> set[SecretRef]:
-    return {ref for action in planned.actions for call in action.calls for ref in references(call)}
-
-
-def _demand(session: Session, needed: set[SecretRef]) -> None:
-    """Insist on values, and say of each missing one why it is not there."""
-    missing = sorted(ref for ref in needed if ref not in session.secrets)
-    if missing:
-        raise InvalidInput([_missing(session, ref) for ref in missing])
-
-
-def _missing(session: Session, reference: SecretRef) -> Diagnostic:
-    problem = session.missing.get(reference)
-    if problem is None:
-        return error("missing-value", f"{reference} has no value here")
-    return error(problem.code, problem.summary, hint=problem.hint)

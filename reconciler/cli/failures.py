@@ -16,7 +16,7 @@ import click
 from reconciler.cli import settings
 from reconciler.cli.console import Console
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.rejection import Refused, Rejection
+from reconciler.domain.rejection import Rejection
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def explain(problem: BaseException) -> Ending:
     """Turn any exception into an ending; of a foreign one only the type's name is told."""
     match problem:
         case Rejection():
-            plan = cast("Plan | None", problem.plan) if isinstance(problem, Refused) else None
+            plan = cast("Plan | None", problem.plan)
             return Ending(problem.exit_code, problem.diagnostics, plan)
         case ReconcilerError():
             said = error(problem.code, problem.summary, hint=problem.hint)

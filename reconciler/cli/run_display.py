@@ -1,13 +1,14 @@
 """What a person sees of an apply while it happens: the plan, the question, the progress."""
 
 import signal
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from reconciler.cli import output, settings
 from reconciler.cli.console import Console
 from reconciler.cli.signals import Interruption
-from reconciler.domain.rejection import Refused
+from reconciler.domain.rejection import InvalidInput, Rejection
 from reconciler.execution.events import Event, RunStarted
 from reconciler.execution.stopping import Stop
 from reconciler.planning.plan import Plan
@@ -47,8 +48,10 @@ class RunDisplay:
         trace: TracebackType | None,
     ) -> None:
         self._progress.__exit__(kind, error, trace)
-        if isinstance(error, Refused) and isinstance(error.plan, Plan) and self._shows_plan:
-            self._show(error.plan)
+        if isinstance(error, Rejection) and isinstance(error.plan, Plan) and self._shows_plan:
+            # What stops the run is said last, and by whoever ends it: not twice.
+            rest = tuple(d for d in error.plan.diagnostics if d not in error.diagnostics)
+            self._show(replace(error.plan, diagnostics=rest))
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan and ask for it."""
@@ -56,10 +59,14 @@ class RunDisplay:
         self._console.insist(self._as_text(plan))
         count = len(plan.actions)
         what = "this change" if count == 1 else f"these {count} changes"
-        with self._interruption.left_to_python():
-            return self._console.confirm(
-                f"Apply {what} to {plan.target.name}?", otherwise="look at the plan, then use --yes"
-            )
+        try:
+            with self._interruption.left_to_python():
+                return self._console.confirm(
+                    f"Apply {what} to {plan.target.name}?",
+                    otherwise="look at the plan, then use --yes",
+                )
+        except InvalidInput as problem:
+            raise InvalidInput(problem.diagnostics, plan=plan) from None
 
     def emit(self, event: Event) -> None:
         """Take an event of the run."""

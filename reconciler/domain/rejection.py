@@ -8,12 +8,16 @@ from reconciler.errors import ReconcilerError
 
 
 class Rejection(ReconcilerError):
-    """A stop that is explained by diagnostics, all of them at once."""
+    """A stop that is explained by diagnostics, all of them at once.
 
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+    `plan` is the fresh plan when there is one (a guard, an approval, a missing value), else None.
+    """
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], *, plan: object = None) -> None:
         first = next((d for d in diagnostics if d.severity is Severity.ERROR), diagnostics[0])
         super().__init__(first.summary, code=first.code, hint=first.hint)
         self.diagnostics = tuple(diagnostics)
+        self.plan = plan
 
 
 class InvalidInput(Rejection):
@@ -23,13 +27,6 @@ class InvalidInput(Rejection):
 
 
 class Refused(Rejection):
-    """The input is understood, and carrying it out would break a rule that protects the user.
-
-    `plan` is the fresh plan when there is one (a guard, an approval), else None.
-    """
+    """The input is understood, and carrying it out would break a rule that protects the user."""
 
     exit_code: ClassVar[int] = 4
-
-    def __init__(self, diagnostics: Sequence[Diagnostic], *, plan: object = None) -> None:
-        super().__init__(diagnostics)
-        self.plan = plan

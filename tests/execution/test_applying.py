@@ -13,6 +13,7 @@ from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Redacted
 from reconciler.execution.approval import Approval
 from reconciler.execution.events import ActionEnded, ActionStarted, CallStarted, Event
+from reconciler.planning.plan import Plan
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.simulator.switches import Switches
 from tests.builders import KEY, declared, desired
@@ -208,6 +209,18 @@ def test_required_secrets_are_demanded_of_a_plan_too() -> None:
     missing = {KEY: ReconcilerError("env:SECRET_KEY is unset", code="unset-variable")}
     with pytest.raises(InvalidInput):
         world.plan(desired(declared(key=KEY)), secrets={}, missing=missing, require_secrets=True)
+
+
+def test_a_missing_value_names_who_needs_it_and_hands_over_the_plan() -> None:
+    world = World()
+    files = desired(declared("beta", key=KEY), declared("alpha", key=KEY))
+    with pytest.raises(InvalidInput) as caught:
+        world.apply(files, secrets={})
+    (problem,) = caught.value.diagnostics
+    assert "alpha and 1 more" in problem.summary
+    assert problem.at == files.integrations["alpha"].source
+    assert isinstance(caught.value.plan, Plan)
+    assert [action.slug for action in caught.value.plan.actions] == ["alpha", "beta"]
 
 
 def test_the_answer_no_writes_nothing() -> None:
