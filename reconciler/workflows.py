@@ -12,7 +12,7 @@ from types import MappingProxyType
 from reconciler.diagnostics import Diagnostic, Severity, error, warning
 from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
 from reconciler.domain.memory import Memory
-from reconciler.domain.rejection import Refused
+from reconciler.domain.rejection import Refused, refuse_other_organisation
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.drift.detect import detect
@@ -168,7 +168,8 @@ async def _fresh_plan(
         if options.selection.includes(slug)
     }
     observed = await _observed(session, selected, rounds)
-    _check_organisation(session, observed)
+    name, known = session.desired.target.name, session.known_organisation
+    refuse_other_organisation(name, known=known, found=observed.organisation_id)
     planned = make_plan(
         desired=session.desired,
         observed=observed,
@@ -245,22 +246,6 @@ def _lister(api: IntegrationsAPI) -> Callable[[], Awaitable[Mapping[str, Observe
         return (await list_all(api)).rows
 
     return list_again
-
-
-def _check_organisation(session: Session, observed: ObservedState) -> None:
-    known, found = session.known_organisation, observed.organisation_id
-    if known is not None and found is not None and known != found:
-        target = session.desired.target.name
-        raise Refused(
-            [
-                error(
-                    "wrong-target",
-                    f"{target} answers as organisation {found}, and it was {known} before",
-                    hint="check the API key and the base URL; if the target was moved on purpose, "
-                    "give it another name in reconcile.yaml",
-                )
-            ]
-        )
 
 
 def _refuse_blocked(planned: Plan) -> None:

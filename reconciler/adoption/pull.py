@@ -15,10 +15,10 @@ from reconciler.adoption.rewriting import Rewriting
 from reconciler.desired.config import Config
 from reconciler.desired.load import load_desired
 from reconciler.desired.source import FileSource
-from reconciler.diagnostics import Diagnostic, error, in_order
+from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.memory import Memory
 from reconciler.domain.policy import Prune
-from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.domain.rejection import InvalidInput, refuse_other_organisation
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.domain.tree import Path, Value, leaves, lookup
@@ -95,7 +95,8 @@ async def pull(
     """
     candidates = Candidates(desired, options.patterns, everything=options.everything)
     observed = await observe(api, wants=_wants(candidates), concurrency=concurrency)
-    _check_organisation(desired, known_organisation, observed.organisation_id)
+    name, found_there = desired.target.name, observed.organisation_id
+    refuse_other_organisation(name, known=known_organisation, found=found_there)
     chosen, remarks = choose(candidates, observed)
     copy = Files(files)
     rewriting = Rewriting(copy, desired, options=options, memory=memory, today=today)
@@ -122,14 +123,6 @@ async def pull(
         secrets=tuple(_checks(ours, state, at_hand)),
         diagnostics=in_order([*remarks, *rewriting.remarks]),
     )
-
-
-def _check_organisation(desired: DesiredState, known: str | None, found: str | None) -> None:
-    if known is not None and found is not None and known != found:
-        name = desired.target.name
-        summary = f"{name} answers as organisation {found}, and it was {known} before"
-        hint = "check the API key and the base URL; its integrations belong into another target"
-        raise Refused([error("wrong-target", summary, hint=hint)])
 
 
 def _wants(candidates: Candidates) -> Callable[[Observed], Wanted | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.errors import ReconcilerError
 
 
@@ -30,3 +30,19 @@ class Refused(Rejection):
     """The input is understood, and carrying it out would break a rule that protects the user."""
 
     exit_code: ClassVar[int] = 4
+
+
+def refuse_other_organisation(target: str, *, known: str | None, found: str | None) -> None:
+    """Raise `Refused` where another organisation answers on a target than before; None is unknown.
+
+    Its integrations are not those that the ledger remembers, so all that Git declares would count
+    as deleted, and all that is there as somebody else's.
+    """
+    if None in (known, found) or known == found:
+        return
+    summary = f"{target} answers as organisation {found}, and it was {known} before"
+    hint = (
+        "check the API key and the base URL; if the target was moved on purpose, "
+        "give it another name in reconcile.yaml"
+    )
+    raise Refused([error("wrong-target", summary, hint=hint)])
