@@ -5,7 +5,6 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import credentials, settings, wiring
@@ -18,8 +17,7 @@ from reconciler.desired.source import DirectorySource
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
 from reconciler.ledger.errors import NoLedger
-from reconciler.remote.client import Client, make_client
-from reconciler.simulator.serving import simulator_transport
+from reconciler.remote.client import Client
 from reconciler.workflows import Session, timestamp
 
 if TYPE_CHECKING:
@@ -49,23 +47,15 @@ class Served:
 
     def client(self, *, read_only: bool) -> Client:
         """Make a client without a deadline: the adapter runs until it is told to stop."""
-        simulated = self.target.is_simulator
-        ca_file, secrets = self.environment.ca_file, credentials.Secrets
-        file = wiring.simulator_file(self.invocation)
-        return make_client(
-            base_url=wiring.IN_PROCESS if simulated else self.target.base_url,
-            api_key=None
-            if simulated
-            else secrets(self.environment, self.invocation.dir).key_of(self.target),
-            timing=wiring.timing(),
-            auth_header=self.target.auth_header,
+        return wiring.client_of(
+            self.invocation,
+            self.environment,
+            self.target,
+            credentials.Secrets(self.environment, self.invocation.dir),
             read_only=read_only,
-            transport=simulator_transport(file, wiring.clockwork()) if simulated else None,
             concurrency=CONNECTIONS,
             deadline=math.inf,
             call_timeout=self.call_timeout,
-            ca_file=Path(ca_file) if ca_file else None,
-            proxy=self.environment.proxy,
         )
 
     def files(self) -> "DeclaredFiles":

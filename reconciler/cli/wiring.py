@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from reconciler.cli import credentials, settings
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IN_PROCESS",
     "client",
+    "client_of",
     "clockwork",
     "ledger_state",
     "new_run",
@@ -166,19 +167,36 @@ def open_client(
     """Make the client of a target: over the network, or onto the simulator's file."""
     refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
     invocation.console.detail(f"reading target {target.name} at {visible(target.base_url)}")
+    return client_of(
+        invocation,
+        environment,
+        target,
+        secrets,
+        read_only=not writes,
+        concurrency=reading.parallelism,
+        deadline=reading.deadline,
+        listen=_listener(invocation),
+    )
+
+
+def client_of(
+    invocation: Invocation,
+    environment: Settings,
+    target: Target,
+    secrets: credentials.Secrets,
+    **manner: Any,
+) -> Client:
+    """Make a client whose host was found to be allowed; `manner` is what `make_client` takes."""
     simulated = target.is_simulator
     return make_client(
         base_url=IN_PROCESS if simulated else target.base_url,
         api_key=None if simulated else secrets.key_of(target),
         timing=timing(),
         auth_header=target.auth_header,
-        read_only=not writes,
         transport=_simulated(invocation) if simulated else None,
-        concurrency=reading.parallelism,
-        deadline=reading.deadline,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,
         proxy=environment.proxy,
-        listen=_listener(invocation),
+        **manner,
     )
 
 
