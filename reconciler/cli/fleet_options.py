@@ -1,15 +1,11 @@
 """The options that the commands of a fleet and its workers share."""
 
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import click
 
 from reconciler.cli.fleets import Meeting, Muster
-
-Body = Callable[..., Any]
+from reconciler.cli.options import gathered
 
 file_option = click.option(
     "--file",
@@ -67,25 +63,8 @@ _MEETING = {
 }
 
 
-def _gathered(
-    name: str, make: Callable[..., object], options: dict[str, Any]
-) -> Callable[[Body], Body]:
-    def decorate(body: Body) -> Body:
-        @wraps(body)
-        def call(*args: Any, **given: Any) -> Any:
-            given[name] = make(**{key: given.pop(key) for key in options})
-            return body(*args, **given)
-
-        decorated: Body = call
-        for option in reversed(options.values()):
-            decorated = option(decorated)
-        return decorated
-
-    return decorate
-
-
-muster = _gathered("muster", Muster, _MUSTER)
+muster = gathered("muster", Muster, **_MUSTER)
 """Adds who takes part and how; the body receives `muster`."""
 
-meeting = _gathered("meeting", Meeting, _MEETING)
+meeting = gathered("meeting", Meeting, **_MEETING)
 """Adds where Temporal is; the body receives `meeting`."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Body = TypeVar("Body", bound=Callable[..., Any])
 
 
-def _gathered(
+def gathered(
     name: str, make: Callable[..., Any], **options: Callable[[Any], Any]
 ) -> Callable[[Body], Any]:
     """Make a decorator that hands some options to the body as one value called `name`."""
@@ -140,13 +140,13 @@ def _make_options(
     )
 
 
-selection = _gathered("selection", _make_selection, **_SELECTORS)
+selection = gathered("selection", _make_selection, **_SELECTORS)
 """Adds the selectors; the body receives `selection`."""
 
-planning = _gathered("options", _make_options, **_SELECTORS, **_PLANNING)
+planning = gathered("options", _make_options, **_SELECTORS, **_PLANNING)
 """Adds everything that has a say in what is planned; the body receives `options`."""
 
-undoing = _gathered(
+undoing = gathered(
     "options",
     _make_options,
     **_SELECTORS,
@@ -184,10 +184,10 @@ _CONNECTION = {
     ),
 }
 
-connection = _gathered("connection", Reading, **_CONNECTION)
+connection = gathered("connection", Reading, **_CONNECTION)
 """Adds what a plain look at the API needs; the body receives `connection`."""
 
-reading = _gathered(
+reading = gathered(
     "reading",
     Reading,
     base=click.option(
@@ -221,7 +221,7 @@ class Consent:
     no_ledger: bool = False
 
 
-consent = _gathered(
+consent = gathered(
     "consent",
     Consent,
     yes=click.option("--yes", is_flag=True, help="Do not ask."),
