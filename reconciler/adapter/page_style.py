@@ -2,15 +2,11 @@
 
 from typing import Final
 
-STYLE: Final = """
-:root { color-scheme: light dark; --ground: #fff; --panel: #f6f7f9; --text: #1b1f24;
-  --faint: #59636e; --line: #d4d9df; --link: #0a58ca; --green: #1a7f37; --amber: #8a5a00;
-  --red: #c0202b; --violet: #8250df; --was: #fdeceb; --is: #e7f6ea; }
-@media (prefers-color-scheme: dark) { :root { --ground: #0e1116; --panel: #171b22; --text: #e6e9ed;
-  --faint: #9aa4af; --line: #323a44; --link: #6cb0ff; --green: #4cc26a; --amber: #e0a83a;
-  --red: #ff7b72; --violet: #c297ff; --was: #33191b; --is: #12291a; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--text); overflow-wrap: anywhere;
+from reconciler.views.html_page import PALETTE
+
+STYLE: Final = (
+    PALETTE
+    + """body { margin: 0; background: var(--ground); color: var(--text); overflow-wrap: anywhere;
   font: 1rem/1.5 system-ui, sans-serif; }
 header, main { max-width: 76rem; margin: 0 auto; padding: 0 1.5rem; }
 header { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: baseline;
@@ -94,4 +90,5 @@ time, .status { white-space: nowrap; }
   .sides td::before { content: attr(data-label) ": "; color: var(--faint); font-size: .8125rem; }
 }
 """
+)
 """What `/page.css` serves."""

@@ -7,6 +7,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Final
 
 from reconciler.execution.outcome import Status
 from reconciler.planning.actions import ActionKind, Risk
@@ -18,7 +19,7 @@ FILTERS: Mapping[str, Sequence[str]] = {
 }
 """What a reader can filter by; a class `action-create` and an id `show-action-create` for each."""
 
-_STYLE = """
+PALETTE: Final = """
 :root { color-scheme: light dark; --ground: #fff; --panel: #f6f7f9; --text: #1b1f24;
   --faint: #59636e; --line: #d4d9df; --link: #0a58ca; --green: #1a7f37; --amber: #8a5a00;
   --red: #c0202b; --violet: #8250df; --was: #fdeceb; --is: #e7f6ea; }
@@ -26,7 +27,12 @@ _STYLE = """
   --faint: #9aa4af; --line: #323a44; --link: #6cb0ff; --green: #4cc26a; --amber: #e0a83a;
   --red: #ff7b72; --violet: #c297ff; --was: #33191b; --is: #12291a; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; background: var(--ground);
+"""
+"""What all pages begin with: their colours, light and dark."""
+
+_STYLE = (
+    PALETTE
+    + """body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; background: var(--ground);
   color: var(--text); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 code, pre { font: .875em/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }
 h1 { font-size: 1.5rem; margin: 0; line-height: 1.25; }
@@ -98,6 +104,7 @@ summary:focus-visible, input:focus-visible { outline: 2px solid var(--link); out
   details::details-content { content-visibility: visible; block-size: auto; }
 }
 """
+)
 
 
 def document(*, title: str, body: Iterable[str]) -> str:
