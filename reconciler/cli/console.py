@@ -22,7 +22,8 @@ class Console:
     """The three standard streams, with what the global options said about them.
 
     A reader that has gone away (`reconcile list | head -1`) is not an error: what follows is
-    dropped, and the exit code still tells how the work ended.
+    dropped, and the exit code still tells how the work ended. `lost` is why data did not arrive
+    that somebody waits for, on a full disk for one.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Console:
         self.quiet = False
         self.color_allowed = True
         self.has_written = False
+        self.lost: OSError | None = None
         self.journal: Journal | None = None
 
     @classmethod
@@ -75,8 +77,12 @@ class Console:
     def data(self, text: str) -> None:
         """Write a result to stdout, with the newline at its end that it may lack."""
         self.has_written = True
-        if self._out is not None and not _write(self._out, text):
-            self._out = None
+        problem = None if self._out is None else _write(self._out, text)
+        if problem is None:
+            return
+        self._out = None
+        if not isinstance(problem, BrokenPipeError):
+            self.lost = OSError(problem.errno, problem.strerror, "standard output")
 
     def say(self, text: str) -> None:
         """Write conversation to stderr, unless `--quiet` asked for silence."""
@@ -105,7 +111,7 @@ class Console:
             self._converse(text)
 
     def _converse(self, text: str) -> None:
-        if self._err is not None and not _write(self._err, text):
+        if self._err is not None and _write(self._err, text) is not None:
             self._err = None
 
     def require_terminal(self, *, otherwise: str) -> None:
@@ -132,7 +138,7 @@ class Console:
             try:
                 if stream is not None:
                     stream.flush()
-            except BrokenPipeError:
+            except OSError:
                 _silence(stream)
 
 
@@ -140,15 +146,15 @@ def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def _write(stream: TextIO, text: str) -> bool:
-    """Write whole lines at once; False when nobody reads them any more."""
+def _write(stream: TextIO, text: str) -> OSError | None:
+    """Write whole lines at once; what hinders it is given and never met again."""
     try:
         stream.write(text if text.endswith("\n") else text + "\n")
         stream.flush()
-    except BrokenPipeError:
+    except OSError as problem:
         _silence(stream)
-        return False
-    return True
+        return problem
+    return None
 
 
 def _silence(stream: TextIO) -> None:

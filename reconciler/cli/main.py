@@ -89,6 +89,9 @@ def reconcile() -> None:
 def run(arguments: Sequence[str], console: Console) -> int:
     """Carry out one command line and give its exit code; never raises, whatever happens."""
     code = _run(arguments, console)
+    if console.lost is not None:
+        told = _report(console.lost, arguments, console)
+        code = told if code in {0, 2} else code
     if console.journal is not None:
         console.journal.say("command_ended", exit_code=code)
     return code

@@ -1,7 +1,9 @@
 """Talking to pipes and terminals, also to those that have gone away."""
 
+import errno
 import io
 import os
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,20 @@ def test_a_reader_that_has_gone_away_is_not_an_error() -> None:
         console.data("one")
         console.data("two")
         assert console.has_written
+
+
+def test_a_full_disk_loses_data_once_and_conversation_without_a_word() -> None:
+    full = Path("/dev/full")
+    with full.open("w") as out, full.open("w") as err:
+        console = Console(stdin=None, stdout=out, stderr=err)
+        console.say("by the way")
+        assert console.lost is None
+        console.data("one")
+        console.data("two")
+        assert (console.lost.strerror, console.lost.filename) == (
+            os.strerror(errno.ENOSPC),
+            "standard output",
+        )
 
 
 def test_closed_streams_are_borne() -> None:

@@ -165,6 +165,35 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("plan", "--detailed-exitcode"), 1),
+        (("apply", "--yes", "--format", "json"), 5),
+        (("--version",), 1),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else None,
+)
+def test_a_result_that_does_not_fit_on_the_disk_is_a_failure_that_is_told(
+    tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    project = a_project(tmp_path)
+    with Path("/dev/full").open("wb") as stdout:
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=tmp_path,
+            env=project.environment,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == code
+    assert done.stderr.splitlines()[-1].startswith("error[system]: No space left on device")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_command_that_reads(tmp_path: Path, number: signal.Signals) -> None:
     project = a_project(tmp_path)

@@ -88,7 +88,9 @@ def command(
                 session, asked, approval, display=display, books=books, seen=seen, consent=consent
             )
         _report(invocation.console, applied, style=style, ledger=session.ledger, channels=notify)
-        return interruption.exit_code or (0 if applied.result.complete else INCOMPLETE)
+        # A result that did not arrive must not look like a run that never wrote.
+        told = invocation.console.lost is None
+        return interruption.exit_code or (0 if applied.result.complete and told else INCOMPLETE)
 
     with seen:
         return seen.ends(signals.run(work, undone="nothing was written"))
