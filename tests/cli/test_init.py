@@ -90,3 +90,29 @@ def test_workflows_lie_at_the_root_of_the_repository(folder: Path) -> None:
     command = workflow["jobs"]["apply"]["steps"][3]["run"]
     assert command.startswith("reconcile --dir 'teams/search team/state' apply --target production")
     assert (folder / "teams/search team/.gitignore").exists()
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (None, "write .github/CODEOWNERS"),
+        ("CODEOWNERS", "edit CODEOWNERS"),
+        ("docs/CODEOWNERS", "edit docs/CODEOWNERS"),
+    ],
+)
+def test_whoever_takes_the_workflows_is_told_to_name_who_reviews_the_rules(
+    folder: Path, there: str | None, said: str
+) -> None:
+    if there is not None:
+        (folder / there).parent.mkdir(exist_ok=True)
+        (folder / there).write_text("* @mine")
+    _, out, err = outcome("--dir", "our state", "init", "--with-workflows")
+    beginning, config, workflows, _ = err.splitlines()
+    assert beginning.startswith(said)
+    assert config == r"  /our\ state/reconcile.yaml  @YOUR-ORG/YOUR-TEAM"
+    assert workflows == "  /.github/  @YOUR-ORG/YOUR-TEAM"
+    assert "CODEOWNERS" not in out
+
+
+def test_without_workflows_nobody_is_told_of_reviews(folder: Path) -> None:
+    assert "CODEOWNERS" not in outcome("init")[2]

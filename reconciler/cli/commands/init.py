@@ -15,6 +15,8 @@ from reconciler.views.escape import visible
 
 _IGNORE = ".gitignore"
 _WORKFLOWS = ".github/workflows"
+_CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+"""Where GitHub looks for it, in this order."""
 
 
 @click.command("init", cls=Command)
@@ -39,8 +41,21 @@ def command(invocation: Invocation, *, with_workflows: bool) -> int:
         inside = folder.absolute().relative_to(root).as_posix()
         for name, text in workflows(inside, __version__).items():
             console.data(_write(_as_given(root, folder), f"{_WORKFLOWS}/{name}", text))
+        console.say(_owners(root, inside))
     console.say("next: `reconcile pull --target production` writes files for what exists")
     return 0
+
+
+def _owners(root: Path, inside: str) -> str:
+    """Say whom GitHub has to ask, which only people know: who decides what may be deleted."""
+    rules = f"{inside}/{CONFIG_FILE}".replace(" ", r"\ "), ".github/"
+    lines = [f"/{path}  @YOUR-ORG/YOUR-TEAM" for path in rules]
+    found = next((name for name in _CODEOWNERS if (root / name).is_file()), None)
+    begin = f"edit {found}" if found else f"write {_CODEOWNERS[0]}"
+    return "\n".join(
+        [f"{begin} so that limits and workflows change only with a review, with a team of yours:"]
+        + [f"  {visible(line, limit=None)}" for line in lines]
+    )
 
 
 def _write(folder: Path, name: str, text: str) -> str:
