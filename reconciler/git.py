@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reconciler.desired.config import Config
 from reconciler.desired.load import load_desired
-from reconciler.desired.source import SUFFIXES, MemorySource
+from reconciler.desired.source import MemorySource, is_yaml
 from reconciler.diagnostics import Diagnostic, has_errors, warning
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
 from reconciler.domain.policy import Target
@@ -98,7 +98,7 @@ def files_at(ref: str, *, folder: Path) -> Mapping[str, bytes]:
     for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
         about, _, name = entry.partition("\t")
         mode, _, identity = about.partition(" blob ")
-        if mode in _REGULAR_FILES and name.endswith(SUFFIXES) and not _is_hidden(name):
+        if mode in _REGULAR_FILES and is_yaml(name) and not _is_hidden(name):
             names[name] = identity
     return dict(zip(names, _contents(folder, list(names.values())), strict=True))
 

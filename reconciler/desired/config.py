@@ -221,7 +221,9 @@ def _is_folder_name(name: str) -> bool:
 def _check_names(tree: dict[str, Any], document: Sourced, findings: Findings) -> None:
     targets, default = tree.get("targets"), tree.get("default_target")
     if isinstance(targets, dict) and not targets:
-        findings.error("missing-field", "`targets` is empty", document.origin_of(("targets",)))
+        hint = 'add one, such as `simulator: {base_url: "simulator:"}`'
+        where = document.origin_of(("targets",))
+        findings.error("missing-field", "`targets` is empty", where, hint=hint)
     if isinstance(targets, dict) and isinstance(default, str) and default not in targets:
         origin = document.origin_of(("default_target",))
         hint = did_you_mean(default, targets) or one_of(sorted(targets))

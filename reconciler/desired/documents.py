@@ -4,11 +4,11 @@ This file knows the folders (product.md §3). What a document says is not looked
 slug; merging itself is `desired.overlay`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from reconciler.desired.config import CONFIG_FILE
+from reconciler.desired.config import CONFIG_FILE, Config
 from reconciler.desired.findings import Findings, Origin, Sourced
 from reconciler.desired.overlay import add_entries, apply_patch
 from reconciler.desired.source import MAX_TOTAL, FileSource, Unreadable
@@ -25,7 +25,9 @@ _ALSO_AT_HOME = frozenset({CONFIG_FILE, "fleet.yaml"})
 class Documents:
     """The documents of a source. The base is read once and then merged for each environment."""
 
-    def __init__(self, source: FileSource, findings: Findings) -> None:
+    def __init__(
+        self, source: FileSource, findings: Findings, config: Config | None = None
+    ) -> None:
         self._source = source
         self._findings = findings
         self._paths = source.paths()
@@ -34,6 +36,8 @@ class Documents:
         self._nameless: list[Sourced] = []
         self._base: dict[str, Sourced] = {}
         self._find_strays()
+        if config is not None:
+            self._find_unused({target.environment for target in config.targets.values()})
         for path in self._inside(INTEGRATIONS):
             self._read_integrations(path)
         for path in self._inside(ACCESS):
@@ -79,6 +83,16 @@ class Documents:
             where = Origin(path)
             self._findings.warning("stray-file", f"{path} is not read", where, hint=hint)
 
+    def _find_unused(self, environments: Collection[str | None]) -> None:
+        """Tell of folders of overlays that no target asks for, the first file of each."""
+        for path in self._inside(ENVIRONMENTS):
+            name = path.split("/")[1]
+            if "/" in path.removeprefix(f"{ENVIRONMENTS}/") and name not in environments:
+                environments = {*environments, name}
+                summary = f"{ENVIRONMENTS}/{name}/ is not read: no target names this environment"
+                hint = f"add `environment: {name}` to a target in {CONFIG_FILE}"
+                self._findings.warning("stray-file", summary, Origin(path), hint=hint)
+
     def _read(self, path: str) -> list[Document]:
         """Read a file; problems are reported, and what is left is nothing."""
         if self._bytes > MAX_TOTAL:
@@ -91,7 +105,11 @@ class Documents:
             return []
         self._bytes += len(data)
         if self._bytes > MAX_TOTAL:
-            excess = Unreadable("files-too-large", "and the files before it exceed 64 MiB")
+            excess = Unreadable(
+                "files-too-large",
+                "and the files before it exceed 64 MiB",
+                "divide the integrations among several folders, each with its own reconcile.yaml",
+            )
             self._findings.of_file(path, excess)
             self._incomplete = True
             return []
@@ -173,7 +191,9 @@ class Documents:
             self._findings.error("wrong-type", summary, origin)
         elif "slug" in patch:
             summary = "an overlay cannot change the slug"
-            self._findings.error("invalid-value", summary, origin.at("slug"), key=True)
+            hint = "remove the line; another slug is another integration, with a file of its own"
+            where = origin.at("slug")
+            self._findings.error("invalid-value", summary, where, hint=hint, key=True)
         else:
             error = self._findings.error
             documents[slug] = apply_patch(documents[slug], patch, origin, error)

@@ -26,6 +26,20 @@ _TOLD = 200
 """Findings told of one file; a generated file with more has one cause."""
 _SUGGESTED = 500
 
+_REMEDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "conflicting-fields": "keep one of the two",
+        "invalid-value": "`reconcile schema` describes what each field may hold",
+        "missing-field": "`reconcile schema` describes the fields and their values",
+        "unknown-configuration-field": "if it is new at the vendor, leave it as it is",
+        "unknown-field": "remove it; `reconcile schema` lists the fields there are",
+        "unknown-provider": "if it is new at the vendor, leave it as it is",
+        "unknown-slug": "correct it, or declare the integration in integrations/",
+        "wrong-type": "`reconcile schema` describes what each field may hold",
+    }
+)
+"""What to do where nothing better can be said: no problem is told without a way out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -113,7 +127,7 @@ class Findings:
                 severity,
                 code,
                 summary,
-                hint,
+                hint or _REMEDIES.get(code, ""),
                 Place(self.shown(origin.file), spot.line + 1, spot.column + 1),
                 excerpt(lines, spot.line, spot.column, spot.length, hide=hide),
             )

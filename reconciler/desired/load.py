@@ -56,7 +56,7 @@ def load(
         if target is not None and base_url_override:
             target, problems = override_base_url(target, base_url_override)
             findings.diagnostics += problems
-        documents = Documents(source, findings)
+        documents = Documents(source, findings, config)
         environment = target.environment if target else None
         integrations = _declare_all(documents, config, environment, today, findings)
     diagnostics = in_order(findings.diagnostics)
@@ -80,7 +80,7 @@ def load_desired(
     source = as_source(files)
     findings = Findings(source)
     with _without_garbage_collection():
-        documents = Documents(source, findings)
+        documents = Documents(source, findings, config)
         integrations = _declare_all(documents, config, target.environment, today, findings)
     diagnostics = in_order(findings.diagnostics)
     if has_errors(diagnostics):
@@ -103,7 +103,7 @@ def check(
             environments = {target.environment if target else None}
         elif config is not None:
             environments = {t.environment for t in config.targets.values()} or {None}
-        documents = Documents(source, findings)
+        documents = Documents(source, findings, config)
         for environment in sorted(environments, key=lambda e: e or ""):
             _declare_all(documents, config, environment, today, findings)
     return in_order(findings.diagnostics)
@@ -120,7 +120,9 @@ def load_rendered(
     if config is not None:
         target, problems = choose_target(config, target_name)
         findings.diagnostics += problems
-    documents = list(Documents(source, findings).merged(target.environment if target else None))
+    documents = list(
+        Documents(source, findings, config).merged(target.environment if target else None)
+    )
     declared = {d.origin: declare(d, findings, today) for d in documents}
     diagnostics = in_order(findings.diagnostics)
     if has_errors(diagnostics):

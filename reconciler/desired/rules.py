@@ -124,6 +124,7 @@ class Rules:
                 "missing-field",
                 f"`configurations` of {provider} needs `{missing.field}`{because}",
                 ("configurations",),
+                hint=f"add `{missing.field}: …` below `configurations`",
                 key=True,
             )
         for name in given:
@@ -172,7 +173,11 @@ class Rules:
         known = [f for f in Integration.model_fields if f not in {"slug", "lifecycle"}]
         if path[0] not in known:
             summary = f"`{path[0]}` is not a field that can be ignored"
-            self._error("unknown-field", summary, steps, hint=self.findings.nearest(path[0], known))
+            begins = [name for name in known if len(path[0]) > 2 and name.startswith(path[0])]
+            hint = (
+                f"did you mean `{begins[0]}`?" if begins else self.findings.nearest(path[0], known)
+            )
+            self._error("unknown-field", summary, steps, hint=hint)
 
     def _ignored_until(self, until: str, steps: Steps) -> None:
         try:

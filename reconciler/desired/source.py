@@ -21,6 +21,11 @@ SUFFIXES = (".yaml", ".yml")
 _CHUNK = 64 * 1024
 
 
+def is_yaml(name: str) -> bool:
+    """Tell whether a file counts by its name; `A.YAML` does, lest it be taken for a removed one."""
+    return name.lower().endswith(SUFFIXES)
+
+
 class Unreadable(Exception):
     """A file that cannot be used at all; it becomes a diagnostic, it never leaves this package."""
 
@@ -57,13 +62,13 @@ class MemorySource:
 
     def paths(self) -> list[str]:
         """List the files that have a YAML name."""
-        return sorted(p for p in self.files if p.endswith(SUFFIXES))
+        return sorted(p for p in self.files if is_yaml(p))
 
     def read(self, path: str) -> bytes:
         """Give the content of a file."""
         content = self.files.get(path)
         if content is None:
-            raise Unreadable("missing-file", "there is no such file")
+            raise Unreadable("missing-file", "does not exist", "add it, or remove what names it")
         if len(content) > MAX_FILE:
             raise too_large()
         return content
@@ -91,7 +96,8 @@ class DirectorySource:
             return self._read(path)
         except OSError as error:
             reason = error.strerror or "the system refuses"
-            raise Unreadable("unreadable", f"cannot be read: {reason}") from None
+            hint = "check its permissions, and those of the folders above it"
+            raise Unreadable("unreadable", f"cannot be read: {reason}", hint) from None
 
     def _read(self, path: str) -> bytes:
         full = f"{self._root}/{path}"
@@ -103,7 +109,11 @@ class DirectorySource:
                 "put a copy of the file in its place",
             )
         if real != full and Path(real).is_dir():
-            raise Unreadable("symlink", "is a symbolic link to a folder, which is not followed")
+            raise Unreadable(
+                "symlink",
+                "is a symbolic link to a folder, which is not followed",
+                "put the folder itself in its place",
+            )
         # A FIFO without a writer would block; O_NONBLOCK opens it at once, and fstat turns it away.
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
@@ -135,14 +145,16 @@ def _walk(root: str, folder: str) -> Iterator[str]:
         path = f"{folder}/{entry.name}" if folder else entry.name
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path)
-        elif entry.name.endswith(SUFFIXES) or (entry.is_symlink() and entry.is_dir()):
+        elif is_yaml(entry.name) or (entry.is_symlink() and entry.is_dir()):
             yield path
 
 
 def _read_regular(descriptor: int) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        raise Unreadable("not-a-file", "is not a regular file")
+        raise Unreadable(
+            "not-a-file", "is not a regular file", "put a file in its place, or remove it"
+        )
     if status.st_size > MAX_FILE:
         raise too_large()
     content = os.read(descriptor, MAX_FILE + 1)

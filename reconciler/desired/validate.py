@@ -34,6 +34,17 @@ _EXPECTED = {
     "model": "a mapping",
     "mapping": "a mapping",
 }
+_WRITTEN = {
+    "string": "write a text, in quotes where YAML might take it for something else",
+    "int": "write it in decimal digits, such as 500",
+    "float": "write it in decimal digits, such as 0.8",
+    "bool": "write `true` or `false`",
+    "list": "write each entry on a line that begins with `- `",
+    "tuple": "write each entry on a line that begins with `- `",
+    "dict": "write `name: value` on lines of their own below it",
+    "model": "write `name: value` on lines of their own below it",
+    "mapping": "write `name: value` on lines of their own below it",
+}
 _TYPE_ERROR = re.compile(
     r"(string|int|float|bool|list|tuple|dict|model|mapping)(_attributes)?_type"
 )
@@ -141,13 +152,15 @@ class _Explainer:
         )
 
     def _missing_field(self, steps: Steps) -> None:
-        around = name_of(steps[:-1], self.what)
-        self._say("missing-field", f"{around} needs `{steps[-1]}`", steps[:-1])
+        around, name = name_of(steps[:-1], self.what), steps[-1]
+        hint = f"add `{name}: …` to it"
+        self._say("missing-field", f"{around} needs `{name}`", steps[:-1], hint=hint)
 
     def _wrong_type(self, expected: str, given: Any, steps: Steps) -> None:
         name = name_of(steps, self.what)
-        summary = f"{name} must be {_EXPECTED[expected]}, not {describe(given)}"
-        hint = _type_hint(expected, given) if isinstance(given, str) else ""
+        kind = "a fraction" if expected == "int" and type(given) is float else describe(given)
+        summary = f"{name} must be {_EXPECTED[expected]}, not {kind}"
+        hint = (isinstance(given, str) and _type_hint(expected, given)) or _WRITTEN[expected]
         if given is None:
             hint = "give it a value, or leave the field out if it is not needed"
         self._say("wrong-type", summary, steps, hint=hint)
@@ -201,8 +214,12 @@ def _type_hint(expected: str, given: str) -> str:
         if given.lower() in _OLD_BOOLEANS:
             return f"write `{_OLD_BOOLEANS[given.lower()]}`, without quotes"
         return ""
+    if expected not in {"int", "float"}:
+        return ""
+    if re.fullmatch(r"-?0\d{1,18}", given):
+        return "write it without the zero in front"
     is_number = re.fullmatch(r"-?\d{1,18}(\.\d{1,18})?", given) is not None
-    return "write it without quotes" if is_number and expected in {"int", "float"} else ""
+    return "write it without quotes" if is_number else ""
 
 
 _OLD_BOOLEANS = {"true": "true", "yes": "true", "on": "true", "y": "true"} | {

@@ -37,7 +37,10 @@ _WORDS = {
         "an integration needs about six levels; look for a stray bracket",
     ),
     "too-many-nodes": ("the file holds more than 100,000 values", "split the file"),
-    "complex-key": ("the name of a field must be a plain text", ""),
+    "complex-key": (
+        "the name of a field must be a plain text",
+        "take the brackets away; a name in quotes may hold any sign",
+    ),
 }
 _MISLEADING = frozenset({"alias", "too-deep", "too-many-nodes", "complex-key"})
 
@@ -119,9 +122,10 @@ def of_parser(error: Any, data: bytes) -> Fault:
     problem = getattr(error, "problem", None) or "it is not complete"
     context = getattr(error, "context", None)
     words = f"not valid YAML: {problem}" + (f", {context}" if context else "")
-    return Fault("syntax", words, _SYNTAX_HINTS.get(problem, ""), line, column)
+    return Fault("syntax", words, _SYNTAX_HINTS.get(problem, _SYNTAX_HINT), line, column)
 
 
+_SYNTAX_HINT = "look here and just above for a bracket, a quote or an indentation that does not fit"
 _SYNTAX_HINTS = {
     "mapping values are not allowed in this context": "put quotes around a value with a colon, "
     "and check the indentation",

@@ -1,9 +1,12 @@
 """Every kind of mistake has a code and a place, and none is fatal to the program."""
 
+from pathlib import Path
+
 import pytest
 
+from reconciler.desired.load import load
 from reconciler.views.problems import as_text
-from tests.desired.building import OPENAI, integration, loaded, places
+from tests.desired.building import CONFIG, OPENAI, TODAY, integration, loaded, places
 
 A = "integrations/a.yaml"
 AZURE = "slug: a\nname: A\nai_provider_id: azure-openai\n"
@@ -45,6 +48,7 @@ def test_a_file_that_cannot_be_read_says_why_and_where(
     result = loaded({A: text})
     assert result.state is None
     assert (code, A, line, column) in places(result.diagnostics)
+    assert all(found.hint for found in result.diagnostics)
 
 
 def test_every_conflict_is_named() -> None:
@@ -151,6 +155,7 @@ def test_an_integration_that_is_wrong_says_what_and_where(
     result = integration(text)
     assert result.state is None
     assert (code, A, line, column) in places(result.diagnostics)
+    assert all(found.hint for found in result.diagnostics)
 
 
 def test_all_problems_of_all_files_are_found_in_one_run() -> None:
@@ -226,6 +231,25 @@ def test_a_yaml_file_that_is_not_read_is_mentioned() -> None:
         ("stray-file", "a.yaml", 1, 1),
         ("stray-file", "integration/a.yaml", 1, 1),
     ]
+
+
+def test_an_environment_that_no_target_names_is_mentioned() -> None:
+    overlays = {f"environments/{n}/1.yaml": "a: {}" for n in ("production", "prod", "other")}
+    result = loaded({A: OPENAI, **overlays})
+    assert places(result.diagnostics) == [
+        ("stray-file", "environments/other/1.yaml", 1, 1),
+        ("stray-file", "environments/prod/1.yaml", 1, 1),
+    ]
+
+
+def test_an_ending_in_capitals_is_read_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "integrations").mkdir()
+    (tmp_path / "reconcile.yaml").write_text(CONFIG)
+    (tmp_path / "integrations/a.YAML").write_text(OPENAI)
+    result = load(tmp_path, target_name=None, today=TODAY)
+    assert result.diagnostics == ()
+    assert result.state is not None
+    assert list(result.state.integrations) == ["a"]
 
 
 def test_a_finding_looks_as_promised() -> None:

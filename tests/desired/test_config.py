@@ -79,6 +79,7 @@ def test_a_mistake_has_a_code_and_a_place(config: str, code: str, line: int, col
     result = loaded(A, config=config)
     assert result.state is None
     assert (code, "reconcile.yaml", line, column) in places(result.diagnostics)
+    assert all(found.hint for found in result.diagnostics)
 
 
 @pytest.mark.parametrize(
