@@ -134,6 +134,7 @@ async def apply(
         concurrency=session.parallelism,
         abort_on_error=abort_on_error,
         stop=stop,
+        shard=options.selection.part,
     )
     organisation = observed.organisation_id
     if organisation is None and result.summary[Status.APPLIED] and not stop.requested:

@@ -41,6 +41,7 @@ async def execute(
     concurrency: int = 10,
     abort_on_error: bool = False,
     stop: Stop | None = None,
+    shard: str | None = None,
 ) -> ApplyResult:
     """Carry out every action of a fresh plan and tell what became of each.
 
@@ -56,6 +57,7 @@ async def execute(
         target=plan.target,
         plan_digest=plan.digest,
         outcomes=tuple(execution.outcomes[action.address] for action in plan.actions),
+        shard=shard,
     )
     execution.announce(RunEnded(result))
     return result

@@ -75,12 +75,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What a run did. Outcomes stand in the order of the plan's actions."""
+    """What a run did. Outcomes stand in the order of the plan's actions.
+
+    `shard` is `I/N` where it was a part of a run.
+    """
 
     run: str
     target: PlanTarget
     plan_digest: str
     outcomes: tuple[Outcome, ...] = ()
+    shard: str | None = None
 
     @property
     def summary(self) -> dict[str, int]:
@@ -101,6 +105,7 @@ class ApplyResult:
             "format_version": "1",
             "kind": "apply_result",
             "run": self.run,
+            **({} if self.shard is None else {"shard": self.shard}),
             "target": self.target.as_json(),
             "plan_digest": self.plan_digest,
             "summary": self.summary,

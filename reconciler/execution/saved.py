@@ -42,6 +42,7 @@ def decode(text: str, *, name: str) -> ApplyResult:
             ),
             plan_digest=_text(document["plan_digest"]),
             outcomes=tuple(_outcome(item) for item in document["outcomes"]),
+            shard=_shard(document.get("shard")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UnreadableResult(
@@ -73,6 +74,15 @@ def _failure(problem: dict[str, Any]) -> Failure:
         hint=_text(problem["hint"]),
         http_status=None if status is None else int(status),
     )
+
+
+def _shard(value: Any) -> str | None:
+    if value is None:
+        return None
+    index, _, count = _text(value).partition("/")
+    if not 1 <= int(index) <= int(count):
+        raise ValueError
+    return f"{int(index)}/{int(count)}"
 
 
 def _text(value: Any) -> str:

@@ -64,7 +64,8 @@ def result() -> Schema:
             "plan_digest": DIGEST,
             "summary": summary,
             "outcomes": {"type": "array", "items": outcome},
-        }
+        },
+        optional={"shard": {"type": "string", "pattern": "^[1-9][0-9]*/[1-9][0-9]*$"}},
     )
     return _finished("Result of an apply", shape, {"Target": _DEFINITIONS["Target"]})
 

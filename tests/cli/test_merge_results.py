@@ -45,6 +45,7 @@ def test_the_shards_of_an_apply_become_one_result(tmp_path: Path) -> None:
     done = merged(here, *files)
     assert done.code == 0
     assert done.json["kind"] == "apply_result"
+    assert "shard" not in done.json
     assert done.json["run"] == "+".join(runs)
     assert done.json["target"]["name"] == "here"
     assert done.json["summary"] == {"applied": 6, "failed": 0, "skipped": 0, "unknown": 0}
@@ -56,6 +57,7 @@ def test_one_result_stays_what_it_is(tmp_path: Path) -> None:
     here = project(tmp_path)
     file = applied(here, 1)
     assert merged(here, file).json == json.loads(file.read_text())
+    assert merged(here, file).json["shard"] == "1/3"
 
 
 @pytest.mark.parametrize("style", ["text", "markdown"])
@@ -102,10 +104,71 @@ def test_shards_that_all_broke_off_end_as_the_worst_of_them(tmp_path: Path) -> N
 
 def test_a_slug_in_two_results_is_an_error(tmp_path: Path) -> None:
     here = project(tmp_path)
-    file = applied(here, 1)
+    file = edited(applied(here, 1), shard=None)
     done = merged(here, file, file)
     assert done.code == 3
     assert {item["code"] for item in done.json["diagnostics"]} == {"duplicate-outcome"}
+
+
+def test_a_shard_in_two_results_is_an_error_whatever_it_did(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    file = edited(applied(here, 1), outcomes=[])
+    done = merged(here, file, file)
+    assert done.code == 3
+    (problem,) = done.json["diagnostics"]
+    assert (problem["code"], problem["summary"]) == (
+        "duplicate-outcome",
+        "shard 1/3 stands in 2 results",
+    )
+
+
+def test_shards_of_different_numbers_are_not_joined(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    files = [applied(here, 1), edited(applied(here, 2), shard="2/10")]
+    done = merged(here, *files)
+    assert done.code == 3
+    (problem,) = done.json["diagnostics"]
+    assert (problem["code"], problem["summary"]) == (
+        "different-shards",
+        "the results are of shards of 3 and of 10",
+    )
+
+
+def test_a_shard_that_left_no_result_is_missed(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    done = merged(here, applied(here, 3), applied(here, 1))
+    assert done.code == 5
+    assert done.json["kind"] == "apply_result"
+    assert "error[missing-shard]: no result of shard 2/3 is given" in done.err
+    assert "hint: " in done.err
+
+
+def test_where_nothing_was_to_be_done_a_shard_that_is_missed_is_bad_input(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    files = [edited(applied(here, index), outcomes=[]) for index in (1, 2)]
+    assert merged(here, *files).code == 3
+
+
+def test_what_broke_off_may_be_any_of_the_shards_that_are_missed(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    first, refused = applied(here, 1), applied(here, 2, "--expect-digest", "sha256:00")
+    assert "no result of shard 1 of 2/3, 3/3 is given" in merged(here, first, refused).err
+    assert "missing-shard" not in merged(here, first, refused, applied(here, 3)).err
+
+
+def test_of_a_thousand_missed_shards_the_first_are_named(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    file = edited(applied(here, 2), shard="2/1000000000000")
+    err = merged(here, file).err
+    named = ", ".join(f"{index}/1000000000000" for index in (1, 3, 4, 5, 6))
+    assert f"no result of shard {named} …" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", 1, ["1/3"], ""])
+def test_a_shard_that_is_none_makes_no_result(tmp_path: Path, shard: Any) -> None:
+    here = project(tmp_path)
+    done = merged(here, edited(applied(here, 1), shard=shard))
+    assert [item["code"] for item in done.json["diagnostics"]] == ["unreadable-result"]
 
 
 @pytest.mark.parametrize(

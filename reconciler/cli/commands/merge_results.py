@@ -7,9 +7,11 @@ import click
 from reconciler.cli import output
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
 from reconciler.execution import broken_off, saved
 from reconciler.execution.broken_off import BrokenOff
-from reconciler.execution.joining import join
+from reconciler.execution.joining import absent, join
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.planning.codec import MAX_PLAN_BYTES
 from reconciler.views import json
@@ -27,12 +29,14 @@ def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> i
     """Join the results of shards into one.
 
     Each FILE is what `apply --shard I/N --format json` printed. Exits as one run would have: 5 if
-    anything is failed, skipped or unknown, or if a shard broke off while others wrote.
+    anything is failed, skipped or unknown, or if a shard broke off or left no result while others
+    wrote.
     """
     results, failures = _read(files)
+    merged = join(results) if results else None
+    failures += _absent(results, broken_off=len(failures))
     console = invocation.console
     problems = [item for failure in failures for item in failure.diagnostics]
-    merged = join(results) if results else None
     code = exit_code(merged, failures)
     if merged is not None:
         output.show_result(console, merged, style=style, ledger=NOT_READ)
@@ -51,6 +55,21 @@ def exit_code(merged: ApplyResult | None, failures: list[BrokenOff]) -> int:
     if (merged is not None and not merged.complete) or (failures and written):
         return INCOMPLETE
     return max((failure.exit_code for failure in failures), default=0)
+
+
+def _absent(results: list[ApplyResult], *, broken_off: int) -> list[BrokenOff]:
+    """Complain of shards that left nothing; what broke off does not say which shard it was."""
+    number, named = absent(results)
+    if number <= broken_off:
+        return []
+    names = ", ".join(named) + (" …" if number > len(named) else "")
+    missing = f"{number - broken_off} of {names}" if broken_off else names
+    problem = error(
+        "missing-shard",
+        f"no result of shard {missing} is given, so what it did is not known",
+        hint="give the files of all shards; run one that left no file again, with its --shard",
+    )
+    return [BrokenOff(InvalidInput.exit_code, (problem,))]
 
 
 def _read(files: tuple[Path, ...]) -> tuple[list[ApplyResult], list[BrokenOff]]:
