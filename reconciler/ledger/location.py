@@ -39,7 +39,7 @@ class Location:
 
         try:
             parsed = make_url(url.strip())
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # the latter for a port that is no number
             parsed = None
         if parsed is not None and parsed.drivername in _POSTGRES:
             return cls(url=parsed.set(drivername="postgresql+psycopg"))
@@ -58,8 +58,10 @@ class Location:
 
     @property
     def where(self) -> str:
-        """Give the place as people may see it, without a password."""
-        return str(self.file) if self.url is None else self.url.render_as_string(hide_password=True)
+        """Give the place as people may see it, without a password, which a query may hold too."""
+        if self.url is None:
+            return str(self.file)
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     @property
     def state(self) -> LedgerState:

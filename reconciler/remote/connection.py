@@ -161,12 +161,15 @@ def _trust(*, secure: bool, ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
+_LAST_PORT = 65_535
+
+
 def _proxy(url: str | None) -> httpx.Proxy | None:
     if url is None:
         return None
     try:
         proxy = httpx.Proxy(url)
-        if proxy.url.scheme in {"http", "https"}:
+        if proxy.url.scheme in {"http", "https"} and (proxy.url.port or 0) <= _LAST_PORT:
             return proxy
     except (ValueError, httpx.InvalidURL):
         # The URL may hold a password, so it is not repeated.

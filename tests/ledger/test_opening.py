@@ -254,7 +254,15 @@ def test_a_ledger_in_use_is_busy_for_writers_and_open_to_readers(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://user:canary@host/db", "canary", "sqlite://", "http://u:canary@h/", "://"]
+    "url",
+    [
+        "mysql://user:canary@host/db",
+        "canary",
+        "sqlite://",
+        "http://u:canary@h/",
+        "://",
+        "postgresql://u:canary@h:port/db",
+    ],
 )
 def test_another_kind_of_url_is_bad_input_and_not_repeated(tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidInput) as stop:
@@ -264,8 +272,9 @@ def test_another_kind_of_url_is_bad_input_and_not_repeated(tmp_path: Path, url: 
     assert stop.value.__suppress_context__
 
 
-def test_a_password_is_not_part_of_the_place(tmp_path: Path) -> None:
-    location = Location.of("postgresql://u:canary@h/db", default=tmp_path)
+@pytest.mark.parametrize("url", ["postgresql://u:canary@h/db", "postgresql://h/?password=canary"])
+def test_a_password_is_not_part_of_the_place(tmp_path: Path, url: str) -> None:
+    location = Location.of(url, default=tmp_path)
     assert location.state is LedgerState.SHARED
     assert "canary" not in location.where + repr(location)
 
