@@ -3,7 +3,7 @@
 The options that only some commands have: `reconciler.cli.options`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,7 +75,12 @@ class Command(click.Command):
             dir=said.get("dir", invocation.dir),
             target=said.get("target", invocation.target),
         )
+        mentioned = ctx.meta.get(_MENTIONED, {}).items()
+        self.heed(console, {n for n, (_, at) in mentioned if at is ParameterSource.COMMANDLINE})
         return super().invoke(ctx)
+
+    def heed(self, console: Console, typed: Collection[str]) -> None:
+        """Refuse a global option that was typed and has no say in this command; here all have."""
 
 
 def _mention(ctx: click.Context, param: click.Parameter, value: Any) -> None:

@@ -1,11 +1,29 @@
 """The options that the commands of a fleet and its workers share."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
+from reconciler.cli.command import Command
+from reconciler.cli.console import Console
 from reconciler.cli.fleets import Meeting, Muster
 from reconciler.cli.options import gathered
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+
+
+class OfMembers(Command):
+    """A command whose folders and targets stand in fleet.yaml, one or more for each member."""
+
+    def heed(self, console: Console, typed: Collection[str]) -> None:
+        """Refuse `--target`; a `--dir`, which scripts give to every command, changes nothing."""
+        if "target" in typed:
+            hint = "targets stand in fleet.yaml; `fleet --only GLOB` chooses members by their names"
+            raise InvalidInput([error("usage", "--target has no say in a fleet", hint=hint)])
+        if "dir" in typed:
+            console.say("--dir has no say in a fleet: the folders stand in fleet.yaml")
+
 
 file_option = click.option(
     "--file",

@@ -93,6 +93,40 @@ def test_options_of_a_fleet_have_twins_in_the_environment(tmp_path: Path) -> Non
     assert "2 members: 2 different." in done.out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--target", "here", "fleet", "plan"),
+        ("fleet", "apply", "--yes", "--target", "here"),
+        ("fleet", "drift", "--target", "here"),
+        ("worker", "--target", "here"),
+    ],
+)
+def test_a_target_for_a_fleet_is_bad_input(tmp_path: Path, words: tuple[str, ...]) -> None:
+    project = three(tmp_path)
+    done = project.run(*words)
+    assert (done.code, done.out) == (3, "")
+    assert "error[usage]: --target has no say in a fleet" in done.err
+    assert "--only GLOB" in done.err
+
+
+def test_a_folder_for_a_fleet_is_said_to_have_no_say(tmp_path: Path) -> None:
+    project = three(tmp_path)
+    said = project.run("--dir", "elsewhere", "fleet", "plan", "--format", "json")
+    assert (said.code, len(said.json["members"])) == (0, 3)
+    assert "--dir has no say in a fleet: the folders stand in fleet.yaml" in said.err
+    assert "no say" not in project.run("-q", "--dir", "elsewhere", "fleet", "plan").err
+
+
+def test_what_the_environment_says_to_all_commands_is_no_mistake_for_a_fleet(
+    tmp_path: Path,
+) -> None:
+    project = three(tmp_path)
+    done = project.run("fleet", "plan", RECONCILE_TARGET="here", RECONCILE_DIR="elsewhere")
+    assert done.code == 0
+    assert "no say" not in done.err
+
+
 def test_choosing_nobody_is_bad_input(tmp_path: Path) -> None:
     done = three(tmp_path).fleet("plan", "--only", "nobody")
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "no-members")

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from reconciler.cli import fleets, signals
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.command import Invocation
 from reconciler.cli.console import Console
-from reconciler.cli.fleet_options import meeting, muster
+from reconciler.cli.fleet_options import OfMembers, meeting, muster
 from reconciler.cli.fleet_watch import FleetWatch
 from reconciler.cli.fleets import Engine, FleetRun, LocalEngine, Meeting, Muster
 from reconciler.cli.options import format_option, metrics_file
@@ -40,7 +40,7 @@ def command() -> None:
     """
 
 
-@command.command("plan", cls=Command)
+@command.command("plan", cls=OfMembers)
 @format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to do.")
 @metrics_file
@@ -62,7 +62,7 @@ def plan(
         return _run(seen, muster, meeting, order, style=style)
 
 
-@command.command("drift", cls=Command)
+@command.command("drift", cls=OfMembers)
 @format_option("text", "json")
 @click.option(
     "--schedule",
@@ -91,7 +91,7 @@ def drift(
         return _run(seen, muster, meeting, order, style=style)
 
 
-@command.command("apply", cls=Command)
+@command.command("apply", cls=OfMembers)
 @format_option("text", "json")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--no-ledger", is_flag=True, help="Keep no record of what was done.")

@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 from reconciler.cli import fleets, signals
-from reconciler.cli.command import Command, Invocation
-from reconciler.cli.fleet_options import file_option, meeting, parallelism_option
+from reconciler.cli.command import Invocation
+from reconciler.cli.fleet_options import OfMembers, file_option, meeting, parallelism_option
 from reconciler.cli.fleets import Meeting
 from reconciler.cli.members import Crew
 from reconciler.fleet.roster import Fleet
 
 
-@click.command("worker", cls=Command)
+@click.command("worker", cls=OfMembers)
 @file_option
 @parallelism_option
 @meeting
