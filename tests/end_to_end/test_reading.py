@@ -1,5 +1,6 @@
 """Everything but apply only reads, and what misbehaves is neither believed nor followed."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,19 @@ def test_a_redirect_is_not_followed_and_the_other_host_hears_nothing(tmp_path: P
             assert done.code == 1, done.err
             assert upstream.writes == []
         assert other.requests == []
+
+
+def test_a_proxy_and_a_netrc_that_nobody_asked_for_are_ignored(tmp_path: Path) -> None:
+    names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    with socket.create_server(("127.0.0.1", 0)) as proxy, serving() as upstream:
+        proxy.setblocking(False)
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        done = prepared(tmp_path, upstream).run("plan", **dict.fromkeys(names, url), NO_PROXY="")
+        assert done.code == 0, done.err
+        assert upstream.requests
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
 
 
 @pytest.mark.parametrize(
