@@ -1,15 +1,20 @@
 """Check what a caller brought along as permission: a digest, or saved plans (product.md §6)."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.diagnostics import Diagnostic, error
+from reconciler.planning.actions import Change, Op
 from reconciler.planning.approval import NotApproved, beyond_approval
 from reconciler.planning.plan import Plan
 
 CLOCK_SKEW = timedelta(minutes=10)
 """By how much the clock of the machine that planned may run ahead of ours."""
+
+_LONGEST = 80
+"""Characters of a value that are shown where it differs from the approved one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +80,28 @@ def _wrong_plan(
 
 def _not_approved(excess: NotApproved) -> Diagnostic:
     what = f"{excess.kind.value} {excess.slug}"
-    if excess.path is not None and excess.op is not None:
-        what += f": {excess.op.value} {excess.path}"
+    if excess.change is not None:
+        what += f": {_in_words(excess.change)}"
+    if excess.approved is not None:
+        what += f"; approved was: {_in_words(excess.approved)}"
     return error(
         "not-approved",
         f"no approved plan contains this: {what}",
         hint="it came up after the approval; look at the fresh plan and approve that",
     )
+
+
+def _in_words(change: Change) -> str:
+    """Say what a change does; of a secret only the names of its references."""
+    before, after = _shown(change.before), _shown(change.after)
+    if change.sensitive:
+        before, after = change.before_reference or "", change.reference or ""
+    what = {Op.ADD: after, Op.REMOVE: before, Op.REPLACE: f"{before} → {after}"}.get(
+        change.op, after
+    )
+    return f"{change.op.value} {change.path} {what}".rstrip()
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

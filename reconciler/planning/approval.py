@@ -13,12 +13,15 @@ from reconciler.planning.plan import Plan, Unverified
 
 @dataclass(frozen=True, slots=True)
 class NotApproved:
-    """Something in the fresh plan that no approved plan contains; `path` None: the action."""
+    """Something in the fresh plan that no approved plan contains; `change` None: the action.
+
+    `approved` is what was approved for the same place, if anything was.
+    """
 
     slug: str
     kind: ActionKind
-    path: str | None = None
-    op: Op | None = None
+    change: Change | None = None
+    approved: Change | None = None
 
 
 def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved, ...]:
@@ -36,9 +39,11 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
         if same is None and not (action.kind is ActionKind.UPDATE and rotates_only):
             excess.append(NotApproved(action.slug, action.kind))
             continue
-        allowed = {_key(change) for other in same or () for change in other.changes}
+        before = [change for other in same or () for change in other.changes]
+        allowed = {_key(change) for change in before}
+        by_path = {change.path: change for change in before}
         excess += [
-            NotApproved(action.slug, action.kind, change.path, change.op)
+            NotApproved(action.slug, action.kind, change, by_path.get(change.path))
             for change in action.changes
             if _key(change) not in allowed and not _is_known_secret(action, change, unverified)
         ]

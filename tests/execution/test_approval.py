@@ -91,4 +91,6 @@ def test_what_no_plan_contains_is_named_as_far_as_it_differs() -> None:
     hint = "it came up after the approval; look at the fresh plan and approve that"
     named = "no approved plan contains this: update alpha"
     assert said(plan(), fresh) == [("not-approved", named, hint)]
-    assert said(elsewise, fresh) == [("not-approved", f"{named}: replace description", hint)]
+    difference = 'replace description "old" → "new"; approved was: '
+    difference += 'replace description "old" → "other"'
+    assert said(elsewise, fresh) == [("not-approved", f"{named}: {difference}", hint)]

@@ -110,7 +110,10 @@ def test_what_has_become_true_needs_no_approval() -> None:
 
 def test_another_value_is_not_approved() -> None:
     (excess,) = beyond_approval(renamed("Newer"), [renamed("New")])
-    assert (excess.slug, excess.path) == ("alpha", "name")
+    assert excess.change is not None
+    assert excess.approved is not None
+    shown = (excess.slug, excess.change.path, excess.change.after, excess.approved.after)
+    assert shown == ("alpha", "name", "Newer", "New")
 
 
 def test_another_value_before_is_not_approved() -> None:
@@ -122,7 +125,7 @@ def test_another_value_before_is_not_approved() -> None:
 def test_a_new_action_is_not_approved() -> None:
     fresh = plan(want=[declared("gamma")], have=[])
     (excess,) = beyond_approval(fresh, [renamed("New")])
-    assert (excess.slug, excess.kind.value, excess.path) == ("gamma", "create", None)
+    assert (excess.slug, excess.kind.value, excess.change) == ("gamma", "create", None)
 
 
 def test_several_plans_approve_together() -> None:
