@@ -137,4 +137,5 @@ def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes | None:
     said = done.stderr.decode("utf-8", "replace").strip()
     if not said:
         return None
-    raise GitError(f"git: {said.splitlines()[0]}", code="git")
+    hint = "--base reads a commit of the repository that holds the files; `git status` tells more"
+    raise GitError(f"git: {said.splitlines()[0]}", code="git", hint=hint)

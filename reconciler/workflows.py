@@ -220,7 +220,7 @@ def _unmatched(session: Session, options: PlanOptions, observed: ObservedState) 
     return [
         warning(
             "nothing-selected",
-            f"--only {pattern} matches no integration, declared or existing",
+            f"`--only {pattern}` matches no integration, declared or existing",
             hint=hint,
         )
         for pattern in options.selection.idle(slugs)

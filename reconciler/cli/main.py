@@ -63,6 +63,18 @@ class Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is asked for; of a misspelt one, tell which was meant."""
+        name = args[0]
+        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+            from reconciler.desired.suggest import did_you_mean  # loaded for a mistake alone
+
+            near = did_you_mean(name, COMMANDS)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean{near[12:]}" if near else ""))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""
         with formatter.section("Commands"):

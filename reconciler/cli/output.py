@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from reconciler.views.drift_outline import Asked
 
 _LINKS = 40
+_HOW_TO_SAVE = "name a file in a folder that exists and that you may write to"
+_READ = "check the path; it is seen from the folder you are in"
+_OURS = "name a file that reconcile wrote with --out or --format json"
 """Links that are followed one after the other, as many as Linux does."""
 
 PLAN_FORMATS = ("text", "json", "markdown", "html")
@@ -117,7 +120,7 @@ def save(path: Path, text: str) -> None:
             stream.write(text)
     except (OSError, RuntimeError) as reason:
         said = reason.strerror if isinstance(reason, OSError) else "a loop of links"
-        problem = error("cannot-save", f"{path}: {said or 'cannot be written'}")
+        problem = error("cannot-save", f"{path}: {said or 'cannot be written'}", hint=_HOW_TO_SAVE)
         raise InvalidInput([problem]) from reason
 
 
@@ -155,11 +158,13 @@ def read(path: Path, *, limit: int) -> str:
         with path.open("rb") as stream:
             content = stream.read(limit + 1)
     except OSError as reason:
-        problem = error("cannot-read", f"{path}: {reason.strerror or 'cannot be read'}")
+        problem = error("cannot-read", f"{path}: {reason.strerror or 'cannot be read'}", hint=_READ)
         raise InvalidInput([problem]) from reason
     if len(content) > limit:
-        raise InvalidInput([error("too-large", f"{path}: larger than {limit} bytes")])
+        raise InvalidInput([error("too-large", f"{path}: larger than {limit} bytes", hint=_OURS)])
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as reason:
-        raise InvalidInput([error("unreadable-plan", f"{path}: not UTF-8 text")]) from reason
+        raise InvalidInput(
+            [error("unreadable-plan", f"{path}: not UTF-8 text", hint=_OURS)]
+        ) from reason

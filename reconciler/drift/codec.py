@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.drift.report import KIND, DriftReport
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import Origin
-from reconciler.planning.codec import plan_from
+from reconciler.planning.codec import plan_from, what_is_wrong
 
 
 class UnreadableReport(ReconcilerError):
@@ -30,7 +30,7 @@ def decode(text: str, *, name: str) -> DriftReport:
             raise _unreadable(name, "it has another format version")
         report = _report(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        raise _unreadable(name, f"its shape is wrong ({type(problem).__name__})") from None
+        raise _unreadable(name, what_is_wrong(problem)) from None
     if (document["fingerprint"], document["in_sync"]) != (report.fingerprint, report.in_sync):
         raise _unreadable(name, "its content does not have the fingerprint it claims")
     return report

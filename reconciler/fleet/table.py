@@ -35,7 +35,8 @@ def table(result: FleetResult, *, width: int = 80, color: bool = False) -> str:
         _line(page, member, column)
     page.blank()
     counts = ", ".join(f"{n} {status}" for status, n in result.summary.items() if n)
-    page.line((f"{len(result.members)} members: {counts or 'none'}.", "bold"))
+    count = len(result.members)
+    page.line((f"{count} member{'' if count == 1 else 's'}: {counts or 'none'}.", "bold"))
     if result.exit_code not in {0, 2} or result.summary["not-run"]:
         verb = result.verb.value
         page.line("To do what is left:")

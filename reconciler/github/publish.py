@@ -21,7 +21,7 @@ from reconciler.github.job import Job
 from reconciler.github.marker import Kind
 from reconciler.github.merged import pull_request_of
 
-NOBODY = "no pull request: only the summary was written"
+NOBODY = "no pull request, so there is nothing to comment on"
 Connect = Callable[[Job], AbstractAsyncContextManager[GitHub]]
 
 

@@ -16,7 +16,7 @@ from reconciler.domain.secrets import Pepper
 from reconciler.ledger import chain, learning, remembering, rows
 from reconciler.ledger.connect import Database
 from reconciler.ledger.entries import Fulfilled, Holder, RunFacts, Seen, TargetKey
-from reconciler.ledger.errors import NoLedger
+from reconciler.ledger.errors import NoLedger, explain
 from reconciler.ledger.history import history, images_of
 from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.lock import file_lock, shared_lock
@@ -212,4 +212,7 @@ def _pepper(location: Location, variable: str | None, *, create: bool) -> Pepper
         return pepper_of(variable.strip())
     if location.file is None:
         return None
-    return pepper_beside(location.file, create=create)
+    try:
+        return pepper_beside(location.file, create=create)
+    except OSError as problem:
+        raise explain(problem, where=location.where) from None

@@ -48,7 +48,7 @@ def decode(text: str, *, name: str) -> Plan:
         plan = plan_from(document)
         claimed = document["digest"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        raise _unreadable(name, f"its shape is wrong ({type(problem).__name__})") from None
+        raise _unreadable(name, what_is_wrong(problem)) from None
     if claimed != plan.digest:
         raise TamperedPlan(
             f"{name}: its content does not have the digest it claims",
@@ -56,6 +56,13 @@ def decode(text: str, *, name: str) -> Plan:
             hint="make the plan again; a plan must not be edited",
         )
     return plan
+
+
+def what_is_wrong(problem: Exception) -> str:
+    """Say in words why a document could not be read; what it holds is not repeated."""
+    if isinstance(problem, json.JSONDecodeError):
+        return f"it is not JSON, as line {problem.lineno}, column {problem.colno} shows"
+    return "a part of it is missing or of another kind than expected"
 
 
 def _unreadable(name: str, why: str) -> UnreadablePlan:

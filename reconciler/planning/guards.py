@@ -132,7 +132,7 @@ def _deletes(
     return Finding(
         error(
             "too-many-deletes",
-            f"{count} integrations would be deleted, and {why}",
+            f"{count} integration{'' if count == 1 else 's'} would be deleted, and {why}",
             hint=f"if that is intended, say so with --max-deletes {count}",
         ),
         _slugs(deletes),

@@ -8,7 +8,7 @@ characters. Escaping for a format comes on top, in the view that knows it. Fixed
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, Severity
@@ -121,6 +121,9 @@ def header(*, target: str, base_url: str, ledger: str) -> str:
 def of_plan(plan: Plan, *, ledger: str) -> PlanOutline:
     """Make the outline of a plan; `ledger` is shared, local or fresh."""
     next_step, command = _next_step(plan)
+    unverified: dict[str, list[str]] = {}
+    for secret in plan.unverified:
+        unverified.setdefault(secret.slug, []).append(secret.path)
     return PlanOutline(
         title=words.PLAN_TITLE if plan.run is None else words.UNDO_TITLE,
         run=visible(plan.run or ""),
@@ -130,7 +133,9 @@ def of_plan(plan: Plan, *, ledger: str) -> PlanOutline:
         warning=words.UNDO_WARNING if plan.run is not None else "",
         summary=_summary(plan),
         counts=tuple(plan.summary.items()),
-        actions=tuple(of_action(action) for action in plan.actions),
+        actions=tuple(
+            of_action(action, unverified=unverified.get(action.slug, ())) for action in plan.actions
+        ),
         findings=tuple(of_diagnostic(item) for item in plan.diagnostics),
         sections=sections_of(plan),
         next_step=next_step,
@@ -143,8 +148,16 @@ def header_of(target: PlanTarget, *, ledger: str) -> str:
     return header(target=target.name, base_url=target.base_url, ledger=ledger)
 
 
-def of_action(action: Action, *, origins: Mapping[Origin, str] = words.ORIGIN_NOTES) -> ActionItem:
-    """Make the outline of one action; `origins` says which origins of a change are worth a note."""
+def of_action(
+    action: Action,
+    *,
+    origins: Mapping[Origin, str] = words.ORIGIN_NOTES,
+    unverified: Collection[str] = (),
+) -> ActionItem:
+    """Make the outline of one action; `origins` says which origins of a change are worth a note.
+
+    `unverified` are the paths of its secrets that nothing proves in sync.
+    """
     blocked = bool(action.blocked_by)
     names = [c.after for c in action.changes if c.path == "name" and isinstance(c.after, str)]
     return ActionItem(
@@ -156,7 +169,10 @@ def of_action(action: Action, *, origins: Mapping[Origin, str] = words.ORIGIN_NO
         reason=visible(action.reason),
         risk=action.risk,
         source=f"{visible(action.source.file)}:{action.source.line}" if action.source else None,
-        changes=tuple(of_change(change, origins=origins) for change in action.changes),
+        changes=tuple(
+            of_change(change, origins=origins, unverified=change.path in unverified)
+            for change in action.changes
+        ),
         blocks=tuple(
             Block(visible(code), words.LIFTS.get(code, words.LIFT_UNKNOWN))
             for code in action.blocked_by
@@ -164,17 +180,18 @@ def of_action(action: Action, *, origins: Mapping[Origin, str] = words.ORIGIN_NO
     )
 
 
-def of_change(change: Change, *, origins: Mapping[Origin, str] = words.ORIGIN_NOTES) -> ChangeItem:
+def of_change(
+    change: Change,
+    *,
+    origins: Mapping[Origin, str] = words.ORIGIN_NOTES,
+    unverified: bool = False,
+) -> ChangeItem:
     """Make the outline of one change; of a sensitive one only references are shown."""
     before = shown(change.before)
     after = shown(change.after)
     if change.sensitive:
         before, after = _reference(change.before_reference), _reference(change.reference)
-    why = words.ROTATE_NOTES if change.op is Op.ROTATE else None
-    notes = (
-        why.get(change.origin) if why else words.OP_NOTES.get(change.op),
-        origins.get(change.origin),
-    )
+    notes = (_why(change, unverified=unverified), origins.get(change.origin))
     one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
     return ChangeItem(
         symbol=words.OP_SYMBOLS[change.op],
@@ -184,6 +201,13 @@ def of_change(change: Change, *, origins: Mapping[Origin, str] = words.ORIGIN_NO
         note="; ".join(note for note in notes if note),
         risk=change.risk.value if change.risk.rank >= Risk.CREDENTIAL.rank else "",
     )
+
+
+def _why(change: Change, *, unverified: bool) -> str | None:
+    """Say why a secret is sent."""
+    if change.op is not Op.ROTATE:
+        return words.OP_NOTES.get(change.op)
+    return words.PUSH_NOTE if unverified else words.ROTATE_NOTES.get(change.origin)
 
 
 def of_diagnostic(item: Diagnostic) -> Finding:

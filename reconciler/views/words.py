@@ -39,6 +39,8 @@ OP_NOTES = MappingProxyType(
     }
 )
 
+PUSH_NOTE = "rotate: unverified, and --push-secrets sends it"
+
 ROTATE_NOTES = MappingProxyType(
     {
         Origin.LOCAL: "rotate: the value behind the reference has changed",

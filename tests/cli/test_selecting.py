@@ -14,7 +14,7 @@ def test_each_pattern_of_only_that_matches_nothing_is_a_warning(tmp_path: Path) 
     project = Here(tmp_path)
     project.integration("alpha")
     plan = project.plan("--only", "alpha", "--only", "zzz", "--exclude", "yyy")
-    assert told(plan) == ["--only zzz matches no integration, declared or existing"]
+    assert told(plan) == ["`--only zzz` matches no integration, declared or existing"]
     assert [action["slug"] for action in plan["actions"]] == ["alpha"]
 
 

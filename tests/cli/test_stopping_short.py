@@ -38,3 +38,39 @@ def test_a_reference_outside_the_allow_list_is_found_where_it_stands(tmp_path: P
         (found["code"], found["file"], found["line"], found["column"])
         for found in done.json["diagnostics"]
     ] == [("secret-not-allowed", "desired-state/environments/live/a.yaml", 2, 8)]
+
+
+def test_a_misspelt_command_names_the_one_that_was_meant(tmp_path: Path) -> None:
+    done = a_project(tmp_path).run("plna")
+    assert done.code == 3
+    assert "no such command 'plna'. Did you mean `plan`?" in done.err
+    assert "id you mean" not in a_project(tmp_path).run("zzzzzz").err
+
+
+def test_a_ledger_whose_folder_cannot_be_made_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    live = {"base_url": "http://127.0.0.1:1/v1", "api_key": "${env:PORTKEY_API_KEY}"}
+    project.config(**live)
+    project.state.write_text("in the way")
+    done = project.run("apply", "--yes", "--format", "json", PORTKEY_API_KEY="pk-canary")
+    (problem,) = done.json["diagnostics"]
+    assert (done.code, problem["code"]) == (4, "ledger-unreachable")
+    assert "--no-ledger" in problem["hint"]
+
+
+def test_what_a_file_lacks_to_be_a_plan_is_said_in_words(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    (tmp_path / "plan.json").write_text('{"kind":')
+    said = project.run("show", "plan.json").err
+    assert "plan.json: it is not JSON, as line 1, column 9 shows" in said
+    missing = project.run("show", "none.json", "--format", "json").json["diagnostics"]
+    assert [(found["code"], bool(found["hint"])) for found in missing] == [("cannot-read", True)]
+
+
+def test_a_pushed_secret_is_not_said_to_be_contradicted(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    project.apply()
+    (project.state / "ledger.db").unlink()
+    (project.state / "ledger.key").unlink(missing_ok=True)
+    planned = project.run("plan", "--push-secrets").out
+    assert "(rotate: unverified, and --push-secrets sends it)" in " ".join(planned.split())

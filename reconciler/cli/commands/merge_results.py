@@ -22,7 +22,9 @@ NOT_READ = "not read"
 
 
 @click.command("merge-results", cls=Command)
-@click.argument("files", metavar="FILE", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @format_option(*output.PLAN_FORMATS)
 @click.pass_obj
 def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> int:
