@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.domain.calls import Call, OperationName, Reply
-from reconciler.domain.fields import SLUG
+from reconciler.domain.fields import SLUG, is_uuid
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
 from reconciler.execution.likeness import created_between, equals_ours
@@ -155,6 +155,7 @@ class _Creation:
                 f"it was created, and completing it failed: {problem.summary}", code=problem.code
             ) from None
         self.attempt.made = True
+        self.attempt.view.identity = found.id
         await self._rule_out_twins()
         self.attempt.warnings.append("the answer to the create was lost; found it and completed it")
 
@@ -165,6 +166,7 @@ class _Creation:
         echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
         if echoed == self.slug:
             self.attempt.made = True
+            self.attempt.view.identity = _id_in(reply)
             await self._rule_out_twins()
             return
         if not isinstance(echoed, str) or not SLUG.fullmatch(echoed):
@@ -257,6 +259,11 @@ class _Creation:
 
     def _in_window(self, found: Observed) -> bool:
         return created_between(found, self.began, self.attempt.writer.timing.wall_clock())
+
+
+def _id_in(reply: Reply) -> str | None:
+    told = reply.body.get("id") if isinstance(reply.body, Mapping) else None
+    return told if isinstance(told, str) and is_uuid(told) else None
 
 
 def _unknown(what: str, *, code: str) -> NotConfirmed:

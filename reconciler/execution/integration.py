@@ -103,6 +103,7 @@ class Attempt:
 
     async def _replace(self) -> None:
         delete_call, *rest = self.action.calls
+        self.view.identity = None
         if await self._delete(delete_call):
             await self.view.prove_gone()
         try:
@@ -178,7 +179,8 @@ class Attempt:
         """See what a create that went no further has left: later, its mask would prove nothing."""
         if self.made and not self.stops_the_run:
             with suppress(RemoteError):
-                self.view.seen_after = await self.writer.presence.read(self.action.slug)
+                now = await self.writer.presence.read(self.action.slug)
+                self.view.seen_after = None if self.view.is_a_namesake(now) else now
 
     def _fail(self, problem: ReconcilerError) -> None:
         """Record why the action was not carried out, or why that is not known."""

@@ -6,7 +6,7 @@ Every write comes between two such looks (product.md §6). Whether a slug is the
 
 from dataclasses import dataclass, field
 
-from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
+from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS, is_uuid
 from reconciler.domain.state import Observed
 from reconciler.execution import likeness
 from reconciler.execution.presence import Presence
@@ -25,7 +25,8 @@ class View:
     """What one action sees of its integration.
 
     `last_seen` is all there was before the writes, `seen_after` what was shown last after them;
-    `warnings` are sentences about what could not be seen.
+    `warnings` are sentences about what could not be seen. `identity` is the id of what is written,
+    where it is known: under the same slug, another id is somebody else's integration.
     """
 
     action: Action
@@ -35,11 +36,18 @@ class View:
     warnings: list[str] = field(default_factory=list)
     last_seen: Observed | None = None
     seen_after: Observed | None = None
+    identity: str | None = None
 
     async def now(self) -> Observed | None:
         """Read what the action is about, None where it is certainly absent."""
         models, workspaces = self._parts()
         return await self.presence.read(self.action.slug, models=models, workspaces=workspaces)
+
+    def is_a_namesake(self, now: Observed | None) -> bool:
+        """Tell whether another integration has taken the slug; ids of two forms prove nothing."""
+        if now is None or self.identity is None or now.id is None:
+            return False
+        return now.id != self.identity and is_uuid(now.id) == is_uuid(self.identity)
 
     def _parts(self) -> tuple[bool, bool]:
         """Tell whether models and workspaces belong to what this action is about."""
@@ -65,6 +73,7 @@ class View:
         same_print = before.fingerprint in {None, fingerprint(now)}
         if not same_print or before.last_updated_at != now.last_updated_at:
             raise _changed("somebody changed it after the plan was made")
+        self.identity = now.id
 
     async def keep_whole(self) -> None:
         """Read all of what is about to be deleted, so that it can be asked for again."""
@@ -76,13 +85,18 @@ class View:
             self.warnings.append("its access could not be read; undo will not bring that back")
 
     async def read_back(self) -> None:
-        """Look until the API shows what was sent; what it does not show is a warning."""
-        left = ["everything"]
+        """Look until the API shows what was sent; what it does not show is a warning.
+
+        Raises `NotConfirmed` if in the end it shows a namesake. At first that may be the one
+        before: a read can be stale.
+        """
+        left, now = ["everything"], None
         for pause in READ_BACK_PAUSES:
             if pause and not await self._wait(pause):
                 break
             try:
-                self.seen_after = now = await self.now()
+                now = await self.now()
+                self.seen_after = None if self.is_a_namesake(now) else now
             except Forbidden:
                 now = None  # some servers deny what they do not show yet
             except RemoteError as problem:
@@ -91,12 +105,14 @@ class View:
             left = self.missing(now)
             if not left:
                 return
+        if self.is_a_namesake(now):
+            raise _replaced()
         self.warnings.append(f"the API does not show yet: {', '.join(left)}")
 
     def missing(self, now: Observed | None) -> list[str]:
         """Name what is declared and not shown."""
         subject = self.action.subject
-        if now is None or now.is_archived or subject.declared is None:
+        if now is None or now.is_archived or subject.declared is None or self.is_a_namesake(now):
             return ["everything"]
         return likeness.missing(subject.declared, now, subject.remembered)
 
@@ -138,4 +154,13 @@ def _changed(what: str) -> ChangedSincePlan:
         what,
         code="changed-since-plan",
         hint="plan again to see what moved; nothing was written to it",
+    )
+
+
+def _replaced() -> NotConfirmed:
+    return NotConfirmed(
+        "somebody deleted it and created it anew while it was written; "
+        "what was sent may have reached the new one",
+        code="changed-since-plan",
+        hint="plan again, and compare who may use the new one",
     )

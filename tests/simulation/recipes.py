@@ -174,7 +174,7 @@ class DeletesFirst(_Rewritten):
 
 
 class _Optimist(Attempt):
-    def fail(self, problem: Exception) -> None:
+    def _fail(self, problem: Exception) -> None:
         pass
 
 

@@ -1,0 +1,50 @@
+"""Somebody deletes an integration while we write it, and creates another under the same slug."""
+
+from typing import Any
+
+from reconciler.domain.state import DesiredState
+from reconciler.execution.outcome import Outcome
+from tests.builders import KEY, declared, desired
+from tests.execution.stories import OURS, before
+from tests.runs import World
+
+LOOKS = {"name": "Alpha", "ai_provider_id": "openai"}
+WORKSPACES = [{"id": "ws-a", "enabled": True}]
+
+
+def create(world: World, key: str) -> None:
+    world.put("POST", "/integrations", {"slug": "alpha", "key": key, **LOOKS})
+
+
+def replaced_before(method: str, path: str, want: DesiredState, **more: Any) -> Outcome:
+    """Apply, and let a namesake that looks the same take the place right before a request."""
+    world = World()
+    if more.pop("exists", True):
+        create(world, OURS)
+
+    def replace() -> None:
+        world.put("DELETE", "/integrations/alpha")
+        create(world, "tt-their-own")
+
+    before(world, method, path, replace, **more)
+    (outcome,) = world.apply(want).outcomes
+    assert world.remote.integrations["alpha"]["key"] == "tt-their-own"
+    return outcome
+
+
+def test_what_was_written_to_a_namesake_is_never_said_to_be_applied() -> None:
+    want = desired(declared("alpha", **LOOKS, workspaces=WORKSPACES))
+    outcome = replaced_before("PUT", "/integrations/alpha/workspaces", want)
+    assert outcome.status.value == "unknown"
+    assert outcome.error is not None
+    assert outcome.error.code == "changed-since-plan"
+    assert "what was sent may have reached the new one" in outcome.error.message
+
+
+def test_what_was_just_created_and_replaced_is_not_taken_for_ours() -> None:
+    want = desired(declared("alpha", **LOOKS, key=KEY))
+    outcome = replaced_before("GET", "/integrations/alpha", want, skip=1, exists=False)
+    assert outcome.status.value == "unknown"
+    assert outcome.error is not None
+    assert outcome.error.code == "changed-since-plan"
+    assert outcome.seen_after is None
