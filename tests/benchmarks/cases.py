@@ -19,10 +19,11 @@ def converged(bench: Bench) -> Iterator[Row]:
         world = bench.world(count)
         with simulator(world.folder, seed=count, latency_ms=bench.latency_ms) as url:
             world.aim(url)
-            times = bench.repeat if count <= 1_000 else 1
-            found = bench.reconcile(
-                world, *PLAN, times=times, secrets=UNKNOWN, network=count < SIZES[-1]
-            )
+            if count < SIZES[-1]:
+                times = bench.repeat if count <= 1_000 else 1
+                found = bench.reconcile(world, *PLAN, times=times, secrets=UNKNOWN)
+            else:
+                found = bench.once(world, *PLAN, secrets=UNKNOWN)
         yield Row("converged plan", count, found, _reading(bench, count))
 
 
@@ -53,15 +54,17 @@ def incremental(bench: Bench) -> Iterator[Row]:
 
 
 def creates(bench: Bench) -> Iterator[Row]:
-    """Create everything in an empty organisation."""
-    world = bench.world(bench.size(1_000))
-    with simulator(world.folder, latency_ms=bench.latency_ms) as url:
-        world.aim(url)
-        found = bench.once(world, "apply", "--yes", "--format", "json")
+    """Create everything in an empty organisation, in a new one each time."""
+    runs = []
+    for _ in range(bench.repeat):
+        world = bench.world(bench.size(1_000))
+        with simulator(world.folder, latency_ms=bench.latency_ms) as url:
+            world.aim(url)
+            runs.append(bench.once(world, "apply", "--yes", "--format", "json"))
     bound = bounds.creating(
         creates=world.count, latency=bench.latency, parallelism=bench.parallelism
     )
-    yield Row("create all", world.count, found, bound)
+    yield Row("create all", world.count, min(runs, key=lambda one: one.wall), bound)
 
 
 def changed(bench: Bench) -> Iterator[Row]:
