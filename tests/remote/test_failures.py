@@ -1,0 +1,162 @@
+"""What is said where no answer came: one line for each way, and never a word of what was sent."""
+
+import ssl
+
+import httpx
+import pytest
+
+from reconciler.remote.errors import InvalidCall, NoAnswer, NotSent, RemoteError
+from reconciler.remote.failures import from_httpx, from_reading
+from reconciler.remote.lanes import TooLargeError, UndecodableError
+
+BASE = "https://gateway.example/v1"
+WHAT = "PUT /integrations/a"
+UNREACHABLE = "Check the network, the target's base_url and RECONCILE_PROXY."
+AGAIN = "Run again; a plan never relies on what a run before it did."
+TRUST = "For a private certificate authority set RECONCILE_CA_FILE."
+
+
+def distrusted() -> ssl.SSLCertVerificationError:
+    problem = ssl.SSLCertVerificationError(1, "canary")
+    problem.verify_message = "self-signed certificate"
+    return problem
+
+
+def caused_by(cause: Exception) -> httpx.ConnectError:
+    """Make the exception of a connection that failed for a reason two levels down."""
+    middle = OSError("canary")
+    middle.__cause__ = cause
+    failure = httpx.ConnectError("canary")
+    failure.__context__ = middle
+    return failure
+
+
+def cut(kind: type[ssl.SSLError]) -> ssl.SSLError:
+    problem = kind(1, "canary")
+    problem.reason = "CANARY"
+    return problem
+
+
+def refused_by_tls(reason: str | None) -> ssl.SSLError:
+    problem = ssl.SSLError(1, "canary")
+    problem.reason = reason  # type: ignore[assignment]  # None is what a real one may hold
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind", "code", "says", "hint"),
+    [
+        (httpx.ConnectError("c"), NotSent, "unreachable", f"{BASE} cannot be reached", UNREACHABLE),
+        (
+            httpx.ConnectTimeout("c"),
+            NotSent,
+            "unreachable",
+            f"{BASE} cannot be reached",
+            UNREACHABLE,
+        ),
+        (
+            caused_by(distrusted()),
+            NotSent,
+            "tls-failed",
+            f"{BASE} could not prove who it is: self-signed certificate",
+            TRUST,
+        ),
+        (
+            caused_by(refused_by_tls("WRONG_VERSION_NUMBER")),
+            NotSent,
+            "tls-failed",
+            f"{BASE} could not prove who it is: WRONG_VERSION_NUMBER",
+            TRUST,
+        ),
+        (
+            caused_by(refused_by_tls(None)),
+            NotSent,
+            "tls-failed",
+            f"{BASE} could not prove who it is: TLS failed",
+            TRUST,
+        ),
+        (
+            caused_by(cut(ssl.SSLEOFError)),
+            NotSent,
+            "unreachable",
+            f"{BASE} cannot be reached",
+            UNREACHABLE,
+        ),
+        (
+            httpx.ProxyError("c"),
+            NotSent,
+            "proxy-failed",
+            "the proxy did not let it through",
+            UNREACHABLE,
+        ),
+        (
+            httpx.ReadTimeout("c"),
+            NoAnswer,
+            "timeout",
+            "no complete answer in time",
+            "The API is slow or stuck; run again later.",
+        ),
+        (
+            httpx.RemoteProtocolError("c"),
+            NoAnswer,
+            "connection-lost",
+            "the connection broke before the answer was complete",
+            AGAIN,
+        ),
+        (
+            httpx.ReadError("c"),
+            NoAnswer,
+            "connection-lost",
+            "the connection broke before the answer was complete",
+            AGAIN,
+        ),
+        (
+            TimeoutError("c"),
+            NoAnswer,
+            "timeout",
+            "no complete answer in time",
+            "The API is slow or stuck; run again later.",
+        ),
+        (
+            TooLargeError(),
+            NoAnswer,
+            "too-large",
+            "the answer is larger than 10 MiB",
+            f"That is not an answer of the Admin API; check {BASE}.",
+        ),
+        (
+            UndecodableError(),
+            NoAnswer,
+            "bad-encoding",
+            "the answer is compressed in a way that cannot be read",
+            f"Check what stands between here and {BASE}.",
+        ),
+        (
+            OSError("c"),
+            NoAnswer,
+            "connection-lost",
+            "the connection broke before the answer was complete",
+            AGAIN,
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_each_way_has_its_kind_its_code_its_sentence_and_its_hint(
+    problem: Exception, kind: type[RemoteError], code: str, says: str, hint: str
+) -> None:
+    error = from_reading(problem, what=WHAT, base_url=BASE)
+    assert type(error) is kind
+    assert (error.code, error.summary, error.hint) == (code, f"{WHAT}: {says}", hint)
+    assert error.attempts == 1
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [httpx.LocalProtocolError("c"), httpx.UnsupportedProtocol("c"), httpx.InvalidURL("c")],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_be_written_as_a_request_was_never_tried(problem: Exception) -> None:
+    error = from_httpx(problem, what=WHAT, base_url=BASE)
+    assert type(error) is InvalidCall
+    assert (error.code, error.attempts) == ("bad-call", 0)
+    assert error.summary == f"{WHAT} cannot be written as a request"
