@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from reconciler.diagnostics import Excerpt
 from reconciler.domain.pricing import PricingMultiplier
+from reconciler.domain.secrets import LOOKS_SECRET
 
 WIDTH = 100
 _MASK = "[redacted]"
@@ -40,10 +41,6 @@ _KEY = re.compile(
     r"(?<![^\s{,\[\-])(?:\"[^\"]*\"|'[^']*'|[^\s\"'{}\[\],:#&*!|>%@`$-][^\s{}\[\],:]*)\s*:(?=[\s\"'{\[]|$)"
 )
 _BEFORE_KEY = re.compile(r"[\s\-{\[,?]*")
-_LOOKS_SECRET = re.compile(
-    r"\b(?:sk|pk|rk|pa|ghp|ghs|gsk|hf|xai|xoxb|github_pat)[-_][A-Za-z0-9_-]{8,}"
-    r"|AKIA[0-9A-Z]{12,}|AIza[\w-]{20,}|eyJ[\w-]{10,}|-----BEGIN.*"
-)
 _LOOK_BACK = 200
 _LONGEST_LINE = 4_000
 """Lines beyond this are written by nobody; searching them could take quadratic time."""
@@ -71,7 +68,7 @@ def excerpt(
     if lead is None or lead.end() < first.start():
         blank = len(text) - len(text.lstrip())
         shown = shown[:blank] + "…" * (first.start() - blank) + shown[first.start() :]
-    shown = _LOOKS_SECRET.sub(lambda m: "•" * len(m[0]), shown)
+    shown = LOOKS_SECRET.sub(lambda m: "•" * len(m[0]), shown)
     start, size = min(column, len(shown)), max(length, 1)
     if masked:
         shown = shown.rstrip() + " " + _MASK

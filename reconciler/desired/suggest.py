@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from reconciler.domain.secrets import LOOKS_SECRET
+
 _LONGEST = 64
 _NAME = re.compile(r"[^\W\d:][^:\s]{0,63}|\$[a-z]+")
 
@@ -18,7 +20,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def quoted(name: str) -> str:
     """Quote a name for people; what cannot be one, such as `key:sk-…`, may hold a secret."""
-    return f"`{name}`" if _NAME.fullmatch(name) else "this name"
+    showable = _NAME.fullmatch(name) and not LOOKS_SECRET.search(name)
+    return f"`{name}`" if showable else "this name"
 
 
 def one_of(known: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from reconciler.desired.scalars import Shape
 from reconciler.desired.suggest import one_of, quoted
 from reconciler.desired.yaml_source import Step
 from reconciler.domain.fields import HEADERS_FIELD, REDACTED_FIELDS, SECRET_FIELDS
+from reconciler.domain.secrets import LOOKS_SECRET
 
 _QUOTED = re.compile(r"'([^']*)'")
 _LONGEST_ECHO = 60
@@ -231,6 +232,7 @@ _OLD_BOOLEANS = {"true": "true", "yes": "true", "on": "true", "y": "true"} | {
 
 
 def _echo(text: str) -> str:
+    text = LOOKS_SECRET.sub("[redacted]", text)
     return text if len(text) <= _LONGEST_ECHO else text[:_LONGEST_ECHO] + "…"
 
 

@@ -42,6 +42,12 @@ class MaskVerdict(StrEnum):
     UNREADABLE = "unreadable"
 
 
+LOOKS_SECRET = re.compile(
+    r"\b(?:sk|pk|rk|pa|ghp|ghs|gsk|hf|xai|xoxb|github_pat)[-_][A-Za-z0-9_-]{8,}"
+    r"|AKIA[0-9A-Z]{12,}|AIza[\w-]{20,}|eyJ[\w-]{10,}|-----BEGIN[\s\S]*"
+)
+"""Text with the prefix of a well-known kind of key, hidden wherever somebody may have put it."""
+
 _MASK = re.compile(r"([^*•…]*)[*•…]{3,}([^*•…]*)")
 
 

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 from reconciler.domain.calls import Reply
+from reconciler.domain.secrets import LOOKS_SECRET
 from reconciler.remote.errors import (
     Answered,
     Conflict,
@@ -163,7 +164,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
         kind = Rejected  # documented as a validation error that happens to carry 404
     secrets = _unspeakable(sent)
     message = _without(message, secrets)
-    code = "" if any(text in code for text in secrets) else code
+    code = code if _without(code, secrets) == code else ""
     shown = code or f"http-{status}"
     raise kind(
         f"{sent} was answered with {status} {code}".rstrip() + (f": {message}" if message else ""),
@@ -202,9 +203,13 @@ def _request_id(answer: RawAnswer, secrets: Iterable[str]) -> str | None:
 
 
 def _without(text: str, secrets: Iterable[str]) -> str:
-    """Take secrets out of a text, the longest first, and cut it."""
+    """Take secrets out of a text, the longest first, and what looks like one; and cut it.
+
+    A command that only reads knows no secret but its own, and the API may quote any.
+    """
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "[redacted]")
+    text = LOOKS_SECRET.sub("[redacted]", text)
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
 
 

@@ -101,7 +101,9 @@ def test_a_literal_is_refused_without_being_repeated(tmp_path: Path) -> None:
             "key: {}",
             "configurations: {azure_entra_client_secret: {}, nonsense: 1}",
             "configurations:\n  custom_headers: {X-Api-Key: {}}",
+            "configurations: {azure_auth_mode: {}}",
             "kye: {}",
+            "{}: v",
             "key: {}\nkey: {}",
             "key: {}\n\ttab: 1",
         ]

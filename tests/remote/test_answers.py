@@ -185,6 +185,16 @@ def test_no_header_of_a_failure_brings_a_secret_back(status: int) -> None:
     assert "canary" not in f"{error.summary} {error.hint}".lower()
 
 
+@pytest.mark.parametrize(
+    "text", ["sk-canary0123", "AKIACANARY012345", "-----BEGIN KEY-----\ncanary", "pk_canary-0123"]
+)
+def test_what_looks_like_a_secret_is_cut_out_by_those_who_know_none(text: str) -> None:
+    error = failure(400, refusal("AB01", f"Incorrect key: {text}"))
+    assert isinstance(error, Answered)
+    assert error.message == "Incorrect key: [redacted]"
+    assert "canary" not in failure(400, refusal("sk-canary0123")).code
+
+
 def test_a_secret_that_contains_another_is_taken_out_whole() -> None:
     error = failure(400, refusal("AB01", "got abcd-efgh"), secrets=("abcd", "abcd-efgh"))
     assert isinstance(error, Answered)
