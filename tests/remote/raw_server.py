@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
@@ -11,21 +12,24 @@ Behaviour: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[None]]
 class RawServer:
     """Runs the behaviours in turn, the last one for ever, one for each request."""
 
-    def __init__(self, *behaviours: Behaviour, greeting: bytes = b"") -> None:
+    def __init__(
+        self, *behaviours: Behaviour, greeting: bytes = b"", tls: ssl.SSLContext | None = None
+    ) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self.port = 0
         self._behaviours = behaviours
         self._greeting = greeting
+        self._tls = tls
         self._open: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v1"
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["RawServer"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

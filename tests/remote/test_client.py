@@ -155,7 +155,14 @@ def test_a_ca_file_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
         assert caught.value.code == "ca-file"
 
 
-@pytest.mark.parametrize("url", ["user:hunter2@nowhere", "http://user:hunter2@127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "user:hunter2@nowhere",
+        "http://user:hunter2@127.0.0.1:99999",
+        "socks5://user:hunter2@127.0.0.1:1080",
+    ],
+)
 def test_a_proxy_that_is_no_url_is_bad_input_without_showing_it(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         client(None, proxy=url)  # type: ignore[arg-type]

@@ -1,0 +1,122 @@
+"""Who is trusted: the certificate authorities of the system, one of our own, and nobody else."""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.secrets import Redacted
+from reconciler.remote.client import Client, make_client
+from reconciler.remote.errors import NotSent
+from tests.remote.builders import KEY, real_timing
+from tests.remote.raw_server import RawServer, says
+
+FINE = says(b'{"slug": "a"}')
+GET = Call(OperationName.GET, "a")
+
+
+class Authority:
+    """A certificate authority of our own, and a server that it vouches for."""
+
+    def __init__(self, folder: Path, *, name: str = "127.0.0.1") -> None:
+        authority = trustme.CA()
+        self.file = folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.file))
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name).configure_cert(self.tls)
+
+
+def to(url: str, **more: Any) -> Client:
+    return make_client(
+        base_url=url, api_key=Redacted(KEY), timing=real_timing(time.monotonic), **more
+    )
+
+
+async def refused(server: RawServer, **more: Any) -> NotSent:
+    """Call a server that must not be trusted, and give what is said about it."""
+    async with server.running(), to(server.url, **more) as api:
+        with pytest.raises(NotSent) as caught:
+            await api.call(GET)
+    assert server.requests == []
+    return caught.value
+
+
+def test_a_private_authority_is_trusted_when_its_file_is_named(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    server = RawServer(FINE, tls=ours.tls)
+
+    async def main() -> None:
+        async with server.running(), to(server.url, ca_file=ours.file) as api:
+            for _ in range(3):
+                assert (await api.call(GET)).body == {"slug": "a"}
+
+    asyncio.run(main())
+    assert server.connections == 1
+
+
+def test_an_unknown_authority_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    error = asyncio.run(refused(RawServer(FINE, tls=Authority(tmp_path).tls)))
+    assert error.code == "tls-failed"
+    assert "could not prove who it is: " in error.summary
+    assert "certificate" in error.summary
+
+
+def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
+    theirs = Authority(tmp_path, name="other.example")
+    error = asyncio.run(refused(RawServer(FINE, tls=theirs.tls), ca_file=theirs.file))
+    assert error.code == "tls-failed"
+    assert "127.0.0.1" in error.summary
+
+
+@contextlib.asynccontextmanager
+async def tunnelling(port: int) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Run a proxy that connects whoever asks to one port; give its URL and what it was asked."""
+    asked: list[bytes] = []
+    tunnels: set[asyncio.Task[Any] | None] = set()
+
+    async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while part := await source.read(65536):
+                target.write(part)
+                await target.drain()
+        target.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tunnels.add(asyncio.current_task())
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(carry(reader, back), carry(there, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://user:canary-word@127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    finally:
+        server.close()
+        await asyncio.wait({tunnel for tunnel in tunnels if tunnel is not None})
+
+
+def test_a_proxy_gets_a_tunnel_to_ask_for_and_never_the_key(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    server = RawServer(FINE, tls=ours.tls)
+
+    async def main() -> list[bytes]:
+        async with server.running(), tunnelling(server.port) as (url, asked):
+            async with to(server.url, ca_file=ours.file, proxy=url) as api:
+                for _ in range(2):
+                    assert (await api.call(GET)).status == 200
+            return asked
+
+    (asked,) = asyncio.run(main())
+    assert asked.startswith(f"CONNECT 127.0.0.1:{server.port} HTTP/1.1\r\n".encode())
+    assert b"Proxy-Authorization: Basic " in asked
+    assert KEY.encode() not in asked
+    assert len(server.requests) == 2
+    assert all(b"Proxy-Authorization" not in request for request in server.requests)
