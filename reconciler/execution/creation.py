@@ -6,6 +6,7 @@ the figures behind them: reliability.md §1, "No duplicate".
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -151,6 +152,8 @@ class _Creation:
         try:
             await self.attempt.sender.send(Call(OperationName.UPDATE, self.slug, body=body))
         except RemoteError as problem:
+            with suppress(RemoteError):
+                await self._rule_out_twins()
             raise _unknown(
                 f"it was created, and completing it failed: {problem.summary}", code=problem.code
             ) from None

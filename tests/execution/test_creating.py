@@ -74,6 +74,20 @@ def test_a_late_request_that_a_server_turns_into_a_second_one_is_found_and_named
     assert "alpha" in outcome.error.message
 
 
+def test_a_second_one_is_named_though_completing_the_first_failed() -> None:
+    story = world(
+        post(FaultKind.LATE, amount=1),
+        post(FaultKind.RESET_AFTER),
+        Fault(kind=FaultKind.STATUS, method="PUT", status=500),
+        duplicate_slug="suffixed",
+    )
+    outcome = create(story)
+    (twin,) = slugs(story) - {"alpha"}
+    assert ending(outcome) == ("unknown", "possible-duplicate")
+    assert outcome.error is not None
+    assert twin in outcome.error.message
+
+
 def test_what_a_stale_read_hides_becomes_a_duplicate_of_our_own_and_is_adopted() -> None:
     story = world(post(FaultKind.RESET_AFTER), get(FaultKind.STALE, skip=1))
     assert ending(create(story)) == ("applied", None)
