@@ -5,14 +5,15 @@ It runs the program `git`, which alone knows every form of a repository. No work
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 from reconciler.desired.config import Config
 from reconciler.desired.load import load_desired
 from reconciler.desired.source import MemorySource, is_yaml
-from reconciler.diagnostics import Diagnostic, has_errors, warning
+from reconciler.diagnostics import Diagnostic, Severity, has_errors, warning
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import SecretRef
@@ -46,9 +47,13 @@ def declared_at(ref: str, *, folder: Path, config: Config, target: Target) -> Pa
     Raises `GitError` for an unknown commit or a folder outside of any repository.
     """
     files = MemorySource(files_at(ref, folder=folder), label=f"{ref}:{folder}")
-    state, found = load_desired(files, config, target, _NO_RULE_HAS_EXPIRED)
+    # What is to be deleted today was rightly declared then: a change removes the file and buries it.
+    rules = replace(config, tombstones=MappingProxyType({}))
+    state, found = load_desired(files, rules, target, _NO_RULE_HAS_EXPIRED)
     if state is None or has_errors(found):
-        summary = f"the files at {ref} have errors, so what Git declared then is not known"
+        first = next((d for d in found if d.severity is Severity.ERROR), None)
+        where = f": {first.summary}" if first else ""
+        summary = f"the files at {ref} have errors, so what Git declared then is not known{where}"
         hint = "choose another commit with --base"
         return Past(Memory(), (warning("base-unreadable", summary, hint=hint),))
     return Past(memory_of(state))

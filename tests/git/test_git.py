@@ -82,6 +82,19 @@ def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_p
     assert repository.remembered("HEAD")[0] == Memory(complete=True)
 
 
+def test_what_is_buried_today_was_declared_then(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    folder = repository.folder / "integrations"
+    folder.mkdir()
+    (folder / "alpha.yaml").write_text(ALPHA + "lifecycle: {protected: true}\n")
+    base = repository.commit(reconcile=CONFIG)
+    (folder / "alpha.yaml").unlink()
+    repository.commit(reconcile=CONFIG + "deletions: [{slug: alpha}]\n")
+    memory, codes = repository.remembered(base)
+    assert codes == []
+    assert memory.of("alpha").protected
+
+
 def test_files_that_were_broken_then_are_a_warning_and_no_memory(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     (repository.folder / "integrations").mkdir()
