@@ -130,7 +130,10 @@ class Console:
         assert self._err is not None  # noqa: S101
         self._err.write(f"{question} [y/N] ")
         self._err.flush()
-        return self._in.readline().strip().lower() in {"y", "yes"}
+        answer = self._in.readline()
+        if not answer.endswith("\n"):  # Ctrl-D leaves the cursor behind the question
+            self._err.write("\n")
+        return answer.strip().lower() in {"y", "yes"}
 
     def close(self) -> None:
         """Flush what is left, before the interpreter does so and complains of a gone reader."""

@@ -91,9 +91,10 @@ class RunDisplay:
 
     def _as_text(self, plan: Plan) -> str:
         console = self._console
-        return output.plan_text(
+        text = output.plan_text(
             console, plan, ledger=self._ledger, color=console.colors_talk, under_way=True
         )
+        return text.rstrip("\n") + "\n\n"  # what follows is the question, progress or an error
 
 
 def _progress(console: Console) -> Quiet:

@@ -71,6 +71,10 @@ class Interruption:
         self._let_go()
         try:
             yield
+        except KeyboardInterrupt as caught:
+            if caught.args:
+                raise
+            raise type(caught)(self.undone) from None
         finally:
             self._listen()
 

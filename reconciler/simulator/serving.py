@@ -53,7 +53,7 @@ def read_script(path: Path) -> Script:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as reason:
-        raise InvalidFaults(str(path), str(reason)) from reason
+        raise InvalidFaults(str(path), _in_words(reason)) from reason
     if isinstance(content, list) or content is None:
         return Script(faults=parse_faults(content or []))
     if not isinstance(content, dict) or set(content) - {"switches", "faults"}:
@@ -62,6 +62,14 @@ def read_script(path: Path) -> Script:
     if not isinstance(switches, dict):
         raise InvalidFaults(str(path), "`switches` is a mapping")
     return Script(Switches.parse(switches), parse_faults(content.get("faults") or []))
+
+
+def _in_words(problem: Exception) -> str:
+    if isinstance(problem, OSError):
+        return problem.strerror or "it cannot be read"
+    mark = getattr(problem, "problem_mark", None)
+    where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"it is not YAML in UTF-8{where}"
 
 
 async def serve_simulator(

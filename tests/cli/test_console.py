@@ -42,7 +42,7 @@ def test_quiet_silences_conversation_but_not_problems() -> None:
 def test_only_yes_is_yes(answer: str, agreed: bool) -> None:
     console, out, err = a_console(answer)
     assert console.confirm("Apply?", otherwise="--yes") is agreed
-    assert err.getvalue() == "Apply? [y/N] "
+    assert err.getvalue() == "Apply? [y/N] " + ("" if answer else "\n")
     assert out.getvalue() == ""
 
 

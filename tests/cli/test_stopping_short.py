@@ -74,3 +74,8 @@ def test_a_pushed_secret_is_not_said_to_be_contradicted(tmp_path: Path) -> None:
     (project.state / "ledger.key").unlink(missing_ok=True)
     planned = project.run("plan", "--push-secrets").out
     assert "(rotate: unverified, and --push-secrets sends it)" in " ".join(planned.split())
+
+
+def test_the_plan_and_what_stopped_it_stand_apart(tmp_path: Path) -> None:
+    done = a_project(tmp_path).run("apply")
+    assert "\n\nerror[no-terminal]" in done.err

@@ -137,6 +137,22 @@ def test_a_switch_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         read_script(written(tmp_path, "switches: {odd: 1}"))
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: b: c", "it is not YAML in UTF-8 at line 1, column 5"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_script_that_cannot_be_read_says_why_in_one_line(
+    tmp_path: Path, text: str | None, why: str
+) -> None:
+    path = tmp_path / "none" if text is None else written(tmp_path, text)
+    with pytest.raises(InvalidFaults) as caught:
+        read_script(path)
+    assert caught.value.summary == f"{path}: {why}"
+
+
 def test_a_script_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name in ("missing", "binary", ""):

@@ -1,0 +1,16 @@
+"""What a signal ends, and what is told of that."""
+
+import pytest
+
+from reconciler.cli import signals
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, signals.Terminated])
+def test_a_signal_at_a_question_tells_what_was_not_done(kind: type[KeyboardInterrupt]) -> None:
+    async def ask(interruption: signals.Interruption) -> None:
+        with interruption.left_to_python():
+            raise kind
+
+    with pytest.raises(kind) as caught:
+        signals.run(ask, undone="nothing was written")
+    assert signals.told(caught.value).endswith("; nothing was written")
