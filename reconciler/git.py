@@ -47,7 +47,7 @@ def declared_at(ref: str, *, folder: Path, config: Config, target: Target) -> Pa
     Raises `GitError` for an unknown commit or a folder outside of any repository.
     """
     files = MemorySource(files_at(ref, folder=folder), label=f"{ref}:{folder}")
-    # What is to be deleted today was rightly declared then: a change removes the file and buries it.
+    # What a tombstone of today buries was rightly declared then.
     rules = replace(config, tombstones=MappingProxyType({}))
     state, found = load_desired(files, rules, target, _NO_RULE_HAS_EXPIRED)
     if state is None or has_errors(found):
