@@ -72,10 +72,10 @@ class RawAnswer:
 
     @property
     def request_id(self) -> str | None:
-        """Give the server's id of the request, None without a printable one."""
+        """Give the server's id of the request, None without a printable one that is no key."""
         for name in _REQUEST_ID_HEADERS:
             value = self.headers.get(name)
-            if value and _REQUEST_ID.fullmatch(value):
+            if value and _REQUEST_ID.fullmatch(value) and not LOOKS_SECRET.search(value):
                 return value
         return None
 

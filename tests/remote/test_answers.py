@@ -161,6 +161,12 @@ def test_a_success_is_given_as_it_came() -> None:
     assert reply.request_id is None
 
 
+@pytest.mark.parametrize("shown", ["r 1", "sk-canary0123", "req-pk-canary0123", "r\u00e9"])
+def test_an_id_of_a_request_that_could_be_anything_else_is_left_out(shown: str) -> None:
+    headers = JSON | {"x-request-id": shown, "x-portkey-trace-id": "r-1"}
+    assert judged(200, b"{}", headers=headers).request_id == "r-1"
+
+
 def test_messages_are_cut_and_free_of_what_was_sent() -> None:
     error = failure(
         400, refusal("AB01", "bad key sk-canary! " + "x" * 500), secrets=("sk-canary!",)
