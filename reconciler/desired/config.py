@@ -100,7 +100,7 @@ def override_base_url(target: Target, url: str) -> tuple[Target | None, tuple[Di
     if problem is not None or url.startswith("simulator:"):
         summary = f"PORTKEY_BASE_URL {problem or 'must begin with https://'}"
         return None, (error("invalid-base-url", summary, hint=_URL_HINT),)
-    return target.model_copy(update={"base_url": url}), ()
+    return target.model_copy(update={"base_url": _plain_url(url)}), ()
 
 
 _URL_HINT = "such as https://api.portkey.ai/v1; http:// is for this machine only"
@@ -126,6 +126,11 @@ def base_url_problem(url: str) -> str | None:
     if parts.scheme == "http" and not is_loopback(host):
         return "must begin with https://, because the API key would travel in the open"
     return None
+
+
+def _plain_url(url: str) -> str:
+    """Drop a slash at the end: with it and without, a plan is for the same target."""
+    return url.rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
@@ -238,7 +243,10 @@ def _check_names(tree: dict[str, Any], document: Sourced, findings: Findings) ->
 
 def _build(tree: dict[str, Any]) -> Config:
     checked = ConfigFile.model_validate(tree)
-    targets = {n: t.model_copy(update={"name": n}) for n, t in checked.targets.items()}
+    targets = {
+        name: target.model_copy(update={"name": name, "base_url": _plain_url(target.base_url)})
+        for name, target in checked.targets.items()
+    }
     return Config(
         checked.default_target,
         MappingProxyType(targets),

@@ -153,6 +153,14 @@ def test_the_environments_url_replaces_the_targets_but_never_the_simulators() ->
     assert (production.target.base_url, simulator.target.base_url) == (url, "simulator:")
 
 
+@pytest.mark.parametrize("override", [None, "https://api.portkey.ai/v1/"])
+def test_a_slash_at_the_end_of_a_url_makes_no_other_target(override: str | None) -> None:
+    config = one_target("base_url: 'https://api.portkey.ai/v1/', api_key: '${env:PORTKEY_X}'")
+    state = loaded(config=config, base_url=override).state
+    assert state is not None
+    assert state.target.base_url == "https://api.portkey.ai/v1"
+
+
 def test_the_environments_url_follows_the_same_rules() -> None:
     result = loaded(A, target="production", base_url="http://evil.example/")
     assert result.state is None
