@@ -90,3 +90,8 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         return (d.at is None, d.at or Place(""), rank.index(d.severity), d.code, d.summary)
 
     return tuple(sorted(set(diagnostics), key=position))
+
+
+def counted(number: int, noun: str) -> str:
+    """Count things for people: `1 error`, `2 errors`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -14,7 +14,7 @@ from reconciler.cli.options import Reading
 from reconciler.cli.records import Records, facts_of, key_of
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import load
-from reconciler.diagnostics import Severity
+from reconciler.diagnostics import Severity, counted
 from reconciler.doctor.books import ledger_check
 from reconciler.doctor.health import Check, Health, Verdict, fail, ok, warn
 from reconciler.doctor.probing import Probe
@@ -70,12 +70,17 @@ class Doctor:
         errors = [d for d in loaded.diagnostics if d.severity is Severity.ERROR]
         warnings = [d for d in loaded.diagnostics if d.severity is Severity.WARNING]
         if loaded.state is None or errors:
-            self.checks.append(fail("config", f"{len(errors)} errors in the files", _LISTED))
+            self.checks.append(
+                fail("config", f"{counted(len(errors), 'error')} in the files", _LISTED)
+            )
         elif warnings:
-            self.checks.append(warn("config", f"{len(warnings)} warnings in the files", _LISTED))
+            self.checks.append(
+                warn("config", f"{counted(len(warnings), 'warning')} in the files", _LISTED)
+            )
         else:
             count = len(loaded.state.integrations)
-            self.checks.append(ok("config", f"{count} integrations are declared, without error"))
+            declared = f"{counted(count, 'integration')} declared, without error"
+            self.checks.append(ok("config", declared))
         return target
 
     async def _api(self, target: Target) -> None:

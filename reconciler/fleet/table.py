@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from reconciler.diagnostics import counted
 from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
 from reconciler.views.ending import duration
 from reconciler.views.escape import visible
@@ -36,7 +37,7 @@ def table(result: FleetResult, *, width: int = 80, color: bool = False) -> str:
     page.blank()
     counts = ", ".join(f"{n} {status}" for status, n in result.summary.items() if n)
     count = len(result.members)
-    page.line((f"{count} member{'' if count == 1 else 's'}: {counts or 'none'}.", "bold"))
+    page.line((f"{counted(count, 'member')}: {counts or 'none'}.", "bold"))
     if result.exit_code not in {0, 2} or result.summary["not-run"]:
         verb = result.verb.value
         page.line("To do what is left:")

@@ -12,7 +12,7 @@ may be stopped by changes that happen to gather in it.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from reconciler.diagnostics import Diagnostic, error
+from reconciler.diagnostics import Diagnostic, counted, error
 from reconciler.domain.fields import HOST_FIELDS
 from reconciler.domain.policy import Limits
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
@@ -59,7 +59,7 @@ def check(
             limit=_first(options.max_credential_changes, limits.credential_changes),
             selection=options.selection,
             code="too-many-credential-changes",
-            noun="credential changes",
+            noun="credential change",
             flag="--max-credential-changes",
         ),
         _counted(
@@ -68,7 +68,7 @@ def check(
             limit=_first(options.max_access_removals, limits.access_removals),
             selection=options.selection,
             code="too-many-access-removals",
-            noun="access removals",
+            noun="access removal",
             flag="--max-access-removals",
         ),
     ]
@@ -132,7 +132,7 @@ def _deletes(
     return Finding(
         error(
             "too-many-deletes",
-            f"{count} integration{'' if count == 1 else 's'} would be deleted, and {why}",
+            f"{counted(count, 'integration')} would be deleted, and {why}",
             hint=f"if that is intended, say so with --max-deletes {count}",
         ),
         _slugs(deletes),
@@ -204,7 +204,7 @@ def _counted(
     return Finding(
         error(
             code,
-            f"{total} {noun} are planned, and {_the_limit(limit, selection)}",
+            f"{counted(total, noun)} planned, and {_the_limit(limit, selection)}",
             hint=f"if that is intended, say so with {flag} {selection.limit_for(total)}",
         ),
         frozenset(slug for slug, number in counts.items() if number),

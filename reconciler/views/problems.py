@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from reconciler.diagnostics import Diagnostic, Excerpt, Severity, has_errors
+from reconciler.diagnostics import Diagnostic, Excerpt, Severity, counted, has_errors
 from reconciler.views.escape import visible
 
 FORMAT_VERSION = "1"
@@ -41,7 +41,7 @@ def _paint(text: str, color: str | None) -> str:
 def count(diagnostics: Sequence[Diagnostic]) -> str:
     """Say how many there are of each weight, such as `2 errors, 1 warning`; empty for none."""
     totals = [(s.value, sum(d.severity is s for d in diagnostics)) for s in Severity]
-    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in totals if n)
+    return ", ".join(counted(n, word) for word, n in totals if n)
 
 
 def as_document(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:

@@ -130,13 +130,13 @@ GUARDS = [
     Guard(
         "too-many-credential-changes",
         many_credentials,
-        "1 credential changes are planned, and the limit is 0",
+        "1 credential change planned, and the limit is 0",
         "if that is intended, say so with --max-credential-changes 1",
     ),
     Guard(
         "too-many-access-removals",
         many_removals,
-        "1 access removals are planned, and the limit is 0",
+        "1 access removal planned, and the limit is 0",
         "if that is intended, say so with --max-access-removals 1",
     ),
     Guard(
