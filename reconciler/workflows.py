@@ -20,7 +20,7 @@ from reconciler.drift.incremental import Rounds
 from reconciler.drift.report import DriftReport
 from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval, objections
-from reconciler.execution.demands import demand, needed_by
+from reconciler.execution.demands import demand, demand_writable, needed_by
 from reconciler.execution.events import Emit
 from reconciler.execution.executor import execute
 from reconciler.execution.integration import Writer
@@ -117,6 +117,7 @@ async def apply(
     if against:
         raise Refused(against, plan=planned)
     demand(needed_by(planned), session.secrets, session.missing, session.desired, planned)
+    demand_writable(session.secrets, planned)
     if planned.actions and approval.asks and not confirm(planned):
         raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
     writer = Writer(

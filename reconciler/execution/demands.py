@@ -6,10 +6,14 @@ from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState
+from reconciler.domain.tree import leaves
 from reconciler.errors import ReconcilerError
-from reconciler.execution.bodies import references
+from reconciler.execution.bodies import references, with_values
+from reconciler.planning.actions import Action
 from reconciler.planning.newcomers import references_in
 from reconciler.planning.plan import Plan
+from reconciler.remote.body import OBJECT_SECRET, encode_body
+from reconciler.remote.errors import InvalidCall
 
 
 def needed_by(plan: Plan) -> set[SecretRef]:
@@ -32,6 +36,39 @@ def demand(
         raise InvalidInput(found, plan=plan)
 
 
+def demand_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
+    """Raise `InvalidInput` for a value that its field cannot take, before anything is written.
+
+    A replace would otherwise find out when the old integration is gone already.
+    """
+    found = [
+        error(
+            problem.code,
+            f"{action.slug}: {problem.summary}",
+            hint="repair the value where it is kept; it is not shown",
+            at=action.source,
+        )
+        for action in plan.actions
+        if (problem := _unwritable(action, values)) is not None
+    ]
+    if found:
+        raise InvalidInput(found, plan=plan)
+
+
+def _unwritable(action: Action, values: Mapping[SecretRef, Redacted]) -> InvalidCall | None:
+    for call in action.calls:
+        names = {
+            path[-1:] for path, value in leaves(call.body or {}) if isinstance(value, SecretRef)
+        }
+        if (OBJECT_SECRET,) not in names:
+            continue  # any text will do
+        try:
+            encode_body(with_values(call, values).body or {})
+        except InvalidCall as problem:
+            return problem
+    return None
+
+
 def _users(desired: DesiredState) -> dict[SecretRef, list[Declared]]:
     """Tell which integrations name each reference, in the order of their slugs."""
     users: dict[SecretRef, list[Declared]] = {}
@@ -46,7 +83,7 @@ def _missing(
 ) -> Diagnostic:
     code = reason.code if reason else "missing-value"
     summary = reason.summary if reason else f"{reference} has no value here"
-    hint = reason.hint if reason else "make the value available where this runs"
+    hint = (reason.hint if reason else "") or "make the value available where this runs"
     if not users:
         return error(code, summary, hint=hint)
     more = f" and {len(users) - 1} more" if users[1:] else ""

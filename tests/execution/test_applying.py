@@ -211,6 +211,23 @@ def test_required_secrets_are_demanded_of_a_plan_too() -> None:
         world.plan(desired(declared(key=KEY)), secrets={}, missing=missing, require_secrets=True)
 
 
+def test_a_value_that_its_field_cannot_take_stops_before_the_first_write() -> None:
+    world = World()
+    configurations = {
+        "vertex_auth_type": "serviceAccount",
+        "vertex_region": "us",
+        "vertex_service_account_json": KEY,
+    }
+    vertex = declared("beta", ai_provider_id="vertex-ai", configurations=configurations)
+    with pytest.raises(InvalidInput) as caught:
+        world.apply(desired(declared(), vertex), secrets={KEY: Redacted("sk-not-an-object")})
+    (problem,) = caught.value.diagnostics
+    assert problem.summary.startswith("beta: the request body needs a JSON object")
+    assert "sk-not" not in repr(caught.value.diagnostics)
+    assert writes(world) == []
+    assert world.apply(desired(vertex), secrets={KEY: Redacted('{"a": "b"}')}).complete
+
+
 def test_a_missing_value_names_who_needs_it_and_hands_over_the_plan() -> None:
     world = World()
     files = desired(declared("beta", key=KEY), declared("alpha", key=KEY))
