@@ -1,0 +1,193 @@
+"""What a refusal says, word for word, and what of the other side's texts is never repeated."""
+
+import json
+from typing import Any
+
+import pytest
+
+from reconciler.remote.answers import RawAnswer, Sent, read_answer
+from reconciler.remote.errors import Answered, NoAnswer, RemoteError, ServerFault
+
+JSON = {"content-type": "application/json"}
+WHAT = "PUT /integrations/a"
+COMPARE = "Compare the fields with the message; `reconcile validate` checks what can be checked."
+FAILED = "The API failed; nothing is wrong with the files. Run again later."
+LACKING = "The key may lack a scope, or this belongs to another workspace; see `reconcile doctor`."
+IN_THE_WAY = (
+    "It exists already, or something still depends on it; `reconcile plan` reads it afresh."
+)
+NO = b'{"success": false}'
+FOREIGN = "Check the target's base_url, and what stands between here and the API."
+
+
+def refusal(code: str, message: str = "no") -> dict[str, Any]:
+    return {"success": False, "data": {"message": message, "errorCode": code}}
+
+
+def failure(
+    status: int,
+    body: Any = b"",
+    *,
+    method: str = "PUT",
+    headers: dict[str, str] = JSON,
+    secrets: tuple[str, ...] = (),
+) -> RemoteError:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = Sent(method, "/integrations/a", secrets)
+    with pytest.raises(RemoteError) as caught:
+        read_answer(sent, RawAnswer(status, headers, content), wall_clock=0.0)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (400, COMPARE),
+        (
+            401,
+            "Check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header.",
+        ),
+        (402, "The subscription is used up; the organisation's owner can extend it."),
+        (
+            403,
+            LACKING,
+        ),
+        (404, "Check the slug and the target's base_url."),
+        (408, FAILED),
+        (
+            409,
+            IN_THE_WAY,
+        ),
+        (413, "The request is too large for the API or for a proxy before it."),
+        (418, ""),
+        (422, COMPARE),
+        (425, FAILED),
+        (429, "Run again later, or with a smaller --parallelism."),
+        (499, ""),
+        (500, FAILED),
+        (599, FAILED),
+    ],
+)
+def test_a_refusal_names_the_call_the_status_the_code_and_the_words(status: int, hint: str) -> None:
+    error = failure(status, refusal("AB99", "The API's words"))
+    assert error.summary == f"{WHAT} was answered with {status} AB99: The API's words"
+    assert (error.hint, error.code, error.http_status) == (hint, "AB99", status)
+
+
+def test_a_refusal_without_code_or_words_names_its_status() -> None:
+    bare = failure(500)
+    assert isinstance(bare, ServerFault)
+    assert bare.summary == f"{WHAT} was answered with 500"
+    assert (bare.code, bare.message) == ("http-500", "status 500")
+    spoken = failure(400, {"success": False, "message": "no"})
+    assert spoken.summary == f"{WHAT} was answered with 400: no"
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "body", "code", "says"),
+    [
+        ("PUT", 300, b"", "redirected", "was redirected, which is never followed"),
+        ("PUT", 399, b"", "redirected", "was redirected, which is never followed"),
+        ("PUT", 199, b"{}", "unexpected-status", "was answered with an unknown status"),
+        ("PUT", 203, b"{}", "unexpected-status", "was answered with an unknown status"),
+        ("GET", 200, b" \n", "empty-answer", "was answered with nothing"),
+        ("POST", 201, b"", "empty-answer", "was answered with nothing"),
+        ("GET", 200, b"[]", "unexpected-shape", "was not answered in a documented form"),
+        ("PUT", 200, NO, "unexpected-shape", "was not answered in a documented form"),
+        ("GET", 200, b"{", "invalid-json", "was answered with JSON that cannot be read"),
+        ("GET", 403, b"{}", "not-json", "was refused by something that is not the API"),
+        ("GET", 404, b"<html>", "not-json", "was refused by something that is not the API"),
+    ],
+)
+def test_what_is_no_answer_of_the_api_says_how_one_can_tell(
+    method: str, status: int, body: bytes, code: str, says: str
+) -> None:
+    error = failure(status, body, method=method, headers={"x-request-id": "r-1"})
+    assert isinstance(error, NoAnswer)
+    assert error.summary == f"{method} /integrations/a {says} (status {status})"
+    assert (error.code, error.hint) == (code, FOREIGN)
+    assert (error.http_status, error.request_id) == (status, "r-1")
+
+
+def test_a_page_is_named_by_the_kind_that_it_says_it_is() -> None:
+    error = failure(200, b"{}", headers={"content-type": " Text/HTML ; q=1"})
+    assert error.summary == f"{WHAT} was answered with Text/HTML instead of JSON (status 200)"
+    assert (error.code, error.hint) == ("not-json", FOREIGN)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_a_success_brings_its_body_its_bytes_and_its_id(status: int) -> None:
+    content = b'{"slug":  "a"}'
+    for kind in ("application/json", "application/problem+json", "APPLICATION/JSON ; a=b"):
+        headers = {"content-type": kind, "x-portkey-request-id": "r-1"}
+        answer = RawAnswer(status, headers, content)
+        reply = read_answer(Sent("GET", "/integrations/a"), answer, wall_clock=0.0)
+        assert (reply.status, reply.body, reply.request_id) == (status, {"slug": "a"}, "r-1")
+        assert reply.content == content
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"errorCode": "E1", "code": "E2", "slug": "E3"}, "E1"),
+        ({"code": "E2", "slug": "E3"}, "E2"),
+        ({"slug": "E3"}, "E3"),
+        ({"errorCode": 1, "code": "two words", "slug": "E3"}, "E3"),
+        ({"error": {"code": "E4"}, "code": "E5"}, "E4"),
+        ({"data": {"code": "E6"}, "error": {"code": "E4"}}, "E6"),
+        ({"code": "x" * 64}, "x" * 64),
+        ({"code": "x" * 65}, "http-400"),
+        ({"data": "text", "error": ["list"]}, "http-400"),
+    ],
+)
+def test_the_code_of_a_refusal_is_the_first_that_is_one(body: dict[str, Any], code: str) -> None:
+    assert failure(400, body).code == code
+
+
+def test_a_code_that_repeats_a_secret_is_left_out_as_a_whole() -> None:
+    error = failure(400, refusal("X-canary-Y", "no"), secrets=("canary",))
+    assert (error.code, error.summary) == ("http-400", f"{WHAT} was answered with 400: no")
+
+
+def test_an_id_that_repeats_a_secret_is_left_out() -> None:
+    named = JSON | {"x-request-id": "id-canary-1"}
+    assert failure(400, refusal("AB01"), headers=named, secrets=("canary",)).request_id is None
+    assert failure(400, refusal("AB01"), headers=named, secrets=("other",)).request_id == (
+        "id-canary-1"
+    )
+
+
+def test_the_longest_secret_is_taken_out_first_whatever_its_letters() -> None:
+    error = failure(400, refusal("AB01", "got zzzz-and-more"), secrets=("zzzz", "d-mo", "and-more"))
+    assert isinstance(error, Answered)
+    assert error.message == "got [redacted]-[redacted]"
+    error = failure(400, refusal("AB01", "got abcdzzzz"), secrets=("zzzz", "abcdzzzz"))
+    assert isinstance(error, Answered)
+    assert error.message == "got [redacted]"
+
+
+def test_a_secret_of_three_characters_would_only_spoil_the_text() -> None:
+    error = failure(400, refusal("AB01", "abc abcd"), secrets=("abc", "abcd"))
+    assert isinstance(error, Answered)
+    assert error.message == "abc [redacted]"
+
+
+@pytest.mark.parametrize(("length", "kept"), [(200, "x" * 200), (201, "x" * 199 + "…")])
+def test_a_message_of_two_hundred_characters_is_kept_and_a_longer_one_cut(
+    length: int, kept: str
+) -> None:
+    error = failure(400, refusal("AB01", "x" * length))
+    assert isinstance(error, Answered)
+    assert error.message == kept
+
+
+def test_the_pause_that_a_refusal_asks_for_is_kept() -> None:
+    error = failure(429, refusal("AB06"), headers=JSON | {"retry-after": "7"})
+    assert isinstance(error, Answered)
+    assert error.retry_after == 7.0
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "x-portkey-request-id", "x-portkey-trace-id"])
+def test_an_id_of_two_hundred_characters_is_one_and_a_longer_one_is_not(name: str) -> None:
+    assert failure(400, headers={name: "r" * 200}).request_id == "r" * 200
+    assert failure(400, headers={name: "r" * 201}).request_id is None
