@@ -1,0 +1,283 @@
+"""What taking a run back asks for, what cannot come back, and how the plan of it reads."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.diagnostics import Place, Severity, error, warning
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.policy import Prune
+from reconciler.domain.secrets import Pepper, Redacted, SecretRef
+from reconciler.domain.state import Lifecycle
+from reconciler.domain.tree import Path
+from reconciler.execution.undoing import NOTHING, Undo, options_for, undo_of
+from reconciler.ledger.preimages import PreImage
+from reconciler.planning.actions import Action, ActionKind, Risk
+from reconciler.planning.options import PlanOptions, Selection
+from reconciler.planning.plan import Plan, PlanTarget, Undeclared
+from tests.builders import KEY, mask, observed, target
+
+CREATE, UPDATE, REPLACE, DELETE = ActionKind
+RUN = Place("run r-1")
+OTHER = SecretRef("env", "OTHER_KEY")
+
+
+def image(slug: str, kind: ActionKind, *changed: Path, **more: Any) -> PreImage:
+    """Give the picture that a run took of an integration before it changed it."""
+    seen = None if kind is CREATE else observed(slug, **more.pop("fields", {}))
+    return PreImage(slug, kind, more.pop("seen", seen), changed=changed, **more)
+
+
+def undo(*images: PreImage, **known: Remembered) -> Undo:
+    """Take run `r-1` back, which took these pictures; the rest is what is remembered now."""
+    return undo_of("r-1", images, target=target(), memory=Memory(known))
+
+
+def action(slug: str, kind: ActionKind, **more: Any) -> Action:
+    place = Place(f"{slug}.yaml")
+    return Action(slug, kind, "name differs", Risk.COSMETIC, source=place, **more)
+
+
+def plan(*actions: Action, **more: Any) -> Plan:
+    here = PlanTarget("production", "http://127.0.0.1:1/v1", "org-1")
+    return Plan(here, "2026-11-23T12:00:00Z", "sha256:0", actions=actions, **more)
+
+
+# -- what it asks for ------------------------------------------------------------------------
+
+
+def test_what_the_run_changed_is_declared_as_it_was_and_nothing_else_of_it() -> None:
+    fields = {"description": "old", "tags": {"team": "a"}}
+    taken_back = undo(image("alpha", UPDATE, ("description",), fields=fields))
+    assert taken_back.run == "r-1"
+    assert taken_back.desired.target == target()
+    (declared,) = taken_back.desired.integrations.values()
+    assert (declared.slug, declared.fields) == ("alpha", {"description": "old"})
+    assert declared.source == RUN
+
+
+def test_what_the_run_deleted_is_declared_whole() -> None:
+    taken_back = undo(image("alpha", DELETE, fields={"description": "old"}))
+    fields = taken_back.desired.integrations["alpha"].fields
+    assert fields == {"name": "Alpha", "ai_provider_id": "openai", "description": "old"}
+
+
+def test_what_the_run_created_is_not_declared_and_counts_as_declared_before() -> None:
+    taken_back = undo(image("alpha", CREATE))
+    assert taken_back.desired.integrations == {}
+    assert taken_back.memory.of("alpha") == Remembered(declared={})
+
+
+def test_what_is_remembered_of_a_created_one_is_kept() -> None:
+    known = Remembered({"name": "Alpha"}, protected=True)
+    assert undo(image("alpha", CREATE), alpha=known).memory.of("alpha") == known
+
+
+def test_what_a_later_run_has_never_declared_is_not_made_up_for_what_existed() -> None:
+    assert undo(image("alpha", UPDATE, ("description",))).memory.of("alpha") == Remembered()
+
+
+def test_an_entry_that_the_run_added_is_remembered_so_that_it_is_withdrawn() -> None:
+    picture = image("alpha", UPDATE, ("workspaces", "ws-b", "enabled"), fields={"workspaces": []})
+    assert undo(picture).memory.of("alpha").declared == {"workspaces": [{"id": "ws-b"}]}
+
+
+def test_a_protection_of_today_stays_while_the_run_is_taken_back() -> None:
+    known = Remembered({"name": "Alpha"}, protected=True)
+    taken_back = undo(image("alpha", UPDATE, ("name",)), alpha=known)
+    assert taken_back.desired.integrations["alpha"].lifecycle == Lifecycle(protected=True)
+    assert taken_back.by_git["alpha"].lifecycle == Lifecycle(protected=True)
+    assert undo(image("alpha", DELETE)).desired.integrations["alpha"].lifecycle == Lifecycle()
+
+
+def test_what_is_known_of_others_and_how_is_kept() -> None:
+    pepper = Pepper("p1", Redacted("pepper"))
+    memory = Memory({"beta": Remembered({"name": "Beta"})}, pepper=pepper, complete=True)
+    after = undo_of("r-1", [image("alpha", CREATE)], target=target(), memory=memory).memory
+    assert (after.pepper, after.complete) == (pepper, True)
+    assert set(after.integrations) == {"alpha", "beta"}
+    assert after.of("beta") is memory.of("beta")
+
+
+def test_the_references_of_today_go_along_with_a_write_that_needs_them() -> None:
+    stored = {"configurations": {"openai_project": "old"}}
+    picture = image("alpha", UPDATE, ("configurations", "openai_project"), fields=stored)
+    now = Remembered({"configurations": {"custom_headers": {"x-token": OTHER}}})
+    configurations = undo(picture, alpha=now).desired.integrations["alpha"].fields["configurations"]
+    assert configurations == {"openai_project": "old", "custom_headers": {"x-token": OTHER}}
+
+
+# -- what Git declares meanwhile -------------------------------------------------------------
+
+
+def test_what_git_declares_now_and_declared_before_the_run_is_kept_as_gits_word() -> None:
+    before = {"name": "Before", "description": "old", "workspaces": [{"id": "ws-a"}]}
+    now = Remembered({"name": "Now", "workspaces": [{"id": "ws-b"}]})
+    taken_back = undo(image("alpha", UPDATE, ("name",), declared=before), alpha=now)
+    by_git = taken_back.by_git["alpha"]
+    assert by_git.slug == "alpha"
+    assert by_git.fields == {
+        "name": "Now",
+        "description": "old",
+        "workspaces": [{"id": "ws-b"}, {"id": "ws-a"}],
+    }
+    assert by_git.source == Place("-")
+    assert by_git.lifecycle == Lifecycle()
+
+
+def test_of_a_deleted_one_gits_word_from_before_the_run_is_kept() -> None:
+    taken_back = undo(image("alpha", DELETE, declared={"name": "Before"}))
+    assert taken_back.by_git["alpha"].fields == {"name": "Before"}
+
+
+def test_without_a_word_of_git_and_for_what_did_not_exist_there_is_none() -> None:
+    known = Remembered({"name": "Beta"})
+    assert undo(image("alpha", DELETE), image("beta", CREATE), beta=known).by_git == {}
+
+
+# -- what cannot come back -------------------------------------------------------------------
+
+ANEW = frozenset({CREATE, REPLACE})
+GONE = error(
+    "deleted-since",
+    "alpha: it was deleted after the run, and only what the run changed is restored",
+    hint="undo the run that deleted it first, or leave it out with --exclude",
+    at=RUN,
+)
+MASKED = error(
+    "credential-unknown",
+    "alpha: no reference of key is on record, only a mask",
+    hint="restore its file from Git, with a reference, and apply that",
+    at=RUN,
+)
+HALF = error(
+    "not-on-record",
+    "alpha: the run ended before all of it was on record",
+    hint="restore its file from Git and apply that",
+    at=RUN,
+)
+LISTED_ONLY = replace(observed(key=mask()), detailed=False)
+
+
+@pytest.mark.parametrize(
+    ("picture", "findings"),
+    [
+        pytest.param(image("alpha", CREATE), [], id="created"),
+        pytest.param(image("alpha", UPDATE, ("name",)), [GONE], id="updated"),
+        pytest.param(image("alpha", DELETE), [], id="deleted, without a secret"),
+        pytest.param(image("alpha", DELETE, fields={"key": mask()}), [MASKED], id="deleted"),
+        pytest.param(image("alpha", REPLACE, fields={"key": mask()}), [MASKED], id="replaced"),
+        pytest.param(
+            image("alpha", DELETE, fields={"key": mask()}, declared={"key": KEY}),
+            [],
+            id="its reference is on record",
+        ),
+        pytest.param(
+            image("alpha", DELETE, seen=LISTED_ONLY), [MASKED, HALF], id="only its line in the list"
+        ),
+    ],
+)
+def test_what_cannot_be_made_anew_says_why_and_what_helps(
+    picture: PreImage, findings: list[Any]
+) -> None:
+    obstacles = undo(picture).obstacles
+    assert [o.finding for o in obstacles] == findings
+    assert all((o.slug, o.kinds) == ("alpha", ANEW) for o in obstacles)
+
+
+def test_a_credential_that_the_run_rotated_is_named_as_lost() -> None:
+    picture = image("alpha", UPDATE, ("key",), fields={"key": mask()}, declared={"key": KEY})
+    lost = warning(
+        "credential-not-restored",
+        "alpha: the run replaced key, and the value before is kept nowhere; it stays as it is",
+        hint="put the old value behind the reference and apply the files",
+    )
+    assert undo(picture, alpha=Remembered({"key": KEY})).diagnostics == (lost,)
+
+
+def test_a_credential_whose_reference_comes_back_is_not_lost() -> None:
+    picture = image("alpha", UPDATE, ("key",), fields={"key": mask()}, declared={"key": KEY})
+    assert undo(picture, alpha=Remembered({"key": OTHER})).diagnostics == ()
+    assert undo(image("alpha", CREATE, ("key",))).diagnostics == ()
+
+
+# -- the plan of it --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("did", "word"),
+    [(CREATE, "created"), (UPDATE, "changed"), (REPLACE, "replaced"), (DELETE, "deleted")],
+)
+def test_an_action_says_what_the_run_did_and_no_file_stands_behind_it(
+    did: ActionKind, word: str
+) -> None:
+    fresh = plan(action("alpha", UPDATE))
+    (revised,) = undo(image("alpha", did)).revise(fresh).actions
+    assert revised == replace(fresh.actions[0], reason=f"run r-1 {word} it", source=None)
+
+
+def test_what_has_to_be_made_anew_and_cannot_is_blocked_and_says_why() -> None:
+    taken_back = undo(image("alpha", UPDATE, ("name",)))
+    revised = taken_back.revise(plan(action("alpha", CREATE, blocked_by=("too-many",))))
+    assert revised.actions[0].blocked_by == ("too-many", "deleted-since")
+    assert revised.diagnostics == (GONE,)
+
+
+def test_one_reason_blocks_once_however_many_secrets_it_is_about() -> None:
+    headers = {"custom_headers": {"x-token": mask()}}
+    picture = image("alpha", DELETE, fields={"key": mask(), "configurations": headers})
+    revised = undo(picture).revise(plan(action("alpha", CREATE)))
+    assert revised.actions[0].blocked_by == ("credential-unknown",)
+    assert [d.code for d in revised.diagnostics] == ["credential-unknown"] * 2
+
+
+def test_what_is_still_there_is_not_blocked_by_what_only_making_it_anew_needs() -> None:
+    taken_back = undo(image("alpha", UPDATE, ("name",)), image("beta", DELETE))
+    revised = taken_back.revise(plan(action("alpha", UPDATE), action("beta", CREATE)))
+    assert [a.blocked_by for a in revised.actions] == [(), ()]
+    assert revised.diagnostics == ()
+
+
+def test_what_the_run_did_not_touch_stays_as_planned() -> None:
+    other = action("gamma", UPDATE)
+    revised = undo(image("alpha", CREATE)).revise(plan(action("alpha", DELETE), other))
+    assert revised.actions[1] is other
+
+
+def test_the_plan_keeps_its_own_findings_in_order_and_forgets_what_no_file_declares() -> None:
+    own = warning("odd", "something is odd", at=Place("a.yaml"))
+    fresh = plan(
+        action("alpha", CREATE),
+        undeclared=(Undeclared("beta", "tags"),),
+        diagnostics=(error("late", "later", at=Place("z.yaml")), own),
+    )
+    revised = undo(image("alpha", UPDATE, ("name",))).revise(fresh)
+    assert [d.code for d in revised.diagnostics] == ["odd", "deleted-since", "late"]
+    assert revised.diagnostics[0].severity is Severity.WARNING
+    assert revised.undeclared == ()
+    assert (revised.target, revised.created_at) == (fresh.target, fresh.created_at)
+
+
+# -- what is looked at -----------------------------------------------------------------------
+
+
+def test_only_what_the_run_changed_is_looked_at_and_deletes_are_allowed_for_it() -> None:
+    asked = PlanOptions(max_deletes=3, push_secrets=True, prune=Prune.NONE)
+    options = options_for([image("alpha", CREATE), image("beta", DELETE)], asked)
+    assert options == replace(
+        asked, selection=Selection(only=("alpha", "beta")), prune=Prune.MANAGED, allow_empty=True
+    )
+
+
+def test_what_the_caller_left_out_stays_left_out() -> None:
+    asked = PlanOptions(selection=Selection(exclude=("a*",)))
+    options = options_for([image("alpha", CREATE), image("beta", DELETE)], asked)
+    assert options.selection == Selection(only=("beta",))
+
+
+def test_where_nothing_is_left_nothing_is_looked_at() -> None:
+    asked = PlanOptions(selection=Selection(exclude=("*",)))
+    selection = options_for([image("alpha", CREATE)], asked).selection
+    assert selection == NOTHING
+    assert not selection.includes("alpha")
