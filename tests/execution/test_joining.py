@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.tree import digest
-from reconciler.execution.joining import join
+from reconciler.execution.joining import absent, join
 from reconciler.execution.outcome import ApplyResult, Outcome, Status
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
@@ -13,20 +13,27 @@ HERE = PlanTarget("here", "https://here.example/v1", "org")
 
 
 def shard(
-    *outcomes: Outcome, run: str = "run", target: PlanTarget = HERE, plan: str = "sha256:00"
+    *outcomes: Outcome,
+    run: str = "run",
+    target: PlanTarget = HERE,
+    plan: str = "sha256:00",
+    part: str | None = None,
 ) -> ApplyResult:
-    return ApplyResult(run=run, target=target, plan_digest=plan, outcomes=outcomes)
+    return ApplyResult(run=run, target=target, plan_digest=plan, outcomes=outcomes, shard=part)
+
+
+def parts(*names: str | None) -> list[ApplyResult]:
+    return [shard(part=name) for name in names]
 
 
 def outcome(slug: str, kind: ActionKind = ActionKind.UPDATE) -> Outcome:
     return Outcome(slug, kind, Status.APPLIED)
 
 
-def problems(*results: ApplyResult) -> list[tuple[str, str]]:
+def problems(*results: ApplyResult) -> list[tuple[str, str, str]]:
     with pytest.raises(InvalidInput) as caught:
         join(results)
-    assert all(d.hint for d in caught.value.diagnostics)
-    return [(d.code, d.summary) for d in caught.value.diagnostics]
+    return [(d.code, d.summary, d.hint) for d in caught.value.diagnostics]
 
 
 def test_one_result_joined_alone_stays_as_it_is() -> None:
@@ -67,23 +74,73 @@ def test_a_shard_that_learned_no_organisation_takes_that_of_the_others() -> None
     assert join([shard(target=nobody)]).target == nobody
 
 
+ONE_RUN = "join only the results of one run's shards"
+LAST_RESULT = "a file was given twice, or a shard was run again: give its last result"
+GIVEN_TWICE = "a file was given twice, or the shards were cut differently"
+
+
 def test_results_of_different_targets_are_not_joined() -> None:
     there = PlanTarget("there", "https://there.example/v1", "org")
     elsewhere = PlanTarget("here", "https://other.example/v1", "org")
-    named = "the results are of here at https://here.example/v1 and there at"
-    assert problems(shard(), shard(target=there)) == [
-        ("different-targets", f"{named} https://there.example/v1")
-    ]
-    assert [code for code, _ in problems(shard(), shard(target=elsewhere))] == ["different-targets"]
+    named = "the results are of here at https://here.example/v1 and"
+    one = ("different-targets", f"{named} there at https://there.example/v1", ONE_RUN)
+    assert problems(shard(), shard(target=there)) == [one]
+    other = ("different-targets", f"{named} here at https://other.example/v1", ONE_RUN)
+    assert problems(shard(), shard(target=elsewhere)) == [other]
+    assert problems(shard(), shard(target=there), shard(target=elsewhere)) == [other]
 
 
 def test_results_of_different_organisations_are_not_joined() -> None:
     other = PlanTarget(HERE.name, HERE.base_url, "other")
-    assert problems(shard(), shard(target=other)) == [
-        ("different-targets", "the results are of organisation org and organisation other")
+    third = PlanTarget(HERE.name, HERE.base_url, "third")
+    told = "the results are of organisation org and organisation other"
+    assert problems(shard(), shard(target=third), shard(target=other)) == [
+        ("different-targets", told, ONE_RUN)
     ]
 
 
 def test_a_slug_that_stands_in_several_results_is_named_with_their_number() -> None:
     results = [shard(outcome("beta"), outcome("alpha")), shard(outcome("beta")), shard()]
-    assert problems(*results) == [("duplicate-outcome", "beta stands in 2 results")]
+    told = "beta stands in 2 results"
+    assert problems(*results) == [("duplicate-outcome", told, GIVEN_TWICE)]
+
+
+def test_shards_that_were_cut_differently_are_not_joined_and_one_reason_is_enough() -> None:
+    results = [shard(outcome("alpha"), part=name) for name in ("1/10", "1/3", "2/3")]
+    told = "the results are of shards of 3 and of 10"
+    assert problems(*results) == [("different-shards", told, ONE_RUN)]
+
+
+def test_a_shard_that_is_given_twice_is_named_instead_of_all_its_slugs() -> None:
+    results = [shard(outcome("alpha"), part=name) for name in ("2/3", "1/3", "2/3", "1/3", "2/3")]
+    assert problems(*results) == [
+        ("duplicate-outcome", "shard 1/3 stands in 2 results", LAST_RESULT),
+        ("duplicate-outcome", "shard 2/3 stands in 3 results", LAST_RESULT),
+    ]
+
+
+def test_two_results_of_whole_runs_are_no_shard_given_twice() -> None:
+    assert join(parts(None, None, "1/2")).shard is None
+
+
+def test_one_shard_joined_alone_stays_a_shard_and_several_are_none() -> None:
+    assert join(parts("1/3")).shard == "1/3"
+    assert join(parts("1/3", "2/3")).shard is None
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        ([], (0, [])),
+        ([None, None], (0, [])),
+        (["1/1"], (0, [])),
+        (["2/2", "1/2"], (0, [])),
+        (["2/3"], (2, ["1/3", "3/3"])),
+        ([None, "1/3", "3/3"], (1, ["2/3"])),
+        (["3/10", "10/10"], (8, ["1/10", "2/10", "4/10", "5/10", "6/10"])),
+    ],
+)
+def test_the_shards_that_are_absent_are_counted_and_the_first_of_them_named(
+    there: list[str | None], missing: tuple[int, list[str]]
+) -> None:
+    assert absent(parts(*there)) == missing

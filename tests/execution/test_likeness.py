@@ -8,6 +8,7 @@ from tests.builders import NOON, declared, observed
 from tests.runs import START
 
 BEGAN = START.timestamp()
+UUID = "00000000-0000-4000-8000-000000000001"
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,7 @@ BEGAN = START.timestamp()
     [
         (0.0, 0.0, True),
         (CLOCK_SKEW, CLOCK_SKEW, True),
+        (-CLOCK_SKEW, -CLOCK_SKEW, True),
         (CLOCK_SKEW + 1, CLOCK_SKEW + 2, False),
         (-CLOCK_SKEW - 2, -CLOCK_SKEW - 1, False),
     ],
@@ -41,3 +43,33 @@ def test_what_is_not_shown_as_declared_is_named_by_its_path() -> None:
     ours = declared(description="new", tags={"team": "a", "tier": "1"})
     shown = observed(description="new", tags={"team": "b", "tier": "1"})
     assert missing(ours, shown, Remembered()) == ["tags.team"]
+
+
+def test_clocks_may_differ_by_two_minutes() -> None:
+    assert CLOCK_SKEW == 120
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown", "same"),
+    [
+        ("ws-own", UUID, True),
+        (UUID, "ws-own", True),
+        ("ws-own", "ws-other", False),
+        (UUID, UUID.replace("1", "2"), False),
+        ("ws-own", None, False),
+    ],
+)
+def test_an_id_in_another_form_may_be_the_same_one(
+    sent: str, shown: str | None, same: bool
+) -> None:
+    found = observed(**({} if shown is None else {"workspace_id": shown}))
+    assert equals_ours(declared(workspace_id=sent), found) is same
+
+
+def test_a_name_in_another_form_is_another_name() -> None:
+    assert not equals_ours(declared(name=UUID), observed(name="alpha"))
+
+
+def test_a_default_that_is_shown_though_nobody_declared_it_is_nothing_that_is_missing() -> None:
+    assert missing(declared(), observed(description="theirs"), Remembered()) == []
+    assert missing(declared(description="ours"), observed(), Remembered()) == ["description"]

@@ -1,0 +1,140 @@
+"""What is said of a value that a run needs and does not have, or cannot send."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.diagnostics import Diagnostic, Place, error
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import DesiredState
+from reconciler.errors import ReconcilerError
+from reconciler.execution.demands import demand, demand_writable, needed_by
+from reconciler.planning.actions import Action, ActionKind, Risk
+from reconciler.planning.plan import Plan, PlanTarget
+from tests.builders import KEY, declared, desired
+
+OTHER = SecretRef("env", "OTHER_KEY")
+THIRD = SecretRef("env", "THIRD_KEY")
+VALUE = Redacted("sk-value-abc")
+
+
+def update(slug: str, *bodies: Any) -> Action:
+    calls = [Call(OperationName.UPDATE, slug, body=body) for body in bodies]
+    place = Place(f"{slug}.yaml", 3)
+    kind = ActionKind.UPDATE
+    return Action(slug, kind, "", Risk.CREDENTIAL, source=place, calls=tuple(calls))
+
+
+def plan(*actions: Action) -> Plan:
+    return Plan(PlanTarget("here", "http://here"), "2026-11-23T12:00:00Z", "sha256:0", actions)
+
+
+def complaints(
+    needed: list[SecretRef],
+    files: DesiredState,
+    reasons: dict[SecretRef, ReconcilerError] | None = None,
+) -> tuple[Diagnostic, ...]:
+    """Demand these of somebody who has only the third, and give what is said."""
+    fresh = plan(update("alpha"))
+    with pytest.raises(InvalidInput) as caught:
+        demand(needed, {THIRD: VALUE}, reasons or {}, files, fresh)
+    assert caught.value.plan is fresh
+    return caught.value.diagnostics
+
+
+def test_a_plan_needs_what_its_calls_carry_each_once() -> None:
+    first = update("alpha", {"key": KEY}, {"configurations": {"x": [OTHER]}})
+    assert needed_by(plan(first, update("beta", {"key": KEY, "name": "B"}))) == {KEY, OTHER}
+    assert needed_by(plan()) == set()
+
+
+def test_what_is_at_hand_is_not_complained_about() -> None:
+    demand([THIRD], {THIRD: VALUE}, {}, desired(declared(key=THIRD)), plan())
+
+
+def test_a_missing_value_without_a_reason_still_says_what_helps() -> None:
+    files = desired(declared("alpha", key=KEY))
+    assert complaints([KEY, THIRD], files) == (
+        error(
+            "missing-value",
+            "env:SECRET_KEY has no value here; needed by alpha",
+            hint="make the value available where this runs",
+            at=files.integrations["alpha"].source,
+        ),
+    )
+
+
+def test_the_reason_of_whoever_looked_for_it_is_passed_on_in_its_own_words() -> None:
+    files = desired(declared("alpha", key=KEY))
+    unset = ReconcilerError("env:SECRET_KEY is unset", code="unset", hint="export SECRET_KEY")
+    curt = ReconcilerError("env:SECRET_KEY is empty", code="empty")
+    place = files.integrations["alpha"].source
+    told = "env:SECRET_KEY is unset; needed by alpha"
+    assert complaints([KEY], files, {KEY: unset, OTHER: curt}) == (
+        error("unset", told, hint="export SECRET_KEY", at=place),
+    )
+    (problem,) = complaints([KEY], files, {KEY: curt})
+    assert (problem.code, problem.hint) == ("empty", "make the value available where this runs")
+
+
+def test_the_first_who_needs_it_is_named_and_the_others_are_counted() -> None:
+    files = desired(*(declared(slug, key=KEY) for slug in ("gamma", "alpha", "beta")))
+    (problem,) = complaints([KEY], files)
+    assert problem.summary == "env:SECRET_KEY has no value here; needed by alpha and 2 more"
+    assert problem.at == files.integrations["alpha"].source
+
+
+def test_one_that_names_it_twice_needs_it_once() -> None:
+    headers = {"custom_headers": {"x-token": KEY}}
+    (problem,) = complaints([KEY], desired(declared(key=KEY, configurations=headers)))
+    assert problem.summary == "env:SECRET_KEY has no value here; needed by alpha"
+
+
+def test_a_value_that_no_file_names_has_no_place() -> None:
+    hint = "make the value available where this runs"
+    assert complaints([KEY], desired()) == (
+        error("missing-value", "env:SECRET_KEY has no value here", hint=hint),
+    )
+
+
+def test_all_that_is_missing_is_told_at_once_in_order_and_each_once() -> None:
+    told = complaints([KEY, OTHER, KEY], desired(declared(key=KEY)))
+    assert [d.summary.split()[0] for d in told] == ["env:OTHER_KEY", "env:SECRET_KEY"]
+
+
+# -- values that their fields cannot take ----------------------------------------------------
+
+ACCOUNT = {"configurations": {"vertex_service_account_json": KEY}}
+
+
+def test_a_value_that_is_no_object_is_refused_without_being_shown() -> None:
+    fresh = plan(
+        update("alpha", {"key": KEY}),
+        update("beta", {"key": KEY}, ACCOUNT),
+        update("gamma", ACCOUNT),
+    )
+    with pytest.raises(InvalidInput) as caught:
+        demand_writable({KEY: VALUE}, fresh)
+    assert caught.value.plan is fresh
+    assert [(d.code, d.at) for d in caught.value.diagnostics] == [
+        ("bad-body", Place("beta.yaml", 3)),
+        ("bad-body", Place("gamma.yaml", 3)),
+    ]
+    for slug, problem in zip(("beta", "gamma"), caught.value.diagnostics, strict=True):
+        assert problem.summary.startswith(f"{slug}: the request body needs a JSON object")
+        assert problem.hint == "repair the value where it is kept; it is not shown"
+    assert "sk-value" not in repr(caught.value.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        pytest.param(ACCOUNT, '{"type": "service_account"}', id="an object"),
+        pytest.param({"key": KEY}, "any text", id="a field of text"),
+        pytest.param(None, "any text", id="a call without a body"),
+    ],
+)
+def test_a_value_that_its_field_takes_is_no_problem(body: Any, value: str) -> None:
+    demand_writable({KEY: Redacted(value)}, plan(update("alpha", body)))
