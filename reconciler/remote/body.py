@@ -48,7 +48,8 @@ def sent_secrets(tree: Value, path: Path = (), *, inside: bool = False) -> Itera
             yield from sent_secrets(value, (*path, key), inside=inside)
     elif isinstance(tree, list | tuple):
         for item in tree:
-            yield from sent_secrets(item, path, inside=inside)
+            # An entry counts as a step, as its slug does in the trees that `is_sensitive` knows.
+            yield from sent_secrets(item, (*path, ""), inside=inside)
 
 
 def echoed_forms(secret: str) -> Iterator[str]:

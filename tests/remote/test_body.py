@@ -2,13 +2,14 @@
 
 import json
 import traceback
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.tree import Value
+from reconciler.domain.tree import Tree
 from reconciler.remote.body import echoed_forms, encode_body, sent_secrets
 from reconciler.remote.errors import InvalidCall
 
@@ -42,20 +43,45 @@ def test_a_service_account_that_is_no_object_is_refused_without_its_text(text: s
         encode_body(body)
     shown = "".join(traceback.format_exception(caught.value)) + caught.value.hint
     assert CANARY not in shown
+    assert caught.value.summary == (
+        "the request body needs a JSON object in the secret for vertex_service_account_json"
+    )
     assert caught.value.__context__ is None
 
 
+def test_a_service_account_is_an_object_wherever_it_stands() -> None:
+    account = {"vertex_service_account_json": Redacted('{"type": "x"}')}
+    plain = {"vertex_service_account_json": {"type": "x"}}
+    assert json.loads(encode_body(account)) == plain
+    body: Any = {"models": [{"slug": "m", "configurations": account}]}
+    assert json.loads(encode_body(body)) == {"models": [{"slug": "m", "configurations": plain}]}
+    assert json.loads(encode_body({"key": Redacted('{"type": "x"}')})) == {"key": '{"type": "x"}'}
+
+
+LOOP: dict[str, Any] = {}
+LOOP["x"] = LOOP
+
+
 @pytest.mark.parametrize(
-    "leaf", [SecretRef("env", "SECRET_A"), Mask("sk*****xyz"), float("nan"), object()]
+    ("body", "says"),
+    [
+        ({"configurations": {"x": [Mask("sk*****xyz")]}}, "holds a Mask at configurations.x"),
+        ({"key": SecretRef("env", "SECRET_A")}, "holds a SecretRef at key"),
+        ({"key": float("nan")}, "holds something that JSON cannot express"),
+        ({"key": object()}, "holds something that JSON cannot express"),
+        (LOOP, "holds something that JSON cannot express"),
+    ],
 )
-def test_what_is_no_value_is_never_sent(leaf: Value) -> None:
+def test_what_is_no_value_is_never_sent(body: Any, says: str) -> None:
     with pytest.raises(InvalidCall) as caught:
-        encode_body({"configurations": {"x": [leaf]}})
+        encode_body(body)
     assert (caught.value.code, caught.value.attempts) == ("bad-body", 0)
+    assert caught.value.summary == f"the request body {says}"
+    assert caught.value.__context__ is None
 
 
 def test_all_secret_texts_of_a_body_are_known() -> None:
-    body = {
+    body: Any = {
         "name": "plain",
         "key": "given-as-text",
         "configurations": {"custom_headers": {"x": Redacted("h")}, "aws_region": "eu"},
@@ -64,6 +90,44 @@ def test_all_secret_texts_of_a_body_are_known() -> None:
     assert set(sent_secrets(body)) == {"given-as-text", "h", "m"}
 
 
-def test_a_secret_may_come_back_in_a_url_or_as_base64() -> None:
-    forms = set(echoed_forms("p@ss/w'ord é=="))
-    assert {"p%40ss%2Fw%27ord%20%C3%A9%3D%3D", "cEBzcy93J29yZCDDqT09"} <= forms
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"configurations": {"vertex_service_account_json": {"private_key": "s", "n": [1, "s"]}}},
+        {"configurations": {"custom_headers": {"x": "s"}}},
+        {"configurations": {"deployments": [{"name": "plain", "api_token": "s"}]}},
+        {"configurations": {"tokens": ["s", ["s"], ("s",)]}},
+        {"models": [{"slug": "plain", "configurations": {"custom_headers": {"x": "s"}}}]},
+        {"models": [{"slug": "plain", "configurations": {"api_token": "s"}}]},
+    ],
+)
+def test_a_text_in_a_place_for_secrets_is_one_however_deep_it_lies(secret: Tree) -> None:
+    assert set(sent_secrets({"description": "plain", **secret})) == {"s"}
+
+
+def test_a_secret_may_come_back_in_a_url_in_json_or_as_base64() -> None:
+    assert list(echoed_forms("p@ss/w'ord \"é==")) == [
+        "p@ss/w'ord \"é==",
+        "p@ss/w'ord \\\"\\u00e9==",
+        "p@ss/w'ord \\\"é==",
+        "p%40ss%2Fw%27ord%20%22%C3%A9%3D%3D",
+        "p%40ss/w%27ord%20%22%C3%A9%3D%3D",
+        "cEBzcy93J29yZCAiw6k9PQ",
+    ]
+
+
+def test_even_half_a_character_has_its_encoded_forms() -> None:
+    assert "%ED%A0%BD" in set(echoed_forms("\ud83d"))
+
+
+def test_of_an_object_the_parts_that_sound_secret_may_come_back_alone() -> None:
+    parts = {"client_email": "mail", "private_key": "pem\n", "private_key_id": 5, "token": "tok"}
+    text = " " + json.dumps(parts)
+    forms = set(echoed_forms(text))
+    assert {text, "pem\n", "pem\\n", "tok"} <= forms
+    assert not {"mail", "5", 5} & forms
+
+
+@pytest.mark.parametrize("text", ["{broken", '["token"]', "{" * 100_000, '{"a": 1}'])
+def test_what_is_no_object_has_no_parts(text: str) -> None:
+    assert len(list(echoed_forms(text))) == 6
