@@ -1,0 +1,316 @@
+"""What a ledger knows after the events of a run: the record of it, and what it made true."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.secrets import Mask, Redacted
+from reconciler.domain.state import Declared, Observed, ObservedState
+from reconciler.errors import ReconcilerError
+from reconciler.execution.events import (
+    ActionEnded,
+    ActionStarted,
+    CallEnded,
+    CallStarted,
+    Event,
+    RunEnded,
+    RunStarted,
+)
+from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.recording import Books
+from reconciler.ledger.entries import Fulfilled, RunFacts, Seen, TargetKey
+from reconciler.ledger.store import Ledger
+from reconciler.planning.actions import Action, ActionKind, Risk, Subject
+from reconciler.planning.options import Selection
+from reconciler.planning.plan import Plan, PlanTarget
+from tests.builders import KEY, declared, desired, observed, state
+from tests.ledger.builders import clock, ledger_in
+
+CREATE, UPDATE, _, DELETE = ActionKind
+URL = "http://127.0.0.1:1/v1"
+NOBODY = TargetKey.of(name="production", base_url=URL, organisation=None)
+OURS = replace(NOBODY, organisation="org-1")
+ALPHA = declared("alpha", key=KEY)
+CALL = Call(OperationName.UPDATE, "alpha", body={"name": "Alpha"})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with ledger_in(tmp_path) as opened:
+        yield opened
+
+
+def books_on(ledger: Ledger, *, key: TargetKey = OURS, run: str = "run-1") -> Books:
+    books = Books(ledger, key=key, facts=RunFacts(run=run, actor="ada"), now=clock())
+    books.values = {KEY: Redacted("sk-value-abc")}
+    return books
+
+
+def action(
+    slug: str, kind: ActionKind = CREATE, want: Declared | None = None, had: Observed | None = None
+) -> Action:
+    wanted = None if kind is DELETE else want or declared(slug, key=KEY)
+    return Action(slug, kind, "new", Risk.ADDITIVE, subject=Subject(wanted, had))
+
+
+def plan(*actions: Action, organisation: str | None = "org-1") -> Plan:
+    here = PlanTarget("production", URL, organisation)
+    return Plan(here, "2026-03-01T09:00:00Z", "sha256:0", actions)
+
+
+def ended(item: Action, status: Status = Status.APPLIED, **more: Any) -> ActionEnded:
+    return ActionEnded(item, Outcome(item.slug, item.kind, status, **more))
+
+
+def runs_through(books: Books, *endings: ActionEnded, organisation: str | None = "org-1") -> Plan:
+    """Tell of a run that began, of how its actions ended, and of no more."""
+    fresh = plan(*(e.action for e in endings), organisation=organisation)
+    books.emit(RunStarted("run-1", fresh))
+    for ending in endings:
+        books.emit(ending)
+    return fresh
+
+
+def closes(books: Books, fresh: Plan, *files: Declared, **more: Any) -> None:
+    given: dict[str, Any] = {"observed": state(), "selection": Selection()} | more
+    books.close(fresh, desired=desired(*files), **given)
+
+
+def by_run(tmp_path: Path) -> dict[str, str | None]:
+    """Give which run the ledger has on record for each declaration."""
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    try:
+        return dict(connection.execute("SELECT slug, run FROM declared").fetchall())
+    finally:
+        connection.close()
+
+
+# -- the record of the run -------------------------------------------------------------------
+
+
+def test_every_event_is_in_the_record_of_the_run(ledger: Ledger) -> None:
+    books, item = books_on(ledger), action("alpha", UPDATE)
+    failure = Failure("AB07", "it is in use")
+    outcome = Outcome("alpha", UPDATE, Status.FAILED, error=failure)
+    fresh = plan(item)
+    result = ApplyResult("run-1", fresh.target, fresh.digest, (outcome,))
+    for event in (RunStarted("run-1", fresh), ActionStarted(item), CallStarted(item, CALL)):
+        books.emit(event)
+    (begun,) = ledger.history(key=OURS)
+    assert begun["unanswered"] == [{"slug": "alpha", "operation": "update-integration"}]
+    books.emit(CallEnded(item, CALL, "req-1", "AB07"))
+    books.emit(ActionEnded(item, outcome))
+    books.emit(RunEnded(result))
+    (run,) = ledger.history(key=OURS)
+    assert (run["run"], run["actor"], run["unanswered"]) == ("run-1", "ada", [])
+    assert run["outcomes"] == [outcome.as_json()]
+    assert run["summary"] == result.summary
+    assert ledger.verify() == []
+
+
+def test_how_a_call_was_answered_is_in_the_record(ledger: Ledger, tmp_path: Path) -> None:
+    books, item = books_on(ledger), action("alpha", UPDATE)
+    for event in (
+        RunStarted("run-1", plan(item)),
+        CallStarted(item, CALL),
+        CallEnded(item, CALL, "req-1", "AB07"),
+    ):
+        books.emit(event)
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    row = connection.execute("SELECT request_id, error FROM calls").fetchone()
+    connection.close()
+    assert row == ("req-1", "AB07")
+
+
+def test_what_is_seen_right_before_a_delete_is_the_picture_for_an_undo(ledger: Ledger) -> None:
+    books, item = books_on(ledger), action("alpha", DELETE, had=observed("alpha"))
+    whole = observed("alpha", description="all of it")
+    books.emit(RunStarted("run-1", plan(item)))
+    books.emit(CallStarted(item, Call(OperationName.DELETE, "alpha"), whole))
+    (image,) = ledger.pre_images("run-1")
+    assert image.observed == whole
+
+
+def test_a_run_without_any_action_is_no_run_in_history(ledger: Ledger) -> None:
+    books = books_on(ledger)
+    fresh = runs_through(books)
+    books.emit(RunEnded(ApplyResult("run-1", fresh.target, fresh.digest)))
+    closes(books, fresh, ALPHA)
+    assert ledger.history() == []
+    assert ledger.memory(OURS).of("alpha").declared == ALPHA.fields
+
+
+def test_events_that_come_together_are_kept_together_or_not_at_all(ledger: Ledger) -> None:
+    books, item = books_on(ledger), action("alpha")
+    books.emit(RunStarted("run-1", plan(item)))
+    strange = replace(ended(item).outcome, slug="\ud800")
+    both: list[Event] = [ended(item), ActionEnded(replace(item, slug="\ud800"), strange)]
+    with pytest.raises((ReconcilerError, UnicodeError)):
+        books.emit_all(both)
+    (run,) = ledger.history()
+    assert run["outcomes"] == []
+    assert ledger.memory(OURS).of("alpha").declared is None
+
+
+# -- what the run made true ------------------------------------------------------------------
+
+
+def test_what_was_applied_is_remembered_as_soon_as_it_ends(ledger: Ledger, tmp_path: Path) -> None:
+    shown = observed("alpha", key=Mask("sk*****abc"))
+    runs_through(books_on(ledger), ended(action("alpha"), seen_after=shown))
+    known = ledger.memory(OURS).of("alpha")
+    assert known.declared == ALPHA.fields
+    assert known.secrets["key",].mask == Mask("sk*****abc")
+    assert known.secrets["key",].fingerprint is not None
+    assert known.secrets["key",].fingerprint == Redacted("sk-value-abc").fingerprint(
+        ledger.pepper  # type: ignore[arg-type]  # this ledger has one
+    )
+    assert by_run(tmp_path) == {"alpha": "run-1"}
+
+
+def test_what_was_deleted_is_forgotten_and_what_failed_is_not(ledger: Ledger) -> None:
+    ledger.remember(OURS, [Fulfilled(declared(slug)) for slug in ("alpha", "beta", "gamma")])
+    runs_through(
+        books_on(ledger),
+        ended(action("alpha", DELETE)),
+        ended(action("beta", DELETE), Status.FAILED),
+        ended(action("gamma", DELETE), Status.UNKNOWN),
+    )
+    assert set(ledger.memory(OURS).integrations) == {"beta", "gamma"}
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN, Status.SKIPPED])
+def test_of_what_did_not_end_well_only_what_is_certain_is_remembered(
+    ledger: Ledger, status: Status
+) -> None:
+    whole = declared("beta", key=KEY, models=[{"slug": "gpt-5"}])
+    begun = frozenset({OperationName.CREATE})
+    runs_through(
+        books_on(ledger),
+        ended(action("alpha"), status),
+        ended(action("beta", want=whole), status, accepted=begun),
+    )
+    memory = ledger.memory(OURS)
+    assert set(memory.integrations) == {"beta"}
+    assert set(memory.of("beta").declared or {}) == {"name", "ai_provider_id", "key"}
+
+
+def test_where_nothing_became_true_nothing_is_written(ledger: Ledger) -> None:
+    runs_through(books_on(ledger), ended(action("alpha"), Status.FAILED))
+    assert ledger.memory(OURS).integrations == {}
+
+
+def test_an_undo_leaves_what_git_declares_as_gits_word(ledger: Ledger) -> None:
+    ledger.remember(OURS, [Fulfilled(declared("gamma"))])
+    books = books_on(ledger)
+    books.by_git = {"alpha": declared("alpha", key=KEY, description="by Git")}
+    restored = declared("alpha", key=KEY, description="restored")
+    fresh = runs_through(
+        books,
+        ended(action("alpha", UPDATE, want=restored)),
+        ended(action("beta")),
+        ended(action("gamma", DELETE)),
+    )
+    closes(books, fresh, declared("delta"))
+    memory = ledger.memory(OURS)
+    assert set(memory.integrations) == {"alpha"}
+    assert (memory.of("alpha").declared or {})["description"] == "by Git"
+
+
+# -- whose it is -----------------------------------------------------------------------------
+
+
+def test_the_organisation_that_the_plan_has_learned_counts_from_the_first_row(
+    ledger: Ledger,
+) -> None:
+    runs_through(books_on(ledger, key=NOBODY), ended(action("alpha")))
+    assert ledger.organisations(NOBODY) == {"org-1"}
+    assert set(ledger.memory(OURS).integrations) == {"alpha"}
+    assert len(ledger.history(key=OURS)) == 1
+
+
+def test_an_organisation_that_is_learned_on_the_way_counts_in_the_end(ledger: Ledger) -> None:
+    books = books_on(ledger, key=NOBODY)
+    fresh = runs_through(books, ended(action("alpha")), organisation=None)
+    closes(books, fresh, ALPHA, organisation="org-1")
+    assert ledger.organisations(NOBODY) == {"org-1"}
+    assert set(ledger.memory(OURS).integrations) == {"alpha"}
+
+
+def test_an_organisation_that_nobody_learned_this_time_is_not_forgotten(ledger: Ledger) -> None:
+    books = books_on(ledger, key=OURS)
+    fresh = runs_through(books, ended(action("alpha")), organisation=None)
+    closes(books, fresh)
+    assert ledger.organisations(NOBODY) == {"org-1"}
+
+
+def test_without_any_action_the_plan_still_tells_whose_it_is(ledger: Ledger) -> None:
+    books = books_on(ledger, key=NOBODY)
+    closes(books, plan(), ALPHA)
+    assert set(ledger.memory(OURS).integrations) == {"alpha"}
+    assert ledger.organisations(NOBODY) == {"org-1"}
+
+
+# -- the end of the run ----------------------------------------------------------------------
+
+
+def test_what_needed_no_action_is_remembered_and_what_is_gone_is_forgotten(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    known = ("withdrawn", "there", "elsewhere", "still")
+    ledger.remember(OURS, [Fulfilled(declared(slug)) for slug in known])
+    books = books_on(ledger, run="run-2")
+    files = [declared(slug, description="new") for slug in ("insync", "acted", "other", "still")]
+    closes(
+        books,
+        plan(action("acted")),
+        *files,
+        observed=state(observed("there"), observed("insync")),
+        selection=Selection(exclude=("elsewhere", "other")),
+    )
+    memory = ledger.memory(OURS)
+    assert set(memory.integrations) == {"insync", "there", "elsewhere", "still"}
+    runs = by_run(tmp_path)
+    assert (runs["insync"], runs["still"], runs["there"]) == ("run-2", "run-2", None)
+
+
+def looks(ledger: Ledger) -> dict[str, Any]:
+    return {slug: seen.observed.fields.get("description") for slug, seen in sights(ledger).items()}
+
+
+def sights(ledger: Ledger) -> dict[str, Seen]:
+    return dict(ledger.seen(OURS))
+
+
+def test_how_all_looks_is_taken_down_as_it_is_after_the_writes(ledger: Ledger) -> None:
+    books = books_on(ledger)
+    before = [observed(slug, description="old") for slug in ("alpha", "beta", "gamma", "delta")]
+    endings = [
+        ended(action("alpha", UPDATE), seen_after=observed("alpha", description="new")),
+        ended(
+            action("beta", UPDATE), Status.FAILED, seen_after=observed("beta", description="half")
+        ),
+        ended(action("delta", DELETE)),
+    ]
+    fresh = runs_through(books, *endings)
+    closes(books, fresh, observed=ObservedState({o.slug: o for o in before}, "org-1"))
+    assert looks(ledger) == {"alpha": "new", "gamma": "old"}
+    assert {seen.read_at[:10] for seen in sights(ledger).values()} == {"2026-03-01"}
+
+
+def test_what_was_read_only_in_part_is_no_picture(ledger: Ledger) -> None:
+    listed = replace(observed("alpha"), detailed=False)
+    closes(books_on(ledger), plan(), observed=state(listed, observed("beta")))
+    assert set(sights(ledger)) == {"beta"}
+
+
+def test_an_undo_takes_down_how_all_looks_too(ledger: Ledger) -> None:
+    books = books_on(ledger)
+    books.by_git = {}
+    closes(books, plan(), observed=state(observed("alpha")))
+    assert set(sights(ledger)) == {"alpha"}
