@@ -17,7 +17,7 @@ CANARY = "canary-value=="
 
 
 def test_a_body_is_canonical_and_carries_the_values() -> None:
-    body = {"name": "Ä", "key": Redacted(CANARY), "configurations": {"b": 1, "a": None}}
+    body: Any = {"name": "Ä", "key": Redacted(CANARY), "configurations": {"b": 1, "a": None}}
     assert encode_body(body) == (
         b'{"configurations":{"a":null,"b":1},"key":"canary-value==","name":"\\u00c4"}'
     )
