@@ -1,0 +1,253 @@
+"""What the client does around one exchange: what it tells a listener, when it sends nothing."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler import __version__
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.secrets import Redacted
+from reconciler.remote.client import Exchange
+from reconciler.remote.errors import (
+    Answered,
+    DeadlineExceeded,
+    NoAnswer,
+    ReadOnlyViolation,
+    RemoteError,
+    Throttled,
+)
+from tests.remote.builders import KEY, answering, client, detail, error_answer
+from tests.remote.virtual import run_virtually, virtual_timing
+
+GET = Call(OperationName.GET, "a")
+PUT = Call(OperationName.UPDATE, "a", body={"name": "A", "key": Redacted("body-canary")})
+FINE = httpx.Response(200, json=detail())
+
+
+class Slow(httpx.AsyncBaseTransport):
+    """Answers after a while."""
+
+    def __init__(self, answer: httpx.Response | Exception, *, seconds: float = 2.5) -> None:
+        self.answer, self.seconds = answer, seconds
+        self.seen: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.seen.append(request)
+        await asyncio.sleep(self.seconds)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def heard(call: Call, answer: httpx.Response | Exception) -> Exchange:
+    """Give what a listener hears of one exchange that takes two and a half seconds."""
+    exchanges: list[Exchange] = []
+
+    async def main() -> None:
+        async with client(Slow(answer), listen=exchanges.append) as api:
+            await asyncio.sleep(10)
+            await asyncio.gather(api.once(call), return_exceptions=True)
+
+    run_virtually(main())
+    [exchange] = exchanges
+    return exchange
+
+
+DATE = "Fri, 01 Jan 2027 00:00:00 GMT"
+TOLD = {"x-request-id": "r-1", "date": DATE}
+
+
+@pytest.mark.parametrize(
+    ("answer", "exchange"),
+    [
+        (
+            httpx.Response(200, json=detail(), headers=TOLD),
+            Exchange("GET", "/integrations/a", 2.5, 200, "r-1", None, DATE),
+        ),
+        (
+            error_answer(404, "AB08", x_request_id="r-1", date=DATE),
+            Exchange("GET", "/integrations/a", 2.5, 404, "r-1", "AB08", DATE),
+        ),
+        (FINE, Exchange("GET", "/integrations/a", 2.5, 200)),
+        (
+            httpx.Response(200, html="<html>"),
+            Exchange("GET", "/integrations/a", 2.5, 200, None, "not-json"),
+        ),
+        (
+            httpx.ReadError("reset"),
+            Exchange("GET", "/integrations/a", 2.5, None, None, "connection-lost"),
+        ),
+    ],
+    ids=["fine", "refused", "bare", "html", "reset"],
+)
+def test_a_listener_hears_what_came_of_an_exchange(
+    answer: httpx.Response | Exception, exchange: Exchange
+) -> None:
+    assert heard(GET, answer) == exchange
+
+
+def test_a_listener_hears_of_a_defect_of_ours_without_a_code() -> None:
+    assert heard(GET, KeyError("ours")) == Exchange("GET", "/integrations/a", 2.5)
+
+
+def failure(call: Call, transport: httpx.AsyncBaseTransport, **settings: Any) -> RemoteError:
+    async def main() -> RemoteError:
+        async with client(transport, **settings) as api:
+            with pytest.raises(RemoteError) as caught:
+                await api.once(call)
+        return caught.value
+
+    return run_virtually(main())
+
+
+def test_nothing_is_sent_after_the_deadline_and_that_is_said() -> None:
+    transport, seen = answering(FINE)
+    error = failure(PUT, transport, deadline=0)
+    assert isinstance(error, DeadlineExceeded)
+    assert error.summary == "the run's deadline passed before PUT /integrations/a was sent"
+    assert error.hint == "Allow more time with --deadline; what was done so far stands."
+    assert (error.code, error.attempts, seen) == ("deadline", 0, [])
+
+
+def test_a_write_of_one_who_only_reads_is_held_back_and_that_is_said() -> None:
+    transport, seen = answering(FINE)
+    error = failure(PUT, transport, read_only=True)
+    assert isinstance(error, ReadOnlyViolation)
+    assert error.summary == "PUT /integrations/a was held back: this command only reads"
+    assert (error.code, error.attempts, seen) == ("read-only", 0, [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ({}, 30.0),
+        ({"call_timeout": 7.0}, 7.0),
+        ({"deadline": 3.0}, 3.0),
+        ({"deadline": None}, 30.0),
+    ],
+)
+def test_a_call_takes_its_own_time_at_most_and_never_more_than_the_run_has(
+    settings: dict[str, Any], seconds: float
+) -> None:
+    async def main() -> tuple[str, float]:
+        async with client(Slow(FINE, seconds=1000), **settings) as api:
+            with pytest.raises(NoAnswer) as caught:
+                await api.once(GET)
+        return caught.value.summary, asyncio.get_running_loop().time()
+
+    assert run_virtually(main()) == ("GET /integrations/a: no complete answer in time", seconds)
+
+
+def test_a_run_lasts_a_quarter_of_an_hour_unless_told_otherwise() -> None:
+    async def main() -> list[str]:
+        codes = []
+        async with client(answering(FINE)[0]) as api:
+            for moment in (899.0, 2.0):
+                await asyncio.sleep(moment)
+                [result] = await asyncio.gather(api.once(GET), return_exceptions=True)
+                codes.append(getattr(result, "code", "fine"))
+        return codes
+
+    assert run_virtually(main()) == ["fine", "deadline"]
+
+
+def test_a_request_says_what_it_accepts_and_how_long_a_connection_may_take() -> None:
+    async def main() -> list[httpx.Request]:
+        transport, seen = answering(FINE)
+        async with client(transport) as api:
+            await api.once(PUT)
+        return seen
+
+    [request] = run_virtually(main())
+    assert request.headers["accept"] == "application/json"
+    assert request.headers["accept-encoding"] == "gzip"
+    assert request.headers["user-agent"] == f"portkey-reconciler/{__version__}"
+    assert request.headers["x-portkey-api-key"] == KEY
+    assert request.extensions["timeout"] == {
+        "connect": 5.0,
+        "read": None,
+        "write": None,
+        "pool": None,
+    }
+
+
+def test_another_name_of_the_program_is_said_where_it_is_given() -> None:
+    async def main() -> str:
+        transport, seen = answering(FINE)
+        async with client(transport, user_agent="other/1") as api:
+            await api.once(GET)
+        return str(seen[0].headers["user-agent"])
+
+    assert run_virtually(main()) == "other/1"
+
+
+@pytest.mark.parametrize("answer", [error_answer(429, "AB06"), error_answer(503)])
+def test_once_is_once_whatever_is_answered(answer: httpx.Response) -> None:
+    async def main() -> tuple[RemoteError, int, int, float]:
+        transport, seen = answering(answer)
+        async with client(transport) as api:
+            with pytest.raises(Answered) as caught:
+                await api.once(GET)
+            throttled = api.gate.throttled
+        return caught.value, len(seen), throttled, asyncio.get_running_loop().time()
+
+    error, requests, throttled, seconds = run_virtually(main())
+    assert (error.attempts, requests, throttled, seconds) == (1, 1, 0, 0.0)
+    assert isinstance(error, Throttled) == (error.http_status == 429)
+
+
+@pytest.mark.parametrize(
+    "texts", [["body-canary"], [KEY], ["kept-canary"], ["later-canary", "kept-canary", KEY]]
+)
+def test_no_secret_that_is_known_comes_back_in_a_message(texts: list[str]) -> None:
+    words = " and ".join(texts)
+
+    async def main() -> str:
+        async with client(answering(error_answer(400, "AB01", words))[0]) as api:
+            api.keep_secret([Redacted("kept-canary")])
+            api.keep_secret(iter([Redacted("later-canary")]))
+            with pytest.raises(Answered) as caught:
+                await api.call(PUT)
+        return caught.value.message
+
+    assert run_virtually(main()) == " and ".join(["[redacted]"] * len(texts))
+
+
+def test_a_key_that_no_header_can_carry_is_named_as_what_it_is() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        client(answering(FINE)[0], api_key=Redacted(" "))
+    assert caught.value.summary == (
+        "the API key is empty or holds characters that no header can carry"
+    )
+    assert caught.value.hint == "Look for spaces and line ends around the value."
+    assert caught.value.code == "bad-api-key"
+
+
+@pytest.mark.parametrize(("asked", "lanes"), [(3, 3), (1, 1), (0, 1), (-5, 1), (None, 10)])
+def test_there_are_as_many_lanes_as_asked_for_and_at_least_one(
+    asked: int | None, lanes: int
+) -> None:
+    async def main() -> int:
+        transport = Slow(FINE, seconds=5)
+        settings = {} if asked is None else {"concurrency": asked}
+        async with client(transport, **settings) as api, asyncio.TaskGroup() as group:
+            for _ in range(12):
+                group.create_task(api.once(GET))
+            await asyncio.sleep(1)
+            return len(transport.seen)
+
+    assert run_virtually(main()) == lanes
+
+
+def test_a_second_attempt_that_works_counts_both() -> None:
+    async def main() -> tuple[int, int, int]:
+        transport, _ = answering(error_answer(503), FINE)
+        async with client(transport, timing=virtual_timing(random=0.0)) as api:
+            first = await api.call(GET)
+            second = await api.call(GET)
+            return first.attempts, second.attempts, api.retries.used
+
+    assert run_virtually(main()) == (2, 1, 1)
