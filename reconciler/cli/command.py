@@ -17,7 +17,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from reconciler.remote.client import Exchange
+    from reconciler.remote.exchange import Exchange
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 _MENTIONED = "reconciler.cli.command"

@@ -26,7 +26,8 @@ from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState
 from reconciler.planning.plan import PlanTarget
-from reconciler.remote.client import Client, Exchange
+from reconciler.remote.client import Client
+from reconciler.remote.exchange import Exchange
 from reconciler.workflows import timestamp
 
 PROBE = "reconcile-probe-"

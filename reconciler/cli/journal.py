@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reconciler.diagnostics import Diagnostic
     from reconciler.execution.events import Event
     from reconciler.planning.plan import Plan
-    from reconciler.remote.client import Exchange
+    from reconciler.remote.exchange import Exchange
 
 LEVELS = {"error": "error", "warning": "warning", "notice": "info"}
 """The level of a diagnostic, by its severity."""

@@ -18,7 +18,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views.exposition import Figures, exposition
 
 if TYPE_CHECKING:
-    from reconciler.remote.client import Exchange
+    from reconciler.remote.exchange import Exchange
 
 
 class Watch:

@@ -25,7 +25,8 @@ from reconciler.execution.recording import Books
 from reconciler.ledger.recall import Recollection
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import PlanTarget
-from reconciler.remote.client import Client, Exchange, make_client
+from reconciler.remote.client import Client, make_client
+from reconciler.remote.exchange import Exchange
 from reconciler.remote.timing import Timing
 from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp

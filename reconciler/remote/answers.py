@@ -30,7 +30,7 @@ MESSAGE_LENGTH = 200
 LONGEST_PAUSE = 300.0
 """Seconds; a server that asks for a longer pause stops the run."""
 
-_SHORTEST_SCRUBBED = 4
+SHORTEST_SCRUBBED = 4
 """A secret of one to three characters stands in almost any text and would only spoil it."""
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -93,6 +93,11 @@ class Sent:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+def without_request_id(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Give headers without those that may name the request."""
+    return {name: value for name, value in headers.items() if name not in _REQUEST_ID_HEADERS}
 
 
 def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
@@ -193,7 +198,7 @@ def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
 
 
 def _unspeakable(sent: Sent) -> frozenset[str]:
-    return frozenset(text for text in sent.secrets if len(text) >= _SHORTEST_SCRUBBED)
+    return frozenset(text for text in sent.secrets if len(text) >= SHORTEST_SCRUBBED)
 
 
 def _request_id(answer: RawAnswer, secrets: Iterable[str]) -> str | None:

@@ -8,7 +8,7 @@ request, and none is chained to an exception of httpx, which would.
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,13 @@ from reconciler.diagnostics import error as problem
 from reconciler.domain.calls import Call, Reply
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
-from reconciler.remote.answers import RawAnswer, Sent, read_answer
+from reconciler.remote.answers import (
+    SHORTEST_SCRUBBED,
+    RawAnswer,
+    Sent,
+    read_answer,
+    without_request_id,
+)
 from reconciler.remote.body import echoed_forms, encode_body, sent_secrets
 from reconciler.remote.connection import connection_maker
 from reconciler.remote.errors import (
@@ -33,6 +39,7 @@ from reconciler.remote.errors import (
     RemoteError,
     Throttled,
 )
+from reconciler.remote.exchange import Exchange
 from reconciler.remote.failures import READING_FAILURES, from_httpx, from_reading
 from reconciler.remote.lanes import Lanes, read_body
 from reconciler.remote.limits import RateGate
@@ -44,23 +51,6 @@ CONNECT_TIMEOUT = 5.0
 CALL_TIMEOUT = 30.0
 RUN_DEADLINE = 900.0
 CONCURRENCY = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request and what came of it, for logs and figures; neither body nor header.
-
-    `status` is None where no answer came; `error` is our code for a failure, `date` the server's
-    clock as its header said it.
-    """
-
-    method: str
-    path: str
-    seconds: float
-    status: int | None = None
-    request_id: str | None = None
-    error: str | None = None
-    date: str | None = None
 
 
 class Client:
@@ -83,7 +73,10 @@ class Client:
         self.retries = Retries(timing, deadline)
         self._base_url = base_url
         self._headers = headers
-        self._secrets = () if credential is None else (credential,)
+        self._secrets: tuple[Redacted, ...] = ()
+        self._credential_forms = (
+            () if credential is None else tuple(set(echoed_forms(credential.reveal())))
+        )
         self._lanes = lanes
         self._timing = timing
         self._deadline = deadline
@@ -163,7 +156,7 @@ class Client:
         answer: RawAnswer | None = None
         failure: RemoteError | None = None
         try:
-            answer = await self._send(transport, prepared, content)
+            answer = self._without_echo(await self._send(transport, prepared, content), prepared)
             sent = Sent(prepared.method, prepared.path, self._unspeakable(prepared))
             return read_answer(sent, answer, wall_clock=self._timing.wall_clock())
         except RemoteError as error:
@@ -183,10 +176,24 @@ class Client:
                     )
                 )
 
+    def _without_echo(self, answer: RawAnswer, prepared: Prepared) -> RawAnswer:
+        """Drop a request id that repeats a secret of its own request: ids are logged and kept."""
+        told = answer.request_id
+        if told is None:
+            return answer
+        forms = (text for text in self._sent_forms(prepared) if len(text) >= SHORTEST_SCRUBBED)
+        if not any(text in told for text in forms):
+            return answer
+        return replace(answer, headers=without_request_id(answer.headers))
+
     def _unspeakable(self, prepared: Prepared) -> Iterator[str]:
         """Give the texts that must not come back in a message."""
         for secret in self._secrets:
             yield from echoed_forms(secret.reveal())
+        yield from self._sent_forms(prepared)
+
+    def _sent_forms(self, prepared: Prepared) -> Iterator[str]:
+        yield from self._credential_forms
         for text in sent_secrets(prepared.body or {}):
             yield from echoed_forms(text)
 

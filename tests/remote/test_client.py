@@ -11,8 +11,8 @@ import pytest
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
-from reconciler.remote.client import Exchange
 from reconciler.remote.errors import InvalidCall, NoAnswer, ReadOnlyViolation, RemoteError
+from reconciler.remote.exchange import Exchange
 from reconciler.remote.operations import OPERATIONS
 from tests.remote.builders import BASE, KEY, answering, body_of, client, detail, error_answer
 from tests.remote.virtual import run_virtually
@@ -207,3 +207,21 @@ def test_a_listener_hears_of_every_exchange() -> None:
         ("GET", "/integrations/a", 500, "AB04"),
         ("GET", "/integrations/a", 200, None),
     ]
+
+
+@pytest.mark.parametrize("header", ["x-request-id", "x-portkey-trace-id"])
+def test_a_request_id_that_repeats_what_was_sent_is_neither_told_nor_kept(header: str) -> None:
+    heard: list[Exchange] = []
+    sent = "word-of-a-secret"
+    echoes = [f"id-{KEY}", f"id-{sent}", "id-1"]
+    transport, _ = answering(
+        *(httpx.Response(200, json={}, headers={header: echo}) for echo in echoes)
+    )
+    put = Call(OperationName.UPDATE, "a", body={"key": Redacted(sent)})
+
+    async def main() -> list[str | None]:
+        async with client(transport, listen=heard.append) as api:
+            return [(await api.call(put)).request_id for _ in echoes]
+
+    assert asyncio.run(main()) == [None, None, "id-1"]
+    assert [exchange.request_id for exchange in heard] == [None, None, "id-1"]

@@ -10,7 +10,6 @@ from reconciler import __version__
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
-from reconciler.remote.client import Exchange
 from reconciler.remote.errors import (
     Answered,
     DeadlineExceeded,
@@ -19,6 +18,7 @@ from reconciler.remote.errors import (
     RemoteError,
     Throttled,
 )
+from reconciler.remote.exchange import Exchange
 from tests.remote.builders import KEY, answering, client, detail, error_answer
 from tests.remote.virtual import run_virtually, virtual_timing
 
