@@ -22,13 +22,8 @@ from reconciler.diagnostics import error as problem
 from reconciler.domain.calls import Call, Reply
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
-from reconciler.remote.answers import (
-    SHORTEST_SCRUBBED,
-    RawAnswer,
-    Sent,
-    read_answer,
-    without_request_id,
-)
+from reconciler.remote import answers
+from reconciler.remote.answers import RawAnswer
 from reconciler.remote.body import echoed_forms, encode_body, sent_secrets
 from reconciler.remote.connection import connection_maker
 from reconciler.remote.errors import (
@@ -157,8 +152,8 @@ class Client:
         failure: RemoteError | None = None
         try:
             answer = self._without_echo(await self._send(transport, prepared, content), prepared)
-            sent = Sent(prepared.method, prepared.path, self._unspeakable(prepared))
-            return read_answer(sent, answer, wall_clock=self._timing.wall_clock())
+            sent = answers.Sent(prepared.method, prepared.path, self._unspeakable(prepared))
+            return answers.read_answer(sent, answer, wall_clock=self._timing.wall_clock())
         except RemoteError as error:
             failure = error
             raise
@@ -181,10 +176,12 @@ class Client:
         told = answer.request_id
         if told is None:
             return answer
-        forms = (text for text in self._sent_forms(prepared) if len(text) >= SHORTEST_SCRUBBED)
+        forms = (
+            text for text in self._sent_forms(prepared) if len(text) >= answers.SHORTEST_SCRUBBED
+        )
         if not any(text in told for text in forms):
             return answer
-        return replace(answer, headers=without_request_id(answer.headers))
+        return replace(answer, headers=answers.without_request_id(answer.headers))
 
     def _unspeakable(self, prepared: Prepared) -> Iterator[str]:
         """Give the texts that must not come back in a message."""
