@@ -1,0 +1,273 @@
+"""What a person is told when a create ends in doubt or in failure, and what helps then."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from reconciler.execution.outcome import Failure
+from reconciler.simulator.faults import Fault, FaultKind
+from tests.builders import KEY, declared, desired
+from tests.execution.stories import before, create, post, sent, somebody_creates, world
+from tests.execution.test_creating import TWIN, echo
+from tests.runs import World
+
+BROKE = "POST /integrations: the connection broke before the answer was complete"
+MAY_ARRIVE = "a create without an answer may have been carried out, or may yet be"
+LATER = "wait a moment and run apply again: it looks for it first"
+COMPARE = "compare both in the console and delete the one that is not wanted"
+
+
+def lost_for_good() -> World:
+    return world(post(FaultKind.RESET_BEFORE, times=-1))
+
+
+def plainly_foreign() -> World:
+    story = world(post(FaultKind.RESET_BEFORE))
+    before(story, "POST", "/integrations", somebody_creates(story))
+    return story
+
+
+def equal_and_older() -> World:
+    story = world(post(FaultKind.RESET_BEFORE))
+
+    def long_ago() -> None:
+        story.seconds -= 600
+        somebody_creates(story, **TWIN)()
+        story.seconds += 600
+
+    before(story, "POST", "/integrations", long_ago)
+    return story
+
+
+def created_meanwhile() -> World:
+    story = world()
+    before(story, "POST", "/integrations", somebody_creates(story))
+    return story
+
+
+def created_after_the_plan() -> World:
+    story = world()
+    before(story, "GET", "/integrations/alpha", somebody_creates(story))
+    return story
+
+
+def taken_while_another_slug_was_given() -> World:
+    story = world(duplicate_slug="suffixed")
+    before(story, "POST", "/integrations", somebody_creates(story))
+    return story
+
+
+def own_slugs() -> World:
+    story = world(duplicate_slug="suffixed", slug_reuse_after_delete=False)
+    somebody_creates(story)()
+    story.put("DELETE", "/integrations/alpha")
+    return story
+
+
+def half_completed() -> World:
+    refused = Fault(kind=FaultKind.STATUS, method="PUT", status=500)
+    return world(post(FaultKind.RESET_AFTER), refused)
+
+
+def made_twice() -> World:
+    return world(post(FaultKind.LATE, amount=2), duplicate_slug="suffixed")
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "failure"),
+    [
+        pytest.param(
+            lost_for_good,
+            "unknown",
+            Failure("connection-lost", f"{BROKE}; {MAY_ARRIVE}", LATER),
+            id="no answer and no trace",
+        ),
+        pytest.param(
+            plainly_foreign,
+            "failed",
+            Failure(
+                "foreign-integration",
+                "the slug was taken while our create was under way, by something else",
+                "plan again to see what it is; nothing of it was touched",
+            ),
+            id="somebody else's",
+        ),
+        pytest.param(
+            equal_and_older,
+            "unknown",
+            Failure(
+                "foreign-integration",
+                "it equals what we sent, but was not created in the time of our call",
+                "look at it in the console, then plan again; nothing of it was touched",
+            ),
+            id="equal, and older than our call",
+        ),
+        pytest.param(
+            created_meanwhile,
+            "failed",
+            Failure(
+                "AB07",
+                "POST /integrations was answered with 409 AB07: "
+                "Integration with this slug already exists",
+                "somebody created it after the plan was made; plan again",
+                409,
+            ),
+            id="refused as a duplicate",
+        ),
+        pytest.param(
+            created_after_the_plan,
+            "failed",
+            Failure(
+                "changed-since-plan",
+                "it exists now, although the list did not have it",
+                "plan again to see what moved; nothing was written to it",
+            ),
+            id="there before the first call",
+        ),
+        pytest.param(
+            lambda: world(echo(None)),
+            "unknown",
+            Failure(
+                "slug-not-honoured",
+                "the API created it and did not say under which slug (already done: created)",
+                "run apply again: it looks whether the slug was honoured",
+            ),
+            id="no slug in the answer",
+        ),
+        pytest.param(
+            lambda: world(echo("gamma")),
+            "unknown",
+            Failure(
+                "slug-not-honoured",
+                "the API created gamma instead of alpha, and it is not certain that it is ours"
+                " (already done: created)",
+                COMPARE,
+            ),
+            id="another slug that shows nothing",
+        ),
+        pytest.param(
+            taken_while_another_slug_was_given,
+            "failed",
+            Failure(
+                "changed-since-plan",
+                "somebody created it after the plan was made (already done: created, deleted)",
+                "plan again; nothing was written to it",
+            ),
+            id="taken, and ours under another slug",
+        ),
+        pytest.param(
+            own_slugs,
+            "failed",
+            Failure(
+                "slug-not-honoured",
+                "the API created alpha-000004 instead of alpha; it was removed again"
+                " (already done: created, deleted)",
+                "this server does not honour chosen slugs, or the slug is reserved; use another",
+            ),
+            id="a server with slugs of its own",
+        ),
+        pytest.param(
+            half_completed,
+            "unknown",
+            Failure(
+                "AB04",
+                "it was created, and completing it failed: "
+                "PUT /integrations/alpha was answered with 500 AB04: Internal server error",
+                LATER,
+            ),
+            id="found again and not completed",
+        ),
+        pytest.param(
+            made_twice,
+            "unknown",
+            Failure(
+                "possible-duplicate",
+                "alpha-000004 may be a second one of alpha, made of a create whose answer was lost"
+                " (already done: created)",
+                COMPARE,
+            ),
+            id="a second one beside it",
+        ),
+        pytest.param(
+            lambda: world(post(FaultKind.RESET_BEFORE), post(FaultKind.STATUS, status=401)),
+            "unknown",
+            Failure(
+                "AB04",
+                "POST /integrations was answered with 401 AB04: Internal server error; "
+                f"{MAY_ARRIVE}",
+                "Check the target's api_key (usually the variable PORTKEY_API_KEY) and"
+                " auth_header.",
+                401,
+            ),
+            id="refused after a lost answer",
+        ),
+    ],
+)
+def test_a_create_that_does_not_end_well_says_why_and_what_helps(
+    told: Callable[[], World], status: str, failure: Failure
+) -> None:
+    outcome = create(told())
+    assert (outcome.status.value, outcome.error) == (status, failure)
+
+
+# -- how long it looks, and where ------------------------------------------------------------
+
+
+def test_between_the_requests_it_waits_longer_each_time() -> None:
+    story = world(post(FaultKind.RESET_BEFORE, times=-1))
+    create(story)
+    assert story.seconds == 0.5 + 1.0 + 2.0
+
+
+def test_after_a_lost_answer_it_waits_before_it_rules_out_a_second_one() -> None:
+    story = world(post(FaultKind.RESET_AFTER))
+    create(story)
+    assert story.seconds == 0.5 + 2.0
+
+
+def test_where_the_answer_came_nobody_waits() -> None:
+    story = world()
+    create(story)
+    assert story.seconds == 0.0
+
+
+def test_a_stray_that_is_shown_late_is_waited_for_and_removed() -> None:
+    late = Fault(kind=FaultKind.STATUS, method="GET", path="/alpha-", status=404, code="AB08")
+    story = world(replace(late, times=3), duplicate_slug="suffixed")
+    before(story, "POST", "/integrations", somebody_creates(story))
+    create(story)
+    assert set(story.remote.integrations) == {"alpha"}
+    assert story.seconds == 0.5 + 1.0 + 2.0
+
+
+def test_one_that_is_archived_under_the_slug_does_not_stand_for_ours() -> None:
+    story = world(post(FaultKind.RESET_BEFORE), delete="archived")
+
+    def come_and_go() -> None:
+        somebody_creates(story)()
+        story.put("DELETE", "/integrations/alpha")
+
+    before(story, "POST", "/integrations", come_and_go)
+    assert create(story).status.value == "applied"
+    assert sent(story) == ["create", "create"]
+
+
+def test_of_two_that_stand_beside_it_only_those_that_pass_for_ours_are_named() -> None:
+    story = world(post(FaultKind.RESET_AFTER))
+
+    def others() -> None:
+        somebody_creates(story, "theirs")()
+        somebody_creates(story, "twin-b", **TWIN)()
+        somebody_creates(story, "twin-a", **TWIN)()
+
+    before(story, "GET", "/integrations/alpha", others, skip=1)
+    outcome = create(story)
+    assert outcome.error is not None
+    assert outcome.error.message.startswith("twin-a, twin-b may be a second one of alpha, made of")
+
+
+def test_what_another_file_declares_is_not_taken_for_a_second_one() -> None:
+    story = world(post(FaultKind.RESET_AFTER))
+    files = desired(declared("alpha", key=KEY), declared("beta", key=KEY, name="Alpha"))
+    assert story.apply(files, parallelism=1).complete
