@@ -91,7 +91,13 @@ _MODELS = "/integrations/{slug}/models"
 _WORKSPACES = "/integrations/{slug}/workspaces"
 
 _LIST_QUERY = (
-    Parameter("current_page", "integer", "Page to read, counted from 0.", minimum=0),
+    Parameter(
+        "current_page",
+        "integer",
+        "Page to read, counted from 0.",
+        minimum=0,
+        maximum=2**31 - 1,
+    ),
     Parameter(
         "page_size",
         "integer",
