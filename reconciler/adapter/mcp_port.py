@@ -21,6 +21,7 @@ from mcp_types import (
 from starlette.routing import Route, Router
 
 from reconciler import __version__
+from reconciler.adapter.discreet import Discreet
 from reconciler.adapter.door import BODY_LIMIT, PROBES, Door, Rules
 from reconciler.adapter.exchanges import (
     Application,
@@ -42,6 +43,19 @@ _INSTRUCTIONS: Final = (
     "masks; never send a mask back. Deleting cannot be undone."
 )
 
+_METHODS: Final = frozenset(
+    {
+        "initialize",
+        "notifications/cancelled",
+        "notifications/initialized",
+        "ping",
+        "server/discover",
+        "tools/call",
+        "tools/list",
+    }
+)
+"""What may stand in the access log and in a counter's label; a caller can invent any other."""
+
 Context = ServerRequestContext[Any, Any]
 
 
@@ -62,7 +76,7 @@ def mcp_application(
         if scope["method"] != "POST":
             # There are no sessions to end, and no stream for messages that nobody asked for.
             raise refuse("method-not-allowed", 405, "This path takes POST.", allow="POST")
-        await application(scope, receive, send)
+        await application(scope, receive, Discreet(send))
 
     lifespan: Any = application.router.lifespan_context
     router = Router(
@@ -109,7 +123,7 @@ def _server(offers: Sequence[Offer]) -> Server[Any]:
 
 async def _note(ctx: Context, call_next: CallNext) -> HandlerResult:
     """Write the method into the access log; a tool's name replaces it."""
-    _exchange(ctx).operation = ctx.method
+    _exchange(ctx).operation = ctx.method if ctx.method in _METHODS else "other"
     return await call_next(ctx)
 
 

@@ -182,6 +182,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("list-all-integrations", {"current_page": "0"}),
     ("list-all-integrations", {"current_page": True}),
     ("list-all-integrations", {"current_page": -1}),
+    ("list-all-integrations", {"current_page": 1e300}),
+    ("list-all-integrations", {"current_page": 2**31}),
     ("list-all-integrations", {"page_size": 1001}),
     ("list-all-integrations", {"page_size": 1.5}),
     ("list-all-integrations", {"workspace_id": None}),
@@ -301,6 +303,41 @@ def test_an_unknown_tool_is_an_error_of_the_protocol() -> None:
         return caught.value.code
 
     assert talk(Ports(), work) == -32602
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "sk-never-shown",
+        ["sk-never-shown"],
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ["sk-never-shown"]},
+    ],
+)
+def test_what_is_no_message_of_the_protocol_is_refused_without_repeating_it(message: Any) -> None:
+    response = post(Ports(), headers=bearer(accept="application/json"), json=message)
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == -32602
+    assert "not a request" in response.json()["error"]["message"]
+    assert "sk-never-shown" not in response.text
+
+
+def test_other_refusals_of_the_library_arrive_whole() -> None:
+    response = post(
+        Ports(),
+        headers=bearer(accept="application/json", content_type="application/json"),
+        content=b"{",
+    )
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == -32700
+    assert response.headers["content-length"] == str(len(response.content))
+
+
+def test_a_method_that_a_caller_invented_is_neither_logged_nor_counted_by_its_name() -> None:
+    ports = Ports()
+    for method in ("ping", "sk-never-shown"):
+        message = {"jsonrpc": "2.0", "id": 1, "method": method}
+        post(ports, headers=bearer(accept="application/json"), json=message)
+    assert [told.operation for told in ports.exchanges] == ["ping", "other"]
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "HEAD"])
