@@ -54,6 +54,7 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+_SILENT: Final = "The upstream gave no reason."
 _UNKNOWN_OUTCOME: Final = " Whether it was carried out is not known; read the integration to see."
 
 
@@ -133,16 +134,18 @@ def of_upstream(error: RemoteError, operation: OperationName) -> Problem:
 def _answered(error: Answered, operation: OperationName) -> Problem:
     code = None if error.code.startswith("http-") else error.code
     status = error.http_status or 502
+    said = "" if error.message == f"status {status}" else error.message
     if isinstance(error, Throttled):
         wait = error.retry_after
         headers = {} if wait is None else {"retry-after": str(math.ceil(wait))}
-        return Problem("upstream-throttled", 429, error.message, code, headers)
+        return Problem("upstream-throttled", 429, said or _SILENT, code, headers)
     if status in RELAYED:
-        return Problem("upstream-refused", status, error.message, code)
+        return Problem("upstream-refused", status, said or _SILENT, code)
     if status == 401:
         detail = "The upstream refused the adapter's own credential, not the caller's."
         return Problem("upstream-credential", 502, detail, code)
-    detail = f"The upstream answered with {status}: {error.message}"
+    detail = f"The upstream answered with {status}" + (f": {said}" if said else "")
+    detail += "" if detail.endswith((".", "!", "?", "…")) else "."
     outcome = _outcome(operation) if error.outcome_unknown else ""
     return Problem("upstream-failed", 502, detail + outcome, code)
 

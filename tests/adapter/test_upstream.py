@@ -155,6 +155,18 @@ def test_after_a_write_without_an_answer_the_caller_is_told_that_nobody_knows() 
     assert "not known" not in read["detail"]
 
 
+def test_every_detail_is_made_of_whole_sentences() -> None:
+    unknown = " Whether it was carried out is not known; read the integration to see."
+    cases = {
+        "The upstream gave no reason.": raw(400, b""),
+        "The upstream answered with 500." + unknown: raw(500, b""),
+        "The upstream answered with 500: broken." + unknown: refuses(500, "AB04", "broken"),
+        "The upstream answered with 503: Later!" + unknown: refuses(503, "AB04", "Later!"),
+    }
+    asked = [Ports(wire=Wire(answer)).ask("PUT", ONE, json={}) for answer in cases.values()]
+    assert [response.json()["detail"] for response in asked] == list(cases)
+
+
 def test_waiting_for_a_connection_counts_as_slowness() -> None:
     async def run() -> list[int]:
         ports = Ports(wire=Stuck(), timeout=0.05)
