@@ -124,8 +124,8 @@ class _Execution:
             attempt.interrupt()
         outcome = attempt.outcome(duration_ms=round((self.writer.timing.clock() - started) * 1000))
         self._note(action, outcome)
-        if attempt.stops_the_run:
-            self.stop.request("the API no longer accepts our credential")
+        if attempt.ends_the_run:
+            self.stop.request(attempt.ends_the_run)
         elif outcome.status is not Status.APPLIED and self.abort_on_error:
             self.stop.request("stopped at the first failure, as --on-error abort asks")
 

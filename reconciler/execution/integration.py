@@ -22,10 +22,22 @@ from reconciler.execution.sending import Sender
 from reconciler.execution.stopping import Interrupted, NotConfirmed, Stop
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.errors import Forbidden, NotFound, RemoteError, Unauthorised
+from reconciler.remote.errors import (
+    DeadlineExceeded,
+    Forbidden,
+    NotFound,
+    RemoteError,
+    Unauthorised,
+)
 from reconciler.remote.timing import Timing
 
 _AGAIN = "run apply again: it reads first and does only what is left"
+
+_ENDS: Sequence[tuple[type[ReconcilerError], str]] = (
+    (Unauthorised, "the API no longer accepts our credential"),
+    (DeadlineExceeded, "the run's deadline passed"),
+)
+"""What one action meets and every later one would meet, too."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,7 @@ class Attempt:
 
     `doubt` says what would be left open if the action ended now; `made` that the integration under
     our slug is certainly of our making; `written` that every call was made and only looking is
-    left.
+    left. `ends_the_run` is why no other action can do better, empty where one may.
     """
 
     writer: Writer
@@ -66,7 +78,7 @@ class Attempt:
     doubt: str = ""
     made: bool = False
     written: bool = False
-    stops_the_run: bool = False
+    ends_the_run: str = ""
 
     async def run(self) -> None:
         """Carry the action out; how that went is known afterwards, also when it was cut off."""
@@ -177,7 +189,7 @@ class Attempt:
 
     async def _look_once(self) -> None:
         """See what a create that went no further has left: later, its mask would prove nothing."""
-        if self.made and not self.stops_the_run:
+        if self.made and not self.ends_the_run:
             with suppress(RemoteError):
                 now = await self.writer.presence.read(self.action.slug)
                 self.view.seen_after = None if self.view.is_a_namesake(now) else now
@@ -188,9 +200,9 @@ class Attempt:
         self.status = Status.FAILED
         if doubt or isinstance(problem, NotConfirmed):
             self.status = Status.UNKNOWN
-        elif isinstance(problem, Interrupted) and not self.sender.done:
+        elif isinstance(problem, Interrupted | DeadlineExceeded) and not self.sender.done:
             self.status = Status.SKIPPED
-        self.stops_the_run = isinstance(problem, Unauthorised)
+        self.ends_the_run = next((why for kind, why in _ENDS if isinstance(problem, kind)), "")
         said = "" if isinstance(problem, NotConfirmed) or not doubt else f"; {doubt}"
         self.error = Failure(
             code=problem.code,

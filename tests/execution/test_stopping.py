@@ -17,6 +17,7 @@ from reconciler.execution.executor import GRACE_SECONDS
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.execution.stopping import Stop
 from reconciler.planning.options import PlanOptions
+from reconciler.remote.errors import DeadlineExceeded
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import before, ending, post, sent, somebody_creates, world
@@ -349,3 +350,23 @@ def test_a_delete_without_an_answer_is_settled_by_reading(carried_out: bool) -> 
     outcome = story.apply(want).outcomes[1]
     assert outcome.status is (Status.APPLIED if carried_out else Status.UNKNOWN)
     assert ("old" in story.remote.integrations) is not carried_out
+
+
+def test_when_the_deadline_passes_nothing_more_is_begun_and_what_was_not_is_skipped() -> None:
+    story = World()
+
+    async def late(call: Call) -> None:
+        if call.operation is OperationName.CREATE and (call.body or {})["slug"] != "i-0":
+            raise DeadlineExceeded("the run's deadline passed", code="deadline", attempts=0)
+
+    want = desired(*(declared(f"i-{n}", key=KEY) for n in range(4)))
+    result = asyncio.run(run(story, want, stop=Stop(), api=Gate(story, late)))
+    assert [(o.slug, o.status) for o in result.outcomes] == [
+        ("i-0", Status.APPLIED),
+        ("i-1", Status.SKIPPED),
+        ("i-2", Status.SKIPPED),
+        ("i-3", Status.SKIPPED),
+    ]
+    first, *others = (o.error for o in result.outcomes if o.error is not None)
+    assert first.code == "deadline"
+    assert [(e.code, e.message) for e in others] == [("skipped", "the run's deadline passed")] * 2
