@@ -68,6 +68,14 @@ def test_an_unknown_authority_is_refused_before_anything_is_sent(tmp_path: Path)
     assert "certificate" in error.summary
 
 
+def test_nobody_is_trusted_because_the_environment_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ours.file))
+    assert asyncio.run(refused(RawServer(FINE, tls=ours.tls))).code == "tls-failed"
+
+
 def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
     theirs = Authority(tmp_path, name="other.example")
     error = asyncio.run(refused(RawServer(FINE, tls=theirs.tls), ca_file=theirs.file))
