@@ -1,0 +1,327 @@
+"""What one action sees of its integration: before its writes, after them, and how long it looks."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.domain.state import Declared, Observed
+from reconciler.errors import ReconcilerError
+from reconciler.execution.looking import View
+from reconciler.execution.presence import Presence
+from reconciler.execution.stopping import ChangedSincePlan, NotConfirmed, Stop
+from reconciler.planning.actions import Action, ActionKind, Precondition, Risk, Subject
+from reconciler.planning.canonical import fingerprint
+from reconciler.remote.errors import Forbidden, NoAnswer, NotFound, RemoteError
+from reconciler.remote.timing import Timing
+from tests.builders import declared, observed
+
+ID, OTHER_ID = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+MISSING = NotFound("no such thing", code="AB08", http_status=404)
+DENIED = Forbidden("not for you", code="AB03", http_status=403)
+BROKEN = NoAnswer("GET: the connection broke", code="connection-lost")
+LOOK_AGAIN = "plan again to see what moved; nothing was written to it"
+MODELS, ACCESS = [{"slug": "gpt-5", "enabled": True}], [{"id": "ws-a", "enabled": True}]
+
+
+def shows(**fields: Any) -> Reply:
+    """Answer as the API does where `alpha` is there."""
+    body = {"id": ID, "slug": "alpha", "name": "Alpha", "ai_provider_id": "openai"}
+    return Reply(200, {**body, "status": "active", **fields})
+
+
+@dataclass
+class Scene:
+    """An API that gives one answer after the other, the last one for ever; time only sleeps."""
+
+    answers: list[Reply | RemoteError]
+    seconds: float = 0.0
+    looks: int = 0
+    asked: list[OperationName] = field(default_factory=list)
+    stop: Stop = field(default_factory=Stop)
+    listed: tuple[str, ...] = ()
+
+    async def call(self, call: Call) -> Reply:
+        self.asked.append(call.operation)
+        if call.operation is not OperationName.GET:
+            return Reply(200, {"total": 0, "models": [], "workspaces": []})
+        answer = self.answers[min(self.looks, len(self.answers) - 1)]
+        self.looks += 1
+        if isinstance(answer, RemoteError):
+            raise answer
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    async def list_again(self) -> Mapping[str, Observed]:
+        return {slug: observed(slug) for slug in self.listed}
+
+    def view(self, want: Declared | None = None, had: Observed | None = None) -> View:
+        before = Precondition(had.last_updated_at if had else None, fingerprint(had))
+        action = Action(
+            "alpha",
+            ActionKind.UPDATE,
+            "",
+            Risk.COSMETIC,
+            precondition=before,
+            subject=Subject(want, had),
+        )
+        timing = Timing(lambda: 0.0, lambda: 0.0, self.sleep, lambda: 0.5)
+        listed = frozenset({"alpha"} if had else ())
+        return View(action, Presence(self, listed, self.list_again), timing, self.stop)
+
+
+def scene(*answers: Reply | RemoteError, **more: Any) -> Scene:
+    return Scene(list(answers), **more)
+
+
+def told(problem: ReconcilerError) -> tuple[str, str, str]:
+    return problem.summary, problem.code, problem.hint
+
+
+# -- before the writes -----------------------------------------------------------------------
+
+SEEN = observed(id=ID, last_updated_at="2026-11-23T12:00:00Z", description="old")
+
+
+def changed(now: Observed | None, had: Observed = SEEN) -> tuple[str, str, str]:
+    with pytest.raises(ChangedSincePlan) as caught:
+        scene().view(declared(), had).confirm_unchanged(now)
+    return told(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("now", "what"),
+    [
+        (None, "it no longer exists"),
+        (replace(SEEN, fields={"name": "X"}), "somebody changed it after the plan was made"),
+        (
+            replace(SEEN, last_updated_at="2026-11-23T12:00:01Z"),
+            "somebody changed it after the plan was made",
+        ),
+        (
+            replace(SEEN, id=OTHER_ID),
+            "somebody deleted it after the plan was made and created it anew",
+        ),
+    ],
+)
+def test_what_is_no_longer_what_was_planned_for_is_not_written(
+    now: Observed | None, what: str
+) -> None:
+    assert changed(now) == (what, "changed-since-plan", LOOK_AGAIN)
+
+
+@pytest.mark.parametrize("now", [SEEN, replace(SEEN, id=None)])
+def test_what_is_as_it_was_may_be_written_and_its_id_is_known_from_then_on(now: Observed) -> None:
+    view = scene().view(declared(), SEEN)
+    view.confirm_unchanged(now)
+    assert (view.identity, view.last_seen) == (now.id, now)
+
+
+def test_a_fuller_picture_is_not_replaced_by_a_later_one() -> None:
+    view = scene().view(declared(), SEEN)
+    view.last_seen = whole = replace(SEEN, models_read=True)
+    view.confirm_unchanged(SEEN)
+    assert view.last_seen is whole
+
+
+def test_what_the_list_did_not_have_must_not_be_there_before_a_create() -> None:
+    with pytest.raises(ChangedSincePlan) as caught:
+        asyncio.run(scene(shows()).view(declared()).confirm_absent())
+    what = "it exists now, although the list did not have it"
+    assert told(caught.value) == (what, "changed-since-plan", LOOK_AGAIN)
+
+
+@pytest.mark.parametrize("answer", [MISSING, DENIED, shows(status="archived")])
+def test_what_is_absent_or_archived_or_was_never_listed_leaves_room_for_a_create(
+    answer: Reply | RemoteError,
+) -> None:
+    look = scene(answer, listed=("alpha",))
+    asyncio.run(look.view(declared()).confirm_absent())
+    assert look.looks == 1
+
+
+@pytest.mark.parametrize(
+    ("want", "had", "parts"),
+    [
+        (declared(), None, set()),
+        (declared(models=MODELS), None, {"models"}),
+        (declared(allow_all_models=False), None, {"models"}),
+        (declared(workspaces=ACCESS), None, {"workspaces"}),
+        (declared(models=MODELS, workspaces=ACCESS), None, {"models", "workspaces"}),
+        (declared(models=MODELS), observed(), set()),
+        (declared(), observed(models=[]), {"models"}),
+        (None, observed(workspaces=[]), {"workspaces"}),
+        (None, None, set()),
+    ],
+)
+def test_as_much_is_read_as_was_read_for_the_plan_or_is_declared(
+    want: Declared | None, had: Observed | None, parts: set[str]
+) -> None:
+    look = scene(shows())
+    asyncio.run(look.view(want, had).now())
+    read = {OperationName.GET_MODELS: "models", OperationName.GET_WORKSPACES: "workspaces"}
+    assert {read[asked] for asked in look.asked if asked in read} == parts
+
+
+def test_all_of_what_is_about_to_go_is_read() -> None:
+    look = scene(shows(description="to go"))
+    view = look.view(None, observed())
+    asyncio.run(view.keep_whole())
+    assert view.last_seen is not None
+    assert (view.last_seen.models_read, view.last_seen.workspaces_read) == (True, True)
+    assert view.last_seen.fields["description"] == "to go"
+    assert view.warnings == []
+
+
+def test_what_cannot_be_read_whole_goes_all_the_same_and_that_is_said() -> None:
+    view = scene(BROKEN).view(None, observed())
+    asyncio.run(view.keep_whole())
+    assert view.last_seen is None
+    assert view.warnings == ["its access could not be read; undo will not bring that back"]
+
+
+# -- a namesake ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ours", "shown", "namesake"),
+    [
+        (ID, OTHER_ID, True),
+        (ID, ID, False),
+        ("int-a", "int-b", True),
+        (ID, "int-a", False),
+        ("int-a", ID, False),
+        (None, ID, False),
+        (ID, None, False),
+    ],
+)
+def test_another_id_of_the_same_form_is_somebody_elses(
+    ours: str | None, shown: str | None, namesake: bool
+) -> None:
+    view = scene().view()
+    view.identity = ours
+    assert view.is_a_namesake(observed(id=shown)) is namesake
+    assert not view.is_a_namesake(None)
+
+
+# -- after the writes ------------------------------------------------------------------------
+
+NEW = declared(description="new", tags={"team": "a"})
+AS_WANTED = shows(description="new", tags={"team": "a"})
+
+
+def read_back(*answers: Reply | RemoteError, **more: Any) -> tuple[Scene, View]:
+    look = scene(*answers, **more)
+    view = look.view(NEW)
+    asyncio.run(view.read_back())
+    return look, view
+
+
+def test_what_shows_as_declared_is_looked_at_once() -> None:
+    look, view = read_back(AS_WANTED)
+    assert (look.looks, look.seconds, view.warnings) == (1, 0.0, [])
+    assert view.seen_after is not None
+    assert view.seen_after.fields["description"] == "new"
+
+
+@pytest.mark.parametrize("at_first", [shows(), MISSING, DENIED])
+def test_what_shows_late_is_waited_for(at_first: Reply | RemoteError) -> None:
+    look, view = read_back(at_first, at_first, AS_WANTED)
+    assert (look.looks, look.seconds, view.warnings) == (3, 0.2 + 0.5, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"),
+    [
+        (shows(description="old"), "description, tags.team"),
+        (shows(description="new"), "tags.team"),
+        (MISSING, "everything"),
+        (DENIED, "everything"),
+        (shows(description="new", tags={"team": "a"}, status="archived"), "everything"),
+    ],
+)
+def test_what_never_shows_is_named(answer: Reply | RemoteError, left: str) -> None:
+    look, view = read_back(answer)
+    assert (look.looks, look.seconds) == (5, 0.2 + 0.5 + 1.0 + 2.0)
+    assert view.warnings == [f"the API does not show yet: {left}"]
+
+
+def test_one_that_cannot_be_read_back_is_not_looked_at_again() -> None:
+    look, view = read_back(shows(), BROKEN)
+    assert look.looks == 2
+    assert view.warnings == ["it could not be read back: GET: the connection broke"]
+
+
+def test_a_run_that_was_asked_to_stop_looks_once_and_does_not_wait() -> None:
+    stop = Stop()
+    stop.request("interrupted")
+    look, view = read_back(shows(description="new"), stop=stop)
+    assert (look.looks, look.seconds) == (1, 0.0)
+    assert view.warnings == ["the API does not show yet: tags.team"]
+
+
+def test_a_namesake_at_first_may_be_a_stale_picture_and_in_the_end_is_not() -> None:
+    stale = shows(id=OTHER_ID, description="new", tags={"team": "a"})
+    look = scene(stale, AS_WANTED)
+    view = look.view(NEW)
+    view.identity = ID
+    asyncio.run(view.read_back())
+    assert (look.looks, view.warnings) == (2, [])
+    view = scene(stale).view(NEW)
+    view.identity = ID
+    with pytest.raises(NotConfirmed) as caught:
+        asyncio.run(view.read_back())
+    summary, code, hint = told(caught.value)
+    assert summary == (
+        "somebody deleted it and created it anew while it was written; "
+        "what was sent may have reached the new one"
+    )
+    assert code == "changed-since-plan"
+    assert hint == "plan again, and compare who may use the new one"
+    assert view.seen_after is None
+
+
+# -- after a delete --------------------------------------------------------------------------
+
+
+def test_what_is_gone_at_once_is_looked_at_once() -> None:
+    look = scene(MISSING)
+    view = look.view(None, observed())
+    asyncio.run(view.confirm_gone())
+    asyncio.run(view.prove_gone())
+    assert (look.looks, look.seconds, view.warnings) == (2, 0.0, [])
+
+
+@pytest.mark.parametrize("gone", [MISSING, shows(status="archived"), DENIED])
+def test_what_goes_late_is_waited_for(gone: Reply | RemoteError) -> None:
+    look = scene(shows(), shows(), gone)
+    view = look.view(None, observed())
+    asyncio.run(view.confirm_gone())
+    assert (look.looks, look.seconds, view.warnings) == (3, 0.2 + 0.5, [])
+
+
+@pytest.mark.parametrize("there", [shows(), DENIED])
+def test_what_never_goes_is_named_or_keeps_a_create_back(there: Reply | RemoteError) -> None:
+    look = scene(there, listed=("alpha",))
+    view = look.view(None)
+    asyncio.run(view.confirm_gone())
+    assert view.warnings == ["the API still shows it"]
+    assert (look.looks, look.seconds) == (5, 0.2 + 0.5 + 1.0 + 2.0)
+    with pytest.raises(NotConfirmed) as caught:
+        asyncio.run(view.prove_gone())
+    assert told(caught.value) == (
+        "it was deleted and is still shown, so it was not created anew",
+        "not-confirmed",
+        "wait a moment and run apply again",
+    )
+
+
+def test_an_absence_that_cannot_be_read_is_no_failure_and_is_said() -> None:
+    view = scene(BROKEN).view(None, observed())
+    asyncio.run(view.confirm_gone())
+    assert view.warnings == ["its absence could not be read: GET: the connection broke"]
