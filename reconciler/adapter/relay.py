@@ -5,9 +5,10 @@ request looks like is decided before: `reconciler.adapter.rest`, `reconciler.ada
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from reconciler.adapter.problems import Refusal, of_upstream, refuse, timed_out
 from reconciler.adapter.tokens import Principal
@@ -24,6 +25,8 @@ class Upstream(Protocol):
         """Make one call, or raise `RemoteError`."""
         ...
 
+
+_ID: Final = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 
 DeclaredIn = Callable[[str], Awaitable[str | None]]
 """Tells which file declares a slug, None where none does."""
@@ -81,6 +84,11 @@ class Relay:
         if self.declared_in is None or call.slug is None or OPERATIONS[call.operation].safe:
             return
         file = await self.declared_in(call.slug)
+        if file is None and _ID.fullmatch(call.slug.replace("-", "")):
+            # The API takes an integration's id in place of its slug, and databases a UUID with its
+            # hyphens anywhere; files declare slugs only.
+            detail = "Managed integrations are guarded by their slugs; send the slug, not the id."
+            raise refuse("managed", 409, detail)
         if file is not None:
             raise refuse(
                 "managed", 409, f"{call.slug} is declared in {file}; change it there instead."

@@ -195,6 +195,21 @@ def test_a_slug_that_files_declare_is_409_and_the_file_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    "id_", ["0f8fad5b-d9cb-469f-a165-70867728950e", "0F8FAD5BD9CB469FA16570867728950E"]
+)
+def test_an_id_is_no_way_around_the_guard(id_: str) -> None:
+    async def declared_in(_slug: str) -> str | None:
+        return None
+
+    for method, body in (("PUT", {"name": "B"}), ("DELETE", None)):
+        guarded = Ports(declared_in=declared_in)
+        document = refused(guarded, guarded.ask(method, f"{LIST}/{id_}", json=body), 409)
+        assert "send the slug" in document["detail"]
+        assert guarded.ask("GET", f"{LIST}/{id_}").status_code == 200
+        assert Ports().ask(method, f"{LIST}/{id_}", json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("method", "target", "allow"),
     [
         ("PUT", LIST, "GET, POST"),
