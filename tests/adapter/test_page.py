@@ -114,6 +114,13 @@ def test_a_stranger_is_asked_for_a_token(path: str) -> None:
     assert site.readings == 0
 
 
+def test_a_form_with_many_fields_is_a_wrong_login() -> None:
+    site = Site()
+    form = "&".join(f"field{n}=x" for n in range(50)) + f"&token={WRITER}"
+    assert site.ports.ask("POST", "/login", content=form, headers={}).status_code == 401
+    assert site.ports.defects == []
+
+
 def test_a_login_gives_a_cookie_that_scripts_and_other_sites_cannot_use() -> None:
     response = Site().login()
     assert (response.status_code, response.headers["location"]) == (303, "/")
