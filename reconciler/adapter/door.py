@@ -4,6 +4,7 @@ In this order: framing, host, origin, credential, rate, body. Whatever happens b
 caller gets an answer of ours, and the access log a line.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,14 @@ BODY_SECONDS: Final = 15.0
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 """Paths that are answered to anybody, and cost nothing."""
+
+_STOPPED: Final = Problem(
+    "unavailable",
+    503,
+    "The adapter was stopped before the answer was there. Whether a write was carried out is not "
+    "known; read the integration to see.",
+    headers={"connection": "close"},
+)
 
 _FIXED: Final[tuple[Header, ...]] = (
     (b"cache-control", b"no-store"),
@@ -101,6 +110,9 @@ class Door:
             await self._serve(scope, receive, sender, exchange)
         except ClientGoneError:
             pass
+        except asyncio.CancelledError:
+            await sender.refuse(_STOPPED)
+            raise
         except Refusal as refusal:
             await sender.refuse(refusal.problem)
         except Exception as error:  # noqa: BLE001  the outermost border

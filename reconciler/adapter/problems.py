@@ -44,6 +44,7 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "too-large": "The request is too large",
         "unsupported-media-type": "The body has to be JSON",
         "too-many-requests": "Too many requests",
+        "unavailable": "The adapter takes no requests for now",
         "internal": "The adapter failed",
         "upstream-refused": "The upstream refused the request",
         "upstream-throttled": "The upstream takes no more requests for now",

@@ -234,8 +234,12 @@ def test_what_does_not_finish_is_cut_off_when_the_grace_is_over() -> None:
         served.stop.set()
         return await asking
 
-    answer = over_sockets(work, Ports(wire=Silent()), limits=Limits(grace_seconds=0))
-    assert b" 200 " not in answer
+    ports = Ports(wire=Silent())
+    answer = over_sockets(work, ports, limits=Limits(grace_seconds=0))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\ncontent-type: application/problem+json\r\n" in answer
+    assert b"was stopped" in answer
+    assert [told.status for told in ports.exchanges] == [503]
 
 
 def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
