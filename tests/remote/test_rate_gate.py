@@ -1,0 +1,317 @@
+"""The numbers of the rate gate, one at a time, on a clock that is set by hand."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from reconciler.remote.errors import DeadlineExceeded, Throttled
+from reconciler.remote.limits import RateGate
+from reconciler.remote.timing import Deadline, Timing
+
+
+class Clock:
+    """Stands still unless somebody sleeps or sets it."""
+
+    def __init__(self, *, random: float = 0.5) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+        self.at_sleep: dict[int, Callable[[], None]] = {}
+        self.timing = Timing(lambda: self.now, lambda: self.now, self.sleep, lambda: random)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at_sleep.get(len(self.slept), lambda: None)()
+        self.now += seconds
+
+
+class Gate:
+    """A gate with its clock; a call takes no time unless it is said."""
+
+    def __init__(self, *, random: float = 0.5, deadline: float | None = None) -> None:
+        self.clock = Clock(random=random)
+        self.gate = RateGate(self.clock.timing, Deadline(self.clock.timing.clock, deadline))
+
+    def leaves(self, *, at: float | None = None, takes: float = 0.0) -> float:
+        """Make a call that is accepted, and give the moment at which it left."""
+        self.clock.now = self.clock.now if at is None else at
+        left = asyncio.run(self.gate.turn())
+        self.clock.now += takes
+        self.gate.done(left, counted=True)
+        return left
+
+    def all_leave(self, moments: Iterable[float]) -> None:
+        for moment in moments:
+            self.leaves(at=moment)
+
+    def departures(self, count: int) -> list[float]:
+        return [self.leaves() for _ in range(count)]
+
+    def refused(self, asked: float | None = None, *, at: float | None = None) -> Throttled:
+        """Make a call that is refused with a 429."""
+        self.clock.now = self.clock.now if at is None else at
+        left = asyncio.run(self.gate.turn())
+        error = Throttled("no", code="AB06", retry_after=asked)
+        try:
+            self.gate.pause(error, sent_at=left)
+        finally:
+            self.gate.done(left, counted=False)
+        return error
+
+    def fails_to_leave(self) -> None:
+        """Take a turn for a call that finds no connection."""
+        self.gate.done(asyncio.run(self.gate.turn()), counted=False)
+
+    def pace(self, *, at: float | None = None) -> float:
+        """Give the calls a second that are tried."""
+        return self.gate._pace(self.clock.now if at is None else at)
+
+
+def tenths(count: int, *, start: float = 0.0) -> list[float]:
+    return [start + number / 10 for number in range(count)]
+
+
+def test_before_the_first_refusal_nobody_waits() -> None:
+    gate = Gate()
+    assert gate.departures(1000) == [0.0] * 1000
+    assert gate.clock.slept == []
+
+
+def test_a_named_pause_is_waited_out_to_the_moment() -> None:
+    gate = Gate()
+    gate.refused(7.0, at=3.0)
+    assert gate.leaves() == 10.0
+    assert gate.clock.slept == [7.0]
+    assert gate.gate.throttled == 1
+
+
+def test_of_two_pauses_the_one_that_ends_later_counts() -> None:
+    gate = Gate()
+    late = Throttled("no", code="AB06", retry_after=1.0)
+    gate.refused(7.0, at=3.0)
+    gate.gate.pause(late, sent_at=3.0)
+    assert gate.leaves() == 10.0
+    assert gate.gate.throttled == 2
+
+
+@pytest.mark.parametrize(
+    ("random", "pauses"),
+    [
+        (1.0, [0.5, 1, 2, 4, 8, 16, 20, 20, 20, 20, 20, 20, 20]),
+        (0.5, [0.25, 0.5, 1, 2, 4, 8, 10, 10]),
+        (0.0, [0.05] * 3),
+    ],
+)
+def test_a_pause_of_our_own_doubles_while_nothing_is_accepted(
+    random: float, pauses: list[float]
+) -> None:
+    gate = Gate(random=random)
+    seen = []
+    for _ in pauses:
+        gate.refused()
+        before = gate.clock.now
+        gate.fails_to_leave()
+        seen.append(gate.clock.now - before)
+        gate.clock.now += 60  # so that the pace is no reason to wait
+    assert seen == pytest.approx(pauses)
+
+
+def test_one_accepted_call_makes_our_own_pause_short_again() -> None:
+    gate = Gate(random=1.0)
+    for _ in range(5):
+        gate.refused()
+        gate.fails_to_leave()
+        gate.clock.now += 60
+    gate.leaves()
+    gate.refused(at=1000.0)
+    assert gate.leaves() == 1000.5
+
+
+@pytest.mark.parametrize(
+    ("asked", "deadline", "hint"),
+    [
+        (301.0, None, "The API asks to wait 301 s, which is too long for a run."),
+        (301.0, 10.0, "The API asks to wait 301 s, which is too long for a run."),
+        (60.0, 60.0, "The API asks to wait 60 s, and the run's deadline comes first."),
+    ],
+)
+def test_a_pause_out_of_proportion_is_the_end_and_says_why(
+    asked: float, deadline: float | None, hint: str
+) -> None:
+    gate = Gate(deadline=deadline)
+    with pytest.raises(Throttled) as caught:
+        gate.refused(asked)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(("asked", "deadline"), [(300.0, None), (60.0, 60.1)])
+def test_a_pause_that_just_fits_is_waited_out(asked: float, deadline: float | None) -> None:
+    gate = Gate(deadline=deadline)
+    gate.refused(asked)
+    assert gate.leaves() == asked
+
+
+def test_whoever_would_wait_beyond_the_deadline_hears_it_at_once() -> None:
+    gate = Gate(deadline=10.0)
+    gate.refused(9.0)
+    gate.clock.now = 0.5
+    gate.gate._deadline = Deadline(gate.clock.timing.clock, 8.5)
+    with pytest.raises(DeadlineExceeded) as caught:
+        gate.leaves()
+    error = caught.value
+    assert error.summary == "the run's deadline comes before the rate limit allows the next call"
+    assert error.hint == "Allow more time with --deadline, or run again later."
+    assert (error.code, error.attempts, gate.clock.slept) == ("deadline", 0, [])
+
+
+def test_the_calls_accepted_in_the_window_tell_the_rate() -> None:
+    gate = Gate()
+    gate.all_leave(tenths(40))
+    gate.refused(2.0, at=4.0)
+    assert gate.leaves() == 6.0
+    assert gate.pace() == pytest.approx(0.99 * 19 / 2)  # those after 2.0 and until 4.0
+
+
+def test_a_pause_of_less_than_a_second_is_measured_over_a_second() -> None:
+    gate = Gate()
+    gate.all_leave(moment / 2 for moment in tenths(40))
+    gate.refused(0.25, at=2.0)
+    assert gate.leaves() == 2.25
+    assert gate.pace() == pytest.approx(0.99 * 19)
+
+
+def test_the_last_of_several_refused_calls_ends_the_window() -> None:
+    gate = Gate()
+    gate.all_leave(moment / 2 for moment in tenths(60))
+    for left in (2.5, 2.0):
+        gate.gate.pause(Throttled("no", code="AB06", retry_after=1.0), sent_at=left)
+    assert gate.leaves() > 3.0
+    assert gate.pace() == pytest.approx(0.99 * 20)
+
+
+def test_calls_leave_evenly_and_one_that_is_late_is_followed_more_closely() -> None:
+    gate = Gate()
+    gate.all_leave(tenths(20))
+    gate.refused(2.0, at=1.95)
+    step = 1 / 9.9
+    expected = [3.95, 3.95 + step - 0.1, *(3.95 + step * number - 0.1 for number in range(2, 20))]
+    assert gate.departures(20) == pytest.approx(expected)
+    # Twenty are in the window of two seconds: the next leaves when the first has left it.
+    assert gate.leaves() == pytest.approx(3.95 + 2.0 + 0.002)
+
+
+def test_a_call_fills_the_window_until_its_answer_less_the_fastest_one() -> None:
+    gate = Gate()
+    for moment in tenths(20):
+        gate.leaves(at=moment, takes=0.25)
+    gate.refused(2.0, at=1.95)
+    left = [asyncio.run(gate.gate.turn()) for _ in range(20)]
+    answered = left[-1] + 0.25
+    gate.clock.now = answered
+    for moment in left:
+        gate.gate.done(moment, counted=True)
+    assert gate.leaves() == pytest.approx(answered + 2.0 - 0.25 + 0.002)
+
+
+def test_calls_under_way_fill_the_window_too_until_one_is_given_back() -> None:
+    gate = Gate()
+    gate.all_leave(tenths(20))
+    gate.refused(2.0, at=1.95)
+    left = [asyncio.run(gate.gate.turn()) for _ in range(20)]
+    gate.clock.slept.clear()
+    gate.clock.at_sleep[5] = lambda: gate.gate.done(left[0], counted=False)
+    asyncio.run(gate.gate.turn())
+    assert gate.clock.slept[1:] == [0.1] * 4  # a twentieth of the window, again and again
+
+
+@pytest.mark.parametrize(("accepted", "guessing"), [(15, True), (16, False)])
+def test_sixteen_accepted_calls_are_believed_and_fewer_are_not(
+    accepted: int, guessing: bool
+) -> None:
+    gate = Gate()
+    gate.all_leave(moment / 10 for moment in tenths(accepted))
+    gate.refused(1.0, at=0.5)
+    gate.leaves()
+    assert gate.pace() == pytest.approx(4.0 if guessing else 0.99 * 16)
+
+
+@pytest.mark.parametrize(("accepted", "pace"), [(3, 4.0), (4, 0.99 * 4)])
+def test_later_four_confirm_and_fewer_begin_a_search(accepted: int, pace: float) -> None:
+    gate = Gate()
+    gate.all_leave(moment / 10 for moment in tenths(20))
+    gate.refused(1.0, at=0.5)
+    gate.leaves()
+    gate.all_leave(100.0 + number / 5 for number in range(accepted))
+    gate.refused(1.0, at=100.9)
+    gate.leaves()
+    assert gate.pace() == pytest.approx(pace)
+
+
+def test_a_search_doubles_every_second_for_twenty_seconds() -> None:
+    gate = Gate()
+    gate.refused(1.0)
+    assert gate.leaves() == 1.0
+    paces = [gate.pace(at=1.0 + seconds) for seconds in (0, 1, 2, 20, 21)]
+    assert paces == pytest.approx([4, 8, 16, 4 * 2**20, 4 * 2**20])
+    assert gate.pace(at=0.0) == 4.0
+
+
+def test_a_search_that_failed_begins_at_half_and_never_below_one_in_two_seconds() -> None:
+    gate = Gate()
+    gate.refused(1.0)
+    begins = []
+    for _ in range(5):
+        left = asyncio.run(gate.gate.turn())
+        begins.append(gate.pace(at=left))
+        gate.gate.pause(Throttled("no", code="AB06", retry_after=1.0), sent_at=left + 1e-6)
+        gate.gate.done(left, counted=False)
+    assert begins == pytest.approx([4.0, 0.98 * 2, 0.98**2, 0.5, 0.5], rel=1e-5)
+
+
+def test_a_pace_that_was_refused_is_lowered_though_the_count_allows_more() -> None:
+    gate = Gate()
+    gate.all_leave(moment / 20 for moment in tenths(100))
+    gate.refused(1.0, at=0.5)
+    gate.leaves()
+    first = gate.pace()
+    gate.all_leave(moment / 10 for moment in tenths(99, start=500.0))
+    gate.refused(1.0, at=50.985)
+    gate.leaves()
+    assert first == pytest.approx(0.99 * 100)
+    assert gate.pace() == pytest.approx(0.98 * first)
+
+
+@pytest.mark.parametrize(("window", "patience"), [(1.0, 60.0), (2.0, 60.0), (60.0, 300.0)])
+def test_a_pace_grows_by_a_hundredth_a_window_after_a_long_peace(
+    window: float, patience: float
+) -> None:
+    gate = Gate()
+    gate.all_leave(moment / 10 for moment in tenths(20))
+    gate.refused(window, at=0.5)
+    since = gate.leaves()
+    first = 0.99 * 20 / window
+    assert gate.pace(at=since + patience) == pytest.approx(first)
+    assert gate.pace(at=since + patience + window) == pytest.approx(1.01 * first)
+    assert gate.pace(at=since + patience + 50 * window) == pytest.approx(1.5 * first)
+
+
+def test_a_straggler_from_before_the_pause_changes_nothing_of_the_pace() -> None:
+    gate = Gate()
+    gate.all_leave(moment / 10 for moment in tenths(20))
+    gate.refused(1.0, at=0.5)
+    gate.leaves()
+    before = gate.pace()
+    gate.gate.pause(Throttled("no", code="AB06", retry_after=1.0), sent_at=1.5)
+    gate.clock.now = 10.0
+    gate.leaves()
+    assert gate.pace() == before
+
+
+def test_a_call_that_was_not_counted_leaves_no_trace() -> None:
+    gate = Gate()
+    for _ in range(20):
+        left = asyncio.run(gate.gate.turn())
+        gate.gate.done(left, counted=False)
+    gate.refused(1.0)
+    gate.leaves()
+    assert gate.pace() == 4.0
