@@ -20,6 +20,7 @@ from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan
 
 NOTHING = Selection(only=("",))
+_OF_FILES = frozenset({"undeclared-access", "undeclared-host"})
 _VERBS = {
     ActionKind.CREATE: "created",
     ActionKind.UPDATE: "changed",
@@ -58,8 +59,9 @@ class Undo:
         actions = tuple(self._revised(action) for action in plan.actions)
         kinds = {action.slug: action.kind for action in plan.actions}
         found = [o.finding for o in self.obstacles if kinds.get(o.slug) in o.kinds]
-        diagnostics = in_order([*plan.diagnostics, *found])
-        # What no file declares is not for an undo to tell: it looks at one run.
+        # What no file declares is not for an undo to tell: it looks at one run, not at the files.
+        told = [d for d in plan.diagnostics if d.code not in _OF_FILES]
+        diagnostics = in_order([*told, *found])
         return replace(plan, actions=actions, undeclared=(), diagnostics=diagnostics)
 
     def _revised(self, action: Action) -> Action:

@@ -124,6 +124,7 @@ def of_plan(plan: Plan, *, ledger: str) -> PlanOutline:
     unverified: dict[str, list[str]] = {}
     for secret in plan.unverified:
         unverified.setdefault(secret.slug, []).append(secret.path)
+    origins = words.ORIGIN_NOTES if plan.run is None else words.UNDO_NOTES
     return PlanOutline(
         title=words.PLAN_TITLE if plan.run is None else words.UNDO_TITLE,
         run=visible(plan.run or ""),
@@ -134,7 +135,8 @@ def of_plan(plan: Plan, *, ledger: str) -> PlanOutline:
         summary=_summary(plan),
         counts=tuple(plan.summary.items()),
         actions=tuple(
-            of_action(action, unverified=unverified.get(action.slug, ())) for action in plan.actions
+            of_action(action, origins=origins, unverified=unverified.get(action.slug, ()))
+            for action in plan.actions
         ),
         findings=tuple(of_diagnostic(item) for item in plan.diagnostics),
         sections=sections_of(plan),
@@ -244,7 +246,8 @@ def _summary(plan: Plan) -> str:
     counts = plan.summary
     unchanged = f"{counts['no_op']} unchanged"
     if plan.in_sync:
-        return f"No changes: the API is as declared; {unchanged}."
+        why = "the API is as declared" if plan.run is None else "there is nothing to undo"
+        return f"No changes: {why}; {unchanged}."
     parts = [f"{counts[kind.value]} to {kind.value}" for kind in ActionKind if counts[kind.value]]
     if counts["blocked"]:
         parts.append(f"{counts['blocked']} blocked")

@@ -57,6 +57,9 @@ ORIGIN_NOTES = MappingProxyType(
     }
 )
 
+# What an undo asks for comes from a run, so no change of it was made in Git.
+UNDO_NOTES = MappingProxyType(dict.fromkeys(ORIGIN_NOTES, ORIGIN_NOTES[Origin.REMOTE]))
+
 DRIFT_NOTES = MappingProxyType({**ORIGIN_NOTES, Origin.LOCAL: "changed in Git, not applied"})
 
 DRIFT_TITLES = MappingProxyType(

@@ -161,6 +161,43 @@ def test_only_what_the_run_changed_goes_back(tmp_path: Path) -> None:
     assert "changed-later" in {d["code"] for d in plan["diagnostics"]}
 
 
+def test_an_undo_says_nothing_of_what_it_supposes_git_declares(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    declared = {
+        "configurations": {"custom_host": "https://models.example.com/v1"},
+        "allow_all_models": False,
+        "models": MODELS,
+        "workspaces": [LIMITED],
+    }
+    project.integration("alpha", description="one", **declared)
+    project.apply()
+    project.integration("alpha", description="two", **declared)
+    project.apply()
+    plan = undo(project, runs(project)[-1])
+    assert [change["path"] for change in plan["actions"][0]["changes"]] == ["description"]
+    assert plan["diagnostics"] == []
+
+
+def test_an_undo_of_what_somebody_changed_since_does_not_blame_git(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    for words in ("one", "two"):
+        project.integration("alpha", description=words)
+        project.apply()
+    run = runs(project)[-1]
+    project.integration("alpha", description="three")
+    project.apply("--no-ledger")
+    told = project.run("undo", run)
+    assert '"three" → "one" (changed in the API, outside Git)' in " ".join(told.out.split())
+
+
+def test_an_undo_of_what_is_back_already_says_that_nothing_is_left(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.apply()
+    told = project.run("undo", runs(project)[-1], "--only", "other")
+    assert "No changes: there is nothing to undo" in told.out
+
+
 def test_a_rotated_key_is_named_as_what_cannot_be_restored(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", description="one")
