@@ -1,0 +1,279 @@
+"""How an update, a replace and a delete end when something goes wrong, word for word."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from reconciler.domain.calls import OperationName
+from reconciler.execution.events import CallStarted
+from reconciler.execution.integration import Attempt, Writer
+from reconciler.execution.outcome import Failure, Outcome, Status
+from reconciler.execution.presence import Presence
+from reconciler.execution.stopping import Stop
+from reconciler.planning.actions import Action, ActionKind, Risk
+from reconciler.simulator.faults import Fault, FaultKind
+from tests.builders import KEY, declared, desired
+from tests.execution.stories import before, create, get, post, sent, somebody_creates, world
+from tests.execution.test_deleting import (
+    delete,
+    forgotten,
+    replaced,
+    somebody_deletes,
+    struck_from_the_delete_on,
+)
+from tests.runs import World
+
+BROKE = "the connection broke before the answer was complete"
+OPEN = "it may or may not have been carried out"
+AGAIN = "run apply again: it reads first and does only what is left"
+LOOK_AGAIN = "plan again to see what moved; nothing was written to it"
+CREATE_IS_LEFT = (
+    "it was deleted and could not be created anew; run apply again: "
+    "its file is complete and a create needs no approval of a replace"
+)
+ACCESS = [{"id": "ws-a", "enabled": True}]
+MODELS = [{"slug": "gpt-5", "enabled": True}]
+
+
+def put(kind: FaultKind, path: str = "/alpha$", **more: Any) -> Fault:
+    """Strike updates."""
+    return Fault(kind=kind, method="PUT", path=path, **more)
+
+
+def updated(story: World, **fields: Any) -> Outcome:
+    """Apply files that declare another description, and give what became of it."""
+    somebody_creates(story, name="Alpha", ai_provider_id="openai", description="old")()
+    (outcome,) = story.apply(desired(declared(**({"description": "new"} | fields)))).outcomes
+    return outcome
+
+
+def edited_meanwhile() -> World:
+    story = world()
+
+    def edit() -> None:
+        story.put("PUT", "/integrations/alpha", {"description": "by hand"})
+
+    before(story, "GET", "/integrations/alpha", edit, skip=1)
+    return story
+
+
+def gone_meanwhile() -> World:
+    story = world()
+    before(story, "GET", "/integrations/alpha", somebody_deletes(story), skip=1)
+    return story
+
+
+CASES = [
+    pytest.param(
+        lambda: updated(world(put(FaultKind.RESET_BEFORE))),
+        "unknown",
+        Failure("connection-lost", f"PUT /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
+        id="update: not carried out and not shown",
+    ),
+    pytest.param(
+        lambda: updated(world(put(FaultKind.RESET_AFTER)), key=KEY),
+        "unknown",
+        Failure("connection-lost", f"PUT /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
+        id="update: of a secret, which nothing shows",
+    ),
+    pytest.param(
+        lambda: updated(world(put(FaultKind.RESET_AFTER)), workspaces=ACCESS),
+        "unknown",
+        Failure("connection-lost", f"PUT /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
+        id="update: more calls were to come",
+    ),
+    pytest.param(
+        lambda: updated(
+            world(put(FaultKind.STATUS, "/workspaces$", status=400)), workspaces=ACCESS
+        ),
+        "failed",
+        Failure(
+            "AB04",
+            "PUT /integrations/alpha/workspaces was answered with 400 AB04: Internal server error"
+            " (already done: fields)",
+            "Compare the fields with the message; `reconcile validate` checks what can be checked.",
+            400,
+        ),
+        id="update: its second call was refused",
+    ),
+    pytest.param(
+        lambda: updated(world(put(FaultKind.RESET_AFTER, "/workspaces$")), workspaces=ACCESS),
+        "unknown",
+        Failure(
+            "connection-lost",
+            f"PUT /integrations/alpha/workspaces: {BROKE}; {OPEN} (already done: fields)",
+            AGAIN,
+        ),
+        id="update: its second call got no answer",
+    ),
+    pytest.param(
+        lambda: updated(edited_meanwhile()),
+        "failed",
+        Failure("changed-since-plan", "somebody changed it after the plan was made", LOOK_AGAIN),
+        id="update: changed meanwhile",
+    ),
+    pytest.param(
+        lambda: updated(gone_meanwhile()),
+        "failed",
+        Failure("changed-since-plan", "it no longer exists", LOOK_AGAIN),
+        id="update: deleted meanwhile",
+    ),
+    pytest.param(
+        lambda: forgotten(world(delete(FaultKind.RESET_BEFORE))),
+        "unknown",
+        Failure("connection-lost", f"DELETE /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
+        id="delete: no answer, and still there",
+    ),
+    pytest.param(
+        lambda: forgotten(world(delete(FaultKind.STATUS, status=409, code="AB07"))),
+        "failed",
+        Failure(
+            "AB07",
+            "DELETE /integrations/alpha was answered with 409 AB07: Internal server error",
+            "It exists already, or something still depends on it; `reconcile plan` reads it"
+            " afresh.",
+            409,
+        ),
+        id="delete: refused",
+    ),
+    pytest.param(
+        lambda: replaced(world(post(FaultKind.STATUS, status=400, code="AB01"))),
+        "failed",
+        Failure(
+            "AB01",
+            "POST /integrations was answered with 400 AB01: Internal server error"
+            " (already done: deleted)",
+            CREATE_IS_LEFT,
+            400,
+        ),
+        id="replace: its create was refused",
+    ),
+    pytest.param(
+        lambda: replaced(struck_from_the_delete_on(get(FaultKind.STALE, times=-1))),
+        "unknown",
+        Failure(
+            "not-confirmed",
+            "it was deleted and is still shown, so it was not created anew (already done: deleted)",
+            "wait a moment and run apply again",
+        ),
+        id="replace: the old one is still shown",
+    ),
+]
+
+
+@pytest.mark.parametrize(("ended", "status", "failure"), CASES)
+def test_a_write_that_does_not_end_well_says_why_and_what_helps(
+    ended: Callable[[], Outcome], status: str, failure: Failure
+) -> None:
+    outcome = ended()
+    assert outcome.error == failure
+    assert outcome.status.value == status
+
+
+def test_a_lost_answer_whose_effect_shows_is_a_warning() -> None:
+    outcome = updated(world(put(FaultKind.RESET_AFTER)))
+    assert (outcome.status, outcome.error) == (Status.APPLIED, None)
+    assert outcome.warnings == ("the answer was lost; reading shows that it was carried out",)
+
+
+def test_a_lost_delete_whose_effect_shows_is_applied_and_leaves_no_doubt() -> None:
+    outcome = forgotten(world(delete(FaultKind.RESET_AFTER)))
+    assert (outcome.status, outcome.error, outcome.warnings) == (Status.APPLIED, None, ())
+
+
+def test_a_replace_after_a_lost_delete_that_shows_creates_it_anew() -> None:
+    story = world(delete(FaultKind.RESET_AFTER))
+    assert replaced(story).status is Status.APPLIED
+    assert sent(story) == ["delete", "create"]
+
+
+def test_a_replace_announces_all_that_its_delete_takes_with_it() -> None:
+    story = world()
+    replaced(story)
+    (seen,) = [
+        event.last_seen
+        for event in story.events
+        if isinstance(event, CallStarted) and event.call.operation is OperationName.DELETE
+    ]
+    assert seen is not None
+    assert (seen.models_read, seen.workspaces_read) == (True, True)
+
+
+def test_a_replace_writes_to_the_new_one_whatever_its_id() -> None:
+    story = world()
+    somebody_creates(story)()
+    files = desired(declared("alpha", key=KEY, allow_all_models=False, models=MODELS))
+    (outcome,) = story.apply(files, options={"allow_replace": True}).outcomes
+    assert (outcome.status, outcome.warnings) == (Status.APPLIED, ())
+    assert sent(story) == ["delete", "create", "update-integration-models"]
+
+
+# -- the account of an action ----------------------------------------------------------------
+
+
+def test_how_long_an_action_took_is_told_in_milliseconds() -> None:
+    shown_late = world(get(FaultKind.STALE, skip=1, times=2))
+    outcome = create(shown_late)
+    assert (outcome.status, outcome.duration_ms) == (Status.APPLIED, 700)
+
+
+def test_the_account_names_every_request_and_what_was_accepted() -> None:
+    outcome = create(world(), allow_all_models=False, models=MODELS)
+    assert outcome.attempts == 1
+    assert outcome.accepted == {OperationName.CREATE, OperationName.UPDATE_MODELS}
+    assert outcome.seen_after is not None
+    assert outcome.seen_after.slug == "alpha"
+
+
+def test_what_was_there_before_is_never_said_to_be_of_our_making() -> None:
+    assert updated(world()).accepted == frozenset()
+
+
+# -- cut off ---------------------------------------------------------------------------------
+
+
+def attempt(story: World, stop: Stop | None = None) -> Attempt:
+    async def list_again() -> dict[str, Any]:
+        return {}
+
+    presence = Presence(story.api, frozenset(), list_again)
+    writer = Writer(story.api, presence, frozenset({"alpha"}), {}, story.timing)
+    action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE)
+    return writer.attempt(action, emit=lambda _event: None, stop=stop or Stop())
+
+
+def test_what_is_cut_off_before_its_first_write_is_skipped_and_says_why() -> None:
+    stop = Stop()
+    stop.request("interrupted by SIGINT")
+    cut_off = attempt(world(), stop)
+    cut_off.interrupt()
+    outcome = cut_off.outcome(duration_ms=7)
+    assert outcome == Outcome(
+        "alpha",
+        ActionKind.CREATE,
+        Status.SKIPPED,
+        duration_ms=7,
+        error=Failure("interrupted", "interrupted by SIGINT", AGAIN),
+    )
+
+
+def test_what_is_cut_off_without_a_reason_was_stopped() -> None:
+    cut_off = attempt(world())
+    cut_off.interrupt()
+    assert cut_off.error == Failure("interrupted", "the run was stopped", AGAIN)
+
+
+def test_what_is_cut_off_in_doubt_is_unknown_though_every_call_was_made() -> None:
+    cut_off = attempt(world())
+    cut_off.written, cut_off.doubt = True, "it may yet arrive"
+    cut_off.interrupt()
+    assert cut_off.status is Status.UNKNOWN
+    assert cut_off.error == Failure("interrupted", "the run was stopped; it may yet arrive", AGAIN)
+
+
+def test_what_had_failed_before_it_was_cut_off_keeps_its_reason() -> None:
+    cut_off = attempt(world())
+    cut_off.error = first = Failure("AB01", "no")
+    cut_off.interrupt()
+    assert (cut_off.error, cut_off.warnings) == (first, [])
