@@ -1,0 +1,298 @@
+"""What the readers say when something is missing, and which of several failures is told."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.remote.errors import DeadlineExceeded, IncompleteRead, NoAnswer, NotFound
+from reconciler.remote.observe import Wanted, list_all, observe, read_one
+from reconciler.remote.together import together
+from tests.remote.builders import page
+from tests.remote.fake_api import FakeAPI, names, not_found
+
+NOT_UNDERSTOOD = "the API answered in a form that is not understood: "
+
+
+def totals(*named: Any) -> FakeAPI:
+    """Give a list of twelve whose pages name these totals in turn, the last one for ever."""
+    told = iter(named)
+
+    def edit(_: int, answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"total": next(told, named[-1])}
+
+    return FakeAPI(names(12), granted=6, edit=edit)
+
+
+@pytest.mark.parametrize(
+    ("api", "why", "calls"),
+    [
+        (totals(None), "a page names no total", 4),
+        (totals(True), "a page names no total", 4),
+        (totals(*[12, 13] * 4), "total changed from 12 to 13 meanwhile", 8),
+        (totals(13), "total says 13, and 12 were there", 12),
+        (totals(11), "total says 11, and 12 were there", 8),
+        (totals(0), "total says 0, and 6 were there", 4),
+    ],
+)
+def test_a_list_that_is_not_whole_says_why_and_how_often_it_was_asked_for(
+    api: FakeAPI, why: str, calls: int
+) -> None:
+    with pytest.raises(IncompleteRead) as caught:
+        asyncio.run(list_all(api))
+    error = caught.value
+    assert error.summary == f"the list of integrations could not be proven complete: {why}"
+    assert error.hint == (
+        "Nothing was planned or written. If others are working right now, run again; "
+        "else `reconcile doctor` shows how the API pages."
+    )
+    assert (error.code, error.attempts, len(api.calls)) == ("incomplete-read", calls, calls)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ([], "the list is not an object"),
+        ({"total": 1}, "data is not there"),
+        ({"total": 1, "data": {}}, "data is not a list"),
+        ({"total": 1, "data": ["x"]}, "an entry of data is not an object"),
+        (page(["a"], 1) | {"data": [{"organisation_id": 5}]}, "slug is not a slug"),
+    ],
+)
+def test_a_list_of_another_shape_names_what_is_wrong(answer: Any, says: str) -> None:
+    with pytest.raises(NoAnswer) as caught:
+        asyncio.run(list_all(FakeAPI([], edit=lambda *_: answer)))
+    assert caught.value.summary == NOT_UNDERSTOOD + says
+
+
+def test_an_organisation_that_is_no_text_is_refused() -> None:
+    wrong = page(["a"], 1)
+    wrong["data"][0]["organisation_id"] = 5
+    with pytest.raises(NoAnswer) as caught:
+        asyncio.run(list_all(FakeAPI([], edit=lambda *_: wrong)))
+    assert caught.value.summary == NOT_UNDERSTOOD + "organisation_id is not text or null"
+
+
+def test_the_first_row_that_names_its_organisation_tells_whose_the_list_is() -> None:
+    def first_page_without(number: int, answer: dict[str, Any]) -> dict[str, Any]:
+        rows = [
+            r | {"organisation_id": f"org-{number}" if number else None} for r in answer["data"]
+        ]
+        return answer | {"data": rows}
+
+    api = FakeAPI(names(30), granted=10, edit=first_page_without)
+    assert asyncio.run(list_all(api, concurrency=1)).organisation_id == "org-1"
+
+
+@pytest.mark.parametrize(
+    ("settings", "query"),
+    [
+        ({}, {"current_page": 0, "page_size": 100}),
+        ({"kind": "all"}, {"current_page": 0, "page_size": 100}),
+        ({"kind": "organisation"}, {"current_page": 0, "page_size": 100, "type": "organisation"}),
+        ({"workspace_id": "w"}, {"current_page": 0, "page_size": 100, "workspace_id": "w"}),
+        ({"page_size": 7}, {"current_page": 0, "page_size": 7}),
+    ],
+)
+def test_only_what_was_asked_for_filters_the_list(
+    settings: dict[str, Any], query: dict[str, Any]
+) -> None:
+    api = FakeAPI(["a"])
+    asyncio.run(list_all(api, **settings))
+    asyncio.run(observe(api, wants=lambda _: None, **settings))
+    assert [call.query for call in api.calls] == [query, query]
+
+
+def test_the_second_list_is_asked_for_as_the_first_was() -> None:
+    class Vanishing(FakeAPI):
+        async def call(self, call: Call) -> Reply:
+            if call.slug == "b":
+                self.slugs = ["a"]
+            return await super().call(call)
+
+    api = Vanishing(["a", "b"])
+    api.refusals[OperationName.GET, "b"] = not_found()
+    settings: Any = {"page_size": 7, "workspace_id": "w", "kind": "workspace"}
+    state = asyncio.run(observe(api, wants=lambda _: Wanted(), **settings))
+    first, second = [c.query for c in api.calls if c.operation is OperationName.LIST]
+    assert first == second
+    assert first == {"current_page": 0, "page_size": 7, "workspace_id": "w", "type": "workspace"}
+    assert list(state.integrations) == ["a"]
+
+
+def test_a_row_is_heard_of_once_though_the_list_is_read_again() -> None:
+    heard: list[str] = []
+    api = totals(12, 13, 12, 12)
+    asyncio.run(list_all(api, on_row=lambda row: heard.append(row.slug)))
+    assert sorted(heard) == names(12)
+    assert len(api.calls) == 4
+
+
+def test_a_wave_of_pages_ends_with_the_first_that_adds_nothing() -> None:
+    api = FakeAPI([], edit=lambda *_: page(names(10), 10_000))
+    with pytest.raises(IncompleteRead) as caught:
+        asyncio.run(list_all(api, concurrency=3))
+    assert caught.value.summary.endswith("total says 10000, and 10 were there")
+    assert len(api.calls) <= 4 * (1 + 3 + 1)
+
+
+@pytest.mark.parametrize("asked", [{"models": True}, {"workspaces": True}])
+def test_of_one_integration_only_what_is_wanted_is_read(asked: dict[str, bool]) -> None:
+    api = FakeAPI(["a"])
+    observed = asyncio.run(read_one(api, "a", **asked))
+    assert observed is not None
+    assert (observed.slug, observed.detailed, observed.fields["name"]) == ("a", True, "Name a")
+    assert observed.models_read == ("models" in asked)
+    assert observed.workspaces_read == ("workspaces" in asked)
+    assert len(api.calls) == 2
+
+
+class Odd(FakeAPI):
+    """Answers one operation with something that is no object."""
+
+    def __init__(self, operation: OperationName, answer: Any) -> None:
+        super().__init__(["a"])
+        self.operation, self.odd = operation, answer
+
+    def answer(self, call: Call) -> Any:
+        return self.odd if call.operation is self.operation else super().answer(call)
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "says"),
+    [
+        (OperationName.GET, [], "the answer is not an object"),
+        (OperationName.GET, {"slug": "b", "id": "i"}, "slug is not the one that was asked for"),
+        (OperationName.GET_MODELS, None, "the answer is not an object"),
+        (OperationName.GET_MODELS, {}, "models is not there"),
+        (OperationName.GET_WORKSPACES, "x", "the answer is not an object"),
+        (OperationName.GET_WORKSPACES, {}, "workspaces is not there"),
+    ],
+)
+def test_an_answer_of_another_shape_ends_every_way_of_reading(
+    operation: OperationName, answer: Any, says: str
+) -> None:
+    ways: list[Coroutine[Any, Any, Any]] = [
+        read_one(Odd(operation, answer), "a", models=True, workspaces=True),
+        observe(Odd(operation, answer), wants=lambda _: Wanted(models=True, workspaces=True)),
+    ]
+    for way in ways:
+        with pytest.raises(NoAnswer) as caught:
+            asyncio.run(way)
+        assert caught.value.summary == NOT_UNDERSTOOD + says
+
+
+def refused() -> NotFound:
+    return NotFound("GET was answered with 404", code="AB08", http_status=404, request_id="r-1")
+
+
+def assert_unreadable(error: IncompleteRead) -> None:
+    assert error.summary == "the list shows a, but reading it failed: GET was answered with 404"
+    assert error.hint == (
+        "The key needs the `.read` scope for everything it lists; see `reconcile doctor`."
+    )
+    assert (error.code, error.http_status, error.request_id) == ("incomplete-read", 404, "r-1")
+
+
+def test_what_is_listed_and_cannot_be_read_names_the_refusal() -> None:
+    api = FakeAPI(["a", "b"])
+    api.refusals[OperationName.GET_WORKSPACES, "a"] = refused()
+    api.refusals[OperationName.GET_WORKSPACES, "b"] = not_found()
+    with pytest.raises(IncompleteRead) as caught:
+        asyncio.run(observe(api, wants=lambda _: Wanted(workspaces=True)))
+    assert_unreadable(caught.value)
+    with pytest.raises(IncompleteRead) as caught:
+        asyncio.run(read_one(api, "a", workspaces=True))
+    assert_unreadable(caught.value)
+
+
+def test_a_part_may_be_wanted_without_the_detail() -> None:
+    api = FakeAPI(["a"])
+    wanted = Wanted(detail=False, models=True)
+    state = asyncio.run(observe(api, wants=lambda _: wanted))
+    observed = state.integrations["a"]
+    assert (observed.detailed, observed.models_read, observed.workspaces_read) == (
+        False,
+        True,
+        False,
+    )
+    assert observed.fields["models"] == [{"slug": "m", "enabled": True}]
+    assert observed.fields["name"] == "Name a"
+    assert state.calls == len(api.calls) == 2
+
+
+DEFECT = KeyError("ours")
+REFUSAL = refused()
+LATE = DeadlineExceeded("late", code="deadline", attempts=0)
+
+
+async def fails_with(error: BaseException, gate: asyncio.Event) -> None:
+    await gate.wait()
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ([LATE, REFUSAL, DEFECT], DEFECT),
+        ([LATE, REFUSAL], REFUSAL),
+        ([REFUSAL, LATE], REFUSAL),
+        ([REFUSAL, DEFECT], DEFECT),
+        ([DEFECT, REFUSAL], DEFECT),
+        ([LATE], LATE),
+    ],
+)
+def test_a_defect_is_told_before_a_refusal_and_that_before_the_deadline(
+    errors: list[BaseException], told: BaseException
+) -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+        gate.set()
+        await together(fails_with(error, gate) for error in errors)
+
+    with pytest.raises(type(told)) as caught:
+        asyncio.run(main())
+    assert caught.value is told
+    assert caught.value.__cause__ is None
+
+
+def test_of_several_of_one_kind_the_first_is_told_also_out_of_a_group() -> None:
+    first, second, third = KeyError("1"), KeyError("2"), KeyError("3")
+
+    async def main() -> None:
+        gate = asyncio.Event()
+        gate.set()
+        inner = BaseExceptionGroup("inner", [first, second])
+        await together(fails_with(error, gate) for error in (inner, third))
+
+    with pytest.raises(KeyError) as caught:
+        asyncio.run(main())
+    assert caught.value is first
+
+
+def test_a_failure_cancels_what_still_runs() -> None:
+    ended: list[str] = []
+
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("endless")
+
+    async def main() -> None:
+        gate = asyncio.Event()
+        gate.set()
+        await together([endless(), fails_with(REFUSAL, gate)])
+
+    with pytest.raises(NotFound):
+        asyncio.run(main())
+    assert ended == ["endless"]
+
+
+def test_a_row_whose_parts_nobody_wants_stays_as_the_list_gave_it() -> None:
+    api = FakeAPI(["a"])
+    state = asyncio.run(observe(api, wants=lambda _: None))
+    observed = state.integrations["a"]
+    assert (observed.detailed, observed.models_read, state.calls) == (False, False, 1)
