@@ -83,20 +83,51 @@ def test_a_path_tells_its_methods() -> None:
     assert allowed_methods("/other") == ()
 
 
+BODY = {"name": "A"}
+
+
 @pytest.mark.parametrize(
-    "call",
+    ("call", "says"),
     [
-        Call(OperationName.LIST, query={"pages": 1}),
-        Call(OperationName.DELETE_MODELS, "a"),
-        Call(OperationName.LIST, slug="a"),
-        Call(OperationName.UPDATE, "a"),
-        Call(OperationName.GET, "a", body={}),
+        (
+            Call(OperationName.LIST, query={"pages": 1, "all": 1}),
+            "list-all-integrations and query all, pages",
+        ),
+        (Call(OperationName.DELETE_MODELS, "a"), "delete-integration-models and query slugs"),
+        (
+            Call(OperationName.DELETE_MODELS, "a", {"slug": "m"}),
+            "delete-integration-models and query slug, slugs",
+        ),
+        (Call(OperationName.GET, "a", {"page": 1}), "get-integration and query page"),
+        (Call(OperationName.LIST, slug="a"), "list-all-integrations takes no slug"),
+        (Call(OperationName.CREATE, "a", body=BODY), "create-integration takes no slug"),
+        (Call(OperationName.UPDATE, "a"), "update-integration needs body"),
+        (Call(OperationName.GET, "a", body={}), "get-integration takes no body"),
     ],
 )
-def test_a_call_that_does_not_fit_its_operation_is_refused(call: Call) -> None:
+def test_a_call_that_does_not_fit_its_operation_is_refused(call: Call, says: str) -> None:
     with pytest.raises(InvalidCall) as caught:
         prepare(call)
-    assert caught.value.code == "bad-call"
+    error = caught.value
+    assert (error.code, error.summary, error.attempts) == ("bad-call", says, 0)
+
+
+def test_a_call_is_written_with_its_path_its_query_and_its_body() -> None:
+    prepared = prepare(Call(OperationName.DELETE_MODELS, "a", {"slugs": "m,n"}))
+    assert (prepared.method, prepared.path) == ("DELETE", "/integrations/a/models")
+    assert (prepared.query, prepared.body) == ({"slugs": "m,n"}, None)
+    prepared = prepare(Call(OperationName.CREATE, body=BODY | {"slug": "a"}))
+    assert (prepared.method, prepared.path, prepared.query) == ("POST", "/integrations", {})
+    assert prepared.body == {"name": "A", "slug": "a"}
+
+
+def test_a_slug_that_is_refused_is_shown_at_its_beginning_only() -> None:
+    with pytest.raises(InvalidCall) as caught:
+        prepare(Call(OperationName.GET, "x " + "y" * 100))
+    assert caught.value.summary == f"'x {'y' * 58}' is not a slug"
+    assert caught.value.hint == (
+        "A slug consists of 1 to 255 letters, digits, hyphens and underscores."
+    )
 
 
 @pytest.mark.parametrize("name", [OperationName.CREATE, OperationName.UPDATE])
@@ -114,7 +145,11 @@ def test_body_schemas_are_closed_on_top_and_open_in_configurations(name: Operati
 
 def test_a_parameter_gives_its_bounds_as_json_schema() -> None:
     schemas = {p.name: p.schema for p in OPERATIONS[OperationName.LIST].query}
-    assert schemas["current_page"]["minimum"] == 0
-    assert (schemas["page_size"]["minimum"], schemas["page_size"]["maximum"]) == (1, 1000)
-    assert schemas["type"]["enum"] == ["workspace", "organisation", "all"]
-    assert "enum" not in schemas["workspace_id"]
+    described = {name: schema.pop("description") for name, schema in schemas.items()}
+    assert schemas == {
+        "current_page": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+        "page_size": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "workspace_id": {"type": "string"},
+        "type": {"type": "string", "enum": ["workspace", "organisation", "all"]},
+    }
+    assert all(described.values())

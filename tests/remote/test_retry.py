@@ -181,3 +181,45 @@ def test_what_never_left_in_any_attempt_is_known_not_to_be_done() -> None:
     assert isinstance(error, NotSent)
     assert requests == 4
     assert not error.outcome_unknown
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [("300", 300.0), ("301", 0.0)])
+def test_the_longest_pause_that_a_fault_may_ask_for_is_five_minutes(
+    asked: str, seconds: float
+) -> None:
+    _, _, passed = outcome(GET, error_answer(503, retry_after=asked), FINE)
+    assert passed == seconds
+
+
+@pytest.mark.parametrize(("random", "pauses"), [(0.0, [0, 0, 0]), (0.5, [0.25, 0.5, 1.0])])
+def test_the_pause_before_each_attempt_is_a_random_share_of_one_that_doubles(
+    random: float, pauses: list[float]
+) -> None:
+    _, _, seconds = outcome(GET, error_answer(500), random=random)
+    assert seconds == sum(pauses)
+
+
+def test_a_named_pause_that_is_shorter_than_ours_does_not_shorten_it() -> None:
+    _, _, seconds = outcome(GET, error_answer(503, retry_after="0.1"), FINE, random=0.5)
+    assert seconds == 0.25
+
+
+def test_an_attempt_whose_pause_ends_with_the_deadline_is_not_made() -> None:
+    fault = error_answer(503, retry_after="9")
+    _, requests, seconds = outcome(GET, fault, FINE, deadline=9)
+    assert (requests, seconds) == (1, 0.0)
+    _, requests, seconds = outcome(GET, fault, FINE, deadline=9.5)
+    assert (requests, seconds) == (2, 9.0)
+
+
+@pytest.mark.parametrize(("calls", "repetitions"), [(1, 3), (3, 9), (4, 11), (10, 11), (30, 13)])
+def test_one_in_ten_calls_may_be_repeated_and_ten_more(calls: int, repetitions: int) -> None:
+    async def main() -> tuple[int, int, int]:
+        transport, seen = answering(error_answer(500))
+        async with client(transport) as api:
+            for _ in range(calls):
+                with pytest.raises(ServerFault):
+                    await api.call(GET)
+            return api.retries.calls, api.retries.used, len(seen)
+
+    assert run_virtually(main()) == (calls, repetitions, calls + repetitions)

@@ -1,0 +1,148 @@
+"""How transports are lent out, and how the bytes of an answer are read from one."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from reconciler.remote.answers import RawAnswer
+from reconciler.remote.lanes import BODY_LIMIT, Lanes, TooLargeError, UndecodableError, read_body
+
+
+class Transport(httpx.AsyncBaseTransport):
+    closed = 0
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+class Parts(httpx.AsyncByteStream):
+    def __init__(self, *parts: bytes) -> None:
+        self.parts = parts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self.parts:
+            yield part
+
+
+class Blocking(httpx.SyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"x"
+
+
+def read(*parts: bytes, **headers: str) -> RawAnswer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return asyncio.run(read_body(httpx.Response(201, headers=named, stream=Parts(*parts))))
+
+
+def test_the_transport_that_was_used_last_is_used_first() -> None:
+    async def main() -> None:
+        lanes = Lanes(Transport, 3)
+        async with lanes.lane() as first, lanes.lane() as second:
+            assert first is not second
+        async with lanes.lane() as again, lanes.lane() as other:
+            assert (again, other) == (first, second)
+        async with lanes.lane() as again:
+            assert again is first
+
+    asyncio.run(main())
+
+
+def test_a_transport_comes_back_after_a_failure_too() -> None:
+    async def main() -> None:
+        lanes = Lanes(Transport, 1)
+        with pytest.raises(KeyError):
+            async with lanes.lane() as first:
+                raise KeyError
+        async with lanes.lane() as again:
+            assert again is first
+
+    asyncio.run(main())
+
+
+def test_no_more_are_lent_than_there_are_and_who_waits_gets_the_next() -> None:
+    async def main() -> list[str]:
+        lanes, told = Lanes(Transport, 2), []
+
+        async def third() -> None:
+            async with lanes.lane():
+                told.append("third")
+
+        async with lanes.lane():
+            async with lanes.lane():
+                waiting = asyncio.create_task(third())
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                told.append("given back")
+            await waiting
+        return told
+
+    assert asyncio.run(main()) == ["given back", "third"]
+
+
+def test_all_are_closed_once_and_new_ones_are_made_afterwards() -> None:
+    async def main() -> None:
+        made: list[Transport] = []
+
+        def make() -> Transport:
+            made.append(Transport())
+            return made[-1]
+
+        lanes = Lanes(make, 2)
+        async with lanes.lane(), lanes.lane():
+            pass
+        await lanes.aclose()
+        await lanes.aclose()
+        assert [transport.closed for transport in made] == [1, 1]
+        async with lanes.lane() as fresh:
+            assert fresh is made[2]
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_read_whole_and_its_headers_by_their_lower_names() -> None:
+    answer = read(b"one ", b"", b"two", X_Told="Yes", Content_Encoding="identity")
+    assert answer == RawAnswer(201, {"x-told": "Yes", "content-encoding": "identity"}, b"one two")
+    assert read().body == b""
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", " GZIP "])
+def test_what_was_packed_is_unpacked_whatever_the_pieces(encoding: str) -> None:
+    packed = gzip.compress(b"hello " * 100)
+    pieces = [packed[at : at + 7] for at in range(0, len(packed), 7)]
+    assert read(*pieces, content_encoding=encoding).body == b"hello " * 100
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd"])
+def test_what_was_packed_otherwise_is_not_touched(encoding: str) -> None:
+    with pytest.raises(UndecodableError):
+        read(b"x", content_encoding=encoding)
+
+
+def test_damaged_bytes_are_told_without_their_library() -> None:
+    with pytest.raises(UndecodableError) as caught:
+        read(b"no gzip", content_encoding="gzip")
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_ten_mebibytes_are_read_and_not_one_byte_more(packed: bool) -> None:
+    def parts(size: int) -> tuple[list[bytes], dict[str, str]]:
+        body = bytes(size)
+        if not packed:
+            return [body[:1000], body[1000:]], {}
+        data = gzip.compress(body, compresslevel=1)
+        return [data[:1000], data[1000:]], {"content_encoding": "gzip"}
+
+    just, headers = parts(BODY_LIMIT)
+    assert len(read(*just, **headers).body) == 10 * 1024 * 1024
+    more, headers = parts(BODY_LIMIT + 1)
+    with pytest.raises(TooLargeError):
+        read(*more, **headers)
+
+
+def test_an_answer_that_cannot_be_streamed_is_not_read() -> None:
+    with pytest.raises(UndecodableError):
+        asyncio.run(read_body(httpx.Response(200, stream=Blocking())))
