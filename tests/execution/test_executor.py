@@ -1,0 +1,240 @@
+"""In which order a plan is carried out, when the rest of it is skipped, and what is said then."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.domain.calls import Call
+from reconciler.domain.secrets import Redacted
+from reconciler.errors import ReconcilerError
+from reconciler.execution.events import (
+    ActionEnded,
+    ActionStarted,
+    Event,
+    RunEnded,
+    RunStarted,
+)
+from reconciler.execution.executor import GRACE_SECONDS, execute
+from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.stopping import Stop
+from reconciler.planning.options import Selection
+from reconciler.simulator.faults import FaultKind
+from tests.builders import KEY, declared, desired
+from tests.execution.stories import post, sent, somebody_creates, world
+from tests.execution.test_stopping import Gate, is_write, run, statuses, three
+from tests.execution.test_write_wording import attempt
+from tests.remote.virtual import run_virtually
+from tests.runs import World
+
+
+def skipped(why: str) -> tuple[str, Failure]:
+    return "skipped", Failure("skipped", why, "run apply again")
+
+
+def endings(result: ApplyResult) -> dict[str, tuple[str, Failure | None]]:
+    return {o.slug: (o.status.value, o.error) for o in result.outcomes}
+
+
+def names(story: World) -> list[str]:
+    """Give what the listeners heard, by kind of event and slug."""
+    told = []
+    for event in story.events:
+        action = getattr(event, "action", None)
+        told.append(type(event).__name__ + (f" {action.slug}" if action is not None else ""))
+    return told
+
+
+def refusing(kind: type[ActionStarted | ActionEnded], slug: str) -> Any:
+    def listen(event: Event) -> None:
+        if isinstance(event, kind) and event.action.slug == slug:
+            raise ReconcilerError("the ledger is full", code="ledger-failed")
+
+    return listen
+
+
+def all_kinds(story: World) -> Any:
+    """Have one of each kind of action to be done: create, update, replace and delete."""
+    for slug in ("updated", "replaced", "deleted"):
+        provider = "anthropic" if slug == "replaced" else "openai"
+        somebody_creates(story, slug, name=slug.title(), ai_provider_id=provider)()
+    return desired(
+        declared("created", key=KEY),
+        declared("replaced", key=KEY),
+        declared("updated", description="new"),
+        tombstones=("deleted",),
+    )
+
+
+def test_what_loses_something_comes_after_all_that_does_not() -> None:
+    story = world()
+    result = story.apply(all_kinds(story), options={"allow_replace": True}, parallelism=1)
+    assert sent(story) == ["create", "update", "delete", "create", "delete"]
+    assert [o.slug for o in result.outcomes] == ["created", "updated", "replaced", "deleted"]
+    assert statuses(result) == ["applied"] * 4
+    assert (result.run, result.shard, result.target.name) == ("run-1", None, "production")
+    assert result.plan_digest.startswith("sha256:")
+
+
+def test_the_listeners_hear_of_everything_in_its_order() -> None:
+    story = world()
+    result = story.apply(desired(declared("alpha", key=KEY)))
+    assert names(story) == [
+        "RunStarted",
+        "ActionStarted alpha",
+        "CallStarted alpha",
+        "CallEnded alpha",
+        "ActionEnded alpha",
+        "RunEnded",
+    ]
+    begun, *_, ended, over = story.events
+    assert isinstance(begun, RunStarted)
+    assert (begun.run, begun.plan.digest) == ("run-1", result.plan_digest)
+    assert isinstance(ended, ActionEnded)
+    assert ended.outcome == result.outcomes[0]
+    assert over == RunEnded(result)
+
+
+def test_a_result_tells_of_which_shard_it_is() -> None:
+    options = {"selection": Selection(shard=(1, 1))}
+    assert world().apply(desired(declared("alpha", key=KEY)), options=options).shard == "1/1"
+
+
+def test_after_a_failure_nothing_is_lost_and_what_was_kept_back_says_why() -> None:
+    story = world(post(FaultKind.STATUS, status=422))
+    result = story.apply(all_kinds(story), options={"allow_replace": True}, parallelism=1)
+    told = endings(result)
+    assert told["created"][0] == "failed"
+    assert told["updated"] == ("applied", None)
+    assert told["replaced"] == skipped("something before it did not succeed")
+    assert told["deleted"] == skipped("something before it did not succeed")
+    assert sent(story) == ["create", "update"]
+    kept_back = next(o for o in result.outcomes if o.slug == "deleted")
+    assert (kept_back.kind.value, kept_back.attempts) == ("delete", 0)
+    assert names(story)[-3:] == ["ActionEnded replaced", "ActionEnded deleted", "RunEnded"]
+
+
+def test_a_failure_that_ends_the_run_is_given_as_the_reason() -> None:
+    story = world(post(FaultKind.STATUS, status=422))
+    result = story.apply(three(), abort_on_error=True, parallelism=1)
+    why = "stopped at the first failure, as --on-error abort asks"
+    assert endings(result)["beta"] == endings(result)["gamma"] == skipped(why)
+
+
+def test_what_was_applied_ends_no_run_that_aborts_on_errors() -> None:
+    result = world().apply(three(), abort_on_error=True, parallelism=1)
+    assert statuses(result) == ["applied"] * 3
+
+
+def test_a_credential_that_is_refused_is_the_reason_whatever_was_asked_for() -> None:
+    story = world(post(FaultKind.STATUS, status=401, code="AB05"))
+    result = story.apply(three(), abort_on_error=True, parallelism=1)
+    assert endings(result)["beta"] == skipped("the API no longer accepts our credential")
+
+
+def test_a_stop_without_a_reason_is_still_told_as_one() -> None:
+    stop = Stop()
+    stop.request("")
+    result = world().apply(three(), stop=stop)
+    assert endings(result)["alpha"] == skipped("the run was stopped")
+
+
+@pytest.mark.parametrize("kind", [ActionStarted, ActionEnded])
+def test_a_record_that_cannot_be_kept_ends_the_run_and_not_the_report(
+    kind: type[ActionStarted | ActionEnded],
+) -> None:
+    story = world()
+    result = story.apply(three(), listen=refusing(kind, "beta"), parallelism=1)
+    told = endings(result)
+    assert told["alpha"] == ("applied", None)
+    assert told["gamma"] == skipped("the ledger is full")
+    assert isinstance(story.events[-1], RunEnded)
+
+
+def test_a_run_whose_beginning_cannot_be_kept_sends_nothing() -> None:
+    story = world()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            raise ReconcilerError("the ledger is full", code="ledger-failed")
+
+    with pytest.raises(ReconcilerError, match="the ledger is full"):
+        story.apply(three(), listen=listen)
+    assert sent(story) == []
+
+
+def test_a_plan_without_any_action_begins_and_ends() -> None:
+    story = world()
+    assert story.apply(desired()).outcomes == ()
+    assert names(story) == ["RunStarted", "RunEnded"]
+
+
+# -- cut off ---------------------------------------------------------------------------------
+
+
+def forever(story: World, stop: Stop, reason: str | None) -> Gate:
+    async def during(call: Call) -> None:
+        if is_write(call):
+            if reason is not None:
+                stop.request(reason)
+            await asyncio.Event().wait()
+
+    return Gate(story, during)
+
+
+def cancelled(story: World, stop: Stop) -> list[Outcome]:
+    """Cancel a run from outside while its first write hangs, and give what its listeners heard."""
+
+    async def main() -> None:
+        api = forever(story, stop, None)
+        task = asyncio.create_task(run(story, three(), stop=stop, api=api))
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run_virtually(main())
+    return [event.outcome for event in story.events if isinstance(event, ActionEnded)]
+
+
+def test_what_a_cancelled_run_was_doing_is_told_to_the_listeners() -> None:
+    stop = Stop()
+    (outcome,) = cancelled(world(), stop)
+    assert stop.reason == "the run was cancelled"
+    assert outcome.status is Status.UNKNOWN
+    assert outcome.error == Failure(
+        "interrupted",
+        "the run was cancelled; not known to be carried out: created",
+        "run apply again: it reads first and does only what is left",
+    )
+
+
+def test_the_grace_is_five_seconds_and_the_reason_is_kept() -> None:
+    story, stop = world(), Stop()
+    api = forever(story, stop, "interrupted by SIGINT")
+    result = run_virtually(run(story, three(), stop=stop, api=api))
+    assert endings(result)["beta"] == skipped("interrupted by SIGINT")
+    assert GRACE_SECONDS == 5
+
+
+def test_unless_told_otherwise_ten_are_at_once_and_a_failure_does_not_abort() -> None:
+    story = world(post(FaultKind.STATUS, status=422))
+    fresh = story.plan(desired(*(declared(f"i-{n:02}", key=KEY) for n in range(20))))
+    under_way: list[str] = []
+    most: list[int] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, ActionStarted):
+            under_way.append(event.action.slug)
+            most.append(len(under_way))
+        if isinstance(event, ActionEnded):
+            under_way.remove(event.action.slug)
+
+    values = {KEY: Redacted("sk-value-abc")}
+    slow = Gate(story, lambda _call: asyncio.sleep(0.1))
+    writer = replace(attempt(story).writer, api=slow, values=values)
+    result = run_virtually(execute(fresh, run="run-1", writer=writer, emit=emit))
+    assert max(most) == 15
+    assert result.summary == {"applied": 19, "failed": 1, "skipped": 0, "unknown": 0}
+    assert (result.run, result.shard, result.plan_digest) == ("run-1", None, fresh.digest)
