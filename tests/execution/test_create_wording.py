@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from reconciler.domain.calls import OperationName
 from reconciler.execution.outcome import Failure
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired
-from tests.execution.stories import before, create, post, sent, somebody_creates, world
+from tests.execution.stories import before, create, get, post, sent, somebody_creates, world
 from tests.execution.test_creating import TWIN, echo
 from tests.runs import World
 
@@ -16,6 +18,7 @@ BROKE = "POST /integrations: the connection broke before the answer was complete
 MAY_ARRIVE = "a create without an answer may have been carried out, or may yet be"
 LATER = "wait a moment and run apply again: it looks for it first"
 COMPARE = "compare both in the console and delete the one that is not wanted"
+CHECK_KEY = "Check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header."
 
 
 def lost_for_good() -> World:
@@ -63,6 +66,15 @@ def own_slugs() -> World:
     somebody_creates(story)()
     story.put("DELETE", "/integrations/alpha")
     return story
+
+
+def ours_is_hidden_by_a_denial() -> World:
+    return world(
+        post(FaultKind.RESET_AFTER),
+        get(FaultKind.STALE, skip=1),
+        get(FaultKind.STATUS, status=401, skip=1, times=-1),
+        duplicate_slug="suffixed",
+    )
 
 
 def half_completed() -> World:
@@ -136,6 +148,18 @@ def made_twice() -> World:
             id="no slug in the answer",
         ),
         pytest.param(
+            ours_is_hidden_by_a_denial,
+            "unknown",
+            Failure(
+                "AB04",
+                "GET /integrations/alpha was answered with 401 AB04: Internal server error; "
+                f"{MAY_ARRIVE} (already done: created, deleted)",
+                CHECK_KEY,
+                401,
+            ),
+            id="ours under another slug after a loss, and no reading",
+        ),
+        pytest.param(
             lambda: world(echo("gamma")),
             "unknown",
             Failure(
@@ -196,8 +220,7 @@ def made_twice() -> World:
                 "AB04",
                 "POST /integrations was answered with 401 AB04: Internal server error; "
                 f"{MAY_ARRIVE}",
-                "Check the target's api_key (usually the variable PORTKEY_API_KEY) and"
-                " auth_header.",
+                CHECK_KEY,
                 401,
             ),
             id="refused after a lost answer",
@@ -271,3 +294,30 @@ def test_what_another_file_declares_is_not_taken_for_a_second_one() -> None:
     story = world(post(FaultKind.RESET_AFTER))
     files = desired(declared("alpha", key=KEY), declared("beta", key=KEY, name="Alpha"))
     assert story.apply(files, parallelism=1).complete
+
+
+# -- whose it is afterwards ------------------------------------------------------------------
+
+
+def test_what_was_found_again_and_completed_is_ours() -> None:
+    assert create(world(post(FaultKind.RESET_AFTER))).accepted == {OperationName.UPDATE}
+
+
+def test_a_namesake_of_what_was_found_again_is_not() -> None:
+    story = world(post(FaultKind.RESET_AFTER))
+
+    def replace_it() -> None:
+        story.put("DELETE", "/integrations/alpha")
+        somebody_creates(story, **TWIN)()
+
+    before(story, "GET", "/integrations/alpha", replace_it, skip=2)
+    outcome = create(story)
+    assert outcome.error is not None
+    assert (outcome.status.value, outcome.error.code) == ("unknown", "changed-since-plan")
+
+
+@pytest.mark.parametrize("told", ["int-1", 7, None])
+def test_an_id_of_another_form_in_the_answer_proves_nothing(told: Any) -> None:
+    shown = get(FaultKind.EDIT, merge={"id": "int-2"}, times=-1)
+    outcome = create(world(post(FaultKind.EDIT, merge={"id": told}), shown))
+    assert (outcome.status.value, outcome.warnings) == ("applied", ())

@@ -113,7 +113,7 @@ def test_a_value_that_is_no_object_is_refused_without_being_shown() -> None:
     fresh = plan(
         update("alpha", {"key": KEY}),
         update("beta", {"key": KEY}, ACCOUNT),
-        update("gamma", ACCOUNT),
+        update("gamma", {"nested": {"more": ACCOUNT}}),
     )
     with pytest.raises(InvalidInput) as caught:
         demand_writable({KEY: VALUE}, fresh)

@@ -73,3 +73,9 @@ def test_a_name_in_another_form_is_another_name() -> None:
 def test_a_default_that_is_shown_though_nobody_declared_it_is_nothing_that_is_missing() -> None:
     assert missing(declared(), observed(description="theirs"), Remembered()) == []
     assert missing(declared(description="ours"), observed(), Remembered()) == ["description"]
+
+
+def test_a_workspace_that_comes_back_under_a_uuid_is_the_one_that_was_just_sent() -> None:
+    sent = declared(workspaces=[{"id": "ws-own", "enabled": True}])
+    shown = observed(workspaces=[{"id": UUID, "enabled": True}])
+    assert missing(sent, shown, Remembered()) == []

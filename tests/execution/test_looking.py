@@ -197,7 +197,9 @@ def test_what_cannot_be_read_whole_goes_all_the_same_and_that_is_said() -> None:
         (ID, "int-a", False),
         ("int-a", ID, False),
         (None, ID, False),
+        (None, "int-a", False),
         (ID, None, False),
+        ("int-a", None, False),
     ],
 )
 def test_another_id_of_the_same_form_is_somebody_elses(
@@ -249,6 +251,13 @@ def test_what_never_shows_is_named(answer: Reply | RemoteError, left: str) -> No
     look, view = read_back(answer)
     assert (look.looks, look.seconds) == (5, 0.2 + 0.5 + 1.0 + 2.0)
     assert view.warnings == [f"the API does not show yet: {left}"]
+
+
+def test_a_denial_of_what_the_list_shows_is_looked_at_again_as_if_it_were_absent() -> None:
+    look = scene(DENIED, AS_WANTED, listed=("alpha",))
+    view = look.view(NEW, observed())
+    asyncio.run(view.read_back())
+    assert (look.looks, view.warnings) == (2, [])
 
 
 def test_one_that_cannot_be_read_back_is_not_looked_at_again() -> None:

@@ -85,6 +85,12 @@ def test_a_denial_means_that_it_is_there_where_a_complete_list_shows_it(
     assert asyncio.run(presence.serves("alpha", certain=certain)) is denied
 
 
+def test_unless_told_otherwise_the_list_of_the_plan_counts() -> None:
+    api = One(DENIED, now_listed=("alpha",))
+    assert asyncio.run(api.presence().read("alpha")) is None
+    assert not asyncio.run(api.presence().serves("alpha"))
+
+
 def test_a_reading_that_fails_proves_nothing() -> None:
     with pytest.raises(NoAnswer):
         asyncio.run(One(BROKEN).presence().serves("alpha"))

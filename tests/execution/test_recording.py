@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.memory import Remembered
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed, ObservedState
 from reconciler.errors import ReconcilerError
@@ -171,6 +172,12 @@ def test_what_was_applied_is_remembered_as_soon_as_it_ends(ledger: Ledger, tmp_p
         ledger.pepper  # type: ignore[arg-type]  # this ledger has one
     )
     assert by_run(tmp_path) == {"alpha": "run-1"}
+
+
+def test_a_run_without_values_remembers_no_secret(ledger: Ledger) -> None:
+    books = Books(ledger, key=OURS, facts=RunFacts(run="run-1"), now=clock())
+    runs_through(books, ended(action("alpha")))
+    assert ledger.memory(OURS).of("alpha") == Remembered(ALPHA.fields)
 
 
 def test_what_was_deleted_is_forgotten_and_what_failed_is_not(ledger: Ledger) -> None:
