@@ -8,7 +8,7 @@ import click
 from reconciler.cli.command import Command
 from reconciler.cli.console import Console
 from reconciler.cli.fleets import Meeting, Muster
-from reconciler.cli.options import gathered
+from reconciler.cli.options import Number, gathered
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 
@@ -49,7 +49,7 @@ _MUSTER = {
     "parallelism": parallelism_option,
     "deadline": click.option(
         "--deadline",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         metavar="SECONDS",
         default=900,
         show_default=True,

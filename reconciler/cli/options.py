@@ -4,6 +4,7 @@ Every option has an environment twin that click derives from the command's and t
 Options that belong together reach a command as one value.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -75,6 +76,19 @@ _SELECTORS = {
         "--shard", metavar="I/N", callback=_shard, help="The I-th of N parts of all slugs."
     ),
 }
+
+
+class Number(click.FloatRange):
+    """A number within limits; `nan` is in the way of no limit, and `inf` of no upper one."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a finite number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 def _not_empty(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -176,7 +190,7 @@ _CONNECTION = {
     ),
     "deadline": click.option(
         "--deadline",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         metavar="SECONDS",
         default=900,
         show_default=True,

@@ -57,6 +57,8 @@ def test_every_option_has_an_environment_twin(tmp_path: Path) -> None:
         (("get", "../alpha"), 3, "invalid-slug"),
         (("get", "nobody"), 1, "no-such-integration"),
         (("plan", "--out", "no/such/folder/plan.json"), 3, "cannot-save"),
+        (("plan", "--deadline", "nan"), 3, "usage"),
+        (("plan", "--deadline", "inf"), 3, "usage"),
         (("apply", "--expect-digest", "sha256:0"), 4, "digest-mismatch"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,44 @@ import click
 
 from reconciler.cli import serving, signals
 from reconciler.cli.command import Command, Invocation
-from reconciler.cli.options import format_option
+from reconciler.cli.options import Number, format_option
 
+_NAME = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_HOST = re.compile(_NAME)
+_ORIGIN = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}/?")
 _PORT = click.IntRange(0, 65535)
-_SECONDS = click.FloatRange(0, 3600, min_open=True)
+_SECONDS = Number(0, 3600, min_open=True)
+
+
+def _address(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """Insist on an address: the system takes an empty one for every network there is."""
+    if not value.strip():
+        raise click.BadParameter("it is empty; 127.0.0.1 is for this machine, 0.0.0.0 for all")
+    return value
+
+
+def _each(form: re.Pattern[str], wanted: str) -> Any:
+    """Insist on a form in which a header can be equal to each value; anything else never is."""
+
+    def check(
+        _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        for value in values:
+            if not form.fullmatch(value):
+                raise click.BadParameter(f"{value!r} is not {wanted}; each is named in full")
+        return values
+
+    return check
 
 
 @click.command("serve", cls=Command)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    callback=_address,
+    help="Address to listen on.",
+)
 @click.option(
     "--rest-port", type=_PORT, default=8080, show_default=True, help="Port for REST; 0: a free one."
 )
@@ -30,10 +61,18 @@ _SECONDS = click.FloatRange(0, 3600, min_open=True)
 )
 @click.option("--insecure-no-auth", is_flag=True, help="Serve anybody; on loopback only.")
 @click.option(
-    "--allow-host", multiple=True, metavar="HOST", help="Another Host header to answer; repeatable."
+    "--allow-host",
+    multiple=True,
+    metavar="HOST",
+    callback=_each(_HOST, "a host such as adapter.example or adapter.example:8443"),
+    help="Another Host header to answer; repeatable.",
 )
 @click.option(
-    "--allow-origin", multiple=True, metavar="URL", help="Another Origin to answer; repeatable."
+    "--allow-origin",
+    multiple=True,
+    metavar="URL",
+    callback=_each(_ORIGIN, "an origin such as https://ui.example"),
+    help="Another Origin to answer; repeatable.",
 )
 @click.option(
     "--forwarded-allow",
@@ -43,7 +82,7 @@ _SECONDS = click.FloatRange(0, 3600, min_open=True)
 )
 @click.option(
     "--rate-limit",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, 1_000_000, min_open=True),
     default=50,
     show_default=True,
     metavar="N",

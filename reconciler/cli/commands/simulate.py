@@ -8,6 +8,7 @@ import click
 from reconciler.cli import signals, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.console import Console
+from reconciler.cli.options import Number
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.simulator.serving import serve_simulator
@@ -27,14 +28,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--seed", metavar="NAME|N", help="Start with a named world, or with N integrations.")
 @click.option(
     "--latency-ms",
-    type=click.FloatRange(0),
+    type=Number(0),
     default=0,
     metavar="MS",
     help="How long each answer takes.",
 )
 @click.option(
     "--jitter-ms",
-    type=click.FloatRange(0),
+    type=Number(0),
     default=0,
     metavar="MS",
     help="How much longer it takes at most.",
