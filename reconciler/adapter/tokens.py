@@ -21,6 +21,10 @@ SHORTEST: Final = 32
 
 Headers = Sequence[tuple[bytes, bytes]]
 
+_GOOD: Final = "`openssl rand -hex 32` makes a good one"
+LINE_HINT: Final = f"each line is `name read TOKEN` or `name write TOKEN`; {_GOOD}"
+_EACH: Final = f"give every caller a name and a token of its own; {_GOOD}"
+
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]+) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
@@ -124,10 +128,12 @@ def parse_tokens(text: str, *, file: str) -> tuple[Token, ...]:
         if isinstance(token, Token):
             found.append(token)
         else:
-            problems.append(error("bad-token", token, at=Place(file, number)))
+            problems.append(error("bad-token", token, hint=LINE_HINT, at=Place(file, number)))
     problems += _doubles(found, file)
     if not found and not problems:
-        problems.append(error("bad-token", "there is no token in the file", at=Place(file)))
+        problems.append(
+            error("bad-token", "there is no token in the file", hint=LINE_HINT, at=Place(file))
+        )
     if problems:
         raise InvalidInput(problems)
     return tuple(found)
@@ -151,9 +157,11 @@ def _doubles(tokens: Iterable[Token], file: str) -> list[Diagnostic]:
     digests = [token.digest for token in tokens]
     problems = []
     if len(set(names)) < len(names):
-        problems.append(error("bad-token", "a name stands there twice", at=Place(file)))
+        problems.append(error("bad-token", "a name stands there twice", hint=_EACH, at=Place(file)))
     if len(set(digests)) < len(digests):
-        problems.append(error("bad-token", "a token stands there twice", at=Place(file)))
+        problems.append(
+            error("bad-token", "a token stands there twice", hint=_EACH, at=Place(file))
+        )
     return problems
 
 
@@ -161,7 +169,7 @@ def _too_weak(name: str) -> Diagnostic:
     return error(
         "bad-token",
         f"the token {name} is not {SHORTEST} or more printable ASCII characters without spaces",
-        hint="`openssl rand -hex 32` makes a good one",
+        hint=_GOOD,
     )
 
 

@@ -114,7 +114,7 @@ class Meeting:
 
 def read(file: Path) -> Fleet:
     """Read a fleet.yaml, or raise all that is wrong with it."""
-    content = output.read(file, limit=MAX_FILE)
+    content = output.read(file, limit=MAX_FILE, code="not-utf8", hint="save it as UTF-8")
     fleet, found = read_fleet(content.encode(), path=file)
     if fleet is None:
         raise InvalidInput(found)

@@ -152,8 +152,11 @@ def _replace(path: Path, text: str) -> None:
             raise
 
 
-def read(path: Path, *, limit: int) -> str:
-    """Read a file of at most `limit` bytes that a user names."""
+def read(path: Path, *, limit: int, code: str = "unreadable-plan", hint: str = _OURS) -> str:
+    """Read a file of at most `limit` bytes that a user names.
+
+    `code` and `hint` are said of a file that is no text; by default it should be one of ours.
+    """
     try:
         with path.open("rb") as stream:
             content = stream.read(limit + 1)
@@ -161,10 +164,8 @@ def read(path: Path, *, limit: int) -> str:
         problem = error("cannot-read", f"{path}: {reason.strerror or 'cannot be read'}", hint=_READ)
         raise InvalidInput([problem]) from reason
     if len(content) > limit:
-        raise InvalidInput([error("too-large", f"{path}: larger than {limit} bytes", hint=_OURS)])
+        raise InvalidInput([error("too-large", f"{path}: larger than {limit} bytes", hint=hint)])
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as reason:
-        raise InvalidInput(
-            [error("unreadable-plan", f"{path}: not UTF-8 text", hint=_OURS)]
-        ) from reason
+        raise InvalidInput([error(code, f"{path}: not UTF-8 text", hint=hint)]) from reason

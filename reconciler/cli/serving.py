@@ -5,6 +5,7 @@ used, and their absence is a sentence.
 """
 
 import asyncio
+import errno
 import gc
 import socket
 from collections.abc import Callable
@@ -195,6 +196,8 @@ def _listener(host: str, port: int) -> socket.socket:
     except OSError as reason:
         summary = f"cannot serve on {host}:{port}: {reason.strerror}"
         hint = "choose another port, or 0 for a free one"
+        if isinstance(reason, socket.gaierror) or reason.errno == errno.EADDRNOTAVAIL:
+            hint = "--host is an address of this machine, such as 127.0.0.1, ::1 or 0.0.0.0"
         raise InvalidInput([error("port", summary, hint=hint)]) from None
 
 

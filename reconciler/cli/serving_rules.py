@@ -49,7 +49,7 @@ def rules(console: Console, serving: "Serving", counted: "Metrics") -> "Rules":
 
 def _tokens(console: Console, serving: "Serving") -> "Tokens":
     """Gather the tokens, and refuse to serve anybody without."""
-    from reconciler.adapter.tokens import Token, Tokens, parse_tokens
+    from reconciler.adapter.tokens import LINE_HINT, Token, Tokens, parse_tokens
 
     if serving.insecure_no_auth:
         if not is_loopback(serving.host):
@@ -59,7 +59,9 @@ def _tokens(console: Console, serving: "Serving") -> "Tokens":
         return Tokens(())
     found: list[Token] = []
     if serving.token_file is not None:
-        text = output.read(serving.token_file, limit=_TOKEN_FILE_LIMIT)
+        text = output.read(
+            serving.token_file, limit=_TOKEN_FILE_LIMIT, code="bad-token", hint=LINE_HINT
+        )
         found += parse_tokens(text, file=str(serving.token_file))
     text = (settings.variable(TOKEN_VARIABLE) or "").strip()
     if text:

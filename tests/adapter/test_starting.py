@@ -104,6 +104,15 @@ async def running(**options: Any) -> AsyncIterator[Running]:
         (["--target", "nowhere"], WRITER, "unknown-target"),
         (["--rest-port", "70000"], WRITER, "usage"),
         (["--rate-limit", "0"], WRITER, "usage"),
+        (["--rate-limit", "nan"], WRITER, "usage"),
+        (["--rate-limit", "inf"], WRITER, "usage"),
+        (["--upstream-timeout", "nan"], WRITER, "usage"),
+        (["--host", ""], WRITER, "usage"),
+        (["--allow-host", "http://adapter.test"], WRITER, "usage"),
+        (["--allow-host", "*"], WRITER, "usage"),
+        (["--allow-origin", "*"], WRITER, "usage"),
+        (["--allow-origin", "page.test"], WRITER, "usage"),
+        (["--allow-origin", "https://page.test/path"], WRITER, "usage"),
     ],
 )
 def test_it_refuses_to_start(
@@ -125,6 +134,28 @@ def test_it_refuses_to_start(
     assert (document["kind"], document["exit_code"]) == ("error", 3)
     assert [item["code"] for item in document["diagnostics"]] == [code]
     assert "canary" not in out.getvalue() + err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"\xff\xfe canary", "bad-token"), (b"ci write canary", "bad-token")]
+)
+def test_a_file_of_tokens_that_is_none_is_told_what_one_looks_like(
+    project: Project, content: bytes, code: str
+) -> None:
+    (project.folder / "tokens").write_bytes(content)
+    err = io.StringIO()
+    words = ["serve", "--rest-port", "0", "--mcp-port", "0", "--token-file", "tokens"]
+    assert run(words, Console(stdin=None, stdout=io.StringIO(), stderr=err)) == 3
+    assert f"error[{code}]" in err.getvalue()
+    assert "`name read TOKEN`" in err.getvalue()
+    assert "canary" not in err.getvalue()
+
+
+def test_an_address_of_others_is_not_mended_by_another_port(project: Project) -> None:
+    err = io.StringIO()
+    words = ["serve", "--rest-port", "0", "--mcp-port", "0", "--host", "192.0.2.1"]
+    assert run(words, Console(stdin=None, stdout=io.StringIO(), stderr=err)) == 3
+    assert "hint: --host is an address of this machine" in err.getvalue()
 
 
 def test_without_authentication_it_serves_this_machine_and_says_so(project: Project) -> None:
