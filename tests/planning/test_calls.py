@@ -93,3 +93,91 @@ def test_a_plan_with_something_unverified_and_blocked_survives_its_json() -> Non
     assert blocked.blocked
     for planned in (unverified, blocked):
         assert decode(encode(planned), name="p").as_json() == planned.as_json()
+
+
+USAGE = [{"type": "cost", "credit_limit": 5}]
+RATE = [{"type": "requests", "unit": "rpm", "value": 5}]
+
+
+def granted(**limits: Any) -> dict[str, Any]:
+    return {"id": "ws-a", "enabled": True, **limits}
+
+
+@pytest.mark.parametrize(
+    ("want", "have", "sent"),
+    [
+        # What only the API has is sent along, for it may replace the entry.
+        (
+            granted(rate_limits=RATE),
+            granted(usage_limits=USAGE),
+            granted(rate_limits=RATE, usage_limits=USAGE),
+        ),
+        # Limits from before a workspace was shut out are nobody's.
+        (
+            granted(rate_limits=RATE),
+            granted(usage_limits=USAGE) | {"enabled": False},
+            granted(rate_limits=RATE),
+        ),
+        (
+            granted() | {"enabled": False},
+            granted(usage_limits=USAGE),
+            {"id": "ws-a", "enabled": False},
+        ),
+    ],
+)
+def test_a_workspace_is_sent_whole_while_it_has_access(
+    want: dict[str, Any], have: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    planned = plan(want={"workspaces": [want]}, have=observed(workspaces=[have]))
+    assert bodies(planned) == [{"workspaces": [sent], "create_default_provider": False}]
+
+
+@pytest.mark.parametrize(
+    ("want", "have", "sent"),
+    [
+        (
+            {"enabled": True, "rate_limits": RATE},
+            {"enabled": True, "usage_limits": USAGE},
+            {"enabled": True, "rate_limits": RATE, "usage_limits": USAGE},
+        ),
+        ({"enabled": False}, {"enabled": True, "usage_limits": USAGE}, {"enabled": False}),
+    ],
+)
+def test_the_setting_for_new_workspaces_is_sent_whole_while_it_is_on(
+    want: dict[str, Any], have: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    planned = plan(
+        want={"global_workspace_access": want}, have=observed(global_workspace_access=have)
+    )
+    (body,) = bodies(planned)
+    assert body["global_workspace_access"] == sent
+
+
+def test_only_what_changes_of_the_access_is_sent() -> None:
+    want = {
+        "workspaces": [granted(), granted(rate_limits=RATE) | {"id": "ws-b"}],
+        "global_workspace_access": {"enabled": True},
+    }
+    have = want | {"workspaces": [granted(), granted() | {"id": "ws-b"}]}
+    (body,) = bodies(plan(want=want, have=observed(**have)))
+    assert body == {
+        "workspaces": [granted(rate_limits=RATE) | {"id": "ws-b"}],
+        "create_default_provider": False,
+    }
+
+
+def test_a_delete_remembers_what_was_there_and_what_git_said() -> None:
+    there, remembered = observed(last_updated_at=NOON), Remembered({"name": "Alpha"})
+    planned = make_plan(
+        desired=desired(tombstones=("alpha",)),
+        observed=state(there),
+        memory=Memory({"alpha": remembered}),
+        created_at=NOON,
+    )
+    (action,) = planned.actions
+    assert (action.kind.value, action.risk.value) == ("delete", "delete")
+    assert action.precondition.last_updated_at == NOON
+    assert action.subject.declared is None
+    assert action.subject.observed is there
+    assert action.subject.remembered is remembered
+    assert calls(planned) == [("delete-integration", "alpha")]

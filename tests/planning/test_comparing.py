@@ -380,3 +380,23 @@ def test_a_workspace_that_is_revoked_is_sent_as_nothing_but_revoked() -> None:
     )
     (call,) = planned.actions[0].calls
     assert call.body["workspaces"] == [{"id": "ws", "enabled": False}]
+
+
+@pytest.mark.parametrize(
+    ("have", "undeclared"),
+    [
+        ({"global_workspace_access": {"enabled": False}}, []),
+        ({"global_workspace_access": {"enabled": True}}, ["global_workspace_access.enabled"]),
+        ({"allow_all_models": True}, []),
+        ({"allow_all_models": False}, ["allow_all_models"]),
+        ({"configurations": {"is_key_required": False}}, ["configurations.is_key_required"]),
+        ({"description": "", "tags": {}, "workspace_id": None}, []),
+        ({"models": [{"slug": "m", "enabled": False}]}, []),
+        ({"models": [{"slug": "m", "enabled": True}]}, ["models[m]"]),
+        ({"workspaces": [{"id": "w", "enabled": True}]}, ["workspaces[w]"]),
+    ],
+)
+def test_what_nobody_declared_is_reported_unless_it_is_how_things_are_by_default(
+    have: dict[str, Any], undeclared: list[str]
+) -> None:
+    assert [item.path for item in plan(want={}, have=have).undeclared] == undeclared

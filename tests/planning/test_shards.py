@@ -136,3 +136,18 @@ def test_a_shard_that_is_held_back_says_what_its_share_is_and_what_would_lift_it
     problem = next(d for d in case.plan((2, 3)).diagnostics if d.code == "too-many-access-removals")
     assert "the share of shard 2/3 in the limit of 4 is 1" in problem.summary
     assert "--max-access-removals 5" in problem.hint
+
+
+def test_the_patterns_that_match_nothing_are_named_in_their_order() -> None:
+    chosen = Selection(only=("b*", "a", "c?", "A"), shard=(1, 2))
+    assert chosen.idle(["a", "ax", "cc"]) == ("b*", "A")
+    assert chosen.idle([]) == chosen.only
+    assert Selection().idle(["a"]) == ()
+
+
+def test_a_slug_stays_in_its_shard_in_every_version() -> None:
+    shards = {
+        slug: next(i for i in range(1, 6) if Selection(shard=(i, 5)).includes(slug))
+        for slug in ("a", "b", "openai", "anthropic-eu")
+    }
+    assert shards == {"a": 1, "b": 2, "openai": 1, "anthropic-eu": 2}

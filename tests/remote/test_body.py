@@ -36,7 +36,7 @@ def test_a_service_account_is_sent_as_an_object() -> None:
     }
 
 
-@pytest.mark.parametrize("text", [CANARY, f'["{CANARY}"]', "[" * 100_000, "{" + CANARY])
+@pytest.mark.parametrize("text", [CANARY, f'["{CANARY}"]', "[" * 100_000, "{" + CANARY], ids=len)
 def test_a_service_account_that_is_no_object_is_refused_without_its_text(text: str) -> None:
     body = {"configurations": {"vertex_service_account_json": Redacted(text)}}
     with pytest.raises(InvalidCall) as caught:
@@ -128,6 +128,6 @@ def test_of_an_object_the_parts_that_sound_secret_may_come_back_alone() -> None:
     assert not {"mail", "5", 5} & forms
 
 
-@pytest.mark.parametrize("text", ["{broken", '["token"]', "{" * 100_000, '{"a": 1}'])
+@pytest.mark.parametrize("text", ["{broken", '["token"]', "{" * 100_000, '{"a": 1}'], ids=len)
 def test_what_is_no_object_has_no_parts(text: str) -> None:
     assert len(list(echoed_forms(text))) == 6

@@ -1,0 +1,165 @@
+"""A plan in a file: everything of it comes back, and what is wrong with a text is said in words."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.diagnostics import Diagnostic, Place, Severity
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk
+from reconciler.planning.codec import TamperedPlan, UnreadablePlan, decode, encode
+from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+from tests.builders import NOON
+
+CHANGES = (
+    Change("name", Op.REPLACE, Risk.COSMETIC, "a", "b", origin=Origin.LOCAL),
+    Change("tags", Op.REMOVE, Risk.COSMETIC, {"team": ["x"]}, None, origin=Origin.REMOTE),
+    Change(
+        "key",
+        Op.ROTATE,
+        Risk.CREDENTIAL,
+        sensitive=True,
+        origin=Origin.BOTH,
+        reference="env:SECRET_NEW",
+        before_reference="env:SECRET_OLD",
+    ),
+)
+FULL = Plan(
+    target=PlanTarget("production", "http://127.0.0.1:1/v1", "org-1"),
+    created_at=NOON,
+    desired_digest="sha256:desired",
+    actions=(
+        Action("new", ActionKind.CREATE, "it is not there", Risk.ADDITIVE),
+        Action(
+            "old",
+            ActionKind.UPDATE,
+            "the files changed",
+            Risk.CREDENTIAL,
+            changes=CHANGES,
+            source=Place("desired-state/integrations/old.yaml", 7),
+            precondition=Precondition(NOON, "sha256:seen"),
+            blocked_by=("protected", "too-many-deletes"),
+        ),
+    ),
+    no_op=3,
+    commit="0a1b2c3",
+    unverified=(Unverified("old", "key", "env:SECRET_NEW"),),
+    undeclared=(Undeclared("old", "description"),),
+    unmanaged=("stranger",),
+    forgotten=("gone",),
+    diagnostics=(
+        Diagnostic(Severity.ERROR, "protected", "no", "remove it", Place("f.yaml", 3, 9)),
+        Diagnostic(Severity.WARNING, "odd", "hm", "", None),
+    ),
+    run="run-1",
+)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        FULL,
+        replace(FULL, run=None, commit=None, target=replace(FULL.target, organisation_id=None)),
+        Plan(FULL.target, NOON, "sha256:desired"),
+    ],
+    ids=["full", "without run", "empty"],
+)
+def test_everything_public_of_a_plan_comes_back(plan: Plan) -> None:
+    text = encode(plan)
+    assert decode(text, name="p") == plan
+    assert (text.count("\n"), text[-1]) == (1, "\n")
+
+
+def edited(*path: str | int, to: Any) -> str:
+    """Give the full plan with one value changed or, with `...`, taken out."""
+    document = json.loads(encode(FULL))
+    here = document
+    for step in path[:-1]:
+        here = here[step]
+    if to is ...:
+        del here[path[-1]]
+    else:
+        here[path[-1]] = to
+    return json.dumps(document)
+
+
+MISSING = "a part of it is missing or of another kind than expected"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "it is not JSON, as line 1, column 1 shows"),
+        ("{\n 1", "it is not JSON, as line 2, column 2 shows"),
+        ("[]", "it is not a plan"),
+        (edited("kind", to="run"), "it is not a plan"),
+        (edited("kind", to=...), "it is not a plan"),
+        (edited("format_version", to="2"), "it has another format version"),
+        (edited("format_version", to=1), "it has another format version"),
+        ('{"a": 1, "a": 1}', MISSING),
+        ('{"a": NaN}', MISSING),
+        ("[" * 100_000, MISSING),
+        (edited("created_at", to="2026-11-23T12:00:00"), MISSING),
+        (edited("created_at", to=5), MISSING),
+        *(
+            (edited(name, to=...), MISSING)
+            for name in json.loads(encode(FULL))
+            if name not in {"kind", "format_version", "tool", "max_risk", "source"}
+        ),
+        (edited("source", "run", to=...), MISSING),
+        (edited("target", "name", to=5), MISSING),
+        (edited("target", "base_url", to=None), MISSING),
+        (edited("desired_digest", to=5), MISSING),
+        (edited("unmanaged", to=[5]), MISSING),
+        (edited("forgotten", to=[5]), MISSING),
+        (edited("unverified", 0, "slug", to=5), MISSING),
+        (edited("unverified", 0, "path", to=5), MISSING),
+        (edited("unverified", 0, "reference", to=5), MISSING),
+        (edited("undeclared", 0, "slug", to=5), MISSING),
+        (edited("undeclared", 0, "path", to=5), MISSING),
+        (edited("actions", 0, "slug", to=5), MISSING),
+        (edited("actions", 0, "action", to="explode"), MISSING),
+        (edited("actions", 0, "risk", to="none"), MISSING),
+        (edited("actions", 0, "reason", to=5), MISSING),
+        (edited("actions", 0, "blocked_by", to=[5]), MISSING),
+        (edited("actions", 1, "source", "file", to=5), MISSING),
+        (edited("actions", 1, "source", "line", to="x"), MISSING),
+        (edited("actions", 1, "changes", 0, "path", to=5), MISSING),
+        (edited("actions", 1, "changes", 0, "op", to="x"), MISSING),
+        (edited("actions", 1, "changes", 0, "risk", to="x"), MISSING),
+        (edited("actions", 1, "changes", 0, "origin", to="x"), MISSING),
+        (edited("actions", 1, "changes", 0, "before", to=...), MISSING),
+        (edited("diagnostics", 0, "severity", to="x"), MISSING),
+        (edited("diagnostics", 0, "code", to=5), MISSING),
+        (edited("diagnostics", 0, "summary", to=5), MISSING),
+    ],
+    ids=lambda text: text[:16],
+)
+def test_what_is_no_plan_says_why_and_repeats_nothing(text: str, why: str) -> None:
+    with pytest.raises(UnreadablePlan) as caught:
+        decode(text, name="p.json")
+    error = caught.value
+    assert (error.code, error.exit_code) == ("unreadable-plan", 3)
+    assert error.summary == f"p.json: {why}"
+    assert error.hint == "make one with `reconcile plan --out FILE`"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        edited("digest", to="sha256:other"),
+        edited("target", "base_url", to="http://elsewhere/v1"),
+        edited("actions", 1, "changes", 0, "after", to="c"),
+        edited("actions", 1, "changes", 2, "reference", to="env:SECRET_OTHER"),
+        edited("unverified", to=[]),
+    ],
+    ids=["digest", "address", "value", "reference", "unverified"],
+)
+def test_a_plan_that_was_edited_is_told_apart_from_what_is_none(text: str) -> None:
+    with pytest.raises(TamperedPlan) as caught:
+        decode(text, name="p.json")
+    error = caught.value
+    assert (error.code, error.exit_code) == ("tampered-plan", 4)
+    assert error.summary == "p.json: its content does not have the digest it claims"
+    assert error.hint == "make the plan again; a plan must not be edited"
