@@ -19,7 +19,7 @@ from reconciler.remote.errors import (
     Throttled,
 )
 from reconciler.remote.exchange import Exchange
-from tests.remote.builders import KEY, answering, client, detail, error_answer
+from tests.remote.builders import KEY, answering, body_of, client, detail, error_answer
 from tests.remote.virtual import run_virtually, virtual_timing
 
 GET = Call(OperationName.GET, "a")
@@ -162,6 +162,7 @@ def test_a_request_says_what_it_accepts_and_how_long_a_connection_may_take() -> 
         return seen
 
     [request] = run_virtually(main())
+    assert body_of(request) == {"name": "A", "key": "body-canary"}
     assert request.headers["accept"] == "application/json"
     assert request.headers["accept-encoding"] == "gzip"
     assert request.headers["user-agent"] == f"portkey-reconciler/{__version__}"
