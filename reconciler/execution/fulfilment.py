@@ -4,20 +4,20 @@ Only fingerprints and masks of secrets are taken down. How they are judged later
 `reconciler.planning.credentials`. How they are stored: `reconciler.ledger`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from reconciler.domain.calls import OperationName
-from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS, show_path
+from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
 from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
-from reconciler.domain.tree import Path, Tree, leaves, lookup
+from reconciler.domain.state import DesiredState, Observed, ObservedState
+from reconciler.domain.tree import Tree, lookup
+from reconciler.execution.likeness import sent_secrets
 from reconciler.execution.outcome import Outcome
 from reconciler.ledger.entries import Fulfilled
-from reconciler.planning.actions import Action, ActionKind, Op
+from reconciler.planning.actions import Action
 from reconciler.planning.canonical import canonical
-from reconciler.planning.credentials import LITERAL
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
 
@@ -47,7 +47,7 @@ def by_action(
             known=subject.remembered.secrets.get(path),
             pepper=pepper,
         )
-        for path, reference, value in _written(action, subject.declared, values)
+        for path, reference, value in sent_secrets(action, values)
     }
     return Fulfilled(subject.declared, records)
 
@@ -103,21 +103,6 @@ def gone(
 
 def _tree(observed: Observed | None) -> Tree:
     return canonical(observed.fields) if observed is not None else {}
-
-
-def _written(
-    action: Action, declared: Declared, values: Mapping[SecretRef, Redacted]
-) -> Iterator[tuple[Path, SecretRef, Redacted]]:
-    """Walk the secrets that the action has sent: of a new integration all, else what it lists."""
-    sent = {c.path for c in action.changes if c.sensitive and c.op is not Op.REMOVE}
-    everything = action.kind in {ActionKind.CREATE, ActionKind.REPLACE}
-    for path, leaf in leaves(canonical(declared.fields)):
-        if not (everything or show_path(path) in sent):
-            continue
-        if isinstance(leaf, Redacted):
-            yield path, LITERAL, leaf
-        elif isinstance(leaf, SecretRef) and leaf in values:
-            yield path, leaf, values[leaf]
 
 
 def _record(

@@ -56,7 +56,8 @@ class Writer:
     def attempt(self, action: Action, *, emit: Emit, stop: Stop) -> "Attempt":
         """Prepare to carry out one action."""
         sender = Sender(self.api, self.values, action, emit, stop)
-        return Attempt(self, action, sender, View(action, self.presence, self.timing, stop))
+        view = View(action, self.presence, self.timing, stop, self.values)
+        return Attempt(self, action, sender, view)
 
 
 @dataclass

@@ -1,14 +1,21 @@
 """How much of a declaration an integration shows: what is missing, and whether it may be ours.
 
-Secrets are not compared: the API never shows them (`reconciler.planning.credentials`).
+Secrets are not compared: the API never shows them (`reconciler.planning.credentials`). Only of one
+just sent it can be told that what is shown is a picture from before.
 """
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from reconciler.domain.fields import IMMUTABLE_FIELDS, is_uuid, show_path
 from reconciler.domain.memory import Remembered
+from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
+from reconciler.domain.tree import Path, leaves, lookup
+from reconciler.planning.actions import Action, ActionKind, Op
+from reconciler.planning.canonical import canonical
 from reconciler.planning.comparison import compare
+from reconciler.planning.credentials import LITERAL
 from reconciler.planning.diff import FieldChange, changed_fields
 
 CLOCK_SKEW = 120.0
@@ -20,6 +27,44 @@ _IDENTIFYING = frozenset({"name", "ai_provider_id", "configurations", "workspace
 def missing(declared: Declared, found: Observed, remembered: Remembered) -> list[str]:
     """Name the declared fields that an integration does not show as declared."""
     return [show_path(change.path) for change in _changes(declared, found, remembered)]
+
+
+def sent_secrets(
+    action: Action, values: Mapping[SecretRef, Redacted]
+) -> Iterator[tuple[Path, SecretRef, Redacted]]:
+    """Walk the secrets that the action sends: of a new integration all, else what it lists."""
+    declared = action.subject.declared
+    sent = {c.path for c in action.changes if c.sensitive and c.op is not Op.REMOVE}
+    everything = action.kind in {ActionKind.CREATE, ActionKind.REPLACE}
+    for path, leaf in leaves(canonical(declared.fields)) if declared is not None else ():
+        if not (everything or show_path(path) in sent):
+            continue
+        if isinstance(leaf, Redacted):
+            yield path, LITERAL, leaf
+        elif isinstance(leaf, SecretRef) and leaf in values:
+            yield path, leaf, values[leaf]
+
+
+def unseen_secrets(
+    action: Action, found: Observed, values: Mapping[SecretRef, Redacted]
+) -> list[str]:
+    """Name the secrets that were sent and are still shown as they were before the update.
+
+    That takes a mask that contradicts the new value: one that does not may be the new one's, too.
+    """
+    had = action.subject.observed
+    if had is None or action.kind is not ActionKind.UPDATE:
+        return []
+    if found.last_updated_at != had.last_updated_at:
+        return []  # not a picture from before, so the mask has a format that we cannot read
+    before, now = canonical(had.fields), canonical(found.fields)
+    return [
+        show_path(path)
+        for path, _, value in sent_secrets(action, values)
+        if isinstance(mask := lookup(now, path), Mask)
+        and mask == lookup(before, path)
+        and value.judged_by(mask) is MaskVerdict.CONTRADICTS
+    ]
 
 
 def equals_ours(declared: Declared, found: Observed) -> bool:

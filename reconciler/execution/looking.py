@@ -4,9 +4,11 @@ Every write comes between two such looks (product.md §6). Whether a slug is the
 `reconciler.execution.presence`. How much of a declaration something shows: `likeness`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS, is_uuid
+from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Observed
 from reconciler.execution import likeness
 from reconciler.execution.presence import Presence
@@ -26,13 +28,15 @@ class View:
 
     `last_seen` is all there was before the writes, `seen_after` what was shown last after them;
     `warnings` are sentences about what could not be seen. `identity` is the id of what is written,
-    where it is known: under the same slug, another id is somebody else's integration.
+    where it is known: under the same slug, another id is somebody else's integration. `values` are
+    those that its writes send.
     """
 
     action: Action
     presence: Presence
     timing: Timing
     stop: Stop
+    values: Mapping[SecretRef, Redacted] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     last_seen: Observed | None = None
     seen_after: Observed | None = None
@@ -102,7 +106,7 @@ class View:
             except RemoteError as problem:
                 self.warnings.append(f"it could not be read back: {problem.summary}")
                 return
-            left = self.missing(now)
+            left = self.missing(now) or self._unseen_secrets(now)
             if not left:
                 return
         if self.is_a_namesake(now):
@@ -115,6 +119,10 @@ class View:
         if now is None or now.is_archived or subject.declared is None or self.is_a_namesake(now):
             return ["everything"]
         return likeness.missing(subject.declared, now, subject.remembered)
+
+    def _unseen_secrets(self, now: Observed | None) -> list[str]:
+        """Name what only a mask can show, and does not yet; a later plan judges by this mask."""
+        return likeness.unseen_secrets(self.action, now, self.values) if now is not None else []
 
     async def confirm_gone(self) -> None:
         """Look until it is gone; if it is still shown after that, say so."""

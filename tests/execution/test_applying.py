@@ -10,9 +10,10 @@ from reconciler.domain.calls import Call, Reply
 from reconciler.domain.memory import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.rejection import InvalidInput, Refused
-from reconciler.domain.secrets import Redacted
+from reconciler.domain.secrets import Mask, Redacted
 from reconciler.execution.approval import Approval
 from reconciler.execution.events import ActionEnded, ActionStarted, CallStarted, Event
+from reconciler.execution.outcome import Outcome
 from reconciler.planning.plan import Plan
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.simulator.switches import Switches
@@ -67,6 +68,35 @@ def test_what_the_files_declare_exists_afterwards_and_the_next_plan_is_empty() -
     assert world.plan(want).in_sync
     assert world.remote.providers == []
     assert [o.warnings for o in result.outcomes] == [(), ()]
+
+
+def rotated(**switches: Any) -> tuple[World, Outcome]:
+    """Apply another value than the one that somebody created `alpha` with."""
+    world = World(Switches(**switches))
+    create(world, "alpha")
+    world.seconds += 60
+    result = world.apply(
+        desired(declared("alpha", key=KEY)), secrets={KEY: Redacted("tt-another-xyz")}
+    )
+    (outcome,) = result.outcomes
+    return world, outcome
+
+
+def test_a_rotated_key_is_read_back_until_its_own_mask_shows() -> None:
+    _, outcome = rotated(stale_read_ms=300)
+    assert outcome.seen_after is not None
+    assert outcome.seen_after.fields["key"] == Mask("tt*****xyz")
+    assert outcome.warnings == ()
+
+
+def test_a_rotated_key_whose_mask_never_shows_is_a_warning_in_the_end() -> None:
+    _, outcome = rotated(stale_read_ms=60_000)
+    assert (outcome.status, outcome.warnings) == ("applied", ("the API does not show yet: key",))
+
+
+def test_a_mask_that_shows_at_once_keeps_nobody_waiting() -> None:
+    world, outcome = rotated()
+    assert (world.seconds, outcome.warnings) == (60, ())
 
 
 def test_the_second_apply_writes_nothing() -> None:
