@@ -94,3 +94,12 @@ def test_what_no_plan_contains_is_named_as_far_as_it_differs() -> None:
     difference = 'replace description "old" → "new"; approved was: '
     difference += 'replace description "old" → "other"'
     assert said(elsewise, fresh) == [("not-approved", f"{named}: {difference}", hint)]
+
+
+def test_a_long_value_is_cut_where_it_is_shown() -> None:
+    have = (observed(description="old"),)
+    fresh = plan(declared(description="n" * 79), have=have)
+    fits = plan(declared(description="o" * 78), have=have)
+    ((_, summary, _),) = said(fits, fresh)
+    assert f'"old" → "{"n" * 79}…; approved' in summary
+    assert summary.endswith(f'"old" → "{"o" * 78}"')

@@ -3,24 +3,30 @@
 from typing import Any
 
 from reconciler.domain.memory import Remembered
+from reconciler.domain.secrets import SecretRef
 from reconciler.domain.tree import Path, Tree
 from reconciler.execution.restoring import added_entries, restored, unknown_secrets, unrestored
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import ActionKind
 from tests.builders import KEY, mask, observed
 
+OTHER = SecretRef("env", "OTHER_KEY")
 SECRET = ("configurations", "azure_entra_client_secret")
 
 
 def image(
     *changed: Path,
     kind: ActionKind = ActionKind.UPDATE,
-    declared: Tree | None = None,
+    declared: Any = None,
     **fields: Any,
 ) -> PreImage:
     return PreImage(
         slug="alpha", kind=kind, observed=observed(**fields), declared=declared, changed=changed
     )
+
+
+def models_of(picture: PreImage) -> Any:
+    return restored(picture, None)["models"]
 
 
 def test_an_update_is_undone_field_by_field_and_no_further() -> None:
@@ -44,8 +50,93 @@ def test_a_model_that_followed_the_switch_is_named_as_it_was() -> None:
     assert restored(picture, None)["models"] == [{"slug": "gpt-5", "enabled": True}]
 
 
+def test_a_model_that_was_listed_or_that_the_run_made_did_not_follow_the_switch() -> None:
+    listed = {"slug": "gpt-4o", "enabled": False}
+    changed = (
+        ("models", "gpt-4o", "enabled"),
+        ("models", "ours", "enabled"),
+        ("models", "ours", "is_custom"),
+        ("models", "gpt-5", "enabled"),
+        ("models", "gpt-4.1", "enabled"),
+    )
+    implied = [{"slug": slug, "enabled": True} for slug in ("gpt-4.1", "gpt-5")]
+    picture = image(*changed, models=[listed], allow_all_models=True)
+    assert restored(picture, None)["models"] == [listed, *implied]
+
+
+def test_a_switch_alone_brings_no_model_back() -> None:
+    picture = image(("allow_all_models",), allow_all_models=False, models=[])
+    assert restored(picture, None) == {"allow_all_models": False}
+
+
+def test_what_is_not_written_needs_no_reference() -> None:
+    declared: Tree = {"key": KEY, "configurations": {SECRET[1]: KEY}}
+    assert restored(image(("description",), declared=declared, description="old"), declared) == {
+        "description": "old"
+    }
+
+
+def test_a_reference_that_the_run_exchanged_comes_back() -> None:
+    then, now = {"key": KEY}, {"key": OTHER}
+    picture = image(("key",), declared=then, key=mask())
+    assert restored(picture, now) == {"key": KEY}
+    assert restored(picture, None) == {"key": KEY}
+    assert restored(picture, then) == {}
+    assert restored(image(("name",), declared=then, key=mask()), now) == {"name": "Alpha"}
+
+
+def test_a_credential_goes_along_where_a_host_moves_back_and_it_is_the_one_of_today() -> None:
+    host = ("configurations", "custom_host")
+    stored = {"custom_host": "https://old.example"}
+    picture = image(host, declared={"key": KEY}, key=mask(), configurations=stored)
+    assert restored(picture, {"key": OTHER}) == {"configurations": stored, "key": OTHER}
+    assert restored(picture, None) == {"configurations": stored, "key": KEY}
+
+
+def test_a_write_of_configurations_takes_no_reference_of_other_fields_along() -> None:
+    declared: Tree = {"key": KEY, "configurations": {SECRET[1]: KEY}}
+    stored = {"azure_auth_mode": "entra", SECRET[1]: mask()}
+    picture = image(("configurations", "azure_auth_mode"), declared=declared, configurations=stored)
+    assert "key" not in restored(picture, declared)
+
+
+def test_headers_are_hidden_whole_and_their_references_put_them_back() -> None:
+    headers = {"x-team": mask(), "x-other": mask()}
+    stored = {"azure_auth_mode": "entra", "custom_headers": headers}
+    known = {"configurations": {"custom_headers": {"x-team": KEY}}}
+    deleted = image(kind=ActionKind.DELETE, configurations=stored)
+    assert restored(deleted, None)["configurations"] == {"azure_auth_mode": "entra"}
+    deleted = image(kind=ActionKind.DELETE, declared=known, configurations=stored)
+    assert restored(deleted, None)["configurations"] == {
+        "azure_auth_mode": "entra",
+        "custom_headers": {"x-team": KEY},
+    }
+    assert unknown_secrets(deleted) == [("configurations", "custom_headers", "x-other")]
+
+
+def test_the_headers_of_a_model_are_hidden_too_and_its_reference_puts_them_back() -> None:
+    hidden = {"custom_host": "https://h.example", "custom_headers": {"x-team": mask()}}
+    entry = {"slug": "ours", "enabled": True, "configurations": hidden}
+    known = {"models": [{"slug": "ours", "configurations": {"custom_headers": {"x-team": KEY}}}]}
+    bare = {"custom_host": "https://h.example"}
+    (back,) = models_of(image(kind=ActionKind.REPLACE, models=[entry]))
+    assert back["configurations"] == bare
+    (back,) = models_of(image(kind=ActionKind.REPLACE, declared=known, models=[entry]))
+    assert back["configurations"] == {**bare, "custom_headers": {"x-team": KEY}}
+
+
+def test_a_map_or_a_field_that_the_run_added_is_emptied() -> None:
+    changed = (("tags", "team"), ("description",))
+    assert restored(image(*changed), None) == {"tags": None, "description": None}
+    assert restored(image(("key",), declared={"key": KEY}), {"key": KEY}) == {}
+
+
+def test_a_secret_that_is_empty_is_none() -> None:
+    assert unknown_secrets(image(kind=ActionKind.DELETE, key="")) == []
+
+
 def test_a_reference_goes_along_with_the_write_that_needs_it() -> None:
-    declared = {"configurations": {SECRET[1]: KEY}}
+    declared: Tree = {"configurations": {SECRET[1]: KEY}}
     stored = {SECRET[1]: mask(), "azure_auth_mode": "entra"}
     picture = image(("configurations", "azure_auth_mode"), declared=declared, configurations=stored)
     back = restored(picture, declared)
@@ -77,6 +168,28 @@ def test_an_entry_that_the_run_added_counts_as_declared_so_that_it_is_withdrawn(
     picture = image(("workspaces", "ws-b", "enabled"), workspaces=[{"id": "ws-a"}])
     now = added_entries(picture, Remembered(declared={"name": "Alpha"}))
     assert now.declared == {"name": "Alpha", "workspaces": [{"id": "ws-b"}]}
+
+
+def test_entries_of_several_lists_are_withdrawn_each_once_and_what_is_known_of_them_is_kept() -> (
+    None
+):
+    deep = ("configurations", "azure_deployment_config", "one", "alias_name")
+    picture = image(
+        ("workspaces", "ws-b", "enabled"),
+        ("workspaces", "ws-b", "usage_limits", "credit_limit"),
+        ("workspaces", "ws-c", "enabled"),
+        ("models", "gpt-5", "enabled"),
+        deep,
+        workspaces=[{"id": "ws-a"}],
+    )
+    past = Remembered(declared={"workspaces": [{"id": "ws-b", "enabled": True}]}, protected=True)
+    now = added_entries(picture, past)
+    assert now.protected
+    assert now.declared == {
+        "workspaces": [{"id": "ws-b", "enabled": True}, {"id": "ws-c"}],
+        "models": [{"slug": "gpt-5"}],
+        "configurations": {"azure_deployment_config": [{"azure_deployment_name": "one"}]},
+    }
 
 
 def test_where_no_entry_was_added_nothing_more_counts_as_declared() -> None:

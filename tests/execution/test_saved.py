@@ -1,6 +1,7 @@
 """Results survive being saved, and what is no result is refused."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,12 +43,22 @@ def test_a_result_reads_back_as_it_was() -> None:
         {"target": None},
         {"outcomes": [{}]},
         {"outcomes": 1},
+        {"shard": 1},
+        {"shard": "2"},
+        {"shard": "0/3"},
+        {"shard": "4/3"},
+        {"shard": "a/b"},
+        {"plan_digest": None},
+        {"target": {"name": "here", "base_url": "simulator:"}},
+        {"target": {"name": None, "base_url": "simulator:", "organisation_id": None}},
     ],
 )
 def test_what_is_no_result_is_bad_input_that_names_the_file(change: dict[str, Any]) -> None:
     with pytest.raises(UnreadableResult) as caught:
         decode(json.dumps({**RESULT.as_json(), **change}), name="result.json")
-    assert (caught.value.exit_code, "result.json" in caught.value.summary) == (3, True)
+    assert (caught.value.exit_code, caught.value.code) == (3, "unreadable-result")
+    assert caught.value.summary == "result.json: it is not a result of this version"
+    assert caught.value.hint == "save one with `reconcile apply --format json`"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000])
@@ -55,3 +66,60 @@ def test_any_text_may_come(text: str) -> None:
     assert kind_of(text) is None
     with pytest.raises(UnreadableResult):
         decode(text, name="x")
+
+
+def test_the_result_of_a_shard_says_of_which() -> None:
+    shard = replace(RESULT, shard="2/10")
+    assert decode(json.dumps(shard.as_json()), name="x") == shard
+    for written in ("1/1", "3/3", "02/03"):
+        text = json.dumps({**RESULT.as_json(), "shard": written})
+        assert decode(text, name="x").shard == written.replace("0", "")
+
+
+def edited(**change: Any) -> str:
+    """Give the result with another word in its second outcome."""
+    document = RESULT.as_json()
+    document["outcomes"][1] |= change
+    return json.dumps(document)
+
+
+def test_an_older_result_without_warnings_reads_back() -> None:
+    document = RESULT.as_json()
+    del document["outcomes"][1]["warnings"]
+    assert decode(json.dumps(document), name="x").outcomes[1].warnings == ()
+
+
+def test_a_failure_without_a_status_of_http_reads_back() -> None:
+    error = {"code": "interrupted", "message": "m", "hint": "h", "http_status": None}
+    assert decode(edited(error=error), name="x").outcomes[1].error == Failure(
+        "interrupted", "m", "h"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"slug": 1},
+        {"action": "explode"},
+        {"status": "fine"},
+        {"attempts": "many"},
+        {"duration_ms": None},
+        {"request_ids": [1]},
+        {"warnings": [None]},
+        {"error": "no"},
+        {"error": {"code": 1, "message": "m", "hint": "h", "http_status": 409}},
+        {"error": {"code": "c", "message": 1, "hint": "h", "http_status": 409}},
+        {"error": {"code": "c", "message": "m", "hint": 1, "http_status": 409}},
+        {"error": {"code": "c", "message": "m", "hint": "h", "http_status": "x"}},
+        {"error": {"code": "c", "message": "m", "hint": "h"}},
+    ],
+)
+def test_an_outcome_that_is_none_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableResult):
+        decode(edited(**change), name="x")
+
+
+def test_a_kind_is_text_in_an_object() -> None:
+    assert kind_of('{"kind": "plan"}') == "plan"
+    for text in ('{"kind": 1}', "{}", '["kind"]', '"kind"'):
+        assert kind_of(text) is None
