@@ -7,7 +7,7 @@ import click
 
 from reconciler.cli.command import Command
 from reconciler.cli.console import Console
-from reconciler.cli.fleets import Meeting, Muster
+from reconciler.cli.fleets import FILE, Meeting, Muster
 from reconciler.cli.options import Number, gathered
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
@@ -29,7 +29,7 @@ file_option = click.option(
     "--file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    default=Path("fleet.yaml"),
+    default=FILE,
     show_default=True,
     help="The fleet's members.",
 )

@@ -4,6 +4,7 @@ One member's part: `reconciler.cli.members`. How orders are carried out: the eng
 `reconciler.fleet`.
 """
 
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -24,10 +25,13 @@ from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
 from reconciler.fleet.progress import Progress, resume
 from reconciler.fleet.roster import Fleet, Member, read_fleet
 from reconciler.fleet.table import line_of, table
+from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
     from reconciler.fleet.temporal.service import Service
 
+FILE = Path("fleet.yaml")
+LOCAL = "local"
 OTHERWISE = "look at `reconcile fleet plan`, then use --yes"
 Ended = Callable[[MemberOutcome], None]
 
@@ -36,13 +40,13 @@ Ended = Callable[[MemberOutcome], None]
 class Muster:
     """Which members of which fleet take part, and how many at a time."""
 
-    file: Path = Path("fleet.yaml")
+    file: Path = FILE
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     resume: str | None = None
     parallelism: int = 8
     deadline: float = 900
-    engine: str = "local"
+    engine: str = LOCAL
 
     def chosen(self, fleet: Fleet) -> list[Member]:
         """Give the members that take part."""
@@ -52,6 +56,15 @@ class Muster:
             if (not self.only or any(fnmatchcase(member.name, glob) for glob in self.only))
             and not any(fnmatchcase(member.name, glob) for glob in self.exclude)
         ]
+
+    @property
+    def repeated(self) -> str:
+        """Give the options that another command for the same members has to have."""
+        said = [] if self.file == FILE else ["--file", str(self.file)]
+        said += [word for glob in self.only for word in ("--only", glob)]
+        said += [word for glob in self.exclude for word in ("--exclude", glob)]
+        said += [] if self.engine == LOCAL else ["--engine", self.engine]
+        return "".join(f" {shlex.quote(visible(word, 300))}" for word in said)
 
 
 class Engine(Protocol):
@@ -138,7 +151,8 @@ class FleetRun:
         self._engine = engine
         self._members = muster.chosen(fleet)
         if not self._members:
-            raise InvalidInput([error("no-members", "no member of the fleet is chosen")])
+            hint = f"{muster.file} names the members; --only and --exclude choose among them"
+            raise InvalidInput([error("no-members", "no member of the fleet is chosen", hint=hint)])
         self._order = order
         folder = muster.file.absolute().parent / ".reconcile" / "fleet"
         self._progress = (
@@ -222,7 +236,8 @@ class FleetRun:
             tuple(planned[m.name] for m in self._members if m.name in planned),
         )
         console = self._console
-        console.insist(table(shown, width=console.width, color=console.colors_talk))
+        color, repeated = console.colors_talk, self._muster.repeated
+        console.insist(table(shown, repeated=repeated, width=console.width, color=color))
         with interruption.left_to_python():
             question = f"Apply to these {len(ready)} members?"
             agreed = console.confirm(question, otherwise=OTHERWISE)
@@ -248,11 +263,12 @@ def tell(console: Console, outcome: MemberOutcome) -> None:
     )
 
 
-def show(console: Console, result: FleetResult, *, style: str) -> None:
+def show(console: Console, result: FleetResult, *, muster: Muster, style: str) -> None:
     """Write the result to stdout."""
     if style == "json":
         from reconciler.views import json
 
         console.data(json.document(result.as_json()))
     else:
-        console.data(table(result, width=console.width, color=console.colors_data))
+        color, width = console.colors_data, console.width
+        console.data(table(result, repeated=muster.repeated, width=width, color=color))

@@ -156,7 +156,8 @@ class _Members(Iterable[Member]):
         if part.target is not None and part.targets is not None:
             self._say("conflict", "either `target` or `targets`", (*steps, "targets"))
         if part.targets is not None and len(set(part.targets)) != len(part.targets or ()):
-            self._say("duplicate-entry", "a target is named twice", (*steps, "targets"))
+            summary, hint = "a target is named twice", "leave one of the two out"
+            self._say("duplicate-entry", summary, (*steps, "targets"), hint=hint)
         if part.targets == ():
             self._say("missing-field", "`targets` is empty", (*steps, "targets"))
         for name, origin in (part.variables or {}).items():
@@ -175,7 +176,8 @@ class _Members(Iterable[Member]):
             summary = "`name` must begin with a letter or digit and hold letters, digits, `.-_`"
             self._say("invalid-value", summary, where)
         if entry.name in self._names:
-            self._say("duplicate-entry", f"member `{entry.name}` is there already", where)
+            summary = f"member `{entry.name}` is there already"
+            self._say("duplicate-entry", summary, where, hint="give each member its own name")
         self._names[entry.name] = len(self._names)
 
     def _check_place(self, member: Member, steps: Steps) -> None:

@@ -26,8 +26,11 @@ TOLD = 3
 """Errors of a member that stand in the table."""
 
 
-def table(result: FleetResult, *, width: int = 80, color: bool = False) -> str:
-    """Write the whole result: a line for each member, then what is wrong, then the sum."""
+def table(result: FleetResult, *, repeated: str = "", width: int = 80, color: bool = False) -> str:
+    """Write the whole result: a line for each member, then what is wrong, then the sum.
+
+    `repeated` are the options that the next command has to have, too.
+    """
     page = Page(width=width, color=color)
     page.line(f"fleet {result.verb.value} · run {visible(result.run)} · engine {result.engine}")
     page.blank()
@@ -39,11 +42,11 @@ def table(result: FleetResult, *, width: int = 80, color: bool = False) -> str:
     count = len(result.members)
     page.line((f"{counted(count, 'member')}: {counts or 'none'}.", "bold"))
     if result.exit_code not in {0, 2} or result.summary["not-run"]:
-        verb = result.verb.value
+        words = f"{result.verb.value}{repeated} --resume {visible(result.run)}"
         page.line("To do what is left:")
-        page.whole(f"reconcile fleet {verb} --resume {visible(result.run)}", indent=4)
+        page.whole(f"reconcile fleet {words}", indent=4)
     elif result.verb is Verb.PLAN and result.summary["different"]:
-        page.line("To carry it out: reconcile fleet apply")
+        page.whole(f"To carry it out: reconcile fleet apply{repeated}")
     return page.text()
 
 

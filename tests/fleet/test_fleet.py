@@ -67,6 +67,18 @@ def test_the_table_names_every_member_and_how_to_go_on(tmp_path: Path) -> None:
     assert f"reconcile fleet apply --resume {run}" in done.out
 
 
+def test_the_next_command_is_for_the_same_members(tmp_path: Path) -> None:
+    project = three(tmp_path)
+    (tmp_path / "fleet.yaml").rename(tmp_path / "the fleet.yaml")
+    chosen = ("--file", "the fleet.yaml", "--exclude", "in*", "--exclude", "far-away")
+    told = project.run("fleet", "plan", *chosen).out
+    words = "--file 'the fleet.yaml' --exclude 'in*' --exclude far-away"
+    assert f"To carry it out: reconcile fleet apply {words}\n" in told
+    (tmp_path / "globex/desired-state/integrations/alpha.yaml").write_text("slug: [\n")
+    broken = project.run("fleet", "plan", *chosen).out
+    assert f"    reconcile fleet plan {words} --resume 2" in broken
+
+
 @pytest.mark.parametrize(
     ("options", "names"),
     [

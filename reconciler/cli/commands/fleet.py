@@ -151,7 +151,7 @@ def _run(
 
     result, code = signals.run(work)
     seen.result = result
-    fleets.show(console, result, style=style)
+    fleets.show(console, result, muster=muster, style=style)
     return seen.ends(code)
 
 
@@ -190,5 +190,6 @@ def _schedule(console: Console, muster: Muster, meeting: Meeting, cron: str) -> 
 
 def _only_for_temporal(muster: Muster, option: str) -> None:
     if muster.engine != "temporal":
-        problem = error("usage", f"{option} needs --engine temporal")
+        hint = "add --engine temporal, or leave it out"
+        problem = error("usage", f"{option} needs --engine temporal", hint=hint)
         raise InvalidInput([problem])
