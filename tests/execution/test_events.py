@@ -23,6 +23,12 @@ def test_listeners_hear_in_their_order_and_nothing_is_to_be_waited_for() -> None
     assert heard == ["one", "two"]
 
 
+def test_each_listener_is_told_what_happened() -> None:
+    told: list[Event] = []
+    to_all(told.append, told.append)(OVER)
+    assert told == [OVER, OVER]
+
+
 def test_what_a_listener_waits_for_is_waited_for() -> None:
     heard: list[str] = []
 

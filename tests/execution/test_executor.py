@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.calls import Call
+from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
 from reconciler.execution.events import (
@@ -216,6 +216,24 @@ def test_the_grace_is_five_seconds_and_the_reason_is_kept() -> None:
     result = run_virtually(run(story, three(), stop=stop, api=api))
     assert endings(result)["beta"] == skipped("interrupted by SIGINT")
     assert GRACE_SECONDS == 5
+
+
+def test_a_delete_that_is_cut_off_while_it_is_looked_for_is_applied_and_says_so() -> None:
+    story, stop = world(), Stop()
+    somebody_creates(story)()
+    deleted = False
+
+    async def during(call: Call) -> None:
+        nonlocal deleted
+        if deleted and call.operation is OperationName.GET:
+            stop.request("interrupted by SIGINT")
+            await asyncio.Event().wait()
+        deleted = deleted or call.operation is OperationName.DELETE
+
+    files = desired(declared("beta", key=KEY), tombstones=("alpha",))
+    result = run_virtually(run(story, files, stop=stop, api=Gate(story, during)))
+    assert endings(result)["alpha"] == ("applied", None)
+    assert result.outcomes[1].warnings == ("the run ended before it could be read back",)
 
 
 def test_unless_told_otherwise_ten_are_at_once_and_a_failure_does_not_abort() -> None:

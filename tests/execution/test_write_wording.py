@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.calls import OperationName
+from reconciler.domain.calls import Call, OperationName
 from reconciler.execution.events import CallStarted
 from reconciler.execution.integration import Attempt, Writer
 from reconciler.execution.outcome import Failure, Outcome, Status
@@ -22,6 +22,7 @@ from tests.execution.test_deleting import (
     somebody_deletes,
     struck_from_the_delete_on,
 )
+from tests.execution.test_stopping import Gate
 from tests.runs import World
 
 BROKE = "the connection broke before the answer was complete"
@@ -33,6 +34,7 @@ CREATE_IS_LEFT = (
     "its file is complete and a create needs no approval of a replace"
 )
 ACCESS = [{"id": "ws-a", "enabled": True}]
+NOTHING_IS_LEFT = {"allow_empty": True}
 MODELS = [{"slug": "gpt-5", "enabled": True}]
 
 
@@ -207,6 +209,22 @@ def test_a_replace_writes_to_the_new_one_whatever_its_id() -> None:
     (outcome,) = story.apply(files, options={"allow_replace": True}).outcomes
     assert (outcome.status, outcome.warnings) == (Status.APPLIED, ())
     assert sent(story) == ["delete", "create", "update-integration-models"]
+
+
+@pytest.mark.parametrize("comes_second", [True, False])
+def test_a_delete_that_reading_has_settled_is_not_looked_for_again(comes_second: bool) -> None:
+    story = world(*([] if comes_second else [delete(FaultKind.RESET_AFTER)]))
+    if comes_second:
+        before(story, "DELETE", "/integrations/alpha", somebody_deletes(story))
+    somebody_creates(story)()
+    calls: list[Call] = []
+
+    async def note(call: Call) -> None:
+        calls.append(call)
+
+    story.apply(desired(tombstones=("alpha",)), api=Gate(story, note), options=NOTHING_IS_LEFT)
+    deleted = [call.operation for call in calls].index(OperationName.DELETE)
+    assert [call.slug for call in calls[deleted + 1 :]].count("alpha") == 1
 
 
 # -- the account of an action ----------------------------------------------------------------
