@@ -1,10 +1,23 @@
 """What counts as made by our own call, and as equal to what we declare."""
 
+from typing import Any
+
 import pytest
 
 from reconciler.domain.memory import Remembered
-from reconciler.execution.likeness import CLOCK_SKEW, created_between, equals_ours, missing
-from tests.builders import NOON, declared, observed
+from reconciler.domain.secrets import Mask, Redacted
+from reconciler.domain.tree import Path
+from reconciler.execution.likeness import (
+    CLOCK_SKEW,
+    created_between,
+    equals_ours,
+    missing,
+    sent_secrets,
+    unseen_secrets,
+)
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk, Subject
+from reconciler.planning.credentials import LITERAL
+from tests.builders import KEY, NOON, declared, observed
 from tests.runs import START
 
 BEGAN = START.timestamp()
@@ -79,3 +92,84 @@ def test_a_workspace_that_comes_back_under_a_uuid_is_the_one_that_was_just_sent(
     sent = declared(workspaces=[{"id": "ws-own", "enabled": True}])
     shown = observed(workspaces=[{"id": UUID, "enabled": True}])
     assert missing(sent, shown, Remembered()) == []
+
+
+# -- secrets, of which only masks are shown --------------------------------------------------
+
+VALUE = Redacted("sk-value-abc")
+OLD, NEW = Mask("tt*****old"), Mask("sk*****abc")
+HEADERS = {"custom_headers": {"x-team": Redacted("literal-value-1")}}
+HEADER = ("configurations", "custom_headers", "x-team")
+
+
+def action(kind: ActionKind, *changes: Change, had: Any = None, **fields: Any) -> Action:
+    subject = Subject(declared(**fields) if fields else None, had)
+    return Action("alpha", kind, "", Risk.CREDENTIAL, changes, subject=subject)
+
+
+def change(path: str, op: Op = Op.ROTATE, *, sensitive: bool = True) -> Change:
+    return Change(path, op, Risk.CREDENTIAL, sensitive=sensitive)
+
+
+KEY_ROTATES = change("key")
+HEADER_ROTATES = change("configurations.custom_headers.x-team")
+BOTH = {("key",), HEADER}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "sent"),
+    [
+        pytest.param(ActionKind.CREATE, [], BOTH, id="a create sends all"),
+        pytest.param(ActionKind.REPLACE, [], BOTH, id="a replace sends all"),
+        pytest.param(ActionKind.UPDATE, [], set(), id="an update sends what it lists"),
+        pytest.param(ActionKind.UPDATE, [KEY_ROTATES], {("key",)}, id="the key"),
+        pytest.param(ActionKind.UPDATE, [KEY_ROTATES, HEADER_ROTATES], BOTH, id="both"),
+        pytest.param(ActionKind.UPDATE, [change("key", Op.REMOVE)], set(), id="a removal"),
+        pytest.param(ActionKind.UPDATE, [change("key", sensitive=False)], set(), id="no secret"),
+    ],
+)
+def test_a_write_sends_the_secrets_of_what_is_new_or_changes(
+    kind: ActionKind, changes: list[Change], sent: set[Path]
+) -> None:
+    write = action(kind, *changes, key=KEY, configurations=HEADERS)
+    assert {path for path, _, _ in sent_secrets(write, {KEY: VALUE})} == sent
+
+
+def test_a_secret_is_sent_under_its_reference_or_as_a_literal_and_never_without_a_value() -> None:
+    write = action(ActionKind.CREATE, key=KEY, configurations=HEADERS)
+    literal = HEADERS["custom_headers"]["x-team"]
+    assert set(sent_secrets(write, {KEY: VALUE})) == {
+        (("key",), KEY, VALUE),
+        (HEADER, LITERAL, literal),
+    }
+    assert [path for path, _, _ in sent_secrets(write, {})] == [HEADER]
+    assert list(sent_secrets(action(ActionKind.DELETE), {KEY: VALUE})) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "unseen"),
+    [
+        pytest.param({"key": OLD}, ["key"], id="the mask of before"),
+        pytest.param({"key": NEW}, [], id="the new one"),
+        pytest.param({"key": Mask("zz*****zzz")}, [], id="another one"),
+        pytest.param({"key": OLD, "last_updated_at": "later"}, [], id="a later picture"),
+        pytest.param({}, [], id="no mask"),
+    ],
+)
+def test_a_mask_of_before_the_update_shows_that_a_secret_is_not_seen_yet(
+    shown: dict[str, Any], unseen: list[str]
+) -> None:
+    had = observed(key=OLD, last_updated_at="before")
+    now = observed(**{"last_updated_at": "before"} | shown)
+    values = {KEY: VALUE}
+    update = action(ActionKind.UPDATE, KEY_ROTATES, had=had, key=KEY)
+    assert unseen_secrets(update, now, values) == unseen
+    replace = action(ActionKind.REPLACE, KEY_ROTATES, had=had, key=KEY)
+    create = action(ActionKind.UPDATE, KEY_ROTATES, key=KEY)
+    assert unseen_secrets(replace, now, values) == unseen_secrets(create, now, values) == []
+
+
+def test_a_mask_that_fits_both_values_is_no_sign_of_a_stale_picture() -> None:
+    had = observed(key=NEW, last_updated_at="before")
+    update = action(ActionKind.UPDATE, KEY_ROTATES, had=had, key=KEY)
+    assert unseen_secrets(update, had, {KEY: VALUE}) == []
