@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.secrets import Mask
 from reconciler.remote import translate, wire
 from reconciler.remote.errors import NoAnswer
 from tests.remote.builders import detail, row
@@ -201,98 +200,3 @@ def test_a_count_may_be_nothing_or_null_and_comes_under_two_names() -> None:
 
 def test_an_object_as_text_may_hold_half_a_character_only_to_be_refused() -> None:
     assert refused(wire.object_or_json, '{"a": "\ud800"}', "x") == "x is not an object"
-
-
-def test_a_status_is_active_unless_it_is_named() -> None:
-    assert translate.from_row(row(status="archived", last_updated_at="2026")).status == "archived"
-    assert translate.from_row(row(status=None)).status == "active"
-    assert translate.from_row(row(last_updated_at="2026")).last_updated_at == "2026"
-
-
-def test_of_a_mapping_only_what_a_file_can_declare_is_kept() -> None:
-    entry = {
-        "target_field": "key",
-        "secret_reference_id": "r",
-        "secret_key": "k",
-        "value_format": "json",
-        "created_at": "2026",
-    }
-    fields = translate.from_detail(detail(secret_mappings=[entry]), asked="a").fields
-    del entry["created_at"]
-    assert fields["secret_mappings"] == [entry]
-
-
-def test_of_limits_all_that_a_file_can_declare_is_kept() -> None:
-    usage = {
-        "type": "tokens",
-        "credit_limit": 5,
-        "alert_threshold": 4,
-        "periodic_reset": "weekly",
-        "periodic_reset_days": 3,
-        "next_usage_reset_at": "2026",
-    }
-    rate = {"type": "tokens", "unit": "rph", "value": 0}
-    access = {"enabled": 0, "usage_limits": [usage], "rate_limits": [rate]}
-    answer = {"workspaces": [], "global_workspace_access_settings": access}
-    fields = translate.with_workspaces(EMPTY, answer).fields
-    assert fields["global_workspace_access"] == access | {"enabled": False}
-
-
-def test_the_setting_for_new_workspaces_is_read_from_the_name_that_holds_it() -> None:
-    answer = {
-        "workspaces": None,
-        "global_workspace_access": None,
-        "global_workspace_access_settings": {"enabled": True},
-    }
-    fields = translate.with_workspaces(EMPTY, answer).fields
-    assert fields["global_workspace_access"] == {"enabled": True}
-    assert "global_workspace_access" not in translate.with_workspaces(EMPTY, {"data": []}).fields
-
-
-def test_a_model_has_a_flag_only_where_the_answer_has_it() -> None:
-    answer = {"models": [MODEL | {"is_custom": None, "is_finetune": 1, "configurations": "{}"}]}
-    fields = translate.with_models(EMPTY, answer).fields
-    assert fields["models"] == [MODEL | {"is_finetune": True}]
-    assert "allow_all_models" not in fields
-
-
-@pytest.mark.parametrize(
-    ("shown", "kept"),
-    [
-        ("twelve-chars", "…"),
-        ("thirteen-char", "th…ar"),
-        ("a·b", "a·b"),
-        ("a●b", "a●b"),
-        ("a•b", "a•b"),
-        ("a..b", "…"),
-        ("xxx", "…"),
-        ("xxxx", "xxxx"),
-    ],
-)
-def test_a_mask_keeps_at_most_its_ends_unless_it_hides_something(shown: str, kept: str) -> None:
-    fields = translate.from_detail(detail(masked_key=shown), asked="a").fields
-    assert fields["key"] == Mask(kept)
-
-
-def test_a_masked_field_that_is_no_text_shows_nothing_of_it() -> None:
-    masked = {"masked_token": ["canary"], "masked_other": "", "masked_none": None}
-    fields = translate.from_detail(detail(configurations=masked), asked="a").fields
-    assert fields["configurations"] == {"token": Mask("…")}
-
-
-def test_the_detail_is_newer_than_the_row_but_lacks_some_of_its_facts() -> None:
-    listed = translate.from_row(row(workspaces_count=3, type="workspace", name="old"))
-    bare = detail(name="new")
-    del bare["type"]
-    joined = translate.detail_over_row(listed, translate.from_detail(bare, asked="a"))
-    assert (joined.kind, joined.workspace_count) == ("workspace", 3)
-    assert (joined.fields["name"], joined.detailed) == ("new", True)
-    counted = translate.from_detail(detail(workspaces_count=0, type="organisation"), asked="a")
-    joined = translate.detail_over_row(listed, counted)
-    assert (joined.kind, joined.workspace_count) == ("organisation", 0)
-
-
-def test_the_answer_to_another_name_keeps_the_slug_by_which_it_is_listed() -> None:
-    listed = translate.from_row(row("a"))
-    read = translate.from_detail(detail("a"), asked="id-a")
-    assert translate.detail_over_row(listed, read).slug == "a"

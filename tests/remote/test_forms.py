@@ -1,0 +1,164 @@
+"""What is kept of a detail and its sub-resources, and in which form it can be shown."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.domain.secrets import Mask
+from reconciler.remote import translate
+from tests.remote.builders import detail, row
+
+EMPTY = translate.from_row(row())
+MODEL = {"slug": "m", "enabled": True}
+
+
+def test_a_status_is_active_unless_it_is_named() -> None:
+    assert translate.from_row(row(status="archived", last_updated_at="2026")).status == "archived"
+    assert translate.from_row(row(status=None)).status == "active"
+    assert translate.from_row(row(last_updated_at="2026")).last_updated_at == "2026"
+
+
+def test_of_a_mapping_only_what_a_file_can_declare_is_kept() -> None:
+    entry = {
+        "target_field": "key",
+        "secret_reference_id": "r",
+        "secret_key": "k",
+        "value_format": "json",
+        "created_at": "2026",
+    }
+    fields = translate.from_detail(detail(secret_mappings=[entry]), asked="a").fields
+    del entry["created_at"]
+    assert fields["secret_mappings"] == [entry]
+
+
+def test_of_limits_all_that_a_file_can_declare_is_kept() -> None:
+    usage = {
+        "type": "tokens",
+        "credit_limit": 5,
+        "alert_threshold": 4,
+        "periodic_reset": "weekly",
+        "periodic_reset_days": 3,
+        "next_usage_reset_at": "2026",
+    }
+    rate = {"type": "tokens", "unit": "rph", "value": 0}
+    access = {"enabled": 0, "usage_limits": [usage], "rate_limits": [rate]}
+    answer = {"workspaces": [], "global_workspace_access_settings": access}
+    fields = translate.with_workspaces(EMPTY, answer).fields
+    assert fields["global_workspace_access"] == access | {"enabled": False}
+
+
+def test_the_setting_for_new_workspaces_is_read_from_the_name_that_holds_it() -> None:
+    answer = {
+        "workspaces": None,
+        "global_workspace_access": None,
+        "global_workspace_access_settings": {"enabled": True},
+    }
+    fields = translate.with_workspaces(EMPTY, answer).fields
+    assert fields["global_workspace_access"] == {"enabled": True}
+    assert "global_workspace_access" not in translate.with_workspaces(EMPTY, {"data": []}).fields
+
+
+def test_a_model_has_a_flag_only_where_the_answer_has_it() -> None:
+    answer = {"models": [MODEL | {"is_custom": None, "is_finetune": 1, "configurations": "{}"}]}
+    fields = translate.with_models(EMPTY, answer).fields
+    assert fields["models"] == [MODEL | {"is_finetune": True}]
+    assert "allow_all_models" not in fields
+
+
+@pytest.mark.parametrize(
+    ("shown", "kept"),
+    [
+        ("twelve-chars", "…"),
+        ("thirteen-char", "th…ar"),
+        ("a·b", "a·b"),
+        ("a●b", "a●b"),
+        ("a•b", "a•b"),
+        ("a..b", "…"),
+        ("xxx", "…"),
+        ("xxxx", "xxxx"),
+    ],
+)
+def test_a_mask_keeps_at_most_its_ends_unless_it_hides_something(shown: str, kept: str) -> None:
+    fields = translate.from_detail(detail(masked_key=shown), asked="a").fields
+    assert fields["key"] == Mask(kept)
+
+
+def test_a_masked_field_that_is_no_text_shows_nothing_of_it() -> None:
+    masked = {"masked_token": ["canary"], "masked_other": "", "masked_none": None}
+    fields = translate.from_detail(detail(configurations=masked), asked="a").fields
+    assert fields["configurations"] == {"token": Mask("…")}
+
+
+def test_the_detail_is_newer_than_the_row_but_lacks_some_of_its_facts() -> None:
+    listed = translate.from_row(row(workspaces_count=3, type="workspace", name="old"))
+    bare = detail(name="new")
+    del bare["type"]
+    joined = translate.detail_over_row(listed, translate.from_detail(bare, asked="a"))
+    assert (joined.kind, joined.workspace_count) == ("workspace", 3)
+    assert (joined.fields["name"], joined.detailed) == ("new", True)
+    counted = translate.from_detail(detail(workspaces_count=0, type="organisation"), asked="a")
+    joined = translate.detail_over_row(listed, counted)
+    assert (joined.kind, joined.workspace_count) == ("organisation", 0)
+
+
+def test_the_answer_to_another_name_keeps_the_slug_by_which_it_is_listed() -> None:
+    listed = translate.from_row(row("a"))
+    read = translate.from_detail(detail("a"), asked="id-a")
+    assert translate.detail_over_row(listed, read).slug == "a"
+
+
+@pytest.mark.parametrize(
+    ("value", "hidden"),
+    [
+        ("plain-canary", "plain-canary"),
+        ({"b": "canary", "a": 1}, '{"a":1,"b":"canary"}'),
+        (["canary"], '["canary"]'),
+        (5, "5"),
+        (False, "false"),
+    ],
+)
+def test_a_secret_that_came_in_the_clear_is_kept_but_cannot_be_shown(
+    value: Any, hidden: str
+) -> None:
+    record = detail(
+        masked_key=None,
+        key=value,
+        configurations={"api_token": value, "nested": [{"custom_headers": {"x": value}}]},
+    )
+    fields: Any = translate.from_detail(record, asked="a").fields
+    places = [
+        fields["key"],
+        fields["configurations"]["api_token"],
+        fields["configurations"]["nested"][0]["custom_headers"]["x"],
+    ]
+    assert "canary" not in repr(places)
+    assert [place.reveal() for place in places] == [hidden] * 3
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_secret_that_is_not_there_is_no_field(nothing: Any) -> None:
+    configurations = {
+        "api_token": nothing,
+        "custom_headers": {"x": nothing, "y": "ab***yz"},
+        "region": "eu",
+        "masked_token": {"a": nothing, "b": "ab***yz"},
+    }
+    record = detail(masked_key=nothing, key=nothing, configurations=configurations)
+    fields: Any = translate.from_detail(record, asked="a").fields
+    assert "key" not in fields
+    assert fields["configurations"] == {
+        "custom_headers": {"x": None, "y": Mask("ab***yz")},
+        "region": "eu",
+        "token": {"a": None, "b": Mask("ab***yz")},
+    }
+
+
+def test_what_a_models_settings_hide_is_judged_as_at_the_top() -> None:
+    configurations = {"custom_host": "h", "masked_api_key": "ab***yz", "list": ["x", {"y": 1}]}
+    answer = {"models": [MODEL | {"configurations": configurations}]}
+    fields: Any = translate.with_models(EMPTY, answer).fields
+    assert fields["models"][0]["configurations"] == {
+        "custom_host": "h",
+        "api_key": Mask("ab***yz"),
+        "list": ["x", {"y": 1}],
+    }
