@@ -1,70 +1,12 @@
 """The numbers of the rate gate, one at a time, on a clock that is set by hand."""
 
 import asyncio
-from collections.abc import Callable, Iterable
 
 import pytest
 
 from reconciler.remote.errors import DeadlineExceeded, Throttled
-from reconciler.remote.limits import RateGate
-from reconciler.remote.timing import Deadline, Timing
-
-
-class Clock:
-    """Stands still unless somebody sleeps or sets it."""
-
-    def __init__(self, *, random: float = 0.5) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-        self.at_sleep: dict[int, Callable[[], None]] = {}
-        self.timing = Timing(lambda: self.now, lambda: self.now, self.sleep, lambda: random)
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.at_sleep.get(len(self.slept), lambda: None)()
-        self.now += seconds
-
-
-class Gate:
-    """A gate with its clock; a call takes no time unless it is said."""
-
-    def __init__(self, *, random: float = 0.5, deadline: float | None = None) -> None:
-        self.clock = Clock(random=random)
-        self.gate = RateGate(self.clock.timing, Deadline(self.clock.timing.clock, deadline))
-
-    def leaves(self, *, at: float | None = None, takes: float = 0.0) -> float:
-        """Make a call that is accepted, and give the moment at which it left."""
-        self.clock.now = self.clock.now if at is None else at
-        left = asyncio.run(self.gate.turn())
-        self.clock.now += takes
-        self.gate.done(left, counted=True)
-        return left
-
-    def all_leave(self, moments: Iterable[float]) -> None:
-        for moment in moments:
-            self.leaves(at=moment)
-
-    def departures(self, count: int) -> list[float]:
-        return [self.leaves() for _ in range(count)]
-
-    def refused(self, asked: float | None = None, *, at: float | None = None) -> Throttled:
-        """Make a call that is refused with a 429."""
-        self.clock.now = self.clock.now if at is None else at
-        left = asyncio.run(self.gate.turn())
-        error = Throttled("no", code="AB06", retry_after=asked)
-        try:
-            self.gate.pause(error, sent_at=left)
-        finally:
-            self.gate.done(left, counted=False)
-        return error
-
-    def fails_to_leave(self) -> None:
-        """Take a turn for a call that finds no connection."""
-        self.gate.done(asyncio.run(self.gate.turn()), counted=False)
-
-    def pace(self, *, at: float | None = None) -> float:
-        """Give the calls a second that are tried."""
-        return self.gate._pace(self.clock.now if at is None else at)
+from reconciler.remote.timing import Deadline
+from tests.remote.gates import Gate
 
 
 def tenths(count: int, *, start: float = 0.0) -> list[float]:
