@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.domain.fields import SERVER_ADDED_FIELDS, WRITE_ONLY_FIELDS, is_sensitive
+from reconciler.domain.fields import SERVER_ADDED_FIELDS, WRITE_ONLY_FIELDS, is_host, is_sensitive
 from reconciler.domain.memory import Remembered
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Leaf, Path, Value, is_empty, leaves
@@ -19,6 +19,8 @@ from reconciler.planning.forms import align
 _ABSENT: Any = object()
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
 _DEFAULTS: Mapping[Path, Any] = {("allow_all_models",): True, ("workspace_id",): None}
+_LISTS = frozenset({"models", "workspaces"})
+_WHOLES = frozenset({"usage_limits", "rate_limits", "pricing_config"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def compare(
         wanted={} if wanted is _ABSENT else wanted,
         found={} if found is _ABSENT else found,
         sites=tuple(pairing.sites),
-        undeclared=_without_entries(undeclared, have),
+        undeclared=_shortened(undeclared, want, have),
         undeclared_access=_undeclared_access(settled_want, want, have),
         aligned=aligned,
     )
@@ -172,19 +174,27 @@ def _covered(path: Path, want: Any) -> bool:
 def _is_default(path: Path, value: Leaf | Any) -> bool:
     if is_empty(value):
         return True
-    if path[0] == "global_workspace_access" and value is False:
+    if path[0] in {"global_workspace_access", "models"} and value is False:
         return True
     return path in _DEFAULTS and value == _DEFAULTS[path]
 
 
-def _without_entries(paths: tuple[Path, ...], have: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Name an undeclared model or workspace once, and only while it is enabled."""
-    result = []
+def _shortened(
+    paths: tuple[Path, ...], want: Mapping[str, Any], have: Mapping[str, Any]
+) -> tuple[Path, ...]:
+    """Name an undeclared model or workspace once; of a declared one what is set beyond the files.
+
+    What is not enabled lets nobody in, so nothing of it is named.
+    """
+    result: dict[Path, None] = {}
     for path in paths:
-        if path[0] not in {"models", "workspaces"}:
-            result.append(path)
-        elif len(path) > 1 and path[2:] == ("enabled",) and have[path[0]][path[1]].get("enabled"):
-            result.append(path[:2])
+        if path[0] not in _LISTS:
+            result[path] = None
+        elif len(path) > 2 and have[path[0]][path[1]].get("enabled"):
+            if path[2] == "enabled":
+                result[path[:2]] = None
+            elif path[1] in (want.get(path[0]) or {}) or is_host(path):
+                result[path[:3] if path[2] in _WHOLES else path] = None
     return tuple(result)
 
 

@@ -382,6 +382,22 @@ def test_a_workspace_that_is_revoked_is_sent_as_nothing_but_revoked() -> None:
     assert call.body["workspaces"] == [{"id": "ws", "enabled": False}]
 
 
+def test_what_an_entry_has_beyond_its_declaration_is_reported() -> None:
+    limits = [{"type": "cost", "credit_limit": 5, "periodic_reset": "weekly"}]
+    priced = {"pricing_config": {"type": "static", "pay_as_you_go": {"request_token": 1}}}
+    model = {"slug": "m", "enabled": True, "is_custom": False, "is_finetune": False, **priced}
+    access = {"id": "w", "enabled": True, "usage_limits": limits, "rate_limits": []}
+    want = {
+        "models": [{"slug": "m", "enabled": True}],
+        "workspaces": [{"id": "w", "enabled": True}],
+    }
+    planned = plan(want=want, have={"models": [model], "workspaces": [access]})
+    assert [item.path for item in planned.undeclared] == [
+        "models[m].pricing_config",
+        "workspaces[w].usage_limits",
+    ]
+
+
 @pytest.mark.parametrize(
     ("have", "undeclared"),
     [

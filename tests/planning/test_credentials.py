@@ -225,6 +225,15 @@ def test_an_undeclared_host_is_a_warning() -> None:
     assert [d.code for d in planned.diagnostics] == ["undeclared-host"]
 
 
+@pytest.mark.parametrize("want", [{}, {"models": [{"slug": "m", "enabled": True}]}])
+def test_an_undeclared_host_of_a_model_is_a_warning(want: dict[str, Any]) -> None:
+    host = {"custom_host": "https://elsewhere.example"}
+    model = {"slug": "m", "enabled": True, "configurations": host}
+    planned = plan(want=want, have={"models": [model]})
+    assert [d.code for d in planned.diagnostics] == ["undeclared-host"]
+    assert "models[m].configurations.custom_host" in planned.diagnostics[0].summary
+
+
 def test_a_create_names_the_value_it_lacks() -> None:
     planned = make_plan(desired=desired(declared(key=KEY)), observed=state(), created_at=NOON)
     assert [d.code for d in planned.diagnostics] == ["missing-value"]
