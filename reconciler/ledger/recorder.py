@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, bindparam, insert, update
 
 from reconciler import __version__
 from reconciler.domain.calls import Call
@@ -23,6 +23,11 @@ from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 from reconciler.planning.actions import Action
 from reconciler.planning.canonical import canonical
 from reconciler.planning.plan import Plan
+
+# Made once: a statement costs as much to build as to carry out, and there are several a call.
+_CALL_STARTED = insert(calls)
+_CALL_ENDED = update(calls).where(calls.c.id == bindparam("number"))
+_ACTION_ENDED = insert(outcomes)
 
 
 class Recorder:
@@ -76,7 +81,7 @@ class Recorder:
             "started_at": self._now(),
         }
         with self._database.writing() as connection:
-            made = connection.execute(insert(calls).values(values)).inserted_primary_key
+            made = connection.execute(_CALL_STARTED, values).inserted_primary_key
             if last_seen is not None:
                 self._picture(connection, action, last_seen)
         assert made is not None  # noqa: S101 - a single-row insert has a key
@@ -87,15 +92,17 @@ class Recorder:
         number = self._open.pop(action.slug, None)
         values = {"ended_at": self._now(), "request_id": request_id, "error": error}
         with self._database.writing() as connection:
-            connection.execute(update(calls).where(calls.c.id == number).values(values))
+            connection.execute(_CALL_ENDED, {"number": number, **values})
 
     def action_ended(self, action: Action, outcome: Mapping[str, Any]) -> None:
         """Write down what became of an action, in its public form."""
-        document = canonical_json(dict(outcome))
+        values = {
+            "run": self._run,
+            "slug": action.slug,
+            "document": canonical_json(dict(outcome)),
+        }
         with self._database.writing() as connection:
-            connection.execute(
-                insert(outcomes).values(run=self._run, slug=action.slug, document=document)
-            )
+            connection.execute(_ACTION_ENDED, values)
 
     def run_ended(self, summary: Mapping[str, int]) -> None:
         """Close the run and seal it into the chain."""
