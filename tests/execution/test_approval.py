@@ -1,11 +1,14 @@
 """What a digest or saved plans permit, to the minute, and how a refusal reads: product.md §6."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from reconciler.domain.state import Declared, Observed
 from reconciler.execution.approval import CLOCK_SKEW, Approval, objections
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from tests.builders import NOON, declared, desired, observed, state
@@ -103,3 +106,49 @@ def test_a_long_value_is_cut_where_it_is_shown() -> None:
     ((_, summary, _),) = said(fits, fresh)
     assert f'"old" → "{"n" * 79}…; approved' in summary
     assert summary.endswith(f'"old" → "{"o" * 78}"')
+
+
+def words(change: Change) -> str:
+    """Give what is said of a change that was not approved."""
+
+    def changing(found: Change) -> Plan:
+        base = plan(declared())
+        action = Action("alpha", ActionKind.UPDATE, "", Risk.COSMETIC, (found,))
+        return replace(base, actions=(action,))
+
+    other = replace(change, path="other")
+    ((_, summary, _),) = said(changing(other), changing(change))
+    return summary.removeprefix("no approved plan contains this: update alpha: ")
+
+
+def plain(op: Op, **sides: Any) -> Change:
+    return Change("tags", op, Risk.COSMETIC, **sides)
+
+
+def secret(op: Op, **references: Any) -> Change:
+    return Change("key", op, Risk.CREDENTIAL, sensitive=True, **references)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (plain(Op.ADD, after={"b": 1, "a": "ü"}), 'add tags {"a": "ü", "b": 1}'),
+        (plain(Op.REMOVE, before=["x"]), 'remove tags ["x"]'),
+        (plain(Op.REPLACE, before=None, after=1.5), "replace tags null → 1.5"),
+        (plain(Op.ADD, after="x" * 78), f'add tags "{"x" * 78}"'),
+        (plain(Op.ADD, after="x" * 79), f'add tags "{"x" * 79}…'),
+        (secret(Op.ADD, reference="env:NEW"), "add key env:NEW"),
+        (secret(Op.REMOVE, before_reference="env:OLD"), "remove key env:OLD"),
+        (secret(Op.REMOVE), "remove key"),
+        (secret(Op.ROTATE, reference="env:NEW", before_reference="env:OLD"), "rotate key env:NEW"),
+        (secret(Op.ROTATE), "rotate key"),
+        (
+            secret(Op.REPLACE, reference="env:NEW", before_reference="env:OLD"),
+            "replace key env:OLD → env:NEW",
+        ),
+    ],
+)
+def test_a_change_is_told_in_words_and_of_a_secret_only_its_references(
+    change: Change, text: str
+) -> None:
+    assert words(change) == text
