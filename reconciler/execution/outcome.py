@@ -77,7 +77,7 @@ class Outcome:
 class ApplyResult:
     """What a run did. Outcomes stand in the order of the plan's actions.
 
-    `shard` is `I/N` where it was a part of a run.
+    `shard` is `I/N` where it was a part of a run; `lacking` says that other parts are not here.
     """
 
     run: str
@@ -85,6 +85,7 @@ class ApplyResult:
     plan_digest: str
     outcomes: tuple[Outcome, ...] = ()
     shard: str | None = None
+    lacking: bool = False
 
     @property
     def summary(self) -> dict[str, int]:

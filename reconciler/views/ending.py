@@ -110,9 +110,15 @@ def _account(outcomes: Iterable[Outcome]) -> Iterable[tuple[Status, str]]:
 
 
 def _next_steps(result: ApplyResult) -> tuple[str, ...]:
+    if result.lacking:
+        return (*_advice(result), words.OTHERS_UNKNOWN)
     if not result.outcomes:
         return (words.NOTHING_TO_APPLY,)
     if result.complete:
         return (words.ALL_APPLIED,)
+    return _advice(result)
+
+
+def _advice(result: ApplyResult) -> tuple[str, ...]:
     counts = result.summary
     return tuple(text for status, text in words.STATUS_ADVICE.items() if counts[status.value])

@@ -144,6 +144,7 @@ STATUS_ADVICE = MappingProxyType(
 
 NOTHING_THERE = "No integrations."
 ALL_APPLIED = "Everything in the plan was carried out."
+OTHERS_UNKNOWN = "What the other shards did is not known: they left no result here."
 NOTHING_TO_APPLY = "There was nothing to carry out."
 
 SECTION_TITLES = MappingProxyType(

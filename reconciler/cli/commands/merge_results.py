@@ -1,5 +1,6 @@
 """`reconcile merge-results`: the results of shards as the one result they are together."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -41,7 +42,8 @@ def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> i
     problems = [item for failure in failures for item in failure.diagnostics]
     code = exit_code(merged, failures)
     if merged is not None:
-        output.show_result(console, merged, style=style, ledger=NOT_READ)
+        shown = replace(merged, lacking=bool(failures))
+        output.show_result(console, shown, style=style, ledger=NOT_READ)
     elif style == "json":
         console.data(json.error(problems, exit_code=code))
         return code
