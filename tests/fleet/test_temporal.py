@@ -177,6 +177,8 @@ def test_a_caller_with_another_fleet_file_is_refused(tmp_path: Path, address: st
             other.write_text((tmp_path / "fleet.yaml").read_text() + "\n")
             done = project.fleet("apply", "--yes", "--file", other, *on(address), *queue)
         assert (done.code, codes(done)) == (4, {"acme": {"other-fleet"}})
+        (told,) = done.json["members"][0]["diagnostics"]
+        assert "give both the same file" in told["summary"]
         assert town["acme"].requests == []
 
 
@@ -193,6 +195,15 @@ def test_a_fleet_file_that_a_worker_cannot_read_is_told_by_its_code(
             done = project.fleet("apply", "--yes", "--file", good, *on(address), *queue)
         assert (done.code, codes(done)) == (3, {"acme": {"missing-field"}})
         assert done.json["members"][0]["diagnostics"][0]["summary"] == ""
+
+
+def test_what_is_no_schedule_is_bad_input(tmp_path: Path, address: str) -> None:
+    with city("acme") as town:
+        project = fleet_in(tmp_path, town)
+        words = ("--schedule", "every day", "--engine", "temporal", "--address", address)
+        done = project.run("fleet", "drift", *words)
+    assert done.code == 3
+    assert "error[usage]: Temporal takes no schedule 'every day'" in done.err
 
 
 def test_drift_is_found_on_the_schedule_that_temporal_keeps(tmp_path: Path, address: str) -> None:

@@ -3,8 +3,10 @@
 These are plain dataclasses, because Temporal stores them as JSON for as long as it keeps history.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final
 
 from reconciler.fleet.orders import Order
 from reconciler.fleet.outcome import MemberOutcome, Remark, Standing, Verb
@@ -92,6 +94,19 @@ def report_of(outcome: MemberOutcome) -> Report:
     )
 
 
+_SAID: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "other-fleet": "the worker's fleet.yaml is another than this one; give both the same file",
+        "unknown-member": "the worker's fleet.yaml has no such member; give both the same file",
+        "too-large-to-approve": "the plan is too large to wait in Temporal; apply it with --yes",
+        "declined": "the plan was declined, or nobody approved it in time; nothing was written",
+        "worker-lost": "the worker went away in the middle; look with `reconcile fleet plan`",
+        "interrupted": "it was stopped; what was in flight has ended",
+    }
+)
+"""What the codes of this engine mean. No sentence travels, so it is the caller who says them."""
+
+
 def outcome_of(report: Report) -> MemberOutcome:
     """Give back the outcome of a report."""
     return MemberOutcome(
@@ -102,7 +117,9 @@ def outcome_of(report: Report) -> MemberOutcome:
         run=report.run,
         digest=report.digest,
         summary=MappingProxyType(dict(report.summary)),
-        remarks=tuple(Remark(severity, code) for severity, code in report.findings),
+        remarks=tuple(
+            Remark(severity, code, _SAID.get(code, "")) for severity, code in report.findings
+        ),
         duration_ms=report.duration_ms,
         pieces=tuple(report.pieces),
     )

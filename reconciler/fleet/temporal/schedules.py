@@ -15,17 +15,27 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.domain.rejection import InvalidInput
 from reconciler.fleet.temporal.messages import Task
 from reconciler.fleet.temporal.service import Service
 from reconciler.fleet.temporal.workflow import Reconciliation
 
 
 async def schedule(service: Service, tasks: Iterable[Task], *, cron: str) -> None:
-    """Have each task done whenever the cron expression says; an earlier schedule is replaced."""
+    """Have each task done whenever the cron expression says; an earlier schedule is replaced.
+
+    Raises `InvalidInput` for an expression that Temporal does not take.
+    """
     client = await service.connect()
     async with service.explained():
         for task in tasks:
-            await _put(client, service, task, cron)
+            try:
+                await _put(client, service, task, cron)
+            except RPCError as reason:
+                if reason.status is not RPCStatusCode.INVALID_ARGUMENT:
+                    raise
+                raise InvalidInput([_no_schedule(cron)]) from None
 
 
 async def unschedule(service: Service, members: Iterable[str]) -> None:
@@ -56,6 +66,14 @@ async def _put(client: Client, service: Service, task: Task, cron: str) -> None:
             return ScheduleUpdate(wanted)
 
         await client.get_schedule_handle(_id(service, task.member)).update(replaced)
+
+
+def _no_schedule(cron: str) -> Diagnostic:
+    return error(
+        "usage",
+        f"Temporal takes no schedule {cron!r}",
+        hint="five fields as cron has them, such as '0 6 * * *', or `off`",
+    )
 
 
 def _id(service: Service, member: str) -> str:
