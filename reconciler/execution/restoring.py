@@ -109,7 +109,7 @@ def _granularity(path: Path) -> Path:
 
 
 def _without_secrets(value: Value, path: Path) -> Any:
-    """Leave out what is sensitive; entries of a list stand at the path of the list."""
+    """Leave out what is sensitive; an entry of a list counts as a step, as its identity does."""
     if isinstance(value, Mapping):
         return {
             name: _without_secrets(item, (*path, name))
@@ -117,7 +117,7 @@ def _without_secrets(value: Value, path: Path) -> Any:
             if not is_sensitive((*path, name)) and not _is_hidden_headers(name, item)
         }
     if isinstance(value, list | tuple):
-        return [_without_secrets(item, path) for item in value]
+        return [_without_secrets(item, (*path, "")) for item in value]
     return value
 
 

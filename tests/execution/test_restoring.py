@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from reconciler.diagnostics import Place
 from reconciler.domain.memory import Remembered
 from reconciler.domain.secrets import SecretRef
+from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, Tree
 from reconciler.execution.restoring import added_entries, restored, unknown_secrets, unrestored
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import ActionKind
-from tests.builders import KEY, mask, observed
+from reconciler.planning.planner import make_plan
+from tests.builders import KEY, NOON, desired, mask, observed, state
 
 OTHER = SecretRef("env", "OTHER_KEY")
 SECRET = ("configurations", "azure_entra_client_secret")
@@ -123,6 +126,21 @@ def test_the_headers_of_a_model_are_hidden_too_and_its_reference_puts_them_back(
     assert back["configurations"] == bare
     (back,) = models_of(image(kind=ActionKind.REPLACE, declared=known, models=[entry]))
     assert back["configurations"] == {**bare, "custom_headers": {"x-team": KEY}}
+
+
+def test_a_mask_in_a_model_is_never_declared_so_it_blocks_no_other_model() -> None:
+    custom = {"custom_host": "https://h.example", "api_key": mask()}
+    ours = {"slug": "ours", "enabled": True, "is_custom": True, "configurations": custom}
+    before = [{"slug": "gpt-5", "enabled": True}, ours]
+    picture = image(("models", "gpt-5", "enabled"), models=before)
+    assert models_of(picture)[1]["configurations"] == {"custom_host": "https://h.example"}
+    switched_off = observed(models=[{"slug": "gpt-5", "enabled": False}, ours])
+    want = desired(Declared("alpha", restored(picture, None), Place("-")))
+    plan = make_plan(desired=want, observed=state(switched_off), created_at=NOON)
+    assert [(c.path, c.op.value) for a in plan.actions for c in a.changes] == [
+        ("models[gpt-5].enabled", "replace")
+    ]
+    assert not plan.blocked
 
 
 def test_a_map_or_a_field_that_the_run_added_is_emptied() -> None:
