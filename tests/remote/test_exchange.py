@@ -217,6 +217,39 @@ def test_no_secret_that_is_known_comes_back_in_a_message(texts: list[str]) -> No
     assert run_virtually(main()) == " and ".join(["[redacted]"] * len(texts))
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("r-1", "r-1"),
+        (f"r-{KEY}", None),
+        ("r-body-canary-1", None),
+        ("r-Ym9keS1jYW5hcnk", None),
+        ("r-four", None),
+        ("r-abc", "r-abc"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_id_that_repeats_what_was_sent_in_secret_is_told_to_nobody(
+    status: int, told: str, kept: str | None
+) -> None:
+    exchanges: list[Exchange] = []
+    headers = {"custom_headers": {"x": Redacted("four"), "y": Redacted("abc")}}
+    body: Any = {"key": Redacted("body-canary"), "configurations": headers}
+
+    async def main() -> str | None:
+        transport, _ = answering(
+            httpx.Response(status, json={"success": status == 200}, headers={"x-request-id": told})
+        )
+        async with client(transport, listen=exchanges.append) as api:
+            try:
+                return (await api.call(Call(OperationName.UPDATE, "a", body=body))).request_id
+            except RemoteError as error:
+                return error.request_id
+
+    assert run_virtually(main()) == kept
+    assert [exchange.request_id for exchange in exchanges] == [kept]
+
+
 def test_a_key_that_no_header_can_carry_is_named_as_what_it_is() -> None:
     with pytest.raises(InvalidInput) as caught:
         client(answering(FINE)[0], api_key=Redacted(" "))

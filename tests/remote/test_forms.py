@@ -101,10 +101,10 @@ def test_the_detail_is_newer_than_the_row_but_lacks_some_of_its_facts() -> None:
     assert (joined.kind, joined.workspace_count) == ("organisation", 0)
 
 
-def test_the_answer_to_another_name_keeps_the_slug_by_which_it_is_listed() -> None:
-    listed = translate.from_row(row("a"))
+def test_an_integration_keeps_the_slug_by_which_it_is_listed() -> None:
+    listed = translate.from_row(row("listed"))
     read = translate.from_detail(detail("a"), asked="id-a")
-    assert translate.detail_over_row(listed, read).slug == "a"
+    assert translate.detail_over_row(listed, read).slug == "listed"
 
 
 @pytest.mark.parametrize(

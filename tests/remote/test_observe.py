@@ -68,6 +68,12 @@ def test_no_more_than_the_agreed_number_of_details_is_read_at_once() -> None:
     assert api.most_running == 4
 
 
+def test_no_more_pages_than_the_agreed_number_are_read_at_once() -> None:
+    api = FakeAPI(names(3000))
+    asyncio.run(observe(api, wants=lambda _: None, concurrency=7))
+    assert api.most_running == 7
+
+
 @pytest.mark.parametrize("refusal", [not_found(), forbidden()])
 @pytest.mark.parametrize(
     "operation", [OperationName.GET, OperationName.GET_MODELS, OperationName.GET_WORKSPACES]
