@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.adapter.exchanges import (
+    REFUSED,
     Application,
     ClientGoneError,
     Exchange,
@@ -124,6 +125,7 @@ class Door:
     async def _serve(
         self, scope: Scope, receive: Receive, sender: "_Sender", exchange: Exchange
     ) -> None:
+        _check_server(scope)
         headers: Headers = scope["headers"]
         length = _check_framing(headers)
         self._allowed.check(headers)
@@ -141,6 +143,7 @@ class Door:
             content = await read_body(
                 receive, limit=self._rules.body_limit, seconds=self._rules.body_seconds
             )
+            _check_server(scope)
         await self._application(scope, replayed(content, receive), sender)
 
     def _recognise(self, path: str, headers: Headers, exchange: Exchange) -> None:
@@ -189,6 +192,12 @@ class _Sender:
         fixed = [pair for pair in _FIXED if pair[0] not in said]
         limits = self.allowance.headers if self.allowance else []
         return [(b"x-request-id", self._exchange.id.encode()), *fixed, *limits, *self.origin]
+
+
+def _check_server(scope: Scope) -> None:
+    """Refuse what the server has found to be no request, perhaps in the middle of its body."""
+    if REFUSED in scope:
+        raise Refusal(scope[REFUSED])
 
 
 def _check_framing(headers: Headers) -> int:

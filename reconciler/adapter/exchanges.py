@@ -21,6 +21,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 _KEY: Final = "reconcile.exchange"
+REFUSED: Final = "reconcile.refused"
+"""Where a server leaves the problem of a request that it would have refused itself."""
 
 
 class ClientGoneError(Exception):

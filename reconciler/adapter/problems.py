@@ -30,7 +30,7 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "invalid-request": "The request is not valid",
         "bad-slug": "The slug is not valid",
-        "bad-framing": "The length of the request is ambiguous",
+        "bad-framing": "The request is not well-formed",
         "unauthorised": "A credential is needed",
         "forbidden": "The caller may not do this",
         "read-only": "The adapter only reads",

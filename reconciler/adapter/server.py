@@ -1,23 +1,46 @@
 """Run two ASGI applications on two ports of one process, and end both in good order.
 
 uvicorn speaks HTTP; what it lacks is added here: a limit on how long a request's head may take, an
-end that a caller asks for instead of a signal, and silence on stderr, which belongs to the access
-log.
+end that a caller asks for instead of a signal, refusals that the application words and logs like
+all others, and silence on stderr, which belongs to the access log.
 """
 
 import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
+import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from reconciler.adapter.exchanges import Application
+from reconciler.adapter.exchanges import REFUSED, Application, Message, Receive, Scope, Send
+from reconciler.adapter.problems import Problem
 
+_CLOSE: Final = {"connection": "close"}
+_CROWDED: Final = Problem(
+    "unavailable", 503, "The adapter has too many connections; try again later.", headers=_CLOSE
+)
+_NO_REQUEST: Final[Mapping[str, Any]] = {
+    "type": "http",
+    "asgi": {"version": "3.0"},
+    "http_version": "1.1",
+    "scheme": "http",
+    "method": "",
+    "path": "",
+    "raw_path": b"",
+    "query_string": b"",
+    REFUSED: Problem(
+        "bad-framing",
+        400,
+        "This is no request of HTTP/1.1, or its Host or length is missing, ambiguous or malformed.",
+        headers=_CLOSE,
+    ),
+}
 _LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "mcp")
 
 
@@ -68,7 +91,7 @@ async def serve(
     are the addresses whose `X-Forwarded-For` and `-Proto` are believed.
     """
     _silence_libraries()
-    servers = [_Server(_configuration(app, trusted_proxies, limits)) for app, _ in applications]
+    servers = [_Server(app, trusted_proxies, limits) for app, _ in applications]
     tasks = [
         asyncio.create_task(server.serve(sockets=[listener]))
         for server, (_, listener) in zip(servers, applications, strict=True)
@@ -89,8 +112,15 @@ async def serve(
 class _Server(uvicorn.Server):
     """A server that leaves signals to the command line and tells when it is up."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(
+        self, application: Application, trusted_proxies: Sequence[str], limits: Limits
+    ) -> None:
+        async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+            if len(self.server_state.connections) >= limits.connections:
+                scope[REFUSED] = _CROWDED
+            await application(scope, receive, send)
+
+        super().__init__(_configuration(bounded, trusted_proxies, limits))
         self.is_up = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -107,6 +137,7 @@ class _Protocol(H11Protocol):
 
     head_seconds: ClassVar[float]
     _deadline: asyncio.TimerHandle | None = None
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -115,6 +146,49 @@ class _Protocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, _msg: str) -> None:
+        """Let the application refuse what is no request, or what turns out to be none."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._break_off(self.cycle)
+        elif not self._refused:
+            self._refused = True
+            scope = {**_NO_REQUEST, "client": self.client, "headers": []}
+            task = self.loop.create_task(self._refuse(scope))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+
+    def _break_off(self, cycle: RequestResponseCycle) -> None:
+        if cycle.response_started:
+            self.transport.close()
+            return
+        cycle.scope[REFUSED] = _NO_REQUEST[REFUSED]  # type: ignore[typeddict-unknown-key]  # ours
+        cycle.more_body = False
+        cycle.message_event.set()
+
+    async def _refuse(self, scope: Scope) -> None:
+        async def receive() -> Message:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status, headers = message["status"], message["headers"]
+                self._write(
+                    h11.Response(
+                        status_code=status, headers=headers, reason=HTTPStatus(status).phrase
+                    )
+                )
+            else:
+                self._write(h11.Data(data=message["body"]))
+                self._write(h11.EndOfMessage())
+                self.transport.close()
+
+        application: Any = self.app
+        await application(scope, receive, send)
+
+    def _write(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(self.conn.send(event) or b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
@@ -149,7 +223,6 @@ def _configuration(
         server_header=False,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
-        limit_concurrency=limits.connections,
         timeout_graceful_shutdown=limits.grace_seconds,
         timeout_keep_alive=limits.idle_seconds,
     )

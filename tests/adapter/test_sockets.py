@@ -80,6 +80,18 @@ def over_sockets(
     return asyncio.run(run())
 
 
+def is_framed_problem(answer: bytes, status: int) -> bool:
+    """Tell whether bytes of a connection are one problem in the form of RFC 9457."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.lower().split(b"\r\n")
+    return (
+        b"content-type: application/problem+json" in lines
+        and b"connection: close" in lines
+        and b"content-length: %d" % len(body) in lines
+        and json.loads(body)["status"] == status
+    )
+
+
 def test_both_lengths_at_once_are_refused_and_what_follows_is_no_request() -> None:
     smuggled = b"0\r\n\r\nDELETE /v1/integrations/a HTTP/1.1\r\n\r\n"
     ports = Ports()
@@ -117,6 +129,10 @@ def test_other_broken_requests_are_400_and_close() -> None:
     answers = over_sockets(work, ports)
     assert [answer.split(b" ")[1] for answer in answers] == [b"400"] * len(heads)
     assert ports.wire.requests == []
+    assert [told.status for told in ports.exchanges] == [400] * len(heads)
+    for answer in answers:
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert is_framed_problem(answer, 400)
 
 
 def test_a_target_in_absolute_form_leads_nowhere() -> None:
@@ -177,8 +193,38 @@ def test_more_connections_than_allowed_are_told_503() -> None:
             await served.connect()
         return await served.say(b"GET /healthz HTTP/1.1")
 
-    answer = over_sockets(work, limits=Limits(connections=3))
+    ports = Ports()
+    answer = over_sockets(work, ports, limits=Limits(connections=3))
     assert answer.startswith(b"HTTP/1.1 503 ")
+    assert is_framed_problem(answer, 503)
+    assert [told.status for told in ports.exchanges] == [503]
+
+
+def test_a_body_that_breaks_its_framing_is_400_and_nothing_goes_up() -> None:
+    ports = Ports()
+    answer = over_sockets(
+        lambda served: served.say(
+            b"POST " + LIST + b" HTTP/1.1",
+            b"Content-Type: application/json",
+            b"Transfer-Encoding: chunked",
+            body=b'2\r\n{"\r\nzz\r\n',
+        ),
+        ports,
+    )
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert is_framed_problem(answer, 400)
+    assert [told.status for told in ports.exchanges] == [400]
+    assert ports.wire.requests == []
+
+
+def test_rubbish_that_goes_on_is_answered_once() -> None:
+    async def work(served: Served) -> bytes:
+        reader, writer = await served.connect()
+        for _ in range(3):
+            writer.write(b"rubbish\r\n\r\n")
+        return await reader.read()
+
+    assert over_sockets(work).count(b"HTTP/1.1 400 ") == 1
 
 
 def test_requests_that_come_at_once_are_answered_in_order() -> None:
