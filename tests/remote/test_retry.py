@@ -1,6 +1,7 @@
 """When calls are made again, in virtual time."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -223,3 +224,25 @@ def test_one_in_ten_calls_may_be_repeated_and_ten_more(calls: int, repetitions: 
             return api.retries.calls, api.retries.used, len(seen)
 
     assert run_virtually(main()) == (calls, repetitions, calls + repetitions)
+
+
+def test_what_will_not_pass_is_not_repeated_after_a_fault_that_might_have() -> None:
+    error, requests, _ = outcome(GET, error_answer(500), error_answer(404, "AB08"), FINE)
+    assert isinstance(error, NotFound)
+    assert (error.attempts, requests) == (2, 2)
+
+
+def test_the_pauses_are_those_of_whoever_made_the_client() -> None:
+    paused: list[float] = []
+
+    async def main() -> Reply:
+        async def sleep(seconds: float) -> None:
+            paused.append(seconds)
+
+        timing = replace(virtual_timing(), sleep=sleep)
+        transport, _ = answering(error_answer(503), error_answer(503), FINE)
+        async with client(transport, timing=timing) as api:
+            return await api.call(GET)
+
+    assert run_virtually(main()).attempts == 3
+    assert paused == [0.25, 0.5]
