@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from reconciler.diagnostics import counted
 from reconciler.doctor.health import Check, fail, ok, warn
 from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.errors import LedgerError, NoLedger
@@ -46,5 +47,5 @@ def _opened(
         )
     for remark in ledger.diagnostics:
         return warn("ledger", remark.summary, remark.hint)
-    runs = len(ledger.history(key=key))
-    return ok("ledger", f"{state} at {ledger.where}, {runs} runs on this target, none altered")
+    runs = counted(len(ledger.history(key=key)), "run")
+    return ok("ledger", f"{state} at {ledger.where}, {runs} on this target, none altered")

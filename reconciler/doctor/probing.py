@@ -35,6 +35,7 @@ class Probe:
     workspace: str | None = None
     answers: dict[str, str] = field(default_factory=dict)
     created: list[str] = field(default_factory=list)
+    archived: list[str] = field(default_factory=list)
 
     async def run(self) -> Check:
         """Ask everything, clean up, and say whether both worked."""
@@ -59,7 +60,9 @@ class Probe:
             )
         if problem is not None:
             return fail("probe", f"it ended early: {problem.summary}", problem.hint)
-        return ok("probe", f"{len(self.answers)} questions answered, {self.slug} is gone again")
+        kept = f"this API keeps what it deletes, archived: {', '.join(self.archived)}"
+        what_is_left = kept if self.archived else f"{self.slug} is gone again"
+        return ok("probe", f"{len(self.answers)} questions answered, {what_is_left}")
 
     async def _ask_everything(self) -> None:
         await self._create(self.slug)
@@ -182,14 +185,18 @@ class Probe:
     async def _removed(self, slug: str) -> bool:
         try:
             found = await read_one(self.api, slug)
-            if found is None or found.is_archived:
-                return True
-            await self.api.call(Call(OperationName.DELETE, slug))
-            found = await read_one(self.api, slug)
+            if not self._is_gone(slug, found):
+                await self.api.call(Call(OperationName.DELETE, slug))
+                found = await read_one(self.api, slug)
         except NotFound:
             return True
         except RemoteError:
             return await self._is_unlisted(slug)
+        return self._is_gone(slug, found)
+
+    def _is_gone(self, slug: str, found: Observed | None) -> bool:
+        if found is not None and found.is_archived and slug not in self.archived:
+            self.archived.append(slug)
         return found is None or found.is_archived
 
     async def _is_unlisted(self, slug: str) -> bool:
@@ -197,7 +204,7 @@ class Probe:
             row = (await list_all(self.api)).rows.get(slug)
         except RemoteError:
             return False
-        return row is None or row.is_archived
+        return self._is_gone(slug, row)
 
 
 def _said(refusal: Answered) -> str:

@@ -46,6 +46,7 @@ def test_a_sound_setup_is_ok_throughout_and_nothing_is_written(tmp_path: Path) -
     assert writes(done) == []
     assert done.json["kind"] == "doctor"
     assert done.json["target"]["name"] == "here"
+    assert ", 1 run on this target" in done.json["checks"][-1]["summary"]
 
 
 def test_over_http_the_same_is_checked(tmp_path: Path) -> None:

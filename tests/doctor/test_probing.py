@@ -59,6 +59,21 @@ def test_each_way_of_answering_is_recognised(
     assert left_in(world) == []
 
 
+@pytest.mark.parametrize(
+    ("switches", "left"),
+    [
+        (Switches(), "10 questions answered, reconcile-probe-1 is gone again"),
+        (
+            Switches(delete="archived", slug_reuse_after_delete=False),
+            "10 questions answered, this API keeps what it deletes, archived: reconcile-probe-1",
+        ),
+    ],
+)
+def test_it_says_what_the_probe_leaves(switches: Switches, left: str) -> None:
+    check, _ = probed(World(switches))
+    assert (check.verdict, check.summary) == (Verdict.OK, left)
+
+
 def test_a_server_that_makes_another_slug_of_a_duplicate_is_cleaned_up_twice() -> None:
     world = World(Switches(duplicate_slug="suffixed"))
     check, probe = probed(world)
