@@ -65,24 +65,31 @@ class Page:
 
     def _wrapped(self, text: Text, *, indent: int) -> Iterable[Text]:
         indent = min(indent, self._width // 2)
-        cut = _break(text.plain, self._width)
-        first, rest = text.divide([cut])
-        yield first
         # One column stays free for the backslash of `_harmless`.
         room = self._width - indent - 1
+        first, rest = text.divide([_break(text.plain, self._width, after=room)])
+        yield first
         while rest:
             rest = rest[len(rest.plain) - len(rest.plain.lstrip()) :]
-            line, rest = rest.divide([_break(rest.plain, room)])
+            line, rest = rest.divide([_break(rest.plain, room, after=room)])
             yield Text.assemble(" " * indent, _harmless(line))
 
 
-def _break(text: str, room: int) -> int:
-    """Find where a line ends: after a space in its second half, else where the room ends."""
+def _break(text: str, room: int, *, after: int) -> int:
+    """Find where a line ends: at a space, else where the room ends.
+
+    A space in the first half will do where the word behind it then stays whole, in the room
+    `after` this line: a value is read and copied as one.
+    """
     end = len(set_cell_size(text, room).rstrip()) if cell_len(text) > room else len(text)
     if end >= len(text):
         return len(text)
     space = text.rfind(" ", 0, end + 1)
-    return space if space > end // 2 else max(end, 1)
+    word = text[space + 1 :].split(" ", 1)[0]
+    more_than_a_symbol = len(text[: max(space, 0)].strip()) > 1
+    if space > end // 2 or (more_than_a_symbol and cell_len(word) <= after):
+        return space
+    return max(end, 1)
 
 
 def _harmless(line: Text) -> Text:
