@@ -44,7 +44,8 @@ _PROBLEMS: Final[Mapping[int, str]] = {
     503: "The adapter has too many connections, or is stopping.",
     504: "The gateway gave no answer in time.",
 }
-_BODY_ONLY: Final = frozenset({413, 415})
+_BODY_ONLY: Final = frozenset({415})
+"""A body that is too large is refused wherever one is sent; its type matters where one is read."""
 
 _SUCCESSES: Final[Mapping[OperationName, tuple[int, ...]]] = {
     OperationName.CREATE: (200, 201),

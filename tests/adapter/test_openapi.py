@@ -42,6 +42,16 @@ def test_sub_resources_are_no_part_of_it() -> None:
     assert all(f'"{row.name.value}"' not in text for row in OPERATIONS.values() if not row.raw)
 
 
+def test_every_operation_says_that_a_large_body_is_refused_and_so_it_is() -> None:
+    for path, methods in document()["paths"].items():
+        for method, described in methods.items():
+            response = Ports().ask(
+                method.upper(), path.replace("{slug}", "a"), content=b" " * (2**20 + 1)
+            )
+            assert str(response.status_code) == "413"
+            assert "413" in described["responses"], (method, path)
+
+
 def test_it_is_served_to_holders_of_a_token() -> None:
     response = Ports().ask("GET", "/openapi.json")
     assert response.headers["content-type"] == "application/json"
