@@ -42,6 +42,19 @@ def test_a_map_is_restored_member_by_member() -> None:
     assert restored(picture, None) == {"tags": {"team": "a"}}
 
 
+def test_a_list_in_a_map_is_restored_whole() -> None:
+    deployments = [{"azure_deployment_name": "one", "alias": "a", "azure_api_version": "v1"}]
+    stored = {"azure_deployment_config": deployments, "azure_resource_name": "r"}
+    changed = ("configurations", "azure_deployment_config", "one", "alias")
+    back = {"azure_deployment_config": deployments}
+    assert restored(image(changed, configurations=stored), None) == {"configurations": back}
+
+
+def test_a_secret_among_the_changes_keeps_none_of_the_others_back() -> None:
+    picture = image(("key",), ("description",), key=mask(), description="old")
+    assert restored(picture, None) == {"description": "old"}
+
+
 def test_a_member_that_the_run_added_is_emptied() -> None:
     assert restored(image(("tags", "tier"), tags={"team": "a"}), None) == {"tags": {"tier": None}}
 
@@ -60,10 +73,12 @@ def test_a_model_that_was_listed_or_that_the_run_made_did_not_follow_the_switch(
         ("models", "ours", "enabled"),
         ("models", "ours", "is_custom"),
         ("models", "gpt-5", "enabled"),
-        ("models", "gpt-4.1", "enabled"),
+        ("models", "gpt-4.1"),
+        ("models",),
+        ("tags", "team"),
     )
     implied = [{"slug": slug, "enabled": True} for slug in ("gpt-4.1", "gpt-5")]
-    picture = image(*changed, models=[listed], allow_all_models=True)
+    picture = image(*changed, models=[listed], allow_all_models=True, tags={"team": "a"})
     assert restored(picture, None)["models"] == [listed, *implied]
 
 
@@ -177,6 +192,8 @@ def test_a_secret_without_a_reference_on_record_is_left_out_and_named() -> None:
 def test_a_value_that_was_rotated_under_the_same_reference_does_not_come_back() -> None:
     picture = image(("key",), declared={"key": KEY}, key=mask())
     assert unrestored(picture, {"key": KEY}) == [("key",)]
+    assert unrestored(picture, None) == [("key",)]
+    assert unrestored(picture, {"key": OTHER}) == []
     assert unrestored(image(("key",), key=mask()), {"key": KEY}) == [("key",)]
     deleted = image(("key",), kind=ActionKind.DELETE, key=mask())
     assert unrestored(deleted, {"key": KEY}) == []
@@ -193,6 +210,8 @@ def test_entries_of_several_lists_are_withdrawn_each_once_and_what_is_known_of_t
 ):
     deep = ("configurations", "azure_deployment_config", "one", "alias_name")
     picture = image(
+        ("workspaces", "ws-d"),
+        ("workspaces", "ws-d", "enabled"),
         ("workspaces", "ws-b", "enabled"),
         ("workspaces", "ws-b", "usage_limits", "credit_limit"),
         ("workspaces", "ws-c", "enabled"),
@@ -204,10 +223,15 @@ def test_entries_of_several_lists_are_withdrawn_each_once_and_what_is_known_of_t
     now = added_entries(picture, past)
     assert now.protected
     assert now.declared == {
-        "workspaces": [{"id": "ws-b", "enabled": True}, {"id": "ws-c"}],
+        "workspaces": [{"id": "ws-b", "enabled": True}, {"id": "ws-d"}, {"id": "ws-c"}],
         "models": [{"slug": "gpt-5"}],
         "configurations": {"azure_deployment_config": [{"azure_deployment_name": "one"}]},
     }
+
+
+def test_an_entry_without_any_field_is_one_all_the_same() -> None:
+    picture = image(("workspaces", "ws-b"), workspaces=[])
+    assert added_entries(picture, Remembered()).declared == {"workspaces": [{"id": "ws-b"}]}
 
 
 def test_where_no_entry_was_added_nothing_more_counts_as_declared() -> None:
