@@ -68,6 +68,10 @@ def choose(
             outside.append(slug)
     if outside:
         remarks.append(_outside(outside))
+    declared = candidates.desired.integrations
+    absent = [s for s in sorted(declared) if candidates.names(s) and s not in observed.integrations]
+    if absent:
+        remarks.append(_absent(absent))
     return chosen, remarks
 
 
@@ -80,9 +84,21 @@ def _no_match(pattern: str) -> Diagnostic:
 
 
 def _outside(slugs: list[str]) -> Diagnostic:
-    named = ", ".join(slugs[:5]) + (f" and {len(slugs) - 5} more" if len(slugs) > 5 else "")
     return notice(
         "not-owned",
-        f"outside the scope of this target, so not pulled: {named}",
+        f"outside the scope of this target, so not pulled: {_some(slugs)}",
         hint="--all pulls them, too",
     )
+
+
+def _absent(slugs: list[str]) -> Diagnostic:
+    """Say why the plan that follows is not empty: no file is ever deleted here."""
+    return warning(
+        "not-in-the-api",
+        f"declared and not in the API, so the next plan creates: {_some(slugs)}",
+        hint="to accept that they are gone, take them out of the files",
+    )
+
+
+def _some(slugs: list[str]) -> str:
+    return ", ".join(slugs[:5]) + (f" and {len(slugs) - 5} more" if len(slugs) > 5 else "")

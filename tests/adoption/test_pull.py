@@ -176,6 +176,18 @@ def test_patterns_choose_and_one_that_fits_nothing_is_bad_input() -> None:
         here.pull("b-1", "c-*")
 
 
+def test_what_files_declare_and_the_api_lacks_is_named_as_what_the_plan_still_creates() -> None:
+    here = Repository()
+    for number in range(7):
+        here.write(f"integrations/g{number}.yaml", f"slug: g{number}\nname: G\nai_provider_id: x\n")
+    here.create("alpha")
+    (told,) = here.pull().diagnostics
+    assert (told.code, told.severity) == ("not-in-the-api", "warning")
+    assert told.summary.endswith("so the next plan creates: g0, g1, g2, g3, g4 and 2 more")
+    assert {action.slug for action in here.plan().actions} == {f"g{n}" for n in range(7)}
+    assert here.pull("alpha").diagnostics == ()
+
+
 def test_a_tombstone_is_not_brought_back() -> None:
     here = Repository(config=CONFIG + "deletions: [{slug: old, reason: over}]\n")
     here.create("old")
