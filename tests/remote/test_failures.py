@@ -160,3 +160,9 @@ def test_what_cannot_be_written_as_a_request_was_never_tried(problem: Exception)
     assert type(error) is InvalidCall
     assert (error.code, error.attempts) == ("bad-call", 0)
     assert error.summary == f"{WHAT} cannot be written as a request"
+
+
+def test_a_connection_that_took_too_long_says_nothing_of_trust() -> None:
+    late = httpx.ConnectTimeout("c")
+    late.__cause__ = distrusted()
+    assert from_httpx(late, what=WHAT, base_url=BASE).code == "unreachable"
