@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 
+_TIDY_SECONDS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:
@@ -106,12 +108,23 @@ async def serve(
             # What is there now stays for good; looking through it again and again for garbage
             # would hold requests up for tens of milliseconds.
             gc.freeze()
-            await serve_ports(
-                applications,
-                stop=stop,
-                ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
-                trusted_proxies=serving.forwarded_allow,
-            )
+            tidying = asyncio.create_task(_tidy(client))
+            try:
+                await serve_ports(
+                    applications,
+                    stop=stop,
+                    ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
+                    trusted_proxies=serving.forwarded_allow,
+                )
+            finally:
+                tidying.cancel()
+
+
+async def _tidy(client: Client) -> None:
+    """Give back, every now and then, the connections upstream that nobody needs any more."""
+    while True:
+        await asyncio.sleep(_TIDY_SECONDS)
+        await client.drop_expired()
 
 
 @dataclass(frozen=True, slots=True)

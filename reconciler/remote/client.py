@@ -94,6 +94,10 @@ class Client:
         """Take these out of every error's text, too, though no call may ever send them."""
         self._secrets = (*self._secrets, *values)
 
+    async def drop_expired(self) -> None:
+        """Close connections that were idle for long; whoever keeps a client for days calls it."""
+        await self._lanes.drop_expired()
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self._lanes.aclose()

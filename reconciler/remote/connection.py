@@ -54,6 +54,11 @@ class Connection(httpx.AsyncBaseTransport):
             connection, self._open = self._open, None
             await connection.aclose()
 
+    async def drop_expired(self) -> None:
+        """Close the connection if nobody has used it for too long, or the other end has gone."""
+        if self._open is not None and self._open.has_expired():
+            await self.aclose()
+
     async def _ready(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
         """Give the connection that is open, or a new one in place of what cannot be used."""
         kept = self._open

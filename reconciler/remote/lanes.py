@@ -12,9 +12,11 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+import httpcore
 import httpx
 
 from reconciler.remote.answers import RawAnswer
+from reconciler.remote.connection import Connection
 
 BODY_LIMIT: Final = 10 * 1024 * 1024
 """Bytes of an answer after decompression."""
@@ -46,6 +48,13 @@ class Lanes:
                 yield transport
             finally:
                 self._free.append(transport)
+
+    async def drop_expired(self) -> None:
+        """Close the connections that a crowd has left behind and that would not be used again."""
+        for transport in [*self._free]:
+            if isinstance(transport, Connection):
+                with contextlib.suppress(httpcore.NetworkError, OSError):
+                    await transport.drop_expired()
 
     async def aclose(self) -> None:
         """Close every connection."""

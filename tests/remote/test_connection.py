@@ -13,6 +13,7 @@ import pytest
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
 from reconciler.remote.connection import Connection, connection_maker
+from reconciler.remote.lanes import Lanes
 from tests.remote.builders import client
 from tests.remote.raw_server import RawServer, says
 
@@ -107,6 +108,27 @@ def test_a_connection_that_is_free_is_used_again() -> None:
     assert asyncio.run(main()) == [b"one two"] * 3
     [line] = lines.opened
     assert (len(line.requests), line.closed) == (3, 0)
+
+
+def test_connections_that_nobody_needs_any_more_are_given_back() -> None:
+    lines = Lines()
+
+    async def main() -> list[int]:
+        lanes = Lanes(lambda: Connection(lines), 3)
+        async with lanes.lane() as busy, lanes.lane() as idle, lanes.lane() as fresh:
+            for transport in (busy, idle, fresh):
+                await asked(transport)
+        async with lanes.lane() as borrowed:
+            assert borrowed is busy
+            lines.opened[0].expired = lines.opened[1].expired = True
+            await lanes.drop_expired()
+            await lanes.drop_expired()
+            closed = [line.closed for line in lines.opened]
+        assert await asked(idle) == b"one two"
+        return closed
+
+    assert asyncio.run(main()) == [0, 1, 0]
+    assert len(lines.opened) == 4
 
 
 @pytest.mark.parametrize(
