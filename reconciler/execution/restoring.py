@@ -65,7 +65,9 @@ def unrestored(image: PreImage, now: Tree | None) -> list[Path]:
     return [
         path
         for path in image.changed
-        if is_sensitive(path) and (path not in then or then[path] == present.get(path, then[path]))
+        if is_sensitive(path)
+        and path not in image.resent
+        and (path not in then or then[path] == present.get(path, then[path]))
     ]
 
 

@@ -1,7 +1,7 @@
 """How an integration looked before a run changed it, so that `undo` can ask for it again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,8 @@ class PreImage:
     """One integration before a run; `observed` is None where it did not exist.
 
     `declared` is what was known of what Git had declared, references included; the API shows only
-    masks of secrets. `changed` are the paths, in canonical form, that the run set out to change.
+    masks of secrets. `changed` are the paths, in canonical form, that the run set out to change;
+    of those `resent` are secrets that were sent as they were.
     """
 
     slug: str
@@ -37,6 +38,7 @@ class PreImage:
     observed: Observed | None
     declared: Tree | None = None
     changed: tuple[Path, ...] = ()
+    resent: tuple[Path, ...] = ()
 
 
 def to_document(image: PreImage) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def to_document(image: PreImage) -> dict[str, Any]:
         "observed": None if observed is None else observed_document(observed),
         "declared": None if declared is None else json.loads(codec.to_text(declared)),
         "changed": [list(path) for path in image.changed],
+        "resent": [list(path) for path in image.resent],
     }
 
 
@@ -66,8 +69,13 @@ def _image(slug: str, document: Mapping[str, Any]) -> PreImage:
         kind=ActionKind(document["action"]),
         observed=None if observed is None else observed_from(slug, observed),
         declared=None if declared is None else codec.from_document(declared),
-        changed=tuple(tuple(map(str, path)) for path in document.get("changed", ())),
+        changed=_paths(document.get("changed", ())),
+        resent=_paths(document.get("resent", ())),
     )
+
+
+def _paths(given: Iterable[Iterable[object]]) -> tuple[Path, ...]:
+    return tuple(tuple(map(str, path)) for path in given)
 
 
 def observed_from(slug: str, document: Mapping[str, Any]) -> Observed:

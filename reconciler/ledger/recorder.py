@@ -20,7 +20,7 @@ from reconciler.ledger.connect import Database
 from reconciler.ledger.entries import RunFacts, TargetKey
 from reconciler.ledger.preimages import PreImage, to_document
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
-from reconciler.planning.actions import Action
+from reconciler.planning.actions import Action, Op
 from reconciler.planning.canonical import canonical
 from reconciler.planning.plan import Plan
 
@@ -137,12 +137,15 @@ class Recorder:
 
 
 def _image(action: Action, seen: Observed | None) -> PreImage:
+    changed = _changed(action)
+    resent = {change.path for change in action.changes if change.op is Op.RESEND}
     return PreImage(
         slug=action.slug,
         kind=action.kind,
         observed=seen,
         declared=action.subject.remembered.declared,
-        changed=_changed(action),
+        changed=changed,
+        resent=tuple(path for path in changed if show_path(path) in resent),
     )
 
 

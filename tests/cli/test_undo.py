@@ -248,6 +248,7 @@ def test_a_host_goes_back_together_with_the_key(tmp_path: Path) -> None:
         "configurations.custom_host": "replace",
         "key": "resend",
     }
+    assert plan["diagnostics"] == []  # the run had sent the key as it was
     carry_out(project)
     assert store(project) == before
 
