@@ -292,13 +292,7 @@ def _credential_header(name: AuthHeader, key: Redacted | None) -> list[tuple[str
         return []
     text = key.reveal()
     if not re.fullmatch(r"[\x21-\x7e]+", text):
-        raise InvalidInput(
-            [
-                problem(
-                    "bad-api-key",
-                    "the API key is empty or holds characters that no header can carry",
-                    hint="Look for spaces and line ends around the value.",
-                )
-            ]
-        )
+        summary = "the API key is empty or holds characters that no header can carry"
+        hint = "Look for spaces and line ends around the value."
+        raise InvalidInput([problem("bad-api-key", summary, hint=hint)])
     return [(name, f"Bearer {text}" if name == "authorization" else text)]
