@@ -105,7 +105,7 @@ class _Pairing:
         if path and is_sensitive(path):
             self.sites.append(Site(path, want, have))
             return _ABSENT, _ABSENT
-        if isinstance(want, Mapping) and want:
+        if isinstance(want, Mapping) and (want or not path):  # nothing declared empties nothing
             return self._pair_members(want, have if isinstance(have, Mapping) else {}, path)
         if is_empty(want) and isinstance(have, Mapping):
             ours = {name: None for name in have if name not in SERVER_ADDED_FIELDS}

@@ -213,6 +213,16 @@ def test_a_rotated_key_is_named_as_what_cannot_be_restored(tmp_path: Path) -> No
     assert FIRST not in (project.folder / "undo.json").read_text()
 
 
+def test_a_run_that_did_nothing_but_rotate_leaves_nothing_to_undo(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.apply()
+    project.apply(SECRET_KEY=SECOND)
+    plan = undo(project, runs(project)[-1], SECRET_KEY=SECOND)
+    assert plan["actions"] == []
+    assert [d["code"] for d in plan["diagnostics"]] == ["credential-not-restored"]
+
+
 def test_a_reference_goes_back_with_the_value_behind_it(tmp_path: Path) -> None:
     project = Here(tmp_path, SECRET_OTHER=SECOND)
     project.integration("alpha")
