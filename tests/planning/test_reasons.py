@@ -1,0 +1,53 @@
+"""Why a plan does something, or may not: the words that go into it."""
+
+from dataclasses import replace
+from typing import Any
+
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.policy import Tombstone
+from reconciler.domain.state import Lifecycle
+from reconciler.planning.approval import beyond_approval
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from tests.builders import NOON, changes_of, declared, desired, observed, state
+
+
+def plan(want: dict[str, Any], have: dict[str, Any], **more: Any) -> Plan:
+    return make_plan(
+        desired=desired(declared(**want)), observed=state(observed(**have)), created_at=NOON, **more
+    )
+
+
+def test_a_value_that_is_no_boolean_is_shown_as_it_is() -> None:
+    planned = plan(
+        {"allow_all_models": True, "configurations": {"x": True}}, {"configurations": {"x": "odd"}}
+    )
+    assert changes_of(planned) == {"configurations.x": ("replace", "odd", True)}
+
+
+def test_a_tombstone_without_a_reason_says_so() -> None:
+    buried = replace(desired(), tombstones={"old": Tombstone(slug="old")})
+    planned = make_plan(desired=buried, observed=state(observed("old")), created_at=NOON)
+    assert [action.reason for action in planned.actions] == ["tombstone: no reason given"]
+
+
+def test_protection_says_what_would_have_been_done() -> None:
+    protected = declared(ai_provider_id="anthropic", lifecycle=Lifecycle(protected=True))
+    planned = make_plan(desired=desired(protected), observed=state(observed()), created_at=NOON)
+    said = [d.summary for d in planned.diagnostics if d.code == "protected"]
+    assert said == ["alpha: it is protected, and would be deleted and created anew"]
+    planned = make_plan(
+        desired=desired(),
+        observed=state(observed()),
+        memory=Memory({"alpha": Remembered({}, protected=True)}),
+        created_at=NOON,
+    )
+    said = [d.summary for d in planned.diagnostics if d.code == "protected"]
+    assert said == ["alpha: it is protected, and would be deleted"]
+
+
+def test_everything_that_was_not_approved_is_named() -> None:
+    fresh = make_plan(
+        desired=desired(declared("beta"), declared("gamma")), observed=state(), created_at=NOON
+    )
+    assert [excess.slug for excess in beyond_approval(fresh, [])] == ["beta", "gamma"]
