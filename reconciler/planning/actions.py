@@ -114,6 +114,10 @@ class Precondition:
     fingerprint: str | None = None
 
 
+TOMBSTONE = "tombstone: "
+"""How the reason of a delete begins that `deletions` asks for; a saved plan has no other sign."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """The values an action was derived from, for guards before a write and checks after it."""

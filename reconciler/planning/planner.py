@@ -17,6 +17,7 @@ from reconciler.domain.state import Declared, DesiredState, Observed, ObservedSt
 from reconciler.domain.tree import is_empty
 from reconciler.planning import guards, remarks
 from reconciler.planning.actions import (
+    TOMBSTONE,
     Action,
     ActionKind,
     Origin,
@@ -130,7 +131,7 @@ class _Draft:
         tombstone = self.desired.tombstones.get(slug)
         prune = self.options.prune or self.desired.target.prune
         if tombstone is not None:
-            return f"tombstone: {tombstone.reason or 'no reason given'}"
+            return f"{TOMBSTONE}{tombstone.reason or 'no reason given'}"
         if prune is Prune.ALL or (prune is Prune.MANAGED and once):
             return "no longer declared" if once else "not declared, and prune is all"
         return None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.drift.report import DriftReport
-from reconciler.planning.actions import Action, ActionKind, Op, Origin
+from reconciler.planning.actions import TOMBSTONE, Action, ActionKind, Op, Origin
 from reconciler.views import words
 from reconciler.views.escape import visible
 from reconciler.views.outline import (
@@ -128,19 +128,26 @@ def steps_of(report: DriftReport, *, asked: Asked = Asked()) -> Iterable[Step]:
     yield Step(words.HEAL_UNBLOCKED if report.plan.blocked else words.HEAL, heal)
     # Where Git alone has moved there is nothing in the API that Git does not know.
     moved = [item for item in report.items if report.origin(item.slug) is not Origin.LOCAL]
-    there = [item.slug for item in moved if item.kind is not ActionKind.CREATE]
+    buried = [item.slug for item in moved if item.reason.startswith(TOMBSTONE)]
+    there = [i.slug for i in moved if i.kind is not ActionKind.CREATE and i.slug not in buried]
     if there:
         cut = words.ADOPT_MORE.format(LISTED, len(there))
         pull = shlex.join((*call, "pull", *_first(there)))
         yield Step(cut if len(there) > LISTED else words.ADOPT, pull)
+    yield from _by_hand(buried, words.KEEP, words.KEEP_MORE)
     gone = [
         item.slug
         for item in moved
         if item.kind is ActionKind.CREATE and report.origin(item.slug) is not Origin.UNKNOWN
     ]
-    if gone:
-        cut = words.ADOPT_ABSENCE_MORE.format(LISTED, len(gone))
-        yield Step(cut if len(gone) > LISTED else words.ADOPT_ABSENCE, slugs=_first(gone))
+    yield from _by_hand(gone, words.ADOPT_ABSENCE, words.ADOPT_ABSENCE_MORE)
+
+
+def _by_hand(slugs: Sequence[str], all_of: str, first_of: str) -> Iterable[Step]:
+    """Name what only an editor can do, and to which integrations."""
+    if slugs:
+        text = first_of.format(LISTED, len(slugs)) if len(slugs) > LISTED else all_of
+        yield Step(text, slugs=_first(slugs))
 
 
 def _first(slugs: Sequence[str]) -> tuple[str, ...]:

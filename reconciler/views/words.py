@@ -89,6 +89,11 @@ HEAL = "To make the API as Git declares:"
 HEAL_UNBLOCKED = "Once nothing is blocked, to make the API as Git declares:"
 ADOPT = "To take over into Git what the API has:"
 ADOPT_MORE = "To take over into Git what the API has (the first {} of {}):"
+KEEP = "To keep these, take them out of `deletions` in reconcile.yaml, then pull them:"
+KEEP_MORE = (
+    "To keep these, take them out of `deletions` in reconcile.yaml, then pull them "
+    "(the first {} of {}):"
+)
 ADOPT_ABSENCE = "To accept that these are gone from the API, take them out of the files:"
 ADOPT_ABSENCE_MORE = (
     "To accept that these are gone from the API, take them out of the files (the first {} of {}):"

@@ -149,6 +149,13 @@ def test_what_is_gone_from_the_api_cannot_be_pulled_and_is_named_instead() -> No
     assert (gone.text, gone.slugs) == (words.ADOPT_ABSENCE, ("openai-production",))
 
 
+def test_what_a_tombstone_deletes_cannot_be_pulled_and_is_named_instead() -> None:
+    report = detect(samples.plan(samples.deletion()))
+    assert [line[3] for line in commands(report)] == ["apply"]
+    *_, keep = drift_outline.steps_of(report)
+    assert (keep.text, keep.slugs) == (words.KEEP, ("old-openai",))
+
+
 def test_a_block_is_said_before_the_command_that_it_stops() -> None:
     first, second, *_ = drift_outline.steps_of(drift_samples.everybody_moved())
     assert (first.text, first.command) == (words.NEXT_BLOCKED, "")
