@@ -34,6 +34,7 @@ from reconciler.adapter.exchanges import (
 from reconciler.adapter.hosts import AllowedHosts
 from reconciler.adapter.probes import IsReady, Raw, nothing, probes
 from reconciler.adapter.problems import refuse
+from reconciler.adapter.rest import check_media_type
 from reconciler.adapter.tools import Offer, call
 
 PATH: Final = "/mcp"
@@ -76,6 +77,7 @@ def mcp_application(
         if scope["method"] != "POST":
             # There are no sessions to end, and no stream for messages that nobody asked for.
             raise refuse("method-not-allowed", 405, "This path takes POST.", allow="POST")
+        check_media_type(scope)
         await application(scope, receive, Discreet(send))
 
     lifespan: Any = application.router.lifespan_context

@@ -66,7 +66,7 @@ class RestOperations:
         return query
 
     def _body(self, operation: Operation, scope: Scope, content: bytes) -> dict[str, Any]:
-        _check_media_type(scope)
+        check_media_type(scope)
         try:
             document = parse_json(content)
         except (ValueError, RecursionError):
@@ -109,7 +109,8 @@ def _number(text: str) -> str | int:
     return int(text) if _INTEGER.fullmatch(text) else text
 
 
-def _check_media_type(scope: Scope) -> None:
+def check_media_type(scope: Scope) -> None:
+    """Raise the refusal (415) of a body that is not plain JSON in UTF-8."""
     headers: Mapping[bytes, bytes] = dict(scope["headers"])
     kind, _, rest = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
     charset = rest.replace('"', "").replace(" ", "")

@@ -346,6 +346,22 @@ def test_only_post_is_answered(method: str) -> None:
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"content_type": "text/plain"},
+        {"content_type": "application/json; charset=utf-16"},
+        {"content_type": "application/json", "content_encoding": "gzip"},
+        {},
+    ],
+)
+def test_what_is_not_sent_as_json_is_415_as_for_rest(more: dict[str, str]) -> None:
+    ping = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+    response = post(Ports(), headers=bearer(accept="application/json", **more), content=ping)
+    assert (response.status_code, response.json()["status"]) == (415, 415)
+    assert response.headers["content-type"] == "application/problem+json"
+
+
 def test_the_door_is_the_same_as_for_rest() -> None:
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     good = bearer(accept="application/json")
