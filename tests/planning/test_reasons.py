@@ -3,10 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from reconciler.domain.memory import Memory, Remembered
 from reconciler.domain.policy import Tombstone
 from reconciler.domain.state import Lifecycle
 from reconciler.planning.approval import beyond_approval
+from reconciler.planning.canonical import desired_digest
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from tests.builders import NOON, changes_of, declared, desired, observed, state
@@ -51,3 +54,40 @@ def test_everything_that_was_not_approved_is_named() -> None:
         desired=desired(declared("beta"), declared("gamma")), observed=state(), created_at=NOON
     )
     assert [excess.slug for excess in beyond_approval(fresh, [])] == ["beta", "gamma"]
+
+
+@pytest.mark.parametrize(
+    ("memory", "origin"),
+    [
+        (Memory(), "unknown"),
+        (Memory(complete=True), "local"),
+        (Memory({"alpha": Remembered({})}), "remote"),
+        (Memory({"alpha": Remembered({})}, complete=True), "remote"),
+        (Memory({"alpha": Remembered()}), "unknown"),
+    ],
+)
+def test_what_is_not_there_was_added_here_or_deleted_there_if_the_past_is_known(
+    memory: Memory, origin: str
+) -> None:
+    planned = make_plan(
+        desired=desired(declared()), observed=state(), memory=memory, created_at=NOON
+    )
+    assert {change.origin.value for change in planned.actions[0].changes} == {origin}
+
+
+def test_what_the_files_say_has_one_digest_whatever_their_order() -> None:
+    alpha, beta = declared(tags={"a": "1", "b": "2"}), declared("beta")
+    guarded = declared("beta", lifecycle=Lifecycle(protected=True))
+    digests = [
+        desired_digest(desired(alpha, beta, tombstones=("x", "y"))),
+        desired_digest(desired(beta, alpha, tombstones=("y", "x"))),
+        desired_digest(desired(alpha, guarded, tombstones=("x", "y"))),
+        desired_digest(desired(alpha, beta, tombstones=("x",))),
+        desired_digest(desired(alpha)),
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 4
+    # Plans and records of earlier versions hold it.
+    assert desired_digest(desired(declared())) == (
+        "sha256:57ad14d07d5973bbd89bcd8c2334bd0ebe6a1f266b4947ae13aa2f86dc2d78b2"
+    )
