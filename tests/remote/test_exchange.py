@@ -250,6 +250,19 @@ def test_an_id_that_repeats_what_was_sent_in_secret_is_told_to_nobody(
     assert [exchange.request_id for exchange in exchanges] == [kept]
 
 
+def test_an_id_that_repeats_a_key_without_a_known_prefix_is_left_out() -> None:
+    async def main() -> list[str | None]:
+        told = httpx.Response(200, json={}, headers={"x-request-id": "r-plain-canary"})
+        settings: dict[str, Any] = {"api_key": Redacted("plain-canary")}
+        ids = []
+        for more in (settings, {"api_key": None}):
+            async with client(answering(told)[0], **more) as api:
+                ids.append((await api.call(GET)).request_id)
+        return ids
+
+    assert run_virtually(main()) == [None, "r-plain-canary"]
+
+
 def test_a_key_that_no_header_can_carry_is_named_as_what_it_is() -> None:
     with pytest.raises(InvalidInput) as caught:
         client(answering(FINE)[0], api_key=Redacted(" "))
