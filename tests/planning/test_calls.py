@@ -181,3 +181,28 @@ def test_a_delete_remembers_what_was_there_and_what_git_said() -> None:
     assert action.subject.observed is there
     assert action.subject.remembered is remembered
     assert calls(planned) == [("delete-integration", "alpha")]
+
+
+@pytest.mark.parametrize("name", ["pricing_adjustments", "tags"])
+def test_what_null_clears_is_cleared_by_null(name: str) -> None:
+    there = {"pricing_adjustments": {"multiplier": {"default": 2}}, "tags": {"team": "a"}}
+    planned = plan(want={name: None}, have=observed(**{name: there[name]}))
+    assert bodies(planned) == [{name: None}]
+
+
+def test_a_model_is_sent_with_what_only_the_api_has_of_it() -> None:
+    there = {"slug": "m", "enabled": False, "pricing_config": {"type": "static"}}
+    planned = plan(want={"models": [{"slug": "m", "enabled": True}]}, have=observed(models=[there]))
+    assert bodies(planned) == [{"models": [there | {"enabled": True}]}]
+
+
+def test_a_create_shared_with_everybody_names_its_provider() -> None:
+    want = {
+        "global_workspace_access": {"enabled": True},
+        "create_default_provider": True,
+        "default_provider_slug": "p",
+    }
+    provider = {"create_default_provider": True, "default_provider_slug": "p"}
+    first, second = bodies(plan(want=want))
+    assert {name: first[name] for name in provider} == provider
+    assert second == {"workspaces": [], "global_workspace_access": {"enabled": True}, **provider}
