@@ -81,12 +81,21 @@ def changed(bench: Bench) -> Iterator[Row]:
 
 
 def limited(bench: Bench) -> Iterator[Row]:
-    """Plan against a server that allows twenty calls a second."""
+    """Plan against a server that allows twenty calls a second.
+
+    A server of its own each time: what an earlier run has used of a second would be missing.
+    """
     count, rate = (bench.size(396), 20)
     world = bench.world(count)
-    with simulator(world.folder, seed=count, latency_ms=bench.latency_ms, rate_limit=rate) as url:
-        world.aim(url)
-        found = bench.reconcile(world, *PLAN, secrets=UNKNOWN, times=1)
+    runs = []
+    for _ in range(bench.repeat):
+        with simulator(
+            world.folder, seed=count, latency_ms=bench.latency_ms, rate_limit=rate
+        ) as url:
+            world.aim(url)
+            runs.append(bench.once(world, *PLAN, secrets=UNKNOWN))
+    # The worst, not the best: what has to be shown is that learning the limit works each time.
+    found = max(runs, key=lambda one: one.wall)
     calls = bounds.pages(count) + count
     yield Row("20 calls a second", count, found, bounds.paced(calls=calls, rate=rate))
 
