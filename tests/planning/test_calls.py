@@ -61,6 +61,30 @@ def test_custom_models_that_were_withdrawn_are_deleted_in_one_call() -> None:
     assert call.query == {"slugs": "tuned-a,tuned-b"}
 
 
+def test_an_update_of_everything_is_one_call_for_each_resource_the_fields_first() -> None:
+    want = {
+        "description": "new",
+        "models": [{"slug": "gpt-5", "enabled": False}],
+        "workspaces": [{"id": "ws-a", "enabled": True}],
+    }
+    planned = plan(want=want, have=observed(description="old", models=[], workspaces=[]))
+    assert calls(planned) == [
+        ("update-integration", "alpha"),
+        ("update-integration-models", "alpha"),
+        ("update-integration-workspaces", "alpha"),
+    ]
+    assert bodies(planned)[0] == {"description": "new"}
+
+
+def test_switching_all_models_off_names_those_that_stay_although_they_do_not_change() -> None:
+    stays = [{"slug": "gpt-5", "enabled": True}]
+    planned = plan(
+        want={"allow_all_models": False, "models": stays},
+        have=observed(allow_all_models=True, models=stays),
+    )
+    assert bodies(planned) == [{"allow_all_models": False, "models": stays}]
+
+
 def test_the_plan_names_whose_api_it_was_made_from() -> None:
     assert plan(want={}).target.organisation_id == "org-1"
 

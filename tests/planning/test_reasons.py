@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.memory import Memory, Remembered
-from reconciler.domain.policy import Tombstone
+from reconciler.domain.policy import Prune, Tombstone
 from reconciler.domain.state import Lifecycle
 from reconciler.planning.approval import beyond_approval
 from reconciler.planning.canonical import desired_digest
@@ -26,6 +26,44 @@ def test_a_value_that_is_no_boolean_is_shown_as_it_is() -> None:
         {"allow_all_models": True, "configurations": {"x": True}}, {"configurations": {"x": "odd"}}
     )
     assert changes_of(planned) == {"configurations.x": ("replace", "odd", True)}
+
+
+@pytest.mark.parametrize(
+    ("want", "reason"),
+    [
+        ({"description": "new"}, "description differs"),
+        ({"tags": {"team": "x"}}, "tags differ"),
+        ({"description": "new", "name": "New"}, "description and name differ"),
+        (
+            {"description": "new", "name": "New", "tags": {"team": "x"}},
+            "description, name and tags differ",
+        ),
+        ({"ai_provider_id": "anthropic"}, "ai_provider_id cannot be changed in place"),
+    ],
+)
+def test_an_update_names_what_differs(want: dict[str, Any], reason: str) -> None:
+    (action,) = plan(want, {}).actions
+    assert action.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("prune", "memory", "reason"),
+    [
+        (Prune.MANAGED, Memory({"old": Remembered({})}), "no longer declared"),
+        (Prune.ALL, Memory({"old": Remembered({})}), "no longer declared"),
+        (Prune.ALL, Memory(), "not declared, and prune is all"),
+    ],
+)
+def test_a_prune_says_whether_it_was_ever_declared(
+    prune: Prune, memory: Memory, reason: str
+) -> None:
+    (action,) = make_plan(
+        desired=desired(prune=prune),
+        observed=state(observed("old")),
+        memory=memory,
+        created_at=NOON,
+    ).actions
+    assert action.reason == reason
 
 
 def test_a_tombstone_without_a_reason_says_so() -> None:
