@@ -16,7 +16,7 @@ from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
 from reconciler.execution.likeness import created_between, equals_ours
 from reconciler.execution.stopping import ChangedSincePlan, NotConfirmed
-from reconciler.remote.errors import Conflict, NotSent, Rejected, RemoteError
+from reconciler.remote.errors import Conflict, Forbidden, NotSent, Rejected, RemoteError
 
 if TYPE_CHECKING:
     from reconciler.execution.integration import Attempt
@@ -215,13 +215,20 @@ class _Creation:
         return True
 
     async def _appearing(self, slug: str) -> Observed | None:
-        """Look for what was certainly made and may not be shown yet."""
+        """Look for what was certainly made and may not be shown yet, or be denied until then."""
+        denied: Forbidden | None = None
         for pause in (0.0, *SETTLE_PAUSES):
             if pause:
                 await self.attempt.writer.timing.sleep(pause)
-            found = await self._look(slug)
+            try:
+                found = await self._look(slug)
+            except Forbidden as problem:
+                denied = problem
+                continue
             if found is not None:
                 return found
+        if denied is not None:
+            raise denied
         return None
 
     async def _rule_out_twins(self) -> None:

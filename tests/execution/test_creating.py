@@ -323,6 +323,17 @@ def test_a_stray_that_cannot_be_removed_is_named() -> None:
     assert f"the API created {stray} instead of alpha" in outcome.error.message
 
 
+def test_a_stray_that_is_denied_while_it_is_not_shown_yet_is_looked_for_again() -> None:
+    denied = Fault(
+        kind=FaultKind.STATUS, method="GET", path="^/integrations/alpha-", status=403, code="AB03"
+    )
+    story = world(denied, duplicate_slug="suffixed")
+    before(story, "POST", "/integrations", somebody_creates(story))
+    create(story)
+    assert sent(story) == ["create", "delete"]
+    assert slugs(story) == {"alpha"}
+
+
 @pytest.mark.parametrize("slug", [None, "../other", "with\nnewline"])
 def test_an_answer_without_a_usable_slug_is_unknown(slug: str | None) -> None:
     story = world(echo(slug))
