@@ -147,9 +147,15 @@ def crowd(adapter: Adapter, options: argparse.Namespace) -> bool:
 
 
 def _wait_for_idle(pid: int) -> None:
-    """Wait until closed connections are gone."""
+    """Wait until the number of open files settles, 30 s at most.
+
+    Another process says nothing when it has closed something, so there is only looking again.
+    """
     known = -1
-    while (now := resources(pid)[1]) != known:
+    for _ in range(60):
+        now = resources(pid)[1]
+        if now == known:
+            return
         known = now
         time.sleep(0.5)
 

@@ -64,14 +64,20 @@ class Repository:
         return past.memory, [d.code for d in past.diagnostics]
 
 
-def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_path: Path) -> None:
-    repository = Repository(tmp_path)
-    folder = repository.folder / "integrations"
-    folder.mkdir()
-    (folder / "alpha.yaml").write_text(ALPHA + "lifecycle: {protected: true}\n")
+def without_alpha(folder: Path, *, then: str) -> tuple[Repository, str]:
+    """Declare a protected integration, and take its file away in a later commit; give the first."""
+    repository = Repository(folder)
+    integrations = repository.folder / "integrations"
+    integrations.mkdir()
+    (integrations / "alpha.yaml").write_text(ALPHA + "lifecycle: {protected: true}\n")
     base = repository.commit(reconcile=CONFIG)
-    (folder / "alpha.yaml").unlink()
-    repository.commit(reconcile=CONFIG + "\n")
+    (integrations / "alpha.yaml").unlink()
+    repository.commit(reconcile=CONFIG + then)
+    return repository, base
+
+
+def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_path: Path) -> None:
+    repository, base = without_alpha(tmp_path, then="\n")
     memory, codes = repository.remembered(base)
     alpha = memory.of("alpha")
     assert codes == []
@@ -83,13 +89,7 @@ def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_p
 
 
 def test_what_is_buried_today_was_declared_then(tmp_path: Path) -> None:
-    repository = Repository(tmp_path)
-    folder = repository.folder / "integrations"
-    folder.mkdir()
-    (folder / "alpha.yaml").write_text(ALPHA + "lifecycle: {protected: true}\n")
-    base = repository.commit(reconcile=CONFIG)
-    (folder / "alpha.yaml").unlink()
-    repository.commit(reconcile=CONFIG + "deletions: [{slug: alpha}]\n")
+    repository, base = without_alpha(tmp_path, then="deletions: [{slug: alpha}]\n")
     memory, codes = repository.remembered(base)
     assert codes == []
     assert memory.of("alpha").protected
