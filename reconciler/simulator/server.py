@@ -39,18 +39,18 @@ async def serve(
     """
     connections: set[_Connection] = set()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(app, reader, writer)
         connections.add(connection)
-        try:
-            await connection.run()
-        finally:
-            connections.discard(connection)
+        connection.task.add_done_callback(lambda _task: connections.discard(connection))
 
     server = await asyncio.start_server(accept, host, port, backlog=1024)
     ready(server.sockets[0].getsockname()[1])
     await stop.wait()
     server.close()
+    # Whoever was let in a moment ago is known only after a turn of the loop or two.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
     for connection in list(connections):
         connection.finish()
     await _settle(connections)
@@ -58,7 +58,7 @@ async def serve(
 
 async def _settle(connections: "set[_Connection]") -> None:
     """Wait for requests in flight, then cut what is left."""
-    tasks = {connection.task for connection in connections if connection.task is not None}
+    tasks = {connection.task for connection in connections}
     if tasks:
         _, late = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
         for task in late:
@@ -79,7 +79,7 @@ class _Connection:
         self._head = b""
         self._busy = False
         self._ending = False
-        self.task = asyncio.current_task()
+        self.task = asyncio.create_task(self.run())
 
     async def run(self) -> None:
         """Answer requests until either side has had enough."""
@@ -96,6 +96,9 @@ class _Connection:
             pass
         finally:
             self._writer.close()
+            # Closing takes a turn of the loop, which may be at its end.
+            with suppress(ConnectionError):
+                await self._writer.wait_closed()
 
     def finish(self) -> None:
         """End after the request in flight, or at once when there is none."""
