@@ -61,6 +61,17 @@ def somebody_creates(story: World, slug: str = "alpha", **fields: Any) -> Callab
     return lambda: story.put("POST", "/integrations", body | fields)
 
 
+def somebody_had_created(story: World, slug: str = "alpha", **fields: Any) -> Callable[[], None]:
+    """Let something come to light that somebody created ten minutes ago."""
+
+    def long_ago() -> None:
+        story.seconds -= 600
+        somebody_creates(story, slug, **fields)()
+        story.seconds += 600
+
+    return long_ago
+
+
 def create(story: World, **fields: Any) -> Outcome:
     """Apply files that declare `alpha`, and give what became of it."""
     result = story.apply(desired(declared("alpha", key=KEY, **fields)))

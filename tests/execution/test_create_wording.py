@@ -10,7 +10,16 @@ from reconciler.domain.calls import OperationName
 from reconciler.execution.outcome import Failure
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired
-from tests.execution.stories import before, create, get, post, sent, somebody_creates, world
+from tests.execution.stories import (
+    before,
+    create,
+    get,
+    post,
+    sent,
+    somebody_creates,
+    somebody_had_created,
+    world,
+)
 from tests.execution.test_creating import TWIN, echo
 from tests.runs import World
 
@@ -34,12 +43,7 @@ def plainly_foreign() -> World:
 def equal_and_older() -> World:
     story = world(post(FaultKind.RESET_BEFORE))
 
-    def long_ago() -> None:
-        story.seconds -= 600
-        somebody_creates(story, **TWIN)()
-        story.seconds += 600
-
-    before(story, "POST", "/integrations", long_ago)
+    before(story, "POST", "/integrations", somebody_had_created(story, **TWIN))
     return story
 
 

@@ -18,6 +18,7 @@ from tests.execution.stories import (
     post,
     sent,
     somebody_creates,
+    somebody_had_created,
     world,
 )
 from tests.runs import World
@@ -174,12 +175,7 @@ def test_something_plainly_foreign_under_our_slug_is_left_alone() -> None:
 def test_something_equal_that_is_older_than_our_call_is_left_alone_and_unknown() -> None:
     story = world(post(FaultKind.RESET_BEFORE))
 
-    def long_ago() -> None:
-        story.seconds -= 600
-        somebody_creates(story, **TWIN)()
-        story.seconds += 600
-
-    before(story, "POST", "/integrations", long_ago)
+    before(story, "POST", "/integrations", somebody_had_created(story, **TWIN))
     assert ending(create(story)) == ("unknown", "foreign-integration")
     assert story.remote.integrations["alpha"]["key"] == THEIRS
 
@@ -282,12 +278,7 @@ def test_a_stray_that_was_in_the_list_before_is_not_removed() -> None:
 def test_a_stray_from_before_our_call_is_not_removed() -> None:
     story = world(echo("beta"))
 
-    def long_ago() -> None:
-        story.seconds -= 600
-        somebody_creates(story, "beta", **TWIN)()
-        story.seconds += 600
-
-    before(story, "POST", "/integrations", long_ago)
+    before(story, "POST", "/integrations", somebody_had_created(story, "beta", **TWIN))
     assert kept(story) == ("unknown", "slug-not-honoured")
 
 
