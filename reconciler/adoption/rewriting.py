@@ -17,12 +17,13 @@ from reconciler.desired.export import exported, ordered
 from reconciler.desired.export_check import writable
 from reconciler.desired.export_secrets import Naming
 from reconciler.desired.findings import Findings, Sourced, Steps
-from reconciler.desired.scalars import integration_shape, shape_of, typed
+from reconciler.desired.scalars import typed
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.access import WorkspaceAccess
 from reconciler.domain.fields import WRITE_ONLY_FIELDS, show_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.memory import Memory
+from reconciler.domain.schema import compiled, integration_schema
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.tree import leaves
@@ -212,7 +213,7 @@ class Rewriting:
 
 
 def _own_fields(document: Sourced) -> dict[str, Any]:
-    meant = typed(document.value, integration_shape(None))
+    meant = typed(document.value, integration_schema(None))
     return {name: meant[name] for name in _OWN_FIELDS if name in meant}
 
 
@@ -225,7 +226,7 @@ def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[di
         if document.origin_of(("workspaces", index)).file != document.origin.file:
             elsewhere.add(entry["id"])
         else:
-            meant = typed(entry, shape_of(WorkspaceAccess))
+            meant = typed(entry, compiled(WorkspaceAccess))
             own[entry["id"]] = {n: meant[n] for n in sorted(WRITE_ONLY_FIELDS) if n in meant}
     return [e | own.get(e["id"], {}) for e in entries if e["id"] not in elsewhere]
 

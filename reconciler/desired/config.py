@@ -17,7 +17,7 @@ from pydantic import Field
 
 from reconciler.desired.findings import Findings, Origin, Sourced, Steps
 from reconciler.desired.references import bind, parse_reference
-from reconciler.desired.scalars import shape_of, typed
+from reconciler.desired.scalars import typed
 from reconciler.desired.source import FileSource, Unreadable
 from reconciler.desired.suggest import did_you_mean, one_of
 from reconciler.desired.validate import check_model
@@ -25,6 +25,7 @@ from reconciler.desired.yaml_source import read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.fields import SLUG
 from reconciler.domain.policy import Part, Target, Tombstone
+from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted
 
 CONFIG_FILE = "reconcile.yaml"
@@ -70,7 +71,7 @@ def read_config(source: FileSource, findings: Findings) -> Config | None:
     if len(reading.documents) > 1:
         second = Origin(CONFIG_FILE, reading.documents[1].index)
         findings.error("wrong-type", f"{CONFIG_FILE} holds one document", second)
-    tree = typed(document.value, shape_of(ConfigFile))
+    tree = typed(document.value, compiled(ConfigFile))
     _check(tree, document, findings)
     if len(findings.diagnostics) > before or reading.faults:
         return None
@@ -169,7 +170,7 @@ def _check(tree: Any, document: Sourced, findings: Findings) -> None:
     check_model(
         ConfigFile,
         tree,
-        shape=shape_of(ConfigFile),
+        schema=compiled(ConfigFile),
         document=document,
         findings=findings,
         known_bad=bad,

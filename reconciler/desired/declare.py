@@ -7,11 +7,11 @@ from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.ignoring import lifecycle_of
 from reconciler.desired.references import bind
 from reconciler.desired.rules import Rules, check_configurations
-from reconciler.desired.scalars import integration_shape, typed
+from reconciler.desired.scalars import typed
 from reconciler.desired.validate import HIDDEN, check_model
 from reconciler.diagnostics import Place
 from reconciler.domain.integration import Integration
-from reconciler.domain.providers import PROVIDERS
+from reconciler.domain.schema import integration_schema
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared
 
@@ -22,8 +22,8 @@ def declare(document: Sourced, findings: Findings, today: date) -> Declared | No
     """Check a document and build what it declares; None when something is wrong with it."""
     before = findings.errors
     provider = document.value.get("ai_provider_id")
-    shape = integration_shape(str(provider) if provider in PROVIDERS else None)
-    tree = typed(document.value, shape)
+    schema = integration_schema(provider if isinstance(provider, str) else None)
+    tree = typed(document.value, schema)
     bad: set[Steps] = set()
 
     def say(code: str, summary: str, hint: str, steps: Steps) -> None:
@@ -32,7 +32,9 @@ def declare(document: Sourced, findings: Findings, today: date) -> Declared | No
         findings.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
     bind(tree, say)
-    check_model(Integration, tree, shape=shape, document=document, findings=findings, known_bad=bad)
+    check_model(
+        Integration, tree, schema=schema, document=document, findings=findings, known_bad=bad
+    )
     check_configurations(tree, document, findings, bad)
     Rules(tree, document, findings, today).check()
     if findings.judge is not None:

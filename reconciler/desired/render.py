@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.desired.findings import Findings, Sourced, Steps
-from reconciler.desired.scalars import shape_of, typed
+from reconciler.desired.scalars import typed
 from reconciler.diagnostics import Place
 from reconciler.domain.fields import KEYED_LISTS, show_path
 from reconciler.domain.integration import LifecycleRules
+from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path
@@ -38,7 +39,7 @@ def rendered(integration: Declared, document: Sourced, findings: Findings) -> Re
     """Make an integration presentable and look up where its leaves were written."""
     tree: dict[str, Any] = {"slug": integration.slug, **integration.fields}
     if "lifecycle" in document.value:
-        tree["lifecycle"] = typed(document.value["lifecycle"], shape_of(LifecycleRules))
+        tree["lifecycle"] = typed(document.value["lifecycle"], compiled(LifecycleRules))
     fields = {name: _shown(value) for name, value in tree.items()}
     origins = {
         steps: findings.place(document.origin_of(steps), key=isinstance(steps[-1], str))

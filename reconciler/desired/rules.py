@@ -8,12 +8,12 @@ from typing import Any
 
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.ignoring import parse_path
-from reconciler.desired.scalars import integration_shape
 from reconciler.desired.suggest import quoted
 from reconciler.desired.validate import check_model
 from reconciler.domain.fields import KEYED_LISTS, MASK_PREFIX
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import KNOWN_PROVIDERS, configuration_of, is_known
+from reconciler.domain.schema import integration_schema
 from reconciler.domain.secrets import Redacted, SecretRef
 
 
@@ -202,7 +202,7 @@ def check_configurations(
         check_model(
             configuration_of(provider),
             given,
-            shape=integration_shape(provider).fields["configurations"],
+            schema=integration_schema(provider).fields["configurations"],
             document=document,
             findings=findings,
             prefix=("configurations",),

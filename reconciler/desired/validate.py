@@ -12,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.desired.findings import Findings, Sourced, Steps
-from reconciler.desired.scalars import Shape
 from reconciler.desired.suggest import one_of, quoted
 from reconciler.desired.yaml_source import Step
 from reconciler.domain.fields import HEADERS_FIELD, REDACTED_FIELDS, SECRET_FIELDS
+from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
 
 _QUOTED = re.compile(r"'([^']*)'")
@@ -55,7 +55,7 @@ def check_model(
     model: type[BaseModel],
     tree: Any,
     *,
-    shape: Shape,
+    schema: FieldSchema,
     document: Sourced,
     findings: Findings,
     prefix: Steps = (),
@@ -70,7 +70,7 @@ def check_model(
     try:
         model.model_validate(tree)
     except ValidationError as error:
-        explainer = _Explainer(shape, document, findings, prefix, what)
+        explainer = _Explainer(schema, document, findings, prefix, what)
         for problem in error.errors(include_url=False, include_input=True):
             steps = _steps(problem["loc"], tree)
             if (*prefix, *steps) not in known_bad:
@@ -105,9 +105,9 @@ def name_of(steps: Steps, what: str) -> str:
 
 class _Explainer:
     def __init__(
-        self, shape: Shape, document: Sourced, findings: Findings, prefix: Steps, what: str
+        self, schema: FieldSchema, document: Sourced, findings: Findings, prefix: Steps, what: str
     ) -> None:
-        self.shape = shape
+        self.schema = schema
         self.document = document
         self.findings = findings
         self.prefix = prefix
@@ -141,7 +141,7 @@ class _Explainer:
 
     def _unknown_field(self, steps: Steps) -> None:
         around = name_of(steps[:-1], self.what)
-        known = names_at(self.shape, steps[:-1])
+        known = names_at(self.schema, steps[:-1])
         name = str(steps[-1])
         hint = self.findings.nearest(name, known) or (one_of(known) if len(known) <= 8 else "")
         self._say(
@@ -181,14 +181,12 @@ class _Explainer:
             self._say("wrong-type", summary, steps, hint=one_of(choices))
 
 
-def names_at(shape: Shape, steps: Steps) -> Collection[str]:
+def names_at(schema: FieldSchema, steps: Steps) -> Collection[str]:
     """Give the field names that are known at a place."""
-    here: Shape | None = shape
+    here = schema
     for step in steps:
-        if here is None:
-            return ()
-        here = here.items if isinstance(step, int) else here.fields.get(step, here.values)
-    return () if here is None else tuple(here.fields)
+        here = (here.entries or UNKNOWN) if isinstance(step, int) else here.child(step)
+    return tuple(here.fields or (here.entries.fields if here.entries else ()))
 
 
 def describe(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.leaves import Flag, Identifier, Piece, SensitiveText, SlugText, Text, Whole
 from reconciler.domain.pricing import PricingConfig
 
@@ -26,7 +27,7 @@ class UsageLimit(Piece):
     periodic_reset_days: Annotated[Whole, Field(ge=1, le=365)] | None = Field(
         None, description="Start the count again every so many days; not with `periodic_reset`."
     )
-    next_usage_reset_at: Text | None = Field(
+    next_usage_reset_at: Annotated[Text | None, Facts(instant=True)] = Field(
         None, description="When the count starts again next, ISO 8601 in UTC."
     )
 
@@ -57,8 +58,10 @@ RateLimits: TypeAlias = Annotated[tuple[RateLimit, ...], Field(max_length=1)]
 class ModelConfiguration(Piece):
     """Where a model is served, when not at the provider's own address."""
 
-    custom_host: Text | None = Field(None, description="Base URL of this model.")
-    custom_headers: dict[str, SensitiveText] | None = Field(
+    custom_host: Annotated[Text | None, Facts(host=True)] = Field(
+        None, description="Base URL of this model."
+    )
+    custom_headers: Annotated[dict[str, SensitiveText] | None, Facts(headers=True)] = Field(
         None, description="Headers sent with every call of this model."
     )
 
@@ -66,10 +69,18 @@ class ModelConfiguration(Piece):
 class ModelAccess(Piece):
     """One model: allowed or not, own or the provider's."""
 
-    slug: Identifier = Field(description="The model's name at the provider.")
-    enabled: Flag = Field(description="Whether it may be called.")
-    is_custom: Flag | None = Field(None, description="A model the provider's list does not have.")
-    is_finetune: Flag | None = Field(None, description="A fine-tuned model.")
+    slug: Annotated[Identifier, Facts(identity=True)] = Field(
+        description="The model's name at the provider."
+    )
+    enabled: Annotated[Flag, Facts(risk=RiskRule.ACCESS)] = Field(
+        description="Whether it may be called."
+    )
+    is_custom: Annotated[Flag | None, Facts(default=False)] = Field(
+        None, description="A model the provider's list does not have."
+    )
+    is_finetune: Annotated[Flag | None, Facts(default=False)] = Field(
+        None, description="A fine-tuned model."
+    )
     base_model_slug: Text | None = Field(
         None, description="The known model that a custom one behaves like."
     )
@@ -80,21 +91,35 @@ class ModelAccess(Piece):
 class GlobalWorkspaceAccess(Piece):
     """Access of workspaces that will be made in future."""
 
-    enabled: Flag = Field(description="Whether a new workspace gets access by itself.")
-    usage_limits: UsageLimits | None = Field(None, description="Budget of a new workspace.")
-    rate_limits: RateLimits | None = Field(None, description="Rate of a new workspace.")
+    enabled: Annotated[Flag, Facts(risk=RiskRule.SWITCH)] = Field(
+        description="Whether a new workspace gets access by itself."
+    )
+    usage_limits: Annotated[UsageLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
+        None, description="Budget of a new workspace."
+    )
+    rate_limits: Annotated[RateLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
+        None, description="Rate of a new workspace."
+    )
 
 
 class WorkspaceAccess(Piece):
     """One workspace: allowed or not, and how much."""
 
-    id: Identifier = Field(description="Slug or UUID of the workspace.")
-    enabled: Flag = Field(description="Whether it may use the integration.")
-    usage_limits: UsageLimits | None = Field(None, description="Budget; at most one entry.")
-    rate_limits: RateLimits | None = Field(None, description="Rate; at most one entry.")
-    create_default_provider: Flag = Field(
+    id: Annotated[Identifier, Facts(identity=True, two_forms=True)] = Field(
+        description="Slug or UUID of the workspace."
+    )
+    enabled: Annotated[Flag, Facts(risk=RiskRule.ACCESS)] = Field(
+        description="Whether it may use the integration."
+    )
+    usage_limits: Annotated[UsageLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
+        None, description="Budget; at most one entry."
+    )
+    rate_limits: Annotated[RateLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
+        None, description="Rate; at most one entry."
+    )
+    create_default_provider: Annotated[Flag, Facts(write_only=True, default=False)] = Field(
         default=False, description="Make a provider when access is first granted; write-only."
     )
-    default_provider_slug: SlugText | None = Field(
+    default_provider_slug: Annotated[SlugText | None, Facts(write_only=True)] = Field(
         None, description="Slug of the provider made on the first grant; write-only."
     )

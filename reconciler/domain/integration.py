@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.domain.access import GlobalWorkspaceAccess, ModelAccess, WorkspaceAccess
+from reconciler.domain.facts import Clearing, Facts, RiskRule, SubResource
 from reconciler.domain.leaves import Flag, Identifier, Name, Piece, Reference, SlugText, Text
 from reconciler.domain.pricing import PricingAdjustments
 
@@ -19,10 +20,12 @@ from reconciler.domain.pricing import PricingAdjustments
 class SecretMapping(Piece):
     """A secret that the gateway itself fetches at request time; it never passes through here."""
 
-    target_field: Annotated[Text, Field(pattern=r"^(key|configurations\.[A-Za-z0-9_]+)$")] = Field(
-        description="`key` or `configurations.<field>`."
+    target_field: Annotated[
+        Text, Field(pattern=r"^(key|configurations\.[A-Za-z0-9_]+)$"), Facts(identity=True)
+    ] = Field(description="`key` or `configurations.<field>`.")
+    secret_reference_id: Annotated[Identifier, Facts(two_forms=True)] = Field(
+        description="Slug or UUID of the secret reference."
     )
-    secret_reference_id: Identifier = Field(description="Slug or UUID of the secret reference.")
     secret_key: Text | None = Field(
         None, description="Which part of a secret with several values; overrides the reference's."
     )
@@ -71,36 +74,54 @@ class LifecycleRules(Piece):
 class Integration(Piece):
     """One provider account of the gateway."""
 
-    slug: SlugText = Field(description="Identity; it never changes.")
-    name: Name = Field(description="Name shown to people.")
-    ai_provider_id: Identifier = Field(description="The provider, for example `openai`.")
-    description: Text | None = Field(None, description="What it is for.")
-    key: Reference = Field(None, description="The provider's key, as `${scheme:locator}`.")
-    configurations: dict[str, Any] | None = Field(
-        None, description="Settings of the provider; its fields depend on `ai_provider_id`."
+    slug: Annotated[SlugText, Facts(identity=True)] = Field(
+        description="Identity; it never changes."
     )
-    secret_mappings: tuple[SecretMapping, ...] | None = Field(
-        None, description="Secrets the gateway fetches itself."
+    name: Annotated[Name, Facts(risk=RiskRule.COSMETIC)] = Field(
+        description="Name shown to people."
     )
-    workspace_id: Identifier | None = Field(
+    ai_provider_id: Annotated[Identifier, Facts(immutable=True, two_forms=True)] = Field(
+        description="The provider, for example `openai`."
+    )
+    description: Annotated[Text | None, Facts(risk=RiskRule.COSMETIC)] = Field(
+        None, description="What it is for."
+    )
+    key: Annotated[Reference, Facts(secret=True, clearing=Clearing.NEVER)] = Field(
+        None, description="The provider's key, as `${scheme:locator}`."
+    )
+    configurations: Annotated[
+        dict[str, Any] | None, Facts(sent_whole=True, risk=RiskRule.SETTING)
+    ] = Field(None, description="Settings of the provider; its fields depend on `ai_provider_id`.")
+    secret_mappings: Annotated[
+        tuple[SecretMapping, ...] | None, Facts(sent_whole=True, risk=RiskRule.CREDENTIAL)
+    ] = Field(None, description="Secrets the gateway fetches itself.")
+    workspace_id: Annotated[Identifier | None, Facts(immutable=True, two_forms=True)] = Field(
         None, description="Make it belong to this workspace; it never changes."
     )
-    pricing_adjustments: PricingAdjustments | None = Field(
-        None, description="How prices differ from the list."
-    )
-    tags: dict[str, Text] | None = Field(None, description="Labels.")
-    allow_all_models: Flag | None = Field(None, description="Whether every model may be called.")
-    models: tuple[ModelAccess, ...] | None = Field(None, description="Models, by slug.")
-    global_workspace_access: GlobalWorkspaceAccess | None = Field(
-        None, description="Access of workspaces made in future."
-    )
-    workspaces: tuple[WorkspaceAccess, ...] | None = Field(
-        None, description="Workspaces that may use it, by id."
-    )
-    create_default_provider: Flag = Field(
+    pricing_adjustments: Annotated[
+        PricingAdjustments | None, Facts(sent_whole=True, clearing=Clearing.NULL)
+    ] = Field(None, description="How prices differ from the list.")
+    tags: Annotated[
+        dict[str, Text] | None,
+        Facts(sent_whole=True, clearing=Clearing.NULL, risk=RiskRule.COSMETIC),
+    ] = Field(None, description="Labels.")
+    allow_all_models: Annotated[
+        Flag | None, Facts(default=True, risk=RiskRule.SWITCH, sub_resource=SubResource.MODELS)
+    ] = Field(None, description="Whether every model may be called.")
+    models: Annotated[
+        tuple[ModelAccess, ...] | None,
+        Facts(risk=RiskRule.SETTING, sub_resource=SubResource.MODELS),
+    ] = Field(None, description="Models, by slug.")
+    global_workspace_access: Annotated[
+        GlobalWorkspaceAccess | None, Facts(sub_resource=SubResource.WORKSPACES)
+    ] = Field(None, description="Access of workspaces made in future.")
+    workspaces: Annotated[
+        tuple[WorkspaceAccess, ...] | None, Facts(sub_resource=SubResource.WORKSPACES)
+    ] = Field(None, description="Workspaces that may use it, by id.")
+    create_default_provider: Annotated[Flag, Facts(write_only=True, default=False)] = Field(
         default=False, description="Make a provider along with it; write-only."
     )
-    default_provider_slug: SlugText | None = Field(
+    default_provider_slug: Annotated[SlugText | None, Facts(write_only=True)] = Field(
         None, description="Slug of the provider made along with it; write-only."
     )
     lifecycle: LifecycleRules | None = Field(None, description="Protection and exceptions.")

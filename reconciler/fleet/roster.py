@@ -15,12 +15,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from reconciler.desired.findings import Findings, Origin, Sourced, Steps
-from reconciler.desired.scalars import shape_of, typed
+from reconciler.desired.scalars import typed
 from reconciler.desired.source import MemorySource
 from reconciler.desired.validate import check_model
 from reconciler.desired.yaml_source import read_yaml
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.domain.policy import Part
+from reconciler.domain.schema import compiled
 from reconciler.domain.tree import digest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -108,10 +109,10 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
         document = Sourced({} if value is None else value, Origin(file))
         for extra in reading.documents[1:]:
             findings.error("wrong-type", f"{file} holds one document", Origin(file, extra.index))
-        shape = shape_of(FleetFile)
-        tree = typed(document.value, shape)
+        schema = compiled(FleetFile)
+        tree = typed(document.value, schema)
         if check_model(
-            FleetFile, tree, shape=shape, document=document, findings=findings, what=file
+            FleetFile, tree, schema=schema, document=document, findings=findings, what=file
         ):
             members = list(_Members(FleetFile.model_validate(tree), path.parent, findings, file))
     diagnostics = in_order(findings.diagnostics)

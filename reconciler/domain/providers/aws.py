@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.leaves import Reference, SensitiveText, Text
 from reconciler.domain.providers.configuration import Configuration
 
@@ -22,16 +23,21 @@ class Bedrock(Configuration):
         }
     )
 
-    aws_auth_type: Literal["accessKey", "assumedRole", "serviceRole", "apiKey"] | None = Field(
-        None, description="How the gateway proves to AWS who it is."
+    aws_auth_type: Annotated[
+        Literal["accessKey", "assumedRole", "serviceRole", "apiKey"] | None,
+        Facts(risk=RiskRule.CREDENTIAL),
+    ] = Field(None, description="How the gateway proves to AWS who it is.")
+    aws_region: Annotated[Text | None, Facts(endpoint=True)] = Field(
+        None, description="AWS region, for example `eu-central-1`."
     )
-    aws_region: Text | None = Field(None, description="AWS region, for example `eu-central-1`.")
-    aws_access_key_id: SensitiveText | None = Field(None, description="Access key id; never shown.")
-    aws_secret_access_key: Reference = Field(
+    aws_access_key_id: Annotated[SensitiveText | None, Facts(redacted=True)] = Field(
+        None, description="Access key id; never shown."
+    )
+    aws_secret_access_key: Annotated[Reference, Facts(secret=True)] = Field(
         None, description="Secret access key, as `${scheme:locator}`."
     )
     aws_role_arn: Text | None = Field(None, description="Role that the gateway assumes.")
-    aws_external_id: SensitiveText | None = Field(
+    aws_external_id: Annotated[SensitiveText | None, Facts(redacted=True)] = Field(
         None, description="External id agreed for the role; never shown."
     )
 

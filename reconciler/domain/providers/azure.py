@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.leaves import Flag, Identifier, Piece, Reference, Text
 from reconciler.domain.providers.configuration import Configuration
 
@@ -28,12 +29,13 @@ class AzureAuthentication(Configuration):
         }
     )
 
-    azure_auth_mode: Literal["default", "entra", "entraFederated", "managed", "workload"] | None = (
-        Field(None, description="`default` uses the key; the others use an identity.")
-    )
+    azure_auth_mode: Annotated[
+        Literal["default", "entra", "entraFederated", "managed", "workload"] | None,
+        Facts(risk=RiskRule.CREDENTIAL),
+    ] = Field(None, description="`default` uses the key; the others use an identity.")
     azure_entra_tenant_id: Text | None = Field(None, description="Entra tenant.")
     azure_entra_client_id: Text | None = Field(None, description="Entra application.")
-    azure_entra_client_secret: Reference = Field(
+    azure_entra_client_secret: Annotated[Reference, Facts(secret=True)] = Field(
         None, description="The application's secret, as `${scheme:locator}`."
     )
     azure_managed_client_id: Text | None = Field(None, description="Managed identity.")
@@ -44,13 +46,17 @@ class AzureAuthentication(Configuration):
 class AzureDeployment(Piece):
     """One deployment of a model in an Azure OpenAI resource."""
 
-    azure_deployment_name: Identifier = Field(description="Name of the deployment in Azure.")
+    azure_deployment_name: Annotated[Identifier, Facts(identity=True)] = Field(
+        description="Name of the deployment in Azure."
+    )
     azure_api_version: ApiVersion = Field(description="Version of Azure's API, up to 30 signs.")
     azure_model_slug: Identifier = Field(description="The model that is deployed.")
     alias: Text | None = Field(
         None, description="Name that callers use; needed unless it is the default."
     )
-    is_default: Flag | None = Field(None, description="Used when a caller names no deployment.")
+    is_default: Annotated[Flag | None, Facts(default=False)] = Field(
+        None, description="Used when a caller names no deployment."
+    )
 
 
 class AzureOpenAI(AzureAuthentication):
@@ -58,10 +64,12 @@ class AzureOpenAI(AzureAuthentication):
 
     required = ("azure_auth_mode", "azure_resource_name", "azure_deployment_config")
 
-    azure_resource_name: Text | None = Field(None, description="Name of the Azure resource.")
-    azure_deployment_config: tuple[AzureDeployment, ...] | None = Field(
-        None, description="The deployments, by name; at least one."
+    azure_resource_name: Annotated[Text | None, Facts(host=True)] = Field(
+        None, description="Name of the Azure resource."
     )
+    azure_deployment_config: Annotated[
+        tuple[AzureDeployment, ...] | None, Facts(sent_whole=True)
+    ] = Field(None, description="The deployments, by name; at least one.")
 
 
 class AzureFoundry(AzureAuthentication):
@@ -69,7 +77,9 @@ class AzureFoundry(AzureAuthentication):
 
     required = ("azure_auth_mode", "azure_foundry_url")
 
-    azure_foundry_url: Text | None = Field(None, description="URL of the Foundry project.")
+    azure_foundry_url: Annotated[Text | None, Facts(host=True)] = Field(
+        None, description="URL of the Foundry project."
+    )
     azure_api_version: Annotated[Text, Field(max_length=30)] | None = Field(
         None, description="Version of Azure's API, up to 30 signs."
     )

@@ -7,10 +7,11 @@ grows faster than its public record, so it is reported and sent.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.leaves import Flag, SensitiveText, Text
 from reconciler.domain.tree import is_empty
 
@@ -35,11 +36,15 @@ class Configuration(BaseModel):
     mode_field: ClassVar[str | None] = None
     required_by_mode: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
-    custom_host: Text | None = Field(None, description="Base URL to call instead of the usual one.")
-    custom_headers: dict[str, SensitiveText] | None = Field(
+    custom_host: Annotated[Text | None, Facts(host=True)] = Field(
+        None, description="Base URL to call instead of the usual one."
+    )
+    custom_headers: Annotated[dict[str, SensitiveText] | None, Facts(headers=True)] = Field(
         None, description="Headers sent with every call."
     )
-    provider_auth_type: Text | None = Field(
+    provider_auth_type: Annotated[
+        Text | None, Facts(server_added=True, risk=RiskRule.CREDENTIAL)
+    ] = Field(
         None, description="How calls to a custom host are authenticated, for example `apiKey`."
     )
     is_key_required: Flag | None = Field(None, description="Whether a key is needed as well.")

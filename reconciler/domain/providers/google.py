@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.leaves import Flag, Reference, Text
 from reconciler.domain.providers.configuration import Configuration
 
@@ -23,13 +24,15 @@ class VertexAI(Configuration):
         }
     )
 
-    vertex_auth_type: Literal["basic", "serviceAccount", "workload"] | None = Field(
-        None, description="How the gateway proves to Google who it is."
+    vertex_auth_type: Annotated[
+        Literal["basic", "serviceAccount", "workload"] | None, Facts(risk=RiskRule.CREDENTIAL)
+    ] = Field(None, description="How the gateway proves to Google who it is.")
+    vertex_region: Annotated[Text | None, Facts(endpoint=True)] = Field(
+        None, description="Region, for example `europe-west4`."
     )
-    vertex_region: Text | None = Field(None, description="Region, for example `europe-west4`.")
     vertex_project_id: Text | None = Field(None, description="Google Cloud project.")
-    vertex_service_account_json: Reference = Field(
-        None, description="The service account's key file, as `${scheme:locator}`."
+    vertex_service_account_json: Annotated[Reference, Facts(secret=True, secret_object=True)] = (
+        Field(None, description="The service account's key file, as `${scheme:locator}`.")
     )
     vertex_skip_ptu_cost_attribution: Flag | None = Field(
         None, description="Leave provisioned throughput out of the cost."

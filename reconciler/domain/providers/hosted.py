@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Annotated
 
 from pydantic import Field
 
+from reconciler.domain.facts import Facts
 from reconciler.domain.leaves import Flag, Text
 from reconciler.domain.providers.configuration import Configuration
 
@@ -20,7 +22,9 @@ class WorkersAI(Configuration):
 class HuggingFace(Configuration):
     """Hugging Face, its own service or an endpoint."""
 
-    huggingface_base_url: Text | None = Field(None, description="URL of an own endpoint.")
+    huggingface_base_url: Annotated[Text | None, Facts(host=True)] = Field(
+        None, description="URL of an own endpoint."
+    )
 
 
 class Cortex(Configuration):
@@ -28,7 +32,9 @@ class Cortex(Configuration):
 
     required = ("snowflake_account",)
 
-    snowflake_account: Text | None = Field(None, description="Snowflake account identifier.")
+    snowflake_account: Annotated[Text | None, Facts(host=True)] = Field(
+        None, description="Snowflake account identifier."
+    )
 
 
 class Anthropic(Configuration):
@@ -42,7 +48,9 @@ class Anthropic(Configuration):
 class BytePlus(Configuration):
     """BytePlus ModelArk."""
 
-    byteplus_region: Text | None = Field(None, description="Region.")
+    byteplus_region: Annotated[Text | None, Facts(endpoint=True)] = Field(
+        None, description="Region."
+    )
 
 
 FAMILY: Mapping[str, type[Configuration]] = MappingProxyType(

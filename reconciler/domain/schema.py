@@ -1,0 +1,251 @@
+"""The schema: the facts of every field of an integration, compiled from the models.
+
+`integration_schema(provider)` is the root; `at` follows a path. Whatever the models do not describe
+is `UNKNOWN`: treated as a secret and as a host, because the API may grow a field of either kind.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cache
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import MaxLen
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from reconciler.domain.facts import NO_FACTS, SECRET_HEADER, SECRET_NAME, Facts, RiskRule
+from reconciler.domain.fields import is_uuid
+from reconciler.domain.integration import Integration
+from reconciler.domain.providers import PROVIDERS, Configuration, configuration_of
+from reconciler.domain.secrets import SecretRef
+from reconciler.domain.tree import Path
+
+
+class Kind(Enum):
+    """What can stand at a place."""
+
+    SCALAR = "scalar"
+    OBJECT = "object"
+    MAP = "map"
+    HEADERS = "map of headers"
+    LIST = "list"
+    KEYED_LIST = "keyed list"
+    SINGLE = "list of at most one entry"
+    ANY = "anything"
+
+
+_NO_FIELDS: Mapping[str, "FieldSchema"] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSchema:
+    """One field: its facts, and the fields inside it.
+
+    `key` distinguishes the entries of a keyed list. In paths and in canonical trees a keyed list is
+    a map by that key, and a list of at most one entry is that entry. `entries` describes what a map
+    or a list holds. `is_text` says that a plain YAML scalar is its text. `type_name` and `choices`
+    name the type for people. `model` is the pydantic model of an object or of the entries of a
+    list, `info` what pydantic knows of the field.
+    """
+
+    name: str
+    kind: Kind
+    facts: Facts = NO_FACTS
+    key: str | None = None
+    fields: Mapping[str, "FieldSchema"] = field(default_factory=lambda: _NO_FIELDS)
+    entries: "FieldSchema | None" = None
+    is_text: bool = False
+    type_name: str = "any"
+    choices: tuple[str, ...] = ()
+    model: type[BaseModel] | None = None
+    info: FieldInfo | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a model describes this field."""
+        return self.kind is not Kind.ANY
+
+    def child(self, name: str) -> "FieldSchema":
+        """Return the schema of a member: a field, an entry of a keyed list, a key of a map."""
+        found = self.fields.get(name)
+        if found is not None:
+            return found
+        if self.kind is Kind.HEADERS:
+            return _SECRET_HEADER if SECRET_HEADER.search(name) else _HEADER
+        return self.entries or UNKNOWN
+
+    def at(self, path: Path) -> "FieldSchema":
+        """Return the schema at a path below this field."""
+        here = self
+        for name in path:
+            here = here.child(name)
+        return here
+
+    def walk(self, path: Path = ()) -> Iterator[tuple[Path, "FieldSchema"]]:
+        """List the fields below this one in the order of the models; entries have no name."""
+        for name, child in self.fields.items():
+            yield (*path, name), child
+            yield from child.walk((*path, name))
+        if self.entries is not None and not self.fields:
+            yield from self.entries.walk(path)
+
+
+UNKNOWN = FieldSchema("", Kind.ANY, Facts(redacted=True, host=True, risk=RiskRule.CREDENTIAL))
+"""A field that no model describes. Its members are unknown, too."""
+
+_VOUCHED = FieldSchema("", Kind.ANY, Facts(risk=RiskRule.SETTING))
+_HEADER = FieldSchema(
+    "",
+    Kind.SCALAR,
+    Facts(redacted=True, risk=RiskRule.CREDENTIAL),
+    is_text=True,
+    type_name="string",
+)
+_SECRET_HEADER = replace(
+    _HEADER, facts=Facts(secret=True, risk=RiskRule.CREDENTIAL), type_name="secret reference"
+)
+
+
+def integration_schema(provider: str | None, *, vouched: tuple[str, ...] = ()) -> FieldSchema:
+    """Return the schema of an integration of one provider.
+
+    A provider that is given as a UUID, as some deployments do, has the fields of every provider:
+    its name cannot be known here. `vouched` are configuration fields that the target declares plain
+    (`known_fields` in reconcile.yaml); a name that speaks of a secret stays closed.
+    """
+    known = provider if provider in PROVIDERS else _ANY_PROVIDER if is_uuid(provider) else ""
+    return _integration_schema(known or "", vouched)
+
+
+_ANY_PROVIDER = "(any)"
+
+
+@cache
+def _integration_schema(provider: str, vouched: tuple[str, ...]) -> FieldSchema:
+    root = compiled(Integration)
+    outer = root.fields["configurations"]
+    fields = dict(_configuration_fields(provider))
+    for name in vouched:
+        if name not in fields and not SECRET_NAME.search(name):
+            fields[name] = replace(_VOUCHED, name=name)
+    configurations = replace(
+        outer,
+        kind=Kind.OBJECT,
+        type_name="object",
+        entries=None,
+        model=configuration_of(provider),
+        fields=_inherited(fields, outer.facts),
+    )
+    fields = {**root.fields, configurations.name: configurations}
+    return replace(root, fields=MappingProxyType(fields))
+
+
+def _configuration_fields(provider: str) -> Mapping[str, FieldSchema]:
+    if provider != _ANY_PROVIDER:
+        return compiled(configuration_of(provider)).fields
+    fields: dict[str, FieldSchema] = {}
+    for model in (*PROVIDERS.values(), Configuration):
+        fields |= compiled(model).fields
+    return fields
+
+
+@cache
+def compiled(model: type[BaseModel]) -> FieldSchema:
+    """Return the schema of a model."""
+    fields = {name: _field(name, info) for name, info in model.model_fields.items()}
+    return FieldSchema(
+        "", Kind.OBJECT, fields=MappingProxyType(fields), type_name="object", model=model
+    )
+
+
+def _field(name: str, info: FieldInfo) -> FieldSchema:
+    facts = next((item for item in info.metadata if isinstance(item, Facts)), NO_FACTS)
+    described = _of_type(info.annotation, info.metadata)
+    schema = replace(described, name=name, facts=facts, info=info)
+    if facts.headers:
+        schema = replace(schema, kind=Kind.HEADERS, type_name="map of headers")
+    return _inheriting(schema, NO_FACTS)
+
+
+def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
+    """Return the schema that a type prescribes, without facts of its own."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _of_type(arguments[0], (*metadata, *arguments[1:]))
+    if origin in {Union, UnionType}:
+        return _of_union([_of_type(a, metadata) for a in arguments if a is not NoneType])
+    if origin in {tuple, list}:
+        return _of_list(_of_type(arguments[0]), metadata)
+    if origin is dict:
+        values = _of_type(arguments[1])
+        return FieldSchema("", Kind.MAP, entries=values, type_name=f"map of {values.type_name}s")
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return compiled(annotation)
+    if annotation is Any:
+        return UNKNOWN
+    if origin is Literal:
+        choices = tuple(str(choice) for choice in arguments if choice != "")
+        is_text = any(isinstance(choice, str) for choice in arguments)
+        name = "string" if is_text else "integer"
+        return FieldSchema("", Kind.SCALAR, is_text=is_text, type_name=name, choices=choices)
+    is_text = isinstance(annotation, type) and issubclass(annotation, str | SecretRef)
+    return FieldSchema(
+        "", Kind.SCALAR, is_text=is_text, type_name=_SCALAR_NAMES.get(annotation, "string")
+    )
+
+
+_SCALAR_NAMES: Mapping[Any, str] = MappingProxyType(
+    {bool: "boolean", int: "integer", float: "number", SecretRef: "secret reference"}
+)
+
+
+def _of_union(members: list[FieldSchema]) -> FieldSchema:
+    """Join the members of a union; as an object it has the fields of each of them."""
+    structured = [member for member in members if member.kind is not Kind.SCALAR]
+    chosen = structured[0] if structured else members[0]
+    fields = {name: child for member in members for name, child in member.fields.items()}
+    return replace(chosen, is_text=any(m.is_text for m in members), fields=MappingProxyType(fields))
+
+
+def _of_list(entry: FieldSchema, metadata: Sequence[Any]) -> FieldSchema:
+    identity = next((n for n, child in entry.fields.items() if child.facts.identity), None)
+    if identity is not None:
+        kind, fields, name = Kind.KEYED_LIST, _NO_FIELDS, f"list of objects, by {identity}"
+    elif _longest(metadata) == 1:
+        kind, fields, name = Kind.SINGLE, entry.fields, "list of at most one object"
+    else:
+        kind, fields, name = Kind.LIST, _NO_FIELDS, f"list of {entry.type_name}s"
+    return FieldSchema(
+        "", kind, key=identity, fields=fields, entries=entry, type_name=name, model=entry.model
+    )
+
+
+def _longest(metadata: Sequence[Any]) -> int | None:
+    """Return the greatest length that the metadata of a type allows."""
+    for item in metadata:
+        for constraint in item.metadata if isinstance(item, FieldInfo) else (item,):
+            if isinstance(constraint, MaxLen):
+                return constraint.max_length
+    return None
+
+
+def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:
+    """Hand the risk and the sub-resource of an outer field down to fields that state none."""
+    facts = schema.facts
+    risk = facts.risk or outer.risk
+    if facts.sensitive or facts.host or facts.endpoint:
+        risk = RiskRule.CREDENTIAL
+    facts = replace(facts, risk=risk, sub_resource=facts.sub_resource or outer.sub_resource)
+    entries = schema.entries
+    return replace(
+        schema,
+        facts=facts,
+        fields=_inherited(schema.fields, facts),
+        entries=None if entries is None else _inheriting(entries, facts),
+    )
+
+
+def _inherited(fields: Mapping[str, FieldSchema], outer: Facts) -> Mapping[str, FieldSchema]:
+    return MappingProxyType({name: _inheriting(field, outer) for name, field in fields.items()})
