@@ -11,6 +11,7 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from reconciler.adapter.json_limits import MAX_DEPTH, is_too_deep
 from reconciler.adapter.problems import refuse
 
 _SHOWN: Final = 5
@@ -38,6 +39,9 @@ class Checker:
 
     def check(self, instance: Any, *, what: str = "") -> None:
         """Raise the refusal (400) that names what is wrong; `what` stands before each place."""
+        if is_too_deep(instance):
+            detail = f"{what or 'the input'} is nested deeper than {MAX_DEPTH} levels."
+            raise refuse("invalid-request", 400, detail)
         found = [*_first(self._validator.iter_errors(instance))]
         if found:
             detail = "; ".join(_sentence(error, what) for error in found)
@@ -59,9 +63,9 @@ def _first(errors: Iterator[ValidationError]) -> Iterator[ValidationError]:
 
 
 def _sentence(error: ValidationError, what: str) -> str:
-    parts = [what, *(_cut(str(part)) for part in error.absolute_path)]
+    parts = [what, *(printable_name(str(part)) for part in error.absolute_path)]
     if "propertyNames" in error.absolute_schema_path:
-        parts.append(_cut(str(error.instance)))
+        parts.append(printable_name(str(error.instance)))
     place = ".".join(part for part in parts if part) or "the input"
     return f"{place} {_rule(error)}"
 
@@ -94,9 +98,9 @@ def _unknown(error: ValidationError) -> list[str]:
     schema: Any = error.schema
     instance: Any = error.instance
     known = schema.get("properties", {})
-    return sorted(_cut(str(name)) for name in instance if name not in known)[:_SHOWN]
+    return sorted(printable_name(str(name)) for name in instance if name not in known)[:_SHOWN]
 
 
-def _cut(name: str) -> str:
-    """Keep a name that the caller chose short and printable."""
+def printable_name(name: str) -> str:
+    """Return a name that the caller chose, short and printable."""
     return "".join(c if c.isprintable() else "?" for c in name[:_NAME_LENGTH])

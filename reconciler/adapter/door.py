@@ -26,8 +26,9 @@ from reconciler.adapter.exchanges import (
 )
 from reconciler.adapter.hosts import AllowedHosts
 from reconciler.adapter.origins import answer_preflight, is_preflight, of_origin
-from reconciler.adapter.problems import Problem, Refusal, refuse
+from reconciler.adapter.problems import Problem, Refusal, internal, not_found, refuse
 from reconciler.adapter.rates import Allowance, RateLimit
+from reconciler.adapter.targets import is_oauth_metadata, take_host
 from reconciler.adapter.tokens import Headers, Principal, Tokens, has_credential
 
 BODY_LIMIT: Final = 1024 * 1024
@@ -118,7 +119,7 @@ class Door:
             await sender.refuse(refusal.problem)
         except Exception as error:  # noqa: BLE001  the outermost border
             self._rules.failed(exchange.id, error)
-            await sender.refuse(Problem("internal", 500, "The adapter failed; see its log."))
+            await sender.refuse(internal())
         finally:
             self._rules.log(exchange)
 
@@ -128,11 +129,14 @@ class Door:
         _check_server(scope)
         headers: Headers = scope["headers"]
         length = _check_framing(headers)
-        self._allowed.check(headers)
+        self._allowed.check(headers, target_host=take_host(scope))
         sender.origin = of_origin(headers)
         if is_preflight(scope):
             await answer_preflight(sender)
             return
+        if is_oauth_metadata(scope["path"]):
+            # A client asks before it has a token, and takes a 401 for a broken server.
+            raise not_found()
         if scope["path"] not in PROBES:
             self._recognise(scope["path"], headers, exchange)
             sender.allowance = self._take(exchange)

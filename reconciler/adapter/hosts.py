@@ -39,11 +39,17 @@ class AllowedHosts:
             ),
         )
 
-    def check(self, headers: Headers) -> None:
-        """Raise the refusal of a host (421) or an origin (403) that is not allowed."""
+    def check(self, headers: Headers, *, target_host: str | None = None) -> None:
+        """Raise the refusal of a host (421) or an origin (403) that is not allowed.
+
+        `target_host` is the host of a request target in absolute form, which proxies and some
+        clients send; it does not replace the Host header.
+        """
         hosts = _values(headers, b"host")
         if len(hosts) != 1 or hosts[0] not in self.hosts:
             raise refuse("wrong-host", 421, "The Host header names no host of this adapter.")
+        if target_host is not None and target_host.lower() not in self.hosts:
+            raise refuse("wrong-host", 421, "The request target names no host of this adapter.")
         origins = _values(headers, b"origin")
         if origins and (len(origins) > 1 or origins[0] not in self.origins):
             raise refuse("wrong-origin", 403, "Requests from this origin are not answered.")

@@ -78,11 +78,11 @@ def mcp_application(
             # There are no sessions to end, and no stream for messages that nobody asked for.
             raise refuse("method-not-allowed", 405, "This path takes POST.", allow="POST")
         check_media_type(scope)
-        await application(scope, receive, Discreet(send))
+        await application({**scope, "path": PATH}, receive, Discreet(send))
 
     lifespan: Any = application.router.lifespan_context
     router = Router(
-        [*probes(is_ready), Route(PATH, Raw(post_only))],
+        [*probes(is_ready), *(Route(path, Raw(post_only)) for path in (PATH, f"{PATH}/"))],
         redirect_slashes=False,
         default=nothing,
         lifespan=lambda _app: lifespan(application),

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from reconciler.adapter.exchanges import Application, Receive, Scope, Send, exchange_of
-from reconciler.adapter.problems import refuse
+from reconciler.adapter.problems import not_found, refuse
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -62,4 +62,4 @@ def json_response(document: object, *, status: int = 200) -> Response:
 
 async def nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
     """Refuse a path that leads nowhere."""
-    raise refuse("not-found", 404, "There is nothing at this path.")
+    raise not_found()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from reconciler.adapter.json_limits import MAX_DEPTH
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import (
     Answered,
@@ -83,7 +84,8 @@ class Problem:
             "type": f"urn:reconcile:problem:{self.code}",
             "title": self.title,
             "status": self.status,
-            "detail": self.detail,
+            # The upstream's words are in it, and UTF-8 cannot express a lone surrogate.
+            "detail": self.detail.encode("utf-8", "replace").decode(),
             "instance": f"urn:uuid:{request_id}",
             "upstream_code": self.upstream_code,
         }
@@ -103,13 +105,33 @@ def refuse(code: str, status: int, detail: str, **headers: str) -> Refusal:
     return Refusal(Problem(code, status, detail, headers=named))
 
 
+def not_found() -> Refusal:
+    """Return the refusal of a path that leads nowhere."""
+    return refuse("not-found", 404, "There is nothing at this path.")
+
+
 def timed_out(operation: OperationName) -> Problem:
     """Say that the upstream was too slow."""
     return Problem(
         "upstream-timeout",
         504,
-        "The upstream gave no complete answer in time." + _outcome(operation),
+        "The upstream gave no complete answer in time." + outcome(operation),
     )
+
+
+def unusable(operation: OperationName) -> Problem:
+    """Return the problem of a successful answer that cannot be passed on."""
+    detail = (
+        f"The upstream's answer cannot be passed on: it is nested deeper than {MAX_DEPTH} levels, "
+        "or holds a number or a character that JSON cannot express."
+    )
+    return Problem("upstream-failed", 502, detail + outcome(operation))
+
+
+def internal(operation: OperationName | None = None) -> Problem:
+    """Return the problem of a defect; `operation` is the one that may have been carried out."""
+    detail = "The adapter failed; see its log."
+    return Problem("internal", 500, detail + (outcome(operation) if operation else ""))
 
 
 def of_upstream(error: RemoteError, operation: OperationName) -> Problem:
@@ -129,7 +151,7 @@ def of_upstream(error: RemoteError, operation: OperationName) -> Problem:
             return Problem("upstream-unreachable", 502, detail)
         case _:
             detail = f"The upstream's answer cannot be used ({error.code})."
-            return Problem("upstream-failed", 502, detail + _outcome(operation))
+            return Problem("upstream-failed", 502, detail + outcome(operation))
 
 
 def _answered(error: Answered, operation: OperationName) -> Problem:
@@ -147,9 +169,11 @@ def _answered(error: Answered, operation: OperationName) -> Problem:
         return Problem("upstream-credential", 502, detail, code)
     detail = f"The upstream answered with {status}" + (f": {said}" if said else "")
     detail += "" if detail.endswith((".", "!", "?", "…")) else "."
-    outcome = _outcome(operation) if error.outcome_unknown else ""
-    return Problem("upstream-failed", 502, detail + outcome, code)
+    if error.outcome_unknown:
+        detail += outcome(operation)
+    return Problem("upstream-failed", 502, detail, code)
 
 
-def _outcome(operation: OperationName) -> str:
+def outcome(operation: OperationName) -> str:
+    """Return the sentence about a write of which nothing more is known; empty for a read."""
     return "" if OPERATIONS[operation].safe else _UNKNOWN_OUTCOME

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from reconciler.adapter.problems import Refusal, of_upstream, refuse, timed_out
+from reconciler.adapter.json_limits import is_serialisable
+from reconciler.adapter.problems import Refusal, of_upstream, refuse, timed_out, unusable
 from reconciler.adapter.tokens import Principal
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.fields import SLUG
@@ -75,7 +76,9 @@ class Relay:
         except TimeoutError:
             problem = timed_out(call.operation)
         else:
-            return reply
+            if is_serialisable(reply.body):
+                return reply
+            problem = unusable(call.operation)
         finally:
             self.count(call.operation, result)
         raise Refusal(problem)

@@ -17,7 +17,7 @@ from reconciler.adapter.relay import RAW, Relay, slug_in
 from reconciler.domain.calls import Call, Reply
 from reconciler.remote.answers import parse_json
 from reconciler.remote.errors import InvalidCall
-from reconciler.remote.operations import Operation, allowed_methods, match
+from reconciler.remote.operations import Operation, Parameter, allowed_methods, match
 
 VERSION: Final = "/v1"
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -60,8 +60,10 @@ class RestOperations:
         names = [name for name, _ in pairs]
         if len(set(names)) < len(names):
             raise refuse("invalid-request", 400, "A query parameter was given more than once.")
+        known = {row.name: row for row in operation.query}
+        unset = {name for name, text in pairs if text == "null" and _is_typed(known.get(name))}
         integers = {row.name for row in operation.query if row.type == "integer"}
-        query = {n: _number(v) if n in integers else v for n, v in pairs}
+        query = {n: _number(v) if n in integers else v for n, v in pairs if n not in unset}
         self._queries[operation.name].check(query, what="query")
         return query
 
@@ -102,6 +104,11 @@ def _route(scope: Scope) -> tuple[Operation, str | None]:
     allow = ", ".join(allowed_methods(path))
     detail = f"This path takes {allow}."
     raise refuse("method-not-allowed", 405, detail, allow=allow)
+
+
+def _is_typed(parameter: Parameter | None) -> bool:
+    """Return whether `null` is no value of a parameter; browsers write it for an unset one."""
+    return parameter is not None and (parameter.type != "string" or parameter.enum is not None)
 
 
 def _number(text: str) -> str | int:

@@ -4,16 +4,17 @@ Everything a model reads here comes from our own tables; what the upstream says 
 and never a description. How the tools get onto a port: `reconciler.adapter.mcp_port`.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 
+from reconciler.adapter.arguments import read_arguments
 from reconciler.adapter.checking import Checker, plain_schema
 from reconciler.adapter.exchanges import Exchange
-from reconciler.adapter.problems import Problem, Refusal, refuse
+from reconciler.adapter.json_limits import to_json_text
+from reconciler.adapter.problems import Refusal, internal, refuse
 from reconciler.adapter.relay import RAW, Relay, slug_in
 from reconciler.adapter.results import RESULTS
 from reconciler.adapter.tokens import Principal
@@ -31,6 +32,8 @@ _CONFIRM: Final = {
     "pattern": SLUG_PATTERN,
     "description": "The slug once more: the deletion cannot be undone.",
 }
+
+_WRITES: Final = {row.name.value: row.name for row in RAW if not row.safe}
 
 Arguments = Mapping[str, Any]
 
@@ -91,7 +94,8 @@ class RawTool:
     async def run(self, arguments: Arguments, exchange: Exchange) -> Any:
         """Pass the call on."""
         self._relay.check_permission(self._operation, exchange.caller)
-        self._checker.check(dict(arguments))
+        arguments = read_arguments(arguments, self.tool.input_schema)
+        self._checker.check(arguments)
         slug, body = arguments.get("slug"), arguments.get("body")
         self._check_confirmation(slug, arguments)
         exchange.slug = slug or slug_in(body)
@@ -125,7 +129,8 @@ class LocalTool:
 
     async def run(self, arguments: Arguments, _exchange: Exchange) -> Any:
         """Check the arguments and do the work."""
-        self.checker.check(dict(arguments))
+        arguments = read_arguments(arguments, self.tool.input_schema)
+        self.checker.check(arguments)
         return await self.work(arguments)
 
 
@@ -145,16 +150,15 @@ async def call(offer: Offer, arguments: Arguments, exchange: Exchange) -> CallTo
         problem = refusal.problem
     except Exception as error:  # noqa: BLE001  what it says may quote anything
         exchange.failed(exchange.id, error)
-        problem = Problem("internal", 500, "The adapter failed; see its log.")
+        problem = internal(_WRITES.get(offer.tool.name))
     exchange.status = problem.status
     return _result(problem.as_json(exchange.id), is_error=True)
 
 
 def _result(document: Any, *, is_error: bool = False) -> CallToolResult:
-    # A number that JSON cannot express is refused here rather than sent as a word.
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    # The library fails on what JSON cannot express, when it is too late for a result.
     return CallToolResult(
-        content=[TextContent(type="text", text=text)],
+        content=[TextContent(type="text", text=to_json_text(document))],
         structured_content=document,
         is_error=is_error,
     )

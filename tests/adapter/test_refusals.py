@@ -396,6 +396,19 @@ def test_a_token_that_asks_too_fast_is_429_and_others_are_not() -> None:
     assert len(ports.wire.requests) == 3
 
 
+@pytest.mark.parametrize("query", ["current_page=null", "page_size=null&type=null"])
+def test_null_for_a_typed_query_parameter_means_that_it_is_not_set(query: str) -> None:
+    ports = Ports()
+    assert ports.ask("GET", f"{LIST}?{query}").status_code == 200
+    assert [sent.url.raw_path for sent in ports.wire.requests] == [LIST.encode()]
+
+
+def test_null_for_text_in_the_query_is_text() -> None:
+    ports = Ports()
+    assert ports.ask("GET", f"{LIST}?workspace_id=null").status_code == 200
+    assert ports.wire.requests[0].url.query == b"workspace_id=null"
+
+
 def test_the_probes_say_one_thing_to_anybody() -> None:
     for path, word in (("/healthz", "ok"), ("/readyz", "ready")):
         response = Ports().ask("GET", path, headers={})

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from reconciler.adapter.exchanges import Application
 from reconciler.adapter.server import Limits, listen, serve
@@ -135,10 +136,47 @@ def test_other_broken_requests_are_400_and_close() -> None:
         assert is_framed_problem(answer, 400)
 
 
-def test_a_target_in_absolute_form_leads_nowhere() -> None:
-    line = b"GET http://evil.test" + LIST + b" HTTP/1.1"
-    answer = over_sockets(lambda served: served.say(line, b"Connection: close"))
-    assert answer.startswith(b"HTTP/1.1 404 ")
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"http://127.0.0.1:%d", b"200"),
+        (b"HTTP://127.0.0.1:%d", b"200"),
+        (b"https://127.0.0.1:%d", b"200"),
+        (b"http://127.0.0.1.evil.test:%d", b"421"),
+        (b"http://127.0.0.1:1%d", b"421"),
+        (b"http://127.0.0.1", b"421"),
+        (b"http://user@127.0.0.1:%d", b"421"),
+        (b"http://127.0.0.1:%d%%00", b"421"),
+        (b"http://", b"421"),
+        (b"ftp://127.0.0.1:%d", b"404"),
+        (b"http:/127.0.0.1:%d", b"404"),
+    ],
+)
+def test_a_target_in_absolute_form_is_served_for_an_allowed_host(
+    host: bytes, status: bytes
+) -> None:
+    ports = Ports()
+
+    async def work(served: Served) -> bytes:
+        named = host % served.port if b"%d" in host else host
+        line = b"GET " + named + LIST + b"?page_size=2 HTTP/1.1"
+        return await served.say(line, b"Connection: close")
+
+    answer = over_sockets(work, ports)
+    assert answer.split(b" ")[1] == status
+    targets = [sent.url.raw_path for sent in ports.wire.requests]
+    assert targets == ([b"/v1/integrations?page_size=2"] if status == b"200" else [])
+
+
+def test_an_absolute_target_does_not_replace_the_host_header() -> None:
+    async def work(served: Served) -> bytes:
+        reader, writer = await served.connect()
+        target = b"http://127.0.0.1:%d/healthz" % served.port
+        writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: evil.test\r\n")
+        writer.write(b"Connection: close\r\n\r\n")
+        return await reader.read()
+
+    assert over_sockets(work).startswith(b"HTTP/1.1 421 ")
 
 
 def test_the_host_is_checked_on_every_bind_address() -> None:

@@ -1,12 +1,16 @@
 """What the caller is told when the upstream refuses, fails, lies or is silent."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from reconciler.adapter.problems import of_upstream
+from reconciler.domain.calls import OperationName
+from reconciler.remote.errors import Rejected
 from tests.adapter.ports import (
     KEY,
     UPSTREAM,
@@ -18,6 +22,7 @@ from tests.adapter.ports import (
     refuses,
     says,
 )
+from tests.adapter.test_tools import call
 
 ONE = "/v1/integrations/a"
 SECRET = "sk-provider-canary-0001"
@@ -178,3 +183,63 @@ def test_waiting_for_a_connection_counts_as_slowness() -> None:
         return [answer.status_code for answer in answers]
 
     assert asyncio.run(run()) == [504] * 15
+
+
+def nested(depth: int) -> bytes:
+    return b'{"a":' * (depth - 1) + b"{}" + b"}" * (depth - 1)
+
+
+UNSERIALISABLE = [
+    nested(101),
+    nested(255),
+    nested(300),
+    nested(900),
+    nested(100_000),
+    b'{"a": ' + b"[" * 300 + b"]" * 300 + b"}",
+    b'{"a": NaN}',
+    b'{"a": [{"b": 1e999}]}',
+    b'{"a": -Infinity}',
+    b'{"a": ' + b"9" * 5000 + b"}",
+    b'{"a": "\\ud800"}',
+    b'{"\\uDFFF": 1}',
+]
+
+
+@pytest.mark.parametrize("content", UNSERIALISABLE)
+def test_an_answer_that_cannot_be_passed_on_is_a_failure_that_tells_about_the_write(
+    content: bytes,
+) -> None:
+    ports = Ports(wire=Wire(raw(200, content, content_type="application/json")))
+    for method, body in (("PUT", {"name": "A"}), ("DELETE", None), ("GET", None)):
+        response = ports.ask(method, ONE, json=body)
+        assert is_problem(response)
+        assert response.status_code == 502
+        assert ("carried out is not known" in response.text) is (method != "GET")
+    for name, arguments in (
+        ("create-integration", {"body": {"name": "A", "ai_provider_id": "openai"}}),
+        ("update-integration", {"slug": "a", "body": {"name": "A"}}),
+        ("delete-integration", {"slug": "a"}),
+        ("get-integration", {"slug": "a"}),
+    ):
+        result = call(ports, name, arguments)
+        assert result.is_error
+        assert result.structured_content["status"] == 502
+        told = "carried out is not known" in result.content[0].text
+        assert told is (name != "get-integration")
+    assert ports.defects == []
+    assert len(ports.wire.requests) == 7
+
+
+def test_an_answer_that_is_nested_as_deep_as_possible_arrives_whole() -> None:
+    content = nested(100)
+    ports = Ports(wire=Wire(raw(200, content, content_type="application/json")))
+    assert ports.ask("GET", ONE).content == content
+    result = call(ports, "get-integration", {"slug": "a"})
+    assert not result.is_error
+    assert json.loads(result.content[0].text) == result.structured_content == json.loads(content)
+
+
+def test_a_refusal_with_text_that_utf8_cannot_express_is_told_all_the_same() -> None:
+    refusal = Rejected("refused", code="AB01", http_status=400, message="no \ud800 good")
+    problem = of_upstream(refusal, OperationName.UPDATE).as_json("1")
+    assert problem["detail"] == "no ? good"

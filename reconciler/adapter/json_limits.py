@@ -1,0 +1,47 @@
+"""Which JSON documents can be passed on: bounded depth, finite numbers, text in UTF-8.
+
+The library behind the MCP port gives up on any other result after the tool has run, and a client
+would take that for a call that was never made.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+MAX_DEPTH: Final = 100
+"""Levels of objects and lists. Parsers of clients stop at 200 and pydantic writes 255 at most; a
+tool result and its envelope need some of them."""
+
+
+def is_too_deep(document: Any) -> bool:
+    """Return whether objects and lists are nested deeper than `MAX_DEPTH`."""
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [item for container in level for item in _members(container)]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
+
+
+def is_serialisable(document: Any) -> bool:
+    """Return whether `to_json_text` takes a document."""
+    try:
+        to_json_text(document)
+    except ValueError:
+        return False
+    return True
+
+
+def to_json_text(document: Any) -> str:
+    """Return a document as JSON; raises ValueError for one that cannot be passed on."""
+    if is_too_deep(document):
+        raise ValueError("too deep")
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    text.encode()  # raises for a lone surrogate, which UTF-8 cannot express
+    return text
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
