@@ -31,7 +31,10 @@ class Secrets:
             raise InvalidInput([error("missing-api-key", f"target {target.name} has no api_key")])
         problem = api_key_problem(target.api_key)
         if problem is None:
-            answer = resolve_all([target.api_key], resolvers=self._resolvers, allowed=None)
+            # A pull request can edit this reference as well. A variable is one of PORTKEY_* here,
+            # which the list never holds; everything else has to be on it.
+            allowed = None if target.api_key.scheme == "env" else self.allowed
+            answer = resolve_all([target.api_key], resolvers=self._resolvers, allowed=allowed)
             problem = answer.missing.get(target.api_key)
         if problem is not None:
             summary = f"api_key of target {target.name}: {problem.summary}"

@@ -1,7 +1,8 @@
 """`aws:name#field`: AWS Secrets Manager; without `#field` the secret's whole text.
 
 Credentials and region are those of the environment that was handed in; where it names none, the
-AWS library looks for a profile, a web identity or an instance role by itself.
+AWS library looks for a profile, a web identity or an instance role by itself. The address is AWS's
+own or one of the environment, never one of a configuration file.
 """
 
 import json
@@ -77,6 +78,7 @@ class AwsResolver:
             aws_secret_access_key=get("AWS_SECRET_ACCESS_KEY"),
             aws_session_token=get("AWS_SESSION_TOKEN"),
             config=Config(
+                ignore_configured_endpoint_urls=True,
                 connect_timeout=self._timeout / 3,
                 read_timeout=self._timeout / 3,
                 retries={"mode": "standard", "total_max_attempts": 2},

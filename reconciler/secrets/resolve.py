@@ -44,9 +44,9 @@ def resolve_all(
 ) -> Resolution:
     """Read every distinct reference; blocks for at most `time_limit` seconds.
 
-    A reference outside `allowed` is not read at all; None is for a target's own key, which
-    `api_key_problem` judges. With `placeholders` an unset variable gets a made-up value that is
-    the same in every run.
+    A reference outside `allowed` is not read at all; None is for a variable of a target's own key,
+    which `api_key_problem` judges. With `placeholders` an unset variable gets a made-up value that
+    is the same in every run.
     """
     asked = sorted(set(refs))
     answers: dict[SecretRef, Answer] = {}

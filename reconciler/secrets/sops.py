@@ -1,16 +1,19 @@
 """`sops:file#dotted.key`: a file encrypted with SOPS, decrypted by the `sops` program.
 
 The file is read here, under the rules of `file`, and handed over on standard input; no argument
-and no file holds a value. The program gets the variables of its own key sources and no others:
-those of Vault in particular stay away, since an encrypted file itself names the server that sops
-would send them to.
+and no file holds a value. A pull request can edit the file, and the file names the servers that
+hold its keys. So the program finds an empty home folder, a server is asked only if
+RECONCILE_ALLOWED_HOSTS names its host, and the variables of a key source are handed over only with
+a file that needs them. Which servers a file names: `reconciler.secrets.sops_keys`.
 """
 
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
+from tempfile import TemporaryDirectory
 
 from reconciler.domain.secrets import SecretRef
 from reconciler.secrets import document
@@ -18,10 +21,28 @@ from reconciler.secrets.allowlist import fixed_folder
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.file import read_inside
 from reconciler.secrets.resolver import Answers, Surroundings
+from reconciler.secrets.sops_keys import Server, Unjudged, servers_in
 
 _FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".env": "dotenv", ".ini": "ini"}
-_VARIABLES = ("SOPS_", "AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "XDG_")
-_VARIABLE_NAMES = frozenset({"PATH", "HOME", "GNUPGHOME", "TMPDIR", "LANG"})
+_HINT_FORM = "encrypt it with sops as one plain YAML or JSON document"
+_HOSTS = "RECONCILE_ALLOWED_HOSTS"
+_VARIABLES = (
+    "LANG", "TMPDIR", "GNUPGHOME", "SOPS_GPG_EXEC", "SOPS_DECRYPTION_ORDER",
+    "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
+)  # fmt: skip
+_VARIABLES_OF_KIND: Mapping[str, tuple[str, ...]] = {
+    "hc_vault": ("VAULT_TOKEN", "VAULT_NAMESPACE", "VAULT_CACERT"),
+    "azure_kv": ("AZURE_",),
+    "kms": ("AWS_",),
+    "gcp_kms": ("GOOGLE_", "CLOUDSDK_"),
+}
+# For a file that names no server: should sops read it otherwise, it reaches none.
+_NO_NETWORK = {
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+_HOME_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
 # From sops' own list of exit codes: what a person can do something about.
 _REASONS = {
     24: ("secret-damaged", "the file was changed after it was encrypted"),
@@ -60,19 +81,60 @@ class SopsResolver:
 
     def _encrypted(self, ref: SecretRef) -> bytes | SecretError:
         glob = self._surroundings.allowed.pattern_for(ref)
-        # A target's own key is not judged by the allow-list; its file stays in the project.
-        folder = fixed_folder(document.source(glob)) if glob else "."
+        if glob is None:
+            return SecretError(ref, "this file is outside the allow-list", code="file-not-allowed")
         directory = self._surroundings.directory
-        path = directory / document.source(ref.locator)
-        return read_inside(ref, path, root=(directory / folder).resolve())
+        root = (directory / fixed_folder(document.source(glob))).resolve()
+        return read_inside(ref, directory / document.source(ref.locator), root=root)
 
     def _decrypt(self, ref: SecretRef, encrypted: bytes) -> bytes | SecretError:
-        environ = self._own_variables()
-        program = shutil.which("sops", path=environ.get("PATH", ""))
+        path = _absolute(self._surroundings.environ.get("PATH", ""))
+        program = shutil.which("sops", path=path)
         if program is None:
             return SecretError(ref, "the program `sops` is not installed", code="missing-program")
         kind = _FORMATS.get(PurePosixPath(document.source(ref.locator)).suffix.lower(), "binary")
+        servers = self._servers(ref, encrypted, kind)
+        if isinstance(servers, SecretError):
+            return servers
         command = [program, "--decrypt", "--input-type", kind, "--output-type", "json"]
+        with TemporaryDirectory(prefix="reconcile-sops-") as home:
+            environ = self._variables({server.kind for server in servers}, home=home)
+            return self._run(ref, command, encrypted, environ | {"PATH": path})
+
+    def _servers(
+        self, ref: SecretRef, encrypted: bytes, kind: str
+    ) -> frozenset[Server] | SecretError:
+        """Return the servers that the file needs, all of them on allowed hosts."""
+        try:
+            servers = servers_in(encrypted, kind)
+        except Unjudged as problem:
+            reason = f"the file cannot be handed to sops: {problem}"
+            return SecretError(ref, reason, code="secret-failed", hint=_HINT_FORM)
+        named = self._surroundings.environ.get(_HOSTS, "").lower().split(",")
+        allowed = {host.strip() for host in named}
+        for server in sorted(servers):
+            if server.host not in allowed:
+                return SecretError(
+                    ref,
+                    f"the file leads sops to {server.host}, which is not an allowed host",
+                    code="host-not-allowed",
+                    hint=f"if this is right, add {server.host} to the variable {_HOSTS}",
+                )
+        return servers
+
+    def _variables(self, kinds: Collection[str], *, home: str) -> dict[str, str]:
+        """Return the program's whole environment but its path."""
+        wanted = tuple(name for kind in kinds for name in _VARIABLES_OF_KIND[kind])
+        given = {
+            name: value
+            for name, value in self._surroundings.environ.items()
+            if name in _VARIABLES or name.startswith(wanted)
+        }
+        return given | dict.fromkeys(_HOME_VARIABLES, home) | ({} if kinds else _NO_NETWORK)
+
+    def _run(
+        self, ref: SecretRef, command: Sequence[str], encrypted: bytes, environ: Mapping[str, str]
+    ) -> bytes | SecretError:
         try:
             # What is decrypted is smaller than the file, whose size is bounded already.
             ended = subprocess.run(  # noqa: S603 - fixed arguments, no shell
@@ -91,17 +153,15 @@ class SopsResolver:
             return SecretError(ref, "the program `sops` cannot be run", code="missing-program")
         return ended.stdout if ended.returncode == 0 else _explain(ref, ended.returncode)
 
-    def _own_variables(self) -> dict[str, str]:
-        return {
-            name: value
-            for name, value in self._surroundings.environ.items()
-            if name in _VARIABLE_NAMES or name.startswith(_VARIABLES)
-        }
+
+def _absolute(path: str) -> str:
+    """Return a search path without its relative entries, which a pull request could fill."""
+    return os.pathsep.join(entry for entry in path.split(os.pathsep) if entry.startswith("/"))
 
 
 def _explain(ref: SecretRef, status: int) -> SecretError:
     code, reason = _REASONS.get(
         status, ("secret-failed", f"sops cannot decrypt the file (exit status {status})")
     )
-    hint = "run `sops --decrypt` on it by hand to see why"
+    hint = "run `sops --decrypt` on it by hand; the key must be named by SOPS_AGE_KEY_FILE or such"
     return SecretError(ref, reason, code=code, hint=hint)

@@ -1,4 +1,4 @@
-"""SECRET_VALUES, sourced by bash as the workflows do: every value arrives byte for byte, or none."""
+"""SECRET_VALUES, sourced by bash: every value arrives byte for byte, or the step fails."""
 
 import json
 import subprocess
