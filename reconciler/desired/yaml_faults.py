@@ -42,6 +42,9 @@ _WORDS = {
         "take the brackets away; a name in quotes may hold any sign",
     ),
 }
+_NESTING_LIMIT = "exceeded maximum nesting depth"
+"""How libyaml words its own limit of 1,000 levels, which it has since PyYAML 6.0.4."""
+
 _MISLEADING = frozenset({"alias", "too-deep", "too-many-nodes", "complex-key"})
 
 
@@ -108,13 +111,24 @@ def _position(data: bytes, offset: int) -> tuple[int, int]:
     return before.count(b"\n"), len(before[start:].decode("utf-8", "replace"))
 
 
+def is_nesting_limit(error: Any) -> bool:
+    """Return whether the parser gave up because values are nested deeper than it accepts."""
+    return getattr(error, "problem", None) == _NESTING_LIMIT
+
+
 def of_parser(error: Any, data: bytes) -> Fault:
     """Describe what the parser does not understand."""
     if isinstance(error, ReaderError):
         return _control_character(data)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line, column = (mark.line, mark.column) if mark else (0, 0)
+    if is_nesting_limit(error):
+        return of_event("too-deep", line, column)
     rows = data.removeprefix(BOM).decode("utf-8", "replace").splitlines()
+    if _is_bracket_as_name(error, rows):
+        # The parser notices up to 1,024 characters behind the bracket, or at the end of the file.
+        at = error.context_mark
+        return Fault("syntax", *_BRACKET_AS_NAME, at.line, at.column)
     row = rows[line] if line < len(rows) else ""
     tab = row.find("\t")
     if tab >= 0 and (not row[:tab].strip() or tab == column):
@@ -125,6 +139,19 @@ def of_parser(error: Any, data: bytes) -> Fault:
     return Fault("syntax", words, _SYNTAX_HINTS.get(problem, _SYNTAX_HINT), line, column)
 
 
+def _is_bracket_as_name(error: Any, rows: list[str]) -> bool:
+    """Return whether a list or mapping begins where the name of a field is required."""
+    at = getattr(error, "context_mark", None)
+    if getattr(error, "context", None) != "while scanning a simple key" or at is None:
+        return False
+    row = rows[at.line] if at.line < len(rows) else ""
+    return row[at.column : at.column + 1] in {"[", "{"}
+
+
+_BRACKET_AS_NAME = (
+    "not valid YAML: a bracket begins where the name of a field must be",
+    "remove the bracket, or indent it below the field that it belongs to",
+)
 _SYNTAX_HINT = "look here and just above for a bracket, a quote or an indentation that does not fit"
 _SYNTAX_HINTS = {
     "mapping values are not allowed in this context": "put quotes around a value with a colon, "

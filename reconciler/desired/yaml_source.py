@@ -34,6 +34,7 @@ MAX_NODES = 100_000
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAYBE_TYPED = frozenset("-0123456789tf")
 _DROPPED = object()
+_BOM = "\ufeff"
 
 Step = str | int
 
@@ -88,23 +89,51 @@ class Reading:
         return _spot(event)
 
 
-def read_yaml(data: bytes) -> Reading:
-    """Read all documents of a file and collect what is wrong with it; nothing is raised."""
-    reading = Reading()
-    reading.faults += yaml_faults.before_parsing(data)
-    if reading.faults:
+def read_yaml(data: bytes, *, parser: Any = _LOADER) -> Reading:
+    """Read all documents of a file and collect what is wrong with it; nothing is raised.
+
+    `parser` is a loader class of PyYAML; libyaml's where it is installed.
+    """
+    faults = yaml_faults.before_parsing(data)
+    if faults:
+        return Reading(faults=faults)
+    reading, error = _parse(data, parser)
+    if error is None:
         return reading
-    builder = _Builder(reading)
+    if yaml_faults.is_nesting_limit(error):
+        return _parse_up_to(error, data, parser)
+    reading.faults.append(yaml_faults.of_parser(error, data))
+    return reading
+
+
+def _parse(data: bytes, parser: Any) -> tuple[Reading, yaml.YAMLError | None]:
+    """Parse a file up to its end, the first stop or the first error of the parser."""
+    reading = Reading()
     try:
-        loader = _LOADER(data)
+        loader = parser(data)
         try:
-            builder.consume(loader.get_event)
+            _Builder(reading).consume(loader.get_event)
         finally:
             loader.dispose()
     except _Stop:
         pass
     except yaml.YAMLError as error:
+        return reading, error
+    return reading, None
+
+
+def _parse_up_to(limit: Any, data: bytes, parser: Any) -> Reading:
+    """Parse the part of a file that is in front of the parser's own nesting limit.
+
+    PyYAML 6.0.4 refuses 1,000 levels while it scans ahead, before it has delivered the event of the
+    33rd. Without the text behind the limit it delivers them, and the builder finds the place.
+    """
+    text = data.decode("utf-8").removeprefix(_BOM)
+    reading, error = _parse(text[: limit.problem_mark.index].encode("utf-8"), parser)
+    if error is not None and not reading.broken:
         reading.faults.append(yaml_faults.of_parser(error, data))
+    if not reading.broken:
+        reading.faults.append(yaml_faults.of_parser(limit, data))
     return reading
 
 

@@ -52,7 +52,8 @@ def read_script(path: Path) -> Script:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as reason:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as reason:
+        # PyYAML builds dates itself: 2026-99-99 ends in a ValueError without a place.
         raise InvalidFaults(str(path), _in_words(reason)) from reason
     if isinstance(content, list) or content is None:
         return Script(faults=parse_faults(content or []))
@@ -67,6 +68,8 @@ def read_script(path: Path) -> Script:
 def _in_words(problem: Exception) -> str:
     if isinstance(problem, OSError):
         return problem.strerror or "it cannot be read"
+    if isinstance(problem, ValueError) and not isinstance(problem, UnicodeDecodeError):
+        return f"a value cannot be read as a date or number: {problem}"
     mark = getattr(problem, "problem_mark", None)
     where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     return f"it is not YAML in UTF-8{where}"

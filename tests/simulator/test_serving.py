@@ -125,6 +125,7 @@ def test_a_script_is_read_as_yaml_or_json(tmp_path: Path) -> None:
         "{",
         "a: b: c",
         "- {kind: slow, seconds: 2024-01-01}",
+        "- {kind: slow, seconds: 2024-99-99}",
     ],
 )
 def test_a_script_that_cannot_be_understood_is_refused(tmp_path: Path, text: str) -> None:
@@ -141,6 +142,7 @@ def test_a_switch_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("a: b: c", "it is not YAML in UTF-8 at line 1, column 5"),
+        ("- 2024-13-01", "a value cannot be read as a date or number: month must be in 1..12"),
         (None, "No such file or directory"),
     ],
 )
