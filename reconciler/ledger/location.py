@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
@@ -39,6 +40,9 @@ class Location:
 
         try:
             parsed = make_url(url.strip())
+            # SQLAlchemy decodes the name of a database since 2.1; a ledger must not move with it.
+            if parsed.database and make_url("sqlite:///%2F").database != "/":
+                parsed = parsed.set(database=unquote(parsed.database))
         except (ArgumentError, ValueError):  # the latter for a port that is no number
             parsed = None
         if parsed is not None and parsed.drivername in _POSTGRES:
