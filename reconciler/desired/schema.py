@@ -124,6 +124,8 @@ def _without_titles(schema: Any, *, is_schema: bool = True) -> Any:
     """Drop the titles that pydantic makes of names; a field may itself be called `title`."""
     if isinstance(schema, list):
         return [_without_titles(item) for item in schema]
+    if isinstance(schema, float) and schema.is_integer():
+        return int(schema)  # pydantic before 2.11 writes a bound of a float as 0.0
     if not isinstance(schema, Mapping):
         return schema
     return {
