@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reconciler.domain.fields import SLUG
 from reconciler.simulator.messages import invalid
 from reconciler.simulator.requirements import (
     host_is_refused,
@@ -15,6 +14,7 @@ from reconciler.simulator.requirements import (
     needs_key,
     wrong_mode,
 )
+from reconciler.simulator.slugs import is_slug
 from reconciler.simulator.switches import Switches
 
 UPDATABLE = frozenset(
@@ -156,10 +156,6 @@ def _or_null(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or check(value)
 
 
-def _is_slug(value: Any) -> bool:
-    return isinstance(value, str) and SLUG.fullmatch(value) is not None
-
-
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -191,11 +187,24 @@ def _is_pricing(value: Any) -> bool:
     multiplier = value.get("multiplier")
     if multiplier is None:
         return True
-    return (
-        isinstance(multiplier, dict)
-        and not set(multiplier) - _MULTIPLIERS
-        and all(item is None or _is_amount(item) for item in multiplier.values())
+    return isinstance(multiplier, dict) and all(
+        _is_factor(name, factor) for name, factor in multiplier.items()
     )
+
+
+def _is_factor(name: str, factor: Any) -> bool:
+    """Whether a member of `multiplier` is one that the vendor's specification describes."""
+    if factor is None:
+        return name in _MULTIPLIERS or name in {"image", "additional_units"}
+    if name == "image":
+        return _is_object(factor) and not set(factor) - {"default"} and _are_amounts(factor)
+    if name == "additional_units":
+        return _is_object(factor) and _are_amounts(factor)
+    return name in _MULTIPLIERS and _is_amount(factor)
+
+
+def _are_amounts(factors: Mapping[str, Any]) -> bool:
+    return all(factor is None or _is_amount(factor) for factor in factors.values())
 
 
 def _is_amount(value: Any) -> bool:
@@ -205,14 +214,14 @@ def _is_amount(value: Any) -> bool:
 _FORMS: Mapping[str, Callable[[Any], bool]] = {
     "name": _text(1, 255),
     "ai_provider_id": _text(1, 255),
-    "slug": _is_slug,
+    "slug": is_slug,
     "key": _or_null(_text(0, 1_000_000)),
     "description": _or_null(_text(0, 100_000)),
     "workspace_id": _or_null(_text(1, 255)),
     "organisation_id": _or_null(_text(1, 255)),
     "configurations": _or_null(_is_configurations),
     "create_default_provider": _or_null(lambda value: isinstance(value, bool)),
-    "default_provider_slug": _or_null(_is_slug),
+    "default_provider_slug": _or_null(is_slug),
     "secret_mappings": _or_null(_are_mappings),
     "pricing_adjustments": _or_null(_is_pricing),
     "tags": _or_null(_is_object),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.simulator.catalogue import NEW_MODEL
 from reconciler.simulator.checks import require_object
 from reconciler.simulator.messages import invalid
 from reconciler.simulator.records import Record
@@ -10,14 +11,6 @@ from reconciler.simulator.requirements import host_is_refused
 from reconciler.simulator.shapes import clone
 from reconciler.simulator.switches import Switches
 
-_NEW = {
-    "enabled": True,
-    "is_custom": False,
-    "is_finetune": False,
-    "base_model_slug": None,
-    "pricing_config": None,
-    "description": None,
-}
 _WRITABLE = (
     "enabled",
     "is_custom",
@@ -26,6 +19,7 @@ _WRITABLE = (
     "pricing_config",
     "configurations",
     "description",
+    "name",
 )
 _FLAGS = ("is_custom", "is_finetune")
 
@@ -46,9 +40,16 @@ def put_models(record: Record, body: Any, now: str) -> Record:
     return {**record, "models": kept, "allow_all_models": allow_all}
 
 
-def delete_models(record: Record, query: Mapping[str, str], switches: Switches) -> Record:
-    """Remove custom models by `?slugs=a,b`; one base model among them refuses all."""
+def delete_models(
+    record: Record, query: Mapping[str, str], body: Any, switches: Switches
+) -> Record:
+    """Remove custom models by `?slugs=a,b`; one base model among them refuses all.
+
+    With `models_delete: query_or_body` a body `{"models": ["a", "b"]}` names them, too.
+    """
     slugs = [slug for slug in query.get("slugs", "").split(",") if slug]
+    if not slugs and switches.models_delete == "query_or_body":
+        slugs = _named_in(body)
     if not slugs:
         raise invalid("slugs is required")
     known = record["models"]
@@ -59,6 +60,13 @@ def delete_models(record: Record, query: Mapping[str, str], switches: Switches) 
             raise invalid("Base models cannot be deleted")
     kept = {slug: model for slug, model in known.items() if slug not in slugs}
     return {**record, "models": kept}
+
+
+def _named_in(body: Any) -> list[str]:
+    named = require_object(body).get("models")
+    if not isinstance(named, list) or not all(isinstance(slug, str) and slug for slug in named):
+        raise invalid("models is required")
+    return named
 
 
 def _check(item: Any) -> None:
@@ -90,5 +98,11 @@ def _upsert(before: Mapping[str, Any] | None, item: Mapping[str, Any], now: str)
     sent = {name: clone(item[name]) for name in _WRITABLE if name in item}
     sent.update({flag: bool(sent[flag]) for flag in _FLAGS if flag in sent})
     if before is None:
-        return {"slug": item["slug"], **_NEW, **sent, "created_at": now, "last_updated_at": None}
+        return {
+            "slug": item["slug"],
+            **NEW_MODEL,
+            **sent,
+            "created_at": now,
+            "last_updated_at": None,
+        }
     return {**before, **sent, "last_updated_at": now}

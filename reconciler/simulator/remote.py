@@ -220,7 +220,8 @@ class Remote:
     def _delete_models(self, request: Request, slug: str, *, stale: bool) -> Response:
         del stale
         record = self._organisation.current(slug)
-        return self._put_access(models.delete_models(record, request.query, self.switches))
+        left = models.delete_models(record, request.query, request.body, self.switches)
+        return self._put_access(left)
 
     def _get_workspaces(self, _request: Request, slug: str, *, stale: bool) -> Response:
         return Response(

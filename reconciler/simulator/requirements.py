@@ -16,6 +16,7 @@ KEYLESS_PROVIDERS = frozenset(
         "sagemaker",
         "vertex-ai",
         "ollama",
+        "oracle",
         "triton",
     }
 )

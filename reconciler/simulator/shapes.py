@@ -9,9 +9,24 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.domain.fields import HEADERS_FIELD, REDACTED_FIELDS, SECRET_FIELDS
+from reconciler.simulator.catalogue import BASE_MODELS, NEW_MODEL
 from reconciler.simulator.records import Record
 from reconciler.simulator.switches import Switches
+
+_MASKED = frozenset(
+    {
+        "key",
+        "azure_entra_client_secret",
+        "aws_secret_access_key",
+        "vertex_service_account_json",
+        "oracle_private_key",
+        "oracle_key_passphrase",
+    }
+)
+"""Fields that come back as masks only (portkey-api.md §3)."""
+
+_AWS_IDS = frozenset({"aws_access_key_id", "aws_external_id"})
+_HEADERS = "custom_headers"
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -89,10 +104,24 @@ def detail(record: Record, switches: Switches) -> dict[str, Any]:
 
 def models(record: Record, switches: Switches) -> dict[str, Any]:
     """Show the models sub-resource; the observed shape has no total (§5.1)."""
-    shown = [_model(model, switches) for model in record["models"].values()]
+    shown = [_model(model, switches) for model in _listed_models(record, switches)]
     if switches.detail_shape == "documented":
         return {"total": len(shown), "models": shown}
     return {"models": shown, "allow_all_models": record["allow_all_models"], "object": "list"}
+
+
+def _listed_models(record: Record, switches: Switches) -> list[Mapping[str, Any]]:
+    """Return the models that were written, and before them those of the provider's catalogue."""
+    written = record["models"]
+    if switches.base_models == "hidden":
+        return list(written.values())
+    enabled = record["allow_all_models"]
+    catalogue = [
+        {**NEW_MODEL, "slug": slug, "enabled": enabled, "created_at": record["created_at"]}
+        for slug in BASE_MODELS.get(record["ai_provider_id"], ())
+        if slug not in written
+    ]
+    return [*catalogue, *written.values()]
 
 
 def workspaces(record: Record, switches: Switches) -> dict[str, Any]:
@@ -128,10 +157,10 @@ def _workspace_count(record: Record) -> int:
 
 
 def _configurations(stored: Mapping[str, Any], switches: Switches) -> dict[str, Any]:
-    hidden = SECRET_FIELDS | REDACTED_FIELDS if switches.mask_aws_ids else SECRET_FIELDS
+    hidden = _MASKED | _AWS_IDS if switches.mask_aws_ids else _MASKED
     shown: dict[str, Any] = {}
     for name, value in stored.items():
-        if name == HEADERS_FIELD:
+        if name == _HEADERS:
             shown.update(_headers(value))
         elif name in hidden and value is not None:
             shown[f"masked_{name}"] = mask(value)
@@ -145,7 +174,7 @@ def _configurations(stored: Mapping[str, Any], switches: Switches) -> dict[str, 
 def _headers(headers: Mapping[str, str] | None) -> dict[str, Any]:
     if not headers:
         return {}
-    return {f"masked_{HEADERS_FIELD}": {name: mask(value) for name, value in headers.items()}}
+    return {f"masked_{_HEADERS}": {name: mask(value) for name, value in headers.items()}}
 
 
 def _mappings(stored: list[dict[str, Any]] | None, switches: Switches) -> Any:

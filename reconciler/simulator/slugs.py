@@ -9,6 +9,12 @@ from reconciler.simulator.records import Records
 from reconciler.simulator.switches import Switches
 
 _LONGEST = 255
+_SLUG = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+def is_slug(value: Any) -> bool:
+    """Whether the API accepts a value as a slug (portkey-api.md §1.3)."""
+    return isinstance(value, str) and _SLUG.fullmatch(value) is not None
 
 
 def free_slug(

@@ -49,10 +49,14 @@ class Switches:
     """Whether `custom_host` needs `provider_auth_type: apiKey` beside it (§3)."""
     mask_aws_ids: bool = False
     """Whether `aws_access_key_id` and `aws_external_id` are masked (§3)."""
+    models_delete: Literal["query", "query_or_body"] = "query"
+    """Whether models can also be named in the body of a delete, as one client sends them (§5.1)."""
     unknown_model_delete: Literal["refuse", "ignore"] = "refuse"
     """What deleting a model that is not there does (§5.1)."""
-    access_touches_integration: bool = False
-    """Whether writing models or workspaces moves the integration's `last_updated_at`."""
+    access_touches_integration: bool = True
+    """Whether writing models or workspaces moves the integration's `last_updated_at` (§11)."""
+    base_models: Literal["hidden", "listed"] = "hidden"
+    """Whether the models of an integration include those of the provider's catalogue (§5.1)."""
     list_order: Literal["created", "newest"] = "created"
     """The order of the list (§1.2)."""
     page_max: int = 100

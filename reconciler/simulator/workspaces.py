@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.domain.fields import SLUG
 from reconciler.simulator.checks import require_object
 from reconciler.simulator.messages import invalid
 from reconciler.simulator.records import Record
 from reconciler.simulator.shapes import clone
+from reconciler.simulator.slugs import is_slug
 
 NewId = Callable[[], str]
 
@@ -79,7 +79,7 @@ def _wants_provider(item: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
 
 def _provider_slug(item: Mapping[str, Any], body: Mapping[str, Any]) -> str | None:
     slug = item.get("default_provider_slug") or body.get("default_provider_slug")
-    if slug is not None and not (isinstance(slug, str) and SLUG.fullmatch(slug)):
+    if slug is not None and not is_slug(slug):
         raise invalid("default_provider_slug is invalid")
     return slug
 

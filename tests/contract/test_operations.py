@@ -185,13 +185,26 @@ def test_1_3_without_a_workspace_it_belongs_to_the_organisation(api: Api) -> Non
 
 
 def test_1_3_pricing_adjustments_take_multipliers_of_zero_or_more(api: Api) -> None:
-    good = {"multiplier": {"default": 0.8, "request_token": None}}
+    units = {"web_search": 0.7, "file_search": None}
+    good = {
+        "multiplier": {
+            "default": 0.8,
+            "request_token": None,
+            "image": {"default": 0.9},
+            "additional_units": units,
+        }
+    }
     create(api, openai("good", pricing_adjustments=good))
     assert get(api, "good")["pricing_adjustments"] == good
     refused: list[Any] = [
         {"multiplier": {"default": -1}},
         {"other": {}},
         {"multiplier": {"odd": 1}},
+        {"multiplier": {"image": 0.9}},
+        {"multiplier": {"image": {"large": 0.9}}},
+        {"multiplier": {"image": {"default": -1}}},
+        {"multiplier": {"additional_units": 2}},
+        {"multiplier": {"additional_units": {"web_search": "cheap"}}},
         {"multiplier": {"default": True}},
     ]
     for bad in refused:

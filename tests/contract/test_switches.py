@@ -187,6 +187,36 @@ def test_deleting_an_unknown_model_can_be_nothing() -> None:
         assert call(remote, "DELETE", "/openai-main/models", slugs="gone").status == status
 
 
+def test_models_can_also_be_deleted_by_a_body() -> None:
+    custom = {"slug": "my-tune", "enabled": True, "is_custom": True}
+    for choice, status, left in (("query", 400, ["my-tune"]), ("query_or_body", 200, [])):
+        remote = with_one(models_delete=choice)
+        call(remote, "PUT", "/openai-main/models", {"models": [custom]})
+        answer = call(remote, "DELETE", "/openai-main/models", {"models": ["my-tune"]})
+        models = call(remote, "GET", "/openai-main/models").body["models"]
+        assert (answer.status, [model["slug"] for model in models]) == (status, left)
+
+
+@pytest.mark.parametrize("body", [None, {}, {"models": []}, {"models": "my-tune"}, {"models": [1]}])
+def test_a_body_that_names_no_model_deletes_nothing(body: Any) -> None:
+    remote = with_one(models_delete="query_or_body")
+    assert call(remote, "DELETE", "/openai-main/models", body).status == 400
+
+
+def test_the_models_of_the_catalogue_can_be_listed() -> None:
+    remote = with_one(base_models="listed")
+    disabled = {"slug": "gpt-5", "enabled": False}
+    call(remote, "PUT", "/openai-main/models", {"models": [disabled]})
+    models = call(remote, "GET", "/openai-main/models").body["models"]
+    assert {m["slug"]: m["enabled"] for m in models} == {
+        "gpt-5": False,
+        "gpt-5-mini": True,
+        "gpt-4.1": True,
+        "text-embedding-3-large": True,
+    }
+    assert call(with_one(), "GET", "/openai-main/models").body["models"] == []
+
+
 def test_writing_access_can_touch_the_integration() -> None:
     for choice in (False, True):
         remote = with_one(access_touches_integration=choice)

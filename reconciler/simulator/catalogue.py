@@ -1,0 +1,40 @@
+"""The base models of a few providers, and what a model looks like before anything is set.
+
+A sample of the vendor's public catalogue, enough to see an integration that lists base models.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+NEW_MODEL: Mapping[str, Any] = MappingProxyType(
+    {
+        "enabled": True,
+        "is_custom": False,
+        "is_finetune": False,
+        "base_model_slug": None,
+        "pricing_config": None,
+        "description": None,
+        "last_updated_at": None,
+    }
+)
+"""The members of a model that nobody has changed (portkey-api.md §5.1)."""
+
+BASE_MODELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "anthropic": ("claude-opus-4-1", "claude-sonnet-4-5", "claude-haiku-4-5"),
+        "azure-openai": ("gpt-4.1", "gpt-4o", "text-embedding-3-large"),
+        "bedrock": (
+            "anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "amazon.nova-pro-v1:0",
+            "amazon.titan-embed-text-v2:0",
+        ),
+        "cohere": ("command-a-03-2025", "embed-v4.0", "rerank-v3.5"),
+        "google": ("gemini-2.5-pro", "gemini-2.5-flash"),
+        "groq": ("llama-3.3-70b-versatile", "openai/gpt-oss-120b"),
+        "mistral-ai": ("mistral-large-latest", "codestral-latest"),
+        "openai": ("gpt-5", "gpt-5-mini", "gpt-4.1", "text-embedding-3-large"),
+        "vertex-ai": ("gemini-2.5-pro", "gemini-2.5-flash"),
+    }
+)
+"""Slugs by provider."""
