@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.domain.fields import KEYED_LISTS
+from reconciler.domain.fields import KEYED_LISTS, is_uuid
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
 from reconciler.domain.tree import Path, Tree
 
@@ -33,11 +33,22 @@ class Remembered:
     """The past of one integration.
 
     `declared` is the tree that Git declared (None when unknown); `secrets` is keyed by path.
+    `unsettled` holds, by path, the fingerprints of values that a run announced and that may have
+    reached the API. `identities` are the ids of the objects that runs have applied under this slug;
+    empty where none is known.
     """
 
     declared: Tree | None = None
     protected: bool = False
     secrets: Mapping[Path, SecretRecord] = field(default_factory=lambda: MappingProxyType({}))
+    unsettled: Mapping[Path, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    identities: frozenset[str] = frozenset()
+
+    def is_another(self, identity: str | None) -> bool:
+        """Return whether an id is certainly not one of ours; ids of two forms prove nothing."""
+        if identity is None or identity in self.identities:
+            return False
+        return any(is_uuid(known) == is_uuid(identity) for known in self.identities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,8 @@ def _joined(applied: Remembered, then: Remembered) -> Remembered:
         declared=declared,
         protected=applied.protected or then.protected,
         secrets={**then.secrets, **applied.secrets},
+        unsettled=applied.unsettled,
+        identities=applied.identities,
     )
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.domain.calls import Call, OperationName, Reply
-from reconciler.domain.fields import SLUG, is_uuid
+from reconciler.domain.fields import SLUG
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
 from reconciler.execution.likeness import created_between, equals_ours
+from reconciler.execution.sending import created_id
 from reconciler.execution.stopping import ChangedSincePlan, NotConfirmed
 from reconciler.remote.errors import Conflict, Forbidden, NotSent, Rejected, RemoteError
 
@@ -169,7 +170,7 @@ class _Creation:
         echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
         if echoed == self.slug:
             self.attempt.made = True
-            self.attempt.view.identity = _id_in(reply)
+            self.attempt.view.identity = created_id(reply, self.slug)
             await self._rule_out_twins()
             return
         if not isinstance(echoed, str) or not SLUG.fullmatch(echoed):
@@ -269,11 +270,6 @@ class _Creation:
 
     def _in_window(self, found: Observed) -> bool:
         return created_between(found, self.began, self.attempt.writer.timing.wall_clock())
-
-
-def _id_in(reply: Reply) -> str | None:
-    told = reply.body.get("id") if isinstance(reply.body, Mapping) else None
-    return told if isinstance(told, str) and is_uuid(told) else None
 
 
 def _unknown(what: str, *, code: str) -> NotConfirmed:

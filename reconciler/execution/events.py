@@ -44,12 +44,17 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A write was answered; `error` is the failure's code, None on success."""
+    """A write was answered; `error` is the failure's code, None on success.
+
+    `refused` says that it was certainly not carried out, `made` is the id of what it created.
+    """
 
     action: Action
     call: Call
     request_id: str | None = None
     error: str | None = None
+    refused: bool = False
+    made: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

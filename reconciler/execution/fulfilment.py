@@ -7,16 +7,16 @@ Only fingerprints and masks of secrets are taken down. How they are judged later
 from collections.abc import Mapping
 from dataclasses import replace
 
-from reconciler.domain.calls import OperationName
-from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS, show_path
 from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed, ObservedState
-from reconciler.domain.tree import Tree, lookup
+from reconciler.domain.tree import Path, Tree, leaves, lookup
 from reconciler.execution.likeness import sent_secrets
 from reconciler.execution.outcome import Outcome
 from reconciler.ledger.entries import Fulfilled
-from reconciler.planning.actions import Action
+from reconciler.planning.actions import Action, ActionKind, Change, Op
 from reconciler.planning.canonical import canonical
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
@@ -49,7 +49,30 @@ def by_action(
         )
         for path, reference, value in sent_secrets(action, values)
     }
-    return Fulfilled(subject.declared, records)
+    removed = {change.path for change in action.changes if _takes_away(change)}
+    fields = canonical(subject.declared.fields)
+    places = {path for tree in (before, fields) for path, _ in leaves(tree)} if removed else set()
+    seen = subject.observed if action.kind is ActionKind.UPDATE else None
+    return Fulfilled(
+        subject.declared,
+        records,
+        removed=frozenset(path for path in places if show_path(path) in removed),
+        identity=outcome.identity or (seen.id if seen is not None else None),
+    )
+
+
+def announced(
+    call: Call, *, values: Mapping[SecretRef, Redacted], pepper: Pepper | None
+) -> dict[Path, str]:
+    """Return the fingerprints of the secrets that a call carries, by path."""
+    if call.body is None or pepper is None:
+        return {}
+    found = {}
+    for path, leaf in leaves(canonical(call.body)):
+        value = values.get(leaf) if isinstance(leaf, SecretRef) else leaf
+        if isinstance(value, Redacted):
+            found[path] = value.fingerprint(pepper)
+    return found
 
 
 def by_beginning(
@@ -71,14 +94,18 @@ def by_beginning(
     return Fulfilled(
         replace(whole.declared, fields=fields),
         {path: record for path, record in whole.secrets.items() if path[0] not in left},
+        identity=whole.identity,
     )
 
 
-def in_sync(plan: Plan, *, desired: DesiredState, selection: Selection) -> list[Fulfilled]:
+def in_sync(
+    plan: Plan, *, desired: DesiredState, observed: ObservedState, selection: Selection
+) -> list[Fulfilled]:
     """Give what was declared and selected and needed no action."""
     acted = {action.slug for action in plan.actions}
+    ids = {slug: seen.id for slug, seen in observed.integrations.items()}
     return [
-        Fulfilled(declared)
+        Fulfilled(declared, identity=ids.get(slug))
         for slug, declared in sorted(desired.integrations.items())
         if slug not in acted and selection.includes(slug)
     ]
@@ -99,6 +126,10 @@ def gone(
         and slug not in observed.live
         and selection.includes(slug)
     )
+
+
+def _takes_away(change: Change) -> bool:
+    return change.sensitive and change.op is Op.REMOVE
 
 
 def _tree(observed: Observed | None) -> Tree:

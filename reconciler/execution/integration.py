@@ -240,7 +240,15 @@ class Attempt:
             warnings=(*self.warnings, *self.view.warnings),
             seen_after=self.view.seen_after,
             accepted=frozenset(call.operation for call in self.sender.done if self.made),
+            identity=self._identity(),
         )
+
+    def _identity(self) -> str | None:
+        """Return the id of what was updated or created; None where that is not certain."""
+        if self.action.kind is not ActionKind.UPDATE and not self.made:
+            return None
+        seen = self.view.seen_after
+        return self.view.identity or (seen.id if seen is not None else None)
 
 
 def _not_confirmed(problem: RemoteError) -> NoReturn:

@@ -44,7 +44,8 @@ class Outcome:
 
     `seen_after` is what the API showed last after the writes, and `accepted` the kinds of writes to
     an integration that it has certainly created for us and carried out, however the action ended.
-    Both are for the record and no part of the public form.
+    `identity` is the id of the object that was written, where the run updated or created it. All
+    three are for the record and no part of the public form.
     """
 
     slug: str
@@ -57,6 +58,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     seen_after: Observed | None = field(default=None, compare=False, repr=False)
     accepted: frozenset[OperationName] = field(default=frozenset(), compare=False, repr=False)
+    identity: str | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Give the public form of product.md §6."""

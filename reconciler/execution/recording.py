@@ -7,10 +7,12 @@ that was applied: `reconciler.execution.fulfilment`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from reconciler.domain.calls import Call
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.domain.tree import Path
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,
@@ -21,7 +23,7 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.fulfilment import by_action, by_beginning, gone, in_sync
+from reconciler.execution.fulfilment import announced, by_action, by_beginning, gone, in_sync
 from reconciler.execution.outcome import Status
 from reconciler.ledger.entries import Fulfilled, RunFacts, Seen, TargetKey
 from reconciler.planning.actions import ActionKind
@@ -33,19 +35,37 @@ if TYPE_CHECKING:
     from reconciler.ledger.store import Ledger
 
 
-def record_in(recorder: "Recorder") -> Emit:
-    """Make a listener that writes every event of one run to its record."""
+_MAKING = frozenset({ActionKind.CREATE, ActionKind.REPLACE})
+Fingerprints: TypeAlias = Callable[[Call], Mapping[Path, str]]
+
+
+def _no_fingerprints(_: Call) -> Mapping[Path, str]:
+    return {}
+
+
+def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerprints) -> Emit:
+    """Make a listener that writes every event of one run to its record.
+
+    `fingerprints` gives those of the secrets that a call carries, by path.
+    """
 
     def listen(event: Event) -> None:
         match event:
             case RunStarted(plan=plan):
                 recorder.run_started(plan)
             case CallStarted(action=action, call=call, last_seen=last_seen):
-                recorder.call_started(action, call, last_seen)
-            case CallEnded(action=action, request_id=request_id, error=error):
-                recorder.call_ended(action, request_id=request_id, error=error)
+                recorder.call_started(action, call, last_seen, secrets=fingerprints(call))
+            case CallEnded(action=action):
+                recorder.call_ended(
+                    action,
+                    request_id=event.request_id,
+                    error=event.error,
+                    refused=event.refused,
+                    made=event.made,
+                )
             case ActionEnded(action=action, outcome=outcome):
-                recorder.action_ended(action, outcome.as_json())
+                made = outcome.identity if action.kind in _MAKING else None
+                recorder.action_ended(action, outcome.as_json(), made=made)
             case RunEnded(result=result):
                 recorder.run_ended(result.summary)
             case ActionStarted():
@@ -86,7 +106,8 @@ class Books:
             if isinstance(event, RunStarted) and event.plan.actions:
                 self._learn(event.plan.target.organisation_id)
                 self._listen = record_in(
-                    self._ledger.recorder(self._key, facts=self._facts, now=self._now)
+                    self._ledger.recorder(self._key, facts=self._facts, now=self._now),
+                    fingerprints=self._fingerprints,
                 )
         if self._listen is None:
             return
@@ -115,7 +136,7 @@ class Books:
         known = self._ledger.memory(self._key).integrations
         self._ledger.remember(
             self._key,
-            in_sync(plan, desired=desired, selection=selection),
+            in_sync(plan, desired=desired, observed=observed, selection=selection),
             gone=gone(known, desired=desired, observed=observed, selection=selection),
             run=self._facts.run,
         )
@@ -151,6 +172,9 @@ class Books:
             ]
         if done or gone:
             self._ledger.remember(self._key, done, gone=gone, run=self._facts.run)
+
+    def _fingerprints(self, call: Call) -> Mapping[Path, str]:
+        return announced(call, values=self.values, pepper=self._ledger.pepper)
 
     def _made_true(
         self, ended: ActionEnded, tell: Callable[..., Fulfilled | None]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.domain.fields import is_uuid
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
@@ -55,11 +56,21 @@ class Sender:
         except RemoteError as problem:
             if not problem.outcome_unknown:
                 self.unanswered.pop()
-            self._account(call, problem.attempts, problem.request_id, error=problem.code)
+            ended = CallEnded(
+                self.action,
+                call,
+                problem.request_id,
+                error=problem.code,
+                refused=not problem.outcome_unknown,
+            )
+            self._account(ended, problem.attempts)
             raise
         self.unanswered.pop()
         self.done.append(call)
-        self._account(call, reply.attempts, reply.request_id)
+        made = (
+            created_id(reply, self.action.slug) if call.operation is OperationName.CREATE else None
+        )
+        self._account(CallEnded(self.action, call, reply.request_id, made=made), reply.attempts)
         return reply
 
     async def _announce(self, event: CallStarted) -> None:
@@ -92,14 +103,19 @@ class Sender:
         """Say which calls were carried out."""
         return ", ".join(_NAMES[call.operation] for call in self.done)
 
-    def _account(
-        self, call: Call, attempts: int, request_id: str | None, *, error: str | None = None
-    ) -> None:
-        self.tries[call.operation] += attempts
-        if request_id:
-            self.request_ids.append(request_id)
+    def _account(self, ended: CallEnded, attempts: int) -> None:
+        self.tries[ended.call.operation] += attempts
+        if ended.request_id:
+            self.request_ids.append(ended.request_id)
         try:
-            self.emit(CallEnded(self.action, call, request_id, error=error))
+            self.emit(ended)
         except ReconcilerError as problem:
             # The call is over either way, and its answer has to be looked at.
             self.stop.request(problem.summary)
+
+
+def created_id(reply: Reply, slug: str) -> str | None:
+    """Return the id that the answer to a create gives; None where it is about another slug."""
+    body = reply.body if isinstance(reply.body, Mapping) else {}
+    identity = body.get("id") if body.get("slug") == slug else None
+    return identity if isinstance(identity, str) and is_uuid(identity) else None

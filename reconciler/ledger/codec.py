@@ -46,6 +46,19 @@ def document(text: str) -> dict[str, Any]:
     return found
 
 
+def path_to_text(path: Path) -> str:
+    """Write a path as the text of a row."""
+    return canonical_json(list(path))
+
+
+def path_from_text(text: str) -> Path:
+    """Read the path of a row; a row that was tampered with is a damaged ledger."""
+    try:
+        return tuple(str(part) for part in json.loads(text))
+    except (ValueError, TypeError):
+        raise damaged() from None
+
+
 def _plain(value: Value, path: Path) -> Any:
     if path and is_sensitive(path):
         # Whatever is neither a name nor a mask is withheld, even if its type would let it out.

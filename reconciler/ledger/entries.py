@@ -64,10 +64,13 @@ class Fulfilled:
     """An integration that now is as declared, and the secrets that were written on the way.
 
     A secret that was not written keeps the record it has. Paths are those of the canonical form.
+    `removed` are the paths of secrets that were taken away, `identity` is the id of the object.
     """
 
     declared: Declared
     secrets: Mapping[Path, SecretRecord] = field(default_factory=lambda: MappingProxyType({}))
+    removed: frozenset[Path] = frozenset()
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
     2  `seen` for the incremental drift check, `holders` for the lock of a shared ledger, and
        whether a mask agreed with the value that was sent
     3  `seen` holds the whole picture of an integration; nothing was ever written to the old one
+    4  `declared` holds the id of the object, `intents` the secrets that are about to be sent
 
 A new ledger is made at the newest version at once; an old one takes every step in between, in one
 transaction, when it is opened for writing.
@@ -15,7 +16,7 @@ from types import MappingProxyType
 from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
 from reconciler.ledger.errors import LedgerError, damaged
-from reconciler.ledger.tables import holders, meta, metadata, seen
+from reconciler.ledger.tables import holders, intents, meta, metadata, seen
 
 VERSION_NAME = "schema_version"
 _CREATION = 7_236_834_150_231
@@ -33,7 +34,12 @@ def _to_3(connection: Connection) -> None:
     seen.create(connection)
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({2: _to_2, 3: _to_3})
+def _to_4(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE declared ADD COLUMN identity VARCHAR"))
+    intents.create(connection)
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({2: _to_2, 3: _to_3, 4: _to_4})
 """What leads to a version from the one before it."""
 
 NEWEST = max(STEPS)

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.domain.state import Observed
@@ -30,7 +31,9 @@ class PreImage:
 
     `declared` is what was known of what Git had declared, references included; the API shows only
     masks of secrets. `changed` are the paths, in canonical form, that the run set out to change;
-    of those `resent` are secrets that were sent as they were.
+    of those `resent` are secrets that were sent as they were, and `removed` what was taken away.
+    `fingerprints` are those of the secrets as they were last written before the run. `made` is the
+    id of what the run created under the slug.
     """
 
     slug: str
@@ -39,6 +42,9 @@ class PreImage:
     declared: Tree | None = None
     changed: tuple[Path, ...] = ()
     resent: tuple[Path, ...] = ()
+    removed: tuple[Path, ...] = ()
+    fingerprints: Mapping[Path, str] = field(default_factory=lambda: MappingProxyType({}))
+    made: str | None = None
 
 
 def to_document(image: PreImage) -> dict[str, Any]:
@@ -50,6 +56,9 @@ def to_document(image: PreImage) -> dict[str, Any]:
         "declared": None if declared is None else json.loads(codec.to_text(declared)),
         "changed": [list(path) for path in image.changed],
         "resent": [list(path) for path in image.resent],
+        "removed": [list(path) for path in image.removed],
+        "fingerprints": [[list(path), value] for path, value in image.fingerprints.items()],
+        **({} if image.made is None else {"made": image.made}),
     }
 
 
@@ -71,11 +80,18 @@ def _image(slug: str, document: Mapping[str, Any]) -> PreImage:
         declared=None if declared is None else codec.from_document(declared),
         changed=_paths(document.get("changed", ())),
         resent=_paths(document.get("resent", ())),
+        removed=_paths(document.get("removed", ())),
+        fingerprints={_path(path): str(value) for path, value in document.get("fingerprints", ())},
+        made=document.get("made"),
     )
 
 
 def _paths(given: Iterable[Iterable[object]]) -> tuple[Path, ...]:
-    return tuple(tuple(map(str, path)) for path in given)
+    return tuple(_path(path) for path in given)
+
+
+def _path(given: Iterable[object]) -> Path:
+    return tuple(map(str, given))
 
 
 def observed_from(slug: str, document: Mapping[str, Any]) -> Observed:

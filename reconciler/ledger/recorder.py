@@ -4,11 +4,13 @@ Every method has committed when it returns. They take what the events of `reconc
 carry; joining the two is `reconciler.execution.recording`.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reconciler import __version__
 from reconciler.domain.calls import Call
@@ -16,8 +18,10 @@ from reconciler.domain.fields import show_path
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, canonical_json, leaves
 from reconciler.ledger import chain, rows
+from reconciler.ledger.codec import document
 from reconciler.ledger.connect import Database
 from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.ledger.intents import about_to_be_sent, never_sent
 from reconciler.ledger.preimages import PreImage, to_document
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 from reconciler.planning.actions import Action, Op
@@ -28,6 +32,9 @@ from reconciler.planning.plan import Plan
 _CALL_STARTED = insert(calls)
 _CALL_ENDED = update(calls).where(calls.c.id == bindparam("number"))
 _ACTION_ENDED = insert(outcomes)
+
+_TOP_LEVEL = re.compile(r"[.\[]")
+"""Where the name of a top-level field ends in the text of a path."""
 
 
 class Recorder:
@@ -46,6 +53,7 @@ class Recorder:
         self._facts = facts
         self._now = now
         self._run = 0
+        self._target = 0
         self._open: dict[str, int] = {}
 
     def run_started(self, plan: Plan) -> None:
@@ -62,13 +70,20 @@ class Recorder:
             }
             made = connection.execute(insert(runs).values(values)).inserted_primary_key
             assert made is not None  # noqa: S101 - a single-row insert has a key
-            self._run = int(made[0])
+            self._run, self._target = int(made[0]), target
             images = [self._image_row(action) for action in plan.actions]
             if images:
                 connection.execute(insert(pre_images), images)
 
-    def call_started(self, action: Action, call: Call, last_seen: Observed | None = None) -> None:
-        """Write the intent down; only names of fields, no content.
+    def call_started(
+        self,
+        action: Action,
+        call: Call,
+        last_seen: Observed | None = None,
+        *,
+        secrets: Mapping[Path, str] = MappingProxyType({}),
+    ) -> None:
+        """Write the intent down; names of fields and fingerprints of secrets, no content.
 
         `last_seen` is a more complete picture of what the call is going to remove.
         """
@@ -82,20 +97,45 @@ class Recorder:
         }
         with self._database.writing() as connection:
             made = connection.execute(_CALL_STARTED, values).inserted_primary_key
+            assert made is not None  # noqa: S101 - a single-row insert has a key
+            number = int(made[0])
+            if secrets:
+                about_to_be_sent(
+                    connection, self._target, call=number, slug=action.slug, secrets=secrets
+                )
             if last_seen is not None:
                 self._picture(connection, action, last_seen)
-        assert made is not None  # noqa: S101 - a single-row insert has a key
-        self._open[action.slug] = int(made[0])
+        self._open[action.slug] = number
 
-    def call_ended(self, action: Action, *, request_id: str | None, error: str | None) -> None:
-        """Write down how the latest call for this integration was answered."""
+    def call_ended(
+        self,
+        action: Action,
+        *,
+        request_id: str | None,
+        error: str | None,
+        refused: bool = False,
+        made: str | None = None,
+    ) -> None:
+        """Write down how the latest call for this integration was answered.
+
+        `refused` says that it was certainly not carried out; `made` is the id of what it created.
+        """
         number = self._open.pop(action.slug, None)
         values = {"ended_at": self._now(), "request_id": request_id, "error": error}
         with self._database.writing() as connection:
             connection.execute(_CALL_ENDED, {"number": number, **values})
+            if refused and number is not None:
+                never_sent(connection, call=number)
+            if made is not None:
+                self._made(connection, action.slug, made)
 
-    def action_ended(self, action: Action, outcome: Mapping[str, Any]) -> None:
-        """Write down what became of an action, in its public form."""
+    def action_ended(
+        self, action: Action, outcome: Mapping[str, Any], *, made: str | None = None
+    ) -> None:
+        """Write down what became of an action, in its public form.
+
+        `made` is the id of what the action created.
+        """
         values = {
             "run": self._run,
             "slug": action.slug,
@@ -103,6 +143,8 @@ class Recorder:
         }
         with self._database.writing() as connection:
             connection.execute(_ACTION_ENDED, values)
+            if made is not None:
+                self._made(connection, action.slug, made)
 
     def run_ended(self, summary: Mapping[str, int]) -> None:
         """Close the run and seal it into the chain."""
@@ -124,35 +166,67 @@ class Recorder:
         }
 
     def _image_row(self, action: Action) -> dict[str, Any]:
-        document = canonical_json(to_document(_image(action, action.subject.observed)))
-        return {"run": self._run, "slug": action.slug, "document": document}
+        image = to_document(_image(action, action.subject.observed))
+        return {"run": self._run, "slug": action.slug, "document": canonical_json(image)}
 
     def _picture(self, connection: Connection, action: Action, seen: Observed) -> None:
-        document = canonical_json(to_document(_image(action, seen)))
+        self._put_image(connection, action.slug, to_document(_image(action, seen)))
+
+    def _made(self, connection: Connection, slug: str, identity: str) -> None:
+        """Add the id of what the run created to the picture of what was there before."""
+        found = connection.scalar(
+            select(pre_images.c.document).where(
+                pre_images.c.run == self._run, pre_images.c.slug == slug
+            )
+        )
+        known = document(found) if found is not None else {}
+        if known.get("made") != identity:
+            self._put_image(connection, slug, known | {"made": identity})
+
+    def _put_image(self, connection: Connection, slug: str, image: Mapping[str, Any]) -> None:
         connection.execute(
             update(pre_images)
-            .where(pre_images.c.run == self._run, pre_images.c.slug == action.slug)
-            .values(document=document)
+            .where(pre_images.c.run == self._run, pre_images.c.slug == slug)
+            .values(document=canonical_json(image))
         )
 
 
 def _image(action: Action, seen: Observed | None) -> PreImage:
     changed = _changed(action)
-    resent = {change.path for change in action.changes if change.op is Op.RESEND}
+    remembered = action.subject.remembered
+
+    def by(op: Op) -> tuple[Path, ...]:
+        shown = {change.path for change in action.changes if change.op is op}
+        return tuple(path for path in changed if show_path(path) in shown)
+
     return PreImage(
         slug=action.slug,
         kind=action.kind,
         observed=seen,
-        declared=action.subject.remembered.declared,
+        declared=remembered.declared,
         changed=changed,
-        resent=tuple(path for path in changed if show_path(path) in resent),
+        resent=by(Op.RESEND),
+        removed=by(Op.REMOVE),
+        fingerprints={
+            path: record.fingerprint
+            for path, record in remembered.secrets.items()
+            if record.fingerprint is not None
+        },
     )
 
 
 def _changed(action: Action) -> tuple[Path, ...]:
-    """Give the paths of an action's changes; a plan has only their text, which cannot be parsed."""
+    """Return the paths of an action's changes; a plan has only their text.
+
+    A path that none of the sides holds is recorded as its whole top-level field.
+    """
     subject = action.subject
     trees = [side.fields for side in (subject.declared, subject.observed) if side is not None]
+    if subject.remembered.declared is not None:
+        trees.append(subject.remembered.declared)
     paths = [path for tree in trees for path, _ in leaves(canonical(tree))]
     known = {show_path(path[:n]): path[:n] for path in paths for n in range(1, len(path) + 1)}
-    return tuple(known[change.path] for change in action.changes if change.path in known)
+    return tuple(
+        known.get(change.path) or (_TOP_LEVEL.split(change.path, maxsplit=1)[0],)
+        for change in action.changes
+    )

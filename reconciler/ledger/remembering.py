@@ -1,6 +1,5 @@
 """What was last declared and last written, as rows: stored after success, read as `Memory`."""
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -10,11 +9,20 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, canonical_json, leaves
-from reconciler.ledger.codec import document, from_text, to_text, withholds
+from reconciler.ledger import intents
+from reconciler.ledger.codec import (
+    document,
+    from_text,
+    path_from_text,
+    path_to_text,
+    to_text,
+    withholds,
+)
 from reconciler.ledger.entries import Fulfilled, Seen
 from reconciler.ledger.errors import damaged
 from reconciler.ledger.preimages import observed_document, observed_from
 from reconciler.ledger.tables import declared, secrets, seen
+from reconciler.ledger.tables import intents as intent_rows
 from reconciler.planning.canonical import canonical
 
 _FEW = 100
@@ -35,11 +43,14 @@ def remember(
     for table, rows in ((declared, declared_rows), (secrets, secret_rows)):
         if rows:
             connection.execute(insert(table), rows)
+    for item in items:
+        written = item.secrets.keys() | item.removed
+        intents.settle(connection, target, item.declared.slug, written)
 
 
 def forget(connection: Connection, target: int, slugs: Collection[str]) -> None:
     """Drop everything known of integrations that no longer exist."""
-    for table in (declared, secrets, seen):
+    for table in (declared, secrets, seen, intent_rows):
         _forget_rows(connection, table, target, slugs)
 
 
@@ -47,21 +58,25 @@ def recall(connection: Connection, target: int) -> dict[str, Remembered]:
     """Read what is known of every integration of a target."""
     records: dict[str, dict[Path, SecretRecord]] = defaultdict(dict)
     for row in connection.execute(select(secrets).where(secrets.c.target == target)):
-        records[row.slug][_path(row.path)] = SecretRecord(
+        records[row.slug][path_from_text(row.path)] = SecretRecord(
             reference=SecretRef.parse(row.reference),
             fingerprint=row.fingerprint,
             mask=None if row.mask is None else Mask(row.mask),
             mask_agreed=row.mask_agreed,
         )
+    unsettled = intents.recall(connection, target)
     rows = connection.execute(select(declared).where(declared.c.target == target))
-    return {
+    known = {
         row.slug: Remembered(
             declared=from_text(row.fields),
             protected=row.protected,
             secrets=records.pop(row.slug, {}),
+            unsettled=unsettled.pop(row.slug, {}),
+            identities=frozenset() if row.identity is None else frozenset({row.identity}),
         )
         for row in rows
     }
+    return known | {slug: Remembered(unsettled=open_) for slug, open_ in unsettled.items()}
 
 
 def remember_seen(connection: Connection, target: int, items: Mapping[str, Seen]) -> None:
@@ -97,6 +112,7 @@ def _declared_row(target: int, item: Fulfilled, run: str | None) -> dict[str, An
         "fields": to_text(item.declared.fields),
         "protected": item.declared.lifecycle.protected,
         "run": run,
+        "identity": item.identity,
     }
 
 
@@ -106,13 +122,13 @@ def _records(
     """Give a row for each declared secret: what was written, else what was known of it."""
     slug = item.declared.slug
     for path, leaf in leaves(canonical(item.declared.fields)):
-        name = canonical_json(list(path))
+        name = path_to_text(path)
         record = item.secrets.get(path)
         if not isinstance(leaf, SecretRef | Redacted):
             continue
         if record is None:
             known = kept.get((slug, name))
-            if known is not None:
+            if known is not None and path not in item.removed:
                 yield known
             continue
         yield {
@@ -125,13 +141,6 @@ def _records(
             "mask_agreed": record.mask_agreed,
             "run": run,
         }
-
-
-def _path(text: str) -> Path:
-    try:
-        return tuple(str(part) for part in json.loads(text))
-    except (ValueError, TypeError):
-        raise damaged() from None
 
 
 def _secret_rows(

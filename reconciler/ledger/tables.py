@@ -90,6 +90,7 @@ declared = Table(
     Column("fields", Text, nullable=False),
     Column("protected", Boolean, nullable=False),
     Column("run", String),
+    Column("identity", String),
 )
 
 secrets = Table(
@@ -103,6 +104,17 @@ secrets = Table(
     Column("mask", String),
     Column("run", String),
     Column("mask_agreed", Boolean, nullable=False, server_default=true()),
+)
+
+# Secrets that a call was about to send; a row is removed once it is known what the API holds.
+intents = Table(
+    "intents",
+    metadata,
+    Column("call", ForeignKey("calls.id"), primary_key=True),
+    Column("path", String, primary_key=True),
+    Column("target", ForeignKey("targets.id"), nullable=False, index=True),
+    Column("slug", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
 )
 
 seen = Table(

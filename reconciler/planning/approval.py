@@ -4,7 +4,7 @@ A saved plan is an approval: whatever is about to happen must have been in it (p
 What has meanwhile become true needs no approval any more, so a smaller plan is always contained.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.planning.actions import Action, ActionKind, Change, Op
@@ -31,11 +31,12 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
     for plan in plans:
         for action in plan.actions:
             actions.setdefault((action.slug, action.kind), []).append(action)
-    unverified = {item for plan in plans for item in plan.unverified}
+    sendable = {item for plan in plans for item in plan.unverified}
+    sendable |= {item for plan in plans for item in _sent_by(plan)}
     excess: list[NotApproved] = []
     for action in fresh.actions:
         same = actions.get((action.slug, action.kind))
-        rotates_only = all(_is_known_secret(action, c, unverified) for c in action.changes)
+        rotates_only = all(_is_known_secret(action, c, sendable) for c in action.changes)
         if same is None and not (action.kind is ActionKind.UPDATE and rotates_only):
             excess.append(NotApproved(action.slug, action.kind))
             continue
@@ -45,7 +46,7 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
         excess += [
             NotApproved(action.slug, action.kind, change, by_path.get(change.path))
             for change in action.changes
-            if _key(change) not in allowed and not _is_known_secret(action, change, unverified)
+            if _key(change) not in allowed and not _is_known_secret(action, change, sendable)
         ]
     return tuple(excess)
 
@@ -56,8 +57,16 @@ def _key(change: Change) -> tuple[str, Op, str]:
     return change.path, change.op, repr(shown)
 
 
-def _is_known_secret(action: Action, change: Change, unverified: set[Unverified]) -> bool:
-    """Tell whether this writes a secret that an approved plan could not verify."""
+def _sent_by(plan: Plan) -> Iterator[Unverified]:
+    """Walk the secrets that a plan sends; a run cut off in the middle may have to repeat that."""
+    for action in plan.actions:
+        for change in action.changes:
+            if change.reference is not None and change.op is not Op.REMOVE:
+                yield Unverified(action.slug, change.path, change.reference)
+
+
+def _is_known_secret(action: Action, change: Change, sendable: set[Unverified]) -> bool:
+    """Return whether an approved plan sends this secret too, or could not verify it."""
     if change.op not in {Op.ROTATE, Op.RESEND} or change.reference is None:
         return False
-    return Unverified(action.slug, change.path, change.reference) in unverified
+    return Unverified(action.slug, change.path, change.reference) in sendable

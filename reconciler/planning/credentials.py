@@ -5,7 +5,7 @@ value itself where it is at hand (product.md §3.4). Values are asked, never loo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
@@ -30,7 +30,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is known about one secret, and what a change of it would be called."""
+    """What is known about one secret, and what a change of it would be called.
+
+    `in_doubt` says that a run announced to send it and it is not known whether it did.
+    """
 
     path: Path
     reference: SecretRef | None
@@ -39,6 +42,7 @@ class Judgement:
     before_reference: SecretRef | None = None
     origin: Origin = Origin.UNKNOWN
     at_hand: bool = True
+    in_doubt: bool = False
 
     @property
     def shown_reference(self) -> str | None:
@@ -64,7 +68,7 @@ def masks_moved(memory: Memory, observed: ObservedState) -> bool:
     compared = 0
     for slug, remembered in memory.integrations.items():
         current = observed.integrations.get(slug)
-        if current is None or not current.detailed:
+        if current is None or not current.detailed or remembered.is_another(current.id):
             continue
         tree = canonical(current.fields)
         for path, record in remembered.secrets.items():
@@ -81,7 +85,7 @@ def judge(site: Site, remembered: Remembered, evidence: Evidence) -> Judgement:
     """Decide what is known about the secret at a site."""
     declared, stored = site.declared, site.stored
     if not isinstance(declared, SecretRef | Redacted):
-        return _judge_emptied(site)
+        return _judge_emptied(site, remembered.secrets.get(site.path))
     reference = declared if isinstance(declared, SecretRef) else LITERAL
     value = evidence.values.get(reference) if isinstance(declared, SecretRef) else declared
     record = remembered.secrets.get(site.path)
@@ -92,6 +96,10 @@ def judge(site: Site, remembered: Remembered, evidence: Evidence) -> Judgement:
         return known.says(State.CHANGED, Op.ADD)
     if value is None:
         return known.says(State.UNVERIFIED)
+    if isinstance(stored, Mask) or is_empty(stored):
+        announced = remembered.unsettled.get(site.path, frozenset())
+        if _is_open(announced, record):
+            return known.in_doubt(announced, evidence.pepper)
     if isinstance(stored, Mask):
         return _judge_masked(known, value, stored, evidence)
     if is_empty(stored):
@@ -116,10 +124,31 @@ class _Known:
         made_up = isinstance(self.value, Placeholder)
         return self.says(State.UNVERIFIED) if made_up else self.says(State.CHANGED, origin=origin)
 
+    def in_doubt(self, announced: frozenset[str], pepper: Pepper | None) -> Judgement:
+        """Return that the value has to be sent once more, which settles what the API holds."""
+        value, ours = self.value, False
+        if value is not None and pepper is not None:
+            ours = value.fingerprint(pepper) in announced
+        found = (
+            self.says(State.CHANGED, origin=Origin.LOCAL) if ours else self.differs(Origin.LOCAL)
+        )
+        return replace(found, in_doubt=found.state is State.CHANGED)
 
-def _judge_emptied(site: Site) -> Judgement:
-    state = State.IN_SYNC if is_empty(site.stored) else State.CHANGED
+
+def _judge_emptied(site: Site, record: SecretRecord | None) -> Judgement:
+    # A secret that we wrote and of which the API shows nothing, not even a mask, is there.
+    is_hidden = record is not None and record.mask is None and record.fingerprint is not None
+    state = State.IN_SYNC if is_empty(site.stored) and not is_hidden else State.CHANGED
     return Judgement(site.path, None, state, Op.REMOVE)
+
+
+def _is_open(announced: frozenset[str], record: SecretRecord | None) -> bool:
+    """Return whether a run may have sent another value than the one on record.
+
+    A value that was announced again and equals the recorded one leaves nothing open.
+    """
+    known = record.fingerprint if record is not None else None
+    return any(fingerprint != known for fingerprint in announced)
 
 
 def _judge_masked(known: _Known, value: Redacted, mask: Mask, evidence: Evidence) -> Judgement:
@@ -130,7 +159,10 @@ def _judge_masked(known: _Known, value: Redacted, mask: Mask, evidence: Evidence
         case True if known.record and known.record.mask == mask:
             # The mask is the one our own write produced; whatever its format, it proves no change.
             return known.says(State.IN_SYNC)
-        case True if evidence.masks_moved or (known.record and known.record.mask is None):
+        case True if known.record and known.record.mask is None:
+            # Our write was never read back, so this mask may be of somebody else's value.
+            return known.in_doubt(frozenset(), evidence.pepper)
+        case True if evidence.masks_moved:
             return known.says(State.UNVERIFIED)
         case True:
             return known.says(State.CHANGED, Op.ROTATE, Origin.REMOTE)

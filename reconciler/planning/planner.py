@@ -115,11 +115,15 @@ class _Draft:
             if not self._owns(slug, current):
                 self._note_foreign_tombstone(slug)
                 continue
-            once = self.memory.of(slug).declared is not None
+            remembered = self.memory.of(slug)
+            others = remembered.is_another(current.id)
+            once = remembered.declared is not None and not others
             reason = self._why_deleted(slug, once=once)
             self.deletes += reason is not None
             if not selection.includes(slug):
                 continue
+            if others and remembered.declared is not None:
+                self.diagnostics.append(remarks.another_withdrawn(slug, deleted=reason is not None))
             if reason is not None:
                 self._delete(current, reason)
             elif once:
@@ -226,14 +230,19 @@ class _Draft:
         return Findings(action=action, diagnostics=(*blocks, *missing, *notes))
 
     def _update(self, declared: Declared, current: Observed) -> Findings:
+        remembered = self.memory.of(declared.slug)
+        extra: list[Diagnostic] = []
+        if remembered.is_another(current.id):
+            # What was written to our own object proves nothing about this one.
+            remembered = replace(remembered, secrets={}, unsettled={})
+            extra.append(remarks.another_object(declared))
         findings = plan_update(
             declared,
             current,
-            self.memory.of(declared.slug),
+            remembered,
             evidence=self.evidence,
             push_secrets=self.options.push_secrets,
         )
-        extra: list[Diagnostic] = []
         if findings.action is not None and "protected" in findings.action.blocked_by:
             extra.append(remarks.protected(declared.slug, "deleted and created anew", declared))
         return replace(findings, diagnostics=(*findings.diagnostics, *extra))

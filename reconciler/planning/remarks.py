@@ -23,6 +23,43 @@ def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
     )
 
 
+def sent_once_more(declared: Declared, path: Path) -> Diagnostic:
+    """Build the notice that a secret is sent to settle what an earlier run left open."""
+    return notice(
+        "maybe-sent",
+        f"{declared.slug}: an earlier run may or may not have written {show_path(path)}; "
+        "it is sent once more",
+        hint="apply it; the next plan shows the secret in sync",
+        at=declared.source,
+    )
+
+
+def another_object(declared: Declared) -> Diagnostic:
+    """Build the warning that a declared slug now belongs to another object than before."""
+    return warning(
+        "another-object",
+        f"{declared.slug}: the object under this slug is not the one that was applied before; "
+        "it was deleted and created again outside this repository",
+        hint="compare its key and its access with the file; apply makes it equal to the file",
+        at=declared.source,
+    )
+
+
+def another_withdrawn(slug: str, *, deleted: bool) -> Diagnostic:
+    """Build the warning that a slug without a file now belongs to another object than before.
+
+    `deleted` says that a tombstone, or `prune: all`, deletes it all the same.
+    """
+    return warning(
+        "another-object",
+        f"{slug}: the object under this slug is not the one that was applied before"
+        + (", and it would be deleted" if deleted else ", so it is not deleted"),
+        hint="leave it out with --exclude if it is to stay"
+        if deleted
+        else "to delete it, add a tombstone under `deletions` in reconcile.yaml",
+    )
+
+
 def key_kept(declared: Declared) -> Diagnostic:
     """Say that a stored key stays although the files declare none."""
     return warning(

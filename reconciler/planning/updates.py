@@ -87,6 +87,7 @@ def plan_update(
         diagnostics=(
             *blocks,
             *_missing_values(declared, sent),
+            *_in_doubt(declared, sent),
             *_lists_left_behind(declared, remembered),
             *_kept_keys(declared, judgements),
             *_observations(declared, comparison),
@@ -100,6 +101,14 @@ def _missing_values(declared: Declared, sent: list[tuple[Judgement, Op]]) -> lis
         remarks.missing_value(declared, judgement.path, str(judgement.reference))
         for judgement, _ in sent
         if not judgement.at_hand
+    ]
+
+
+def _in_doubt(declared: Declared, sent: list[tuple[Judgement, Op]]) -> list[Diagnostic]:
+    return [
+        remarks.sent_once_more(declared, judgement.path)
+        for judgement, _ in sent
+        if judgement.in_doubt
     ]
 
 

@@ -61,6 +61,11 @@ def known(ledger: Ledger) -> Remembered:
     return ledger.memory(TARGET).of("alpha")
 
 
+def fingerprint(ledger: Ledger) -> str:
+    assert ledger.pepper is not None
+    return Redacted(OURS).fingerprint(ledger.pepper)
+
+
 def next_plan(story: World, ledger: Ledger, want: DesiredState, value: str = OURS) -> Plan:
     """Plan once more, with nothing in the way and what the ledger remembers."""
     story.wire._faults = FaultScript([])
@@ -136,19 +141,22 @@ def test_what_stands_in_doubt_beside_it_does_not_take_the_secret_back(ledger: Le
         ),
     ],
 )
-def test_of_a_create_that_is_not_certain_nothing_is_remembered(
+def test_of_a_create_that_is_not_certain_only_the_open_secret_is_remembered(
     ledger: Ledger, faults: list[Fault]
 ) -> None:
     assert ending(create(world(*faults), ledger, wish()))[0] == "unknown"
-    assert known(ledger) == Remembered()
+    assert known(ledger) == Remembered(unsettled={("key",): frozenset({fingerprint(ledger)})})
 
 
-def test_of_a_server_that_chooses_its_own_slugs_nothing_is_remembered(ledger: Ledger) -> None:
+def test_of_a_server_that_chooses_its_own_slugs_no_declaration_is_remembered(
+    ledger: Ledger,
+) -> None:
     story = world(duplicate_slug="suffixed", slug_reuse_after_delete=False)
     somebody_creates(story)()
     story.put("DELETE", "/integrations/alpha")
     assert ending(create(story, ledger, wish())) == ("failed", "slug-not-honoured")
-    assert known(ledger) == Remembered()
+    assert known(ledger).declared is None
+    assert known(ledger).secrets == {}
 
 
 def test_interrupted_after_the_create_it_is_looked_at_once_more(ledger: Ledger) -> None:
@@ -170,7 +178,7 @@ def test_interrupted_after_the_create_it_is_looked_at_once_more(ledger: Ledger) 
         (OperationName.GET, ("failed", "AB04")),
     ],
 )
-def test_cut_off_before_its_mask_was_seen_only_the_fingerprint_is_known(
+def test_cut_off_before_its_mask_was_seen_the_secret_is_sent_once_more(
     ledger: Ledger, cut_off_at: OperationName, how: tuple[str, str]
 ) -> None:
     story, stop, want = world(NO_MODELS), Stop(), wish(models=MODELS)
@@ -196,7 +204,10 @@ def test_cut_off_before_its_mask_was_seen_only_the_fingerprint_is_known(
         return applied.result.outcomes[0]
 
     assert ending(run_virtually(run())) == how
-    assert [u.path for u in next_plan(story, ledger, want).unverified] == ["key"]
+    plan = next_plan(story, ledger, want)
+    assert plan.unverified == ()
+    assert ("key", "rotate", "local") in changes(plan)
+    assert "maybe-sent" in {found.code for found in plan.diagnostics}
     assert ("key", "rotate", "local") in changes(next_plan(story, ledger, want, "sk-value2-abc"))
 
 

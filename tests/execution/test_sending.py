@@ -76,7 +76,7 @@ def test_a_call_that_is_refused_was_not_carried_out_and_says_so_to_the_listeners
     writes, _ = sender(REFUSED, emit=heard.append)
     with pytest.raises(Rejected):
         asyncio.run(writes.send(UPDATE))
-    assert heard[1:] == [CallEnded(ACTION, UPDATE, "req-no", error="AB01")]
+    assert heard[1:] == [CallEnded(ACTION, UPDATE, "req-no", error="AB01", refused=True)]
     assert (writes.done, writes.unanswered, writes.request_ids) == ([], [], ["req-no"])
 
 

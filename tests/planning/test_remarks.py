@@ -32,6 +32,10 @@ def every_remark() -> Iterable[Diagnostic]:
     yield remarks.masks_changed()
     yield remarks.missing_configurations(ALPHA)
     yield remarks.looks_like_rename(ALPHA, "old")
+    yield remarks.sent_once_more(ALPHA, ("key",))
+    yield remarks.another_object(ALPHA)
+    yield remarks.another_withdrawn("old", deleted=False)
+    yield remarks.another_withdrawn("old", deleted=True)
 
 
 def shown(remark: Diagnostic) -> str:

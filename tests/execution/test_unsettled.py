@@ -1,0 +1,299 @@
+"""A secret that may have been sent is sent once more, and is in sync from then on."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.domain.memory import Memory
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import DesiredState
+from reconciler.execution.events import CallEnded, CallStarted, Event
+from reconciler.execution.outcome import Outcome
+from reconciler.execution.recording import Books
+from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.store import Ledger, open_ledger
+from reconciler.planning.actions import Action
+from reconciler.planning.approval import beyond_approval
+from reconciler.planning.plan import Plan
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript
+from tests.builders import KEY, declared, desired
+from tests.runs import World
+
+TARGET = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organisation=None)
+HEADER = SecretRef("env", "SECRET_HEADER")
+# The visible parts are alike, so that no mask can tell one from the other.
+FIRST, SECOND = "sk-first-value-abc", "sk-second-value-abc"
+PUT = {"method": "PUT", "path": "^/integrations/alpha$"}
+POST = {"method": "POST", "path": "^/integrations$"}
+HEADERS = {"openai_project": "one", "custom_headers": {"x-token": HEADER}}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(None, path=tmp_path / "ledger.db", pepper="p") as opened:
+        yield opened
+
+
+def wish(**fields: Any) -> DesiredState:
+    return desired(declared("alpha", key=KEY, **fields))
+
+
+class Killed(BaseException):
+    """The process ended at this moment."""
+
+
+class Runs:
+    """Runs with one ledger, each with the value that the key has at that time."""
+
+    def __init__(self, ledger: Ledger, *, value: str = FIRST) -> None:
+        self.world, self.ledger, self.value = World(), ledger, value
+        self.count = 0
+
+    @property
+    def memory(self) -> Memory:
+        return self.ledger.memory(TARGET)
+
+    @property
+    def values(self) -> dict[SecretRef, Redacted]:
+        return {KEY: Redacted(self.value), HEADER: Redacted("header-value-abc")}
+
+    def plan(self, want: DesiredState, **more: Any) -> Plan:
+        return self.world.plan(want, memory=self.memory, **{"secrets": self.values} | more)
+
+    def apply(
+        self, want: DesiredState, *faults: Fault, dies: type[Event] | None = None, **more: Any
+    ) -> list[Outcome]:
+        """Apply, struck by these faults or cut off after the first event of a kind."""
+        self.count += 1
+        books = Books(
+            self.ledger, key=TARGET, facts=RunFacts(run=f"run-{self.count}"), now=self.world.now
+        )
+        given = {"secrets": self.values} | more
+        books.values = given["secrets"]
+
+        def listen(event: Event) -> None:
+            books.emit(event)
+            if dies is not None and isinstance(event, dies):
+                raise Killed
+
+        self.world.wire._faults = FaultScript(faults)
+        try:
+            result = self.world.apply(want, memory=self.memory, listen=listen, **given)
+        finally:
+            self.world.wire._faults = FaultScript([])
+        return list(result.outcomes)
+
+    def settle(self, want: DesiredState) -> None:
+        """Apply once in peace, and insist that nothing is left open."""
+        assert [o.error for o in self.apply(want)] == [None]
+        after = self.plan(want)
+        assert (after.in_sync, after.unverified) == (True, ())
+        assert self.memory.of("alpha").unsettled == {}
+        assert self.world.remote.integrations["alpha"]["key"] == self.value
+
+
+def rotations(plan: Plan) -> list[tuple[str, str]]:
+    return [(c.path, c.op.value) for a in plan.actions for c in a.changes if c.sensitive]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER])
+@pytest.mark.parametrize("next_value", [FIRST, SECOND, "sk-third-value-abc"])
+def test_a_rotation_without_an_answer_is_settled_whatever_the_value_is_by_then(
+    ledger: Ledger, kind: FaultKind, next_value: str
+) -> None:
+    runs, want = Runs(ledger), wish()
+    runs.settle(want)
+    runs.value = SECOND
+    (outcome,) = runs.apply(want, Fault(kind=kind, times=-1, **PUT))
+    assert outcome.status.value == "unknown"
+    runs.value = next_value
+    planned = runs.plan(want)
+    assert rotations(planned) == [("key", "rotate")]
+    assert planned.unverified == ()
+    assert ("maybe-sent" in {d.code for d in planned.diagnostics}) is True
+    runs.settle(want)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER])
+def test_a_create_without_an_answer_that_exists_after_all_is_settled(
+    ledger: Ledger, kind: FaultKind
+) -> None:
+    runs, want = Runs(ledger), wish()
+    lost = Fault(kind=kind, **POST)
+    unreadable = Fault(
+        kind=FaultKind.STATUS, status=500, method="GET", path="/alpha$", skip=1, times=-1
+    )
+    (outcome,) = runs.apply(want, lost, unreadable)
+    assert outcome.status.value == "unknown"
+    runs.settle(want)
+
+
+@pytest.mark.parametrize("moment", [CallStarted, CallEnded])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_run_that_is_killed_around_its_write_is_settled_by_the_next(
+    ledger: Ledger, moment: type[Event], *, exists: bool
+) -> None:
+    runs, want = Runs(ledger), wish()
+    if exists:
+        runs.settle(want)
+        runs.value = SECOND
+    with pytest.raises(Killed):
+        runs.apply(want, dies=moment)
+    runs.settle(want)
+
+
+def test_a_ledger_that_breaks_off_after_the_intent_is_settled_by_the_next_run(
+    ledger: Ledger,
+) -> None:
+    runs, want = Runs(ledger), wish()
+
+    class Broken(LedgerError):
+        pass
+
+    books = Books(ledger, key=TARGET, facts=RunFacts(run="run-0"), now=runs.world.now)
+    books.values = runs.values
+    broke = False
+
+    def listen(event: Event) -> None:
+        nonlocal broke
+        if broke:
+            raise Broken("the disk is full", code="ledger-unreachable")
+        books.emit(event)
+        broke = isinstance(event, CallStarted)
+
+    runs.world.apply(want, listen=listen, secrets=runs.values)
+    assert "alpha" in runs.world.remote.integrations
+    assert runs.plan(want).unverified == ()
+    runs.settle(want)
+
+
+def test_two_runs_that_were_cut_off_leave_both_values_open(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), wish()
+    runs.settle(want)
+    for value in (SECOND, FIRST):
+        runs.value = value
+        with pytest.raises(Killed):
+            runs.apply(want, dies=CallStarted)
+    assert len(runs.memory.of("alpha").unsettled[("key",)]) == 2
+    assert rotations(runs.plan(want)) == [("key", "rotate")]
+    runs.settle(want)
+
+
+def test_a_refused_write_leaves_nothing_open(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), wish()
+    runs.settle(want)
+    runs.value = SECOND
+    (outcome,) = runs.apply(want, Fault(kind=FaultKind.STATUS, status=400, times=-1, **PUT))
+    assert outcome.status.value == "failed"
+    assert runs.memory.of("alpha").unsettled == {}
+    runs.value = FIRST
+    assert runs.plan(want).in_sync
+
+
+def test_a_value_that_was_only_carried_along_stays_in_sync(ledger: Ledger) -> None:
+    runs = Runs(ledger)
+    runs.settle(wish(configurations=HEADERS))
+    changed = wish(configurations={**HEADERS, "openai_project": "two"})
+    (outcome,) = runs.apply(changed, Fault(kind=FaultKind.RESET_AFTER, times=-1, **PUT))
+    assert outcome.status.value == "unknown"
+    planned = runs.plan(changed)
+    assert (planned.in_sync, planned.unverified) == (True, ())
+
+
+def test_a_secret_in_a_header_is_settled_as_a_key_is(ledger: Ledger) -> None:
+    runs, plain = Runs(ledger), wish(configurations={"openai_project": "one"})
+    runs.settle(plain)
+    want = wish(configurations=HEADERS)
+    with pytest.raises(Killed):
+        runs.apply(want, dies=CallEnded)
+    assert rotations(runs.plan(want)) == [("configurations.custom_headers.x-token", "rotate")]
+    runs.settle(want)
+
+
+def test_without_its_value_an_open_secret_is_unverified_and_stays_open(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), wish()
+    runs.settle(want)
+    runs.value = SECOND
+    with pytest.raises(Killed):
+        runs.apply(want, dies=CallEnded)
+    described = wish(description="new")
+    assert [u.path for u in runs.plan(described, secrets={}).unverified] == ["key"]
+    (outcome,) = runs.apply(described, secrets={})
+    assert outcome.status.value == "applied"
+    assert rotations(runs.plan(described)) == [("key", "rotate")]
+    runs.settle(described)
+
+
+def test_what_was_never_read_back_is_sent_once_more(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), wish()
+    runs.settle(want)
+    runs.value = SECOND
+    (outcome,) = runs.apply(
+        want, Fault(kind=FaultKind.STATUS, status=500, method="GET", skip=3, times=-1)
+    )
+    assert outcome.status.value == "applied"
+    assert outcome.warnings
+    runs.settle(want)
+
+
+def test_the_intent_holds_a_fingerprint_and_never_the_value(ledger: Ledger, tmp_path: Path) -> None:
+    runs = Runs(ledger)
+    with pytest.raises(Killed):
+        runs.apply(wish(configurations=HEADERS), dies=CallStarted)
+    ledger.close()
+    raw = sqlite3.connect(tmp_path / "ledger.db")
+    rows = raw.execute("SELECT path, fingerprint FROM intents ORDER BY path").fetchall()
+    raw.close()
+    assert [path for path, _ in rows] == [
+        '["configurations","custom_headers","x-token"]',
+        '["key"]',
+    ]
+    assert ledger.pepper is not None
+    assert rows[1][1] == Redacted(FIRST).fingerprint(ledger.pepper)
+    stored = b"".join(file.read_bytes() for file in tmp_path.glob("ledger.db*"))
+    assert FIRST.encode() not in stored
+    assert b"header-value-abc" not in stored
+
+
+def test_a_deleted_integration_leaves_nothing_open(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), wish()
+    runs.settle(want)
+    runs.value = SECOND
+    with pytest.raises(Killed):
+        runs.apply(want, dies=CallStarted)
+    (outcome,) = runs.apply(desired(), options={"allow_empty": True})
+    assert outcome.kind.value == "delete"
+    assert runs.memory.of("alpha").unsettled == {}
+
+
+def test_an_approved_create_covers_that_its_secret_is_sent_once_more(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), wish()
+    approved = runs.plan(want)
+    with pytest.raises(Killed):
+        runs.apply(want, dies=CallEnded)
+    fresh = runs.plan(want)
+    assert rotations(fresh) == [("key", "rotate")]
+    assert beyond_approval(fresh, [approved]) == ()
+    other = runs.plan(desired(declared("alpha")))
+    assert [_what(e.slug, e.kind) for e in beyond_approval(fresh, [other])] == ["update alpha"]
+
+
+def _what(slug: str, kind: Any) -> str:
+    return f"{kind.value} {slug}"
+
+
+def test_the_action_says_that_it_is_sent_once_more(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), wish()
+    with pytest.raises(Killed):
+        runs.apply(want, dies=CallEnded)
+    planned = runs.plan(want)
+    (action,) = planned.actions
+    assert isinstance(action, Action)
+    assert (action.risk.value, action.changes[0].origin.value) == ("credential", "local")
+    (notice,) = [d for d in planned.diagnostics if d.code == "maybe-sent"]
+    assert "alpha" in notice.summary
+    assert "key" in notice.summary
