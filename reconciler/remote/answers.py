@@ -7,7 +7,7 @@ taken for data, and a 404 is absence only in the API's own form (reliability.md 
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
@@ -25,13 +25,11 @@ from reconciler.remote.errors import (
     Throttled,
     Unauthorised,
 )
+from reconciler.remote.scrubbing import Needles, needles_of, scrub
 
 MESSAGE_LENGTH = 200
 LONGEST_PAUSE = 300.0
 """Seconds; a server that asks for a longer pause stops the run."""
-
-SHORTEST_SCRUBBED = 4
-"""A secret of one to three characters stands in almost any text and would only spoil it."""
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -84,12 +82,13 @@ class RawAnswer:
 class Sent:
     """What is needed to judge an answer: what was asked, and which texts must not come back.
 
-    `secrets` is walked only for an error.
+    `secrets` are those of the request, walked only for an error; `known` are those of the run.
     """
 
     method: str
     path: str
     secrets: Iterable[str] = ()
+    known: Callable[[], Needles] = Needles
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -197,24 +196,22 @@ def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
     return body.get("success") is False, code, message if isinstance(message, str) else ""
 
 
-def _unspeakable(sent: Sent) -> frozenset[str]:
-    return frozenset(text for text in sent.secrets if len(text) >= SHORTEST_SCRUBBED)
+def _unspeakable(sent: Sent) -> Needles:
+    return needles_of(sent.secrets) | sent.known()
 
 
-def _request_id(answer: RawAnswer, secrets: Iterable[str]) -> str | None:
+def _request_id(answer: RawAnswer, secrets: Needles) -> str | None:
     """Give the server's id of the request, unless it repeats a secret."""
     id_ = answer.request_id
-    return None if id_ is None or any(text in id_ for text in secrets) else id_
+    return None if id_ is None or scrub(id_, secrets) != id_ else id_
 
 
-def _without(text: str, secrets: Iterable[str]) -> str:
-    """Take secrets out of a text, the longest first, and what looks like one; and cut it.
+def _without(text: str, secrets: Needles) -> str:
+    """Take secrets out of a text, and what looks like one; and cut it.
 
     A command that only reads knows no secret but its own, and the API may quote any.
     """
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "[redacted]")
-    text = LOOKS_SECRET.sub("[redacted]", text)
+    text = scrub(text, secrets)
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
 
 

@@ -5,10 +5,8 @@ credential. No message here ever contains a value.
 """
 
 import json
-from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from reconciler.domain.fields import SECRET_NAME, is_sensitive
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
@@ -52,15 +50,21 @@ def sent_secrets(tree: Value, path: Path = (), *, inside: bool = False) -> Itera
             yield from sent_secrets(item, (*path, ""), inside=inside)
 
 
-def echoed_forms(secret: str) -> Iterator[str]:
-    """Give the texts in which a secret may come back: as it is, encoded, and part by part."""
-    octets = secret.encode("utf-8", "surrogatepass")
+def sent_parts(body: Tree) -> Iterator[str]:
+    """Return every secret text of a body with its parts."""
+    for text in sent_secrets(body):
+        yield from secret_parts(text)
+
+
+def parts_of(secrets: Iterable[Redacted]) -> Iterator[str]:
+    """Return the texts of secrets that no call may send, with their parts."""
+    for secret in secrets:
+        yield from secret_parts(secret.reveal())
+
+
+def secret_parts(secret: str) -> Iterator[str]:
+    """Return a secret and, of one that is a JSON object, the parts that may come back alone."""
     yield secret
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield quote(octets, safe="")
-    yield quote(octets)
-    yield b64encode(octets).decode().rstrip("=")
     if not secret.lstrip().startswith("{"):
         return
     try:
@@ -70,7 +74,7 @@ def echoed_forms(secret: str) -> Iterator[str]:
     if isinstance(document, dict):
         for name, part in document.items():
             if isinstance(part, str) and SECRET_NAME.search(name):
-                yield from echoed_forms(part)
+                yield part
 
 
 def _revealed(value: Value, path: Path) -> Any:

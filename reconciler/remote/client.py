@@ -7,7 +7,7 @@ request, and none is chained to an exception of httpx, which would.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
 from reconciler.remote import answers
 from reconciler.remote.answers import RawAnswer
-from reconciler.remote.body import echoed_forms, encode_body, sent_secrets
+from reconciler.remote.body import encode_body, parts_of, sent_parts
 from reconciler.remote.connection import connection_maker
 from reconciler.remote.errors import (
     DeadlineExceeded,
@@ -40,6 +40,7 @@ from reconciler.remote.lanes import Lanes, read_body
 from reconciler.remote.limits import RateGate
 from reconciler.remote.operations import Prepared, prepare
 from reconciler.remote.retry import Retries
+from reconciler.remote.scrubbing import Needles, needles_of, scrub
 from reconciler.remote.timing import Deadline, Timing
 
 CONNECT_TIMEOUT = 5.0
@@ -68,10 +69,9 @@ class Client:
         self.retries = Retries(timing, deadline)
         self._base_url = base_url
         self._headers = headers
-        self._secrets: tuple[Redacted, ...] = ()
-        self._credential_forms = (
-            () if credential is None else tuple(set(echoed_forms(credential.reveal())))
-        )
+        self._secrets: tuple[Redacted, ...] = () if credential is None else (credential,)
+        self._credential = needles_of(parts_of(self._secrets))
+        self._known: Needles | None = None
         self._lanes = lanes
         self._timing = timing
         self._deadline = deadline
@@ -93,6 +93,7 @@ class Client:
     def keep_secret(self, values: Iterable[Redacted]) -> None:
         """Take these out of every error's text, too, though no call may ever send them."""
         self._secrets = (*self._secrets, *values)
+        self._known = None
 
     async def drop_expired(self) -> None:
         """Close connections that were idle for long; whoever keeps a client for days calls it."""
@@ -156,7 +157,9 @@ class Client:
         failure: RemoteError | None = None
         try:
             answer = self._without_echo(await self._send(transport, prepared, content), prepared)
-            sent = answers.Sent(prepared.method, prepared.path, self._unspeakable(prepared))
+            sent = answers.Sent(
+                prepared.method, prepared.path, sent_parts(prepared.body or {}), self._needles
+            )
             return answers.read_answer(sent, answer, wall_clock=self._timing.wall_clock())
         except RemoteError as error:
             failure = error
@@ -180,23 +183,15 @@ class Client:
         told = answer.request_id
         if told is None:
             return answer
-        forms = (
-            text for text in self._sent_forms(prepared) if len(text) >= answers.SHORTEST_SCRUBBED
-        )
-        if not any(text in told for text in forms):
+        if scrub(told, self._credential | needles_of(sent_parts(prepared.body or {}))) == told:
             return answer
         return replace(answer, headers=answers.without_request_id(answer.headers))
 
-    def _unspeakable(self, prepared: Prepared) -> Iterator[str]:
-        """Give the texts that must not come back in a message."""
-        for secret in self._secrets:
-            yield from echoed_forms(secret.reveal())
-        yield from self._sent_forms(prepared)
-
-    def _sent_forms(self, prepared: Prepared) -> Iterator[str]:
-        yield from self._credential_forms
-        for text in sent_secrets(prepared.body or {}):
-            yield from echoed_forms(text)
+    def _needles(self) -> Needles:
+        """Return what no message may hold, whatever the request; prepared for the first error."""
+        if self._known is None:
+            self._known = needles_of(parts_of(self._secrets))
+        return self._known
 
     async def _send(
         self, transport: httpx.AsyncBaseTransport, prepared: Prepared, content: bytes | None

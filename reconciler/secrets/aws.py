@@ -70,6 +70,8 @@ class AwsResolver:
 
     def _make_client(self) -> Any:
         get = self._environ.get
+        # The address of a configuration file does not count; the stubs do not know the option.
+        environment_only: Any = {"ignore_configured_endpoint_urls": True}
         return boto3.session.Session().client(
             "secretsmanager",
             region_name=get("AWS_REGION") or get("AWS_DEFAULT_REGION"),
@@ -78,10 +80,10 @@ class AwsResolver:
             aws_secret_access_key=get("AWS_SECRET_ACCESS_KEY"),
             aws_session_token=get("AWS_SESSION_TOKEN"),
             config=Config(
-                ignore_configured_endpoint_urls=True,
                 connect_timeout=self._timeout / 3,
                 read_timeout=self._timeout / 3,
                 retries={"mode": "standard", "total_max_attempts": 2},
+                **environment_only,
             ),
         )
 

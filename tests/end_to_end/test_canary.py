@@ -1,7 +1,10 @@
 """No secret value reaches any sink: outputs, plan files, records, logs at `-vv`, failures."""
 
+import html
 import json
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -90,6 +93,33 @@ def test_an_answer_that_echoes_the_secret_is_not_passed_on(tmp_path: Path, answe
         done = project_with(tmp_path, upstream.url, value).run("apply", "--yes", "-vv")
     assert done.code == 5
     assert value not in done.out + done.err
+
+
+ESCAPES: dict[str, Callable[[str], str]] = {
+    "html": html.escape,
+    "lower-case percent": lambda text: quote(text, safe="").lower(),
+    "units": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+}
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_an_escaped_echo_is_in_no_output_and_no_record(tmp_path: Path, name: str) -> None:
+    value = "sk%2Fcanary&PCT+CANARY/"
+    echoed = ESCAPES[name](value)
+    fault = Fault(
+        kind=FaultKind.STATUS,
+        method="POST",
+        times=-1,
+        status=400,
+        code="AB01",
+        message=f"bad key <{echoed}>",
+    )
+    with serving(fault) as upstream:
+        project = project_with(tmp_path, upstream.url, value)
+        done = project.run("apply", "--yes", "-vv", "--format", "json")
+    assert done.json["outcomes"][0]["error"]["message"].endswith(": bad key [redacted]")
+    heard = done.out + done.err + sinks(project)
+    assert [text for text in (value, echoed, json.dumps(echoed)[1:-1]) if text in heard] == []
 
 
 def test_a_literal_is_refused_without_being_repeated(tmp_path: Path) -> None:

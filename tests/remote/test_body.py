@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Tree
-from reconciler.remote.body import echoed_forms, encode_body, sent_secrets
+from reconciler.remote.body import encode_body, secret_parts, sent_secrets
 from reconciler.remote.errors import InvalidCall
 
 CANARY = "canary-value=="
@@ -105,29 +105,13 @@ def test_a_text_in_a_place_for_secrets_is_one_however_deep_it_lies(secret: Tree)
     assert set(sent_secrets({"description": "plain", **secret})) == {"s"}
 
 
-def test_a_secret_may_come_back_in_a_url_in_json_or_as_base64() -> None:
-    assert list(echoed_forms("p@ss/w'ord \"é==")) == [
-        "p@ss/w'ord \"é==",
-        "p@ss/w'ord \\\"\\u00e9==",
-        "p@ss/w'ord \\\"é==",
-        "p%40ss%2Fw%27ord%20%22%C3%A9%3D%3D",
-        "p%40ss/w%27ord%20%22%C3%A9%3D%3D",
-        "cEBzcy93J29yZCAiw6k9PQ",
-    ]
-
-
-def test_even_half_a_character_has_its_encoded_forms() -> None:
-    assert "%ED%A0%BD" in set(echoed_forms("\ud83d"))
-
-
 def test_of_an_object_the_parts_that_sound_secret_may_come_back_alone() -> None:
     parts = {"client_email": "mail", "private_key": "pem\n", "private_key_id": 5, "token": "tok"}
     text = " " + json.dumps(parts)
-    forms = set(echoed_forms(text))
-    assert {text, "pem\n", "pem\\n", "tok"} <= forms
-    assert not {"mail", "5", 5} & forms
+    forms = set(secret_parts(text))
+    assert forms == {text, "pem\n", "tok"}
 
 
 @pytest.mark.parametrize("text", ["{broken", '["token"]', "{" * 100_000, '{"a": 1}'], ids=len)
 def test_what_is_no_object_has_no_parts(text: str) -> None:
-    assert len(list(echoed_forms(text))) == 6
+    assert list(secret_parts(text)) == [text]

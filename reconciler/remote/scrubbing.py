@@ -1,0 +1,206 @@
+"""Take secrets out of a text that the API wrote, in whatever encoding they come back.
+
+A server, or a proxy before it, may quote what was sent as HTML, in a URL, in JSON or as base64, and
+one inside the other. So a text is decoded until nothing changes, and compared at every step; the
+run of non-space characters around a hit goes as a whole, since its ends may belong to the secret.
+"""
+
+import html
+import re
+from base64 import b64encode
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from html.entities import html5
+from urllib.parse import unquote
+
+from reconciler.domain.secrets import LOOKS_SECRET
+
+REDACTED = "[redacted]"
+SHORTEST = 4
+"""A secret of one to three characters stands in almost any text and would only spoil it."""
+
+LONGEST_TEXT = 1 << 16
+"""Characters; a longer text is withheld as a whole, so that the work is bounded."""
+
+MOST_STEPS = 8
+"""What is encoded more often is redacted unread."""
+
+_SHORTEST_SKELETON = 10
+_PIECE = 24
+"""Letters and digits of a long secret that are enough to know a part of it."""
+
+_SPACE = re.compile(r"\s+")
+_NOT_ALNUM = re.compile(r"[^a-z0-9]+")
+_NAMED = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,30});")
+_BACKSLASHED = re.compile(
+    r"(?:\\u[0-9A-Fa-f]{4})+|\\U(?:000[0-9A-Fa-f]|0010)[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{4}"
+    r"|\\[uUxX]\{[0-9A-Fa-f]{1,6}\}|\\[xX][0-9A-Fa-f]{2}|\\[0-7]{3}|\\[\s\S]"
+)
+_LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v"}
+_PERCENT_U = re.compile(r"(?:%[uU][0-9A-Fa-f]{4})+")
+
+
+@dataclass(frozen=True, slots=True)
+class Needles:
+    """Texts to look for: `literal` in a decoded text, `skeletons` in its letters and digits."""
+
+    literal: frozenset[str] = field(default=frozenset(), repr=False)
+    skeletons: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def __or__(self, other: "Needles") -> "Needles":
+        return Needles(self.literal | other.literal, self.skeletons | other.skeletons)
+
+
+def needles_of(secrets: Iterable[str]) -> Needles:
+    """Return what to look for so that none of these is shown."""
+    literal: set[str] = set()
+    skeletons: set[str] = set()
+    for secret in {text.strip() for text in secrets}:
+        if len(secret) < SHORTEST:
+            continue
+        forms = {secret, _decoded(secret)}
+        literal |= {_folded(form) for form in forms if len(form) >= SHORTEST}
+        for skeleton in [*map(_skeleton, forms), *_lines(secret), *_encoded(secret)]:
+            if len(skeleton) >= _SHORTEST_SKELETON:
+                # The ends of a document are names of fields, which any message may hold.
+                skeletons |= {skeleton} if secret.startswith("{") else _pieces(skeleton)
+    return Needles(frozenset(literal), frozenset(skeletons))
+
+
+def scrub(text: str, needles: Needles) -> str:
+    """Return the text with every run redacted that holds a secret, or what looks like one."""
+    if len(text) > LONGEST_TEXT:
+        return REDACTED
+    parts = re.split(r"(\s+)", text)
+    found = _found(parts[::2], needles)
+    if not found:
+        return text
+    shown: list[str] = []
+    for index, run in enumerate(parts[::2]):
+        space = parts[2 * index - 1] if index else ""
+        if index not in found:
+            shown += [space, run]
+        elif index - 1 not in found:
+            shown += [space, REDACTED]
+    return "".join(shown)
+
+
+def _found(runs: Sequence[str], needles: Needles) -> set[int]:
+    """Return the indexes of the runs to redact."""
+    found: set[int] = set()
+    for step in range(MOST_STEPS + 1):
+        found.update(_hits(runs, needles))
+        decoded = [_decoded_once(run) for run in runs]
+        if decoded == list(runs):
+            return found
+        if step == MOST_STEPS:
+            found |= {i for i, run in enumerate(runs) if decoded[i] != run}
+        runs = decoded
+    return found
+
+
+def _hits(runs: Sequence[str], needles: Needles) -> Iterator[int]:
+    joined, starts = _joined(runs, " ")
+    for match in LOOKS_SECRET.finditer(joined):
+        yield from _between(starts, match.start(), match.end())
+    folded, starts = _joined([_folded(run) for run in runs], " ")
+    yield from _of_texts(folded, starts, needles.literal)
+    letters, starts = _joined([_skeleton(run) for run in runs], "")
+    yield from _of_texts(letters, starts, needles.skeletons)
+
+
+def _of_texts(text: str, starts: Sequence[int], wanted: Iterable[str]) -> Iterator[int]:
+    for needle in wanted:
+        at = text.find(needle)
+        while at >= 0:
+            yield from _between(starts, at, at + len(needle))
+            at = text.find(needle, at + len(needle))
+
+
+def _joined(runs: Iterable[str], space: str) -> tuple[str, list[int]]:
+    """Join runs, and return where each begins."""
+    starts, length = [], 0
+    runs = list(runs)
+    for run in runs:
+        starts.append(length)
+        length += len(run) + len(space)
+    return space.join(runs), starts
+
+
+def _between(starts: Sequence[int], first: int, end: int) -> range:
+    return range(bisect_right(starts, first) - 1, bisect_right(starts, end - 1))
+
+
+def _decoded(text: str) -> str:
+    for _ in range(MOST_STEPS):
+        before, text = text, _decoded_once(text)
+        if text == before:
+            break
+    return text
+
+
+def _decoded_once(text: str) -> str:
+    """Undo one layer of entities, percent encoding and backslashes; never longer than before."""
+    if "&" in text:
+        text = _NAMED.sub(_entity, html.unescape(text))
+    if "%" in text:
+        text = unquote(_PERCENT_U.sub(_units, text))
+    if "\\" in text:
+        text = _BACKSLASHED.sub(_backslashed, text)
+    return text
+
+
+def _entity(match: re.Match[str]) -> str:
+    """Read a named entity whose letters changed their case on the way."""
+    return html5.get(match[1].lower() + ";", match[0])
+
+
+def _units(match: re.Match[str]) -> str:
+    r"""Read a series of \uXXXX or %uXXXX, which write what is past U+FFFF as two halves."""
+    units = bytes.fromhex(re.sub(r"[\\%][uU]", "", match[0]))
+    return units.decode("utf-16-be", "replace")
+
+
+def _backslashed(match: re.Match[str]) -> str:
+    text = match[0]
+    if text.startswith("\\u") and text[2] != "{" and len(text) > 2:
+        return _units(match)
+    if len(text) == 2:
+        return _LETTERS.get(text[1], text[1])
+    digits = text.lstrip("\\uUxX{").rstrip("}")
+    number = int(digits, 8 if text[1] in "01234567" else 16)
+    return chr(number) if number < 0x110000 else "\N{REPLACEMENT CHARACTER}"
+
+
+def _folded(text: str) -> str:
+    return _SPACE.sub(" ", text).casefold()
+
+
+def _skeleton(text: str) -> str:
+    return _NOT_ALNUM.sub("", text.casefold())
+
+
+def _pieces(skeleton: str) -> set[str]:
+    """Return the whole, or the ends of what is long: a server may have cut the rest off."""
+    if len(skeleton) <= _PIECE:
+        return {skeleton}
+    return {skeleton[:_PIECE], skeleton[-_PIECE:]}
+
+
+def _lines(secret: str) -> list[str]:
+    """Return the long lines of a secret of several, such as those of a PEM block."""
+    lines = secret.splitlines()
+    if len(lines) < 2 or secret.startswith(("{", "[")):
+        return []
+    return [line for line in map(_skeleton, lines) if len(line) >= 2 * _SHORTEST_SKELETON]
+
+
+def _encoded(secret: str) -> Iterator[str]:
+    """Return the skeletons of a secret in hexadecimal and, wherever it begins, in base64."""
+    octets = secret.encode("utf-8", "surrogatepass")
+    yield octets.hex()
+    for offset in range(3):
+        # Characters at the ends also hold bits of the neighbours; 6 bits make a character.
+        first, end = -(-offset * 8 // 6), (offset + len(octets)) * 8 // 6
+        yield _skeleton(b64encode(bytes(offset) + octets).decode()[first:end])
