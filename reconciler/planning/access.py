@@ -19,8 +19,9 @@ def settle(
     """
     wanted, found = dict(want), dict(have)
     if "global_workspace_access" in want:
-        wanted["global_workspace_access"] = _switched(want["global_workspace_access"])
-        found["global_workspace_access"] = _switched(have.get("global_workspace_access"))
+        shared = _switched(want["global_workspace_access"])
+        wanted["global_workspace_access"] = shared
+        found["global_workspace_access"] = _stored(have.get("global_workspace_access"), shared)
     if "allow_all_models" in want:
         wanted["allow_all_models"] = want["allow_all_models"] is not False
         found["allow_all_models"] = have.get("allow_all_models") is not False
@@ -53,6 +54,17 @@ def _switched(access: Any) -> Mapping[str, Any]:
     return access if isinstance(access, Mapping) and access.get("enabled") else OFF
 
 
+def _stored(access: Any, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the API keeps; behind a switch that stays off nothing else matters.
+
+    The API keeps the limits of a workspace that was revoked, and shows them when it is granted
+    again, so a grant is compared with them.
+    """
+    if not isinstance(access, Mapping) or not access:
+        return OFF
+    return access if access.get("enabled") or wanted.get("enabled") else OFF
+
+
 def _models(
     want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any], *, everything: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -78,5 +90,5 @@ def _workspaces(
     wanted = {id_: _switched(entry) for id_, entry in want["workspaces"].items()}
     gone = set(listed) if not wanted else withdrawn("workspaces", want, past)
     wanted |= dict.fromkeys(gone, OFF)
-    found = {id_: _switched(listed.get(id_)) for id_ in wanted}
+    found = {id_: _stored(listed.get(id_), entry) for id_, entry in wanted.items()}
     return wanted, found

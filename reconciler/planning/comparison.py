@@ -4,7 +4,7 @@ Only declared fields are compared. What the API has beyond them is `undeclared`:
 changed. Secrets are taken out of both sides and judged in `credentials`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,11 +37,14 @@ class Comparison:
     """Both sides, reduced to what is declared and freed of secrets.
 
     `settled` and `have` are complete canonical trees, the former with what was withdrawn declared
-    empty; `wanted` and `found` are the reduced ones that are diffed. `undeclared_access` holds
-    enabled models and workspaces that Git never declared, `aligned` ids that the API reports in
-    another form.
+    empty; `wanted` and `found` are the reduced ones that are diffed. `declared` is everything that
+    the files say in canonical form, `past` what Git declared before (None when unknown).
+    `undeclared_access` holds enabled models and workspaces that Git never declared, `aligned` ids
+    that the API reports in another form.
     """
 
+    declared: Mapping[str, Any]
+    past: Mapping[str, Any] | None
     settled: Mapping[str, Any]
     have: Mapping[str, Any]
     wanted: Mapping[str, Any]
@@ -53,36 +56,45 @@ class Comparison:
 
 
 def declared_tree(declared: Declared) -> dict[str, Any]:
-    """Give the canonical tree of what is compared: no write-only field, nothing ignored."""
-    tree = {k: v for k, v in canonical(declared.fields).items() if k not in WRITE_ONLY_FIELDS}
-    for ignored in declared.lifecycle.ignore:
-        tree = _without(tree, ignored.path)
-    for entry in tree.get("workspaces", {}).values():
-        for name in WRITE_ONLY_FIELDS:
-            entry.pop(name, None)
-    return tree
+    """Return the canonical tree of what is compared: no write-only field, nothing ignored."""
+    return _compared(canonical(declared.fields), [i.path for i in declared.lifecycle.ignore])
+
+
+def _compared(fields: Mapping[str, Any], ignored: Collection[Path]) -> dict[str, Any]:
+    tree = {name: value for name, value in fields.items() if name not in WRITE_ONLY_FIELDS}
+    if "workspaces" in tree:
+        tree["workspaces"] = {
+            id_: {name: value for name, value in entry.items() if name not in WRITE_ONLY_FIELDS}
+            for id_, entry in tree["workspaces"].items()
+        }
+    return without_paths(tree, ignored)
 
 
 def compare(
     declared: Declared, observed: Observed, remembered: Remembered, *, just_written: bool = False
 ) -> Comparison:
     """Compare one integration's two sides; `just_written` when the declared one was sent before."""
-    past = canonical(remembered.declared) if remembered.declared is not None else {}
-    want = declared_tree(declared)
+    # Each side is brought into canonical form once: one integration may list thousands of models.
+    fields = canonical(declared.fields)
+    known = canonical(remembered.declared) if remembered.declared is not None else None
+    past = known or {}
+    ignored = frozenset(entry.path for entry in declared.lifecycle.ignore)
+    want = _compared(fields, ignored)
     have, aligned = align(want, canonical(observed.fields), want if just_written else past)
     settled_want, settled_have = settle(want, have, past)
     settled_want = _with_withdrawn(settled_want, settled_have, past)
     pairing = _Pairing()
     found, wanted = pairing.pair(settled_want, settled_have, ())
-    ignored = tuple(entry.path for entry in declared.lifecycle.ignore)
     undeclared = tuple(
         path
         for path, value in leaves(have)
         if not _covered(path, settled_want)
         and not _is_default(path, value)
-        and not any(path[: len(prefix)] == prefix for prefix in ignored)
+        and not _is_below(path, ignored)
     )
     return Comparison(
+        declared=fields,
+        past=known,
         settled=settled_want,
         have=have,
         wanted={} if wanted is _ABSENT else wanted,
@@ -152,13 +164,24 @@ def _withdrawn_from(
     return {**want, name: {**want[name], **dict.fromkeys(gone)}}
 
 
-def _without(tree: Any, path: Path) -> Any:
-    if not isinstance(tree, Mapping) or path[0] not in tree:
-        return tree
-    rest = {name: value for name, value in tree.items() if name != path[0]}
-    if len(path) == 1:
-        return rest
-    return {**rest, path[0]: _without(tree[path[0]], path[1:])}
+def without_paths(tree: Mapping[str, Any], paths: Collection[Path]) -> dict[str, Any]:
+    """Return a tree without what lies at or below these paths."""
+    # By first step, so that a map is copied once however many of its entries go.
+    below: dict[str, list[Path]] = {}
+    for path in paths:
+        below.setdefault(path[0], []).append(path[1:])
+    result = dict(tree)
+    for name, rests in below.items():
+        if () in rests:
+            result.pop(name, None)
+        elif isinstance(result.get(name), Mapping):
+            result[name] = without_paths(result[name], rests)
+    return result
+
+
+def _is_below(path: Path, prefixes: Collection[Path]) -> bool:
+    """Return whether a path is one of these or continues one."""
+    return bool(prefixes) and any(path[:end] in prefixes for end in range(1, len(path) + 1))
 
 
 def _covered(path: Path, want: Any) -> bool:
@@ -184,18 +207,25 @@ def _shortened(
 ) -> tuple[Path, ...]:
     """Name an undeclared model or workspace once; of a declared one what is set beyond the files.
 
-    What is not enabled lets nobody in, so nothing of it is named.
+    What neither is nor will be enabled lets nobody in, so nothing of it is named.
     """
     result: dict[Path, None] = {}
     for path in paths:
         if path[0] not in _LISTS:
             result[path] = None
-        elif len(path) > 2 and have[path[0]][path[1]].get("enabled"):
+        elif len(path) > 2 and _is_enabled(path, want, have):
             if path[2] == "enabled":
                 result[path[:2]] = None
             elif path[1] in (want.get(path[0]) or {}) or is_host(path):
                 result[path[:3] if path[2] in _WHOLES else path] = None
     return tuple(result)
+
+
+def _is_enabled(path: Path, want: Mapping[str, Any], have: Mapping[str, Any]) -> bool:
+    """Return whether an entry is or will be enabled, so that what the API keeps takes effect."""
+    name, identity = path[:2]
+    declared = (want.get(name) or {}).get(identity) or {}
+    return bool(have[name][identity].get("enabled") or declared.get("enabled"))
 
 
 def _undeclared_access(

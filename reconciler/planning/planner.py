@@ -11,10 +11,8 @@ from dataclasses import dataclass, field, replace
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.memory import Memory
 from reconciler.domain.policy import Prune
-from reconciler.domain.providers import needs_configurations
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
-from reconciler.domain.tree import is_empty
 from reconciler.planning import guards, remarks
 from reconciler.planning.actions import (
     TOMBSTONE,
@@ -28,7 +26,7 @@ from reconciler.planning.actions import (
 )
 from reconciler.planning.canonical import canonical, desired_digest
 from reconciler.planning.credentials import Evidence, masks_moved
-from reconciler.planning.newcomers import new_changes, references_in
+from reconciler.planning.newcomers import creation_blocks, missing_values, new_changes
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 from reconciler.planning.updates import Findings, plan_update
@@ -204,15 +202,8 @@ class _Draft:
         if remembered.declared is not None:
             origin = Origin.REMOTE
         changes = new_changes(declared, origin=origin)
-        blocks = []
-        provider = str(declared.fields.get("ai_provider_id"))
-        if is_empty(declared.fields.get("configurations")) and needs_configurations(provider):
-            blocks.append(remarks.missing_configurations(declared))
-        missing = [
-            remarks.missing_value(declared, path, str(reference))
-            for path, reference in references_in(declared)
-            if reference not in self.evidence.values
-        ]
+        blocks = creation_blocks(declared)
+        missing = missing_values(declared, self.evidence.values)
         granted = canonical(declared.fields).get("workspaces") or {}
         action = Action(
             slug=declared.slug,

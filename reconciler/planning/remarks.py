@@ -234,6 +234,16 @@ def missing_configurations(declared: Declared) -> Diagnostic:
     )
 
 
+def missing_credential(declared: Declared) -> Diagnostic:
+    """Report a replace that would delete a stored credential and create without any."""
+    return error(
+        "missing-credential",
+        f"{declared.slug}: a replace deletes the stored credential, and the file declares none",
+        hint="declare `key` as a reference, or `key: null` if the new provider needs none",
+        at=declared.source,
+    )
+
+
 def looks_like_rename(new: Declared, old: str) -> Diagnostic:
     """Say that a create and a removal look like one changed slug."""
     return warning(

@@ -1,5 +1,6 @@
 """Plan one integration that is declared and exists: its changes, its secrets, what blocks it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,11 @@ from reconciler.planning.actions import (
     Subject,
     highest,
 )
-from reconciler.planning.canonical import canonical, fingerprint
+from reconciler.planning.canonical import fingerprint
 from reconciler.planning.comparison import Comparison, compare
 from reconciler.planning.credentials import Evidence, Judgement, State, judge
 from reconciler.planning.diff import FieldChange, changed_fields
+from reconciler.planning.newcomers import missing_values, replacement_blocks
 from reconciler.planning.plan import Undeclared, Unverified
 from reconciler.planning.risks import risk_of
 from reconciler.planning.secret_writes import (
@@ -59,12 +61,22 @@ def plan_update(
     comparison = compare(declared, observed, remembered)
     differing = changed_fields(comparison.found, comparison.wanted)
     judgements = [judge(site, remembered, evidence) for site in comparison.sites]
-    past = _Past(remembered)
-    changes = [_field_change(change, past) for change in differing]
+    changes = [_field_change(change, comparison.past) for change in differing]
     sent = secrets_to_send(judgements, differing, push=push_secrets)
     changes += [secret_change(judgement, op) for judgement, op in sent]
     paths = [change.path for change in differing] + [judgement.path for judgement, _ in sent]
-    blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
+    replaced = _immutable_changes(comparison, differing)
+    if replaced:
+        blocks = replacement_blocks(declared, observed)
+        notes = missing_values(declared, evidence.values)
+    else:
+        blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
+        notes = [
+            *_missing_values(declared, sent),
+            *_in_doubt(declared, sent),
+            *_lists_left_behind(declared, comparison),
+            *_kept_keys(declared, judgements),
+        ]
     action = _action(
         declared,
         observed,
@@ -72,6 +84,7 @@ def plan_update(
         comparison=comparison,
         changes=changes,
         paths=paths,
+        immutable=replaced,
         codes={block.code for block in blocks},
     )
     return Findings(
@@ -86,10 +99,7 @@ def plan_update(
         ),
         diagnostics=(
             *blocks,
-            *_missing_values(declared, sent),
-            *_in_doubt(declared, sent),
-            *_lists_left_behind(declared, remembered),
-            *_kept_keys(declared, judgements),
+            *notes,
             *_observations(declared, comparison),
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
         ),
@@ -112,8 +122,8 @@ def _in_doubt(declared: Declared, sent: list[tuple[Judgement, Op]]) -> list[Diag
     ]
 
 
-def _lists_left_behind(declared: Declared, remembered: Remembered) -> list[Diagnostic]:
-    past = canonical(remembered.declared or {})
+def _lists_left_behind(declared: Declared, comparison: Comparison) -> list[Diagnostic]:
+    past = comparison.past or {}
     return [
         remarks.no_longer_managed(declared, name)
         for name in ("models", "workspaces")
@@ -155,25 +165,18 @@ def _archived(declared: Declared, observed: Observed, remembered: Remembered) ->
     return Findings(action=action, diagnostics=(remarks.archived(declared),))
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
-    """What Git declared before, to tell who moved."""
-
-    remembered: Remembered
-
-    def origin(self, path: Path, *, before: Any, after: Any) -> Origin:
-        """Attribute a difference by comparing both sides with the past."""
-        if self.remembered.declared is None:
-            return Origin.UNKNOWN
-        past = canonical(self.remembered.declared)
-        if path[0] not in past:
-            return Origin.LOCAL  # Git had no say in it, so nothing tells how it was
-        was = lookup(past, path)
-        local = not _alike(was, after)
-        remote = not _alike(was, before)
-        if local and remote:
-            return Origin.BOTH
-        return Origin.REMOTE if remote else Origin.LOCAL
+def _origin(change: FieldChange, past: Mapping[str, Any] | None) -> Origin:
+    """Attribute a difference by comparing both sides with what Git declared before."""
+    if past is None:
+        return Origin.UNKNOWN
+    if change.path[0] not in past:
+        return Origin.LOCAL  # Git had no say in it, so nothing tells how it was
+    was = lookup(past, change.path)
+    local = not _alike(was, change.after)
+    remote = not _alike(was, change.before)
+    if local and remote:
+        return Origin.BOTH
+    return Origin.REMOTE if remote else Origin.LOCAL
 
 
 def _alike(one: Any, other: Any) -> bool:
@@ -184,7 +187,7 @@ def _is_nothing(value: Any) -> bool:
     return is_empty(value) or value is False
 
 
-def _field_change(change: FieldChange, past: _Past) -> Change:
+def _field_change(change: FieldChange, past: Mapping[str, Any] | None) -> Change:
     op = Op.REPLACE if change.had and change.has else Op.ADD if change.has else Op.REMOVE
     return Change(
         path=show_path(change.path),
@@ -192,7 +195,7 @@ def _field_change(change: FieldChange, past: _Past) -> Change:
         risk=risk_of(change.path, before=change.before, after=change.after, adds=not change.had),
         before=plain(change.before),
         after=plain(change.after),
-        origin=past.origin(change.path, before=change.before, after=change.after),
+        origin=_origin(change, past),
     )
 
 
@@ -208,6 +211,12 @@ def _differing_forms(comparison: Comparison) -> list[str]:
         for name in IMMUTABLE_FIELDS
         if want.get(name) and have.get(name) and is_uuid(want[name]) != is_uuid(have[name])
     ]
+
+
+def _immutable_changes(comparison: Comparison, differing: list[FieldChange]) -> list[str]:
+    """Return the fields that differ and that no call can change in place."""
+    changed = {change.path[0] for change in differing} - set(_differing_forms(comparison))
+    return [name for name in IMMUTABLE_FIELDS if name in changed]
 
 
 def _first_grants(comparison: Comparison, differing: list[FieldChange]) -> list[str]:
@@ -230,6 +239,7 @@ def _action(
     comparison: Comparison,
     changes: list[Change],
     paths: list[Path],
+    immutable: list[str],
     codes: set[str],
 ) -> Action | None:
     dropped = _differing_forms(comparison)
@@ -237,7 +247,6 @@ def _action(
     paths = [path for path in paths if path[0] not in dropped]
     if not changes:
         return None
-    immutable = [name for name in IMMUTABLE_FIELDS if any(c.path == name for c in changes)]
     if immutable:
         kind, risk = ActionKind.REPLACE, Risk.REPLACE
         reason = f"{' and '.join(immutable)} cannot be changed in place"

@@ -65,11 +65,10 @@ def update_calls(
     body = _update_body(comparison, tops)
     if body:
         calls.append(Call(OperationName.UPDATE, declared.slug, body=body))
-    fields = canonical(declared.fields)
     if tops & MODELS_FIELDS:
         calls += _model_updates(declared.slug, comparison, changed)
     if tops & WORKSPACES_FIELDS:
-        calls.append(_workspace_update(declared.slug, fields, comparison, changed))
+        calls.append(_workspace_update(declared.slug, comparison, changed))
     return tuple(calls)
 
 
@@ -186,25 +185,23 @@ def _model_updates(slug: str, comparison: Comparison, changed: Collection[Path])
     return calls
 
 
-def _workspace_update(
-    slug: str, fields: Mapping[str, Any], comparison: Comparison, changed: Collection[Path]
-) -> Call:
+def _workspace_update(slug: str, comparison: Comparison, changed: Collection[Path]) -> Call:
     settled, have = comparison.settled, comparison.have
     listed: Mapping[str, Any] = have.get("workspaces") or {}
     touched = {path[1] for path in changed if path[0] == "workspaces"}
     entries = {}
     for id_ in touched:
         entry = settled["workspaces"][id_]
-        was = listed.get(id_) or {}
-        entries[id_] = merged(entry, was if was.get("enabled") else None, "")
-        if not entry.get("enabled"):
-            entries[id_] = {"enabled": False}
+        # A workspace that is granted again keeps the limits that the API still shows for it.
+        entries[id_] = (
+            merged(entry, listed.get(id_), "") if entry.get("enabled") else {"enabled": False}
+        )
     shared = None
     if any(path[0] == "global_workspace_access" for path in changed):
         access = settled["global_workspace_access"]
         was = have.get("global_workspace_access") or {}
         shared = merged(access, was, "") if access.get("enabled") else {"enabled": False}
-    return _workspaces_call(slug, fields, entries, shared)
+    return _workspaces_call(slug, comparison.declared, entries, shared)
 
 
 def _workspaces_call(

@@ -116,6 +116,7 @@ LIFTS = MappingProxyType(
         "protected": "no flag lifts it; add a tombstone under deletions and remove the file",
         "not-owned": "widen the target's scope in reconcile.yaml, or remove the file",
         "credential-retarget": "give the credential as a reference, so that this write replaces it",
+        "missing-credential": "declare the new integration's key, or `key: null` for none",
         "masked-write": "declare the secret as a reference; the API shows only its mask",
         "archived": "restore or delete it in Portkey, or remove the file",
     }

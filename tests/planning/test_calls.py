@@ -136,11 +136,11 @@ def granted(**limits: Any) -> dict[str, Any]:
             granted(usage_limits=USAGE),
             granted(rate_limits=RATE, usage_limits=USAGE),
         ),
-        # Limits from before a workspace was shut out are nobody's.
+        # The API keeps the limits of a workspace that was revoked; a new grant keeps them, too.
         (
             granted(rate_limits=RATE),
             granted(usage_limits=USAGE) | {"enabled": False},
-            granted(rate_limits=RATE),
+            granted(rate_limits=RATE, usage_limits=USAGE),
         ),
         (
             granted() | {"enabled": False},

@@ -31,6 +31,7 @@ def every_remark() -> Iterable[Diagnostic]:
     yield remarks.protected("alpha", "deleted", None)
     yield remarks.masks_changed()
     yield remarks.missing_configurations(ALPHA)
+    yield remarks.missing_credential(ALPHA)
     yield remarks.looks_like_rename(ALPHA, "old")
     yield remarks.sent_once_more(ALPHA, ("key",))
     yield remarks.another_object(ALPHA)

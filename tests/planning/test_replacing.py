@@ -1,0 +1,145 @@
+"""A replace deletes and creates from the file alone: only what the new record needs holds it."""
+
+from typing import Any
+
+import pytest
+
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from tests.builders import KEY, NOON, declared, desired, mask, observed, state
+
+OLD = SecretRef("env", "SECRET_OLD")
+VALUES = {KEY: Redacted("sk-new-value")}
+
+
+def plan(want: dict[str, Any], have: dict[str, Any], **more: Any) -> Plan:
+    return make_plan(
+        desired=desired(declared(**want)),
+        observed=state(observed(**have)),
+        created_at=NOON,
+        options=PlanOptions(allow_replace=True),
+        **({"values": VALUES} | more),
+    )
+
+
+MODEL = {"slug": "m", "enabled": True, "is_custom": True}
+HIDDEN = {"custom_headers": {"Authorization": mask()}}
+
+
+@pytest.mark.parametrize(
+    ("want", "have"),
+    [
+        # A secret of the old provider, of which only a mask is known.
+        (
+            {"key": KEY, "configurations": {"custom_headers": {"X-T": Redacted("v")}}},
+            {"configurations": {"aws_secret_access_key": mask(), "aws_region": "eu"}},
+        ),
+        # A header that only the API has.
+        ({"key": KEY, "configurations": {"openai_project": "p"}}, {"configurations": HIDDEN}),
+        # A model whose headers are known only as masks.
+        (
+            {"key": KEY, "models": [MODEL | {"enabled": False}]},
+            {"models": [MODEL | {"configurations": HIDDEN}]},
+        ),
+        # Another host while the old record keeps a key and a secret that nobody declares.
+        (
+            {"key": KEY, "configurations": {"huggingface_base_url": "https://h.example"}},
+            {"key": mask(), "configurations": {"azure_entra_client_secret": mask()}},
+        ),
+        # The host of a model.
+        (
+            {"models": [MODEL | {"configurations": {"custom_host": "https://m.example"}}]}
+            | {"key": None},
+            {"key": mask(), "models": [MODEL]},
+        ),
+        # A mapped credential stands in for the key.
+        (
+            {"secret_mappings": [{"target_field": "key", "secret_reference_id": "prod"}]},
+            {"key": mask(), "configurations": {"custom_host": "https://old.example"}},
+        ),
+    ],
+)
+def test_what_the_old_record_stores_holds_no_replace(
+    want: dict[str, Any], have: dict[str, Any]
+) -> None:
+    planned = plan({"ai_provider_id": "anthropic"} | want, have)
+    (action,) = planned.actions
+    assert (action.kind.value, action.blocked_by) == ("replace", ())
+    assert [d.code for d in planned.diagnostics if d.severity.value == "error"] == []
+
+
+def test_a_change_of_the_workspace_is_a_replace_as_well() -> None:
+    planned = plan(
+        {
+            "key": KEY,
+            "workspace_id": "ws-b",
+            "configurations": {"custom_host": "https://n.example"},
+        },
+        {"workspace_id": "ws-a", "key": mask(), "configurations": HIDDEN},
+    )
+    assert planned.actions[0].kind.value == "replace"
+    assert planned.actions[0].blocked_by == ()
+
+
+@pytest.mark.parametrize(
+    "want",
+    [
+        {},
+        {"description": "still without a key"},
+        {"configurations": {"huggingface_base_url": "https://h.example"}},
+        {"secret_mappings": []},
+    ],
+)
+def test_a_replace_that_would_create_without_any_credential_is_held(want: dict[str, Any]) -> None:
+    planned = plan({"ai_provider_id": "huggingface"} | want, {"key": mask()})
+    assert planned.actions[0].blocked_by == ("missing-credential",)
+    assert [d.code for d in planned.diagnostics] == ["missing-credential"]
+
+
+@pytest.mark.parametrize(
+    "want",
+    [
+        {"ai_provider_id": "ollama", "key": None},
+        {"ai_provider_id": "azure-openai", "configurations": {"azure_auth_mode": "managed"}},
+        {"ai_provider_id": "bedrock", "configurations": {"aws_auth_type": "assumedRole"}},
+        {"ai_provider_id": "vertex-ai", "configurations": {"vertex_auth_type": "workload"}},
+        {"ai_provider_id": "azure-ai", "configurations": {"is_key_required": False}},
+    ],
+)
+def test_a_new_record_that_needs_no_key_is_not_asked_for_one(want: dict[str, Any]) -> None:
+    assert plan(want, {"key": mask()}).actions[0].blocked_by == ()
+
+
+def test_a_replace_needs_the_configurations_that_a_create_needs() -> None:
+    planned = plan({"ai_provider_id": "azure-openai", "key": KEY}, {"key": mask()})
+    assert planned.actions[0].blocked_by == ("missing-configurations",)
+
+
+def test_a_replace_names_every_value_that_its_create_lacks() -> None:
+    planned = plan(
+        {
+            "ai_provider_id": "anthropic",
+            "key": KEY,
+            "configurations": {"custom_headers": {"A": OLD}},
+        },
+        {"key": mask()},
+        values={},
+        memory=Memory({"alpha": Remembered({"key": KEY})}),
+    )
+    lacking = [d.summary for d in planned.diagnostics if d.code == "missing-value"]
+    assert len(lacking) == 2
+    assert "configurations.custom_headers.A would be sent" in lacking[0]
+    assert "key would be sent" in lacking[1]
+
+
+def test_nothing_is_said_to_stay_when_the_record_is_replaced() -> None:
+    granted = [{"id": "ws-a", "enabled": True}]
+    planned = plan(
+        {"ai_provider_id": "anthropic", "key": ""},
+        {"key": mask(), "workspaces": granted},
+        memory=Memory({"alpha": Remembered({"workspaces": granted})}),
+    )
+    assert {d.code for d in planned.diagnostics} & {"key-kept", "undeclared-access"} == set()
