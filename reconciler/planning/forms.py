@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.domain.fields import is_uuid
-from reconciler.domain.tree import Path, is_empty, leaves
+from reconciler.domain.tree import Path
+from reconciler.planning.pairing import pair_by_content
 
 
 def align(
@@ -39,36 +40,12 @@ def _workspaces(
     kept = {i for i in granted if want.get(i, {}).get("enabled")}
     named: dict[str, str] = {}
     for group in (granted - kept, kept):
-        named |= _matched(group, past, {u: e for u, e in unnamed.items() if u not in named})
+        free = {u: entry for u, entry in unnamed.items() if u not in named}
+        named |= pair_by_content({i: past[i] for i in group}, free)
     aligned = {named.get(i, i): entry for i, entry in have.items()}
     if len(named) < len(unnamed):
         aligned |= {i: {"enabled": True} for i in granted - kept if i not in aligned}
     return aligned, sorted(kept & set(named.values()))
-
-
-def _matched(
-    identities: frozenset[str] | set[str], past: Mapping[str, Any], unnamed: Mapping[str, Any]
-) -> dict[str, str]:
-    """Pair UUIDs with identities by content, the most particular first."""
-    waiting, free, named = set(identities), dict(unnamed), {}
-    while waiting:
-        fitting = {i: [u for u in free if _shows(free[u], past[i])] for i in waiting}
-        identity = min(sorted(waiting), key=lambda i: len(fitting[i]))
-        waiting.remove(identity)
-        if fitting[identity]:
-            shown = min(sorted(fitting[identity]), key=lambda u: len(list(leaves(free[u]))))
-            named[shown] = identity
-            del free[shown]
-    return named
-
-
-def _shows(entry: Any, declared: Any) -> bool:
-    """Tell whether an entry has all that is declared, whatever else it has."""
-    if isinstance(declared, Mapping) and declared:
-        return isinstance(entry, Mapping) and all(
-            _shows(entry.get(name), value) for name, value in declared.items()
-        )
-    return bool(entry == declared) or (is_empty(entry) and is_empty(declared))
 
 
 def _references(
