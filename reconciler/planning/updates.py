@@ -89,11 +89,7 @@ def plan_update(
     )
     return Findings(
         action=action,
-        unverified=tuple(
-            Unverified(declared.slug, show_path(j.path), j.shown_reference)
-            for j in judgements
-            if j.state is State.UNVERIFIED and j.shown_reference
-        ),
+        unverified=_unverified(declared, judgements),
         undeclared=tuple(
             Undeclared(declared.slug, show_path(path)) for path in comparison.undeclared
         ),
@@ -103,6 +99,14 @@ def plan_update(
             *_observations(declared, comparison),
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
         ),
+    )
+
+
+def _unverified(declared: Declared, judgements: list[Judgement]) -> tuple[Unverified, ...]:
+    return tuple(
+        Unverified(declared.slug, show_path(judgement.path), judgement.shown_reference)
+        for judgement in judgements
+        if judgement.state is State.UNVERIFIED and judgement.shown_reference
     )
 
 
