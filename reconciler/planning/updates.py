@@ -71,12 +71,7 @@ def plan_update(
         notes = missing_values(declared, evidence.values)
     else:
         blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
-        notes = [
-            *_missing_values(declared, sent),
-            *_in_doubt(declared, sent),
-            *_lists_left_behind(declared, comparison),
-            *_kept_keys(declared, judgements),
-        ]
+        notes = _notes_on_writing(declared, comparison, judgements=judgements, sent=sent)
     action = _action(
         declared,
         observed,
@@ -108,6 +103,22 @@ def _unverified(declared: Declared, judgements: list[Judgement]) -> tuple[Unveri
         for judgement in judgements
         if judgement.state is State.UNVERIFIED and judgement.shown_reference
     )
+
+
+def _notes_on_writing(
+    declared: Declared,
+    comparison: Comparison,
+    *,
+    judgements: list[Judgement],
+    sent: list[tuple[Judgement, Op]],
+) -> list[Diagnostic]:
+    """Return what a write in place lacks, and what it leaves as it is."""
+    return [
+        *_missing_values(declared, sent),
+        *_in_doubt(declared, sent),
+        *_lists_left_behind(declared, comparison),
+        *_kept_keys(declared, judgements),
+    ]
 
 
 def _missing_values(declared: Declared, sent: list[tuple[Judgement, Op]]) -> list[Diagnostic]:
