@@ -92,12 +92,18 @@ async def serve(
     key may not go to.
     """
     _need_extra()
+    from reconciler.adapter.failure_hooks import reported_failures
+    from reconciler.adapter.file_limits import connection_budget, raise_file_limit
     from reconciler.adapter.metrics import Metrics
+    from reconciler.adapter.server import Limits
     from reconciler.adapter.server import serve as serve_ports
 
     counted = Metrics()
     shared = rules(invocation.console, serving, counted)
-    served = Served.of(invocation, call_timeout=serving.upstream_timeout)
+    budget = connection_budget(raise_file_limit())
+    served = Served.of(
+        invocation, call_timeout=serving.upstream_timeout, connections=budget.upstream
+    )
     with (
         _listener(serving.host, serving.rest_port) as rest,
         _listener(serving.host, serving.mcp_port) as mcp,
@@ -110,12 +116,14 @@ async def serve(
             gc.freeze()
             tidying = asyncio.create_task(_tidy(client))
             try:
-                await serve_ports(
-                    applications,
-                    stop=stop,
-                    ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
-                    trusted_proxies=serving.forwarded_allow,
-                )
+                with reported_failures(lambda failure: shared.failed(shared.new_id(), failure)):
+                    await serve_ports(
+                        applications,
+                        stop=stop,
+                        ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
+                        trusted_proxies=serving.forwarded_allow,
+                        limits=Limits(connections=budget.callers),
+                    )
             finally:
                 tidying.cancel()
 

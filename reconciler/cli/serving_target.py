@@ -24,26 +24,27 @@ if TYPE_CHECKING:
     from reconciler.adapter.declared import DeclaredFiles
     from reconciler.adapter.snapshot import Lookout
 
-CONNECTIONS = 100
-"""Calls in flight to the upstream."""
-
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The target that is served, with what it takes to reach it."""
+    """The target that is served, with what it takes to reach it.
+
+    `connections` bounds the calls in flight of each client.
+    """
 
     invocation: Invocation
     environment: Settings
     target: Target
     call_timeout: float
+    connections: int
 
     @classmethod
-    def of(cls, invocation: Invocation, *, call_timeout: float) -> "Served":
+    def of(cls, invocation: Invocation, *, call_timeout: float, connections: int) -> "Served":
         """Read reconcile.yaml; raises what that raises, and `Refused` for an unknown host."""
         environment = settings.from_environment()
         target = wiring.read_target(invocation, environment)
         refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
-        return cls(invocation, environment, target, call_timeout)
+        return cls(invocation, environment, target, call_timeout, connections)
 
     def client(self, *, read_only: bool) -> Client:
         """Make a client without a deadline: the adapter runs until it is told to stop."""
@@ -53,7 +54,7 @@ class Served:
             self.target,
             credentials.Secrets(self.environment, self.invocation.dir),
             read_only=read_only,
-            concurrency=CONNECTIONS,
+            concurrency=self.connections,
             deadline=math.inf,
             call_timeout=self.call_timeout,
         )

@@ -1,6 +1,7 @@
 """`reconcile serve` as a process, with the desired state of the repository and a simulator."""
 
 import json
+import resource
 import signal
 import subprocess
 import threading
@@ -40,8 +41,21 @@ class Adapter:
 
 
 @contextmanager
-def running(project: Project, *arguments: object, **variables: str) -> Iterator[Adapter]:
-    """Run `reconcile serve` on free ports until the block ends."""
+def running(
+    project: Project,
+    *arguments: object,
+    open_files: tuple[int, int] | None = None,
+    **variables: str,
+) -> Iterator[Adapter]:
+    """Run `reconcile serve` on free ports until the block ends.
+
+    `open_files` is the soft and the hard limit of files with which the process starts.
+    """
+
+    def prepare() -> None:
+        if open_files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
+
     process = subprocess.Popen(
         [*COMMAND, "serve", "--rest-port", "0", "--mcp-port", "0", "--format", "json"]
         + [str(argument) for argument in arguments],
@@ -51,6 +65,7 @@ def running(project: Project, *arguments: object, **variables: str) -> Iterator[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=prepare,  # noqa: PLW1509  the tests start no thread that holds a lock here
     )
     assert process.stdout is not None
     assert process.stderr is not None

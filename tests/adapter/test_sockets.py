@@ -225,19 +225,6 @@ def test_a_slow_answer_is_not_cut_off_by_the_limit_for_heads() -> None:
     assert answer.endswith(b'{"late": true}')
 
 
-def test_more_connections_than_allowed_are_told_503() -> None:
-    async def work(served: Served) -> bytes:
-        for _ in range(4):
-            await served.connect()
-        return await served.say(b"GET /healthz HTTP/1.1")
-
-    ports = Ports()
-    answer = over_sockets(work, ports, limits=Limits(connections=3))
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert is_framed_problem(answer, 503)
-    assert [told.status for told in ports.exchanges] == [503]
-
-
 def test_a_body_that_breaks_its_framing_is_400_and_nothing_goes_up() -> None:
     ports = Ports()
     answer = over_sockets(

@@ -1,0 +1,56 @@
+"""What Python prints as a traceback is reported instead while the adapter serves."""
+
+import asyncio
+import gc
+import sys
+import threading
+from typing import Any
+
+from reconciler.adapter.failure_hooks import reported_failures
+
+
+class Canary(Exception):
+    """A failure that nothing handles."""
+
+
+class Careless:
+    """Fails when it is thrown away."""
+
+    def __del__(self) -> None:
+        raise Canary("unraisable")
+
+
+async def fail(why: str) -> None:
+    raise Canary(why)
+
+
+def fail_at_once(why: str) -> None:
+    raise Canary(why)
+
+
+def test_failures_that_nothing_handles_are_reported_and_not_printed(capfd: Any) -> None:
+    reported: list[BaseException] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        with reported_failures(reported.append):
+            forgotten = asyncio.create_task(fail("task"))
+            await asyncio.wait([forgotten])
+            del forgotten
+            gc.collect()
+            called = asyncio.Event()
+            loop.call_soon(fail_at_once, "callback")
+            loop.call_soon(called.set)
+            await called.wait()
+            thread = threading.Thread(target=fail_at_once, args=("thread",))
+            thread.start()
+            await asyncio.to_thread(thread.join)
+            Careless()
+            loop.call_exception_handler({"message": "canary without an exception"})
+
+    hooks = sys.unraisablehook, threading.excepthook
+    asyncio.run(work())
+    assert (sys.unraisablehook, threading.excepthook) == hooks
+    told = [str(error) for error in reported]
+    assert told == ["task", "callback", "thread", "unraisable", ""]
+    assert capfd.readouterr().err == ""
