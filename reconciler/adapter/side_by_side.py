@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.domain.fields import KEYED_LISTS
+from reconciler.domain.fields import KEYED_LISTS, show_path
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import Value, canonical_json, plain
+from reconciler.domain.tree import Path, Value, canonical_json, plain
 from reconciler.planning.actions import Action
 
 _SAME_AS_ABSENT = frozenset({"", "null", "false", "[]", "{}"})
@@ -73,19 +73,19 @@ def _touches(path: str, changed: set[str]) -> bool:
     return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in changed)
 
 
-def _flat(value: Value, path: str = "", key: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: Value, path: Path = ()) -> Iterator[tuple[str, str]]:
     """Walk the leaves; an entry of a keyed list goes by its key, as in plans."""
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
-            yield from _flat(item, f"{path}.{name}" if path else name, name)
-    elif isinstance(value, list | tuple) and value and key in KEYED_LISTS:
-        identity = KEYED_LISTS[key]
+            yield from _flat(item, (*path, name))
+    elif isinstance(value, list | tuple) and value and path and path[-1] in KEYED_LISTS:
+        identity = KEYED_LISTS[path[-1]]
         for item in value:
             entry = dict(item) if isinstance(item, Mapping) else {}
             name = str(entry.pop(identity, "?"))
-            yield from _flat(entry or "", f"{path}[{name}]")
+            yield from _flat(entry or "", (*path, name))
     else:
-        yield path, _text(value)
+        yield show_path(path), _text(value)
 
 
 def _text(value: Value) -> str:

@@ -1,30 +1,10 @@
 """Read `lifecycle`: protection, and paths that are left alone."""
 
-import re
 from datetime import date
 from typing import Any
 
+from reconciler.domain.fields import parse_path
 from reconciler.domain.state import Ignored, Lifecycle
-from reconciler.domain.tree import Path
-
-_STEP = re.compile(r"([A-Za-z0-9_-]+)(?:\[([^\[\]]+)\])?")
-
-
-def parse_path(text: str) -> Path | None:
-    """Read `configurations.openai_project` or `models[gpt-5].enabled`; None for anything else."""
-    path: list[str] = []
-    position = 0
-    while True:
-        step = _STEP.match(text, position)
-        if step is None:
-            return None
-        path += [part for part in step.groups() if part is not None]
-        position = step.end()
-        if position == len(text):
-            return tuple(path)
-        if text[position] != ".":
-            return None
-        position += 1
 
 
 def lifecycle_of(tree: Any) -> Lifecycle:

@@ -7,10 +7,9 @@ from datetime import date
 from typing import Any
 
 from reconciler.desired.findings import Findings, Sourced, Steps
-from reconciler.desired.ignoring import parse_path
 from reconciler.desired.suggest import quoted
 from reconciler.desired.validate import check_model
-from reconciler.domain.fields import KEYED_LISTS, MASK_PREFIX
+from reconciler.domain.fields import KEYED_LISTS, MASK_PREFIX, parse_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import KNOWN_PROVIDERS, configuration_of, is_known
 from reconciler.domain.schema import integration_schema

@@ -18,10 +18,12 @@ def canonical(tree: Tree) -> dict[str, Any]:
 
 
 def _canonical(value: Value, name: str) -> Any:
-    if name in KEYED_LISTS:
-        return _by_identity(value, KEYED_LISTS[name])
-    if name in SINGLE_ENTRY_LISTS:
-        return _only_entry(value)
+    # A tag or a header may bear the name of a list; only a list is brought into its form.
+    if value is None or isinstance(value, list | tuple):
+        if name in KEYED_LISTS:
+            return _by_identity(value, KEYED_LISTS[name])
+        if name in SINGLE_ENTRY_LISTS:
+            return _only_entry(value)
     match value:
         case str() | int() | None:  # first, for most values are: what follows asks an ABC
             return value

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Diagnostic, counted, error
-from reconciler.domain.fields import HOST_FIELDS
+from reconciler.domain.fields import is_host, parse_path
 from reconciler.domain.policy import Limits
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
 from reconciler.planning.options import PlanOptions, Selection
@@ -179,7 +179,7 @@ def _access_removals(action: Action) -> int:
 
 def moves_host(changes: Iterable[Change]) -> bool:
     """Tell whether any change decides anew where a credential is sent."""
-    return any(change.path.rpartition(".")[2] in HOST_FIELDS for change in changes)
+    return any(is_host(parse_path(change.path) or (change.path,)) for change in changes)
 
 
 def _counted(

@@ -8,7 +8,7 @@ from reconciler.domain.memory import Memory, Remembered
 from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
-from tests.builders import NOON, changes_of, declared, desired, observed, state
+from tests.builders import KEY, NOON, changes_of, declared, desired, mask, observed, state
 
 
 def plan(*, want: dict[str, Any], have: dict[str, Any], **more: Any) -> Plan:
@@ -416,3 +416,40 @@ def test_what_nobody_declared_is_reported_unless_it_is_how_things_are_by_default
     have: dict[str, Any], undeclared: list[str]
 ) -> None:
     assert [item.path for item in plan(want={}, have=have).undeclared] == undeclared
+
+
+def headers(*names: str) -> dict[str, Any]:
+    return {"configurations": {"custom_headers": dict.fromkeys(names, mask())}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"tags": {"a.b": "x"}}, {"tags": {"a": {"b": "x"}}}),
+        ({"tags": {"a[b]": "x"}}, {"tags": {"a": {"b]": "x"}}}),
+        ({"tags": {"a\nb": "x"}}, {"tags": {"a\\nb": "x"}}),
+        ({"tags": {"": "x"}}, {"tags": "x"}),
+        ({"tags": {"models": "x"}}, {"tags": {"models": "y"}}),
+        ({"tags": {"usage_limits": "x"}}, {"tags": {"usage_limits": "y"}}),
+    ],
+)
+def test_two_different_changes_share_neither_path_nor_digest(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    first, second = plan(want=one, have={}), plan(want=other, have={})
+    assert changes_of(first) != changes_of(second)
+    assert first.digest != second.digest
+
+
+@pytest.mark.parametrize("name", ["x.y", "x[y]", "models", "workspaces", "rate_limits"])
+def test_a_header_of_any_name_is_a_change_of_its_own(name: str) -> None:
+    references = {"configurations": {"custom_headers": {name: KEY, "x": KEY}}}
+    planned = plan(want=references, have={})
+    shown = name if name.isidentifier() else f'["{name}"]'
+    dot = "." if name.isidentifier() else ""
+    assert set(changes_of(planned)) == {
+        f"configurations.custom_headers{dot}{shown}",
+        "configurations.custom_headers.x",
+    }
+    gone = plan(want={"configurations": {"custom_headers": {name: ""}}}, have=headers(name, "x"))
+    assert set(changes_of(gone)) == {f"configurations.custom_headers{dot}{shown}"}
