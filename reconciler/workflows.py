@@ -4,15 +4,15 @@ Each takes values and collaborators and returns values. Nothing here prints, ask
 reads a clock; `reconciler.cli.wiring` puts the collaborators together.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from reconciler.diagnostics import Diagnostic, Severity, error, warning
+from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
 from reconciler.domain.memory import Memory
-from reconciler.domain.rejection import Refused, refuse_other_organisation
+from reconciler.domain.rejection import InvalidInput, Refused, refuse_other_organisation
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.drift.detect import detect
@@ -28,7 +28,7 @@ from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.execution.presence import Presence
 from reconciler.execution.stopping import Stop
 from reconciler.execution.undoing import Undo
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from reconciler.remote.api import IntegrationsAPI
@@ -172,6 +172,7 @@ async def _fresh_plan(
     observed = await _observed(session, selected, rounds)
     name, known = session.desired.target.name, session.known_organisation
     refuse_other_organisation(name, known=known, found=observed.organisation_id)
+    _refuse_unmatched(session, options.selection, observed)
     planned = make_plan(
         desired=session.desired,
         observed=observed,
@@ -183,7 +184,6 @@ async def _fresh_plan(
         diagnostics=(
             *session.diagnostics,
             *(rounds.findings() if rounds else ()),
-            *_unmatched(session, options, observed),
         ),
         run=session.undo.run if session.undo else None,
     )
@@ -212,19 +212,29 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _unmatched(session: Session, options: PlanOptions, observed: ObservedState) -> list[Diagnostic]:
-    """Tell which patterns of `--only` match nothing, which most often is a typing error."""
+def _refuse_unmatched(session: Session, selection: Selection, observed: ObservedState) -> None:
+    """Raise `InvalidInput` for each pattern of `--only` that matches nothing, a typo most often.
+
+    What Git used to declare, and what a tombstone names, may be gone already; it counts as known.
+    """
     if session.undo is not None:
-        return []
-    slugs = session.desired.integrations.keys() | observed.integrations.keys()
+        return  # its selection names the integrations of the run, which may be gone
+    desired = session.desired
+    known = desired.integrations.keys() | desired.tombstones.keys()
+    known |= observed.integrations.keys() | session.memory.integrations.keys()
+    unmatched = unmatched_patterns(selection, known, what="integration, declared or existing")
+    if unmatched:
+        raise InvalidInput(unmatched)
+
+
+def unmatched_patterns(
+    selection: Selection, slugs: Collection[str], *, what: str
+) -> list[Diagnostic]:
+    """Return an error for each pattern of `--only` that matches none of these slugs."""
     hint = "check the spelling; `reconcile list` shows what exists"
     return [
-        warning(
-            "nothing-selected",
-            f"`--only {pattern}` matches no integration, declared or existing",
-            hint=hint,
-        )
-        for pattern in options.selection.idle(slugs)
+        error("nothing-selected", f"`--only {pattern}` matches no {what}", hint=hint)
+        for pattern in selection.idle(slugs)
     ]
 
 

@@ -24,8 +24,9 @@ from reconciler.domain.state import DesiredState
 from reconciler.execution.outcome import Status
 from reconciler.execution.undoing import Undo, options_for, undo_of
 from reconciler.ledger.recall import Recollection
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.options import PlanOptions, Selection
 from reconciler.views.escape import visible
+from reconciler.workflows import unmatched_patterns
 
 
 class Source(Protocol):
@@ -86,8 +87,16 @@ class PastRun:
         self._later = [item for item in later if item["target"] == past[run]["target"]]
 
     def options(self, options: PlanOptions) -> PlanOptions:
-        """Narrow options to what the run changed."""
+        """Narrow options to what the run changed; `InvalidInput` for a pattern of anything else."""
+        self.refuse_unmatched(options.selection)
         return options_for(self._images, options)
+
+    def refuse_unmatched(self, selection: Selection) -> None:
+        """Raise `InvalidInput` for each pattern of `--only` that the run has nothing to do with."""
+        what = f"integration that run {self.run} changed"
+        slugs = [image.slug for image in self._images]
+        if unmatched := unmatched_patterns(selection, slugs, what=what):
+            raise InvalidInput(unmatched)
 
     def wish(self, past: Recollection) -> Wish:
         """Ask for how things were before the run."""

@@ -1,21 +1,39 @@
-"""A selector that matches nothing is told: most often it is a typing error."""
+"""A selector that matches nothing is bad input: most often it is a typing error."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.project import Here
+from tests.end_to_end.harness import Done
 
 
-def told(plan: Any) -> list[str]:
-    return [d["summary"] for d in plan["diagnostics"] if d["code"] == "nothing-selected"]
+def refused(done: Done) -> list[str]:
+    """Give what a command says of patterns that match nothing, and insist that it did no more."""
+    assert done.code == 3, done.out + done.err
+    found: list[Any] = done.json["diagnostics"]
+    assert {d["code"] for d in found} == {"nothing-selected"}
+    return [d["summary"] for d in found]
 
 
-def test_each_pattern_of_only_that_matches_nothing_is_a_warning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("plan",), ("drift",), ("apply", "--yes")])
+@pytest.mark.parametrize("others", [(), ("--only", "alpha")])
+def test_a_pattern_of_only_that_matches_nothing_is_bad_input(
+    tmp_path: Path, command: tuple[str, ...], others: tuple[str, ...]
+) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
-    plan = project.plan("--only", "alpha", "--only", "zzz", "--exclude", "yyy")
-    assert told(plan) == ["`--only zzz` matches no integration, declared or existing"]
-    assert [action["slug"] for action in plan["actions"]] == ["alpha"]
+    done = project.run(*command, *others, "--only", "zzz", "--exclude", "yyy", "--format", "json")
+    assert refused(done) == ["`--only zzz` matches no integration, declared or existing"]
+    assert project.slugs() == []
+
+
+def test_a_pattern_from_the_environment_counts_too(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    done = project.run("plan", "--format", "json", RECONCILE_PLAN_ONLY="alpah")
+    assert len(refused(done)) == 1
 
 
 def test_what_only_exists_or_is_only_declared_is_matched(tmp_path: Path) -> None:
@@ -24,4 +42,31 @@ def test_what_only_exists_or_is_only_declared_is_matched(tmp_path: Path) -> None
     project.apply()
     project.remove("alpha")
     project.integration("beta")
-    assert told(project.plan("--only", "alp*", "--only", "beta", "--shard", "1/9")) == []
+    plan = project.plan("--only", "alp*", "--only", "beta", "--shard", "1/1")
+    assert [action["slug"] for action in plan["actions"]] == ["beta", "alpha"]
+
+
+def test_what_a_tombstone_names_is_matched_though_it_is_gone(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    document = {
+        "version": 1,
+        "default_target": "here",
+        "targets": {"here": {"base_url": "simulator:"}},
+        "deletions": [{"slug": "old", "reason": "contract ended"}],
+    }
+    project.write("reconcile.yaml", document)
+    assert project.plan("--only", "old")["actions"] == []
+
+
+@pytest.mark.parametrize("options", [(), ("--edit-files",)])
+def test_an_undo_refuses_a_pattern_of_something_that_its_run_did_not_change(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.integration("beta")
+    project.apply("--only", "alpha")
+    (run,) = project.run("history", "--format", "json").json["runs"]
+    done = project.run("undo", run["run"], "--only", "beta", "--format", "json", *options)
+    assert refused(done) == [f"`--only beta` matches no integration that run {run['run']} changed"]
