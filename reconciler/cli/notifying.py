@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reconciler.drift.notify import Message
     from reconciler.drift.report import DriftReport
     from reconciler.execution.outcome import ApplyResult
-    from reconciler.views.drift_outline import Asked
+    from reconciler.views.suggested_command import CommandContext
 
 
 def check(channels: Sequence[str]) -> None:
@@ -24,13 +24,18 @@ def check(channels: Sequence[str]) -> None:
 
 
 def drift(
-    console: Console, channels: Sequence[str], report: "DriftReport", *, ledger: str, asked: "Asked"
+    console: Console,
+    channels: Sequence[str],
+    report: "DriftReport",
+    *,
+    ledger: str,
+    context: "CommandContext",
 ) -> None:
     """Tell every channel what differs."""
     if channels:
         from reconciler.views import announcement
 
-        _send(console, channels, announcement.of_drift(report, ledger=ledger, asked=asked))
+        _send(console, channels, announcement.of_drift(report, ledger=ledger, context=context))
 
 
 def failed_apply(

@@ -160,6 +160,9 @@ selection = gathered("selection", _make_selection, **_SELECTORS)
 planning = gathered("options", _make_options, **_SELECTORS, **_PLANNING)
 """Adds everything that has a say in what is planned; the body receives `options`."""
 
+PLAN_PARAMETERS = frozenset({*_SELECTORS, *_PLANNING, "base", "require_secrets"})
+"""The parameters that decide what a plan contains and what it may do."""
+
 undoing = gathered(
     "options",
     _make_options,

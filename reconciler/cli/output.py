@@ -13,7 +13,7 @@ from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.drift.report import DriftReport
-    from reconciler.views.drift_outline import Asked
+    from reconciler.views.suggested_command import CommandContext
 
 _LINKS = 40
 _HOW_TO_SAVE = "name a file in a folder that exists and that you may write to"
@@ -33,7 +33,9 @@ def plan_text(
     return terminal.plan(plan, ledger=ledger, width=console.width, color=color, under_way=under_way)
 
 
-def show_plan(console: Console, plan: Plan, *, style: str, ledger: str) -> None:
+def show_plan(
+    console: Console, plan: Plan, *, style: str, ledger: str, context: "CommandContext"
+) -> None:
     """Write a plan to stdout in one of `PLAN_FORMATS`."""
     match style:
         case "json":
@@ -43,14 +45,25 @@ def show_plan(console: Console, plan: Plan, *, style: str, ledger: str) -> None:
         case "markdown":
             from reconciler.views import markdown
 
-            text = markdown.plan(plan, ledger=ledger)
+            text = markdown.plan(plan, ledger=ledger, context=context)
         case "html":
             from reconciler.views import html
 
-            text = html.plan(plan, ledger=ledger)
+            text = html.plan(plan, ledger=ledger, context=context)
         case _:
-            text = plan_text(console, plan, ledger=ledger, color=console.colors_data)
+            from reconciler.views import terminal
+
+            color, width = console.colors_data, console.width
+            text = terminal.plan(plan, ledger=ledger, context=context, width=width, color=color)
     console.data(text)
+
+
+def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:
+    """Return the sentence that follows a plan that was saved."""
+    from reconciler.views.suggested_command import apply_command
+
+    command = apply_command(plan.target.name, context.saved_plan or "PLAN", context=context)
+    return f"saved the plan; `{command}` does no more than it says"
 
 
 def show_result(
@@ -79,7 +92,7 @@ def show_result(
 
 
 def show_drift(
-    console: Console, report: "DriftReport", *, style: str, ledger: str, asked: "Asked"
+    console: Console, report: "DriftReport", *, style: str, ledger: str, context: "CommandContext"
 ) -> None:
     """Write a drift report to stdout in one of `PLAN_FORMATS`."""
     match style:
@@ -90,16 +103,16 @@ def show_drift(
         case "markdown":
             from reconciler.views import markdown
 
-            text = markdown.drift(report, ledger=ledger, asked=asked)
+            text = markdown.drift(report, ledger=ledger, context=context)
         case "html":
             from reconciler.views import html
 
-            text = html.drift(report, ledger=ledger, asked=asked)
+            text = html.drift(report, ledger=ledger, context=context)
         case _:
             from reconciler.views import terminal
 
             color, width = console.colors_data, console.width
-            text = terminal.drift(report, ledger=ledger, asked=asked, width=width, color=color)
+            text = terminal.drift(report, ledger=ledger, context=context, width=width, color=color)
     console.data(text)
 
 

@@ -17,6 +17,7 @@ from reconciler.views.budget import fitted
 from reconciler.views.escape import visible
 from reconciler.views.inert import code, fence
 from reconciler.views.outline import of_diagnostic
+from reconciler.views.suggested_command import CommandContext
 
 COMMENT_LIMIT = markdown.LIMIT
 _RESERVE = 4096
@@ -39,11 +40,15 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the text says beside the document: environment, ledger state, where to approve."""
+    """What the text says beside the document: environment, ledger state, where to approve.
+
+    `context` holds the options that a suggested command repeats.
+    """
 
     environment: str
     ledger: str
     workflow_url: str | None = None
+    context: CommandContext = CommandContext()
 
 
 def kind_title(kind: Kind, failure: Failure) -> str:
@@ -73,11 +78,15 @@ def text_of(document: Document, *, kind: Kind, setting: Setting, limit: int = CO
     room = limit - _RESERVE - len(last.encode())
     match document:
         case Plan():
-            text = markdown.plan(document, ledger=setting.ledger, limit=room)
+            text = markdown.plan(
+                document, ledger=setting.ledger, context=setting.context, limit=room
+            )
         case ApplyResult():
             text = markdown.result(document, ledger=setting.ledger, limit=room)
         case DriftReport():
-            text = markdown.drift(document, ledger=setting.ledger, limit=room)
+            text = markdown.drift(
+                document, ledger=setting.ledger, context=setting.context, limit=room
+            )
         case Failure():
             text = _failure(document, kind=kind, setting=setting, limit=room)
         case _:
@@ -104,7 +113,8 @@ def _failure(failure: Failure, *, kind: Kind, setting: Setting, limit: int) -> s
     if kind is Kind.RESULT and not plan.blocked and plan.actions:
         head += f"\n{_how_to_approve(plan, setting)}"
     rest = max(_LEAST, limit - len(head.encode()) - 1)
-    return f"{head}\n{markdown.plan(plan, ledger=setting.ledger, limit=rest)}"
+    shown = markdown.plan(plan, ledger=setting.ledger, context=setting.context, limit=rest)
+    return f"{head}\n{shown}"
 
 
 def _how_to_approve(plan: Plan, setting: Setting) -> str:

@@ -10,14 +10,16 @@ from reconciler.drift.notify import Message
 from reconciler.drift.report import DriftReport
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.views import drift_outline, ending, words
-from reconciler.views.drift_outline import Asked
 from reconciler.views.escape import visible
 from reconciler.views.outline import LISTED
+from reconciler.views.suggested_command import CommandContext
 
 
-def of_drift(report: DriftReport, *, ledger: str, asked: Asked = Asked()) -> Message:
+def of_drift(
+    report: DriftReport, *, ledger: str, context: CommandContext = CommandContext()
+) -> Message:
     """Announce drift: who moved which integrations, and the commands that end it."""
-    shown = drift_outline.of_report(report, ledger=ledger, asked=asked)
+    shown = drift_outline.of_report(report, ledger=ledger, context=context)
     lines = [shown.summary, shown.header, f"fingerprint: {shown.fingerprint}", ""]
     for group in shown.groups:
         lines += [group.title, *_listed([f"{i.symbol} {i.word} {i.slug}" for i in group.items]), ""]

@@ -3,7 +3,6 @@
 The counterpart of `reconciler.views.outline`, which makes the plan's part.
 """
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,20 +20,9 @@ from reconciler.views.outline import (
     of_diagnostic,
     sections_of,
 )
+from reconciler.views.suggested_command import CommandContext, apply_command, suggested_command
 
 _ORDER = (Origin.REMOTE, Origin.BOTH, Origin.LOCAL, Origin.UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How the command line that looked was narrowed; what is proposed repeats it.
-
-    `everywhere` holds global options but for the target, `planning` those that decide what a plan
-    holds, so that the digest is the same again.
-    """
-
-    everywhere: tuple[str, ...] = ()
-    planning: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +66,9 @@ class DriftOutline:
         return tuple(item for group in self.groups for item in group.items)
 
 
-def of_report(report: DriftReport, *, ledger: str, asked: Asked = Asked()) -> DriftOutline:
+def of_report(
+    report: DriftReport, *, ledger: str, context: CommandContext = CommandContext()
+) -> DriftOutline:
     """Make the outline of a report; `ledger` is shared, local or fresh."""
     by_origin = report.by_origin()
     return DriftOutline(
@@ -93,7 +83,7 @@ def of_report(report: DriftReport, *, ledger: str, asked: Asked = Asked()) -> Dr
         remark=words.DRIFT_UNKNOWN if by_origin[Origin.UNKNOWN] else "",
         findings=tuple(of_diagnostic(item) for item in report.plan.diagnostics),
         sections=sections_of(report.plan),
-        steps=tuple(steps_of(report, asked=asked)),
+        steps=tuple(steps_of(report, context=context)),
     )
 
 
@@ -117,12 +107,12 @@ def summary_of(report: DriftReport) -> str:
     return f"{differ}: {', '.join(moved)}{blocked}; {unchanged}."
 
 
-def steps_of(report: DriftReport, *, asked: Asked = Asked()) -> Iterable[Step]:
+def steps_of(report: DriftReport, *, context: CommandContext = CommandContext()) -> Iterable[Step]:
     """Name the command that heals, the one that adopts, and what only an editor can do."""
     if report.in_sync:
         return
-    call = ("reconcile", "--target", visible(report.target.name), *asked.everywhere)
-    heal = shlex.join((*call, "apply", *asked.planning, "--expect-digest", report.fingerprint))
+    target = report.target.name
+    heal = apply_command(target, "--expect-digest", report.fingerprint, context=context)
     if report.plan.blocked:
         yield Step(words.NEXT_BLOCKED)
     yield Step(words.HEAL_UNBLOCKED if report.plan.blocked else words.HEAL, heal)
@@ -132,7 +122,7 @@ def steps_of(report: DriftReport, *, asked: Asked = Asked()) -> Iterable[Step]:
     there = [i.slug for i in moved if i.kind is not ActionKind.CREATE and i.slug not in buried]
     if there:
         cut = words.ADOPT_MORE.format(LISTED, len(there))
-        pull = shlex.join((*call, "pull", *_first(there)))
+        pull = suggested_command(target, "pull", *_first(there), context=context)
         yield Step(cut if len(there) > LISTED else words.ADOPT, pull)
     yield from _by_hand(buried, words.KEEP, words.KEEP_MORE)
     gone = [

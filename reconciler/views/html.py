@@ -12,6 +12,7 @@ from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.html_page import chart, document, filters
+from reconciler.views.suggested_command import CommandContext
 
 OPENED = 10
 """Up to this many actions all are unfolded; beyond, those that are blocked or did not succeed."""
@@ -19,9 +20,9 @@ OPENED = 10
 _CHARTED = {*ActionKind, "blocked", *Status}
 
 
-def plan(value: Plan, *, ledger: str) -> str:
+def plan(value: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> str:
     """Write a plan."""
-    shown = outline.of_plan(value, ledger=ledger)
+    shown = outline.of_plan(value, ledger=ledger, context=context)
     few = len(shown.actions) <= OPENED
     present = {
         "action": {item.kind.value for item in shown.actions},
@@ -66,11 +67,9 @@ def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str) -> str:
     return document(title=f"{shown.title} {shown.run}, {shown.header}", body=body)
 
 
-def drift(
-    value: DriftReport, *, ledger: str, asked: drift_outline.Asked = drift_outline.Asked()
-) -> str:
+def drift(value: DriftReport, *, ledger: str, context: CommandContext = CommandContext()) -> str:
     """Write a drift report."""
-    shown = drift_outline.of_report(value, ledger=ledger, asked=asked)
+    shown = drift_outline.of_report(value, ledger=ledger, context=context)
     few = len(shown.items) <= OPENED
     present = {
         "action": {item.kind.value for item in shown.items},

@@ -16,6 +16,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.budget import Piece, fitted
 from reconciler.views.inert import code, fence, html_code
+from reconciler.views.suggested_command import CommandContext
 
 LIMIT = 65_536
 """The longest comment that GitHub takes."""
@@ -26,13 +27,19 @@ CHANGES_SHOWN = 100
 _CALLED_OUT = (Risk.DELETE, Risk.REPLACE, Risk.ACCESS_REMOVAL, Risk.CREDENTIAL)
 
 
-def plan(value: Plan, *, ledger: str, limit: int = LIMIT) -> str:
+def plan(
+    value: Plan,
+    *,
+    ledger: str,
+    context: CommandContext = CommandContext(),
+    limit: int = LIMIT,
+) -> str:
     """Write a plan: counts, what can hurt, then each action folded, the most harmful first.
 
     `limit` counts bytes of UTF-8, which is never less than GitHub counts; from 8,192 upward it
     always holds. What does not fit is left out, details first, and the text says how much.
     """
-    shown = outline.of_plan(value, ledger=ledger)
+    shown = outline.of_plan(value, ledger=ledger, context=context)
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
     return fitted(
         head=_head(shown),
@@ -66,11 +73,11 @@ def drift(
     value: DriftReport,
     *,
     ledger: str,
-    asked: drift_outline.Asked = drift_outline.Asked(),
+    context: CommandContext = CommandContext(),
     limit: int = LIMIT,
 ) -> str:
     """Write a drift report: the sentence that says it all, how to end it, then who moved what."""
-    shown = drift_outline.of_report(value, ledger=ledger, asked=asked)
+    shown = drift_outline.of_report(value, ledger=ledger, context=context)
     head = [
         f"### {shown.title}\n",
         f"**{shown.summary}**\n",
@@ -204,8 +211,10 @@ def _lines(section: outline.Section) -> list[str]:
 
 
 def _next(shown: outline.PlanOutline) -> Iterable[str]:
-    if shown.next_step:
-        yield f"{shown.next_step}" + (f" {code(shown.command)}" if shown.command else "") + "\n"
+    if shown.command:
+        yield f"{shown.next_step}\n\n{fence([shown.command], language='sh')}"
+    elif shown.next_step:
+        yield f"{shown.next_step}\n"
 
 
 def _outcome(item: ending.OutcomeItem) -> str:

@@ -7,7 +7,6 @@ characters. Escaping for a format comes on top, in the view that knows it. Fixed
 
 import json
 import re
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, 
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import words
 from reconciler.views.escape import visible
+from reconciler.views.suggested_command import CommandContext, apply_command
 
 LISTED = 20
 """How many entries of a list of findings are named; the JSON form names all."""
@@ -118,9 +118,9 @@ def header(*, target: str, base_url: str, ledger: str) -> str:
     return f"target {visible(target)} · host {host} · ledger {visible(ledger)}"
 
 
-def of_plan(plan: Plan, *, ledger: str) -> PlanOutline:
+def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> PlanOutline:
     """Make the outline of a plan; `ledger` is shared, local or fresh."""
-    next_step, command = _next_step(plan)
+    next_step, command = _next_step(plan, context)
     unverified: dict[str, list[str]] = {}
     for secret in plan.unverified:
         unverified.setdefault(secret.slug, []).append(secret.path)
@@ -282,11 +282,13 @@ def _names(key: str, slugs: Sequence[str]) -> Section:
     return Section(key, title, (named,) if named else (), max(0, len(slugs) - LISTED))
 
 
-def _next_step(plan: Plan) -> tuple[str, str]:
+def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
     if plan.in_sync:
         return "", ""
     if plan.blocked:
         return words.NEXT_BLOCKED, ""
+    saved = () if context.saved_plan is None else (context.saved_plan,)
     if plan.run is not None:
-        return words.NEXT_UNDO, "reconcile apply PLAN"
-    return words.NEXT_APPLY, f"reconcile apply --target {shlex.quote(visible(plan.target.name))}"
+        saved = saved or ("PLAN",)
+        return words.NEXT_UNDO, apply_command(plan.target.name, *saved, context=context)
+    return words.NEXT_APPLY, apply_command(plan.target.name, *saved, context=context)

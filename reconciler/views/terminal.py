@@ -15,6 +15,7 @@ from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.page import Page
+from reconciler.views.suggested_command import CommandContext
 
 _KIND_STYLES = {
     ActionKind.CREATE: "green",
@@ -37,13 +38,19 @@ _SYMBOL_STYLES = {"+": "green", "-": "red", "~": "yellow", "=": "cyan"}
 
 
 def plan(
-    value: Plan, *, ledger: str, width: int = 80, color: bool = False, under_way: bool = False
+    value: Plan,
+    *,
+    ledger: str,
+    context: CommandContext = CommandContext(),
+    width: int = 80,
+    color: bool = False,
+    under_way: bool = False,
 ) -> str:
     """Write a plan: what will happen first, then each action, then what was noticed.
 
     A plan that is being carried out (`under_way`) ends without the command that would do so.
     """
-    shown = outline.of_plan(value, ledger=ledger)
+    shown = outline.of_plan(value, ledger=ledger, context=context)
     page = Page(width=width, color=color)
     page.line(shown.header)
     if shown.run:
@@ -62,7 +69,9 @@ def plan(
     _sections(page, shown.sections)
     if shown.next_step and not under_way:
         page.blank()
-        page.line(f"{shown.next_step} {shown.command}".rstrip())
+        page.line(shown.next_step)
+        if shown.command:
+            page.whole(shown.command, indent=4)
     return page.text()
 
 
@@ -102,12 +111,12 @@ def drift(
     value: DriftReport,
     *,
     ledger: str,
-    asked: drift_outline.Asked = drift_outline.Asked(),
+    context: CommandContext = CommandContext(),
     width: int = 80,
     color: bool = False,
 ) -> str:
     """Write a drift report: whether anything differs, who moved what, and how to end it."""
-    shown = drift_outline.of_report(value, ledger=ledger, asked=asked)
+    shown = drift_outline.of_report(value, ledger=ledger, context=context)
     page = Page(width=width, color=color)
     page.line(shown.header)
     page.whole(f"fingerprint: {shown.fingerprint}")

@@ -13,7 +13,7 @@ def test_the_first_command_of_the_readme_creates_the_examples_and_repeats_withou
     tmp_path: Path,
 ) -> None:
     project = Project.with_examples(tmp_path)
-    assert "To carry it out: reconcile apply" in project.run("plan").out
+    assert "To carry it out:\n    reconcile --target simulator apply" in project.run("plan").out
     first = project.run("apply", "--yes", command=INSTALLED)
     assert first.code == 0, first.err
     assert "4 applied, 0 failed" in first.out

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.diagnostics import error
 from reconciler.views import announcement, html, json, list_view, markdown, terminal
-from reconciler.views.drift_outline import Asked
+from reconciler.views.suggested_command import CommandContext
 from tests.views import drift_samples, samples
 
 FOLDER = Path(__file__).parent.parent / "golden" / "views"
@@ -20,7 +20,9 @@ COMPLETE = samples.complete_result(MIXED)
 
 DRIFTED = drift_samples.drifted()
 EVERYBODY = drift_samples.everybody_moved()
-ASKED = Asked(everywhere=("--dir", "config"), planning=("--only", "team-*", "--base", "main"))
+CONTEXT = CommandContext(
+    global_options=("--dir", "config"), plan_options=("--only", "team-*", "--base", "main")
+)
 
 CASES: dict[str, Callable[[], str]] = {
     "plan-mixed.txt": lambda: terminal.plan(MIXED, ledger="shared", width=120),
@@ -58,9 +60,9 @@ CASES: dict[str, Callable[[], str]] = {
     "drift-git.md": lambda: markdown.drift(drift_samples.git_ahead(), ledger="local"),
     "drift-git.html": lambda: html.drift(drift_samples.git_ahead(), ledger="local"),
     "drift-git.json": lambda: json.drift(drift_samples.git_ahead()),
-    "drift-both.txt": lambda: terminal.drift(EVERYBODY, ledger="fresh", asked=ASKED, width=120),
-    "drift-both.md": lambda: markdown.drift(EVERYBODY, ledger="fresh", asked=ASKED),
-    "drift-both.html": lambda: html.drift(EVERYBODY, ledger="fresh", asked=ASKED),
+    "drift-both.txt": lambda: terminal.drift(EVERYBODY, ledger="fresh", context=CONTEXT, width=120),
+    "drift-both.md": lambda: markdown.drift(EVERYBODY, ledger="fresh", context=CONTEXT),
+    "drift-both.html": lambda: html.drift(EVERYBODY, ledger="fresh", context=CONTEXT),
     "drift-both.json": lambda: json.drift(EVERYBODY),
     "apply-channel.txt": lambda: announcement.of_failed_apply(PARTIAL, ledger="shared").body,
     "error.json": lambda: json.error(

@@ -13,7 +13,7 @@ from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import Origin
 from reconciler.planning.plan import Plan
 from reconciler.views import announcement, drift_outline, html, json, markdown, terminal, words
-from reconciler.views.drift_outline import Asked
+from reconciler.views.suggested_command import CommandContext
 from tests.views import drift_samples, samples
 from tests.views.hostile import MARK, plans, starts, texts
 from tests.views.test_hostile import (
@@ -30,7 +30,11 @@ from tests.views.test_hostile import (
 @given(plans(), st.lists(texts, max_size=2))
 @example(worst_plan(), [WORST])
 def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[str]) -> None:
-    assert_inert(markdown.drift(detect(plan), ledger="local", asked=Asked(planning=tuple(given))))
+    assert_inert(
+        markdown.drift(
+            detect(plan), ledger="local", context=CommandContext(plan_options=tuple(given))
+        )
+    )
 
 
 @given(st.lists(texts, max_size=30), st.integers(8192, 20_000))
@@ -116,8 +120,8 @@ def test_the_first_sentence_says_it_all_in_every_format(report: DriftReport, sen
         assert sentence in made
 
 
-def commands(report: DriftReport, asked: Asked = Asked()) -> list[list[str]]:
-    steps = drift_outline.steps_of(report, asked=asked)
+def commands(report: DriftReport, context: CommandContext = CommandContext()) -> list[list[str]]:
+    steps = drift_outline.steps_of(report, context=context)
     return [shlex.split(step.command) for step in steps if step.command]
 
 
@@ -132,8 +136,8 @@ def test_what_heals_and_what_adopts_are_whole_lines_to_be_copied() -> None:
 
 
 def test_the_command_that_heals_repeats_what_the_reading_was_narrowed_to() -> None:
-    asked = Asked(everywhere=("--dir", "a b"), planning=("--only", "team-*"))
-    heal, adopt = commands(drift_samples.drifted(), asked)
+    context = CommandContext(global_options=("--dir", "a b"), plan_options=("--only", "team-*"))
+    heal, adopt = commands(drift_samples.drifted(), context)
     assert heal[1:8] == ["--target", "production", "--dir", "a b", "apply", "--only", "team-*"]
     assert adopt[1:6] == ["--target", "production", "--dir", "a b", "pull"]
 

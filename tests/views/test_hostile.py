@@ -128,7 +128,8 @@ def test_terminal_text_obeys_its_width_and_nobody_else(plan: Plan, width: int) -
     text = terminal.plan(plan, ledger="local", width=width)
     assert not UNSAFE.search(text)
     assert not COMMAND.search(text)
-    places = ("    source: ", "  --> ")  # to be copied, so never broken
+    # To be copied, so never broken.
+    places = ("    source: ", "  --> ", "    reconcile --target ")
     lines = [line for line in text.splitlines() if not line.startswith(places)]
     assert max(map(cell_len, lines)) <= width
 

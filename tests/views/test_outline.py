@@ -4,6 +4,7 @@ from reconciler.execution.outcome import Status
 from reconciler.planning.actions import ActionKind, Change, Op, Origin, Risk
 from reconciler.planning.plan import Plan, Unverified
 from reconciler.views import ending, outline, words
+from reconciler.views.suggested_command import CommandContext
 from tests.views import samples
 
 
@@ -89,13 +90,18 @@ def test_a_list_of_findings_names_twenty_and_counts_the_rest() -> None:
 
 
 def test_the_next_step_fits_the_plan() -> None:
-    def command(plan: Plan) -> str:
-        return outline.of_plan(plan, ledger="local").command
+    narrowed = CommandContext(("--dir", "a b"), ("--only", "x*"), "p.json")
 
-    assert command(samples.mixed_plan()) == "reconcile apply --target production"
-    assert command(samples.undo_plan()) == "reconcile apply PLAN"
-    assert command(samples.blocked_plan()) == ""
-    assert command(samples.empty_plan()) == ""
+    def command(plan: Plan, context: CommandContext = CommandContext()) -> str:
+        return outline.of_plan(plan, ledger="local", context=context).command
+
+    start = "reconcile --target production --dir 'a b' apply --only 'x*' p.json"
+    assert command(samples.mixed_plan()) == "reconcile --target production apply"
+    assert command(samples.mixed_plan(), narrowed) == start
+    assert command(samples.undo_plan()) == "reconcile --target production apply PLAN"
+    assert command(samples.undo_plan(), narrowed) == start
+    assert command(samples.blocked_plan(), narrowed) == ""
+    assert command(samples.empty_plan(), narrowed) == ""
 
 
 @pytest.mark.parametrize(

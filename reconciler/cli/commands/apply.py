@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import notifying, output, signals, sources, wiring
+from reconciler.cli import notifying, output, repeating, signals, sources, wiring
 from reconciler.cli.applying import carry_out
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.console import Console
@@ -92,7 +92,7 @@ def command(
         told = invocation.console.lost is None
         return interruption.exit_code or (0 if applied.result.complete and told else INCOMPLETE)
 
-    with seen:
+    with seen, repeating.suggesting_commands(invocation, plans):
         return seen.ends(signals.run(work, undone="nothing was written"))
 
 

@@ -80,10 +80,10 @@ def command(
     with seen:
         report, ledger = signals.run(work, undone="there is no report, and nothing was written")
         seen.planned(report.plan)
-        asked = repeating.asked(invocation, click.get_current_context())
+        context = repeating.command_context(invocation, click.get_current_context())
         console = invocation.console
-        output.show_drift(console, report, style=style, ledger=ledger, asked=asked)
+        output.show_drift(console, report, style=style, ledger=ledger, context=context)
         if report.in_sync:
             return seen.ends(0)
-        notifying.drift(console, notify, report, ledger=ledger, asked=asked)
+        notifying.drift(console, notify, report, ledger=ledger, context=context)
         return seen.ends(DIFFERENT)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import output, signals, wiring
+from reconciler.cli import output, repeating, signals, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import Reading, format_option, metrics_file, planning, reading
 from reconciler.cli.watching import Watch
@@ -53,8 +53,9 @@ def command(
         seen.planned(plan)
         if out is not None:
             output.save(out, codec.encode(plan))
-        output.show_plan(invocation.console, plan, style=style, ledger=ledger)
+        console = invocation.console
+        context = repeating.command_context(invocation, click.get_current_context(), saved_plan=out)
+        output.show_plan(console, plan, style=style, ledger=ledger, context=context)
         if out is not None:
-            said = f"saved the plan; `reconcile apply {out}` does no more than it says"
-            invocation.console.say(said)
+            console.say(output.how_to_apply_saved(plan, context))
         return seen.ends(DIFFERENT if detailed_exitcode and not plan.in_sync else 0)

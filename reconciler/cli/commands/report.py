@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import output, settings, signals, wiring
+from reconciler.cli import output, repeating, settings, signals, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
@@ -124,4 +124,5 @@ def _setting(invocation: Invocation, job: Job, environment: str) -> Setting:
         raise InvalidInput([problem])
     said = settings.variable("RECONCILE_LEDGER_STATE")
     ledger = said if said in _LEDGERS else wiring.ledger_state(invocation)
-    return Setting(environment=environment, ledger=ledger, workflow_url=job.workflow_url)
+    context = repeating.command_context(invocation, click.get_current_context())
+    return Setting(environment, ledger, workflow_url=job.workflow_url, context=context)

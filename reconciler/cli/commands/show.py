@@ -24,6 +24,7 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
     """
     text = output.read(file, limit=codec.MAX_PLAN_BYTES)
     console = invocation.console
+    context = repeating.command_context(invocation, click.get_current_context(), saved_plan=file)
     match saved.kind_of(text):
         case "apply_result":
             result = saved.decode(text, name=str(file))
@@ -32,9 +33,8 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
             from reconciler.drift import codec as reports
 
             report = reports.decode(text, name=str(file))
-            asked = repeating.asked(invocation, click.get_current_context())
-            output.show_drift(console, report, style=style, ledger=NOT_READ, asked=asked)
+            output.show_drift(console, report, style=style, ledger=NOT_READ, context=context)
         case _:
             plan = codec.decode(text, name=str(file))
-            output.show_plan(console, plan, style=style, ledger=NOT_READ)
+            output.show_plan(console, plan, style=style, ledger=NOT_READ, context=context)
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import output, signals, sources, wiring
+from reconciler.cli import output, repeating, signals, sources, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import Reading, connection, format_option, undoing
 from reconciler.planning import codec
@@ -63,9 +63,11 @@ def command(
     plan, ledger = signals.run(work)
     if out is not None:
         output.save(out, codec.encode(plan))
-    output.show_plan(invocation.console, plan, style=style, ledger=ledger)
+    console = invocation.console
+    context = repeating.command_context(invocation, click.get_current_context(), saved_plan=out)
+    output.show_plan(console, plan, style=style, ledger=ledger, context=context)
     if out is not None:
-        invocation.console.say(f"saved the plan; `reconcile apply {out}` does no more than it says")
+        console.say(output.how_to_apply_saved(plan, context))
     return 0
 
 

@@ -1,0 +1,51 @@
+"""Command lines that outputs suggest: one order, every option repeated, quoted for a shell.
+
+A suggested command finds the same digest only if it looks at the same part of the same files, so
+it carries on every option that shaped the plan. Which options those are is collected from the
+command line in `reconciler.cli.repeating`.
+"""
+
+import shlex
+from dataclasses import dataclass
+
+from reconciler.views.escape import visible
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """The options of the command line at hand that a suggested command repeats.
+
+    `global_options` holds all of them but the target, `plan_options` those that decide what a plan
+    contains and what it may do. `saved_plan` is the file that the plan was saved to, if any.
+    """
+
+    global_options: tuple[str, ...] = ()
+    plan_options: tuple[str, ...] = ()
+    saved_plan: str | None = None
+
+
+def suggested_command(
+    target: str, command: str, *arguments: str, context: CommandContext = CommandContext()
+) -> str:
+    """Return `reconcile --target T [--dir D] COMMAND ARGUMENTS`, quoted for a POSIX shell."""
+    words = ("reconcile", "--target", target, *context.global_options, command, *arguments)
+    return " ".join(_quoted(word) for word in words)
+
+
+def apply_command(target: str, *arguments: str, context: CommandContext = CommandContext()) -> str:
+    """Return the `apply` that plans with the same options; `arguments` come last."""
+    return suggested_command(target, "apply", *context.plan_options, *arguments, context=context)
+
+
+def as_operand(path: str) -> str:
+    """Return a path that no command takes for an option."""
+    return f"./{path}" if path.startswith("-") else path
+
+
+def _quoted(word: str) -> str:
+    # A dot in front, since only the beginning of a line could be a command to a CI.
+    if visible(f".{word}", None) == f".{word}":
+        return shlex.quote(word)
+    # Control and invisible characters: the notation of bash and zsh names them in plain ASCII.
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{visible(f'.{escaped}', None)[1:]}'"
