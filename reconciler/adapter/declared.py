@@ -83,3 +83,12 @@ class Candidate:
         text = self.documents[path]
         files = {} if text is None else {path: text.encode("utf-8", "surrogatepass")}
         return MemorySource(files).read(path)
+
+    def has_folder(self, path: str) -> bool:
+        """Whether there would be a folder."""
+        added = any(name.startswith(path + "/") for name in self.paths())
+        return added or self.base.has_folder(path)
+
+    def has_file(self, path: str) -> bool:
+        """Whether there would be anything but a folder."""
+        return path in self.documents or self.base.has_file(path)

@@ -7,11 +7,11 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from reconciler.desired.editing import FileEdit
 from reconciler.desired.source import FileSource, MemorySource, Unreadable
-from reconciler.diagnostics import error
+from reconciler.diagnostics import Place, error
 from reconciler.domain.rejection import InvalidInput
 
 
@@ -19,7 +19,7 @@ class Files:
     """A copy of the files of a source that can be changed."""
 
     def __init__(self, source: FileSource) -> None:
-        self._label = source.label
+        self._original = source
         self._before: dict[str, bytes] = {}
         for path in source.paths():
             with contextlib.suppress(Unreadable):
@@ -30,7 +30,7 @@ class Files:
     @property
     def source(self) -> MemorySource:
         """Give the files as they are now, to be loaded."""
-        return MemorySource(dict(self._now), self._label)
+        return MemorySource(dict(self._now), self._original.label, self._original)
 
     @property
     def changed(self) -> dict[str, bytes]:
@@ -73,7 +73,11 @@ class Files:
 
 
 def write(directory: Path, changed: Mapping[str, bytes]) -> None:
-    """Put files on disk, each as a whole; raises `InvalidInput` that names the one that failed."""
+    """Put files on disk, each as a whole; raises `InvalidInput` that names the one that failed.
+
+    Nothing is written where one of them would go through a link in place of a folder.
+    """
+    _refuse_links(directory, changed)
     for name, content in changed.items():
         path = Path(os.path.realpath(directory / name))
         try:
@@ -87,13 +91,33 @@ def write(directory: Path, changed: Mapping[str, bytes]) -> None:
 
 def remove(directory: Path, names: Iterable[str]) -> None:
     """Take files off the disk; raises `InvalidInput` that names the one that would not go."""
-    for name in names:
+    going = list(names)
+    _refuse_links(directory, going)
+    for name in going:
         try:
             (directory / name).unlink(missing_ok=True)
         except OSError as reason:
             why = reason.strerror or "the system refuses"
             summary = f"{directory / name} cannot be removed: {why}"
             raise InvalidInput([error("cannot-remove", summary)]) from reason
+
+
+def _refuse_links(directory: Path, names: Iterable[str]) -> None:
+    """Raise `InvalidInput` for a file whose folder is a link, below the directory itself."""
+    folders = {folder for name in names for folder in PurePosixPath(name).parents}
+    links = [directory / folder for folder in sorted(folders) if folder.name]
+    problems = [
+        error(
+            "symlink",
+            f"{place} is a symbolic link in place of a folder, which is not followed",
+            hint="put the folder itself in its place",
+            at=Place(str(place)),
+        )
+        for place in links
+        if place.is_symlink()
+    ]
+    if problems:
+        raise InvalidInput(problems)
 
 
 def _replace(path: Path, content: bytes) -> None:

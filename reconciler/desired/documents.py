@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.desired.config import CONFIG_FILE, Config
 from reconciler.desired.findings import Findings, Origin, Sourced
 from reconciler.desired.overlay import add_entries, apply_patch
-from reconciler.desired.source import MAX_TOTAL, FileSource, Unreadable
+from reconciler.desired.source import MAX_TOTAL, FileSource, Unreadable, is_yaml
 from reconciler.desired.suggest import did_you_mean
 from reconciler.desired.validate import describe
 from reconciler.desired.yaml_source import Document, read_yaml
@@ -20,6 +20,34 @@ from reconciler.domain.fields import SLUG
 INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"
 _FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)
 _ALSO_AT_HOME = frozenset({CONFIG_FILE, "fleet.yaml"})
+
+
+def is_in_layout(path: str) -> bool:
+    """Whether a path is reconcile.yaml, one of the folders that are read, or lies in one."""
+    return path == CONFIG_FILE or path.partition("/")[0] in _FOLDERS
+
+
+def blocked_folders(source: FileSource) -> dict[str, Unreadable]:
+    """Return the folders of the layout that cannot be entered, with the reason.
+
+    Such are a link or a file in the place of a folder, and a folder that may not be read.
+    """
+    paths = source.paths()
+    overlays = [p for p in paths if p.startswith(ENVIRONMENTS + "/") and p.count("/") == 1]
+    blocked = {}
+    for path in (*_FOLDERS, *overlays):
+        if path not in paths and not source.has_file(path):
+            continue
+        try:
+            source.read(path)
+        except Unreadable as problem:
+            blocked[path] = problem
+        else:
+            if not is_yaml(path):
+                # Git writes a link as a file where the file system has no links.
+                summary, hint = "is a file in the place of a folder", "put the folder in its place"
+                blocked[path] = Unreadable("not-a-folder", summary, hint)
+    return blocked
 
 
 class Documents:
@@ -33,8 +61,11 @@ class Documents:
         self._paths = source.paths()
         self._bytes = 0
         self._incomplete = False
+        self._config = config
+        self._blocked: set[str] = set()
         self._nameless: list[Sourced] = []
         self._base: dict[str, Sourced] = {}
+        self._report_blocked()
         self._find_strays()
         if config is not None:
             self._find_unused({target.environment for target in config.targets.values()})
@@ -55,26 +86,47 @@ class Documents:
     def _overlay(self, environment: str, documents: dict[str, Sourced]) -> None:
         folder = f"{ENVIRONMENTS}/{environment}"
         paths = self._inside(folder)
-        if not paths:
-            known = {p.split("/")[1] for p in self._inside(ENVIRONMENTS) if p.count("/") > 1}
-            self._findings.warning(
-                "missing-environment",
-                f"there is no overlay in {folder}/",
-                Origin(CONFIG_FILE),
-                hint=did_you_mean(environment, known)
-                or "add an overlay there, or take `environment` off the target",
-            )
+        if not paths and self._blocked.isdisjoint({ENVIRONMENTS, folder}):
+            self._note_missing(environment, folder)
         for path in paths:
             for document in self._read(path):
                 self._each_slug(path, document, documents, self._add_patch)
 
+    def _note_missing(self, environment: str, folder: str) -> None:
+        """Report a target whose environment has no folder, or nothing in it."""
+        known = {p.split("/")[1] for p in self._inside(ENVIRONMENTS) if p.count("/") > 1}
+        hint = did_you_mean(environment, known)
+        hint = hint or "add an overlay there, or take `environment` off the target"
+        where, summary = self._place_of(environment), f"there is no overlay in {folder}/"
+        if self._source.has_folder(folder):
+            self._findings.warning("missing-environment", summary, where, hint=hint)
+        else:
+            self._findings.error("missing-environment", summary, where, hint=hint)
+            self._incomplete = True
+
+    def _place_of(self, environment: str) -> Origin:
+        """Return where reconcile.yaml names an environment first."""
+        targets = self._config.targets if self._config is not None else {}
+        names = [name for name, target in targets.items() if target.environment == environment]
+        path = ("targets", names[0], "environment") if names else ()
+        return Origin(CONFIG_FILE, path=path)
+
     def _inside(self, folder: str) -> list[str]:
         return [p for p in self._paths if p.startswith(folder + "/")]
+
+    def _report_blocked(self) -> None:
+        """Report the folders that cannot be entered; they would read as empty ones."""
+        for path, problem in blocked_folders(self._source).items():
+            self._findings.of_file(path, problem)
+            self._blocked.add(path)
+            self._incomplete = True
 
     def _find_strays(self) -> None:
         for path in self._paths:
             folder, _, rest = path.partition("/")
-            if folder in _FOLDERS and (folder != ENVIRONMENTS or "/" in rest):
+            if path in self._blocked or (
+                folder in _FOLDERS and (folder != ENVIRONMENTS or "/" in rest)
+            ):
                 continue
             near = did_you_mean(folder, _FOLDERS) if rest and folder not in _FOLDERS else ""
             if path in _ALSO_AT_HOME or (rest and not near and folder not in _FOLDERS):

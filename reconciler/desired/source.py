@@ -19,6 +19,7 @@ MAX_TOTAL = 64 * 1024 * 1024
 
 SUFFIXES = (".yaml", ".yml")
 _CHUNK = 64 * 1024
+_LFS_POINTERS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/")
 
 
 def is_yaml(name: str) -> bool:
@@ -52,13 +53,22 @@ class FileSource(Protocol):
         """Give the content of a listed file, or raise `Unreadable`."""
         ...
 
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder, with or without YAML files in it."""
+        ...
+
+    def has_file(self, path: str) -> bool:
+        """Whether there is anything but a folder, a link to one included."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MemorySource:
-    """Files that are held in memory, for example those of a commit."""
+    """Files that are held in memory; `original` is the source they were copied from."""
 
     files: Mapping[str, bytes]
     label: str = "desired-state"
+    original: FileSource | None = None
 
     def paths(self) -> list[str]:
         """List the files that have a YAML name."""
@@ -71,7 +81,17 @@ class MemorySource:
             raise Unreadable("missing-file", "does not exist", "add it, or remove what names it")
         if len(content) > MAX_FILE:
             raise too_large()
-        return content
+        return check_content(content)
+
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder, with a file in it or empty in the original."""
+        if any(name.startswith(path + "/") for name in self.files):
+            return True
+        return self.original is not None and self.original.has_folder(path)
+
+    def has_file(self, path: str) -> bool:
+        """Whether there is a file."""
+        return path in self.files
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +119,16 @@ class DirectorySource:
             hint = "check its permissions, and those of the folders above it"
             raise Unreadable("unreadable", f"cannot be read: {reason}", hint) from None
 
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder; a link to one does not count."""
+        full = f"{self._root}/{path}"
+        return os.path.realpath(full) == full and Path(full).is_dir()
+
+    def has_file(self, path: str) -> bool:
+        """Whether there is anything but a folder, a link to one included."""
+        full = f"{self._root}/{path}"
+        return os.path.lexists(full) and (Path(full).is_symlink() or not Path(full).is_dir())
+
     def _read(self, path: str) -> bytes:
         full = f"{self._root}/{path}"
         real = os.path.realpath(full)
@@ -108,18 +138,29 @@ class DirectorySource:
                 "is a symbolic link that leads out of the directory",
                 "put a copy of the file in its place",
             )
-        if real != full and Path(real).is_dir():
+        if real != full and (Path(real).is_dir() or not is_yaml(path)):
             raise Unreadable(
                 "symlink",
-                "is a symbolic link to a folder, which is not followed",
+                "is a symbolic link in place of a folder, which is not followed",
                 "put the folder itself in its place",
             )
         # A FIFO without a writer would block; O_NONBLOCK opens it at once, and fstat turns it away.
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
-            return _read_regular(descriptor)
+            return check_content(_read_regular(descriptor))
         finally:
             os.close(descriptor)
+
+
+def check_content(content: bytes) -> bytes:
+    """Return the content of a file; raises `Unreadable` for one that stands for another."""
+    if content.startswith(_LFS_POINTERS):
+        raise Unreadable(
+            "not-checked-out",
+            "is a Git LFS pointer: the file itself is not checked out",
+            "run `git lfs pull`",
+        )
+    return content
 
 
 def too_large() -> Unreadable:
@@ -145,8 +186,13 @@ def _walk(root: str, folder: str) -> Iterator[str]:
         path = f"{folder}/{entry.name}" if folder else entry.name
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path)
-        elif is_yaml(entry.name) or (entry.is_symlink() and entry.is_dir()):
+        elif is_yaml(entry.name) or _stands_for_folder(entry):
             yield path
+
+
+def _stands_for_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a link to a folder, or may be one: a link that leads nowhere."""
+    return entry.is_symlink() and (entry.is_dir() or not Path(entry.path).exists())
 
 
 def _read_regular(descriptor: int) -> bytes:

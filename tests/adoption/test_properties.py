@@ -24,7 +24,9 @@ def organisation(trees: dict[str, Any], behaviour: Switches) -> Repository:
     world = World(behaviour)
     wish = desired(*as_declared(trees), prune=Prune.ALL, limits=ALLOWED)
     assert world.apply(wish).complete
-    return Repository(world, config=IN_PRODUCTION)
+    here = Repository(world, config=IN_PRODUCTION)
+    here.write("environments/production/none.yaml", "{}\n")
+    return here
 
 
 def written(tree: dict[str, Any], style: str) -> str:

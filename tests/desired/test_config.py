@@ -9,6 +9,7 @@ from reconciler.domain.secrets import SecretRef
 from tests.desired.building import CONFIG, OPENAI, TODAY, files, loaded, places
 
 A = {"integrations/a.yaml": OPENAI}
+OVERLAY: dict[str, str | bytes] = {"environments/production/a.yaml": "a: {name: B}\n"}
 
 
 def one_target(fields: str) -> str:
@@ -129,7 +130,7 @@ def test_a_base_url_that_could_mislead_is_refused_and_not_repeated(url: str) -> 
 
 
 def test_a_target_is_chosen_by_name_or_by_default() -> None:
-    by_default, by_name = loaded(A), loaded(A, target="production")
+    by_default, by_name = loaded(A), loaded(A | OVERLAY, target="production")
     assert by_default.state is not None
     assert by_name.state is not None
     assert (by_default.state.target.name, by_name.state.target.name) == ("simulator", "production")
@@ -146,7 +147,7 @@ def test_an_unknown_target_and_none_at_all_say_what_there_is() -> None:
 
 def test_the_environments_url_replaces_the_targets_but_never_the_simulators() -> None:
     url = "http://127.0.0.1:9/v1"
-    production = loaded(A, target="production", base_url=url).state
+    production = loaded(A | OVERLAY, target="production", base_url=url).state
     simulator = loaded(A, base_url=url).state
     assert production is not None
     assert simulator is not None

@@ -1,9 +1,11 @@
 """Environments patch integrations, and every value keeps the place it was written at."""
 
+from pathlib import Path
+
 import pytest
 
-from reconciler.desired.load import Loaded, load_rendered
-from tests.desired.building import OPENAI, TODAY, files, loaded, places
+from reconciler.desired.load import Loaded, load, load_rendered
+from tests.desired.building import CONFIG, OPENAI, TODAY, files, loaded, places
 
 A = "integrations/a.yaml"
 PATCH = "environments/production/10-budget.yaml"
@@ -141,8 +143,17 @@ def test_a_value_of_the_base_keeps_its_place_when_entries_before_it_go() -> None
     assert places(result.diagnostics) == [("wrong-type", A, 9, 23)]
 
 
-def test_a_missing_overlay_is_a_warning() -> None:
+def test_an_environment_without_a_folder_is_an_error_at_the_target() -> None:
     result = loaded({A: BASE}, target="production")
+    assert result.state is None
+    assert places(result.diagnostics) == [("missing-environment", "reconcile.yaml", 5, 103)]
+    assert loaded({A: BASE}, target="simulator").state is not None
+
+
+def test_a_folder_without_an_overlay_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "reconcile.yaml").write_text(CONFIG)
+    (tmp_path / "environments/production").mkdir(parents=True)
+    result = load(tmp_path, target_name="production", today=TODAY)
     assert result.state is not None
     assert [d.code for d in result.diagnostics] == ["missing-environment"]
 

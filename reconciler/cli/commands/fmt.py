@@ -4,16 +4,13 @@ import click
 
 from reconciler.adoption import files
 from reconciler.cli.command import Command, Invocation
-from reconciler.desired.config import CONFIG_FILE
-from reconciler.desired.documents import ACCESS, ENVIRONMENTS, INTEGRATIONS
+from reconciler.desired.documents import blocked_folders, is_in_layout
 from reconciler.desired.findings import Findings
 from reconciler.desired.fmt import formatted
 from reconciler.desired.source import DirectorySource, Unreadable
 from reconciler.desired.yaml_source import read_yaml
 from reconciler.domain.rejection import InvalidInput
 from reconciler.views.escape import visible
-
-_FOLDERS = (f"{INTEGRATIONS}/", f"{ACCESS}/", f"{ENVIRONMENTS}/")
 
 
 @click.command("fmt", cls=Command)
@@ -36,8 +33,11 @@ def command(invocation: Invocation, *, check: bool) -> int:
 def _changed(source: DirectorySource) -> dict[str, bytes]:
     findings = Findings(source)
     changed = {}
+    blocked = blocked_folders(source)
+    for path, problem in blocked.items():
+        findings.of_file(path, problem)
     for path in source.paths():
-        if path != CONFIG_FILE and not path.startswith(_FOLDERS):
+        if path in blocked or not is_in_layout(path):
             continue
         try:
             data = source.read(path)
