@@ -13,6 +13,7 @@ from reconciler.cli.command import Invocation
 from reconciler.cli.options import Reading
 from reconciler.cli.records import Records, facts_of, key_of
 from reconciler.cli.settings import Settings
+from reconciler.cli.sources import checkout_of
 from reconciler.desired.load import load
 from reconciler.diagnostics import Severity, counted
 from reconciler.doctor.books import ledger_check
@@ -67,7 +68,8 @@ class Doctor:
         except Rejection as problem:
             self.checks.append(fail("config", problem.summary, problem.hint or _LISTED))
             return None
-        loaded = load(self.invocation.dir, target_name=target.name, today=settings.now().date())
+        files = checkout_of(self.invocation, self.environment).files
+        loaded = load(files, target_name=target.name, today=settings.now().date())
         errors = [d for d in loaded.diagnostics if d.severity is Severity.ERROR]
         warnings = [d for d in loaded.diagnostics if d.severity is Severity.WARNING]
         if loaded.state is None or errors:

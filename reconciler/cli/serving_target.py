@@ -12,8 +12,8 @@ from reconciler.cli.address import refuse_unknown_host
 from reconciler.cli.command import Invocation
 from reconciler.cli.records import known_organisation
 from reconciler.cli.settings import Settings
+from reconciler.cli.sources import checkout_of
 from reconciler.desired.load import Loaded
-from reconciler.desired.source import DirectorySource
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
 from reconciler.ledger.errors import NoLedger
@@ -64,7 +64,7 @@ class Served:
         from reconciler.adapter.declared import DeclaredFiles
 
         return DeclaredFiles(
-            source=lambda: DirectorySource(self.invocation.dir),
+            source=lambda: checkout_of(self.invocation, self.environment).files,
             target=self.invocation.target,
             today=lambda: settings.now().date(),
             base_url=self.environment.base_url,

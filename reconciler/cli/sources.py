@@ -16,7 +16,8 @@ from reconciler.cli.records import Records
 from reconciler.cli.settings import Settings
 from reconciler.desired.config import choose_target, override_base_url
 from reconciler.desired.load import Loaded, load, load_config
-from reconciler.diagnostics import Diagnostic, error, has_errors, warning
+from reconciler.desired.source import DirectorySource, FileSource
+from reconciler.diagnostics import Diagnostic, Place, error, has_errors, warning
 from reconciler.domain.memory import Memory, merged
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput, Refused
@@ -49,15 +50,26 @@ class Wish:
     undo: Undo | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The files of the folder; `doubts` says why Git cannot tell whether they are complete."""
+
+    files: FileSource
+    doubts: tuple[Diagnostic, ...] = ()
+
+
 class Files:
     """The files as they are now, and with `--base` as they were at a commit."""
 
     def __init__(self, invocation: Invocation, reading: Reading) -> None:
         environment = invocation.environment or settings.from_environment()
-        commit = environment.commit or git.head(invocation.dir)
+        repository = repository_of(invocation, environment)
+        commit = environment.commit or git.head(repository)
         self.environment = replace(environment, commit=commit)
-        self._loaded, self._desired = read_files(invocation, self.environment)
-        self._past = read_past(invocation, reading.base, self._loaded, self._desired)
+        checkout = checkout_of(invocation, environment)
+        self._loaded, self._desired = read_files(invocation, self.environment, checkout.files)
+        target, doubts = self._desired.target, checkout.doubts
+        self._past = read_past(repository, reading.base, target, doubts=doubts)
         self.target = self._desired.target
 
     def wish(self, past: Recollection) -> Wish:
@@ -129,8 +141,33 @@ class PastRun:
 
 
 def state_folder(invocation: Invocation) -> Path:
-    """Give `.reconcile`, which lies beside the folder of the files."""
-    return invocation.dir.absolute().parent / ".reconcile"
+    """Return `.reconcile`, which lies beside the folder of the files.
+
+    Raises `InvalidInput` for a link in its place, through which another ledger would be read.
+    """
+    folder = invocation.dir.absolute().parent / ".reconcile"
+    if folder.is_symlink():
+        summary = f"{folder} is a symbolic link in place of a folder, which is not followed"
+        hint = "put the folder itself in its place"
+        raise InvalidInput([error("symlink", summary, hint=hint, at=Place(str(folder)))])
+    return folder
+
+
+def repository_of(invocation: Invocation, environment: Settings | None = None) -> git.Repository:
+    """Return the repository that holds the files."""
+    environment = environment or settings.from_environment()
+    return git.Repository(invocation.dir, environment.environment)
+
+
+def checkout_of(invocation: Invocation, environment: Settings | None = None) -> Checkout:
+    """Return the files of the folder, with those that Git declares and that are not checked out."""
+    there = DirectorySource(invocation.dir)
+    try:
+        missing = git.not_checked_out(repository_of(invocation, environment))
+    except git.GitError as problem:
+        summary = f"whether all files are checked out is not known: {problem.summary}"
+        return Checkout(there, (warning("checkout-unverified", summary, hint=problem.hint),))
+    return Checkout(git.CheckedOutFiles(there, missing) if missing else there)
 
 
 def records_of(invocation: Invocation, environment: Settings) -> Records:
@@ -171,10 +208,12 @@ def read_target(invocation: Invocation, environment: Settings) -> Target:
     return target
 
 
-def read_files(invocation: Invocation, environment: Settings) -> tuple[Loaded, DesiredState]:
+def read_files(
+    invocation: Invocation, environment: Settings, files: FileSource | None = None
+) -> tuple[Loaded, DesiredState]:
     """Read what the files declare for the chosen target, or raise all that is wrong with them."""
     loaded = load(
-        invocation.dir,
+        files or checkout_of(invocation, environment).files,
         target_name=invocation.target,
         today=settings.now().date(),
         base_url_override=environment.base_url,
@@ -186,12 +225,17 @@ def read_files(invocation: Invocation, environment: Settings) -> tuple[Loaded, D
 
 
 def read_past(
-    invocation: Invocation, base: str | None, loaded: Loaded, desired: DesiredState
+    repository: git.Repository, base: str | None, target: Target, *, doubts: Iterable[Diagnostic]
 ) -> git.Past:
-    """Read what Git declared at the commit of `--base`; without one nothing is remembered."""
-    if base is None or loaded.config is None:
-        return git.Past(Memory())
-    return git.declared_at(base, folder=invocation.dir, config=loaded.config, target=desired.target)
+    """Read what Git declared at the commit of `--base`, nothing without one.
+
+    `doubts` about the checkout become part of the memory, so that they hold back deletes.
+    """
+    past = git.Past(Memory())
+    if base is not None:
+        past = git.declared_at(base, repository=repository, target=target)
+    memory = replace(past.memory, unreadable=(*past.memory.unreadable, *doubts))
+    return git.Past(memory, (*past.diagnostics, *doubts))
 
 
 def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:

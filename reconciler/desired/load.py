@@ -88,6 +88,27 @@ def load_desired(
     return _state(config, target, integrations), diagnostics
 
 
+def load_readable(
+    files: FileSource, target: Target, today: date
+) -> tuple[DesiredState, tuple[Diagnostic, ...]]:
+    """Load what can be read of files that are not there to be mended, such as those of a commit.
+
+    A problem leaves out only the integrations that it is about. The overlay is the one that the
+    target had then, according to reconcile.yaml beside the files.
+    """
+    findings = Findings(files)
+    with _without_garbage_collection():
+        config = read_config(files, findings)
+        same = config.targets.get(target.name) if config is not None else None
+        environment = (same or target).environment
+        # Without tombstones and targets: what is buried today was rightly declared then.
+        documents = Documents(files, findings)
+        integrations = _declare_all(documents, None, environment, today, findings)
+    ordered = {slug: integrations[slug] for slug in sorted(integrations)}
+    state = DesiredState(target, MappingProxyType(ordered))
+    return state, in_order(findings.diagnostics)
+
+
 def check(
     files: Path | FileSource, *, target_name: str | None, today: date
 ) -> tuple[Diagnostic, ...]:

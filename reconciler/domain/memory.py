@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from reconciler.diagnostics import Diagnostic
 from reconciler.domain.fields import KEYED_LISTS, is_uuid
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
 from reconciler.domain.tree import Path, Tree
@@ -55,12 +56,14 @@ class Remembered:
 class Memory:
     """The past of a target. `pepper` is None where fingerprints cannot be checked.
 
-    `complete` tells whether a slug that is not in it was certainly not declared.
+    `complete` tells whether a slug that is not in it was certainly not declared. `unreadable` names
+    what of the past could not be read; each entry has the code of the guard that it sets off.
     """
 
     integrations: Mapping[str, Remembered] = field(default_factory=lambda: MappingProxyType({}))
     pepper: Pepper | None = None
     complete: bool = False
+    unreadable: tuple[Diagnostic, ...] = ()
 
     def of(self, slug: str) -> Remembered:
         """Give what is remembered of a slug; nothing known is an empty `Remembered`."""
@@ -81,6 +84,7 @@ def merged(applied: Memory, declared_then: Memory) -> Memory:
         integrations={slug: _joined(applied.of(slug), declared_then.of(slug)) for slug in slugs},
         pepper=applied.pepper or declared_then.pepper,
         complete=applied.complete or declared_then.complete,
+        unreadable=(*applied.unreadable, *declared_then.unreadable),
     )
 
 

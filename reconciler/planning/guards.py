@@ -18,6 +18,8 @@ from reconciler.domain.policy import Limits
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
 from reconciler.planning.options import PlanOptions, Selection
 
+_GAPS_SHOWN = 5
+
 RATIO_COUNTS_FROM = 10
 """The smallest number of owned integrations for which the delete ratio means something."""
 
@@ -43,9 +45,17 @@ class Extent:
 
 
 def check(
-    actions: Iterable[Action], *, extent: Extent, limits: Limits, options: PlanOptions
+    actions: Iterable[Action],
+    *,
+    extent: Extent,
+    limits: Limits,
+    options: PlanOptions,
+    unreadable: Iterable[Diagnostic] = (),
 ) -> list[Finding]:
-    """Apply the guards that look at a plan as a whole."""
+    """Apply the guards that look at a plan as a whole.
+
+    `unreadable` names what of the past could not be read, each with the code of its guard.
+    """
     planned = list(actions)
     deletes = [a for a in planned if a.kind is ActionKind.DELETE]
     replaces = [a for a in planned if a.kind is ActionKind.REPLACE]
@@ -72,6 +82,7 @@ def check(
             flag="--max-access-removals",
         ),
     ]
+    findings += _unread([*deletes, *replaces], list(unreadable))
     return [finding for finding in findings if finding is not None]
 
 
@@ -98,6 +109,24 @@ def _the_limit(limit: int, selection: Selection) -> str:
 
 def _slugs(actions: Iterable[Action]) -> frozenset[str]:
     return frozenset(action.slug for action in actions)
+
+
+def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[Finding]:
+    """Hold back what cannot be undone while protection and origin are not known in full."""
+    if not removals:
+        return []
+    findings = []
+    for code in dict.fromkeys(gap.code for gap in unreadable):
+        gaps = [gap for gap in unreadable if gap.code == code]
+        more = f"; and {len(gaps) - _GAPS_SHOWN} more" if len(gaps) > _GAPS_SHOWN else ""
+        summary = (
+            f"{counted(len(removals), 'integration')} would be deleted or replaced, and what Git "
+            f"declares or used to declare is not known in full: "
+            f"{'; '.join(gap.summary for gap in gaps[:_GAPS_SHOWN])}{more}"
+        )
+        found = error(code, summary, hint=gaps[0].hint, at=gaps[0].at)
+        findings.append(Finding(found, _slugs(removals)))
+    return findings
 
 
 def _empty(deletes: list[Action], extent: Extent, options: PlanOptions) -> Finding | None:

@@ -152,7 +152,13 @@ class _Draft:
             deletes=self.deletes,
         )
         limits = self.desired.target.limits
-        findings = guards.check(ordered, extent=extent, limits=limits, options=self.options)
+        findings = guards.check(
+            ordered,
+            extent=extent,
+            limits=limits,
+            options=self.options,
+            unreadable=self.memory.unreadable,
+        )
         self._note_renames(ordered)
         return guards.block(ordered, findings), [finding.diagnostic for finding in findings]
 

@@ -11,12 +11,17 @@ from reconciler.desired.load import load
 from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import SecretRef
 from reconciler.git import GitError, declared_at, files_at, head
+from reconciler.git import Repository as Reader
 from tests.cli.project import Here
 
 pytestmark = pytest.mark.needs_system
 
 CONFIG = "version: 1\ndefault_target: here\ntargets: {here: {base_url: 'simulator:'}}\n"
 ALPHA = "slug: alpha\nname: Alpha\nai_provider_id: openai\nkey: ${env:SECRET_KEY}\n"
+
+
+def reader_of(folder: Path) -> Reader:
+    return Reader(folder, {"PATH": os.defpath})
 
 
 class Repository:
@@ -43,6 +48,10 @@ class Repository:
         )
         return done.stdout.strip()
 
+    @property
+    def reader(self) -> Reader:
+        return reader_of(self.folder)
+
     def commit(self, **files: str | None) -> str:
         for name, content in files.items():
             path = self.folder / f"{name}.yaml"
@@ -58,9 +67,7 @@ class Repository:
         loaded = load(self.folder, target_name=None, today=date(2026, 1, 1))
         assert loaded.config is not None
         assert loaded.state is not None
-        past = declared_at(
-            ref, folder=self.folder, config=loaded.config, target=loaded.state.target
-        )
+        past = declared_at(ref, repository=self.reader, target=loaded.state.target)
         return past.memory, [d.code for d in past.diagnostics]
 
 
@@ -95,13 +102,20 @@ def test_what_is_buried_today_was_declared_then(tmp_path: Path) -> None:
     assert memory.of("alpha").protected
 
 
-def test_files_that_were_broken_then_are_a_warning_and_no_memory(tmp_path: Path) -> None:
+def test_a_file_that_was_broken_then_leaves_a_gap_and_the_others_count(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     (repository.folder / "integrations").mkdir()
-    (repository.folder / "integrations/alpha.yaml").write_text("slug: [")
-    base = repository.commit(reconcile=CONFIG)
     (repository.folder / "integrations/alpha.yaml").write_text(ALPHA)
-    assert repository.remembered(base) == (Memory(), ["base-unreadable"])
+    (repository.folder / "integrations/beta.yaml").write_text("name: Beta\nslug: [")
+    base = repository.commit(reconcile=CONFIG)
+    (repository.folder / "integrations/beta.yaml").unlink()
+    memory, codes = repository.remembered(base)
+    assert (list(memory.integrations), memory.complete) == (["alpha"], False)
+    assert codes == ["base-unreadable"]
+    gap = memory.unreadable[0]
+    assert gap.at is not None
+    assert gap.at.file == f"{base}:team/desired-state/integrations/beta.yaml"
+    assert gap.summary.startswith(f"{gap.at.file}:{gap.at.line}: not valid YAML")
 
 
 def test_a_folder_that_did_not_exist_had_no_files(tmp_path: Path) -> None:
@@ -109,7 +123,7 @@ def test_a_folder_that_did_not_exist_had_no_files(tmp_path: Path) -> None:
     (tmp_path / "README").write_text("first")
     first = repository.commit()
     repository.commit(reconcile=CONFIG)
-    assert files_at(first, folder=repository.folder) == {}
+    assert files_at(first, repository=repository.reader).paths() == []
 
 
 def test_links_hidden_files_and_other_files_do_not_count(tmp_path: Path) -> None:
@@ -118,7 +132,7 @@ def test_links_hidden_files_and_other_files_do_not_count(tmp_path: Path) -> None
     (repository.folder / "note.txt").write_text("x")
     (repository.folder / "binary ü.yaml").write_bytes(b"\x00\n\xff")
     ref = repository.commit(**{".hidden": "x", "reconcile": CONFIG})
-    assert files_at(ref, folder=repository.folder) == {
+    assert files_at(ref, repository=repository.reader).files == {
         "binary ü.yaml": b"\x00\n\xff",
         "reconcile.yaml": CONFIG.encode(),
     }
@@ -129,26 +143,26 @@ def test_an_unknown_commit_is_named(tmp_path: Path, ref: str) -> None:
     repository = Repository(tmp_path)
     repository.commit(reconcile=CONFIG)
     with pytest.raises(GitError) as caught:
-        files_at(ref, folder=repository.folder)
+        files_at(ref, repository=repository.reader)
     assert (caught.value.code, caught.value.exit_code) == ("unknown-commit", 3)
 
 
 def test_outside_of_a_repository_there_is_no_commit(tmp_path: Path) -> None:
     with pytest.raises(GitError):
-        files_at("HEAD", folder=tmp_path)
+        files_at("HEAD", repository=reader_of(tmp_path))
 
 
 def test_the_commit_that_is_checked_out_is_known_though_files_have_changed(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
-    assert head(repository.folder) is None
+    assert head(repository.reader) is None
     commit = repository.commit(alpha=ALPHA)
     (repository.folder / "alpha.yaml").write_text("slug: other")
-    assert head(repository.folder) == commit
+    assert head(repository.reader) == commit
 
 
 def test_outside_of_any_repository_no_commit_is_known(tmp_path: Path) -> None:
-    assert head(tmp_path) is None
-    assert head(tmp_path / "missing") is None
+    assert head(reader_of(tmp_path)) is None
+    assert head(reader_of(tmp_path / "missing")) is None
 
 
 def test_a_plan_names_the_commit_unless_the_environment_says_another(tmp_path: Path) -> None:

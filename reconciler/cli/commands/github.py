@@ -12,6 +12,7 @@ from reconciler import git
 from reconciler.cli import output, settings, signals, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.commands.report import connected
+from reconciler.cli.sources import repository_of
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput, Refused
@@ -127,7 +128,7 @@ def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base:
     from reconciler.views import markdown
 
     job = job_of(settings.from_environment().environment)
-    files = _changed(invocation.dir)
+    files = _changed(invocation)
     if not files:
         invocation.console.say("nothing was pulled that is not in Git")
         return 0
@@ -152,9 +153,10 @@ def _report(file: Path) -> DriftReport:
     return drift_codec.decode(output.read(file, limit=codec.MAX_PLAN_BYTES), name=str(file))
 
 
-def _changed(folder: Path) -> dict[str, str | None]:
+def _changed(invocation: Invocation) -> dict[str, str | None]:
     """Give the files below a folder that differ from HEAD, by their path in the repository."""
-    before = git.files_at("HEAD", folder=folder)
+    folder = invocation.dir
+    before = git.files_at("HEAD", repository=repository_of(invocation)).files
     there = DirectorySource(folder)
     now = {path: there.read(path) for path in there.paths()}
     changed = {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}

@@ -5,6 +5,7 @@ import click
 from reconciler.cli import settings
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
+from reconciler.cli.sources import checkout_of
 from reconciler.desired import render
 from reconciler.desired.load import load_rendered
 from reconciler.diagnostics import has_errors
@@ -21,7 +22,9 @@ def command(invocation: Invocation, *, style: str) -> int:
     Secrets are shown by their reference. Nothing is sent or resolved.
     """
     documents, found = load_rendered(
-        invocation.dir, target_name=invocation.target, today=settings.now().date()
+        checkout_of(invocation).files,
+        target_name=invocation.target,
+        today=settings.now().date(),
     )
     if has_errors(found):
         raise InvalidInput(found)

@@ -8,6 +8,7 @@ from reconciler import __version__
 from reconciler.cli import settings
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
+from reconciler.cli.sources import checkout_of
 from reconciler.desired.config import Config
 from reconciler.desired.load import load, load_config
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
@@ -45,11 +46,12 @@ def command(invocation: Invocation, *, style: str) -> int:
 def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
     today = settings.now().date()
     allowed = AllowList.parse(settings.from_environment().allowed_secrets)
-    config, _ = load_config(invocation.dir)
+    files = checkout_of(invocation).files
+    config, _ = load_config(files)
     found: list[Diagnostic] = []
     for name in _targets_to_check(invocation, config):
         # Which references may be used depends on the environment, so the judge comes from here.
-        loaded = load(invocation.dir, target_name=name, today=today, judge=allowed.objection)
+        loaded = load(files, target_name=name, today=today, judge=allowed.objection)
         found += loaded.diagnostics
     return in_order(found)
 

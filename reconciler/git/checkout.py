@@ -1,0 +1,160 @@
+"""Find the files that Git declares and the working tree lacks although nobody deleted them.
+
+Sparse checkouts and submodules leave files out while `git status` is clean. Taken for absence,
+their integrations would be deleted. A file that was deleted by hand is not among them. A pointer
+of Git LFS is found when its file is read: `desired.source`.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from reconciler.desired.config import CONFIG_FILE
+from reconciler.desired.documents import is_in_layout
+from reconciler.desired.source import FileSource, Unreadable, is_yaml
+from reconciler.git.commits import LINK, MAX_SUBMODULE_DEPTH, REGULAR_FILES, SUBMODULE, head
+from reconciler.git.program import GitError, Repository
+
+_MOST_NAMED = 20
+_NO_INDEX = "-"
+_IN_SUBMODULE = "is in submodule"
+_SPARSE_HINT = (
+    "run `git sparse-checkout disable`, or on the file `git update-index --no-skip-worktree "
+    "--no-assume-unchanged` and `git checkout`"
+)
+_SUBMODULE_HINT = "run `git submodule update --init --recursive`"
+_NO_CHECKOUT_HINT = "run `git checkout`; this clone was made without it"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What the index says of a path; `flag` is that of `git ls-files -v`."""
+
+    flag: str
+    mode: str
+    path: str
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether git does not look for the file: skip-worktree (S) or assume-unchanged (h)."""
+        return self.flag in {"S", _NO_INDEX} or self.flag.islower()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOutFiles:
+    """Files of a folder, and those that are not checked out: listed, and not readable."""
+
+    base: FileSource
+    missing: Mapping[str, Unreadable]
+
+    @property
+    def label(self) -> str:
+        """The folder as users should see it."""
+        return self.base.label
+
+    def paths(self) -> list[str]:
+        """List every YAML file that is there or should be."""
+        return sorted({*self.base.paths(), *self.missing})
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file, or raise `Unreadable`."""
+        if path in self.missing:
+            raise self.missing[path]
+        return self.base.read(path)
+
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder, or should be."""
+        missing = any(name.startswith(path + "/") for name in self.missing)
+        return missing or self.base.has_folder(path)
+
+    def has_file(self, path: str) -> bool:
+        """Whether there is anything but a folder, or should be."""
+        return path in self.missing or self.base.has_file(path)
+
+
+def not_checked_out(repository: Repository) -> Mapping[str, Unreadable]:
+    """Return the files that Git declares and the folder lacks, by path; of many the first ones.
+
+    Raises `GitError` where there is a repository that git does not read.
+    """
+    if not repository.exists:
+        return {}
+    top, prefix = repository.locate()
+    missing = dict(_missing_in(top, prefix, ""))
+    shown = dict(islice(missing.items(), _MOST_NAMED))
+    if more := len(missing) - len(shown):
+        path, problem = shown.popitem()
+        summary = f"{problem.summary}, as are {more} more"
+        shown[path] = Unreadable(problem.code, summary, problem.hint)
+    return shown
+
+
+def _missing_in(
+    top: Repository, prefix: str, below: str, depth: int = 0
+) -> Iterator[tuple[str, Unreadable]]:
+    """Find what is missing under a prefix; `below` goes in front of the paths."""
+    try:
+        entries = _index(top, prefix)
+    except GitError as refusal:
+        if _IN_SUBMODULE not in refusal.summary:
+            raise
+        yield CONFIG_FILE, _not_checked_out("is in a submodule, which is", _SUBMODULE_HINT)
+        return
+    if not entries:
+        entries = _never_checked_out(top, prefix)
+    for entry in entries:
+        inside = entry.path.removeprefix(prefix).removeprefix("/") if prefix else entry.path
+        path, place = below + inside, top.folder / entry.path
+        if inside and not _counts(entry, path):
+            continue
+        if entry.mode == SUBMODULE and (place / ".git").exists():
+            if depth < MAX_SUBMODULE_DEPTH:
+                yield from _missing_in(top.at(place), "", f"{path}/", depth + 1)
+        elif entry.mode == SUBMODULE:
+            unpopulated = _not_checked_out("is a submodule, and it is", _SUBMODULE_HINT)
+            yield path or CONFIG_FILE, unpopulated
+        elif entry.is_left_out and not os.path.lexists(place):
+            hint = _NO_CHECKOUT_HINT if entry.flag == _NO_INDEX else _SPARSE_HINT
+            yield path, _not_checked_out("is declared by Git and", hint)
+
+
+def _not_checked_out(what: str, hint: str) -> Unreadable:
+    return Unreadable("not-checked-out", f"{what} not checked out", hint)
+
+
+def _counts(entry: _Entry, path: str) -> bool:
+    """Whether an entry of Git can hold integrations."""
+    if not is_in_layout(path) or any(part.startswith(".") for part in path.split("/")):
+        return False
+    return entry.mode in {LINK, SUBMODULE} or (entry.mode in REGULAR_FILES and is_yaml(path))
+
+
+def _index(top: Repository, prefix: str) -> list[_Entry]:
+    """List the index under a prefix."""
+    where = [f":(top,literal){prefix}"] if prefix else []
+    listing = top.run("ls-files", "--stage", "-v", "-z", "--", *where) or b""
+    entries = []
+    for line in _lines(listing):
+        facts, _, path = line.partition("\t")
+        flag, mode, *_ = facts.split(" ")
+        entries.append(_Entry(flag, mode, path))
+    return entries
+
+
+def _never_checked_out(top: Repository, prefix: str) -> list[_Entry]:
+    """List the commit that is checked out where there is no index: `clone --no-checkout`."""
+    index = top.run("rev-parse", "--git-path", "index") or b""
+    if (top.folder / os.fsdecode(index.removesuffix(b"\n"))).exists() or head(top) is None:
+        return []
+    where = ["--", prefix] if prefix else []
+    listing = top.run("ls-tree", "-r", "-z", "--full-tree", "HEAD", *where) or b""
+    entries = []
+    for line in _lines(listing):
+        facts, _, path = line.partition("\t")
+        entries.append(_Entry(_NO_INDEX, facts.split(" ")[0], path))
+    return entries
+
+
+def _lines(listing: bytes) -> Iterator[str]:
+    return (line for line in os.fsdecode(listing).split("\0") if line)

@@ -1,0 +1,104 @@
+"""Run the program `git` on the repository that holds a folder.
+
+What is asked of it: `git.commits`, `git.checkout`.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.errors import ReconcilerError
+
+TIMEOUT_SECONDS = 60
+
+_PASSED_ON = frozenset({"HOME", "LOGNAME", "PATH", "TMPDIR", "USER", "XDG_CONFIG_HOME"})
+"""Variables of the caller that git sees. No `GIT_*` is among them: git itself sets GIT_DIR and
+GIT_INDEX_FILE for hooks and aliases, and then answers about another repository."""
+
+_OUR_OWN: Mapping[str, str] = {
+    "LC_ALL": "C",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+"""Reading neither fetches, nor writes, nor asks, nor takes one object for another."""
+
+
+class GitError(ReconcilerError):
+    """Git cannot tell what was asked of it."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The repository around a folder. `environment` is the caller's; little of it reaches git."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+    def at(self, folder: Path) -> "Repository":
+        """Return the repository around another folder."""
+        return Repository(folder, self.environment)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a repository, readable or not."""
+        real = Path(os.path.realpath(self.folder))
+        return any((place / ".git").exists() for place in (real, *real.parents))
+
+    def locate(self) -> tuple["Repository", str]:
+        """Return the top of the working tree, and the folder's path in it, empty for the top.
+
+        The folder itself need not exist. Raises `GitError` where it is in no working tree.
+        """
+        real = Path(os.path.realpath(self.folder))
+        nearest = next(place for place in (real, *real.parents) if place.is_dir())
+        answer = self.at(nearest).run("rev-parse", "--show-toplevel") or b""
+        top = Path(os.path.realpath(os.fsdecode(answer.removesuffix(b"\n"))))
+        if not answer.strip() or not real.is_relative_to(top):
+            # `core.worktree` can name any place; paths would then mean other files.
+            summary = f"git: {self.folder} is not in the working tree of its repository"
+            raise GitError(summary, code="git", hint="check `core.worktree` in its .git/config")
+        inside = real.relative_to(top).as_posix()
+        return self.at(top), "" if inside == "." else inside
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> bytes | None:
+        """Run git in the folder; None where it fails without a message.
+
+        Raises `GitError` with git's own message, or where git cannot be run.
+        """
+        command = ["git", "-C", str(self.folder), *arguments]
+        passed_on = {n: v for n, v in self.environment.items() if n in _PASSED_ON}
+        try:
+            done = subprocess.run(  # noqa: S603 - a fixed program; arguments are no shell text
+                command,
+                input=stdin,
+                capture_output=True,
+                env={**passed_on, **_OUR_OWN},
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            reason = f"git cannot be run: {type(problem).__name__}"
+            hint = "install the program `git`, or check that it answers here"
+            raise GitError(reason, code="no-git", hint=hint) from None
+        if done.returncode == 0:
+            return done.stdout
+        message = done.stderr.decode("utf-8", "replace").strip()
+        if not message:
+            return None
+        raise _failure(message)
+
+
+def _failure(message: str) -> GitError:
+    """Turn git's message into an error; a remedy that git names becomes the hint."""
+    lines = [line.strip() for line in message.splitlines()]
+    reason = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0])
+    remedy = next((line for line in lines if line.startswith("git config ")), None)
+    hint = f"if you trust it, run `{remedy}`" if remedy else "`git status` there shows more"
+    return GitError(f"git: {reason}", code="git", hint=hint)

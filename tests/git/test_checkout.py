@@ -1,0 +1,200 @@
+"""Files that Git declares and the working tree lacks stop every command before a request."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.project import Here, actions
+from tests.git.repositories import commit, git, init
+from tests.git.repositories import submodule as add_submodule
+
+pytestmark = pytest.mark.needs_system
+
+BETA = "slug: beta\nname: B\nai_provider_id: openai\nkey: ${env:SECRET_KEY}\n"
+LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+def repository(folder: Path) -> Here:
+    """Return a repository whose integrations `alpha` and `beta` exist."""
+    project = Here(folder)
+    project.integration("alpha")
+    project.write("integrations/team/beta.yaml", BETA)
+    (folder / ".gitignore").write_text(".reconcile/\n")
+    init(folder)
+    project.apply()
+    return project
+
+
+def sparse(project: Here) -> str:
+    left_out = "!desired-state/integrations/team/"
+    git(project.folder, "sparse-checkout", "set", "--no-cone", "/*", left_out)
+    return "integrations/team/beta.yaml"
+
+
+def skipped(project: Here) -> str:
+    git(project.files, "update-index", "--skip-worktree", "integrations/alpha.yaml")
+    project.remove("alpha")
+    return "integrations/alpha.yaml"
+
+
+def assumed_unchanged(project: Here) -> str:
+    git(project.files, "update-index", "--assume-unchanged", "integrations/alpha.yaml")
+    project.remove("alpha")
+    return "integrations/alpha.yaml"
+
+
+def sparse_without_the_folder(project: Here) -> str:
+    (project.folder / "README").write_text("x")
+    commit(project.folder)
+    git(project.folder, "sparse-checkout", "set", "--no-cone", "/README")
+    return "reconcile.yaml"
+
+
+def lfs_pointer(project: Here) -> str:
+    project.write("integrations/alpha.yaml", LFS_POINTER)
+    return "integrations/alpha.yaml"
+
+
+def lfs_pointer_for_the_config(project: Here) -> str:
+    project.write("reconcile.yaml", LFS_POINTER)
+    return "reconcile.yaml"
+
+
+def submodule(project: Here) -> str:
+    """Move `beta` into a submodule, and take its files out of the working tree."""
+    moved = project.files / "integrations/team/beta.yaml"
+    moved.unlink()
+    moved.parent.rmdir()
+    commit(project.folder)
+    add_submodule(project, "integrations/team", beta=BETA)
+    commit(project.folder)
+    assert project.plan()["actions"] == []
+    git(project.files, "submodule", "--quiet", "deinit", "--force", "integrations/team")
+    return "integrations/team"
+
+
+def submodule_in_part(project: Here) -> str:
+    submodule(project)
+    git(project.files, "submodule", "--quiet", "update", "--init", "integrations/team")
+    inside = project.files / "integrations/team"
+    git(inside, "update-index", "--skip-worktree", "beta.yaml")
+    (inside / "beta.yaml").unlink()
+    return "integrations/team/beta.yaml"
+
+
+def no_index(project: Here) -> str:
+    (project.folder / ".git/index").unlink()
+    project.remove("alpha")
+    return "integrations/alpha.yaml"
+
+
+LEFT_OUT = [
+    sparse,
+    skipped,
+    assumed_unchanged,
+    sparse_without_the_folder,
+    lfs_pointer,
+    lfs_pointer_for_the_config,
+    submodule,
+    submodule_in_part,
+    no_index,
+]
+
+
+@pytest.mark.parametrize("leave_out", LEFT_OUT, ids=lambda leave_out: leave_out.__name__)
+def test_a_file_that_is_not_checked_out_is_named_before_any_request(
+    tmp_path: Path, leave_out: Callable[[Here], str]
+) -> None:
+    project = repository(tmp_path / "repository")
+    name = f"desired-state/{leave_out(project)}"
+    for words in (("plan",), ("apply", "--yes"), ("drift",)):
+        done = project.run("-vv", *words, "--format", "json")
+        assert done.code == 3
+        found = {(d["code"], d["file"]) for d in done.json["diagnostics"]}
+        assert ("not-checked-out", name) in found
+        assert "GET" not in done.err
+    validated = project.run("validate", "--format", "json")
+    assert validated.code == 3
+    assert name in {d["file"] for d in validated.json["diagnostics"]}
+
+
+def test_of_many_files_the_first_ones_are_named_and_the_others_counted(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    for number in range(30):
+        project.integration(f"n{number:02}")
+    init(tmp_path)
+    git(tmp_path, "sparse-checkout", "set", "--no-cone", "/*", "!desired-state/integrations/")
+    found = project.run("plan", "--format", "json").json["diagnostics"]
+    assert [d["code"] for d in found] == ["not-checked-out"] * 20
+    assert "as are 10 more" in found[-1]["summary"]
+
+
+def plain_removal(project: Here) -> None:
+    project.remove("alpha")
+
+
+def staged_removal(project: Here) -> None:
+    git(project.files, "rm", "--quiet", "integrations/alpha.yaml")
+
+
+def committed_removal(project: Here) -> None:
+    staged_removal(project)
+    commit(project.folder)
+
+
+@pytest.mark.parametrize("remove", [plain_removal, staged_removal, committed_removal])
+def test_a_file_that_a_person_removes_is_a_deletion(
+    tmp_path: Path, remove: Callable[[Here], None]
+) -> None:
+    project = repository(tmp_path)
+    remove(project)
+    assert actions(project.plan()) == {"alpha": "delete"}
+    project.apply()
+    assert project.slugs() == ["beta"]
+
+
+def test_a_file_that_is_skipped_and_there_counts_as_any_other(tmp_path: Path) -> None:
+    project = repository(tmp_path)
+    git(project.files, "update-index", "--skip-worktree", "integrations/alpha.yaml")
+    project.integration("alpha", description="local")
+    assert actions(project.plan()) == {"alpha": "update"}
+
+
+def test_what_is_left_out_beside_the_layout_does_not_matter(tmp_path: Path) -> None:
+    project = repository(tmp_path)
+    project.write("notes/one.yaml", "a: b\n")
+    project.write("integrations/README.md", "x")
+    commit(tmp_path)
+    for name in ("notes/one.yaml", "integrations/README.md"):
+        git(project.files, "update-index", "--skip-worktree", name)
+        (project.files / name).unlink()
+    assert project.plan()["actions"] == []
+
+
+def test_where_git_does_not_answer_deletes_are_held_back_and_nothing_else(tmp_path: Path) -> None:
+    project = repository(tmp_path)
+    (tmp_path / ".git/index").write_bytes(b"not an index")
+    project.integration("alpha", description="changed")
+    project.integration("gamma")
+    (project.files / "integrations/team/beta.yaml").unlink()
+    plan = project.plan()
+    blocked = {a["slug"]: a["blocked_by"] for a in plan["actions"]}
+    assert blocked == {"alpha": [], "beta": ["checkout-unverified"], "gamma": []}
+    done = project.run("apply", "--yes")
+    assert done.code == 4
+    assert "error[checkout-unverified]" in done.err
+    project.apply("--exclude", "beta")
+
+
+def test_git_names_the_command_for_a_repository_of_another_user(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.fail("this test needs to change the owner of a folder")
+    project = repository(tmp_path)
+    os.chown(tmp_path / ".git", 12345, 12345)
+    os.chown(tmp_path, 12345, 12345)
+    done = project.run("plan", "--base", "HEAD", "--format", "json")
+    assert done.code == 3
+    hint = done.json["diagnostics"][0]["hint"]
+    assert f"`git config --global --add safe.directory {tmp_path}`" in hint
