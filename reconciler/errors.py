@@ -3,6 +3,7 @@
     ReconcilerError                     1  failed before the first write
     ├── InvalidInput    (domain.rejection)  3  files, flags, configuration, a missing value
     ├── Refused         (domain.rejection)  4  a guard, an approval, a lock, a host, the answer no
+    ├── Unjudged        (domain.rejection)  1  the ledger cannot be read, and drift needs it
     ├── SecretError     (secrets)           3  a reference that does not resolve
     ├── LedgerError     (ledger)            4  the ledger cannot be written
     ├── RemoteError     (remote.errors)     1  the API could not be read or understood

@@ -12,7 +12,12 @@ from types import MappingProxyType
 from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
 from reconciler.domain.memory import Memory
-from reconciler.domain.rejection import InvalidInput, Refused, refuse_other_organisation
+from reconciler.domain.rejection import (
+    InvalidInput,
+    Refused,
+    Unjudged,
+    refuse_other_organisation,
+)
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.drift.detect import detect
@@ -74,7 +79,7 @@ class Applied:
     """What an apply saw and planned, and what became of it.
 
     `organisation_id` is whose API it is, read once more if an empty list could not tell;
-    `diagnostics` are what came up after the last write.
+    `diagnostics` are what kept the ledger from taking all of it down.
     """
 
     plan: Plan
@@ -82,6 +87,11 @@ class Applied:
     result: ApplyResult
     organisation_id: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def is_recorded(self) -> bool:
+        """Return whether everything that was done is on record, as far as a record was asked."""
+        return not self.diagnostics
 
 
 async def plan(session: Session, options: PlanOptions) -> Plan:
@@ -146,12 +156,23 @@ async def apply(
 async def drift(
     session: Session, options: PlanOptions, *, rounds: Rounds | None = None
 ) -> DriftReport:
-    """Say how the API differs from the files, and who moved; raises what `plan` raises.
+    """Return how the API differs from the files, and who moved.
 
-    With `rounds` only what moved and a sample is read.
+    With `rounds` only what moved and a sample is read. Raises what `plan` raises, and `Unjudged`
+    where the ledger cannot be read.
     """
+    require_ledger(session)
     planned, _ = await _fresh_plan(session, options, rounds)
     return detect(planned, not_read=rounds.not_read if rounds else 0)
+
+
+def require_ledger(session: Session) -> None:
+    """Raise `Unjudged` where the ledger cannot be read: "in sync" could not be relied on."""
+    problem = session.memory.ledger_problem
+    if problem is None:
+        return
+    summary = f"drift cannot be judged without the ledger: {problem.summary}"
+    raise Unjudged([error(problem.code, summary, hint=problem.hint)])
 
 
 async def _organisation(api: IntegrationsAPI) -> str | None:

@@ -167,8 +167,16 @@ def _rows(
     observed: Mapping[str, Observed], declared: Mapping[str, Declared], plan: Plan | None
 ) -> tuple[Row, ...]:
     actions = {action.slug: action for action in plan.actions} if plan else {}
+    compared, judged = plan is not None, plan is not None and plan.is_judged
     return tuple(
-        _row(slug, observed.get(slug), declared.get(slug), actions.get(slug), compared=bool(plan))
+        _row(
+            slug,
+            observed.get(slug),
+            declared.get(slug),
+            actions.get(slug),
+            compared=compared,
+            judged=judged,
+        )
         for slug in sorted({*observed, *declared})
     )
 
@@ -180,6 +188,7 @@ def _row(
     action: Action | None,
     *,
     compared: bool,
+    judged: bool,
 ) -> Row:
     fields = {**(wished.fields if wished else {}), **(seen.fields if seen else {})}
     return Row(
@@ -187,16 +196,20 @@ def _row(
         name=str(fields.get("name") or ""),
         provider=str(fields.get("ai_provider_id") or ""),
         status=seen.status if seen else "not there",
-        standing=_standing(wished, action, compared=compared),
+        standing=_standing(wished, action, compared=compared, judged=judged),
         workspaces=seen.workspace_count if seen else None,
         changed=(seen.last_updated_at or seen.created_at) if seen else None,
         blocked=bool(action and action.blocked_by),
     )
 
 
-def _standing(wished: Declared | None, action: Action | None, *, compared: bool) -> Standing:
+def _standing(
+    wished: Declared | None, action: Action | None, *, compared: bool, judged: bool
+) -> Standing:
     if not compared:
         return Standing.UNKNOWN
     if action is not None:
         return _STANDINGS[action.kind]
-    return Standing.UNMANAGED if wished is None else Standing.IN_SYNC
+    if wished is None:
+        return Standing.UNMANAGED
+    return Standing.IN_SYNC if judged else Standing.UNKNOWN

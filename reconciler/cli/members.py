@@ -11,7 +11,7 @@ from functools import partial
 from types import MappingProxyType
 
 from reconciler import workflows
-from reconciler.cli import failures, settings, wiring
+from reconciler.cli import exit_codes, failures, settings, wiring
 from reconciler.cli.applying import carry_out
 from reconciler.cli.command import Invocation
 from reconciler.cli.console import Console
@@ -115,7 +115,9 @@ class _Run:
 
     async def _plan(self) -> MemberOutcome:
         async with wiring.session(self._watch.invocation, self._reading) as session:
-            self._watch.opened(session.desired.target.name)
+            self._watch.opened(session.desired.target.name, ledger=session.ledger)
+            if self._order.verb is Verb.DRIFT:
+                workflows.require_ledger(session)
             plan = await workflows.plan(session, PlanOptions())
         self._watch.planned(plan)
         order = self._order
@@ -123,7 +125,7 @@ class _Run:
         return MemberOutcome(
             order.member,
             Standing.IN_SYNC if plan.in_sync else Standing.DIFFERENT,
-            2 if matters and not plan.in_sync else 0,
+            exit_codes.of_differences(plan) if matters else 0,
             digest=plan.digest,
             summary=MappingProxyType(plan.summary),
             remarks=_remarks(plan.diagnostics),
@@ -139,7 +141,7 @@ class _Run:
             name=self._watch.run,
             keeps_records=order.keeps_records,
         ) as (session, books):
-            self._watch.opened(session.desired.target.name)
+            self._watch.opened(session.desired.target.name, ledger=session.ledger)
             stop = Stop()
             applied = await carry_out(
                 session,

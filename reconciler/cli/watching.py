@@ -14,6 +14,8 @@ from reconciler.cli.command import Invocation
 from reconciler.diagnostics import error, warning
 from reconciler.domain.rejection import InvalidInput
 from reconciler.execution.events import Event, RunEnded, RunStarted
+from reconciler.ledger.errors import LedgerError, NoLedger
+from reconciler.ledger.location import LedgerState
 from reconciler.planning.plan import Plan
 from reconciler.views.exposition import Figures, exposition
 
@@ -52,6 +54,8 @@ class Watch:
     ) -> None:
         if problem is not None:
             self.figures.exit_code = _code_of(problem)
+        if isinstance(problem, LedgerError) and not isinstance(problem, NoLedger):
+            self.figures.ledger = LedgerState.UNREACHABLE
         self.figures.seconds = settings.monotonic() - self._began
         self.figures.ended_at = settings.now().timestamp()
         if self._file is not None:
@@ -62,9 +66,10 @@ class Watch:
         """Give the name of the run."""
         return self.figures.run
 
-    def opened(self, target: str) -> None:
-        """Take the target, which may not have been named."""
+    def opened(self, target: str, *, ledger: str = "") -> None:
+        """Take the target, which may not have been named, and the state of its ledger."""
         self.figures.target = target
+        self.figures.ledger = ledger
         if self._console.journal is not None:
             self._console.journal = self._console.journal.about(target=target)
 

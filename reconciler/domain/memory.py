@@ -52,6 +52,10 @@ class Remembered:
         return any(is_uuid(known) == is_uuid(identity) for known in self.identities)
 
 
+LEDGER_UNREADABLE = "ledger-unreadable"
+"""The guard that a ledger sets off which exists and cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """The past of a target. `pepper` is None where fingerprints cannot be checked.
@@ -64,6 +68,11 @@ class Memory:
     pepper: Pepper | None = None
     complete: bool = False
     unreadable: tuple[Diagnostic, ...] = ()
+
+    @property
+    def ledger_problem(self) -> Diagnostic | None:
+        """Return why the ledger could not be read: what is missing here is then unknown."""
+        return next((gap for gap in self.unreadable if gap.code == LEDGER_UNREADABLE), None)
 
     def of(self, slug: str) -> Remembered:
         """Give what is remembered of a slug; nothing known is an empty `Remembered`."""

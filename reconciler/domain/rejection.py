@@ -32,6 +32,12 @@ class Refused(Rejection):
     exit_code: ClassVar[int] = 4
 
 
+class Unjudged(Rejection):
+    """A question cannot be answered, because something it depends on could not be read."""
+
+    exit_code: ClassVar[int] = 1
+
+
 def refuse_other_organisation(target: str, *, known: str | None, found: str | None) -> None:
     """Raise `Refused` where another organisation answers on a target than before; None is unknown.
 

@@ -21,6 +21,8 @@ class LedgerState(StrEnum):
     SHARED = "shared"
     LOCAL = "local"
     FRESH = "fresh"
+    UNREACHABLE = "unreachable"
+    """There is one, and it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +74,19 @@ class Location:
         """Tell whether it is shared, a file of this machine, or not there yet."""
         if self.file is None:
             return LedgerState.SHARED
-        return LedgerState.LOCAL if self.file.exists() else LedgerState.FRESH
+        return LedgerState.LOCAL if _is_there(self.file) else LedgerState.FRESH
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether a name is taken, even by a link that leads nowhere.
+
+    `Path.exists` says False where a folder may not be entered or a volume is not mounted, and a
+    ledger that is merely out of reach must not pass for none.
+    """
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True

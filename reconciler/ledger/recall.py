@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.diagnostics import Diagnostic, warning
-from reconciler.domain.memory import Memory
+from reconciler.domain.memory import LEDGER_UNREADABLE, Memory
 from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState, Location
@@ -24,7 +24,7 @@ class Recollection:
 
 
 def consult(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) -> Recollection:
-    """Read what is known of a target; what cannot be read is an empty past and a warning."""
+    """Read what is known of a target; a ledger that cannot be read is `unreachable`, not empty."""
     state = Location.of(url, default=path).state
     if state is LedgerState.FRESH:
         return Recollection(state)
@@ -35,7 +35,9 @@ def consult(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) 
     except LedgerError as problem:
         summary = f"{problem.summary}; this run does without it"
         found = warning(problem.code, summary, hint=problem.hint)
-        return Recollection(state, diagnostics=(found,))
+        gap = warning(LEDGER_UNREADABLE, problem.summary, hint=problem.hint)
+        memory = Memory(unreadable=(gap,))
+        return Recollection(LedgerState.UNREACHABLE, memory, diagnostics=(found,))
 
 
 def _read(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) -> Recollection:

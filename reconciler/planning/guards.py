@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Diagnostic, counted, error
 from reconciler.domain.fields import is_host, parse_path
+from reconciler.domain.memory import LEDGER_UNREADABLE
 from reconciler.domain.policy import Limits
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
 from reconciler.planning.options import PlanOptions, Selection
@@ -118,14 +119,20 @@ def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[Findin
     findings = []
     for code in dict.fromkeys(gap.code for gap in unreadable):
         gaps = [gap for gap in unreadable if gap.code == code]
+        if code == LEDGER_UNREADABLE:  # a replace is declared in full by its file
+            held = [action for action in removals if action.kind is ActionKind.DELETE]
+        else:
+            held = removals
+        if not held:
+            continue
         more = f"; and {len(gaps) - _GAPS_SHOWN} more" if len(gaps) > _GAPS_SHOWN else ""
         summary = (
-            f"{counted(len(removals), 'integration')} would be deleted or replaced, and what Git "
+            f"{counted(len(held), 'integration')} would be deleted or replaced, and what Git "
             f"declares or used to declare is not known in full: "
             f"{'; '.join(gap.summary for gap in gaps[:_GAPS_SHOWN])}{more}"
         )
         found = error(code, summary, hint=gaps[0].hint, at=gaps[0].at)
-        findings.append(Finding(found, _slugs(removals)))
+        findings.append(Finding(found, _slugs(held)))
     return findings
 
 

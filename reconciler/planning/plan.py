@@ -9,6 +9,12 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.domain.tree import digest
 from reconciler.planning.actions import Action, ActionKind, Risk, highest
 
+NOT_JUDGED = "not-judged"
+"""The code of the warning that something the plan depends on could not be read."""
+
+NEW_LEDGER = "ledger-new"
+"""The code of the notice that the ledger is too new to know what Git used to declare."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Unverified:
@@ -86,8 +92,24 @@ class Plan:
 
     @property
     def in_sync(self) -> bool:
-        """Tell whether there is nothing to do; what is undeclared or unverified does not count."""
-        return not self.actions
+        """Return whether it is certain that nothing is to be done.
+
+        What is undeclared or unverified does not count.
+        """
+        return not self.actions and self.is_judged
+
+    @property
+    def is_judged(self) -> bool:
+        """Return whether all that the plan depends on could be read."""
+        return not self._has(NOT_JUDGED)
+
+    @property
+    def is_first(self) -> bool:
+        """Return whether the ledger knows nothing yet of what Git declared before."""
+        return self._has(NEW_LEDGER)
+
+    def _has(self, code: str) -> bool:
+        return any(item.code == code for item in self.diagnostics)
 
     @property
     def blocked(self) -> tuple[Action, ...]:

@@ -58,6 +58,7 @@ def make_plan(
         draft.diagnostics.append(remarks.masks_changed())
     draft.add_declared()
     draft.add_undeclared()
+    draft.diagnostics += remarks.limits_of(memory, draft.unmanaged, in_git=commit is not None)
     actions, findings = draft.guarded()
     return Plan(
         target=PlanTarget(desired.target.name, desired.target.base_url, observed.organisation_id),

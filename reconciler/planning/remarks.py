@@ -3,14 +3,19 @@
 Guards over many integrations have theirs in `guards`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import Diagnostic, error, notice, warning
 from reconciler.domain.fields import show_path
+from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path
 from reconciler.planning.canonical import canonical
+from reconciler.planning.plan import NEW_LEDGER, NOT_JUDGED
+
+_NAMED = 5
+"""Slugs that a sentence names."""
 
 
 def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
@@ -104,12 +109,16 @@ def undeclared_host(declared: Declared, path: Path) -> Diagnostic:
     )
 
 
-def undeclared_access(declared: Declared, path: Path) -> Diagnostic:
-    """Say that a model or workspace is enabled that Git never declared."""
+def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> Diagnostic:
+    """Say that a model or workspace is enabled that Git does not declare.
+
+    `known` is whether the past is: only then is it certain that Git never declared it.
+    """
     key = "slug" if path[0] == "models" else "id"
+    never = "Git never declared it" if known else "no file declares it"
     return warning(
         "undeclared-access",
-        f"{declared.slug}: {show_path(path)} is enabled, and Git never declared it",
+        f"{declared.slug}: {show_path(path)} is enabled, and {never}",
         hint=f"to keep it, add under {path[0]}: - {{{key}: {path[1]}, enabled: true}}",
         at=declared.source,
     )
@@ -212,6 +221,32 @@ def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
         hint="remove the file and add a tombstone under `deletions` in reconcile.yaml",
         at=declared.source if declared else None,
     )
+
+
+def limits_of(memory: Memory, unmanaged: Sequence[str], *, in_git: bool) -> list[Diagnostic]:
+    """Say what the past that is known does not allow to judge; `unmanaged` are in no file."""
+    named = ", ".join(sorted(unmanaged)[:_NAMED])
+    more = f" and {len(unmanaged) - _NAMED} more" if len(unmanaged) > _NAMED else ""
+    problem = memory.ledger_problem
+    if problem is not None:
+        withdrawn = f"whether Git used to declare {named}{more}; " if unmanaged else ""
+        return [
+            warning(
+                NOT_JUDGED,
+                f"the ledger cannot be read, so this is not known: {withdrawn}which models and "
+                "workspaces Git has withdrawn; which secrets were changed",
+                hint=problem.hint,
+            )
+        ]
+    if unmanaged and not memory.complete and in_git:
+        return [
+            notice(
+                NEW_LEDGER,
+                f"the ledger is new, so it is not known whether Git used to declare {named}{more}",
+                hint="add --base REF: it reads what Git declared at that commit",
+            )
+        ]
+    return []
 
 
 def masks_changed() -> Diagnostic:

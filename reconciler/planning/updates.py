@@ -91,7 +91,7 @@ def plan_update(
         diagnostics=(
             *blocks,
             *notes,
-            *_observations(declared, comparison),
+            *_observations(declared, comparison, remembered),
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
         ),
     )
@@ -155,11 +155,16 @@ def _kept_keys(declared: Declared, judgements: list[Judgement]) -> list[Diagnost
     ]
 
 
-def _observations(declared: Declared, comparison: Comparison) -> list[Diagnostic]:
+def _observations(
+    declared: Declared, comparison: Comparison, remembered: Remembered
+) -> list[Diagnostic]:
     """Say what the API has that no file declares, and what could not be compared exactly."""
     return [
         *(remarks.undeclared_host(declared, p) for p in comparison.undeclared if _is_risky(p)),
-        *(remarks.undeclared_access(declared, p) for p in comparison.undeclared_access),
+        *(
+            remarks.undeclared_access(declared, path, known=remembered.declared is not None)
+            for path in comparison.undeclared_access
+        ),
         *(remarks.differing_form(declared, name) for name in _differing_forms(comparison)),
         *(remarks.aligned_form(declared, path) for path in comparison.aligned),
     ]

@@ -11,7 +11,7 @@ from reconciler.drift.report import DriftReport
 from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.views import drift_outline, ending, words
 from reconciler.views.escape import visible
-from reconciler.views.outline import LISTED
+from reconciler.views.sections import LISTED
 from reconciler.views.suggested_command import CommandContext
 
 

@@ -11,15 +11,13 @@ from reconciler.planning.actions import TOMBSTONE, Action, ActionKind, Op, Origi
 from reconciler.views import words
 from reconciler.views.escape import visible
 from reconciler.views.outline import (
-    LISTED,
     ActionItem,
     Finding,
-    Section,
     header_of,
     of_action,
     of_diagnostic,
-    sections_of,
 )
+from reconciler.views.sections import LISTED, Section, sections_of
 from reconciler.views.suggested_command import CommandContext, apply_command, suggested_command
 
 _ORDER = (Origin.REMOTE, Origin.BOTH, Origin.LOCAL, Origin.UNKNOWN)

@@ -11,7 +11,8 @@ from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 from reconciler.views import words
 from reconciler.views.escape import visible
-from reconciler.views.outline import LISTED, ActionItem, header_of, of_action
+from reconciler.views.outline import ActionItem, header_of, of_action
+from reconciler.views.sections import LISTED
 
 
 @dataclass(frozen=True, slots=True)

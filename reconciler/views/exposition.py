@@ -21,6 +21,8 @@ Family = tuple[str, str, list[Sample]]
 class Figures:
     """What is known of a run when it ends; `plan` is None if it did not come that far.
 
+    `ledger` is its state, empty if it was not asked for.
+
     `calls` counts requests by method and HTTP status, or the code of what came instead of one.
     """
 
@@ -28,6 +30,7 @@ class Figures:
     target: str = ""
     run: str = ""
     exit_code: int = 0
+    ledger: str = ""
     ended_at: float = 0
     seconds: float = 0
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -66,6 +69,9 @@ def _families(figures: Figures) -> Iterable[Family]:
         "Time spent in requests of the last run, summed over those in flight together.",
         [({"method": m}, seconds) for m, seconds in sorted(figures.call_seconds.items())],
     )
+    if figures.ledger:
+        readable = int(figures.ledger != "unreachable")
+        yield "reconcile_ledger_readable", "0 if the ledger is unreachable.", [({}, readable)]
     if figures.plan is not None:
         yield from _of_plan(figures.plan)
     if figures.result is not None:
@@ -74,7 +80,11 @@ def _families(figures: Figures) -> Iterable[Family]:
 
 def _of_plan(plan: Plan) -> Iterable[Family]:
     summary = plan.summary
-    yield "reconcile_in_sync", "1 if nothing was to be done.", [({}, int(plan.in_sync))]
+    yield (
+        "reconcile_in_sync",
+        "1 if it is certain that nothing was to be done.",
+        [({}, int(plan.in_sync))],
+    )
     yield "reconcile_drift_items", "Integrations that differed.", [({}, len(plan.actions))]
     yield (
         "reconcile_planned_actions",

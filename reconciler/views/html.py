@@ -12,6 +12,7 @@ from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.html_page import chart, document, filters
+from reconciler.views.sections import Section
 from reconciler.views.suggested_command import CommandContext
 
 OPENED = 10
@@ -213,16 +214,16 @@ def _findings(findings: Sequence[outline.Finding]) -> Iterable[str]:
         yield f'<p class="callout">{escape(item.headline)}{place}{hint}</p>'
 
 
-def _sections(sections: Iterable[outline.Section]) -> Iterable[str]:
+def _sections(sections: Iterable[Section]) -> Iterable[str]:
     for section in sections:
         yield f"<h2>{escape(section.title)}</h2>\n{_list(section)}"
 
 
-def _folded_section(section: outline.Section) -> str:
+def _folded_section(section: Section) -> str:
     return f"<details><summary>{escape(section.title)}</summary>\n{_list(section)}</details>"
 
 
-def _list(section: outline.Section) -> str:
+def _list(section: Section) -> str:
     lines = [f"<li>{escape(line)}</li>" for line in section.lines]
     if section.more:
         lines.append(f"<li>{escape(words.MORE.format(section.more))}</li>")

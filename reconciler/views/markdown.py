@@ -16,6 +16,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.budget import Piece, fitted
 from reconciler.views.inert import code, fence, html_code
+from reconciler.views.sections import LISTED, Section
 from reconciler.views.suggested_command import CommandContext
 
 LIMIT = 65_536
@@ -147,14 +148,14 @@ def _blocks(actions: Sequence[outline.ActionItem]) -> Iterable[str]:
     if held:
         lines = (
             f"> - **blocked** by {code(b.code)} ({len(slugs)}): {_named(slugs)} — {b.lift}\n"
-            for b, slugs in islice(held.items(), outline.LISTED)
+            for b, slugs in islice(held.items(), LISTED)
         )
         yield "> [!CAUTION]\n" + "".join(lines)
 
 
 def _named(slugs: Sequence[str]) -> str:
-    named = ", ".join(code(slug) for slug in slugs[: outline.LISTED])
-    more = len(slugs) - outline.LISTED
+    named = ", ".join(code(slug) for slug in slugs[:LISTED])
+    more = len(slugs) - LISTED
     return f"{named} and {more} more" if more > 0 else named
 
 
@@ -163,11 +164,11 @@ def _findings(findings: Sequence[outline.Finding]) -> Iterable[str]:
         return
     ranked = sorted(findings, key=lambda item: list(Severity).index(item.severity))
     lines: list[str] = []
-    for item in ranked[: outline.LISTED]:
+    for item in ranked[:LISTED]:
         lines.append(item.headline)
         lines += [f"  --> {item.place}"] * bool(item.place)
         lines += [f"hint: {item.hint}"] * bool(item.hint)
-    more = len(findings) - outline.LISTED
+    more = len(findings) - LISTED
     lines += [words.MORE.format(more)] * (more > 0)
     # An error is why the reader came; the rest may wait behind a fold.
     title = words.findings_title(item.severity for item in findings)
@@ -198,7 +199,7 @@ def _short_action(item: outline.ActionItem, *, moved: str = "") -> str:
     return f"- {what}{moved}, risk: {item.risk.value}\n"
 
 
-def _sections(sections: Iterable[outline.Section]) -> Iterable[str]:
+def _sections(sections: Iterable[Section]) -> Iterable[str]:
     for section in sections:
         if section.key == "unmanaged":
             yield f"{section.title}.\n"
@@ -206,7 +207,7 @@ def _sections(sections: Iterable[outline.Section]) -> Iterable[str]:
         yield _folded(section.title, fence(_lines(section)))
 
 
-def _lines(section: outline.Section) -> list[str]:
+def _lines(section: Section) -> list[str]:
     return [*section.lines, *[words.MORE.format(section.more)] * bool(section.more)]
 
 

@@ -7,7 +7,7 @@ characters. Escaping for a format comes on top, in the view that knows it. Fixed
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, Severity
@@ -15,10 +15,8 @@ from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, 
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import words
 from reconciler.views.escape import visible
+from reconciler.views.sections import Section, reference, sections_of
 from reconciler.views.suggested_command import CommandContext, apply_command
-
-LISTED = 20
-"""How many entries of a list of findings are named; the JSON form names all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +79,6 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """A list of findings that are not actions; `more` counts what `lines` leaves out."""
-
-    key: str
-    title: str
-    lines: tuple[str, ...]
-    more: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class PlanOutline:
     """A plan as people read it; `run`, `commit`, `warning`, `next_step` and `command` may be empty.
 
@@ -115,11 +103,12 @@ class PlanOutline:
 def header(*, target: str, base_url: str, ledger: str) -> str:
     """Give the line that every text output begins with: target, host and ledger state."""
     host = visible(_host(base_url), limit=253)
-    return f"target {visible(target)} · host {host} · ledger {visible(ledger)}"
+    state = words.LEDGER_UNREACHABLE if ledger == "unreachable" else f"ledger {visible(ledger)}"
+    return f"target {visible(target)} · host {host} · {state}"
 
 
 def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> PlanOutline:
-    """Make the outline of a plan; `ledger` is shared, local or fresh."""
+    """Make the outline of a plan; `ledger` is shared, local, fresh or unreachable."""
     next_step, command = _next_step(plan, context)
     unverified: dict[str, list[str]] = {}
     for secret in plan.unverified:
@@ -192,7 +181,7 @@ def of_change(
     before = shown(change.before)
     after = shown(change.after)
     if change.sensitive:
-        before, after = _reference(change.before_reference), _reference(change.reference)
+        before, after = reference(change.before_reference), reference(change.reference)
     notes = (_why(change, unverified=unverified), origins.get(change.origin))
     one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
     return ChangeItem(
@@ -227,12 +216,6 @@ def shown(value: Shown) -> str:
     return visible(json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
-def _reference(reference: str | None) -> str:
-    if reference is None:
-        return words.REDACTED_WITHOUT_NAME
-    return f"{words.REDACTED} reference {visible(reference)}"
-
-
 def _host(base_url: str) -> str:
     if base_url.startswith("simulator:"):
         return "simulator"
@@ -248,6 +231,8 @@ def _summary(plan: Plan) -> str:
     if plan.in_sync:
         why = "the API is as declared" if plan.run is None else "there is nothing to undo"
         return f"No changes: {why}; {unchanged}."
+    if not plan.actions:
+        return f"No changes found, but not all could be judged; {unchanged}."
     parts = [f"{counts[kind.value]} to {kind.value}" for kind in ActionKind if counts[kind.value]]
     if counts["blocked"]:
         parts.append(f"{counts['blocked']} blocked")
@@ -255,35 +240,8 @@ def _summary(plan: Plan) -> str:
     return f"{', '.join(parts)}; highest risk: {risk}; {unchanged}."
 
 
-def sections_of(plan: Plan) -> tuple[Section, ...]:
-    """Give what was noticed and is left alone, list by list; an empty list is no section."""
-    unverified = [
-        f"{visible(u.slug)}: {visible(u.path)}: {_reference(u.reference)}" for u in plan.unverified
-    ]
-    undeclared = [f"{visible(u.slug)}: {visible(u.path)}" for u in plan.undeclared]
-    made = (
-        _section("unverified", unverified),
-        _section("undeclared", undeclared),
-        _names("forgotten", plan.forgotten),
-        _names("unmanaged", plan.unmanaged),
-    )
-    return tuple(section for section in made if section.lines)
-
-
-def _section(key: str, lines: Sequence[str]) -> Section:
-    more = max(0, len(lines) - LISTED)
-    title = words.SECTION_TITLES[key].format(len(lines))
-    return Section(key, title, tuple(lines[:LISTED]), more)
-
-
-def _names(key: str, slugs: Sequence[str]) -> Section:
-    named = ", ".join(visible(slug) for slug in slugs[:LISTED])
-    title = words.SECTION_TITLES[key].format(len(slugs))
-    return Section(key, title, (named,) if named else (), max(0, len(slugs) - LISTED))
-
-
 def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
-    if plan.in_sync:
+    if not plan.actions:
         return "", ""
     if plan.blocked:
         return words.NEXT_BLOCKED, ""

@@ -15,6 +15,7 @@ from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.page import Page
+from reconciler.views.sections import Section
 from reconciler.views.suggested_command import CommandContext
 
 _KIND_STYLES = {
@@ -169,7 +170,7 @@ def _findings(page: Page, findings: Iterable[outline.Finding]) -> None:
             page.line(f"hint: {item.hint}")
 
 
-def _sections(page: Page, sections: Iterable[outline.Section]) -> None:
+def _sections(page: Page, sections: Iterable[Section]) -> None:
     for section in sections:
         page.blank()
         page.line(section.title)

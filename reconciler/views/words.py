@@ -113,6 +113,7 @@ LIFTS = MappingProxyType(
         "replace-not-allowed": (
             "pass --allow-replace; the integration is then deleted and created again"
         ),
+        "ledger-unreadable": "no flag lifts it; make the ledger readable",
         "protected": "no flag lifts it; add a tombstone under deletions and remove the file",
         "not-owned": "widen the target's scope in reconcile.yaml, or remove the file",
         "credential-retarget": "give the credential as a reference, so that this write replaces it",
@@ -165,6 +166,9 @@ SECTION_TITLES = MappingProxyType(
         "unmanaged": "Unmanaged integrations ({}): in the API, never declared, left alone",
     }
 )
+UNMANAGED_NEW_LEDGER = "Integrations in no file ({}): unknown: the ledger is new; --base REF tells"
+UNMANAGED_UNREADABLE = "Integrations in no file ({}): unknown: the ledger cannot be read"
+LEDGER_UNREACHABLE = "ledger: unreachable"
 MORE = "… and {} more; --format json names all"
 AND_MORE = "… and {} more"
 

@@ -136,7 +136,7 @@ def test_a_shared_ledger_out_of_reach_is_a_warning_for_a_plan_and_stops_an_apply
     url = "postgresql://me:canary@127.0.0.1:1/ledger"
     plan = project.run("plan", RECONCILE_LEDGER_URL=url)
     assert plan.code == 0
-    assert plan.out.splitlines()[0].endswith("ledger shared")
+    assert plan.out.splitlines()[0].endswith("ledger: unreachable")
     assert "ledger-unreachable" in plan.out
     done = project.run("-vv", "apply", "--yes", RECONCILE_LEDGER_URL=url)
     assert done.code == 4

@@ -118,7 +118,7 @@ async def _carry_out(
     consent: Consent,
 ) -> Applied:
     """Apply while the display shows it and the watch observes it."""
-    seen.opened(session.desired.target.name)
+    seen.opened(session.desired.target.name, ledger=session.ledger)
     with display:
         return await carry_out(
             session,

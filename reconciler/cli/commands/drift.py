@@ -71,7 +71,8 @@ def command(
 
     async def work(_interruption: signals.Interruption) -> tuple[DriftReport, str]:
         async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
-            seen.opened(session.desired.target.name)
+            seen.opened(session.desired.target.name, ledger=session.ledger)
+            workflows.require_ledger(session)
             if not incremental:
                 return await workflows.drift(session, options), session.ledger
             report = await memory.drift(invocation, session, options, every=sample_every)

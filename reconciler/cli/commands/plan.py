@@ -5,15 +5,13 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import output, repeating, signals, wiring
+from reconciler.cli import exit_codes, output, repeating, signals, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import Reading, format_option, metrics_file, planning, reading
 from reconciler.cli.watching import Watch
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
-
-DIFFERENT = 2
 
 
 @click.command("plan", cls=Command)
@@ -45,7 +43,7 @@ def command(
 
     async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
         async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
-            seen.opened(session.desired.target.name)
+            seen.opened(session.desired.target.name, ledger=session.ledger)
             return await workflows.plan(session, options), session.ledger
 
     with seen:
@@ -58,4 +56,4 @@ def command(
         output.show_plan(console, plan, style=style, ledger=ledger, context=context)
         if out is not None:
             console.say(output.how_to_apply_saved(plan, context))
-        return seen.ends(DIFFERENT if detailed_exitcode and not plan.in_sync else 0)
+        return seen.ends(exit_codes.of_differences(plan) if detailed_exitcode else 0)
