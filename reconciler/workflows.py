@@ -104,6 +104,11 @@ async def plan(session: Session, options: PlanOptions) -> Plan:
     return planned
 
 
+async def observe_and_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:
+    """Return a plan with the reading it was made from; raises what `plan` raises."""
+    return await _fresh_plan(session, options)
+
+
 async def apply(
     session: Session,
     options: PlanOptions,

@@ -3,7 +3,7 @@
 It only reads. A person logs in with a token of the adapter; from then on a cookie stands for it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -19,11 +19,13 @@ from reconciler.adapter.probes import Endpoint, Raw
 from reconciler.adapter.problems import refuse
 from reconciler.adapter.sessions import Sessions
 from reconciler.adapter.side_by_side import pairs
-from reconciler.adapter.snapshot import Lookout, Row, Standing
+from reconciler.adapter.snapshot import Lookout, Row, Standing, exposures, without_action
 from reconciler.adapter.tokens import Tokens
 from reconciler.diagnostics import error
 from reconciler.domain.fields import SLUG
 from reconciler.errors import ReconcilerError
+from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.plan import Plan
 
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src data:; "
@@ -33,6 +35,9 @@ _HEADERS: Final = {
     # With `no-referrer` a browser sends `Origin: null` with our own forms.
     "referrer-policy": "same-origin",
 }
+_WITHOUT_ACTION: Final = frozenset(
+    {Standing.IN_SYNC, Standing.UNDECLARED_ACCESS, Standing.UNDECLARED_HOST}
+)
 _PATHS: Final = frozenset({"/", "/login", "/logout", "/history", "/page.css"})
 
 
@@ -73,18 +78,21 @@ class Page:
         if SLUG.fullmatch(slug) is None:
             raise refuse("not-found", 404, "There is no integration of this name.")
         snapshot = await self.lookout.look()
-        observed, problem = None, None
+        observed, problem, fresh = None, None, None
         try:
             observed = await self.lookout.one(slug)
+            fresh = snapshot.plan_again(slug, observed)
         except ReconcilerError as reason:
             problem = error(reason.code, reason.summary, hint=reason.hint)
         declared, action = snapshot.declared.get(slug), snapshot.action(slug)
         row = next((row for row in snapshot.rows if row.slug == slug), None)
         if row is None and observed is None:
             raise refuse("not-found", 404, "There is no integration of this name.")
+        row = row or Row(slug, slug, "", "active", Standing.UNKNOWN)
+        changed = _changed(action, fresh)
         shown = page_detail.detail(
-            row or Row(slug, slug, "", "active", Standing.UNKNOWN),
-            pairs(declared, observed, action, unverified=snapshot.unverified(slug)),
+            _now(row, snapshot.plan, fresh, differs=bool(changed)),
+            pairs(declared, observed, changed=changed, unverified=snapshot.unverified(slug)),
             action,
             source=f"{declared.source.file}:{declared.source.line}" if declared else None,
             problem=problem,
@@ -155,3 +163,24 @@ def _html(markup: str, *, status: int = 200, headers: dict[str, str] | None = No
 def _redirect(cookie: str) -> Response:
     # 303: the form is not sent again, whatever was asked.
     return RedirectResponse("/", status_code=303, headers={**_HEADERS, "set-cookie": cookie})
+
+
+def _changed(action: Action | None, fresh: Plan | None) -> set[str]:
+    """Return the paths that differ: as the overview has it, and as the detail was read since.
+
+    Only the plan over all integrations can judge secrets.
+    """
+    changes = [] if action is None else [*action.changes]
+    for newer in fresh.actions if fresh else ():
+        changes += [change for change in newer.changes if not change.sensitive]
+    return {change.path for change in changes}
+
+
+def _now(row: Row, plan: Plan | None, fresh: Plan | None, *, differs: bool) -> Row:
+    """Correct what the overview says by what was read since; `in sync` must hold for both."""
+    if plan is None or fresh is None or row.standing not in _WITHOUT_ACTION:
+        return row
+    if differs:
+        is_missing = any(action.kind is ActionKind.CREATE for action in fresh.actions)
+        return replace(row, standing=Standing.MISSING if is_missing else Standing.DIFFERS)
+    return replace(row, standing=exposures(fresh).get(row.slug, without_action(plan)))

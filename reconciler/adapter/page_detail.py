@@ -13,6 +13,7 @@ _VERDICTS: Final = {
     Verdict.SAME: ("✓", "in-sync"),
     Verdict.DIFFERS: ("≠", "differs"),
     Verdict.UNVERIFIED: ("?", "not-compared"),
+    Verdict.NOT_COMPARED: ("?", "not-compared"),
     Verdict.UNDECLARED: ("○", "not-in-Git"),
 }
 _MOVED: Final = {
@@ -53,7 +54,7 @@ def _pair(pair: Pair) -> str:
     sign, kind = _VERDICTS[pair.verdict]
     left, right = ("is", "was") if pair.verdict is Verdict.DIFFERS else ("", "")
     return (
-        f'<tr><th scope="row"><code>{text(pair.path)}</code></th>'
+        f'<tr><th scope="row"><code>{text(pair.path, None)}</code></th>'
         f'<td class="{left}" data-label="files">{_value(pair.declared)}</td>'
         f'<td class="{right}" data-label="API">{_value(pair.observed)}</td>'
         f'<td class="{kind}" data-label="state"><span aria-hidden="true">{sign}</span> '
@@ -62,7 +63,7 @@ def _pair(pair: Pair) -> str:
 
 
 def _value(value: str | None) -> str:
-    return '<span class="faint">–</span>' if value is None else f"<code>{text(value, 400)}</code>"
+    return '<span class="faint">–</span>' if value is None else f"<code>{text(value, None)}</code>"
 
 
 def _reason(action: Action) -> str:

@@ -21,6 +21,8 @@ MOST_ROWS: Final = 500
 
 _SYMBOLS: Final = {
     Standing.IN_SYNC: "✓",
+    Standing.UNDECLARED_ACCESS: "!",
+    Standing.UNDECLARED_HOST: "!",
     Standing.DIFFERS: "≠",
     Standing.MISSING: "+",
     Standing.SURPLUS: "−",

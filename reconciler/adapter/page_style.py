@@ -58,6 +58,7 @@ time, .status { white-space: nowrap; }
 .mark { display: inline-flex; gap: .35rem; align-items: baseline; white-space: nowrap;
   border: 1px solid currentcolor; border-radius: 1rem; padding: 0 .6rem; font-size: .875rem; }
 .in-sync { color: var(--green); } .differs { color: var(--amber); }
+.undeclared-access, .undeclared-host { color: var(--amber); }
 .missing { color: var(--violet); }
 .to-be-removed, .failed, .unknown { color: var(--red); }
 .not-in-Git, .not-compared, .skipped { color: var(--faint); }

@@ -1,17 +1,19 @@
 """One integration as the files declare it and as the API has it, field by field.
 
-Which fields differ is the plan's to say; here they are only laid side by side.
+Which fields differ is the plan's to say; here they are only laid side by side, in the plan's own
+canonical form, so that a path means the same in both.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.domain.fields import KEYED_LISTS, show_path
+from reconciler.domain.fields import show_path
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import Path, Value, canonical_json, plain
-from reconciler.planning.actions import Action
+from reconciler.domain.tree import Tree, Value, canonical_json, leaves, plain
+from reconciler.planning.canonical import canonical
+from reconciler.planning.comparison import declared_tree
 
 _SAME_AS_ABSENT = frozenset({"", "null", "false", "[]", "{}"})
 """Values that the API may just as well leave out; undeclared, they are no news."""
@@ -23,6 +25,7 @@ class Verdict(Enum):
     SAME = "same"
     DIFFERS = "differs"
     UNVERIFIED = "unverified"
+    NOT_COMPARED = "not compared"
     UNDECLARED = "not declared"
 
 
@@ -39,24 +42,31 @@ class Pair:
 def pairs(
     declared: Declared | None,
     observed: Observed | None,
-    action: Action | None,
     *,
+    changed: Collection[str] = (),
     unverified: Collection[str] = (),
 ) -> list[Pair]:
-    """Lay both sides out: what is declared first, then what only the API has.
+    """Return both sides of each field: what is declared first, then what only the API has.
 
-    `unverified` are the secrets of which nobody knows whether they are the same.
+    `changed` are the paths that a plan would change, `unverified` the secrets of which it is not
+    known whether they are the same. What the files ignore, and what the API never returns, is not
+    compared.
     """
-    wished = dict(_flat(declared.fields)) if declared else {}
-    seen = dict(_flat(observed.fields)) if observed else {}
-    changed = {change.path for change in action.changes} if action else set()
+    wished = _texts(canonical(declared.fields)) if declared else {}
+    seen = _texts(canonical(observed.fields)) if observed else {}
+    compared = _texts(declared_tree(declared)) if declared else {}
+    paths_of_changes = set(changed)
+    paths_above_changes = {prefix for path in changed for prefix in _prefixes(path)}
 
     def verdict(path: str) -> Verdict:
-        if _touches(path, changed):
+        # A change may be below what is empty on one side, or name a whole entry.
+        if path in paths_above_changes or paths_of_changes.intersection(_prefixes(path)):
             return Verdict.DIFFERS
         if path not in wished:
             return Verdict.UNDECLARED
-        return Verdict.UNVERIFIED if path in unverified else Verdict.SAME
+        if path in unverified:
+            return Verdict.UNVERIFIED
+        return Verdict.SAME if path in compared else Verdict.NOT_COMPARED
 
     found = [
         Pair(path, wished.get(path), seen.get(path), verdict(path))
@@ -69,23 +79,16 @@ def _is_no_news(pair: Pair) -> bool:
     return pair.verdict is Verdict.UNDECLARED and (pair.observed or "") in _SAME_AS_ABSENT
 
 
-def _touches(path: str, changed: set[str]) -> bool:
-    return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in changed)
+def _prefixes(path: str) -> Iterator[str]:
+    """Return a path and every path above it."""
+    yield path
+    for place, character in enumerate(path):
+        if character in ".[":
+            yield path[:place]
 
 
-def _flat(value: Value, path: Path = ()) -> Iterator[tuple[str, str]]:
-    """Walk the leaves; an entry of a keyed list goes by its key, as in plans."""
-    if isinstance(value, Mapping) and value:
-        for name, item in value.items():
-            yield from _flat(item, (*path, name))
-    elif isinstance(value, list | tuple) and value and path and path[-1] in KEYED_LISTS:
-        identity = KEYED_LISTS[path[-1]]
-        for item in value:
-            entry = dict(item) if isinstance(item, Mapping) else {}
-            name = str(entry.pop(identity, "?"))
-            yield from _flat(entry or "", (*path, name))
-    else:
-        yield show_path(path), _text(value)
+def _texts(tree: Tree) -> dict[str, str]:
+    return {show_path(path): _text(value) for path, value in leaves(tree)} if tree else {}
 
 
 def _text(value: Value) -> str:

@@ -1,4 +1,4 @@
-"""What the page shows: the integrations that are there, and how they stand against the files.
+"""What the page shows: the integrations that are there, and how they compare with the files.
 
 A snapshot is a value. Reading it takes a listing and a plan, so one is kept for a few seconds; what
 it looks like is decided in `reconciler.adapter.page_html`.
@@ -7,24 +7,24 @@ it looks like is decided in `reconciler.adapter.page_html`.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from types import MappingProxyType
 from typing import Any, Final
 
 from reconciler import workflows
 from reconciler.adapter.declared import DeclaredFiles
 from reconciler.adapter.gitops import OpenSession
 from reconciler.adapter.problems import refuse
-from reconciler.desired.load import Loaded
 from reconciler.diagnostics import Diagnostic, error
+from reconciler.domain.memory import Memory
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import Rejection
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.listing import list_all
 from reconciler.remote.observe import read_one
@@ -37,9 +37,11 @@ Runs = Callable[[], Awaitable[list[dict[str, Any]]]]
 
 
 class Standing(Enum):
-    """How an integration stands against the files."""
+    """How an integration compares with the files."""
 
     IN_SYNC = "in sync"
+    UNDECLARED_ACCESS = "undeclared access"
+    UNDECLARED_HOST = "undeclared host"
     DIFFERS = "differs"
     MISSING = "missing"
     SURPLUS = "to be removed"
@@ -71,14 +73,36 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is there at one time; `plan` is None where none could be made."""
+    """Everything that is there at one time.
+
+    `plan` is None where none could be made, `desired` where the files have errors. `memory` is what
+    the plan knew of the past.
+    """
 
     target: Target
     taken_at: str
     rows: tuple[Row, ...]
     plan: Plan | None = None
     problems: tuple[Diagnostic, ...] = ()
-    declared: Mapping[str, Declared] = field(default_factory=lambda: MappingProxyType({}))
+    desired: DesiredState | None = None
+    memory: Memory = Memory()
+
+    @property
+    def declared(self) -> Mapping[str, Declared]:
+        """Return what the files declare, by slug."""
+        return self.desired.integrations if self.desired else {}
+
+    def plan_again(self, slug: str, observed: Observed | None) -> Plan | None:
+        """Plan one integration as it was read just now; None for one that no file declares."""
+        if self.desired is None or slug not in self.declared:
+            return None
+        alone = replace(self.desired, integrations={slug: self.declared[slug]}, tombstones={})
+        return make_plan(
+            desired=alone,
+            observed=ObservedState({} if observed is None else {slug: observed}),
+            memory=self.memory,
+            created_at=self.taken_at,
+        )
 
     def action(self, slug: str) -> Action | None:
         """Give what the plan would do to an integration."""
@@ -119,31 +143,40 @@ class Lookout:
 
     async def _read(self) -> Snapshot:
         loaded = await self.files.load()
-        plan, problems = await self._plan(loaded)
+        if loaded.state is None:
+            return await self._without_plan(None, loaded.diagnostics)
+        try:
+            async with self.open_session(loaded) as session:
+                plan, observed = await workflows.observe_and_plan(session, PlanOptions())
+                memory = session.memory
+        except ReconcilerError as problem:
+            return await self._without_plan(loaded.state, _told(problem))
+        return Snapshot(
+            self.target,
+            self.now(),
+            _rows(observed.integrations, loaded.state.integrations, plan),
+            plan,
+            desired=loaded.state,
+            memory=memory,
+        )
+
+    async def _without_plan(
+        self, desired: DesiredState | None, problems: tuple[Diagnostic, ...]
+    ) -> Snapshot:
+        """Show what is there although it cannot be compared with the files."""
         rows: Mapping[str, Observed] = {}
         try:
             async with self.open_api() as api:
                 rows = (await list_all(api)).rows
         except ReconcilerError as problem:
             problems = (*problems, *_told(problem))
-        declared = loaded.state.integrations if loaded.state else {}
         return Snapshot(
             self.target,
             self.now(),
-            _rows(rows, declared, plan),
-            plan,
-            tuple(dict.fromkeys(problems)),
-            declared,
+            _rows(rows, desired.integrations if desired else {}, None),
+            problems=tuple(dict.fromkeys(problems)),
+            desired=desired,
         )
-
-    async def _plan(self, loaded: Loaded) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
-        if loaded.state is None:
-            return None, loaded.diagnostics
-        try:
-            async with self.open_session(loaded) as session:
-                return await workflows.plan(session, PlanOptions()), ()
-        except ReconcilerError as problem:
-            return None, _told(problem)
 
 
 @asynccontextmanager
@@ -167,18 +200,43 @@ def _rows(
     observed: Mapping[str, Observed], declared: Mapping[str, Declared], plan: Plan | None
 ) -> tuple[Row, ...]:
     actions = {action.slug: action for action in plan.actions} if plan else {}
-    compared, judged = plan is not None, plan is not None and plan.is_judged
-    return tuple(
-        _row(
-            slug,
-            observed.get(slug),
-            declared.get(slug),
-            actions.get(slug),
-            compared=compared,
-            judged=judged,
-        )
-        for slug in sorted({*observed, *declared})
-    )
+    exposed = exposures(plan) if plan else {}
+    rows = []
+    for slug in sorted({*observed, *declared}):
+        seen, wished, action = observed.get(slug), declared.get(slug), actions.get(slug)
+        if plan is None:
+            standing = Standing.UNKNOWN
+        elif action is not None:
+            standing = _STANDINGS[action.kind]
+        elif wished is None:
+            standing = Standing.UNMANAGED
+        else:
+            standing = exposed.get(slug) or _access_beside(wished, seen) or without_action(plan)
+        rows.append(_row(slug, seen, wished, action, standing))
+    return tuple(rows)
+
+
+def without_action(plan: Plan) -> Standing:
+    """Return what a declared integration is for which a plan has nothing to do."""
+    return Standing.IN_SYNC if plan.is_judged else Standing.UNKNOWN
+
+
+def exposures(plan: Plan) -> dict[str, Standing]:
+    """Return the integrations that let in more, or send credentials elsewhere, than Git says."""
+    found: dict[str, Standing] = {}
+    for item in plan.undeclared:
+        if item.is_host:
+            found[item.slug] = Standing.UNDECLARED_HOST
+        elif item.is_access:
+            found.setdefault(item.slug, Standing.UNDECLARED_ACCESS)
+    return found
+
+
+def _access_beside(wished: Declared, seen: Observed | None) -> Standing | None:
+    """Judge access by its count where no file lists workspaces: a plan does not read them then."""
+    if seen is None or seen.workspaces_read or "workspaces" in wished.fields:
+        return None
+    return Standing.UNDECLARED_ACCESS if seen.workspace_count else None
 
 
 def _row(
@@ -186,9 +244,7 @@ def _row(
     seen: Observed | None,
     wished: Declared | None,
     action: Action | None,
-    *,
-    compared: bool,
-    judged: bool,
+    standing: Standing,
 ) -> Row:
     fields = {**(wished.fields if wished else {}), **(seen.fields if seen else {})}
     return Row(
@@ -196,20 +252,8 @@ def _row(
         name=str(fields.get("name") or ""),
         provider=str(fields.get("ai_provider_id") or ""),
         status=seen.status if seen else "not there",
-        standing=_standing(wished, action, compared=compared, judged=judged),
+        standing=standing,
         workspaces=seen.workspace_count if seen else None,
         changed=(seen.last_updated_at or seen.created_at) if seen else None,
         blocked=bool(action and action.blocked_by),
     )
-
-
-def _standing(
-    wished: Declared | None, action: Action | None, *, compared: bool, judged: bool
-) -> Standing:
-    if not compared:
-        return Standing.UNKNOWN
-    if action is not None:
-        return _STANDINGS[action.kind]
-    if wished is None:
-        return Standing.UNMANAGED
-    return Standing.IN_SYNC if judged else Standing.UNKNOWN

@@ -1,6 +1,6 @@
 """The plan: a value that is complete or absent, and the digest that identifies its content."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -31,10 +31,16 @@ class Unverified:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Undeclared:
-    """A remote value that no file declares; it is reported and left alone."""
+    """A remote value that no file declares; it is reported and left alone.
+
+    `is_access` marks a workspace or model that is let in, `is_host` a value that decides where a
+    credential goes. Neither is a part of the public form.
+    """
 
     slug: str
     path: str
+    is_access: bool = field(default=False, compare=False)
+    is_host: bool = field(default=False, compare=False)
 
     def as_json(self) -> dict[str, str]:
         """Give the public form."""

@@ -85,9 +85,7 @@ def plan_update(
     return Findings(
         action=action,
         unverified=_unverified(declared, judgements),
-        undeclared=tuple(
-            Undeclared(declared.slug, show_path(path)) for path in comparison.undeclared
-        ),
+        undeclared=_undeclared(declared, comparison),
         diagnostics=(
             *blocks,
             *notes,
@@ -102,6 +100,19 @@ def _unverified(declared: Declared, judgements: list[Judgement]) -> tuple[Unveri
         Unverified(declared.slug, show_path(judgement.path), judgement.shown_reference)
         for judgement in judgements
         if judgement.state is State.UNVERIFIED and judgement.shown_reference
+    )
+
+
+def _undeclared(declared: Declared, comparison: Comparison) -> tuple[Undeclared, ...]:
+    enabled = set(comparison.undeclared_access) | {("global_workspace_access", "enabled")}
+    return tuple(
+        Undeclared(
+            declared.slug,
+            show_path(path),
+            is_access=path in enabled or (path[0] == "workspaces" and len(path) == 2),
+            is_host=_is_risky(path),
+        )
+        for path in comparison.undeclared
     )
 
 
