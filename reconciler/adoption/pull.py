@@ -17,7 +17,6 @@ from reconciler.desired.load import load_desired
 from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.memory import Memory
-from reconciler.domain.policy import Prune
 from reconciler.domain.rejection import InvalidInput, refuse_other_organisation
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
@@ -62,7 +61,9 @@ class SecretCheck:
 class Adoption:
     """What a pull came to. `changed` holds new and edited files by their path in the folder.
 
-    `plan` is the plan of the changed files for what was pulled; `new` are paths that did not exist.
+    `new` are paths that did not exist; `left_out` are slugs that were asked for and that no file
+    could take over. `plan` is the plan of the changed files that follows, but for `not_compared`:
+    declared integrations that were not asked for, and of which only the list row was read.
     """
 
     slugs: tuple[str, ...]
@@ -71,6 +72,8 @@ class Adoption:
     plan: Plan
     secrets: tuple[SecretCheck, ...]
     diagnostics: tuple[Diagnostic, ...]
+    left_out: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
 
 
 async def pull(
@@ -90,38 +93,68 @@ async def pull(
     """Read the API and give the files that make the following plan empty.
 
     `desired` is what the files declare before. Raises `RemoteError` for an incomplete reading,
-    `Refused` for another organisation than before, and `InvalidInput` where nothing fits the
-    patterns or the changed files would not load.
+    `Refused` for another organisation, `InvalidInput` for patterns or files that do not fit.
     """
     candidates = Candidates(desired, options.patterns, everything=options.everything)
     observed = await observe(api, wants=_wants(candidates), concurrency=concurrency)
-    name, found_there = desired.target.name, observed.organisation_id
-    refuse_other_organisation(name, known=known_organisation, found=found_there)
+    organisation = observed.organisation_id
+    refuse_other_organisation(desired.target.name, known=known_organisation, found=organisation)
     chosen, remarks = choose(candidates, observed)
     copy = Files(files)
     rewriting = Rewriting(copy, desired, options=options, memory=memory, today=today)
     pulled = rewriting.take(chosen)
-    after, found = load_desired(copy.source, config, desired.target, today)
+    after, problems = load_desired(copy.source, config, desired.target, today)
     if after is None:
-        raise InvalidInput(found)
-    ours = _only(after, pulled)
-    state = ObservedState({slug: chosen[slug] for slug in pulled}, observed.organisation_id)
-    at_hand = values(ours.integrations.values())
+        raise InvalidInput(problems)
+    following = _following(after, observed)
+    at_hand = values(following.desired.integrations.values())
     return Adoption(
         slugs=pulled,
         changed=copy.changed,
         new=frozenset(path for path in copy.changed if copy.is_new(path)),
         plan=make_plan(
-            desired=ours,
-            observed=state,
+            desired=following.desired,
+            observed=following.observed,
             memory=memory,
             values=at_hand,
-            options=PlanOptions(prune=Prune.NONE),
+            options=PlanOptions(),
             created_at=created_at,
-            diagnostics=found,
+            diagnostics=problems,
         ),
-        secrets=tuple(_checks(ours, state, at_hand)),
+        secrets=tuple(_checks(_only(after, pulled), observed, at_hand)),
         diagnostics=in_order([*remarks, *rewriting.remarks]),
+        left_out=_left_out(rewriting.left_out, pulled, asked=options.patterns, there=observed),
+        not_compared=following.not_compared,
+    )
+
+
+def _left_out(
+    failed: Iterable[str], pulled: Iterable[str], *, asked: Iterable[str], there: ObservedState
+) -> tuple[str, ...]:
+    """Return what could not be taken over, and what was asked for by its name and is not taken."""
+    named = {slug for slug in asked if slug in there.integrations}
+    return tuple(sorted({*failed, *(named - set(pulled))}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """Both sides of the plan that follows, without what was not read in detail."""
+
+    desired: DesiredState
+    observed: ObservedState
+    not_compared: tuple[str, ...]
+
+
+def _following(after: DesiredState, observed: ObservedState) -> _Following:
+    unread = tuple(
+        slug
+        for slug in after.integrations
+        if (row := observed.live.get(slug)) is not None and not row.detailed
+    )
+    declared = {s: d for s, d in after.integrations.items() if s not in unread}
+    rows = {s: row for s, row in observed.integrations.items() if s not in unread}
+    return _Following(
+        replace(after, integrations=declared), replace(observed, integrations=rows), unread
     )
 
 

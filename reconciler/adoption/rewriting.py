@@ -51,7 +51,10 @@ class HowToWrite(Protocol):
 
 
 class Rewriting:
-    """The copy while it is changed; `remarks` grows with what is to be told."""
+    """The copy while it is changed.
+
+    `remarks` grows with what is to be told, `left_out` with the slugs that no file could take over.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Rewriting:
     ) -> None:
         self.files = files
         self.remarks: list[Diagnostic] = []
+        self.left_out: set[str] = set()
         self._desired = desired
         self._options = options
         self._memory = memory
@@ -89,7 +93,7 @@ class Rewriting:
             if not self._edit(existing):
                 break
         self._note_shared_names()
-        return tuple(pulled)
+        return tuple(slug for slug in pulled if slug not in self.left_out)
 
     def _documents(self, environment: str | None) -> Iterator[Sourced]:
         source = self.files.source
@@ -137,6 +141,7 @@ class Rewriting:
         written = writable(tree, today=self._today)
         if written is None:
             self.remarks.append(_not_writable(observed.slug))
+            self.left_out.add(observed.slug)
             return None
         if written.left_out:
             self.remarks.append(_left_out(observed.slug, written.left_out))
@@ -178,6 +183,7 @@ class Rewriting:
         for path in self._touched.get(slug, ()):
             self.files.restore(path)
         self.remarks.append(_not_editable(slug))
+        self.left_out.add(slug)
         return len(self._touched.get(slug, ()))
 
     def _carry_out(self, edit: Edit) -> bool:

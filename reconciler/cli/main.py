@@ -25,7 +25,7 @@ COMMANDS = {
     "apply": "Make the API equal to the files.",
     "drift": "Tell how the API differs from the files, and who moved.",
     "show": "Print a saved plan, result or drift report.",
-    "pull": "Write files for what exists remotely; the following plan is empty.",
+    "pull": "Write files for what exists, and count what the next plan would do.",
     "history": "List past runs on a target, the newest last.",
     "report": "Tell GitHub what was planned, done or found.",
     "undo": "Plan to restore what a RUN changed; write nothing.",

@@ -105,11 +105,12 @@ def files_at(ref: str, *, repository: Repository) -> FilesAtCommit:
             hint="name a commit, a branch or a tag; a shallow clone has few of them",
         )
     top, prefix = repository.locate()
-    reading = _Reading(ref)
+    label = f"{ref}:{prefix}" if prefix else f"{ref}:."
+    reading = _Reading(label)
     reading.add(top, commit, prefix=prefix, below="")
     return FilesAtCommit(
         files=MappingProxyType(reading.files),
-        label=f"{ref}:{prefix}" if prefix else f"{ref}:.",
+        label=label,
         unreadable=MappingProxyType(reading.unreadable),
         others=frozenset(reading.others),
     )
@@ -124,15 +125,15 @@ def _commit(repository: Repository, ref: str) -> str | None:
 class _Reading:
     """The files of a folder at a commit while they are gathered."""
 
-    def __init__(self, ref: str) -> None:
+    def __init__(self, label: str) -> None:
         self.files: dict[str, bytes] = {}
         self.unreadable: dict[str, Unreadable] = {}
         self.others: set[str] = set()
-        self._ref = ref
+        self._label = label
 
     def add(self, top: Repository, commit: str, *, prefix: str, below: str, depth: int = 0) -> None:
         """Add what lies under `prefix` at a commit; `below` goes in front of the paths."""
-        entries = _entries(top, commit, prefix, self._ref)
+        entries = _entries(top, commit, prefix, self._label)
         wanted: dict[str, str] = {}
         for name, entry in entries.items():
             path = below + name
@@ -147,7 +148,7 @@ class _Reading:
                 self._add_submodule(place, path, entry.identity, depth)
             else:
                 self.others.add(path)
-        self.files |= _contents(top, wanted, self._ref)
+        self.files |= _contents(top, wanted, self._label)
 
     def _add_link(
         self,
@@ -169,7 +170,7 @@ class _Reading:
                 return
             if entry.mode != LINK:
                 break
-            content = _contents(tree.top, {at: entry.identity}, self._ref)[at]
+            content = _contents(tree.top, {at: entry.identity}, self._label)[at]
             text = content.decode("utf-8", "surrogateescape")
             if not is_yaml(path) and tree.has_file(at, text):
                 return  # such as a README that is shared with other folders
@@ -197,13 +198,13 @@ class _Reading:
         )
 
 
-def _entries(top: Repository, commit: str, prefix: str, ref: str) -> dict[str, _Entry]:
+def _entries(top: Repository, commit: str, prefix: str, label: str) -> dict[str, _Entry]:
     """List the tree under a prefix; a submodule that is the prefix has the empty name."""
     words = ["ls-tree", "-r", "-z", "--full-tree", commit]
     try:
         listing = top.run(*words, *(["--", prefix] if prefix else [])) or b""
     except GitError as problem:
-        raise _missing_objects(top, problem, [f"the folders of {ref}"]) from problem
+        raise _missing_objects(top, problem, [label]) from problem
     entries = {}
     for line in listing.decode("utf-8", "surrogateescape").split("\0"):
         facts, _, name = line.partition("\t")
@@ -215,7 +216,7 @@ def _entries(top: Repository, commit: str, prefix: str, ref: str) -> dict[str, _
     return entries
 
 
-def _contents(top: Repository, wanted: Mapping[str, str], ref: str) -> dict[str, bytes]:
+def _contents(top: Repository, wanted: Mapping[str, str], label: str) -> dict[str, bytes]:
     """Read objects by path; raises `GitError` that names the files whose objects are missing."""
     asked = dict(wanted)
     missing: list[str] = []
@@ -238,7 +239,7 @@ def _contents(top: Repository, wanted: Mapping[str, str], ref: str) -> dict[str,
             break
         return {path: content for path, content in contents.items() if content is not None}
     if missing:
-        named_files = [f"{ref}:{path}" for path in sorted(missing)]
+        named_files = [f"{label}/{path}" for path in sorted(missing)]
         raise _missing_objects(top, None, named_files)
     return {}
 

@@ -4,11 +4,12 @@ The files themselves are written by `reconciler.adoption`.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reconciler.adoption.pull import Adoption, SecretCheck
 from reconciler.domain.fields import show_path
 from reconciler.domain.secrets import MaskVerdict
+from reconciler.planning.actions import Action, ActionKind
 from reconciler.views.escape import visible
 from reconciler.views.outline import header_of
 
@@ -19,10 +20,11 @@ _VERDICTS = {
     MaskVerdict.UNREADABLE: "the mask is unreadable",
 }
 _MOST = 40
+_MOST_NAMED = 10
 
 
 def text(adoption: Adoption, *, folder: str, ledger: str) -> str:
-    """Write what was done; the last line is `N integrations, 0 differences, M secrets unverified`.
+    """Write what was done, then what the next plan would do; the last line counts both.
 
     `folder` is the desired-state folder as the user knows it.
     """
@@ -34,16 +36,28 @@ def text(adoption: Adoption, *, folder: str, ledger: str) -> str:
 
 
 def summary(adoption: Adoption) -> str:
-    """Count what was pulled, what still differs, and the secrets nobody can vouch for."""
+    """Count what was pulled, the differences of the next plan, and what nobody can vouch for.
+
+    `0 differences` stands only where the next plan is empty.
+    """
     plan = adoption.plan
-    differences = sum(max(1, len(action.changes)) for action in plan.actions)
-    return ", ".join(
-        [
-            _counted(len(adoption.slugs), "integration"),
-            _counted(differences, "difference"),
-            f"{_counted(len(plan.unverified), 'secret')} unverified",
-        ]
-    )
+    differences = sum(_weight(action) for action in plan.actions)
+    parts = [_counted(len(adoption.slugs), "integration")]
+    if differences or not adoption.not_compared:
+        parts.append(_counted(differences, "difference"))
+    if adoption.not_compared:
+        parts.append(f"{_counted(len(adoption.not_compared), 'other')} not compared")
+    parts.append(f"{_counted(len(plan.unverified), 'secret')} unverified")
+    line = ", ".join(parts)
+    if adoption.left_out:
+        line += f"; {len(adoption.left_out)} left out: {_named(adoption.left_out)}"
+    return line
+
+
+def _weight(action: Action) -> int:
+    """Count the changes of an integration that exists on both sides; any other is one."""
+    whole = action.kind in {ActionKind.CREATE, ActionKind.DELETE}
+    return 1 if whole else max(1, len(action.changes))
 
 
 def _files(adoption: Adoption, folder: str) -> Iterator[str]:
@@ -70,11 +84,31 @@ def _secrets(checks: tuple[SecretCheck, ...]) -> Iterator[str]:
 
 
 def _differences(adoption: Adoption) -> Iterator[str]:
-    for action in adoption.plan.actions:
-        paths = ", ".join(change.path for change in action.changes)
-        yield f"still differs: {visible(f'{action.slug}: {paths}')}"
-    if adoption.plan.actions:
+    """Say what the next plan would do, integrations that exist on one side only in one line."""
+    actions = adoption.plan.actions
+    for action in actions:
+        if action.kind in {ActionKind.UPDATE, ActionKind.REPLACE}:
+            paths = ", ".join(change.path for change in action.changes)
+            yield f"still differs: {visible(f'{action.slug}: {paths or action.reason}')}"
+    if missing := [a.slug for a in actions if a.kind is ActionKind.CREATE]:
+        verb, them = ("does", "it") if len(missing) == 1 else ("do", "them")
+        yield (
+            f"{len(missing)} declared here {verb} not exist there: {_named(missing)}; "
+            f"the next plan would create {them}"
+        )
+    if undeclared := [a.slug for a in actions if a.kind is ActionKind.DELETE]:
+        verb, them = ("is", "it") if len(undeclared) == 1 else ("are", "them")
+        yield (
+            f"{len(undeclared)} that {'exists' if len(undeclared) == 1 else 'exist'} there {verb} "
+            f"not declared here: {_named(undeclared)}; the next plan would delete {them}"
+        )
+    if actions:
         yield ""
+
+
+def _named(slugs: Sequence[str]) -> str:
+    more = f" and {len(slugs) - _MOST_NAMED} more" if len(slugs) > _MOST_NAMED else ""
+    return visible(", ".join(slugs[:_MOST_NAMED]), limit=None) + more
 
 
 def _counted(number: int, noun: str) -> str:

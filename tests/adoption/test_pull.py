@@ -1,7 +1,11 @@
 """What pull writes makes the following plan empty, with no secret at hand."""
 
+import json
+from typing import Any
+
 import pytest
 
+from reconciler.adoption.pull import Adoption
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import MaskVerdict, Redacted, SecretRef
 from reconciler.simulator.seeds import plant
@@ -9,6 +13,19 @@ from reconciler.simulator.switches import Switches
 from reconciler.views import pull_view
 from tests.adoption.pulling import CONFIG, IN_PRODUCTION, Repository
 from tests.runs import World
+
+
+def declared(slug: str, **fields: str) -> str:
+    """Write a file that names the secret, in one line."""
+    document = {"slug": slug, "name": slug.title(), "ai_provider_id": "openai", **fields}
+    return json.dumps({**document, "key": "${env:SECRET_KEY}"})
+
+
+def last_lines(adoption: Adoption) -> list[str]:
+    """Give the last section of what pull prints, and the line that counts."""
+    lines = pull_view.text(adoption, folder="desired-state", ledger="local").splitlines()
+    empty = [at for at, line in enumerate(lines) if not line]
+    return lines[empty[-2] + 1 :]
 
 
 def test_after_a_pull_of_500_integrations_of_every_kind_the_plan_is_empty() -> None:
@@ -185,7 +202,76 @@ def test_what_files_declare_and_the_api_lacks_is_named_as_what_the_plan_still_cr
     assert (told.code, told.severity) == ("not-in-the-api", "warning")
     assert told.summary.endswith("so the next plan creates: g0, g1, g2, g3, g4 and 2 more")
     assert {action.slug for action in here.plan().actions} == {f"g{n}" for n in range(7)}
-    assert here.pull("alpha").diagnostics == ()
+    some = here.pull("alpha")
+    assert some.diagnostics == ()
+    assert last_lines(some) == [
+        (
+            "7 declared here do not exist there: g0, g1, g2, g3, g4, g5, g6; "
+            "the next plan would create them"
+        ),
+        "",
+        "1 integration, 7 differences, 1 secret unverified",
+    ]
+
+
+def test_the_last_lines_count_the_plan_that_follows_whatever_was_asked_for() -> None:
+    here = Repository(config=CONFIG.replace('"}', '", prune: all}'))
+    here.create("asked", description="there")
+    here.create("drifted", description="there")
+    here.create("undeclared")
+    for slug in ("asked", "drifted", "missing"):
+        here.write(f"integrations/{slug}.yaml", declared(slug, description="here"))
+    adoption = here.pull("asked")
+    assert adoption.not_compared == ("drifted",)
+    assert last_lines(adoption) == [
+        "1 declared here does not exist there: missing; the next plan would create it",
+        "1 that exists there is not declared here: undeclared; the next plan would delete it",
+        "",
+        "1 integration, 2 differences, 1 other not compared, 1 secret unverified",
+    ]
+    whole = here.pull()
+    assert whole.not_compared == ()
+    assert pull_view.summary(whole) == "3 integrations, 1 difference, 3 secrets unverified"
+    assert whole.plan.digest == here.plan().digest
+
+
+def test_no_difference_is_claimed_of_what_was_not_compared() -> None:
+    here = Repository()
+    here.create("asked", description="there")
+    here.create("drifted", description="there")
+    for slug in ("asked", "drifted"):
+        here.write(f"integrations/{slug}.yaml", declared(slug, description="here"))
+    assert pull_view.summary(here.pull("asked")) == (
+        "1 integration, 1 other not compared, 1 secret unverified"
+    )
+    assert not here.plan().in_sync
+    assert pull_view.summary(here.pull()).startswith("2 integrations, 0 differences, ")
+    assert here.plan().in_sync
+
+
+UNWRITABLE: list[dict[str, Any]] = [
+    {"name": "${env:SECRET_KEY}"},
+    {"name": "x" * 300},
+    {"ai_provider_id": "${file:/etc/passwd}"},
+]
+
+
+@pytest.mark.parametrize("record", UNWRITABLE, ids=str)
+def test_what_no_file_can_say_is_left_out_by_name(record: dict[str, Any]) -> None:
+    here = Repository()
+    here.create("fine")
+    here.create("odd")
+    here.world.remote.integrations["odd"].update(record)
+    adoption = here.pull()
+    assert (adoption.slugs, adoption.left_out) == (("fine",), ("odd",))
+    assert pull_view.summary(adoption).endswith("; 1 left out: odd")
+
+
+@pytest.mark.parametrize("asked", ["odd", "*"])
+def test_a_slug_that_was_named_and_may_not_be_pulled_is_left_out(asked: str) -> None:
+    here = Repository(config=CONFIG + "deletions: [{slug: odd}]\n")
+    here.create("odd")
+    assert here.pull(asked).left_out == (("odd",) if asked == "odd" else ())
 
 
 def test_a_tombstone_is_not_brought_back() -> None:
@@ -326,7 +412,10 @@ def test_what_would_not_load_after_an_edit_is_left_as_it_is() -> None:
     adoption = here.pull()
     assert here.text("integrations/a.yaml") == text
     assert [d.code for d in adoption.diagnostics] == ["not-editable"]
-    assert pull_view.summary(adoption).startswith("1 integration, 2 differences")
+    assert adoption.left_out == ("a",)
+    assert pull_view.summary(adoption) == (
+        "0 integrations, 2 differences, 0 secrets unverified; 1 left out: a"
+    )
 
 
 def test_force_gives_up_where_an_overlay_would_contradict_the_new_document() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import run
+from tests.cli.scene import scene
 from tests.cli.speaking import Listening
 
 CONFIG = 'version: 1\ndefault_target: here\ntargets:\n  here: {base_url: "simulator:"}\n'
@@ -107,3 +108,23 @@ def test_where_a_file_cannot_be_written_nothing_half_written_is_left(folder: Pat
     assert code in {1, 3}
     assert "a.yaml" in err
     assert [path.name for path in folder.iterdir()] == ["a.yaml"]
+
+
+def test_an_integration_that_is_left_out_is_exit_5_and_the_last_line_names_it(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path) as at:
+        at.exists("fine")
+        at.exists("odd", name="${env:SECRET_KEY}")
+        done = at.run("pull")
+        assert done.code == 5
+        assert "error[not-writable]: odd" in done.err
+        lines = done.out.splitlines()
+        assert lines[-3] == (
+            "1 that exists there is not declared here: odd; the next plan would delete it"
+        )
+        assert lines[-1].startswith("1 integration, 1 difference, ")
+        assert lines[-1].endswith("; 1 left out: odd")
+        assert [p.name for p in (at.project.files / "integrations").iterdir()] == ["fine.yaml"]
+        plan = at.run("plan", "--format", "json").json
+        assert [(a["action"], a["slug"]) for a in plan["actions"]] == [("delete", "odd")]

@@ -308,7 +308,7 @@ def test_a_missing_object_is_bad_input_that_names_the_file(tmp_path: Path) -> No
     (tmp_path / ".git/objects" / lost[:2] / lost[2:]).unlink()
     done = project.run("plan", "--base", "HEAD~1", "--format", "json")
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "missing-object")
-    assert "HEAD~1:integrations/vital.yaml" in done.json["diagnostics"][0]["summary"]
+    assert "HEAD~1:desired-state/integrations/vital.yaml" in done.json["diagnostics"][0]["summary"]
 
 
 def test_variables_of_git_do_not_change_what_is_read(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from reconciler.planning.options import Selection
 from reconciler.views import problems, pull_view
 from reconciler.workflows import Session, timestamp
 
+INCOMPLETE = 5
+
 _NOTHING = Selection(exclude=("*",))
 """The secrets of the files are read after they have changed, not before."""
 
@@ -47,11 +49,12 @@ def command(
     secret_mappings: bool,
     connection: Reading,
 ) -> int:
-    """Write files for what exists remotely; the following plan is empty.
+    """Write files for what exists, and count what the next plan would do.
 
     Without a SLUG everything in the scope of the target is pulled; what is archived never is. A new
     integration gets a file of its own with a reference for each secret. An existing document is
-    edited in place: only lines whose declared value differs change, also in overlays.
+    edited in place: only lines whose declared value differs change, also in overlays. Exits 5 if an
+    integration had to be left out.
     """
     options = PullOptions(
         patterns=patterns,
@@ -73,7 +76,7 @@ def command(
     if adoption.diagnostics:
         console.insist(problems.as_text(adoption.diagnostics))
     console.data(pull_view.text(adoption, folder=str(invocation.dir), ledger=ledger))
-    return 0
+    return INCOMPLETE if adoption.left_out else 0
 
 
 async def _pull(invocation: Invocation, session: Session, options: PullOptions) -> Adoption:
