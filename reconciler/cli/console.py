@@ -7,6 +7,7 @@ it gets out, and what is known about the other end.
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -123,11 +124,13 @@ class Console:
     def confirm(self, question: str, *, otherwise: str) -> bool:
         """Ask a question whose default answer is no.
 
-        Without a terminal to ask on this is bad input, see `require_terminal`.
+        Keys that were typed before the question was there do not answer it. Without a terminal to
+        ask on this is bad input, see `require_terminal`.
         """
         self.require_terminal(otherwise=otherwise)
         assert self._in is not None  # noqa: S101  a terminal is a stream; this tells the type checker
         assert self._err is not None  # noqa: S101
+        _discard_typed_ahead(self._in)
         self._err.write(f"{question} [y/N] ")
         self._err.flush()
         answer = self._in.readline()
@@ -147,6 +150,17 @@ class Console:
 
 def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
+
+
+def _discard_typed_ahead(stream: TextIO) -> None:
+    """Drop the keys that a terminal holds and nobody has read yet, unfinished lines included."""
+    try:
+        import termios
+    except ImportError:  # no POSIX terminal
+        return
+    # A stream in memory has no descriptor, and a terminal may be gone by now: reading tells then.
+    with suppress(OSError, termios.error):
+        termios.tcflush(stream.fileno(), termios.TCIFLUSH)
 
 
 def _write(stream: TextIO, text: str) -> OSError | None:

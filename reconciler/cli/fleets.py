@@ -24,7 +24,7 @@ from reconciler.fleet.orders import Halt, Order
 from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
 from reconciler.fleet.progress import Progress, resume
 from reconciler.fleet.roster import Fleet, Member, read_fleet
-from reconciler.fleet.table import line_of, table
+from reconciler.fleet.table import action_counts, line_of, table
 from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
@@ -239,7 +239,8 @@ class FleetRun:
         color, repeated = console.colors_talk, self._muster.repeated
         console.insist(table(shown, repeated=repeated, width=console.width, color=color))
         with interruption.left_to_python():
-            question = f"Apply to these {len(ready)} members?"
+            members = [planned[order.member] for order in ready]
+            question = f"{action_counts(members)}. Apply to these {len(ready)} members?"
             agreed = console.confirm(question, otherwise=OTHERWISE)
         if not agreed:
             raise Refused([error("declined", "the answer was no; nothing was written")])

@@ -12,6 +12,7 @@ from reconciler.domain.rejection import InvalidInput, Rejection
 from reconciler.execution.events import Event, RunStarted
 from reconciler.execution.stopping import Stop
 from reconciler.planning.plan import Plan
+from reconciler.views.outline import question
 from reconciler.views.progress import Lines, Live, Quiet
 
 _CUT_SHORT = (
@@ -57,14 +58,10 @@ class RunDisplay:
         """Show the plan and ask for it."""
         self._shows_plan = False
         self._console.insist(self._as_text(plan))
-        count = len(plan.actions)
-        what = "this change" if count == 1 else f"these {count} changes"
+        otherwise = "look at the plan, then use --yes"
         try:
             with self._interruption.left_to_python():
-                return self._console.confirm(
-                    f"Apply {what} to {plan.target.name}?",
-                    otherwise="look at the plan, then use --yes",
-                )
+                return self._console.confirm(question(plan), otherwise=otherwise)
         except InvalidInput as problem:
             raise InvalidInput(problem.diagnostics, plan=plan) from None
 

@@ -1,9 +1,11 @@
 """The result of a fleet as one table for people; JSON is `FleetResult.as_json`."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from reconciler.diagnostics import counted
 from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
+from reconciler.planning.actions import ActionKind
 from reconciler.views.ending import duration
 from reconciler.views.escape import visible
 from reconciler.views.page import Page
@@ -56,6 +58,14 @@ def line_of(member: MemberOutcome) -> str:
     told = "; ".join(_told(member))
     parts = [f"{symbol} {visible(member.member)}: {member.standing.value}", _counts(member), told]
     return ", ".join(part for part in parts if part)
+
+
+def action_counts(members: Iterable[MemberOutcome]) -> str:
+    """Return how many actions members have planned, all together and by kind."""
+    totals: Counter[str] = Counter()
+    for member in members:
+        totals.update({kind.value: member.summary.get(kind.value, 0) for kind in ActionKind})
+    return ", ".join(f"{totals[kind]} to {kind}" for kind in ActionKind if totals[kind])
 
 
 def _line(page: Page, member: MemberOutcome, column: int) -> None:

@@ -19,6 +19,10 @@ from reconciler.views.sections import Section, reference, sections_of
 from reconciler.views.suggested_command import CommandContext, apply_command
 
 
+NAMED = 5
+"""How many slugs a question names; the plan above it names all."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeItem:
     """One field's change: `before` is None for what is added, `after` for what is removed.
@@ -134,6 +138,12 @@ def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext
     )
 
 
+def question(plan: Plan) -> str:
+    """Return the question whether to apply a plan, in one line that says again what it does."""
+    where = f"{visible(plan.target.name)} ({visible(_host(plan.target.base_url), limit=None)})"
+    return f"{_counts(plan, name_losses=True)}. Apply to {where}?"
+
+
 def header_of(target: PlanTarget, *, ledger: str) -> str:
     """Give the header line of a plan's or a result's target."""
     return header(target=target.name, base_url=target.base_url, ledger=ledger)
@@ -233,11 +243,25 @@ def _summary(plan: Plan) -> str:
         return f"No changes: {why}; {unchanged}."
     if not plan.actions:
         return f"No changes found, but not all could be judged; {unchanged}."
-    parts = [f"{counts[kind.value]} to {kind.value}" for kind in ActionKind if counts[kind.value]]
+    return f"{_counts(plan)}; {unchanged}."
+
+
+def _counts(plan: Plan, *, name_losses: bool = False) -> str:
+    """Count the actions by kind; `name_losses` also names what would be deleted."""
+    counts = plan.summary
+    parts = []
+    for kind in ActionKind:
+        if not counts[kind.value]:
+            continue
+        loses = name_losses and kind in {ActionKind.REPLACE, ActionKind.DELETE}
+        slugs = [visible(a.slug, limit=255) for a in plan.actions if loses and a.kind is kind]
+        more = [f"and {len(slugs) - NAMED} more"] if len(slugs) > NAMED else []
+        named = f" ({', '.join([*slugs[:NAMED], *more])})" if slugs else ""
+        parts.append(f"{counts[kind.value]} to {kind.value}{named}")
     if counts["blocked"]:
         parts.append(f"{counts['blocked']} blocked")
     risk = plan.max_risk.value if plan.max_risk else "none"
-    return f"{', '.join(parts)}; highest risk: {risk}; {unchanged}."
+    return f"{', '.join(parts)}; highest risk: {risk}"
 
 
 def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:

@@ -49,7 +49,8 @@ def plan(
 ) -> str:
     """Write a plan: what will happen first, then each action, then what was noticed.
 
-    A plan that is being carried out (`under_way`) ends without the command that would do so.
+    A plan that is being carried out (`under_way`) ends with its actions, right above the question,
+    and without the command that would carry it out.
     """
     shown = outline.of_plan(value, ledger=ledger, context=context)
     page = Page(width=width, color=color)
@@ -63,12 +64,17 @@ def plan(
         page.line((f"warning: {shown.warning}", "yellow"))
     page.blank()
     page.line((shown.summary, "bold"))
+    if under_way:
+        _findings(page, shown.findings)
+        _sections(page, shown.sections)
     for action in shown.actions:
         page.blank()
         _action(page, action)
+    if under_way:
+        return page.text()
     _findings(page, shown.findings)
     _sections(page, shown.sections)
-    if shown.next_step and not under_way:
+    if shown.next_step:
         page.blank()
         page.line(shown.next_step)
         if shown.command:

@@ -5,7 +5,7 @@ import ast
 from tests.architecture.source import PACKAGE, ROOT, modules
 
 LONGEST_FUNCTION = 50
-LONGEST_FILE = 300
+LONGEST_FILE = 450
 TOP_LEVEL = {
     "pyproject.toml",
     "README.md",
@@ -31,7 +31,7 @@ def test_no_function_is_longer_than_fifty_lines() -> None:
     assert found == []
 
 
-def test_no_file_is_longer_than_three_hundred_lines() -> None:
+def test_no_file_is_longer_than_four_hundred_and_fifty_lines() -> None:
     lengths = {
         file.relative_to(PACKAGE).as_posix(): len(file.read_text(encoding="utf-8").splitlines())
         for file in PACKAGE.rglob("*.py")

@@ -22,9 +22,19 @@ class Here(Project):
         super().__init__(folder, **{"SECRET_KEY": FIRST, **variables})
         self.config(prune=prune)
 
-    def run(self, *arguments: object, command: tuple[str, ...] = (), **variables: str) -> Done:
-        """Run one command; a variable that is empty is not set."""
+    def run(
+        self,
+        *arguments: object,
+        command: tuple[str, ...] = (),
+        console: Console | None = None,
+        **variables: str,
+    ) -> Done:
+        """Run one command; a variable that is empty is not set.
+
+        What goes to a `console` that is handed in is not part of what is returned.
+        """
         out, err = io.StringIO(), io.StringIO()
+        console = console or Console(stdin=None, stdout=out, stderr=err)
         environment = {**self.environment, **variables}
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
@@ -32,9 +42,7 @@ class Here(Project):
                 patch.delenv(name, raising=False)
             for name, value in environment.items():
                 patch.setenv(name, value) if value else patch.delenv(name, raising=False)
-            code = run(
-                [str(word) for word in arguments], Console(stdin=None, stdout=out, stderr=err)
-            )
+            code = run([str(word) for word in arguments], console)
         return Done(code, out.getvalue(), err.getvalue())
 
     def apply(self, *options: object, **variables: str) -> Done:

@@ -263,7 +263,7 @@ def test_the_question_shows_what_is_planned_and_the_answer_counts(
         for name in town.houses:
             project.member(name, base_url=town.url(name))
         done = project.ask("fleet", "apply", answer=answer)
-        assert "Apply to these 2 members?" in done.err
+        assert "2 to create. Apply to these 2 members? [y/N]" in done.err
         assert done.err.index("acme") < done.err.index("globex") < done.err.index("Apply to these")
         assert done.err.count("1 create") == 2
         assert done.code == code
