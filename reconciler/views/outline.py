@@ -18,7 +18,6 @@ from reconciler.views.escape import visible
 from reconciler.views.sections import Section, reference, sections_of
 from reconciler.views.suggested_command import CommandContext, apply_command
 
-
 NAMED = 5
 """How many slugs a question names; the plan above it names all."""
 
