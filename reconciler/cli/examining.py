@@ -144,13 +144,12 @@ class Doctor:
             yield
 
     def _ledger(self, records: Records, target: Target) -> None:
-        runner = self.environment.environment.get("GITHUB_ACTIONS") == "true"
         check = ledger_check(
             lambda: records.open(read_only=True),
             state=records.state,
             key=self._key(target),
             organisation=self.organisation,
-            on_runner=runner,
+            on_runner=self.environment.on_runner,
         )
         self.checks.append(check)
         if not self.answers and check.verdict is not Verdict.FAIL:

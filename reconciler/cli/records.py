@@ -62,7 +62,13 @@ class Records:
 
     def recall(self, target: Target) -> Recollection:
         """Read a target's past; whatever is wrong with the ledger is a warning."""
-        return consult(self.url, path=self.file, pepper=self.pepper, key=key_of(target))
+        return consult(
+            self.url,
+            path=self.file,
+            pepper=self.pepper,
+            key=key_of(target),
+            on_runner=self.environment.on_runner,
+        )
 
     def seen(self, target: Target) -> Mapping[str, Seen] | None:
         """Tell how integrations looked when they were last read; None where there is no ledger.
@@ -97,7 +103,13 @@ class Records:
         """Open the ledger, or raise `LedgerError`."""
         from reconciler.ledger.store import open_ledger  # the database is only loaded to be opened
 
-        return open_ledger(self.url, path=self.file, pepper=self.pepper, read_only=read_only)
+        return open_ledger(
+            self.url,
+            path=self.file,
+            pepper=self.pepper,
+            read_only=read_only,
+            on_runner=self.environment.on_runner,
+        )
 
     @contextmanager
     def keeping(

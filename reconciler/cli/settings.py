@@ -31,6 +31,11 @@ class Settings:
     ledger_pepper: "Redacted | None" = None
     commit: str | None = None
 
+    @property
+    def on_runner(self) -> bool:
+        """Tell whether this is a machine of GitHub Actions, whose files go into a cache."""
+        return self.environment.get("GITHUB_ACTIONS") == "true"
+
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings; an empty variable counts as unset."""

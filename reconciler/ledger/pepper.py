@@ -1,5 +1,7 @@
 """The key of fingerprints: from the environment, else a random file beside a local ledger.
 
+On a runner of GitHub Actions there is no such file: ledger and key would lie in one cache.
+
 Its id is derived from it, so that a fingerprint tells which key made it. A ledger that was carried
 to another machine without its key gets none: a key made there would mark every secret as unknown
 anew on each machine.
@@ -25,7 +27,7 @@ def pepper_of(key: str) -> Pepper:
 
 def pepper_beside(ledger: Path, *, create: bool) -> Pepper | None:
     """Read the random key of a local ledger; `create` is for a ledger that is about to be made."""
-    file = ledger.with_name(ledger.name + ".pepper")
+    file = _file_beside(ledger)
     if create:
         _create(file)
     try:
@@ -35,14 +37,25 @@ def pepper_beside(ledger: Path, *, create: bool) -> Pepper | None:
     return pepper_of(key) if key else None
 
 
-def without_pepper(*, shared: bool) -> Diagnostic:
+def forget_pepper_beside(ledger: Path) -> None:
+    """Remove the key that a cache of an earlier version brought along."""
+    _file_beside(ledger).unlink(missing_ok=True)
+
+
+def without_pepper(*, shared: bool, on_runner: bool = False) -> Diagnostic:
     """Say that rotated secrets will go unnoticed, and why."""
     what = "a shared ledger" if shared else "this ledger came without its pepper file and"
+    if on_runner:
+        what = "a ledger in the cache of the workflows"
     return warning(
         "no-pepper",
         f"{what} stores no fingerprints: a secret that changed shows only by its mask",
         hint=f"set {VARIABLE} to one long random text, the same wherever this ledger is used",
     )
+
+
+def _file_beside(ledger: Path) -> Path:
+    return ledger.with_name(ledger.name + ".pepper")
 
 
 def _create(file: Path) -> None:

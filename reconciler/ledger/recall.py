@@ -23,13 +23,15 @@ class Recollection:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def consult(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) -> Recollection:
+def consult(
+    url: str | None, *, path: Path, pepper: str | None, key: TargetKey, on_runner: bool = False
+) -> Recollection:
     """Read what is known of a target; a ledger that cannot be read is `unreachable`, not empty."""
     state = Location.of(url, default=path).state
     if state is LedgerState.FRESH:
         return Recollection(state)
     try:
-        return _read(url, path=path, pepper=pepper, key=key)
+        return _read(url, path=path, pepper=pepper, key=key, on_runner=on_runner)
     except NoLedger:
         return Recollection(state)
     except LedgerError as problem:
@@ -40,10 +42,12 @@ def consult(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) 
         return Recollection(LedgerState.UNREACHABLE, memory, diagnostics=(found,))
 
 
-def _read(url: str | None, *, path: Path, pepper: str | None, key: TargetKey) -> Recollection:
+def _read(
+    url: str | None, *, path: Path, pepper: str | None, key: TargetKey, on_runner: bool
+) -> Recollection:
     from reconciler.ledger.store import open_ledger  # noqa: PLC0415  only where there is a ledger
 
-    with open_ledger(url, path=path, pepper=pepper, read_only=True) as ledger:
+    with open_ledger(url, path=path, pepper=pepper, read_only=True, on_runner=on_runner) as ledger:
         return Recollection(
             state=ledger.state,
             memory=ledger.memory(key),

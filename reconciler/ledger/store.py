@@ -21,7 +21,12 @@ from reconciler.ledger.history import history, images_of
 from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.lock import file_lock, shared_lock
 from reconciler.ledger.migrations import NEWEST, bring_up_to_date, check_version, version_of
-from reconciler.ledger.pepper import pepper_beside, pepper_of, without_pepper
+from reconciler.ledger.pepper import (
+    forget_pepper_beside,
+    pepper_beside,
+    pepper_of,
+    without_pepper,
+)
 from reconciler.ledger.preimages import PreImage
 from reconciler.ledger.recorder import Recorder
 
@@ -36,9 +41,11 @@ class Ledger:
         state: LedgerState,
         pepper: Pepper | None,
         lock_folder: Path | None,
+        on_runner: bool = False,
     ) -> None:
         self._database = database
         self._lock_folder = lock_folder
+        self._on_runner = on_runner
         self.state = state
         self.pepper = pepper
 
@@ -52,7 +59,8 @@ class Ledger:
         """Give what a user should know about this ledger."""
         if self.pepper is not None:
             return ()
-        return (without_pepper(shared=self._database.is_shared),)
+        shared = self._database.is_shared
+        return (without_pepper(shared=shared, on_runner=self._on_runner and not shared),)
 
     def memory(self, key: TargetKey) -> Memory:
         """Give what is known of a target's past."""
@@ -162,21 +170,27 @@ class Ledger:
 
 
 def open_ledger(
-    url: str | None, *, path: Path, pepper: str | None, read_only: bool = False
+    url: str | None,
+    *,
+    path: Path,
+    pepper: str | None,
+    read_only: bool = False,
+    on_runner: bool = False,
 ) -> Ledger:
     """Open the ledger at a URL, else the file at `path`; raises `LedgerError`.
 
     It is created unless `read_only`, and brought up to date in any case. `pepper` is the value of
-    RECONCILE_LEDGER_PEPPER.
+    RECONCILE_LEDGER_PEPPER, the only one that counts `on_runner`: what lies beside a ledger there
+    goes into the same cache, and the two together let weak secrets be guessed.
     """
     location = Location.of(url, default=path)
     state = location.state
     if read_only and state is LedgerState.FRESH:
         raise NoLedger(location.where)
-    key = _pepper(location, pepper, create=state is LedgerState.FRESH)
+    key = _pepper(location, pepper, create=state is LedgerState.FRESH, on_runner=on_runner)
     database = _open_as_it_is(location) if read_only else _open_up_to_date(location)
     folder = None if location.file is None else location.file.parent
-    return Ledger(database, state=state, pepper=key, lock_folder=folder)
+    return Ledger(database, state=state, pepper=key, lock_folder=folder, on_runner=on_runner)
 
 
 def _open_up_to_date(location: Location) -> Database:
@@ -207,12 +221,16 @@ def _open_as_it_is(location: Location) -> Database:
     return _open_up_to_date(location)
 
 
-def _pepper(location: Location, variable: str | None, *, create: bool) -> Pepper | None:
-    if variable and variable.strip():
-        return pepper_of(variable.strip())
-    if location.file is None:
-        return None
+def _pepper(
+    location: Location, variable: str | None, *, create: bool, on_runner: bool
+) -> Pepper | None:
     try:
+        if on_runner and location.file is not None:
+            forget_pepper_beside(location.file)
+        if variable and variable.strip():
+            return pepper_of(variable.strip())
+        if location.file is None or on_runner:
+            return None
         return pepper_beside(location.file, create=create)
     except OSError as problem:
         raise explain(problem, where=location.where) from None

@@ -1,5 +1,6 @@
 """Rotation without a number to bump: what the ledger and the masks tell about secrets."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,19 @@ def test_a_ledger_that_was_carried_elsewhere_without_its_pepper_says_so(tmp_path
     assert [d["code"] for d in plan["diagnostics"] if d["severity"] == "warning"] == ["no-pepper"]
     assert len(plan["unverified"]) == 1
     assert not (project.state / "ledger.db.pepper").exists()
+
+
+FINGERPRINT = re.compile(rb"[0-9a-f]{12}:[0-9a-f]{64}")
+
+
+@pytest.mark.parametrize("runner", ["true", ""])
+def test_what_a_runner_caches_confirms_no_guess_of_a_secret(tmp_path: Path, runner: str) -> None:
+    project = Here(tmp_path, SECRET_KEY="summer2026", GITHUB_ACTIONS=runner)
+    project.integration("alpha")
+    project.apply()
+    plan = project.plan()
+    kept = {path.name: path.read_bytes() for path in project.state.iterdir()}
+    ledger = b"".join(content for name, content in kept.items() if name.startswith("ledger.db"))
+    alone = "ledger.db.pepper" not in kept and FINGERPRINT.search(ledger) is None
+    assert alone == bool(runner)
+    assert ("no-pepper" in [d["code"] for d in plan["diagnostics"]]) == bool(runner)

@@ -48,6 +48,23 @@ def test_a_restored_ledger_without_its_pepper_stores_none_and_says_so(tmp_path: 
     assert not (tmp_path / "there" / "ledger.db.pepper").exists()
 
 
+def test_on_a_runner_only_the_variable_counts_and_no_key_lies_beside_the_ledger(
+    tmp_path: Path,
+) -> None:
+    beside = tmp_path / "ledger.db.pepper"
+    with ledger_in(tmp_path, pepper=None, on_runner=True) as ledger:
+        assert ledger.pepper is None
+        (found,) = ledger.diagnostics
+    assert "cache" in found.summary
+    assert "RECONCILE_LEDGER_PEPPER" in found.hint
+    beside.write_text("from an earlier cache\n")
+    with ledger_in(tmp_path, pepper=None, on_runner=True) as ledger:
+        assert ledger.memory(KEY).pepper is None
+    assert not beside.exists()
+    assert key_of(pepper_in(tmp_path, on_runner=True)) == PEPPER
+    assert not beside.exists()
+
+
 def test_reading_makes_no_pepper(tmp_path: Path) -> None:
     with ledger_in(tmp_path, pepper=PEPPER):
         pass

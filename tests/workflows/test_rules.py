@@ -146,6 +146,17 @@ def test_applies_wait_for_each_other_and_none_is_cancelled() -> None:
     assert [step["if"] for step in save] == ["always()"]
 
 
+def test_the_cache_holds_the_ledger_and_no_key_of_it() -> None:
+    paths = [
+        step["with"]["path"].split()
+        for _, step in steps()
+        if step.get("uses", "").startswith("actions/cache/")
+    ]
+    assert len(paths) == 6
+    # A folder would be taken whole, so that what is left out would go along.
+    assert all(path == ["**/.reconcile/**/*.db*", "!**/*.pepper"] for path in paths)
+
+
 @pytest.mark.parametrize(
     "lock", [GITHUB / "tools.txt", GITHUB / "actions/setup-reconcile/requirements.txt"]
 )
