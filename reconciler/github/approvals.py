@@ -1,9 +1,10 @@
 """Gather what was approved by merging: the plans that reviewers saw on the pull requests.
 
 A plan is taken if it was uploaded by the plan workflow of this very repository, for the last state
-of a pull request that was merged since the last apply, or for its turn in the merge queue. All of
-it is untrusted: whoever opens a pull request makes the run that uploads. A plan only ever narrows
-what `apply` may do (`reconciler.planning.approval`); what is done is decided by the merged files.
+of a pull request that was merged since the last apply, or for its turn in the merge queue; of two
+that differ none counts. All of it is untrusted: whoever opens a pull request makes the run that
+uploads. A plan only ever narrows what `apply` may do (`reconciler.planning.approval`); what is done
+is decided by the merged files. Whether a run belongs to the pull request: `github.origin`.
 """
 
 from collections.abc import Iterable
@@ -17,14 +18,17 @@ from reconciler.github.archive import MAX_ARCHIVE, plan_in
 from reconciler.github.client import GitHub
 from reconciler.github.errors import NotFound, Unexpected
 from reconciler.github.merged import merged_with
+from reconciler.github.origin import Claim, objection
 from reconciler.planning.codec import decode
 from reconciler.planning.plan import Plan
 
 MOST_COMMITS = 250
 """How far back merges are looked for; more have piled up only if no apply succeeded for long."""
 
+MOST_UPLOADS = 30
+"""Runs that may have uploaded a plan for one commit; each costs a few requests."""
+
 _VERDICTS = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
-_EVENTS = frozenset({"pull_request", "merge_group"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ async def gather(github: GitHub, *, since: str | None, head: str, wanted: Wanted
     approved = []
     for number, merged in merges.items():
         states = _states(merged, commits_of[number])
-        plan, why = await _plan_of(github, states, wanted)
+        plan, why = await _plan_of(github, states, merged, wanted)
         if plan is None:
             summary = f"pull request #{number} has no plan that counts: {why}"
             found.append(warning("no-approved-plan", summary))
@@ -110,56 +114,64 @@ def _states(merged: dict[str, Any], commits: Iterable[str]) -> list[str]:
 
 
 async def _plan_of(
-    github: GitHub, states: Iterable[str], wanted: Wanted
+    github: GitHub, states: Iterable[str], merged: dict[str, Any], wanted: Wanted
 ) -> tuple[Plan | None, str]:
     why = "none was uploaded"
     for state in states:
-        name = quote(f"{wanted.artifact}-{state}", safe="")
-        path = f"/repos/{github.repository}/actions/artifacts?name={name}"
-        uploads = await github.pages(path, under="artifacts")
-        for upload in sorted(uploads, key=lambda item: -int(item.get("id", 0))):
+        uploads = await _uploads(github, f"{wanted.artifact}-{state}")
+        if len(uploads) > MOST_UPLOADS:
+            return None, f"more than {MOST_UPLOADS} runs have uploaded one"
+        plans: dict[str, Plan] = {}
+        for upload in uploads:
             try:
-                return await _checked(github, upload, state=state, wanted=wanted), ""
+                plan = await _checked(github, upload, Claim(merged, state, wanted.workflow))
+                plans[plan.digest] = plan
             except (Unexpected, NotFound) as problem:
                 why = problem.summary
             except ReconcilerError as problem:
                 if problem.exit_code == 1:
                     raise  # GitHub could not be asked; that says nothing about the plan
                 why = problem.summary
+        if len(plans) > 1:
+            return None, "its runs uploaded plans that differ; apply one by its digest"
+        if plans:
+            return next(iter(plans.values())), ""
     return None, why
 
 
-async def _checked(github: GitHub, upload: dict[str, Any], *, state: str, wanted: Wanted) -> Plan:
+async def _uploads(github: GitHub, name: str) -> list[dict[str, Any]]:
+    """Return the uploads of a name, the newest of each run: a later attempt replaces an earlier."""
+    path = f"/repos/{github.repository}/actions/artifacts?name={quote(name, safe='')}"
+    newest: dict[Any, dict[str, Any]] = {}
+    found = await github.pages(path, under="artifacts")
+    for upload in sorted(found, key=lambda item: (not item.get("expired"), int(item.get("id", 0)))):
+        run = _run_of(upload)
+        newest[run if run is not None else upload.get("id")] = upload
+    return sorted(newest.values(), key=lambda item: -int(item.get("id", 0)))
+
+
+def _run_of(upload: dict[str, Any]) -> int | None:
+    origin = upload.get("workflow_run")
+    run = origin.get("id") if isinstance(origin, dict) else None
+    return run if isinstance(run, int) else None
+
+
+async def _checked(github: GitHub, upload: dict[str, Any], claim: Claim) -> Plan:
     """Insist on where an upload comes from before it is looked at."""
     number = int(upload["id"])
     what = f"artifact {number}"
-    origin = upload.get("workflow_run")
-    run = origin.get("id") if isinstance(origin, dict) else None
-    if upload.get("expired") or not isinstance(run, int):
+    run = _run_of(upload)
+    if upload.get("expired") or run is None:
         raise Unexpected(what, "it has expired")
     if int(upload.get("size_in_bytes", 0)) > MAX_ARCHIVE:
         raise Unexpected(what, "it is too large")
     made = await github.get(f"/repos/{github.repository}/actions/runs/{run}")
-    objection = _objection(made, state=state, wanted=wanted, repository=github.repository)
-    if objection:
-        raise Unexpected(what, objection)
+    why = await objection(github, made, claim)
+    if why:
+        raise Unexpected(what, why)
     path = f"/repos/{github.repository}/actions/artifacts/{number}/zip"
     content = await github.download(path, limit=MAX_ARCHIVE)
     return decode(plan_in(content), name=what)
-
-
-def _objection(made: dict[str, Any], *, state: str, wanted: Wanted, repository: str) -> str:
-    home = made.get("head_repository")
-    name = home.get("full_name") if isinstance(home, dict) else None
-    workflow = str(made.get("path", "")).partition("@")[0]
-    checks = {
-        "it was made for another commit": made.get("head_sha") == state,
-        "it was made by another repository": str(name).lower() == repository.lower(),
-        "it was made by another event": made.get("event") in _EVENTS,
-        "it was made by another workflow": workflow == f".github/workflows/{wanted.workflow}",
-        "its run did not succeed": made.get("conclusion") == "success",
-    }
-    return next((objection for objection, holds in checks.items() if not holds), "")
 
 
 async def _reviewers(github: GitHub, number: int) -> tuple[tuple[str, str], ...]:

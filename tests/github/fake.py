@@ -61,6 +61,7 @@ class FakeGitHub:
     artifacts: dict[int, dict[str, Any]] = field(default_factory=dict)
     archives: dict[int, bytes] = field(default_factory=dict)
     reviews: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     trees: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     commits: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -218,9 +219,18 @@ def _reviews(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answ
     return self.page(call, self.reviews.get(int(number), []))
 
 
+def _events(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
+    return self.page(call, self.events.get(int(number), []))
+
+
 def _list_pulls(self: FakeGitHub, call: Call, _author: Author) -> Answer:
     branch = call.query["head"].partition(":")[2]
-    found = [p for p in self.pulls.values() if p["head"]["ref"] == branch and not p["merged_at"]]
+    every = call.query.get("state") == "all"
+    found = [
+        pull
+        for pull in self.pulls.values()
+        if pull["head"]["ref"] == branch and (every or not pull["merged_at"])
+    ]
     return self.page(call, found)
 
 
@@ -286,6 +296,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("POST", r"/git/refs", _post_branch),
     ("PATCH", r"/git/refs/heads/(.+)", _patch_branch),
     ("GET", r"/pulls/(\d+)/reviews", _reviews),
+    ("GET", r"/issues/(\d+)/events", _events),
     ("GET", r"/compare/([0-9a-f]+)\.\.\.([0-9a-f]+)", _compare),
     ("GET", r"/actions/artifacts", _artifacts),
     ("GET", r"/actions/artifacts/(\d+)/zip", _archive),

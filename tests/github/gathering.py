@@ -28,13 +28,16 @@ def merged_request() -> FakeGitHub:
         "merged_at": "2026-11-23T08:00:00Z",
         "merge_commit_sha": HEAD,
         "base": {"ref": "main"},
-        "head": {"sha": BRANCH},
+        "head": {"sha": BRANCH, "ref": "feature"},
     }
     fake.merged_by_commit[HEAD] = [NUMBER]
     fake.runs[500] = {
         "event": "pull_request",
         "path": ".github/workflows/plan.yml",
         "head_sha": BRANCH,
+        "head_branch": "feature",
+        "created_at": "2026-11-23T07:00:00Z",
+        "pull_requests": [{"number": NUMBER, "base": {"ref": "main"}}],
         "conclusion": "success",
         "head_repository": {"full_name": REPO},
     }

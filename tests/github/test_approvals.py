@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.planning.plan import Plan
 from tests.github.fake import REPO, Answer, FakeGitHub
-from tests.github.gathering import HEAD, LAST, NUMBER, PLAN, gathered, merged_request
+from tests.github.gathering import BRANCH, HEAD, LAST, NUMBER, PLAN, gathered, merged_request
 from tests.github.test_archive import packed
+from tests.views import samples
 
 
 def reasons(fake: FakeGitHub, **options: Any) -> list[str]:
@@ -34,6 +36,23 @@ def test_the_plan_of_a_merged_pull_request_counts() -> None:
         ({"path": ".github/workflows/other.yml"}, "another workflow"),
         ({"conclusion": "failure"}, "did not succeed"),
         ({"conclusion": None}, "did not succeed"),
+        ({"head_branch": "another"}, "another branch"),
+        ({"pull_requests": [{"number": 13, "base": {"ref": "main"}}]}, "another pull request"),
+        ({"pull_requests": [{"number": NUMBER, "base": {"ref": "evil"}}]}, "another pull request"),
+        ({"pull_requests": [{"number": NUMBER}]}, "another pull request"),
+        (
+            {
+                "pull_requests": [
+                    {"number": NUMBER, "base": {"ref": "main"}},
+                    {"number": 13, "base": {"ref": "evil"}},
+                ]
+            },
+            "another pull request",
+        ),
+        (
+            {"event": "merge_group", "head_branch": "gh-readonly-queue/evil/pr-12-1"},
+            "another branch",
+        ),
     ],
 )
 def test_a_plan_of_another_origin_does_not(change: dict[str, Any], why: str) -> None:
@@ -89,10 +108,81 @@ def test_the_newest_good_upload_counts() -> None:
     assert len(gathered(fake).approved) == 1
 
 
+def upload(fake: FakeGitHub, number: int, *, plan: Plan, **run: Any) -> None:
+    """Let another run, newer than the first, upload a plan for the same commit."""
+    fake.runs[number] = fake.runs[500] | run
+    fake.archives[number] = packed(("plan.json", json.dumps(plan.as_json()).encode()))
+    fake.artifacts[number] = fake.artifacts[600] | {"id": number, "workflow_run": {"id": number}}
+
+
+OTHER_PLAN = samples.blocked_plan()
+OTHER = {"pull_requests": [{"number": 13, "base": {"ref": "evil"}}]}
+
+
+def test_a_newer_plan_of_another_request_with_the_same_head_is_passed_over() -> None:
+    fake = merged_request()
+    upload(fake, 700, plan=OTHER_PLAN, **OTHER)
+    (approved,) = gathered(fake).approved
+    assert approved.plan.digest == PLAN.digest
+
+
+def test_plans_of_one_commit_that_differ_approve_nothing() -> None:
+    fake = merged_request()
+    upload(fake, 700, plan=OTHER_PLAN)
+    (reason,) = reasons(fake)
+    assert "differ" in reason
+    fake = merged_request()
+    upload(fake, 700, plan=PLAN)
+    assert len(gathered(fake).approved) == 1
+
+
+def test_a_later_attempt_of_a_run_replaces_its_plan() -> None:
+    fake = merged_request()
+    upload(fake, 700, plan=OTHER_PLAN)
+    fake.artifacts[700]["workflow_run"] = {"id": 500}
+    (approved,) = gathered(fake).approved
+    assert approved.plan.digest == OTHER_PLAN.digest
+
+
+def test_more_uploads_than_anybody_makes_approve_nothing() -> None:
+    fake = merged_request()
+    for number in range(700, 731):
+        upload(fake, number, plan=PLAN)
+    (reason,) = reasons(fake)
+    assert "more than 30" in reason
+
+
+@pytest.mark.parametrize("state", ["open", "closed"])
+@pytest.mark.parametrize("base", ["evil", "main"])
+def test_without_its_list_a_run_counts_if_no_other_request_has_the_commit(
+    state: str, base: str
+) -> None:
+    fake = merged_request()
+    fake.runs[500]["pull_requests"] = []  # as GitHub lists them once a request is merged
+    assert len(gathered(fake).approved) == 1
+    other = {"number": 13, "state": state, "merged_at": None, "base": {"ref": base}}
+    fake.pulls[13] = other | {"head": {"sha": BRANCH, "ref": "feature"}}
+    (reason,) = reasons(fake)
+    assert "#13" in reason
+    fake.pulls[13]["head"]["sha"] = "d" * 40
+    assert len(gathered(fake).approved) == 1
+
+
+@pytest.mark.parametrize("event", ["base_ref_changed", "automatic_base_change_succeeded"])
+def test_a_plan_from_before_the_base_was_changed_does_not_count(event: str) -> None:
+    fake = merged_request()
+    fake.events[NUMBER] = [{"event": event, "created_at": "2026-11-23T06:59:59Z"}]
+    assert len(gathered(fake).approved) == 1
+    fake.events[NUMBER] = [{"event": event, "created_at": "2026-11-23T07:30:00Z"}]
+    (reason,) = reasons(fake)
+    assert "base branch" in reason
+
+
 def test_the_plan_of_a_merge_queue_counts_for_the_commit_that_reached_main() -> None:
     fake = merged_request()
     run, upload = next(iter(fake.runs.values())), next(iter(fake.artifacts.values()))
-    run |= {"event": "merge_group", "head_sha": HEAD}
+    run |= {"event": "merge_group", "head_sha": HEAD, "pull_requests": []}
+    run["head_branch"] = f"gh-readonly-queue/main/pr-{NUMBER}-{LAST}"
     upload["name"] = f"reconcile-plan-production-{HEAD}"
     assert len(gathered(fake).approved) == 1
 
