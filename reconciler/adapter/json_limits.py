@@ -5,22 +5,27 @@ would take that for a call that was never made.
 """
 
 import json
-from collections.abc import Iterable
 from typing import Any, Final
 
 MAX_DEPTH: Final = 100
 """Levels of objects and lists. Parsers of clients stop at 200 and pydantic writes 255 at most; a
 tool result and its envelope need some of them."""
 
+_CONTAINERS: Final = (dict, list, tuple)
+
 
 def is_too_deep(document: Any) -> bool:
     """Return whether objects and lists are nested deeper than `MAX_DEPTH`."""
-    level = [document]
+    level = [document] if isinstance(document, _CONTAINERS) else []
     for _ in range(MAX_DEPTH):
-        level = [item for container in level for item in _members(container)]
-        if not level:
+        inside: list[Any] = []
+        for container in level:
+            members = container.values() if isinstance(container, dict) else container
+            inside += [item for item in members if isinstance(item, _CONTAINERS)]
+        if not inside:
             return False
-    return any(isinstance(item, dict | list) for item in level)
+        level = inside
+    return True
 
 
 def is_serialisable(document: Any) -> bool:
@@ -39,9 +44,3 @@ def to_json_text(document: Any) -> str:
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     text.encode()  # raises for a lone surrogate, which UTF-8 cannot express
     return text
-
-
-def _members(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
