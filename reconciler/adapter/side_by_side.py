@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.domain.fields import show_path
+from reconciler.domain.fields import is_sensitive, parse_path, show_path
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Tree, Value, canonical_json, leaves, plain
@@ -49,8 +49,8 @@ def pairs(
     """Return both sides of each field: what is declared first, then what only the API has.
 
     `changed` are the paths that a plan would change, `unverified` the secrets of which it is not
-    known whether they are the same. What the files ignore, and what the API never returns, is not
-    compared.
+    known whether they are the same. What the files ignore, what the API never returns and what the
+    plan does not look at, such as the limits of a workspace without access, is not compared.
     """
     wished = _texts(canonical(declared.fields)) if declared else {}
     seen = _texts(canonical(observed.fields)) if observed else {}
@@ -66,13 +66,22 @@ def pairs(
             return Verdict.UNDECLARED
         if path in unverified:
             return Verdict.UNVERIFIED
-        return Verdict.SAME if path in compared else Verdict.NOT_COMPARED
+        if path not in compared or _contradict(path, wished[path], seen.get(path)):
+            return Verdict.NOT_COMPARED
+        return Verdict.SAME
 
     found = [
         Pair(path, wished.get(path), seen.get(path), verdict(path))
         for path in dict.fromkeys([*wished, *sorted(changed), *seen])
     ]
     return [pair for pair in found if not _is_no_news(pair)]
+
+
+def _contradict(path: str, declared: str, observed: str | None) -> bool:
+    """Return whether two values are shown that cannot be the same; secrets look different."""
+    if declared == observed or is_sensitive(parse_path(path) or ()):
+        return False
+    return observed is not None and not {declared, observed} & _SAME_AS_ABSENT
 
 
 def _is_no_news(pair: Pair) -> bool:

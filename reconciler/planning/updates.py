@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.fields import HEADERS_FIELD, IMMUTABLE_FIELDS, is_host, is_uuid, show_path
+from reconciler.domain.fields import IMMUTABLE_FIELDS, is_uuid, show_path
 from reconciler.domain.memory import Remembered
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, is_empty, lookup, plain
@@ -34,6 +34,7 @@ from reconciler.planning.secret_writes import (
     secrets_to_send,
     write_blocks,
 )
+from reconciler.planning.undeclared import redirects, undeclared_values
 from reconciler.planning.writes import create_calls, delete_calls, update_calls
 
 
@@ -85,7 +86,7 @@ def plan_update(
     return Findings(
         action=action,
         unverified=_unverified(declared, judgements),
-        undeclared=_undeclared(declared, comparison),
+        undeclared=undeclared_values(declared.slug, comparison),
         diagnostics=(
             *blocks,
             *notes,
@@ -100,19 +101,6 @@ def _unverified(declared: Declared, judgements: list[Judgement]) -> tuple[Unveri
         Unverified(declared.slug, show_path(judgement.path), judgement.shown_reference)
         for judgement in judgements
         if judgement.state is State.UNVERIFIED and judgement.shown_reference
-    )
-
-
-def _undeclared(declared: Declared, comparison: Comparison) -> tuple[Undeclared, ...]:
-    enabled = set(comparison.undeclared_access) | {("global_workspace_access", "enabled")}
-    return tuple(
-        Undeclared(
-            declared.slug,
-            show_path(path),
-            is_access=path in enabled or (path[0] == "workspaces" and len(path) == 2),
-            is_host=_is_risky(path),
-        )
-        for path in comparison.undeclared
     )
 
 
@@ -171,7 +159,7 @@ def _observations(
 ) -> list[Diagnostic]:
     """Say what the API has that no file declares, and what could not be compared exactly."""
     return [
-        *(remarks.undeclared_host(declared, p) for p in comparison.undeclared if _is_risky(p)),
+        *(remarks.undeclared_host(declared, p) for p in comparison.undeclared if redirects(p)),
         *(
             remarks.undeclared_access(declared, path, known=remembered.declared is not None)
             for path in comparison.undeclared_access
@@ -228,10 +216,6 @@ def _field_change(change: FieldChange, past: Mapping[str, Any] | None) -> Change
         after=plain(change.after),
         origin=_origin(change, past),
     )
-
-
-def _is_risky(path: Path) -> bool:
-    return is_host(path) or HEADERS_FIELD in path
 
 
 def _differing_forms(comparison: Comparison) -> list[str]:

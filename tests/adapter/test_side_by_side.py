@@ -11,7 +11,7 @@ from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.planning.planner import make_plan
 from tests.adapter.test_gitops import ALPHA
 from tests.adapter.test_page import Site, rows
-from tests.builders import NOON, declared, desired, observed, state
+from tests.builders import KEY, NOON, declared, desired, mask, observed, state
 
 GRANT = b"workspaces: [{id: w-1, enabled: true, usage_limits: [{type: cost, credit_limit: 10}]}]\n"
 
@@ -177,6 +177,24 @@ def test_what_is_ignored_or_never_returned_is_not_called_the_same() -> None:
     assert found["description"].verdict is Verdict.NOT_COMPARED
     assert found["create_default_provider"].verdict is Verdict.NOT_COMPARED
     assert found["name"].verdict is Verdict.SAME
+
+
+def test_limits_that_no_plan_looks_at_are_not_called_the_same() -> None:
+    mine, theirs = (
+        {"id": "w-1", "enabled": False, "usage_limits": [{"type": kind}]}
+        for kind in ("cost", "tokens")
+    )
+    [*_, found] = pairs(declared(workspaces=[mine]), observed(workspaces=[theirs]))
+    assert (found.declared, found.observed) == ("cost", "tokens")
+    assert found.verdict is Verdict.NOT_COMPARED
+
+
+def test_a_secret_that_was_verified_is_the_same_although_it_looks_different() -> None:
+    mine, theirs = declared(key=KEY), observed(key=mask())
+    found = {pair.path: pair.verdict for pair in pairs(mine, theirs)}
+    assert found["key"] is Verdict.SAME
+    unverified = {pair.path: pair.verdict for pair in pairs(mine, theirs, unverified={"key"})}
+    assert unverified["key"] is Verdict.UNVERIFIED
 
 
 def is_empty_on_one_side(pair: Pair) -> bool:
