@@ -5,9 +5,9 @@ Nothing reaches the disk before everything is known to load; each file is replac
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from secrets import token_hex
 
 from reconciler.desired.editing import FileEdit
 from reconciler.desired.source import FileSource, MemorySource, Unreadable
@@ -121,15 +121,16 @@ def _refuse_links(directory: Path, names: Iterable[str]) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".unfinished-")
-    unfinished = Path(name)
+    unfinished = path.parent / f".unfinished-{token_hex(8)}"
+    # The umask decides about a new file; one that is there keeps its mode.
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123  it is open already
+            if path.exists():
+                os.fchmod(descriptor, path.stat().st_mode & 0o777)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        unfinished.chmod(mode)
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
 """Choosing the view for `--format`, and saving what is to be kept."""
 
 import os
-import tempfile
+import stat
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from reconciler.cli.console import Console
@@ -151,18 +152,18 @@ def _descriptor(path: Path) -> int | None:
 
 def _replace(path: Path, text: str) -> None:
     """Put a new file in the place of a regular one, or where there is none."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
-    ) as unfinished:
-        unfinished_path = Path(unfinished.name)
-        try:
-            unfinished.write(text)
-            unfinished.close()
-            unfinished_path.chmod(0o644)
-            unfinished_path.replace(path)
-        except BaseException:
-            unfinished_path.unlink(missing_ok=True)
-            raise
+    unfinished = path.parent / f".{path.name}.{token_hex(8)}"
+    # The umask decides about a new file; one that is there keeps its mode.
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123  it is open already
+            if path.exists():
+                os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode) & 0o777)
+            stream.write(text)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def read(path: Path, *, limit: int, code: str = "unreadable-plan", hint: str = _OURS) -> str:

@@ -1,12 +1,15 @@
 """Who may call the adapter, how often, and what is written down about it."""
 
+import shlex
+import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from reconciler.cli import output, settings
 from reconciler.cli.console import Console
 from reconciler.desired.config import is_loopback
-from reconciler.diagnostics import error
+from reconciler.diagnostics import error, warning
 from reconciler.domain.rejection import InvalidInput
 from reconciler.workflows import timestamp
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
 _TOKEN_FILE_LIMIT = 1024 * 1024
+_READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 def rules(console: Console, serving: "Serving", counted: "Metrics") -> "Rules":
@@ -47,6 +51,24 @@ def rules(console: Console, serving: "Serving", counted: "Metrics") -> "Rules":
     )
 
 
+def _warn_if_exposed(console: Console, file: Path) -> None:
+    """Warn about a file of tokens that other users of this machine can read."""
+    from reconciler.views.problems import as_text
+
+    try:
+        status = file.stat()
+    except OSError:
+        return
+    if stat.S_ISREG(status.st_mode) and status.st_mode & _READABLE_BY_OTHERS:
+        mode = f"{stat.S_IMODE(status.st_mode):04o}"
+        found = warning(
+            "exposed-tokens",
+            f"{file}: other users of this machine can read the tokens (mode {mode})",
+            hint=f"run `chmod 600 {shlex.quote(str(file))}`",
+        )
+        console.insist(as_text([found]))
+
+
 def _tokens(console: Console, serving: "Serving") -> "Tokens":
     """Gather the tokens, and refuse to serve anybody without."""
     from reconciler.adapter.tokens import LINE_HINT, Token, Tokens, parse_tokens
@@ -63,6 +85,7 @@ def _tokens(console: Console, serving: "Serving") -> "Tokens":
             serving.token_file, limit=_TOKEN_FILE_LIMIT, code="bad-token", hint=LINE_HINT
         )
         found += parse_tokens(text, file=str(serving.token_file))
+        _warn_if_exposed(console, serving.token_file)
     text = (settings.variable(TOKEN_VARIABLE) or "").strip()
     if text:
         found.append(Token.of(text))

@@ -182,6 +182,7 @@ def test_a_port_that_is_taken_is_bad_input(project: Project) -> None:
 def test_tokens_of_a_file_and_of_the_environment_hold_together(project: Project) -> None:
     file = project.folder / "tokens"
     file.write_text(f"watcher read {READER}\n")
+    file.chmod(0o600)
 
     async def work() -> None:
         async with running(token_file=file) as adapter:
@@ -190,6 +191,24 @@ def test_tokens_of_a_file_and_of_the_environment_hold_together(project: Project)
                     assert (await client.get("/v1/integrations")).status_code == status
         principals = [json.loads(line)["principal"] for line in adapter.said]
         assert principals == ["watcher", "default", None]
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(("mode", "warns"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_file_of_tokens_that_others_can_read_is_warned_about(
+    project: Project, mode: int, warns: bool
+) -> None:
+    file = project.folder / "my tokens"
+    file.write_text(f"watcher read {READER}\n")
+    file.chmod(mode)
+
+    async def work() -> None:
+        async with running(token_file=file) as adapter:
+            said = "\n".join(adapter.said)
+            assert ("warning[exposed-tokens]" in said) is warns
+            assert (f"chmod 600 '{file}'" in said) is warns
+            assert READER not in said
 
     asyncio.run(work())
 

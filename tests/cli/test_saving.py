@@ -7,6 +7,8 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,36 @@ def test_a_saved_file_is_replaced_whole_with_nothing_left_beside_it(tmp_path: Pa
     output.save(place, "new")
     assert place.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o027, 0o002])
+def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path, mask: int) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    with umask(mask):
+        assert project.run("plan", "--out", "plan.json").code == 0
+        project.apply()
+        project.remove("alpha")
+        assert project.run("pull").code == 0
+    pulled = project.files / "integrations" / "alpha.yaml"
+    for file in (tmp_path / "plan.json", pulled):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~mask, file.name
+
+
+def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    project, place = Here(tmp_path), tmp_path / "plan.json"
+    place.touch()
+    place.chmod(0o640)
+    with umask(0o022):
+        assert project.run("plan", "--out", "plan.json").code == 0
+    assert stat.S_IMODE(place.stat().st_mode) == 0o640
+    assert json.loads(place.read_text())["kind"] == "plan"
