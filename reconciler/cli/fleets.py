@@ -15,6 +15,7 @@ from reconciler.cli import output, settings
 from reconciler.cli.console import Console
 from reconciler.cli.members import Crew
 from reconciler.cli.signals import Interruption
+from reconciler.cli.sources import state_folder_in
 from reconciler.cli.wiring import new_run
 from reconciler.desired.source import MAX_FILE
 from reconciler.diagnostics import error
@@ -154,7 +155,7 @@ class FleetRun:
             hint = f"{muster.file} names the members; --only and --exclude choose among them"
             raise InvalidInput([error("no-members", "no member of the fleet is chosen", hint=hint)])
         self._order = order
-        folder = muster.file.absolute().parent / ".reconcile" / "fleet"
+        folder = state_folder_in(muster.file.absolute().parent) / "fleet"
         self._progress = (
             resume(folder, muster.resume, verb=order.verb)
             if muster.resume is not None

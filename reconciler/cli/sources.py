@@ -141,11 +141,16 @@ class PastRun:
 
 
 def state_folder(invocation: Invocation) -> Path:
-    """Return `.reconcile`, which lies beside the folder of the files.
+    """Return `.reconcile`, which lies beside the folder of the files; raises `InvalidInput`."""
+    return state_folder_in(invocation.dir.absolute().parent)
+
+
+def state_folder_in(parent: Path) -> Path:
+    """Return `.reconcile` in a folder.
 
     Raises `InvalidInput` for a link in its place, through which another ledger would be read.
     """
-    folder = invocation.dir.absolute().parent / ".reconcile"
+    folder = parent / ".reconcile"
     if folder.is_symlink():
         summary = f"{folder} is a symbolic link in place of a folder, which is not followed"
         hint = "put the folder itself in its place"

@@ -24,6 +24,7 @@ _SPARSE_HINT = (
     "--no-assume-unchanged` and `git checkout`"
 )
 _SUBMODULE_HINT = "run `git submodule update --init --recursive`"
+_BEHIND_HINT = f"{_SUBMODULE_HINT}; a commit of your own there must contain the recorded one"
 _NO_CHECKOUT_HINT = "run `git checkout`; this clone was made without it"
 
 
@@ -33,6 +34,7 @@ class _Entry:
 
     flag: str
     mode: str
+    identity: str
     path: str
 
     @property
@@ -95,28 +97,47 @@ def _missing_in(
 ) -> Iterator[tuple[str, Unreadable]]:
     """Find what is missing under a prefix; `below` goes in front of the paths."""
     try:
-        entries = _index(top, prefix)
+        entries = _index(top, prefix) or _never_checked_out(top, prefix)
     except GitError as refusal:
         if _IN_SUBMODULE not in refusal.summary:
             raise
         yield CONFIG_FILE, _not_checked_out("is in a submodule, which is", _SUBMODULE_HINT)
         return
-    if not entries:
-        entries = _never_checked_out(top, prefix)
     for entry in entries:
         inside = entry.path.removeprefix(prefix).removeprefix("/") if prefix else entry.path
         path, place = below + inside, top.folder / entry.path
         if inside and not _counts(entry, path):
             continue
-        if entry.mode == SUBMODULE and (place / ".git").exists():
-            if depth < MAX_SUBMODULE_DEPTH:
-                yield from _missing_in(top.at(place), "", f"{path}/", depth + 1)
-        elif entry.mode == SUBMODULE:
-            unpopulated = _not_checked_out("is a submodule, and it is", _SUBMODULE_HINT)
-            yield path or CONFIG_FILE, unpopulated
+        if entry.mode == SUBMODULE:
+            yield from _missing_in_submodule(top.at(place), entry.identity, path, depth)
         elif entry.is_left_out and not os.path.lexists(place):
             hint = _NO_CHECKOUT_HINT if entry.flag == _NO_INDEX else _SPARSE_HINT
             yield path, _not_checked_out("is declared by Git and", hint)
+
+
+def _missing_in_submodule(
+    submodule: Repository, recorded: str, path: str, depth: int
+) -> Iterator[tuple[str, Unreadable]]:
+    """Find what is missing in a submodule; an empty path stands for the whole folder."""
+    if not (submodule.folder / ".git").exists():
+        yield path or CONFIG_FILE, _not_checked_out("is a submodule, and it is", _SUBMODULE_HINT)
+    elif _is_behind(submodule, recorded):
+        what = "is a submodule, and its recorded commit is"
+        yield path or CONFIG_FILE, _not_checked_out(what, _BEHIND_HINT)
+    elif depth < MAX_SUBMODULE_DEPTH:
+        yield from _missing_in(submodule, "", f"{path}/", depth + 1)
+
+
+def _is_behind(submodule: Repository, recorded: str) -> bool:
+    """Whether a submodule lacks the commit that is recorded for it.
+
+    A newer one on top of it is somebody's work; an older one is what `git pull` leaves there.
+    """
+    try:
+        answer = submodule.run("merge-base", "--is-ancestor", recorded, "HEAD")
+    except GitError:
+        return True  # the commit was never fetched
+    return answer is None
 
 
 def _not_checked_out(what: str, hint: str) -> Unreadable:
@@ -137,8 +158,8 @@ def _index(top: Repository, prefix: str) -> list[_Entry]:
     entries = []
     for line in _lines(listing):
         facts, _, path = line.partition("\t")
-        flag, mode, *_ = facts.split(" ")
-        entries.append(_Entry(flag, mode, path))
+        flag, mode, identity, *_ = facts.split(" ")
+        entries.append(_Entry(flag, mode, identity, path))
     return entries
 
 
@@ -152,7 +173,8 @@ def _never_checked_out(top: Repository, prefix: str) -> list[_Entry]:
     entries = []
     for line in _lines(listing):
         facts, _, path = line.partition("\t")
-        entries.append(_Entry(_NO_INDEX, facts.split(" ")[0], path))
+        mode, _, identity = facts.split(" ")
+        entries.append(_Entry(_NO_INDEX, mode, identity, path))
     return entries
 
 

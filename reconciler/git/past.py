@@ -4,9 +4,10 @@ Reading the files of a commit: `git.commits`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
+from reconciler.desired.documents import ENVIRONMENTS
 from reconciler.desired.load import load_readable
 from reconciler.diagnostics import Diagnostic, Place, Severity, notice, warning
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
@@ -46,8 +47,12 @@ def declared_at(ref: str, *, repository: Repository, target: Target) -> Past:
         )
         return Past(Memory(unreadable=(found,)), (found,))
     state, found_there = load_readable(files, target, _NO_RULE_HAS_EXPIRED)
-    gaps = tuple(_gap(problem) for problem in found_there if _hides_something(problem))
-    return Past(memory_of(state, unreadable=gaps), gaps)
+    hiding = [problem for problem in found_there if _hides_something(problem)]
+    gaps = tuple(_gap(problem) for problem in hiding)
+    memory = memory_of(state, unreadable=gaps)
+    if any(_hides_overlay(problem, label=files.label) for problem in hiding):
+        memory = _without_access(memory)
+    return Past(memory, gaps)
 
 
 def memory_of(state: DesiredState, *, unreadable: Iterable[Diagnostic] = ()) -> Memory:
@@ -74,6 +79,30 @@ def memory_of(state: DesiredState, *, unreadable: Iterable[Diagnostic] = ()) -> 
 def _hides_something(problem: Diagnostic) -> bool:
     """Whether a problem may stand for an integration; a stray file may hold one."""
     return problem.severity is Severity.ERROR or problem.code == "stray-file"
+
+
+def _hides_overlay(problem: Diagnostic, *, label: str) -> bool:
+    """Whether a problem may hide what an overlay took out of the file below it."""
+    file = problem.at.file if problem.at else ""
+    is_overlay = file.startswith(f"{label}/{ENVIRONMENTS}") or problem.code == "missing-environment"
+    return is_overlay and problem.code != "unknown-slug"
+
+
+def _without_access(memory: Memory) -> Memory:
+    """Forget which models and workspaces were declared.
+
+    An entry that an overlay removed was not declared. Taken for one that Git withdrew since, it
+    would be revoked although somebody else granted it.
+    """
+    forgotten = {"models", "workspaces"}
+    integrations = {
+        slug: replace(
+            each,
+            declared={n: v for n, v in (each.declared or {}).items() if n not in forgotten},
+        )
+        for slug, each in memory.integrations.items()
+    }
+    return replace(memory, integrations=integrations)
 
 
 def _gap(problem: Diagnostic) -> Diagnostic:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.project import Here
+from tests.fleet.project import FleetProject
 
 LAYOUT = [
     "integrations",
@@ -71,6 +72,16 @@ def test_a_linked_folder_of_the_layout_is_an_error_for_every_command(
     assert [p for p in after.keys() - before.keys() if ".reconcile" not in p] == []
 
 
+@pytest.mark.parametrize("name", ["integrations", "access", "environments/live"])
+def test_init_writes_nothing_beside_a_linked_folder(project: Here, name: str) -> None:
+    linked(project.files / name, project.folder / "shared")
+    (project.files / "reconcile.yaml").unlink()
+    done = project.run("init")
+    assert done.code == 3
+    assert f"error[symlink]: desired-state/{name} is a symbolic link" in done.err
+    assert not (project.files / "reconcile.yaml").exists()
+
+
 @pytest.mark.parametrize("name", ["integrations", "access", "environments"])
 def test_a_file_in_the_place_of_a_folder_is_an_error(project: Here, name: str) -> None:
     (project.files / name).rename(project.folder / "shared")
@@ -122,3 +133,13 @@ def test_a_folder_without_an_overlay_is_no_error(project: Here) -> None:
     done = project.run("plan", "--format", "json")
     assert done.code == 0
     assert "missing-environment" in {d["code"] for d in done.json["diagnostics"]}
+
+
+def test_a_linked_state_folder_of_a_fleet_is_an_error(tmp_path: Path) -> None:
+    fleet = FleetProject(tmp_path)
+    fleet.member("one")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / ".reconcile").symlink_to(tmp_path / "shared")
+    done = fleet.fleet("plan")
+    assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "symlink")
+    assert list((tmp_path / "shared").iterdir()) == []

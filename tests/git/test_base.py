@@ -123,6 +123,23 @@ def test_an_entry_that_a_readable_file_withdrew_is_revoked(tmp_path: Path) -> No
     assert plan["actions"][0]["blocked_by"] == []
 
 
+def test_an_entry_that_an_unreadable_overlay_may_have_removed_is_not_revoked(
+    tmp_path: Path,
+) -> None:
+    project = project_in(tmp_path)
+    workspaces = [{"id": name, "enabled": True} for name in ("ws-a", "ws-b")]
+    project.integration("kept", workspaces=workspaces)
+    project.apply("--no-ledger")
+    overlay = "kept: {workspaces: [{id: ws-b, $remove: true}]}\n"
+    project.write("environments/live/kept.yaml", overlay + "name: [\n")
+    init(tmp_path)
+    project.write("environments/live/kept.yaml", overlay)
+    commit(tmp_path)
+    plan = project.plan("--base", "HEAD~1")
+    assert plan["actions"] == []
+    assert "undeclared-access" in {d["code"] for d in plan["diagnostics"]}
+
+
 def test_a_replace_is_held_back_as_well(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     broken = project.write("integrations/broken.yaml", "slug: [")

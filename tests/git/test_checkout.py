@@ -84,6 +84,41 @@ def submodule_in_part(project: Here) -> str:
     return "integrations/team/beta.yaml"
 
 
+def submodule_behind(project: Here) -> str:
+    """Leave a submodule at the commit before the one that adds a file, as `git pull` does."""
+    submodule(project)
+    git(project.files, "submodule", "--quiet", "update", "--init", "integrations/team")
+    inside = project.files / "integrations/team"
+    before = git(inside, "rev-parse", "HEAD")
+    (inside / "gamma.yaml").write_text(BETA.replace("beta", "gamma"))
+    commit(inside)
+    commit(project.folder)
+    git(inside, "checkout", "--quiet", before)
+    return "integrations/team"
+
+
+def whole_folder_in_a_submodule(project: Here) -> str:
+    """Move the whole folder into a submodule, and take its files out of the working tree."""
+    kept = project.folder.with_name("kept")
+    project.files.rename(kept)
+    commit(project.folder)
+    files = {path.stem: path.read_text() for path in kept.glob("*.yaml")}
+    project.files = project.folder
+    add_submodule(project, "desired-state", **files)
+    project.files = project.folder / "desired-state"
+    commit(project.folder)
+    git(project.folder, "submodule", "--quiet", "deinit", "--force", "desired-state")
+    return "reconcile.yaml"
+
+
+def sparse_index(project: Here) -> str:
+    (project.files / "notes").mkdir()
+    (project.files / "notes/README").write_text("x")
+    commit(project.folder)
+    git(project.folder, "sparse-checkout", "set", "--cone", "--sparse-index", "desired-state/notes")
+    return "integrations/alpha.yaml"
+
+
 def no_index(project: Here) -> str:
     (project.folder / ".git/index").unlink()
     project.remove("alpha")
@@ -99,6 +134,9 @@ LEFT_OUT = [
     lfs_pointer_for_the_config,
     submodule,
     submodule_in_part,
+    submodule_behind,
+    whole_folder_in_a_submodule,
+    sparse_index,
     no_index,
 ]
 
@@ -153,6 +191,31 @@ def test_a_file_that_a_person_removes_is_a_deletion(
     assert actions(project.plan()) == {"alpha": "delete"}
     project.apply()
     assert project.slugs() == ["beta"]
+
+
+def test_a_commit_of_ones_own_in_a_submodule_is_a_change_like_any_other(tmp_path: Path) -> None:
+    project = repository(tmp_path / "repository")
+    submodule(project)
+    git(project.files, "submodule", "--quiet", "update", "--init", "integrations/team")
+    inside = project.files / "integrations/team"
+    (inside / "beta.yaml").unlink()
+    commit(inside)
+    assert actions(project.plan()) == {"beta": "delete"}
+
+
+def test_in_a_linked_worktree_a_hook_sees_the_same_files(tmp_path: Path) -> None:
+    project = repository(tmp_path / "repository")
+    git(project.folder, "worktree", "add", "--quiet", str(tmp_path / "linked"))
+    linked = Here.__new__(Here)
+    linked.folder, linked.environment = tmp_path / "linked", project.environment
+    linked.files = linked.folder / "desired-state"
+    git_dir = git(linked.folder, "rev-parse", "--absolute-git-dir")
+    linked.remove("alpha")
+    commit(linked.folder)
+    linked.apply("--no-ledger", GIT_DIR=git_dir)
+    plan = linked.plan("--base", "HEAD~1", "--prune", "all", GIT_DIR=git_dir, GIT_INDEX_FILE="x")
+    assert plan["commit"] == git(linked.folder, "rev-parse", "HEAD")
+    assert plan["actions"] == []
 
 
 def test_a_file_that_is_skipped_and_there_counts_as_any_other(tmp_path: Path) -> None:

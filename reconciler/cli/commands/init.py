@@ -8,7 +8,10 @@ from reconciler import __version__
 from reconciler.adoption import files
 from reconciler.cli.command import Command, Invocation
 from reconciler.desired.config import CONFIG_FILE
+from reconciler.desired.documents import blocked_folders
+from reconciler.desired.findings import Findings
 from reconciler.desired.scaffold import CONFIG, STATE_FOLDER, workflows
+from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.views.escape import visible
@@ -33,6 +36,7 @@ def command(invocation: Invocation, *, with_workflows: bool) -> int:
     is there already is kept and named.
     """
     console, folder = invocation.console, invocation.dir
+    _refuse_blocked(folder)
     console.data(_write(folder, CONFIG_FILE, CONFIG))
     (folder / "integrations").mkdir(exist_ok=True)
     console.data(_ignore(folder.parent))
@@ -44,6 +48,16 @@ def command(invocation: Invocation, *, with_workflows: bool) -> int:
         console.say(_owners(root, inside))
     console.say("next: `reconcile pull --target production` writes files for what exists")
     return 0
+
+
+def _refuse_blocked(folder: Path) -> None:
+    """Raise `InvalidInput` for folders of the layout that every other command would refuse."""
+    source = DirectorySource(folder)
+    findings = Findings(source)
+    for path, problem in blocked_folders(source).items():
+        findings.of_file(path, problem)
+    if findings.diagnostics:
+        raise InvalidInput(findings.diagnostics)
 
 
 def _owners(root: Path, inside: str) -> str:
