@@ -110,7 +110,7 @@ async def _was_moved(github: GitHub, run: dict[str, Any], claim: Claim) -> bool:
     if not isinstance(began, str):
         return False
     try:
-        path = f"/repos/{github.repository}/issues/{claim.number}/events"
+        path = f"/repos/{github.repository}/issues/{claim.number}/timeline"
         events = await github.pages(path)
     except NotFound:
         return False

@@ -296,7 +296,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("POST", r"/git/refs", _post_branch),
     ("PATCH", r"/git/refs/heads/(.+)", _patch_branch),
     ("GET", r"/pulls/(\d+)/reviews", _reviews),
-    ("GET", r"/issues/(\d+)/events", _events),
+    ("GET", r"/issues/(\d+)/timeline", _events),
     ("GET", r"/compare/([0-9a-f]+)\.\.\.([0-9a-f]+)", _compare),
     ("GET", r"/actions/artifacts", _artifacts),
     ("GET", r"/actions/artifacts/(\d+)/zip", _archive),
