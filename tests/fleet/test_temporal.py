@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -58,10 +59,13 @@ def test_two_hundred_organisations_converge_though_one_of_two_workers_is_killed(
         result = json.loads(out)
         assert (run.returncode, result["exit_code"], result["engine"]) == (0, 0, "temporal")
         ends = [member["status"] for member in result["members"]]
-        assert set(ends) == {"applied", "in-sync"}
-        assert ends.count("in-sync") >= AT_A_TIME  # what the killed worker had done unheard
+        assert set(ends) == {"applied"}
         assert {name for name in names if town[name].slugs != {"alpha"}} == set()
-        assert {name: town[name].writes for name in names if town[name].writes != 1} == {}
+        assert {name for name in names if town[name].posts != 1} == set()
+        # What the killed worker had created unheard exists once; its key is sent once more.
+        writes = Counter(town[name].writes for name in names)
+        assert set(writes) == {1, 2}
+        assert AT_A_TIME <= writes[2] <= 2 * AT_A_TIME
 
 
 def test_what_travels_through_temporal_are_names_and_digests(tmp_path: Path, address: str) -> None:
