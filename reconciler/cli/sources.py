@@ -245,6 +245,5 @@ def read_past(
 
 def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:
     if environment.base_url and not target.is_simulator:
-        invocation.console.say(
-            f"notice: PORTKEY_BASE_URL sends target {target.name} to {visible(target.base_url)}"
-        )
+        where = visible(target.base_url, None)
+        invocation.console.say(f"notice: PORTKEY_BASE_URL sends target {target.name} to {where}")

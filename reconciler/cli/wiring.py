@@ -167,7 +167,7 @@ def open_client(
 ) -> Client:
     """Make the client of a target: over the network, or onto the simulator's file."""
     refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
-    invocation.console.detail(f"reading target {target.name} at {visible(target.base_url)}")
+    invocation.console.detail(f"reading target {target.name} at {visible(target.base_url, None)}")
     return client_of(
         invocation,
         environment,

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.planning.actions import Change, Op
 from reconciler.planning.approval import NotApproved, beyond_approval
+from reconciler.planning.excerpts import abridged_pair, is_shown_whole
 from reconciler.planning.plan import Plan
 
 CLOCK_SKEW = timedelta(minutes=10)
 """By how much the clock of the machine that planned may run ahead of ours."""
 
 _LONGEST = 80
-"""Characters of a value that are shown where it differs from the approved one."""
+"""Characters of a value up to which all of it is shown; a host is never shortened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,9 @@ def _not_approved(excess: NotApproved) -> Diagnostic:
 
 def _in_words(change: Change) -> str:
     """Say what a change does; of a secret only the names of its references."""
-    before, after = _shown(change.before), _shown(change.after)
+    before, after = _json(change.before), _json(change.after)
+    if not is_shown_whole(change.path, change.before, change.after):
+        before, after = abridged_pair(before, after, _LONGEST)
     if change.sensitive:
         before, after = change.before_reference or "", change.reference or ""
     what = {Op.ADD: after, Op.REMOVE: before, Op.REPLACE: f"{before} → {after}"}.get(
@@ -102,6 +105,5 @@ def _in_words(change: Change) -> str:
     return f"{change.op.value} {change.path} {what}".rstrip()
 
 
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

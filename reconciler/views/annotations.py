@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.views.escape import visible
+from reconciler.views.escape import shortened, visible
 
 _LONGEST = 400
 
@@ -22,9 +22,9 @@ def _command(diagnostic: Diagnostic) -> str:
             f"col={diagnostic.at.column}",
         ]
     properties.append(f"title={_property(diagnostic.code)}")
-    message = _data(visible(diagnostic.summary, _LONGEST))
+    message = _data(shortened(diagnostic.summary, _LONGEST))
     if diagnostic.hint:
-        message += "%0Ahint: " + _data(visible(diagnostic.hint, _LONGEST))
+        message += "%0Ahint: " + _data(shortened(diagnostic.hint, _LONGEST))
     return f"::{diagnostic.severity} {','.join(properties)}::{message}"
 
 

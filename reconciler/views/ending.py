@@ -10,7 +10,7 @@ from reconciler.execution.outcome import ApplyResult, Outcome, Status
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 from reconciler.views import words
-from reconciler.views.escape import visible
+from reconciler.views.escape import shortened, visible
 from reconciler.views.outline import ActionItem, header_of, of_action
 from reconciler.views.sections import LISTED
 
@@ -85,9 +85,9 @@ def of_outcome(outcome: Outcome, action: ActionItem | None = None) -> OutcomeIte
         symbol=words.STATUS_SYMBOLS[outcome.status],
         effort=effort,
         problem=_problem(outcome),
-        hint=visible(outcome.error.hint, 500) if outcome.error else "",
+        hint=shortened(outcome.error.hint) if outcome.error else "",
         request_ids=tuple(visible(item) for item in outcome.request_ids),
-        warnings=tuple(visible(item, 500) for item in outcome.warnings),
+        warnings=tuple(shortened(item) for item in outcome.warnings),
         action=action,
     )
 
@@ -97,7 +97,7 @@ def _problem(outcome: Outcome) -> str:
     if error is None:
         return ""
     status = f" (HTTP {error.http_status})" if error.http_status is not None else ""
-    return f"{visible(error.code)}{status}: {visible(error.message, 500)}"
+    return f"{visible(error.code)}{status}: {shortened(error.message)}"
 
 
 def _account(outcomes: Iterable[Outcome]) -> Iterable[tuple[Status, str]]:

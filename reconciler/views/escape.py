@@ -6,6 +6,8 @@ on top of this, in the view that knows the format.
 
 import re
 
+from reconciler.planning.excerpts import abridged
+
 _INVISIBLE = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
@@ -19,6 +21,9 @@ _INVISIBLE = re.compile(
 _COMMAND = re.compile(r"^(\s*)(::|##\[)")
 _CUT = "…"
 
+LONGEST_SENTENCE = 2000
+"""Characters of a message up to which all of it is shown."""
+
 
 def visible(text: str, limit: int | None = 200) -> str:
     """Show control, bidi and zero-width characters escaped and cut after `limit` characters.
@@ -29,6 +34,11 @@ def visible(text: str, limit: int | None = 200) -> str:
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + _CUT
     return _COMMAND.sub(_defuse, _INVISIBLE.sub(_escape, text))
+
+
+def shortened(text: str, limit: int | None = LONGEST_SENTENCE) -> str:
+    """Return a text as `visible` shows it; of one over `limit` its head and tail, with a count."""
+    return visible(text if limit is None else abridged(text, limit), limit=None)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ LIMIT = 65_536
 """The longest comment that GitHub takes."""
 
 CHANGES_SHOWN = 100
-"""How many changes of one action are listed; the rest is counted."""
+"""How many changes of one action are listed, hosts aside; the rest is counted."""
 
 _CALLED_OUT = (Risk.DELETE, Risk.REPLACE, Risk.ACCESS_REMOVAL, Risk.CREDENTIAL)
 
@@ -38,14 +38,15 @@ def plan(
     """Write a plan: counts, what can hurt, then each action folded, the most harmful first.
 
     `limit` counts bytes of UTF-8, which is never less than GitHub counts; from 8,192 upward it
-    always holds. What does not fit is left out, details first, and the text says how much.
+    always holds. What does not fit is left out, details first, and the text says how much. Changes
+    of hosts are the last to go, and then the text sends its reader to the saved plan.
     """
     shown = outline.of_plan(value, ledger=ledger, context=context)
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
     return fitted(
         head=_head(shown),
         notes=[*_risks(shown.actions), *_blocks(shown.actions), *_findings(shown.findings)],
-        details=[Piece(full=_action(item), short=_short_action(item)) for item in ranked],
+        details=[_piece(item) for item in ranked],
         tail=[*_sections(shown.sections), *_next(shown)],
         limit=limit,
     )
@@ -85,7 +86,7 @@ def drift(
         f"{code(shown.header)} · fingerprint {code(_first_digits(shown.fingerprint))}\n",
     ]
     details = [
-        Piece(full=_action(item, moved=group.moved), short=_short_action(item, moved=group.moved))
+        _piece(item, moved=group.moved)
         for group in shown.groups
         for item in sorted(group.items, key=lambda item: -item.risk.rank)
     ]
@@ -176,12 +177,30 @@ def _findings(findings: Sequence[outline.Finding]) -> Iterable[str]:
     yield _folded(title, fence(lines), attributes=opened)
 
 
+def _piece(item: outline.ActionItem, *, moved: str = "") -> Piece:
+    """Return an action in full, and in short with nothing but its hosts."""
+    short = _short_action(item, moved=moved)
+    hosts = [f"{change.symbol} {change.text}" for change in item.changes if change.is_whole]
+    if hosts:
+        short += f"\n{fence(hosts, language='diff')}"
+    return Piece(full=_action(item, moved=moved), short=short, essential=bool(hosts))
+
+
+def _change_lines(changes: Sequence[outline.ChangeItem]) -> list[str]:
+    """Write the first changes, and every one of a host wherever it stands; count the others."""
+    shown = [
+        change for number, change in enumerate(changes) if number < CHANGES_SHOWN or change.is_whole
+    ]
+    lines = [f"{change.symbol} {change.text}" for change in shown]
+    if len(shown) < len(changes):
+        lines.append(words.MORE.format(len(changes) - len(shown)))
+    return lines
+
+
 def _action(item: outline.ActionItem, *, moved: str = "") -> str:
     source = f" · source: {code(item.source)}" if item.source else ""
     body = [f"Reason: {code(item.reason)}{source}\n"]
-    lines = [f"{change.symbol} {change.text}" for change in item.changes[:CHANGES_SHOWN]]
-    more = len(item.changes) - CHANGES_SHOWN
-    lines += [words.MORE.format(more)] * (more > 0)
+    lines = _change_lines(item.changes)
     if lines:
         body.append(fence(lines, language="diff"))
     name = f" {html_code(item.name)}" if item.name else ""
@@ -225,8 +244,7 @@ def _outcome(item: ending.OutcomeItem) -> str:
     if item.request_ids and item.problem:
         texts.append(f"request ids: {', '.join(item.request_ids)}")
     if item.status is not Status.APPLIED and item.action:
-        changes = item.action.changes
-        texts += [f"{change.symbol} {change.text}" for change in changes[:CHANGES_SHOWN]]
+        texts += _change_lines(item.action.changes)
     return _short_outcome(item) + (f"\n{fence(texts, language='diff')}" if texts else "")
 
 

@@ -10,11 +10,13 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.diagnostics import Diagnostic, Place, Severity
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk, Shown
+from reconciler.planning.excerpts import abridged, abridged_pair, is_shown_whole
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import words
-from reconciler.views.escape import visible
+from reconciler.views.escape import shortened, visible
+from reconciler.views.problems import summary_of
 from reconciler.views.sections import Section, reference, sections_of
 from reconciler.views.suggested_command import CommandContext, apply_command
 
@@ -26,7 +28,8 @@ NAMED = 5
 class ChangeItem:
     """One field's change: `before` is None for what is added, `after` for what is removed.
 
-    `risk` is named from `credential` upward, else empty.
+    Both are complete. `is_whole` says that no view may shorten them, as those of a host. `risk` is
+    named from `credential` upward, else empty.
     """
 
     symbol: str
@@ -35,14 +38,20 @@ class ChangeItem:
     after: str | None
     note: str
     risk: str
+    is_whole: bool = False
 
     @property
     def text(self) -> str:
-        """Give the change in one line, without its symbol."""
-        after = self.after
-        if self.before is not None and after is not None:
+        """Return the change in one line, without its symbol; long values are shortened."""
+        before, after = self.before, self.after
+        if before is not None and after is not None:
+            if not self.is_whole:
+                before, after = abridged_pair(before, after)
             after = after.removeprefix(f"{words.REDACTED} ")
-        values = " → ".join(value for value in (self.before, after) if value is not None)
+            values = f"{before} → {after}"
+        else:
+            value = (after if before is None else before) or ""
+            values = value if self.is_whole else abridged(value)
         risk = f" [{self.risk}]" if self.risk else ""
         return f"{self.path}: {values}" + (f" ({self.note})" if self.note else "") + risk
 
@@ -105,9 +114,9 @@ class PlanOutline:
 
 def header(*, target: str, base_url: str, ledger: str) -> str:
     """Give the line that every text output begins with: target, host and ledger state."""
-    host = visible(_host(base_url), limit=253)
+    host = visible(_host(base_url), limit=None)
     state = words.LEDGER_UNREACHABLE if ledger == "unreachable" else f"ledger {visible(ledger)}"
-    return f"target {visible(target)} · host {host} · {state}"
+    return f"target {visible(target, limit=None)} · host {host} · {state}"
 
 
 def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> PlanOutline:
@@ -166,9 +175,9 @@ def of_action(
         kind=action.kind,
         symbol=words.BLOCKED_SYMBOL if blocked else words.SYMBOLS[action.kind],
         word=f"blocked {action.kind.value}" if blocked else action.kind.value,
-        reason=visible(action.reason),
+        reason=shortened(action.reason),
         risk=action.risk,
-        source=f"{visible(action.source.file)}:{action.source.line}" if action.source else None,
+        source=_place(action.source) if action.source else None,
         changes=tuple(
             of_change(change, origins=origins, unverified=change.path in unverified)
             for change in action.changes
@@ -195,11 +204,12 @@ def of_change(
     one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
     return ChangeItem(
         symbol=words.OP_SYMBOLS[change.op],
-        path=visible(change.path),
+        path=visible(change.path, limit=None),
         before=None if one_sided else before,
         after=None if change.op is Op.REMOVE else after,
         note="; ".join(note for note in notes if note),
         risk=change.risk.value if change.risk.rank >= Risk.CREDENTIAL.rank else "",
+        is_whole=is_shown_whole(change.path, change.before, change.after),
     )
 
 
@@ -214,15 +224,19 @@ def of_diagnostic(item: Diagnostic) -> Finding:
     """Make the outline of one diagnostic."""
     return Finding(
         severity=item.severity,
-        headline=f"{item.severity.value}[{visible(item.code)}]: {visible(item.summary, 500)}",
-        place=f"{visible(item.at.file)}:{item.at.line}:{item.at.column}" if item.at else "",
-        hint=visible(item.hint, 500),
+        headline=f"{item.severity.value}[{visible(item.code)}]: {summary_of(item)}",
+        place=f"{_place(item.at)}:{item.at.column}" if item.at else "",
+        hint=shortened(item.hint),
     )
 
 
 def shown(value: Shown) -> str:
-    """Preview a value as JSON in one line; at most 200 characters of it."""
-    return visible(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    """Return a value as JSON in one line, all of it."""
+    return visible(json.dumps(value, ensure_ascii=False, sort_keys=True), limit=None)
+
+
+def _place(at: Place) -> str:
+    return f"{visible(at.file, limit=None)}:{at.line}"
 
 
 def _host(base_url: str) -> str:

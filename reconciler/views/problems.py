@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic, Excerpt, Severity, counted, has_errors
-from reconciler.views.escape import visible
+from reconciler.views.escape import LONGEST_SENTENCE, shortened, visible
 
 FORMAT_VERSION = "1"
-_LONGEST = 400
+_NAMES_HOSTS = frozenset(
+    {"credential-retarget", "host-not-allowed", "not-approved", "undeclared-host", "wrong-target"}
+)
 _COLORS = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTICE: "1;36"}
 
 
@@ -23,19 +25,25 @@ def as_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
 
 def _paragraph(diagnostic: Diagnostic, color: str | None) -> str:
     head = _paint(f"{diagnostic.severity}[{diagnostic.code}]", color)
-    lines = [f"{head}: {visible(diagnostic.summary, _LONGEST)}"]
+    lines = [f"{head}: {summary_of(diagnostic)}"]
     at = diagnostic.at
     if at is not None:
         lines.append(f"  --> {visible(at.file, None)}:{at.line}:{at.column}")
         if diagnostic.excerpt is not None:
             lines += _excerpt(at.line, diagnostic.excerpt, color)
     if diagnostic.hint:
-        lines.append(f"hint: {visible(diagnostic.hint, _LONGEST)}")
+        lines.append(f"hint: {shortened(diagnostic.hint)}")
     return "".join(line + "\n" for line in lines)
 
 
 def _paint(text: str, color: str | None) -> str:
     return f"\x1b[{color}m{text}\x1b[0m" if color else text
+
+
+def summary_of(diagnostic: Diagnostic) -> str:
+    """Return the summary as it is shown; one that names a host is not shortened."""
+    limit = None if diagnostic.code in _NAMES_HOSTS else LONGEST_SENTENCE
+    return shortened(diagnostic.summary, limit)
 
 
 def count(diagnostics: Sequence[Diagnostic]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.views.escape import visible
+from reconciler.views.escape import shortened
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTICE: "note"}
@@ -39,9 +39,9 @@ def as_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> str:
 
 
 def _result(diagnostic: Diagnostic, rule: int) -> dict[str, Any]:
-    text = visible(diagnostic.summary, _LONGEST)
+    text = shortened(diagnostic.summary, _LONGEST)
     if diagnostic.hint:
-        text += f" (hint: {visible(diagnostic.hint, _LONGEST)})"
+        text += f" (hint: {shortened(diagnostic.hint, _LONGEST)})"
     result: dict[str, Any] = {
         "ruleId": diagnostic.code,
         "ruleIndex": rule,

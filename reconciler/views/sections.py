@@ -24,9 +24,10 @@ class Section:
 def sections_of(plan: Plan) -> tuple[Section, ...]:
     """Give what was noticed and is left alone, list by list; an empty list is no section."""
     unverified = [
-        f"{visible(u.slug)}: {visible(u.path)}: {reference(u.reference)}" for u in plan.unverified
+        f"{visible(u.slug)}: {visible(u.path, None)}: {reference(u.reference)}"
+        for u in plan.unverified
     ]
-    undeclared = [f"{visible(u.slug)}: {visible(u.path)}" for u in plan.undeclared]
+    undeclared = [f"{visible(u.slug)}: {visible(u.path, None)}" for u in plan.undeclared]
     made = (
         _section("unverified", unverified),
         _section("undeclared", undeclared),
@@ -59,4 +60,4 @@ def reference(name: str | None) -> str:
     """Return a secret as it is shown: by the name of its reference, never by its value."""
     if name is None:
         return words.REDACTED_WITHOUT_NAME
-    return f"{words.REDACTED} reference {visible(name)}"
+    return f"{words.REDACTED} reference {visible(name, None)}"

@@ -99,13 +99,22 @@ def test_what_no_plan_contains_is_named_as_far_as_it_differs() -> None:
     assert said(elsewise, fresh) == [("not-approved", f"{named}: {difference}", hint)]
 
 
-def test_a_long_value_is_cut_where_it_is_shown() -> None:
-    have = (observed(description="old"),)
-    fresh = plan(declared(description="n" * 79), have=have)
-    fits = plan(declared(description="o" * 78), have=have)
-    ((_, summary, _),) = said(fits, fresh)
-    assert f'"old" → "{"n" * 79}…; approved' in summary
-    assert summary.endswith(f'"old" → "{"o" * 78}"')
+def test_a_long_value_is_shortened_to_what_differs() -> None:
+    def long(text: str) -> str:
+        return f"{'s' * 500}{text}{'s' * 500}"
+
+    have = (observed(description=long("was")),)
+    fresh = plan(declared(description=long("new")), have=have)
+    approved = plan(declared(description=long("old")), have=have)
+    ((_, summary, _),) = said(approved, fresh)
+    left_out = "…[421 characters left out]…"
+    was, new, old = (
+        f'"{"s" * 59}{left_out}{"s" * 20}{text}{"s" * 20}{left_out}{"s" * 59}"'
+        for text in ("was", "new", "old")
+    )
+    assert summary.endswith(
+        f"replace description {was} → {new}; approved was: replace description {was} → {old}"
+    )
 
 
 def words(change: Change) -> str:
@@ -136,7 +145,7 @@ def secret(op: Op, **references: Any) -> Change:
         (plain(Op.REMOVE, before=["x"]), 'remove tags ["x"]'),
         (plain(Op.REPLACE, before=None, after=1.5), "replace tags null → 1.5"),
         (plain(Op.ADD, after="x" * 78), f'add tags "{"x" * 78}"'),
-        (plain(Op.ADD, after="x" * 79), f'add tags "{"x" * 79}…'),
+        (plain(Op.ADD, after="x" * 79), f'add tags "{"x" * 79}"'),
         (secret(Op.ADD, reference="env:NEW"), "add key env:NEW"),
         (secret(Op.REMOVE, before_reference="env:OLD"), "remove key env:OLD"),
         (secret(Op.REMOVE), "remove key"),

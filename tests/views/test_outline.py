@@ -72,8 +72,11 @@ def test_a_change_made_outside_git_says_so() -> None:
     )
 
 
-def test_a_long_value_is_cut_at_200_characters() -> None:
-    assert len(outline.shown("x" * 1000)) == 200
+def test_a_long_value_is_shortened_in_a_line_and_kept_for_who_has_room() -> None:
+    item = outline.of_change(Change("description", Op.ADD, Risk.COSMETIC, after="x" * 1000))
+    assert item.after == f'"{"x" * 1000}"'
+    assert len(item.text) <= len("description: ") + 200
+    assert "…[830 characters left out]…" in item.text
 
 
 def test_every_kind_operation_and_status_has_its_words() -> None:
