@@ -18,7 +18,6 @@ from reconciler.git.program import GitError, Repository
 
 _MOST_NAMED = 20
 _NO_INDEX = "-"
-_IN_SUBMODULE = "is in submodule"
 _SPARSE_HINT = (
     "run `git sparse-checkout disable`, or on the file `git update-index --no-skip-worktree "
     "--no-assume-unchanged` and `git checkout`"
@@ -96,13 +95,9 @@ def _missing_in(
     top: Repository, prefix: str, below: str, depth: int = 0
 ) -> Iterator[tuple[str, Unreadable]]:
     """Find what is missing under a prefix; `below` goes in front of the paths."""
-    try:
-        entries = _index(top, prefix) or _never_checked_out(top, prefix)
-    except GitError as refusal:
-        if _IN_SUBMODULE not in refusal.summary:
-            raise
+    entries = _index(top, prefix) or _never_checked_out(top, prefix)
+    if not entries and _is_in_submodule(top, prefix):
         yield CONFIG_FILE, _not_checked_out("is in a submodule, which is", _SUBMODULE_HINT)
-        return
     for entry in entries:
         inside = entry.path.removeprefix(prefix).removeprefix("/") if prefix else entry.path
         path, place = below + inside, top.folder / entry.path
@@ -113,6 +108,17 @@ def _missing_in(
         elif entry.is_left_out and not os.path.lexists(place):
             hint = _NO_CHECKOUT_HINT if entry.flag == _NO_INDEX else _SPARSE_HINT
             yield path, _not_checked_out("is declared by Git and", hint)
+
+
+def _is_in_submodule(top: Repository, prefix: str) -> bool:
+    """Whether a folder above the prefix is a submodule, whose own index then holds the files."""
+    parts = prefix.split("/")
+    above = ["/".join(parts[:length]) for length in range(1, len(parts))]
+    return any(
+        entry.mode == SUBMODULE and entry.path == place
+        for place in above
+        for entry in _index(top, place)
+    )
 
 
 def _missing_in_submodule(

@@ -203,6 +203,26 @@ def test_a_commit_of_ones_own_in_a_submodule_is_a_change_like_any_other(tmp_path
     assert actions(project.plan()) == {"beta": "delete"}
 
 
+@pytest.mark.parametrize("leftovers", [False, True])
+def test_a_folder_below_a_submodule_that_is_not_checked_out_is_named(
+    tmp_path: Path, *, leftovers: bool
+) -> None:
+    inner, outer = repository(tmp_path / "inner"), Here(tmp_path / "outer")
+    init(outer.folder)
+    git(outer.folder, "submodule", "--quiet", "add", str(inner.folder), "vendor")
+    commit(outer.folder)
+    outer.files = outer.folder / "vendor/desired-state"
+    words = ("--dir", "vendor/desired-state", "plan", "--format", "json")
+    assert outer.run(*words).code == 0
+    git(outer.folder, "submodule", "--quiet", "deinit", "--force", "vendor")
+    if leftovers:
+        outer.config()
+    done = outer.run(*words)
+    assert done.code == 3
+    found = {(d["code"], d["file"]) for d in done.json["diagnostics"]}
+    assert ("not-checked-out", "vendor/desired-state/reconcile.yaml") in found
+
+
 def test_in_a_linked_worktree_a_hook_sees_the_same_files(tmp_path: Path) -> None:
     project = repository(tmp_path / "repository")
     git(project.folder, "worktree", "add", "--quiet", str(tmp_path / "linked"))
@@ -251,13 +271,25 @@ def test_where_git_does_not_answer_deletes_are_held_back_and_nothing_else(tmp_pa
     project.apply("--exclude", "beta")
 
 
-def test_git_names_the_command_for_a_repository_of_another_user(tmp_path: Path) -> None:
-    if os.getuid() != 0:
-        pytest.fail("this test needs to change the owner of a folder")
+DUBIOUS = """\
+fatal: detected dubious ownership in repository at '/srv/gateway'
+To add an exception for this directory, call:
+
+\tgit config --global --add safe.directory /srv/gateway
+"""
+
+
+def test_the_command_that_git_names_for_a_repository_of_another_user_is_the_hint(
+    tmp_path: Path,
+) -> None:
     project = repository(tmp_path)
-    os.chown(tmp_path / ".git", 12345, 12345)
-    os.chown(tmp_path, 12345, 12345)
-    done = project.run("plan", "--base", "HEAD", "--format", "json")
+    program = tmp_path / "bin/git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{DUBIOUS}END\nexit 128\n")
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.defpath}"
+    done = project.run("plan", "--base", "HEAD", "--format", "json", PATH=path)
     assert done.code == 3
-    hint = done.json["diagnostics"][0]["hint"]
-    assert f"`git config --global --add safe.directory {tmp_path}`" in hint
+    assert done.json["diagnostics"][0]["hint"] == (
+        "if you trust it, run `git config --global --add safe.directory /srv/gateway`"
+    )
