@@ -214,7 +214,7 @@ async def _fresh_plan(
         run=session.undo.run if session.undo else None,
     )
     if session.undo is not None:
-        planned = session.undo.revise(planned)
+        planned = session.undo.revise(planned, session.secrets)
     if session.require_secrets:
         demand(session.missing, session.secrets, session.missing, session.desired, planned)
     return planned, observed

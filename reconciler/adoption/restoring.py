@@ -18,6 +18,7 @@ from reconciler.desired.findings import Findings, Sourced
 from reconciler.desired.load import load_desired
 from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, warning
+from reconciler.domain.fields import is_sensitive, show_path
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
@@ -114,16 +115,47 @@ class _Restoring:
         return states
 
     def put_references_back(self) -> None:
-        """Name the secrets as before where the files name others now."""
-        for document in self._documents():
-            slug = str(document.value.get("slug"))
-            declared = self._desired.integrations.get(slug)
-            if slug not in self._pictures or declared is None:
-                continue
-            for path, reference in _references(self._pictures[slug].fields):
-                now = lookup(declared.fields, path)
-                if isinstance(now, SecretRef) and now != reference:
-                    self._name(document, path, reference)
+        """Name the secrets as before where the files name others, none, or some too many."""
+        for slug, picture in self._pictures.items():
+            for path, leaf in leaves(canonical(picture.fields)):
+                if isinstance(leaf, SecretRef):
+                    self._change(slug, path, leaf)
+                elif leaf is None and is_sensitive(path):
+                    self._change(slug, path, None)
+
+    def _change(self, slug: str, path: Path, secret: SecretRef | None) -> None:
+        """Change one secret of a file that declares the integration already."""
+        declared = self._desired.integrations.get(slug)
+        now = lookup(declared.fields, path) if declared is not None else secret
+        if now == secret:
+            return
+        try:
+            for document in self._documents():
+                if document.value.get("slug") == slug and declared is not None:
+                    self._write(document, declared.fields, path, secret)
+                    return
+        except (KeyError, IndexError, ValueError):
+            self.remarks.append(_not_put_back(slug, path))
+
+    def _write(
+        self, document: Sourced, declared: Tree, path: Path, secret: SecretRef | None
+    ) -> None:
+        depth = _depth_of(declared, path)
+        at = document.origin_of(path[: depth + 1])
+        edit = self._files.edit(at.file)
+        if secret is None:
+            at = document.origin_of(path)
+            edit = self._files.edit(at.file)
+            edit.remove(at.index, at.path)
+        else:
+            value: Any = secret.as_written
+            for name in reversed(path[depth + 1 :]):
+                value = {name: value}
+            holder = lookup(declared, path[:depth]) if depth else declared
+            exists = isinstance(holder, Mapping) and path[depth] in holder
+            put = edit.replace if exists else edit.insert
+            put(at.index, at.path, value)
+        self._files.put(at.file, edit.result())
 
     def drop(self, slug: str) -> None:
         """Take the file of an integration away, if there is nothing else in it."""
@@ -140,11 +172,16 @@ class _Restoring:
         source = self._files.source
         yield from Documents(source, Findings(source)).merged(self._desired.target.environment)
 
-    def _name(self, document: Sourced, path: Path, reference: SecretRef) -> None:
-        at = document.origin_of(path)
-        edit = self._files.edit(at.file)
-        edit.replace(at.index, at.path, reference.as_written)
-        self._files.put(at.file, edit.result())
+
+def _depth_of(declared: Tree, path: Path) -> int:
+    """Return how many steps of a path lead through mappings that hold something."""
+    depth = 0
+    while depth < len(path) - 1:
+        here = lookup(declared, path[: depth + 1])
+        if not isinstance(here, Mapping) or not here:
+            break
+        depth += 1
+    return depth
 
 
 def _references(fields: Tree) -> Iterator[tuple[Path, SecretRef]]:
@@ -184,6 +221,14 @@ def _not_declared(slug: str) -> Diagnostic:
         "not-declared",
         f"{slug}: no file declares it, and only what the run changed is on record",
         hint=f"`reconcile pull {slug}` writes a file if it still exists",
+    )
+
+
+def _not_put_back(slug: str, path: Path) -> Diagnostic:
+    return warning(
+        "not-editable",
+        f"{slug}: {show_path(path)} cannot be changed back in its file piece by piece",
+        hint="edit it by hand",
     )
 
 

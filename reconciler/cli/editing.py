@@ -25,7 +25,7 @@ class Edited:
 
 def undo(invocation: Invocation, run: str, selection: Selection) -> Edited:
     """Give the files as they have to be; nothing is written, and the API is not asked."""
-    source = PastRun(invocation, run)
+    source = PastRun(invocation, run, to_edit=True)
     source.refuse_unmatched(selection)
     loaded, desired = read_files(invocation, source.environment)
     if loaded.config is None:

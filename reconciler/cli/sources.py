@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from reconciler import git
 from reconciler.cli import settings
 from reconciler.cli.command import Invocation
+from reconciler.cli.literals import literals_of
 from reconciler.cli.options import Reading
 from reconciler.cli.records import Records
 from reconciler.cli.settings import Settings
@@ -82,7 +83,8 @@ class Files:
 class PastRun:
     """A run of the ledger that is to be undone; what it never reached is left alone."""
 
-    def __init__(self, invocation: Invocation, run: str) -> None:
+    def __init__(self, invocation: Invocation, run: str, *, to_edit: bool = False) -> None:
+        """Read the run's record; `to_edit` is for files, where no literal value is written."""
         self.run = run
         self.environment = invocation.environment or settings.from_environment()
         self.target = read_target(invocation, self.environment)
@@ -92,11 +94,20 @@ class PastRun:
                 raise InvalidInput([_unknown(run)])
             self._refuse_other_target(past[run]["target"])
             order = list(past)
+            earlier = [past[name] for name in order[: order.index(run)]]
             later = [past[name] for name in order[order.index(run) + 1 :]]
             untouched = _untouched(past[run]["outcomes"])
             images = ledger.pre_images(run)
+            self._made = ledger.made_by_runs(run, [image.slug for image in images])
         self._images = [image for image in images if image.slug not in untouched]
-        self._later = [item for item in later if item["target"] == past[run]["target"]]
+        self._later = [item for item in later if self._is_ours(item["target"])]
+        self._literals = literals_of(
+            invocation,
+            self.environment,
+            target=self.target,
+            images=() if to_edit else self._images,
+            earlier=[item for item in earlier if self._is_ours(item["target"])],
+        )
 
     def options(self, options: PlanOptions) -> PlanOptions:
         """Narrow options to what the run changed; `InvalidInput` for a pattern of anything else."""
@@ -112,13 +123,20 @@ class PastRun:
 
     def wish(self, past: Recollection) -> Wish:
         """Ask for how things were before the run."""
-        undo = undo_of(self.run, self._images, target=self.target, memory=past.memory)
+        undo = undo_of(
+            self.run,
+            self._images,
+            target=self.target,
+            memory=past.memory,
+            made=self._made,
+            literals=self._literals,
+        )
         found = (*undo.diagnostics, *self._changed_later())
         return Wish(undo.desired, undo.memory, found, undo)
 
     def _refuse_other_target(self, target: object) -> None:
         said = target if isinstance(target, dict) else {}
-        if (said.get("name"), said.get("base_url")) != (self.target.name, self.target.base_url):
+        if not self._is_ours(target):
             where = f"{said.get('name')} at {said.get('base_url')}"
             problem = error(
                 "wrong-target",
@@ -126,6 +144,11 @@ class PastRun:
                 hint="choose that one with --target",
             )
             raise Refused([problem])
+
+    def _is_ours(self, target: object) -> bool:
+        """Compare a recorded target with ours; a first run may not know its organisation yet."""
+        said = target if isinstance(target, dict) else {}
+        return (said.get("name"), said.get("base_url")) == (self.target.name, self.target.base_url)
 
     def _changed_later(self) -> list[Diagnostic]:
         ours = {image.slug for image in self._images}

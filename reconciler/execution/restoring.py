@@ -3,71 +3,75 @@
 Pictures hold masks where secrets were; references come from what Git declared then and now.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from reconciler.domain.fields import (
     HEADERS_FIELD,
     KEYED_LISTS,
     SINGLE_ENTRY_LISTS,
     is_host,
+    is_secret,
     is_sensitive,
 )
 from reconciler.domain.memory import Memory, Remembered, merged
-from reconciler.domain.secrets import SecretRef
+from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup
+from reconciler.execution.literals import NOTHING_FOUND, Found
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.canonical import canonical
 
+Secret: TypeAlias = SecretRef | Redacted
 _MAPS = frozenset({"configurations", "tags"})
 """Fields that are restored member by member; any other is restored whole."""
 
 
-def restored(image: PreImage, now: Tree | None) -> Tree:
-    """Give the fields to declare so that an integration is again as it was.
+def restored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> Tree:
+    """Return the fields to declare so that an integration is again as it was.
 
     After an update that is what the run changed; a list is restored whole. `now` is what Git
-    declares now; it knows the references that have to go along with a write.
+    declares now; it knows the references that have to go along with a write. `found` are literal
+    values that were found again.
     """
     if image.observed is None:
         return {}
-    if image.kind is not ActionKind.UPDATE:
-        return _whole(image)
-    before = image.observed.fields
-    fields: dict[str, Any] = {}
-    for path in image.changed:
-        if is_sensitive(path):
-            continue
-        place = _granularity(path)
-        _put(fields, place, _without_secrets(lookup(before, place), place))
-    for path in _absent(image.changed, canonical(before)):
+    fields = _changed_back(image) if image.kind is ActionKind.UPDATE else _whole(image, found)
+    for path in _absent(image, canonical(image.observed.fields)):
         _put(fields, path, None)
+    if image.kind is not ActionKind.UPDATE:
+        return fields
     if isinstance(fields.get("models"), list):
         fields["models"] += _implied_models(image)
-    for path, reference in _references_along(image, now, fields):
-        _put(fields, path, reference)
+    for path, secret in _secrets_along(image, now, fields, found):
+        _put(fields, path, secret)
     return fields
 
 
-def unknown_secrets(image: PreImage) -> list[Path]:
-    """Give the secrets of a picture of which no reference is known."""
-    known = _references(image.declared)
+def unknown_secrets(image: PreImage, *, found: Found = NOTHING_FOUND) -> list[Path]:
+    """Return the secrets of a picture of which neither reference nor value is known."""
+    known = _known_then(image, found)
     return [path for path in _secrets(image) if path not in known]
 
 
-def unrestored(image: PreImage, now: Tree | None) -> list[Path]:
-    """Give the secrets that the run replaced under a reference that is still the same."""
-    if image.kind is not ActionKind.UPDATE:
+def may_lack(path: Path) -> bool:
+    """Return whether an integration can be created without this secret: a header's literal."""
+    return path[-2:-1] == (HEADERS_FIELD,) and not is_secret(path)
+
+
+def unrestored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> list[Path]:
+    """Return the secrets that the run replaced or removed and whose value is kept nowhere."""
+    if image.kind not in {ActionKind.UPDATE, ActionKind.REPLACE}:
         return []
-    then, present = _references(image.declared), _references(now)
+    then, present = _known_then(image, found), _known_now(image, now, found)
     return [
         path
         for path in image.changed
         if is_sensitive(path)
-        and path not in image.resent
-        and (path not in then or then[path] == present.get(path, then[path]))
+        and path not in {*image.resent, *image.added}
+        and not (path in image.removed and path in then)
+        and (path not in then or _same(then[path], present.get(path)))
     ]
 
 
@@ -92,11 +96,22 @@ def added_entries(image: PreImage, now: Remembered) -> Remembered:
     return replace(now, declared=merged(known, more).of("").declared)
 
 
-def _whole(image: PreImage) -> Tree:
+def _changed_back(image: PreImage) -> dict[str, Any]:
+    assert image.observed is not None  # noqa: S101 - asked for what existed only
+    before = image.observed.fields
+    fields: dict[str, Any] = {}
+    for path in image.changed:
+        if not is_sensitive(path):
+            place = _granularity(path)
+            _put(fields, place, _without_secrets(lookup(before, place), place))
+    return fields
+
+
+def _whole(image: PreImage, found: Found) -> dict[str, Any]:
     assert image.observed is not None  # noqa: S101 - asked for what existed only
     fields = _without_secrets(image.observed.fields, ())
     assert isinstance(fields, dict)  # noqa: S101 - a tree without its secrets is a tree
-    known = _references(image.declared)
+    known = _known_then(image, found)
     for path in _secrets(image):
         if path in known:
             _put(fields, path, known[path])
@@ -127,17 +142,41 @@ def _is_hidden_headers(name: str, value: Value) -> bool:
     return name == HEADERS_FIELD and isinstance(value, Mapping)
 
 
-def _references_along(
-    image: PreImage, now: Tree | None, fields: Mapping[str, Any]
-) -> Iterator[tuple[Path, SecretRef]]:
-    """Walk the references that change back, and those that have to go along with a write."""
-    then, present = _references(image.declared), _references(now)
+def _secrets_along(
+    image: PreImage, now: Tree | None, fields: Mapping[str, Any], found: Found
+) -> Iterator[tuple[Path, Secret]]:
+    """Walk the secrets that change back, and those that have to go along with a write."""
+    then, present = _known_then(image, found), _known_now(image, now, found)
     moves = any(is_host(path) for path in image.changed)
-    for path, reference in {**present, **then}.items():
-        changed_back = path in image.changed and path in then and then[path] != present.get(path)
+    models = {path[1] for path in image.changed if path[0] == "models" and len(path) > 1}
+    for path, secret in {**present, **then}.items():
+        if path in image.added:
+            continue
+        changed_back = path in image.changed and path in then
+        if changed_back and now is not None:
+            changed_back = not _same(then[path], present.get(path))
         along = path[0] == "configurations" and "configurations" in fields
-        if changed_back or along or (moves and path == ("key",)):
-            yield path, reference if changed_back else present.get(path, reference)
+        along = along or (path[0] == "models" and path[1] in models)
+        if changed_back:
+            yield path, secret
+        elif path in present and (along or (moves and path == ("key",))):
+            yield path, present[path]
+
+
+def _known_then(image: PreImage, found: Found) -> dict[Path, Secret]:
+    return {**found.then, **_references(image.declared)}
+
+
+def _known_now(image: PreImage, now: Tree | None, found: Found) -> dict[Path, Secret]:
+    """Return what stands behind the secrets now; where Git's word is not known, as before."""
+    declared = now if now is not None else image.declared
+    return {**found.now, **_references(declared)}
+
+
+def _same(one: Secret, other: Secret | None) -> bool:
+    if isinstance(one, Redacted):
+        return isinstance(other, Redacted) and one.equals(other)
+    return one == other
 
 
 def _secrets(image: PreImage) -> list[Path]:
@@ -168,12 +207,16 @@ def _implied_models(image: PreImage) -> list[dict[str, Any]]:
     ]
 
 
-def _absent(changed: Iterable[Path], before: Mapping[str, Any]) -> Iterator[Path]:
+def _absent(image: PreImage, before: Mapping[str, Any]) -> Iterator[Path]:
     """Walk what the run added to something that was there; new entries of lists are withdrawn."""
-    for path in changed:
+    for path in image.changed:
+        if is_sensitive(path):
+            if path in image.added:
+                yield path
+            continue
         there = next(n for n in range(len(path) + 1) if n == len(path) or not _has(before, path, n))
         is_entry = there > 0 and path[there - 1] in KEYED_LISTS
-        if there < len(path) and not is_entry and not is_sensitive(path):
+        if there < len(path) and not is_entry:
             yield path[: there + 1]
 
 

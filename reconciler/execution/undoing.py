@@ -7,13 +7,22 @@ back; where its name is known, the reference does. The pictures are kept in `rec
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from reconciler.diagnostics import Diagnostic, Place, error, in_order, warning
-from reconciler.domain.fields import show_path
+from reconciler.diagnostics import Diagnostic, Place, in_order
 from reconciler.domain.memory import Memory, Remembered, merged
 from reconciler.domain.policy import Prune, Target
+from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Lifecycle
-from reconciler.execution.restoring import added_entries, restored, unknown_secrets, unrestored
+from reconciler.execution.literals import NO_LITERALS, Literals
+from reconciler.execution.losses import (
+    Obstacle,
+    Past,
+    another_object,
+    losses,
+    obstacles,
+    other_values,
+)
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions, Selection
@@ -30,15 +39,6 @@ _VERBS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why an integration cannot be brought back by an action of one of these kinds."""
-
-    slug: str
-    kinds: frozenset[ActionKind]
-    finding: Diagnostic
-
-
-@dataclass(frozen=True, slots=True)
 class Undo:
     """A run to be taken back.
 
@@ -47,35 +47,53 @@ class Undo:
     """
 
     run: str
-    images: Mapping[str, PreImage]
+    pasts: Mapping[str, Past]
     desired: DesiredState
     memory: Memory
     by_git: Mapping[str, Declared]
     obstacles: tuple[Obstacle, ...]
     diagnostics: tuple[Diagnostic, ...]
 
-    def revise(self, plan: Plan) -> Plan:
-        """Say in a fresh plan why things happen, and hold back what cannot be restored."""
-        actions = tuple(self._revised(action) for action in plan.actions)
-        kinds = {action.slug: action.kind for action in plan.actions}
-        found = [o.finding for o in self.obstacles if kinds.get(o.slug) in o.kinds]
-        # What no file declares is not for an undo to tell: it looks at one run, not at the files.
-        told = [d for d in plan.diagnostics if d.code not in _OF_FILES]
-        diagnostics = in_order([*told, *found])
-        return replace(plan, actions=actions, undeclared=(), diagnostics=diagnostics)
+    @property
+    def images(self) -> Mapping[str, PreImage]:
+        """Return the pictures from before the run, by slug."""
+        return {slug: past.image for slug, past in self.pasts.items()}
 
-    def _revised(self, action: Action) -> Action:
-        image = self.images.get(action.slug)
-        if image is None:
-            return action
-        codes = [
-            obstacle.finding.code
-            for obstacle in self.obstacles
-            if obstacle.slug == action.slug and action.kind in obstacle.kinds
-        ]
-        reason = f"run {self.run} {_VERBS[image.kind]} it"
-        blocked = tuple(dict.fromkeys((*action.blocked_by, *codes)))
-        return replace(action, reason=reason, source=None, blocked_by=blocked)
+    def revise(
+        self, plan: Plan, values: Mapping[SecretRef, Redacted] = MappingProxyType({})
+    ) -> Plan:
+        """Say in a fresh plan why things happen, and hold back what cannot be restored.
+
+        `values` are the secrets at hand, which may be others than before the run.
+        """
+        actions, found = [], []
+        for action in plan.actions:
+            past = self.pasts.get(action.slug)
+            if past is None:
+                actions.append(action)
+                continue
+            blocks = self._blocks(past, action)
+            actions.append(self._revised(past, action, blocks))
+            found += blocks
+            if not blocks:
+                found += other_values(past, action, values)
+        # What no file declares is not for an undo to tell: it looks at one run, not at the files.
+        kept = [d for d in plan.diagnostics if d.code not in _OF_FILES]
+        diagnostics = in_order([*kept, *found])
+        return replace(plan, actions=tuple(actions), undeclared=(), diagnostics=diagnostics)
+
+    def _blocks(self, past: Past, action: Action) -> list[Diagnostic]:
+        slug, current = action.slug, action.subject.observed
+        blocks = [o.finding for o in self.obstacles if o.slug == slug and action.kind in o.kinds]
+        existed = past.image.observed is not None
+        if existed and current is not None and past.is_another(current.id):
+            blocks.append(another_object(slug, Place(f"run {self.run}")))
+        return blocks
+
+    def _revised(self, past: Past, action: Action, blocks: list[Diagnostic]) -> Action:
+        reason = f"run {self.run} {_VERBS[past.image.kind]} it"
+        codes = (*action.blocked_by, *(block.code for block in blocks))
+        return replace(action, reason=reason, source=None, blocked_by=tuple(dict.fromkeys(codes)))
 
 
 def options_for(images: Sequence[PreImage], options: PlanOptions) -> PlanOptions:
@@ -89,35 +107,42 @@ def options_for(images: Sequence[PreImage], options: PlanOptions) -> PlanOptions
     )
 
 
-def undo_of(run: str, images: Sequence[PreImage], *, target: Target, memory: Memory) -> Undo:
-    """Work out what taking a run back asks for; `memory` is what is known now."""
+def undo_of(
+    run: str,
+    images: Sequence[PreImage],
+    *,
+    target: Target,
+    memory: Memory,
+    made: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    literals: Literals = NO_LITERALS,
+) -> Undo:
+    """Work out what taking a run back asks for; `memory` is what is known now.
+
+    `made` are the ids of the objects that runs have created, by slug; `literals` says where values
+    may be found that the ledger keeps no text of.
+    """
     place = Place(f"run {run}")
-    existed = [image for image in images if image.observed is not None]
-    desired = {image.slug: _declared(image, memory.of(image.slug), place) for image in existed}
-    known = {
-        image.slug: added_entries(image, _known(image, memory.of(image.slug))) for image in images
+    pasts = {
+        image.slug: Past(
+            image,
+            memory.of(image.slug),
+            made=made.get(image.slug, frozenset()),
+            pepper=memory.pepper,
+            literals=literals,
+        )
+        for image in images
     }
+    existed = {slug: past for slug, past in pasts.items() if past.image.observed is not None}
+    known = {slug: past.known for slug, past in pasts.items()}
     return Undo(
         run=run,
-        images={image.slug: image for image in images},
-        desired=DesiredState(target, desired),
+        pasts=pasts,
+        desired=DesiredState(target, {s: past.declared(place) for s, past in existed.items()}),
         memory=replace(memory, integrations={**memory.integrations, **known}),
-        by_git={image.slug: by_git for image in existed if (by_git := _by_git(image, memory))},
-        obstacles=tuple(o for image in existed for o in _obstacles(image, place)),
-        diagnostics=tuple(d for image in existed for d in _losses(image, memory)),
+        by_git={s: git for s, past in existed.items() if (git := _by_git(past.image, memory))},
+        obstacles=tuple(o for past in existed.values() for o in obstacles(past, place)),
+        diagnostics=tuple(found for past in pasts.values() for found in losses(past, run)),
     )
-
-
-def _declared(image: PreImage, now: Remembered, place: Place) -> Declared:
-    fields = restored(image, now.declared)
-    return Declared(image.slug, fields, place, Lifecycle(protected=now.protected))
-
-
-def _known(image: PreImage, now: Remembered) -> Remembered:
-    """Count what the run created as declared, so that it is withdrawn; never as unprotected."""
-    if image.observed is None and now.declared is None:
-        return replace(now, declared={})
-    return now
 
 
 def _by_git(image: PreImage, memory: Memory) -> Declared | None:
@@ -131,54 +156,3 @@ def _by_git(image: PreImage, memory: Memory) -> Declared | None:
         return None
     lifecycle = Lifecycle(protected=remembered.protected)
     return Declared(image.slug, remembered.declared, Place("-"), lifecycle)
-
-
-def _obstacles(image: PreImage, place: Place) -> list[Obstacle]:
-    if image.kind is ActionKind.UPDATE:
-        return [_gone_since(image, place)]
-    anew = frozenset({ActionKind.CREATE, ActionKind.REPLACE})
-    found = [
-        Obstacle(
-            image.slug,
-            anew,
-            error(
-                "credential-unknown",
-                f"{image.slug}: no reference of {show_path(path)} is on record, only a mask",
-                hint="restore its file from Git, with a reference, and apply that",
-                at=place,
-            ),
-        )
-        for path in unknown_secrets(image)
-    ]
-    if image.observed is not None and not image.observed.detailed:
-        problem = error(
-            "not-on-record",
-            f"{image.slug}: the run ended before all of it was on record",
-            hint="restore its file from Git and apply that",
-            at=place,
-        )
-        found.append(Obstacle(image.slug, anew, problem))
-    return found
-
-
-def _gone_since(image: PreImage, place: Place) -> Obstacle:
-    problem = error(
-        "deleted-since",
-        f"{image.slug}: it was deleted after the run, and only what the run changed is restored",
-        hint="undo the run that deleted it first, or leave it out with --exclude",
-        at=place,
-    )
-    return Obstacle(image.slug, frozenset({ActionKind.CREATE, ActionKind.REPLACE}), problem)
-
-
-def _losses(image: PreImage, memory: Memory) -> list[Diagnostic]:
-    """Name the credentials that the run replaced and nobody can bring back."""
-    return [
-        warning(
-            "credential-not-restored",
-            f"{image.slug}: the run replaced {show_path(path)}, and the value before is kept "
-            "nowhere; it stays as it is",
-            hint="put the old value behind the reference and apply the files",
-        )
-        for path in unrestored(image, memory.of(image.slug).declared)
-    ]

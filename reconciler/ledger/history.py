@@ -1,6 +1,7 @@
 """What the ledger tells of past runs: the public form of `history`, and pre-images for `undo`."""
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select
@@ -48,6 +49,25 @@ def images_of(connection: Connection, run: str) -> list[PreImage]:
         )
     found = select(pre_images).where(pre_images.c.run == number).order_by(pre_images.c.slug)
     return [from_document(row.slug, document(row.document)) for row in connection.execute(found)]
+
+
+def made_by_runs(
+    connection: Connection, run: str, slugs: Collection[str]
+) -> dict[str, frozenset[str]]:
+    """Return, by slug, the ids of what runs on the same target as this one have created."""
+    target = select(runs.c.target).where(runs.c.run == run).scalar_subquery()
+    query = (
+        select(pre_images.c.slug, pre_images.c.document)
+        .join(runs)
+        .where(runs.c.target == target, pre_images.c.slug.in_(sorted(slugs)))
+        .where(pre_images.c.document.contains('"made":', autoescape=True))
+    )
+    found: dict[str, frozenset[str]] = {}
+    for row in connection.execute(query):
+        made = document(row.document).get("made")
+        if isinstance(made, str):
+            found[row.slug] = found.get(row.slug, frozenset()) | {made}
+    return found
 
 
 def _chosen(

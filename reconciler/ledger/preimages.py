@@ -31,9 +31,9 @@ class PreImage:
 
     `declared` is what was known of what Git had declared, references included; the API shows only
     masks of secrets. `changed` are the paths, in canonical form, that the run set out to change;
-    of those `resent` are secrets that were sent as they were, and `removed` what was taken away.
-    `fingerprints` are those of the secrets as they were last written before the run. `made` is the
-    id of what the run created under the slug.
+    of those `resent` are secrets that were sent as they were, and `added` and `removed` what was
+    not there before or not afterwards. `fingerprints` are those of the secrets that were stored
+    before the run, as far as they are known. `made` is the id of what it created under the slug.
     """
 
     slug: str
@@ -42,6 +42,7 @@ class PreImage:
     declared: Tree | None = None
     changed: tuple[Path, ...] = ()
     resent: tuple[Path, ...] = ()
+    added: tuple[Path, ...] = ()
     removed: tuple[Path, ...] = ()
     fingerprints: Mapping[Path, str] = field(default_factory=lambda: MappingProxyType({}))
     made: str | None = None
@@ -56,6 +57,7 @@ def to_document(image: PreImage) -> dict[str, Any]:
         "declared": None if declared is None else json.loads(codec.to_text(declared)),
         "changed": [list(path) for path in image.changed],
         "resent": [list(path) for path in image.resent],
+        "added": [list(path) for path in image.added],
         "removed": [list(path) for path in image.removed],
         "fingerprints": [[list(path), value] for path, value in image.fingerprints.items()],
         **({} if image.made is None else {"made": image.made}),
@@ -80,6 +82,7 @@ def _image(slug: str, document: Mapping[str, Any]) -> PreImage:
         declared=None if declared is None else codec.from_document(declared),
         changed=_paths(document.get("changed", ())),
         resent=_paths(document.get("resent", ())),
+        added=_paths(document.get("added", ())),
         removed=_paths(document.get("removed", ())),
         fingerprints={_path(path): str(value) for path, value in document.get("fingerprints", ())},
         made=document.get("made"),

@@ -15,8 +15,10 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from reconciler import __version__
 from reconciler.domain.calls import Call
 from reconciler.domain.fields import show_path
+from reconciler.domain.memory import Remembered
+from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Observed
-from reconciler.domain.tree import Path, canonical_json, leaves
+from reconciler.domain.tree import Path, canonical_json, leaves, lookup
 from reconciler.ledger import chain, rows
 from reconciler.ledger.codec import document
 from reconciler.ledger.connect import Database
@@ -206,13 +208,24 @@ def _image(action: Action, seen: Observed | None) -> PreImage:
         declared=remembered.declared,
         changed=changed,
         resent=by(Op.RESEND),
+        added=by(Op.ADD),
         removed=by(Op.REMOVE),
-        fingerprints={
-            path: record.fingerprint
-            for path, record in remembered.secrets.items()
-            if record.fingerprint is not None
-        },
+        fingerprints=_fingerprints(remembered, seen),
     )
+
+
+def _fingerprints(remembered: Remembered, seen: Observed | None) -> dict[Path, str]:
+    """Return the fingerprints of the stored secrets that look as they did after our own write."""
+    stored = canonical(seen.fields) if seen is not None else {}
+    found = {}
+    for path, record in remembered.secrets.items():
+        shown = lookup(stored, path)
+        as_written = shown == record.mask or (
+            record.mask is None and isinstance(shown, str | Redacted)
+        )
+        if record.fingerprint is not None and as_written and path not in remembered.unsettled:
+            found[path] = record.fingerprint
+    return found
 
 
 def _changed(action: Action) -> tuple[Path, ...]:

@@ -17,7 +17,7 @@ from reconciler.ledger import chain, learning, remembering, rows
 from reconciler.ledger.connect import Database
 from reconciler.ledger.entries import Fulfilled, Holder, RunFacts, Seen, TargetKey
 from reconciler.ledger.errors import NoLedger, explain
-from reconciler.ledger.history import history, images_of
+from reconciler.ledger.history import history, images_of, made_by_runs
 from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.lock import file_lock, shared_lock
 from reconciler.ledger.migrations import NEWEST, bring_up_to_date, check_version, version_of
@@ -91,6 +91,11 @@ class Ledger:
         """Give how everything looked that a run set out to change."""
         with self._database.reading() as connection:
             return images_of(connection, run)
+
+    def made_by_runs(self, run: str, slugs: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """Return, by slug, the ids of what runs on the same target as this one have created."""
+        with self._database.reading() as connection:
+            return made_by_runs(connection, run, slugs)
 
     def answers(self, key: TargetKey) -> Mapping[str, str]:
         """Give what a probe has learned of a target's API; nothing where there was none."""

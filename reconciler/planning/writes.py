@@ -10,6 +10,7 @@ from typing import Any
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.fields import (
+    HEADERS_FIELD,
     KEYED_LISTS,
     MODELS_FIELDS,
     SERVER_ADDED_FIELDS,
@@ -26,6 +27,7 @@ from reconciler.planning.comparison import Comparison
 
 _SUB_RESOURCES = MODELS_FIELDS | WORKSPACES_FIELDS
 _REPLACED_LISTS = frozenset({"secret_mappings", "azure_deployment_config"})
+_LEAVE_OUT = frozenset({*KEYED_LISTS, HEADERS_FIELD})
 _PLAIN = ("name", "description", "key")
 _WHOLE = ("configurations", "secret_mappings", "pricing_adjustments", "tags")
 
@@ -34,7 +36,7 @@ def create_calls(declared: Declared) -> tuple[Call, ...]:
     """Give the calls that bring an integration into being; nothing empty is sent."""
     fields = canonical(declared.fields)
     body = {
-        name: to_wire(value, name)
+        name: _without_nulls(to_wire(value, name))
         for name, value in fields.items()
         if name not in _SUB_RESOURCES | WRITE_ONLY_FIELDS and not is_empty(value)
     }
@@ -49,6 +51,13 @@ def create_calls(declared: Declared) -> tuple[Call, ...]:
         shared = access if access.get("enabled") else None
         calls.append(_workspaces_call(declared.slug, fields, granted, shared))
     return tuple(calls)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out the members of mappings that are declared null: a new record has none of them."""
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return value
 
 
 def delete_calls(slug: str) -> tuple[Call, ...]:
@@ -93,12 +102,13 @@ def merged(want: Value, have: Value, name: str, *, leaves_out: bool = False) -> 
     What is declared empty becomes the empty value of its own type, so that servers that merge and
     servers that replace end up alike. It is left out instead where that is certain to remove it:
     an entry of a keyed list, and (`leaves_out`) what stands in a list that is replaced as a whole.
+    A header is left out too: an empty one would still be sent to the provider.
     """
     if isinstance(want, Mapping) and want:
         result = dict(have) if isinstance(have, Mapping) else {}
         inside = leaves_out or name in _REPLACED_LISTS
         for key, value in want.items():
-            if is_empty(value) and (leaves_out or name in KEYED_LISTS):
+            if is_empty(value) and (leaves_out or name in _LEAVE_OUT):
                 result.pop(key, None)
             else:
                 result[key] = merged(value, result.get(key), key, leaves_out=inside)

@@ -21,6 +21,7 @@ from tests.builders import KEY, mask, observed, target
 CREATE, UPDATE, REPLACE, DELETE = ActionKind
 RUN = Place("run r-1")
 OTHER = SecretRef("env", "OTHER_KEY")
+ID = frozenset({"id-1"})
 
 
 def image(slug: str, kind: ActionKind, *changed: Path, **more: Any) -> PreImage:
@@ -64,14 +65,23 @@ def test_what_the_run_deleted_is_declared_whole() -> None:
 
 
 def test_what_the_run_created_is_not_declared_and_counts_as_declared_before() -> None:
-    taken_back = undo(image("alpha", CREATE))
+    taken_back = undo(image("alpha", CREATE, made="id-1"))
     assert taken_back.desired.integrations == {}
-    assert taken_back.memory.of("alpha") == Remembered(declared={})
+    assert taken_back.memory.of("alpha") == Remembered(declared={}, identities=ID)
+
+
+def test_what_the_run_created_under_an_id_that_is_not_on_record_is_named_and_not_withdrawn() -> (
+    None
+):
+    taken_back = undo(image("alpha", CREATE), alpha=Remembered({"name": "Alpha"}))
+    assert taken_back.memory.of("alpha").declared is None
+    assert [d.code for d in taken_back.diagnostics] == ["not-on-record"]
 
 
 def test_what_is_remembered_of_a_created_one_is_kept() -> None:
     known = Remembered({"name": "Alpha"}, protected=True)
-    assert undo(image("alpha", CREATE), alpha=known).memory.of("alpha") == known
+    now = undo(image("alpha", CREATE, made="id-1"), alpha=known).memory.of("alpha")
+    assert now == replace(known, identities=ID)
 
 
 def test_what_a_later_run_has_never_declared_is_not_made_up_for_what_existed() -> None:
@@ -199,7 +209,7 @@ def test_a_credential_that_the_run_rotated_is_named_as_lost() -> None:
 def test_a_credential_whose_reference_comes_back_is_not_lost() -> None:
     picture = image("alpha", UPDATE, ("key",), fields={"key": mask()}, declared={"key": KEY})
     assert undo(picture, alpha=Remembered({"key": OTHER})).diagnostics == ()
-    assert undo(image("alpha", CREATE, ("key",))).diagnostics == ()
+    assert undo(image("alpha", CREATE, ("key",), made="id-1")).diagnostics == ()
 
 
 # -- the plan of it --------------------------------------------------------------------------
