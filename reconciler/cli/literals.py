@@ -9,10 +9,8 @@ from datetime import date
 from typing import Any
 
 from reconciler import git
-from reconciler.cli.command import Invocation
-from reconciler.cli.settings import Settings
-from reconciler.desired.config import Config
-from reconciler.desired.load import load
+from reconciler.desired.load import load_readable
+from reconciler.desired.source import DirectorySource
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, leaves
@@ -25,8 +23,7 @@ _COMMITS = 3
 
 
 def literals_of(
-    invocation: Invocation,
-    environment: Settings,
+    repository: git.Repository,
     *,
     target: Target,
     images: Sequence[PreImage],
@@ -39,19 +36,10 @@ def literals_of(
     slugs = {image.slug for image in images if _lacks_literals(image)}
     if not slugs:
         return NO_LITERALS
-    loaded = load(
-        invocation.dir,
-        target_name=invocation.target,
-        today=date.min,
-        base_url_override=environment.base_url,
-    )
-    if loaded.config is None:
-        return NO_LITERALS
-    today = loaded.state.integrations if loaded.state is not None else {}
-    commits = _commits(earlier, slugs)
+    today, _ = load_readable(DirectorySource(repository.folder), target, date.min)
     return Literals(
-        today={slug: item.fields for slug, item in today.items() if slug in slugs},
-        earlier=tuple(_declared_at(commits, invocation, loaded.config, target)),
+        today={s: item.fields for s, item in today.integrations.items() if s in slugs},
+        earlier=tuple(_declared_at(_commits(earlier, slugs), repository, target)),
     )
 
 
@@ -72,11 +60,11 @@ def _commits(earlier: Iterable[Mapping[str, Any]], slugs: set[str]) -> list[str]
 
 
 def _declared_at(
-    commits: Iterable[str], invocation: Invocation, config: Config, target: Target
+    commits: Iterable[str], repository: git.Repository, target: Target
 ) -> Iterator[Mapping[str, Tree]]:
     for commit in commits:
         try:
-            past = git.declared_at(commit, folder=invocation.dir, config=config, target=target)
+            past = git.declared_at(commit, repository=repository, target=target)
         except git.GitError:
             continue  # the commit is not here, for instance in a shallow clone
         known = past.memory.integrations

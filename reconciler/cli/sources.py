@@ -102,8 +102,7 @@ class PastRun:
         self._images = [image for image in images if image.slug not in untouched]
         self._later = [item for item in later if self._is_ours(item["target"])]
         self._literals = literals_of(
-            invocation,
-            self.environment,
+            repository_of(invocation, self.environment),
             target=self.target,
             images=() if to_edit else self._images,
             earlier=[item for item in earlier if self._is_ours(item["target"])],
