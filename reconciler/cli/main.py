@@ -31,6 +31,7 @@ COMMANDS = {
     "undo": "Plan to restore what a RUN changed; write nothing.",
     "list": "List the integrations that exist now.",
     "get": "Print one integration as the API has it.",
+    "explain": "Explain a field of an integration.",
     "schema": "Print JSON Schemas of files and outputs.",
     "merge-results": "Join the results of shards into one.",
     "doctor": "Check config, key, scopes, paging, clock and ledger.",

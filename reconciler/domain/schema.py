@@ -119,6 +119,11 @@ def integration_schema(provider: str | None, *, vouched: tuple[str, ...] = ()) -
     return _integration_schema(known or "", vouched)
 
 
+def any_provider_schema() -> FieldSchema:
+    """Return the schema of an integration whose configurations have the fields of all providers."""
+    return _integration_schema(_ANY_PROVIDER, ())
+
+
 _ANY_PROVIDER = "(any)"
 
 

@@ -1,0 +1,33 @@
+"""`reconcile explain`: what a field means, from the schema that also checks it."""
+
+import click
+
+from reconciler.cli.command import Command, Invocation
+from reconciler.cli.options import format_option
+
+
+@click.command("explain", cls=Command)
+@click.argument("path", default="")
+@click.option("--provider", metavar="ID", help="Only the configuration fields of this provider")
+@click.option("--recursive", is_flag=True, help="Also list the fields of the fields")
+@format_option("text", "json", "markdown")
+@click.pass_obj
+def command(
+    invocation: Invocation, *, path: str, provider: str | None, recursive: bool, style: str
+) -> int:
+    """Explain a field of an integration.
+
+    PATH is written as in a file: `models.pricing_config`, `configurations.aws_role_arn`. Without a
+    PATH, the fields of an integration are listed.
+    """
+    from reconciler.desired.explain import explain
+    from reconciler.views import field_reference
+
+    explained = explain(path, provider=provider, recursive=recursive)
+    render = {
+        "text": field_reference.as_text,
+        "json": field_reference.as_json,
+        "markdown": field_reference.as_markdown,
+    }
+    invocation.console.data(render[style](explained))
+    return 0

@@ -1,0 +1,200 @@
+"""Look a field up in the schema, for people who ask what it means.
+
+Everything comes from the schema; nothing about a field is written here. How it is shown:
+`reconciler.views.field_reference`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+
+from reconciler.desired.suggest import did_you_mean, one_of
+from reconciler.diagnostics import error
+from reconciler.domain.facts import Clearing, RiskRule
+from reconciler.domain.providers import PROVIDERS, configuration_of, is_known
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.schema import FieldSchema, any_provider_schema, integration_schema
+
+RISKS: Mapping[RiskRule, str] = {
+    RiskRule.RESTRICTIVE: "restrictive",
+    RiskRule.COSMETIC: "cosmetic",
+    RiskRule.CREDENTIAL: "credential",
+    RiskRule.ACCESS: "additive when access is granted, access-removal when it is taken away",
+    RiskRule.SWITCH: "additive when switched on, restrictive when switched off",
+    RiskRule.LIMIT: "additive when raised or removed, restrictive when lowered or added",
+    RiskRule.SETTING: "additive when set for the first time, restrictive when changed",
+}
+"""The risk of a change, as plans name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedField:
+    """A field at a path, with its members.
+
+    `path` is written as in files, without the keys of entries: `models.pricing_config`. `providers`
+    are those whose configurations have the field; empty for fields of every provider.
+    `required_by` says when a configuration field has to be there.
+    """
+
+    path: str
+    field: FieldSchema
+    members: tuple["ExplainedField", ...] = ()
+    providers: tuple[str, ...] = ()
+    required_by: str = ""
+
+    @property
+    def marks(self) -> list[str]:
+        """The facts of the field in a word or two each."""
+        facts = self.field.facts
+        marks = {
+            "required": self._is_required,
+            "identity": facts.identity,
+            "secret: only a reference": facts.secret,
+            "never shown": facts.redacted or facts.headers,
+            "host": facts.host,
+            "chooses the host": facts.endpoint,
+            "immutable": facts.immutable,
+            "write-only": facts.write_only,
+            "instant": facts.instant,
+        }
+        return [mark for mark, holds in marks.items() if holds]
+
+    @property
+    def _is_required(self) -> bool:
+        info = self.field.info
+        return self.required_by == "always" or (info is not None and info.is_required())
+
+    @property
+    def description(self) -> str:
+        """What the field is for."""
+        info = self.field.info
+        return (info.description if info is not None else None) or ""
+
+    @property
+    def details(self) -> list[tuple[str, str]]:
+        """Name and text of everything else that is known about the field."""
+        facts = self.field.facts
+        default = self._default
+        details = [
+            ("one of", ", ".join(self.field.choices)),
+            ("default", "" if default is None else str(default).lower()),
+            ("required", "" if self.required_by in {"", "always"} else self.required_by),
+            ("providers", ", ".join(self.providers)),
+            ("risk of a change", RISKS[facts.risk or RiskRule.RESTRICTIVE]),
+            ("sub-resource", facts.sub_resource or ""),
+            ("cleared by", "" if facts.clearing is Clearing.EMPTY else facts.clearing.value),
+            ("example", facts.example or ""),
+            ("source", facts.source or ""),
+        ]
+        return [(name, text) for name, text in details if text]
+
+    @property
+    def _default(self) -> Any:
+        if self.field.facts.default is not None:
+            return self.field.facts.default
+        info = self.field.info
+        if info is None or info.default is PydanticUndefined:
+            return None
+        return info.default
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the field as plain data, members included."""
+        facts = self.field.facts
+        return {
+            "path": self.path,
+            "type": self.field.type_name,
+            "description": self.description,
+            "choices": list(self.field.choices),
+            "default": self._default,
+            "required": self._is_required,
+            "required_by": self.required_by or None,
+            "secret": facts.secret,
+            "sensitive": facts.sensitive or facts.headers,
+            "host": facts.host,
+            "immutable": facts.immutable,
+            "write_only": facts.write_only,
+            "risk": RISKS[facts.risk or RiskRule.RESTRICTIVE],
+            "sub_resource": facts.sub_resource,
+            "cleared_by": facts.clearing.value,
+            "providers": list(self.providers),
+            "example": facts.example,
+            "source": facts.source,
+            "fields": [member.as_json() for member in self.members],
+        }
+
+
+def explain(path: str, *, provider: str | None = None, recursive: bool = False) -> ExplainedField:
+    """Return what is known about the field at a path; "" is the integration itself.
+
+    The keys of entries may be left out: `models.enabled` is `models[gpt-5].enabled`. Without a
+    provider, `configurations` has the fields of all of them. Raises `InvalidInput` for a path that
+    no model describes and for a provider that is not known.
+    """
+    if provider is not None and not is_known(provider):
+        raise _unknown(
+            "unknown-provider", f"`{provider}` is not a known provider", PROVIDERS, provider
+        )
+    field = any_provider_schema() if provider is None else integration_schema(provider)
+    steps = [step for step in _STEP.split(path) if step]
+    for number, step in enumerate(steps):
+        members = _members_of(field)
+        if step not in members:
+            around = ".".join(steps[:number]) or "an integration"
+            raise _unknown("unknown-field", f"`{step}` is not a field of {around}", members, step)
+        field = members[step]
+    return _explained(tuple(steps), field, provider, depth=None if recursive else 1)
+
+
+_STEP = re.compile(r"\[[^\]]*\]|\.")
+
+
+def _unknown(code: str, summary: str, known: Mapping[str, object], word: str) -> InvalidInput:
+    near = did_you_mean(word, known)
+    return InvalidInput([error(code, summary, hint=near or (one_of(known) if known else ""))])
+
+
+def _members_of(field: FieldSchema) -> Mapping[str, FieldSchema]:
+    if field.fields:
+        return field.fields
+    return field.entries.fields if field.entries is not None else {}
+
+
+def _explained(
+    steps: tuple[str, ...], field: FieldSchema, provider: str | None, *, depth: int | None
+) -> ExplainedField:
+    members: list[ExplainedField] = []
+    if depth != 0:
+        inner = None if depth is None else depth - 1
+        members = [
+            _explained((*steps, name), child, provider, depth=inner)
+            for name, child in _members_of(field).items()
+        ]
+    inside = len(steps) == 2 and steps[0] == _CONFIGURATIONS
+    return ExplainedField(
+        path=".".join(steps),
+        field=field,
+        members=tuple(members),
+        providers=_providers_with(steps[1]) if inside and provider is None else (),
+        required_by=_required_by(steps[1], provider) if inside and provider else "",
+    )
+
+
+_CONFIGURATIONS = "configurations"
+
+
+def _providers_with(name: str) -> tuple[str, ...]:
+    """List the providers whose configurations have a field; none where all of them have it."""
+    having = [p for p, model in PROVIDERS.items() if name in model.model_fields]
+    return tuple(sorted(having)) if len(having) < len(PROVIDERS) else ()
+
+
+def _required_by(name: str, provider: str) -> str:
+    """Say in which cases a configuration field has to be there."""
+    model = configuration_of(provider)
+    if name in model.required:
+        return "always"
+    modes = [mode for mode, fields in model.required_by_mode.items() if name in fields]
+    return f"with {model.mode_field}: {' or '.join(modes)}" if modes else ""

@@ -1,0 +1,72 @@
+"""`reconcile explain` knows every field, from the schema."""
+
+import json
+
+import pytest
+
+from reconciler.cli.main import run
+from reconciler.domain.providers import PROVIDERS
+from reconciler.domain.schema import any_provider_schema
+from tests.cli.speaking import Listening
+
+
+def explain(*words: str, code: int = 0) -> str:
+    listening = Listening()
+    assert run(["explain", *words], listening.console) == code, listening.err
+    return listening.out if code == 0 else listening.err
+
+
+def fields(*words: str) -> list[str]:
+    members = json.loads(explain(*words, "--format", "json"))["fields"]
+    return [member["path"] for member in members]
+
+
+def test_without_a_path_the_fields_of_an_integration_are_listed() -> None:
+    assert fields() == list(any_provider_schema().fields)
+    assert "slug <string>  [required; identity]" in explain()
+
+
+def test_the_keys_of_entries_may_be_left_out_or_written() -> None:
+    for path in ("models.pricing_config", "models[gpt-5].pricing_config"):
+        assert fields(path) == ["models.pricing_config.type", "models.pricing_config.pay_as_you_go"]
+
+
+def test_a_field_says_what_a_change_of_it_means() -> None:
+    shown = json.loads(explain("configurations.azure_resource_name", "--format", "json"))
+    assert shown["host"] is True
+    assert shown["risk"] == "credential"
+    assert shown["providers"] == ["azure-openai"]
+    key = json.loads(explain("key", "--format", "json"))
+    assert (key["secret"], key["type"]) == (True, "secret reference")
+    assert json.loads(explain("workspace_id", "--format", "json"))["immutable"] is True
+
+
+def test_a_field_says_when_it_is_required() -> None:
+    role = explain("configurations.aws_role_arn", "--provider", "bedrock")
+    assert "required: with aws_auth_type: assumedRole" in role
+    assert "[required; host]" in explain("configurations", "--provider", "azure-openai")
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+def test_the_fields_of_each_provider_are_listed(provider: str) -> None:
+    listed = fields("configurations", "--provider", provider)
+    assert listed == [f"configurations.{name}" for name in PROVIDERS[provider].model_fields]
+
+
+def test_recursively_every_field_is_explained() -> None:
+    table = explain("--recursive", "--format", "markdown")
+    for path, field in any_provider_schema().walk():
+        assert f"| `{'.'.join(path)}` | {field.type_name} |" in table
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["modls"], "did you mean `models`?"),
+        (["models.enabld"], "did you mean `enabled`?"),
+        (["name.first"], "`first` is not a field of name"),
+        (["configurations", "--provider", "bedrok"], "did you mean `bedrock`?"),
+    ],
+)
+def test_an_unknown_field_or_provider_is_bad_input_with_a_hint(words: list[str], hint: str) -> None:
+    assert hint in explain(*words, code=3)
