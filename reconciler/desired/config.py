@@ -23,6 +23,7 @@ from reconciler.desired.suggest import did_you_mean, one_of
 from reconciler.desired.validate import check_model
 from reconciler.desired.yaml_source import read_yaml
 from reconciler.diagnostics import Diagnostic, error
+from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.fields import SLUG
 from reconciler.domain.policy import Part, Target, Tombstone
 from reconciler.domain.schema import compiled
@@ -165,7 +166,7 @@ def _check(tree: Any, document: Sourced, findings: Findings) -> None:
             if isinstance(target, dict):
                 _bind_key(target, ("targets", name), say)
                 _check_target(name, target, document, findings)
-        bind(tree, say)
+        bind(tree, compiled(ConfigFile), say)
         _check_names(tree, document, findings)
     check_model(
         ConfigFile,
@@ -214,10 +215,21 @@ def _check_target(name: str, target: dict[str, Any], document: Sourced, findings
         elif url != "simulator:" and target.get("api_key") is None:
             summary = f"target `{name}` needs `api_key`"
             findings.error("missing-field", summary, here, hint=_KEY_HINT, key=True)
+    _check_known_fields(target.get("known_fields"), here.at("known_fields"), findings)
     environment = target.get("environment")
     if isinstance(environment, str) and not _is_folder_name(environment):
         summary = "`environment` must be the name of a folder in environments/"
         findings.error("invalid-value", summary, here.at("environment"))
+
+
+def _check_known_fields(known: Any, here: Origin, findings: Findings) -> None:
+    """Refuse to treat a field as plain whose name speaks of a secret."""
+    for provider, names in known.items() if isinstance(known, dict) else ():
+        for index, name in enumerate(names if isinstance(names, list) else ()):
+            if isinstance(name, str) and SECRET_NAME.search(name):
+                summary = "a field whose name speaks of a secret cannot be listed in `known_fields`"
+                hint = "remove it; its value stays hidden, and it may hold a reference"
+                findings.error("invalid-value", summary, here.at(provider, index), hint=hint)
 
 
 def _is_folder_name(name: str) -> bool:

@@ -8,9 +8,10 @@ from reconciler.desired.ignoring import lifecycle_of
 from reconciler.desired.references import bind
 from reconciler.desired.rules import Rules, check_configurations
 from reconciler.desired.scalars import typed
-from reconciler.desired.validate import HIDDEN, check_model
+from reconciler.desired.validate import check_model, is_hidden
 from reconciler.diagnostics import Place
 from reconciler.domain.integration import Integration
+from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.schema import integration_schema
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared
@@ -18,25 +19,28 @@ from reconciler.domain.state import Declared
 _NOT_FIELDS = frozenset({"slug", "lifecycle"})
 
 
-def declare(document: Sourced, findings: Findings, today: date) -> Declared | None:
+def declare(
+    document: Sourced, findings: Findings, today: date, known_fields: KnownFields = NO_KNOWN_FIELDS
+) -> Declared | None:
     """Check a document and build what it declares; None when something is wrong with it."""
     before = findings.errors
     provider = document.value.get("ai_provider_id")
-    schema = integration_schema(provider if isinstance(provider, str) else None)
+    provider = provider if isinstance(provider, str) else ""
+    schema = integration_schema(provider, vouched=known_fields.get(provider, ()))
     tree = typed(document.value, schema)
     bad: set[Steps] = set()
 
     def say(code: str, summary: str, hint: str, steps: Steps) -> None:
         bad.add(steps)
-        hide = code != "reference-forbidden" and not HIDDEN.isdisjoint(steps)
+        hide = code != "reference-forbidden" and is_hidden(schema, steps)
         findings.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
-    bind(tree, say)
+    bind(tree, schema, say)
     check_model(
         Integration, tree, schema=schema, document=document, findings=findings, known_bad=bad
     )
-    check_configurations(tree, document, findings, bad)
-    Rules(tree, document, findings, today).check()
+    check_configurations(tree, schema, document, findings, bad)
+    Rules(tree, schema, document, findings, today).check()
     if findings.judge is not None:
         _judge_references(tree, (), document, findings)
     if findings.errors > before:

@@ -7,9 +7,10 @@ than too little. How an excerpt looks: `reconciler.views.problems`.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from reconciler.diagnostics import Excerpt
-from reconciler.domain.pricing import PricingMultiplier
+from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import LOOKS_SECRET
 
 WIDTH = 100
@@ -20,21 +21,15 @@ _SENSITIVE = re.compile(
     r"|external_id|service_account",
     re.IGNORECASE,
 )
-_HARMLESS = frozenset(PricingMultiplier.model_fields) | {
-    "secret_mappings",
-    "secret_reference_id",
-    "is_key_required",
-    "azure_auth_mode",
-    "aws_auth_type",
-    "vertex_auth_type",
-    "provider_auth_type",
-    "auth_header",
-    "credential_changes",
-    "credit_limit",
-    "tokens",
-}
+_HARMLESS_ELSEWHERE = frozenset({"auth_header", "credential_changes", "tokens"})
+"""Words of reconcile.yaml and of values that sound like a secret and are none."""
+
+_CONFIGURATIONS = re.compile(r"""(?<![^\s{,\[\-"'])configurations["']?\s*:""")
+"""Where the fields of providers begin; a name that no model describes hides its value there."""
+
 _OPEN_END = re.compile(r"(?::|[|>][0-9+-]{0,2})\s*(?:#.*)?$")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
+_NAME_END = re.compile(r"[\"']?\s*:(?=[\s\"'{\[]|$)")
 _AFTER_WORD = re.compile(r"[\"']?\s*[:=]?\s*")
 _REFERENCE = re.compile(r"[\"']?\$\{[a-z][\w+-]*:[^\s{}\"']*\}[\"']?(?=\s*(?:[,}\]]|$))")
 _KEY = re.compile(
@@ -60,9 +55,10 @@ def excerpt(
     if first is None:
         return None  # part of a longer value, or not YAML at all
     limit = column if hide else len(text)
-    if _inside_something_sensitive(lines, line):
+    enclosing = _enclosing(lines, line)
+    if _is_sensitive(enclosing):
         limit = min(limit, first.end())
-    shown = text[: _cut(text, limit)]
+    shown = text[: _cut(text, limit, closed=any(map(_CONFIGURATIONS.search, enclosing)))]
     masked = len(shown) < len(text)
     lead = _BEFORE_KEY.match(shown)
     if lead is None or lead.end() < first.start():
@@ -77,17 +73,26 @@ def excerpt(
     return _window(shown, start, size)
 
 
-def _cut(text: str, end: int) -> int:
-    """Find where the shown part of a line ends."""
+@cache
+def _known_names() -> frozenset[str]:
+    """Return the names of all fields whose value may be shown."""
+    fields = (field for _, field in any_provider_schema().walk())
+    return frozenset(f.name for f in fields if not (f.facts.sensitive or f.facts.headers))
+
+
+def _cut(text: str, end: int, *, closed: bool = False) -> int:
+    """Find where the shown part of a line ends; `closed` inside the fields of a provider."""
     position = 0
     references = {at: m.end() for m in _REFERENCE.finditer(text) for at in range(*m.span())}
+    opened = _CONFIGURATIONS.search(text)
+    closed_from = 0 if closed else opened.end() if opened else len(text)
     while word := _WORD.search(text, position):
         if word.start() >= end:
             return end
         position = references.get(word.start(), word.end())
         if word.start() in references:
             continue
-        if not _SENSITIVE.search(word[0]) or word[0].lower() in _HARMLESS:
+        if not _hides_its_value(text, word, closed=word.start() >= closed_from):
             continue
         after = _AFTER_WORD.match(text, position)
         value = after.end() if after else position
@@ -98,25 +103,46 @@ def _cut(text: str, end: int) -> int:
     return end
 
 
-def _smells(text: str) -> bool:
+def _hides_its_value(text: str, word: re.Match[str], *, closed: bool) -> bool:
+    """Whether a word sounds like a secret, or is the name of a field that nobody described."""
+    known = word[0].lower() in _known_names()
+    if closed and not known and _NAME_END.match(text, word.end()):
+        return True
+    return bool(_SENSITIVE.search(word[0])) and not (
+        known or word[0].lower() in _HARMLESS_ELSEWHERE
+    )
+
+
+def _smells(text: str, *, closed: bool = False) -> bool:
     if len(text) > _LONGEST_LINE:
         return True
-    return _cut(text + " x", len(text) + 2) < len(text) + 2
+    return _cut(text + " x", len(text) + 2, closed=closed) < len(text) + 2
 
 
-def _inside_something_sensitive(lines: Sequence[str], line: int) -> bool:
-    """Look at the lines above that this one belongs to."""
+def _is_sensitive(enclosing: Sequence[str]) -> bool:
+    """Whether one of the lines that a line belongs to hides what stands below it."""
+    closed = False
+    for text in reversed(enclosing):  # the outermost first
+        if _smells(text, closed=closed):
+            return True
+        closed = closed or _CONFIGURATIONS.search(text) is not None
+    return False
+
+
+def _enclosing(lines: Sequence[str], line: int) -> list[str]:
+    """Return the lines above that this one belongs to, the nearest first."""
     indent = _indent(lines[line])
     nearest = True
+    found = []
     for above in range(line - 1, max(-1, line - _LOOK_BACK), -1):
         text = lines[above]
         if not text.strip():
             continue
-        if (_indent(text) < indent or (nearest and _is_open(text))) and _smells(text):
-            return True
+        if _indent(text) < indent or (nearest and _is_open(text)):
+            found.append(text)
         indent = min(indent, _indent(text))
         nearest = nearest and _KEY.search(text) is None  # lines without a name continue a value
-    return False
+    return found
 
 
 def _indent(text: str) -> int:

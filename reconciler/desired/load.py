@@ -6,9 +6,9 @@ single file may hold: `desired.yaml_source`; what an integration may say: `desir
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from reconciler.desired.findings import Findings, Judge, Origin, Sourced
 from reconciler.desired.render import Rendered, rendered
 from reconciler.desired.source import DirectorySource, FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
-from reconciler.domain.policy import Target
+from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields, Target
 from reconciler.domain.state import Declared, DesiredState
 
 
@@ -57,8 +57,7 @@ def load(
             target, problems = override_base_url(target, base_url_override)
             findings.diagnostics += problems
         documents = Documents(source, findings, config)
-        environment = target.environment if target else None
-        integrations = _declare_all(documents, config, environment, today, findings)
+        integrations = _declare_all(documents, config, _Terms.of(target), today, findings)
     diagnostics = in_order(findings.diagnostics)
     if target is None or config is None or has_errors(diagnostics):
         return Loaded(config, None, diagnostics)
@@ -81,7 +80,7 @@ def load_desired(
     findings = Findings(source)
     with _without_garbage_collection():
         documents = Documents(source, findings, config)
-        integrations = _declare_all(documents, config, target.environment, today, findings)
+        integrations = _declare_all(documents, config, _Terms.of(target), today, findings)
     diagnostics = in_order(findings.diagnostics)
     if has_errors(diagnostics):
         return None, diagnostics
@@ -117,16 +116,16 @@ def check(
     findings = Findings(source)
     with _without_garbage_collection():
         config = read_config(source, findings)
-        environments: set[str | None] = {None}
+        terms = [_Terms()]
         if config is not None and target_name is not None:
             target, problems = choose_target(config, target_name)
             findings.diagnostics += problems
-            environments = {target.environment if target else None}
-        elif config is not None:
-            environments = {t.environment for t in config.targets.values()} or {None}
+            terms = [_Terms.of(target)]
+        elif config is not None and config.targets:
+            terms = _terms_of_all(config.targets.values())
         documents = Documents(source, findings, config)
-        for environment in sorted(environments, key=lambda e: e or ""):
-            _declare_all(documents, config, environment, today, findings)
+        for each in terms:
+            _declare_all(documents, config, each, today, findings)
     return in_order(findings.diagnostics)
 
 
@@ -141,16 +140,36 @@ def load_rendered(
     if config is not None:
         target, problems = choose_target(config, target_name)
         findings.diagnostics += problems
-    documents = list(
-        Documents(source, findings, config).merged(target.environment if target else None)
-    )
-    declared = {d.origin: declare(d, findings, today) for d in documents}
+    terms = _Terms.of(target)
+    documents = list(Documents(source, findings, config).merged(terms.environment))
+    declared = {d.origin: declare(d, findings, today, terms.known_fields) for d in documents}
     diagnostics = in_order(findings.diagnostics)
     if has_errors(diagnostics):
         return (), diagnostics
     pairs = [(i, d) for d in documents if (i := declared[d.origin]) is not None]
     pairs.sort(key=lambda pair: pair[0].slug)
     return tuple(rendered(i, d, findings) for i, d in pairs), diagnostics
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a target adds to the files: an environment, and the fields that it vouches for."""
+
+    environment: str | None = None
+    known_fields: KnownFields = field(default_factory=lambda: NO_KNOWN_FIELDS)
+
+    @classmethod
+    def of(cls, target: Target | None) -> "_Terms":
+        return cls() if target is None else cls(target.environment, target.known_fields)
+
+
+def _terms_of_all(targets: Iterable[Target]) -> list[_Terms]:
+    """Return each different pair of environment and known fields once, in the order of names."""
+    terms = {
+        (target.environment or "", str(sorted(target.known_fields.items()))): _Terms.of(target)
+        for target in targets
+    }
+    return [terms[key] for key in sorted(terms)]
 
 
 def as_source(files: Path | FileSource) -> FileSource:
@@ -161,13 +180,13 @@ def as_source(files: Path | FileSource) -> FileSource:
 def _declare_all(
     documents: Documents,
     config: Config | None,
-    environment: str | None,
+    terms: "_Terms",
     today: date,
     findings: Findings,
 ) -> dict[str, Declared]:
     declared: dict[str, Declared] = {}
-    for document in documents.merged(environment):
-        integration = declare(document, findings, today)
+    for document in documents.merged(terms.environment):
+        integration = declare(document, findings, today, terms.known_fields)
         if integration is not None:
             declared[integration.slug] = integration
             _check_tombstone(integration.slug, document, config, findings)

@@ -10,25 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.desired.findings import Steps
-from reconciler.domain.fields import (
-    HEADERS_FIELD,
-    KEYED_LISTS,
-    REDACTED_FIELDS,
-    SECRET_FIELDS,
-    SECRET_NAME,
-    is_secret,
-    is_sensitive,
-)
 from reconciler.domain.leaves import REFERENCE_PATTERN
-from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.tree import Path
+from reconciler.domain.schema import FieldSchema
+from reconciler.domain.secrets import Opaque, Redacted, SecretRef
+from reconciler.domain.tree import canonical_json
 
 Say = Callable[[str, str, str, Steps], None]
 """Receives code, summary, hint and the path of the value."""
 
 _WHOLE = re.compile(REFERENCE_PATTERN)
 _INSIDE = re.compile(r"\$\{[a-z][a-z0-9+._-]*:[^{}]*\}")
-_NAMES = SECRET_FIELDS | REDACTED_FIELDS
 _NEVER_VARIABLES = ("PORTKEY_", "GITHUB_", "ACTIONS_", "RECONCILE_")
 _NEVER_FOLDERS = ("/proc", "/sys", "/dev")
 _FORMS = "write `${env:SECRET_…}`, `${vault:path#field}` or another `${scheme:locator}`"
@@ -58,58 +49,67 @@ def is_forbidden(ref: SecretRef) -> bool:
     return False
 
 
-def bind(tree: dict[str, Any], say: Say, *, path: Path = (), steps: Steps = ()) -> None:
-    """Put a `SecretRef` or a `Redacted` in place of every sensitive text of a fresh tree.
+def bind(tree: dict[str, Any], schema: FieldSchema, say: Say, *, steps: Steps = ()) -> None:
+    """Put a `SecretRef` or a `Redacted` in place of every sensitive value of a fresh tree.
 
-    `path` is the place in the integration, `steps` the place in the document.
+    `steps` is the place of the tree in the document. Of a field that no model describes every value
+    is sensitive, whatever its type.
     """
-    in_headers = bool(path) and path[-1] == HEADERS_FIELD
-    for key, value in tree.items():
-        kind = type(value)
-        if kind is str:
-            if in_headers or key in _NAMES or "${" in value or SECRET_NAME.search(key):
-                tree[key] = _leaf(value, (*path, key), (*steps, key), say)
-        elif kind is dict:
-            if not _is_literal_object(value, (*path, key), (*steps, key), say):
-                bind(value, say, path=(*path, key), steps=(*steps, key))
-        elif kind is list:
-            _bind_list(value, (*path, key), (*steps, key), say)
+    for name, value in tree.items():
+        tree[name] = _bound(value, schema.child(name), name, (*steps, name), say)
 
 
-def _is_literal_object(value: Any, path: Path, steps: Steps, say: Say) -> bool:
-    if not value or not is_secret(path):
+def _bound(value: Any, field: FieldSchema, name: str, steps: Steps, say: Say) -> Any:
+    kind = type(value)
+    if kind is str:
+        if field.facts.sensitive or "${" in value:
+            return _leaf(value, field, name, steps, say)
+    elif kind is dict:
+        if not _is_literal_object(value, field, name, steps, say):
+            bind(value, field, say, steps=steps)
+    elif kind is list:
+        if not _is_literal_object(value, field, name, steps, say):
+            return _bound_list(value, field, name, steps, say)
+    elif value is not None and field.facts.redacted:
+        return Opaque.of(value)
+    return value
+
+
+def _is_literal_object(value: Any, field: FieldSchema, name: str, steps: Steps, say: Say) -> bool:
+    if not value or not field.facts.secret:
         return False
-    say("literal-secret", f"`{path[-1]}` is a secret and must be a reference", _FORMS, steps)
+    say("literal-secret", f"`{name}` is a secret and must be a reference", _FORMS, steps)
     return True
 
 
-def _bind_list(items: list[Any], path: Path, steps: Steps, say: Say) -> None:
-    if _is_literal_object(items, path, steps, say):
-        return
-    key = KEYED_LISTS.get(path[-1])
-    for index, item in enumerate(items):
-        name = str(item.get(key, index)) if key and type(item) is dict else str(index)
-        if type(item) is dict:
-            bind(item, say, path=(*path, name), steps=(*steps, index))
-        elif type(item) is str and "${" in item:
-            items[index] = _leaf(item, (*path, name), (*steps, index), say)
+def _bound_list(items: list[Any], field: FieldSchema, name: str, steps: Steps, say: Say) -> Any:
+    """Bind the entries of a list; one that no model describes is a single value that is hidden."""
+    if field.is_known or not field.facts.redacted:
+        entries = field.entries or field
+        return [_bound(item, entries, name, (*steps, i), say) for i, item in enumerate(items)]
+    if "${" in canonical_json(items):
+        summary = f"`{name}` is a list of an unknown field, and such a list cannot hold a reference"
+        say("reference-not-allowed", summary, "use a field that is described, or a header", steps)
+    return Opaque.of(items) if items else items
 
 
-def _leaf(text: str, path: Path, steps: Steps, say: Say) -> str | SecretRef | Redacted:
+def _leaf(
+    text: str, field: FieldSchema, name: str, steps: Steps, say: Say
+) -> str | SecretRef | Redacted:
     if not text:
         return text
-    if not is_sensitive(path):
+    if not field.facts.sensitive:
         if _INSIDE.search(text):
             say(
                 "reference-not-allowed",
-                f"`{path[-1]}` is not a secret field, so it cannot hold a reference",
+                f"`{name}` is not a secret field, so it cannot hold a reference",
                 "write the value itself, or use a secret field or a header",
                 steps,
             )
         return text
     ref = parse_reference(text)
     if ref is not None and not _can_exist(ref):
-        summary = f"the reference in `{path[-1]}` names nothing that can exist"
+        summary = f"the reference in `{name}` names nothing that can exist"
         say("invalid-reference", summary, _NO_DEFAULT, steps)
         return Redacted(text)
     if ref is not None:
@@ -122,9 +122,9 @@ def _leaf(text: str, path: Path, steps: Steps, say: Say) -> str | SecretRef | Re
             )
         return ref
     if "${" in text:
-        say(*_malformed(text, path[-1]), steps)
-    elif is_secret(path):
-        summary = f"`{path[-1]}` is a secret and must be a reference; the value is not shown"
+        say(*_malformed(text, name), steps)
+    elif field.facts.secret:
+        summary = f"`{name}` is a secret and must be a reference; the value is not shown"
         say("literal-secret", summary, _FORMS, steps)
     return Redacted(text)
 

@@ -12,7 +12,7 @@ from reconciler.desired.validate import check_model
 from reconciler.domain.fields import KEYED_LISTS, MASK_PREFIX, parse_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import KNOWN_PROVIDERS, configuration_of, is_known
-from reconciler.domain.schema import integration_schema
+from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import Redacted, SecretRef
 
 
@@ -20,9 +20,15 @@ class Rules:
     """The rules for one integration; each reports what it finds."""
 
     def __init__(
-        self, tree: dict[str, Any], document: Sourced, findings: Findings, today: date
+        self,
+        tree: dict[str, Any],
+        schema: FieldSchema,
+        document: Sourced,
+        findings: Findings,
+        today: date,
     ) -> None:
         self.tree = tree
+        self.schema = schema
         self.document = document
         self.findings = findings
         self.today = today
@@ -112,9 +118,10 @@ class Rules:
             )
         given = self.tree.get("configurations")
         if "configurations" in self.tree and (given is None or type(given) is dict):
-            self._configurations(provider, given or {}, warn=known)
+            self._configurations(provider, given or {})
+        self._unknown_fields(self.tree, self.schema, (), provider)
 
-    def _configurations(self, provider: str, given: dict[str, Any], *, warn: bool) -> None:
+    def _configurations(self, provider: str, given: dict[str, Any]) -> None:
         model = configuration_of(provider)
         mapped = {t.removeprefix("configurations.") for t in self._mapped()}
         for missing in model.missing(given, mapped):
@@ -129,14 +136,33 @@ class Rules:
         for name in given:
             if name.startswith(MASK_PREFIX):
                 self._masked(name)
-            elif warn and name not in model.model_fields:
-                self.findings.warning(
-                    "unknown-configuration-field",
-                    f"{quoted(name)} is not a known field of {provider}; it is sent as it is",
-                    self.document.origin_of(("configurations", name)),
-                    hint=self.findings.nearest(name, model.model_fields),
-                    key=True,
-                )
+
+    def _unknown_fields(self, node: Any, field: FieldSchema, steps: Steps, provider: str) -> None:
+        """Warn of each field of a configuration that no model describes."""
+        if type(node) is list:
+            for index, item in enumerate(node):
+                self._unknown_fields(item, field.entries or UNKNOWN, (*steps, index), provider)
+        if type(node) is not dict:
+            return
+        for name, value in node.items():
+            member, place = field.child(name), (*steps, name)
+            if member is not UNKNOWN:
+                self._unknown_fields(value, member, place, provider)
+            elif "configurations" in steps and not name.startswith(MASK_PREFIX):
+                self._unknown_field(name, field, place, provider)
+
+    def _unknown_field(self, name: str, around: FieldSchema, place: Steps, provider: str) -> None:
+        near = self.findings.nearest(name, around.fields)
+        vouch = f"list it in `known_fields` of the target, below `{provider}`, to treat it as plain"
+        self.findings.warning(
+            "unknown-configuration-field",
+            f"{quoted(name)} is not a known field of {provider}: it is sent and never shown, "
+            "and counts as a credential and a host",
+            self.document.origin_of(place),
+            hint=near or vouch,
+            key=True,
+            hide=True,
+        )
 
     def _masked(self, name: str) -> None:
         field = name.removeprefix(MASK_PREFIX)
@@ -193,7 +219,11 @@ class Rules:
 
 
 def check_configurations(
-    tree: dict[str, Any], document: Sourced, findings: Findings, known_bad: set[Steps]
+    tree: dict[str, Any],
+    schema: FieldSchema,
+    document: Sourced,
+    findings: Findings,
+    known_bad: set[Steps],
 ) -> None:
     """Check types and choices of the configurations against the provider's model."""
     provider, given = tree.get("ai_provider_id"), tree.get("configurations")
@@ -201,7 +231,7 @@ def check_configurations(
         check_model(
             configuration_of(provider),
             given,
-            schema=integration_schema(provider).fields["configurations"],
+            schema=schema.child("configurations"),
             document=document,
             findings=findings,
             prefix=("configurations",),

@@ -26,6 +26,8 @@ _TARGET = {
     "scope": "What this repository may own; anything else is never touched.",
     "prune": "Which integrations without a file are deleted.",
     "limits": "How much one run may change; more is refused.",
+    "known_fields": "Configuration fields to treat as plain although no model describes them, "
+    "by provider.",
 }
 _SCOPE = {
     "type": "Integrations of the organisation, of workspaces, or all.",

@@ -13,16 +13,11 @@ from pydantic_core import ErrorDetails
 
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.suggest import one_of, quoted
-from reconciler.desired.yaml_source import Step
-from reconciler.domain.fields import HEADERS_FIELD, REDACTED_FIELDS, SECRET_FIELDS
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
 
 _QUOTED = re.compile(r"'([^']*)'")
 _LONGEST_ECHO = 60
-
-HIDDEN: frozenset[Step] = SECRET_FIELDS | REDACTED_FIELDS | {HEADERS_FIELD, "api_key"}
-"""Fields whose value never stands in an excerpt."""
 
 _EXPECTED = {
     "string": "a text",
@@ -136,7 +131,7 @@ class _Explainer:
         self, code: str, summary: str, steps: Steps, *, hint: str = "", key: bool = False
     ) -> None:
         origin = self.document.origin_of((*self.prefix, *steps))
-        hide = not key and not HIDDEN.isdisjoint((*self.prefix, *steps))
+        hide = not key and is_hidden(self.schema, steps)
         self.findings.error(code, summary, origin, hint=hint, key=key, hide=hide)
 
     def _unknown_field(self, steps: Steps) -> None:
@@ -179,6 +174,15 @@ class _Explainer:
         else:
             summary = f"{name} must be a text, not {describe(given)}"
             self._say("wrong-type", summary, steps, hint=one_of(choices))
+
+
+def is_hidden(schema: FieldSchema, steps: Steps) -> bool:
+    """Whether the value at a place never stands in an excerpt."""
+    for step in steps:
+        schema = (schema.entries or UNKNOWN) if isinstance(step, int) else schema.child(step)
+        if schema.facts.sensitive or schema.facts.headers:
+            return True
+    return False
 
 
 def names_at(schema: FieldSchema, steps: Steps) -> Collection[str]:

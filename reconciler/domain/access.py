@@ -5,7 +5,7 @@ These are the two sub-resources of the API (portkey-api.md §5), written by call
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.domain.facts import Facts, RiskRule
@@ -57,6 +57,9 @@ RateLimits: TypeAlias = Annotated[tuple[RateLimit, ...], Field(max_length=1)]
 
 class ModelConfiguration(Piece):
     """Where a model is served, when not at the provider's own address."""
+
+    # The API grows fields here, as in the configurations of a provider: they are sent, and closed.
+    model_config = ConfigDict(extra="ignore")
 
     custom_host: Annotated[Text | None, Facts(host=True)] = Field(
         None, description="Base URL of this model."

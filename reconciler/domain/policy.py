@@ -4,9 +4,11 @@ These models are the schema of reconcile.yaml (product.md §3.5). Reading the fi
 `reconciler.desired`. Enforcing the limits: `reconciler.planning.guards`.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,6 +52,12 @@ class Scope(Part):
         )
 
 
+KnownFields: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Configuration fields that a target vouches for, by provider: they may be shown."""
+
+NO_KNOWN_FIELDS: KnownFields = MappingProxyType({})
+
+
 class Limits(Part):
     """How much one run may change; a limit is exceeded when a figure is strictly greater."""
 
@@ -72,6 +80,7 @@ class Target(Part):
     scope: Scope = Scope()
     prune: Prune = Prune.MANAGED
     limits: Limits = Limits()
+    known_fields: dict[str, tuple[str, ...]] = {}
 
     @property
     def is_simulator(self) -> bool:

@@ -74,6 +74,8 @@ class FieldSchema:
             return found
         if self.kind is Kind.HEADERS:
             return _SECRET_HEADER if SECRET_HEADER.search(name) else _HEADER
+        if self.kind is Kind.ANY and not self.facts.sensitive:
+            return UNKNOWN if SECRET_NAME.search(name) else self
         return self.entries or UNKNOWN
 
     def at(self, path: Path) -> "FieldSchema":

@@ -6,10 +6,11 @@ the request body and appears nowhere. How a name becomes a value: `reconciler.se
 
 import hashlib
 import hmac
+import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -108,6 +109,8 @@ class Redacted:
 
     def equals(self, other: object) -> bool:
         """Compare with another value or with text that the API shows in the clear."""
+        if isinstance(other, Opaque) and not isinstance(self, Opaque):
+            return False  # a string is never equal to a value of another type
         text = other.reveal() if isinstance(other, Redacted) else str(other)
         return hmac.compare_digest(self._value.encode(), text.encode())
 
@@ -126,6 +129,41 @@ class Redacted:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret value cannot be pickled or copied")
+
+
+class Opaque(Redacted):
+    """A value of any JSON type, other than a string, that is shown nowhere.
+
+    The text inside is its canonical JSON, so that equal values have equal fingerprints.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: Any) -> "Opaque":
+        """Wrap a number, a boolean, a list or a mapping; a whole number is the same as a float."""
+        return cls(json.dumps(_by_value(value), sort_keys=True, separators=(",", ":")))
+
+    def as_value(self) -> Any:
+        """Return the value itself, for a request body."""
+        return json.loads(self.reveal())
+
+    def equals(self, other: object) -> bool:
+        """Compare with another value of any type; a string is never equal."""
+        return isinstance(other, Opaque) and super().equals(other)
+
+
+def _by_value(value: Any) -> Any:
+    """Replace floats that are whole numbers by integers, at any depth."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {key: _by_value(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_by_value(item) for item in value]
+        case _:
+            return value
 
 
 class Placeholder(Redacted):

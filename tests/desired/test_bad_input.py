@@ -211,7 +211,7 @@ def test_an_unknown_provider_and_an_unknown_configuration_field_only_warn() -> N
         }
     )
     assert result.state is not None
-    assert result.state.integrations["a"].fields["configurations"] == {"openai_projet": "p"}
+    assert "openai_projet" in dict(result.state.integrations["a"].fields["configurations"])
     assert places(result.diagnostics) == [
         ("unknown-configuration-field", A, 4, 18),
         ("unknown-provider", "integrations/b.yaml", 3, 17),

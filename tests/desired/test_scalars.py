@@ -66,16 +66,3 @@ def test_a_whole_number_is_not_read_from_anything_else(written: str) -> None:
         f"workspaces: [{{id: w, enabled: true, usage_limits: [{{credit_limit: {written}}}]}}]\n"
     )
     assert {d.code for d in integration(text).diagnostics} == {"wrong-type"}
-
-
-def test_fields_that_are_not_known_are_guessed() -> None:
-    text = (
-        "slug: a\nname: A\nai_provider_id: openai\n"
-        "configurations: {new: 5, newer: true, newest: no, quoted: '5'}\n"
-    )
-    assert declared(text).fields["configurations"] == {
-        "new": 5,
-        "newer": True,
-        "newest": "no",
-        "quoted": "5",
-    }

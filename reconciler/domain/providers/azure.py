@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.leaves import Flag, Identifier, Piece, Reference, Text
@@ -45,6 +45,9 @@ class AzureAuthentication(Configuration):
 
 class AzureDeployment(Piece):
     """One deployment of a model in an Azure OpenAI resource."""
+
+    # A field that is new at the vendor is sent, and closed.
+    model_config = ConfigDict(extra="ignore")
 
     azure_deployment_name: Annotated[Identifier, Facts(identity=True)] = Field(
         description="Name of the deployment in Azure."
