@@ -15,7 +15,7 @@ from reconciler.adapter.rest import VERSION
 from reconciler.adapter.results import RESULTS
 from reconciler.domain.calls import OperationName
 from reconciler.remote.operations import Operation
-from reconciler.remote.schemas import SLUG_PATTERN
+from reconciler.remote.request_schemas import SLUG_PATTERN
 
 Document = dict[str, Any]
 

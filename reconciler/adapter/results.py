@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reconciler.domain.calls import OperationName
+from reconciler.remote.request_schemas import record_properties
 
 Schema = Mapping[str, Any]
 
@@ -32,11 +33,7 @@ INTEGRATION: Final[Schema] = {
     "properties": {
         **_ROW,
         "masked_key": {"type": ["string", "null"], "description": "The key, as a mask."},
-        "configurations": {"type": ["object", "null"]},
-        "secret_mappings": {"type": ["array", "null"], "items": {"type": "object"}},
-        "pricing_adjustments": {"type": ["object", "null"]},
-        "tags": {"type": ["object", "null"]},
-        "allow_all_models": {"type": "boolean"},
+        **record_properties(),
     },
 }
 

@@ -20,7 +20,7 @@ from reconciler.adapter.results import RESULTS
 from reconciler.adapter.tokens import Principal
 from reconciler.domain.calls import Call
 from reconciler.remote.operations import Operation
-from reconciler.remote.schemas import SLUG_PATTERN
+from reconciler.remote.request_schemas import SLUG_PATTERN
 
 _SLUG: Final = {
     "type": "string",

@@ -47,10 +47,11 @@ class Facts:
     reference to a `secret`; of a `redacted` field they may hold a literal, and it is shown nowhere.
     The value of a `secret_object` is a JSON object. A `host` decides where a stored credential is
     sent, an `endpoint` chooses between hosts of one vendor, such as a region; `headers` is a map of
-    HTTP headers. A `write_only` field is accepted and never returned; a `server_added` one appears
-    without being sent, and no write removes it. A field is `sent_whole` where the API may replace
-    instead of merge. `default` is what an absent field stands for. `example` and `source` (where a
-    fact is documented) are for people.
+    HTTP headers. A `local` field stands in files only and is never sent. A `write_only` field is
+    accepted and never returned; a `server_added` one appears without being sent, and no write
+    removes it. A field is `sent_whole` where the API may replace instead of merge. `default` is
+    what an absent field stands for. `example` and `source` (where a fact is documented) are for
+    people.
     """
 
     identity: bool = False
@@ -62,6 +63,7 @@ class Facts:
     endpoint: bool = False
     immutable: bool = False
     headers: bool = False
+    local: bool = False
     write_only: bool = False
     server_added: bool = False
     sent_whole: bool = False

@@ -87,7 +87,7 @@ class Integration(Piece):
         None, description="What it is for."
     )
     key: Annotated[Reference, Facts(secret=True, clearing=Clearing.NEVER)] = Field(
-        None, description="The provider's key, as `${scheme:locator}`."
+        None, description="The provider's API key. Left out, a stored key is kept."
     )
     configurations: Annotated[
         dict[str, Any] | None, Facts(sent_whole=True, risk=RiskRule.SETTING)
@@ -119,9 +119,12 @@ class Integration(Piece):
         tuple[WorkspaceAccess, ...] | None, Facts(sub_resource=SubResource.WORKSPACES)
     ] = Field(None, description="Workspaces that may use it, by id.")
     create_default_provider: Annotated[Flag, Facts(write_only=True, default=False)] = Field(
-        default=False, description="Make a provider along with it; write-only."
+        default=False,
+        description="Make a provider along with it. The API's own default is true.",
     )
     default_provider_slug: Annotated[SlugText | None, Facts(write_only=True)] = Field(
-        None, description="Slug of the provider made along with it; write-only."
+        None, description="Slug of the provider made along with it; it must be free."
     )
-    lifecycle: LifecycleRules | None = Field(None, description="Protection and exceptions.")
+    lifecycle: Annotated[LifecycleRules | None, Facts(local=True)] = Field(
+        None, description="Protection and exceptions."
+    )

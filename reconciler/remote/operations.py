@@ -6,7 +6,7 @@ not done here: `reconciler.remote.client`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,7 @@ from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.fields import SLUG
 from reconciler.domain.tree import Tree
 from reconciler.remote.errors import InvalidCall
-from reconciler.remote.schemas import CREATE_BODY, UPDATE_BODY, Schema
+from reconciler.remote.request_schemas import Schema, create_body, update_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Parameter:
 class Operation:
     """One row of the table.
 
-    `path` is below the base URL and may hold `{slug}`. `body` is the schema of the request body,
-    None where the operation takes none. `safe` reads only; `idempotent` may be repeated without
-    further effect; `destructive` loses something that cannot be read back.
+    `path` is below the base URL and may hold `{slug}`. `make_body` builds the schema of the request
+    body, None where the operation takes none. `safe` reads only; `idempotent` may be repeated
+    without further effect; `destructive` loses something that cannot be read back.
     """
 
     name: OperationName
@@ -58,11 +58,16 @@ class Operation:
     title: str
     description: str
     query: tuple[Parameter, ...] = ()
-    body: Schema | None = None
+    make_body: Callable[[], Schema] | None = None
     safe: bool = False
     idempotent: bool = True
     destructive: bool = False
     raw: bool = False
+
+    @property
+    def body(self) -> Schema | None:
+        """The schema of the request body, None where the operation takes none."""
+        return None if self.make_body is None else self.make_body()
 
     @property
     def takes_slug(self) -> bool:
@@ -114,7 +119,10 @@ _LIST_QUERY = (
     ),
 )
 
-_SUB_BODY: Schema = MappingProxyType({"type": "object"})
+
+def _any_object() -> Schema:
+    return {"type": "object"}
+
 
 _ROWS = (
     Operation(
@@ -135,7 +143,7 @@ _ROWS = (
         "Create an integration",
         "Adds a provider account. The answer is a receipt with id and slug. Send a slug: without "
         "one a lost answer cannot be told from a lost request.",
-        body=CREATE_BODY,
+        make_body=create_body,
         idempotent=False,
         raw=True,
     ),
@@ -155,7 +163,7 @@ _ROWS = (
         "Change an integration",
         "Changes the fields that are sent and keeps the others. Slug, provider and workspace "
         "cannot be changed.",
-        body=UPDATE_BODY,
+        make_body=update_body,
         raw=True,
     ),
     Operation(
@@ -182,7 +190,7 @@ _ROWS = (
         _MODELS,
         "Change the models of an integration",
         "Enables, disables or adds the models that are sent; others stay as they are.",
-        body=_SUB_BODY,
+        make_body=_any_object,
     ),
     Operation(
         OperationName.DELETE_MODELS,
@@ -207,7 +215,7 @@ _ROWS = (
         _WORKSPACES,
         "Change who may use an integration",
         "Grants, limits or revokes the workspaces that are sent; others stay as they are.",
-        body=_SUB_BODY,
+        make_body=_any_object,
     ),
 )
 
@@ -229,8 +237,8 @@ def prepare(call: Call) -> Prepared:
         checked_slug((call.body or {})["slug"])
     if call.query or operation.query:
         _check_query(operation, call.query)
-    if (call.body is not None) != (operation.body is not None):
-        verb = "needs" if operation.body else "takes no"
+    if (call.body is not None) != (operation.make_body is not None):
+        verb = "needs" if operation.make_body else "takes no"
         raise InvalidCall(f"{call.operation} {verb} body", code="bad-call", attempts=0)
     return Prepared(operation, path, call.query, call.body)
 

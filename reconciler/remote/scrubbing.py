@@ -164,7 +164,7 @@ def _units(match: re.Match[str]) -> str:
 
 def _backslashed(match: re.Match[str]) -> str:
     text = match[0]
-    if text.startswith("\\u") and text[2] != "{" and len(text) > 2:
+    if text.startswith("\\u") and len(text) > 2 and text[2] != "{":
         return _units(match)
     if len(text) == 2:
         return _LETTERS.get(text[1], text[1])

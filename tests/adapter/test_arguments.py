@@ -99,12 +99,14 @@ BODIES: list[tuple[Any, dict[str, Any]]] = [
         {
             **CREATE,
             "pricing_adjustments": {
-                "multiplier": {"default": "1.5", "audio": '{"in": 2}', "image": "3"}
+                "multiplier": {"default": "1.5", "image": '{"default": 2}', "request_token": "3"}
             },
         },
         {
             **CREATE,
-            "pricing_adjustments": {"multiplier": {"default": 1.5, "audio": {"in": 2}, "image": 3}},
+            "pricing_adjustments": {
+                "multiplier": {"default": 1.5, "image": {"default": 2}, "request_token": 3}
+            },
         },
     ),
 ]

@@ -34,7 +34,7 @@ class Bedrock(Configuration):
         None, description="Access key id; never shown."
     )
     aws_secret_access_key: Annotated[Reference, Facts(secret=True)] = Field(
-        None, description="Secret access key, as `${scheme:locator}`."
+        None, description="Secret access key."
     )
     aws_role_arn: Text | None = Field(None, description="Role that the gateway assumes.")
     aws_external_id: Annotated[SensitiveText | None, Facts(redacted=True)] = Field(

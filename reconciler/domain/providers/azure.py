@@ -36,7 +36,7 @@ class AzureAuthentication(Configuration):
     azure_entra_tenant_id: Text | None = Field(None, description="Entra tenant.")
     azure_entra_client_id: Text | None = Field(None, description="Entra application.")
     azure_entra_client_secret: Annotated[Reference, Facts(secret=True)] = Field(
-        None, description="The application's secret, as `${scheme:locator}`."
+        None, description="The application's secret."
     )
     azure_managed_client_id: Text | None = Field(None, description="Managed identity.")
     azure_workload_tenant_id: Text | None = Field(None, description="Workload identity's tenant.")

@@ -32,7 +32,7 @@ class VertexAI(Configuration):
     )
     vertex_project_id: Text | None = Field(None, description="Google Cloud project.")
     vertex_service_account_json: Annotated[Reference, Facts(secret=True, secret_object=True)] = (
-        Field(None, description="The service account's key file, as `${scheme:locator}`.")
+        Field(None, description="The service account's key file.")
     )
     vertex_skip_ptu_cost_attribution: Flag | None = Field(
         None, description="Leave provisioned throughput out of the cost."

@@ -1,0 +1,122 @@
+"""The bodies of create and update as JSON Schema (2020-12), for tools and API descriptions.
+
+They are derived from the schema of an integration. The top level is closed: a misspelt field is
+refused before it is sent. `configurations` and other maps are open: their fields depend on the
+provider and grow faster than any list. Files are checked by the stricter models themselves.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from reconciler.domain.facts import Clearing
+from reconciler.domain.integration import Integration
+from reconciler.domain.schema import FieldSchema, Kind, compiled
+
+Schema: TypeAlias = Mapping[str, Any]
+
+SLUG_PATTERN = "^[A-Za-z0-9_-]{1,255}$"
+
+
+@cache
+def update_body() -> Schema:
+    """Return what PUT takes: only the fields that are sent change."""
+    fields = {
+        field.name: _property(field)
+        for field in _record_fields()
+        if not (field.facts.identity or field.facts.immutable or field.facts.write_only)
+    }
+    return MappingProxyType(_closed(fields))
+
+
+@cache
+def create_body() -> Schema:
+    """Return what POST takes; without a slug the API makes one."""
+    required = [
+        field.name
+        for field in _record_fields()
+        if field.info is not None and field.info.is_required() and not field.facts.identity
+    ]
+    fields = {field.name: _property(field) for field in _record_fields()}
+    return MappingProxyType({**_closed(fields), "required": required})
+
+
+@cache
+def record_properties() -> Schema:
+    """Return the fields of a record as an answer shows them; the upstream decides what it sends."""
+    kinds = {
+        Kind.KEYED_LIST: {"type": ["array", "null"], "items": {"type": "object"}},
+        Kind.OBJECT: {"type": ["object", "null"]},
+        Kind.MAP: {"type": ["object", "null"]},
+    }
+    shown = (f for f in _record_fields() if not f.facts.secret and not f.facts.write_only)
+    return MappingProxyType({f.name: kinds[f.kind] for f in shown if f.kind in kinds})
+
+
+def _record_fields() -> Iterator[FieldSchema]:
+    """List the fields that the calls for the integration itself carry."""
+    for field in compiled(Integration).fields.values():
+        if field.facts.sub_resource is None and not field.facts.local:
+            yield field
+
+
+def _closed(fields: Mapping[str, Schema]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": dict(fields)}
+
+
+def _property(field: FieldSchema) -> Schema:
+    description = field.info.description if field.info is not None else None
+    return {**_form(field), "description": description}
+
+
+def _form(field: FieldSchema) -> dict[str, Any]:
+    if field.facts.secret:
+        return {"type": "string", "minLength": 1}
+    if field.kind is Kind.MAP:
+        form: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": True}
+    else:
+        document = _described_by_pydantic()
+        form = _inlined(document["properties"][field.name], document["$defs"])
+    # Elsewhere it is not known what the API makes of null, so it is not offered.
+    if isinstance(form["type"], list) and field.facts.clearing is not Clearing.NULL:
+        form["type"] = form["type"][0]
+    return form
+
+
+@cache
+def _described_by_pydantic() -> dict[str, Any]:
+    return Integration.model_json_schema()
+
+
+def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """Put definitions in place of references, and `null` among the types instead of `anyOf`."""
+    if isinstance(node, list):
+        return [_inlined(item, definitions) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        return {**_inlined(definitions[name], definitions), **_rest(node, "$ref", definitions)}
+    choices = node.get("anyOf", [])
+    if len(choices) == 2 and choices[1] == {"type": "null"}:
+        inner = _inlined(choices[0], definitions)
+        return {**_nullable(inner), **_rest(node, "anyOf", definitions)}
+    return _rest(node, "title", definitions)
+
+
+def _rest(node: Mapping[str, Any], without: str, definitions: Mapping[str, Any]) -> dict[str, Any]:
+    rest: dict[str, Any] = {}
+    for name, item in node.items():
+        if name == "properties":  # a property may itself be called `default` or `title`
+            rest[name] = {inner: _inlined(form, definitions) for inner, form in item.items()}
+        elif name not in {without, "title", "default"}:
+            rest[name] = _inlined(item, definitions)
+    return rest
+
+
+def _nullable(form: Mapping[str, Any]) -> dict[str, Any]:
+    nullable = {**form, "type": [form["type"], "null"]}
+    if "enum" in form:
+        nullable["enum"] = [*form["enum"], None]
+    return nullable
