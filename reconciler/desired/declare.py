@@ -50,6 +50,7 @@ def declare(
         fields={name: value for name, value in tree.items() if name not in _NOT_FIELDS},
         source=Place(findings.shown(document.origin.file), document.line),
         lifecycle=lifecycle_of(tree.get("lifecycle")),
+        vouched=known_fields.get(provider, ()),
     )
 
 

@@ -99,10 +99,10 @@ def load_readable(
     with _without_garbage_collection():
         config = read_config(files, findings)
         same = config.targets.get(target.name) if config is not None else None
-        environment = (same or target).environment
+        terms = _Terms.of(same or target)
         # Without tombstones and targets: what is buried today was rightly declared then.
         documents = Documents(files, findings)
-        integrations = _declare_all(documents, None, environment, today, findings)
+        integrations = _declare_all(documents, None, terms, today, findings)
     ordered = {slug: integrations[slug] for slug in sorted(integrations)}
     state = DesiredState(target, MappingProxyType(ordered))
     return state, in_order(findings.diagnostics)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from reconciler.diagnostics import Place
 from reconciler.domain.policy import Target, Tombstone
+from reconciler.domain.schema import FieldSchema, integration_schema
 from reconciler.domain.tree import Path, Tree
 
 
@@ -37,13 +38,23 @@ class Declared:
     """One integration as the files declare it, after overlays.
 
     `fields` holds just what is declared, `slug` and `lifecycle` left out, lists as lists, and a
-    `SecretRef` or `Redacted` wherever `domain.fields.is_sensitive` says so.
+    `SecretRef` or `Redacted` wherever the schema says that a value is sensitive. `vouched` are the
+    configuration fields that the target treats as plain although no model describes them.
     """
 
     slug: str
     fields: Tree
     source: Place
     lifecycle: Lifecycle = Lifecycle()
+    vouched: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> FieldSchema:
+        """The schema of an integration of this provider."""
+        provider = self.fields.get("ai_provider_id")
+        return integration_schema(
+            provider if isinstance(provider, str) else None, vouched=self.vouched
+        )
 
 
 @dataclass(frozen=True, slots=True)
