@@ -42,11 +42,18 @@ _LONGEST_LINE = 4_000
 
 
 def excerpt(
-    lines: Sequence[str], line: int, column: int, length: int, *, hide: bool = False
+    lines: Sequence[str],
+    line: int,
+    column: int,
+    length: int,
+    *,
+    key: bool = False,
+    hide: bool = False,
 ) -> Excerpt | None:
-    """Cut a line (0-based line and column), or give None where nothing can be shown.
+    """Cut a line (0-based line and column), or return None where nothing can be shown.
 
-    `hide` says that what stands at the place is sensitive, whatever its name.
+    `hide` says that what stands at the place is sensitive, whatever its name; with `key` the place
+    is the name, and what follows it is hidden.
     """
     if not 0 <= line < len(lines) or len(lines[line]) > _LONGEST_LINE:
         return None
@@ -54,7 +61,9 @@ def excerpt(
     first = _KEY.search(text)
     if first is None:
         return None  # part of a longer value, or not YAML at all
-    limit = column if hide else len(text)
+    limit = len(text)
+    if hide:
+        limit = column + length if key else column
     enclosing = _enclosing(lines, line)
     if _is_sensitive(enclosing):
         limit = min(limit, first.end())

@@ -129,7 +129,7 @@ class Findings:
                 summary,
                 hint or _REMEDIES.get(code, ""),
                 Place(self.shown(origin.file), spot.line + 1, spot.column + 1),
-                excerpt(lines, spot.line, spot.column, spot.length, hide=hide),
+                excerpt(lines, spot.line, spot.column, spot.length, key=key, hide=hide),
             )
         )
 

@@ -75,7 +75,7 @@ class ModelAccess(Piece):
     slug: Annotated[Identifier, Facts(identity=True)] = Field(
         description="The model's name at the provider."
     )
-    enabled: Annotated[Flag, Facts(risk=RiskRule.ACCESS)] = Field(
+    enabled: Annotated[Flag, Facts(risk=RiskRule.ACCESS, default=False)] = Field(
         description="Whether it may be called."
     )
     is_custom: Annotated[Flag | None, Facts(default=False)] = Field(
@@ -94,7 +94,7 @@ class ModelAccess(Piece):
 class GlobalWorkspaceAccess(Piece):
     """Access of workspaces that will be made in future."""
 
-    enabled: Annotated[Flag, Facts(risk=RiskRule.SWITCH)] = Field(
+    enabled: Annotated[Flag, Facts(risk=RiskRule.SWITCH, default=False)] = Field(
         description="Whether a new workspace gets access by itself."
     )
     usage_limits: Annotated[UsageLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
@@ -111,7 +111,7 @@ class WorkspaceAccess(Piece):
     id: Annotated[Identifier, Facts(identity=True, two_forms=True)] = Field(
         description="Slug or UUID of the workspace."
     )
-    enabled: Annotated[Flag, Facts(risk=RiskRule.ACCESS)] = Field(
+    enabled: Annotated[Flag, Facts(risk=RiskRule.ACCESS, default=False)] = Field(
         description="Whether it may use the integration."
     )
     usage_limits: Annotated[UsageLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(

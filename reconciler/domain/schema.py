@@ -67,6 +67,14 @@ class FieldSchema:
         """Whether a model describes this field."""
         return self.kind is not Kind.ANY
 
+    @property
+    def grants_access(self) -> bool:
+        """Whether this is an entry that gives access, or the switch inside it."""
+        switch = self.fields.get("enabled")
+        return self.facts.risk is RiskRule.ACCESS or (
+            switch is not None and switch.facts.risk is RiskRule.ACCESS
+        )
+
     def child(self, name: str) -> "FieldSchema":
         """Return the schema of a member: a field, an entry of a keyed list, a key of a map."""
         found = self.fields.get(name)

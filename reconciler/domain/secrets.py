@@ -153,6 +153,19 @@ class Opaque(Redacted):
         return isinstance(other, Opaque) and super().equals(other)
 
 
+def closed(value: Any) -> Any:
+    """Wrap a value that must not be shown; what is empty, wrapped, masked or a name stays."""
+    match value:
+        case None | "" | SecretRef() | Redacted() | Mask():
+            return value
+        case str():
+            return Redacted(value)
+        case list() | tuple() | dict() if not value:
+            return value
+        case _:
+            return Opaque.of(value)
+
+
 def _by_value(value: Any) -> Any:
     """Replace floats that are whole numbers by integers, at any depth."""
     match value:

@@ -14,7 +14,7 @@ from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, leaves, lookup
 from reconciler.planning.actions import Action, ActionKind, Op
 from reconciler.planning.canonical import canonical
-from reconciler.planning.comparison import compare
+from reconciler.planning.comparison import Comparison, Site, compare
 from reconciler.planning.credentials import LITERAL
 from reconciler.planning.diff import FieldChange, changed_fields
 
@@ -68,10 +68,23 @@ def unseen_secrets(
 
 
 def equals_ours(declared: Declared, found: Observed) -> bool:
-    """Tell whether an integration has the name, provider and configurations that we declare."""
-    return not any(
-        change.path[0] in _IDENTIFYING for change in _changes(declared, found, Remembered())
+    """Whether an integration has the name, provider and configurations that we declare.
+
+    Of secrets, only a value that both sides hold in the clear can differ.
+    """
+    comparison = compare(declared, found, Remembered(), just_written=True)
+    return not any(change.path[0] in _IDENTIFYING for change in _differing(comparison)) and not any(
+        _differs_in_the_clear(site) for site in comparison.sites
     )
+
+
+def _differs_in_the_clear(site: Site) -> bool:
+    """Whether a hidden value that the API shows is not the one that the file holds."""
+    if site.path[0] not in _IDENTIFYING or isinstance(site.declared, SecretRef):
+        return False
+    if isinstance(site.declared, Redacted):
+        return isinstance(site.stored, Redacted) and not site.declared.equals(site.stored)
+    return isinstance(site.stored, Redacted)
 
 
 def created_between(found: Observed, began: float, ended: float) -> bool:
@@ -86,7 +99,10 @@ def created_between(found: Observed, began: float, ended: float) -> bool:
 
 
 def _changes(declared: Declared, found: Observed, remembered: Remembered) -> list[FieldChange]:
-    comparison = compare(declared, found, remembered, just_written=True)
+    return _differing(compare(declared, found, remembered, just_written=True))
+
+
+def _differing(comparison: Comparison) -> list[FieldChange]:
     return [
         change
         for change in changed_fields(comparison.found, comparison.wanted)

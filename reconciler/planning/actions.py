@@ -71,7 +71,10 @@ Shown = Scalar | list[Any] | dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field's change. A sensitive one shows references instead of before and after."""
+    """One field's change. A sensitive one shows references instead of before and after.
+
+    `unknown_field` says that it is sensitive because no model describes the field.
+    """
 
     path: str
     op: Op
@@ -82,6 +85,7 @@ class Change:
     origin: Origin = Origin.UNKNOWN
     reference: str | None = None
     before_reference: str | None = None
+    unknown_field: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Give the public form; references are keys of sensitive changes only."""
@@ -96,6 +100,8 @@ class Change:
         }
         if self.sensitive:
             document |= {"reference": self.reference, "before_reference": self.before_reference}
+        if self.unknown_field:
+            document["unknown_field"] = True
         return document
 
     @property
@@ -103,6 +109,7 @@ class Change:
         """Give what a digest and an approval look at: everything but origin and risk."""
         document = self.as_json()
         del document["origin"], document["risk"]
+        document.pop("unknown_field", None)
         return document
 
 

@@ -126,6 +126,7 @@ def _change(item: dict[str, Any]) -> Change:
         origin=Origin(item["origin"]),
         reference=item.get("reference"),
         before_reference=item.get("before_reference"),
+        unknown_field=item.get("unknown_field", False) is True,
     )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.domain.fields import SERVER_ADDED_FIELDS, WRITE_ONLY_FIELDS, is_host, is_sensitive
+from reconciler.domain.fields import WRITE_ONLY_FIELDS
 from reconciler.domain.memory import Remembered
+from reconciler.domain.schema import FieldSchema, Kind
+from reconciler.domain.secrets import closed
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Leaf, Path, Value, is_empty, leaves
 from reconciler.planning.access import OFF, allows_all_models, settle, withdrawn
@@ -18,9 +20,7 @@ from reconciler.planning.forms import align
 
 _ABSENT: Any = object()
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
-_DEFAULTS: Mapping[Path, Any] = {("allow_all_models",): True, ("workspace_id",): None}
 _LISTS = frozenset({"models", "workspaces"})
-_WHOLES = frozenset({"usage_limits", "rate_limits", "pricing_config"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,14 @@ def compare(
     have, aligned = align(want, canonical(observed.fields), want if just_written else past)
     settled_want, settled_have = settle(want, have, past)
     settled_want = _with_withdrawn(settled_want, settled_have, past)
+    schema = declared.schema
     pairing = _Pairing()
-    found, wanted = pairing.pair(settled_want, settled_have, ())
+    found, wanted = pairing.pair(settled_want, settled_have, (), schema)
     undeclared = tuple(
         path
         for path, value in leaves(have)
         if not _covered(path, settled_want)
-        and not _is_default(path, value)
+        and not _is_default(schema.at(path), value)
         and not _is_below(path, ignored)
     )
     return Comparison(
@@ -100,7 +101,7 @@ def compare(
         wanted={} if wanted is _ABSENT else wanted,
         found={} if found is _ABSENT else found,
         sites=tuple(pairing.sites),
-        undeclared=_shortened(undeclared, want, have),
+        undeclared=_shortened(undeclared, schema, want, have),
         undeclared_access=_undeclared_access(settled_want, want, have),
         aligned=aligned,
     )
@@ -112,25 +113,33 @@ class _Pairing:
 
     sites: list[Site] = field(default_factory=list)
 
-    def pair(self, want: Value, have: Value, path: Path) -> tuple[Any, Any]:
-        """Give (found, wanted) at a path, `_ABSENT` for what counts as empty."""
-        if path and is_sensitive(path):
-            self.sites.append(Site(path, want, have))
+    def pair(self, want: Value, have: Value, path: Path, schema: FieldSchema) -> tuple[Any, Any]:
+        """Return (found, wanted) at a path, `_ABSENT` for what counts as empty."""
+        is_open = schema.is_known or not (isinstance(want, Mapping) and want)
+        if schema.facts.sensitive and is_open:
+            # Values from before a field was closed, such as an old ledger's, may still be open.
+            self.sites.append(Site(path, closed(want), closed(have)))
             return _ABSENT, _ABSENT
         if isinstance(want, Mapping) and (want or not path):  # nothing declared empties nothing
-            return self._pair_members(want, have if isinstance(have, Mapping) else {}, path)
+            theirs = have if isinstance(have, Mapping) else {}
+            return self._pair_members(want, theirs, path, schema)
         if is_empty(want) and isinstance(have, Mapping):
-            ours = {name: None for name in have if name not in SERVER_ADDED_FIELDS}
-            return self._pair_members(ours, have, path)
+            ours = {name: None for name in have if not schema.child(name).facts.server_added}
+            return self._pair_members(ours, have, path, schema)
         found = _wire_boolean(have) if isinstance(want, bool) else have
         return (_ABSENT if is_empty(found) else found), (_ABSENT if is_empty(want) else want)
 
     def _pair_members(
-        self, want: Mapping[str, Value], have: Mapping[str, Value], path: Path
+        self,
+        want: Mapping[str, Value],
+        have: Mapping[str, Value],
+        path: Path,
+        schema: FieldSchema,
     ) -> tuple[Any, Any]:
         found, wanted = {}, {}
         for name in sorted(want):
-            here, there = self.pair(want[name], have.get(name), (*path, name))
+            inner = schema.child(name)
+            here, there = self.pair(want[name], have.get(name), (*path, name), inner)
             if here is not _ABSENT:
                 found[name] = here
             if there is not _ABSENT:
@@ -194,16 +203,16 @@ def _covered(path: Path, want: Any) -> bool:
     return True
 
 
-def _is_default(path: Path, value: Leaf | Any) -> bool:
-    if is_empty(value):
-        return True
-    if path[0] in {"global_workspace_access", "models"} and value is False:
-        return True
-    return path in _DEFAULTS and value == _DEFAULTS[path]
+def _is_default(field: FieldSchema, value: Leaf | Any) -> bool:
+    default = field.facts.default
+    return is_empty(value) or (default is not None and value == default)
 
 
 def _shortened(
-    paths: tuple[Path, ...], want: Mapping[str, Any], have: Mapping[str, Any]
+    paths: tuple[Path, ...],
+    schema: FieldSchema,
+    want: Mapping[str, Any],
+    have: Mapping[str, Any],
 ) -> tuple[Path, ...]:
     """Name an undeclared model or workspace once; of a declared one what is set beyond the files.
 
@@ -216,9 +225,16 @@ def _shortened(
         elif len(path) > 2 and _is_enabled(path, want, have):
             if path[2] == "enabled":
                 result[path[:2]] = None
-            elif path[1] in (want.get(path[0]) or {}) or is_host(path):
-                result[path[:3] if path[2] in _WHOLES else path] = None
+            elif path[1] in (want.get(path[0]) or {}) or schema.at(path).facts.host:
+                result[path[:3] if _is_named_whole(schema.at(path[:3])) else path] = None
     return tuple(result)
+
+
+def _is_named_whole(field: FieldSchema) -> bool:
+    """Whether a limit or a price is named as one thing; of hosts and headers each is named."""
+    return field.kind is Kind.SINGLE or (
+        field.kind is Kind.OBJECT and not any(member.facts.host for member in field.fields.values())
+    )
 
 
 def _is_enabled(path: Path, want: Mapping[str, Any], have: Mapping[str, Any]) -> bool:

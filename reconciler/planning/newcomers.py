@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.fields import AUTH_MODE_FIELDS, is_sensitive, show_path
+from reconciler.domain.fields import AUTH_MODE_FIELDS, show_path
 from reconciler.domain.providers import needs_configurations
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
@@ -20,12 +20,14 @@ def new_changes(declared: Declared, *, origin: Origin) -> tuple[Change, ...]:
     for path, value in leaves(canonical(declared.fields)):
         if is_empty(value):
             continue
-        sensitive = is_sensitive(path)
+        field = declared.schema.at(path)
+        sensitive = field.facts.sensitive
         changes.append(
             Change(
                 path=show_path(path),
                 op=Op.ADD,
-                risk=risk_of_new(path),
+                risk=risk_of_new(field),
+                unknown_field=sensitive and not field.is_known,
                 after=None if sensitive else plain(value),
                 sensitive=sensitive,
                 origin=origin,

@@ -1,37 +1,37 @@
-"""How much each change can hurt (product.md §5, `risk` of a change)."""
+"""How much each change can hurt, as the schema's risk rule of the field decides."""
 
-from typing import Any
+from typing import Any, assert_never
 
-from reconciler.domain.fields import AUTH_MODE_FIELDS, COSMETIC_FIELDS, is_host, is_sensitive
-from reconciler.domain.tree import Path
+from reconciler.domain.facts import RiskRule
+from reconciler.domain.schema import FieldSchema
 from reconciler.planning.actions import Risk
 
-_LIMITS = frozenset({"usage_limits", "rate_limits"})
-_SWITCHES = frozenset({"enabled", "allow_all_models"})
 
-
-def risk_of_new(path: Path) -> Risk:
+def risk_of_new(field: FieldSchema) -> Risk:
     """Judge a leaf of a new integration: nothing exists yet that could break, a host excepted."""
-    return Risk.CREDENTIAL if is_host(path) else Risk.ADDITIVE
+    return Risk.CREDENTIAL if field.facts.host else Risk.ADDITIVE
 
 
-def risk_of(path: Path, *, before: Any, after: Any, adds: bool) -> Risk:
+def risk_of(field: FieldSchema, *, before: Any, after: Any, adds: bool) -> Risk:
     """Judge the change of an existing integration's field; `adds` where nothing was there."""
-    if path[0] in COSMETIC_FIELDS:
-        return Risk.COSMETIC
-    if path[0] == "secret_mappings" or is_sensitive(path) or is_host(path):
-        return Risk.CREDENTIAL
-    if path[-1] in AUTH_MODE_FIELDS:
-        return Risk.CREDENTIAL
-    if path[0] in {"models", "workspaces"} and (len(path) == 2 or path[-1] == "enabled"):
-        return Risk.ADDITIVE if after else Risk.ACCESS_REMOVAL
-    if path[-1] in _SWITCHES:
-        return Risk.ADDITIVE if after else Risk.RESTRICTIVE
-    if _LIMITS.intersection(path):
-        return Risk.ADDITIVE if _is_raised(before, after) else Risk.RESTRICTIVE
-    if adds and path[0] in {"configurations", "models"}:
-        return Risk.ADDITIVE
-    return Risk.RESTRICTIVE
+    rule = RiskRule.ACCESS if field.grants_access else field.facts.risk or RiskRule.RESTRICTIVE
+    match rule:
+        case RiskRule.COSMETIC:
+            return Risk.COSMETIC
+        case RiskRule.CREDENTIAL:
+            return Risk.CREDENTIAL
+        case RiskRule.ACCESS:
+            return Risk.ADDITIVE if after else Risk.ACCESS_REMOVAL
+        case RiskRule.SWITCH:
+            return Risk.ADDITIVE if after else Risk.RESTRICTIVE
+        case RiskRule.LIMIT:
+            return Risk.ADDITIVE if _is_raised(before, after) else Risk.RESTRICTIVE
+        case RiskRule.SETTING:
+            return Risk.ADDITIVE if adds else Risk.RESTRICTIVE
+        case RiskRule.RESTRICTIVE:
+            return Risk.RESTRICTIVE
+        case _:
+            assert_never(rule)
 
 
 def _is_raised(before: Any, after: Any) -> bool:

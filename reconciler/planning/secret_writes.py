@@ -6,7 +6,8 @@ What is known about each secret: `credentials`. How the bodies are made: `writes
 from collections.abc import Iterable
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.fields import is_host, show_path
+from reconciler.domain.fields import show_path
+from reconciler.domain.schema import FieldSchema
 from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, leaves
@@ -19,7 +20,11 @@ from reconciler.planning.writes import masks_in_the_way
 
 
 def secrets_to_send(
-    judgements: list[Judgement], differing: Iterable[FieldChange], *, push: bool
+    judgements: list[Judgement],
+    differing: Iterable[FieldChange],
+    *,
+    schema: FieldSchema,
+    push: bool,
 ) -> list[tuple[Judgement, Op]]:
     """Choose the secrets that have to be written, and what each write is called.
 
@@ -34,7 +39,7 @@ def secrets_to_send(
         for judgement in judgements
         if judgement.state is State.CHANGED or (push and judgement.state is State.UNVERIFIED)
     }
-    moves = any(is_host(change.path) for change in differing)
+    moves = any(schema.at(path).facts.host for path in [*(c.path for c in differing), *changed])
     tops = {change.path[0] for change in differing} | {path[0] for path in changed}
     sent = []
     for judgement in judgements:
@@ -42,7 +47,7 @@ def secrets_to_send(
             sent.append((judgement, changed[judgement.path]))
         elif judgement.reference is not None and (moves or judgement.path[0] in tops - {"key"}):
             sent.append((judgement, Op.RESEND))
-    return [(j, op) for j, op in sent if j.path[0] in {"key", "configurations", "models"}]
+    return sent
 
 
 def keeps_key(judgement: Judgement) -> bool:
@@ -50,7 +55,7 @@ def keeps_key(judgement: Judgement) -> bool:
     return judgement.path == ("key",) and judgement.op is Op.REMOVE
 
 
-def secret_change(judgement: Judgement, op: Op) -> Change:
+def secret_change(judgement: Judgement, op: Op, field: FieldSchema) -> Change:
     """Show that a secret is written, by its reference."""
     before = judgement.before_reference if op is Op.REPLACE else None
     return Change(
@@ -61,6 +66,7 @@ def secret_change(judgement: Judgement, op: Op) -> Change:
         origin=judgement.origin,
         reference=judgement.shown_reference,
         before_reference=str(before) if before else None,
+        unknown_field=not field.is_known,
     )
 
 
@@ -73,7 +79,7 @@ def write_blocks(
 ) -> list[Diagnostic]:
     """Say why writing these paths would lose a stored secret, or send it somewhere else."""
     blocks = [remarks.masked_write(declared, path) for path in masks_in_the_way(comparison, paths)]
-    if any(is_host(path) for path in paths):
+    if any(declared.schema.at(path).facts.host for path in paths):
         replaced = {judgement.path for judgement, _ in sent}
         stored = [
             path

@@ -7,6 +7,7 @@ from typing import Any
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.fields import IMMUTABLE_FIELDS, is_uuid, show_path
 from reconciler.domain.memory import Remembered
+from reconciler.domain.schema import FieldSchema
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, is_empty, lookup, plain
 from reconciler.planning import remarks
@@ -62,9 +63,10 @@ def plan_update(
     comparison = compare(declared, observed, remembered)
     differing = changed_fields(comparison.found, comparison.wanted)
     judgements = [judge(site, remembered, evidence) for site in comparison.sites]
-    changes = [_field_change(change, comparison.past) for change in differing]
-    sent = secrets_to_send(judgements, differing, push=push_secrets)
-    changes += [secret_change(judgement, op) for judgement, op in sent]
+    schema = declared.schema
+    changes = [_field_change(change, schema, comparison.past) for change in differing]
+    sent = secrets_to_send(judgements, differing, schema=schema, push=push_secrets)
+    changes += [secret_change(judgement, op, schema.at(judgement.path)) for judgement, op in sent]
     paths = [change.path for change in differing] + [judgement.path for judgement, _ in sent]
     replaced = _immutable_changes(comparison, differing)
     if replaced:
@@ -86,7 +88,7 @@ def plan_update(
     return Findings(
         action=action,
         unverified=_unverified(declared, judgements),
-        undeclared=undeclared_values(declared.slug, comparison),
+        undeclared=undeclared_values(declared.slug, declared.schema, comparison),
         diagnostics=(
             *blocks,
             *notes,
@@ -159,7 +161,11 @@ def _observations(
 ) -> list[Diagnostic]:
     """Say what the API has that no file declares, and what could not be compared exactly."""
     return [
-        *(remarks.undeclared_host(declared, p) for p in comparison.undeclared if redirects(p)),
+        *(
+            remarks.undeclared_host(declared, path)
+            for path in comparison.undeclared
+            if redirects(declared.schema, path)
+        ),
         *(
             remarks.undeclared_access(declared, path, known=remembered.declared is not None)
             for path in comparison.undeclared_access
@@ -206,12 +212,15 @@ def _is_nothing(value: Any) -> bool:
     return is_empty(value) or value is False
 
 
-def _field_change(change: FieldChange, past: Mapping[str, Any] | None) -> Change:
+def _field_change(
+    change: FieldChange, schema: FieldSchema, past: Mapping[str, Any] | None
+) -> Change:
+    field = schema.at(change.path)
     op = Op.REPLACE if change.had and change.has else Op.ADD if change.has else Op.REMOVE
     return Change(
         path=show_path(change.path),
         op=op,
-        risk=risk_of(change.path, before=change.before, after=change.after, adds=not change.had),
+        risk=risk_of(field, before=change.before, after=change.after, adds=not change.had),
         before=plain(change.before),
         after=plain(change.after),
         origin=_origin(change, past),

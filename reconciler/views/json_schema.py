@@ -154,7 +154,11 @@ _DEFINITIONS: Schema = {
                 "origin": _one_of(Origin),
                 "risk": _one_of(Risk),
             },
-            optional={"reference": TEXT_OR_NULL, "before_reference": TEXT_OR_NULL},
+            optional={
+                "reference": TEXT_OR_NULL,
+                "before_reference": TEXT_OR_NULL,
+                "unknown_field": FLAG,
+            },
         ),
         "if": {"properties": {"sensitive": {"const": True}}},
         "then": {"properties": {"before": {"type": "null"}, "after": {"type": "null"}}},

@@ -199,7 +199,9 @@ def of_change(
     before = shown(change.before)
     after = shown(change.after)
     if change.sensitive:
-        before, after = reference(change.before_reference), reference(change.reference)
+        hidden = words.UNKNOWN_FIELD if change.unknown_field else words.REDACTED_WITHOUT_NAME
+        before = reference(change.before_reference, hidden)
+        after = reference(change.reference, hidden)
     notes = (_why(change, unverified=unverified), origins.get(change.origin))
     one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
     return ChangeItem(

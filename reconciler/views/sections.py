@@ -56,8 +56,8 @@ def _unmanaged_title(plan: Plan) -> str | None:
     return words.UNMANAGED_NEW_LEDGER if plan.is_first else None
 
 
-def reference(name: str | None) -> str:
+def reference(name: str | None, without: str = words.REDACTED_WITHOUT_NAME) -> str:
     """Return a secret as it is shown: by the name of its reference, never by its value."""
     if name is None:
-        return words.REDACTED_WITHOUT_NAME
+        return without
     return f"{words.REDACTED} reference {visible(name, None)}"

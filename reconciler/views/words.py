@@ -173,6 +173,7 @@ MORE = "… and {} more; --format json names all"
 AND_MORE = "… and {} more"
 
 REDACTED = "(secret)"
+UNKNOWN_FIELD = "(not shown: unknown field)"
 REDACTED_WITHOUT_NAME = "(secret) value not shown"
 UNDO_WARNING = (
     "Git still says otherwise: the next apply of the files reverts this, unless they change too."

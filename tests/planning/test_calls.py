@@ -99,12 +99,12 @@ def test_an_update_is_bound_to_what_was_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "risk"), [({}, "additive"), ({"azure_region": "a"}, "restrictive")]
+    ("before", "risk"), [({}, "additive"), ({"openai_project": "a"}, "restrictive")]
 )
 def test_a_new_configuration_is_additive_and_another_one_is_not(
     before: dict[str, str], risk: str
 ) -> None:
-    want = {"configurations": {"azure_region": "b"}}
+    want = {"configurations": {"openai_project": "b"}}
     planned = plan(want=want, have=observed(configurations=before))
     assert [c.risk.value for c in planned.actions[0].changes] == [risk]
 

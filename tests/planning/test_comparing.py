@@ -10,6 +10,8 @@ from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from tests.builders import KEY, NOON, changes_of, declared, desired, mask, observed, state
 
+AZURE = {"ai_provider_id": "azure-openai"}
+
 
 def plan(*, want: dict[str, Any], have: dict[str, Any], **more: Any) -> Plan:
     lifecycle = more.pop("lifecycle", Lifecycle())
@@ -89,17 +91,18 @@ def test_the_order_of_lists_with_an_identity_never_matters() -> None:
     one = {"azure_deployment_name": "a", "azure_api_version": "1", "azure_model_slug": "m"}
     two = {"azure_deployment_name": "b", "azure_api_version": "2", "azure_model_slug": "n"}
     planned = plan(
-        want={"configurations": {"azure_deployment_config": [one, two]}},
-        have={"configurations": {"azure_deployment_config": [two, one]}},
+        want={**AZURE, "configurations": {"azure_deployment_config": [one, two]}},
+        have={**AZURE, "configurations": {"azure_deployment_config": [two, one]}},
     )
     assert planned.in_sync
 
 
 def test_an_entry_of_a_keyed_list_is_named_in_the_path() -> None:
     entry = {"azure_deployment_name": "a", "azure_api_version": "1", "azure_model_slug": "m"}
+    changed = entry | {"azure_api_version": "2"}
     planned = plan(
-        want={"configurations": {"azure_deployment_config": [entry | {"azure_api_version": "2"}]}},
-        have={"configurations": {"azure_deployment_config": [entry]}},
+        want={**AZURE, "configurations": {"azure_deployment_config": [changed]}},
+        have={**AZURE, "configurations": {"azure_deployment_config": [entry]}},
     )
     path = "configurations.azure_deployment_config[a].azure_api_version"
     assert changes_of(planned) == {path: ("replace", "1", "2")}

@@ -16,6 +16,8 @@ PEPPER = Pepper("p1", Redacted("pepper"))
 VALUE = Redacted("sk-value-abc")
 OTHER = SecretRef("env", "SECRET_OTHER")
 
+AZURE = {"ai_provider_id": "azure-openai"}
+
 
 def plan(
     *, want: dict[str, Any], have: dict[str, Any], memory: Memory = Memory(), **more: Any
@@ -153,9 +155,13 @@ def test_a_key_that_the_api_does_not_have_is_added() -> None:
 
 def test_a_secret_in_configurations_goes_along_and_is_called_a_resend() -> None:
     planned = plan(
-        want={"configurations": {"azure_entra_client_secret": KEY, "azure_entra_tenant_id": "t"}},
+        want={
+            **AZURE,
+            "configurations": {"azure_entra_client_secret": KEY, "azure_entra_tenant_id": "t"},
+        },
         have={
-            "configurations": {"azure_entra_client_secret": mask(), "azure_entra_tenant_id": "s"}
+            **AZURE,
+            "configurations": {"azure_entra_client_secret": mask(), "azure_entra_tenant_id": "s"},
         },
     )
     assert key_ops(planned) == [
@@ -169,9 +175,10 @@ def test_a_secret_in_configurations_goes_along_and_is_called_a_resend() -> None:
 
 def test_a_write_that_would_lose_a_stored_secret_is_blocked() -> None:
     planned = plan(
-        want={"configurations": {"azure_entra_tenant_id": "t"}},
+        want={**AZURE, "configurations": {"azure_entra_tenant_id": "t"}},
         have={
-            "configurations": {"azure_entra_client_secret": mask(), "azure_entra_tenant_id": "s"}
+            **AZURE,
+            "configurations": {"azure_entra_client_secret": mask(), "azure_entra_tenant_id": "s"},
         },
     )
     assert planned.actions[0].blocked_by == ("masked-write",)

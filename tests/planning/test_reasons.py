@@ -23,9 +23,10 @@ def plan(want: dict[str, Any], have: dict[str, Any], **more: Any) -> Plan:
 
 def test_a_value_that_is_no_boolean_is_shown_as_it_is() -> None:
     planned = plan(
-        {"allow_all_models": True, "configurations": {"x": True}}, {"configurations": {"x": "odd"}}
+        {"configurations": {"is_key_required": True}},
+        {"configurations": {"is_key_required": "odd"}},
     )
-    assert changes_of(planned) == {"configurations.x": ("replace", "odd", True)}
+    assert changes_of(planned) == {"configurations.is_key_required": ("replace", "odd", True)}
 
 
 @pytest.mark.parametrize(
