@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from reconciler.diagnostics import Place
 from reconciler.domain.policy import Target, Tombstone
-from reconciler.domain.schema import FieldSchema, integration_schema
+from reconciler.domain.schema import FieldSchema, any_provider_schema, integration_schema
 from reconciler.domain.tree import Path, Tree
 
 
@@ -50,11 +50,14 @@ class Declared:
 
     @property
     def schema(self) -> FieldSchema:
-        """The schema of an integration of this provider."""
+        """The schema of an integration of this provider.
+
+        An undo declares only what it restores: without a provider, the fields of all are known.
+        """
         provider = self.fields.get("ai_provider_id")
-        return integration_schema(
-            provider if isinstance(provider, str) else None, vouched=self.vouched
-        )
+        if not isinstance(provider, str):
+            return any_provider_schema()
+        return integration_schema(provider, vouched=self.vouched)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SLUG_PATTERN = "^[A-Za-z0-9_-]{1,255}$"
 
+_ANY_SCALAR: Schema = MappingProxyType({"type": ["string", "number", "boolean", "null"]})
+"""What the API takes as the value of a label; files write strings only."""
+
 
 @cache
 def update_body() -> Schema:
@@ -74,7 +77,8 @@ def _form(field: FieldSchema) -> dict[str, Any]:
     if field.facts.secret:
         return {"type": "string", "minLength": 1}
     if field.kind is Kind.MAP:
-        form: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": True}
+        values = _ANY_SCALAR if field.entries is not None and field.entries.is_known else True
+        form: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": values}
     else:
         document = _described_by_pydantic()
         form = _inlined(document["properties"][field.name], document["$defs"])
