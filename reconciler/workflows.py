@@ -7,6 +7,7 @@ reads a clock; `reconciler.cli.wiring` puts the collaborators together.
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, Severity, error
@@ -37,6 +38,7 @@ from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.damage import damaged, nameless_rows
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.observe import Wanted, list_all, observe
 from reconciler.remote.timing import Timing
@@ -137,7 +139,7 @@ async def apply(
         raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
     writer = Writer(
         api=session.api,
-        presence=Presence(session.api, observed.integrations, _lister(session.api)),
+        presence=Presence(session.api, observed.listed, _lister(session.api)),
         planned=frozenset(action.slug for action in planned.actions),
         values=session.secrets,
         timing=session.timing,
@@ -225,12 +227,22 @@ async def _observed(
 ) -> ObservedState:
     """Read all that matters, or with `rounds` what it cannot do without."""
     wants = _wants(selected)
+    read = partial(observe, session.api, concurrency=session.parallelism, expected=selected.keys())
     if rounds is not None:
-        less = rounds.narrowed(wants, selected.keys())
-        seen = await observe(session.api, wants=less, concurrency=session.parallelism)
+        seen = await read(wants=rounds.narrowed(wants, selected.keys()))
+        _refuse_unreadable(seen, selected)
         if (whole := rounds.completed(seen)) is not None:
             return whole
-    return await observe(session.api, wants=wants, concurrency=session.parallelism)
+    observed = await read(wants=wants)
+    _refuse_unreadable(observed, selected)
+    return observed
+
+
+def _refuse_unreadable(observed: ObservedState, selected: Mapping[str, Declared]) -> None:
+    """Raise for what is declared and exists, and of which nobody can tell how it is."""
+    records = [record for slug, record in observed.unreadable.items() if slug in selected]
+    if records:
+        raise damaged(*records)
 
 
 def timestamp(moment: datetime) -> str:
@@ -279,9 +291,12 @@ def _wants(selected: Mapping[str, Declared]) -> Callable[[Observed], Wanted | No
     return want
 
 
-def _lister(api: IntegrationsAPI) -> Callable[[], Awaitable[Mapping[str, Observed]]]:
-    async def list_again() -> Mapping[str, Observed]:
-        return (await list_all(api)).rows
+def _lister(api: IntegrationsAPI) -> Callable[[], Awaitable[frozenset[str]]]:
+    async def list_again() -> frozenset[str]:
+        listing = await list_all(api)
+        if listing.nameless:
+            raise nameless_rows(listing.nameless)
+        return listing.slugs
 
     return list_again
 

@@ -7,6 +7,8 @@ would take that for a call that was never made.
 import json
 from typing import Any, Final
 
+from reconciler.domain.text import repaired_tree
+
 MAX_DEPTH: Final = 100
 """Levels of objects and lists. Parsers of clients stop at 200 and pydantic writes 255 at most; a
 tool result and its envelope need some of them."""
@@ -28,13 +30,19 @@ def is_too_deep(document: Any) -> bool:
     return True
 
 
-def is_serialisable(document: Any) -> bool:
-    """Return whether `to_json_text` takes a document."""
+def passable(document: Any) -> Any:
+    """Return a document in the form in which it can be passed on.
+
+    U+FFFD takes the place of half a character. Raises ValueError for what no client could read.
+    """
+    if is_too_deep(document):
+        raise ValueError("too deep")
+    mended = repaired_tree(document)
     try:
-        to_json_text(document)
-    except ValueError:
-        return False
-    return True
+        to_json_text(mended)
+    except TypeError:  # a number that JSON does not have
+        raise ValueError("not JSON") from None
+    return mended
 
 
 def to_json_text(document: Any) -> str:

@@ -7,10 +7,10 @@ request looks like is decided before: `reconciler.adapter.rest`, `reconciler.ada
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from reconciler.adapter.json_limits import is_serialisable
+from reconciler.adapter.json_limits import passable
 from reconciler.adapter.problems import Refusal, of_upstream, refuse, timed_out, unusable
 from reconciler.adapter.tokens import Principal
 from reconciler.domain.calls import Call, OperationName, Reply
@@ -76,9 +76,11 @@ class Relay:
         except TimeoutError:
             problem = timed_out(call.operation)
         else:
-            if is_serialisable(reply.body):
-                return reply
-            problem = unusable(call.operation)
+            # Once the request was carried out, an answer that cannot be shown is not a failed call.
+            try:
+                return replace(reply, body=passable(reply.body))
+            except ValueError:
+                problem = unusable(call.operation)
         finally:
             self.count(call.operation, result)
         raise Refusal(problem)

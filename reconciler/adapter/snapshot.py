@@ -5,7 +5,7 @@ it looks like is decided in `reconciler.adapter.page_html`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -25,6 +25,7 @@ from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
+from reconciler.planning.unreadable import left_out
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.listing import list_all
 from reconciler.remote.observe import read_one
@@ -154,7 +155,12 @@ class Lookout:
         return Snapshot(
             self.target,
             self.now(),
-            _rows(observed.integrations, loaded.state.integrations, plan),
+            _rows(
+                observed.integrations,
+                loaded.state.integrations,
+                plan,
+                unreadable=observed.unreadable.keys(),
+            ),
             plan,
             desired=loaded.state,
             memory=memory,
@@ -165,15 +171,18 @@ class Lookout:
     ) -> Snapshot:
         """Show what is there although it cannot be compared with the files."""
         rows: Mapping[str, Observed] = {}
+        unreadable: Collection[str] = ()
         try:
             async with self.open_api() as api:
-                rows = (await list_all(api)).rows
+                listing = await list_all(api)
+            rows, unreadable = listing.rows, listing.unreadable.keys()
+            problems = (*problems, *left_out(listing))
         except ReconcilerError as problem:
             problems = (*problems, *_told(problem))
         return Snapshot(
             self.target,
             self.now(),
-            _rows(rows, desired.integrations if desired else {}, None),
+            _rows(rows, desired.integrations if desired else {}, None, unreadable=unreadable),
             problems=tuple(dict.fromkeys(problems)),
             desired=desired,
         )
@@ -197,14 +206,18 @@ def _told(problem: ReconcilerError) -> tuple[Diagnostic, ...]:
 
 
 def _rows(
-    observed: Mapping[str, Observed], declared: Mapping[str, Declared], plan: Plan | None
+    observed: Mapping[str, Observed],
+    declared: Mapping[str, Declared],
+    plan: Plan | None,
+    *,
+    unreadable: Collection[str],
 ) -> tuple[Row, ...]:
     actions = {action.slug: action for action in plan.actions} if plan else {}
     exposed = exposures(plan) if plan else {}
     rows = []
-    for slug in sorted({*observed, *declared}):
+    for slug in sorted({*observed, *declared, *unreadable}):
         seen, wished, action = observed.get(slug), declared.get(slug), actions.get(slug)
-        if plan is None:
+        if plan is None or slug in unreadable:
             standing = Standing.UNKNOWN
         elif action is not None:
             standing = _STANDINGS[action.kind]
@@ -212,7 +225,8 @@ def _rows(
             standing = Standing.UNMANAGED
         else:
             standing = exposed.get(slug) or _access_beside(wished, seen) or without_action(plan)
-        rows.append(_row(slug, seen, wished, action, standing))
+        row = _row(slug, seen, wished, action, standing)
+        rows.append(replace(row, status="unreadable") if slug in unreadable else row)
     return tuple(rows)
 
 

@@ -1,12 +1,15 @@
 """Which integrations are pulled, and what is said about those that are not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from reconciler.diagnostics import Diagnostic, error, notice, warning
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.state import DesiredState, Observed, ObservedState
+from reconciler.domain.text import repaired_tree
+from reconciler.planning.unreadable import left_out
+from reconciler.remote.damage import damaged, nameless_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,11 @@ def choose(
 ) -> tuple[Mapping[str, Observed], list[Diagnostic]]:
     """Give what is pulled, by slug, and remarks on what is not.
 
-    Raises `InvalidInput` for a pattern that fits nothing.
+    Raises `InvalidInput` for a pattern that fits nothing, and `UnreadableRecords` where it is not
+    known how something declared is, or whether it is there.
     """
-    slugs = list(observed.integrations)
-    unmatched = [p for p in candidates.patterns if not any(fnmatchcase(slug, p) for slug in slugs)]
-    if unmatched:
-        raise InvalidInput([_no_match(pattern) for pattern in unmatched])
+    _refuse_unmatched(candidates, observed)
+    _refuse_unreadable(candidates, observed)
     chosen: dict[str, Observed] = {}
     remarks: list[Diagnostic] = []
     outside: list[str] = []
@@ -56,7 +58,7 @@ def choose(
         if not candidates.names(slug):
             continue
         if candidates.includes(row):
-            chosen[slug] = row
+            chosen[slug] = _in_files(row)
         elif row.is_archived:
             remarks.append(notice("archived", f"{slug}: it is archived, so it is not pulled"))
         elif slug in candidates.desired.tombstones:
@@ -70,9 +72,30 @@ def choose(
         remarks.append(_outside(outside))
     declared = candidates.desired.integrations
     absent = [s for s in sorted(declared) if candidates.names(s) and s not in observed.integrations]
+    remarks += left_out(observed, candidates.names)
     if absent:
         remarks.append(_absent(absent))
     return chosen, remarks
+
+
+def _refuse_unmatched(candidates: Candidates, observed: ObservedState) -> None:
+    unmatched = [
+        pattern
+        for pattern in candidates.patterns
+        if not any(fnmatchcase(slug, pattern) for slug in observed.listed)
+    ]
+    if unmatched:
+        raise InvalidInput([_no_match(pattern) for pattern in unmatched])
+
+
+def _refuse_unreadable(candidates: Candidates, observed: ObservedState) -> None:
+    """Raise if it is not known how something declared is, or whether it is there at all."""
+    asked = [s for s in sorted(candidates.desired.integrations) if candidates.names(s)]
+    records = [observed.unreadable[slug] for slug in asked if slug in observed.unreadable]
+    if records:
+        raise damaged(*records)
+    if observed.nameless and any(slug not in observed.listed for slug in asked):
+        raise nameless_rows(observed.nameless)
 
 
 def _no_match(pattern: str) -> Diagnostic:
@@ -102,3 +125,8 @@ def _absent(slugs: list[str]) -> Diagnostic:
 
 def _some(slugs: list[str]) -> str:
     return ", ".join(slugs[:5]) + (f" and {len(slugs) - 5} more" if len(slugs) > 5 else "")
+
+
+def _in_files(integration: Observed) -> Observed:
+    """Return an integration as a file can say it: UTF-8 cannot express half a character."""
+    return replace(integration, fields=repaired_tree(integration.fields))

@@ -96,7 +96,7 @@ async def pull(
     `Refused` for another organisation, `InvalidInput` for patterns or files that do not fit.
     """
     candidates = Candidates(desired, options.patterns, everything=options.everything)
-    observed = await observe(api, wants=_wants(candidates), concurrency=concurrency)
+    observed = await _read(api, candidates, concurrency=concurrency)
     organisation = observed.organisation_id
     refuse_other_organisation(desired.target.name, known=known_organisation, found=organisation)
     chosen, remarks = choose(candidates, observed)
@@ -156,6 +156,12 @@ def _following(after: DesiredState, observed: ObservedState) -> _Following:
     return _Following(
         replace(after, integrations=declared), replace(observed, integrations=rows), unread
     )
+
+
+async def _read(api: IntegrationsAPI, candidates: Candidates, *, concurrency: int) -> ObservedState:
+    declared = candidates.desired.integrations.keys()
+    wants = _wants(candidates)
+    return await observe(api, wants=wants, concurrency=concurrency, expected=declared)
 
 
 def _wants(candidates: Candidates) -> Callable[[Observed], Wanted | None]:

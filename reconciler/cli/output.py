@@ -22,6 +22,9 @@ _READ = "check the path; it is seen from the folder you are in"
 _OURS = "name a file that reconcile wrote with --out or --format json"
 """Links that are followed one after the other, as many as Linux does."""
 
+_UNSPEAKABLE = "backslashreplace"
+"""How half a character is written, which UTF-8 cannot express; in JSON that is the same text."""
+
 PLAN_FORMATS = ("text", "json", "markdown", "html")
 
 
@@ -130,7 +133,7 @@ def save(path: Path, text: str) -> None:
             _replace(path.resolve(), text)
             return
         there = path if descriptor is None else os.dup(descriptor)
-        with open(there, "w", encoding="utf-8") as stream:  # noqa: PTH123  it may be open already
+        with open(there, "w", encoding="utf-8", errors=_UNSPEAKABLE) as stream:  # noqa: PTH123  it may be open already
             stream.write(text)
     except (OSError, RuntimeError) as reason:
         said = reason.strerror if isinstance(reason, OSError) else "a loop of links"
@@ -156,7 +159,9 @@ def _replace(path: Path, text: str) -> None:
     # The umask decides about a new file; one that is there keeps its mode.
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123  it is open already
+        with open(  # noqa: PTH123  it is open already
+            descriptor, "w", encoding="utf-8", errors=_UNSPEAKABLE
+        ) as stream:
             if path.exists():
                 os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode) & 0o777)
             stream.write(text)

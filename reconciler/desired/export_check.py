@@ -95,21 +95,30 @@ def _misread(loaded: Any, meant: Any, steps: Steps) -> Iterator[Steps]:
 
 
 def _drop(tree: dict[str, Any], steps: Steps) -> Steps | None:
-    """Take out the innermost thing that exists at a place; None if nothing can be taken out."""
+    """Take out the innermost thing that exists at a place; None if nothing can be taken out.
+
+    What is left empty goes, too: an empty list or map in a file declares that there is to be none.
+    """
     node: Any = tree
-    holder: Any = None
+    holders: list[Any] = []
     done: list[int | str] = []
     for step in steps:
         inside = isinstance(node, dict) and step in node
         inside = inside or (isinstance(node, list) and isinstance(step, int) and step < len(node))
         if not inside:
             break
-        holder, node = node, node[step]
+        holders.append(node)
+        node = node[step]
         done.append(step)
-    if holder is None:
+    if not holders:
         return None
-    del holder[done[-1]]
-    return tuple(done)
+    place = tuple(done)
+    del holders[-1][done[-1]]
+    while len(done) > 1 and not holders[-1]:
+        holders.pop()
+        done.pop()
+        del holders[-1][done[-1]]
+    return place
 
 
 def _copy(value: Any) -> Any:

@@ -135,8 +135,11 @@ class Probe:
         return f"{reply.status} {status}" if status == "archived" else str(reply.status)
 
     async def _listed(self) -> str:
-        row = (await list_all(self.api)).rows.get(self.slug)
-        return "no" if row is None else row.status
+        listing = await list_all(self.api)
+        row = listing.rows.get(self.slug)
+        if row is not None:
+            return row.status
+        return "unreadable" if listing.nameless or self.slug in listing.slugs else "no"
 
     async def _reuse(self) -> str:
         try:
@@ -201,10 +204,12 @@ class Probe:
 
     async def _is_unlisted(self, slug: str) -> bool:
         try:
-            row = (await list_all(self.api)).rows.get(slug)
+            listing = await list_all(self.api)
         except RemoteError:
             return False
-        return self._is_gone(slug, row)
+        if listing.nameless or slug in listing.unreadable:
+            return False
+        return self._is_gone(slug, listing.rows.get(slug))
 
 
 def _said(refusal: Answered) -> str:

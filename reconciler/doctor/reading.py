@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from enum import Enum
 from typing import Any
 
+from reconciler.diagnostics import counted
 from reconciler.doctor.health import Check, fail, ok, warn
 from reconciler.domain.calls import Call, OperationName
 from reconciler.remote.api import IntegrationsAPI
@@ -26,11 +28,20 @@ GREATEST_SKEW = 120.0
 """Seconds from which on a create of ours is not recognised by its time any more."""
 
 _LARGE_PAGE = 1000
+_ROWS_TRIED = 5
 _READS = {
     OperationName.GET: "the integration",
     OperationName.GET_MODELS: "its models",
     OperationName.GET_WORKSPACES: "its workspaces",
 }
+
+
+class Reading(Enum):
+    """What an attempt to read one integration shows about the key."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    MISSING = "missing"
 
 
 @dataclass
@@ -58,6 +69,7 @@ class Examination:
         self.checks += [ok("api", "it answers"), ok("key", "it is accepted")]
         self.checks.append(await self._scopes(self.listing))
         self.checks.append(await self._paging(self.listing))
+        self.checks += _records(self.listing)
 
     async def _scopes(self, listing: Listing) -> Check:
         live = sorted(slug for slug, row in listing.rows.items() if not row.is_archived)
@@ -67,24 +79,43 @@ class Examination:
                 "the key may list; whether it may read details cannot be seen, for nothing exists",
                 "`doctor --probe` tries every scope on an integration of its own",
             )
-        denied = [what for name, what in _READS.items() if await self._is_denied(name, live[0])]
+        slug, answers = await self._first_found(live)
+        denied = [what for name, what in _READS.items() if answers[name] is Reading.DENIED]
         if denied:
             return fail(
                 "scopes",
-                f"the key lists {live[0]} and may not read {' and '.join(denied)}",
+                f"the key lists {slug} and may not read {' and '.join(denied)}",
                 "give it the scope `.read` beside `.list`: the one does not imply the other",
             )
-        return ok("scopes", f"the key may list and read; seen with {live[0]}")
+        missing = [what for name, what in _READS.items() if answers[name] is Reading.MISSING]
+        if missing:
+            return warn(
+                "scopes",
+                f"the list shows {slug}, and reading {' and '.join(missing)} is answered with 404",
+                "repair or delete it in the console; a 404 says nothing about scopes",
+            )
+        return ok("scopes", f"the key may list and read; seen with {slug}")
 
-    async def _is_denied(self, name: OperationName, slug: str) -> bool:
+    async def _first_found(self, slugs: list[str]) -> tuple[str, Mapping[OperationName, Reading]]:
+        """Read the first of some rows, or the next where one is listed and not found."""
+        answers: Mapping[OperationName, Reading] = {}
+        for slug in slugs[:_ROWS_TRIED]:
+            answers = {name: await self._reading(name, slug) for name in _READS}
+            if Reading.MISSING not in answers.values():
+                return slug, answers
+        return slugs[0], answers
+
+    async def _reading(self, name: OperationName, slug: str) -> Reading:
         try:
             await self.api.call(Call(name, slug))
-        except (Forbidden, NotFound):
-            return True
-        return False
+        except Forbidden:
+            return Reading.DENIED
+        except NotFound:
+            return Reading.MISSING
+        return Reading.ALLOWED
 
     async def _paging(self, listing: Listing) -> Check:
-        total = len(listing.rows)
+        total = len(listing.slugs) + listing.nameless
         if total < 2:
             return ok("paging", f"the list is complete: {total} of {total}; too few to turn a page")
         try:
@@ -110,6 +141,18 @@ class Examination:
         reply = await self.api.call(Call(OperationName.LIST, query=query))
         rows = reply.body.get("data") if isinstance(reply.body, Mapping) else None
         return [_slug_of(row) for row in rows] if isinstance(rows, list) else []
+
+
+def _records(listing: Listing) -> list[Check]:
+    """Name the rows of the list that cannot be read; nothing where all can."""
+    told = [f"{slug}: {record.reason}" for slug, record in sorted(listing.unreadable.items())]
+    if listing.nameless:
+        told.append(f"{counted(listing.nameless, 'row')} without a readable slug")
+    if not told:
+        return []
+    more = f"; and {len(told) - _ROWS_TRIED} more" if len(told) > _ROWS_TRIED else ""
+    hint = "repair them in the console; what cannot be read is neither changed nor deleted"
+    return [warn("records", f"cannot be read: {'; '.join(told[:_ROWS_TRIED])}{more}", hint)]
 
 
 def clock_check(date: str | None, *, now: datetime) -> Check:

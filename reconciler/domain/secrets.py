@@ -104,7 +104,7 @@ class Redacted:
     def fingerprint(self, pepper: Pepper) -> str:
         """Give the HMAC-SHA256 of the value, with the pepper's id before a colon."""
         key = pepper.key.reveal().encode()
-        digest = hmac.new(key, self._value.encode("utf-8", "surrogateescape"), hashlib.sha256)
+        digest = hmac.new(key, _octets(self._value), hashlib.sha256)
         return f"{pepper.id}:{digest.hexdigest()}"
 
     def equals(self, other: object) -> bool:
@@ -112,7 +112,7 @@ class Redacted:
         if isinstance(other, Opaque) and not isinstance(self, Opaque):
             return False  # a string is never equal to a value of another type
         text = other.reveal() if isinstance(other, Redacted) else str(other)
-        return hmac.compare_digest(self._value.encode(), text.encode())
+        return hmac.compare_digest(_octets(self._value), _octets(text))
 
     @property
     def is_empty(self) -> bool:
@@ -183,3 +183,11 @@ class Placeholder(Redacted):
     """A made-up value, for a simulator: it can be sent and recognised, and contradicts nothing."""
 
     __slots__ = ()
+
+
+def _octets(text: str) -> bytes:
+    """Return the bytes of a text: an undecodable variable's own, and any other text's in UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

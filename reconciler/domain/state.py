@@ -96,13 +96,37 @@ class Observed:
         return self.status == "archived"
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An integration that exists and could not be read; `reason` names no value.
+
+    `code` is `unreadable-record` for a value of an undocumented form, `listed-not-found` for a row
+    of the list whose detail answers 404.
+    """
+
+    slug: str
+    code: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class ObservedState:
-    """A complete reading of a target: every integration from the list, details where declared."""
+    """A complete reading of a target: every integration from the list, details where declared.
+
+    `unreadable` are those that exist and could not be read: neither present nor absent. `nameless`
+    counts rows without a readable slug, which may belong to any.
+    """
 
     integrations: Mapping[str, Observed]
     organisation_id: str | None = None
     calls: int = 0
+    unreadable: Mapping[str, Unreadable] = field(default_factory=lambda: MappingProxyType({}))
+    nameless: int = 0
+
+    @cached_property
+    def listed(self) -> frozenset[str]:
+        """Return every slug of which the list speaks."""
+        return frozenset(self.integrations) | frozenset(self.unreadable)
 
     @cached_property
     def live(self) -> Mapping[str, Observed]:

@@ -255,7 +255,7 @@ class _Creation:
         writer = self.attempt.writer
         known = {*writer.presence.listed, *writer.planned, *self.removed, self.slug}
         twins = []
-        for slug in sorted((await writer.presence.list_again()).keys() - known):
+        for slug in sorted(set(await writer.presence.list_again()) - known):
             found = await self._look(slug)
             if found is not None and self._equals_ours(found) and self._in_window(found):
                 twins.append(slug)

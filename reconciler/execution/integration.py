@@ -19,7 +19,7 @@ from reconciler.execution.looking import View
 from reconciler.execution.outcome import Failure, Outcome, Status
 from reconciler.execution.presence import Presence
 from reconciler.execution.sending import Sender
-from reconciler.execution.stopping import Interrupted, NotConfirmed, Stop
+from reconciler.execution.stopping import ChangedSincePlan, Interrupted, NotConfirmed, Stop
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import (
@@ -130,6 +130,8 @@ class Attempt:
 
     async def _delete_unless_gone(self) -> None:
         now = await self.view.now()
+        if now is None:
+            await self._confirm_unlisted()
         if now is None or now.is_archived:
             self.warnings.append("it was gone already")
             return
@@ -137,6 +139,15 @@ class Attempt:
         if await self._delete(self.action.calls[0]):
             self.written = True
             await self.view.confirm_gone()
+
+    async def _confirm_unlisted(self) -> None:
+        """Raise if the list still shows what a read says is missing: then neither is proven."""
+        if self.action.slug in await self.writer.presence.list_again():
+            raise ChangedSincePlan(
+                "the list shows it, and reading it was answered with 404",
+                code="listed-not-found",
+                hint="look at it in the console, then plan again; nothing was deleted",
+            )
 
     async def _delete(self, call: Call) -> bool:
         """Delete, and tell whether its absence is still to be seen.

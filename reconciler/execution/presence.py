@@ -4,7 +4,7 @@ A JSON 404 on the path means absent. A 403 alone means nothing, because the API 
 missing things too (portkey-api.md §1.7); with a complete list that lacks the slug it means absent.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from reconciler.domain.state import Observed
@@ -17,12 +17,13 @@ from reconciler.remote.observe import read_one
 class Presence:
     """Reads single integrations. `listed` are the slugs of the complete list of the plan.
 
-    `list_again` reads the complete list anew; it is asked only where a 403 leaves no other way.
+    `list_again` returns those of a new complete list; it is called only where a read of one
+    integration proves nothing.
     """
 
     api: IntegrationsAPI
     listed: Collection[str]
-    list_again: Callable[[], Awaitable[Mapping[str, Observed]]]
+    list_again: Callable[[], Awaitable[Collection[str]]]
 
     async def read(
         self, slug: str, *, models: bool = False, workspaces: bool = False, certain: bool = False

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.domain.fields import is_sensitive
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.text import repaired
 from reconciler.domain.tree import Path, Tree, Value, canonical_json, plain
 from reconciler.ledger.errors import damaged
 
@@ -15,9 +16,14 @@ _WITHHELD = {"redacted": True}
 _WITHHELD_TEXT = canonical_json(_WITHHELD)
 
 
+def to_json(value: Any) -> str:
+    """Write the JSON of a row; half a character, which no database takes, becomes U+FFFD."""
+    return repaired(canonical_json(value))
+
+
 def to_text(tree: Tree) -> str:
     """Write a tree: references by name, masks as they are, values not at all."""
-    return canonical_json(_plain(tree, ()))
+    return to_json(_plain(tree, ()))
 
 
 def withholds(text: str) -> bool:
@@ -48,7 +54,7 @@ def document(text: str) -> dict[str, Any]:
 
 def path_to_text(path: Path) -> str:
     """Write a path as the text of a row."""
-    return canonical_json(list(path))
+    return to_json(list(path))
 
 
 def path_from_text(text: str) -> Path:

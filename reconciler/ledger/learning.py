@@ -4,15 +4,14 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, delete, insert, select
 
-from reconciler.domain.tree import canonical_json
-from reconciler.ledger.codec import document
+from reconciler.ledger.codec import document, to_json
 from reconciler.ledger.tables import meta
 
 
 def remember(connection: Connection, target: int, answers: Mapping[str, str]) -> None:
     """Store the answers of a target's API in place of older ones."""
     connection.execute(delete(meta).where(meta.c.name == _name(target)))
-    text = canonical_json(dict(answers))
+    text = to_json(dict(answers))
     connection.execute(insert(meta).values(name=_name(target), value=text))
 
 

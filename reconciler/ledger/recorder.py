@@ -18,9 +18,9 @@ from reconciler.domain.fields import show_path
 from reconciler.domain.memory import Remembered
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Observed
-from reconciler.domain.tree import Path, canonical_json, leaves, lookup
+from reconciler.domain.tree import Path, leaves, lookup
 from reconciler.ledger import chain, rows
-from reconciler.ledger.codec import document
+from reconciler.ledger.codec import document, to_json
 from reconciler.ledger.connect import Database
 from reconciler.ledger.entries import RunFacts, TargetKey
 from reconciler.ledger.intents import about_to_be_sent, never_sent
@@ -67,7 +67,7 @@ class Recorder:
                 "run": self._facts.run,
                 "started_at": self._now(),
                 "plan_digest": plan.digest,
-                "facts": canonical_json(self._facts_of(plan)),
+                "facts": to_json(self._facts_of(plan)),
                 "previous": chain.previous_hash(connection, target, shard=self._facts.shard),
             }
             made = connection.execute(insert(runs).values(values)).inserted_primary_key
@@ -94,7 +94,7 @@ class Recorder:
             "run": self._run,
             "slug": action.slug,
             "operation": call.operation.value,
-            "fields": canonical_json({"query": dict(call.query), "body": fields}),
+            "fields": to_json({"query": dict(call.query), "body": fields}),
             "started_at": self._now(),
         }
         with self._database.writing() as connection:
@@ -141,7 +141,7 @@ class Recorder:
         values = {
             "run": self._run,
             "slug": action.slug,
-            "document": canonical_json(dict(outcome)),
+            "document": to_json(dict(outcome)),
         }
         with self._database.writing() as connection:
             connection.execute(_ACTION_ENDED, values)
@@ -150,7 +150,7 @@ class Recorder:
 
     def run_ended(self, summary: Mapping[str, int]) -> None:
         """Close the run and seal it into the chain."""
-        values = {"finished_at": self._now(), "summary": canonical_json(dict(summary))}
+        values = {"finished_at": self._now(), "summary": to_json(dict(summary))}
         with self._database.writing() as connection:
             connection.execute(update(runs).where(runs.c.id == self._run).values(values))
             chain.seal(connection, self._run)
@@ -169,7 +169,7 @@ class Recorder:
 
     def _image_row(self, action: Action) -> dict[str, Any]:
         image = to_document(_image(action, action.subject.observed))
-        return {"run": self._run, "slug": action.slug, "document": canonical_json(image)}
+        return {"run": self._run, "slug": action.slug, "document": to_json(image)}
 
     def _picture(self, connection: Connection, action: Action, seen: Observed) -> None:
         self._put_image(connection, action.slug, to_document(_image(action, seen)))
@@ -189,7 +189,7 @@ class Recorder:
         connection.execute(
             update(pre_images)
             .where(pre_images.c.run == self._run, pre_images.c.slug == slug)
-            .values(document=canonical_json(image))
+            .values(document=to_json(image))
         )
 
 

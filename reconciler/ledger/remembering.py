@@ -8,13 +8,14 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.tree import Path, canonical_json, leaves
+from reconciler.domain.tree import Path, leaves
 from reconciler.ledger import intents
 from reconciler.ledger.codec import (
     document,
     from_text,
     path_from_text,
     path_to_text,
+    to_json,
     to_text,
     withholds,
 )
@@ -82,7 +83,7 @@ def recall(connection: Connection, target: int) -> dict[str, Remembered]:
 def remember_seen(connection: Connection, target: int, items: Mapping[str, Seen]) -> None:
     """Store how integrations looked; one that shows something secret has to be read each time."""
     _forget_rows(connection, seen, target, items)
-    texts = {slug: canonical_json(observed_document(s.observed)) for slug, s in items.items()}
+    texts = {slug: to_json(observed_document(s.observed)) for slug, s in items.items()}
     rows = [
         {"target": target, "slug": slug, "read_at": items[slug].read_at, "document": text}
         for slug, text in texts.items()

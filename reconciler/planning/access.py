@@ -7,6 +7,8 @@ For the API an absent workspace has no access, and an absent base model follows
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.domain.text import has_lone_surrogate
+
 OFF: Mapping[str, Any] = {"enabled": False}
 
 
@@ -46,8 +48,11 @@ def withdrawn(name: str, want: Mapping[str, Any], past: Mapping[str, Any]) -> se
 
 
 def is_deletable(model: str) -> bool:
-    """Tell whether the API can delete a custom model: its `?slugs=` is split at commas (§5.1)."""
-    return "," not in model
+    """Tell whether the API can delete a custom model: its `?slugs=` is split at commas (§5.1).
+
+    A URL cannot express half a character.
+    """
+    return "," not in model and not has_lone_surrogate(model)
 
 
 def _switched(access: Any) -> Mapping[str, Any]:

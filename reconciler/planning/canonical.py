@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.domain.fields import FALSE_BY_DEFAULT, KEYED_LISTS, SINGLE_ENTRY_LISTS
 from reconciler.domain.state import DesiredState, Observed
+from reconciler.domain.text import repaired_tree
 from reconciler.domain.tree import Tree, Value, digest, plain
 
 
@@ -76,8 +77,10 @@ def desired_digest(desired: DesiredState) -> str:
 def fingerprint(observed: Observed | None) -> str | None:
     """Identify what an integration looked like, masks included; None for one that is absent.
 
-    The time of the last update is left out: a write that changed nothing does not matter.
+    The time of the last update is left out: a write that changed nothing does not matter. Half a
+    character counts as U+FFFD, for so the ledger has it.
     """
     if observed is None:
         return None
-    return digest({"status": observed.status, "fields": plain(canonical(observed.fields))})
+    fields = repaired_tree(plain(canonical(observed.fields)))
+    return digest({"status": observed.status, "fields": fields})

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from reconciler.diagnostics import Diagnostic, Place, Severity
+from reconciler.domain.text import escaped
 from reconciler.domain.tree import canonical_json
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk
@@ -31,7 +32,7 @@ class TamperedPlan(ReconcilerError):
 
 def encode(plan: Plan) -> str:
     """Give the plan as one line of canonical JSON."""
-    return canonical_json(plan.as_json()) + "\n"
+    return escaped(canonical_json(plan.as_json())) + "\n"
 
 
 def decode(text: str, *, name: str) -> Plan:

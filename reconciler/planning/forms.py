@@ -1,4 +1,4 @@
-"""See through ids that come back in another form than the one that was written.
+"""See through values that come back in another form than the one that was written.
 
 The API accepts a workspace or a secret reference by slug and may report its UUID (portkey-api.md
 §1.4, §4, §5.2), and no call of ours turns one into the other. What Git already declared and we
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.domain.fields import is_uuid
+from reconciler.domain.text import REPLACEMENT, has_lone_surrogate, repaired, repaired_tree
 from reconciler.domain.tree import Path
 from reconciler.planning.pairing import pair_by_content
 
@@ -18,13 +19,48 @@ def align(
     want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
 ) -> tuple[dict[str, Any], tuple[Path, ...]]:
     """Give `have` with the ids that are declared, and the paths that were aligned."""
-    aligned = dict(have)
+    aligned = as_stored(want, have) if _has_replacement(want) else dict(have)
     paths: list[Path] = []
     for name, match in (("workspaces", _workspaces), ("secret_mappings", _references)):
         if isinstance(want.get(name), Mapping) and have.get(name) and past.get(name):
-            aligned[name], known = match(want[name], have[name], past[name])
+            aligned[name], known = match(want[name], aligned[name], past[name])
             paths += [(name, identity) for identity in known]
     return aligned, tuple(paths)
+
+
+def as_stored(want: Mapping[str, Any], have: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `have` with U+FFFD for half a character wherever the files have it so.
+
+    A file cannot hold half a character, so what was pulled from one would never be in sync.
+    """
+    halves = {key: repaired(key) for key in have if has_lone_surrogate(key)}
+    names = {key: name for key, name in halves.items() if name in want and name not in have}
+    result = {}
+    for key, item in have.items():
+        name = names.get(key, key)
+        result[name] = _value_as_stored(want.get(name), item)
+    return result
+
+
+def _has_replacement(value: Any) -> bool:
+    """Return whether a text or a name in a declared tree holds U+FFFD."""
+    if isinstance(value, str):
+        return REPLACEMENT in value
+    if isinstance(value, Mapping):
+        return any(_has_replacement(n) or _has_replacement(item) for n, item in value.items())
+    return isinstance(value, list) and any(_has_replacement(item) for item in value)
+
+
+def _value_as_stored(want: Any, have: Any) -> Any:
+    if isinstance(want, Mapping) and isinstance(have, Mapping):
+        return as_stored(want, have)
+    if isinstance(want, str):
+        same = isinstance(have, str) and REPLACEMENT in want and repaired(have) == want
+        return want if same else have
+    if isinstance(want, list) and isinstance(have, list) and want != have:
+        repaired_list = repaired_tree(have)
+        return repaired_list if repaired_list == want else have
+    return have
 
 
 def _workspaces(

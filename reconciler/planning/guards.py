@@ -52,10 +52,12 @@ def check(
     limits: Limits,
     options: PlanOptions,
     unreadable: Iterable[Diagnostic] = (),
+    nameless: int = 0,
 ) -> list[Finding]:
     """Apply the guards that look at a plan as a whole.
 
-    `unreadable` names what of the past could not be read, each with the code of its guard.
+    `unreadable` names what of the past could not be read, each with the code of its guard;
+    `nameless` counts the rows of the API's list without a readable slug.
     """
     planned = list(actions)
     deletes = [a for a in planned if a.kind is ActionKind.DELETE]
@@ -82,6 +84,7 @@ def check(
             noun="access removal",
             flag="--max-access-removals",
         ),
+        _nameless([a for a in planned if a.kind is not ActionKind.UPDATE], nameless),
     ]
     findings += _unread([*deletes, *replaces], list(unreadable))
     return [finding for finding in findings if finding is not None]
@@ -134,6 +137,21 @@ def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[Findin
         found = error(code, summary, hint=gaps[0].hint, at=gaps[0].at)
         findings.append(Finding(found, _slugs(held)))
     return findings
+
+
+def _nameless(actions: list[Action], rows: int) -> Finding | None:
+    """Hold back what rests on knowing every slug: a row without one may be any integration."""
+    if not actions or not rows:
+        return None
+    return Finding(
+        error(
+            "unreadable-record",
+            f"{counted(len(actions), 'integration')} would be created, deleted or replaced, and "
+            f"the API's list has {counted(rows, 'row')} without a readable slug",
+            hint="repair the record in the console; `reconcile list` shows what can be read",
+        ),
+        _slugs(actions),
+    )
 
 
 def _empty(deletes: list[Action], extent: Extent, options: PlanOptions) -> Finding | None:

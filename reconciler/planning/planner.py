@@ -13,7 +13,7 @@ from reconciler.domain.memory import Memory
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
-from reconciler.planning import guards, remarks
+from reconciler.planning import guards, remarks, unreadable
 from reconciler.planning.actions import (
     TOMBSTONE,
     Action,
@@ -59,6 +59,7 @@ def make_plan(
     draft.add_declared()
     draft.add_undeclared()
     draft.diagnostics += remarks.limits_of(memory, draft.unmanaged, in_git=commit is not None)
+    draft.note_unreadable()
     actions, findings = draft.guarded()
     return Plan(
         target=PlanTarget(desired.target.name, desired.target.base_url, observed.organisation_id),
@@ -99,6 +100,10 @@ class _Draft:
         for slug, declared in sorted(self.desired.integrations.items()):
             if not self.options.selection.includes(slug):
                 continue
+            if slug in self.observed.unreadable:
+                record = self.observed.unreadable[slug]
+                self.diagnostics.append(unreadable.not_compared(declared, record))
+                continue
             current = self.observed.integrations.get(slug)
             findings = (
                 self._create(declared) if current is None else self._update(declared, current)
@@ -130,6 +135,17 @@ class _Draft:
             else:
                 self.unmanaged.append(slug)
 
+    def note_unreadable(self) -> None:
+        """Name what exists and could not be read: it is neither created nor deleted."""
+        for slug, record in sorted(self.observed.unreadable.items()):
+            if slug in self.desired.integrations or not self.options.selection.includes(slug):
+                continue
+            once = self.memory.of(slug).declared is not None
+            deleted = self._why_deleted(slug, once=once) is not None
+            self.diagnostics.append(unreadable.left_alone(record, deleted=deleted))
+        if self.observed.nameless:
+            self.diagnostics.append(unreadable.rows_without_slug(self.observed.nameless))
+
     def _why_deleted(self, slug: str, *, once: bool) -> str | None:
         tombstone = self.desired.tombstones.get(slug)
         prune = self.options.prune or self.desired.target.prune
@@ -159,6 +175,7 @@ class _Draft:
             limits=limits,
             options=self.options,
             unreadable=self.memory.unreadable,
+            nameless=self.observed.nameless,
         )
         self._note_renames(ordered)
         return guards.block(ordered, findings), [finding.diagnostic for finding in findings]

@@ -9,6 +9,7 @@ from reconciler.domain.fields import IMMUTABLE_FIELDS, is_uuid, show_path
 from reconciler.domain.memory import Remembered
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.state import Declared, Observed
+from reconciler.domain.text import repaired
 from reconciler.domain.tree import Path, is_empty, lookup, plain
 from reconciler.planning import remarks
 from reconciler.planning.actions import (
@@ -205,6 +206,8 @@ def _origin(change: FieldChange, past: Mapping[str, Any] | None) -> Origin:
 
 
 def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return repaired(one) == repaired(other)  # the past has U+FFFD for half a character
     return bool(one == other) or (_is_nothing(one) and _is_nothing(other))
 
 

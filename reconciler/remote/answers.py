@@ -121,11 +121,22 @@ def _document(sent: Sent, answer: RawAnswer) -> Any:
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise _nothing(sent, answer, "not-json", f"was answered with {told} instead of JSON")
     try:
-        return parse_json(answer.body)
+        return read_json(answer.body)
     except (ValueError, RecursionError):
         # The library's error holds the whole body.
         pass
     raise _nothing(sent, answer, "invalid-json", "was answered with JSON that cannot be read")
+
+
+class UnreadableNumber:
+    """Stands for a number that is none: NaN, infinite, or too long to be parsed.
+
+    It belongs to one record, which is then unreadable; the rest of the answer is not.
+    """
+
+
+LONGEST_INTEGER = 4000
+"""Digits; Python refuses to convert more than 4,300."""
 
 
 def parse_json(body: bytes) -> Any:
@@ -133,17 +144,38 @@ def parse_json(body: bytes) -> Any:
 
     NaN and lone surrogates are refused: no output of ours could carry them.
     """
-    document = _DECODER.decode(body.decode("utf-8-sig"))
+    document = _STRICT.decode(body.decode("utf-8-sig"))
     if b"\\ud" in body or b"\\uD" in body:
         json.dumps(document, ensure_ascii=False).encode()
     return document
+
+
+def read_json(body: bytes | str) -> Any:
+    """Parse what the API sends; raises ValueError or RecursionError for what is not JSON.
+
+    A lone surrogate stays as it is, and a number that cannot be used is an `UnreadableNumber`: one
+    bad value must not hide every other record of the answer.
+    """
+    return _TOLERANT.decode(body.decode("utf-8-sig") if isinstance(body, bytes) else body)
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+def _integer(digits: str) -> int | UnreadableNumber:
+    return int(digits) if len(digits) <= LONGEST_INTEGER else UnreadableNumber()
+
+
+def _decimal(digits: str) -> float | UnreadableNumber:
+    number = float(digits)
+    return number if math.isfinite(number) else UnreadableNumber()
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant)
+_TOLERANT = json.JSONDecoder(
+    parse_constant=lambda _name: UnreadableNumber(), parse_int=_integer, parse_float=_decimal
+)
 
 
 def _nothing(sent: Sent, answer: RawAnswer, code: str, what: str) -> NoAnswer:
@@ -184,7 +216,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
 def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
     """Read the known forms of an error (portkey-api.md §1.7): documented?, code, message."""
     try:
-        body = parse_json(answer.body)
+        body = read_json(answer.body)
     except (ValueError, RecursionError):
         return False, "", ""
     if not isinstance(body, dict):

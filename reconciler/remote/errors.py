@@ -4,6 +4,7 @@
     ├── InvalidCall     malformed by us: a slug, a query, a body; nothing was sent
     ├── NotSent         no connection: the API saw nothing
     ├── NoAnswer        sent, and nothing usable came back: timeout, reset, HTML, 3xx, too big
+    │   └── WrongShape  JSON, and a value in it has not the documented form
     ├── Answered        the API said no, in its documented form
     │   ├── Unauthorised  401      ├── Conflict   409
     │   ├── Forbidden     403      ├── Throttled  429
@@ -11,6 +12,7 @@
     │   └── Rejected      other 4xx (400, 402, 413, 422)
     ├── DeadlineExceeded   the run's time is over; the call was not sent
     ├── IncompleteRead     a list that could not be proven complete
+    │   └── UnreadableRecords  a complete list, and in it a record that matters and cannot be read
     └── ReadOnlyViolation  a write was asked of a read-only client; a defect of ours
 
 After a write, `outcome_unknown` tells whether the API may have carried it out.
@@ -52,6 +54,21 @@ class NoAnswer(RemoteError):
     """The request went out and nothing trustworthy came back."""
 
     outcome_unknown = True
+
+
+class WrongShape(NoAnswer):
+    """A value of an answer is not what the API documents.
+
+    `reason` names the value and what it should be; the value itself is not repeated.
+    """
+
+    def __init__(self, where: str, expected: str) -> None:
+        super().__init__(
+            f"the API answered in a form that is not understood: {where} is not {expected}",
+            code="unexpected-shape",
+            hint="Check the target's base_url; if it is right, the API has changed.",
+        )
+        self.reason = f"{where} is not {expected}"
 
 
 class Answered(RemoteError):
@@ -121,6 +138,10 @@ class DeadlineExceeded(RemoteError):
 
 class IncompleteRead(RemoteError):
     """The list could not be proven complete, so nothing is known to be absent."""
+
+
+class UnreadableRecords(IncompleteRead):
+    """Integrations that matter exist and cannot be read; each is named with the reason."""
 
 
 class ReadOnlyViolation(RemoteError):

@@ -1,20 +1,23 @@
 """Read the whole list, and prove that it is whole.
 
 A list is complete if and only if every page names the same integer `total` and that many different
-slugs were read (reliability.md §1). Nothing may be created or deleted because a list was short, so
-a list that cannot be proven is read again, three times at most, and then it is an error.
+records were read (reliability.md §1). Nothing may be created or deleted because a list was short,
+so a list that cannot be proven is read again, three times at most, and then it is an error. A row
+that cannot be read counts as a record, too: `reconciler.remote.damage`.
 """
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.state import Observed
+from reconciler.domain.state import Observed, Unreadable
 from reconciler.remote import translate, wire
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.errors import IncompleteRead
+from reconciler.remote.damage import Damage
+from reconciler.remote.errors import IncompleteRead, WrongShape
 from reconciler.remote.together import together
 
 PAGE_SIZE = 100
@@ -25,11 +28,23 @@ Kind: TypeAlias = Literal["all", "organisation", "workspace"]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A complete list: its rows by slug, whose they are (None when empty), the calls it took."""
+    """A complete list: its rows by slug, whose they are (None when empty), the calls it took.
+
+    `unreadable` are rows that are there and cannot be read, `unidentified` counts those whose slug
+    is none, `nameless` those of them of which not even a guess can be made.
+    """
 
     rows: Mapping[str, Observed]
     organisation_id: str | None
     calls: int
+    unreadable: Mapping[str, Unreadable] = field(default_factory=lambda: MappingProxyType({}))
+    unidentified: int = 0
+    nameless: int = 0
+
+    @property
+    def slugs(self) -> frozenset[str]:
+        """Return every slug of which the list speaks, readable or not."""
+        return frozenset(self.rows) | frozenset(self.unreadable)
 
 
 @dataclass(slots=True)
@@ -37,6 +52,7 @@ class _Pass:
     """One reading of all pages. `granted` is how many rows the server gives a page."""
 
     rows: dict[str, Observed] = field(default_factory=dict)
+    damage: Damage = field(default_factory=Damage)
     organisation_id: str | None = None
     total: int | None = None
     granted: int = 0
@@ -47,12 +63,17 @@ class _Pass:
     @property
     def complete(self) -> bool:
         """Tell whether the rule of this module is met."""
-        return not self.problem and len(self.rows) == self.total
+        return not self.problem and self.count == self.total
+
+    @property
+    def count(self) -> int:
+        """Return how many different records were read."""
+        return len(self.rows) + len(self.damage.records)
 
     @property
     def over(self) -> bool:
         """Tell whether more pages cannot change anything."""
-        return bool(self.problem) or self.exhausted or len(self.rows) >= (self.total or 0)
+        return bool(self.problem) or self.exhausted or self.count >= (self.total or 0)
 
     def agree(self, total: object) -> None:
         """Take note of a page's `total`; it has to be a number, and the same on all pages."""
@@ -66,7 +87,7 @@ class _Pass:
     @property
     def explanation(self) -> str:
         """Say what kept it from being complete."""
-        return self.problem or f"total says {self.total}, and {len(self.rows)} were there"
+        return self.problem or f"total says {self.total}, and {self.count} were there"
 
 
 async def list_all(
@@ -94,7 +115,14 @@ async def list_all(
         reading = await lister.read()
         calls += reading.calls
         if reading.complete:
-            return Listing(reading.rows, reading.organisation_id, calls)
+            return Listing(
+                reading.rows,
+                reading.organisation_id,
+                calls,
+                unreadable=reading.damage.by_slug(reading.rows),
+                unidentified=reading.damage.unidentified,
+                nameless=reading.damage.nameless,
+            )
     raise IncompleteRead(
         f"the list of integrations could not be proven complete: {reading.explanation}",
         code="incomplete-read",
@@ -151,18 +179,24 @@ class _Lister:
         reading.agree(answer.get("total"))
         if "data" not in answer:
             raise wire.wrong_shape("data", "there")
-        self._take(reading, wire.items(answer["data"], "data"))
+        self._take(reading, wire.rows(answer["data"], "data"))
 
-    def _take(self, reading: _Pass, rows: list[dict[str, Any]]) -> None:
-        before = len(reading.rows)
+    def _take(self, reading: _Pass, rows: list[Any]) -> None:
+        before = reading.count
+        page = reading.damage.page()
         for row in rows:
-            observed = translate.from_row(row)
+            try:
+                observed = translate.from_row(wire.mapping(row, "a row"))
+            except WrongShape as problem:
+                page.note(row, problem)
+                continue
+            if reading.organisation_id is None:
+                reading.organisation_id = wire.identifier(row.get("organisation_id"), "owner")
             reading.rows[observed.slug] = observed
             if self._on_row is not None and observed.slug not in self._heard:
                 self._heard.add(observed.slug)
                 self._on_row(observed)
+        for slug in reading.damage.slugs & reading.rows.keys():
+            del reading.rows[slug]  # of two rows with one slug the damaged one counts
         reading.granted = reading.granted or len(rows)
-        reading.exhausted = reading.exhausted or len(reading.rows) == before
-        if reading.organisation_id is None and rows:
-            owner = rows[0].get("organisation_id")
-            reading.organisation_id = wire.optional_text(owner, "organisation_id")
+        reading.exhausted = reading.exhausted or reading.count == before

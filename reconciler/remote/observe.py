@@ -1,19 +1,27 @@
 """Read a target: the complete list, and the details that are wanted, or an error.
 
 Details are read while the list is still paging, by a fixed number of workers. A row whose detail
-is refused makes the reading incomplete, unless a second list proves that it has gone meanwhile.
+is denied makes the reading incomplete, unless a second list proves that it has gone meanwhile. One
+whose detail is missing or cannot be read is `unreadable`: a problem of that integration alone.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.state import Observed, ObservedState
+from reconciler.domain.state import Observed, ObservedState, Unreadable
 from reconciler.remote import translate, wire
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.errors import Forbidden, IncompleteRead, NotFound
+from reconciler.remote.damage import CODE, damaged
+from reconciler.remote.errors import (
+    Forbidden,
+    IncompleteRead,
+    NoAnswer,
+    NotFound,
+    WrongShape,
+)
 from reconciler.remote.listing import PAGE_SIZE, Kind, Listing, list_all
 from reconciler.remote.together import together
 
@@ -37,10 +45,14 @@ async def observe(
     concurrency: int = 10,
     workspace_id: str | None = None,
     kind: Kind = "all",
+    expected: Collection[str] = (),
 ) -> ObservedState:
     """Read the list and what `wants` says of each row (None: the row is enough).
 
-    Raises `IncompleteRead` where the list, or a part of it that is wanted, cannot be read.
+    `expected` are slugs whose absence would matter: if the list has rows that may be any, each of
+    them that it does not show is read on its own.
+
+    Raises `IncompleteRead` where the list cannot be proven complete, or a wanted part is denied.
     """
     list_again = partial(
         list_all,
@@ -58,14 +70,44 @@ async def observe(
         reading.close(concurrency)
 
     await together([read_list(), *(reading.work() for _ in range(concurrency))])
-    rows, calls = listing[0].rows, listing[0].calls + reading.calls
+    listed, calls = listing[0], listing[0].calls + reading.calls
     if reading.refused:
         proof = await list_again()
         calls += proof.calls
         reading.check(proof)
-        rows = {slug: row for slug, row in rows.items() if slug not in reading.refused}
-    integrations = {slug: reading.joined(rows[slug]) for slug in sorted(rows)}
-    return ObservedState(integrations, listing[0].organisation_id, calls)
+    hidden: dict[str, Unreadable] = {}
+    if listed.unidentified:
+        missing = [slug for slug in expected if slug not in listed.slugs]
+        hidden = await _hidden(api, missing, concurrency=concurrency)
+        calls += len(missing)
+    return reading.state(listed, hidden=hidden, calls=calls)
+
+
+async def _hidden(
+    api: IntegrationsAPI, slugs: Iterable[str], *, concurrency: int
+) -> dict[str, Unreadable]:
+    """Return those that the list does not show and that are not proven absent either."""
+    found: dict[str, Unreadable] = {}
+    waiting = iter(slugs)
+
+    async def work() -> None:
+        for slug in waiting:
+            if not await _is_absent(api, slug):
+                reason = "it exists, and the list does not show it in a readable row"
+                found[slug] = Unreadable(slug, CODE, reason)
+
+    await together(work() for _ in range(concurrency))
+    return found
+
+
+async def _is_absent(api: IntegrationsAPI, slug: str) -> bool:
+    try:
+        await api.call(Call(OperationName.GET, slug))
+    except NotFound:
+        return True
+    except Forbidden:
+        return False  # with a list that hides names, a denial proves nothing
+    return False
 
 
 @dataclass(slots=True)
@@ -79,12 +121,16 @@ class _Parts:
 
 @dataclass(slots=True)
 class _Reading:
-    """The queue of point reads and what they gave."""
+    """The queue of point reads and what they gave.
+
+    `refused` are those that were denied or not found, `damaged` those that cannot be read.
+    """
 
     api: IntegrationsAPI
     wants: Callable[[Observed], Wanted | None]
     calls: int = 0
     refused: dict[str, NotFound | Forbidden] = field(default_factory=dict)
+    damaged: dict[str, Unreadable] = field(default_factory=dict)
     _parts: dict[str, _Parts] = field(default_factory=dict)
     _queue: asyncio.Queue[Call | None] = field(default_factory=asyncio.Queue)
 
@@ -112,10 +158,12 @@ class _Reading:
             self.calls += 1
             try:
                 reply = await self.api.call(call)
+                self._keep(call, wire.mapping(reply.body, "the answer"))
             except (NotFound, Forbidden) as error:
                 self.refused[call.slug or ""] = error
-            else:
-                self._keep(call, wire.mapping(reply.body, "the answer"))
+            except NoAnswer as problem:
+                slug = call.slug or ""
+                self.damaged[slug] = unreadable(slug, problem)
 
     def _keep(self, call: Call, answer: dict[str, object]) -> None:
         slug = call.slug or ""
@@ -129,10 +177,32 @@ class _Reading:
                 parts.workspaces = translate.with_workspaces(Observed(slug, {}), answer)
 
     def check(self, proof: Listing) -> None:
-        """Raise `IncompleteRead` if something that was refused is still listed."""
+        """Raise `IncompleteRead` if something that was denied is still listed.
+
+        What is still listed and was not found is damaged: neither there nor absent.
+        """
         for slug, error in sorted(self.refused.items()):
-            if slug in proof.rows:
-                raise _unreadable(slug, error)
+            if slug not in proof.slugs:
+                self.damaged.pop(slug, None)
+            elif isinstance(error, NotFound):
+                reason = "the list shows it, and reading it was answered with 404"
+                self.damaged[slug] = Unreadable(slug, "listed-not-found", reason)
+            else:
+                raise _denied(slug, error)
+
+    def state(
+        self, listed: Listing, *, hidden: Mapping[str, Unreadable], calls: int
+    ) -> ObservedState:
+        """Return the rows of the list with everything that was read of them."""
+        damaged = {s: record for s, record in self.damaged.items() if s in listed.rows}
+        known = [s for s in sorted(listed.rows) if s not in self.refused and s not in damaged]
+        return ObservedState(
+            {slug: self.joined(listed.rows[slug]) for slug in known},
+            listed.organisation_id,
+            calls,
+            unreadable={**listed.unreadable, **damaged, **hidden},
+            nameless=listed.nameless,
+        )
 
     def joined(self, row: Observed) -> Observed:
         """Give a row with everything that was read of it."""
@@ -144,7 +214,20 @@ class _Reading:
         return translate.with_parts(row, models=parts.models, workspaces=parts.workspaces)
 
 
-def _unreadable(slug: str, error: NotFound | Forbidden) -> IncompleteRead:
+_BROKEN = frozenset({"invalid-json", "empty-answer", "unexpected-shape"})
+"""What one record can cause; a page of a proxy or a lost connection concerns every other, too."""
+
+
+def unreadable(slug: str, problem: NoAnswer) -> Unreadable:
+    """Return what is known of an integration whose record cannot be read, or raise the problem."""
+    if isinstance(problem, WrongShape):
+        return Unreadable(slug, CODE, problem.reason)
+    if problem.code not in _BROKEN:
+        raise problem
+    return Unreadable(slug, CODE, problem.summary)
+
+
+def _denied(slug: str, error: NotFound | Forbidden) -> IncompleteRead:
     return IncompleteRead(
         f"the list shows {slug}, but reading it failed: {error.summary}",
         code="incomplete-read",
@@ -159,13 +242,15 @@ async def read_one(
 ) -> Observed | None:
     """Read one integration as it is now; None only for the API's own 404 on its path.
 
-    Raises `Forbidden` for a 403, which proves nothing.
+    Raises `Forbidden` for a 403, which proves nothing, `UnreadableRecords` for a damaged record.
     """
     try:
         reply = await api.call(Call(OperationName.GET, slug))
+        observed = translate.from_detail(wire.mapping(reply.body, "the answer"), asked=slug)
     except NotFound:
         return None
-    observed = translate.from_detail(wire.mapping(reply.body, "the answer"), asked=slug)
+    except NoAnswer as problem:
+        raise damaged(unreadable(slug, problem)) from None
     if not models and not workspaces:
         return observed
     reading = _Reading(api, lambda _: Wanted(detail=False, models=models, workspaces=workspaces))
@@ -173,5 +258,9 @@ async def read_one(
     reading.close(2)
     await together(reading.work() for _ in range(2))
     if refusal := reading.refused.get(slug):
-        raise _unreadable(slug, refusal)
+        if isinstance(refusal, NotFound):
+            raise damaged(Unreadable(slug, "listed-not-found", "a part of it answers 404"))
+        raise _denied(slug, refusal)
+    if slug in reading.damaged:
+        raise damaged(reading.damaged[slug])
     return reading.joined(observed)

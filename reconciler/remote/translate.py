@@ -12,6 +12,7 @@ from typing import Any, cast
 from reconciler.domain.fields import HEADERS_FIELD, MASK_PREFIX, is_sensitive
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
 from reconciler.domain.state import Observed
+from reconciler.domain.text import repaired
 from reconciler.domain.tree import Path, Value, canonical_json, is_empty
 from reconciler.remote import wire
 
@@ -35,13 +36,14 @@ _RATE_FIELDS = ("type", "unit", "value")
 def from_row(row: Mapping[str, Any]) -> Observed:
     """Read a row of the list."""
     slug = wire.slug(row.get("slug"), "slug")
+    wire.identifier(row.get("organisation_id"), "organisation_id")
     return _record(slug, row, _plain_fields(row))
 
 
 def from_detail(record: Mapping[str, Any], *, asked: str) -> Observed:
     """Read one integration; `asked` is the slug or UUID in the path, and the answer must be it."""
     slug = wire.slug(record.get("slug"), "slug")
-    identity = wire.optional_text(record.get("id"), "id")
+    identity = wire.identifier(record.get("id"), "id")
     if slug != asked:
         # One client reports the UUID in place of the slug (portkey-api.md §1.4).
         if identity not in {asked, slug}:
@@ -123,11 +125,11 @@ def _record(slug: str, record: Mapping[str, Any], fields: dict[str, Value]) -> O
     return Observed(
         slug=slug,
         fields=fields,
-        id=wire.optional_text(record.get("id"), "id"),
-        status=wire.optional_text(record.get("status"), "status") or "active",
-        kind=wire.optional_text(record.get("type"), "type"),
-        created_at=wire.optional_text(record.get("created_at"), "created_at"),
-        last_updated_at=wire.optional_text(record.get("last_updated_at"), "last_updated_at"),
+        id=wire.identifier(record.get("id"), "id"),
+        status=wire.status(record.get("status"), "status"),
+        kind=wire.identifier(record.get("type"), "type"),
+        created_at=wire.identifier(record.get("created_at"), "created_at"),
+        last_updated_at=wire.identifier(record.get("last_updated_at"), "last_updated_at"),
         workspace_count=wire.count(
             record.get("workspaces_count", record.get("workspace_count")), "workspaces_count"
         ),
@@ -151,11 +153,12 @@ def _plain_fields(record: Mapping[str, Any]) -> dict[str, Value]:
 def _key(record: Mapping[str, Any]) -> Value:
     if (mask := wire.optional_text(record.get("masked_key"), "masked_key")) is not None:
         return _mask(mask) if mask else None
-    return _hidden(record.get("key"))
+    return _hidden(wire.shallow(record.get("key"), "key"))
 
 
 def _mask(text: str) -> Mask:
     """Take a mask as it is, and of what hides nothing keep only the ends: it may be the value."""
+    text = repaired(text)  # a mask is stored and compared, and never sent
     mask = Mask(text)
     if _HIDES.search(text) or mask.judge("") is not MaskVerdict.UNREADABLE:
         return mask
@@ -167,8 +170,8 @@ def _hidden(value: Any) -> Value:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        readable = Mask(value).judge("") is not MaskVerdict.UNREADABLE
-        return Mask(value) if readable else Redacted(value)
+        mask = Mask(repaired(value))
+        return mask if mask.judge("") is not MaskVerdict.UNREADABLE else Redacted(value)
     return Redacted(canonical_json(value))
 
 

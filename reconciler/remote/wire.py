@@ -9,12 +9,20 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from reconciler.domain.fields import SLUG
+from reconciler.domain.text import repaired
 from reconciler.domain.tree import is_empty
-from reconciler.remote.answers import parse_json
-from reconciler.remote.errors import NoAnswer
+from reconciler.remote.answers import UnreadableNumber, read_json
+from reconciler.remote.errors import WrongShape
 
 DEEPEST = 32
 """Levels of nesting in a free-form object; the same limit that files have."""
+
+LARGEST_NUMBER = 2**63
+"""What other programs that read our JSON can hold."""
+
+ACTIVE = "active"
+STATUSES = frozenset({ACTIVE, "archived"})
+"""The values that the API documents; of a record with another one nothing is known."""
 
 _FLAGS: Mapping[Any, bool] = {
     1: True,
@@ -28,13 +36,9 @@ _FLAGS: Mapping[Any, bool] = {
 T = TypeVar("T")
 
 
-def wrong_shape(where: str, expected: str) -> NoAnswer:
-    """Make the error for a value that is not what the API documents."""
-    return NoAnswer(
-        f"the API answered in a form that is not understood: {where} is not {expected}",
-        code="unexpected-shape",
-        hint="Check the target's base_url; if it is right, the API has changed.",
-    )
+def wrong_shape(where: str, expected: str) -> WrongShape:
+    """Build the error for a value that is not what the API documents."""
+    return WrongShape(where, expected)
 
 
 def mapping(value: Any, where: str) -> dict[str, Any]:
@@ -50,19 +54,22 @@ def object_or_json(value: Any, where: str) -> dict[str, Any]:
         return {}
     if isinstance(value, str):
         try:
-            value = parse_json(value.encode("utf-8", "surrogatepass"))
+            value = read_json(value)
         except (ValueError, RecursionError):
             value = False
     return mapping(value, where)
 
 
+def rows(value: Any, where: str) -> list[Any]:
+    """Read a list of whatever it holds; null is empty."""
+    if value is not None and not isinstance(value, list):
+        raise wrong_shape(where, "a list")
+    return value or []
+
+
 def items(value: Any, where: str) -> list[dict[str, Any]]:
     """Read a list of objects; null is empty."""
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise wrong_shape(where, "a list")
-    return [mapping(item, f"an entry of {where}") for item in value]
+    return [mapping(item, f"an entry of {where}") for item in rows(value, where)]
 
 
 def text(value: Any, where: str) -> str:
@@ -79,6 +86,20 @@ def optional_text(value: Any, where: str) -> str | None:
     if not isinstance(value, str):
         raise wrong_shape(where, "text or null")
     return value
+
+
+def identifier(value: Any, where: str) -> str | None:
+    """Read a string that identifies or dates and is never sent back, as text that can be stored."""
+    found = optional_text(value, where)
+    return None if found is None else repaired(found)
+
+
+def status(value: Any, where: str) -> str:
+    """Read the status of a record; none is `active`, as observed of deployments without it."""
+    found = optional_text(value, where) or ACTIVE
+    if found not in STATUSES:
+        raise wrong_shape(where, f"one of {', '.join(sorted(STATUSES))}")
+    return found
 
 
 def slug(value: Any, where: str) -> str:
@@ -100,17 +121,24 @@ def flag(value: Any, where: str) -> bool | None:
 
 def count(value: Any, where: str) -> int | None:
     """Read a number of things that may be null."""
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+    if value is not None and (
+        not isinstance(value, int) or isinstance(value, bool) or value < 0 or _is_huge(value)
+    ):
         raise wrong_shape(where, "a count")
     return value
 
 
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) >= LARGEST_NUMBER
+
+
 def shallow(value: T, where: str, depth: int = 0) -> T:
-    """Give a value back if it is not nested deeper than `DEEPEST`."""
+    """Return a free-form value if it is not nested deeper than `DEEPEST` and has usable numbers."""
+    if isinstance(value, UnreadableNumber) or _is_huge(value):
+        raise wrong_shape(where, "a number that can be used")
     if isinstance(value, dict | list):
         if depth >= DEEPEST:
             raise wrong_shape(where, f"nested at most {DEEPEST} deep")
         for item in value.values() if isinstance(value, dict) else value:
-            if isinstance(item, dict | list):
-                shallow(item, where, depth + 1)
+            shallow(item, where, depth + 1)
     return value

@@ -200,9 +200,20 @@ UNSERIALISABLE = [
     b'{"a": [{"b": 1e999}]}',
     b'{"a": -Infinity}',
     b'{"a": ' + b"9" * 5000 + b"}",
-    b'{"a": "\\ud800"}',
-    b'{"\\uDFFF": 1}',
 ]
+
+
+def test_half_a_character_in_one_record_hides_no_other() -> None:
+    """REST passes on what came; a tool result has to be UTF-8."""
+    content = b'{"total": 1, "data": [{"name": "Ops \\ud83d", "tags": {"\\uDFFF": ["\\ud800"]}}]}'
+    ports = Ports(wire=Wire(raw(200, content, content_type="application/json")))
+    response = ports.ask("GET", "/v1/integrations")
+    assert (response.status_code, response.content) == (200, content)
+    result = call(ports, "list-all-integrations", {})
+    assert not result.is_error
+    assert result.structured_content["data"] == [
+        {"name": "Ops \ufffd", "tags": {"\ufffd": ["\ufffd"]}}
+    ]
 
 
 @pytest.mark.parametrize("content", UNSERIALISABLE)

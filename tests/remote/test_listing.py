@@ -122,8 +122,7 @@ def test_a_row_that_slipped_between_pages_is_found_by_reading_again() -> None:
     [
         {"total": 1},
         {"total": 1, "data": {}},
-        {"total": 1, "data": ["x"]},
-        {"total": 1, "data": [{"slug": "../x", "name": "N", "ai_provider_id": "p"}]},
+        {"total": 1, "data": "x"},
     ],
 )
 def test_a_list_of_another_shape_is_refused(answer: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import Observed
-from reconciler.remote.errors import Forbidden, IncompleteRead, Unauthorised
+from reconciler.remote.errors import Forbidden, IncompleteRead, Unauthorised, UnreadableRecords
 from reconciler.remote.observe import Wanted, observe, read_one
 from tests.remote.fake_api import FakeAPI, Refusal, forbidden, names, not_found
 
@@ -74,15 +74,12 @@ def test_no_more_pages_than_the_agreed_number_are_read_at_once() -> None:
     assert api.most_running == 7
 
 
-@pytest.mark.parametrize("refusal", [not_found(), forbidden()])
 @pytest.mark.parametrize(
     "operation", [OperationName.GET, OperationName.GET_MODELS, OperationName.GET_WORKSPACES]
 )
-def test_a_refused_detail_of_a_listed_row_makes_the_reading_incomplete(
-    refusal: Refusal, operation: OperationName
-) -> None:
+def test_a_detail_that_is_denied_makes_the_reading_incomplete(operation: OperationName) -> None:
     api = FakeAPI(names(5))
-    api.refusals[operation, "s-0003"] = refusal
+    api.refusals[operation, "s-0003"] = forbidden()
     with pytest.raises(IncompleteRead) as caught:
         asyncio.run(observe(api, wants=lambda _: Wanted(models=True, workspaces=True)))
     assert "s-0003" in caught.value.summary
@@ -145,5 +142,9 @@ def test_only_the_apis_own_404_is_absence() -> None:
 def test_a_sub_resource_that_is_missing_is_no_absence() -> None:
     api = FakeAPI(["a"])
     api.refusals[OperationName.GET_MODELS, "a"] = not_found()
-    with pytest.raises(IncompleteRead):
+    with pytest.raises(UnreadableRecords) as caught:
+        asyncio.run(read_one(api, "a", models=True))
+    assert caught.value.code == "listed-not-found"
+    api.refusals[OperationName.GET_MODELS, "a"] = forbidden()
+    with pytest.raises(IncompleteRead, match="the list shows a, but reading it failed"):
         asyncio.run(read_one(api, "a", models=True))

@@ -1,17 +1,23 @@
 """What the readers say when something is missing, and which of several failures is told."""
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
-from reconciler.remote.errors import DeadlineExceeded, IncompleteRead, NoAnswer, NotFound
+from reconciler.domain.state import Unreadable
+from reconciler.remote.errors import (
+    DeadlineExceeded,
+    Forbidden,
+    IncompleteRead,
+    NoAnswer,
+    UnreadableRecords,
+)
 from reconciler.remote.observe import Wanted, list_all, observe, read_one
 from reconciler.remote.together import together
 from tests.remote.builders import page
-from tests.remote.fake_api import FakeAPI, names, not_found
+from tests.remote.fake_api import FakeAPI, forbidden, names, not_found
 
 NOT_UNDERSTOOD = "the API answered in a form that is not understood: "
 
@@ -58,8 +64,6 @@ def test_a_list_that_is_not_whole_says_why_and_how_often_it_was_asked_for(
         ([], "the list is not an object"),
         ({"total": 1}, "data is not there"),
         ({"total": 1, "data": {}}, "data is not a list"),
-        ({"total": 1, "data": ["x"]}, "an entry of data is not an object"),
-        (page(["a"], 1) | {"data": [{"organisation_id": 5}]}, "slug is not a slug"),
     ],
 )
 def test_a_list_of_another_shape_names_what_is_wrong(answer: Any, says: str) -> None:
@@ -68,12 +72,12 @@ def test_a_list_of_another_shape_names_what_is_wrong(answer: Any, says: str) -> 
     assert caught.value.summary == NOT_UNDERSTOOD + says
 
 
-def test_an_organisation_that_is_no_text_is_refused() -> None:
-    wrong = page(["a"], 1)
+def test_an_organisation_that_is_no_text_damages_its_row_alone() -> None:
+    wrong = page(["a", "b"], 2)
     wrong["data"][0]["organisation_id"] = 5
-    with pytest.raises(NoAnswer) as caught:
-        asyncio.run(list_all(FakeAPI([], edit=lambda *_: wrong)))
-    assert caught.value.summary == NOT_UNDERSTOOD + "organisation_id is not text or null"
+    listing = asyncio.run(list_all(FakeAPI([], edit=lambda *_: wrong)))
+    assert (list(listing.rows), listing.organisation_id) == (["b"], "org-1")
+    assert listing.unreadable["a"].reason == "organisation_id is not text or null"
 
 
 def test_the_first_row_that_names_its_organisation_tells_whose_the_list_is() -> None:
@@ -172,35 +176,36 @@ class Odd(FakeAPI):
         (OperationName.GET_WORKSPACES, {}, "workspaces is not there"),
     ],
 )
-def test_an_answer_of_another_shape_ends_every_way_of_reading(
+def test_a_record_of_another_shape_is_told_by_every_way_of_reading(
     operation: OperationName, answer: Any, says: str
 ) -> None:
-    ways: list[Coroutine[Any, Any, Any]] = [
-        read_one(Odd(operation, answer), "a", models=True, workspaces=True),
-        observe(Odd(operation, answer), wants=lambda _: Wanted(models=True, workspaces=True)),
-    ]
-    for way in ways:
-        with pytest.raises(NoAnswer) as caught:
-            asyncio.run(way)
-        assert caught.value.summary == NOT_UNDERSTOOD + says
+    api = Odd(operation, answer)
+    with pytest.raises(UnreadableRecords) as caught:
+        asyncio.run(read_one(api, "a", models=True, workspaces=True))
+    assert caught.value.code == "unreadable-record"
+    assert caught.value.summary == f"an integration exists and cannot be read: a: {says}"
+    wanted = Wanted(models=True, workspaces=True)
+    state = asyncio.run(observe(api, wants=lambda _: wanted))
+    assert dict(state.integrations) == {}
+    assert state.unreadable == {"a": Unreadable("a", "unreadable-record", says)}
 
 
-def refused() -> NotFound:
-    return NotFound("GET was answered with 404", code="AB08", http_status=404, request_id="r-1")
+def refused() -> Forbidden:
+    return Forbidden("GET was answered with 403", code="AB03", http_status=403, request_id="r-1")
 
 
 def assert_unreadable(error: IncompleteRead) -> None:
-    assert error.summary == "the list shows a, but reading it failed: GET was answered with 404"
+    assert error.summary == "the list shows a, but reading it failed: GET was answered with 403"
     assert error.hint == (
         "The key needs the `.read` scope for everything it lists; see `reconcile doctor`."
     )
-    assert (error.code, error.http_status, error.request_id) == ("incomplete-read", 404, "r-1")
+    assert (error.code, error.http_status, error.request_id) == ("incomplete-read", 403, "r-1")
 
 
 def test_what_is_listed_and_cannot_be_read_names_the_refusal() -> None:
     api = FakeAPI(["a", "b"])
     api.refusals[OperationName.GET_WORKSPACES, "a"] = refused()
-    api.refusals[OperationName.GET_WORKSPACES, "b"] = not_found()
+    api.refusals[OperationName.GET_WORKSPACES, "b"] = forbidden()
     with pytest.raises(IncompleteRead) as caught:
         asyncio.run(observe(api, wants=lambda _: Wanted(workspaces=True)))
     assert_unreadable(caught.value)
@@ -287,7 +292,7 @@ def test_a_failure_cancels_what_still_runs() -> None:
         gate.set()
         await together([endless(), fails_with(REFUSAL, gate)])
 
-    with pytest.raises(NotFound):
+    with pytest.raises(Forbidden):
         asyncio.run(main())
     assert ended == ["endless"]
 

@@ -7,8 +7,9 @@ from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import Reading, connection, format_option, selection
 from reconciler.domain.state import ObservedState
 from reconciler.planning.options import Selection
+from reconciler.planning.unreadable import left_out
 from reconciler.remote.observe import observe
-from reconciler.views import list_view
+from reconciler.views import list_view, problems
 
 
 @click.command("list", cls=Command)
@@ -27,6 +28,9 @@ def command(
         wanted = {s: o for s, o in seen.integrations.items() if selection.includes(s)}
         state = ObservedState(wanted, seen.organisation_id, seen.calls)
         named = wiring.plan_target(target, seen.organisation_id)
+        notes = left_out(seen, selection.includes)
+        if notes:
+            invocation.console.insist(problems.as_text(notes))
         match style:
             case "json":
                 return list_view.list_json(state, target=named)
