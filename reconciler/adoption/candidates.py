@@ -31,6 +31,17 @@ class Candidates:
             slug=row.slug, kind=row.kind, workspace_id=str(workspace) if workspace else None
         )
 
+    def unreadable(self, observed: ObservedState) -> list[str]:
+        """Return what would be pulled if it could be read, as far as its slug tells."""
+        allowed = ("*",) if self.everything else self.desired.target.scope.slugs
+        return [
+            slug
+            for slug in observed.unreadable
+            if self.names(slug)
+            and slug not in self.desired.tombstones
+            and any(fnmatchcase(slug, pattern) for pattern in allowed)
+        ]
+
     def includes(self, row: Observed) -> bool:
         """Tell whether an integration is pulled."""
         return (

@@ -123,17 +123,17 @@ async def pull(
         ),
         secrets=tuple(_checks(_only(after, pulled), observed, at_hand)),
         diagnostics=in_order([*remarks, *rewriting.remarks]),
-        left_out=_left_out(rewriting.left_out, pulled, asked=options.patterns, there=observed),
+        left_out=_left_out(rewriting.left_out, pulled, candidates, observed),
         not_compared=following.not_compared,
     )
 
 
 def _left_out(
-    failed: Iterable[str], pulled: Iterable[str], *, asked: Iterable[str], there: ObservedState
+    failed: Iterable[str], pulled: Iterable[str], candidates: Candidates, there: ObservedState
 ) -> tuple[str, ...]:
     """Return what could not be taken over, and what was asked for by its name and is not taken."""
-    named = {slug for slug in asked if slug in there.integrations}
-    return tuple(sorted({*failed, *(named - set(pulled))}))
+    named = {slug for slug in candidates.patterns if slug in there.integrations}
+    return tuple(sorted({*failed, *candidates.unreadable(there), *(named - set(pulled))}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,7 @@ def test_a_damaged_detail_concerns_its_integration_alone(
         remote.answers[path] = damage
         assert at.run("plan").code == 0
         pulled = at.run("pull")
+        assert pulled.code == 5
         assert "unreadable-record" in pulled.err
         assert not (at.project.files / "integrations/alpha.yaml").exists()
         assert (at.project.files / "integrations/beta.yaml").exists()
