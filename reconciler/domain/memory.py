@@ -5,7 +5,7 @@ allowed, and then origins are unknown and nothing counts as withdrawn.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -50,6 +50,17 @@ class Remembered:
         if identity is None or identity in self.identities:
             return False
         return any(is_uuid(known) == is_uuid(identity) for known in self.identities)
+
+    def of_another_object(self) -> "Remembered":
+        """Return what is known of another object under the slug.
+
+        What was written to our own may or may not stand in that one too, so it is open again.
+        """
+        open_ = dict(self.unsettled)
+        for path, record in self.secrets.items():
+            if record.fingerprint is not None:
+                open_[path] = open_.get(path, frozenset()) | {record.fingerprint}
+        return replace(self, secrets={}, unsettled=open_)
 
 
 LEDGER_UNREADABLE = "ledger-unreadable"

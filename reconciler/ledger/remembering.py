@@ -36,7 +36,9 @@ def remember(
     """Store what is true now, in place of what was known of these integrations."""
     items = list(fulfilled)
     slugs = [item.declared.slug for item in items]
+    replaced = _replaced(connection, target, items)
     kept = _secret_rows(connection, target, slugs)
+    kept = {place: row for place, row in kept.items() if place[0] not in replaced}
     _forget_rows(connection, declared, target, slugs)
     _forget_rows(connection, secrets, target, slugs)
     declared_rows = [_declared_row(target, item, run) for item in items]
@@ -153,6 +155,16 @@ def _secret_rows(
         query = query.where(secrets.c.slug.in_(sorted(wanted)))
     rows = connection.execute(query).mappings()
     return {(row["slug"], row["path"]): dict(row) for row in rows if row["slug"] in wanted}
+
+
+def _replaced(connection: Connection, target: int, items: Iterable[Fulfilled]) -> set[str]:
+    """Return the slugs that belong to another object now, so that old records say nothing."""
+    query = select(declared.c.slug, declared.c.identity).where(declared.c.target == target)
+    now = {item.declared.slug: item.identity for item in items}
+    if len(now) <= _FEW:
+        query = query.where(declared.c.slug.in_(sorted(now)))
+    rows = connection.execute(query.where(declared.c.identity.is_not(None)))
+    return {row.slug for row in rows if now.get(row.slug) not in {None, row.identity}}
 
 
 def _forget_rows(connection: Connection, table: Table, target: int, slugs: Collection[str]) -> None:

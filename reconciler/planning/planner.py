@@ -248,8 +248,7 @@ class _Draft:
         remembered = self.memory.of(declared.slug)
         extra: list[Diagnostic] = []
         if remembered.is_another(current.id):
-            # What was written to our own object proves nothing about this one.
-            remembered = replace(remembered, secrets={}, unsettled={})
+            remembered = remembered.of_another_object()
             extra.append(remarks.another_object(declared))
         findings = plan_update(
             declared,

@@ -44,7 +44,7 @@ def another_object(declared: Declared) -> Diagnostic:
     return warning(
         "another-object",
         f"{declared.slug}: the object under this slug is not the one that was applied before; "
-        "it was deleted and created again outside this repository",
+        "it was deleted and created again since",
         hint="compare its key and its access with the file; apply makes it equal to the file",
         at=declared.source,
     )

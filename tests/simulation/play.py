@@ -2,22 +2,26 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 from reconciler import workflows
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
-from reconciler.execution.events import Event
-from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.execution.events import Emit, Event
+from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.recording import Books
+from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.ledger.errors import LedgerError
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.client import make_client
 from reconciler.simulator.seam import SimulatorAPI
 from reconciler.simulator.service import Service, no_key
 from reconciler.simulator.transport import SimulatorTransport
 from tests.simulation.chronicle import Chronicle
+from tests.simulation.memory_ledger import MemoryLedger
 from tests.simulation.oracles import Watch, leaks
 from tests.simulation.recipes import REAL, Recipe
 from tests.simulation.scenario import OPTIONS, VALUES, Scenario, make_scenario
@@ -25,6 +29,8 @@ from tests.simulation.strangers import Strangers
 from tests.simulation.theatre import Hesitant, Line, Theatre
 from tests.simulation.verdict import Verdict
 from tests.simulation.weather import Crash, CrashPlan, Weather, draw_crash
+
+LEDGER_KEY = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organisation=None)
 
 
 @dataclass
@@ -51,6 +57,22 @@ class Story:
         return "\n".join(lines)
 
 
+class BreakingBooks(Books):
+    """Books of a ledger that breaks off after some events; `lasts` is None where it holds."""
+
+    lasts: int | None = None
+    broke = False
+
+    def emit(self, event: Event) -> None:
+        """Take an event, or fail as a ledger does whose disk is full."""
+        if self.lasts is not None:
+            self.lasts -= 1
+            self.broke = self.broke or self.lasts < 0
+        if self.broke:
+            raise LedgerError("the disk is full", code="ledger-unreachable")
+        super().emit(event)
+
+
 @dataclass
 class Play:
     """One story in the making."""
@@ -66,7 +88,8 @@ class Play:
     watches: dict[str, Watch] = field(default_factory=dict)
     results: list[ApplyResult] = field(default_factory=list)
     crashed: set[str] = field(default_factory=set)
-    remembered: dict[str, Remembered] = field(default_factory=dict)
+    ledger: Any = field(default_factory=MemoryLedger)
+    breaks: Random = field(default_factory=Random)
 
     async def run(self) -> None:
         """Some runs under fire, one clean run, and the judgement."""
@@ -137,20 +160,53 @@ class Play:
         )
         self.watches[who] = watch
 
-        def emit(event: Event) -> None:
-            if not line.dead:
-                watch.listen(event)
-
-        result: ApplyResult = await self.through(
+        books = self._books(who) if self.keeps_records(who) else None
+        applied: workflows.Applied = await self.through(
             line,
-            lambda api: self.recipe.apply(self.session(api), OPTIONS, emit=emit, run=who),
+            lambda api: self.recipe.apply(
+                self.session(api), OPTIONS, emit=self._listener(line, watch, books), run=who
+            ),
         )
-        self._take(who, result)
-        return result
+        if books is not None and not books.broke:
+            books.close(
+                applied.plan,
+                desired=self.scenario.desired,
+                observed=applied.observed,
+                selection=OPTIONS.selection,
+            )
+        self._take(who, applied.result)
+        return applied.result
+
+    def keeps_records(self, who: str) -> bool:
+        """Return whether a run has the ledger: of two at once only one gets its lock."""
+        return self.scenario.remembers and not who.endswith("b")
+
+    def _books(self, who: str) -> "BreakingBooks":
+        """Open the books of a run; those of a run under fire may break off somewhere."""
+        books = BreakingBooks(
+            self.ledger, key=LEDGER_KEY, facts=RunFacts(run=who), now=self.theatre.now
+        )
+        books.values = VALUES
+        if who.startswith("run-") and self.breaks.random() < 0.15:
+            books.lasts = self.breaks.randint(1, 25)
+        return books
+
+    def _listener(self, line: Line, watch: Watch, books: "BreakingBooks | None") -> Emit:
+        """Let the ledger hear of an event first, as the command does; the dead say nothing."""
+
+        def emit(event: Event) -> None:
+            if line.dead:
+                return
+            try:
+                if books is not None:
+                    books.emit(event)
+            finally:
+                watch.listen(event)  # it judges by what happened, also where the ledger fails
+
+        return emit
 
     def _take(self, who: str, result: ApplyResult) -> None:
         self.results.append(result)
-        self._remember(result)
         if leaks(result.as_json()):
             self.blame(f"{who}: a secret stands in the result")
         for outcome in result.outcomes:
@@ -160,16 +216,6 @@ class Play:
             said = f"{outcome.kind.value} {outcome.slug}: {outcome.status.value}"
             why = f" {code}: {outcome.error.message}" if outcome.error else ""
             self.theatre.chronicle.note(f"{who}: {said}{why} {' / '.join(outcome.warnings)}")
-
-    def _remember(self, result: ApplyResult) -> None:
-        """Keep what a ledger would know: the declarations that are true now."""
-        failed = {o.slug for o in result.outcomes if o.status is not Status.APPLIED}
-        if self.scenario.remembers:
-            self.remembered |= {
-                slug: Remembered(declared.fields)
-                for slug, declared in self.scenario.wanted.items()
-                if slug not in failed
-            }
 
     async def through(self, line: Line, act: Callable[[IntegrationsAPI], Any]) -> Any:
         if not self.over_http:
@@ -192,9 +238,17 @@ class Play:
             api=api,
             timing=self.theatre.timing,
             secrets=VALUES,
-            memory=Memory({**self.scenario.memory.integrations, **self.remembered}),
+            memory=self._memory(),
             parallelism=3,
         )
+
+    def _memory(self) -> Memory:
+        """Return what Git withdrew before the story, and what the ledger knows by now."""
+        if not self.scenario.remembers:
+            return self.scenario.memory
+        kept = self.ledger.memory(LEDGER_KEY)
+        known = {**self.scenario.memory.integrations, **kept.integrations}
+        return replace(kept, integrations=known, complete=False)
 
     def blame(self, text: str) -> None:
         """Note a broken rule."""
@@ -202,16 +256,23 @@ class Play:
         self.theatre.chronicle.note(f"VIOLATION {text}")
 
 
-async def play(seed: int, *, over_http: bool = False, recipe: Recipe = REAL) -> Story:
-    """Play a seed and give its story."""
+async def play(
+    seed: int, *, over_http: bool = False, recipe: Recipe = REAL, ledger: Any = None
+) -> Story:
+    """Play a seed and give its story; with a `ledger` in place of the one in memory."""
     dice = Random(f"{seed}{'h' if over_http else ''}")
     scenario = make_scenario(dice, over_http=over_http)
     theatre = Theatre(scenario.switches, chance=dice)
     story = Story(seed, over_http, [], theatre.chronicle)
-    await Play(seed, over_http, recipe, dice, scenario, theatre, story).run()
+    told = Play(seed, over_http, recipe, dice, scenario, theatre, story)
+    told.breaks = Random(f"ledger {seed}")
+    told.ledger = ledger or told.ledger
+    await told.run()
     return story
 
 
-def run_seed(seed: int, *, over_http: bool = False, recipe: Recipe = REAL) -> Story:
+def run_seed(
+    seed: int, *, over_http: bool = False, recipe: Recipe = REAL, ledger: Any = None
+) -> Story:
     """Play a seed in an event loop of its own."""
-    return asyncio.run(play(seed, over_http=over_http, recipe=recipe))
+    return asyncio.run(play(seed, over_http=over_http, recipe=recipe, ledger=ledger))

@@ -28,9 +28,9 @@ class Recipe:
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
-    ) -> ApplyResult:
+    ) -> workflows.Applied:
         """Plan afresh and carry it out."""
-        applied = await workflows.apply(
+        return await workflows.apply(
             session,
             options,
             approval=Approval(assumed=True),
@@ -39,7 +39,6 @@ class Recipe:
             run=run,
             stop=Stop(),
         )
-        return applied.result
 
 
 REAL = Recipe()
@@ -62,7 +61,7 @@ class _Rewritten(Recipe):
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
-    ) -> ApplyResult:
+    ) -> workflows.Applied:
         """Plan afresh and carry it out."""
         planned, observed = await workflows._fresh_plan(session, options)
         workflows._refuse_blocked(planned)
@@ -73,7 +72,8 @@ class _Rewritten(Recipe):
             values=session.secrets,
             timing=session.timing,
         )
-        return await self.carry_out(planned, writer=writer, emit=emit, run=run)
+        result = await self.carry_out(planned, writer=writer, emit=emit, run=run)
+        return workflows.Applied(planned, observed, result)
 
     def writer(self, **parts: Any) -> Writer:
         """Make the writer that carries it out."""

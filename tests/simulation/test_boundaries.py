@@ -119,9 +119,10 @@ def session(theatre: Theatre, line: Line) -> workflows.Session:
 
 
 def apply(theatre: Theatre, line: Line) -> ApplyResult:
-    return asyncio.run(
+    applied = asyncio.run(
         REAL.apply(session(theatre, line), OPTIONS, emit=lambda _event: None, run="run")
     )
+    return applied.result
 
 
 def fair(theatre: Theatre) -> Line:

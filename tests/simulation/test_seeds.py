@@ -1,16 +1,21 @@
 """Thousands of stories, none of which may break a rule; and proof that the rules have teeth."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from reconciler.domain.memory import Memory
+from reconciler.ledger.store import open_ledger
 from tests.simulation import recipes
 from tests.simulation.campaign import Tally, play_all, run_campaign
+from tests.simulation.memory_ledger import MemoryLedger
 from tests.simulation.play import run_seed
 
 AT_THE_SEAM = 10_000
 OVER_HTTP = 500
 POWER = 300
+WITH_A_LEDGER = 25
 
 
 def _judge(tally: Tally, name: str, record: pytest.FixtureRequest) -> None:
@@ -31,6 +36,25 @@ def test_five_hundred_stories_through_the_real_client_break_no_rule(
     tally = run_campaign(0, OVER_HTTP, over_http=True)
     _judge(tally, "through the real HTTP client", request)
     assert tally.endings["converged"] > 0.9 * OVER_HTTP, tally.endings
+
+
+def test_the_ledger_in_memory_keeps_what_the_real_one_keeps(tmp_path: Path) -> None:
+    for seed in range(WITH_A_LEDGER):
+        path = tmp_path / f"{seed}.db"
+        with open_ledger(None, path=path, pepper="pepper") as ledger:
+            story = run_seed(seed, ledger=ledger)
+        assert story.violations == []
+        assert str(story) == str(run_seed(seed))
+
+
+def test_the_oracles_catch_a_ledger_that_forgets_what_was_about_to_be_sent() -> None:
+    class Forgetful(MemoryLedger):
+        def memory(self, key: object) -> Memory:
+            self.intents.clear()
+            return super().memory(key)
+
+    stories = (run_seed(seed, ledger=Forgetful()) for seed in range(POWER))
+    assert any("was sent and is unverified" in t for story in stories for t in story.violations)
 
 
 @pytest.mark.parametrize(

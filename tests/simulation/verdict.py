@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 REFUSALS = frozenset({"archived"})
 """What a plan may be blocked by in these worlds."""
 
+OK = 200
+
 OPEN = ("may have been carried out", "instead of", "did not say under which slug")
 """How an unknown outcome says that another one may exist; the API may even have lied about it."""
 
@@ -133,10 +135,28 @@ class Verdict:
         began = len(self.play.theatre.chronicle.steps)
         line = Line(self.play.theatre, who="once more", weather=None, strangers=None, crash=None)
         result = await self.play.one_run("once more", line)
+        self._check_settled()
         if result.outcomes:
             self.play.blame(f"a second apply had to do: {[o.slug for o in result.outcomes]}")
         if any(step.request.writes for step in self.play.theatre.chronicle.steps[began:]):
             self.play.blame("a second apply wrote")
+
+    def _check_settled(self) -> None:
+        """With a ledger, nothing that a run of ours has sent is unverified after one clean run."""
+        planned = self.play.watches["once more"].plan
+        if planned is None or not self.play.scenario.remembers:
+            return
+        ours = {
+            step.slug
+            for step in self.play.theatre.chronicle.steps
+            if step.who in self.play.watches
+            and self.play.keeps_records(step.who)
+            and step.handled == OK
+            and "key" in (step.request.body or {})
+        }
+        for secret in planned.unverified:
+            if secret.slug in ours:
+                self.play.blame(f"{secret.slug}: {secret.path} was sent and is unverified")
 
     async def _check_plan(self, excused: set[str]) -> None:
         self.play.theatre.seconds += 60.0

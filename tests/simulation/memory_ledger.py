@@ -1,0 +1,121 @@
+"""A ledger in memory, for thousands of stories: what it keeps is what the real one keeps.
+
+A few stories are played with the real one as well (`test_seeds`), which keeps this one honest.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.domain.calls import Call
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.secrets import Pepper, Redacted, SecretRef
+from reconciler.domain.state import Observed
+from reconciler.domain.tree import Path, leaves
+from reconciler.ledger.entries import Fulfilled, Seen
+from reconciler.planning.actions import Action
+from reconciler.planning.canonical import canonical
+
+Intent = tuple[str, dict[Path, str]]
+
+
+@dataclass
+class MemoryLedger:
+    """Declarations and records by slug, and the secrets that calls were about to send."""
+
+    pepper: Pepper = field(default_factory=lambda: Pepper("p1", Redacted("pepper")))
+    known: dict[str, Remembered] = field(default_factory=dict)
+    intents: list[Intent] = field(default_factory=list)
+
+    def memory(self, _key: object) -> Memory:
+        """Return what is known, with what is still open."""
+        open_: dict[str, dict[Path, frozenset[str]]] = {}
+        for slug, secrets in self.intents:
+            for path, fingerprint in secrets.items():
+                at = open_.setdefault(slug, {})
+                at[path] = at.get(path, frozenset()) | {fingerprint}
+        slugs = self.known.keys() | open_.keys()
+        known = {s: self.known.get(s, Remembered()) for s in slugs}
+        return Memory(
+            {s: replace(item, unsettled=open_.get(s, {})) for s, item in known.items()},
+            pepper=self.pepper,
+            complete=True,
+        )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold nothing together: nothing here can fail halfway."""
+        yield
+
+    def recorder(self, _key: object, **_facts: object) -> "MemoryRecorder":
+        """Return the record of a run."""
+        return MemoryRecorder(self)
+
+    def remember(
+        self,
+        _key: object,
+        fulfilled: Iterable[Fulfilled],
+        *,
+        gone: Collection[str] = (),
+        run: str | None = None,
+    ) -> None:
+        """Keep what is true now, and settle what was written."""
+        for slug in gone:
+            self.known.pop(slug, None)
+            self.intents = [intent for intent in self.intents if intent[0] != slug]
+        for item in fulfilled:
+            slug = item.declared.slug
+            before = self.known.get(slug, Remembered())
+            kept = {} if before.is_another(item.identity) else before.secrets
+            secrets = {
+                path: item.secrets.get(path) or kept[path]
+                for path, leaf in leaves(canonical(item.declared.fields))
+                if isinstance(leaf, SecretRef | Redacted) and (path in item.secrets or path in kept)
+            }
+            self.known[slug] = Remembered(
+                declared=item.declared.fields,
+                secrets=secrets,
+                identities=frozenset() if item.identity is None else frozenset({item.identity}),
+            )
+            for owner, open_ in self.intents:
+                for path in item.secrets if owner == slug else ():
+                    open_.pop(path, None)
+
+    def remember_seen(self, _key: object, items: Mapping[str, Seen]) -> None:
+        """Forget how things look: no story asks."""
+
+
+@dataclass
+class MemoryRecorder:
+    """The intents of one run."""
+
+    ledger: MemoryLedger
+    open: dict[str, Intent] = field(default_factory=dict)
+
+    def call_started(
+        self,
+        action: Action,
+        call: Call,
+        last_seen: Observed | None = None,
+        *,
+        secrets: Mapping[Path, str],
+    ) -> None:
+        """Keep what a call is about to send."""
+        self.open[action.slug] = (action.slug, dict(secrets))
+        self.ledger.intents.append(self.open[action.slug])
+
+    def call_ended(self, action: Action, *, refused: bool, **_answer: Any) -> None:
+        """Drop the intent of a call that was certainly refused."""
+        intent = self.open.pop(action.slug)
+        if refused:
+            intent[1].clear()
+
+    def run_started(self, plan: object) -> None:
+        """Keep nothing of it."""
+
+    def action_ended(self, action: Action, outcome: object, **_made: object) -> None:
+        """Keep nothing of it: what became true is remembered."""
+
+    def run_ended(self, summary: object) -> None:
+        """Keep nothing of it."""
