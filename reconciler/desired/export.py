@@ -5,39 +5,18 @@ Defaults and bookkeeping are left out, masks become references. How it is writte
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from reconciler.desired.export_secrets import Naming
-from reconciler.domain.access import (
-    GlobalWorkspaceAccess,
-    ModelAccess,
-    RateLimit,
-    UsageLimit,
-    WorkspaceAccess,
-)
-from reconciler.domain.fields import (
-    FALSE_BY_DEFAULT,
-    KEYED_LISTS,
-    SECRET_NAME,
-    SERVER_ADDED_FIELDS,
-    is_secret,
-)
-from reconciler.domain.integration import Integration, SecretMapping
-from reconciler.domain.providers import Configuration, configuration_of
-from reconciler.domain.providers.azure import AzureDeployment
+from reconciler.domain.access import allows_all_models
+from reconciler.domain.facts import SECRET_NAME
+from reconciler.domain.providers import Configuration
+from reconciler.domain.schema import FieldSchema, integration_schema
+from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields, target_path
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, Value, is_empty
 
-FIELD_ORDERS: Mapping[str, Iterable[str]] = {
-    "models": ModelAccess.model_fields,
-    "workspaces": WorkspaceAccess.model_fields,
-    "secret_mappings": SecretMapping.model_fields,
-    "azure_deployment_config": AzureDeployment.model_fields,
-    "global_workspace_access": GlobalWorkspaceAccess.model_fields,
-    "usage_limits": UsageLimit.model_fields,
-    "rate_limits": RateLimit.model_fields,
-}
 _WIRE_BOOLEANS: Mapping[Any, bool] = {
     1: True,
     0: False,
@@ -55,21 +34,24 @@ def exported(observed: Observed, naming: Naming, *, keep_mappings: bool = False)
     with `keep_mappings`; a file may not hold both.
     """
     fields = dict(observed.fields)
-    mapped = _mapped(fields.get("secret_mappings"))
     if keep_mappings:
+        mapped = set(mapped_fields(fields))
         fields = {name: _without(value, (name,), mapped) for name, value in fields.items()}
     else:
-        fields["secret_mappings"] = _unfilled(fields)
+        fields[MAPPINGS] = _unfilled(fields)
     if fields.get("workspace_id"):
         fields = {name: value for name, value in fields.items() if name != "workspaces"}
-    provider = str(fields.get("ai_provider_id"))
+    schema = integration_schema(str(fields.get("ai_provider_id")))
     tree: dict[str, Any] = {"slug": observed.slug}
-    for name in ordered(fields, Integration.model_fields):
-        written = _value(_reduced(name, fields), (name,), naming)
+    for name in ordered(fields, schema.fields):
+        field = schema.child(name)
+        written = _value(_reduced(field, fields), (name,), field, naming)
         if not is_empty(written):
             tree[name] = written
     if "configurations" in tree:
-        tree["configurations"] = _configurations(tree["configurations"], provider)
+        tree["configurations"] = _configurations(
+            tree["configurations"], schema.child("configurations")
+        )
     return tree
 
 
@@ -77,22 +59,6 @@ def ordered(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """Sort names as a model has them, unknown ones behind by name."""
     rank = {name: index for index, name in enumerate(known)}
     return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
-
-
-def configuration_order(provider: str) -> list[str]:
-    """Give the fields of a provider's configurations, its own before those of every provider."""
-    shared = Configuration.model_fields
-    fields = configuration_of(provider).model_fields
-    return [name for name in fields if name not in shared] + list(shared)
-
-
-def _mapped(mappings: Value) -> set[Path]:
-    entries = mappings if isinstance(mappings, list | tuple) else ()
-    return {
-        tuple(str(entry.get("target_field")).split("."))
-        for entry in entries
-        if isinstance(entry, Mapping)
-    }
 
 
 def _without(value: Value, path: Path, dropped: set[Path]) -> Value:
@@ -105,7 +71,7 @@ def _without(value: Value, path: Path, dropped: set[Path]) -> Value:
 
 def _unfilled(fields: Mapping[str, Value]) -> Value:
     """Give the mappings of fields in which nothing is stored."""
-    mappings = fields.get("secret_mappings")
+    mappings = fields.get(MAPPINGS)
     stored: set[Path] = {(name,) for name, value in fields.items() if not is_empty(value)}
     configurations = fields.get("configurations")
     if isinstance(configurations, Mapping):
@@ -115,23 +81,22 @@ def _unfilled(fields: Mapping[str, Value]) -> Value:
     return [
         entry
         for entry in (mappings if isinstance(mappings, list | tuple) else ())
-        if isinstance(entry, Mapping)
-        and tuple(str(entry.get("target_field")).split(".")) not in stored
+        if isinstance(entry, Mapping) and target_path(str(entry.get("target_field"))) not in stored
     ]
 
 
-def _reduced(name: str, fields: Mapping[str, Value]) -> Value:
+def _reduced(field: FieldSchema, fields: Mapping[str, Value]) -> Value:
     """Leave out what means no more than its absence (product.md §3.2)."""
-    value = fields[name]
-    match name:
-        case "allow_all_models":
-            return value if value is False else None
-        case "global_workspace_access":
-            return value if isinstance(value, Mapping) and value.get("enabled") else None
+    value = fields.get(field.name)
+    if field.is_flag:
+        return None if value is field.facts.default else value
+    if field.has_switch:
+        return value if isinstance(value, Mapping) and value.get("enabled") else None
+    match field.name:
         case "workspaces":
             return [entry for entry in _entries(value) if entry.get("enabled")]
         case "models":
-            everything = fields.get("allow_all_models") is not False
+            everything = allows_all_models(fields)
             return [entry for entry in _entries(value) if _matters(entry, everything=everything)]
         case _:
             return value
@@ -148,66 +113,62 @@ def _matters(model: Mapping[str, Value], *, everything: bool) -> bool:
     return everything or bool(told)
 
 
-def _value(value: Value, path: Path, naming: Naming) -> Any:
-    if isinstance(value, Mask) or (is_secret(path) and not is_empty(value)):
+def _value(value: Value, path: Path, field: FieldSchema, naming: Naming) -> Any:
+    if isinstance(value, Mask) or (field.facts.secret and not is_empty(value)):
         return naming.reference(path)
     if isinstance(value, Redacted):
-        # Of a field that we do not know the name alone tells what should not stand in Git.
-        return naming.reference(path) if SECRET_NAME.search(path[-1]) else value
+        # Of a header or a field that we do not know the name alone tells what Git should not hold.
+        is_by_name = not field.name and SECRET_NAME.search(path[-1])
+        return naming.reference(path) if is_by_name else value
     if isinstance(value, Mapping):
-        return _mapping(value, path, naming)
+        return _mapping(value, path, field, naming)
     if isinstance(value, list | tuple):
-        return _list(value, path, naming)
+        return _list(value, path, field, naming)
     return value
 
 
-def _mapping(tree: Mapping[str, Value], path: Path, naming: Naming) -> dict[str, Any]:
-    holder = next((part for part in reversed(path) if part in FIELD_ORDERS), "")
+def _mapping(
+    tree: Mapping[str, Value], path: Path, field: FieldSchema, naming: Naming
+) -> dict[str, Any]:
     written = {}
-    for name in ordered(tree, FIELD_ORDERS.get(holder, ())):
-        item = _value(tree[name], (*path, name), naming)
-        if not is_empty(item) and not (item is False and name in FALSE_BY_DEFAULT):
+    for name in ordered(tree, field.fields):
+        inner = field.child(name)
+        item = _value(tree[name], (*path, name), inner, naming)
+        if not is_empty(item) and not (item is False and inner.false_is_absent):
             written[name] = item
-    return written
+    return _without_moving_time(written, field)
 
 
-def _list(items: Iterable[Value], path: Path, naming: Naming) -> list[Any]:
-    key = KEYED_LISTS.get(path[-1])
+def _list(items: Iterable[Value], path: Path, field: FieldSchema, naming: Naming) -> list[Any]:
+    key = field.key
+    inner = field.entries or field
     written = []
     for index, item in enumerate(items):
         name = str(item.get(key)) if key and isinstance(item, Mapping) else str(index)
-        entry = _value(item, (*path, name), naming)
-        if path[-1] == "usage_limits":
-            entry = _without_moving_time(entry)
-        written.append(entry)
+        written.append(_value(item, (*path, name), inner, naming))
     if key:
         written.sort(key=lambda entry: str(entry.get(key)))
     return written
 
 
-def _without_moving_time(limit: Any) -> Any:
+def _without_moving_time(tree: dict[str, Any], field: FieldSchema) -> dict[str, Any]:
     """Drop the time of the next reset, which the server moves on at each periodic reset."""
-    if isinstance(limit, dict) and (limit.keys() & {"periodic_reset", "periodic_reset_days"}):
-        return {name: value for name, value in limit.items() if name != "next_usage_reset_at"}
-    return limit
+    if not tree.keys() & {"periodic_reset", "periodic_reset_days"}:
+        return tree
+    return {name: v for name, v in tree.items() if not field.child(name).facts.instant}
 
 
-def _configurations(tree: Mapping[str, Any], provider: str) -> dict[str, Any]:
-    model = configuration_of(provider)
-    # The field that the server adds by itself is a condition for a host of one's own (§1.4).
-    extra = SERVER_ADDED_FIELDS if "custom_host" not in tree else frozenset()
+def _configurations(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Any]:
+    """Write the fields of the provider before those of every provider, flags as such."""
+    own = [name for name in schema.fields if name not in Configuration.model_fields]
     written = {}
-    for name in ordered(tree, configuration_order(provider)):
-        if name in extra:
+    for name in ordered(tree, [*own, *Configuration.model_fields]):
+        field, value = schema.child(name), tree[name]
+        # What the server adds by itself is written only where something needs it (§1.4).
+        if field.facts.server_added and field.facts.required_by not in tree:
             continue
-        field = model.model_fields.get(name)
-        is_flag = field is not None and bool in _kinds(field.annotation)
-        value = tree[name]
-        is_wire_form = is_flag and isinstance(value, int | str) and not isinstance(value, bool)
-        written[name] = _WIRE_BOOLEANS.get(value, value) if is_wire_form else value
+        is_wire_form = isinstance(value, int | str) and not isinstance(value, bool)
+        written[name] = (
+            _WIRE_BOOLEANS.get(value, value) if field.is_flag and is_wire_form else value
+        )
     return written
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    arguments = get_args(annotation)
-    return {annotation} if not arguments else {k for a in arguments for k in _kinds(a)}

@@ -10,10 +10,9 @@ from typing import Any
 
 import yaml
 
-from reconciler.desired.export import FIELD_ORDERS
 from reconciler.desired.export_yaml import INDENT, WIDTH, is_plain, quoted, scalar
 from reconciler.desired.fmt_comments import Comment, Comments, is_after_blank
-from reconciler.domain.integration import Integration
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema
 
 
 @dataclass(slots=True)
@@ -40,6 +39,7 @@ class Layout:
         self._text = text
         self._comments = comments
         self._level = level
+        self._schema = any_provider_schema()
 
     def document(self, root: Any, end: int) -> list[str]:
         """Give the lines of a document whose text ends at `end`, and of all comments in it."""
@@ -52,7 +52,7 @@ class Layout:
         header, gap = chunks[0].comments, chunks[0].gap
         chunks[0].comments, chunks[0].blank = [], False
         if self._level == 0:
-            chunks = _in_order(chunks, Integration.model_fields)
+            chunks = _in_order(chunks, self._schema)
         chunks[0].blank = bool(header) and (gap or chunks[0].blank)
         body = [*header, *_written(chunks, first=not header)]
         footer = self._comments.before(end)
@@ -92,19 +92,30 @@ class Layout:
         head += _spaced(self._comments.on_line(mark.line, behind=mark.index, ahead_of=first))
         chunks = self._chunks(value, indent + 2, end, inside)
         if self._level == 1 and len(inside) == 1:
-            chunks = _in_order(chunks, Integration.model_fields)
+            chunks = _in_order(chunks, self._schema)
         return _Chunk(name, [head, *_written(chunks, first=True)])
 
     def _entry(self, value: Any, indent: int, end: int, path: tuple[str, ...]) -> _Chunk:
         """Lay out an entry of a list that takes more than a line."""
         chunks = self._chunks(value, indent + 2, end, path)
         if isinstance(value, yaml.MappingNode) and path:
-            chunks = _in_order(chunks, FIELD_ORDERS.get(path[-1], ()))
+            chunks = _in_order(chunks, self._entry_schema(path))
         # A comment in front of the first field would part the dash from it.
         above = [" " * indent + line.lstrip() for line in chunks[0].comments]
         chunks[0].comments = []
         first, *rest = _written(chunks, first=True)
         return _Chunk("", [" " * indent + "- " + first[indent + 2 :], *rest], above)
+
+    def _entry_schema(self, path: tuple[str, ...]) -> FieldSchema:
+        """Return the schema of the entries of the list at a path, in which entries have no step."""
+        if self._level is None:
+            return UNKNOWN
+        here = self._schema
+        for name in path[self._level :]:
+            here = here.child(name)
+            if here.kind in {Kind.KEYED_LIST, Kind.LIST, Kind.SINGLE}:
+                here = here.entries or UNKNOWN
+        return here
 
     def _inline(self, head: str, value: Any, indent: int) -> list[str]:
         if isinstance(value, yaml.ScalarNode) and value.style in {"|", ">"}:
@@ -171,9 +182,9 @@ def _is_collection(node: Any) -> bool:
     return isinstance(node, yaml.MappingNode | yaml.SequenceNode)
 
 
-def _in_order(chunks: list[_Chunk], known: Iterable[str]) -> list[_Chunk]:
-    """Sort by the order of a model; what it does not know keeps its place behind."""
-    names = list(known)
+def _in_order(chunks: list[_Chunk], schema: FieldSchema) -> list[_Chunk]:
+    """Sort by the order of the schema; what it does not know keeps its place behind."""
+    names = list(schema.fields)
     return sorted(chunks, key=lambda c: names.index(c.name) if c.name in names else len(names))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from reconciler.desired.findings import Origin, Sourced, Steps
 from reconciler.desired.scalars import Plain
-from reconciler.domain.fields import KEYED_LISTS
+from reconciler.domain.schema import FieldSchema, any_provider_schema
 
 REMOVE = "$remove"
 _TRUE = Plain("true")
@@ -26,7 +26,7 @@ def apply_patch(document: Sourced, patch: dict[str, Any], origin: Origin, say: S
     """Give a new document with the patch merged in; `document` stays as it is."""
     merging = _Merging(dict(document.moved), document, say)
     value = deepcopy(document.value)
-    merging.into_map(value, patch, (), origin)
+    merging.into_map(value, patch, (), origin, any_provider_schema())
     return Sourced(value, document.origin, document.line, merging.moved)
 
 
@@ -49,10 +49,15 @@ class _Merging:
         self.say = say
 
     def into_map(
-        self, target: dict[str, Any], patch: dict[str, Any], at: Steps, origin: Origin
+        self,
+        target: dict[str, Any],
+        patch: dict[str, Any],
+        at: Steps,
+        origin: Origin,
+        schema: FieldSchema,
     ) -> None:
         for key, item in patch.items():
-            here, source = (*at, key), origin.at(key)
+            here, source, field = (*at, key), origin.at(key), schema.child(key)
             present = target.get(key)
             if item is None:
                 target.pop(key, None)
@@ -61,23 +66,28 @@ class _Merging:
                 if present is None:
                     present = target[key] = {}
                     self.moved[here] = source
-                self.into_map(present, item, here, source)
-            elif _is_keyed(key, item) and (not present or _is_keyed(key, present)):
-                self._into_list(target, key, item, here, source)
+                self.into_map(present, item, here, source, field)
+            elif _is_keyed(field, item) and (not present or _is_keyed(field, present)):
+                self._into_list(target, field, item, here, source)
             else:
                 target[key] = deepcopy(item)
                 self._forget(here, present)
                 self.moved[here] = source
 
     def _into_list(
-        self, target: dict[str, Any], key: str, patch: list[Any], here: Steps, origin: Origin
+        self,
+        target: dict[str, Any],
+        field: FieldSchema,
+        patch: list[Any],
+        here: Steps,
+        origin: Origin,
     ) -> None:
         """Merge by identity; the order of what was there stays, new entries follow."""
-        identity = KEYED_LISTS[key]
+        key, identity, inside = field.name, field.key or "", field.entries or field
         if not target.get(key):
             target[key] = []
             self.moved[here] = origin
-        entries = _Entries(self, target, key, here)
+        entries = _Entries(self, target, field, here)
         patched: set[str] = set()
         for index, item in enumerate(patch):
             source, name = origin.at(index), str(item[identity])
@@ -96,10 +106,10 @@ class _Merging:
             known = entries.positions.get(name)
             if known is None:
                 entry, at = entries.append(name, source)
-                self.into_map(entry, item, at, source)
+                self.into_map(entry, item, at, source, inside)
             else:
-                change = {field: value for field, value in item.items() if field != identity}
-                self.into_map(entries.values[known], change, (*here, known), source)
+                change = {name: value for name, value in item.items() if name != identity}
+                self.into_map(entries.values[known], change, (*here, known), source, inside)
         entries.close()
 
     def _forget(self, here: Steps, previous: Any) -> None:
@@ -117,13 +127,15 @@ class _Merging:
 class _Entries:
     """A keyed list while it changes; what is dropped leaves a gap until `close`."""
 
-    def __init__(self, merging: _Merging, holder: dict[str, Any], key: str, here: Steps) -> None:
+    def __init__(
+        self, merging: _Merging, holder: dict[str, Any], field: FieldSchema, here: Steps
+    ) -> None:
         self.merging = merging
         self.holder = holder
-        self.key = key
+        self.key = field.name
         self.here = here
-        self.values: list[Any] = holder[key]
-        identity = KEYED_LISTS[key]
+        self.values: list[Any] = holder[field.name]
+        identity = field.key or ""
         self.positions = {str(v[identity]): i for i, v in reversed([*enumerate(self.values)])}
         times = Counter(str(value[identity]) for value in self.values)
         self.doubles = {name for name, count in times.items() if count > 1}
@@ -171,9 +183,9 @@ class _Entries:
         self.holder[self.key] = [self.values[i] for i in kept]
 
 
-def _is_keyed(key: str, value: Any) -> bool:
-    """Tell whether this is a list whose entries can be told apart; an empty one just replaces."""
-    identity = KEYED_LISTS.get(key)
+def _is_keyed(field: FieldSchema, value: Any) -> bool:
+    """Return whether this is a list whose entries can be told apart; an empty one just replaces."""
+    identity = field.key
     return (
         identity is not None
         and isinstance(value, list)

@@ -13,9 +13,9 @@ from typing import Any
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.scalars import typed
 from reconciler.diagnostics import Place
-from reconciler.domain.fields import KEYED_LISTS, show_path
+from reconciler.domain.fields import show_path
 from reconciler.domain.integration import LifecycleRules
-from reconciler.domain.schema import compiled
+from reconciler.domain.schema import FieldSchema, any_provider_schema, compiled
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path
@@ -107,10 +107,12 @@ def _named(tree: Mapping[str, Any], steps: Steps) -> Path:
     """Give a path with the identity of an entry in place of its number."""
     names: list[str] = []
     node: Any = tree
+    field: FieldSchema = any_provider_schema()
     for step in steps:
         node = node[step]
-        identity = KEYED_LISTS.get(names[-1]) if names and isinstance(step, int) else None
+        identity = field.key if isinstance(step, int) else None
         names.append(str(node[identity]) if identity else str(step))
+        field = field.child(names[-1])
     return tuple(names)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.suggest import quoted
 from reconciler.desired.validate import check_model
-from reconciler.domain.fields import KEYED_LISTS, MASK_PREFIX, parse_path
+from reconciler.domain.facts import MASK_PREFIX
+from reconciler.domain.fields import parse_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import KNOWN_PROVIDERS, configuration_of, is_known
-from reconciler.domain.schema import UNKNOWN, FieldSchema
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind
+from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields
 from reconciler.domain.secrets import Redacted, SecretRef
 
 
@@ -35,7 +37,7 @@ class Rules:
 
     def check(self) -> None:
         """Apply all of them."""
-        self._duplicates(self.tree, ())
+        self._duplicates(self.tree, self.schema, ())
         self._credentials()
         self._scope()
         self._provider()
@@ -44,11 +46,12 @@ class Rules:
     def _error(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
         self.findings.error(code, summary, self.document.origin_of(steps), **details)
 
-    def _duplicates(self, node: dict[str, Any], at: Steps) -> None:
+    def _duplicates(self, node: dict[str, Any], schema: FieldSchema, at: Steps) -> None:
         for name, value in node.items():
-            if name == "configurations" and not at and type(value) is dict:
-                self._duplicates(value, (name,))
-            identity = KEYED_LISTS.get(name)
+            field = schema.child(name)
+            if field.kind is Kind.OBJECT and type(value) is dict:
+                self._duplicates(value, field, (*at, name))
+            identity = field.key
             if identity is None or type(value) is not list:
                 continue
             first: dict[str, int] = {}
@@ -69,29 +72,20 @@ class Rules:
                     )
                 first.setdefault(key, index)
 
-    def _mapped(self) -> dict[str, int]:
-        """Give the fields that a secret mapping fills, with the index of the mapping."""
-        mappings = self.tree.get("secret_mappings")
-        if type(mappings) is not list:
-            return {}
-        return {
-            target: index
-            for index, mapping in enumerate(mappings)
-            if type(mapping) is dict and isinstance(target := mapping.get("target_field"), str)
-        }
-
     def _credentials(self) -> None:
-        configurations = self.tree.get("configurations")
-        for target, index in self._mapped().items():
-            holder, _, name = target.rpartition(".")
-            node = self.tree if not holder else configurations
+        for target, index in mapped_fields(self.tree).items():
+            *holders, name = target
+            node: Any = self.tree
+            for holder in holders:
+                node = node.get(holder) if type(node) is dict else None
             given = node.get(name) if type(node) is dict else None
             if isinstance(given, SecretRef | Redacted):
+                shown = ".".join(target)
                 self._error(
                     "duplicate-credential",
-                    f"`{target}` has a value of its own and a secret mapping",
-                    ("secret_mappings", index, "target_field"),
-                    hint=f"keep the mapping and remove `{target}`, or the other way round",
+                    f"`{shown}` has a value of its own and a secret mapping",
+                    (MAPPINGS, index, "target_field"),
+                    hint=f"keep the mapping and remove `{shown}`, or the other way round",
                 )
 
     def _scope(self) -> None:
@@ -123,7 +117,7 @@ class Rules:
 
     def _configurations(self, provider: str, given: dict[str, Any]) -> None:
         model = configuration_of(provider)
-        mapped = {t.removeprefix("configurations.") for t in self._mapped()}
+        mapped = {target[-1] for target in mapped_fields(self.tree)}
         for missing in model.missing(given, mapped):
             because = f" with `{missing.because}`" if missing.because else ""
             self._error(

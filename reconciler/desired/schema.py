@@ -11,11 +11,12 @@ from reconciler.desired.config import ConfigFile
 from reconciler.domain.integration import Integration
 from reconciler.domain.leaves import REFERENCE_PATTERN
 from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuration
+from reconciler.domain.secret_mappings import MAPPINGS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
-_MAPPABLE = {"not": {"required": ["secret_mappings"]}}
+_MAPPABLE = {"not": {"required": [MAPPINGS]}}
 """A required field may be filled by a secret mapping; without any it has to be there."""
 
 _TARGET = {

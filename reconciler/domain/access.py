@@ -3,7 +3,8 @@
 These are the two sub-resources of the API (portkey-api.md §5), written by calls of their own.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -126,3 +127,8 @@ class WorkspaceAccess(Piece):
     default_provider_slug: Annotated[SlugText | None, Facts(write_only=True)] = Field(
         None, description="Slug of the provider made on the first grant; write-only."
     )
+
+
+def allows_all_models(fields: Mapping[str, Any]) -> bool:
+    """Return whether models that these fields do not list are enabled; that is the default."""
+    return fields.get("allow_all_models") is not False

@@ -50,8 +50,8 @@ class Facts:
     HTTP headers. A `local` field stands in files only and is never sent. A `write_only` field is
     accepted and never returned; a `server_added` one appears without being sent, and no write
     removes it. A field is `sent_whole` where the API may replace instead of merge. `default` is
-    what an absent field stands for. `example` and `source` (where a fact is documented) are for
-    people.
+    what an absent field stands for. `required_by` names the field beside it that does not work
+    without it. `example` and `source` (where a fact is documented) are for people.
     """
 
     identity: bool = False
@@ -70,6 +70,7 @@ class Facts:
     instant: bool = False
     clearing: Clearing = Clearing.EMPTY
     default: Any = None
+    required_by: str | None = None
     risk: RiskRule | None = None
     sub_resource: SubResource | None = None
     example: str | None = None

@@ -6,7 +6,7 @@ comparison are trees (`reconciler.domain.tree`); this model says which trees are
 """
 
 from datetime import date
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, field_validator
 from pydantic_core import PydanticCustomError
@@ -15,23 +15,7 @@ from reconciler.domain.access import GlobalWorkspaceAccess, ModelAccess, Workspa
 from reconciler.domain.facts import Clearing, Facts, RiskRule, SubResource
 from reconciler.domain.leaves import Flag, Identifier, Name, Piece, Reference, SlugText, Text
 from reconciler.domain.pricing import PricingAdjustments
-
-
-class SecretMapping(Piece):
-    """A secret that the gateway itself fetches at request time; it never passes through here."""
-
-    target_field: Annotated[
-        Text, Field(pattern=r"^(key|configurations\.[A-Za-z0-9_]+)$"), Facts(identity=True)
-    ] = Field(description="`key` or `configurations.<field>`.")
-    secret_reference_id: Annotated[Identifier, Facts(two_forms=True)] = Field(
-        description="Slug or UUID of the secret reference."
-    )
-    secret_key: Text | None = Field(
-        None, description="Which part of a secret with several values; overrides the reference's."
-    )
-    value_format: Literal["json", "string"] | None = Field(
-        None, description="`json` when the target field holds an object."
-    )
+from reconciler.domain.secret_mappings import SecretMapping
 
 
 class IgnoredField(Piece):

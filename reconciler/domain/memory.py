@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.fields import KEYED_LISTS, is_uuid
+from reconciler.domain.fields import is_uuid
+from reconciler.domain.schema import FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
 from reconciler.domain.tree import Path, Tree
 
@@ -114,7 +115,7 @@ def _joined(applied: Remembered, then: Remembered) -> Remembered:
         declared = {
             **then.declared,
             **applied.declared,
-            **_all_entries(applied.declared, then.declared),
+            **_all_entries(applied.declared, then.declared, any_provider_schema()),
         }
     return Remembered(
         declared=declared,
@@ -125,13 +126,14 @@ def _joined(applied: Remembered, then: Remembered) -> Remembered:
     )
 
 
-def _all_entries(applied: Tree, then: Tree) -> dict[str, Any]:
+def _all_entries(applied: Tree, then: Tree, schema: FieldSchema) -> dict[str, Any]:
     """Give the keyed lists that both declare, at any depth of maps, with the entries of both."""
     lists: dict[str, Any] = {}
     for name in applied.keys() & then.keys():
-        first, second, key = applied[name], then[name], KEYED_LISTS.get(name)
+        first, second, field = applied[name], then[name], schema.child(name)
+        key = field.key
         if isinstance(first, Mapping) and isinstance(second, Mapping):
-            lists[name] = {**first, **_all_entries(first, second)}
+            lists[name] = {**first, **_all_entries(first, second, field)}
         elif key and isinstance(first, list | tuple) and isinstance(second, list | tuple):
             known = {entry.get(key) for entry in first if isinstance(entry, Mapping)}
             lists[name] = [

@@ -47,7 +47,7 @@ class FieldSchema:
     a map by that key, and a list of at most one entry is that entry. `entries` describes what a map
     or a list holds. `is_text` says that a plain YAML scalar is its text. `type_name` and `choices`
     name the type for people. `model` is the pydantic model of an object or of the entries of a
-    list, `info` what pydantic knows of the field.
+    list, `info` what pydantic knows of the field. `false_is_absent` says that false is left out.
     """
 
     name: str
@@ -61,11 +61,22 @@ class FieldSchema:
     choices: tuple[str, ...] = ()
     model: type[BaseModel] | None = None
     info: FieldInfo | None = None
+    false_is_absent: bool = False
 
     @property
     def is_known(self) -> bool:
         """Whether a model describes this field."""
         return self.kind is not Kind.ANY
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether the value is true or false."""
+        return self.type_name == "boolean"
+
+    @property
+    def has_switch(self) -> bool:
+        """Whether this is an object that means nothing unless it is enabled."""
+        return self.kind is Kind.OBJECT and "enabled" in self.fields
 
     @property
     def grants_access(self) -> bool:
@@ -134,6 +145,16 @@ def any_provider_schema() -> FieldSchema:
     return _integration_schema(_ANY_PROVIDER, ())
 
 
+@cache
+def list_keys() -> Mapping[str, str]:
+    """Return the field that distinguishes the entries of each keyed list, by the list's name.
+
+    It serves code that has a path and no place in a tree to go with it.
+    """
+    fields = (field for _, field in any_provider_schema().walk())
+    return MappingProxyType({field.name: field.key for field in fields if field.key is not None})
+
+
 _ANY_PROVIDER = "(any)"
 
 
@@ -178,7 +199,14 @@ def compiled(model: type[BaseModel]) -> FieldSchema:
 def _field(name: str, info: FieldInfo) -> FieldSchema:
     facts = next((item for item in info.metadata if isinstance(item, Facts)), NO_FACTS)
     described = _of_type(info.annotation, info.metadata)
-    schema = replace(described, name=name, facts=facts, info=info)
+    optional = not (facts.write_only or info.is_required())
+    schema = replace(
+        described,
+        name=name,
+        facts=facts,
+        info=info,
+        false_is_absent=facts.default is False and optional,
+    )
     if facts.headers:
         schema = replace(schema, kind=Kind.HEADERS, type_name="map of headers")
     return _inheriting(schema, NO_FACTS)

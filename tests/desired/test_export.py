@@ -229,6 +229,7 @@ def test_an_integration_of_a_workspace_lists_no_workspaces() -> None:
 
 def test_secrets_become_names_and_literals_stay() -> None:
     written = write(
+        ai_provider_id="bedrock",
         key=Redacted("in-the-clear"),
         configurations={
             "custom_headers": {"x-api-key": Mask("a***b"), "key": Mask("a***b")},

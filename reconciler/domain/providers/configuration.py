@@ -43,7 +43,8 @@ class Configuration(BaseModel):
         None, description="Headers sent with every call."
     )
     provider_auth_type: Annotated[
-        Text | None, Facts(server_added=True, risk=RiskRule.CREDENTIAL)
+        Text | None,
+        Facts(server_added=True, required_by="custom_host", risk=RiskRule.CREDENTIAL),
     ] = Field(
         None, description="How calls to a custom host are authenticated, for example `apiKey`."
     )
