@@ -81,7 +81,7 @@ class Applied:
     """What an apply saw and planned, and what became of it.
 
     `organisation_id` is whose API it is, read once more if an empty list could not tell;
-    `diagnostics` are what kept the ledger from taking all of it down.
+    `diagnostics` are what came up after the last write.
     """
 
     plan: Plan
@@ -89,11 +89,6 @@ class Applied:
     result: ApplyResult
     organisation_id: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
-
-    @property
-    def is_recorded(self) -> bool:
-        """Return whether everything that was done is on record, as far as a record was asked."""
-        return not self.diagnostics
 
 
 async def plan(session: Session, options: PlanOptions) -> Plan:

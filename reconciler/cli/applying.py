@@ -1,17 +1,20 @@
 """One apply with its books: what `apply` and every member of a fleet do once a session is open."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from reconciler import workflows
-from reconciler.diagnostics import warning
+from reconciler.diagnostics import error
 from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval
-from reconciler.execution.clerk import Clerk
+from reconciler.execution.clerk import Clerk, defect, finished, unanswered
 from reconciler.execution.events import Emit, to_all
+from reconciler.execution.off_loop import in_thread
+from reconciler.execution.outcome import Failure
 from reconciler.execution.recording import Books
 from reconciler.execution.stopping import Stop
-from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.entries import Anchor
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.workflows import Applied, Session
@@ -48,26 +51,27 @@ async def carry_out(
 
     if books is None:
         return await apply()
-    async with Clerk(books.emit_all) as clerk:
+    async with Clerk(books.emit_all, stop) as clerk:
         applied = await apply(clerk.emit)
-    return _remembered(applied, books, session, options, problem=clerk.problem)
+    return await _remembered(applied, books, session, options, stop=stop, problem=clerk.problem)
 
 
-def _remembered(
+async def _remembered(
     applied: Applied,
     books: Books,
     session: Session,
     options: PlanOptions,
     *,
+    stop: Stop,
     problem: ReconcilerError | None,
 ) -> Applied:
-    """Remember what is true now; once something was written, a failure of that is a warning.
+    """Remember what is true now, and add to the result where its record ends.
 
-    `problem` is what kept the books from taking the run down to its end.
+    `problem` is what kept the books from taking the run down to its end. Once something was
+    written, a failure of the ledger does not hide what was done: it becomes part of the result.
     """
-    try:
-        if problem is not None:
-            raise problem
+
+    def close() -> Anchor | None:
         books.close(
             applied.plan,
             desired=session.desired,
@@ -75,10 +79,30 @@ def _remembered(
             selection=options.selection,
             organisation=applied.organisation_id,
         )
-    except LedgerError as failure:
+        return books.anchor()
+
+    try:
+        if problem is not None:
+            raise problem
+        closing = asyncio.ensure_future(in_thread(close))
+        if not await finished(closing, stop):
+            closing.cancel()
+            raise unanswered()
+        return replace(applied, result=replace(applied.result, ledger=closing.result()))
+    except Exception as failure:
         if not applied.result.outcomes:
             raise
-        summary = f"{failure.summary}; what this run found in sync is not remembered"
-        found = warning(failure.code, summary, hint="run apply again once the ledger is well")
-        return replace(applied, diagnostics=(found,))
-    return applied
+        known = failure if isinstance(failure, ReconcilerError) else defect(failure)
+        return _with_failure(applied, known)
+
+
+def _with_failure(applied: Applied, failure: ReconcilerError) -> Applied:
+    """Add to a result that the ledger does not hold all of it."""
+    hint = f"{failure.hint}; once the ledger is well, run apply again: it does only what is left"
+    found = error(
+        failure.code,
+        f"{failure.summary}; the record of this run is not complete, its result is",
+        hint=hint,
+    )
+    ledger = Failure(found.code, found.summary, found.hint)
+    return replace(applied, result=replace(applied.result, ledger=ledger), diagnostics=(found,))

@@ -23,6 +23,7 @@ from reconciler.doctor.reading import Examination, clock_check
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import Rejection
 from reconciler.domain.secrets import Redacted
+from reconciler.execution.off_loop import in_thread
 from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState
@@ -57,7 +58,7 @@ class Doctor:
             return Health(tuple(self.checks))
         await self._api(target)
         records = wiring.records_of(self.invocation, self.environment)
-        self._ledger(records, target)
+        await in_thread(lambda: self._ledger(records, target))
         named = PlanTarget(target.name, target.base_url, self.organisation)
         return Health(tuple(self.checks), named, self.answers)
 
@@ -146,6 +147,7 @@ class Doctor:
     def _ledger(self, records: Records, target: Target) -> None:
         check = ledger_check(
             lambda: records.open(read_only=True),
+            records.try_out,
             state=records.state,
             key=self._key(target),
             organisation=self.organisation,

@@ -1,7 +1,7 @@
 """The exit codes of commands that end in order; those of failures are in `reconciler.errors`."""
 
+from reconciler.execution.outcome import ApplyResult
 from reconciler.planning.plan import Plan
-from reconciler.workflows import Applied
 
 DIFFERENT = 2
 INCOMPLETE = 5
@@ -15,6 +15,6 @@ def of_differences(plan: Plan) -> int:
     return DIFFERENT if plan.actions else _UNJUDGED
 
 
-def of_applied(applied: Applied) -> int:
+def of_result(result: ApplyResult) -> int:
     """Return 0 if everything was carried out and is on record, else 5."""
-    return 0 if applied.result.complete and applied.is_recorded else INCOMPLETE
+    return 0 if result.complete and result.is_recorded else INCOMPLETE

@@ -12,6 +12,7 @@ from reconciler.cli.sources import records_of
 from reconciler.diagnostics import Diagnostic, notice
 from reconciler.drift.incremental import Rounds
 from reconciler.drift.report import DriftReport
+from reconciler.execution.off_loop import in_thread
 from reconciler.planning.options import PlanOptions
 from reconciler.views.problems import as_text
 from reconciler.workflows import Session
@@ -28,14 +29,15 @@ async def drift(
     Without a ledger everything is read, and the report says so.
     """
     records = records_of(invocation, invocation.environment or settings.from_environment())
-    seen = records.seen(session.desired.target)
+    seen = await in_thread(lambda: records.seen(session.desired.target))
     if seen is None:
         told = replace(session, diagnostics=(*session.diagnostics, _nothing_remembered()))
         return await workflows.drift(told, options)
     rounds = Rounds(seen, every=every)
     report = await workflows.drift(session, options, rounds=rounds)
     now = workflows.timestamp(settings.now())
-    if found := records.sight(report.target, rounds.read.values(), now=now):
+    read = rounds.read.values()
+    if found := await in_thread(lambda: records.sight(report.target, read, now=now)):
         invocation.console.insist(as_text(found))
     return report
 

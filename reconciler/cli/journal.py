@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reconciler.diagnostics import Diagnostic
     from reconciler.execution.events import Event
+    from reconciler.execution.outcome import ApplyResult
     from reconciler.planning.plan import Plan
     from reconciler.remote.exchange import Exchange
 
@@ -77,6 +78,14 @@ class Journal:
             request_id=exchange.request_id,
             code=exchange.error,
         )
+
+    def recorded(self, result: "ApplyResult") -> None:
+        """Write where the record of a run ends."""
+        from reconciler.ledger.entries import Anchor
+
+        end = result.ledger
+        if isinstance(end, Anchor):
+            self.say("ledger_anchored", head=end.head, length=end.length, state=end.state)
 
     def event(self, event: "Event") -> None:
         """Write an event of an apply; its calls come as requests with their durations."""

@@ -154,10 +154,12 @@ class _Run:
                 stop=stop,
             )
         result = applied.result
+        self._watch.recorded(result)
+        code = exit_codes.of_result(applied.result)
         if not result.complete and halt.requested:
             return self._applied(applied, Standing.INTERRUPTED, 130)
-        if not result.complete:
-            return self._applied(applied, Standing.INCOMPLETE, 5)
+        if code != 0:
+            return self._applied(applied, Standing.INCOMPLETE, code)
         return self._applied(applied, Standing.APPLIED if result.outcomes else Standing.IN_SYNC, 0)
 
     def _applied(self, applied: workflows.Applied, standing: Standing, code: int) -> MemberOutcome:
@@ -172,7 +174,11 @@ class _Run:
             code,
             digest=applied.plan.digest,
             summary=MappingProxyType(applied.result.summary),
-            remarks=(*problems[:TOLD], *_remarks(applied.plan.diagnostics)),
+            remarks=(
+                *problems[:TOLD],
+                *_remarks(applied.diagnostics),
+                *_remarks(applied.plan.diagnostics),
+            ),
         )
 
     def _confirm(self, plan: Plan) -> bool:

@@ -21,7 +21,7 @@ from reconciler.domain.state import Observed
 from reconciler.execution.recording import Books
 from reconciler.ledger.entries import Holder, RunFacts, Seen, TargetKey
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.location import LedgerState, Location
+from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
 from reconciler.ledger.recall import Recollection, consult
 from reconciler.planning.plan import PlanTarget
 
@@ -60,14 +60,18 @@ class Records:
         """Tell what outputs begin with, without opening anything."""
         return Location.of(self.url, default=self.file).state
 
-    def recall(self, target: Target) -> Recollection:
-        """Read a target's past; whatever is wrong with the ledger is a warning."""
+    def recall(self, target: Target, *, limit_seconds: float = LIMIT_SECONDS) -> Recollection:
+        """Read a target's past; a ledger that cannot be read is `unreachable`.
+
+        `limit_seconds` is the deadline of the whole command.
+        """
         return consult(
             self.url,
             path=self.file,
             pepper=self.pepper,
             key=key_of(target),
             on_runner=self.environment.on_runner,
+            limit_seconds=min(limit_seconds, LIMIT_SECONDS),
         )
 
     def seen(self, target: Target) -> Mapping[str, Seen] | None:
@@ -99,7 +103,7 @@ class Records:
             return (warning(problem.code, summary, hint=problem.hint),)
         return ()
 
-    def open(self, *, read_only: bool) -> "Ledger":
+    def open(self, *, read_only: bool, limit_seconds: float = LIMIT_SECONDS) -> "Ledger":
         """Open the ledger, or raise `LedgerError`."""
         from reconciler.ledger.store import open_ledger  # the database is only loaded to be opened
 
@@ -109,11 +113,23 @@ class Records:
             pepper=self.pepper,
             read_only=read_only,
             on_runner=self.environment.on_runner,
+            limit_seconds=min(limit_seconds, LIMIT_SECONDS),
         )
+
+    def try_out(self) -> None:
+        """Find out whether a run could be recorded; raises `LedgerError`."""
+        from reconciler.ledger.trial import try_out
+
+        try_out(self.url, path=self.file)
 
     @contextmanager
     def keeping(
-        self, target: Target, facts: RunFacts, now: Callable[[], str]
+        self,
+        target: Target,
+        facts: RunFacts,
+        now: Callable[[], str],
+        *,
+        limit_seconds: float = LIMIT_SECONDS,
     ) -> Iterator[tuple[Recollection, Books]]:
         """Hold the lock of a target and its ledger while a run lasts.
 
@@ -121,7 +137,7 @@ class Records:
         """
         key = key_of(target)
         with (
-            self.open(read_only=False) as ledger,
+            self.open(read_only=False, limit_seconds=limit_seconds) as ledger,
             ledger.run_lock(key, _holder(facts, since=now())),
         ):
             past = Recollection(
@@ -134,7 +150,12 @@ class Records:
 
     @contextmanager
     def locking(
-        self, target: Target, facts: RunFacts, now: Callable[[], str]
+        self,
+        target: Target,
+        facts: RunFacts,
+        now: Callable[[], str],
+        *,
+        limit_seconds: float = LIMIT_SECONDS,
     ) -> Iterator[Recollection]:
         """Hold the lock of a target on this machine, and record nothing.
 
@@ -150,7 +171,7 @@ class Records:
             except LedgerError as problem:
                 summary = f"{problem.summary}; nothing keeps a second run out"
                 found = (warning("not-locked", summary),)
-            past = self.recall(target)
+            past = self.recall(target, limit_seconds=limit_seconds)
             yield replace(past, diagnostics=(*past.diagnostics, *found))
 
 

@@ -1,6 +1,5 @@
 """The target behind the adapter: its clients, the files that declare it, and its past."""
 
-import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from reconciler.cli.sources import checkout_of
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
+from reconciler.execution.off_loop import in_thread
 from reconciler.ledger.errors import NoLedger
 from reconciler.remote.client import Client
 from reconciler.workflows import Session, timestamp
@@ -76,7 +76,7 @@ class Served:
         if loaded.state is None:
             raise InvalidInput(loaded.diagnostics)
         records = wiring.records_of(self.invocation, self.environment)
-        past = await asyncio.to_thread(records.recall, self.target)
+        past = await in_thread(lambda: records.recall(self.target))
         async with self.client(read_only=True) as api:
             yield Session(
                 desired=loaded.state,
@@ -97,12 +97,14 @@ class Served:
 
     async def runs(self) -> list[dict[str, Any]]:
         """Read the runs on this target from the ledger, oldest first; none without a ledger."""
-        return await asyncio.to_thread(self._runs)
+        return await in_thread(self._runs)
 
     def _runs(self) -> list[dict[str, Any]]:
+        from reconciler.adapter.page_runs import MOST_RUNS
+
         try:
             with wiring.records_of(self.invocation, self.environment).open(read_only=True) as book:
-                everything = book.history()
+                everything = book.history(target=self.target.name, limit=MOST_RUNS + 1)
         except NoLedger:
             return []
         ours = (self.target.name, self.target.base_url)

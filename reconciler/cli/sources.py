@@ -89,14 +89,13 @@ class PastRun:
         self.environment = invocation.environment or settings.from_environment()
         self.target = read_target(invocation, self.environment)
         with records_of(invocation, self.environment).open(read_only=True) as ledger:
-            past = {str(item["run"]): item for item in ledger.history()}
-            if run not in past:
+            this = next(iter(ledger.history(run=run)), None)
+            if this is None:
                 raise InvalidInput([_unknown(run)])
-            self._refuse_other_target(past[run]["target"])
-            order = list(past)
-            earlier = [past[name] for name in order[: order.index(run)]]
-            later = [past[name] for name in order[order.index(run) + 1 :]]
-            untouched = _untouched(past[run]["outcomes"])
+            self._refuse_other_target(this["target"])
+            earlier = ledger.history(before=run, target=self.target.name)
+            later = ledger.history(after=run, target=self.target.name)
+            untouched = _untouched(this["outcomes"])
             images = ledger.pre_images(run)
             self._made = ledger.made_by_runs(run, [image.slug for image in images])
         self._images = [image for image in images if image.slug not in untouched]

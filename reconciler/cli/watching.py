@@ -14,6 +14,7 @@ from reconciler.cli.command import Invocation
 from reconciler.diagnostics import error, warning
 from reconciler.domain.rejection import InvalidInput
 from reconciler.execution.events import Event, RunEnded, RunStarted
+from reconciler.execution.outcome import ApplyResult
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState
 from reconciler.planning.plan import Plan
@@ -78,6 +79,11 @@ class Watch:
         self.figures.plan = plan
         if self._console.journal is not None:
             self._console.journal.plan(plan)
+
+    def recorded(self, result: ApplyResult) -> None:
+        """Log where the record of the run ends: an audit log can prove later what it held."""
+        if self._console.journal is not None:
+            self._console.journal.recorded(result)
 
     def text(self) -> str:
         """Write the figures."""

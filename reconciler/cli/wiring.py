@@ -7,7 +7,7 @@ comes back. Nothing here decides anything about integrations.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from reconciler.cli.records import facts_of, known_organisation
 from reconciler.cli.settings import Settings
 from reconciler.cli.sources import Files, Source, read_target, records_of, state_folder
 from reconciler.domain.policy import Target
+from reconciler.execution.off_loop import entered, in_thread
 from reconciler.execution.recording import Books
 from reconciler.ledger.recall import Recollection
 from reconciler.planning.options import Selection
@@ -72,7 +73,8 @@ async def session(
     and `Refused` for a host that the key may not go to.
     """
     source = source or Files(invocation, reading)
-    past = records_of(invocation, source.environment).recall(source.target)
+    records, target = records_of(invocation, source.environment), source.target
+    past = await in_thread(lambda: records.recall(target, limit_seconds=reading.deadline))
     async with _open(invocation, reading, source, past, selection=selection) as opened:
         yield opened
 
@@ -95,12 +97,15 @@ async def run(
     source = source or Files(invocation, reading)
     records, target = records_of(invocation, source.environment), source.target
     facts = replace(facts_of(source.environment, name), shard=selection.part)
-    with ExitStack() as held:
+    async with AsyncExitStack() as held:
         books = None
+        limit = reading.deadline
         if keeps_records:
-            past, books = held.enter_context(records.keeping(target, facts, _time))
+            keeping = records.keeping(target, facts, _time, limit_seconds=limit)
+            past, books = await held.enter_async_context(entered(keeping))
         else:
-            past = held.enter_context(records.locking(target, facts, _time))
+            locking = records.locking(target, facts, _time, limit_seconds=limit)
+            past = await held.enter_async_context(entered(locking))
         async with _open(
             invocation, reading, source, past, selection=selection, writes=True
         ) as opened:

@@ -5,30 +5,40 @@ from collections.abc import Callable
 from reconciler.diagnostics import counted
 from reconciler.doctor.health import Check, fail, ok, warn
 from reconciler.ledger.entries import TargetKey
-from reconciler.ledger.errors import LedgerError, NoLedger
+from reconciler.ledger.errors import BUSY, LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState
 from reconciler.ledger.store import Ledger
 
 
 def ledger_check(
     open_it: Callable[[], Ledger],
+    try_it: Callable[[], None],
     *,
     state: LedgerState,
     key: TargetKey,
     organisation: str | None,
     on_runner: bool,
 ) -> Check:
-    """Look at the ledger without making one; `on_runner` tells that this machine soon forgets."""
+    """Look at the ledger without making one, and try whether a run could be recorded there.
+
+    `on_runner` tells that this machine soon forgets.
+    """
     share = "set RECONCILE_LEDGER_URL to a PostgreSQL database that every job can reach"
     if on_runner and state is not LedgerState.SHARED:
         return warn("ledger", "it lies on a CI runner, which forgets it after the job", share)
     try:
         with open_it() as ledger:
-            return _opened(ledger, state=state, key=key, organisation=organisation)
+            found = _opened(ledger, state=state, key=key, organisation=organisation)
     except NoLedger:
-        return ok("ledger", "there is none yet; the first apply makes it")
+        found = ok("ledger", "there is none yet; the first apply makes it")
     except LedgerError as problem:
         return fail("ledger", problem.summary, problem.hint)
+    try:
+        try_it()
+    except LedgerError as problem:
+        if problem.code != BUSY:  # a run is writing to it, so it can be written to
+            return fail("ledger", problem.summary, problem.hint)
+    return found
 
 
 def _opened(
@@ -47,5 +57,5 @@ def _opened(
         )
     for remark in ledger.diagnostics:
         return warn("ledger", remark.summary, remark.hint)
-    runs = counted(len(ledger.history(key=key)), "run")
+    runs = counted(ledger.count(key=key), "run")
     return ok("ledger", f"{state} at {ledger.where}, {runs} on this target, none altered")

@@ -1,10 +1,10 @@
 """What the executor says while it works. Progress, ledger and logs listen; nobody answers.
 
-A listener that keeps records may ask for a moment: what it gives at `CallStarted` is awaited before
-the call is sent.
+A listener that keeps records may ask for a moment: what it gives at `RunStarted` is awaited before
+the run begins, and at `CallStarted` before the call is sent.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -77,9 +77,14 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None] | None]
 
 
 def to_all(*listeners: Emit) -> Emit:
-    """Make one listener of several; each hears an event only if those before it took it."""
+    """Make one listener of several; each hears an event only if those before it took it.
+
+    A run has begun only when its record has: until then the later listeners hear nothing.
+    """
 
     def emit(event: Event) -> Awaitable[None] | None:
+        if isinstance(event, RunStarted):
+            return _in_turn(event, listeners)
         waits = [wait for listen in listeners if (wait := listen(event)) is not None]
         return _all_of(waits) if waits else None
 
@@ -89,3 +94,10 @@ def to_all(*listeners: Emit) -> Emit:
 async def _all_of(waits: list[Awaitable[None]]) -> None:
     for wait in waits:
         await wait
+
+
+async def _in_turn(event: Event, listeners: Sequence[Emit]) -> None:
+    for listen in listeners:
+        wait = listen(event)
+        if wait is not None:
+            await wait

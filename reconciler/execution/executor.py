@@ -48,7 +48,9 @@ async def execute(
     `concurrency` is how many calls may be in flight, which the client sees to. Raises only what a
     listener raises at `RunStarted`, when nothing was written yet.
     """
-    emit(RunStarted(run, plan))
+    kept = emit(RunStarted(run, plan))
+    if kept is not None:
+        await kept
     execution = _Execution(writer, emit, concurrency, abort_on_error, stop or Stop())
     for phase in _PHASES:
         await execution.carry_out([a for a in plan.actions if a.kind in phase])

@@ -7,7 +7,8 @@ from itertools import islice
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.tree import digest
-from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.outcome import ApplyResult, Failure
+from reconciler.ledger.entries import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 
@@ -37,7 +38,14 @@ def join(results: Sequence[ApplyResult]) -> ApplyResult:
         plan_digest=digests[0] if len(digests) == 1 else digest({"shards": digests}),
         outcomes=tuple(sorted(outcomes, key=lambda o: (_ORDER[o.kind], o.slug))),
         shard=results[0].shard if len(results) == 1 else None,
+        ledger=_ledger(results),
     )
+
+
+def _ledger(results: Sequence[ApplyResult]) -> Anchor | Failure | None:
+    """Return the first failure of a record; each shard has a chain of its own, so no end of all."""
+    failure = next((r.ledger for r in results if isinstance(r.ledger, Failure)), None)
+    return failure or (results[0].ledger if len(results) == 1 else None)
 
 
 def absent(results: Sequence[ApplyResult]) -> tuple[int, list[str]]:

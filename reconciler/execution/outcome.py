@@ -6,6 +6,7 @@ from typing import Any
 
 from reconciler.domain.calls import OperationName
 from reconciler.domain.state import Observed
+from reconciler.ledger.entries import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 
@@ -80,6 +81,7 @@ class ApplyResult:
     """What a run did. Outcomes stand in the order of the plan's actions.
 
     `shard` is `I/N` where it was a part of a run; `lacking` says that other parts are not here.
+    `ledger` is where the record of it ends, or why it could not be kept; None where none was asked.
     """
 
     run: str
@@ -88,6 +90,7 @@ class ApplyResult:
     outcomes: tuple[Outcome, ...] = ()
     shard: str | None = None
     lacking: bool = False
+    ledger: Anchor | Failure | None = None
 
     @property
     def summary(self) -> dict[str, int]:
@@ -96,6 +99,11 @@ class ApplyResult:
             status.value: sum(outcome.status is status for outcome in self.outcomes)
             for status in Status
         }
+
+    @property
+    def is_recorded(self) -> bool:
+        """Return whether the record of the run is complete, as far as one was asked for."""
+        return not isinstance(self.ledger, Failure)
 
     @property
     def complete(self) -> bool:
@@ -113,4 +121,11 @@ class ApplyResult:
             "plan_digest": self.plan_digest,
             "summary": self.summary,
             "outcomes": [outcome.as_json() for outcome in self.outcomes],
+            **({} if self.ledger is None else {"ledger": _ledger_as_json(self.ledger)}),
         }
+
+
+def _ledger_as_json(ledger: Anchor | Failure) -> dict[str, Any]:
+    if isinstance(ledger, Failure):
+        return {"error": ledger.as_json()}
+    return {"head": ledger.head, "length": ledger.length, "state": ledger.state}

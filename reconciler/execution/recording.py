@@ -25,7 +25,7 @@ from reconciler.execution.events import (
 )
 from reconciler.execution.fulfilment import announced, by_action, by_beginning, gone, in_sync
 from reconciler.execution.outcome import Status
-from reconciler.ledger.entries import Fulfilled, RunFacts, Seen, TargetKey
+from reconciler.ledger.entries import Anchor, Fulfilled, RunFacts, Seen, TargetKey
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
@@ -91,6 +91,7 @@ class Books:
         self._key = key
         self._facts = facts
         self._now = now
+        self._recorder: Recorder | None = None
         self._listen: Emit | None = None
         self._acted: dict[str, Observed | None] = {}
         self.values: Mapping[SecretRef, Redacted] = {}
@@ -105,14 +106,14 @@ class Books:
         for event in events:
             if isinstance(event, RunStarted) and event.plan.actions:
                 self._learn(event.plan.target.organisation_id)
-                self._listen = record_in(
-                    self._ledger.recorder(self._key, facts=self._facts, now=self._now),
-                    fingerprints=self._fingerprints,
-                )
-        if self._listen is None:
+                self._recorder = self._ledger.recorder(self._key, facts=self._facts, now=self._now)
+                self._listen = record_in(self._recorder, fingerprints=self._fingerprints)
+        if self._listen is None or self._recorder is None:
             return
+        self._ledger.require_lock()
         ended = [event for event in events if isinstance(event, ActionEnded)]
         with self._ledger.together():
+            self._recorder.require_open()
             for event in events:
                 self._listen(event)
             self._fulfilled(ended)
@@ -129,6 +130,7 @@ class Books:
         organisation: str | None = None,
     ) -> None:
         """Remember what needed no action and how all looks; forget what is gone."""
+        self._ledger.require_lock()
         self._learn(organisation or plan.target.organisation_id)
         self._sight(observed)
         if self.by_git is not None:
@@ -140,6 +142,10 @@ class Books:
             gone=gone(known, desired=desired, observed=observed, selection=selection),
             run=self._facts.run,
         )
+
+    def anchor(self) -> Anchor | None:
+        """Return what can be kept elsewhere to prove later that nothing was taken out."""
+        return self._ledger.anchor(self._key, shard=self._facts.shard)
 
     def _learn(self, organisation: str | None) -> None:
         """Note whose API this is; before the first list, and with an empty one, nobody knows."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.errors import ReconcilerError
 from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
+from reconciler.ledger.entries import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 
@@ -43,6 +44,7 @@ def decode(text: str, *, name: str) -> ApplyResult:
             plan_digest=_text(document["plan_digest"]),
             outcomes=tuple(_outcome(item) for item in document["outcomes"]),
             shard=_shard(document.get("shard")),
+            ledger=_ledger(document.get("ledger")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UnreadableResult(
@@ -73,6 +75,19 @@ def _failure(problem: dict[str, Any]) -> Failure:
         message=_text(problem["message"]),
         hint=_text(problem["hint"]),
         http_status=None if status is None else int(status),
+    )
+
+
+def _ledger(found: dict[str, Any] | None) -> Anchor | Failure | None:
+    if found is None:
+        return None
+    if "error" in found:
+        return _failure(found["error"])
+    head = found["head"]
+    return Anchor(
+        head=None if head is None else _text(head),
+        length=int(found["length"]),
+        state=_text(found["state"]),
     )
 
 

@@ -99,7 +99,7 @@ def _of_result(result: ApplyResult) -> dict[str, str]:
     left = [o.kind for o in result.outcomes if o.status is not Status.APPLIED]
     return {
         "digest": result.plan_digest,
-        "in_sync": "true" if result.complete else "false",
+        "in_sync": "true" if result.complete and result.is_recorded else "false",
         **{kind.value: str(left.count(kind)) for kind in ActionKind},
         "blocked": "0",
         "max_risk": "",

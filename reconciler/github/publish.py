@@ -77,7 +77,7 @@ async def _comment(
     if number is None:
         return Told(NOBODY)
     # Success needs no words, but it does end an earlier cry for help.
-    quiet = isinstance(document, ApplyResult) and document.complete
+    quiet = isinstance(document, ApplyResult) and document.complete and document.is_recorded
     done = await upsert(
         github,
         number=number,

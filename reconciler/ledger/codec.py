@@ -17,8 +17,19 @@ _WITHHELD_TEXT = canonical_json(_WITHHELD)
 
 
 def to_json(value: Any) -> str:
-    """Write the JSON of a row; half a character, which no database takes, becomes U+FFFD."""
-    return repaired(canonical_json(value))
+    """Write the JSON of a row in ASCII, which a database of any encoding holds.
+
+    Half a character, which no database takes, becomes U+FFFD.
+    """
+    text = repaired(canonical_json(value))
+    if text.isascii():
+        return text
+    return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def to_ascii(text: str) -> str:
+    """Return a text of the API in a form that a database of any encoding holds."""
+    return text.replace("\0", "\\x00").encode("ascii", "backslashreplace").decode()
 
 
 def to_text(tree: Tree) -> str:

@@ -1,31 +1,41 @@
-"""How the database of a ledger is opened: a SQLite file or PostgreSQL by URL.
+"""An open database of a ledger and its two kinds of transactions.
 
-SQLite runs with a write-ahead log and full synchronisation: what is committed is on disk. A writing
-transaction takes the write lock at its begin, so that two processes wait for each other.
+How each kind of database is opened: `reconciler.ledger.sqlite` and `reconciler.ledger.postgres`.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from reconciler.ledger import sqlite
 from reconciler.ledger.errors import LedgerError, explain
-from reconciler.ledger.location import Location
+from reconciler.ledger.location import LIMIT_SECONDS, Location
 
-PATIENCE_SECONDS = 5
+_MISSING_EXTRA = "pip install 'portkey-reconciler[postgres]'"
+
+# A reader sees one state of the ledger, whatever else is committed while it reads on.
+_READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_WRITING = {"isolation_level": "READ COMMITTED"}
 
 
 class Database:
-    """An open database and its two kinds of transactions; failures come out as `LedgerError`."""
+    """An open database; failures come out as `LedgerError`.
 
-    def __init__(self, location: Location, *, read_only: bool) -> None:
+    `limit_seconds` is the longest that one statement may keep its caller waiting.
+    """
+
+    def __init__(
+        self, location: Location, *, read_only: bool, limit_seconds: float = LIMIT_SECONDS
+    ) -> None:
         self.where = location.where
         self.is_shared = location.file is None
-        self.engine = _engine(location, read_only=read_only)
+        self._hidden = location.hidden
+        self._file = location.file
+        self.engine = _engine(location, read_only=read_only, limit_seconds=limit_seconds)
+        self._identity = None if self._file is None else _identity(self._file)
         self._shared: Connection | None = None
 
     @contextmanager
@@ -60,11 +70,11 @@ class Database:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn what the database raises into a `LedgerError` that carries none of its words."""
+        """Turn what the database raises into a `LedgerError`."""
         try:
             yield
-        except SQLAlchemyError as problem:
-            raise explain(problem, where=self.where) from None
+        except (SQLAlchemyError, UnicodeError) as problem:
+            raise explain(problem, where=self.where, hidden=self._hidden) from None
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
@@ -72,77 +82,46 @@ class Database:
             with self.explained():
                 yield self._shared
             return
+        if write:
+            self._require_same_file()
         with self.explained(), self.engine.connect() as raw:
-            connection = raw.execution_options(write=write)
+            options = {} if not self.is_shared else _WRITING if write else _READING
+            connection = raw.execution_options(write=write, **options)
             with connection.begin():
                 yield connection
+
+    def _require_same_file(self) -> None:
+        """Refuse to write into a file that is no longer found by its name: it would be lost."""
+        if self._file is not None and _identity(self._file) != self._identity:
+            raise LedgerError(
+                f"the ledger {self.where} was removed or replaced while it was in use",
+                code="ledger-replaced",
+                hint="look who cleans or restores its folder, then run apply again",
+            )
 
     def close(self) -> None:
         """Give every connection back; the last one folds the write-ahead log into the file."""
         self.engine.dispose()
 
 
-def _engine(location: Location, *, read_only: bool) -> Engine:
-    if location.url is not None:
-        return _postgres(location.url)
-    assert location.file is not None  # noqa: S101 - a Location has one of the two
+def _identity(file: Path) -> tuple[int, int] | None:
     try:
-        return _sqlite(location.file, read_only=read_only)
-    except OSError as problem:
-        raise explain(problem, where=location.where) from None
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
-def _postgres(url: URL) -> Engine:
-    arguments = {"connect_timeout": PATIENCE_SECONDS, "application_name": "reconcile"}
+def _engine(location: Location, *, read_only: bool, limit_seconds: float) -> Engine:
+    if location.url is None:
+        assert location.file is not None  # noqa: S101 - a Location has one of the two
+        return sqlite.engine_of(location.file, read_only=read_only, limit_seconds=limit_seconds)
     try:
-        return create_engine(url, connect_args=arguments, hide_parameters=True, pool_pre_ping=True)
+        from reconciler.ledger import postgres  # noqa: PLC0415  its driver is an extra
     except ModuleNotFoundError:
         raise LedgerError(
             "the Python package `psycopg` is not installed",
             code="missing-extra",
-            hint="pip install 'portkey-reconciler[postgres]'",
+            hint=_MISSING_EXTRA,
         ) from None
-
-
-def _sqlite(file: Path, *, read_only: bool) -> Engine:
-    if read_only:
-        source = f"file:{_quoted(file)}?mode=ro{_immutable(file)}"
-    else:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # SQLite gives its log files the mode of the database, which must not follow the umask.
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        source = f"file:{_quoted(file)}?mode=rw"
-    engine = create_engine(
-        URL.create("sqlite", database=source, query={"uri": "true"}),
-        connect_args={"timeout": PATIENCE_SECONDS, "isolation_level": None},
-        hide_parameters=True,
-    )
-    event.listen(engine, "connect", _prepare_reader if read_only else _prepare_writer)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _quoted(file: Path) -> str:
-    text = str(file.absolute())
-    return text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def _immutable(file: Path) -> str:
-    """Help SQLite where it may not even create its shared memory: nothing can change there."""
-    pending = file.with_name(file.name + "-wal").exists()
-    return "" if pending or os.access(file.parent, os.W_OK) else "&immutable=1"
-
-
-def _prepare_writer(connection: Any, _: object) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-
-
-def _prepare_reader(connection: Any, _: object) -> None:
-    connection.execute("PRAGMA query_only=ON")
-
-
-def _begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    return postgres.engine_of(location.url, limit_seconds=limit_seconds)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from reconciler.domain.memory import SecretRecord
@@ -26,6 +27,36 @@ class TargetKey:
         return cls(name, host or base_url, organisation or None)
 
 
+class Filters(TypedDict, total=False):
+    """The fields of `RunFilter`, as the methods of a ledger take them."""
+
+    key: TargetKey | None
+    target: str | None
+    since: str | None
+    run: str | None
+    before: str | None
+    after: str | None
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are asked for, all by default.
+
+    `key` or `target`, a name alone, are where they ran, `since` is a date or a time in UTC as text,
+    `before` and `after` a run that they are older or newer than. Of these `limit` counts the
+    newest; None is all.
+    """
+
+    key: TargetKey | None = None
+    target: str | None = None
+    since: str | None = None
+    run: str | None = None
+    before: str | None = None
+    after: str | None = None
+    limit: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """Who runs, and on whose word; the CI's environment tells (product.md §8).
@@ -42,6 +73,19 @@ class RunFacts:
     environment: str | None = None
     workflow: str | None = None
     shard: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The end of a target's chain of runs and a digest of what was last applied.
+
+    Kept elsewhere it shows later that runs were taken out or that either was changed. `head` is
+    None before the first run.
+    """
+
+    head: str | None
+    length: int
+    state: str
 
 
 @dataclass(frozen=True, slots=True)

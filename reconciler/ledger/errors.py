@@ -1,11 +1,18 @@
-"""The one exception of this package, and the one function that maps the database's failures to it.
+"""The one exception of this package, and the one function that maps failures of the database to it.
 
-What the database says may hold a password or a row, so its words are left behind.
+The sentence of a database server is carried along: "permission denied for schema public" is what a
+user needs. Only its first line is: what follows may show a row, and a password is left out.
 """
 
+import re
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from reconciler.errors import ReconcilerError
+
+BUSY = "ledger-busy"
+
+_SENTENCE_LENGTH = 300
 
 
 class LedgerError(ReconcilerError):
@@ -25,8 +32,19 @@ class NoLedger(LedgerError):
         )
 
 
+class LockLost(LedgerError):
+    """The lock of a target is no longer held, so another run may have begun."""
+
+    def __init__(self, target: str, reason: str) -> None:
+        super().__init__(
+            f"the lock of target {target} was lost: {reason}",
+            code="lock-lost",
+            hint="run apply again: it reads first and does only what is left",
+        )
+
+
 def damaged() -> LedgerError:
-    """Say that a row does not hold what was written into it."""
+    """Return the error for a row that does not hold what was written into it."""
     return LedgerError(
         "the ledger holds a row that cannot be read",
         code="ledger-corrupt",
@@ -34,34 +52,133 @@ def damaged() -> LedgerError:
     )
 
 
+def incomplete(what: str) -> LedgerError:
+    """Return the error for a ledger that lacks a part which its version has."""
+    return LedgerError(
+        f"the ledger is damaged: {what}",
+        code="ledger-corrupt",
+        hint="restore it from a backup, or move it away: the next apply then starts a new one",
+    )
+
+
 _WITHOUT = "repair it, or run with --no-ledger and do without history, undo and fingerprints"
-_SIGNS = (
+_RESTORE = "restore it from a backup, or move it away: the next apply then starts a new one"
+_AGAIN = "try again in a moment"
+
+_Kind = tuple[str, str, str]
+"""A code, what is wrong, and a hint."""
+
+_CORRUPT: _Kind = ("ledger-corrupt", "is damaged", _RESTORE)
+_READ_ONLY: _Kind = ("ledger-read-only", "cannot be written to", _WITHOUT)
+_BUSY: _Kind = (BUSY, "is in use by another process", _AGAIN)
+_FULL: _Kind = ("ledger-full", "has no room left", _WITHOUT)
+_DENIED: _Kind = ("ledger-denied", "may not be used by this role", _WITHOUT)
+_UNREACHABLE: _Kind = ("ledger-unreachable", "cannot be opened", _WITHOUT)
+_TIMEOUT: _Kind = ("ledger-timeout", "did not answer in time", _WITHOUT)
+
+_BY_STATE: dict[str, _Kind] = {
+    "42501": _DENIED,
+    "3F000": _DENIED,  # what PostgreSQL says where no schema may be used
+    "42P01": _CORRUPT,
+    "42703": _CORRUPT,
+    "25006": _READ_ONLY,
+    "53100": _FULL,
+    "55P03": _BUSY,
+    "57014": _BUSY,
+    "40001": _BUSY,
+    "40P01": _BUSY,
+    "22P05": ("ledger-encoding", "has an encoding that cannot hold a text", "use a UTF8 database"),
+}
+"""SQLSTATE of PostgreSQL, which says the same in every language."""
+
+_BY_TEXT: Sequence[tuple[tuple[str, ...], _Kind]] = (
     (
-        ("malformed", "not a database", "file is encrypted"),
-        ("ledger-corrupt", "is damaged", "move it away; the next apply starts a new one"),
+        ("malformed", "not a database", "file is encrypted", "no such table", "no such column"),
+        _CORRUPT,
     ),
-    (("readonly", "read-only"), ("ledger-read-only", "cannot be written to", _WITHOUT)),
-    (
-        ("database is locked", "lock timeout", "statement timeout"),
-        ("ledger-busy", "is in use by another process", "try again in a moment"),
-    ),
-    (("disk is full", "no space"), ("ledger-full", "has no room left", _WITHOUT)),
+    (("has no column named", "disk i/o error"), _CORRUPT),
+    (("readonly", "read-only"), _READ_ONLY),
+    (("database is locked", "lock timeout"), _BUSY),
+    (("disk is full", "no space"), _FULL),
+    (("no answer within",), _TIMEOUT),
 )
 
+_DENIED_FOR = re.compile(r'permission denied for (\w+) "?([^"\s]+)"?')
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 
-def explain(problem: Exception, *, where: str) -> LedgerError:
-    """Say what is wrong with the ledger at `where`, a place without a password."""
-    from sqlalchemy import exc  # noqa: PLC0415  loaded by whoever has this problem
 
-    said = str(problem.orig).lower() if isinstance(problem, exc.DBAPIError) else ""
-    for signs, (code, reason, hint) in _SIGNS:
-        if any(sign in said for sign in signs):
-            return LedgerError(f"the ledger {where} {reason}", code=code, hint=hint)
+def explain(problem: Exception, *, where: str, hidden: Collection[str] = ()) -> LedgerError:
+    """Return what is wrong with the ledger at `where`, a place without a password.
+
+    `hidden` are texts that must not be repeated, whatever the database says.
+    """
     if isinstance(problem, OSError):
         reason = f"cannot be opened: {problem.strerror or 'unknown reason'}"
         return LedgerError(f"the ledger {where} {reason}", code="ledger-unreachable", hint=_WITHOUT)
+    if isinstance(problem, UnicodeError):
+        reason = "cannot hold a text: it is not valid Unicode, or the database is not UTF8"
+        return LedgerError(f"the ledger {where} {reason}", code="ledger-encoding", hint=_WITHOUT)
+    code, reason, hint = _kind(problem)
+    cause = getattr(problem, "orig", None)
+    said = _sentence(cause, hidden)
+    return LedgerError(
+        f"the ledger {where} {reason}{': ' if said else ''}{said}",
+        code=code,
+        hint=_grant(said, cause) or hint,
+    )
+
+
+def _kind(problem: Exception) -> _Kind:
+    from sqlalchemy import exc  # noqa: PLC0415  loaded by whoever has this problem
+
+    cause = getattr(problem, "orig", None)
+    if (kind := _BY_STATE.get(getattr(cause, "sqlstate", None) or "")) is not None:
+        return kind
+    text = str(cause).lower() if cause is not None else ""
+    for signs, kind in _BY_TEXT:
+        if any(sign in text for sign in signs):
+            return kind
     if isinstance(problem, exc.OperationalError | exc.InterfaceError):
-        reason = "cannot be opened"
-        return LedgerError(f"the ledger {where} {reason}", code="ledger-unreachable", hint=_WITHOUT)
-    reason = f"failed with {type(problem).__name__}"
-    return LedgerError(f"the ledger {where} {reason}", code="ledger-failed", hint=_WITHOUT)
+        return _UNREACHABLE
+    return "ledger-failed", f"failed with {type(problem).__name__}", _WITHOUT
+
+
+def _sentence(cause: object, hidden: Collection[str]) -> str:
+    """Return the first line of what the database said, without a secret and without a row."""
+    if cause is None:
+        return ""
+    primary = getattr(getattr(cause, "diag", None), "message_primary", None)
+    lines = (primary or str(cause)).strip().splitlines()
+    text = " ".join(lines[0].split())[:_SENTENCE_LENGTH] if lines else ""
+    for secret in sorted(hidden, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _grant(said: str, cause: object) -> str:
+    """Return the statement that lifts a refusal, empty for any other problem."""
+    role = _role(cause)
+    if "no schema has been selected" in said:
+        return f"as the owner of the schema, run: GRANT USAGE, CREATE ON SCHEMA public TO {role}"
+    found = _DENIED_FOR.search(said)
+    if found is None:
+        return ""
+    kind, name = found[1], _quoted(found[2])
+    rights = {
+        "schema": f"USAGE, CREATE ON SCHEMA {name}",
+        "database": f"CONNECT ON DATABASE {name}",
+        "sequence": f"USAGE ON SEQUENCE {name}",
+    }.get(kind, f"SELECT, INSERT, UPDATE, DELETE ON {name}")
+    return f"as the owner of the {kind}, run: GRANT {rights} TO {role}"
+
+
+def _role(cause: object) -> str:
+    """Return the role that was refused, which `reconciler.ledger.postgres` notes."""
+    notes = getattr(cause, "__notes__", ())
+    return _quoted(notes[0]) if notes else "the role of the URL"
+
+
+def _quoted(name: str) -> str:
+    """Write a name as SQL does."""
+    doubled = name.replace('"', '""')
+    return name if _PLAIN_NAME.fullmatch(name) else f'"{doubled}"'

@@ -4,38 +4,46 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func, select
 
 from reconciler.ledger import rows
 from reconciler.ledger.codec import document
-from reconciler.ledger.entries import TargetKey
+from reconciler.ledger.entries import RunFilter
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.preimages import PreImage, from_document
-from reconciler.ledger.tables import calls, outcomes, pre_images, runs
+from reconciler.ledger.tables import calls, outcomes, pre_images, runs, targets
 
 _STATUSES = ("applied", "failed", "skipped", "unknown")
 
 
-def history(
-    connection: Connection, *, key: TargetKey | None, since: str | None
-) -> list[dict[str, Any]]:
-    """Give the runs, oldest first; `since` is a date or a time in UTC as text."""
-    chosen = _chosen(connection, key=key, since=since)
+def history(connection: Connection, wanted: RunFilter) -> list[dict[str, Any]]:
+    """Return the runs, oldest first."""
+    chosen = _chosen(connection, wanted)
     if chosen is None:
         return []
+    newest = select(runs).where(chosen).order_by(runs.c.id.desc()).limit(wanted.limit)
+    found = list(reversed(connection.execute(newest).all()))
+    if not found:
+        return []
+    # Everything between the oldest and the newest that is shown; rows of others are dropped.
+    between = runs.c.id.between(found[0].id, found[-1].id)
     ended = defaultdict(list)
-    for row in connection.execute(
-        select(outcomes).join(runs).where(chosen).order_by(outcomes.c.slug)
-    ):
+    of_runs = select(outcomes).join(runs).where(chosen, between)
+    for row in connection.execute(of_runs.order_by(outcomes.c.slug)):
         ended[row.run].append(document(row.document))
     open_calls = defaultdict(list)
-    unanswered = select(calls).join(runs).where(chosen, calls.c.ended_at.is_(None))
+    unanswered = select(calls).join(runs).where(chosen, between, calls.c.ended_at.is_(None))
     for row in connection.execute(unanswered.order_by(calls.c.id)):
         open_calls[row.run].append({"slug": row.slug, "operation": row.operation})
-    return [
-        _run(row, ended[row.id], open_calls[row.id])
-        for row in connection.execute(select(runs).where(chosen).order_by(runs.c.id))
-    ]
+    return [_run(row, ended[row.id], open_calls[row.id]) for row in found]
+
+
+def count(connection: Connection, wanted: RunFilter) -> int:
+    """Return how many runs there are, whatever the limit."""
+    chosen = _chosen(connection, wanted)
+    if chosen is None:
+        return 0
+    return int(connection.scalar(select(func.count()).select_from(runs).where(chosen)) or 0)
 
 
 def images_of(connection: Connection, run: str) -> list[PreImage]:
@@ -70,16 +78,27 @@ def made_by_runs(
     return found
 
 
-def _chosen(
-    connection: Connection, *, key: TargetKey | None, since: str | None
-) -> ColumnElement[bool] | None:
-    conditions: list[ColumnElement[bool]] = [runs.c.started_at >= (since or "")]
-    if key is not None:
-        target = rows.find(connection, key)
+def _chosen(connection: Connection, wanted: RunFilter) -> ColumnElement[bool] | None:
+    conditions: list[ColumnElement[bool]] = [runs.c.started_at >= (wanted.since or "")]
+    if wanted.key is not None:
+        target = rows.find(connection, wanted.key)
         if target is None:
             return None
         conditions.append(runs.c.target == target)
+    if wanted.target is not None:
+        named = select(targets.c.id).where(targets.c.name == wanted.target)
+        conditions.append(runs.c.target.in_(named))
+    if wanted.run is not None:
+        conditions.append(runs.c.run == wanted.run)
+    if wanted.before is not None:
+        conditions.append(runs.c.id < _number(wanted.before))
+    if wanted.after is not None:
+        conditions.append(runs.c.id > _number(wanted.after))
     return and_(*conditions)
+
+
+def _number(run: str) -> ScalarSelect[int]:
+    return select(runs.c.id).where(runs.c.run == run).scalar_subquery()
 
 
 def _run(

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 
 
+LIMIT_SECONDS = 10.0
+"""How long one statement may keep its caller waiting."""
+
+
 class LedgerState(StrEnum):
     """What outputs say about the ledger in their first line."""
 
@@ -47,7 +51,9 @@ class Location:
                 parsed = parsed.set(database=unquote(parsed.database))
         except (ArgumentError, ValueError):  # the latter for a port that is no number
             parsed = None
-        if parsed is not None and parsed.drivername in _POSTGRES:
+        # An "@" in what was taken for the name of the database belongs to a password with a slash.
+        unclear = parsed is not None and "@" in (parsed.database or "")
+        if parsed is not None and parsed.drivername in _POSTGRES and not unclear:
             return cls(url=parsed.set(drivername="postgresql+psycopg"))
         if parsed is not None and parsed.drivername == "sqlite" and parsed.database:
             return cls(file=Path(parsed.database))
@@ -57,7 +63,8 @@ class Location:
                 error(
                     "ledger-url",
                     "RECONCILE_LEDGER_URL is not a URL of PostgreSQL or SQLite",
-                    hint="write postgresql://user@host/database, or unset it for a local file",
+                    hint="write postgresql://user@host/database with special characters of the "
+                    "password as %XX, or unset it for a local file",
                 )
             ]
         ) from None
@@ -68,6 +75,18 @@ class Location:
         if self.url is None:
             return str(self.file)
         return self.url.set(query={}).render_as_string(hide_password=True)
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Return what no message may repeat: the password, and what the query may hold of one."""
+        if self.url is None:
+            return frozenset()
+        values: list[str] = []
+        for name, value in self.url.query.items():
+            if "pass" in name.lower() or "options" in name.lower():
+                values += [value] if isinstance(value, str) else value
+        password = str(self.url.password) if self.url.password else ""
+        return frozenset(text for text in (password, *values) if text)
 
     @property
     def state(self) -> LedgerState:

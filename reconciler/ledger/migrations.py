@@ -5,20 +5,41 @@
        whether a mask agreed with the value that was sent
     3  `seen` holds the whole picture of an integration; nothing was ever written to the old one
     4  `declared` holds the id of the object, `intents` the secrets that are about to be sent
+    5  the place of each run in its chain, and anchors of the chains and of the last-applied state
 
 A new ledger is made at the newest version at once; an old one takes every step in between, in one
 transaction, when it is opened for writing.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sqlalchemy import Connection, func, insert, inspect, select, text, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
-from reconciler.ledger.errors import LedgerError, damaged
-from reconciler.ledger.tables import holders, intents, meta, metadata, seen
+from reconciler.ledger import chain
+from reconciler.ledger.errors import LedgerError, incomplete
+from reconciler.ledger.tables import holders, intents, meta, metadata, runs_by_target, seen
 
 VERSION_NAME = "schema_version"
+OLDEST = 1
+_VERSION = re.compile(r"[0-9]{1,9}", re.ASCII)
+_ON_SQLITE = """
+    SELECT m.name, p.name FROM sqlite_master AS m, pragma_table_info(m.name) AS p
+    WHERE m.type = 'table'
+"""
+_ON_POSTGRES = """
+    SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+    WHERE c.relkind IN ('r', 'p', 'v') AND pg_table_is_visible(c.oid)
+      AND a.attnum > 0 AND NOT a.attisdropped
+"""
+_HIDDEN_SCHEMA = """
+    SELECT quote_ident(n.nspname)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relname IN ('meta', 'holders', 'pre_images') AND c.relkind = 'r'
+      AND NOT has_schema_privilege(n.oid, 'USAGE')
+    GROUP BY n.nspname HAVING count(*) = 3 LIMIT 1
+"""
 _CREATION = 7_236_834_150_231
 
 
@@ -39,29 +60,84 @@ def _to_4(connection: Connection) -> None:
     intents.create(connection)
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({2: _to_2, 3: _to_3, 4: _to_4})
+def _to_5(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE runs ADD COLUMN position INTEGER"))
+    connection.execute(text("ALTER TABLE runs ADD COLUMN state VARCHAR"))
+    runs_by_target.create(connection)
+    chain.anchor_everything(connection)
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType(
+    {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
+)
 """What leads to a version from the one before it."""
 
 NEWEST = max(STEPS)
 
 
 def version_of(connection: Connection) -> int | None:
-    """Read the version, None where there is no ledger yet."""
-    if not inspect(connection).has_table(meta.name):
+    """Read the version, None where there is no ledger yet.
+
+    Raises `LedgerError` for a place that holds a part of a ledger, or one that cannot be seen.
+    """
+    there = _columns(connection)
+    if meta.name not in there:
+        _require_nothing(connection, there)
         return None
     found = connection.scalar(select(meta.c.value).where(meta.c.name == VERSION_NAME))
-    if found is None or not found.isdecimal():
-        raise damaged()
+    if found is None or not _VERSION.fullmatch(found):
+        raise incomplete("the version of its tables is missing or cannot be read")
     return int(found)
 
 
 def check_version(found: int | None) -> None:
-    """Refuse a ledger that a newer release has written."""
+    """Refuse a ledger that no release has written, or a newer one than this."""
     if found is not None and found > NEWEST:
         raise LedgerError(
             f"the ledger has version {found}, and this release knows versions up to {NEWEST}",
             code="ledger-too-new",
             hint="use the release of reconcile that last wrote it, or a newer one",
+        )
+    if found is not None and found < OLDEST:
+        raise incomplete(f"it says version {found}, which no release has written")
+
+
+def require_tables(connection: Connection) -> None:
+    """Raise `LedgerError` for a table or a column that the newest version has and is missing."""
+    there = _columns(connection)
+    for table in metadata.sorted_tables:
+        if table.name not in there:
+            raise incomplete(f"the table {table.name} is missing")
+        missing = [column.name for column in table.columns if column.name not in there[table.name]]
+        if missing:
+            raise incomplete(f"the table {table.name} has no column {missing[0]}")
+
+
+def _columns(connection: Connection) -> dict[str, set[str]]:
+    """Return the columns of the ledger's tables that can be seen, by table."""
+    statement = _ON_POSTGRES if connection.dialect.name == "postgresql" else _ON_SQLITE
+    found: dict[str, set[str]] = {}
+    for table, column in connection.execute(text(statement)):
+        if table in metadata.tables:
+            found.setdefault(table, set()).add(column)
+    return found
+
+
+def _require_nothing(connection: Connection, there: Mapping[str, set[str]]) -> None:
+    """Raise `LedgerError` unless a place without the table `meta` is one without any ledger."""
+    if there:
+        names = ", ".join(sorted(there))
+        raise incomplete(f"the table {meta.name} is missing, and these are there: {names}")
+    if connection.dialect.name != "postgresql":
+        raise incomplete("the file holds no ledger")
+    # A schema that a role may not use is left out of what it sees, tables and all.
+    hidden = connection.scalar(text(_HIDDEN_SCHEMA))
+    if hidden is not None:
+        raise LedgerError(
+            f"the ledger cannot be read: permission denied for schema {hidden}",
+            code="ledger-denied",
+            hint=f"as the owner of the schema, run: GRANT USAGE, CREATE ON SCHEMA {hidden} TO "
+            + str(connection.scalar(select(func.quote_ident(func.current_user())))),
         )
 
 
@@ -71,12 +147,18 @@ def bring_up_to_date(connection: Connection) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
     found = version_of(connection)
     check_version(found)
-    if found == NEWEST:
-        return
     if found is None:
-        metadata.create_all(connection)
-        connection.execute(insert(meta).values(name=VERSION_NAME, value=str(NEWEST)))
+        create(connection)
         return
     for version in range(found + 1, NEWEST + 1):
         STEPS[version](connection)
-    connection.execute(update(meta).where(meta.c.name == VERSION_NAME).values(value=str(NEWEST)))
+    require_tables(connection)
+    if found != NEWEST:
+        newest = update(meta).where(meta.c.name == VERSION_NAME).values(value=str(NEWEST))
+        connection.execute(newest)
+
+
+def create(connection: Connection) -> None:
+    """Make the tables of a new ledger."""
+    metadata.create_all(connection)
+    connection.execute(insert(meta).values(name=VERSION_NAME, value=str(NEWEST)))

@@ -7,7 +7,7 @@ from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.memory import LEDGER_UNREADABLE, Memory
 from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.errors import LedgerError, NoLedger
-from reconciler.ledger.location import LedgerState, Location
+from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,35 @@ class Recollection:
 
 
 def consult(
-    url: str | None, *, path: Path, pepper: str | None, key: TargetKey, on_runner: bool = False
+    url: str | None,
+    *,
+    path: Path,
+    pepper: str | None,
+    key: TargetKey,
+    on_runner: bool = False,
+    limit_seconds: float = LIMIT_SECONDS,
 ) -> Recollection:
     """Read what is known of a target; a ledger that cannot be read is `unreachable`, not empty."""
     state = Location.of(url, default=path).state
     if state is LedgerState.FRESH:
         return Recollection(state)
+    from reconciler.ledger.store import open_ledger  # noqa: PLC0415  only where there is a ledger
+
     try:
-        return _read(url, path=path, pepper=pepper, key=key, on_runner=on_runner)
+        with open_ledger(
+            url,
+            path=path,
+            pepper=pepper,
+            read_only=True,
+            on_runner=on_runner,
+            limit_seconds=limit_seconds,
+        ) as ledger:
+            return Recollection(
+                state=ledger.state,
+                memory=ledger.memory(key),
+                organisations=ledger.organisations(key),
+                diagnostics=ledger.diagnostics,
+            )
     except NoLedger:
         return Recollection(state)
     except LedgerError as problem:
@@ -40,17 +61,3 @@ def consult(
         gap = warning(LEDGER_UNREADABLE, problem.summary, hint=problem.hint)
         memory = Memory(unreadable=(gap,))
         return Recollection(LedgerState.UNREACHABLE, memory, diagnostics=(found,))
-
-
-def _read(
-    url: str | None, *, path: Path, pepper: str | None, key: TargetKey, on_runner: bool
-) -> Recollection:
-    from reconciler.ledger.store import open_ledger  # noqa: PLC0415  only where there is a ledger
-
-    with open_ledger(url, path=path, pepper=pepper, read_only=True, on_runner=on_runner) as ledger:
-        return Recollection(
-            state=ledger.state,
-            memory=ledger.memory(key),
-            organisations=ledger.organisations(key),
-            diagnostics=ledger.diagnostics,
-        )

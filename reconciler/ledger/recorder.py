@@ -20,7 +20,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, leaves, lookup
 from reconciler.ledger import chain, rows
-from reconciler.ledger.codec import document, to_json
+from reconciler.ledger.codec import document, to_ascii, to_json
 from reconciler.ledger.connect import Database
 from reconciler.ledger.entries import RunFacts, TargetKey
 from reconciler.ledger.intents import about_to_be_sent, never_sent
@@ -62,13 +62,13 @@ class Recorder:
         """Write down who does what, and how everything looked that the plan will change."""
         with self._database.writing() as connection:
             target = rows.find_or_make(connection, self._key)
+            chain.close_abandoned(connection, target, shard=self._facts.shard)
             values = {
                 "target": target,
                 "run": self._facts.run,
                 "started_at": self._now(),
                 "plan_digest": plan.digest,
                 "facts": to_json(self._facts_of(plan)),
-                "previous": chain.previous_hash(connection, target, shard=self._facts.shard),
             }
             made = connection.execute(insert(runs).values(values)).inserted_primary_key
             assert made is not None  # noqa: S101 - a single-row insert has a key
@@ -76,6 +76,15 @@ class Recorder:
             images = [self._image_row(action) for action in plan.actions]
             if images:
                 connection.execute(insert(pre_images), images)
+
+    def require_open(self) -> None:
+        """Raise `LockLost` once another run has closed this one."""
+        if self._run:
+            with self._database.writing() as connection:
+                self._require_open(connection)
+
+    def _require_open(self, connection: Connection) -> None:
+        chain.require_open(connection, self._target, self._run, name=self._key.name)
 
     def call_started(
         self,
@@ -123,7 +132,11 @@ class Recorder:
         `refused` says that it was certainly not carried out; `made` is the id of what it created.
         """
         number = self._open.pop(action.slug, None)
-        values = {"ended_at": self._now(), "request_id": request_id, "error": error}
+        values = {
+            "ended_at": self._now(),
+            "request_id": None if request_id is None else to_ascii(request_id),
+            "error": None if error is None else to_ascii(error),
+        }
         with self._database.writing() as connection:
             connection.execute(_CALL_ENDED, {"number": number, **values})
             if refused and number is not None:
@@ -152,6 +165,7 @@ class Recorder:
         """Close the run and seal it into the chain."""
         values = {"finished_at": self._now(), "summary": to_json(dict(summary))}
         with self._database.writing() as connection:
+            self._require_open(connection)
             connection.execute(update(runs).where(runs.c.id == self._run).values(values))
             chain.seal(connection, self._run)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, leaves
-from reconciler.ledger import intents
+from reconciler.ledger import anchors, intents
 from reconciler.ledger.codec import (
     document,
     from_text,
@@ -26,6 +26,8 @@ from reconciler.ledger.tables import declared, secrets, seen
 from reconciler.ledger.tables import intents as intent_rows
 from reconciler.planning.canonical import canonical
 
+_Row = dict[str, Any]
+
 _FEW = 100
 """Slugs that a query names; for more the whole table is read."""
 
@@ -36,16 +38,25 @@ def remember(
     """Store what is true now, in place of what was known of these integrations."""
     items = list(fulfilled)
     slugs = [item.declared.slug for item in items]
+    known = _rows_of(connection, secrets, target, slugs)
     replaced = _replaced(connection, target, items)
-    kept = _secret_rows(connection, target, slugs)
-    kept = {place: row for place, row in kept.items() if place[0] not in replaced}
-    _forget_rows(connection, declared, target, slugs)
-    _forget_rows(connection, secrets, target, slugs)
-    declared_rows = [_declared_row(target, item, run) for item in items]
-    secret_rows = [row for item in items for row in _records(target, item, kept, run)]
-    for table, rows in ((declared, declared_rows), (secrets, secret_rows)):
-        if rows:
-            connection.execute(insert(table), rows)
+    kept = {(row["slug"], row["path"]): row for row in known if row["slug"] not in replaced}
+    state = anchors.read_state(connection, target)
+    _exchange(
+        connection,
+        declared,
+        before=_rows_of(connection, declared, target, slugs),
+        after=[_declared_row(target, item, run) for item in items],
+        state=state,
+    )
+    _exchange(
+        connection,
+        secrets,
+        before=known,
+        after=[row for item in items for row in _records(target, item, kept, run)],
+        state=state,
+    )
+    anchors.write_state(connection, target, state)
     for item in items:
         written = item.secrets.keys() | item.removed
         intents.settle(connection, target, item.declared.slug, written)
@@ -53,6 +64,10 @@ def remember(
 
 def forget(connection: Connection, target: int, slugs: Collection[str]) -> None:
     """Drop everything known of integrations that no longer exist."""
+    state = anchors.read_state(connection, target)
+    for table in (declared, secrets):
+        state.remove(table.name, _rows_of(connection, table, target, slugs))
+    anchors.write_state(connection, target, state)
     for table in (declared, secrets, seen, intent_rows):
         _forget_rows(connection, table, target, slugs)
 
@@ -146,15 +161,49 @@ def _records(
         }
 
 
-def _secret_rows(
-    connection: Connection, target: int, slugs: Collection[str]
-) -> dict[tuple[str, str], dict[str, Any]]:
+def _rows_of(
+    connection: Connection, table: Table, target: int, slugs: Collection[str]
+) -> list[_Row]:
+    """Return the rows of some integrations."""
     wanted = set(slugs)
-    query = select(secrets).where(secrets.c.target == target)
+    query = select(table).where(table.c.target == target)
     if len(wanted) <= _FEW:  # most often it is the one that was just applied, of thousands
-        query = query.where(secrets.c.slug.in_(sorted(wanted)))
+        query = query.where(table.c.slug.in_(sorted(wanted)))
     rows = connection.execute(query).mappings()
-    return {(row["slug"], row["path"]): dict(row) for row in rows if row["slug"] in wanted}
+    return [dict(row) for row in rows if row["slug"] in wanted]
+
+
+def _exchange(
+    connection: Connection,
+    table: Table,
+    *,
+    before: Iterable[_Row],
+    after: Iterable[_Row],
+    state: anchors.State,
+) -> None:
+    """Put rows in the place of others; what is the same in both stays, with the run it is from."""
+    old = {_key(table, row): row for row in before}
+    new = {_key(table, row): row for row in after}
+    same = {key for key in old.keys() & new.keys() if _content(old[key]) == _content(new[key])}
+    gone = [row for key, row in old.items() if key not in same]
+    added = [row for key, row in new.items() if key not in same]
+    if gone:
+        columns = list(table.primary_key.columns)
+        statement = delete(table).where(*(c == bindparam(f"the_{c.name}") for c in columns))
+        keys = [{f"the_{c.name}": row[c.name] for c in columns} for row in gone]
+        connection.execute(statement, keys)
+    if added:
+        connection.execute(insert(table), added)
+    state.remove(table.name, gone)
+    state.add(table.name, added)
+
+
+def _key(table: Table, row: _Row) -> tuple[Any, ...]:
+    return tuple(row[column.name] for column in table.primary_key.columns)
+
+
+def _content(row: _Row) -> _Row:
+    return {name: value for name, value in row.items() if name != "run"}
 
 
 def _replaced(connection: Connection, target: int, items: Iterable[Fulfilled]) -> set[str]:

@@ -4,12 +4,18 @@ The organisation is learned from the API's list and may still be unknown (an emp
 were written then are taken over by the first organisation that shows itself.
 """
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, Connection, and_, select, text, update
 
 from reconciler.ledger.entries import TargetKey
 from reconciler.ledger.tables import targets
 
 _UNKNOWN = ""
+_MAKE = """
+    INSERT INTO targets (name, host, organisation) VALUES (:name, :host, :organisation)
+    ON CONFLICT DO NOTHING
+"""
 
 
 def find(connection: Connection, key: TargetKey) -> int | None:
@@ -21,18 +27,26 @@ def find(connection: Connection, key: TargetKey) -> int | None:
     return known.get(key.organisation, known.get(_UNKNOWN))
 
 
+def lock(connection: Connection, target: int) -> None:
+    """Make others wait who change this target, until the transaction ends.
+
+    SQLite does not know it: a writing transaction there is alone anyway.
+    """
+    row = select(targets.c.id).where(targets.c.id == target)
+    connection.execute(row.with_for_update(key_share=True))
+
+
 def find_or_make(connection: Connection, key: TargetKey) -> int:
-    """Give the row of a target; the first known organisation takes over what had none."""
+    """Return the row of a target, locked; the first known organisation takes over what had none."""
     found = find(connection, key)
     if found is None:
-        values = {
-            "name": key.name,
-            "host": key.host,
-            "organisation": key.organisation or _UNKNOWN,
-        }
-        made = connection.execute(insert(targets).values(values)).inserted_primary_key
-        assert made is not None  # noqa: S101 - a single-row insert has a key
-        return int(made[0])
+        # Two shards may begin at the same time.
+        connection.execute(
+            text(_MAKE), [asdict(key) | {"organisation": key.organisation or _UNKNOWN}]
+        )
+        found = find(connection, key)
+        assert found is not None  # noqa: S101 - it was made, here or elsewhere
+    lock(connection, found)
     if key.organisation is not None:
         connection.execute(
             update(targets)

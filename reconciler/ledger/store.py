@@ -8,19 +8,28 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.memory import Memory
 from reconciler.domain.secrets import Pepper
-from reconciler.ledger import chain, learning, remembering, rows
+from reconciler.ledger import anchors, learning, remembering, rows
 from reconciler.ledger.connect import Database
-from reconciler.ledger.entries import Fulfilled, Holder, RunFacts, Seen, TargetKey
+from reconciler.ledger.entries import (
+    Anchor,
+    Filters,
+    Fulfilled,
+    Holder,
+    RunFacts,
+    RunFilter,
+    Seen,
+    TargetKey,
+)
 from reconciler.ledger.errors import NoLedger, explain
-from reconciler.ledger.history import history, images_of, made_by_runs
-from reconciler.ledger.location import LedgerState, Location
-from reconciler.ledger.lock import file_lock, shared_lock
-from reconciler.ledger.migrations import NEWEST, bring_up_to_date, check_version, version_of
+from reconciler.ledger.history import count, history, images_of, made_by_runs
+from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
+from reconciler.ledger.lock import Check, file_lock, shared_lock
+from reconciler.ledger.opening import open_as_it_is, open_up_to_date, prepare_file
 from reconciler.ledger.pepper import (
     forget_pepper_beside,
     pepper_beside,
@@ -29,6 +38,7 @@ from reconciler.ledger.pepper import (
 )
 from reconciler.ledger.preimages import PreImage
 from reconciler.ledger.recorder import Recorder
+from reconciler.ledger.verifying import verify
 
 
 class Ledger:
@@ -46,6 +56,7 @@ class Ledger:
         self._database = database
         self._lock_folder = lock_folder
         self._on_runner = on_runner
+        self._check: Check | None = None
         self.state = state
         self.pepper = pepper
 
@@ -80,12 +91,15 @@ class Ledger:
             target = rows.find(connection, key)
             return {} if target is None else remembering.recall_seen(connection, target)
 
-    def history(
-        self, *, key: TargetKey | None = None, since: str | None = None
-    ) -> list[dict[str, Any]]:
-        """Give runs in the public form, oldest first; `since` is a date or time in UTC."""
+    def history(self, **filters: Unpack[Filters]) -> list[dict[str, Any]]:
+        """Return runs in the public form, oldest first; see `RunFilter`."""
         with self._database.reading() as connection:
-            return history(connection, key=key, since=since)
+            return history(connection, RunFilter(**filters))
+
+    def count(self, **filters: Unpack[Filters]) -> int:
+        """Return how many runs there are, whatever the limit."""
+        with self._database.reading() as connection:
+            return count(connection, RunFilter(**filters))
 
     def pre_images(self, run: str) -> list[PreImage]:
         """Give how everything looked that a run set out to change."""
@@ -108,10 +122,25 @@ class Ledger:
         with self._database.writing() as connection:
             learning.remember(connection, rows.find_or_make(connection, key), answers)
 
-    def verify(self) -> list[Diagnostic]:
-        """Give a finding for each run whose record was edited or taken out."""
+    def verify(self, *, expected_head: str | None = None) -> list[Diagnostic]:
+        """Return a finding for everything that was edited or taken out.
+
+        `expected_head` is the hash of a run that was kept elsewhere and has to be on record.
+        """
         with self._database.reading() as connection:
-            return chain.verify(connection)
+            return verify(connection, expected_head=expected_head)
+
+    def anchor(self, key: TargetKey, *, shard: str | None = None) -> Anchor | None:
+        """Return what can be kept elsewhere of a target's runs; None where nothing is known."""
+        with self._database.reading() as connection:
+            target = rows.find(connection, key)
+            return None if target is None else anchors.anchor_of(connection, target, shard)
+
+    def anchors(self, key: TargetKey) -> Mapping[str | None, Anchor]:
+        """Return the same for each shard that a target has ever had; None is the whole."""
+        with self._database.reading() as connection:
+            target = rows.find(connection, key)
+            return {} if target is None else anchors.anchors_of(connection, target)
 
     def recorder(
         self,
@@ -151,12 +180,23 @@ class Ledger:
     @contextmanager
     def run_lock(self, key: TargetKey, holder: Holder) -> Iterator[None]:
         """Hold the lock of a target while a run lasts, or refuse with `locked`."""
-        if self._lock_folder is None:
-            with shared_lock(self._database, key, holder):
+        folder = self._lock_folder
+        lock = (
+            shared_lock(self._database, key, holder)
+            if folder is None
+            else file_lock(folder, key, holder)
+        )
+        with lock as check:
+            self._check = check
+            try:
                 yield
-        else:
-            with file_lock(self._lock_folder, key, holder):
-                yield
+            finally:
+                self._check = None
+
+    def require_lock(self) -> None:
+        """Raise `LockLost` if the lock that was taken is no longer held."""
+        if self._check is not None:
+            self._check()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -181,6 +221,7 @@ def open_ledger(
     pepper: str | None,
     read_only: bool = False,
     on_runner: bool = False,
+    limit_seconds: float = LIMIT_SECONDS,
 ) -> Ledger:
     """Open the ledger at a URL, else the file at `path`; raises `LedgerError`.
 
@@ -193,37 +234,16 @@ def open_ledger(
     if read_only and state is LedgerState.FRESH:
         raise NoLedger(location.where)
     key = _pepper(location, pepper, create=state is LedgerState.FRESH, on_runner=on_runner)
-    database = _open_as_it_is(location) if read_only else _open_up_to_date(location)
+    try:
+        if location.file is not None:
+            is_new = state is LedgerState.FRESH
+            prepare_file(location.file, is_new=is_new, read_only=read_only)
+        open_it = open_as_it_is if read_only else open_up_to_date
+        database = open_it(location, limit_seconds)
+    except OSError as problem:
+        raise explain(problem, where=location.where) from None
     folder = None if location.file is None else location.file.parent
     return Ledger(database, state=state, pepper=key, lock_folder=folder, on_runner=on_runner)
-
-
-def _open_up_to_date(location: Location) -> Database:
-    database = Database(location, read_only=False)
-    try:
-        with database.writing() as connection:
-            bring_up_to_date(connection)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _open_as_it_is(location: Location) -> Database:
-    database = Database(location, read_only=True)
-    try:
-        with database.reading() as connection:
-            found = version_of(connection)
-        if found is None:
-            raise NoLedger(location.where)
-        check_version(found)
-    except BaseException:
-        database.close()
-        raise
-    if found == NEWEST:
-        return database
-    database.close()
-    return _open_up_to_date(location)
 
 
 def _pepper(

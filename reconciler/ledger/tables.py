@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -50,7 +51,12 @@ runs = Table(
     Column("summary", Text),
     Column("previous", String),
     Column("hash", String),
+    # Its place in the chain of its target and shard, and the digest of what was last applied then.
+    Column("position", Integer),
+    Column("state", String),
 )
+
+runs_by_target = Index("ix_runs_target_id", runs.c.target, runs.c.id)
 
 calls = Table(
     "calls",

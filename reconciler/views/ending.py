@@ -6,7 +6,9 @@ The counterpart of `reconciler.views.outline`, which makes the plan's part.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reconciler.execution.outcome import ApplyResult, Outcome, Status
+from reconciler.diagnostics import counted
+from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
+from reconciler.ledger.entries import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 from reconciler.views import words
@@ -33,7 +35,10 @@ class OutcomeItem:
 
 @dataclass(frozen=True, slots=True)
 class ResultOutline:
-    """A result as people read it. `account` has one line for each status, when they differ."""
+    """A result as people read it. `account` has one line for each status, when they differ.
+
+    `ledger` says where the record of the run ends, or why it is not complete; it may be empty.
+    """
 
     title: str
     run: str
@@ -44,6 +49,7 @@ class ResultOutline:
     outcomes: tuple[OutcomeItem, ...]
     account: tuple[tuple[Status, str], ...]
     next_steps: tuple[str, ...]
+    ledger: tuple[str, ...]
 
 
 def of_result(result: ApplyResult, *, ledger: str, plan: Plan | None = None) -> ResultOutline:
@@ -60,7 +66,29 @@ def of_result(result: ApplyResult, *, ledger: str, plan: Plan | None = None) -> 
         outcomes=tuple(of_outcome(o, actions.get(o.slug)) for o in result.outcomes),
         account=() if result.complete else tuple(_account(result.outcomes)),
         next_steps=_next_steps(result),
+        ledger=_ledger(result),
     )
+
+
+def anchor_lines(anchor: Anchor, *, shard: str | None = None) -> tuple[str, ...]:
+    """Return what can be kept elsewhere to prove later that the ledger is whole."""
+    part = f" of shard {shard}" if shard else ""
+    head = visible(anchor.head or "none")
+    return (
+        f"ledger{part}: {counted(anchor.length, 'run')}",
+        f"head: {head}",
+        f"state: {visible(anchor.state)}",
+    )
+
+
+def _ledger(result: ApplyResult) -> tuple[str, ...]:
+    match result.ledger:
+        case None:
+            return ()
+        case Failure(code=code, message=message):
+            return (f"ledger: {visible(code)}: {visible(message, 500)}",)
+        case Anchor() as anchor:
+            return anchor_lines(anchor, shard=result.shard)
 
 
 def duration(milliseconds: float) -> str:

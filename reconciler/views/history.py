@@ -3,31 +3,52 @@
 The runs come from the ledger in their public form (`reconciler.ledger.history`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from rich.cells import cell_len
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.execution.outcome import Status
+from reconciler.ledger.entries import Anchor
 from reconciler.views import json
+from reconciler.views.ending import anchor_lines
 from reconciler.views.escape import visible
 from reconciler.views.page import Page
 
 NO_RUNS = "No runs."
 _COLUMNS = ("run", "started", "by", "commit", "result")
 _UNFINISHED = "unfinished"
+_CUT = "The newest {} of {} runs; --limit N, --since T or --all lists more."
 
 
-def as_json(
-    runs: Iterable[Mapping[str, Any]], *, ledger: str, problems: Iterable[Diagnostic] | None = None
-) -> str:
-    """Write the runs, oldest first; with `problems` also whether the records are as written."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Some runs in their public form, oldest first.
+
+    `total` counts those before a limit was applied; `anchors` are the ends of the chains, by shard.
+    """
+
+    ledger: str
+    runs: Sequence[Mapping[str, Any]] = ()
+    total: int = 0
+    anchors: Mapping[str | None, Anchor] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def as_json(listing: Listing, *, problems: Iterable[Diagnostic] | None = None) -> str:
+    """Write the runs; with `problems` also whether the records are as written."""
     document: dict[str, Any] = {
         "format_version": "1",
         "kind": "history",
-        "ledger": ledger,
-        "runs": list(runs),
+        "ledger": listing.ledger,
+        "runs": list(listing.runs),
+        "total": listing.total,
+        "anchors": [
+            {"shard": shard, "head": anchor.head, "length": anchor.length, "state": anchor.state}
+            for shard, anchor in listing.anchors.items()
+        ],
     }
     if problems is not None:
         found = [problem.as_json() for problem in problems]
@@ -35,24 +56,27 @@ def as_json(
     return json.document(document)
 
 
-def as_text(
-    runs: Iterable[Mapping[str, Any]], *, header: str, width: int = 80, color: bool = False
-) -> str:
+def as_text(listing: Listing, *, header: str, width: int = 80, color: bool = False) -> str:
     """Write the runs as a table, the newest last, and under each what did not go well."""
     page = Page(width=width, color=color)
     page.line(header)
     page.blank()
-    listed = list(runs)
-    if not listed:
+    if not listing.runs:
         page.line(NO_RUNS)
         return page.text()
-    rows = [_COLUMNS, *(_row(run) for run in listed)]
+    rows = [_COLUMNS, *(_row(run) for run in listing.runs)]
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     page.line((_aligned(rows[0], widths), "bold"))
-    for run, row in zip(listed, rows[1:], strict=True):
+    for run, row in zip(listing.runs, rows[1:], strict=True):
         page.line((_aligned(row, widths), "" if _went_well(run) else "yellow"))
         for remark in _remarks(run):
             page.line(remark, indent=4)
+    page.blank()
+    if listing.total > len(listing.runs):
+        page.line(_CUT.format(len(listing.runs), listing.total))
+    for shard, anchor in listing.anchors.items():
+        for line in anchor_lines(anchor, shard=shard):
+            page.line(line)
     return page.text()
 
 

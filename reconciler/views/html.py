@@ -61,6 +61,7 @@ def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str) -> str:
         f'<p class="lead">{escape(shown.summary)}</p>',
         *_charted(shown.counts),
         f"<ul>{steps}</ul>",
+        *(f"<p><code>{escape(text)}</code></p>" for text in shown.ledger),
         *_heading(words.ACTIONS_TITLE, shown.outcomes),
         filters(present),
         *(_outcome(item) for item in shown.outcomes),

@@ -65,7 +65,10 @@ def result() -> Schema:
             "summary": summary,
             "outcomes": {"type": "array", "items": outcome},
         },
-        optional={"shard": {"type": "string", "pattern": "^[1-9][0-9]*/[1-9][0-9]*$"}},
+        optional={
+            "shard": {"type": "string", "pattern": "^[1-9][0-9]*/[1-9][0-9]*$"},
+            "ledger": {"type": "object"},
+        },
     )
     return _finished("Result of an apply", shape, {"Target": _DEFINITIONS["Target"]})
 

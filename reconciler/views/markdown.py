@@ -60,7 +60,7 @@ def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str, limit: 
         f"### {shown.title} {code(shown.run)}\n",
         f"**{shown.summary}**\n",
         f"{code(shown.header)} · digest {code(_first_digits(shown.digest))}\n",
-        "".join(f"- {text}\n" for text in shown.next_steps),
+        "".join(f"- {text}\n" for text in (*shown.next_steps, *map(code, shown.ledger))),
     ]
     return fitted(
         head="\n".join(head),

@@ -111,6 +111,8 @@ def result(
         page.line((text, _STATUS_STYLES[status]))
     for text in shown.next_steps:
         page.line(text)
+    for text in shown.ledger:
+        page.line(text)
     return page.text()
 
 

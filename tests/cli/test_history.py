@@ -1,12 +1,16 @@
 """What `history` tells of past runs, and how it finds records that were changed."""
 
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from reconciler.ledger.entries import TargetKey
+from reconciler.ledger.store import open_ledger
 from tests.cli.project import Here
 from tests.end_to_end.harness import Done
+from tests.ledger.builders import record_run
 
 
 def two_runs(folder: Path) -> Here:
@@ -128,3 +132,88 @@ def test_a_run_that_failed_in_part_tells_of_it(tmp_path: Path) -> None:
     assert [o["status"] for o in run["outcomes"]] == ["failed", "applied"]
     project.remove("alpha")
     assert project.plan()["actions"] == []
+
+
+def test_the_result_holds_the_anchor_that_history_shows(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    first = project.apply("--format", "json").json["ledger"]
+    assert (first["length"], first["head"]) == (1, history(project).json["runs"][0]["hash"])
+    again = project.apply("--format", "json").json["ledger"]
+    assert again == first
+    project.integration("beta")
+    text = project.apply().out
+    (anchor,) = history(project).json["anchors"]
+    assert anchor["length"] == 2
+    for line in ("ledger: 2 runs", f"head: {anchor['head']}", f"state: {anchor['state']}"):
+        assert line in text.splitlines()
+        assert line in project.run("history").out.splitlines()
+
+
+def test_the_anchor_is_logged_and_in_the_summary_of_a_job(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    done = project.run("--log-format", "json", "apply", "--yes", "--format", "json")
+    end = done.json["ledger"]
+    (logged,) = [line for line in map(json.loads, done.err.splitlines()) if "head" in line]
+    assert (logged["event"], logged["head"], logged["state"]) == (
+        "ledger_anchored",
+        end["head"],
+        end["state"],
+    )
+    (tmp_path / "result.json").write_text(done.out)
+    for style in ("markdown", "html", "text"):
+        assert end["head"] in project.run("show", "result.json", "--format", style).out
+
+
+def test_without_a_ledger_the_result_has_no_anchor(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    assert "ledger" not in project.apply("--no-ledger", "--format", "json").json
+
+
+def test_the_newest_fifty_runs_are_listed_unless_more_are_asked_for(tmp_path: Path) -> None:
+    project = two_runs(tmp_path)
+    key = TargetKey.of(name="here", base_url="simulator:", organisation=None)
+    with open_ledger(None, path=project.state / "ledger.db", pepper=None) as ledger:
+        for number in range(60):
+            record_run(ledger, f"r-{number:02}", "alpha", key=key)
+    document = history(project).json
+    assert (len(document["runs"]), document["total"]) == (50, 62)
+    assert document["runs"][-1]["run"] == "r-59"
+    assert document["runs"][0]["run"] == "r-10"
+    assert "The newest 50 of 62 runs" in project.run("history").out
+    assert [run["run"] for run in history(project, "--limit", "2").json["runs"]] == ["r-58", "r-59"]
+    assert len(history(project, "--all").json["runs"]) == 62
+    assert len(history(project, "--since", "2001-01-01").json["runs"]) == 62
+    assert len(history(project, "--since", "2001-01-01", "--limit", "3").json["runs"]) == 3
+    verified = history(project, "--verify", "--limit", "1").json
+    assert (verified["verified"], len(verified["runs"])) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    "options", [("--limit", "0"), ("--limit", "2", "--all"), ("--expect-head", "sha256:0")]
+)
+def test_options_that_make_no_sense_are_bad_input(tmp_path: Path, options: tuple[str, ...]) -> None:
+    assert history(two_runs(tmp_path), *options).code == 3
+
+
+def test_a_head_from_elsewhere_is_looked_for(tmp_path: Path) -> None:
+    project = two_runs(tmp_path)
+    head = history(project).json["anchors"][0]["head"]
+    assert history(project, "--verify", "--expect-head", head).code == 0
+    done = history(project, "--verify", "--expect-head", "sha256:" + "0" * 64)
+    assert (done.code, done.json["verified"]) == (1, False)
+    (project.state / "ledger.db").unlink()
+    assert history(project, "--verify", "--expect-head", head).code == 4
+
+
+@pytest.mark.parametrize("command", ["plan", "history", "apply --yes", "drift", "undo r-1"])
+def test_a_version_that_no_release_wrote_is_one_clear_message(tmp_path: Path, command: str) -> None:
+    project = two_runs(tmp_path)
+    change(project, "UPDATE meta SET value = '0' WHERE name = 'schema_version'")
+    done = project.run(*command.split(), "--format", "json")
+    said = json.dumps(done.json["diagnostics"])
+    assert "version 0, which no release has written" in said
+    assert "internal error" not in said
+    assert done.code == {"plan": 0, "drift": 1}.get(command, 4)

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +26,7 @@ class Upstream:
     url: str = ""
     requests: list[Request] = field(default_factory=list)
     written_to: threading.Event = field(default_factory=threading.Event)
+    on_write: Callable[[Request], None] | None = None
 
     @property
     def remote(self) -> Remote:
@@ -36,6 +37,8 @@ class Upstream:
         self.requests.append(request)
         if request.method != "GET":
             self.written_to.set()
+            if self.on_write is not None:
+                self.on_write(request)
 
     @property
     def methods(self) -> set[str]:

@@ -118,7 +118,8 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> 
         record_run(ledger, "r-1", "a")
         assert ledger.verify() == []
     raw = sqlite3.connect(file)
-    assert raw.execute("SELECT value FROM meta").fetchall() == [(str(NEWEST),)]
+    version = raw.execute("SELECT value FROM meta WHERE name = 'schema_version'")
+    assert version.fetchall() == [(str(NEWEST),)]
     raw.close()
 
 

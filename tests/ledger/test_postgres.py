@@ -1,12 +1,6 @@
 """The shared ledger, on a real PostgreSQL that the tests start."""
 
-import itertools
-import os
-import pwd
-import subprocess
-import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,67 +17,8 @@ from tests.ledger.test_opening import FIRST_VERSION
 
 pytestmark = pytest.mark.needs_system
 
-# Debian keeps the server's programs by version, away from the PATH.
-PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/bin"))
 NOWHERE = Path("/nonexistent/ledger.db")
 HOLDER = Holder(pid=4711, host="runner-3", since="2026-03-01T10:00:00Z")
-
-
-class Server:
-    """A cluster in a folder of its own, reached by a socket in that folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.numbers = itertools.count()
-        # The server refuses to run as root.
-        self.user = "postgres" if os.getuid() == 0 else None
-        if self.user:
-            os.chown(folder, *_ids(self.user))
-
-    def run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [PROGRAMS / program, *arguments],
-            user=self.user,
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
-
-    def start(self) -> None:
-        data = str(self.folder / "data")
-        options = f"-k {self.folder} -c listen_addresses='' -c fsync=off"
-        self.run("initdb", "-D", data, "-U", "tester", "-A", "trust", "--no-sync")
-        self.run("pg_ctl", "-D", data, "-w", "-o", options, "start")
-
-    def stop(self) -> None:
-        self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
-
-    def new_database(self) -> str:
-        name = f"ledger_{next(self.numbers)}"
-        self.run("createdb", "-h", str(self.folder), "-U", "tester", name)
-        return f"postgresql://tester:canary@/{name}?host={self.folder}"
-
-
-def _ids(user: str) -> tuple[int, int]:
-    entry = pwd.getpwnam(user)
-    return entry.pw_uid, entry.pw_gid
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        started = Server(Path(name))
-        started.start()
-        try:
-            yield started
-        finally:
-            started.stop()
-
-
-@pytest.fixture
-def url(server: Server) -> str:
-    return server.new_database()
 
 
 def opened(url: str, *, pepper: str | None = PEPPER) -> Ledger:

@@ -1,11 +1,12 @@
 """`reconcile apply`: plan afresh, ask, carry out, tell what became of it."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
-from reconciler.cli import notifying, output, repeating, signals, sources, wiring
+from reconciler.cli import exit_codes, notifying, output, repeating, signals, sources, wiring
 from reconciler.cli.applying import carry_out
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.console import Console
@@ -23,6 +24,7 @@ from reconciler.cli.watching import Watch
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.execution.approval import Approval
+from reconciler.execution.off_loop import in_thread
 from reconciler.execution.recording import Books
 from reconciler.execution.stopping import Stop
 from reconciler.planning import codec
@@ -30,8 +32,6 @@ from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.views import problems
 from reconciler.workflows import Applied, Session
-
-INCOMPLETE = 5
 
 
 @click.command("apply", cls=Command)
@@ -71,7 +71,9 @@ def command(
     seen = Watch(invocation, command="apply", run=wiring.new_run(), metrics_file=metrics_file)
 
     async def work(interruption: signals.Interruption) -> int:
-        source = sources.PastRun(invocation, undoes) if undoes else None
+        source = None
+        if undoes:
+            source = await in_thread(partial(sources.PastRun, invocation, undoes))
         asked = source.options(options) if source else options
         async with wiring.run(
             seen.invocation,
@@ -87,10 +89,12 @@ def command(
             applied = await _carry_out(
                 session, asked, approval, display=display, books=books, seen=seen, consent=consent
             )
+        seen.recorded(applied.result)
         _report(invocation.console, applied, style=style, ledger=session.ledger, channels=notify)
         # A result that did not arrive must not look like a run that never wrote.
         told = invocation.console.lost is None
-        return interruption.exit_code or (0 if applied.result.complete and told else INCOMPLETE)
+        code = exit_codes.of_result(applied.result) if told else exit_codes.INCOMPLETE
+        return interruption.exit_code or code
 
     with seen, repeating.suggesting_commands(invocation, plans):
         return seen.ends(signals.run(work, undone="nothing was written"))

@@ -1,9 +1,9 @@
 """`reconcile github`: what the workflows under .github/workflows need and nobody types."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _MOVED = frozenset({Origin.REMOTE, Origin.BOTH})
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_RECENT = 50
+"""Runs that are read first; hardly ever are so many incomplete."""
 
 
 @click.group("github", hidden=True)
@@ -173,13 +175,17 @@ def _last_applied(invocation: Invocation, target: str) -> str | None:
     records = wiring.records_of(invocation, settings.from_environment())
     try:
         with records.open(read_only=True) as ledger:
-            runs = ledger.history()
+            newest = _complete(ledger.history(target=target, limit=_RECENT))
+            return newest or _complete(ledger.history(target=target))
     except LedgerError:
         return None
+
+
+def _complete(runs: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the commit of the newest run that did everything it should."""
     for run in reversed(runs):
         undone = sum(run["summary"].get(status, 0) for status in ("failed", "skipped", "unknown"))
-        same = (run["target"] or {}).get("name") == target
-        if same and run["finished_at"] and run["commit"] and not undone:
+        if run["finished_at"] and run["commit"] and not undone:
             return str(run["commit"])
     return None
 

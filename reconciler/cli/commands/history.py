@@ -8,6 +8,12 @@ import click
 from reconciler.cli import settings, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
+from reconciler.cli.records import key_of
+from reconciler.diagnostics import Diagnostic
+from reconciler.views import problems
+
+NEWEST = 50
+"""Runs that are listed unless more are asked for."""
 
 _AGO = re.compile(r"(\d{1,5})([dh])")
 
@@ -39,36 +45,75 @@ def _since(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     callback=_since,
     help="Only runs from this date or time (UTC) on, or from an age on: 7d, 12h.",
 )
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Newest runs to list.  [default: 50, without a limit after --since]",
+)
+@click.option("--all", "everything", is_flag=True, help="List every run.")
 @click.option("--verify", is_flag=True, help="Check that no record was changed or taken out.")
+@click.option(
+    "--expect-head",
+    metavar="HASH",
+    help="With --verify, fail unless the run with this hash, as apply printed it, is on record.",
+)
 @click.pass_obj
-def command(invocation: Invocation, *, style: str, since: str | None, verify: bool) -> int:
+def command(
+    invocation: Invocation,
+    *,
+    style: str,
+    since: str | None,
+    limit: int | None,
+    everything: bool,
+    verify: bool,
+    expect_head: str | None,
+) -> int:
     """List past runs on a target, the newest last.
 
-    With --verify the hashes of all runs in the ledger are computed anew; exits 1 if one differs.
+    With --verify the whole ledger is compared with its hashes; exits 1 if anything differs.
     """
     from reconciler.ledger.errors import NoLedger
-    from reconciler.views import history, problems
+    from reconciler.views import history
     from reconciler.views.outline import header_of
 
+    _check(limit=limit, everything=everything, verify=verify, expect_head=expect_head)
+    if limit is None and not everything and since is None:
+        limit = NEWEST
     environment = settings.from_environment()
     target = wiring.read_target(invocation, environment)
     records = wiring.records_of(invocation, environment)
-    state = records.state
+    listing = history.Listing(ledger=records.state)
+    found: list[Diagnostic] = []
     try:
         with records.open(read_only=True) as ledger:
-            everything = ledger.history(since=since)
-            found = ledger.verify() if verify else None
+            listing = history.Listing(
+                ledger=records.state,
+                runs=ledger.history(target=target.name, since=since, limit=limit),
+                total=ledger.count(target=target.name, since=since),
+                anchors=ledger.anchors(key_of(target)),
+            )
+            if verify:
+                found = ledger.verify(expected_head=expect_head)
     except NoLedger:
-        everything, found = [], [] if verify else None
-    runs = [run for run in everything if (run["target"] or {}).get("name") == target.name]
+        if expect_head is not None:
+            raise
     console = invocation.console
     if style == "json":
-        console.data(history.as_json(runs, ledger=state, problems=found))
+        console.data(history.as_json(listing, problems=found if verify else None))
     else:
-        header = header_of(wiring.plan_target(target), ledger=state)
+        header = header_of(wiring.plan_target(target), ledger=listing.ledger)
         console.data(
-            history.as_text(runs, header=header, width=console.width, color=console.colors_data)
+            history.as_text(listing, header=header, width=console.width, color=console.colors_data)
         )
-        if found is not None:
+        if verify:
             console.say(problems.as_text(found) or "every record is as it was written")
     return 1 if found else 0
+
+
+def _check(*, limit: int | None, everything: bool, verify: bool, expect_head: str | None) -> None:
+    """Refuse options that contradict each other."""
+    if limit is not None and everything:
+        raise click.UsageError("--limit and --all cannot be used together")
+    if expect_head is not None and not verify:
+        raise click.UsageError("--expect-head needs --verify")

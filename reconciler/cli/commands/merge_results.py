@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import output
+from reconciler.cli import exit_codes, output
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.diagnostics import error
@@ -18,7 +18,6 @@ from reconciler.planning.codec import MAX_PLAN_BYTES
 from reconciler.views import json
 from reconciler.views.problems import as_text
 
-INCOMPLETE = 5
 NOT_READ = "not read"
 
 
@@ -56,8 +55,8 @@ def exit_code(merged: ApplyResult | None, failures: list[BrokenOff]) -> int:
     """Give the exit code that a single run would have had."""
     outcomes = merged.outcomes if merged is not None else ()
     written = any(outcome.status is not Status.SKIPPED for outcome in outcomes)
-    if (merged is not None and not merged.complete) or (failures and written):
-        return INCOMPLETE
+    if (merged is not None and exit_codes.of_result(merged)) or (failures and written):
+        return exit_codes.INCOMPLETE
     return max((failure.exit_code for failure in failures), default=0)
 
 

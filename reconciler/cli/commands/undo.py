@@ -3,6 +3,7 @@
 What can be restored, and what not: `reconciler.execution.undoing`.
 """
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from reconciler import workflows
 from reconciler.cli import output, repeating, signals, sources, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import Reading, connection, format_option, undoing
+from reconciler.execution.off_loop import in_thread
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
@@ -53,7 +55,7 @@ def command(
         return _edit(invocation, run, options, style=style)
 
     async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
-        source = sources.PastRun(invocation, run)
+        source = await in_thread(partial(sources.PastRun, invocation, run))
         asked = source.options(options)
         async with wiring.session(
             invocation, connection, selection=asked.selection, source=source

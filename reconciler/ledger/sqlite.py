@@ -1,0 +1,93 @@
+"""How the SQLite file of a ledger is made and opened.
+
+It has a write-ahead log and full synchronisation: what is committed is on disk. A writing
+transaction takes the write lock at its begin, so that two processes wait for each other.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from reconciler.ledger.errors import LedgerError
+
+BUSY_SECONDS = 5.0
+
+
+def engine_of(file: Path, *, read_only: bool, limit_seconds: float) -> Engine:
+    """Make an engine for a file that exists."""
+    mode = f"mode=ro{_immutable(file)}" if read_only else "mode=rw"
+    engine = create_engine(
+        URL.create("sqlite", database=f"file:{_quoted(file)}?{mode}", query={"uri": "true"}),
+        connect_args={"timeout": min(BUSY_SECONDS, limit_seconds), "isolation_level": None},
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _prepare_reader if read_only else _prepare_writer)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def require_usable(file: Path, *, read_only: bool) -> None:
+    """Raise `OSError` for a file that cannot be opened, and `LedgerError` for an empty one.
+
+    SQLite takes an empty file for a new database. No release leaves one behind: `put_in_place`
+    shows a ledger only when it is complete.
+    """
+    mode = os.O_RDONLY if read_only else os.O_RDWR
+    os.close(os.open(file, mode | os.O_NONBLOCK | os.O_CLOEXEC))
+    if file.stat().st_size == 0:
+        raise LedgerError(
+            f"the ledger {file} is an empty file",
+            code="ledger-empty",
+            hint="restore it from a backup, or remove it: the next apply then starts a new one",
+        )
+
+
+def unfinished(file: Path) -> Path:
+    """Make an empty file beside a ledger-to-be, which only this user may read."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    path = file.with_name(f".{file.name}.{secrets.token_hex(8)}.new")
+    # SQLite gives its log files the mode of the database, which must not follow the umask.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    return path
+
+
+def put_in_place(made: Path, file: Path) -> None:
+    """Give a complete ledger its name, unless another process was faster."""
+    try:
+        os.link(made, file)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not file.exists():
+            made.rename(file)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _quoted(file: Path) -> str:
+    text = str(file.absolute())
+    return text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _immutable(file: Path) -> str:
+    """Help SQLite where it may not even create its shared memory: nothing can change there."""
+    pending = file.with_name(file.name + "-wal").exists()
+    return "" if pending or os.access(file.parent, os.W_OK) else "&immutable=1"
+
+
+def _prepare_writer(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _prepare_reader(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

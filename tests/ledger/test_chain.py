@@ -1,0 +1,227 @@
+"""The anchored chain: what was taken out or changed shows, and what is whole verifies quickly."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from reconciler.domain.memory import SecretRecord
+from reconciler.execution.events import RunEnded, RunStarted
+from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.recording import record_in
+from reconciler.ledger.entries import Fulfilled, RunFacts
+from reconciler.ledger.errors import LedgerError, LockLost
+from reconciler.ledger.migrations import NEWEST
+from tests.ledger.builders import KEY, REF, clock, declared, ledger_in, plan, record_run
+from tests.ledger.test_opening import write_database
+
+VERSION_3 = Path(__file__).with_name("version_3.sql")
+
+
+def three_runs(folder: Path) -> Path:
+    with ledger_in(folder) as ledger:
+        for run in ("r-1", "r-2", "r-3"):
+            record_run(ledger, run, "a", "b")
+        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): SecretRecord(REF)})])
+        ledger.remember(KEY, [Fulfilled(declared("b"))])
+        assert ledger.verify() == []
+    return folder / "ledger.db"
+
+
+def findings(folder: Path) -> list[str]:
+    with ledger_in(folder) as ledger:
+        problems = ledger.verify()
+    assert {problem.code for problem in problems} <= {"ledger-altered"}
+    return [problem.summary for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ("UPDATE runs SET hash = NULL WHERE run = 'r-3'", "run r-3 .* has ended and has no hash"),
+        ("UPDATE runs SET hash = NULL, finished_at = NULL WHERE run = 'r-3'", "the newest runs"),
+        ("UPDATE runs SET hash = NULL WHERE run = 'r-1'", "run r-1 .* has no hash"),
+        ("DELETE FROM runs WHERE run = 'r-3'", "3 should be there .* and 2 are"),
+        ("DELETE FROM runs WHERE run = 'r-2'", "run r-3 .* does not follow"),
+        ("DELETE FROM runs", "3 should be there .* and 0 are"),
+        ("UPDATE runs SET position = 7 WHERE run = 'r-3'", "run r-3 .* does not follow"),
+        ("UPDATE runs SET state = 'sha256:0' WHERE run = 'r-2'", "run r-2 .* was changed"),
+        ("DELETE FROM meta WHERE name LIKE 'chain%'", "does not say how the runs"),
+        ("UPDATE meta SET value = '{}' WHERE name LIKE 'chain%'", "does not say how the runs"),
+        ("UPDATE calls SET error = 'AB07' WHERE id = 1", "run r-1 .* was changed"),
+        ("UPDATE declared SET protected = 1 WHERE slug = 'a'", "was last applied"),
+        ("UPDATE declared SET fields = '{\"name\":\"Z\"}' WHERE slug = 'b'", "was last applied"),
+        ("DELETE FROM declared WHERE slug = 'b'", "was last applied"),
+        ("INSERT INTO declared VALUES (1, 'c', '{}', 0, NULL, NULL)", "was last applied"),
+        ("UPDATE secrets SET fingerprint = 'p:1'", "was last applied"),
+        ("DELETE FROM secrets", "was last applied"),
+        ("DELETE FROM meta WHERE name LIKE 'state%'", "was last applied"),
+        ("UPDATE meta SET value = '[]' WHERE name LIKE 'state%'", "was last applied"),
+    ],
+)
+def test_what_was_changed_or_taken_out_shows(tmp_path: Path, edit: str, said: str) -> None:
+    write_database(three_runs(tmp_path), edit)
+    assert any(re.search(said, summary) for summary in findings(tmp_path))
+
+
+def test_what_changes_in_the_course_of_things_is_no_finding(tmp_path: Path) -> None:
+    three_runs(tmp_path)
+    with ledger_in(tmp_path) as ledger:
+        for protected in (True, False):
+            ledger.remember(KEY, [Fulfilled(declared("a", protected=protected))], gone=["b", "x"])
+            assert ledger.verify() == []
+        record_run(ledger, "r-4", "a", stop_before_answer=True)
+        assert ledger.verify() == []
+        record_run(ledger, "r-5", "a")
+        assert ledger.verify() == []
+        assert ledger.anchor(KEY) == ledger.anchors(KEY)[None]
+        anchor = ledger.anchor(KEY)
+        assert anchor is not None
+        assert (anchor.length, anchor.head) == (5, ledger.history()[-1]["hash"])
+
+
+def test_a_head_that_was_kept_elsewhere_shows_what_a_forged_anchor_hides(tmp_path: Path) -> None:
+    file = three_runs(tmp_path)
+    with ledger_in(tmp_path) as ledger:
+        head, before = (ledger.history()[-n]["hash"] for n in (1, 2))
+        assert ledger.verify(expected_head=head) == []
+    raw = sqlite3.connect(file)
+    raw.execute("DELETE FROM calls WHERE run = 3")
+    raw.execute("DELETE FROM outcomes WHERE run = 3")
+    raw.execute("DELETE FROM pre_images WHERE run = 3")
+    raw.execute("DELETE FROM runs WHERE run = 'r-3'")
+    raw.execute(
+        "UPDATE meta SET value = ? WHERE name LIKE 'chain%'",
+        (f'{{"head":"{before}","length":2}}',),
+    )
+    raw.commit()
+    raw.close()
+    with ledger_in(tmp_path) as ledger:
+        assert ledger.verify() == []
+        (problem,) = ledger.verify(expected_head=head)
+        assert head in problem.summary
+
+
+def test_runs_that_overlap_on_one_target_leave_a_whole_chain(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        first, second = (
+            record_in(ledger.recorder(KEY, facts=RunFacts(run=run), now=clock()))
+            for run in ("r-1", "r-2")
+        )
+        first(RunStarted("r-1", plan()))
+        second(RunStarted("r-2", plan()))
+        with pytest.raises(LockLost) as stop:
+            first(RunEnded(ApplyResult("r-1", plan().target, plan().digest)))
+        assert stop.value.code == "lock-lost"
+        second(RunEnded(ApplyResult("r-2", plan().target, plan().digest)))
+        assert ledger.verify() == []
+        assert [run["finished_at"] is None for run in ledger.history()] == [True, False]
+
+
+def test_a_ledger_of_version_3_still_verifies_and_is_anchored(tmp_path: Path) -> None:
+    file = write_database(tmp_path / "ledger.db", VERSION_3.read_text(encoding="utf-8"))
+    key = KEY.of(name="production", base_url="simulator:", organisation=None)
+    with ledger_in(tmp_path) as ledger:
+        assert len(ledger.history()) == 3
+        assert ledger.verify() == []
+        assert set(ledger.memory(key).integrations) == {"a", "b"}
+        assert {shard: end.length for shard, end in ledger.anchors(key).items()} == {
+            None: 2,
+            "1/1": 1,
+        }
+        record_run(ledger, "r-4", "a", key=key)
+        ledger.remember(key, [Fulfilled(declared("a"))])
+        assert ledger.verify() == []
+    write_database(file, "DELETE FROM runs WHERE id = 2")
+    assert findings(tmp_path)
+
+
+def test_an_altered_ledger_of_version_3_is_not_made_good_by_its_migration(tmp_path: Path) -> None:
+    script = VERSION_3.read_text(encoding="utf-8").replace("'ada'", "'eve'").replace("ada", "eve")
+    write_database(tmp_path / "ledger.db", script)
+    assert len(findings(tmp_path)) == 3
+
+
+def test_verifying_takes_as_many_statements_for_many_runs_as_for_few(tmp_path: Path) -> None:
+    def statements(runs: int) -> int:
+        counted: list[str] = []
+        with ledger_in(tmp_path / str(runs)) as ledger:
+            for number in range(runs):
+                record_run(ledger, f"r-{number}", "a")
+            event.listen(
+                ledger._database.engine,
+                "before_cursor_execute",
+                lambda *words: counted.append(words[2]),
+            )
+            assert ledger.verify() == []
+        return len(counted)
+
+    assert statements(3) == statements(30)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ("UPDATE meta SET value = '0' WHERE name = 'schema_version'", "version 0"),
+        ("UPDATE meta SET value = '-1' WHERE name = 'schema_version'", "version"),
+        ("UPDATE meta SET value = '٣' WHERE name = 'schema_version'", "version"),
+        ("UPDATE meta SET value = hex(zeroblob(2500)) WHERE name = 'schema_version'", "version"),
+        ("DELETE FROM meta", "version"),
+        ("DROP TABLE meta", "table meta is missing"),
+        ("DROP TABLE runs", "table runs is missing"),
+        ("DROP TABLE seen", "table seen is missing"),
+        ("DROP TABLE holders", "table holders is missing"),
+        ("ALTER TABLE secrets DROP COLUMN mask_agreed", "secrets has no column mask_agreed"),
+        ("ALTER TABLE runs DROP COLUMN position", "runs has no column position"),
+    ],
+)
+def test_a_ledger_that_lacks_a_part_is_never_a_new_one(
+    tmp_path: Path, edit: str, said: str
+) -> None:
+    write_database(three_runs(tmp_path), edit)
+    for read_only in (True, False):
+        with (
+            pytest.raises(LedgerError, match=said) as stop,
+            ledger_in(tmp_path, read_only=read_only),
+        ):
+            raise AssertionError("a broken ledger was opened")
+        assert stop.value.code == "ledger-corrupt"
+        assert stop.value.hint
+
+
+@pytest.mark.parametrize("version", range(1, NEWEST))
+def test_a_version_that_does_not_fit_its_tables_is_a_ledger_error(
+    tmp_path: Path, version: int
+) -> None:
+    raw = sqlite3.connect(three_runs(tmp_path))
+    raw.execute("UPDATE meta SET value = ? WHERE name = 'schema_version'", (str(version),))
+    raw.commit()
+    raw.close()
+    with pytest.raises(LedgerError), ledger_in(tmp_path):
+        raise AssertionError("a ledger of another version was opened")
+
+
+def test_an_empty_file_is_no_ledger_and_becomes_none(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    file.touch()
+    for read_only in (True, False):
+        with pytest.raises(LedgerError) as stop, ledger_in(tmp_path, read_only=read_only):
+            raise AssertionError("an empty file was taken for a ledger")
+        assert stop.value.code == "ledger-empty"
+        assert "remove it" in stop.value.hint
+    assert file.stat().st_size == 0
+
+
+def test_a_ledger_that_was_replaced_while_it_was_open_takes_no_more(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        record_run(ledger, "r-1", "a")
+        file = tmp_path / "ledger.db"
+        file.rename(tmp_path / "moved.db")
+        with pytest.raises(LedgerError) as stop:
+            ledger.remember(KEY, [])
+        assert stop.value.code == "ledger-replaced"
+        file.write_bytes((tmp_path / "moved.db").read_bytes())
+        with pytest.raises(LedgerError):
+            ledger.remember(KEY, [])
