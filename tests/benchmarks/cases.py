@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from tests.benchmarks import bounds, octodns
 from tests.benchmarks.bench import Bench, Row
 from tests.benchmarks.measuring import Measured, measure
-from tests.benchmarks.world import RECONCILE, World, simulator
+from tests.benchmarks.world import RECONCILE, World, declare_wide, simulator
 
 SIZES = (100, 1_000, 10_000, 100_000)
 UNKNOWN: Mapping[str, str] = {}
@@ -78,6 +78,28 @@ def changed(bench: Bench) -> Iterator[Row]:
     writing = bounds.creating(creates=edited, latency=bench.latency, parallelism=bench.parallelism)
     bound = _reading(bench, world.count) + writing - bench.latency
     yield Row("apply, 1 % changed", world.count, found, bound)
+
+
+def wide(bench: Bench) -> Iterator[Row]:
+    """Plan one integration of which every model and workspace changes, with a ledger of the past.
+
+    Half as many come first: beside them the figures show whether time grows with the number alone.
+    """
+    for models, workspaces in ((2_500, 1_000), (5_000, 2_000)):
+        size = {"models": bench.size(models), "workspaces": bench.size(workspaces)}
+        folder = bench.folder / f"wide-{models}"
+        world = declare_wide(folder, **size, state=0)
+        db = world.folder / "simulator.db"
+        with simulator(world.folder, db=db) as url:
+            world.aim(url)
+            bench.reconcile(world, "apply", "--yes", times=1, network=False)
+        # The ledger knows the API by its address, so the same port it has to be.
+        port = url.rpartition(":")[2].partition("/")[0]
+        declare_wide(folder, **size, state=1)
+        with simulator(world.folder, port=port, latency_ms=bench.latency_ms, db=db):
+            found = bench.reconcile(world, *PLAN)
+        # No bound: the answers are so large that latency says little.
+        yield Row("plan of one wide integration", sum(size.values()), found)
 
 
 def limited(bench: Bench) -> Iterator[Row]:
@@ -158,6 +180,7 @@ CASES: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "incremental": incremental,
     "creates": creates,
     "changed": changed,
+    "wide": wide,
     "limited": limited,
     "slow": slow,
     "validate": validation,

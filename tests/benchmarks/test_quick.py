@@ -7,7 +7,7 @@ from tests.benchmarks import bounds, report
 from tests.benchmarks.__main__ import run
 from tests.benchmarks.bench import Bench, Row
 
-CASES = ("converged", "incremental", "creates", "changed", "validate", "peers")
+CASES = ("converged", "incremental", "creates", "changed", "wide", "validate", "peers")
 
 
 def calls(rows: list[Row], case: str) -> dict[str, int]:
@@ -25,6 +25,7 @@ def test_every_case_works_and_makes_no_call_too_many(tmp_path: Path) -> None:
     assert calls(rows, "incremental drift")["GET"] < count
     assert calls(rows, "create all") == {"GET": listed + 1 + 2 * count, "POST": count}
     assert calls(rows, "apply, 1 % changed") == {"GET": listed + count + 2, "PUT": 1}
+    assert calls(rows, "plan of one wide integration") == {"GET": 1 + 3}
     assert calls(rows, "validate") == {}
     table = report.markdown(rows)
     assert all(f"| {row.case} | " in table for row in rows)

@@ -73,6 +73,23 @@ def declare(folder: Path, count: int) -> World:
     return world
 
 
+def declare_wide(folder: Path, *, models: int, workspaces: int, state: int) -> World:
+    """Write one integration with many models and workspaces; another `state` changes each."""
+    world = World(folder, 1)
+    (world.files / "integrations").mkdir(parents=True, exist_ok=True)
+    lines = ["slug: wide", "name: Wide", "ai_provider_id: openai", "key: ${env:SECRET_BENCHMARK}"]
+    lines += ["allow_all_models: false", "models:"]
+    enabled = "true" if state else "false"
+    lines += [f"  - {{slug: model-{n}, enabled: {enabled}}}" for n in range(models)]
+    lines.append("workspaces:")
+    limits = f"[{{type: cost, credit_limit: {5 + state}}}]"
+    lines += [
+        f"  - {{id: ws-{n}, enabled: true, usage_limits: {limits}}}" for n in range(workspaces)
+    ]
+    (world.files / "integrations/wide.yaml").write_text("\n".join(lines) + "\n")
+    return world
+
+
 def as_yaml(fields: Mapping[str, Any], indent: str = "") -> str:
     """Write fields in block style, a reference in place of each secret."""
     lines = []
