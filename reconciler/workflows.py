@@ -11,7 +11,7 @@ from functools import partial
 from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, Severity, error
-from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS
+from reconciler.domain.facts import SubResource
 from reconciler.domain.memory import Memory
 from reconciler.domain.rejection import (
     InvalidInput,
@@ -19,6 +19,7 @@ from reconciler.domain.rejection import (
     Unjudged,
     refuse_other_organisation,
 )
+from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.drift.detect import detect
@@ -280,7 +281,8 @@ def _wants(selected: Mapping[str, Declared]) -> Callable[[Observed], Wanted | No
             return None
         fields = declared.fields.keys()
         return Wanted(
-            models=bool(fields & MODELS_FIELDS), workspaces=bool(fields & WORKSPACES_FIELDS)
+            models=bool(fields & fields_of(SubResource.MODELS)),
+            workspaces=bool(fields & fields_of(SubResource.WORKSPACES)),
         )
 
     return want

@@ -18,7 +18,7 @@ from reconciler.desired.findings import Findings, Sourced
 from reconciler.desired.load import load_desired
 from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, warning
-from reconciler.domain.fields import is_sensitive, show_path
+from reconciler.domain.fields import show_path
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
@@ -120,14 +120,15 @@ class _Restoring:
             for path, leaf in leaves(canonical(picture.fields)):
                 if isinstance(leaf, SecretRef):
                     self._change(slug, path, leaf)
-                elif leaf is None and is_sensitive(path):
+                elif leaf is None:
                     self._change(slug, path, None)
 
     def _change(self, slug: str, path: Path, secret: SecretRef | None) -> None:
         """Change one secret of a file that declares the integration already."""
         declared = self._desired.integrations.get(slug)
         now = lookup(declared.fields, path) if declared is not None else secret
-        if now == secret:
+        # Only references are left where they are when the files are edited; values are gone.
+        if now == secret or (secret is None and not isinstance(now, SecretRef)):
             return
         try:
             for document in self._documents():

@@ -20,10 +20,10 @@ from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.scalars import typed
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.access import WorkspaceAccess
-from reconciler.domain.fields import WRITE_ONLY_FIELDS, show_path
+from reconciler.domain.fields import show_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.memory import Memory
-from reconciler.domain.schema import compiled, integration_schema
+from reconciler.domain.schema import FieldSchema, compiled
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.tree import leaves
@@ -34,9 +34,6 @@ LONGEST_NAME = 240
 
 _ROUNDS = 5
 """Edits of one round can uncover others: a value withdrawn in an overlay shows the one below."""
-
-_OWN_FIELDS = (*sorted(WRITE_ONLY_FIELDS), "lifecycle")
-"""Fields that only files know."""
 
 
 class HowToWrite(Protocol):
@@ -219,8 +216,17 @@ class Rewriting:
 
 
 def _own_fields(document: Sourced) -> dict[str, Any]:
-    meant = typed(document.value, integration_schema(None))
-    return {name: meant[name] for name in _OWN_FIELDS if name in meant}
+    return _known_to_files(document.value, compiled(Integration))
+
+
+def _known_to_files(written: Any, schema: FieldSchema) -> dict[str, Any]:
+    """Return the fields that the API never reports."""
+    meant = typed(written, schema)
+    return {
+        name: meant[name]
+        for name, field in schema.fields.items()
+        if name in meant and (field.facts.write_only or field.facts.local)
+    }
 
 
 def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[dict[str, Any]]:
@@ -232,8 +238,7 @@ def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[di
         if document.origin_of(("workspaces", index)).file != document.origin.file:
             elsewhere.add(entry["id"])
         else:
-            meant = typed(entry, compiled(WorkspaceAccess))
-            own[entry["id"]] = {n: meant[n] for n in sorted(WRITE_ONLY_FIELDS) if n in meant}
+            own[entry["id"]] = _known_to_files(entry, compiled(WorkspaceAccess))
     return [e | own.get(e["id"], {}) for e in entries if e["id"] not in elsewhere]
 
 

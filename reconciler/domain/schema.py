@@ -15,7 +15,14 @@ from annotated_types import MaxLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reconciler.domain.facts import NO_FACTS, SECRET_HEADER, SECRET_NAME, Facts, RiskRule
+from reconciler.domain.facts import (
+    NO_FACTS,
+    SECRET_HEADER,
+    SECRET_NAME,
+    Facts,
+    RiskRule,
+    SubResource,
+)
 from reconciler.domain.fields import is_uuid
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import PROVIDERS, Configuration, configuration_of
@@ -69,6 +76,13 @@ class FieldSchema:
         return self.kind is not Kind.ANY
 
     @property
+    def is_updatable(self) -> bool:
+        """Whether an update of the integration itself may carry this field."""
+        facts = self.facts
+        fixed = facts.identity or facts.immutable or facts.write_only or facts.local
+        return facts.sub_resource is None and not fixed
+
+    @property
     def is_flag(self) -> bool:
         """Whether the value is true or false."""
         return self.type_name == "boolean"
@@ -103,6 +117,15 @@ class FieldSchema:
         for name in path:
             here = here.child(name)
         return here
+
+    def entry_of(self, path: Path) -> Path | None:
+        """Return the path of the entry of a keyed list that a path leads into, the outermost."""
+        here = self
+        for position, name in enumerate(path[:-1]):
+            here = here.child(name)
+            if here.key is not None:
+                return path[: position + 2]
+        return None
 
     def walk(self, path: Path = ()) -> Iterator[tuple[Path, "FieldSchema"]]:
         """List the fields below this one in the order of the models; entries have no name."""
@@ -143,6 +166,13 @@ def integration_schema(provider: str | None, *, vouched: tuple[str, ...] = ()) -
 def any_provider_schema() -> FieldSchema:
     """Return the schema of an integration whose configurations have the fields of all providers."""
     return _integration_schema(_ANY_PROVIDER, ())
+
+
+@cache
+def fields_of(part: SubResource) -> frozenset[str]:
+    """Return the fields of an integration that are read and written with a sub-resource."""
+    fields = compiled(Integration).fields
+    return frozenset(name for name, item in fields.items() if item.facts.sub_resource is part)
 
 
 @cache

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.fields import SLUG
+from reconciler.domain.integration import Integration
+from reconciler.domain.schema import compiled
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
 from reconciler.execution.likeness import created_between, equals_ours
@@ -25,17 +27,6 @@ if TYPE_CHECKING:
 SETTLE_PAUSES = (0.5, 1.0, 2.0)
 """Seconds to wait after each POST without an answer before looking; also bounds the POSTs."""
 
-_UPDATABLE = frozenset(
-    {
-        "name",
-        "key",
-        "description",
-        "configurations",
-        "secret_mappings",
-        "tags",
-        "pricing_adjustments",
-    }
-)
 _MAY_ARRIVE = "a create without an answer may have been carried out, or may yet be"
 
 
@@ -149,7 +140,12 @@ class _Creation:
                 code="foreign-integration",
                 hint="look at it in the console, then plan again; nothing of it was touched",
             )
-        body = {k: v for k, v in (self.call.body or {}).items() if k in _UPDATABLE}
+        fields = compiled(Integration).fields
+        body = {
+            name: value
+            for name, value in (self.call.body or {}).items()
+            if name in fields and fields[name].is_updatable
+        }
         try:
             await self.attempt.sender.send(Call(OperationName.UPDATE, self.slug, body=body))
         except RemoteError as problem:

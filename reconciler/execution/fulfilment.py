@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS, show_path
+from reconciler.domain.facts import SubResource
+from reconciler.domain.fields import show_path
 from reconciler.domain.memory import Remembered, SecretRecord
+from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.domain.tree import Path, Tree, leaves, lookup
@@ -22,8 +24,8 @@ from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
 
 _PARTS = {
-    OperationName.UPDATE_MODELS: MODELS_FIELDS,
-    OperationName.UPDATE_WORKSPACES: WORKSPACES_FIELDS,
+    OperationName.UPDATE_MODELS: fields_of(SubResource.MODELS),
+    OperationName.UPDATE_WORKSPACES: fields_of(SubResource.WORKSPACES),
 }
 """What a create leaves to writes of their own."""
 

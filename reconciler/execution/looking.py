@@ -7,7 +7,9 @@ Every write comes between two such looks (product.md §6). Whether a slug is the
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reconciler.domain.fields import MODELS_FIELDS, WORKSPACES_FIELDS, is_uuid
+from reconciler.domain.facts import SubResource
+from reconciler.domain.fields import is_uuid
+from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Observed
 from reconciler.execution import likeness
@@ -59,7 +61,10 @@ class View:
         if seen is not None:
             return seen.models_read, seen.workspaces_read
         fields = declared.fields.keys() if declared is not None else frozenset()
-        return bool(fields & MODELS_FIELDS), bool(fields & WORKSPACES_FIELDS)
+        return (
+            bool(fields & fields_of(SubResource.MODELS)),
+            bool(fields & fields_of(SubResource.WORKSPACES)),
+        )
 
     async def confirm_absent(self) -> None:
         """Raise `ChangedSincePlan` if it exists by now."""

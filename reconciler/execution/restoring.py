@@ -7,16 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from reconciler.domain.fields import (
-    HEADERS_FIELD,
-    KEYED_LISTS,
-    SINGLE_ENTRY_LISTS,
-    is_host,
-    is_secret,
-    is_sensitive,
-)
+from reconciler.domain.access import allows_all_models
+from reconciler.domain.integration import Integration
 from reconciler.domain.memory import Memory, Remembered, merged
-from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema, compiled
+from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup
 from reconciler.execution.literals import NOTHING_FOUND, Found
 from reconciler.ledger.preimages import PreImage
@@ -24,8 +19,6 @@ from reconciler.planning.actions import ActionKind
 from reconciler.planning.canonical import canonical
 
 Secret: TypeAlias = SecretRef | Redacted
-_MAPS = frozenset({"configurations", "tags"})
-"""Fields that are restored member by member; any other is restored whole."""
 
 
 def restored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> Tree:
@@ -57,7 +50,8 @@ def unknown_secrets(image: PreImage, *, found: Found = NOTHING_FOUND) -> list[Pa
 
 def may_lack(path: Path) -> bool:
     """Return whether an integration can be created without this secret: a header's literal."""
-    return path[-2:-1] == (HEADERS_FIELD,) and not is_secret(path)
+    schema = any_provider_schema()
+    return schema.at(path[:-1]).facts.headers and not schema.at(path).facts.secret
 
 
 def unrestored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> list[Path]:
@@ -65,10 +59,11 @@ def unrestored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUN
     if image.kind not in {ActionKind.UPDATE, ActionKind.REPLACE}:
         return []
     then, present = _known_then(image, found), _known_now(image, now, found)
+    before = canonical(image.observed.fields) if image.observed is not None else {}
     return [
         path
         for path in image.changed
-        if is_sensitive(path)
+        if _is_withheld_at(path, before)
         and path not in {*image.resent, *image.added}
         and not (path in image.removed and path in then)
         and (path not in then or _same(then[path], present.get(path)))
@@ -79,16 +74,16 @@ def added_entries(image: PreImage, now: Remembered) -> Remembered:
     """Count the entries that the run added to lists as declared, so that they are withdrawn."""
     if image.observed is None:
         return now
-    before = canonical(image.observed.fields)
+    before, schema = canonical(image.observed.fields), any_provider_schema()
     added: dict[str, Any] = {}
     for path in image.changed:
-        at = next((i for i, name in enumerate(path[:-1]) if name in KEYED_LISTS), None)
-        if at is not None and not _has(before, path, at + 1):
-            *outer, name = path[: at + 1]
+        place = schema.entry_of(path)
+        if place is not None and not _has(before, place, len(place) - 1):
+            *outer, name, identity = place
             holder = added
             for part in outer:
                 holder = holder.setdefault(part, {})
-            entry = {KEYED_LISTS[name]: path[at + 1]}
+            entry = {schema.at(place[:-1]).key: identity}
             holder[name] = [*(e for e in holder.get(name, []) if e != entry), entry]
     if not added:
         return now
@@ -98,18 +93,19 @@ def added_entries(image: PreImage, now: Remembered) -> Remembered:
 
 def _changed_back(image: PreImage) -> dict[str, Any]:
     assert image.observed is not None  # noqa: S101 - asked for what existed only
-    before = image.observed.fields
+    before, shown = image.observed.fields, canonical(image.observed.fields)
     fields: dict[str, Any] = {}
     for path in image.changed:
-        if not is_sensitive(path):
+        if not _is_withheld_at(path, shown):
             place = _granularity(path)
-            _put(fields, place, _without_secrets(lookup(before, place), place))
+            field = any_provider_schema().at(place)
+            _put(fields, place, _without_secrets(lookup(before, place), field))
     return fields
 
 
 def _whole(image: PreImage, found: Found) -> dict[str, Any]:
     assert image.observed is not None  # noqa: S101 - asked for what existed only
-    fields = _without_secrets(image.observed.fields, ())
+    fields = _without_secrets(image.observed.fields, any_provider_schema())
     assert isinstance(fields, dict)  # noqa: S101 - a tree without its secrets is a tree
     known = _known_then(image, found)
     for path in _secrets(image):
@@ -120,26 +116,39 @@ def _whole(image: PreImage, found: Found) -> dict[str, Any]:
 
 def _granularity(path: Path) -> Path:
     """Give the part of the tree, as the API writes it, that is restored for a change at a path."""
-    if path[0] not in _MAPS:
-        return path[:1]
-    return path[:3] if path[1:2] == (HEADERS_FIELD,) else path[:2]
+    if compiled(Integration).child(path[0]).kind is not Kind.MAP:
+        return path[:1]  # only maps are restored member by member
+    return path[:3] if any_provider_schema().at(path[:2]).facts.headers else path[:2]
 
 
-def _without_secrets(value: Value, path: Path) -> Any:
-    """Leave out what is sensitive; an entry of a list counts as a step, as its identity does."""
+def _without_secrets(value: Value, field: FieldSchema) -> Any:
+    """Leave out what is withheld, and headers, which are restored one by one."""
     if isinstance(value, Mapping):
         return {
-            name: _without_secrets(item, (*path, name))
+            name: _without_secrets(item, inner)
             for name, item in value.items()
-            if not is_sensitive((*path, name)) and not _is_hidden_headers(name, item)
+            if not _is_withheld(inner := field.child(name), item)
+            and not (inner.facts.headers and isinstance(item, Mapping))
         }
     if isinstance(value, list | tuple):
-        return [_without_secrets(item, (*path, "")) for item in value]
+        return [_without_secrets(item, field.entries or UNKNOWN) for item in value]
     return value
 
 
-def _is_hidden_headers(name: str, value: Value) -> bool:
-    return name == HEADERS_FIELD and isinstance(value, Mapping)
+def _is_withheld_at(path: Path, before: Tree) -> bool:
+    """Return whether a picture in canonical form lacks the value at a path."""
+    return _is_withheld(any_provider_schema().at(path), lookup(before, path))
+
+
+def _is_withheld(field: FieldSchema, value: Value) -> bool:
+    """Return whether a picture holds no value of this field that could be sent again.
+
+    The schema closes what it does not know, but a target may have vouched for it: then the value
+    stands in the picture.
+    """
+    if not field.facts.sensitive:
+        return False
+    return field.is_known or isinstance(value, SecretRef | Redacted | Mask)
 
 
 def _secrets_along(
@@ -147,7 +156,7 @@ def _secrets_along(
 ) -> Iterator[tuple[Path, Secret]]:
     """Walk the secrets that change back, and those that have to go along with a write."""
     then, present = _known_then(image, found), _known_now(image, now, found)
-    moves = any(is_host(path) for path in image.changed)
+    moves = any(any_provider_schema().at(path).facts.host for path in image.changed)
     models = {path[1] for path in image.changed if path[0] == "models" and len(path) > 1}
     for path, secret in {**present, **then}.items():
         if path in image.added:
@@ -185,7 +194,7 @@ def _secrets(image: PreImage) -> list[Path]:
     return [
         path
         for path, value in leaves(canonical(image.observed.fields))
-        if is_sensitive(path) and not is_empty(value)
+        if _is_withheld(any_provider_schema().at(path), value) and not is_empty(value)
     ]
 
 
@@ -201,7 +210,7 @@ def _implied_models(image: PreImage) -> list[dict[str, Any]]:
     listed, changed = before.get("models") or {}, image.changed
     named = {path[1] for path in changed if path[0] == "models" and len(path) > 1}
     custom = {path[1] for path in changed if path[0] == "models" and path[2:] == ("is_custom",)}
-    enabled = before.get("allow_all_models") is not False
+    enabled = allows_all_models(before)
     return [
         {"slug": slug, "enabled": enabled} for slug in sorted(named - custom) if slug not in listed
     ]
@@ -209,13 +218,14 @@ def _implied_models(image: PreImage) -> list[dict[str, Any]]:
 
 def _absent(image: PreImage, before: Mapping[str, Any]) -> Iterator[Path]:
     """Walk what the run added to something that was there; new entries of lists are withdrawn."""
+    schema = any_provider_schema()
     for path in image.changed:
-        if is_sensitive(path):
+        if _is_withheld_at(path, before):
             if path in image.added:
                 yield path
             continue
         there = next(n for n in range(len(path) + 1) if n == len(path) or not _has(before, path, n))
-        is_entry = there > 0 and path[there - 1] in KEYED_LISTS
+        is_entry = schema.at(path[:there]).key is not None
         if there < len(path) and not is_entry:
             yield path[: there + 1]
 
@@ -228,19 +238,17 @@ def _has(tree: Mapping[str, Any], path: Path, length: int) -> bool:
 def _put(fields: dict[str, Any], path: Path, value: Any) -> None:
     """Set a value at a path in canonical form of a tree that has the API's form."""
     here: Any = fields
-    for holder, name in zip(("", *path), path[:-1], strict=False):
+    field = any_provider_schema()
+    for name in path[:-1]:
+        inner = field.child(name)
         if isinstance(here, list):
-            here = _entry(here, holder, name)
+            here = next((entry for entry in here if entry.get(field.key) == name), None)
         else:
-            here = here.setdefault(name, [] if name in KEYED_LISTS else {})
-        if isinstance(here, list) and name in SINGLE_ENTRY_LISTS:
+            here = here.setdefault(name, [] if inner.key is not None else {})
+        if isinstance(here, list) and inner.kind is Kind.SINGLE:
             here = here[0] if here else None
         if here is None:
             return
+        field = inner
     if isinstance(here, dict):
         here[path[-1]] = value
-
-
-def _entry(entries: list[Any], holder: str, identity: str) -> Any:
-    key = KEYED_LISTS[holder]
-    return next((entry for entry in entries if entry.get(key) == identity), None)

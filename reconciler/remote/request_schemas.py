@@ -25,11 +25,7 @@ _ANY_SCALAR: Schema = MappingProxyType({"type": ["string", "number", "boolean", 
 @cache
 def update_body() -> Schema:
     """Return what PUT takes: only the fields that are sent change."""
-    fields = {
-        field.name: _property(field)
-        for field in _record_fields()
-        if not (field.facts.identity or field.facts.immutable or field.facts.write_only)
-    }
+    fields = {field.name: _property(field) for field in _record_fields() if field.is_updatable}
     return MappingProxyType(_closed(fields))
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Redacted, SecretRef
@@ -176,6 +176,7 @@ LINES = st.sampled_from(
 )
 
 
+@example("configurations: {{custom_headers: {{X-A: {}, X-B: [1]}}}}", f",?{CANARY},?", "")
 @given(LINES, SECRETS, st.sampled_from(["", "descripton: x\n", "\t\n", "x: [\n", "models: 5\n"]))
 def test_no_output_shows_a_literal_secret(line: str, secret: str, after: str) -> None:
     result = integration(OPENAI + line.format(secret) + "\n" + after)
