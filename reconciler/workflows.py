@@ -21,7 +21,7 @@ from reconciler.domain.rejection import (
 )
 from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.drift.detect import detect
 from reconciler.drift.incremental import Rounds
 from reconciler.drift.report import DriftReport
@@ -35,9 +35,11 @@ from reconciler.execution.outcome import ApplyResult, Status
 from reconciler.execution.presence import Presence
 from reconciler.execution.stopping import Stop
 from reconciler.execution.undoing import Undo
+from reconciler.planning.actions import ActionKind
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
+from reconciler.planning.removals import is_candidate
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.damage import damaged, nameless_rows
 from reconciler.remote.errors import RemoteError
@@ -188,29 +190,15 @@ async def _organisation(api: IntegrationsAPI) -> str | None:
 async def _fresh_plan(
     session: Session, options: PlanOptions, rounds: Rounds | None = None
 ) -> tuple[Plan, ObservedState]:
-    selected = {
-        slug: declared
-        for slug, declared in session.desired.integrations.items()
-        if options.selection.includes(slug)
-    }
-    observed = await _observed(session, selected, rounds)
+    observed = await _observed(session, options, rounds)
     name, known = session.desired.target.name, session.known_organisation
     refuse_other_organisation(name, known=known, found=observed.organisation_id)
     _refuse_unmatched(session, options.selection, observed)
-    planned = make_plan(
-        desired=session.desired,
-        observed=observed,
-        memory=session.memory,
-        values=session.secrets,
-        options=options,
-        created_at=timestamp(session.now),
-        commit=session.commit,
-        diagnostics=(
-            *session.diagnostics,
-            *(rounds.findings() if rounds else ()),
-        ),
-        run=session.undo.run if session.undo else None,
-    )
+    planned = _made_of(session, options, observed, rounds)
+    if missed := _removed_unread(planned):
+        # The list did not tell that these are replaced; their details did.
+        observed = await _observed(session, options, None, also=missed)
+        planned = _made_of(session, options, observed, rounds)
     if session.undo is not None:
         planned = session.undo.revise(planned, session.secrets)
     if session.require_secrets:
@@ -218,14 +206,45 @@ async def _fresh_plan(
     return planned, observed
 
 
+def _made_of(
+    session: Session, options: PlanOptions, observed: ObservedState, rounds: Rounds | None
+) -> Plan:
+    return make_plan(
+        desired=session.desired,
+        observed=observed,
+        memory=session.memory,
+        values=session.secrets,
+        options=options,
+        created_at=timestamp(session.now),
+        commit=session.commit,
+        diagnostics=(*session.diagnostics, *(rounds.findings() if rounds else ())),
+        run=session.undo.run if session.undo else None,
+    )
+
+
+def _removed_unread(planned: Plan) -> frozenset[str]:
+    """Return what would be deleted or replaced and was not read whole."""
+    return frozenset(
+        action.slug
+        for action in planned.actions
+        if action.kind in {ActionKind.REPLACE, ActionKind.DELETE}
+        and action.subject.observed is not None
+        and not action.subject.observed.is_whole
+    )
+
+
 async def _observed(
-    session: Session, selected: Mapping[str, Declared], rounds: Rounds | None
+    session: Session,
+    options: PlanOptions,
+    rounds: Rounds | None,
+    *,
+    also: Collection[str] = (),
 ) -> ObservedState:
-    """Read all that matters, or with `rounds` what it cannot do without."""
-    wants = _wants(selected)
-    read = partial(observe, session.api, concurrency=session.parallelism, expected=selected.keys())
+    """Read all that matters, or with `rounds` what it cannot do without; `also` is read whole."""
+    wants, selected = _wants(session, options, also), _selected(session, options)
+    read = partial(observe, session.api, concurrency=session.parallelism, expected=selected)
     if rounds is not None:
-        seen = await read(wants=rounds.narrowed(wants, selected.keys()))
+        seen = await read(wants=rounds.narrowed(wants, selected))
         _refuse_unreadable(seen, selected)
         if (whole := rounds.completed(seen)) is not None:
             return whole
@@ -234,11 +253,15 @@ async def _observed(
     return observed
 
 
-def _refuse_unreadable(observed: ObservedState, selected: Mapping[str, Declared]) -> None:
+def _refuse_unreadable(observed: ObservedState, selected: Collection[str]) -> None:
     """Raise for what is declared and exists, and of which nobody can tell how it is."""
     records = [record for slug, record in observed.unreadable.items() if slug in selected]
     if records:
         raise damaged(*records)
+
+
+def _selected(session: Session, options: PlanOptions) -> frozenset[str]:
+    return frozenset(s for s in session.desired.integrations if options.selection.includes(s))
 
 
 def timestamp(moment: datetime) -> str:
@@ -255,7 +278,7 @@ def _refuse_unmatched(session: Session, selection: Selection, observed: Observed
         return  # its selection names the integrations of the run, which may be gone
     desired = session.desired
     known = desired.integrations.keys() | desired.tombstones.keys()
-    known |= observed.integrations.keys() | session.memory.integrations.keys()
+    known |= observed.listed | session.memory.integrations.keys()
     unmatched = unmatched_patterns(selection, known, what="integration, declared or existing")
     if unmatched:
         raise InvalidInput(unmatched)
@@ -272,14 +295,23 @@ def unmatched_patterns(
     ]
 
 
-def _wants(selected: Mapping[str, Declared]) -> Callable[[Observed], Wanted | None]:
-    """Ask for details only of what is declared, and for sub-resources only where declared."""
+def _wants(
+    session: Session, options: PlanOptions, also: Collection[str]
+) -> Callable[[Observed], Wanted | None]:
+    """Ask for details of what is declared, and for sub-resources only where declared.
+
+    What is going to be deleted or replaced is read whole, since a plan says what it takes away.
+    """
+    desired, selected = session.desired, _selected(session, options)
 
     def want(row: Observed) -> Wanted | None:
-        declared = selected.get(row.slug)
-        if declared is None or row.is_archived:
+        if row.slug in also or is_candidate(
+            row, desired=desired, memory=session.memory, options=options
+        ):
+            return Wanted(models=True, workspaces=not row.is_workspace_scoped)
+        if row.slug not in selected or row.is_archived:
             return None
-        fields = declared.fields.keys()
+        fields = desired.integrations[row.slug].fields.keys()
         return Wanted(
             models=bool(fields & fields_of(SubResource.MODELS)),
             workspaces=bool(fields & fields_of(SubResource.WORKSPACES)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, Place
 from reconciler.domain.fields import is_uuid
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
@@ -31,13 +31,21 @@ class SecretRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredAt:
+    """Where Git declared an integration last: its file, and the commit if that is known."""
+
+    place: Place
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Remembered:
     """The past of one integration.
 
     `declared` is the tree that Git declared (None when unknown); `secrets` is keyed by path.
     `unsettled` holds, by path, the fingerprints of values that a run announced and that may have
     reached the API. `identities` are the ids of the objects that runs have applied under this slug;
-    empty where none is known.
+    empty where none is known. `declared_at` tells where it was declared last.
     """
 
     declared: Tree | None = None
@@ -45,6 +53,7 @@ class Remembered:
     secrets: Mapping[Path, SecretRecord] = field(default_factory=lambda: MappingProxyType({}))
     unsettled: Mapping[Path, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     identities: frozenset[str] = frozenset()
+    declared_at: DeclaredAt | None = None
 
     def is_another(self, identity: str | None) -> bool:
         """Return whether an id is certainly not one of ours; ids of two forms prove nothing."""
@@ -123,6 +132,7 @@ def _joined(applied: Remembered, then: Remembered) -> Remembered:
         secrets={**then.secrets, **applied.secrets},
         unsettled=applied.unsettled,
         identities=applied.identities,
+        declared_at=then.declared_at or applied.declared_at,
     )
 
 

@@ -91,6 +91,17 @@ class Observed:
     workspaces_read: bool = False
 
     @property
+    def is_workspace_scoped(self) -> bool:
+        """Whether it belongs to one workspace, and so grants access to no other."""
+        return self.kind == "workspace" or bool(self.fields.get("workspace_id"))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that the API tells of it was read."""
+        parts_read = self.models_read and (self.workspaces_read or self.is_workspace_scoped)
+        return self.detailed and parts_read
+
+    @property
     def is_archived(self) -> bool:
         """Tell whether the API keeps this record without serving it."""
         return self.status == "archived"

@@ -81,6 +81,12 @@ def _wrong_plan(
 
 def _not_approved(excess: NotApproved) -> Diagnostic:
     what = f"{excess.kind.value} {excess.slug}"
+    if excess.unrecorded:
+        return error(
+            "not-approved",
+            f"the approved plan does not say what is lost: {what}",
+            hint="an older release saved it; plan again and approve that",
+        )
     if excess.change is not None:
         what += f": {_in_words(excess.change)}"
     if excess.approved is not None:

@@ -85,7 +85,12 @@ class View:
         self.identity = now.id
 
     async def keep_whole(self) -> None:
-        """Read all of what is about to be deleted, so that it can be asked for again."""
+        """Read all of what is about to be deleted, so that it can be asked for again.
+
+        What the plan read whole is read whole once more right before the write in any case.
+        """
+        if self.action.subject.observed is not None and self.action.subject.observed.is_whole:
+            return
         try:
             self.last_seen = await self.presence.read(
                 self.action.slug, models=True, workspaces=True

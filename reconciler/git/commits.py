@@ -26,11 +26,13 @@ _PARTIAL_CLONE = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclone
 class FilesAtCommit:
     """The files of a folder at a commit, by path in it; a source for `reconciler.desired`.
 
-    `unreadable` holds what was there and cannot be read, with the reason.
+    `unreadable` holds what was there and cannot be read, with the reason. `commit` is the full id
+    of the commit, where it came from one.
     """
 
     files: Mapping[str, bytes]
     label: str
+    commit: str | None = None
     unreadable: Mapping[str, Unreadable] = field(default_factory=lambda: MappingProxyType({}))
     others: frozenset[str] = frozenset()
 
@@ -111,6 +113,7 @@ def files_at(ref: str, *, repository: Repository) -> FilesAtCommit:
     return FilesAtCommit(
         files=MappingProxyType(reading.files),
         label=label,
+        commit=commit,
         unreadable=MappingProxyType(reading.unreadable),
         others=frozenset(reading.others),
     )

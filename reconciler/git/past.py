@@ -10,7 +10,7 @@ from datetime import date
 from reconciler.desired.documents import ENVIRONMENTS
 from reconciler.desired.load import load_readable
 from reconciler.diagnostics import Diagnostic, Place, Severity, notice, warning
-from reconciler.domain.memory import Memory, Remembered, SecretRecord
+from reconciler.domain.memory import DeclaredAt, Memory, Remembered, SecretRecord
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import DesiredState
@@ -49,14 +49,23 @@ def declared_at(ref: str, *, repository: Repository, target: Target) -> Past:
     state, found_there = load_readable(files, target, _NO_RULE_HAS_EXPIRED)
     hiding = [problem for problem in found_there if _hides_something(problem)]
     gaps = tuple(_gap(problem) for problem in hiding)
-    memory = memory_of(state, unreadable=gaps)
+    memory = memory_of(state, unreadable=gaps, ref=ref, commit=files.commit)
     if any(_hides_overlay(problem, label=files.label) for problem in hiding):
         memory = _without_access(memory)
     return Past(memory, gaps)
 
 
-def memory_of(state: DesiredState, *, unreadable: Iterable[Diagnostic] = ()) -> Memory:
-    """Take what was declared for what is remembered: trees, protection, names of secrets."""
+def memory_of(
+    state: DesiredState,
+    *,
+    unreadable: Iterable[Diagnostic] = (),
+    ref: str = "",
+    commit: str | None = None,
+) -> Memory:
+    """Take what was declared for what is remembered: trees, protection, names of secrets, places.
+
+    Files are named as they are in a checkout, so without the `ref` that their places begin with.
+    """
     gaps = tuple(unreadable)
     return Memory(
         {
@@ -68,6 +77,10 @@ def memory_of(state: DesiredState, *, unreadable: Iterable[Diagnostic] = ()) -> 
                     for path, value in leaves(declared.fields)
                     if isinstance(value, SecretRef)
                 },
+                declared_at=DeclaredAt(
+                    Place(declared.source.file.removeprefix(f"{ref}:"), declared.source.line),
+                    commit,
+                ),
             )
             for slug, declared in state.integrations.items()
         },

@@ -15,13 +15,15 @@ from reconciler.planning.plan import Plan, Unverified
 class NotApproved:
     """Something in the fresh plan that no approved plan contains; `change` None: the action.
 
-    `approved` is what was approved for the same place, if anything was.
+    `approved` is what was approved for the same place, if anything was. `unrecorded` says that a
+    removal was approved by a plan that does not tell what it takes away.
     """
 
     slug: str
     kind: ActionKind
     change: Change | None = None
     approved: Change | None = None
+    unrecorded: bool = False
 
 
 def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved, ...]:
@@ -41,6 +43,10 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
             excess.append(NotApproved(action.slug, action.kind))
             continue
         before = [change for other in same or () for change in other.changes]
+        if action.kind is ActionKind.DELETE and action.changes and not before:
+            # Plans of 0.1.0 do not say what a delete takes away, so they approve none that does.
+            excess.append(NotApproved(action.slug, action.kind, unrecorded=True))
+            continue
         allowed = {_key(change) for change in before}
         by_path = {change.path: change for change in before}
         excess += [

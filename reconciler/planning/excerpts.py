@@ -5,10 +5,9 @@ end of a host name is the part that counts. The views use this, and approvals fo
 """
 
 import re
-from functools import cache
 
-from reconciler.domain.fields import HEADERS_FIELD, is_host, parse_path
-from reconciler.domain.schema import FieldSchema, integration_schema
+from reconciler.domain.fields import parse_path
+from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.tree import Path
 
 LONGEST_VALUE = 200
@@ -39,14 +38,10 @@ def is_shown_whole(path: str, *values: object) -> bool:
 
 
 def _bears_host(path: Path) -> bool:
-    facts = _schema().at(path).facts
-    return is_host(path) or facts.host or facts.endpoint or HEADERS_FIELD in path
-
-
-@cache
-def _schema() -> FieldSchema:
-    # A provider in the form of a UUID may be any, so its schema has the fields of all of them.
-    return integration_schema("00000000-0000-0000-0000-000000000000")
+    schema = any_provider_schema()
+    facts = schema.at(path).facts
+    in_headers = any(schema.at(path[:end]).facts.headers for end in range(1, len(path)))
+    return facts.host or facts.endpoint or in_headers
 
 
 def left_out(count: int) -> str:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Diagnostic, counted, error
-from reconciler.domain.fields import is_host, parse_path
+from reconciler.domain.fields import parse_path
 from reconciler.domain.memory import LEDGER_UNREADABLE
 from reconciler.domain.policy import Limits
+from reconciler.domain.schema import any_provider_schema
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
 from reconciler.planning.options import PlanOptions, Selection
 
@@ -232,8 +233,13 @@ def _access_removals(action: Action) -> int:
 
 
 def moves_host(changes: Iterable[Change]) -> bool:
-    """Tell whether any change decides anew where a credential is sent."""
-    return any(is_host(parse_path(change.path) or (change.path,)) for change in changes)
+    """Return whether any change decides where a credential is sent; what stays does not."""
+    schema = any_provider_schema()
+    return any(
+        change.op is not Op.RESEND
+        and schema.at(parse_path(change.path) or (change.path,)).facts.host
+        for change in changes
+    )
 
 
 def _counted(

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.memory import Memory
-from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.planning import guards, remarks, unreadable
 from reconciler.planning.actions import (
-    TOMBSTONE,
     Action,
     ActionKind,
     Origin,
@@ -24,11 +22,18 @@ from reconciler.planning.actions import (
     Subject,
     highest,
 )
-from reconciler.planning.canonical import canonical, desired_digest
+from reconciler.planning.canonical import canonical, desired_digest, fingerprint
 from reconciler.planning.credentials import Evidence, masks_moved
 from reconciler.planning.newcomers import creation_blocks, missing_values, new_changes
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+from reconciler.planning.removals import (
+    deletion_reason,
+    lost_by_delete,
+    owns,
+    was_declared,
+    with_last_declaration,
+)
 from reconciler.planning.updates import Findings, plan_update
 from reconciler.planning.writes import create_calls, delete_calls
 
@@ -116,12 +121,12 @@ class _Draft:
         for slug, current in sorted(self.observed.live.items()):
             if slug in self.desired.integrations or not whole.includes(slug):
                 continue
-            if not self._owns(slug, current):
+            if not owns(self.desired, current):
                 self._note_foreign_tombstone(slug)
                 continue
             remembered = self.memory.of(slug)
             others = remembered.is_another(current.id)
-            once = remembered.declared is not None and not others
+            once = was_declared(remembered, current)
             reason = self._why_deleted(slug, once=once)
             self.deletes += reason is not None
             if not selection.includes(slug):
@@ -147,13 +152,7 @@ class _Draft:
             self.diagnostics.append(unreadable.rows_without_slug(self.observed.nameless))
 
     def _why_deleted(self, slug: str, *, once: bool) -> str | None:
-        tombstone = self.desired.tombstones.get(slug)
-        prune = self.options.prune or self.desired.target.prune
-        if tombstone is not None:
-            return f"{TOMBSTONE}{tombstone.reason or 'no reason given'}"
-        if prune is Prune.ALL or (prune is Prune.MANAGED and once):
-            return "no longer declared" if once else "not declared, and prune is all"
-        return None
+        return deletion_reason(slug, desired=self.desired, options=self.options, once=once)
 
     def _note_foreign_tombstone(self, slug: str) -> None:
         if slug in self.desired.tombstones and self.options.selection.includes(slug):
@@ -165,7 +164,7 @@ class _Draft:
         includes = self.options.selection.whole.includes
         extent = guards.Extent(
             declared=len(self.desired.integrations),
-            owned=sum(self._owns(s, o) and includes(s) for s, o in self.observed.live.items()),
+            owned=sum(owns(self.desired, o) and includes(s) for s, o in self.observed.live.items()),
             deletes=self.deletes,
         )
         limits = self.desired.target.limits
@@ -179,13 +178,6 @@ class _Draft:
         )
         self._note_renames(ordered)
         return guards.block(ordered, findings), [finding.diagnostic for finding in findings]
-
-    def _owns(self, slug: str, current: Observed) -> bool:
-        scope = self.desired.target.scope
-        workspace = current.fields.get("workspace_id")
-        return scope.owns(
-            slug=slug, kind=current.kind, workspace_id=str(workspace) if workspace else None
-        )
 
     def _take(self, findings: Findings) -> None:
         if findings.action is None:
@@ -206,7 +198,7 @@ class _Draft:
                 slug=declared.slug, kind=kind, workspace_id=str(workspace) if workspace else None
             )
             if current is None
-            else self._owns(declared.slug, current)
+            else owns(self.desired, current)
         )
         if is_owned:
             return findings
@@ -267,13 +259,16 @@ class _Draft:
         if remembered.protected and current.slug not in self.desired.tombstones:
             blocked = ("protected",)
             self.diagnostics.append(remarks.protected(current.slug, "deleted", None))
+        origin = Origin.LOCAL if was_declared(remembered, current) else Origin.UNKNOWN
+        seen = fingerprint(current) if current.detailed else None
         self.actions.append(
             Action(
                 slug=current.slug,
                 kind=ActionKind.DELETE,
-                reason=reason,
+                reason=with_last_declaration(reason, remembered),
                 risk=Risk.DELETE,
-                precondition=Precondition(current.last_updated_at),
+                changes=lost_by_delete(current, origin=origin),
+                precondition=Precondition(current.last_updated_at, seen),
                 blocked_by=blocked,
                 calls=delete_calls(current.slug),
                 subject=Subject(None, current, remembered),

@@ -29,6 +29,7 @@ from reconciler.planning.credentials import Evidence, Judgement, State, judge
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.newcomers import missing_values, replacement_blocks
 from reconciler.planning.plan import Undeclared, Unverified
+from reconciler.planning.removals import lost_and_recreated
 from reconciler.planning.risks import risk_of
 from reconciler.planning.secret_writes import (
     keeps_key,
@@ -71,6 +72,7 @@ def plan_update(
     paths = [change.path for change in differing] + [judgement.path for judgement, _ in sent]
     replaced = _immutable_changes(comparison, differing)
     if replaced:
+        changes = lost_and_recreated(declared, observed, comparison, changes)
         blocks = replacement_blocks(declared, observed)
         notes = missing_values(declared, evidence.values)
     else:
@@ -88,8 +90,9 @@ def plan_update(
     )
     return Findings(
         action=action,
-        unverified=_unverified(declared, judgements),
-        undeclared=undeclared_values(declared.slug, declared.schema, comparison),
+        unverified=() if replaced else _unverified(declared, judgements),
+        # What no file declares is not left alone by a replace; its changes say that it goes.
+        undeclared=() if replaced else undeclared_values(declared.slug, schema, comparison),
         diagnostics=(
             *blocks,
             *notes,

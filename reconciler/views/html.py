@@ -128,7 +128,7 @@ def _action(item: outline.ActionItem, *, opened: bool) -> str:
     return _folded(
         classes + " blocked" * bool(item.blocks),
         headline,
-        [*_blocks(item.blocks), _reason(item), _fields(item.changes)],
+        [*_blocks(item.blocks), _reason(item), *_notes_of(item), _fields(item.changes)],
         opened=opened,
     )
 
@@ -173,6 +173,11 @@ def _risk(risk: Risk) -> str:
 def _reason(item: outline.ActionItem) -> str:
     source = f" · source: <code>{escape(item.source)}</code>" if item.source else ""
     return f'<p class="about">reason: {escape(item.reason)}{source}</p>'
+
+
+def _notes_of(item: outline.ActionItem) -> Iterable[str]:
+    for note in item.notes:
+        yield f"<p>{escape(note)}</p>"
 
 
 def _blocks(blocks: Sequence[outline.Block]) -> Iterable[str]:

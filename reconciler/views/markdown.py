@@ -11,7 +11,7 @@ from itertools import islice
 from reconciler.diagnostics import Severity
 from reconciler.drift.report import DriftReport
 from reconciler.execution.outcome import ApplyResult, Status
-from reconciler.planning.actions import Risk
+from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, ending, outline, words
 from reconciler.views.budget import Piece, fitted
@@ -138,7 +138,8 @@ def _risks(actions: Sequence[outline.ActionItem]) -> Iterable[str]:
 
 
 def _change_risks(item: outline.ActionItem) -> set[str]:
-    return {change.risk for change in item.changes}
+    """Return the risks beside that of the action; all of a delete goes, that says it once."""
+    return set() if item.kind is ActionKind.DELETE else {change.risk for change in item.changes}
 
 
 def _blocks(actions: Sequence[outline.ActionItem]) -> Iterable[str]:
@@ -200,7 +201,8 @@ def _change_lines(changes: Sequence[outline.ChangeItem]) -> list[str]:
 def _action(item: outline.ActionItem, *, moved: str = "") -> str:
     source = f" · source: {code(item.source)}" if item.source else ""
     body = [f"Reason: {code(item.reason)}{source}\n"]
-    lines = _change_lines(item.changes)
+    body += [f"{code(note)}\n" for note in item.notes]
+    lines = _change_lines(item.essential_changes)
     if lines:
         body.append(fence(lines, language="diff"))
     name = f" {html_code(item.name)}" if item.name else ""
@@ -244,7 +246,7 @@ def _outcome(item: ending.OutcomeItem) -> str:
     if item.request_ids and item.problem:
         texts.append(f"request ids: {', '.join(item.request_ids)}")
     if item.status is not Status.APPLIED and item.action:
-        texts += _change_lines(item.action.changes)
+        texts += _change_lines(item.action.essential_changes)
     return _short_outcome(item) + (f"\n{fence(texts, language='diff')}" if texts else "")
 
 

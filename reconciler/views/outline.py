@@ -17,6 +17,7 @@ from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import words
 from reconciler.views.escape import shortened, visible
 from reconciler.views.problems import summary_of
+from reconciler.views.removal_notes import is_restated, removal_notes
 from reconciler.views.sections import Section, reference, sections_of
 from reconciler.views.suggested_command import CommandContext, apply_command
 
@@ -28,8 +29,9 @@ NAMED = 5
 class ChangeItem:
     """One field's change: `before` is None for what is added, `after` for what is removed.
 
-    Both are complete. `is_whole` says that no view may shorten them, as those of a host. `risk` is
-    named from `credential` upward, else empty.
+    Both are complete. `is_whole` says that no view may shorten them, as those of a host.
+    `is_restated` marks what a replace puts back as it was. `risk` is named from `credential`
+    upward, else empty.
     """
 
     symbol: str
@@ -39,6 +41,7 @@ class ChangeItem:
     note: str
     risk: str
     is_whole: bool = False
+    is_restated: bool = False
 
     @property
     def text(self) -> str:
@@ -66,7 +69,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ActionItem:
-    """One integration's action; `name` is known for a create and for a changed name."""
+    """One integration's action; `name` is known for a create, a delete and a changed name.
+
+    `notes` say in short what a delete or a replace takes away and puts back.
+    """
 
     slug: str
     name: str | None
@@ -78,6 +84,12 @@ class ActionItem:
     source: str | None
     changes: tuple[ChangeItem, ...]
     blocks: tuple[Block, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def essential_changes(self) -> tuple[ChangeItem, ...]:
+        """Return the changes without those that only say what a replace puts back."""
+        return tuple(change for change in self.changes if not change.is_restated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +180,8 @@ def of_action(
     `unverified` are the paths of its secrets that nothing proves in sync.
     """
     blocked = bool(action.blocked_by)
-    names = [c.after for c in action.changes if c.path == "name" and isinstance(c.after, str)]
+    values = [c.after if c.op is not Op.REMOVE else c.before for c in _of_name(action)]
+    names = [value for value in values if isinstance(value, str)]
     return ActionItem(
         slug=visible(action.slug, limit=255),
         name=shown(names[0]) if names else None,
@@ -179,14 +192,24 @@ def of_action(
         risk=action.risk,
         source=_place(action.source) if action.source else None,
         changes=tuple(
-            of_change(change, origins=origins, unverified=change.path in unverified)
+            of_change(
+                change,
+                origins=origins,
+                unverified=change.path in unverified,
+                is_restated=is_restated(action, change),
+            )
             for change in action.changes
         ),
         blocks=tuple(
             Block(visible(code), words.LIFTS.get(code, words.LIFT_UNKNOWN))
             for code in action.blocked_by
         ),
+        notes=removal_notes(action),
     )
+
+
+def _of_name(action: Action) -> list[Change]:
+    return [change for change in action.changes if change.path == "name"]
 
 
 def of_change(
@@ -194,6 +217,7 @@ def of_change(
     *,
     origins: Mapping[Origin, str] = words.ORIGIN_NOTES,
     unverified: bool = False,
+    is_restated: bool = False,
 ) -> ChangeItem:
     """Make the outline of one change; of a sensitive one only references are shown."""
     before = shown(change.before)
@@ -202,7 +226,8 @@ def of_change(
         hidden = words.UNKNOWN_FIELD if change.unknown_field else words.REDACTED_WITHOUT_NAME
         before = reference(change.before_reference, hidden)
         after = reference(change.reference, hidden)
-    notes = (_why(change, unverified=unverified), origins.get(change.origin))
+    why = words.RECREATED_NOTE if is_restated else _why(change, unverified=unverified)
+    notes = (why, None if is_restated else origins.get(change.origin))
     one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
     return ChangeItem(
         symbol=words.OP_SYMBOLS[change.op],
@@ -212,6 +237,7 @@ def of_change(
         note="; ".join(note for note in notes if note),
         risk=change.risk.value if change.risk.rank >= Risk.CREDENTIAL.rank else "",
         is_whole=is_shown_whole(change.path, change.before, change.after),
+        is_restated=is_restated,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from reconciler.adoption.pull import Adoption, SecretCheck
 from reconciler.domain.fields import show_path
 from reconciler.domain.secrets import MaskVerdict
-from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.actions import Action, ActionKind, Op
 from reconciler.views.escape import visible
 from reconciler.views.outline import header_of
 
@@ -57,7 +57,8 @@ def summary(adoption: Adoption) -> str:
 def _weight(action: Action) -> int:
     """Count the changes of an integration that exists on both sides; any other is one."""
     whole = action.kind in {ActionKind.CREATE, ActionKind.DELETE}
-    return 1 if whole else max(1, len(action.changes))
+    differing = [change for change in action.changes if change.op is not Op.RESEND]
+    return 1 if whole else max(1, len(differing))
 
 
 def _files(adoption: Adoption, folder: str) -> Iterator[str]:

@@ -164,7 +164,9 @@ def _action(page: Page, item: outline.ActionItem) -> None:
     page.line((f"reason: {item.reason}", "dim"), indent=4)
     if item.source:
         page.whole((f"source: {item.source}", "dim"), indent=4)
-    for change in item.changes:
+    for note in item.notes:
+        page.line(note, indent=4)
+    for change in item.essential_changes:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
 
 
@@ -201,5 +203,5 @@ def _outcome(page: Page, item: ending.OutcomeItem, *, column: int) -> None:
     for warning in item.warnings:
         page.line((f"warning: {warning}", "yellow"), indent=4)
     if item.action and item.status is not Status.APPLIED:
-        for change in item.action.changes:
+        for change in item.action.essential_changes:
             page.line(f"{change.symbol} {change.text}", indent=4)

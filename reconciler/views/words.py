@@ -33,6 +33,8 @@ OP_SYMBOLS = MappingProxyType(
     {Op.ADD: "+", Op.REMOVE: "-", Op.REPLACE: "~", Op.ROTATE: "~", Op.RESEND: "="}
 )
 
+RECREATED_NOTE = "re-created, unchanged"
+
 OP_NOTES = MappingProxyType(
     {
         Op.RESEND: "resend: unchanged, this write has to carry it",
@@ -178,6 +180,11 @@ REDACTED_WITHOUT_NAME = "(secret) value not shown"
 UNDO_WARNING = (
     "Git still says otherwise: the next apply of the files reverts this, unless they change too."
 )
+
+LOSES = "loses"
+LOSES_NOTHING = "nothing but what is re-created"
+LOSS_UNKNOWN = "what is lost was not recorded in this plan"
+RECREATED = "re-created from the file"
 
 NEXT_APPLY = "To carry it out:"
 NEXT_UNDO = "To carry it out, hand over the saved plan:"

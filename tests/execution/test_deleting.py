@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from reconciler.execution.events import CallStarted
 from reconciler.execution.outcome import Outcome
+from reconciler.remote.errors import RemoteError
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import before, ending, get, post, sent, somebody_creates, world
@@ -131,11 +134,26 @@ def test_a_delete_announces_what_it_takes_with_it() -> None:
     assert seen.fields["description"] == "theirs"
 
 
-def test_what_cannot_be_read_whole_is_deleted_and_the_loss_for_undo_is_said() -> None:
+def test_what_cannot_be_read_whole_is_not_deleted() -> None:
     models = Fault(kind=FaultKind.STATUS, status=400, method="GET", path="alpha/models", times=-1)
-    outcome = forgotten(world(models))
-    assert ending(outcome) == ("applied", None)
-    assert outcome.warnings == ("its access could not be read; undo will not bring that back",)
+    story = world(models)
+    with pytest.raises(RemoteError):
+        forgotten(story)
+    assert sent(story) == []
+    assert "alpha" in story.remote.integrations
+
+
+def test_what_cannot_be_read_whole_right_before_its_delete_is_not_deleted() -> None:
+    script = FaultScript(())
+    story = World(faults=script)
+    broken = Fault(
+        kind=FaultKind.STATUS, status=400, method="GET", path="alpha/workspaces", times=-1
+    )
+    before(story, "POST", "/integrations", lambda: script.add(broken))
+    outcome = forgotten(story)
+    assert outcome.status.value == "failed"
+    assert sent(story) == ["create"]
+    assert "alpha" in story.remote.integrations
 
 
 def test_a_replace_that_loses_its_create_says_that_the_next_apply_needs_no_approval() -> None:

@@ -112,14 +112,40 @@ def reference_change() -> Action:
     )
 
 
+def lost(
+    path: str, before: object = None, *, sensitive: bool = False, risk: Risk = Risk.RESTRICTIVE
+) -> Change:
+    return Change(path, Op.REMOVE, risk, before=before, sensitive=sensitive)  # type: ignore[arg-type]
+
+
+def resent(path: str, value: object = None, *, reference: str | None = None) -> Change:
+    return Change(
+        path,
+        Op.RESEND,
+        Risk.ADDITIVE,
+        before=value,  # type: ignore[arg-type]  # any JSON
+        after=value,  # type: ignore[arg-type]
+        sensitive=reference is not None,
+        reference=reference,
+    )
+
+
 def deletion(*blocked_by: str) -> Action:
     return Action(
         slug="old-openai",
         kind=ActionKind.DELETE,
         reason="tombstone: contract ended",
         risk=Risk.DELETE,
-        changes=(),
+        changes=(
+            lost("ai_provider_id", "openai"),
+            lost("key", sensitive=True, risk=Risk.CREDENTIAL),
+            lost("models[gpt-5].enabled", True, risk=Risk.ACCESS_REMOVAL),
+            lost("name", "Old OpenAI", risk=Risk.COSMETIC),
+            lost("workspaces[ws-team-a].enabled", True, risk=Risk.ACCESS_REMOVAL),
+            lost("workspaces[ws-team-a].usage_limits.credit_limit", 500),
+        ),
         source=Place("desired-state/reconcile.yaml", 21),
+        precondition=Precondition("2026-01-02T03:04:05Z", "sha256:" + "ef" * 32),
         blocked_by=blocked_by,
     )
 
@@ -132,6 +158,10 @@ def replacement(*blocked_by: str) -> Action:
         risk=Risk.REPLACE,
         changes=(
             Change("ai_provider_id", Op.REPLACE, Risk.REPLACE, before="google", after="vertex-ai"),
+            resent("key", reference="env:SECRET_VERTEX_KEY"),
+            lost("models[gemini-old].enabled", True, risk=Risk.ACCESS_REMOVAL),
+            resent("models[gemini-pro].enabled", True),
+            resent("name", "Vertex"),
         ),
         source=place("vertex-main", 2),
         blocked_by=blocked_by,

@@ -1,0 +1,202 @@
+"""What a delete or a replace takes away, and which integrations that concerns.
+
+A plan is an approval, so it has to say what goes: every value that is stored and not put back. That
+can only be known of an integration that was read whole, and the list alone tells which ones to
+read: `is_candidate`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.domain.fields import (
+    IMMUTABLE_FIELDS,
+    SERVER_ADDED_FIELDS,
+    WRITE_ONLY_FIELDS,
+    is_uuid,
+    show_path,
+)
+from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.policy import Prune
+from reconciler.domain.schema import FieldSchema, integration_schema
+from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.state import Declared, DesiredState, Observed
+from reconciler.domain.tree import Path, Value, is_empty, leaves, plain
+from reconciler.planning.actions import TOMBSTONE, Change, Op, Origin, Risk
+from reconciler.planning.canonical import canonical
+from reconciler.planning.comparison import Comparison
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.risks import risk_of, risk_of_new
+
+_DEFAULTS: Mapping[Path, Any] = {("allow_all_models",): True}
+_SHORT_COMMIT = 12
+
+
+def owns(desired: DesiredState, current: Observed) -> bool:
+    """Return whether an existing integration lies in the scope of the target."""
+    workspace = current.fields.get("workspace_id")
+    return desired.target.scope.owns(
+        slug=current.slug, kind=current.kind, workspace_id=str(workspace) if workspace else None
+    )
+
+
+def was_declared(remembered: Remembered, current: Observed) -> bool:
+    """Return whether Git declared this very integration once, not another under its slug."""
+    return remembered.declared is not None and not remembered.is_another(current.id)
+
+
+def deletion_reason(
+    slug: str, *, desired: DesiredState, options: PlanOptions, once: bool
+) -> str | None:
+    """Return why something without a file is deleted, None where it is left alone.
+
+    `once` says that Git used to declare it.
+    """
+    tombstone = desired.tombstones.get(slug)
+    prune = options.prune or desired.target.prune
+    if tombstone is not None:
+        return f"{TOMBSTONE}{tombstone.reason or 'no reason given'}"
+    if prune is Prune.ALL or (prune is Prune.MANAGED and once):
+        return "no longer declared" if once else "not declared, and prune is all"
+    return None
+
+
+def with_last_declaration(reason: str, remembered: Remembered) -> str:
+    """Add the file and the commit that declared an integration last, as far as they are known."""
+    found = remembered.declared_at
+    if found is None:
+        return reason
+    commit = f" at commit {found.commit[:_SHORT_COMMIT]}" if found.commit else ""
+    return f"{reason}; last declared in {found.place.file}:{found.place.line}{commit}"
+
+
+def is_candidate(
+    row: Observed, *, desired: DesiredState, memory: Memory, options: PlanOptions
+) -> bool:
+    """Return whether a row of the list is going to be deleted or replaced, so far as it tells."""
+    if row.is_archived or not options.selection.includes(row.slug) or not owns(desired, row):
+        return False
+    declared = desired.integrations.get(row.slug)
+    if declared is not None:
+        return _is_replaced(declared, row)
+    once = was_declared(memory.of(row.slug), row)
+    return deletion_reason(row.slug, desired=desired, options=options, once=once) is not None
+
+
+def _is_replaced(declared: Declared, row: Observed) -> bool:
+    for name in IMMUTABLE_FIELDS:
+        want, have = declared.fields.get(name), row.fields.get(name)
+        ignored = any(entry.path == (name,) for entry in declared.lifecycle.ignore)
+        if name not in declared.fields or ignored or is_uuid(want) != is_uuid(have):
+            continue
+        if want != have and not (is_empty(want) and is_empty(have)):
+            return True
+    return False
+
+
+def lost_by_delete(current: Observed, *, origin: Origin) -> tuple[Change, ...]:
+    """Return a change for every value that goes with an integration, ordered by path."""
+    schema = _schema_of(current)
+    lost = _stored(canonical(current.fields))
+    changes = [_lost(path, value, schema.at(path), origin) for path, value in lost]
+    return tuple(sorted(changes, key=lambda change: change.path))
+
+
+def lost_and_recreated(
+    declared: Declared,
+    observed: Observed,
+    comparison: Comparison,
+    changes: list[Change],
+) -> list[Change]:
+    """Return what a replace changes: the differences, what is lost, and what is put back.
+
+    It creates from the file alone. What only the API has goes; what both have is sent again, and so
+    is every secret of the file, whatever is known of the one that goes.
+    """
+    origin = next(change.origin for change in changes if change.path in IMMUTABLE_FIELDS)
+    changes = [change for change in changes if change.op not in {Op.ROTATE, Op.RESEND}]
+    known = {change.path for change in changes}
+    stored_as = _schema_of(observed)
+    sent = dict(_sent(comparison.declared))
+    result = [
+        _lost(path, value, stored_as.at(path), origin)
+        for path, value in _stored(comparison.have)
+        if path not in sent and show_path(path) not in known
+    ]
+    result += [
+        _recreated(path, value, declared.schema.at(path), origin)
+        for path, value in sent.items()
+        if show_path(path) not in known
+    ]
+    return changes + result
+
+
+def _stored(tree: Mapping[str, Any]) -> Iterator[tuple[Path, Value]]:
+    """Walk the leaves that mean something: nothing empty, nothing that lets nobody in."""
+    for path, value in leaves(_without_idle_entries(tree)):
+        is_default = path in _DEFAULTS and value == _DEFAULTS[path]
+        if path and not is_empty(value) and not is_default and path[-1] not in SERVER_ADDED_FIELDS:
+            yield path, value
+
+
+def _sent(declared: Mapping[str, Any]) -> Iterator[tuple[Path, Value]]:
+    for path, value in leaves(_without_idle_entries(declared)):
+        if path and not is_empty(value) and not WRITE_ONLY_FIELDS.intersection(path):
+            yield path, value
+
+
+def _without_idle_entries(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out workspaces and base models that are off, and access of all that is not granted."""
+    result = dict(tree)
+    shared = result.get("global_workspace_access")
+    if not (isinstance(shared, Mapping) and shared.get("enabled")):
+        result.pop("global_workspace_access", None)
+    for name in ("models", "workspaces"):
+        entries = result.get(name) or {}
+        result[name] = {
+            identity: entry
+            for identity, entry in entries.items()
+            if entry.get("enabled") or entry.get("is_custom")
+        }
+    return result
+
+
+def _schema_of(observed: Observed) -> FieldSchema:
+    provider = observed.fields.get("ai_provider_id")
+    return integration_schema(provider if isinstance(provider, str) else None)
+
+
+def _lost(path: Path, value: Value, field: FieldSchema, origin: Origin) -> Change:
+    sensitive = field.facts.sensitive or isinstance(value, Mask | Redacted | SecretRef)
+    return Change(
+        path=show_path(path),
+        op=Op.REMOVE,
+        risk=_risk_of_loss(field, sensitive=sensitive),
+        before=None if sensitive else plain(value),
+        sensitive=sensitive,
+        unknown_field=sensitive and not field.is_known,
+        origin=origin,
+    )
+
+
+def _recreated(path: Path, value: Value, field: FieldSchema, origin: Origin) -> Change:
+    sensitive = field.facts.sensitive or isinstance(value, SecretRef | Redacted)
+    shown = None if sensitive else plain(value)
+    return Change(
+        path=show_path(path),
+        op=Op.RESEND,
+        risk=risk_of_new(field),
+        before=shown,
+        after=shown,
+        sensitive=sensitive,
+        unknown_field=sensitive and not field.is_known,
+        origin=origin,
+        reference=str(value) if isinstance(value, SecretRef) else None,
+    )
+
+
+def _risk_of_loss(field: FieldSchema, *, sensitive: bool) -> Risk:
+    """Judge what goes; a limit that goes with its workspace is no limit that is lifted."""
+    if sensitive:
+        return Risk.CREDENTIAL
+    judged = risk_of(field, before=True, after=None, adds=False)
+    return Risk.RESTRICTIVE if judged is Risk.ADDITIVE else judged
