@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.domain.fields import is_sensitive, parse_path, show_path
+from reconciler.domain.fields import parse_path, show_path
+from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Tree, Value, canonical_json, leaves, plain
@@ -79,7 +80,8 @@ def pairs(
 
 def _contradict(path: str, declared: str, observed: str | None) -> bool:
     """Return whether two values are shown that cannot be the same; secrets look different."""
-    if declared == observed or is_sensitive(parse_path(path) or ()):
+    field = any_provider_schema().at(parse_path(path) or ())
+    if declared == observed or field.facts.sensitive:
         return False
     return observed is not None and not {declared, observed} & _SAME_AS_ABSENT
 

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.diagnostics import Place
 from reconciler.doctor.health import Check, fail, ok
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
-from reconciler.domain.state import Observed
+from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Tree
+from reconciler.planning.writes import create_calls
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import Answered, Forbidden, NotFound, RemoteError
 from reconciler.remote.listing import list_all
@@ -151,18 +153,17 @@ class Probe:
     # -- calls ---------------------------------------------------------------------------
 
     async def _create(self, slug: str) -> None:
-        body: dict[str, Any] = {
-            "slug": slug,
+        fields: dict[str, Any] = {
             "name": NAME,
             "ai_provider_id": "openai",
             "key": self.key,
             "configurations": _BEFORE,
-            "create_default_provider": False,
         }
         if self.workspace is not None:
-            body["workspace_id"] = self.workspace
+            fields["workspace_id"] = self.workspace
+        (create,) = create_calls(Declared(slug, fields, Place("(probe)")))
         try:
-            reply = await self.api.call(Call(OperationName.CREATE, body=body))
+            reply = await self.api.call(create)
         except RemoteError as problem:
             if problem.outcome_unknown:
                 self._note(slug)

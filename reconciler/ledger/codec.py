@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.domain.fields import is_sensitive
+from reconciler.domain.facts import SECRET_NAME
+from reconciler.domain.schema import UNKNOWN, FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.text import repaired
 from reconciler.domain.tree import Path, Tree, Value, canonical_json, plain
@@ -34,7 +35,7 @@ def to_ascii(text: str) -> str:
 
 def to_text(tree: Tree) -> str:
     """Write a tree: references by name, masks as they are, values not at all."""
-    return to_json(_plain(tree, ()))
+    return to_json(_plain(tree, any_provider_schema(), ""))
 
 
 def withholds(text: str) -> bool:
@@ -49,7 +50,8 @@ def from_text(text: str) -> Tree:
 
 def from_document(found: dict[str, Any]) -> Tree:
     """Read a tree that is part of a larger document."""
-    return {key: _value(item, (key,)) for key, item in found.items()}
+    schema = any_provider_schema()
+    return {key: _value(item, schema.child(key), key) for key, item in found.items()}
 
 
 def document(text: str) -> dict[str, Any]:
@@ -76,25 +78,43 @@ def path_from_text(text: str) -> Path:
         raise damaged() from None
 
 
-def _plain(value: Value, path: Path) -> Any:
-    if path and is_sensitive(path):
+def _plain(value: Value, field: FieldSchema, name: str) -> Any:
+    if _is_withheld(field, name):
         # Whatever is neither a name nor a mask is withheld, even if its type would let it out.
         return plain(value) if isinstance(value, SecretRef | Mask | None) else _WITHHELD
     if isinstance(value, Mapping):
-        return {key: _plain(item, (*path, key)) for key, item in value.items()}
+        return {key: _plain(item, field.child(key), key) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, path) for item in value]
+        return [_plain(item, field.entries or UNKNOWN, name) for item in value]
     return plain(value)
 
 
-def _value(found: Any, path: Path) -> Value:
-    if is_sensitive(path):
+def _value(found: Any, field: FieldSchema, name: str) -> Value:
+    if _is_withheld(field, name) or (not field.is_known and _is_marked(found)):
         return _sensitive(found)
     if isinstance(found, dict):
-        return {key: _value(item, (*path, key)) for key, item in found.items()}
+        return {key: _value(item, field.child(key), key) for key, item in found.items()}
     if isinstance(found, list):
-        return [_value(item, path) for item in found]
+        return [_value(item, field.entries or UNKNOWN, name) for item in found]
     return found  # type: ignore[no-any-return]  # JSON has no other leaves
+
+
+def _is_withheld(field: FieldSchema, name: str) -> bool:
+    """Return whether a value is withheld whatever its type.
+
+    The type of a value tells whether a field that no model describes is open, as a target may vouch
+    for it; nobody can vouch for a name that speaks of a secret.
+    """
+    if not field.facts.sensitive:
+        return False
+    return field.is_known or SECRET_NAME.search(name) is not None
+
+
+def _is_marked(found: Any) -> bool:
+    """Return whether a value was written as a name, as a mask, or not at all."""
+    if isinstance(found, str):
+        return _REFERENCE.fullmatch(found) is not None
+    return found == _WITHHELD or (isinstance(found, dict) and found.keys() == {"mask"})
 
 
 def _sensitive(found: Any) -> Value:

@@ -4,10 +4,12 @@ For the API an absent workspace has no access, and an absent base model follows
 `allow_all_models`; so both sides are completed before they are compared (product.md §3.2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from reconciler.domain.access import allows_all_models as allowed
 from reconciler.domain.text import has_lone_surrogate
+from reconciler.domain.tree import Path
 
 OFF: Mapping[str, Any] = {"enabled": False}
 
@@ -25,8 +27,8 @@ def settle(
         wanted["global_workspace_access"] = shared
         found["global_workspace_access"] = _stored(have.get("global_workspace_access"), shared)
     if "allow_all_models" in want:
-        wanted["allow_all_models"] = want["allow_all_models"] is not False
-        found["allow_all_models"] = have.get("allow_all_models") is not False
+        wanted["allow_all_models"] = allowed(want)
+        found["allow_all_models"] = allowed(have)
     if "models" in want:
         everything = allows_all_models(want, have)
         wanted["models"], found["models"] = _models(want, have, past, everything=everything)
@@ -36,10 +38,20 @@ def settle(
 
 
 def allows_all_models(want: Mapping[str, Any], have: Mapping[str, Any]) -> bool:
-    """Tell whether models that nobody lists are enabled once the plan is carried out."""
-    if "allow_all_models" in want:
-        return want["allow_all_models"] is not False
-    return have.get("allow_all_models") is not False
+    """Return whether models that nobody lists are enabled once the plan is carried out."""
+    return allowed(want if "allow_all_models" in want else have)
+
+
+def models_switch(fields: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the switch for models that nobody lists, as a write sends it, where it is declared."""
+    if "allow_all_models" not in fields:
+        return {}
+    return {"allow_all_models": allowed(fields)}
+
+
+def switches_models(changed: Collection[Path]) -> bool:
+    """Return whether the switch for models that nobody lists is among what changes."""
+    return ("allow_all_models",) in changed
 
 
 def withdrawn(name: str, want: Mapping[str, Any], past: Mapping[str, Any]) -> set[str]:

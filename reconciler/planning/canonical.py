@@ -59,9 +59,8 @@ def _only_entry(entries: Value) -> Any:
     return {}
 
 
-def as_list(name: str, entries: Mapping[str, Any]) -> list[dict[str, Any]]:
+def as_list(key: str, entries: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Turn a mapping by identity back into the list that the API wants, in order of identity."""
-    key = KEYED_LISTS[name]
     return [{key: identity, **entries[identity]} for identity in sorted(entries)]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.domain.fields import KEYED_LISTS
+from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.tree import Path, leaves
 
 
@@ -87,7 +87,7 @@ def _leaf_changes(path: Path, old: Any, new: Any) -> Iterator[FieldChange]:
 
 def _removed(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     """Walk the leaves, but name a removed entry of a keyed list as a whole."""
-    is_entry = len(path) > 1 and path[-2] in KEYED_LISTS
+    is_entry = len(path) > 1 and any_provider_schema().at(path[:-1]).key is not None
     if isinstance(value, Mapping) and value and not is_entry:
         for name in sorted(value):
             yield from _removed(value[name], (*path, name))

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.domain.fields import is_uuid
+from reconciler.domain.integration import Integration
+from reconciler.domain.schema import UNKNOWN, FieldSchema, compiled
 from reconciler.domain.text import REPLACEMENT, has_lone_surrogate, repaired, repaired_tree
 from reconciler.domain.tree import Path
 from reconciler.planning.pairing import pair_by_content
@@ -21,9 +23,14 @@ def align(
     """Give `have` with the ids that are declared, and the paths that were aligned."""
     aligned = as_stored(want, have) if _has_replacement(want) else dict(have)
     paths: list[Path] = []
-    for name, match in (("workspaces", _workspaces), ("secret_mappings", _references)):
-        if isinstance(want.get(name), Mapping) and have.get(name) and past.get(name):
-            aligned[name], known = match(want[name], aligned[name], past[name])
+    for name, field in compiled(Integration).fields.items():
+        if not (isinstance(want.get(name), Mapping) and have.get(name) and past.get(name)):
+            continue
+        for member in _ids(field):
+            if member == field.key:
+                aligned[name], known = _workspaces(want[name], aligned[name], past[name])
+            else:
+                aligned[name], known = _references(want[name], aligned[name], past[name], member)
             paths += [(name, identity) for identity in known]
     return aligned, tuple(paths)
 
@@ -63,6 +70,14 @@ def _value_as_stored(want: Any, have: Any) -> Any:
     return have
 
 
+def _ids(field: FieldSchema) -> list[str]:
+    """Return the ids of two forms in the entries of a keyed list."""
+    if field.key is None:
+        return []
+    members = (field.entries or UNKNOWN).fields
+    return [name for name, member in members.items() if member.facts.two_forms]
+
+
 def _workspaces(
     want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
@@ -85,15 +100,15 @@ def _workspaces(
 
 
 def _references(
-    want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
+    want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any], member: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Give mappings the declared name of their secret reference where it was applied before."""
+    """Use the declared name of what an entry refers to where it was applied before."""
     named = dict(have)
     known: list[str] = []
     for field in sorted(set(want) & set(have) & set(past)):
-        declared = want[field].get("secret_reference_id")
-        same = declared == past[field].get("secret_reference_id")
-        if same and is_uuid(have[field].get("secret_reference_id")) and not is_uuid(declared):
-            named[field] = {**have[field], "secret_reference_id": declared}
+        declared = want[field].get(member)
+        same = declared == past[field].get(member)
+        if same and is_uuid(have[field].get(member)) and not is_uuid(declared):
+            named[field] = {**have[field], member: declared}
             known.append(field)
     return named, known

@@ -11,7 +11,7 @@ def undeclared_values(
     slug: str, schema: FieldSchema, comparison: Comparison
 ) -> tuple[Undeclared, ...]:
     """Return the values of one integration that no file declares, in the order of their paths."""
-    enabled = {*comparison.undeclared_access, ("global_workspace_access", "enabled")}
+    enabled = {*comparison.undeclared_access, *_switches(schema)}
     return tuple(
         Undeclared(
             slug,
@@ -22,6 +22,11 @@ def undeclared_values(
         )
         for path in comparison.undeclared
     )
+
+
+def _switches(schema: FieldSchema) -> list[Path]:
+    """Return the switches that let in workspaces that no list names."""
+    return [(name, "enabled") for name, field in schema.fields.items() if field.has_switch]
 
 
 def redirects(schema: FieldSchema, path: Path) -> bool:

@@ -9,47 +9,34 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.fields import (
-    HEADERS_FIELD,
-    KEYED_LISTS,
-    MODELS_FIELDS,
-    SERVER_ADDED_FIELDS,
-    SINGLE_ENTRY_LISTS,
-    WORKSPACES_FIELDS,
-    WRITE_ONLY_FIELDS,
-)
+from reconciler.domain.facts import Clearing, SubResource
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, fields_of
 from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, Value, is_empty, leaves, lookup
-from reconciler.planning.access import allows_all_models
+from reconciler.planning.access import allows_all_models, models_switch, switches_models
 from reconciler.planning.canonical import as_list, canonical
 from reconciler.planning.comparison import Comparison
-
-_SUB_RESOURCES = MODELS_FIELDS | WORKSPACES_FIELDS
-_REPLACED_LISTS = frozenset({"secret_mappings", "azure_deployment_config"})
-_LEAVE_OUT = frozenset({*KEYED_LISTS, HEADERS_FIELD})
-_PLAIN = ("name", "description", "key")
-_WHOLE = ("configurations", "secret_mappings", "pricing_adjustments", "tags")
 
 
 def create_calls(declared: Declared) -> tuple[Call, ...]:
     """Give the calls that bring an integration into being; nothing empty is sent."""
-    fields = canonical(declared.fields)
-    body = {
-        name: _without_nulls(to_wire(value, name))
-        for name, value in fields.items()
-        if name not in _SUB_RESOURCES | WRITE_ONLY_FIELDS and not is_empty(value)
-    }
-    body |= {"slug": declared.slug, **_default_provider(fields)}
+    fields, schema = canonical(declared.fields), declared.schema
+    body = {"slug": declared.slug, **_default_provider(fields, schema)}
+    for name, value in fields.items():
+        field = schema.child(name)
+        is_sent = field.facts.sub_resource is None and not field.facts.write_only
+        if is_sent and not is_empty(value):
+            body[name] = _without_nulls(to_wire(value, field))
     calls = [Call(OperationName.CREATE, body=body)]
     models = dict(fields.get("models") or {})
-    if models or fields.get("allow_all_models") is False:
-        calls.append(_models_call(declared.slug, fields, models))
+    if models or not allows_all_models(fields, {}):
+        calls.append(_models_call(declared, fields, models))
     granted = {k: v for k, v in (fields.get("workspaces") or {}).items() if v.get("enabled")}
     access = fields.get("global_workspace_access") or {}
     if granted or access.get("enabled"):
         shared = access if access.get("enabled") else None
-        calls.append(_workspaces_call(declared.slug, fields, granted, shared))
+        calls.append(_workspaces_call(declared, fields, granted, shared))
     return tuple(calls)
 
 
@@ -71,32 +58,33 @@ def update_calls(
     """Give the calls that carry out changes at these paths, one for each resource touched."""
     tops = {path[0] for path in changed}
     calls: list[Call] = []
-    body = _update_body(comparison, tops)
+    body = _update_body(declared.schema, comparison, tops)
     if body:
         calls.append(Call(OperationName.UPDATE, declared.slug, body=body))
-    if tops & MODELS_FIELDS:
-        calls += _model_updates(declared.slug, comparison, changed)
-    if tops & WORKSPACES_FIELDS:
-        calls.append(_workspace_update(declared.slug, comparison, changed))
+    if tops & fields_of(SubResource.MODELS):
+        calls += _model_updates(declared, comparison, changed)
+    if tops & fields_of(SubResource.WORKSPACES):
+        calls.append(_workspace_update(declared, comparison, changed))
     return tuple(calls)
 
 
-def _update_body(comparison: Comparison, tops: set[str]) -> dict[str, Any]:
+def _update_body(schema: FieldSchema, comparison: Comparison, tops: set[str]) -> dict[str, Any]:
     settled, have = comparison.settled, comparison.have
     body: dict[str, Any] = {}
-    for name in _PLAIN:
-        if name in tops:
-            body[name] = "" if is_empty(settled[name]) else settled[name]
-    for name in _WHOLE:
-        if name in tops:
-            whole = merged(settled[name], have.get(name), name)
-            # Only these two are documented as cleared by null (portkey-api.md §1.5, §2).
-            clears = name in {"pricing_adjustments", "tags"} and is_empty(settled[name])
-            body[name] = None if clears else to_wire(whole, name)
+    for name, field in schema.fields.items():
+        if name not in tops or not field.is_updatable:
+            continue
+        is_cleared = is_empty(settled[name])
+        if not field.facts.sent_whole:
+            body[name] = "" if is_cleared else settled[name]
+        elif is_cleared and field.facts.clearing is Clearing.NULL:
+            body[name] = None
+        else:
+            body[name] = to_wire(merged(settled[name], have.get(name), field), field)
     return body
 
 
-def merged(want: Value, have: Value, name: str, *, leaves_out: bool = False) -> Any:
+def merged(want: Value, have: Value, field: FieldSchema, *, leaves_out: bool = False) -> Any:
     """Lay what is declared over what is there.
 
     What is declared empty becomes the empty value of its own type, so that servers that merge and
@@ -106,19 +94,22 @@ def merged(want: Value, have: Value, name: str, *, leaves_out: bool = False) -> 
     """
     if isinstance(want, Mapping) and want:
         result = dict(have) if isinstance(have, Mapping) else {}
-        inside = leaves_out or name in _REPLACED_LISTS
-        for key, value in want.items():
-            if is_empty(value) and (leaves_out or name in _LEAVE_OUT):
-                result.pop(key, None)
+        is_keyed = field.key is not None
+        inside = leaves_out or (is_keyed and field.facts.sent_whole)
+        removes = leaves_out or is_keyed or field.facts.headers
+        for name, value in want.items():
+            if is_empty(value) and removes:
+                result.pop(name, None)
             else:
-                result[key] = merged(value, result.get(key), key, leaves_out=inside)
+                result[name] = merged(value, result.get(name), field.child(name), leaves_out=inside)
         return result
     if not is_empty(want):
         return want
-    if isinstance(have, Mapping) and name == "configurations":
+    if isinstance(have, Mapping) and field.name == "configurations":
+        members = {name: field.child(name) for name in have}
         return {
-            key: value if key in SERVER_ADDED_FIELDS else merged(None, value, key)
-            for key, value in have.items()
+            name: have[name] if inner.facts.server_added else merged(None, have[name], inner)
+            for name, inner in members.items()
         }
     match have:
         case str() | Mask():
@@ -131,23 +122,28 @@ def merged(want: Value, have: Value, name: str, *, leaves_out: bool = False) -> 
             return want
 
 
-def to_wire(value: Value, name: str) -> Any:
-    """Give the API's form of a canonical value: lists again, masks left out."""
-    if name in KEYED_LISTS and isinstance(value, Mapping):
+def to_wire(value: Value, field: FieldSchema) -> Any:
+    """Return the API's form of a canonical value: lists again, masks left out."""
+    if not isinstance(value, Mapping):
+        return value
+    if field.key is not None:
+        inner = field.entries or UNKNOWN
         return [
-            {key: to_wire(item, key) for key, item in entry.items()}
-            for entry in as_list(name, value)
+            {name: to_wire(item, inner.child(name)) for name, item in entry.items()}
+            for entry in as_list(field.key, value)
         ]
-    if name in SINGLE_ENTRY_LISTS and isinstance(value, Mapping):
-        return [to_wire(value, "")] if value else None
-    if isinstance(value, Mapping):
-        return {
-            key: to_wire(item, key) for key, item in value.items() if not isinstance(item, Mask)
-        }
-    return value
+    if field.kind is Kind.SINGLE:
+        return [to_wire(value, field.entries or UNKNOWN)] if value else None
+    return {
+        name: to_wire(item, field.child(name))
+        for name, item in value.items()
+        if not isinstance(item, Mask)
+    }
 
 
-def masks_in_the_way(comparison: Comparison, changed: Collection[Path]) -> tuple[Path, ...]:
+def masks_in_the_way(
+    comparison: Comparison, changed: Collection[Path], schema: FieldSchema
+) -> tuple[Path, ...]:
     """Give the stored secrets that a write at these paths would lose, or send as masks.
 
     `configurations` is sent whole, and so is every model that changes.
@@ -157,46 +153,52 @@ def masks_in_the_way(comparison: Comparison, changed: Collection[Path]) -> tuple
     return tuple(
         path
         for place in sorted(sent)
-        for path, value in leaves(_whole(comparison, place), place)
+        for path, value in leaves(_whole(comparison, place, schema), place)
         if isinstance(value, Mask)
     )
 
 
-def _whole(comparison: Comparison, place: Path) -> Any:
+def _whole(comparison: Comparison, place: Path, schema: FieldSchema) -> Any:
     want, have = lookup(comparison.settled, place), lookup(comparison.have, place)
     if place[0] == "models" and want is None:
         return None
-    return merged(want, have, place[-1] if len(place) == 1 else "")
+    return merged(want, have, schema.at(place))
 
 
-def _models_call(slug: str, fields: Mapping[str, Any], entries: Mapping[str, Any]) -> Call:
-    body: dict[str, Any] = {"models": to_wire(entries, "models")}
-    if "allow_all_models" in fields:
-        body["allow_all_models"] = fields["allow_all_models"] is not False
-    return Call(OperationName.UPDATE_MODELS, slug, body=body)
+def _models_call(declared: Declared, fields: Mapping[str, Any], entries: Mapping[str, Any]) -> Call:
+    models = to_wire(entries, declared.schema.child("models"))
+    body = {"models": models, **models_switch(fields)}
+    return Call(OperationName.UPDATE_MODELS, declared.slug, body=body)
 
 
-def _model_updates(slug: str, comparison: Comparison, changed: Collection[Path]) -> list[Call]:
+def _model_updates(
+    declared: Declared, comparison: Comparison, changed: Collection[Path]
+) -> list[Call]:
     settled, have = comparison.settled, comparison.have
     listed: Mapping[str, Any] = have.get("models") or {}
     touched = {path[1] for path in changed if path[0] == "models"}
-    if ("allow_all_models",) in changed and not allows_all_models(settled, have):
+    if switches_models(changed) and not allows_all_models(settled, have):
         # Models that only the switch had enabled would go with it.
         touched |= {s for s, e in (settled.get("models") or {}).items() if e and e.get("enabled")}
     wanted = settled.get("models") or {}
     gone = sorted(model for model in touched if wanted.get(model) is None)
-    kept = {m: merged(wanted[m], listed.get(m), "") for m in touched if wanted.get(m) is not None}
+    entry = declared.schema.child("models").entries or UNKNOWN
+    kept = {
+        m: merged(wanted[m], listed.get(m), entry) for m in touched if wanted.get(m) is not None
+    }
     calls = []
-    if kept or ("allow_all_models",) in changed:
-        calls.append(_models_call(slug, settled, kept))
+    if kept or switches_models(changed):
+        calls.append(_models_call(declared, settled, kept))
     if gone:
         query = {"slugs": ",".join(gone)}
-        calls.append(Call(OperationName.DELETE_MODELS, slug, query=query))
+        calls.append(Call(OperationName.DELETE_MODELS, declared.slug, query=query))
     return calls
 
 
-def _workspace_update(slug: str, comparison: Comparison, changed: Collection[Path]) -> Call:
-    settled, have = comparison.settled, comparison.have
+def _workspace_update(
+    declared: Declared, comparison: Comparison, changed: Collection[Path]
+) -> Call:
+    settled, have, schema = comparison.settled, comparison.have, declared.schema
     listed: Mapping[str, Any] = have.get("workspaces") or {}
     touched = {path[1] for path in changed if path[0] == "workspaces"}
     entries = {}
@@ -204,39 +206,55 @@ def _workspace_update(slug: str, comparison: Comparison, changed: Collection[Pat
         entry = settled["workspaces"][id_]
         # A workspace that is granted again keeps the limits that the API still shows for it.
         entries[id_] = (
-            merged(entry, listed.get(id_), "") if entry.get("enabled") else {"enabled": False}
+            merged(entry, listed.get(id_), schema.at(("workspaces", id_)))
+            if entry.get("enabled")
+            else {"enabled": False}
         )
     shared = None
     if any(path[0] == "global_workspace_access" for path in changed):
         access = settled["global_workspace_access"]
         was = have.get("global_workspace_access") or {}
-        shared = merged(access, was, "") if access.get("enabled") else {"enabled": False}
-    return _workspaces_call(slug, comparison.declared, entries, shared)
+        field = schema.child("global_workspace_access")
+        shared = merged(access, was, field) if access.get("enabled") else {"enabled": False}
+    return _workspaces_call(declared, comparison.declared, entries, shared)
 
 
 def _workspaces_call(
-    slug: str,
+    declared: Declared,
     fields: Mapping[str, Any],
     entries: Mapping[str, Any],
     shared: Mapping[str, Any] | None,
 ) -> Call:
-    declared = fields.get("workspaces") or {}
+    schema = declared.schema
+    workspaces = schema.child("workspaces")
+    listed = fields.get("workspaces") or {}
     with_provider = {
-        id_: {**entry, **{k: v for k, v in declared.get(id_, {}).items() if k in WRITE_ONLY_FIELDS}}
+        id_: {**entry, **_write_only(listed.get(id_, {}), workspaces.entries or UNKNOWN)}
         for id_, entry in entries.items()
     }
     body: dict[str, Any] = {
-        "workspaces": to_wire(with_provider, "workspaces"),
-        **_default_provider(fields),
+        "workspaces": to_wire(with_provider, workspaces),
+        **_default_provider(fields, schema),
     }
     if shared is not None:
-        body["global_workspace_access"] = to_wire(shared, "")
-    return Call(OperationName.UPDATE_WORKSPACES, slug, body=body)
+        name = "global_workspace_access"
+        body[name] = to_wire(shared, schema.child(name))
+    return Call(OperationName.UPDATE_WORKSPACES, declared.slug, body=body)
 
 
-def _default_provider(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Say it always: the API's own default is to create providers that nobody manages."""
-    body: dict[str, Any] = {"create_default_provider": bool(fields.get("create_default_provider"))}
-    if fields.get("default_provider_slug"):
-        body["default_provider_slug"] = fields["default_provider_slug"]
+def _write_only(fields: Mapping[str, Any], schema: FieldSchema) -> dict[str, Any]:
+    return {name: v for name, v in fields.items() if schema.child(name).facts.write_only}
+
+
+def _default_provider(fields: Mapping[str, Any], schema: FieldSchema) -> dict[str, Any]:
+    """Return the write-only fields, which ask for a provider to be made along with a write.
+
+    Flags are always sent: the API's own default is to create providers that nobody manages.
+    """
+    body: dict[str, Any] = {}
+    for name, field in schema.fields.items():
+        if field.facts.write_only and field.is_flag:
+            body[name] = bool(fields.get(name))
+        elif field.facts.write_only and fields.get(name):
+            body[name] = fields[name]
     return body

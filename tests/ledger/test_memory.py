@@ -5,8 +5,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.domain.fields import is_sensitive
 from reconciler.domain.memory import Memory, SecretRecord
+from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Value, leaves
 from reconciler.ledger.codec import from_text, to_text
@@ -160,7 +160,8 @@ TREES = st.dictionaries(
 def test_text_at_a_secret_place_never_reaches_a_row(tree: dict[str, Value]) -> None:
     written = from_text(to_text(tree))
     for path, leaf in leaves(written):
-        if path and is_sensitive(path):
+        field = any_provider_schema().at(path)
+        if path and field.is_known and field.facts.sensitive:
             assert isinstance(leaf, SecretRef | Mask | Redacted | None)
 
 
@@ -168,3 +169,15 @@ def test_text_at_a_secret_place_never_reaches_a_row(tree: dict[str, Value]) -> N
 def test_references_and_masks_come_back(ref: SecretRef, mask: str) -> None:
     tree = {"key": ref, "configurations": {"aws_secret_access_key": Mask(mask)}}
     assert from_text(to_text(tree)) == tree
+
+
+def test_a_withheld_value_of_an_unknown_field_comes_back_as_withheld() -> None:
+    hidden, mask = Redacted("in the clear"), Mask("ab***yz")
+    tree = {"configurations": {"hint": hidden, "api_host": mask, "region_hint": "eu"}}
+    written = to_text(tree)
+    assert "in the clear" not in written
+    found = from_text(written)["configurations"]
+    assert isinstance(found, dict)
+    assert isinstance(found["hint"], Redacted)
+    assert found["api_host"] == mask
+    assert found["region_hint"] == "eu"  # its target vouches for it

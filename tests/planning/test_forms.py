@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from reconciler.domain.schema import UNKNOWN, any_provider_schema
 from reconciler.domain.secrets import Mask
 from reconciler.planning.forms import align
 from reconciler.planning.writes import merged, to_wire
 
 ONE = "00000000-0000-0000-0000-000000000001"
 TWO = "00000000-0000-0000-0000-000000000002"
+SCHEMA = any_provider_schema()
 ON: dict[str, Any] = {"enabled": True}
 FIVE = {"rate_limits": {"value": 5}}
 
@@ -100,12 +102,12 @@ def test_a_reference_under_a_uuid_is_the_one_that_was_applied(
 def test_what_is_declared_empty_becomes_the_empty_value_of_its_kind(
     want: Any, have: Any, result: Any
 ) -> None:
-    assert merged(want, have, "field") == result
+    assert merged(want, have, UNKNOWN) == result
 
 
 def test_configurations_that_are_emptied_keep_what_the_server_adds() -> None:
     have = {"provider_auth_type": "apiKey", "region": "eu", "n": 5, "nested": {"a": 1}}
-    assert merged(None, have, "configurations") == {
+    assert merged(None, have, SCHEMA.child("configurations")) == {
         "provider_auth_type": "apiKey",
         "region": "",
         "n": None,
@@ -116,18 +118,20 @@ def test_configurations_that_are_emptied_keep_what_the_server_adds() -> None:
 def test_an_entry_of_a_keyed_list_is_left_out_where_it_is_declared_empty() -> None:
     have = {"m": {"enabled": True, "note": "x"}, "n": {"enabled": True}}
     want = {"m": None, "n": {"enabled": False, "note": ""}}
-    assert merged(want, have, "models") == {"n": {"enabled": False, "note": ""}}
+    assert merged(want, have, SCHEMA.child("models")) == {"n": {"enabled": False, "note": ""}}
     mappings = {"key": {"secret_reference_id": "r", "secret_key": None}}
     there = {"key": {"secret_reference_id": "q", "secret_key": "k", "value_format": "json"}}
-    assert merged(mappings, there, "secret_mappings") == {
+    assert merged(mappings, there, SCHEMA.child("secret_mappings")) == {
         "key": {"secret_reference_id": "r", "value_format": "json"}
     }
 
 
 def test_on_the_wire_lists_are_lists_and_masks_are_left_out() -> None:
     entry = {"enabled": True, "usage_limits": {"type": "cost"}, "rate_limits": {}}
-    assert to_wire({"b": entry, "a": {"y": 1}}, "workspaces") == [
+    assert to_wire({"b": entry, "a": {"y": 1}}, SCHEMA.child("workspaces")) == [
         {"id": "a", "y": 1},
         {"id": "b", "enabled": True, "usage_limits": [{"type": "cost"}], "rate_limits": None},
     ]
-    assert to_wire({"x": Mask("sk***"), "y": {"z": Mask("sk***")}}, "configurations") == {"y": {}}
+    assert to_wire(
+        {"x": Mask("sk***"), "y": {"z": Mask("sk***")}}, SCHEMA.child("configurations")
+    ) == {"y": {}}
