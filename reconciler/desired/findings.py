@@ -81,11 +81,14 @@ class Findings:
     """All diagnostics of one loading, in the order of discovery.
 
     `errors` counts those of values, told or not; `judge` has an opinion of every reference that is
-    otherwise right.
+    otherwise right. `expects_creates` asks for what matters only if an integration does not exist.
     """
 
-    def __init__(self, source: FileSource, *, judge: Judge | None = None) -> None:
+    def __init__(
+        self, source: FileSource, *, judge: Judge | None = None, expects_creates: bool = False
+    ) -> None:
         self.judge = judge
+        self.expects_creates = expects_creates
         self._source = source
         self._readings: dict[str, tuple[Reading, Sequence[str]]] = {}
         self.diagnostics: list[Diagnostic] = []

@@ -40,13 +40,15 @@ def load(
     today: date,
     base_url_override: str | None = None,
     judge: Judge | None = None,
+    expects_creates: bool = False,
 ) -> Loaded:
     """Load what the files declare for a target, the default one without a name.
 
-    `judge` has its say on every reference, so that its findings have a place in the files.
+    `judge` has its say on every reference, so that its findings have a place in the files. With
+    `expects_creates`, warn of what keeps an integration from being created; a plan knows better.
     """
     source = as_source(files)
-    findings = Findings(source, judge=judge)
+    findings = Findings(source, judge=judge, expects_creates=expects_creates)
     with _without_garbage_collection():
         config = read_config(source, findings)
         target = None

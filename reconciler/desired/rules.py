@@ -7,13 +7,12 @@ from datetime import date
 from typing import Any
 
 from reconciler.desired.findings import Findings, Sourced, Steps
-from reconciler.desired.suggest import quoted
+from reconciler.desired.provider_rules import ProviderRules
 from reconciler.desired.validate import check_model
-from reconciler.domain.facts import MASK_PREFIX
 from reconciler.domain.fields import parse_path
 from reconciler.domain.integration import Integration
-from reconciler.domain.providers import KNOWN_PROVIDERS, configuration_of, is_known
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind
+from reconciler.domain.providers import configuration_of
+from reconciler.domain.schema import FieldSchema, Kind
 from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields
 from reconciler.domain.secrets import Redacted, SecretRef
 
@@ -40,7 +39,7 @@ class Rules:
         self._duplicates(self.tree, self.schema, ())
         self._credentials()
         self._scope()
-        self._provider()
+        ProviderRules(self.tree, self.schema, self.document, self.findings, self.today).check()
         self._ignored()
 
     def _error(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
@@ -97,77 +96,6 @@ class Rules:
                 hint="remove `workspaces`, or `workspace_id` to share it",
                 key=True,
             )
-
-    def _provider(self) -> None:
-        provider = self.tree.get("ai_provider_id")
-        if not isinstance(provider, str) or not provider:
-            return
-        known = is_known(provider)
-        if not known:
-            self.findings.warning(
-                "unknown-provider",
-                f"`{provider[:60]}` is not a provider that is known here",
-                self.document.origin_of(("ai_provider_id",)),
-                hint=self.findings.nearest(provider, KNOWN_PROVIDERS),
-            )
-        given = self.tree.get("configurations")
-        if "configurations" in self.tree and (given is None or type(given) is dict):
-            self._configurations(provider, given or {})
-        self._unknown_fields(self.tree, self.schema, (), provider)
-
-    def _configurations(self, provider: str, given: dict[str, Any]) -> None:
-        model = configuration_of(provider)
-        mapped = {target[-1] for target in mapped_fields(self.tree)}
-        for missing in model.missing(given, mapped):
-            because = f" with `{missing.because}`" if missing.because else ""
-            self._error(
-                "missing-field",
-                f"`configurations` of {provider} needs `{missing.field}`{because}",
-                ("configurations",),
-                hint=f"add `{missing.field}: …` below `configurations`",
-                key=True,
-            )
-        for name in given:
-            if name.startswith(MASK_PREFIX):
-                self._masked(name)
-
-    def _unknown_fields(self, node: Any, field: FieldSchema, steps: Steps, provider: str) -> None:
-        """Warn of each field of a configuration that no model describes."""
-        if type(node) is list:
-            for index, item in enumerate(node):
-                self._unknown_fields(item, field.entries or UNKNOWN, (*steps, index), provider)
-        if type(node) is not dict:
-            return
-        for name, value in node.items():
-            member, place = field.child(name), (*steps, name)
-            if member is not UNKNOWN:
-                self._unknown_fields(value, member, place, provider)
-            elif "configurations" in steps and not name.startswith(MASK_PREFIX):
-                self._unknown_field(name, field, place, provider)
-
-    def _unknown_field(self, name: str, around: FieldSchema, place: Steps, provider: str) -> None:
-        near = self.findings.nearest(name, around.fields)
-        vouch = f"list it in `known_fields` of the target, below `{provider}`, to treat it as plain"
-        self.findings.warning(
-            "unknown-configuration-field",
-            f"{quoted(name)} is not a known field of {provider}: it is sent and never shown, "
-            "and counts as a credential and a host",
-            self.document.origin_of(place),
-            hint=near or vouch,
-            key=True,
-            hide=True,
-        )
-
-    def _masked(self, name: str) -> None:
-        field = name.removeprefix(MASK_PREFIX)
-        self._error(
-            "masked-field",
-            f"{quoted(name)} is what the API shows instead of {quoted(field)}; it cannot be sent",
-            ("configurations", name),
-            hint=f"declare `{field}: ${{env:SECRET_…}}`",
-            key=True,
-            hide=True,
-        )
 
     def _ignored(self) -> None:
         lifecycle = self.tree.get("lifecycle")

@@ -171,12 +171,24 @@ class _Explainer:
         if not choices:
             self._say("invalid-value", f"{name} must be {expected}", steps)
         elif isinstance(given, str):
-            near = self.findings.nearest(given, choices)
+            near = self._other_word(given, steps) or self.findings.nearest(given, choices)
             hint = (near + " " if near else "") + one_of(choices)
             self._say("invalid-value", f"{name} cannot be `{_echo(given)}`", steps, hint=hint)
         else:
             summary = f"{name} must be a text, not {describe(given)}"
             self._say("wrong-type", summary, steps, hint=one_of(choices))
+
+    def _other_word(self, given: str, steps: Steps) -> str:
+        """Suggest the choice that the vendor calls by this word elsewhere."""
+        choice = dict(schema_at(self.schema, steps).facts.other_words).get(given)
+        return f"did you mean `{choice}`?" if choice else ""
+
+
+def schema_at(schema: FieldSchema, steps: Steps) -> FieldSchema:
+    """Return the schema at a place of a document."""
+    for step in steps:
+        schema = (schema.entries or UNKNOWN) if isinstance(step, int) else schema.child(step)
+    return schema
 
 
 def is_hidden(schema: FieldSchema, steps: Steps) -> bool:
@@ -198,9 +210,7 @@ def _is_header(schema: FieldSchema, steps: Steps) -> bool:
 
 def names_at(schema: FieldSchema, steps: Steps) -> Collection[str]:
     """Give the field names that are known at a place."""
-    here = schema
-    for step in steps:
-        here = (here.entries or UNKNOWN) if isinstance(step, int) else here.child(step)
+    here = schema_at(schema, steps)
     return tuple(here.fields or (here.entries.fields if here.entries else ()))
 
 
@@ -272,5 +282,7 @@ def _limit(problem: ErrorDetails) -> str:
 
 _PATTERNS = {
     r"^[A-Za-z0-9_-]{1,255}$": "must be 1 to 255 letters, digits, `_` or `-`",
+    r"^[^\s/:?#@.]*$": "must be a name, not a URL or the name of a host",
+    r"^[^\s/:?#@]*$": "must be a name, not a URL",
     r"^(key|configurations\.[A-Za-z0-9_]+)$": "must be `key` or `configurations.<field>`",
 }

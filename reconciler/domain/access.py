@@ -4,9 +4,10 @@ These are the two sub-resources of the API (portkey-api.md §5), written by call
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.domain.facts import Facts, RiskRule
@@ -31,6 +32,18 @@ class UsageLimit(Piece):
     next_usage_reset_at: Annotated[Text | None, Facts(instant=True)] = Field(
         None, description="When the count starts again next, ISO 8601 in UTC."
     )
+
+    @field_validator("next_usage_reset_at")
+    @classmethod
+    def _is_an_instant(cls, value: str | None) -> str | None:
+        if value:
+            try:
+                datetime.fromisoformat(value)
+            except ValueError:
+                raise PydanticCustomError(
+                    "invalid-value", "must be an instant such as 2030-01-31T00:00:00Z"
+                ) from None
+        return value
 
     @model_validator(mode="after")
     def _one_kind_of_reset(self) -> "UsageLimit":
@@ -62,7 +75,7 @@ class ModelConfiguration(Piece):
     # The API grows fields here, as in the configurations of a provider: they are sent, and closed.
     model_config = ConfigDict(extra="ignore")
 
-    custom_host: Annotated[Text | None, Facts(host=True)] = Field(
+    custom_host: Annotated[Text | None, Facts(host=True, url=True)] = Field(
         None, description="Base URL of this model."
     )
     custom_headers: Annotated[dict[str, SensitiveText] | None, Facts(headers=True)] = Field(
@@ -87,6 +100,12 @@ class ModelAccess(Piece):
     )
     base_model_slug: Text | None = Field(
         None, description="The known model that a custom one behaves like."
+    )
+    name: Annotated[Text | None, Facts(risk=RiskRule.COSMETIC)] = Field(
+        None, description="Name of a custom model, shown to people."
+    )
+    description: Annotated[Text | None, Facts(risk=RiskRule.COSMETIC)] = Field(
+        None, description="What a custom model is for."
     )
     configurations: ModelConfiguration | None = Field(None, description="Where it is served.")
     pricing_config: PricingConfig | None = Field(None, description="Its own price.")

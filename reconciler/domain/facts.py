@@ -52,6 +52,10 @@ class Facts:
     removes it. A field is `sent_whole` where the API may replace instead of merge. `default` is
     what an absent field stands for. `required_by` names the field beside it that does not work
     without it. `example` and `source` (where a fact is documented) are for people.
+
+    A `url` is absolute. `form` is a regular expression that documented values match: another value
+    is worth a warning. `other_words` are pairs of a word that the vendor uses elsewhere and the
+    choice it stands for here. `replaced_by` names the field that the API wants instead of this one.
     """
 
     identity: bool = False
@@ -73,6 +77,10 @@ class Facts:
     required_by: str | None = None
     risk: RiskRule | None = None
     sub_resource: SubResource | None = None
+    url: bool = False
+    form: str | None = None
+    other_words: tuple[tuple[str, str], ...] = ()
+    replaced_by: str | None = None
     example: str | None = None
     source: str | None = None
 

@@ -19,6 +19,10 @@ Whole: TypeAlias = Annotated[int, Strict()]
 Amount: TypeAlias = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Name: TypeAlias = Annotated[str, Strict(), Field(min_length=1, max_length=255)]
 SlugText: TypeAlias = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
+HostLabel: TypeAlias = Annotated[str, Strict(), Field(pattern=r"^[^\s/:?#@.]*$")]
+"""A name that becomes one label of a host's name, so that a URL or a whole host cannot be meant."""
+HostLabels: TypeAlias = Annotated[str, Strict(), Field(pattern=r"^[^\s/:?#@]*$")]
+"""A name that becomes the beginning of a host's name."""
 Identifier: TypeAlias = Annotated[str, Strict(), Field(min_length=1)]
 
 

@@ -213,7 +213,8 @@ def _configuration_fields(provider: str) -> Mapping[str, FieldSchema]:
         return compiled(configuration_of(provider)).fields
     fields: dict[str, FieldSchema] = {}
     for model in (*PROVIDERS.values(), Configuration):
-        fields |= compiled(model).fields
+        # Of a field of two providers, the first family says what it is: it allows the most.
+        fields = {**compiled(model).fields, **fields}
     return fields
 
 

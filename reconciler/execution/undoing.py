@@ -30,6 +30,7 @@ from reconciler.planning.plan import Plan
 
 NOTHING = Selection(only=("",))
 _OF_FILES = frozenset({"undeclared-access", "undeclared-host"})
+MISSING_CREDENTIAL = "missing-credential"
 _VERBS = {
     ActionKind.CREATE: "created",
     ActionKind.UPDATE: "changed",
@@ -78,7 +79,10 @@ class Undo:
             if not blocks:
                 found += other_values(past, action, values)
         # What no file declares is not for an undo to tell: it looks at one run, not at the files.
-        kept = [d for d in plan.diagnostics if d.code not in _OF_FILES]
+        dropped = set(_OF_FILES)
+        if not any(MISSING_CREDENTIAL in action.blocked_by for action in actions):
+            dropped.add(MISSING_CREDENTIAL)
+        kept = [d for d in plan.diagnostics if d.code not in dropped]
         diagnostics = in_order([*kept, *found])
         return replace(plan, actions=tuple(actions), undeclared=(), diagnostics=diagnostics)
 
@@ -92,7 +96,10 @@ class Undo:
 
     def _revised(self, past: Past, action: Action, blocks: list[Diagnostic]) -> Action:
         reason = f"run {self.run} {_VERBS[past.image.kind]} it"
-        codes = (*action.blocked_by, *(block.code for block in blocks))
+        codes = [*action.blocked_by, *(block.code for block in blocks)]
+        if action.kind is ActionKind.CREATE:
+            # It existed like this before the run; a credential that was lost is a block of its own.
+            codes = [code for code in codes if code != MISSING_CREDENTIAL]
         return replace(action, reason=reason, source=None, blocked_by=tuple(dict.fromkeys(codes)))
 
 

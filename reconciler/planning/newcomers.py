@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.fields import AUTH_MODE_FIELDS, show_path
+from reconciler.domain.credentials import has_credential, lacks_credential
+from reconciler.domain.fields import show_path
 from reconciler.domain.providers import needs_configurations
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
@@ -49,6 +50,8 @@ def creation_blocks(declared: Declared) -> list[Diagnostic]:
     provider = str(declared.fields.get("ai_provider_id"))
     if is_empty(declared.fields.get("configurations")) and needs_configurations(provider):
         return [remarks.missing_configurations(declared)]
+    if lacks_credential(declared.fields):
+        return [remarks.no_credential(declared)]
     return []
 
 
@@ -66,30 +69,10 @@ def replacement_blocks(declared: Declared, observed: Observed) -> list[Diagnosti
 
     Nothing stored survives a replace, so only the new record's own needs count.
     """
-    blocks = creation_blocks(declared)
-    if not blocks and _stores_credential(observed) and not _declares_credential(declared):
-        blocks.append(remarks.missing_credential(declared))
-    return blocks
+    if _stores_credential(observed) and not has_credential(declared.fields):
+        return [remarks.missing_credential(declared)]
+    return creation_blocks(declared)
 
 
 def _stores_credential(observed: Observed) -> bool:
     return any(isinstance(value, Mask | Redacted) for _, value in leaves(observed.fields))
-
-
-def _declares_credential(declared: Declared) -> bool:
-    """Return whether the file says how calls are authenticated, or that they are not."""
-    fields = declared.fields
-    if "key" in fields or not is_empty(fields.get("secret_mappings")):
-        return True  # an empty key is declared, too: there is to be none
-    configurations = fields.get("configurations")
-    if not isinstance(configurations, Mapping):
-        return False
-    return configurations.get("is_key_required") is False or any(
-        isinstance(value, SecretRef | Redacted)
-        or (path[-1:] != () and path[-1] in AUTH_MODE_FIELDS and value not in _KEY_MODES)
-        for path, value in leaves(configurations)
-    )
-
-
-_KEY_MODES = frozenset({"default", "apiKey", "accessKey"})
-"""Auth modes that need a stored secret."""

@@ -269,6 +269,17 @@ def missing_configurations(declared: Declared) -> Diagnostic:
     )
 
 
+def no_credential(declared: Declared) -> Diagnostic:
+    """Report a create that the API refuses for want of a credential."""
+    return error(
+        "missing-credential",
+        f"{declared.slug}: an integration of {declared.fields.get('ai_provider_id')} cannot be "
+        "created without a credential",
+        hint="declare `key` as a reference, or a secret mapping for it",
+        at=declared.source,
+    )
+
+
 def missing_credential(declared: Declared) -> Diagnostic:
     """Report a replace that would delete a stored credential and create without any."""
     return error(

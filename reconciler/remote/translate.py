@@ -237,6 +237,8 @@ def _model(item: Mapping[str, Any]) -> dict[str, Value]:
     base = wire.optional_text(item.get("base_model_slug"), "models.base_model_slug")
     if base:
         fields["base_model_slug"] = base
+    if fields.get("is_custom"):  # the catalogue names and describes the others
+        fields |= _picked(item, ("name", "description"), "models")
     if not is_empty(pricing := item.get("pricing_config")):
         fields["pricing_config"] = _free(pricing, "models.pricing_config")
     configurations = wire.object_or_json(item.get("configurations"), "models.configurations")

@@ -121,7 +121,7 @@ def test_verify_names_the_run_after_one_that_was_taken_out(tmp_path: Path) -> No
 
 def test_a_run_that_failed_in_part_tells_of_it(tmp_path: Path) -> None:
     project = Here(tmp_path)
-    project.integration("alpha", key=...)
+    project.integration("alpha", key=None)
     project.integration("beta")
     done = project.run("apply", "--yes")
     assert done.code == 5, done.err

@@ -343,7 +343,7 @@ def test_what_a_run_did_not_do_is_not_undone(tmp_path: Path) -> None:
     project.integration("gone")
     project.apply()
     project.integration("good", description="two")
-    project.integration("broken", key=...)
+    project.integration("broken", key=None)
     project.remove("gone")
     assert project.run("apply", "--yes").code == 5
     plan = undo(project, runs(project)[-1])

@@ -41,6 +41,8 @@ def test_fields_of_the_parts_are_those_of_the_api() -> None:
         "is_custom",
         "is_finetune",
         "base_model_slug",
+        "name",
+        "description",
         "configurations",
         "pricing_config",
     }

@@ -1,17 +1,22 @@
 """Configurations depend on the provider: fields, what is required, and how wide the choices are."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
+from reconciler.domain.facts import RiskRule
 from reconciler.domain.fields import AUTH_MODE_FIELDS, HOST_FIELDS, REDACTED_FIELDS, SECRET_FIELDS
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import (
+    ALIASES,
     KNOWN_PROVIDERS,
     PROVIDERS,
     configuration_of,
     is_known,
     needs_configurations,
 )
+from reconciler.domain.schema import FieldSchema, integration_schema
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,8 @@ def test_creating_needs_configurations_only_where_fields_are_required() -> None:
         "bedrock-mantle",
         "claude-platform-aws",
         "cortex",
+        "databricks",
+        "oracle",
         "sagemaker",
         "vertex-ai",
         "workers-ai",
@@ -131,3 +138,79 @@ def test_the_models_give_a_json_schema() -> None:
     assert schema["additionalProperties"] is False
     for model in PROVIDERS.values():
         assert model.model_json_schema()["type"] == "object"
+
+
+HOSTS = {
+    "azure_resource_name",
+    "azure_foundry_url",
+    "azure_endpoint_name",
+    "azure_deployment_name",
+    "databricks_workspace",
+    "snowflake_account",
+    "huggingface_base_url",
+    "custom_host",
+}
+ENDPOINTS = {"aws_region", "vertex_region", "oracle_region", "byteplus_region", "azure_region"}
+NEVER_SHOWN = {
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_external_id",
+    "azure_entra_client_secret",
+    "vertex_service_account_json",
+    "oracle_private_key",
+    "oracle_key_passphrase",
+    "oracle_fingerprint",
+}
+
+
+def all_fields() -> list[tuple[str, FieldSchema]]:
+    return [
+        (name, field)
+        for provider in PROVIDERS
+        for name, field in integration_schema(provider).child("configurations").fields.items()
+    ]
+
+
+def test_hosts_regions_and_secrets_are_those_that_the_vendor_documents() -> None:
+    fields = all_fields()
+    assert {name for name, field in fields if field.facts.host} == HOSTS
+    assert {name for name, field in fields if field.facts.endpoint} >= ENDPOINTS
+    assert {name for name, field in fields if field.facts.sensitive} == NEVER_SHOWN
+    risky = [field for name, field in fields if name in HOSTS | ENDPOINTS | NEVER_SHOWN]
+    assert {field.facts.risk for field in risky} == {RiskRule.CREDENTIAL}
+
+
+def test_every_field_of_a_provider_has_a_source_and_an_example() -> None:
+    for name, field in all_fields():
+        assert field.facts.source, name
+        shown = field.facts.secret or field.entries is not None
+        assert shown or field.facts.example, name
+
+
+def test_every_example_is_of_the_documented_form() -> None:
+    for name, field in all_fields():
+        if field.facts.form is not None:
+            assert re.fullmatch(field.facts.form, str(field.facts.example)), name
+        if field.choices:
+            assert field.facts.example in field.choices, name
+
+
+def test_each_aws_provider_has_modes_of_its_own() -> None:
+    modes = {
+        provider: set(integration_schema(provider).at(("configurations", "aws_auth_type")).choices)
+        for provider in ("bedrock", "bedrock-mantle", "claude-platform-aws")
+    }
+    assert modes == {
+        "bedrock": {"accessKey", "assumedRole", "serviceRole", "apiKey"},
+        "bedrock-mantle": {"assumedRole", "serviceRole", "apiKey"},
+        "claude-platform-aws": {"accessKey", "assumedRole", "serviceRole"},
+    }
+    mantle = integration_schema("bedrock-mantle").child("configurations")
+    assert "anthropic_aws_workspace_id" not in mantle.fields
+    assert "aws_access_key_id" not in mantle.fields
+
+
+def test_no_alias_is_an_id() -> None:
+    assert not set(ALIASES) & KNOWN_PROVIDERS
+    assert set(ALIASES.values()) <= KNOWN_PROVIDERS

@@ -10,7 +10,7 @@ from reconciler.domain.state import Lifecycle
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
-from tests.builders import NOON, changes_of, declared, desired, observed, state
+from tests.builders import KEY, NOON, changes_of, declared, desired, observed, state
 
 
 def plan(*, want: list[Any], have: list[Any], memory: Memory = Memory(), **more: Any) -> Plan:
@@ -111,7 +111,7 @@ def test_deletes_are_limited_by_share_from_ten_upward(
 
 
 def test_a_replace_is_blocked_until_it_is_allowed() -> None:
-    change = {"want": [declared(ai_provider_id="anthropic")], "have": [observed()]}
+    change = {"want": [declared(ai_provider_id="anthropic", key=KEY)], "have": [observed()]}
     planned = plan(**change)
     assert planned.actions[0].kind.value == "replace"
     assert planned.actions[0].risk.value == "replace"
@@ -121,7 +121,7 @@ def test_a_replace_is_blocked_until_it_is_allowed() -> None:
 
 def test_more_replaces_than_a_positive_limit_are_too_many() -> None:
     change = {
-        "want": [declared(s, ai_provider_id="anthropic") for s in "abc"],
+        "want": [declared(s, ai_provider_id="anthropic", key=KEY) for s in "abc"],
         "have": [observed(s) for s in "abc"],
     }
     assert codes(plan(**change, limits={"replaces": 2})) == {"too-many-replaces"}
@@ -153,9 +153,8 @@ def test_credential_changes_and_access_removals_have_limits() -> None:
 
 
 def test_creating_integrations_changes_nobodys_credential() -> None:
-    want = [
-        declared(f"i-{n}", configurations={"custom_host": "https://x.example"}) for n in range(12)
-    ]
+    host = {"custom_host": "https://x.example"}
+    want = [declared(f"i-{n}", key=KEY, configurations=host) for n in range(12)]
     assert plan(want=want, have=[], limits={"credential_changes": 0}).blocked == ()
 
 
@@ -169,14 +168,14 @@ def test_protection_survives_the_removal_of_its_own_file() -> None:
 
 
 def test_protection_blocks_a_replace_with_any_flag() -> None:
-    vital = declared(ai_provider_id="anthropic", lifecycle=Lifecycle(protected=True))
+    vital = declared(ai_provider_id="anthropic", key=KEY, lifecycle=Lifecycle(protected=True))
     planned = plan(want=[vital], have=[observed()], options={"allow_replace": True})
     assert codes(planned) == {"protected"}
 
 
 def test_what_lies_outside_the_scope_is_blocked_and_never_deleted() -> None:
     planned = plan(
-        want=[declared("team-a-x"), declared("team-b-x")],
+        want=[declared("team-a-x", key=KEY), declared("team-b-x", key=KEY)],
         have=[observed("team-b-y")],
         prune=Prune.ALL,
         scope={"slugs": ("team-a-*",)},

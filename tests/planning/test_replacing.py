@@ -143,3 +143,50 @@ def test_nothing_is_said_to_stay_when_the_record_is_replaced() -> None:
         memory=Memory({"alpha": Remembered({"workspaces": granted})}),
     )
     assert {d.code for d in planned.diagnostics} & {"key-kept", "undeclared-access"} == set()
+
+
+def create(**fields: Any) -> Plan:
+    return make_plan(
+        desired=desired(declared(**fields)), observed=state(), created_at=NOON, values=VALUES
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"ai_provider_id": "groq", "configurations": {"provider_auth_type": "apiKey"}},
+        {"configurations": {"custom_headers": {"x-team": Redacted("search")}}},
+        {"secret_mappings": [{"target_field": "configurations.openai_project"}]},
+    ],
+)
+def test_a_create_that_the_api_would_refuse_for_want_of_a_credential_is_held(
+    fields: dict[str, Any],
+) -> None:
+    planned = create(**fields)
+    assert planned.actions[0].blocked_by == ("missing-credential",)
+    assert [d.code for d in planned.diagnostics] == ["missing-credential"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key": KEY},
+        {"key": None},
+        {"secret_mappings": [{"target_field": "key"}]},
+        {"configurations": {"custom_headers": {"authorization": KEY}}},
+        {"configurations": {"is_key_required": False}},
+        {"configurations": {"new_credential": Redacted("x")}},
+        {"ai_provider_id": "acme-ai"},
+        {"ai_provider_id": "ollama"},
+    ],
+)
+def test_a_create_with_a_credential_or_without_need_of_one_goes_ahead(
+    fields: dict[str, Any],
+) -> None:
+    assert create(**fields).blocked == ()
+
+
+def test_an_update_leaves_a_stored_credential_alone() -> None:
+    planned = plan({"description": "new"}, {"key": mask()})
+    assert planned.blocked == ()

@@ -36,6 +36,8 @@ def test_models_come_with_all_forms_of_a_boolean_and_without_bookkeeping() -> No
                     "enabled": 1,
                     "is_custom": True,
                     "base_model_slug": "base",
+                    "name": "Tuned",
+                    "description": "Ours",
                     "pricing_config": {"type": "static"},
                     "configurations": {
                         "custom_host": "https://h",
@@ -54,6 +56,8 @@ def test_models_come_with_all_forms_of_a_boolean_and_without_bookkeeping() -> No
             "enabled": True,
             "is_custom": True,
             "base_model_slug": "base",
+            "name": "Tuned",
+            "description": "Ours",
             "pricing_config": {"type": "static"},
             "configurations": {
                 "custom_host": "https://h",

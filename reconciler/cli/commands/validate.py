@@ -51,7 +51,13 @@ def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
     found: list[Diagnostic] = []
     for name in _targets_to_check(invocation, config):
         # Which references may be used depends on the environment, so the judge comes from here.
-        loaded = load(files, target_name=name, today=today, judge=allowed.objection)
+        loaded = load(
+            files,
+            target_name=name,
+            today=today,
+            judge=allowed.objection,
+            expects_creates=True,
+        )
         found += loaded.diagnostics
     return in_order(found)
 

@@ -1,14 +1,14 @@
 """Configurations by `ai_provider_id`: a file a family, added by a line in FAMILIES.
 
-The known ids come from the public record (portkey-api.md §8), which lags behind the API; an id
-that is not among them is worth a warning, never an error.
+The known ids come from the vendor's public files, which lag behind the API; an id that is not
+among them is worth a warning, never an error.
 """
 
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from reconciler.domain.providers import aws, azure, google, hosted, openai
+from reconciler.domain.providers import aws, azure, google, hosted, openai, oracle
 from reconciler.domain.providers.configuration import Configuration, Missing
 
 FAMILIES: tuple[Mapping[str, type[Configuration]], ...] = (
@@ -16,6 +16,7 @@ FAMILIES: tuple[Mapping[str, type[Configuration]], ...] = (
     azure.FAMILY,
     aws.FAMILY,
     google.FAMILY,
+    oracle.FAMILY,
     hosted.FAMILY,
 )
 
@@ -25,16 +26,75 @@ PROVIDERS: Mapping[str, type[Configuration]] = MappingProxyType(
 """Providers whose configuration has fields of its own."""
 
 _PUBLIC_RECORD = """
-302ai ai21 aibadgr anyscale azure-ai bytez cerebras cohere cometapi dashscope databricks
-deepbricks deepinfra deepseek ember-cloud fal-ai featherless-ai fireworks-ai github google groq
-hyperbolic inference-net iointelligence jina kluster-ai krutrim lambda lemonfox-ai lepton
-lightning-ai lingyi matterai meshy milvus minimax mistral-ai modal monsterapi moonshot ncompass
-nebius nextbit nomic novita-ai nscale ollama openrouter oracle ovhcloud palm perplexity-ai
-predibase qdrant recraft-ai reka-ai replicate sambanova scenario-ai segmind siliconflow
-stability-ai together-ai triton tripo3d upstage voyage x-ai z-ai zhipu
+302ai ai21 aibadgr anyscale arcee azure-ai baseten bytez celeris cerebras cohere cometapi dashscope
+databricks deepbricks deepgram deepinfra deepseek elevenlabs ember-cloud fal-ai featherless-ai
+fireworks-ai friendli github google groq hyperbolic inference-net iointelligence jina kluster-ai
+krutrim lambda latitude lemonfox-ai lepton lightning-ai lingyi matterai meshy meta milvus minimax
+mistral-ai modal monsterapi moonshot ncompass nebius nextbit nomic novita-ai nscale ollama
+openrouter oracle ovhcloud palm perplexity-ai pinecone predibase qdrant recraft-ai reka-ai replicate
+saladcloud sambanova scenario-ai scx-ai segmind siliconflow stability-ai together-ai triton tripo3d
+typesafe upstage voyage x-ai z-ai zhipu
 """
+"""Ids in Portkey-AI/gateway: src/globals.ts, Portkey-AI/models: general/ and pricing/, and in the
+pages of Portkey-AI/docs-core: integrations/llms."""
 
 KNOWN_PROVIDERS = frozenset(PROVIDERS) | frozenset(_PUBLIC_RECORD.split())
+
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "01-ai": "lingyi",
+        "alibaba": "dashscope",
+        "amazon-bedrock": "bedrock",
+        "aws-bedrock": "bedrock",
+        "aws-sagemaker": "sagemaker",
+        "azure": "azure-openai",
+        "azure-ai-foundry": "azure-ai",
+        "azure-ai-inference": "azure-ai",
+        "azure-foundry": "azure-ai",
+        "azure-open-ai": "azure-openai",
+        "azureopenai": "azure-openai",
+        "cloudflare": "workers-ai",
+        "cloudflare-workers-ai": "workers-ai",
+        "featherless": "featherless-ai",
+        "fireworks": "fireworks-ai",
+        "gemini": "google",
+        "google-ai": "google",
+        "google-gemini": "google",
+        "google-palm": "palm",
+        "google-vertex-ai": "vertex-ai",
+        "grok": "x-ai",
+        "hugging-face": "huggingface",
+        "inference.net": "inference-net",
+        "jina-ai": "jina",
+        "kimi": "moonshot",
+        "lemon-fox": "lemonfox-ai",
+        "lingyi-01.ai": "lingyi",
+        "mistral": "mistral-ai",
+        "monster-api": "monsterapi",
+        "nomic-ai": "nomic",
+        "novita": "novita-ai",
+        "oci": "oracle",
+        "oracle-cloud": "oracle",
+        "perplexity": "perplexity-ai",
+        "qwen": "dashscope",
+        "recraft": "recraft-ai",
+        "reka": "reka-ai",
+        "salad": "saladcloud",
+        "snowflake": "cortex",
+        "snowflake-cortex": "cortex",
+        "stability": "stability-ai",
+        "together": "together-ai",
+        "vertex": "vertex-ai",
+        "vertexai": "vertex-ai",
+        "xai": "x-ai",
+        "z.ai": "z-ai",
+        "zai": "z-ai",
+    }
+)
+"""Names of pages, of price lists and of other tools, and the id that the API has instead.
+
+Nothing is corrected silently: an id is immutable, so another one would mean a replace.
+"""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -49,12 +109,18 @@ def is_known(provider: str) -> bool:
     return provider in KNOWN_PROVIDERS or _UUID.fullmatch(provider) is not None
 
 
+def knows_by_name(provider: str) -> bool:
+    """Whether this is an id of the public record, so that its needs are known."""
+    return provider in KNOWN_PROVIDERS
+
+
 def needs_configurations(provider: str) -> bool:
     """Tell whether an integration of this provider cannot be created without configurations."""
     return bool(configuration_of(provider).required)
 
 
 __all__ = [
+    "ALIASES",
     "FAMILIES",
     "KNOWN_PROVIDERS",
     "PROVIDERS",
@@ -62,5 +128,6 @@ __all__ = [
     "Missing",
     "configuration_of",
     "is_known",
+    "knows_by_name",
     "needs_configurations",
 ]

@@ -7,13 +7,23 @@ grows faster than its public record, so it is reported and sent.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.leaves import Flag, SensitiveText, Text
 from reconciler.domain.tree import is_empty
+
+ByMode: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Fields by auth mode."""
+
+NO_MODES: ByMode = MappingProxyType({})
+
+CUSTOM_HOSTS = "Portkey-AI/docs-core: product/ai-gateway/custom-hosts.mdx"
+_OWN_MODELS = "Portkey-AI/docs-core: integrations/llms/byollm.mdx"
+_TERRAFORM = "Portkey-AI/terraform-provider-portkey: docs/resources/integration.md"
+_CUSTOM_HOST_TESTS = "cdot65/prisma-airs-sdk: release notes of 0.33.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,40 +37,80 @@ class Missing:
 class Configuration(BaseModel):
     """The settings any provider accepts.
 
-    `required` holds for every auth mode, `required_by_mode` for the value of `mode_field`.
+    `required` holds for every auth mode, `required_by_mode` for the value of `mode_field`; what is
+    `expected` may be left out, but hardly anybody can do without it. `key_modes` are the auth modes
+    that need a `key`; a provider without modes needs one if `takes_key`. `other_names` are names
+    that the vendor uses for a field elsewhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     required: ClassVar[tuple[str, ...]] = ()
     mode_field: ClassVar[str | None] = None
-    required_by_mode: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    required_by_mode: ClassVar[ByMode] = NO_MODES
+    expected: ClassVar[tuple[str, ...]] = ()
+    expected_by_mode: ClassVar[ByMode] = NO_MODES
+    takes_key: ClassVar[bool] = True
+    key_modes: ClassVar[frozenset[str]] = frozenset()
+    other_names: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
-    custom_host: Annotated[Text | None, Facts(host=True)] = Field(
-        None, description="Base URL to call instead of the usual one."
-    )
-    custom_headers: Annotated[dict[str, SensitiveText] | None, Facts(headers=True)] = Field(
-        None, description="Headers sent with every call."
-    )
+    custom_host: Annotated[
+        Text | None,
+        Facts(host=True, url=True, example="https://models.example.com/v1", source=CUSTOM_HOSTS),
+    ] = Field(None, description="Base URL to call instead of the usual one.")
+    custom_headers: Annotated[
+        dict[str, SensitiveText] | None,
+        Facts(headers=True, example="{x-team: search}", source=_OWN_MODELS),
+    ] = Field(None, description="Headers sent with every call.")
     provider_auth_type: Annotated[
         Text | None,
-        Facts(server_added=True, required_by="custom_host", risk=RiskRule.CREDENTIAL),
+        Facts(
+            server_added=True,
+            required_by="custom_host",
+            risk=RiskRule.CREDENTIAL,
+            example="apiKey",
+            source=_CUSTOM_HOST_TESTS,
+        ),
     ] = Field(
         None, description="How calls to a custom host are authenticated, for example `apiKey`."
     )
-    is_key_required: Flag | None = Field(None, description="Whether a key is needed as well.")
+    is_key_required: Annotated[Flag | None, Facts(example="false", source=_TERRAFORM)] = Field(
+        None, description="Whether a key is needed as well."
+    )
 
     @classmethod
     def missing(cls, given: Mapping[str, Any], mapped: Collection[str]) -> list[Missing]:
         """Find the required fields that are neither given nor filled by a secret mapping."""
+        return cls._absent(given, mapped, cls.required, cls.required_by_mode)
 
+    @classmethod
+    def missed(cls, given: Mapping[str, Any], mapped: Collection[str]) -> list[Missing]:
+        """Find the expected fields that are neither given nor filled by a secret mapping."""
+        return cls._absent(given, mapped, cls.expected, cls.expected_by_mode)
+
+    @classmethod
+    def needs_key(cls, given: Mapping[str, Any]) -> bool:
+        """Whether the API refuses to create an integration with these settings and no `key`."""
+        if given.get("is_key_required") is False:
+            return False
+        if cls.mode_field is None:
+            return cls.takes_key
+        return given.get(cls.mode_field) in cls.key_modes
+
+    @classmethod
+    def _absent(
+        cls,
+        given: Mapping[str, Any],
+        mapped: Collection[str],
+        always: tuple[str, ...],
+        by_mode: ByMode,
+    ) -> list[Missing]:
         def absent(field: str) -> bool:
             return field not in mapped and is_empty(given.get(field))
 
-        lacking = [Missing(field) for field in cls.required if absent(field)]
+        lacking = [Missing(field) for field in always if absent(field)]
         mode = given.get(cls.mode_field) if cls.mode_field else None
         if isinstance(mode, str):
             because = f"{cls.mode_field}: {mode}"
-            by_mode = cls.required_by_mode.get(mode, ())
-            lacking += [Missing(field, because) for field in by_mode if absent(field)]
+            lacking += [Missing(field, because) for field in by_mode.get(mode, ()) if absent(field)]
         return lacking

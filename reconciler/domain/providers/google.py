@@ -10,6 +10,10 @@ from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.leaves import Flag, Reference, Text
 from reconciler.domain.providers.configuration import Configuration
 
+_API = "Portkey-AI/openapi: openapi.yaml, VertexAIConfiguration"
+_DOC = "Portkey-AI/docs-core: integrations/llms/vertex-ai.mdx"
+_TERRAFORM = "Portkey-AI/terraform-provider-portkey: docs/resources/integration.md"
+
 
 class VertexAI(Configuration):
     """Vertex AI, by project or service account; it uses no `key`."""
@@ -25,19 +29,30 @@ class VertexAI(Configuration):
     )
 
     vertex_auth_type: Annotated[
-        Literal["basic", "serviceAccount", "workload"] | None, Facts(risk=RiskRule.CREDENTIAL)
+        Literal["basic", "serviceAccount", "workload"] | None,
+        Facts(risk=RiskRule.CREDENTIAL, example="serviceAccount", source=_API),
     ] = Field(None, description="How the gateway proves to Google who it is.")
-    vertex_region: Annotated[Text | None, Facts(endpoint=True)] = Field(
-        None, description="Region, for example `europe-west4`."
+    vertex_region: Annotated[
+        Text | None,
+        Facts(
+            endpoint=True,
+            form=r"global|us|eu|[a-z]+-[a-z]+[0-9]+",
+            example="europe-west4",
+            source=_DOC,
+        ),
+    ] = Field(None, description="Region, for example `europe-west4`, or `global`.")
+    vertex_project_id: Annotated[Text | None, Facts(example="my-project", source=_API)] = Field(
+        None, description="Google Cloud project."
     )
-    vertex_project_id: Text | None = Field(None, description="Google Cloud project.")
-    vertex_service_account_json: Annotated[Reference, Facts(secret=True, secret_object=True)] = (
-        Field(None, description="The service account's key file.")
+    vertex_service_account_json: Annotated[
+        Reference, Facts(secret=True, secret_object=True, source=_API)
+    ] = Field(None, description="The service account's key file.")
+    vertex_skip_ptu_cost_attribution: Annotated[
+        Flag | None, Facts(example="true", source=_TERRAFORM)
+    ] = Field(None, description="Leave provisioned throughput out of the cost.")
+    vertex_map_metadata: Annotated[Flag | None, Facts(example="true", source=_TERRAFORM)] = Field(
+        None, description="Pass metadata on as labels."
     )
-    vertex_skip_ptu_cost_attribution: Flag | None = Field(
-        None, description="Leave provisioned throughput out of the cost."
-    )
-    vertex_map_metadata: Flag | None = Field(None, description="Pass metadata on as labels.")
 
 
 FAMILY: Mapping[str, type[Configuration]] = MappingProxyType({"vertex-ai": VertexAI})

@@ -1,56 +1,116 @@
-"""Hosted models that need a field or two beside the key."""
+"""Hosted models that need a field or two beside the key, and models on hosts of one's own."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from reconciler.domain.facts import Facts
-from reconciler.domain.leaves import Flag, Text
+from reconciler.domain.leaves import Flag, HostLabel, HostLabels, Text
 from reconciler.domain.providers.configuration import Configuration
+
+_API = "Portkey-AI/openapi: openapi.yaml"
+_LLMS = "Portkey-AI/docs-core: integrations/llms"
+_CHANGELOG = "Portkey-AI/docs-core: changelog/backend.mdx"
 
 
 class WorkersAI(Configuration):
     """Cloudflare Workers AI."""
 
     required = ("workers_ai_account_id",)
+    other_names = MappingProxyType({"account_id": "workers_ai_account_id"})
 
-    workers_ai_account_id: Text | None = Field(None, description="Cloudflare account.")
+    workers_ai_account_id: Annotated[
+        Text | None,
+        Facts(example="0123456789abcdef", source=f"{_API}, WorkersAIConfiguration"),
+    ] = Field(None, description="Cloudflare account.")
 
 
 class HuggingFace(Configuration):
     """Hugging Face, its own service or an endpoint."""
 
-    huggingface_base_url: Annotated[Text | None, Facts(host=True)] = Field(
-        None, description="URL of an own endpoint."
-    )
+    other_names = MappingProxyType({"base_url": "huggingface_base_url"})
+
+    huggingface_base_url: Annotated[
+        Text | None,
+        Facts(
+            host=True,
+            url=True,
+            example="https://example.eu-west-1.aws.endpoints.huggingface.cloud",
+            source=f"{_API}, HuggingFaceConfiguration",
+        ),
+    ] = Field(None, description="URL of an own endpoint.")
 
 
 class Cortex(Configuration):
     """Snowflake Cortex."""
 
     required = ("snowflake_account",)
+    other_names = MappingProxyType({"account": "snowflake_account"})
 
-    snowflake_account: Annotated[Text | None, Facts(host=True)] = Field(
-        None, description="Snowflake account identifier."
-    )
+    snowflake_account: Annotated[
+        HostLabels | None,
+        Facts(host=True, example="example-account", source=f"{_API}, CortexConfiguration"),
+    ] = Field(None, description="Snowflake account identifier; not a URL.")
+
+
+class Databricks(Configuration):
+    """Model serving of Databricks, by a personal access token."""
+
+    required = ("databricks_workspace",)
+    other_names = MappingProxyType({"workspace": "databricks_workspace"})
+
+    databricks_workspace: Annotated[
+        HostLabel | None,
+        Facts(host=True, example="adb-example", source=f"{_LLMS}/databricks.mdx"),
+    ] = Field(None, description="Name of the workspace, which begins its host's name; not a URL.")
+    databricks_serving_endpoint_name: Annotated[
+        Text | None, Facts(example="my-endpoint", source="inferred; no public file names it")
+    ] = Field(None, description="Serving endpoint.")
+
+
+class FireworksAI(Configuration):
+    """Fireworks AI."""
+
+    fireworks_account_id: Annotated[
+        Text | None, Facts(example="my-account", source=f"{_LLMS}/fireworks.mdx")
+    ] = Field(None, description="Account, for files and fine-tuning.")
 
 
 class Anthropic(Configuration):
     """Anthropic, called directly."""
 
-    anthropic_inspect_stream_for_overloaded_error: Flag | None = Field(
-        None, description="Look for an overload inside a stream that began well."
-    )
+    anthropic_inspect_stream_for_overloaded_error: Annotated[
+        Flag | None, Facts(example="true", source=_CHANGELOG)
+    ] = Field(None, description="Look for an overload inside a stream that began well.")
 
 
 class BytePlus(Configuration):
     """BytePlus ModelArk."""
 
-    byteplus_region: Annotated[Text | None, Facts(endpoint=True)] = Field(
-        None, description="Region."
-    )
+    byteplus_region: Annotated[
+        Literal["ap-southeast-1", "eu-west-1"] | None,
+        Facts(endpoint=True, example="eu-west-1", source=f"{_LLMS}/byteplus.mdx"),
+    ] = Field(None, description="Region; `ap-southeast-1` if it is left out.")
+
+
+class OwnHost(Configuration):
+    """A server of one's own, which needs no key."""
+
+    expected = ("custom_host",)
+    takes_key = False
+
+
+class Modal(Configuration):
+    """Modal, by a key or by a pair of headers."""
+
+    @classmethod
+    def needs_key(cls, given: Mapping[str, Any]) -> bool:
+        """Whether a key is needed: not where both headers are given."""
+        headers = given.get("custom_headers")
+        names = {name.lower() for name in headers} if isinstance(headers, Mapping) else set()
+        return not names >= {"modal-key", "modal-secret"} and super().needs_key(given)
 
 
 FAMILY: Mapping[str, type[Configuration]] = MappingProxyType(
@@ -58,7 +118,12 @@ FAMILY: Mapping[str, type[Configuration]] = MappingProxyType(
         "workers-ai": WorkersAI,
         "huggingface": HuggingFace,
         "cortex": Cortex,
+        "databricks": Databricks,
+        "fireworks-ai": FireworksAI,
         "anthropic": Anthropic,
         "byteplus": BytePlus,
+        "modal": Modal,
+        "ollama": OwnHost,
+        "triton": OwnHost,
     }
 )

@@ -2,18 +2,26 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Annotated
 
 from pydantic import Field
 
+from reconciler.domain.facts import Facts
 from reconciler.domain.leaves import Text
 from reconciler.domain.providers.configuration import Configuration
+
+_API = "Portkey-AI/openapi: openapi.yaml, OpenAIConfiguration"
 
 
 class OpenAI(Configuration):
     """OpenAI, with an API key."""
 
-    openai_organization: Text | None = Field(None, description="Organisation to bill, `org-…`.")
-    openai_project: Text | None = Field(None, description="Project to bill, `proj_…`.")
+    openai_organization: Annotated[Text | None, Facts(example="org-example", source=_API)] = Field(
+        None, description="Organisation to bill, `org-…`."
+    )
+    openai_project: Annotated[Text | None, Facts(example="proj_example", source=_API)] = Field(
+        None, description="Project to bill, `proj_…`."
+    )
 
 
 FAMILY: Mapping[str, type[Configuration]] = MappingProxyType({"openai": OpenAI, "open-ai": OpenAI})

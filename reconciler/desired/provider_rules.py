@@ -1,0 +1,249 @@
+"""What a provider asks for beyond the types of its fields.
+
+Required fields, documented forms, hosts, deployments and credentials: whatever the API is known to
+answer with a 400 that names no field. An error is what the API certainly refuses; where the record
+shows only that the vendor's own tools refuse it, it is a warning.
+"""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Any
+
+from reconciler.desired import hosts
+from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired.suggest import quoted
+from reconciler.domain.credentials import lacks_credential
+from reconciler.domain.facts import MASK_PREFIX
+from reconciler.domain.providers import (
+    ALIASES,
+    KNOWN_PROVIDERS,
+    Missing,
+    configuration_of,
+    is_known,
+)
+from reconciler.domain.schema import UNKNOWN, FieldSchema
+from reconciler.domain.secret_mappings import mapped_fields
+from reconciler.domain.tree import is_empty
+
+_CONFIGURATIONS = "configurations"
+_TOKENS_AMOUNTS = ("credit_limit", "alert_threshold")
+_LEAST_TOKENS = 100
+"""Portkey-AI/docs-core: product/model-catalog/integrations.mdx."""
+
+
+class ProviderRules:
+    """The rules of one integration's provider."""
+
+    def __init__(
+        self,
+        tree: dict[str, Any],
+        schema: FieldSchema,
+        document: Sourced,
+        findings: Findings,
+        today: date,
+    ) -> None:
+        self.tree = tree
+        self.schema = schema
+        self.document = document
+        self.findings = findings
+        self.today = today
+        given = tree.get("ai_provider_id")
+        self.provider = given if isinstance(given, str) else ""
+        self.model = configuration_of(self.provider)
+
+    def check(self) -> None:
+        """Apply all of them; without a provider there is nothing to judge by."""
+        if not self.provider:
+            return
+        self._id()
+        given = self.tree.get(_CONFIGURATIONS)
+        if type(given) is dict or (given is None and _CONFIGURATIONS in self.tree):
+            self._configurations(given or {})
+        self._values(self.tree, self.schema, ())
+        if self.findings.expects_creates and lacks_credential(self.tree):
+            self._no_credential()
+
+    def _error(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
+        self.findings.error(code, summary, self.document.origin_of(steps), **details)
+
+    def _warning(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
+        self.findings.warning(code, summary, self.document.origin_of(steps), **details)
+
+    def _id(self) -> None:
+        if is_known(self.provider):
+            return
+        right = ALIASES.get(self.provider.lower())
+        self._warning(
+            "unknown-provider",
+            f"`{self.provider[:60]}` is not a provider that is known here",
+            ("ai_provider_id",),
+            hint=f"did you mean `{right}`?"
+            if right
+            else self.findings.nearest(self.provider, KNOWN_PROVIDERS),
+        )
+
+    def _configurations(self, given: dict[str, Any]) -> None:
+        mapped = {target[-1] for target in mapped_fields(self.tree)}
+        for missing in self.model.missing(given, mapped):
+            summary = f"`configurations` of {self.provider} needs {_named(missing)}"
+            self._error("missing-field", summary, (_CONFIGURATIONS,), **_addition(missing))
+        for missing in self.model.missed(given, mapped):
+            summary = f"`configurations` of {self.provider} usually needs {_named(missing)}"
+            self._warning("missing-field", summary, (_CONFIGURATIONS,), **_addition(missing))
+        for name in given:
+            if name.startswith(MASK_PREFIX):
+                self._masked(name)
+        if not is_empty(given.get("custom_host")) and is_empty(given.get("provider_auth_type")):
+            self._warning(
+                "custom-host-auth",
+                "`custom_host` is given without `provider_auth_type`, which the API may refuse",
+                (_CONFIGURATIONS, "custom_host"),
+                hint="add `provider_auth_type: apiKey`",
+                key=True,
+            )
+
+    def _masked(self, name: str) -> None:
+        field = name.removeprefix(MASK_PREFIX)
+        self._error(
+            "masked-field",
+            f"{quoted(name)} is what the API shows instead of {quoted(field)}; it cannot be sent",
+            (_CONFIGURATIONS, name),
+            hint=f"declare `{field}: ${{env:SECRET_…}}`",
+            key=True,
+            hide=True,
+        )
+
+    def _values(self, node: Any, field: FieldSchema, steps: Steps) -> None:
+        """Judge each value of a configuration by the facts of its field."""
+        if type(node) is list:
+            for index, item in enumerate(node):
+                self._values(item, field.entries or UNKNOWN, (*steps, index))
+        elif type(node) is dict:
+            self._members(node, field, steps)
+        elif type(node) is str and node and not field.facts.sensitive:
+            self._text(node, field, steps)
+
+    def _members(self, node: dict[str, Any], field: FieldSchema, steps: Steps) -> None:
+        for name, value in node.items():
+            member, place = field.child(name), (*steps, name)
+            if member is not UNKNOWN:
+                self._values(value, member, place)
+            elif _CONFIGURATIONS in steps and not name.startswith(MASK_PREFIX):
+                self._unknown_field(name, field, place)
+            if member.facts.replaced_by is not None and not is_empty(value):
+                self._replaced(name, member.facts.replaced_by, place)
+        if "is_default" in field.fields:
+            self._deployment(node, steps)
+        elif _TOKENS_AMOUNTS[0] in field.fields:
+            self._budget(node, steps)
+
+    def _unknown_field(self, name: str, around: FieldSchema, place: Steps) -> None:
+        near = self.findings.nearest(name, around.fields)
+        if around.model is self.model and name in self.model.other_names:
+            near = f"the field is called `{self.model.other_names[name]}`"
+        vouch = (
+            f"list it in `known_fields` of the target, below `{self.provider}`, "
+            "to treat it as plain"
+        )
+        self._warning(
+            "unknown-configuration-field",
+            f"{quoted(name)} is not a known field of {self.provider}: it is sent and never shown, "
+            "and counts as a credential and a host",
+            place,
+            hint=near or vouch,
+            key=True,
+            hide=True,
+        )
+
+    def _replaced(self, name: str, successor: str, place: Steps) -> None:
+        self._warning(
+            "legacy-field",
+            f"`{name}` is of an older form of this provider, which the API no longer creates",
+            place,
+            hint=f"use `{successor}` instead",
+            key=True,
+        )
+
+    def _text(self, text: str, field: FieldSchema, steps: Steps) -> None:
+        facts = field.facts
+        if "${" in text:
+            return  # a reference where none can stand is reported already
+        if facts.url:
+            self._host(text, field, steps)
+        elif facts.instant and _is_before(text, self.today):
+            self._warning(
+                "past-date",
+                f"`{field.name}` is a date that has passed",
+                steps,
+                hint="write a date to come, or leave it out: the API computes it",
+            )
+        elif facts.form is not None and re.fullmatch(facts.form, text) is None:
+            self._warning(
+                "unexpected-form",
+                f"`{field.name}` does not have the form that is documented for it",
+                steps,
+                hint=f"write it like `{facts.example}`",
+            )
+
+    def _host(self, text: str, field: FieldSchema, steps: Steps) -> None:
+        found = hosts.malformed(text)
+        if found is None and field.name == "custom_host":
+            found = hosts.private(text, of_model=steps[0] != _CONFIGURATIONS)
+        if found is not None:
+            self.findings.add(
+                found.severity,
+                found.code,
+                f"`{field.name}` {found.summary}",
+                self.document.origin_of(steps),
+                hint=found.hint,
+                hide="@" in text,
+            )
+
+    def _deployment(self, given: dict[str, Any], steps: Steps) -> None:
+        if given.get("is_default") is not True and is_empty(given.get("alias")):
+            self._warning(
+                "missing-field",
+                "a deployment that is not the default needs an `alias`",
+                steps,
+                hint="add `alias: …`, or `is_default: true` to one of the deployments",
+            )
+
+    def _budget(self, given: dict[str, Any], steps: Steps) -> None:
+        for name in _TOKENS_AMOUNTS:
+            amount = given.get(name)
+            if given.get("type") == "tokens" and type(amount) is int and 0 < amount < _LEAST_TOKENS:
+                self._warning(
+                    "unexpected-form",
+                    f"`{name}` of tokens is below {_LEAST_TOKENS}, the least that is documented",
+                    (*steps, name),
+                    hint="write a larger number, or `type: cost` for a budget in US dollars",
+                )
+
+    def _no_credential(self) -> None:
+        self._warning(
+            "missing-credential",
+            f"an integration of {self.provider} cannot be created without a credential",
+            ("ai_provider_id",),
+            hint="declare `key` as a reference, or a secret mapping for it; "
+            "of an integration that exists, the stored one is kept",
+        )
+
+
+def _is_before(text: str, today: date) -> bool:
+    """Whether a text is an instant before the beginning of a day in UTC."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return False  # the model says so
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return instant < datetime(today.year, today.month, today.day, tzinfo=UTC)
+
+
+def _named(missing: Missing) -> str:
+    because = f" with `{missing.because}`" if missing.because else ""
+    return f"`{missing.field}`{because}"
+
+
+def _addition(missing: Missing) -> dict[str, Any]:
+    return {"hint": f"add `{missing.field}: …` below `configurations`", "key": True}

@@ -1,0 +1,232 @@
+"""What a provider asks for: a credential, fields by mode, documented forms, its right id."""
+
+import pytest
+
+from reconciler.desired.load import load
+from reconciler.diagnostics import Diagnostic
+from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS
+from tests.desired.building import OPENAI, TODAY, declared, files, integration
+
+KEY = "key: ${env:SECRET_A}\n"
+
+
+def of(provider: str, configurations: str = "", rest: str = "") -> str:
+    text = f"slug: a\nname: A\nai_provider_id: {provider}\n"
+    return text + (f"configurations: {{{configurations}}}\n" if configurations else "") + rest
+
+
+def found(text: str) -> list[tuple[str, str]]:
+    """Return severity and code of each finding of `validate`."""
+    return [(d.severity.value, d.code) for d in diagnostics(text)]
+
+
+def diagnostics(text: str) -> tuple[Diagnostic, ...]:
+    source = files({"integrations/a.yaml": text})
+    return load(source, target_name=None, today=TODAY, expects_creates=True).diagnostics
+
+
+MISSING = [("warning", "missing-credential")]
+HOST = "custom_host: 'https://llm.example.com', provider_auth_type: apiKey"
+BEDROCK = "aws_region: eu-central-1, aws_auth_type: "
+AZURE = (
+    "azure_resource_name: r, azure_deployment_config: [{azure_deployment_name: d, "
+    "azure_api_version: v, azure_model_slug: m, is_default: true}], azure_auth_mode: "
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OPENAI,
+        of("groq"),
+        of("x-ai", HOST),
+        of("databricks", "databricks_workspace: w"),
+        of("bedrock", BEDROCK + "apiKey"),
+        of("bedrock-mantle", BEDROCK + "apiKey"),
+        of("azure-openai", AZURE + "default"),
+        of("azure-ai", "azure_auth_mode: default, azure_foundry_url: 'https://e.example.com'"),
+        of("openai", "custom_headers: {x-team: search}"),
+        of("openai", "openai_project: p"),
+        of("modal", HOST + ", custom_headers: {x-team: search}"),
+        of(
+            "openai",
+            rest="secret_mappings: "
+            "[{target_field: configurations.openai_project, secret_reference_id: r}]\n",
+        ),
+        of("openai", rest="secret_mappings: []\n"),
+    ],
+)
+def test_a_mode_that_needs_a_credential_is_told_that_it_has_none(text: str) -> None:
+    assert found(text) == MISSING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OPENAI + KEY,
+        OPENAI + "key: null\n",
+        OPENAI + "secret_mappings: [{target_field: key, secret_reference_id: r}]\n",
+        of("openai", "is_key_required: false"),
+        of("openai", "custom_headers: {x-api-key: '${env:SECRET_A}'}"),
+        of("modal", "custom_headers: {modal-key: '${env:SECRET_A}', modal-secret: '${env:S}'}"),
+        of("bedrock", BEDROCK + "serviceRole"),
+        of("bedrock", BEDROCK + "apiKey", KEY),
+        of("claude-platform-aws", BEDROCK + "serviceRole"),
+        of("vertex-ai", "vertex_auth_type: workload, vertex_region: us, vertex_project_id: p"),
+        of("azure-openai", AZURE + "managed"),
+        of("ollama", HOST),
+        of("triton", HOST),
+    ],
+)
+def test_what_has_a_credential_or_needs_none_is_clean(text: str) -> None:
+    assert found(text) == []
+
+
+def test_nothing_is_demanded_of_a_provider_that_nobody_knows() -> None:
+    assert found(of("acme-ai")) == [("warning", "unknown-provider")]
+    assert found(of("de7d7d50-31cd-11ee-b93b-0e06f1aa7f7c")) == []
+
+
+def test_only_validate_asks_for_it_because_a_plan_knows_what_exists() -> None:
+    assert integration(OPENAI).diagnostics == ()
+
+
+@pytest.mark.parametrize("alias", sorted(ALIASES))
+def test_an_alias_is_a_warning_that_names_the_right_id(alias: str) -> None:
+    (only,) = [d for d in diagnostics(of(alias, rest=KEY)) if d.code == "unknown-provider"]
+    assert only.severity == "warning"
+    assert f"`{ALIASES[alias]}`" in only.hint
+    assert ALIASES[alias] in KNOWN_PROVIDERS
+    assert declared(of(alias)).fields["ai_provider_id"] == alias
+
+
+@pytest.mark.parametrize(
+    ("provider", "configurations"),
+    [
+        ("bedrock", "aws_auth_type: serviceRole, aws_region: Frankfurt"),
+        ("bedrock", BEDROCK + "assumedRole, aws_role_arn: 'arn:aws:iam::1:user/a'"),
+        ("claude-platform-aws", BEDROCK + "serviceRole, anthropic_aws_workspace_id: w"),
+        ("vertex-ai", "vertex_auth_type: basic, vertex_project_id: p, vertex_region: Europe"),
+    ],
+)
+def test_a_value_without_its_documented_form_is_a_warning(
+    provider: str, configurations: str
+) -> None:
+    assert found(of(provider, configurations)) == [("warning", "unexpected-form")]
+
+
+@pytest.mark.parametrize(
+    ("provider", "field", "value"),
+    [
+        ("bedrock", "aws_region", "us-gov-west-1"),
+        ("bedrock", "aws_region", "ap-southeast-4"),
+        ("bedrock", "aws_region", "us-iso-east-1"),
+        ("bedrock", "aws_role_arn", "arn:aws-us-gov:iam::123456789012:role/path/name"),
+        ("bedrock", "aws_role_arn", "arn:aws-cn:iam::123456789012:role/name"),
+        ("vertex-ai", "vertex_region", "global"),
+        ("vertex-ai", "vertex_region", "northamerica-northeast2"),
+        ("oracle", "oracle_region", "us-gov-ashburn-1"),
+    ],
+)
+def test_forms_are_as_wide_as_what_the_vendors_have(provider: str, field: str, value: str) -> None:
+    result = integration(of(provider, f"{field}: '{value}'"))
+    assert "unexpected-form" not in {d.code for d in result.diagnostics}
+
+
+def test_the_names_of_gateway_options_lead_to_the_field() -> None:
+    hints = {
+        d.summary.split("`")[1]: d.hint
+        for d in diagnostics(
+            of("azure-openai", AZURE + "default, resource_name: r, deployment_id: d, apiVersion: v")
+        )
+        if d.code == "unknown-configuration-field"
+    }
+    assert "`azure_resource_name`" in hints["resource_name"]
+    assert "`azure_deployment_config[].azure_deployment_name`" in hints["deployment_id"]
+
+
+def test_the_gateways_word_for_a_mode_leads_to_the_integrations() -> None:
+    (only,) = diagnostics(of("azure-openai", AZURE + "apiKey"))
+    assert only.code == "invalid-value"
+    assert only.hint.startswith("did you mean `default`?")
+
+
+LEGACY = "azure_region: eastus2, azure_api_version: v, azure_deployment_type: "
+
+
+@pytest.mark.parametrize(
+    ("configurations", "missing"),
+    [
+        (LEGACY + "serverless, azure_deployment_name: d", 0),
+        (LEGACY + "managed, azure_endpoint_name: e", 0),
+        (LEGACY + "managed", 1),
+        ("azure_deployment_type: serverless", 3),
+    ],
+)
+def test_an_older_form_of_foundry_can_be_declared_with_a_warning(
+    configurations: str, missing: int
+) -> None:
+    codes = found(of("azure-ai", configurations, KEY))
+    assert ("warning", "legacy-field") in codes
+    assert codes.count(("error", "missing-field")) == missing
+
+
+def budget(reset: str) -> str:
+    limit = f"usage_limits: [{{next_usage_reset_at: '{reset}'}}]"
+    return OPENAI + KEY + f"workspaces: [{{id: w, enabled: true, {limit}}}]\n"
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "2030-01-31T00:00:00Z",
+        "2030-01-31T00:00:00.000Z",
+        "2030-01-31T01:00:00.123456789+01:00",
+        "2030-01-31T00:00:00-05:30",
+        "2030-01-31 00:00:00Z",
+        "2030-01-31T00:00Z",
+        "2030-01-31",
+        "20300131T000000Z",
+        "2026-11-23T00:00:00Z",
+    ],
+)
+def test_an_instant_may_have_any_offset_and_precision(instant: str) -> None:
+    assert found(budget(instant)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "finding"),
+    [
+        ("banana", ("error", "invalid-value")),
+        ("2030-02-30T00:00:00Z", ("error", "invalid-value")),
+        ("1893456000", ("error", "invalid-value")),
+        ("tomorrow", ("error", "invalid-value")),
+        ("2026-11-22T23:59:59Z", ("warning", "past-date")),
+        ("2026-11-23T00:30:00+01:00", ("warning", "past-date")),
+        ("2020-01-01", ("warning", "past-date")),
+    ],
+)
+def test_what_is_no_instant_is_an_error_and_a_past_one_a_warning(
+    value: str, finding: tuple[str, str]
+) -> None:
+    assert found(budget(value)) == [finding]
+    everywhere = OPENAI + KEY + "global_workspace_access: {enabled: true, usage_limits: "
+    assert found(everywhere + f"[{{next_usage_reset_at: '{value}'}}]}}\n") == [finding]
+
+
+def test_a_host_of_one_model_is_judged_as_well() -> None:
+    models = "models: [{slug: m, enabled: true, configurations: {custom_host: 'https://10.0.0.1'}}]"
+    assert found(OPENAI + KEY + models + "\n") == [("warning", "custom-host-private")]
+
+
+def test_a_password_in_a_url_is_in_no_excerpt() -> None:
+    (only,) = diagnostics(
+        of("openai", "custom_host: 'https://u:canary@e.example', provider_auth_type: apiKey", KEY)
+    )
+    assert only.code == "invalid-value"
+    assert "canary" not in str(only.as_json()) + str(only.excerpt)
+
+
+def test_a_custom_model_has_a_name_and_a_description() -> None:
+    models = "models: [{slug: m, enabled: true, is_custom: true, name: M, description: Ours}]\n"
+    assert found(OPENAI + KEY + models) == []
