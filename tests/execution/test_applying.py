@@ -220,7 +220,7 @@ def test_a_blocked_action_blocks_the_whole_run() -> None:
 def test_a_missing_value_stops_before_the_first_write() -> None:
     world = World()
     with pytest.raises(InvalidInput) as caught:
-        world.apply(desired(declared(key=KEY), declared("beta", name="B")), secrets={})
+        world.apply(desired(declared(key=KEY), declared("beta", key=None)), secrets={})
     assert "env:SECRET_KEY" in caught.value.summary
     assert writes(world) == []
 
@@ -250,7 +250,8 @@ def test_a_value_that_its_field_cannot_take_stops_before_the_first_write() -> No
     }
     vertex = declared("beta", ai_provider_id="vertex-ai", configurations=configurations)
     with pytest.raises(InvalidInput) as caught:
-        world.apply(desired(declared(), vertex), secrets={KEY: Redacted("sk-not-an-object")})
+        files = desired(declared(key=None), vertex)
+        world.apply(files, secrets={KEY: Redacted("sk-not-an-object")})
     (problem,) = caught.value.diagnostics
     assert problem.summary.startswith("beta: the request body needs a JSON object")
     assert "sk-not" not in repr(caught.value.diagnostics)
