@@ -30,6 +30,10 @@ class SecretRecord:
     mask_agreed: bool = True
 
 
+NO_FILE = Place("-")
+"""Where something is declared that no file declares, as by an undo."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeclaredAt:
     """Where Git declared an integration last: its file, and the commit if that is known."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, Place, in_order
-from reconciler.domain.memory import Memory, Remembered, merged
+from reconciler.domain.memory import NO_FILE, Memory, Remembered, merged
 from reconciler.domain.policy import Prune, Target
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Lifecycle
@@ -162,4 +162,5 @@ def _by_git(image: PreImage, memory: Memory) -> Declared | None:
     if remembered.declared is None:
         return None
     lifecycle = Lifecycle(protected=remembered.protected)
-    return Declared(image.slug, remembered.declared, Place("-"), lifecycle)
+    place = remembered.declared_at.place if remembered.declared_at else NO_FILE
+    return Declared(image.slug, remembered.declared, place, lifecycle)

@@ -5,7 +5,8 @@
        whether a mask agreed with the value that was sent
     3  `seen` holds the whole picture of an integration; nothing was ever written to the old one
     4  `declared` holds the id of the object, `intents` the secrets that are about to be sent
-    5  the place of each run in its chain, and anchors of the chains and of the last-applied state
+    5  the place of each run in its chain, and anchors of the chains and of the last-applied state;
+       `declared` holds the file that declares
 
 A new ledger is made at the newest version at once; an old one takes every step in between, in one
 transaction, when it is opened for writing.
@@ -61,6 +62,7 @@ def _to_4(connection: Connection) -> None:
 
 
 def _to_5(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE declared ADD COLUMN source TEXT"))
     connection.execute(text("ALTER TABLE runs ADD COLUMN position INTEGER"))
     connection.execute(text("ALTER TABLE runs ADD COLUMN state VARCHAR"))
     runs_by_target.create(connection)

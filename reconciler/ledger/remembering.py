@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
-from reconciler.domain.memory import Remembered, SecretRecord
+from reconciler.diagnostics import Place
+from reconciler.domain.memory import NO_FILE, DeclaredAt, Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, leaves
 from reconciler.ledger import anchors, intents
@@ -22,7 +23,7 @@ from reconciler.ledger.codec import (
 from reconciler.ledger.entries import Fulfilled, Seen
 from reconciler.ledger.errors import damaged
 from reconciler.ledger.preimages import observed_document, observed_from
-from reconciler.ledger.tables import declared, secrets, seen
+from reconciler.ledger.tables import declared, runs, secrets, seen
 from reconciler.ledger.tables import intents as intent_rows
 from reconciler.planning.canonical import canonical
 
@@ -83,6 +84,7 @@ def recall(connection: Connection, target: int) -> dict[str, Remembered]:
             mask_agreed=row.mask_agreed,
         )
     unsettled = intents.recall(connection, target)
+    commits = _commits(connection, target)
     rows = connection.execute(select(declared).where(declared.c.target == target))
     known = {
         row.slug: Remembered(
@@ -91,6 +93,7 @@ def recall(connection: Connection, target: int) -> dict[str, Remembered]:
             secrets=records.pop(row.slug, {}),
             unsettled=unsettled.pop(row.slug, {}),
             identities=frozenset() if row.identity is None else frozenset({row.identity}),
+            declared_at=_declared_at(row.source, commits.get(row.run)),
         )
         for row in rows
     }
@@ -131,7 +134,31 @@ def _declared_row(target: int, item: Fulfilled, run: str | None) -> dict[str, An
         "protected": item.declared.lifecycle.protected,
         "run": run,
         "identity": item.identity,
+        "source": _source(item.declared.source),
     }
+
+
+def _source(at: Place) -> str | None:
+    """Return the form in which a place is stored, None for what stands in no file."""
+    return None if at.file == NO_FILE.file else to_json({"file": at.file, "line": at.line})
+
+
+def _declared_at(source: str | None, commit: str | None) -> DeclaredAt | None:
+    if source is None:
+        return None
+    match document(source):
+        case {"file": str(file), "line": int(line)}:
+            return DeclaredAt(Place(file, line), commit)
+        case _:
+            raise damaged()
+
+
+def _commits(connection: Connection, target: int) -> dict[str, str]:
+    """Read the commit of each run that has stored a declaration which still stands."""
+    named = select(declared.c.run).where(declared.c.target == target)
+    rows = connection.execute(select(runs.c.run, runs.c.facts).where(runs.c.run.in_(named)))
+    found = {row.run: document(row.facts).get("commit") for row in rows}
+    return {run: commit for run, commit in found.items() if isinstance(commit, str)}
 
 
 def _records(

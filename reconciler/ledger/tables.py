@@ -97,6 +97,7 @@ declared = Table(
     Column("protected", Boolean, nullable=False),
     Column("run", String),
     Column("identity", String),
+    Column("source", Text),
 )
 
 secrets = Table(

@@ -253,7 +253,10 @@ def test_a_replace_that_would_lose_something_else_is_not_approved(there: Scene) 
     assert ["workspaces[ws-c].enabled" in d["summary"] for d in done.json["diagnostics"]] == [True]
 
 
-def test_the_file_and_the_commit_that_declared_it_last_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told_by", ["ledger", "base"])
+def test_the_file_and_the_commit_that_declared_it_last_are_named(
+    tmp_path: Path, told_by: str
+) -> None:
     project = Here(tmp_path)
     for slug in ("alpha", "beta"):
         project.integration(slug)
@@ -262,13 +265,28 @@ def test_the_file_and_the_commit_that_declared_it_last_are_named(tmp_path: Path)
     project.apply()
     project.remove("beta")
     committed(tmp_path)
-    (tmp_path / ".reconcile" / "ledger.db").unlink()
-    plan = project.plan("--base", commit)
-    (planned,) = plan["actions"]
+    if told_by == "base":
+        (tmp_path / ".reconcile" / "ledger.db").unlink()
+    (planned,) = project.plan(*(("--base", commit) if told_by == "base" else ()))["actions"]
     assert planned["reason"] == (
         "no longer declared; last declared in desired-state/integrations/beta.yaml:1 "
         f"at commit {commit[:12]}"
     )
+
+
+def test_a_file_that_an_undo_has_brought_back_is_still_named(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    for slug in ("alpha", "beta"):
+        project.integration(slug, description="one")
+    project.apply()
+    project.integration("beta", description="two")
+    project.apply()
+    run = project.run("history", "--format", "json").json["runs"][-1]["run"]
+    assert project.run("undo", run, "--out", "undo.json").code == 0
+    project.apply("undo.json")
+    project.remove("beta")
+    (planned,) = project.plan()["actions"]
+    assert "last declared in desired-state/integrations/beta.yaml:1" in planned["reason"]
 
 
 def git(folder: Path, *words: str) -> str:

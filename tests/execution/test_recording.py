@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.memory import Remembered
+from reconciler.domain.memory import DeclaredAt, Remembered
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed, ObservedState
 from reconciler.errors import ReconcilerError
@@ -177,7 +177,8 @@ def test_what_was_applied_is_remembered_as_soon_as_it_ends(ledger: Ledger, tmp_p
 def test_a_run_without_values_remembers_no_secret(ledger: Ledger) -> None:
     books = Books(ledger, key=OURS, facts=RunFacts(run="run-1"), now=clock())
     runs_through(books, ended(action("alpha")))
-    assert ledger.memory(OURS).of("alpha") == Remembered(ALPHA.fields)
+    found = ledger.memory(OURS).of("alpha")
+    assert found == Remembered(ALPHA.fields, declared_at=DeclaredAt(ALPHA.source))
 
 
 def test_what_was_deleted_is_forgotten_and_what_failed_is_not(ledger: Ledger) -> None:

@@ -54,7 +54,7 @@ def findings(folder: Path) -> list[str]:
         ("UPDATE declared SET protected = 1 WHERE slug = 'a'", "was last applied"),
         ("UPDATE declared SET fields = '{\"name\":\"Z\"}' WHERE slug = 'b'", "was last applied"),
         ("DELETE FROM declared WHERE slug = 'b'", "was last applied"),
-        ("INSERT INTO declared VALUES (1, 'c', '{}', 0, NULL, NULL)", "was last applied"),
+        ("INSERT INTO declared VALUES (1, 'c', '{}', 0, NULL, NULL, NULL)", "was last applied"),
         ("UPDATE secrets SET fingerprint = 'p:1'", "was last applied"),
         ("DELETE FROM secrets", "was last applied"),
         ("DELETE FROM meta WHERE name LIKE 'state%'", "was last applied"),
