@@ -32,6 +32,7 @@ COMMANDS = {
     "list": "List the integrations that exist now.",
     "get": "Print one integration as the API has it.",
     "explain": "Explain a field of an integration.",
+    "scaffold": "Print a first file for an integration of PROVIDER.",
     "schema": "Print JSON Schemas of files and outputs.",
     "merge-results": "Join the results of shards into one.",
     "doctor": "Check config, key, scopes, paging, clock and ledger.",

@@ -14,7 +14,13 @@ from pydantic_core import PydanticUndefined
 from reconciler.desired.suggest import did_you_mean, one_of
 from reconciler.diagnostics import error
 from reconciler.domain.facts import Clearing, RiskRule
-from reconciler.domain.providers import PROVIDERS, configuration_of, is_known
+from reconciler.domain.providers import (
+    ALIASES,
+    KNOWN_PROVIDERS,
+    PROVIDERS,
+    configuration_of,
+    is_known,
+)
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.schema import FieldSchema, any_provider_schema, integration_schema
 
@@ -134,9 +140,11 @@ def explain(path: str, *, provider: str | None = None, recursive: bool = False) 
     no model describes and for a provider that is not known.
     """
     if provider is not None and not is_known(provider):
-        raise _unknown(
-            "unknown-provider", f"`{provider}` is not a known provider", PROVIDERS, provider
-        )
+        summary = f"`{provider}` is not a known provider"
+        if right := ALIASES.get(provider.lower()):
+            hint = f"did you mean `{right}`?"
+            raise InvalidInput([error("unknown-provider", summary, hint=hint)])
+        raise _unknown("unknown-provider", summary, dict.fromkeys(KNOWN_PROVIDERS), provider)
     field = any_provider_schema() if provider is None else integration_schema(provider)
     steps = [step for step in _STEP.split(path) if step]
     for number, step in enumerate(steps):

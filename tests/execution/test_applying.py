@@ -249,8 +249,8 @@ def test_a_value_that_its_field_cannot_take_stops_before_the_first_write() -> No
         "vertex_service_account_json": KEY,
     }
     vertex = declared("beta", ai_provider_id="vertex-ai", configurations=configurations)
+    files = desired(declared(key=None), vertex)
     with pytest.raises(InvalidInput) as caught:
-        files = desired(declared(key=None), vertex)
         world.apply(files, secrets={KEY: Redacted("sk-not-an-object")})
     (problem,) = caught.value.diagnostics
     assert problem.summary.startswith("beta: the request body needs a JSON object")

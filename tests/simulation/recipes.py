@@ -8,7 +8,6 @@ from reconciler import workflows
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.state import Observed
 from reconciler.execution.approval import Approval
-from reconciler.execution.creation import _UPDATABLE
 from reconciler.execution.events import Emit, Event, RunStarted
 from reconciler.execution.executor import execute
 from reconciler.execution.integration import Attempt, Writer
@@ -21,6 +20,7 @@ from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import RemoteError
+from reconciler.simulator.checks import UPDATABLE
 
 
 class Recipe:
@@ -138,7 +138,7 @@ class _Taker(Attempt):
         try:
             await self.sender.send(calls[0])
         except RemoteError:
-            body = {k: v for k, v in (calls[0].body or {}).items() if k in _UPDATABLE}
+            body = {k: v for k, v in (calls[0].body or {}).items() if k in UPDATABLE}
             await self.sender.send(Call(OperationName.UPDATE, self.action.slug, body=body))
         self.sender.settle()
         await self._write(calls[1:])
