@@ -22,7 +22,7 @@ from reconciler.adapter.side_by_side import pairs
 from reconciler.adapter.snapshot import Lookout, Row, Standing, exposures, without_action
 from reconciler.adapter.tokens import Tokens
 from reconciler.diagnostics import error
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan

@@ -14,7 +14,7 @@ from reconciler.adapter.json_limits import passable
 from reconciler.adapter.problems import Refusal, of_upstream, refuse, timed_out, unusable
 from reconciler.adapter.tokens import Principal
 from reconciler.domain.calls import Call, OperationName, Reply
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.operations import OPERATIONS, Operation
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.domain.fields import parse_path, show_path
+from reconciler.domain.paths import parse_path, show_path
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed

@@ -12,9 +12,9 @@ from typing import Any
 from reconciler.desired.export_secrets import Naming
 from reconciler.desired.findings import Origin, Sourced, Steps
 from reconciler.domain.facts import SubResource
-from reconciler.domain.fields import is_uuid
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.memory import Remembered
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, immutable_fields
 from reconciler.domain.secret_mappings import MAPPINGS, target_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
@@ -60,7 +60,7 @@ def drifted(
     """
     comparison, schema = compare(declared, observed, remembered), declared.schema
     finder = _Finder(document, exported, comparison, schema)
-    skipped = _of_another_form(comparison, schema)
+    skipped = _of_another_form(comparison)
     edits: list[Edit] = []
     for change in changed_fields(comparison.found, comparison.wanted):
         if change.path[0] not in skipped and not _is_moot(change, comparison, schema):
@@ -207,14 +207,11 @@ def _is_moot(change: FieldChange, comparison: Comparison, schema: FieldSchema) -
     return isinstance(found, Mapping) and found.get("enabled") is False
 
 
-def _of_another_form(comparison: Comparison, schema: FieldSchema) -> set[str]:
+def _of_another_form(comparison: Comparison) -> set[str]:
     """Return the ids that planning does not compare: a UUID on one side, a slug on the other."""
     want, have = comparison.settled, comparison.have
     return {
         name
-        for name, field in schema.fields.items()
-        if field.facts.immutable
-        and want.get(name)
-        and have.get(name)
-        and is_uuid(want[name]) != is_uuid(have[name])
+        for name in immutable_fields()
+        if want.get(name) and have.get(name) and is_uuid(want[name]) != is_uuid(have[name])
     }

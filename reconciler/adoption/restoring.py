@@ -18,8 +18,8 @@ from reconciler.desired.findings import Findings, Sourced
 from reconciler.desired.load import load_desired
 from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, warning
-from reconciler.domain.fields import show_path
 from reconciler.domain.memory import Memory, Remembered, SecretRecord
+from reconciler.domain.paths import show_path
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed

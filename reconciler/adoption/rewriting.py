@@ -20,9 +20,9 @@ from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.scalars import typed
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.access import WorkspaceAccess
-from reconciler.domain.fields import show_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.memory import Memory
+from reconciler.domain.paths import show_path
 from reconciler.domain.schema import FieldSchema, compiled
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import DesiredState, Observed

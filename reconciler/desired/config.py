@@ -24,7 +24,7 @@ from reconciler.desired.validate import check_model
 from reconciler.desired.yaml_source import read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 from reconciler.domain.policy import Part, Target, Tombstone
 from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted

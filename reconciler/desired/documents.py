@@ -15,7 +15,7 @@ from reconciler.desired.source import MAX_TOTAL, FileSource, Unreadable, is_yaml
 from reconciler.desired.suggest import did_you_mean
 from reconciler.desired.validate import describe
 from reconciler.desired.yaml_source import Document, read_yaml
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 
 INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"
 _FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)

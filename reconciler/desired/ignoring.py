@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from reconciler.domain.fields import parse_path
+from reconciler.domain.paths import parse_path
 from reconciler.domain.state import Ignored, Lifecycle
 
 

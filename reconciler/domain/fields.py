@@ -4,10 +4,12 @@ The sources are portkey-api.md §2–§5 and product.md §3; validation, plannin
 views all ask here, so that the answer is one.
 """
 
-import json
 import re
 from types import MappingProxyType
 
+from reconciler.domain.facts import MASK_PREFIX
+from reconciler.domain.identifiers import SLUG, is_uuid
+from reconciler.domain.paths import parse_path, show_path
 from reconciler.domain.tree import Path
 
 KEYED_LISTS = MappingProxyType(
@@ -49,9 +51,6 @@ HOST_FIELDS = frozenset(
 )
 """Fields that decide where a credential is sent; a Snowflake account is part of its host's name."""
 
-MASK_PREFIX = "masked_"
-"""What the API puts before the name of a field whose value it masks (portkey-api.md §1.4)."""
-
 AUTH_MODE_FIELDS = frozenset(
     {"azure_auth_mode", "aws_auth_type", "vertex_auth_type", "provider_auth_type"}
 )
@@ -75,16 +74,6 @@ SERVER_ADDED_FIELDS = frozenset({"provider_auth_type"})
 
 FALSE_BY_DEFAULT = frozenset({"is_custom", "is_finetune", "is_default"})
 """Fields where false and absent mean the same (portkey-api.md §3, §5.1)."""
-
-SLUG = re.compile(r"[A-Za-z0-9_-]{1,255}")
-"""The one form of a slug that may come near a URL; always used with `fullmatch`."""
-
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-
-
-def is_uuid(value: object) -> bool:
-    """Tell whether a value is an id in the form of a UUID; workspaces and providers have two."""
-    return isinstance(value, str) and UUID.fullmatch(value) is not None
 
 
 def is_secret(path: Path) -> bool:
@@ -112,51 +101,29 @@ def is_host(path: Path) -> bool:
     return path[-1] in HOST_FIELDS and path[0] in {"configurations", "models"}
 
 
-_DOTTED_STEP = re.compile(r'[^.\[\]"\\]+')
-_BRACKETED_STEP = re.compile(r'[^\[\]"\\]+')
-_SHOWN_STEP = re.compile(
-    r'\[(?P<quoted>"(?:[^"\\]|\\.)*")\]|\[(?P<identity>[^\[\]"\\]+)\]'
-    r'|(?:^|(?<=.)\.)(?P<name>[^.\[\]"\\]+)'
-)
-
-
-def show_path(path: Path) -> str:
-    """Return a path as users see it: dots, and `[key]` for an entry of a keyed list.
-
-    A key that would read as more than one step is quoted as JSON: `custom_headers["x.y"]`. Two
-    different paths never have the same text, and `parse_path` reads each of them back.
-    """
-    text = ""
-    is_identity = False
-    for step in path:
-        plain = _BRACKETED_STEP if is_identity else _DOTTED_STEP
-        if not plain.fullmatch(step) or not step.isprintable():
-            text += f"[{json.dumps(step, ensure_ascii=False)}]"
-        elif is_identity:
-            text += f"[{step}]"
-        else:
-            text += f".{step}" if text else step
-        is_identity = not is_identity and step in KEYED_LISTS
-    return text
-
-
-def parse_path(text: str) -> Path | None:
-    """Return the path that a text names in the notation of `show_path`, None for any other text.
-
-    Brackets are accepted around any key, as people write them in `lifecycle.ignore`.
-    """
-    path: list[str] = []
-    position = 0
-    while position < len(text):
-        step = _SHOWN_STEP.match(text, position)
-        if step is None:
-            return None
-        if step["quoted"] is not None:
-            try:
-                path.append(json.loads(step["quoted"]))
-            except ValueError:
-                return None
-        else:
-            path.append(step["identity"] or step["name"])
-        position = step.end()
-    return tuple(path) or None
+__all__ = [
+    "AUTH_MODE_FIELDS",
+    "COSMETIC_FIELDS",
+    "FALSE_BY_DEFAULT",
+    "HEADERS_FIELD",
+    "HOST_FIELDS",
+    "IMMUTABLE_FIELDS",
+    "KEYED_LISTS",
+    "MASK_PREFIX",
+    "MODELS_FIELDS",
+    "REDACTED_FIELDS",
+    "SECRET_FIELDS",
+    "SECRET_HEADER",
+    "SECRET_NAME",
+    "SERVER_ADDED_FIELDS",
+    "SINGLE_ENTRY_LISTS",
+    "SLUG",
+    "WORKSPACES_FIELDS",
+    "WRITE_ONLY_FIELDS",
+    "is_host",
+    "is_secret",
+    "is_sensitive",
+    "is_uuid",
+    "parse_path",
+    "show_path",
+]

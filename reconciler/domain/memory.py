@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic, Place
-from reconciler.domain.fields import is_uuid
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
 from reconciler.domain.tree import Path, Tree

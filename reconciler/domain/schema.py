@@ -23,7 +23,7 @@ from reconciler.domain.facts import (
     RiskRule,
     SubResource,
 )
-from reconciler.domain.fields import is_uuid
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import PROVIDERS, Configuration, configuration_of
 from reconciler.domain.secrets import SecretRef
@@ -173,6 +173,13 @@ def fields_of(part: SubResource) -> frozenset[str]:
     """Return the fields of an integration that are read and written with a sub-resource."""
     fields = compiled(Integration).fields
     return frozenset(name for name, item in fields.items() if item.facts.sub_resource is part)
+
+
+@cache
+def immutable_fields() -> tuple[str, ...]:
+    """Return the fields of an integration that no call changes."""
+    fields = compiled(Integration).fields
+    return tuple(name for name, item in fields.items() if item.facts.immutable)
 
 
 @cache

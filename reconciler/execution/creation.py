@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.domain.calls import Call, OperationName, Reply
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 from reconciler.domain.integration import Integration
 from reconciler.domain.schema import compiled
 from reconciler.domain.state import Observed

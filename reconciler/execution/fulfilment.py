@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import SubResource
-from reconciler.domain.fields import show_path
 from reconciler.domain.memory import Remembered, SecretRecord
+from reconciler.domain.paths import show_path
 from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed, ObservedState

@@ -7,10 +7,10 @@ just sent it can be told that what is shown is a picture from before.
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from reconciler.domain.fields import is_uuid, show_path
-from reconciler.domain.integration import Integration
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.memory import Remembered
-from reconciler.domain.schema import compiled
+from reconciler.domain.paths import show_path
+from reconciler.domain.schema import immutable_fields
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, leaves, lookup
@@ -115,7 +115,7 @@ def _differing(comparison: Comparison) -> list[FieldChange]:
 def _is_other_form(change: FieldChange) -> bool:
     """Tell whether an id merely comes back as a UUID where a slug was sent, or the reverse."""
     return (
-        compiled(Integration).child(change.path[0]).facts.immutable
+        change.path[0] in immutable_fields()
         and change.had
         and change.has
         and is_uuid(change.before) != is_uuid(change.after)

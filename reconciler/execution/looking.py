@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.domain.facts import SubResource
-from reconciler.domain.fields import is_uuid
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Observed

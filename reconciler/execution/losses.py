@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconciler.diagnostics import Diagnostic, Place, error, warning
-from reconciler.domain.fields import show_path
 from reconciler.domain.memory import Remembered
+from reconciler.domain.paths import show_path
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import Declared, Lifecycle
 from reconciler.domain.tree import Path

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.domain.calls import Call, OperationName, Reply
-from reconciler.domain.fields import is_uuid
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reconciler import __version__
 from reconciler.domain.calls import Call
-from reconciler.domain.fields import show_path
 from reconciler.domain.memory import Remembered
+from reconciler.domain.paths import show_path
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, leaves, lookup

@@ -6,7 +6,7 @@ end of a host name is the part that counts. The views use this, and approvals fo
 
 import re
 
-from reconciler.domain.fields import parse_path
+from reconciler.domain.paths import parse_path
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.tree import Path
 

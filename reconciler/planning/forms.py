@@ -9,7 +9,7 @@ declared id does no harm, and taking a stranger for it would.
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.domain.fields import is_uuid
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.integration import Integration
 from reconciler.domain.schema import UNKNOWN, FieldSchema, compiled
 from reconciler.domain.text import REPLACEMENT, has_lone_surrogate, repaired, repaired_tree

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Diagnostic, counted, error
-from reconciler.domain.fields import parse_path
 from reconciler.domain.memory import LEDGER_UNREADABLE
+from reconciler.domain.paths import parse_path
 from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.credentials import has_credential, lacks_credential
-from reconciler.domain.fields import show_path
+from reconciler.domain.paths import show_path
 from reconciler.domain.providers import needs_configurations
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed

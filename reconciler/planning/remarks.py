@@ -6,8 +6,8 @@ Guards over many integrations have theirs in `guards`.
 from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import Diagnostic, error, notice, warning
-from reconciler.domain.fields import show_path
 from reconciler.domain.memory import Memory
+from reconciler.domain.paths import show_path
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path

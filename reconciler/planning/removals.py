@@ -8,16 +8,11 @@ read: `is_candidate`.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.domain.fields import (
-    IMMUTABLE_FIELDS,
-    SERVER_ADDED_FIELDS,
-    WRITE_ONLY_FIELDS,
-    is_uuid,
-    show_path,
-)
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.paths import show_path
 from reconciler.domain.policy import Prune
-from reconciler.domain.schema import FieldSchema, integration_schema
+from reconciler.domain.schema import FieldSchema, immutable_fields, integration_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed
 from reconciler.domain.tree import Path, Value, is_empty, leaves, plain
@@ -27,7 +22,6 @@ from reconciler.planning.comparison import Comparison
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.risks import risk_of, risk_of_new
 
-_DEFAULTS: Mapping[Path, Any] = {("allow_all_models",): True}
 _SHORT_COMMIT = 12
 
 
@@ -83,7 +77,7 @@ def is_candidate(
 
 
 def _is_replaced(declared: Declared, row: Observed) -> bool:
-    for name in IMMUTABLE_FIELDS:
+    for name in immutable_fields():
         want, have = declared.fields.get(name), row.fields.get(name)
         ignored = any(entry.path == (name,) for entry in declared.lifecycle.ignore)
         if name not in declared.fields or ignored or is_uuid(want) != is_uuid(have):
@@ -96,7 +90,7 @@ def _is_replaced(declared: Declared, row: Observed) -> bool:
 def lost_by_delete(current: Observed, *, origin: Origin) -> tuple[Change, ...]:
     """Return a change for every value that goes with an integration, ordered by path."""
     schema = _schema_of(current)
-    lost = _stored(canonical(current.fields))
+    lost = _stored(canonical(current.fields), schema)
     changes = [_lost(path, value, schema.at(path), origin) for path, value in lost]
     return tuple(sorted(changes, key=lambda change: change.path))
 
@@ -112,14 +106,14 @@ def lost_and_recreated(
     It creates from the file alone. What only the API has goes; what both have is sent again, and so
     is every secret of the file, whatever is known of the one that goes.
     """
-    origin = next(change.origin for change in changes if change.path in IMMUTABLE_FIELDS)
+    origin = next(change.origin for change in changes if change.path in immutable_fields())
     changes = [change for change in changes if change.op not in {Op.ROTATE, Op.RESEND}]
     known = {change.path for change in changes}
     stored_as = _schema_of(observed)
-    sent = dict(_sent(comparison.declared))
+    sent = dict(_sent(comparison.declared, declared.schema))
     result = [
         _lost(path, value, stored_as.at(path), origin)
-        for path, value in _stored(comparison.have)
+        for path, value in _stored(comparison.have, stored_as)
         if path not in sent and show_path(path) not in known
     ]
     result += [
@@ -130,26 +124,29 @@ def lost_and_recreated(
     return changes + result
 
 
-def _stored(tree: Mapping[str, Any]) -> Iterator[tuple[Path, Value]]:
+def _stored(tree: Mapping[str, Any], schema: FieldSchema) -> Iterator[tuple[Path, Value]]:
     """Walk the leaves that mean something: nothing empty, nothing that lets nobody in."""
-    for path, value in leaves(_without_idle_entries(tree)):
-        is_default = path in _DEFAULTS and value == _DEFAULTS[path]
-        if path and not is_empty(value) and not is_default and path[-1] not in SERVER_ADDED_FIELDS:
+    for path, value in leaves(_without_idle_entries(tree, schema)):
+        facts = schema.at(path).facts
+        is_default = len(path) == 1 and facts.default is not None and value == facts.default
+        if path and not is_empty(value) and not is_default and not facts.server_added:
             yield path, value
 
 
-def _sent(declared: Mapping[str, Any]) -> Iterator[tuple[Path, Value]]:
-    for path, value in leaves(_without_idle_entries(declared)):
-        if path and not is_empty(value) and not WRITE_ONLY_FIELDS.intersection(path):
+def _sent(declared: Mapping[str, Any], schema: FieldSchema) -> Iterator[tuple[Path, Value]]:
+    for path, value in leaves(_without_idle_entries(declared, schema)):
+        if path and not is_empty(value) and not schema.at(path).facts.write_only:
             yield path, value
 
 
-def _without_idle_entries(tree: Mapping[str, Any]) -> dict[str, Any]:
+def _without_idle_entries(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Any]:
     """Leave out workspaces and base models that are off, and access of all that is not granted."""
-    result = dict(tree)
-    shared = result.get("global_workspace_access")
-    if not (isinstance(shared, Mapping) and shared.get("enabled")):
-        result.pop("global_workspace_access", None)
+    result = {
+        name: value
+        for name, value in tree.items()
+        if not schema.child(name).has_switch
+        or (isinstance(value, Mapping) and value.get("enabled"))
+    }
     for name in ("models", "workspaces"):
         entries = result.get(name) or {}
         result[name] = {

@@ -6,7 +6,7 @@ What is known about each secret: `credentials`. How the bodies are made: `writes
 from collections.abc import Iterable
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.fields import show_path
+from reconciler.domain.paths import show_path
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared

@@ -1,6 +1,6 @@
 """What the API has beyond the files, and which of it grants access or redirects credentials."""
 
-from reconciler.domain.fields import show_path
+from reconciler.domain.paths import show_path
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.tree import Path
 from reconciler.planning.comparison import Comparison

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.fields import is_uuid, show_path
-from reconciler.domain.integration import Integration
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.memory import Remembered
-from reconciler.domain.schema import FieldSchema, compiled
+from reconciler.domain.paths import show_path
+from reconciler.domain.schema import FieldSchema, immutable_fields
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.text import repaired
 from reconciler.domain.tree import Path, is_empty, lookup, plain
@@ -234,17 +234,12 @@ def _field_change(
     )
 
 
-def _immutable_fields() -> list[str]:
-    fields = compiled(Integration).fields
-    return [name for name, field in fields.items() if field.facts.immutable]
-
-
 def _differing_forms(comparison: Comparison) -> list[str]:
     """Give the immutable ids that are a UUID on one side and a slug on the other."""
     want, have = comparison.settled, comparison.have
     return [
         name
-        for name in _immutable_fields()
+        for name in immutable_fields()
         if want.get(name) and have.get(name) and is_uuid(want[name]) != is_uuid(have[name])
     ]
 
@@ -252,7 +247,7 @@ def _differing_forms(comparison: Comparison) -> list[str]:
 def _immutable_changes(comparison: Comparison, differing: list[FieldChange]) -> list[str]:
     """Return the fields that differ and that no call can change in place."""
     changed = {change.path[0] for change in differing} - set(_differing_forms(comparison))
-    return [name for name in _immutable_fields() if name in changed]
+    return [name for name in immutable_fields() if name in changed]
 
 
 def _first_grants(comparison: Comparison, differing: list[FieldChange]) -> list[str]:

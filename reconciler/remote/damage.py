@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 from reconciler.domain.state import Unreadable
 from reconciler.domain.text import repaired
 from reconciler.remote.errors import UnreadableRecords, WrongShape

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 from reconciler.domain.tree import Tree
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.request_schemas import Schema, create_body, update_body

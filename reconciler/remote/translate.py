@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from reconciler.domain.fields import HEADERS_FIELD, MASK_PREFIX, is_sensitive
+from reconciler.domain.facts import MASK_PREFIX
+from reconciler.domain.fields import HEADERS_FIELD, is_sensitive
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.text import repaired

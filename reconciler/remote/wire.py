@@ -8,7 +8,7 @@ that names the field and never its value. What the values mean: `reconciler.remo
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 from reconciler.domain.text import repaired
 from reconciler.domain.tree import is_empty
 from reconciler.remote.answers import UnreadableNumber, read_json

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from reconciler.adoption.pull import Adoption, SecretCheck
-from reconciler.domain.fields import show_path
+from reconciler.domain.paths import show_path
 from reconciler.domain.secrets import MaskVerdict
 from reconciler.planning.actions import Action, ActionKind, Op
 from reconciler.views.escape import visible

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import counted
-from reconciler.domain.fields import parse_path
+from reconciler.domain.facts import RiskRule
+from reconciler.domain.paths import parse_path
+from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.tree import Path
 from reconciler.planning.actions import Action, ActionKind, Change, Op
 from reconciler.views import words
@@ -11,8 +13,6 @@ from reconciler.views.escape import visible
 
 LISTED = 20
 """How many identities a line names; the changes below it name all."""
-
-_LIMITS = frozenset({"usage_limits", "rate_limits"})
 
 
 def removal_notes(action: Action) -> tuple[str, ...]:
@@ -45,15 +45,21 @@ def _loses(changes: Sequence[Change]) -> Iterable[str]:
     if workspaces:
         verb = "loses" if len(workspaces) == 1 else "lose"
         yield f"{counted(len(workspaces), 'workspace')} {verb} access ({_named(workspaces)})"
-    if any(p == ("global_workspace_access", "enabled") for p, _ in paths):
-        yield "every workspace loses access (global_workspace_access)"
+    schema = any_provider_schema()
+    for path, _ in paths:
+        if schema.child(path[0]).has_switch and path[1:] == ("enabled",):
+            yield f"every workspace loses access ({path[0]})"
     if models := _identities((p for p, _ in paths), "models"):
         yield f"{counted(len(models), 'model')} ({_named(models)})"
-    limited = dict.fromkeys(_holder(p) for p, _ in paths if _LIMITS.intersection(p))
+    limited = dict.fromkeys(_holder(p) for p, _ in paths if _is_limit(p))
     if limited:
         yield f"limits of {_named(list(limited))}"
     if secrets := [c.path for _, c in paths if c.sensitive]:
         yield f"{counted(len(secrets), 'secret')} ({_named(secrets)})"
+
+
+def _is_limit(path: Path) -> bool:
+    return any_provider_schema().at(path).facts.risk is RiskRule.LIMIT
 
 
 def _recreated(changes: Sequence[Change]) -> Iterable[str]:

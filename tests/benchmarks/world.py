@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.domain.fields import SECRET_FIELDS
+from reconciler.domain.schema import FieldSchema, any_provider_schema
 from reconciler.simulator.seeds import generated
 
 RECONCILE = str(Path(sys.executable).with_name("reconcile"))
@@ -90,14 +90,16 @@ def declare_wide(folder: Path, *, models: int, workspaces: int, state: int) -> W
     return world
 
 
-def as_yaml(fields: Mapping[str, Any], indent: str = "") -> str:
+def as_yaml(fields: Mapping[str, Any], indent: str = "", schema: FieldSchema | None = None) -> str:
     """Write fields in block style, a reference in place of each secret."""
     lines = []
+    schema = schema or any_provider_schema()
     for name, value in fields.items():
-        if name in SECRET_FIELDS:
+        field = schema.child(name)
+        if field.facts.secret:
             lines.append(f"{indent}{name}: ${{env:SECRET_BENCHMARK}}\n")
         elif isinstance(value, Mapping):
-            lines.append(f"{indent}{name}:\n{as_yaml(value, indent + '  ')}")
+            lines.append(f"{indent}{name}:\n{as_yaml(value, indent + '  ', field)}")
         elif isinstance(value, str) and value.replace(" ", "").isalnum():
             lines.append(f"{indent}{name}: {value}\n")
         else:

@@ -6,7 +6,7 @@ from reconciler.cli import signals, wiring
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import Reading, connection, format_option
 from reconciler.diagnostics import error
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 from reconciler.domain.rejection import InvalidInput
 from reconciler.errors import ReconcilerError
 from reconciler.remote.observe import read_one
