@@ -137,7 +137,12 @@ async def apply(
         raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
     writer = Writer(
         api=session.api,
-        presence=Presence(session.api, observed.listed, _lister(session.api)),
+        presence=Presence(
+            session.api,
+            observed.listed,
+            _lister(session.api),
+            session.desired.target.known_fields,
+        ),
         planned=frozenset(action.slug for action in planned.actions),
         values=session.secrets,
         timing=session.timing,
@@ -242,7 +247,13 @@ async def _observed(
 ) -> ObservedState:
     """Read all that matters, or with `rounds` what it cannot do without; `also` is read whole."""
     wants, selected = _wants(session, options, also), _selected(session, options)
-    read = partial(observe, session.api, concurrency=session.parallelism, expected=selected)
+    read = partial(
+        observe,
+        session.api,
+        concurrency=session.parallelism,
+        expected=selected,
+        known_fields=session.desired.target.known_fields,
+    )
     if rounds is not None:
         seen = await read(wants=rounds.narrowed(wants, selected))
         _refuse_unreadable(seen, selected)

@@ -140,7 +140,10 @@ class Lookout:
     async def one(self, slug: str) -> Observed | None:
         """Read one integration with its models and workspaces; raises `RemoteError`."""
         async with _in_time(), self.open_api() as api:
-            return await read_one(api, slug, models=True, workspaces=True)
+            known_fields = self.target.known_fields
+            return await read_one(
+                api, slug, models=True, workspaces=True, known_fields=known_fields
+            )
 
     async def _read(self) -> Snapshot:
         loaded = await self.files.load()

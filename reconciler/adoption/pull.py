@@ -159,9 +159,14 @@ def _following(after: DesiredState, observed: ObservedState) -> _Following:
 
 
 async def _read(api: IntegrationsAPI, candidates: Candidates, *, concurrency: int) -> ObservedState:
-    declared = candidates.desired.integrations.keys()
-    wants = _wants(candidates)
-    return await observe(api, wants=wants, concurrency=concurrency, expected=declared)
+    desired = candidates.desired
+    return await observe(
+        api,
+        wants=_wants(candidates),
+        concurrency=concurrency,
+        expected=desired.integrations.keys(),
+        known_fields=desired.target.known_fields,
+    )
 
 
 def _wants(candidates: Candidates) -> Callable[[Observed], Wanted | None]:

@@ -12,7 +12,7 @@ from reconciler.execution.bodies import references, with_values
 from reconciler.planning.actions import Action
 from reconciler.planning.newcomers import references_in
 from reconciler.planning.plan import Plan
-from reconciler.remote.body import OBJECT_SECRET, encode_body
+from reconciler.remote.body import OBJECT_SECRETS, encode_body
 from reconciler.remote.errors import InvalidCall
 
 
@@ -58,9 +58,9 @@ def demand_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
 def _unwritable(action: Action, values: Mapping[SecretRef, Redacted]) -> InvalidCall | None:
     for call in action.calls:
         names = {
-            path[-1:] for path, value in leaves(call.body or {}) if isinstance(value, SecretRef)
+            path[-1] for path, value in leaves(call.body or {}) if isinstance(value, SecretRef)
         }
-        if (OBJECT_SECRET,) not in names:
+        if not OBJECT_SECRETS.intersection(names):
             continue  # any text will do
         try:
             encode_body(with_values(call, values).body or {})

@@ -5,8 +5,9 @@ missing things too (portkey-api.md §1.7); with a complete list that lacks the s
 """
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.state import Observed
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import Forbidden
@@ -24,6 +25,7 @@ class Presence:
     api: IntegrationsAPI
     listed: Collection[str]
     list_again: Callable[[], Awaitable[Collection[str]]]
+    known_fields: KnownFields = field(default_factory=lambda: NO_KNOWN_FIELDS)
 
     async def read(
         self, slug: str, *, models: bool = False, workspaces: bool = False, certain: bool = False
@@ -34,7 +36,13 @@ class Presence:
         list counts. Raises `Forbidden` for one that is listed and may not be read.
         """
         try:
-            return await read_one(self.api, slug, models=models, workspaces=workspaces)
+            return await read_one(
+                self.api,
+                slug,
+                models=models,
+                workspaces=workspaces,
+                known_fields=self.known_fields,
+            )
         except Forbidden:
             if (certain or slug in self.listed) and slug in await self.list_again():
                 raise

@@ -11,6 +11,7 @@ from reconciler.domain.fields import FALSE_BY_DEFAULT, KEYED_LISTS, SINGLE_ENTRY
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.text import repaired_tree
 from reconciler.domain.tree import Tree, Value, digest, plain
+from reconciler.planning.instants import INSTANT_NAMES, normalized
 
 
 def canonical(tree: Tree) -> dict[str, Any]:
@@ -26,6 +27,8 @@ def _canonical(value: Value, name: str) -> Any:
         if name in SINGLE_ENTRY_LISTS:
             return _only_entry(value)
     match value:
+        case str() if name in INSTANT_NAMES:
+            return normalized(value)
         case str() | int() | None:  # first, for most values are: what follows asks an ABC
             return value
         case Mapping():

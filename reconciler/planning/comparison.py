@@ -6,6 +6,7 @@ changed. Secrets are taken out of both sides and judged in `credentials`.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reconciler.domain.fields import WRITE_ONLY_FIELDS
@@ -17,6 +18,7 @@ from reconciler.domain.tree import Leaf, Path, Value, is_empty, leaves
 from reconciler.planning.access import OFF, allows_all_models, settle, withdrawn
 from reconciler.planning.canonical import canonical
 from reconciler.planning.forms import align
+from reconciler.planning.instants import END_OF_TIME, moved_on
 
 _ABSENT: Any = object()
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
@@ -25,11 +27,15 @@ _LISTS = frozenset({"models", "workspaces"})
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place where a secret is declared, stored, or both."""
+    """A place where a secret is declared, stored, or both.
+
+    Of an object (`is_object`) a mask proves nothing: it is made of the server's own JSON text.
+    """
 
     path: Path
     declared: Value
     stored: Value
+    is_object: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +77,17 @@ def _compared(fields: Mapping[str, Any], ignored: Collection[Path]) -> dict[str,
 
 
 def compare(
-    declared: Declared, observed: Observed, remembered: Remembered, *, just_written: bool = False
+    declared: Declared,
+    observed: Observed,
+    remembered: Remembered,
+    *,
+    now: datetime | None = None,
+    just_written: bool = False,
 ) -> Comparison:
-    """Compare one integration's two sides; `just_written` when the declared one was sent before."""
+    """Compare one integration's two sides; `just_written` when the declared one was sent before.
+
+    `now` tells which declared times have passed.
+    """
     # Each side is brought into canonical form once: one integration may list thousands of models.
     fields = canonical(declared.fields)
     known = canonical(remembered.declared) if remembered.declared is not None else None
@@ -82,6 +96,10 @@ def compare(
     want = _compared(fields, ignored)
     have, aligned = align(want, canonical(observed.fields), want if just_written else past)
     settled_want, settled_have = settle(want, have, past)
+    # What was just written may have been moved on at once; when, only the API's clock knows.
+    horizon = END_OF_TIME if just_written else now
+    if horizon is not None:
+        settled_want = moved_on(settled_want, settled_have, now=horizon)
     settled_want = _with_withdrawn(settled_want, settled_have, past)
     schema = declared.schema
     pairing = _Pairing()
@@ -118,7 +136,8 @@ class _Pairing:
         is_open = schema.is_known or not (isinstance(want, Mapping) and want)
         if schema.facts.sensitive and is_open:
             # Values from before a field was closed, such as an old ledger's, may still be open.
-            self.sites.append(Site(path, closed(want), closed(have)))
+            is_object = schema.facts.secret_object
+            self.sites.append(Site(path, closed(want), closed(have), is_object=is_object))
             return _ABSENT, _ABSENT
         if isinstance(want, Mapping) and (want or not path):  # nothing declared empties nothing
             theirs = have if isinstance(have, Mapping) else {}

@@ -89,7 +89,7 @@ def judge(site: Site, remembered: Remembered, evidence: Evidence) -> Judgement:
     reference = declared if isinstance(declared, SecretRef) else LITERAL
     value = evidence.values.get(reference) if isinstance(declared, SecretRef) else declared
     record = remembered.secrets.get(site.path)
-    known = _Known(site.path, reference, value, record)
+    known = _Known(site.path, reference, value, record, is_object=site.is_object)
     if record is not None and record.reference != reference:
         return known.says(State.CHANGED, Op.REPLACE, Origin.LOCAL)
     if is_empty(stored) and (record is None or record.mask is not None):
@@ -104,7 +104,7 @@ def judge(site: Site, remembered: Remembered, evidence: Evidence) -> Judgement:
         return _judge_masked(known, value, stored, evidence)
     if is_empty(stored):
         return _judge_hidden(known, value, evidence)
-    return known.says(State.IN_SYNC) if value.equals(stored) else known.differs()
+    return known.says(State.IN_SYNC) if known.equals(stored) else known.differs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,13 @@ class _Known:
     reference: SecretRef
     value: Redacted | None
     record: SecretRecord | None
+    is_object: bool = False
+
+    def equals(self, stored: object) -> bool:
+        """Whether a value that the API shows in the clear is ours."""
+        if self.value is None:
+            return False
+        return self.value.equals_as_json(stored) if self.is_object else self.value.equals(stored)
 
     def says(self, state: State, op: Op = Op.ROTATE, origin: Origin = Origin.UNKNOWN) -> Judgement:
         before = self.record.reference if self.record and op is Op.REPLACE else None
@@ -152,7 +159,7 @@ def _is_open(announced: frozenset[str], record: SecretRecord | None) -> bool:
 
 
 def _judge_masked(known: _Known, value: Redacted, mask: Mask, evidence: Evidence) -> Judgement:
-    verdict = value.judged_by(mask)
+    verdict = MaskVerdict.UNREADABLE if known.is_object else value.judged_by(mask)
     match _matches(known.record, value, evidence.pepper):
         case False:
             return known.differs(Origin.LOCAL)
@@ -162,7 +169,7 @@ def _judge_masked(known: _Known, value: Redacted, mask: Mask, evidence: Evidence
         case True if known.record and known.record.mask is None:
             # Our write was never read back, so this mask may be of somebody else's value.
             return known.in_doubt(frozenset(), evidence.pepper)
-        case True if evidence.masks_moved:
+        case True if evidence.masks_moved or known.is_object:
             return known.says(State.UNVERIFIED)
         case True:
             return known.says(State.CHANGED, Op.ROTATE, Origin.REMOTE)

@@ -7,6 +7,7 @@ a plan is carried out: `reconciler.execution`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.memory import Memory
@@ -24,6 +25,7 @@ from reconciler.planning.actions import (
 )
 from reconciler.planning.canonical import canonical, desired_digest, fingerprint
 from reconciler.planning.credentials import Evidence, masks_moved
+from reconciler.planning.instants import parsed
 from reconciler.planning.newcomers import creation_blocks, missing_values, new_changes
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
@@ -58,7 +60,7 @@ def make_plan(
     along; `run` names the run that an undo plan reverts.
     """
     evidence = Evidence(values or {}, memory.pepper, masks_moved(memory, observed))
-    draft = _Draft(desired, observed, memory, options, evidence)
+    draft = _Draft(desired, observed, memory, options, evidence, parsed(created_at))
     if evidence.masks_moved:
         draft.diagnostics.append(remarks.masks_changed())
     draft.add_declared()
@@ -91,6 +93,7 @@ class _Draft:
     memory: Memory
     options: PlanOptions
     evidence: Evidence
+    now: datetime | None
     actions: list[Action] = field(default_factory=list)
     unverified: list[Unverified] = field(default_factory=list)
     undeclared: list[Undeclared] = field(default_factory=list)
@@ -248,6 +251,7 @@ class _Draft:
             remembered,
             evidence=self.evidence,
             push_secrets=self.options.push_secrets,
+            now=self.now,
         )
         if findings.action is not None and "protected" in findings.action.blocked_by:
             extra.append(remarks.protected(declared.slug, "deleted and created anew", declared))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
@@ -59,11 +60,12 @@ def plan_update(
     *,
     evidence: Evidence,
     push_secrets: bool,
+    now: datetime | None,
 ) -> Findings:
     """Compare one integration and decide what has to happen to it."""
     if observed.is_archived:
         return _archived(declared, observed, remembered)
-    comparison = compare(declared, observed, remembered)
+    comparison = compare(declared, observed, remembered, now=now)
     differing = changed_fields(comparison.found, comparison.wanted)
     judgements = [judge(site, remembered, evidence) for site in comparison.sites]
     schema = declared.schema

@@ -8,13 +8,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.domain.fields import SECRET_NAME, is_sensitive
-from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.fields import SECRET_NAME
+from reconciler.domain.schema import FieldSchema, any_provider_schema
+from reconciler.domain.secrets import Mask, Opaque, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value
 from reconciler.remote.errors import InvalidCall
 
-OBJECT_SECRET = "vertex_service_account_json"  # noqa: S105  the name of a field, not a secret
-"""The one secret that the API takes as an object; its value comes as JSON text."""
+OBJECT_SECRETS = frozenset(
+    field.name for _, field in any_provider_schema().walk() if field.facts.secret_object
+)
+"""Secrets that the API takes as an object; their values come as JSON text."""
+
+
+SHORTEST_UNKNOWN = 4
+"""Characters of the shortest text of an unknown field that is looked for in messages."""
 
 
 def encode_body(tree: Tree) -> bytes:
@@ -30,24 +37,44 @@ def encode_body(tree: Tree) -> bytes:
     raise _refused("holds something that JSON cannot express")
 
 
-def sent_secrets(tree: Value, path: Path = (), *, inside: bool = False) -> Iterator[str]:
-    """Give every secret text in a body, so that it can be taken out of what comes back.
+def sent_secrets(tree: Value, field: FieldSchema | None = None) -> Iterator[str]:
+    """List every secret text in a body, so that it can be taken out of what comes back.
 
-    `inside` a secret that is an object, every text is one.
+    Of a secret that is an object, and of a field that no model describes, every text is one.
     """
-    inside = inside or (bool(path) and is_sensitive(path))
-    if isinstance(tree, Redacted):
-        yield tree.reveal()
-    elif isinstance(tree, str):
-        if inside:
-            yield tree
-    elif isinstance(tree, Mapping):
-        for key, value in tree.items():
-            yield from sent_secrets(value, (*path, key), inside=inside)
-    elif isinstance(tree, list | tuple):
-        for item in tree:
-            # An entry counts as a step, as its slug does in the trees that `is_sensitive` knows.
-            yield from sent_secrets(item, (*path, ""), inside=inside)
+    field = field or any_provider_schema()
+    match tree:
+        case Opaque():
+            yield from _texts(tree.as_value())
+        case Redacted():
+            yield tree.reveal()
+        case str():
+            if field.facts.sensitive and (field.is_known or len(tree) >= SHORTEST_UNKNOWN):
+                yield tree
+        case Mapping():
+            for key, value in tree.items():
+                yield from sent_secrets(value, _inside(field, key))
+        case list() | tuple():
+            for item in tree:
+                yield from sent_secrets(item, field.entries or field)
+
+
+def _inside(field: FieldSchema, name: str) -> FieldSchema:
+    """Return the schema of a member; what lies inside a secret is secret, too."""
+    is_secret_object = field.facts.sensitive and field.is_known
+    return field if is_secret_object else field.child(name)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str() if len(value) >= SHORTEST_UNKNOWN:
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _texts(item)
+        case list():
+            for item in value:
+                yield from _texts(item)
 
 
 def sent_parts(body: Tree) -> Iterator[str]:
@@ -79,9 +106,11 @@ def secret_parts(secret: str) -> Iterator[str]:
 
 def _revealed(value: Value, path: Path) -> Any:
     match value:
+        case Opaque():
+            return value.as_value()
         case Redacted():
             text = value.reveal()
-            return _as_object(text) if path[-1:] == (OBJECT_SECRET,) else text
+            return _as_object(text, path[-1]) if OBJECT_SECRETS.intersection(path[-1:]) else text
         case SecretRef() | Mask():
             raise _refused(f"holds a {type(value).__name__} at {'.'.join(path)}")
         case Mapping():
@@ -92,7 +121,7 @@ def _revealed(value: Value, path: Path) -> Any:
             return value
 
 
-def _as_object(text: str) -> dict[str, Any]:
+def _as_object(text: str, name: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -100,7 +129,7 @@ def _as_object(text: str) -> dict[str, Any]:
         document = None
     if isinstance(document, dict):
         return document
-    raise _refused(f"needs a JSON object in the secret for {OBJECT_SECRET}")
+    raise _refused(f"needs a JSON object in the secret for {name}")
 
 
 def _refused(why: str) -> InvalidCall:

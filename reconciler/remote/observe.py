@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.state import Observed, ObservedState, Unreadable
 from reconciler.remote import translate, wire
 from reconciler.remote.api import IntegrationsAPI
@@ -46,6 +47,7 @@ async def observe(
     workspace_id: str | None = None,
     kind: Kind = "all",
     expected: Collection[str] = (),
+    known_fields: KnownFields = NO_KNOWN_FIELDS,
 ) -> ObservedState:
     """Read the list and what `wants` says of each row (None: the row is enough).
 
@@ -62,7 +64,7 @@ async def observe(
         workspace_id=workspace_id,
         kind=kind,
     )
-    reading = _Reading(api, wants)
+    reading = _Reading(api, wants, known_fields)
     listing: list[Listing] = []
 
     async def read_list() -> None:
@@ -128,6 +130,7 @@ class _Reading:
 
     api: IntegrationsAPI
     wants: Callable[[Observed], Wanted | None]
+    known_fields: KnownFields = field(default_factory=lambda: NO_KNOWN_FIELDS)
     calls: int = 0
     refused: dict[str, NotFound | Forbidden] = field(default_factory=dict)
     damaged: dict[str, Unreadable] = field(default_factory=dict)
@@ -170,7 +173,9 @@ class _Reading:
         parts = self._parts.setdefault(slug, _Parts())
         match call.operation:
             case OperationName.GET:
-                parts.detail = translate.from_detail(answer, asked=slug)
+                parts.detail = translate.from_detail(
+                    answer, asked=slug, known_fields=self.known_fields
+                )
             case OperationName.GET_MODELS:
                 parts.models = translate.with_models(Observed(slug, {}), answer)
             case _:
@@ -238,7 +243,12 @@ def _denied(slug: str, error: NotFound | Forbidden) -> IncompleteRead:
 
 
 async def read_one(
-    api: IntegrationsAPI, slug: str, *, models: bool = False, workspaces: bool = False
+    api: IntegrationsAPI,
+    slug: str,
+    *,
+    models: bool = False,
+    workspaces: bool = False,
+    known_fields: KnownFields = NO_KNOWN_FIELDS,
 ) -> Observed | None:
     """Read one integration as it is now; None only for the API's own 404 on its path.
 
@@ -246,7 +256,8 @@ async def read_one(
     """
     try:
         reply = await api.call(Call(OperationName.GET, slug))
-        observed = translate.from_detail(wire.mapping(reply.body, "the answer"), asked=slug)
+        answer = wire.mapping(reply.body, "the answer")
+        observed = translate.from_detail(answer, asked=slug, known_fields=known_fields)
     except NotFound:
         return None
     except NoAnswer as problem:

@@ -18,7 +18,7 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SLUG_PATTERN = "^[A-Za-z0-9_-]{1,255}$"
 
-_ANY_SCALAR: Schema = MappingProxyType({"type": ["string", "number", "boolean", "null"]})
+_ANY_SCALAR = ("string", "number", "boolean", "null")
 """What the API takes as the value of a label; files write strings only."""
 
 
@@ -73,8 +73,9 @@ def _form(field: FieldSchema) -> dict[str, Any]:
     if field.facts.secret:
         return {"type": "string", "minLength": 1}
     if field.kind is Kind.MAP:
-        values = _ANY_SCALAR if field.entries is not None and field.entries.is_known else True
-        form: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": values}
+        form: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": True}
+        if field.entries is not None and field.entries.is_known:
+            form["additionalProperties"] = {"type": list(_ANY_SCALAR)}
     else:
         document = _described_by_pydantic()
         form = _inlined(document["properties"][field.name], document["$defs"])

@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import Any, cast
 
 from reconciler.domain.facts import MASK_PREFIX
-from reconciler.domain.fields import HEADERS_FIELD, is_sensitive
-from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
+from reconciler.domain.integration import Integration
+from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
+from reconciler.domain.schema import UNKNOWN, FieldSchema, compiled, integration_schema
+from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, closed
 from reconciler.domain.state import Observed
 from reconciler.domain.text import repaired
-from reconciler.domain.tree import Path, Value, canonical_json, is_empty
+from reconciler.domain.tree import Value, canonical_json, digest, is_empty
 from reconciler.remote import wire
 
 _HIDES = re.compile(r"\.{3}|[*•…·●]|x{4}", re.IGNORECASE)
@@ -41,8 +43,13 @@ def from_row(row: Mapping[str, Any]) -> Observed:
     return _record(slug, row, _plain_fields(row))
 
 
-def from_detail(record: Mapping[str, Any], *, asked: str) -> Observed:
-    """Read one integration; `asked` is the slug or UUID in the path, and the answer must be it."""
+def from_detail(
+    record: Mapping[str, Any], *, asked: str, known_fields: KnownFields = NO_KNOWN_FIELDS
+) -> Observed:
+    """Read one integration; `asked` is the slug or UUID in the path, and the answer must be it.
+
+    `known_fields` are the configuration fields that the target vouches for.
+    """
     slug = wire.slug(record.get("slug"), "slug")
     identity = wire.identifier(record.get("id"), "id")
     if slug != asked:
@@ -56,7 +63,9 @@ def from_detail(record: Mapping[str, Any], *, asked: str) -> Observed:
     configurations = wire.object_or_json(record.get("configurations"), "configurations")
     if configurations:
         wire.shallow(configurations, "configurations")
-        fields["configurations"] = _unmasked(configurations, ("configurations",))
+        provider = str(fields["ai_provider_id"])
+        schema = integration_schema(provider, vouched=known_fields.get(provider, ()))
+        fields["configurations"] = _unmasked(configurations, schema.child("configurations"))
     mappings = record.get("secret_mappings")
     if not is_empty(mappings):
         entries = wire.items(mappings, "secret_mappings")
@@ -176,37 +185,43 @@ def _hidden(value: Any) -> Value:
     return Redacted(canonical_json(value))
 
 
-def _unmasked(tree: Mapping[str, Any], path: Path) -> dict[str, Value]:
+def _unmasked(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Value]:
     """Fold `masked_x` back into `x`, and hide what came unmasked and should not be shown."""
     fields: dict[str, Value] = {}
     for name, value in tree.items():
         plain = name.removeprefix(MASK_PREFIX)
         if plain != name:
-            fields[plain] = _masks(value)
+            fields[plain] = _masks(value, schema.child(plain))
         elif name not in fields:
-            fields[name] = _visible(value, (*path, name))
+            fields[name] = _visible(value, schema.child(name))
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _masks(value: Any) -> Value:
-    if isinstance(value, dict):
-        return {name: _masks(item) for name, item in value.items()}
+def _masks(value: Any, field: FieldSchema) -> Value:
     if value is None or value == "":
         return None
-    return _mask(value if isinstance(value, str) else "")
+    if not isinstance(value, dict):
+        return _mask(value if isinstance(value, str) else "")
+    if field.facts.sensitive and field.is_known:
+        # A mask of an object has no visible ends; its digest tells one mask from another.
+        return Mask(f"object {digest(value)}")
+    return {name: _masks(item, field.child(name)) for name, item in value.items()}
 
 
-def _visible(value: Any, path: Path) -> Value:
-    if path[-1] == HEADERS_FIELD:
+def _visible(value: Any, field: FieldSchema) -> Value:
+    if field.facts.headers:
         if not isinstance(value, dict):
             return _hidden(value)
         return {name: _hidden(item) for name, item in value.items()}
-    if is_sensitive(path):
+    if field.facts.sensitive and (field.is_known or isinstance(value, str)):
         return _hidden(value)
     if isinstance(value, dict):
-        return _unmasked(value, path)
+        return _unmasked(value, field)
+    if field.facts.sensitive:
+        return cast(Value, closed(value))
     if isinstance(value, list):
-        return [_visible(item, path) for item in value]
+        entries = field.entries or UNKNOWN
+        return [_visible(item, entries) for item in value]
     return cast(Value, value)
 
 
@@ -245,7 +260,8 @@ def _model(item: Mapping[str, Any]) -> dict[str, Value]:
     configurations = wire.object_or_json(item.get("configurations"), "models.configurations")
     if configurations:
         wire.shallow(configurations, "models.configurations")
-        fields["configurations"] = _unmasked(configurations, ("models", slug, "configurations"))
+        schema = compiled(Integration).at(("models", slug, "configurations"))
+        fields["configurations"] = _unmasked(configurations, schema)
     return fields
 
 

@@ -93,16 +93,24 @@ def test_all_secret_texts_of_a_body_are_known() -> None:
 @pytest.mark.parametrize(
     "secret",
     [
-        {"configurations": {"vertex_service_account_json": {"private_key": "s", "n": [1, "s"]}}},
-        {"configurations": {"custom_headers": {"x": "s"}}},
-        {"configurations": {"deployments": [{"name": "plain", "api_token": "s"}]}},
-        {"configurations": {"tokens": ["s", ["s"], ("s",)]}},
-        {"models": [{"slug": "plain", "configurations": {"custom_headers": {"x": "s"}}}]},
-        {"models": [{"slug": "plain", "configurations": {"api_token": "s"}}]},
+        {
+            "configurations": {
+                "vertex_service_account_json": {"private_key": "secret", "n": [1, "secret"]}
+            }
+        },
+        {"configurations": {"custom_headers": {"x": "secret"}}},
+        {
+            "configurations": {
+                "azure_deployment_config": [{"azure_deployment_name": "d", "api_token": "secret"}]
+            }
+        },
+        {"configurations": {"tokens": ["secret", ["secret"], ("secret",)]}},
+        {"models": [{"slug": "plain", "configurations": {"custom_headers": {"x": "secret"}}}]},
+        {"models": [{"slug": "plain", "configurations": {"api_token": "secret"}}]},
     ],
 )
 def test_a_text_in_a_place_for_secrets_is_one_however_deep_it_lies(secret: Tree) -> None:
-    assert set(sent_secrets({"description": "plain", **secret})) == {"s"}
+    assert set(sent_secrets({"description": "plain", **secret})) == {"secret"}
 
 
 def test_of_an_object_the_parts_that_sound_secret_may_come_back_alone() -> None:

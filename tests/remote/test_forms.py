@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.domain.secrets import Mask
 from reconciler.remote import translate
+from reconciler.remote.body import encode_body
 from tests.remote.builders import detail, row
 
 EMPTY = translate.from_row(row())
@@ -123,13 +124,14 @@ def test_a_secret_that_came_in_the_clear_is_kept_but_cannot_be_shown(
     record = detail(
         masked_key=None,
         key=value,
-        configurations={"api_token": value, "nested": [{"custom_headers": {"x": value}}]},
+        ai_provider_id="azure-openai",
+        configurations={"azure_entra_client_secret": value, "custom_headers": {"x": value}},
     )
     fields: Any = translate.from_detail(record, asked="a").fields
     places = [
         fields["key"],
-        fields["configurations"]["api_token"],
-        fields["configurations"]["nested"][0]["custom_headers"]["x"],
+        fields["configurations"]["azure_entra_client_secret"],
+        fields["configurations"]["custom_headers"]["x"],
     ]
     assert "canary" not in repr(places)
     assert [place.reveal() for place in places] == [hidden] * 3
@@ -140,7 +142,7 @@ def test_a_secret_that_is_not_there_is_no_field(nothing: Any) -> None:
     configurations = {
         "api_token": nothing,
         "custom_headers": {"x": nothing, "y": "ab***yz"},
-        "region": "eu",
+        "openai_project": "p",
         "masked_token": {"a": nothing, "b": "ab***yz"},
     }
     record = detail(masked_key=nothing, key=nothing, configurations=configurations)
@@ -148,7 +150,7 @@ def test_a_secret_that_is_not_there_is_no_field(nothing: Any) -> None:
     assert "key" not in fields
     assert fields["configurations"] == {
         "custom_headers": {"x": None, "y": Mask("ab***yz")},
-        "region": "eu",
+        "openai_project": "p",
         "token": {"a": None, "b": Mask("ab***yz")},
     }
 
@@ -157,8 +159,29 @@ def test_what_a_models_settings_hide_is_judged_as_at_the_top() -> None:
     configurations = {"custom_host": "h", "masked_api_key": "ab***yz", "list": ["x", {"y": 1}]}
     answer = {"models": [MODEL | {"configurations": configurations}]}
     fields: Any = translate.with_models(EMPTY, answer).fields
-    assert fields["models"][0]["configurations"] == {
-        "custom_host": "h",
-        "api_key": Mask("ab***yz"),
-        "list": ["x", {"y": 1}],
-    }
+    shown = fields["models"][0]["configurations"]
+    assert (shown["custom_host"], shown["api_key"]) == ("h", Mask("ab***yz"))
+    assert shown["list"].as_value() == ["x", {"y": 1}]
+
+
+@pytest.mark.parametrize("value", ["canary", 5, True, ["canary"], {"a": {"b": ["canary"]}}])
+@pytest.mark.parametrize("provider", ["openai", "brand-new"])
+def test_a_field_that_no_model_describes_is_kept_and_cannot_be_shown(
+    provider: str, value: Any
+) -> None:
+    record = detail(ai_provider_id=provider, configurations={"region_hint": value})
+    fields: Any = translate.from_detail(record, asked="a").fields
+    assert "canary" not in repr(fields)
+    assert encode_body({"configurations": fields["configurations"]}) == encode_body(
+        {"configurations": {"region_hint": value}}
+    )
+
+
+def test_a_field_that_the_target_vouches_for_is_shown() -> None:
+    record = detail(
+        ai_provider_id="brand-new", configurations={"region_hint": {"zone": "eu", "jwt": "canary"}}
+    )
+    known_fields = {"brand-new": ("region_hint",)}
+    fields: Any = translate.from_detail(record, asked="a", known_fields=known_fields).fields
+    assert fields["configurations"]["region_hint"]["zone"] == "eu"
+    assert "canary" not in repr(fields)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Mask, Redacted
-from reconciler.domain.tree import plain
+from reconciler.domain.tree import digest, plain
 from reconciler.remote import translate
 from reconciler.remote.errors import NoAnswer, RemoteError
 from tests.remote.builders import detail, row
@@ -88,8 +88,8 @@ def test_both_names_of_the_global_access_are_read(name: str) -> None:
 
 
 def test_configurations_may_be_json_text() -> None:
-    assert fields_of(configurations='{"aws_region": "eu"}')["configurations"] == {
-        "aws_region": "eu"
+    assert fields_of(configurations='{"openai_project": "p"}')["configurations"] == {
+        "openai_project": "p"
     }
     assert "configurations" not in fields_of(configurations="")
     assert "configurations" not in fields_of(configurations=None)
@@ -97,19 +97,20 @@ def test_configurations_may_be_json_text() -> None:
 
 def test_masked_fields_are_folded_back_under_their_own_names() -> None:
     configurations = fields_of(
+        ai_provider_id="de7d7d50-31cd-11ee-b93b-0e06f1aa7f7c",  # has the fields of all providers
         configurations={
             "aws_region": "eu",
             "masked_aws_secret_access_key": "ab*****yz",
             "masked_custom_headers": {"Authorization": "Be*****xyz"},
             "masked_vertex_service_account_json": {"type": "se*****unt"},
             "masked_azure_entra_client_secret": None,
-        }
+        },
     )["configurations"]
     assert configurations == {
         "aws_region": "eu",
         "aws_secret_access_key": Mask("ab*****yz"),
         "custom_headers": {"Authorization": Mask("Be*****xyz")},
-        "vertex_service_account_json": {"type": Mask("se*****unt")},
+        "vertex_service_account_json": Mask(f"object {digest({'type': 'se*****unt'})}"),
     }
 
 

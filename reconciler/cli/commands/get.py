@@ -40,7 +40,9 @@ def command(invocation: Invocation, *, slug: str, style: str, connection: Readin
 
     async def work(_interruption: signals.Interruption) -> str:
         async with wiring.client(invocation, connection) as (target, api):
-            observed = await read_one(api, slug, models=True, workspaces=True)
+            observed = await read_one(
+                api, slug, models=True, workspaces=True, known_fields=target.known_fields
+            )
         if observed is None:
             raise NoSuchIntegration(slug, target.name)
         named = wiring.plan_target(target)
