@@ -13,7 +13,7 @@ from reconciler.desired import hosts
 from reconciler.desired.findings import Findings, Sourced, Steps
 from reconciler.desired.suggest import quoted
 from reconciler.domain.credentials import lacks_credential
-from reconciler.domain.facts import MASK_PREFIX
+from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME
 from reconciler.domain.providers import (
     ALIASES,
     KNOWN_PROVIDERS,
@@ -145,6 +145,8 @@ class ProviderRules:
             f"list it in `known_fields` of the target, below `{self.provider}`, "
             "to treat it as plain"
         )
+        if SECRET_NAME.search(name):
+            vouch = "write a secret as a reference, such as `${env:SECRET_…}`"
         self._warning(
             "unknown-configuration-field",
             f"{quoted(name)} is not a known field of {self.provider}: it is sent and never shown, "

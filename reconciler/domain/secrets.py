@@ -171,7 +171,26 @@ def closed(value: Any) -> Any:
         case list() | tuple() | dict() if not value:
             return value
         case _:
-            return Opaque.of(value)
+            return Opaque.of(_opened(value))
+
+
+def _opened(value: Any) -> Any:
+    """Return what a structure holds, wrapped values included; names and masks stay as they are."""
+    match value:
+        case Opaque():
+            return value.as_value()
+        case Redacted():
+            return value.reveal()
+        case SecretRef():
+            return {"reference": str(value)}
+        case Mask():
+            return {"mask": value.text}
+        case dict():
+            return {key: _opened(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_opened(item) for item in value]
+        case _:
+            return value
 
 
 def _by_value(value: Any) -> Any:

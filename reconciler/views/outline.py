@@ -245,6 +245,8 @@ def _why(change: Change, *, unverified: bool) -> str | None:
     """Say why a secret is sent."""
     if change.op is not Op.ROTATE:
         return words.OP_NOTES.get(change.op)
+    if change.reference is None:
+        return words.LITERAL_NOTE
     return words.PUSH_NOTE if unverified else words.ROTATE_NOTES.get(change.origin)
 
 

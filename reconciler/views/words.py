@@ -41,6 +41,7 @@ OP_NOTES = MappingProxyType(
     }
 )
 
+LITERAL_NOTE = "the value in the file is another than the API holds"
 PUSH_NOTE = "rotate: unverified, and --push-secrets sends it"
 
 ROTATE_NOTES = MappingProxyType(
