@@ -135,22 +135,10 @@ async def apply(
     demand_writable(session.secrets, planned)
     if planned.actions and approval.asks and not confirm(planned):
         raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
-    writer = Writer(
-        api=session.api,
-        presence=Presence(
-            session.api,
-            observed.listed,
-            _lister(session.api),
-            session.desired.target.known_fields,
-        ),
-        planned=frozenset(action.slug for action in planned.actions),
-        values=session.secrets,
-        timing=session.timing,
-    )
     result = await execute(
         planned,
         run=run,
-        writer=writer,
+        writer=_writer(session, planned, observed),
         emit=emit,
         concurrency=session.parallelism,
         abort_on_error=abort_on_error,
@@ -161,6 +149,17 @@ async def apply(
     if organisation is None and result.summary[Status.APPLIED] and not stop.requested:
         organisation = await _organisation(session.api)
     return Applied(planned, observed, result, organisation)
+
+
+def _writer(session: Session, planned: Plan, observed: ObservedState) -> Writer:
+    known_fields = session.desired.target.known_fields
+    return Writer(
+        api=session.api,
+        presence=Presence(session.api, observed.listed, _lister(session.api), known_fields),
+        planned=frozenset(action.slug for action in planned.actions),
+        values=session.secrets,
+        timing=session.timing,
+    )
 
 
 async def drift(
