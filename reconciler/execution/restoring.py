@@ -247,8 +247,8 @@ def _put(fields: dict[str, Any], path: Path, value: Any) -> None:
             here = here.setdefault(name, [] if inner.key is not None else {})
         if isinstance(here, list) and inner.kind is Kind.SINGLE:
             here = here[0] if here else None
-        if here is None:
-            return
+        if not isinstance(here, dict | list):
+            return  # the value around it is withheld as a whole
         field = inner
     if isinstance(here, dict):
         here[path[-1]] = value

@@ -150,6 +150,9 @@ def test_the_documented_hosts_are_hosts() -> None:
         assert any_provider_schema().at(tuple(path.split("."))).facts.host
 
 
+NOT_URLS = {"snowflake_account", "databricks_workspace", "azure_endpoint_name"}
+
+
 @pytest.mark.parametrize(
     ("provider", "name"),
     [
@@ -172,7 +175,9 @@ def test_a_new_value_does_not_move_a_stored_credential(
         return {**required, name: value}
 
     project = Here(tmp_path)
-    before, after = "https://before.example", "https://evil.example"
+    before, after = (
+        ("mine", "evil") if name in NOT_URLS else ("https://a.example", "https://e.example")
+    )
     project.integration("alpha", ai_provider_id=provider, configurations=configurations(before))
     project.apply()
     moved = configurations(after)
