@@ -48,6 +48,12 @@ class MemoryLedger:
         """Hold nothing together: nothing here can fail halfway."""
         yield
 
+    def require_lock(self) -> None:
+        """Do nothing: only one run at a time uses it."""
+
+    def anchor(self, _key: object, **_facts: object) -> None:
+        """Return no anchor: there is no chain."""
+
     def recorder(self, _key: object, **_facts: object) -> "MemoryRecorder":
         """Return the record of a run."""
         return MemoryRecorder(self)
@@ -110,6 +116,9 @@ class MemoryRecorder:
         intent = self.open.pop(action.slug)
         if refused:
             intent[1].clear()
+
+    def require_open(self) -> None:
+        """Do nothing: no other run can have closed it."""
 
     def run_started(self, plan: object) -> None:
         """Keep nothing of it."""
