@@ -47,9 +47,9 @@ _NEVER_DOMAINS = (
     *("metadata.google.internal", "metadata.gce.internal", "metadata.goog", "metadata.azure.com"),
     *("internal.cloudapp.net", "metadata.internal", "metadata.do.internal", "metadata.packet.net"),
     *("instance-data.ec2.internal", "ec2.internal", "compute.internal", "metadata.cloud.ibm.com"),
+    *("kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"),
     "consul",
 )
-_CLUSTER_DOMAINS = ("kubernetes.default", "kubernetes.default.svc", "cluster.local")
 _REBINDING_DOMAINS = (
     *("nip.io", "sslip.io", "xip.io", "localtest.me", "lvh.me", "vcap.me", "traefik.me"),
     "localhost.run",
@@ -96,14 +96,11 @@ def malformed(url: str) -> Objection | None:
     return None
 
 
-def private(url: str, *, of_model: bool = False) -> Objection | None:
-    """Return why a well-formed URL leads into a network that the API keeps closed.
-
-    Names inside a Kubernetes cluster may be allowed for a single model's host (`of_model`).
-    """
+def private(url: str) -> Objection | None:
+    """Return why a well-formed URL leads into a network that the API keeps closed."""
     parts = urlsplit(url)
     name = (parts.hostname or "").rstrip(".")
-    return _of_address(name) or _of_name(name, of_model=of_model) or _unencrypted(parts)
+    return _of_address(name) or _of_name(name) or _unencrypted(parts)
 
 
 def _not_a_url(summary: str) -> Objection:
@@ -173,15 +170,12 @@ def _is_in(
     return any(address in network for network in networks if network.version == address.version)
 
 
-def _of_name(name: str, *, of_model: bool) -> Objection | None:
+def _of_name(name: str) -> Objection | None:
     labels = name.split(".")
     if "%" in name or any(label.startswith("xn--") for label in labels):
         return _refused("a host in an encoded form")
     if name in _NEVER_NAMES or _is_below(name, _NEVER_DOMAINS):
         return _refused("a metadata service or an internal service")
-    if _is_below(name, _CLUSTER_DOMAINS):
-        what = "a service of a Kubernetes cluster"
-        return _closed(what) if of_model else _refused(what)
     if _is_below(name, _REBINDING_DOMAINS):
         return _refused("a domain whose names resolve to any address")
     if ":" not in name and (len(labels) == 1 or labels[-1] in _INNER_ENDINGS):

@@ -26,7 +26,7 @@ from reconciler.domain.secret_mappings import mapped_fields
 from reconciler.domain.tree import is_empty
 
 _CONFIGURATIONS = "configurations"
-_TOKENS_AMOUNTS = ("credit_limit", "alert_threshold")
+_TOKEN_AMOUNTS = ("credit_limit", "alert_threshold")
 _LEAST_TOKENS = 100
 """Portkey-AI/docs-core: product/model-catalog/integrations.mdx."""
 
@@ -114,28 +114,32 @@ class ProviderRules:
         )
 
     def _values(self, node: Any, field: FieldSchema, steps: Steps) -> None:
-        """Judge each value of a configuration by the facts of its field."""
+        """Judge each value of a mapping or a list by the facts of its field."""
         if type(node) is list:
+            entries = field.entries or UNKNOWN
             for index, item in enumerate(node):
-                self._values(item, field.entries or UNKNOWN, (*steps, index))
+                self._values(item, entries, (*steps, index))
         elif type(node) is dict:
             self._members(node, field, steps)
-        elif type(node) is str and node and not field.facts.sensitive:
-            self._text(node, field, steps)
 
     def _members(self, node: dict[str, Any], field: FieldSchema, steps: Steps) -> None:
         for name, value in node.items():
-            member, place = field.child(name), (*steps, name)
-            if member is not UNKNOWN:
-                self._values(value, member, place)
-            elif _CONFIGURATIONS in steps and not name.startswith(MASK_PREFIX):
-                self._unknown_field(name, field, place)
-            if member.facts.replaced_by is not None and not is_empty(value):
-                self._replaced(name, member.facts.replaced_by, place)
+            member, kind = field.child(name), type(value)
+            if member is UNKNOWN:
+                if _CONFIGURATIONS in steps and not name.startswith(MASK_PREFIX):
+                    self._unknown_field(name, field, (*steps, name))
+            elif kind is dict or kind is list:
+                self._values(value, member, (*steps, name))
+            elif kind is str and value:
+                facts = member.facts
+                if facts.url or facts.instant or facts.form is not None:
+                    self._text(value, member, (*steps, name))
+                if facts.replaced_by is not None:
+                    self._replaced(name, facts.replaced_by, (*steps, name))
         if "is_default" in field.fields:
             self._deployment(node, steps)
-        elif _TOKENS_AMOUNTS[0] in field.fields:
-            self._budget(node, steps)
+        elif node.get("type") == "tokens":
+            self._budget(node, field, steps)
 
     def _unknown_field(self, name: str, around: FieldSchema, place: Steps) -> None:
         near = self.findings.nearest(name, around.fields)
@@ -190,7 +194,7 @@ class ProviderRules:
     def _host(self, text: str, field: FieldSchema, steps: Steps) -> None:
         found = hosts.malformed(text)
         if found is None and field.name == "custom_host":
-            found = hosts.private(text, of_model=steps[0] != _CONFIGURATIONS)
+            found = hosts.private(text)
         if found is not None:
             self.findings.add(
                 found.severity,
@@ -210,10 +214,11 @@ class ProviderRules:
                 hint="add `alias: …`, or `is_default: true` to one of the deployments",
             )
 
-    def _budget(self, given: dict[str, Any], steps: Steps) -> None:
-        for name in _TOKENS_AMOUNTS:
+    def _budget(self, given: dict[str, Any], field: FieldSchema, steps: Steps) -> None:
+        """Judge the amounts of a budget of tokens; a rate of tokens has none of these fields."""
+        for name in _TOKEN_AMOUNTS:
             amount = given.get(name)
-            if given.get("type") == "tokens" and type(amount) is int and 0 < amount < _LEAST_TOKENS:
+            if name in field.fields and type(amount) is int and 0 < amount < _LEAST_TOKENS:
                 self._warning(
                     "unexpected-form",
                     f"`{name}` of tokens is below {_LEAST_TOKENS}, the least that is documented",

@@ -12,7 +12,7 @@ from reconciler.simulator.requirements import (
     host_is_refused,
     missing_fields,
     needs_key,
-    wrong_mode,
+    wrong_choice,
 )
 from reconciler.simulator.slugs import is_slug
 from reconciler.simulator.switches import Switches
@@ -113,9 +113,9 @@ def check_whole(record: Mapping[str, Any], switches: Switches) -> None:
     missing = missing_fields(provider, configurations, mapped_fields(record))
     if missing:
         raise invalid(f"configurations.{missing[0]} is required")
-    mode = wrong_mode(provider, configurations)
-    if mode:
-        raise invalid(f"configurations.{mode} is invalid")
+    wrong = wrong_choice(provider, configurations)
+    if wrong:
+        raise invalid(f"configurations.{wrong} is invalid")
     _check_custom_host(configurations, switches)
     _check_deployments(configurations.get("azure_deployment_config"))
 

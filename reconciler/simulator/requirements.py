@@ -35,6 +35,16 @@ _AWS_MODES = {
     "serviceRole": (),
     "apiKey": (),
 }
+_MANTLE_MODES = {
+    "apiKey": (),
+    "assumedRole": ("aws_role_arn", "aws_region"),
+    "serviceRole": ("aws_region",),
+}
+_CLAUDE_MODES = {
+    "accessKey": ("aws_access_key_id", "aws_secret_access_key"),
+    "assumedRole": ("aws_role_arn",),
+    "serviceRole": (),
+}
 _VERTEX_MODES = {
     "basic": ("vertex_project_id",),
     "workload": ("vertex_project_id",),
@@ -49,13 +59,41 @@ _RULES: Mapping[str, tuple[tuple[str, ...], str | None, Mapping[str, tuple[str, 
     ),
     "azure-ai": (("azure_auth_mode", "azure_foundry_url"), "azure_auth_mode", _AZURE_MODES),
     "bedrock": (("aws_auth_type", "aws_region"), "aws_auth_type", _AWS_MODES),
+    "bedrock-mantle": (("aws_auth_type",), "aws_auth_type", _MANTLE_MODES),
+    "claude-platform-aws": (("aws_auth_type", "aws_region"), "aws_auth_type", _CLAUDE_MODES),
     "sagemaker": (("aws_auth_type", "aws_region"), "aws_auth_type", _AWS_MODES),
     "vertex-ai": (("vertex_auth_type", "vertex_region"), "vertex_auth_type", _VERTEX_MODES),
     "workers-ai": (("workers_ai_account_id",), None, {}),
     "cortex": (("snowflake_account",), None, {}),
+    "databricks": (("databricks_workspace",), None, {}),
+    "oracle": (
+        (
+            "oracle_region",
+            "oracle_tenancy",
+            "oracle_user",
+            "oracle_fingerprint",
+            "oracle_private_key",
+        ),
+        None,
+        {},
+    ),
 }
 """Provider → required fields, the field that chooses the mode, and what each mode adds."""
 
+
+_CHOICES: Mapping[str, tuple[str, frozenset[str]]] = {
+    "byteplus": ("byteplus_region", frozenset({"ap-southeast-1", "eu-west-1"})),
+}
+"""Provider → a field beside the mode whose values are documented as a closed list."""
+
+_CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret", re.IGNORECASE)
+_INNER_ENDINGS = (
+    *(".localhost", ".localdomain", ".internal", ".intranet", ".lan", ".home", ".corp", ".onion"),
+    *(".nip.io", ".sslip.io", ".xip.io", ".localtest.me", ".lvh.me", ".metadata.goog", ".consul"),
+    *(".metadata.azure.com", ".metadata.cloud.ibm.com", ".internal.cloudapp.net"),
+)
+_INNER_NAMES = frozenset({"localhost", "metadata", "instance-data", "kubernetes", "lvh.me"})
+_NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*", re.IGNORECASE)
 
 _URL = re.compile(
     r"https?://(?P<name>\[[0-9a-f:.]+\]|[^\s/:?#@\[\]]+)(:[0-9]+)?([/?][^\s#]*)?", re.IGNORECASE
@@ -77,8 +115,11 @@ def missing_fields(
     ]
 
 
-def wrong_mode(provider: str, configurations: Mapping[str, Any]) -> str | None:
-    """Name the mode field when its value is none that the provider knows."""
+def wrong_choice(provider: str, configurations: Mapping[str, Any]) -> str | None:
+    """Return the field whose value is none that the provider knows: the mode or a closed list."""
+    name, choices = _CHOICES.get(provider, ("", frozenset()))
+    if configurations.get(name) is not None and configurations[name] not in choices:
+        return name
     _, selector, modes = _RULES.get(provider, ((), None, {}))
     if selector and selector in configurations and _text(configurations[selector]) not in modes:
         return selector
@@ -93,7 +134,8 @@ def needs_key(provider: str, configurations: Mapping[str, Any]) -> bool:
         return False
     if provider in KEYLESS_PROVIDERS:
         return configurations.get("aws_auth_type") == "apiKey"
-    return True
+    headers = configurations.get("custom_headers")
+    return not (isinstance(headers, Mapping) and any(map(_CREDENTIAL_HEADER.search, headers)))
 
 
 def host_is_refused(host: Any) -> bool:
@@ -101,15 +143,18 @@ def host_is_refused(host: Any) -> bool:
     found = _URL.fullmatch(host) if isinstance(host, str) else None
     if found is None:
         return True
-    name = found["name"].strip("[]").lower()
-    return name in {"localhost", "metadata.google.internal"} or _is_private(name)
+    name = found["name"].strip("[]").lower().rstrip(".")
+    is_inner = name in _INNER_NAMES or name.endswith(_INNER_ENDINGS)
+    return len(host) > 2_048 or is_inner or "%" in name or _is_private(name)
 
 
 def _is_private(name: str) -> bool:
     try:
-        return not ipaddress.ip_address(name).is_global
+        address = ipaddress.ip_address(name)
     except ValueError:
-        return False
+        return _NUMERIC.fullmatch(name) is not None  # an address in another form
+    embedded = address.ipv4_mapped if address.version == 6 else None
+    return not address.is_global or (embedded is not None and not embedded.is_global)
 
 
 def _text(value: Any) -> str:

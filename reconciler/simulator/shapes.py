@@ -18,6 +18,7 @@ _MASKED = frozenset(
         "key",
         "azure_entra_client_secret",
         "aws_secret_access_key",
+        "aws_session_token",
         "vertex_service_account_json",
         "oracle_private_key",
         "oracle_key_passphrase",

@@ -142,6 +142,13 @@ def test_3_bedrock_needs_no_key(api: Api, fields: dict[str, Any]) -> None:
         ("vertex-ai", {"vertex_auth_type": "basic", "vertex_region": "r"}),
         ("vertex-ai", {"vertex_auth_type": "serviceAccount", "vertex_region": "r"}),
         ("vertex-ai", {"vertex_auth_type": "other", "vertex_region": "r"}),
+        ("bedrock-mantle", {"aws_auth_type": "accessKey", "aws_region": "us-east-1"}),
+        ("bedrock-mantle", {"aws_auth_type": "serviceRole"}),
+        ("bedrock-mantle", {"aws_auth_type": "apiKey", "aws_region": "us-east-1"}),
+        ("claude-platform-aws", {"aws_auth_type": "apiKey", "aws_region": "us-east-1"}),
+        ("claude-platform-aws", {"aws_auth_type": "serviceRole"}),
+        ("oracle", {"oracle_region": "eu-frankfurt-1"}),
+        ("databricks", {}),
         ("workers-ai", {}),
         ("cortex", {}),
         ("azure-ai", {"azure_auth_mode": "managed"}),
@@ -162,6 +169,14 @@ def test_3_required_fields_by_provider_and_mode(
         "http://169.254.169.254/latest",
         "http://[::1]/",
         "http://localhost:8000",
+        "https://LOCALHOST.",
+        "https://2130706433",
+        "https://0x7f000001",
+        "https://127.1",
+        "https://[::ffff:10.0.0.1]",
+        "https://10.0.0.1.nip.io",
+        "https://models.internal",
+        "https://e.com/" + "a" * 2_048,
         "http://user@models.example.com",
         "models.example.com",
         7,
@@ -179,6 +194,34 @@ def test_3_a_custom_host_is_public_http_without_fragment(api: Api, host: Any) ->
 def test_3_a_custom_host_may_be_an_internal_name(api: Api, host: str) -> None:
     shown = detail(api, openai(configurations={"custom_host": host}))
     assert shown["configurations"] == {"custom_host": host}
+
+
+ORACLE = {
+    "oracle_region": "eu-frankfurt-1",
+    "oracle_tenancy": "ocid1.tenancy.a",
+    "oracle_user": "ocid1.user.a",
+    "oracle_fingerprint": "aa:bb",
+    "oracle_private_key": "canary-canary-canary",
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "fields"),
+    [
+        ("oracle", ORACLE),
+        ("bedrock-mantle", {"aws_auth_type": "serviceRole", "aws_region": "us-east-1"}),
+        ("claude-platform-aws", {"aws_auth_type": "serviceRole", "aws_region": "us-east-1"}),
+        ("groq", {"custom_headers": {"Authorization": "canary-canary-canary"}}),
+    ],
+)
+def test_3_these_need_no_key(api: Api, provider: str, fields: dict[str, Any]) -> None:
+    detail(api, hosted(provider, **fields))
+
+
+def test_3_byteplus_has_two_regions(api: Api) -> None:
+    for region, status in (("eu-west-1", 200), ("us-east-1", 400)):
+        body = openai(region, ai_provider_id="byteplus", configurations={"byteplus_region": region})
+        assert api.call("POST", "/integrations", body).status == status
 
 
 def test_3_a_mixture_of_fields_is_accepted(api: Api) -> None:

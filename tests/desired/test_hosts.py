@@ -15,7 +15,7 @@ ALWAYS = [
     "https://metadata",
     "https://kubernetes",
     "https://kubernetes.default.svc",
-    "https://models.ml.svc.cluster.local",
+    "https://kubernetes.default.svc.cluster.local",
     "https://x.consul",
     "https://ip-10-0-0-1.ec2.internal",
     "https://2130706433",
@@ -53,6 +53,7 @@ UNLESS_TRUSTED = [
     "https://models.internal",
     "https://models.corp.",
     "https://models.ml.svc",
+    "https://models.ml.svc.cluster.local",
     "http://models.example.com",
 ]
 PUBLIC = [
@@ -88,12 +89,6 @@ def test_what_a_deployment_may_allow_is_a_warning(url: str) -> None:
 def test_a_public_host_is_not_questioned(url: str) -> None:
     assert malformed(url) is None
     assert private(url) is None
-
-
-def test_a_single_model_may_be_served_inside_a_cluster() -> None:
-    found = private("https://models.ml.svc.cluster.local", of_model=True)
-    assert found is not None
-    assert found.severity == "warning"
 
 
 @pytest.mark.parametrize(
