@@ -43,9 +43,6 @@ class MemoryLedger:
             complete=True,
         )
 
-    def require_lock(self) -> None:
-        """Require nothing: nobody else can take a lock in memory."""
-
     @contextmanager
     def together(self) -> Iterator[None]:
         """Hold nothing together: nothing here can fail halfway."""
@@ -101,9 +98,6 @@ class MemoryRecorder:
 
     ledger: MemoryLedger
     open: dict[str, Intent] = field(default_factory=dict)
-
-    def require_open(self) -> None:
-        """Require nothing: no other run can close this one."""
 
     def call_started(
         self,
