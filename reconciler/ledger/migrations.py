@@ -16,22 +16,30 @@ import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select, text, update
 
 from reconciler.ledger import chain
 from reconciler.ledger.errors import LedgerError, incomplete
-from reconciler.ledger.tables import holders, intents, meta, metadata, runs_by_target, seen
+from reconciler.ledger.tables import (
+    holders,
+    intents,
+    meta,
+    metadata,
+    runs_by_hash,
+    runs_by_target,
+    seen,
+)
 
 VERSION_NAME = "schema_version"
 OLDEST = 1
 _VERSION = re.compile(r"[0-9]{1,9}", re.ASCII)
 _ON_SQLITE = """
     SELECT m.name, p.name FROM sqlite_master AS m, pragma_table_info(m.name) AS p
-    WHERE m.type = 'table'
+    WHERE m.type = 'table' AND m.name IN :tables
 """
 _ON_POSTGRES = """
     SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-    WHERE c.relkind IN ('r', 'p', 'v') AND pg_table_is_visible(c.oid)
+    WHERE c.relname IN :tables AND c.relkind IN ('r', 'p', 'v') AND pg_table_is_visible(c.oid)
       AND a.attnum > 0 AND NOT a.attisdropped
 """
 _HIDDEN_SCHEMA = """
@@ -66,6 +74,7 @@ def _to_5(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE runs ADD COLUMN position INTEGER"))
     connection.execute(text("ALTER TABLE runs ADD COLUMN state VARCHAR"))
     runs_by_target.create(connection)
+    runs_by_hash.create(connection)
     chain.anchor_everything(connection)
 
 
@@ -119,9 +128,9 @@ def _columns(connection: Connection) -> dict[str, set[str]]:
     """Return the columns of the ledger's tables that can be seen, by table."""
     statement = _ON_POSTGRES if connection.dialect.name == "postgresql" else _ON_SQLITE
     found: dict[str, set[str]] = {}
-    for table, column in connection.execute(text(statement)):
-        if table in metadata.tables:
-            found.setdefault(table, set()).add(column)
+    names: BindParameter[list[str]] = bindparam("tables", sorted(metadata.tables), expanding=True)
+    for table, column in connection.execute(text(statement).bindparams(names)):
+        found.setdefault(table, set()).add(column)
     return found
 
 

@@ -30,10 +30,11 @@ def find(connection: Connection, key: TargetKey) -> int | None:
 def lock(connection: Connection, target: int) -> None:
     """Make others wait who change this target, until the transaction ends.
 
-    SQLite does not know it: a writing transaction there is alone anyway.
+    In SQLite a writing transaction is alone anyway.
     """
-    row = select(targets.c.id).where(targets.c.id == target)
-    connection.execute(row.with_for_update(key_share=True))
+    if connection.dialect.name == "postgresql":
+        row = select(targets.c.id).where(targets.c.id == target)
+        connection.execute(row.with_for_update(key_share=True))
 
 
 def find_or_make(connection: Connection, key: TargetKey) -> int:

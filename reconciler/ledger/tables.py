@@ -57,6 +57,8 @@ runs = Table(
 )
 
 runs_by_target = Index("ix_runs_target_id", runs.c.target, runs.c.id)
+runs_by_hash = Index("ix_runs_target_hash", runs.c.target, runs.c.hash)
+"""For the few runs of a target that have none yet."""
 
 calls = Table(
     "calls",

@@ -8,6 +8,14 @@ import socket
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from reconciler.ledger.connect import Database
+from reconciler.ledger.location import Location
+
+NOWHERE = Path("/nonexistent/ledger.db")
 
 # Debian keeps the server's programs by version, away from the PATH.
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/bin"))
@@ -43,15 +51,26 @@ class Server:
     def stop(self) -> None:
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
 
-    def new_database(self) -> str:
+    def new_database(self, encoding: str = "UTF8") -> str:
         name = f"ledger_{next(self.numbers)}"
-        self.run("createdb", "-h", str(self.folder), "-U", "tester", name)
+        form = ("-E", encoding, "-T", "template0", "--locale", "C")
+        self.run("createdb", "-h", str(self.folder), "-U", "tester", *form, name)
         return f"postgresql://tester:canary@/{name}?host={self.folder}"
 
 
 def _ids(user: str) -> tuple[int, int]:
     entry = pwd.getpwnam(user)
     return entry.pw_uid, entry.pw_gid
+
+
+def execute(url: str, statement: str) -> Any:
+    """Run a statement over a connection of its own; return the first value that it gives."""
+    database = Database(Location.of(url, default=NOWHERE), read_only=False)
+    with database.session() as session:
+        result = session.execute(text(statement))
+        value = result.scalar() if result.returns_rows else None
+    database.close()
+    return value
 
 
 class Proxy:
@@ -67,7 +86,8 @@ class Proxy:
         self._frozen = threading.Event()
         self.stuck = threading.Event()
         self._ends: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def url(self, database_url: str) -> str:
         name = database_url.partition("@/")[2].partition("?")[0]
@@ -78,6 +98,9 @@ class Proxy:
         self._frozen.set()
 
     def close(self) -> None:
+        # A thread that waits on a number which is closed would wait on whatever gets it next.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listener.close()
         for end in self._ends:
             end.close()
