@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.simulator.checks import CREATABLE, UPDATABLE
 from reconciler.simulator.records import Record
 from reconciler.simulator.switches import Switches
 
@@ -38,6 +39,7 @@ def new_record(
         "models": {},
         "global_workspace_access": None,
         "workspaces": {},
+        "unexpected": {name: sent[name] for name in sent.keys() - CREATABLE},
     }
 
 
@@ -46,7 +48,9 @@ def updated(record: Record, sent: Mapping[str, Any], *, now: str, switches: Swit
 
     An empty `key` keeps the stored one: no source says that a key can be taken away.
     """
-    changes = dict(sent)
+    changes = {name: value for name, value in sent.items() if name in UPDATABLE}
+    unexpected = {name: sent[name] for name in sent.keys() - UPDATABLE}
+    changes["unexpected"] = {**record.get("unexpected", {}), **unexpected}
     if not changes.get("key"):
         changes.pop("key", None)
     if "description" in changes:

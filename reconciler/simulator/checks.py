@@ -75,10 +75,12 @@ def require_object(body: Any) -> dict[str, Any]:
 def expected_fields(
     body: Mapping[str, Any], allowed: frozenset[str], switches: Switches
 ) -> dict[str, Any]:
-    """Give the fields the API knows; others are refused or left out, as the switch says."""
+    """Return the fields the API knows; others are refused, left out or kept, as the switch says."""
     unexpected = sorted(set(body) - allowed)
     if unexpected and switches.unexpected_fields == "refuse":
         raise invalid(f"unexpected fields: {', '.join(unexpected)}")
+    if switches.unexpected_fields == "keep":
+        return dict(body)
     return {name: value for name, value in body.items() if name in allowed}
 
 
@@ -99,7 +101,7 @@ def check_create(body: Mapping[str, Any], switches: Switches) -> None:
 def check_fields(body: Mapping[str, Any]) -> None:
     """Refuse fields of the wrong type or form, one by one."""
     for name, value in body.items():
-        if not _FORMS[name](value):
+        if name in _FORMS and not _FORMS[name](value):
             raise invalid(f"{name} is invalid")
 
 

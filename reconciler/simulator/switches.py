@@ -39,8 +39,10 @@ class Switches:
     """What a successful update or delete carries (§1.5, §1.6)."""
     empty_put: Literal["accept", "refuse"] = "accept"
     """Whether an update without a field is an error (§2)."""
-    unexpected_fields: Literal["refuse", "ignore"] = "refuse"
-    """What becomes of unknown and immutable fields in a body (§2)."""
+    unexpected_fields: Literal["refuse", "ignore", "keep"] = "refuse"
+    """What becomes of unknown and immutable fields in a body (§2); `keep` stores them, as an API
+    does that has grown fields.
+    """
     description_null: Literal["clear", "keep"] = "clear"
     """What `description: null` does; `""` always clears (§2)."""
     server_added_fields: bool = False

@@ -146,6 +146,14 @@ def test_unexpected_fields_can_be_ignored() -> None:
     assert "odd" not in remote.integrations["openai-main"]
 
 
+def test_unexpected_fields_can_be_kept_as_by_an_api_that_has_grown_them() -> None:
+    remote = with_one(unexpected_fields="keep")
+    call(remote, "PUT", "/openai-main", {"name": "New", "odd": {"a": 1}, "slug": "other"})
+    call(remote, "PUT", "/openai-main", {"description": "d"})
+    shown = call(remote, "GET", "/openai-main").body
+    assert (shown["slug"], shown["name"], shown["odd"]) == ("openai-main", "New", {"a": 1})
+
+
 def test_a_null_description_can_mean_nothing() -> None:
     for choice, expected in (("clear", None), ("keep", "d")):
         remote = with_one(description_null=choice)
