@@ -10,7 +10,7 @@ from reconciler.desired.export_yaml import document
 from reconciler.desired.scalars import guess
 from reconciler.desired.suggest import did_you_mean, one_of
 from reconciler.diagnostics import error
-from reconciler.domain.fields import SLUG
+from reconciler.domain.identifiers import SLUG
 from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS, configuration_of
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.schema import FieldSchema, Kind, integration_schema

@@ -4,62 +4,59 @@ Lists with an identity become mappings by it, lists of at most one entry become 
 lose their accidental type. Nothing is compared here; see `comparison`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.domain.fields import FALSE_BY_DEFAULT, KEYED_LISTS, SINGLE_ENTRY_LISTS
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.text import repaired_tree
 from reconciler.domain.tree import Tree, Value, digest, plain
-from reconciler.planning.instants import INSTANT_NAMES, normalized
+from reconciler.planning.instants import normalized
 
 
 def canonical(tree: Tree) -> dict[str, Any]:
-    """Give a tree in which the order of lists with an identity does not exist."""
-    return {name: _canonical(value, name) for name, value in tree.items()}
+    """Return a tree in which the order of lists with an identity does not exist."""
+    fields = any_provider_schema().fields
+    return {name: _canonical(value, fields.get(name, UNKNOWN)) for name, value in tree.items()}
 
 
-def _canonical(value: Value, name: str) -> Any:
-    # A tag or a header may bear the name of a list; only a list is brought into its form.
-    if value is None or isinstance(value, list | tuple):
-        if name in KEYED_LISTS:
-            return _by_identity(value, KEYED_LISTS[name])
-        if name in SINGLE_ENTRY_LISTS:
-            return _only_entry(value)
+def _canonical(value: Value, field: FieldSchema) -> Any:
     match value:
-        case str() if name in INSTANT_NAMES:
-            return normalized(value)
-        case str() | int() | None:  # first, for most values are: what follows asks an ABC
+        case str():  # first, for most values are: what follows asks an ABC
+            return normalized(value) if field.facts.instant else value
+        case bool() | int():
             return value
+        case None:
+            return {} if field.key is not None or field.kind is Kind.SINGLE else None
         case Mapping():
-            return {
-                key: _canonical(item, key)
-                for key, item in value.items()
-                if not (key in FALSE_BY_DEFAULT and item is False)
-            }
+            return _members(value, field)
         case list() | tuple():
-            return [_canonical(item, "") for item in value]
+            return _entries(value, field)
         case float() if value.is_integer():
             return int(value)
         case _:
             return value
 
 
-def _by_identity(entries: Value, key: str) -> dict[str, Any]:
-    if not isinstance(entries, list | tuple):
-        return {}
-    result = {}
-    for entry in entries:
-        if isinstance(entry, Mapping):
-            rest = {name: item for name, item in entry.items() if name != key}
-            result[str(entry.get(key))] = _canonical(rest, "")
-    return result
+def _members(tree: Mapping[str, Value], field: FieldSchema, without: str | None = None) -> Any:
+    fields, others = field.fields, field.entries or UNKNOWN
+    members = {}
+    for name, item in tree.items():
+        inner = fields.get(name, others)
+        if name != without and not (item is False and inner.false_is_absent):
+            members[name] = _canonical(item, inner)
+    return members
 
 
-def _only_entry(entries: Value) -> Any:
-    if isinstance(entries, list | tuple) and entries:
-        return _canonical(entries[0], "")
-    return {}
+def _entries(entries: Sequence[Value], field: FieldSchema) -> Any:
+    """Turn a list of a known kind into a mapping by identity, or into its only entry."""
+    inner, key = field.entries or UNKNOWN, field.key
+    if key is not None:
+        mappings = [entry for entry in entries if isinstance(entry, Mapping)]
+        return {str(entry.get(key)): _members(entry, inner, without=key) for entry in mappings}
+    if field.kind is Kind.SINGLE:
+        return _canonical(entries[0], inner) if entries else {}
+    return [_canonical(item, inner) for item in entries]
 
 
 def as_list(key: str, entries: Mapping[str, Any]) -> list[dict[str, Any]]:

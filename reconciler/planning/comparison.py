@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reconciler.domain.fields import WRITE_ONLY_FIELDS
 from reconciler.domain.memory import Remembered
-from reconciler.domain.schema import FieldSchema, Kind
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind
 from reconciler.domain.secrets import closed
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Leaf, Path, Value, is_empty, leaves
@@ -63,17 +62,23 @@ class Comparison:
 
 def declared_tree(declared: Declared) -> dict[str, Any]:
     """Return the canonical tree of what is compared: no write-only field, nothing ignored."""
-    return _compared(canonical(declared.fields), [i.path for i in declared.lifecycle.ignore])
+    ignored = [entry.path for entry in declared.lifecycle.ignore]
+    return _compared(canonical(declared.fields), ignored, declared.schema)
 
 
-def _compared(fields: Mapping[str, Any], ignored: Collection[Path]) -> dict[str, Any]:
-    tree = {name: value for name, value in fields.items() if name not in WRITE_ONLY_FIELDS}
-    if "workspaces" in tree:
-        tree["workspaces"] = {
-            id_: {name: value for name, value in entry.items() if name not in WRITE_ONLY_FIELDS}
-            for id_, entry in tree["workspaces"].items()
-        }
+def _compared(
+    fields: Mapping[str, Any], ignored: Collection[Path], schema: FieldSchema
+) -> dict[str, Any]:
+    tree = _without_write_only(fields, schema)
+    for name, value in tree.items():
+        inner = schema.child(name).entries or UNKNOWN
+        if any(member.facts.write_only for member in inner.fields.values()):
+            tree[name] = {key: _without_write_only(entry, inner) for key, entry in value.items()}
     return without_paths(tree, ignored)
+
+
+def _without_write_only(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Any]:
+    return {name: v for name, v in tree.items() if not schema.child(name).facts.write_only}
 
 
 def compare(
@@ -93,15 +98,15 @@ def compare(
     known = canonical(remembered.declared) if remembered.declared is not None else None
     past = known or {}
     ignored = frozenset(entry.path for entry in declared.lifecycle.ignore)
-    want = _compared(fields, ignored)
+    schema = declared.schema
+    want = _compared(fields, ignored, schema)
     have, aligned = align(want, canonical(observed.fields), want if just_written else past)
     settled_want, settled_have = settle(want, have, past)
     # What was just written may have been moved on at once; when, only the API's clock knows.
     horizon = END_OF_TIME if just_written else now
     if horizon is not None:
         settled_want = moved_on(settled_want, settled_have, now=horizon)
-    settled_want = _with_withdrawn(settled_want, settled_have, past)
-    schema = declared.schema
+    settled_want = _with_withdrawn(settled_want, settled_have, past, schema)
     pairing = _Pairing()
     found, wanted = pairing.pair(settled_want, settled_have, (), schema)
     undeclared = tuple(
@@ -173,23 +178,28 @@ def _wire_boolean(value: Value) -> Value:
 
 
 def _with_withdrawn(
-    want: dict[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
+    want: Mapping[str, Any],
+    have: Mapping[str, Any],
+    past: Mapping[str, Any],
+    schema: FieldSchema,
 ) -> dict[str, Any]:
     """Declare empty what Git used to list; models and workspaces are settled in `access`."""
-    result = _withdrawn_from("secret_mappings", want, have, past)
-    if isinstance(want.get("configurations"), Mapping):
-        sides = (side.get("configurations") or {} for side in (want, have, past))
-        result["configurations"] = _withdrawn_from("azure_deployment_config", *sides)
+    result = dict(want)
+    for name, value in want.items():
+        field = schema.child(name)
+        if field.facts.sub_resource is not None or not isinstance(value, Mapping) or not value:
+            continue
+        if field.key is not None:
+            gone = withdrawn(name, want, past) & set(have.get(name) or {})
+            result[name] = {**value, **dict.fromkeys(gone)}
+        elif field.kind is Kind.OBJECT:
+            inner_have, inner_past = _mapping(have.get(name)), _mapping(past.get(name))
+            result[name] = _with_withdrawn(value, inner_have, inner_past, field)
     return result
 
 
-def _withdrawn_from(
-    name: str, want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
-) -> dict[str, Any]:
-    if not want.get(name):
-        return dict(want)
-    gone = withdrawn(name, want, past) & set(have.get(name) or {})
-    return {**want, name: {**want[name], **dict.fromkeys(gone)}}
+def _mapping(value: Value) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def without_paths(tree: Mapping[str, Any], paths: Collection[Path]) -> dict[str, Any]:

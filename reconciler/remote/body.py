@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.domain.fields import SECRET_NAME
+from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Opaque, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value

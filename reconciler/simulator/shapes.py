@@ -85,17 +85,15 @@ def row(record: Record, switches: Switches) -> dict[str, Any]:
 
 def detail(record: Record, switches: Switches) -> dict[str, Any]:
     """Show a record as `GET /integrations/{slug}` does (§1.4)."""
-    shown = (
-        clone(record.get("unexpected", {}))
-        | row(record, switches)
-        | {
-            "masked_key": mask(record["key"]) if record["key"] else None,
-            "configurations": _configurations(record["configurations"], switches),
-            "allow_all_models": record["allow_all_models"],
-            "secret_mappings": _mappings(record["secret_mappings"], switches),
-            "pricing_adjustments": clone(record["pricing_adjustments"]),
-        }
-    )
+    shown: dict[str, Any] = {
+        **clone(record.get("unexpected", {})),
+        **row(record, switches),
+        "masked_key": mask(record["key"]) if record["key"] else None,
+        "configurations": _configurations(record["configurations"], switches),
+        "allow_all_models": record["allow_all_models"],
+        "secret_mappings": _mappings(record["secret_mappings"], switches),
+        "pricing_adjustments": clone(record["pricing_adjustments"]),
+    }
     access = clone(record["global_workspace_access"])
     if switches.detail_shape == "documented":
         return shown | {

@@ -6,7 +6,6 @@ import pytest
 from pydantic import ValidationError
 
 from reconciler.domain.facts import RiskRule
-from reconciler.domain.fields import AUTH_MODE_FIELDS, HOST_FIELDS, REDACTED_FIELDS, SECRET_FIELDS
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import (
     ALIASES,
@@ -16,7 +15,7 @@ from reconciler.domain.providers import (
     is_known,
     needs_configurations,
 )
-from reconciler.domain.schema import FieldSchema, integration_schema
+from reconciler.domain.schema import FieldSchema, compiled, integration_schema
 
 
 @pytest.mark.parametrize(
@@ -122,9 +121,15 @@ def test_known_ids_come_from_the_record_and_uuids_are_not_questioned() -> None:
     assert len(KNOWN_PROVIDERS) > 80
 
 
-def test_fields_with_a_meaning_exist_in_some_model() -> None:
-    fields = {name for model in PROVIDERS.values() for name in model.model_fields} | {"key"}
-    assert fields >= SECRET_FIELDS | REDACTED_FIELDS | HOST_FIELDS | AUTH_MODE_FIELDS
+def test_fields_that_a_model_refers_to_exist_in_it() -> None:
+    for model in PROVIDERS.values():
+        named = {*model.required, *model.expected}
+        for fields in (*model.required_by_mode.values(), *model.expected_by_mode.values()):
+            named.update(fields)
+        facts = [field.facts for field in compiled(model).fields.values()]
+        named.update(each.required_by for each in facts if each.required_by is not None)
+        named.update({model.mode_field} - {None})
+        assert named <= model.model_fields.keys()
 
 
 def test_every_field_explains_itself() -> None:
