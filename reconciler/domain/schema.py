@@ -83,6 +83,11 @@ class FieldSchema:
         return facts.sub_resource is None and not fixed
 
     @property
+    def is_required(self) -> bool:
+        """Whether the field has to be there."""
+        return self.info is not None and self.info.is_required()
+
+    @property
     def is_flag(self) -> bool:
         """Whether the value is true or false."""
         return self.type_name == "boolean"

@@ -5,14 +5,15 @@ Server-added bookkeeping is left out; a wrong shape is an error (`reconciler.rem
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from functools import cache
+from typing import Any, TypeAlias, cast
 
-from reconciler.domain.facts import MASK_PREFIX
+from reconciler.domain.facts import MASK_PREFIX, SubResource
 from reconciler.domain.integration import Integration
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
-from reconciler.domain.schema import UNKNOWN, FieldSchema, compiled, integration_schema
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, compiled, integration_schema
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, closed
 from reconciler.domain.state import Observed
 from reconciler.domain.text import repaired
@@ -22,18 +23,11 @@ from reconciler.remote import wire
 _HIDES = re.compile(r"\.{3}|[*•…·●]|x{4}", re.IGNORECASE)
 """What a mask of any format has: a sign that something was left out."""
 
+Reader: TypeAlias = Callable[[Any, str], Value]
+"""Reads a value; the text names the place in messages."""
+
 _SHORTEST_WITH_ENDS = 12
-_MODEL_FLAGS = ("is_custom", "is_finetune")
-_MAPPING_FIELDS = ("target_field", "secret_reference_id", "secret_key", "value_format")
-_USAGE_FIELDS = (
-    "type",
-    "credit_limit",
-    "alert_threshold",
-    "periodic_reset",
-    "periodic_reset_days",
-    "next_usage_reset_at",
-)
-_RATE_FIELDS = ("type", "unit", "value")
+_OF_CUSTOM_MODELS = ("name", "description")
 
 
 def from_row(row: Mapping[str, Any]) -> Observed:
@@ -66,17 +60,10 @@ def from_detail(
         provider = str(fields["ai_provider_id"])
         schema = integration_schema(provider, vouched=known_fields.get(provider, ()))
         fields["configurations"] = _unmasked(configurations, schema.child("configurations"))
-    mappings = record.get("secret_mappings")
-    if not is_empty(mappings):
-        entries = wire.items(mappings, "secret_mappings")
-        fields["secret_mappings"] = [_mapping(item) for item in entries]
-    if not is_empty(pricing := record.get("pricing_adjustments")):
-        fields["pricing_adjustments"] = _free(pricing, "pricing_adjustments")
-    allow = wire.flag(record.get("allow_all_models"), "allow_all_models")
-    if allow is not None:
-        fields["allow_all_models"] = allow
-    if (access := _global_access(record)) is not None:
-        fields["global_workspace_access"] = access
+    for field in _fields():
+        if field.facts.sub_resource is None:
+            _put(fields, field, _structure(record, field))
+    fields |= _switches(record, *SubResource)
     return replace(_record(slug, record, fields), detailed=True)
 
 
@@ -86,9 +73,7 @@ def with_models(observed: Observed, answer: Mapping[str, Any]) -> Observed:
         raise wire.wrong_shape("models", "there")
     fields = dict(observed.fields)
     fields["models"] = [_model(item) for item in wire.items(answer["models"], "models")]
-    allow = wire.flag(answer.get("allow_all_models"), "allow_all_models")
-    if allow is not None:
-        fields["allow_all_models"] = allow
+    fields |= _switches(answer, SubResource.MODELS)
     return replace(observed, fields=fields, models_read=True)
 
 
@@ -99,8 +84,7 @@ def with_workspaces(observed: Observed, answer: Mapping[str, Any]) -> Observed:
         raise wire.wrong_shape("workspaces", "there")
     fields = dict(observed.fields)
     fields["workspaces"] = [_workspace(item) for item in wire.items(answer[name], name)]
-    if (access := _global_access(answer)) is not None:
-        fields["global_workspace_access"] = access
+    fields |= _switches(answer, SubResource.WORKSPACES)
     return replace(observed, fields=fields, workspaces_read=True)
 
 
@@ -146,17 +130,66 @@ def _record(slug: str, record: Mapping[str, Any], fields: dict[str, Value]) -> O
     )
 
 
+@cache
+def _fields() -> tuple[FieldSchema, ...]:
+    """Return the fields of an integration that an answer may show."""
+    fields = compiled(Integration).fields.values()
+    return tuple(f for f in fields if not (f.facts.identity or f.facts.local or f.facts.write_only))
+
+
+def _put(fields: dict[str, Value], field: FieldSchema, value: Value) -> None:
+    """Add a field unless it is absent."""
+    if value is not None:
+        fields[field.name] = value
+
+
 def _plain_fields(record: Mapping[str, Any]) -> dict[str, Value]:
-    """Read the fields that the list and the detail have in common."""
-    fields: dict[str, Value] = {
-        "name": wire.text(record.get("name"), "name"),
-        "ai_provider_id": wire.text(record.get("ai_provider_id"), "ai_provider_id"),
-    }
-    for name in ("description", "workspace_id"):
-        if (value := wire.optional_text(record.get(name), name)) is not None:
+    """Read the fields that the list and the detail have in common: scalars and labels."""
+    fields: dict[str, Value] = {}
+    for name, read in _plain_readers():
+        if (value := read(record.get(name), name)) is not None:
             fields[name] = value
-    if (tags := record.get("tags")) is not None:
-        fields["tags"] = wire.shallow(tags, "tags")
+    return fields
+
+
+@cache
+def _plain_readers() -> tuple[tuple[str, Reader], ...]:
+    own = (f for f in _fields() if f.facts.sub_resource is None and not f.facts.secret)
+    found = ((field.name, _scalar_reader(field)) for field in own)
+    return tuple((name, read) for name, read in found if read is not None)
+
+
+def _scalar_reader(field: FieldSchema) -> Reader | None:
+    """Return what reads a scalar or labels; None for a field that holds anything else."""
+    if field.kind is Kind.MAP and field.entries is not None and field.entries.is_known:
+        return wire.shallow
+    if field.kind is not Kind.SCALAR:
+        return None
+    if field.is_required:
+        return wire.text
+    if field.is_flag:
+        return wire.flag
+    return wire.optional_text if field.is_text else wire.shallow
+
+
+def _structure(record: Mapping[str, Any], field: FieldSchema) -> Value:
+    """Read a list or an object of the record itself; an empty one is absent."""
+    value = record.get(field.name)
+    if is_empty(value):
+        return None
+    if field.key is not None:
+        return [_entry(item, field) for item in wire.items(value, field.name)]
+    return _free(value, field.name) if field.kind is Kind.OBJECT else None
+
+
+def _switches(record: Mapping[str, Any], *parts: SubResource) -> dict[str, Value]:
+    """Read what sub-resources have beside their lists; the record itself shows it, too."""
+    fields: dict[str, Value] = {}
+    for field in _fields():
+        if field.facts.sub_resource in parts and field.is_flag:
+            _put(fields, field, wire.flag(record.get(field.name), field.name))
+        elif field.facts.sub_resource in parts and field.has_switch:
+            _put(fields, field, _access_of_all(record, field))
     return fields
 
 
@@ -238,36 +271,55 @@ def _picked(item: Mapping[str, Any], names: tuple[str, ...], where: str) -> dict
     }
 
 
-def _mapping(item: Mapping[str, Any]) -> dict[str, Value]:
-    wire.text(item.get("target_field"), "secret_mappings.target_field")
-    wire.text(item.get("secret_reference_id"), "secret_mappings.secret_reference_id")
-    return _picked(item, _MAPPING_FIELDS, "secret_mappings")
+def _entry(item: Mapping[str, Any], field: FieldSchema) -> dict[str, Value]:
+    """Read an entry of a list; it has to have what a file has to have."""
+    members = (field.entries or UNKNOWN).fields
+    for member in members.values():
+        if member.is_required:
+            wire.text(item.get(member.name), f"{field.name}.{member.name}")
+    return _picked(item, tuple(members), field.name)
 
 
 def _model(item: Mapping[str, Any]) -> dict[str, Value]:
-    slug = wire.text(item.get("slug"), "models.slug")
-    fields: dict[str, Value] = {"slug": slug, "enabled": _enabled(item, "models")}
-    for name in _MODEL_FLAGS:
-        if (value := wire.flag(item.get(name), f"models.{name}")) is not None:
+    fields: dict[str, Value] = {"slug": wire.text(item.get("slug"), "models.slug")}
+    fields["enabled"] = _enabled(item, "models")
+    for name, where, read in _model_readers():
+        if (value := read(item.get(name), where)) is not None:
             fields[name] = value
-    base = wire.optional_text(item.get("base_model_slug"), "models.base_model_slug")
-    if base:
-        fields["base_model_slug"] = base
     if fields.get("is_custom"):  # the catalogue names and describes the others
-        fields |= _picked(item, ("name", "description"), "models")
-    if not is_empty(pricing := item.get("pricing_config")):
-        fields["pricing_config"] = _free(pricing, "models.pricing_config")
-    configurations = wire.object_or_json(item.get("configurations"), "models.configurations")
-    if configurations:
-        wire.shallow(configurations, "models.configurations")
-        schema = compiled(Integration).at(("models", slug, "configurations"))
-        fields["configurations"] = _unmasked(configurations, schema)
+        fields |= _picked(item, _OF_CUSTOM_MODELS, "models")
     return fields
 
 
+@cache
+def _model_readers() -> tuple[tuple[str, str, Reader], ...]:
+    """Return the optional fields of a model, with the place of each and what reads it."""
+    members = (compiled(Integration).child("models").entries or UNKNOWN).fields.values()
+    return tuple(
+        (member.name, f"models.{member.name}", _scalar_reader(member) or _object_reader(member))
+        for member in members
+        if not member.is_required and member.name not in _OF_CUSTOM_MODELS
+    )
+
+
+def _object_reader(field: FieldSchema) -> Reader:
+    """Return what reads an object in an entry, empty in any form where there is none."""
+    if field.name != "configurations":
+        return lambda value, where: None if is_empty(value) else _free(value, where)
+
+    def read(value: Any, where: str) -> Value:
+        configurations = wire.object_or_json(value, where)
+        wire.shallow(configurations, where)
+        return _unmasked(configurations, field) if configurations else None
+
+    return read
+
+
 def _workspace(item: Mapping[str, Any]) -> dict[str, Value]:
+    field = compiled(Integration).child("workspaces")
     identity = wire.text(item.get("id"), "workspaces.id")
-    return {"id": identity, "enabled": _enabled(item, "workspaces"), **_limits(item, "workspaces")}
+    limits = _limits(item, field.entries or UNKNOWN, field.name)
+    return {"id": identity, "enabled": _enabled(item, field.name), **limits}
 
 
 def _enabled(item: Mapping[str, Any], where: str) -> bool:
@@ -277,23 +329,22 @@ def _enabled(item: Mapping[str, Any], where: str) -> bool:
     return enabled
 
 
-def _limits(item: Mapping[str, Any], where: str) -> dict[str, Value]:
-    usage = wire.items(item.get("usage_limits"), f"{where}.usage_limits")
-    rate = wire.items(item.get("rate_limits"), f"{where}.rate_limits")
+def _limits(item: Mapping[str, Any], field: FieldSchema, where: str) -> dict[str, Value]:
     fields: dict[str, Value] = {}
-    if usage:
-        fields["usage_limits"] = [_picked(u, _USAGE_FIELDS, f"{where}.usage_limits") for u in usage]
-    if rate:
-        fields["rate_limits"] = [_picked(r, _RATE_FIELDS, f"{where}.rate_limits") for r in rate]
+    for name, member in field.fields.items():
+        if member.kind is Kind.SINGLE:
+            place = f"{where}.{name}"
+            limits = wire.items(item.get(name), place)
+            picked = [_picked(limit, tuple(member.fields), place) for limit in limits]
+            _put(fields, member, picked or None)
     return fields
 
 
-def _global_access(record: Mapping[str, Any]) -> dict[str, Value] | None:
+def _access_of_all(record: Mapping[str, Any], field: FieldSchema) -> dict[str, Value] | None:
     """Read the setting for new workspaces under either of its names; null is None."""
-    names = ("global_workspace_access", "global_workspace_access_settings")
+    names = (field.name, f"{field.name}_settings")
     value = next((record[name] for name in names if record.get(name) is not None), None)
     if value is None:
         return None
-    item = wire.mapping(value, "global_workspace_access")
-    where = "global_workspace_access"
-    return {"enabled": _enabled(item, where), **_limits(item, where)}
+    item = wire.mapping(value, field.name)
+    return {"enabled": _enabled(item, field.name), **_limits(item, field, field.name)}
