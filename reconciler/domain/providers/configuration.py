@@ -114,3 +114,10 @@ class Configuration(BaseModel):
             because = f"{cls.mode_field}: {mode}"
             lacking += [Missing(field, because) for field in by_mode.get(mode, ()) if absent(field)]
         return lacking
+
+
+class OwnHost(Configuration):
+    """A server of one's own, which needs no key."""
+
+    expected = ("custom_host",)
+    takes_key = False

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from reconciler.domain.facts import Facts
 from reconciler.domain.leaves import Flag, HostLabel, HostLabels, Text
-from reconciler.domain.providers.configuration import Configuration
+from reconciler.domain.providers.configuration import Configuration, OwnHost
 
 _API = "Portkey-AI/openapi: openapi.yaml"
 _LLMS = "Portkey-AI/docs-core: integrations/llms"
@@ -93,13 +93,6 @@ class BytePlus(Configuration):
         Literal["ap-southeast-1", "eu-west-1"] | None,
         Facts(endpoint=True, example="eu-west-1", source=f"{_LLMS}/byteplus.mdx"),
     ] = Field(None, description="Region; `ap-southeast-1` if it is left out.")
-
-
-class OwnHost(Configuration):
-    """A server of one's own, which needs no key."""
-
-    expected = ("custom_host",)
-    takes_key = False
 
 
 class Modal(Configuration):
