@@ -154,9 +154,6 @@ class _Explainer:
 
     def _wrong_type(self, expected: str, given: Any, steps: Steps) -> None:
         name = name_of(steps, self.what)
-        if given is None and _is_header(self.schema, steps):
-            # In `{X-A: sk-1,?abc}` YAML takes a part of the value for the name of a header.
-            name = f"a header of {name_of(steps[:-1], self.what)}"
         kind = "a fraction" if expected == "int" and type(given) is float else describe(given)
         summary = f"{name} must be {_EXPECTED[expected]}, not {kind}"
         hint = (isinstance(given, str) and _type_hint(expected, given)) or _WRITTEN[expected]
@@ -198,14 +195,6 @@ def is_hidden(schema: FieldSchema, steps: Steps) -> bool:
         if schema.facts.sensitive or schema.facts.headers:
             return True
     return False
-
-
-def _is_header(schema: FieldSchema, steps: Steps) -> bool:
-    """Whether a place is an entry of a map of headers."""
-    here = schema
-    for step in steps[:-1]:
-        here = (here.entries or UNKNOWN) if isinstance(step, int) else here.child(step)
-    return here.facts.headers
 
 
 def names_at(schema: FieldSchema, steps: Steps) -> Collection[str]:

@@ -37,6 +37,10 @@ _WORDS = {
         "an integration needs about six levels; look for a stray bracket",
     ),
     "too-many-nodes": ("the file holds more than 100,000 values", "split the file"),
+    "missing-value": (
+        "a name within `{…}` has no value",
+        "write `name: value`, and put a text that holds a comma in quotes",
+    ),
     "complex-key": (
         "the name of a field must be a plain text",
         "take the brackets away; a name in quotes may hold any sign",
@@ -45,7 +49,7 @@ _WORDS = {
 _NESTING_LIMIT = "exceeded maximum nesting depth"
 """How libyaml words its own limit of 1,000 levels, which it has since PyYAML 6.0.4."""
 
-_MISLEADING = frozenset({"alias", "too-deep", "too-many-nodes", "complex-key"})
+_MISLEADING = frozenset({"alias", "too-deep", "too-many-nodes", "complex-key", "missing-value"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,10 +183,18 @@ class _Builder:
                     self.key, self.key_event = _DROPPED, event
                     return
             elif value in {"", "null"}:
+                self._check_value(event)
                 value = None
             elif value[0] in _MAYBE_TYPED and may_be_typed(value):
                 value = Plain(value)
         self._add(value, event)
+
+    def _check_value(self, event: Any) -> None:
+        """Refuse a name without a colon: in `{a: x,y}` the name `y` may be part of a text."""
+        key: Any = self.key_event
+        is_member = self.key is not None and key is not None and not event.value
+        if is_member and event.end_mark.index == key.end_mark.index:
+            self._fault("missing-value", event)
 
     def _start(self, container: Any, event: Any) -> None:
         self._count(event)

@@ -177,6 +177,7 @@ LINES = st.sampled_from(
 
 
 @example("configurations: {{custom_headers: {{X-A: {}, X-B: [1]}}}}", f",?{CANARY},?", "")
+@example("configurations: {{azure_entra_client_secret: {}}}", f",?{CANARY},?", "")
 @given(LINES, SECRETS, st.sampled_from(["", "descripton: x\n", "\t\n", "x: [\n", "models: 5\n"]))
 def test_no_output_shows_a_literal_secret(line: str, secret: str, after: str) -> None:
     result = integration(OPENAI + line.format(secret) + "\n" + after)
@@ -186,3 +187,27 @@ def test_no_output_shows_a_literal_secret(line: str, secret: str, after: str) ->
     assert CANARY not in as_sarif(found, version="1")
     assert CANARY not in repr(found)
     assert CANARY not in json.dumps([d.as_json() for d in found])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tags: {team: a,b}",
+        "tags: {b}",
+        'tags: {"b"}',
+        "configurations: {azure_entra_client_secret: sk-1,b}",
+        "configurations: {custom_headers: {X-A: sk-1,b, X-B: c}}",
+        "workspaces: [{id: w, enabled: true, b}]",
+    ],
+)
+def test_a_part_of_a_text_that_reads_as_a_name_is_refused_and_not_named(line: str) -> None:
+    result = integration(OPENAI + line + "\n")
+    (problem,) = result.diagnostics
+    assert problem.code == "missing-value"
+    assert "`b`" not in problem.summary
+    assert result.state is None
+
+
+@pytest.mark.parametrize("line", ["tags: {}", "tags: {a: ''}", "description: null", "description:"])
+def test_a_name_with_a_colon_has_a_value_if_only_an_empty_one(line: str) -> None:
+    assert "missing-value" not in {d.code for d in integration(OPENAI + line + "\n").diagnostics}
