@@ -92,6 +92,7 @@ class ExplainedField:
             ("risk of a change", RISKS[facts.risk or RiskRule.RESTRICTIVE]),
             ("sub-resource", facts.sub_resource or ""),
             ("cleared by", "" if facts.clearing is Clearing.EMPTY else facts.clearing.value),
+            ("replaced by", facts.replaced_by or ""),
             ("example", facts.example or ""),
             ("source", facts.source or ""),
         ]

@@ -47,6 +47,11 @@ def test_a_field_says_when_it_is_required() -> None:
     assert "[required; host]" in explain("configurations", "--provider", "azure-openai")
 
 
+def test_a_field_of_an_older_form_names_the_one_that_replaces_it() -> None:
+    shown = explain("configurations.azure_endpoint_name", "--provider", "azure-ai")
+    assert "replaced by: azure_foundry_url" in shown
+
+
 @pytest.mark.parametrize("provider", sorted(PROVIDERS))
 def test_the_fields_of_each_provider_are_listed(provider: str) -> None:
     listed = fields("configurations", "--provider", provider)
@@ -66,6 +71,8 @@ def test_recursively_every_field_is_explained() -> None:
         (["models.enabld"], "did you mean `enabled`?"),
         (["name.first"], "`first` is not a field of name"),
         (["configurations", "--provider", "bedrok"], "did you mean `bedrock`?"),
+        (["configurations", "--provider", "aws-bedrock"], "did you mean `bedrock`?"),
+        (["configurations", "--provider", "gorq"], "did you mean `groq`?"),
     ],
 )
 def test_an_unknown_field_or_provider_is_bad_input_with_a_hint(words: list[str], hint: str) -> None:
