@@ -11,7 +11,7 @@ from reconciler.cli.command import Command, Invocation
 @click.option("--slug", metavar="S", help="Slug of the integration, the provider by default")
 @click.pass_obj
 def command(invocation: Invocation, *, provider: str, auth: str | None, slug: str | None) -> int:
-    """Print a file that declares an integration of PROVIDER.
+    """Print a first file for an integration of PROVIDER.
 
     The file validates as it is: replace the examples in it, and write it to integrations/.
     """
