@@ -14,7 +14,13 @@ from reconciler.desired.findings import Origin, Sourced, Steps
 from reconciler.domain.facts import SubResource
 from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.memory import Remembered
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, immutable_fields
+from reconciler.domain.schema import (
+    UNKNOWN,
+    FieldSchema,
+    Kind,
+    any_provider_schema,
+    immutable_fields,
+)
 from reconciler.domain.secret_mappings import MAPPINGS, target_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
@@ -58,7 +64,7 @@ def drifted(
     `document` is the merged one that `declared` was made of, `exported` the whole of what the API
     reports in the form of files.
     """
-    comparison, schema = compare(declared, observed, remembered), declared.schema
+    comparison, schema = compare(declared, observed, remembered), any_provider_schema()
     finder = _Finder(document, exported, comparison, schema)
     skipped = _of_another_form(comparison)
     edits: list[Edit] = []

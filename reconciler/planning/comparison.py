@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.domain.memory import Remembered
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema
 from reconciler.domain.secrets import closed
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Leaf, Path, Value, is_empty, leaves
@@ -22,6 +22,7 @@ from reconciler.planning.instants import END_OF_TIME, moved_on
 _ABSENT: Any = object()
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
 _LISTS = frozenset({"models", "workspaces"})
+_HOLDERS = frozenset({Kind.KEYED_LIST, Kind.OBJECT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def compare(
     horizon = END_OF_TIME if just_written else now
     if horizon is not None:
         settled_want = moved_on(settled_want, settled_have, now=horizon)
-    settled_want = _with_withdrawn(settled_want, settled_have, past, schema)
+    settled_want = _with_withdrawn(settled_want, settled_have, past, any_provider_schema())
     pairing = _Pairing()
     found, wanted = pairing.pair(settled_want, settled_have, (), schema)
     undeclared = tuple(
@@ -187,7 +188,9 @@ def _with_withdrawn(
     result = dict(want)
     for name, value in want.items():
         field = schema.child(name)
-        if field.facts.sub_resource is not None or not isinstance(value, Mapping) or not value:
+        if field.kind not in _HOLDERS or field.facts.sub_resource is not None or not value:
+            continue
+        if not isinstance(value, Mapping):
             continue
         if field.key is not None:
             gone = withdrawn(name, want, past) & set(have.get(name) or {})

@@ -23,8 +23,18 @@ def align(
     """Give `have` with the ids that are declared, and the paths that were aligned."""
     aligned = as_stored(want, have) if _has_replacement(want) else dict(have)
     paths: list[Path] = []
+    if past:
+        paths += _align_ids(want, aligned, past)
+    return aligned, tuple(paths)
+
+
+def _align_ids(
+    want: Mapping[str, Any], aligned: dict[str, Any], past: Mapping[str, Any]
+) -> list[Path]:
+    """Replace lists in `aligned` by ones with the declared ids, and return what was aligned."""
+    paths: list[Path] = []
     for name, field in compiled(Integration).fields.items():
-        if not (isinstance(want.get(name), Mapping) and have.get(name) and past.get(name)):
+        if not (isinstance(want.get(name), Mapping) and aligned.get(name) and past.get(name)):
             continue
         for member in _ids(field):
             if member == field.key:
@@ -32,7 +42,7 @@ def align(
             else:
                 aligned[name], known = _references(want[name], aligned[name], past[name], member)
             paths += [(name, identity) for identity in known]
-    return aligned, tuple(paths)
+    return paths
 
 
 def as_stored(want: Mapping[str, Any], have: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,10 +78,7 @@ def write_blocks(
     sent: list[tuple[Judgement, Op]],
 ) -> list[Diagnostic]:
     """Say why writing these paths would lose a stored secret, or send it somewhere else."""
-    blocks = [
-        remarks.masked_write(declared, path)
-        for path in masks_in_the_way(comparison, paths, declared.schema)
-    ]
+    blocks = [remarks.masked_write(declared, path) for path in masks_in_the_way(comparison, paths)]
     if any(declared.schema.at(path).facts.host for path in paths):
         replaced = {judgement.path for judgement, _ in sent}
         stored = [

@@ -1,8 +1,9 @@
 """Turn a comparison into the calls that make the API equal to the files.
 
 A write sends complete objects: what is declared, laid over what is there, because it is not known
-whether the API merges or replaces inside them (portkey-api.md §2). How calls travel and in which
-order integrations are written: `reconciler.execution`.
+whether the API merges or replaces inside them (portkey-api.md §2). Shapes are those of canonical
+form, which knows the lists of every provider. How calls travel and in which order integrations are
+written: `reconciler.execution`.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import Clearing, SubResource
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, fields_of
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema, fields_of
 from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, Value, is_empty, leaves, lookup
@@ -21,7 +22,7 @@ from reconciler.planning.comparison import Comparison
 
 def create_calls(declared: Declared) -> tuple[Call, ...]:
     """Give the calls that bring an integration into being; nothing empty is sent."""
-    fields, schema = canonical(declared.fields), declared.schema
+    fields, schema = canonical(declared.fields), any_provider_schema()
     body = {"slug": declared.slug, **_default_provider(fields, schema)}
     for name, value in fields.items():
         field = schema.child(name)
@@ -58,7 +59,7 @@ def update_calls(
     """Give the calls that carry out changes at these paths, one for each resource touched."""
     tops = {path[0] for path in changed}
     calls: list[Call] = []
-    body = _update_body(declared.schema, comparison, tops)
+    body = _update_body(any_provider_schema(), comparison, tops)
     if body:
         calls.append(Call(OperationName.UPDATE, declared.slug, body=body))
     if tops & fields_of(SubResource.MODELS):
@@ -141,9 +142,7 @@ def to_wire(value: Value, field: FieldSchema) -> Any:
     }
 
 
-def masks_in_the_way(
-    comparison: Comparison, changed: Collection[Path], schema: FieldSchema
-) -> tuple[Path, ...]:
+def masks_in_the_way(comparison: Comparison, changed: Collection[Path]) -> tuple[Path, ...]:
     """Give the stored secrets that a write at these paths would lose, or send as masks.
 
     `configurations` is sent whole, and so is every model that changes.
@@ -153,20 +152,20 @@ def masks_in_the_way(
     return tuple(
         path
         for place in sorted(sent)
-        for path, value in leaves(_whole(comparison, place, schema), place)
+        for path, value in leaves(_whole(comparison, place), place)
         if isinstance(value, Mask)
     )
 
 
-def _whole(comparison: Comparison, place: Path, schema: FieldSchema) -> Any:
+def _whole(comparison: Comparison, place: Path) -> Any:
     want, have = lookup(comparison.settled, place), lookup(comparison.have, place)
     if place[0] == "models" and want is None:
         return None
-    return merged(want, have, schema.at(place))
+    return merged(want, have, any_provider_schema().at(place))
 
 
 def _models_call(declared: Declared, fields: Mapping[str, Any], entries: Mapping[str, Any]) -> Call:
-    models = to_wire(entries, declared.schema.child("models"))
+    models = to_wire(entries, any_provider_schema().child("models"))
     body = {"models": models, **models_switch(fields)}
     return Call(OperationName.UPDATE_MODELS, declared.slug, body=body)
 
@@ -182,7 +181,7 @@ def _model_updates(
         touched |= {s for s, e in (settled.get("models") or {}).items() if e and e.get("enabled")}
     wanted = settled.get("models") or {}
     gone = sorted(model for model in touched if wanted.get(model) is None)
-    entry = declared.schema.child("models").entries or UNKNOWN
+    entry = any_provider_schema().child("models").entries or UNKNOWN
     kept = {
         m: merged(wanted[m], listed.get(m), entry) for m in touched if wanted.get(m) is not None
     }
@@ -198,7 +197,7 @@ def _model_updates(
 def _workspace_update(
     declared: Declared, comparison: Comparison, changed: Collection[Path]
 ) -> Call:
-    settled, have, schema = comparison.settled, comparison.have, declared.schema
+    settled, have, schema = comparison.settled, comparison.have, any_provider_schema()
     listed: Mapping[str, Any] = have.get("workspaces") or {}
     touched = {path[1] for path in changed if path[0] == "workspaces"}
     entries = {}
@@ -225,7 +224,7 @@ def _workspaces_call(
     entries: Mapping[str, Any],
     shared: Mapping[str, Any] | None,
 ) -> Call:
-    schema = declared.schema
+    schema = any_provider_schema()
     workspaces = schema.child("workspaces")
     listed = fields.get("workspaces") or {}
     with_provider = {

@@ -50,6 +50,13 @@ def test_a_create_opens_shared_access_and_grants_only_what_is_enabled() -> None:
     assert calls(closed) == [("create-integration", None)]
 
 
+@pytest.mark.parametrize("deployments", [None, [], [{"azure_deployment_name": "d"}]])
+def test_a_list_of_another_provider_is_sent_as_a_list(deployments: Any) -> None:
+    planned = plan(want={"configurations": {"azure_deployment_config": deployments}})
+    (body,) = bodies(planned)
+    assert body["configurations"]["azure_deployment_config"] == (deployments or [])
+
+
 def test_custom_models_that_were_withdrawn_are_deleted_in_one_call() -> None:
     gone = [{"slug": s, "is_custom": True, "enabled": True} for s in ("tuned-b", "tuned-a")]
     past = {"models": gone}
