@@ -169,12 +169,20 @@ class Attempt:
 
     async def _settle_delete(self, problem: RemoteError) -> None:
         try:
-            serves = await self.writer.presence.serves(self.action.slug, certain=True)
+            gone = await self._is_gone()
         except RemoteError:
-            serves = True
-        if serves:
+            gone = False
+        if not gone:
             _not_confirmed(problem)
         self.sender.settle()
+
+    async def _is_gone(self) -> bool:
+        """Return whether a read and the list agree that it is gone; one read may be a stale one."""
+        presence, slug = self.writer.presence, self.action.slug
+        found = await presence.read(slug, certain=True)
+        if found is not None:
+            return found.is_archived
+        return slug not in await presence.list_again()
 
     async def _write(self, calls: Sequence[Call]) -> None:
         for call in calls:
