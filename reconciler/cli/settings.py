@@ -33,7 +33,7 @@ class Settings:
 
     @property
     def on_runner(self) -> bool:
-        """Tell whether this is a machine of GitHub Actions, whose files go into a cache."""
+        """Whether this is a machine of GitHub Actions, whose files go into a cache."""
         return self.environment.get("GITHUB_ACTIONS") == "true"
 
 

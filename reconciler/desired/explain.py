@@ -201,7 +201,7 @@ def _providers_with(name: str) -> tuple[str, ...]:
 
 
 def _required_by(name: str, provider: str) -> str:
-    """Say in which cases a configuration field has to be there."""
+    """Return in which cases a configuration field has to be there."""
     model = configuration_of(provider)
     if name in model.required:
         return "always"

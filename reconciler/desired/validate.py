@@ -198,7 +198,7 @@ def is_hidden(schema: FieldSchema, steps: Steps) -> bool:
 
 
 def names_at(schema: FieldSchema, steps: Steps) -> Collection[str]:
-    """Give the field names that are known at a place."""
+    """Return the field names that are known at a place."""
     here = schema_at(schema, steps)
     return tuple(here.fields or (here.entries.fields if here.entries else ()))
 

@@ -31,7 +31,7 @@ async def in_thread(
 
     def settle(result: Result | None, problem: BaseException | None) -> None:
         if ended.done():
-            return  # whoever gave up waiting has dealt with it
+            return  # the waiter gave up and has dealt with it
         if problem is None:
             ended.set_result(result)  # type: ignore[arg-type]  # it is a Result
         else:

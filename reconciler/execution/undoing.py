@@ -63,7 +63,7 @@ class Undo:
     def revise(
         self, plan: Plan, values: Mapping[SecretRef, Redacted] = MappingProxyType({})
     ) -> Plan:
-        """Say in a fresh plan why things happen, and hold back what cannot be restored.
+        """Add to a fresh plan why things happen, and hold back what cannot be restored.
 
         `values` are the secrets at hand, which may be others than before the run.
         """

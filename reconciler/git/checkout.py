@@ -137,7 +137,7 @@ def _missing_in_submodule(
 def _is_behind(submodule: Repository, recorded: str) -> bool:
     """Whether a submodule lacks the commit that is recorded for it.
 
-    A newer one on top of it is somebody's work; an older one is what `git pull` leaves there.
+    A newer one on top of it is a local commit; an older one is what `git pull` leaves there.
     """
     try:
         answer = submodule.run("merge-base", "--is-ancestor", recorded, "HEAD")

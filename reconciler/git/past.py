@@ -105,7 +105,7 @@ def _without_access(memory: Memory) -> Memory:
     """Forget which models and workspaces were declared.
 
     An entry that an overlay removed was not declared. Taken for one that Git withdrew since, it
-    would be revoked although somebody else granted it.
+    would be revoked although it was granted outside Git.
     """
     forgotten = {"models", "workspaces"}
     integrations = {

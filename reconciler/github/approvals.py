@@ -2,7 +2,7 @@
 
 A plan is taken if it was uploaded by the plan workflow of this very repository, for the last state
 of a pull request that was merged since the last apply, or for its turn in the merge queue; of two
-that differ none counts. All of it is untrusted: whoever opens a pull request makes the run that
+that differ none counts. All of it is untrusted: the author of a pull request starts the run that
 uploads. A plan only ever narrows what `apply` may do (`reconciler.planning.approval`); what is done
 is decided by the merged files. Whether a run belongs to the pull request: `github.origin`.
 """

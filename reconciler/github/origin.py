@@ -105,7 +105,7 @@ async def _with_this_head(github: GitHub, claim: Claim) -> Iterable[dict[str, An
 
 
 async def _was_moved(github: GitHub, run: dict[str, Any], claim: Claim) -> bool:
-    """Tell whether the pull request got another base after the run began."""
+    """Whether the base of the pull request changed after the run began."""
     began = run.get("created_at")
     if not isinstance(began, str):
         return False

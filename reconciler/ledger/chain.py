@@ -29,7 +29,7 @@ _SHARD = re.compile(r'"shard":"([0-9]+/[0-9]+)"')
 
 
 def close_abandoned(connection: Connection, target: int, *, shard: str | None) -> None:
-    """Add the runs to the chain that never ended; whoever still works for one is shut out.
+    """Add the runs that never ended to the chain; a process that still works for one is shut out.
 
     The runs of each shard `I/N` are a chain of their own, because shards run at the same time.
     """

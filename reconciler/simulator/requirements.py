@@ -117,9 +117,10 @@ def missing_fields(
 
 def wrong_choice(provider: str, configurations: Mapping[str, Any]) -> str | None:
     """Return the field whose value is none that the provider knows: the mode or a closed list."""
-    name, choices = _CHOICES.get(provider, ("", frozenset()))
-    if configurations.get(name) is not None and configurations[name] not in choices:
-        return name
+    if provider in _CHOICES:
+        name, choices = _CHOICES[provider]
+        if configurations.get(name) is not None and _text(configurations[name]) not in choices:
+            return name
     _, selector, modes = _RULES.get(provider, ((), None, {}))
     if selector and selector in configurations and _text(configurations[selector]) not in modes:
         return selector

@@ -278,3 +278,14 @@ def test_4_the_slug_of_a_default_provider_must_be_free(api: Api) -> None:
 def test_4_a_workspace_makes_the_type_workspace(api: Api) -> None:
     shown = detail(api, openai(workspace_id="ws-a"))
     assert (shown["type"], shown["workspace_id"]) == ("workspace", "ws-a")
+
+
+@pytest.mark.parametrize("odd", [[1], {"a": 1}, 5, True])
+def test_3_a_choice_of_another_type_is_refused(api: Api, odd: Any) -> None:
+    body = openai("one", ai_provider_id="byteplus", configurations={"byteplus_region": odd})
+    assert api.call("POST", "/integrations", body).code == "AB01"
+
+
+def test_3_a_field_without_a_name_breaks_nothing(api: Api) -> None:
+    body = openai("one", ai_provider_id="brand-new", configurations={"": [697157259, []]})
+    assert api.call("POST", "/integrations", body).status == 200
