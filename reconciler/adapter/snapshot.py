@@ -25,6 +25,7 @@ from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
+from reconciler.planning.undeclared import unlisted_workspaces
 from reconciler.planning.unreadable import left_out
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.listing import list_all
@@ -251,9 +252,9 @@ def exposures(plan: Plan) -> dict[str, Standing]:
 
 def _access_beside(wished: Declared, seen: Observed | None) -> Standing | None:
     """Judge access by its count where no file lists workspaces: a plan does not read them then."""
-    if seen is None or seen.workspaces_read or "workspaces" in wished.fields:
+    if seen is None or seen.workspaces_read:
         return None
-    return Standing.UNDECLARED_ACCESS if seen.workspace_count else None
+    return Standing.UNDECLARED_ACCESS if unlisted_workspaces(wished, seen) else None
 
 
 def _row(

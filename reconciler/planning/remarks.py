@@ -124,6 +124,19 @@ def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> 
     )
 
 
+def unlisted_access(declared: Declared, count: int, names: Iterable[str] = ()) -> Diagnostic:
+    """Say that workspaces have access although no file lists any; `names` where they were read."""
+    named = f": {', '.join(names)}" if names else ""
+    have = "1 workspace has" if count == 1 else f"{count} workspaces have"
+    return warning(
+        "undeclared-access",
+        f"{declared.slug}: {have} access, and no file lists workspaces{named}",
+        hint=f"list them under workspaces (`reconcile pull --force {declared.slug}` writes them), "
+        "or declare `workspaces: []` to take the access back",
+        at=declared.source,
+    )
+
+
 def differing_form(declared: Declared, name: str) -> Diagnostic:
     """Say that an id cannot be compared because its two sides have different forms."""
     return warning(

@@ -2,6 +2,7 @@
 
 from reconciler.domain.paths import show_path
 from reconciler.domain.schema import FieldSchema
+from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path
 from reconciler.planning.comparison import Comparison
 from reconciler.planning.plan import Undeclared
@@ -34,3 +35,15 @@ def redirects(schema: FieldSchema, path: Path) -> bool:
     return schema.at(path).facts.host or any(
         schema.at(path[:end]).facts.headers for end in range(1, len(path) + 1)
     )
+
+
+def unlisted_workspaces(declared: Declared, observed: Observed) -> int:
+    """Return how many workspaces the API counts where the file lists none; 0 if it does not tell.
+
+    What the ledger knows as applied counts as well: without a list nothing takes it back.
+    """
+    if "workspaces" in declared.fields or observed.is_workspace_scoped:
+        return 0
+    if any(entry.path == ("workspaces",) for entry in declared.lifecycle.ignore):
+        return 0
+    return observed.workspace_count or 0

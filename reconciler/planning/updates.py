@@ -39,7 +39,7 @@ from reconciler.planning.secret_writes import (
     secrets_to_send,
     write_blocks,
 )
-from reconciler.planning.undeclared import redirects, undeclared_values
+from reconciler.planning.undeclared import redirects, undeclared_values, unlisted_workspaces
 from reconciler.planning.writes import create_calls, delete_calls, update_calls
 
 
@@ -80,7 +80,7 @@ def plan_update(
         notes = missing_values(declared, evidence.values)
     else:
         blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
-        notes = _notes_on_writing(declared, comparison, judgements=judgements, sent=sent)
+        notes = _notes_on_writing(declared, observed, comparison, judgements=judgements, sent=sent)
     action = _action(
         declared,
         observed,
@@ -100,6 +100,7 @@ def plan_update(
             *blocks,
             *notes,
             *_observations(declared, comparison, remembered),
+            *([] if replaced else _unlisted_access(declared, observed, comparison)),
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
         ),
     )
@@ -115,6 +116,7 @@ def _unverified(declared: Declared, judgements: list[Judgement]) -> tuple[Unveri
 
 def _notes_on_writing(
     declared: Declared,
+    observed: Observed,
     comparison: Comparison,
     *,
     judgements: list[Judgement],
@@ -124,7 +126,7 @@ def _notes_on_writing(
     return [
         *_missing_values(declared, sent),
         *_in_doubt(declared, sent),
-        *_lists_left_behind(declared, comparison),
+        *_lists_left_behind(declared, observed, comparison),
         *_kept_keys(declared, judgements),
     ]
 
@@ -145,12 +147,15 @@ def _in_doubt(declared: Declared, sent: list[tuple[Judgement, Op]]) -> list[Diag
     ]
 
 
-def _lists_left_behind(declared: Declared, comparison: Comparison) -> list[Diagnostic]:
+def _lists_left_behind(
+    declared: Declared, observed: Observed, comparison: Comparison
+) -> list[Diagnostic]:
     past = comparison.past or {}
     return [
         remarks.no_longer_managed(declared, name)
         for name in ("models", "workspaces")
         if name not in declared.fields
+        and not (name == "workspaces" and unlisted_workspaces(declared, observed))
         and any(entry.get("enabled") for entry in past.get(name, {}).values())
     ]
 
@@ -180,6 +185,18 @@ def _observations(
         *(remarks.differing_form(declared, name) for name in _differing_forms(comparison)),
         *(remarks.aligned_form(declared, path) for path in comparison.aligned),
     ]
+
+
+def _unlisted_access(
+    declared: Declared, observed: Observed, comparison: Comparison
+) -> list[Diagnostic]:
+    """Say once that workspaces have access that no file lists, by name where they were read."""
+    count = unlisted_workspaces(declared, observed)
+    if not count:
+        return []
+    listed = comparison.have.get("workspaces") or {}
+    names = sorted(id_ for id_, entry in listed.items() if entry.get("enabled"))
+    return [remarks.unlisted_access(declared, count, names)]
 
 
 def _archived(declared: Declared, observed: Observed, remembered: Remembered) -> Findings:

@@ -19,6 +19,8 @@ def every_remark() -> Iterable[Diagnostic]:
     yield remarks.undeclared_host(ALPHA, ("configurations", "custom_host"))
     yield remarks.undeclared_access(ALPHA, ("models", "gpt-5"))
     yield remarks.undeclared_access(ALPHA, ("workspaces", "ws-a"))
+    yield remarks.unlisted_access(ALPHA, 1)
+    yield remarks.unlisted_access(ALPHA, 2, ["ws-a", "ws-b"])
     yield remarks.differing_form(ALPHA, "ai_provider_id")
     yield remarks.aligned_form(ALPHA, ("workspaces", "ws-a"))
     yield from remarks.without_provider(ALPHA, ["ws-a"])
