@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
 from reconciler.cli import credentials, settings, wiring
+from reconciler.cli.checkout import checkout_of
 from reconciler.cli.command import Invocation
 from reconciler.cli.options import Reading
 from reconciler.cli.records import Records, facts_of, key_of
 from reconciler.cli.settings import Settings
-from reconciler.cli.sources import checkout_of
 from reconciler.desired.load import load
 from reconciler.diagnostics import Severity, counted
 from reconciler.doctor.books import ledger_check

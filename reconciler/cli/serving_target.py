@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import credentials, settings, wiring
 from reconciler.cli.address import refuse_unknown_host
+from reconciler.cli.checkout import checkout_of
 from reconciler.cli.command import Invocation
 from reconciler.cli.records import known_organisation
 from reconciler.cli.settings import Settings
-from reconciler.cli.sources import checkout_of
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from reconciler import git
 from reconciler.cli import settings
+from reconciler.cli.checkout import checkout_of, repository_of
 from reconciler.cli.command import Invocation
 from reconciler.cli.literals import literals_of
 from reconciler.cli.options import Reading
@@ -17,7 +18,7 @@ from reconciler.cli.records import Records
 from reconciler.cli.settings import Settings
 from reconciler.desired.config import choose_target, override_base_url
 from reconciler.desired.load import Loaded, load, load_config
-from reconciler.desired.source import DirectorySource, FileSource
+from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, Place, error, has_errors, warning
 from reconciler.domain.memory import Memory, merged
 from reconciler.domain.policy import Target
@@ -49,14 +50,6 @@ class Wish:
     memory: Memory
     diagnostics: tuple[Diagnostic, ...] = ()
     undo: Undo | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """The files of the folder; `doubts` says why Git cannot tell whether they are complete."""
-
-    files: FileSource
-    doubts: tuple[Diagnostic, ...] = ()
 
 
 class Files:
@@ -177,23 +170,6 @@ def state_folder_in(parent: Path) -> Path:
         hint = "put the folder itself in its place"
         raise InvalidInput([error("symlink", summary, hint=hint, at=Place(str(folder)))])
     return folder
-
-
-def repository_of(invocation: Invocation, environment: Settings | None = None) -> git.Repository:
-    """Return the repository that holds the files."""
-    environment = environment or settings.from_environment()
-    return git.Repository(invocation.dir, environment.environment)
-
-
-def checkout_of(invocation: Invocation, environment: Settings | None = None) -> Checkout:
-    """Return the files of the folder, with those that Git declares and that are not checked out."""
-    there = DirectorySource(invocation.dir)
-    try:
-        missing = git.not_checked_out(repository_of(invocation, environment))
-    except git.GitError as problem:
-        summary = f"whether all files are checked out is not known: {problem.summary}"
-        return Checkout(there, (warning("checkout-unverified", summary, hint=problem.hint),))
-    return Checkout(git.CheckedOutFiles(there, missing) if missing else there)
 
 
 def records_of(invocation: Invocation, environment: Settings) -> Records:

@@ -29,7 +29,7 @@ Identifier: TypeAlias = Annotated[str, Strict(), Field(min_length=1)]
 class Piece(BaseModel):
     """A frozen part of an integration that accepts no unknown field."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _reference(value: Any) -> Any:

@@ -81,6 +81,7 @@ def plan_update(
     else:
         blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
         notes = _notes_on_writing(declared, observed, comparison, judgements=judgements, sent=sent)
+        notes += _unlisted_access(declared, observed, comparison)
     action = _action(
         declared,
         observed,
@@ -100,7 +101,6 @@ def plan_update(
             *blocks,
             *notes,
             *_observations(declared, comparison, remembered),
-            *([] if replaced else _unlisted_access(declared, observed, comparison)),
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
         ),
     )

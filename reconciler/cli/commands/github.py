@@ -10,9 +10,9 @@ import click
 
 from reconciler import git
 from reconciler.cli import output, settings, signals, wiring
+from reconciler.cli.checkout import repository_of
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.commands.report import connected
-from reconciler.cli.sources import repository_of
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput, Refused

@@ -3,9 +3,9 @@
 import click
 
 from reconciler.cli import settings
+from reconciler.cli.checkout import checkout_of
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
-from reconciler.cli.sources import checkout_of
 from reconciler.desired import render
 from reconciler.desired.load import load_rendered
 from reconciler.diagnostics import has_errors

@@ -6,9 +6,9 @@ import click
 
 from reconciler import __version__
 from reconciler.cli import settings
+from reconciler.cli.checkout import checkout_of
 from reconciler.cli.command import Command, Invocation
 from reconciler.cli.options import format_option
-from reconciler.cli.sources import checkout_of
 from reconciler.desired.config import Config
 from reconciler.desired.load import load, load_config
 from reconciler.diagnostics import Diagnostic, has_errors, in_order

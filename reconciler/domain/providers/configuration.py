@@ -43,7 +43,7 @@ class Configuration(BaseModel):
     that the vendor uses for a field elsewhere.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     required: ClassVar[tuple[str, ...]] = ()
     mode_field: ClassVar[str | None] = None

@@ -1,0 +1,39 @@
+"""The files of the desired-state folder as Git has them checked out.
+
+Commands that only read files need nothing more, and start in half the time: what a plan or an
+apply takes is in `reconciler.cli.sources`.
+"""
+
+from dataclasses import dataclass
+
+from reconciler import git
+from reconciler.cli import settings
+from reconciler.cli.command import Invocation
+from reconciler.cli.settings import Settings
+from reconciler.desired.source import DirectorySource, FileSource
+from reconciler.diagnostics import Diagnostic, warning
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The files of the folder; `doubts` says why Git cannot tell whether they are complete."""
+
+    files: FileSource
+    doubts: tuple[Diagnostic, ...] = ()
+
+
+def repository_of(invocation: Invocation, environment: Settings | None = None) -> git.Repository:
+    """Return the repository that holds the files."""
+    environment = environment or settings.from_environment()
+    return git.Repository(invocation.dir, environment.environment)
+
+
+def checkout_of(invocation: Invocation, environment: Settings | None = None) -> Checkout:
+    """Return the files of the folder, with those that Git declares and that are not checked out."""
+    there = DirectorySource(invocation.dir)
+    try:
+        missing = git.not_checked_out(repository_of(invocation, environment))
+    except git.GitError as problem:
+        summary = f"whether all files are checked out is not known: {problem.summary}"
+        return Checkout(there, (warning("checkout-unverified", summary, hint=problem.hint),))
+    return Checkout(git.CheckedOutFiles(there, missing) if missing else there)
