@@ -69,9 +69,8 @@ def plan_update(
     differing = changed_fields(comparison.found, comparison.wanted)
     judgements = [judge(site, remembered, evidence) for site in comparison.sites]
     schema = declared.schema
-    changes = [_field_change(change, schema, comparison.past) for change in differing]
     sent = secrets_to_send(judgements, differing, schema=schema, push=push_secrets)
-    changes += [secret_change(judgement, op, schema.at(judgement.path)) for judgement, op in sent]
+    changes = _changes(differing, sent, schema, comparison.past)
     paths = [change.path for change in differing] + [judgement.path for judgement, _ in sent]
     replaced = _immutable_changes(comparison, differing)
     if replaced:
@@ -104,6 +103,18 @@ def plan_update(
             *remarks.without_provider(declared, _first_grants(comparison, differing)),
         ),
     )
+
+
+def _changes(
+    differing: list[FieldChange],
+    sent: list[tuple[Judgement, Op]],
+    schema: FieldSchema,
+    past: Mapping[str, Any] | None,
+) -> list[Change]:
+    """Return the changes of fields and, after them, the secrets that the write carries."""
+    fields = [_field_change(change, schema, past) for change in differing]
+    secrets = [secret_change(judgement, op, schema.at(judgement.path)) for judgement, op in sent]
+    return [*fields, *secrets]
 
 
 def _unverified(declared: Declared, judgements: list[Judgement]) -> tuple[Unverified, ...]:
