@@ -49,10 +49,16 @@ def as_markdown(explained: ExplainedField, *, heading: int = 1) -> str:
     if explained.path:
         lines += [f"- type: {explained.field.type_name}", *(f"- {m}" for m in explained.marks)]
         lines += [*(f"- {name}: {text}" for name, text in explained.details), ""]
-    if explained.members:
-        lines += ["| field | type | meaning |", "|---|---|---|"]
-        lines += [_row(member) for member in _all(explained.members)]
+    lines += table(explained.members)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def table(members: Sequence[ExplainedField]) -> list[str]:
+    """Return the lines of a Markdown table of fields and their members; none for no fields."""
+    if not members:
+        return []
+    rows = [_row(member) for member in _all(members)]
+    return ["| field | type | meaning |", "|---|---|---|", *rows]
 
 
 def _all(members: Sequence[ExplainedField]) -> Iterator[ExplainedField]:

@@ -1,0 +1,45 @@
+"""The reference of fields in desired-state/ is what the schema says, and renders as tables."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS
+from reconciler.views.field_chapters import document
+
+REFERENCE = Path(__file__).parents[2] / "desired-state/README.md"
+
+
+def test_it_is_what_the_schema_says() -> None:
+    assert document() == REFERENCE.read_text(encoding="utf-8"), (
+        "the schema changed; if that is meant, run: python -m tests.views.test_field_chapters"
+    )
+
+
+def test_every_row_has_three_cells() -> None:
+    rows = [line for line in document().splitlines() if line.startswith("|")]
+    assert len(rows) > 100
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {4}
+
+
+def test_a_table_follows_an_empty_line() -> None:
+    lines = document().splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("| field |")]
+    assert all(lines[number - 1] == "" for number in starts)
+
+
+@pytest.mark.parametrize("provider", sorted(KNOWN_PROVIDERS))
+def test_every_provider_is_named(provider: str) -> None:
+    assert f"`{provider}`" in document()
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+def test_every_field_of_a_provider_has_a_row(provider: str) -> None:
+    text = document()
+    for field in PROVIDERS[provider].model_fields:
+        assert f"| `configurations.{field}` |" in text
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(document(), encoding="utf-8", newline="\n")
