@@ -16,6 +16,7 @@ from reconciler.planning.excerpts import abridged, abridged_pair, is_shown_whole
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import words
 from reconciler.views.escape import shortened, visible
+from reconciler.views.lookalikes import look_alike, spelled_out
 from reconciler.views.problems import summary_of
 from reconciler.views.removal_notes import is_restated, removal_notes
 from reconciler.views.sections import Section, reference, sections_of
@@ -220,8 +221,7 @@ def of_change(
     is_restated: bool = False,
 ) -> ChangeItem:
     """Make the outline of one change; of a sensitive one only references are shown."""
-    before = shown(change.before)
-    after = shown(change.after)
+    before, after = _shown_pair(change.before, change.after)
     if change.sensitive:
         hidden = words.UNKNOWN_FIELD if change.unknown_field else words.REDACTED_WITHOUT_NAME
         before = reference(change.before_reference, hidden)
@@ -263,6 +263,13 @@ def of_diagnostic(item: Diagnostic) -> Finding:
 def shown(value: Shown) -> str:
     """Return a value as JSON in one line, all of it."""
     return visible(json.dumps(value, ensure_ascii=False, sort_keys=True), limit=None)
+
+
+def _shown_pair(before: Shown, after: Shown) -> tuple[str, str]:
+    """Return both values; two that look the same are spelled out, so that they differ visibly."""
+    if isinstance(before, str) and isinstance(after, str) and look_alike(before, after):
+        return spelled_out(before), spelled_out(after)
+    return shown(before), shown(after)
 
 
 def _place(at: Place) -> str:
