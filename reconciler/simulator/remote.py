@@ -170,6 +170,8 @@ class Remote:
         return Response(200, receipt)
 
     def _get(self, _request: Request, slug: str, *, stale: bool) -> Response:
+        if slug in self.switches.detail_404.split(","):
+            raise refuse(404, "AB08", "Not found")
         return Response(
             200, shapes.detail(self._organisation.seen(slug, stale=stale), self.switches)
         )

@@ -61,6 +61,8 @@ class Switches:
     """Whether the models of an integration include those of the provider's catalogue (§5.1)."""
     list_order: Literal["created", "newest"] = "created"
     """The order of the list (§1.2)."""
+    detail_404: str = ""
+    """Slugs, separated by commas, that are listed and whose detail answers 404 (§11)."""
     page_max: int = 100
     """The largest page given, whatever is asked for (§1.2)."""
     stale_read_ms: int = 0

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.simulator.switches import Switches
 from tests.cli.damaging import Damage, damaged_scene, with_value, without
-from tests.cli.scene import Scene
+from tests.cli.scene import Scene, scene
 
 DEEP = json.loads("[" * 60 + "]" * 60)
 DAMAGES: dict[str, Damage] = {
@@ -224,3 +225,18 @@ def test_doctor_names_damaged_rows_and_takes_a_404_for_no_missing_scope(tmp_path
         assert checks["scopes"]["status"] == "ok"
         assert checks["records"]["status"] == "warn"
         assert "gamma: name is not text" in json.dumps(checks["records"])
+
+
+@pytest.mark.parametrize(("declared", "code"), [(False, 0), (True, 1)])
+def test_a_listed_row_without_a_detail_concerns_only_who_declares_it(
+    tmp_path: Path, *, declared: bool, code: int
+) -> None:
+    with scene(tmp_path, switches=Switches(detail_404="theirs")) as made:
+        made.config(prune="none")
+        made.exists("theirs")
+        made.file("ours")
+        if declared:
+            made.file("theirs")
+        done = made.run("plan", "--format", "json")
+        assert done.code == code, done.err
+        assert ("listed-not-found" in done.out) is declared

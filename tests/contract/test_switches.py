@@ -241,6 +241,12 @@ def test_the_list_can_begin_with_the_newest() -> None:
         assert [row["slug"] for row in rows] == ["second", "openai-main"]
 
 
+def test_a_listed_integration_can_be_missing_on_its_own_path() -> None:
+    remote = with_one(detail_404="other,openai-main")
+    assert [row["slug"] for row in call(remote, "GET").body["data"]] == ["openai-main"]
+    assert call(remote, "GET", "/openai-main").status == 404
+
+
 def test_a_page_is_never_larger_than_its_maximum() -> None:
     remote = with_one(page_max=2)
     for number in range(4):
