@@ -22,6 +22,7 @@ _READ_SIZE = 64 * 1024
 _GRACE_SECONDS = 5.0
 _LINGER_SECONDS = 1.0
 _LINGER_READS = 64
+_TURNS_OF_ACCEPTING = 5
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -47,13 +48,24 @@ async def serve(
     server = await asyncio.start_server(accept, host, port, backlog=1024)
     ready(server.sockets[0].getsockname()[1])
     await stop.wait()
-    server.close()
-    # Whoever was let in a moment ago is known only after a turn of the loop or two.
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await _stop_accepting(server)
     for connection in list(connections):
         connection.finish()
     await _settle(connections)
+
+
+async def _stop_accepting(server: asyncio.Server) -> None:
+    """Close the listening sockets once everything that was accepted has become a connection.
+
+    A closed server takes no further connection: one that is still on its way, which takes up to
+    three turns of the loop, would stay open with nobody to close it.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(_TURNS_OF_ACCEPTING):
+        await asyncio.sleep(0)
+    server.close()
 
 
 async def _settle(connections: "set[_Connection]") -> None:
