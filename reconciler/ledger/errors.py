@@ -129,7 +129,7 @@ def explain(problem: Exception, *, where: str, hidden: Collection[str] = ()) -> 
 
 
 def _kind(problem: Exception) -> _Kind:
-    from sqlalchemy import exc  # noqa: PLC0415  loaded by whoever has this problem
+    from sqlalchemy import exc  # noqa: PLC0415  loaded only when a database failed
 
     cause = getattr(problem, "orig", None)
     if (kind := _BY_STATE.get(getattr(cause, "sqlstate", None) or "")) is not None:

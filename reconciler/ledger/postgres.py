@@ -99,7 +99,7 @@ def engine_of(url: URL, *, limit_seconds: float) -> Engine:
 
 
 def _note_role(context: ExceptionContext) -> None:
-    """Keep the role with a refusal: whoever reads it has to know whom to grant what is missing."""
+    """Keep the role with a refusal: the reader has to know which role lacks the right."""
     problem, connection = context.original_exception, context.connection
     if connection is None or connection.closed or connection.invalidated:
         return

@@ -55,7 +55,7 @@ def unfinished(file: Path) -> Path:
 
 
 def put_in_place(made: Path, file: Path) -> None:
-    """Give a complete ledger its name, unless another process was faster."""
+    """Move a complete ledger to its name, unless another process was faster."""
     try:
         os.link(made, file)
     except FileExistsError:

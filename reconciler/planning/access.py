@@ -60,7 +60,7 @@ def withdrawn(name: str, want: Mapping[str, Any], past: Mapping[str, Any]) -> se
 
 
 def is_deletable(model: str) -> bool:
-    """Tell whether the API can delete a custom model: its `?slugs=` is split at commas (§5.1).
+    """Return whether the API can delete a custom model: its `?slugs=` is split at commas (§5.1).
 
     A URL cannot express half a character.
     """

@@ -167,7 +167,7 @@ def _judge_masked(known: _Known, value: Redacted, mask: Mask, evidence: Evidence
             # The mask is the one our own write produced; whatever its format, it proves no change.
             return known.says(State.IN_SYNC)
         case True if known.record and known.record.mask is None:
-            # Our write was never read back, so this mask may be of somebody else's value.
+            # Our write was never read back, so this mask may be of another value.
             return known.in_doubt(frozenset(), evidence.pepper)
         case True if evidence.masks_moved or known.is_object:
             return known.says(State.UNVERIFIED)

@@ -110,7 +110,7 @@ def undeclared_host(declared: Declared, path: Path) -> Diagnostic:
 
 
 def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> Diagnostic:
-    """Say that a model or workspace is enabled that Git does not declare.
+    """Warn that a model or workspace is enabled that Git does not declare.
 
     `known` is whether the past is: only then is it certain that Git never declared it.
     """
