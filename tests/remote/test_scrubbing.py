@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.remote.scrubbing import LONGEST_TEXT, needles_of, scrub
+from reconciler.remote.scrubbing import LONGEST_TEXT, REDACTED, needles_of, scrub
 
 SECRET = "sk%2Fcanary&PCT+CANARY/"
 PEM = "-----BEGIN PRIVATE KEY-----\nQ0FOQVJZQ0FOQVJZQUJD\nZm9ydHktdHdvZm9ydHkh\n-----END KEY-----\n"
@@ -82,7 +82,10 @@ def test_any_encodings_inside_one_another_are_undone(
     echoed = inner(secret)
     for encode in outer:
         echoed = encode(echoed)
-    assert shown(secret, echoed, f"got {around} here") == "got [redacted] here"
+    # Three padded encodings of a long secret exceed what `scrub` reads.
+    is_too_long = len(f"got {around} here".format(echoed)) > LONGEST_TEXT
+    expected = REDACTED if is_too_long else "got [redacted] here"
+    assert shown(secret, echoed, f"got {around} here") == expected
 
 
 @given(
