@@ -20,6 +20,14 @@ settings.register_profile("search", settings.get_profile("reconciler"), derandom
 settings.load_profile("reconciler")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that need other programs as slow: `-m` replaces the one in pyproject.toml."""
+    for item in items:
+        if item.get_closest_marker("needs_system"):
+            item.add_marker("slow")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
