@@ -1,4 +1,7 @@
-"""Every sentence of planning, as a person reads it: `tests/golden/planning/remarks.txt`."""
+"""Every sentence of planning, as a person reads it: `tests/golden/planning/remarks.txt`.
+
+`python -m tests.planning.test_remarks` writes that file; read the difference.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,8 +49,12 @@ def shown(remark: Diagnostic) -> str:
     return f"{remark.severity.value} {remark.code} ({at})\n  {remark.summary}\n  {remark.hint}\n"
 
 
+def document() -> str:
+    return "\n".join(map(shown, every_remark()))
+
+
 def test_every_remark_reads_as_reviewed() -> None:
-    assert "\n".join(map(shown, every_remark())) == GOLDEN.read_text()
+    assert document() == GOLDEN.read_text(encoding="utf-8")
 
 
 def test_only_a_workspace_that_gets_no_provider_is_remarked_in_order() -> None:
@@ -62,3 +69,7 @@ def test_only_a_workspace_that_gets_no_provider_is_remarked_in_order() -> None:
     remarked = remarks.without_provider(everywhere, ["ws-c", "ws-b", "ws-a"])
     assert [r.summary.split()[2] for r in remarked] == ["ws-b"]
     assert remarks.without_provider(want, []) == []
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(document(), encoding="utf-8", newline="\n")

@@ -69,6 +69,8 @@ def test_zizmor_finds_nothing_as_an_auditor() -> None:
         ("vendor.github-workflows", WORKFLOWS),
         ("vendor.github-actions", ACTIONS),
         ("vendor.dependabot", [GITHUB / "dependabot.yml"]),
+        ("vendor.github-issue-config", [GITHUB / "ISSUE_TEMPLATE/config.yml"]),
+        ("vendor.github-issue-forms", sorted(GITHUB.glob("ISSUE_TEMPLATE/[!c]*.yml"))),
     ],
 )
 def test_every_file_has_the_shape_that_github_expects(schema: str, files: list[Path]) -> None:
