@@ -1,7 +1,7 @@
 """Where the API key may go, judged before anything is sent.
 
 A pull request can edit a target's URL; the hosts beyond the known ones come from the environment,
-which it cannot edit (product.md §3.5). Whether a URL is one at all: `reconciler.desired.config`.
+which it cannot edit. Whether a URL is one at all: `reconciler.desired.config`.
 """
 
 from collections.abc import Collection

@@ -2,7 +2,7 @@
 
 Everything below `reconciler.cli` takes them as parameters. Options have environment twins of their
 own, which click reads; these here are the settings that are deliberately no options, because a pull
-request can edit files and command lines but not the environment (product.md §3.4, §3.5).
+request can edit files and command lines but not the environment.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Gather the documents of a source by slug: integrations, access fragments, overlays.
 
-This file knows the folders (product.md §3). What a document says is not looked at, apart from its
-slug; merging itself is `desired.overlay`.
+This file knows the folders. What a document says is not looked at, apart from its slug; merging
+itself is `desired.overlay`.
 """
 
 from collections.abc import Collection, Iterator

@@ -28,7 +28,7 @@ _WIRE_BOOLEANS: Mapping[Any, bool] = {
 
 
 def exported(observed: Observed, naming: Naming, *, keep_mappings: bool = False) -> dict[str, Any]:
-    """Give the document of an integration, in the order of product.md §3.1.
+    """Give the document of an integration, in the order of the schema.
 
     A stored secret that also has a secret mapping is written as a reference, and as the mapping
     with `keep_mappings`; a file may not hold both.
@@ -86,7 +86,7 @@ def _unfilled(fields: Mapping[str, Value]) -> Value:
 
 
 def _reduced(field: FieldSchema, fields: Mapping[str, Value]) -> Value:
-    """Leave out what means no more than its absence (product.md §3.2)."""
+    """Leave out what means no more than its absence."""
     value = fields.get(field.name)
     if field.is_flag:
         return None if value is field.facts.default else value
@@ -164,7 +164,7 @@ def _configurations(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, A
     written = {}
     for name in ordered(tree, [*own, *Configuration.model_fields]):
         field, value = schema.child(name), tree[name]
-        # What the server adds by itself is written only where something needs it (§1.4).
+        # What the server adds (remote/API.md §1.4) is written only where something needs it.
         if field.facts.server_added and field.facts.required_by not in tree:
             continue
         is_wire_form = isinstance(value, int | str) and not isinstance(value, bool)

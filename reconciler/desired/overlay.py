@@ -1,4 +1,4 @@
-"""Merge patches over integrations, so that every leaf keeps its file and line (product.md §3.3).
+"""Merge patches over integrations, so that every leaf keeps its file and line.
 
 A map merges, a keyed list merges by key, anything else replaces; null withdraws the declaration.
 Merging works on what the files say, before anything is checked.

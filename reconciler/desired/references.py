@@ -40,7 +40,7 @@ def parse_reference(text: str) -> SecretRef | None:
 
 
 def is_forbidden(ref: SecretRef) -> bool:
-    """Tell whether no environment lets an integration use this name (product.md §3.4)."""
+    """Tell whether no environment lets an integration use this name."""
     if ref.scheme == "env":
         return ref.locator.upper().startswith(_NEVER_VARIABLES)
     if ref.scheme == "file":

@@ -1,4 +1,4 @@
-"""Read plain scalars by the type of their field (product.md §3.6).
+"""Read plain scalars by the type of their field.
 
 YAML does not say whether `123` is a number or a text; the field does. The builder marks what could
 be either as `Plain`, and `typed` decides by the schema.

@@ -1,6 +1,6 @@
 """Ask the API its open questions on an integration of our own, and leave nothing behind.
 
-The questions are those of portkey-api.md §10 that decide how a write has to look. The credential is
+The questions are those of remote/API.md §9 that decide how a write has to look. The credential is
 made up, so nothing of value is stored; whatever was created is deleted, also when a step fails.
 """
 

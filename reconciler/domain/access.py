@@ -1,6 +1,6 @@
 """Who may use an integration and how much: models, workspaces, limits.
 
-These are the two sub-resources of the API (portkey-api.md §5), written by calls of their own.
+These are the two sub-resources of the API (remote/API.md §5), written by calls of their own.
 """
 
 from collections.abc import Mapping

@@ -104,4 +104,4 @@ SECRET_NAME = re.compile(
 """Field names that speak of a secret; a target cannot vouch for a field with such a name."""
 
 MASK_PREFIX = "masked_"
-"""What the API puts before the name of a field whose value it masks (portkey-api.md §1.4)."""
+"""What the API puts before the name of a field whose value it masks (remote/API.md §1.4)."""

@@ -1,6 +1,6 @@
 """The integration as people declare it: one provider account with its credential and its access.
 
-Field names are the API's own (portkey-api.md §1.3, §4, §5), so the vendor's documentation applies.
+Field names are the API's own (remote/API.md §1.3, §4, §5), so the vendor's documentation applies.
 Configurations depend on the provider and are checked by `reconciler.domain.providers`. Values in a
 comparison are trees (`reconciler.domain.tree`); this model says which trees are right.
 """

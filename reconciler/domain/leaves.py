@@ -1,7 +1,7 @@
 """The kinds of scalar an integration is made of, each with its check and its JSON Schema.
 
-They are strict: files are read by field type (product.md §3.6), so nothing is left to convert here.
-The facts of a field (secret, host, immutable): `reconciler.domain.facts`.
+They are strict: files are read by field type, so nothing is left to convert here. The facts
+of a field (secret, host, immutable): `reconciler.domain.facts`.
 """
 
 from typing import Annotated, Any, TypeAlias

@@ -1,6 +1,6 @@
 """What a repository may own and how much one run may change: reconcile.yaml as values.
 
-These models are the schema of reconcile.yaml (product.md §3.5). Reading the file with positions:
+These models are the schema of reconcile.yaml. Reading the file with positions:
 `reconciler.desired`. Enforcing the limits: `reconciler.planning.guards`.
 """
 

@@ -1,4 +1,4 @@
-"""Secret mappings: fields that the gateway itself fills at request time (portkey-api.md §4)."""
+"""Secret mappings: fields that the gateway itself fills at request time (remote/API.md §4)."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal

@@ -1,7 +1,7 @@
 """The two sides of a comparison: what the files declare and what the API reports.
 
 Both are immutable and complete: a `DesiredState` exists only when every file was understood, an
-`ObservedState` only when the list was proven complete (reliability.md §1).
+`ObservedState` only when the list was proven complete.
 """
 
 from collections.abc import Mapping

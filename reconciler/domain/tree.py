@@ -19,7 +19,7 @@ Path: TypeAlias = tuple[str, ...]
 
 
 def is_empty(value: Value) -> bool:
-    """Tell whether the API could just as well have left this value out (product.md §3.2)."""
+    """Tell whether the API could just as well have left this value out."""
     return value is None or value == "" or (isinstance(value, list | tuple | dict) and not value)
 
 

@@ -103,7 +103,7 @@ def _covers(then: Observed, wanted: Wanted) -> bool:
 def _still(row: Observed, then: Observed) -> bool:
     """Tell whether the list shows an integration as it was; without any time nothing is known.
 
-    `last_updated_at` is null until the first update (portkey-api.md §1).
+    `last_updated_at` is null until the first update (remote/API.md §1.1).
     """
     uncounted = None in {row.workspace_count, then.workspace_count}
     return (

@@ -58,7 +58,7 @@ class DriftReport:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Give the public form of product.md §7, and of the plan what else a reader may ask."""
+        """Return the drift document, `kind: drift_report`, with the plan's facts beside it."""
         plan = self.plan.as_json()
         shared = (
             "format_version",

@@ -1,4 +1,4 @@
-"""Check what a caller brought along as permission: a digest, or saved plans (product.md §6)."""
+"""Check what a caller brought along as permission: a digest, or saved plans."""
 
 import json
 from collections.abc import Iterable

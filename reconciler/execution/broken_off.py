@@ -1,4 +1,4 @@
-"""What a run left behind that ended before its result: the error document of product.md §4.
+"""What a run left behind that ended before its result: the error document.
 
 A saved one is somebody's word, like a saved result (`reconciler.execution.saved`).
 """

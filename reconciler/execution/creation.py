@@ -1,8 +1,8 @@
 """Create without ever creating twice.
 
-The API has no idempotency key, so a POST is never blindly repeated. A lost answer is resolved by
-reading the slug that we chose ourselves; an echoed slug that is not ours is a stray. The rules and
-the figures behind them: reliability.md §1, "No duplicate".
+The API has no idempotency key (remote/API.md §7), so a POST is never blindly repeated. A lost
+answer is resolved by reading the slug that we chose ourselves; an echoed slug that is not ours is a
+stray.
 """
 
 from collections.abc import Mapping

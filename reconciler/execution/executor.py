@@ -29,7 +29,7 @@ _PHASES: tuple[Collection[ActionKind], ...] = (
     (ActionKind.DELETE,),
 )
 GRACE_SECONDS = 5.0
-"""How long calls in flight may take once the run was asked to stop (reliability.md §5)."""
+"""How long calls in flight may take after a request to stop; GitHub kills a job after ten."""
 
 
 async def execute(

@@ -1,7 +1,7 @@
 """Look at one integration: is it still what was planned for, and does it show what was sent?
 
-Every write comes between two such looks (product.md §6). Whether a slug is there at all:
-`reconciler.execution.presence`. How much of a declaration something shows: `likeness`.
+Every write comes between two such looks. Whether a slug is there at all: `execution.presence`. How
+much of a declaration something shows: `likeness`.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from reconciler.remote.errors import Forbidden, RemoteError
 from reconciler.remote.timing import Timing
 
 READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
-"""Seconds before each look after a write; then a difference is a warning (product.md §6)."""
+"""Seconds before each look after a write; then a difference is a warning."""
 
 
 @dataclass

@@ -62,7 +62,7 @@ class Outcome:
     identity: str | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the public form of product.md §6."""
+        """Return the outcome as an entry of `outcomes` in the result document."""
         return {
             "address": f"integration/{self.slug}",
             "slug": self.slug,
@@ -111,7 +111,7 @@ class ApplyResult:
         return all(outcome.status is Status.APPLIED for outcome in self.outcomes)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the public form of product.md §6."""
+        """Return the result document, `kind: apply_result`."""
         return {
             "format_version": "1",
             "kind": "apply_result",

@@ -1,7 +1,7 @@
 """Is it there? Read one integration, and tell absence from denial.
 
 A JSON 404 on the path means absent. A 403 alone means nothing, because the API answers 403 for
-missing things too (portkey-api.md §1.7); with a complete list that lacks the slug it means absent.
+missing things too (remote/API.md §1.7); with a complete list that lacks the slug it means absent.
 """
 
 from collections.abc import Awaitable, Callable, Collection

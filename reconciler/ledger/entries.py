@@ -59,7 +59,7 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Who runs, and on whose word; the CI's environment tells (product.md §8).
+    """Who runs, and on whose word; the CI's environment tells.
 
     `shard` is `I/N` for a run of a part.
     """

@@ -1,7 +1,7 @@
 """Models and workspaces in comparable form: what absence means, and what a list that shrank means.
 
 For the API an absent workspace has no access, and an absent base model follows
-`allow_all_models`; so both sides are completed before they are compared (product.md §3.2).
+`allow_all_models`; so both sides are completed before they are compared.
 """
 
 from collections.abc import Collection, Mapping
@@ -60,9 +60,9 @@ def withdrawn(name: str, want: Mapping[str, Any], past: Mapping[str, Any]) -> se
 
 
 def is_deletable(model: str) -> bool:
-    """Return whether the API can delete a custom model: its `?slugs=` is split at commas (§5.1).
+    """Return whether the API can delete a custom model (remote/API.md §5.1).
 
-    A URL cannot express half a character.
+    Its `?slugs=` is split at commas, and a URL cannot express half a character.
     """
     return "," not in model and not has_lone_surrogate(model)
 

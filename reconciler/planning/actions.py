@@ -13,7 +13,7 @@ from reconciler.domain.tree import Scalar
 
 
 class Risk(Enum):
-    """How much a change can hurt; later members outrank earlier ones (product.md §5)."""
+    """How much a change can hurt; later members outrank earlier ones."""
 
     COSMETIC = "cosmetic"
     ADDITIVE = "additive"
@@ -139,7 +139,7 @@ class Action:
     """Everything that happens to one integration, and the calls that do it.
 
     `calls` and `subject` are there in a fresh plan only. They are not part of the public form and
-    do not count in equality: a saved plan is an approval, not a script (product.md §6).
+    do not count in equality: a saved plan is an approval, not a script.
     """
 
     slug: str
@@ -159,7 +159,7 @@ class Action:
         return f"integration/{self.slug}"
 
     def as_json(self) -> dict[str, Any]:
-        """Give the public form of product.md §5."""
+        """Return the action as an entry of `actions` in the plan document."""
         return {
             "address": self.address,
             "slug": self.slug,

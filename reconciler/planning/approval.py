@@ -1,7 +1,7 @@
 """Is this fresh plan contained in those that were approved?
 
-A saved plan is an approval: whatever is about to happen must have been in it (product.md §6).
-What has meanwhile become true needs no approval any more, so a smaller plan is always contained.
+A saved plan is an approval: whatever is about to happen must have been in it. What has
+meanwhile become true needs no approval any more, so a smaller plan is always contained.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,7 @@
 """What can be known about a secret that the API never shows: in sync, changed, or unverified.
 
 The evidence is a fingerprint and a mask from the ledger, the mask that the API shows now, and the
-value itself where it is at hand (product.md §3.4). Values are asked, never looked at.
+value itself where it is at hand. Values are asked, never looked at.
 """
 
 from collections.abc import Mapping

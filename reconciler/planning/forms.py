@@ -1,6 +1,6 @@
 """See through values that come back in another form than the one that was written.
 
-The API accepts a workspace or a secret reference by slug and may report its UUID (portkey-api.md
+The API accepts a workspace or a secret reference by slug and may report its UUID (remote/API.md
 §1.4, §4, §5.2), and no call of ours turns one into the other. What Git already declared and we
 applied is recognised by its content; anything else is planned, because writing it once more by the
 declared id does no harm, and taking a stranger for it would.

@@ -1,7 +1,7 @@
 """What a plan must not do without being told to: safety as diagnostics.
 
 A guard never changes what is planned. It names the actions it holds back; one blocked action
-blocks the whole run (product.md §5).
+blocks the whole run.
 
 Limits are for all shards of a run together. What the list alone tells, the deletes, every shard
 counts for all of them; what needs a detailed look is counted within the shard and judged against

@@ -143,7 +143,7 @@ class Plan:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Give the public form of product.md §5."""
+        """Return the plan document, `kind: plan`."""
         document: dict[str, Any] = {
             "format_version": "1",
             "kind": "plan",

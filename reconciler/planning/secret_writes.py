@@ -30,7 +30,7 @@ def secrets_to_send(
 
     A changed one goes for its own sake. The others in `configurations` go along when that object
     is sent, and all of them, the key too, when a host changes. A key that is declared empty is
-    never sent: what the API does with an empty one is not known (portkey-api.md §2).
+    never sent: what the API does with an empty one is not known (remote/API.md §2).
     """
     judgements = [judgement for judgement in judgements if not keeps_key(judgement)]
     differing = list(differing)

@@ -1,7 +1,7 @@
 """Turn a comparison into the calls that make the API equal to the files.
 
 A write sends complete objects: what is declared, laid over what is there, because it is not known
-whether the API merges or replaces inside them (portkey-api.md §2). Shapes are those of canonical
+whether the API merges or replaces inside them (remote/API.md §2). Shapes are those of canonical
 form, which knows the lists of every provider. How calls travel and in which order integrations are
 written: `reconciler.execution`.
 """

@@ -1,7 +1,7 @@
 """What an HTTP answer means: a reply, or one of our errors.
 
 Only documented shapes count. A denial, a redirect, a page of a proxy or half a document is never
-taken for data, and a 404 is absence only in the API's own form (reliability.md §1).
+taken for data, and a 404 is absence only in the API's own form (remote/API.md §1.7).
 """
 
 import json
@@ -214,7 +214,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
 
 
 def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
-    """Read the known forms of an error (portkey-api.md §1.7): documented?, code, message."""
+    """Read the known forms of an error (remote/API.md §1.7): documented?, code, message."""
     try:
         body = read_json(answer.body)
     except (ValueError, RecursionError):

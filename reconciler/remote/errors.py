@@ -107,7 +107,7 @@ class Unauthorised(Answered):
 
 
 class Forbidden(Answered):
-    """403: not allowed, or hidden; never by itself a proof of absence (portkey-api.md §1.7)."""
+    """403: not allowed, or hidden; never by itself a proof of absence (remote/API.md §1.7)."""
 
 
 class NotFound(Answered):

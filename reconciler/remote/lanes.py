@@ -1,9 +1,9 @@
 """The lanes to the API: how many there are, and how an answer is read from one.
 
 A lane is one httpx transport with one connection (`connection`). One transport with many
-connections scans all of them for each request and gets slower beyond about twenty (ecosystem.md
-§4). Transports are driven without `httpx.AsyncClient`: it follows redirects, keeps cookies and
-reads the environment, and none of that may happen here.
+connections scans all of them for each request and gets slower beyond about twenty: about
+170 requests a second at 20, 57 at 100. Transports are driven without `httpx.AsyncClient`: it
+follows redirects, keeps cookies and reads the environment, and none of that may happen here.
 """
 
 import asyncio

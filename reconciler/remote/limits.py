@@ -1,6 +1,6 @@
 """The rate gate that all workers share: one 429 pauses everybody, then calls are paced.
 
-Nobody publishes the limit (portkey-api.md §7), so it is measured. Until the first 429 nothing is
+Nobody publishes the limit (remote/API.md §7), so it is measured. Until the first 429 nothing is
 held back. After it, the calls that were accepted in the window before tell the rate, and calls
 leave evenly spaced a little below it (GCRA): even spacing suits sliding windows, fixed windows and
 token buckets alike. As a guard against jitter no more calls are let into a window than it held: a

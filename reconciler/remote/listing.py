@@ -1,7 +1,7 @@
 """Read the whole list, and prove that it is whole.
 
 A list is complete if and only if every page names the same integer `total` and that many different
-records were read (reliability.md §1). Nothing may be created or deleted because a list was short,
+records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was short,
 so a list that cannot be proven is read again, three times at most, and then it is an error. A row
 that cannot be read counts as a record, too: `reconciler.remote.damage`.
 """

@@ -47,7 +47,7 @@ def from_detail(
     slug = wire.slug(record.get("slug"), "slug")
     identity = wire.identifier(record.get("id"), "id")
     if slug != asked:
-        # One client reports the UUID in place of the slug (portkey-api.md §1.4).
+        # One client reports the UUID in place of the slug (remote/API.md §1.4).
         if identity not in {asked, slug}:
             raise wire.wrong_shape("slug", "the one that was asked for")
         slug = asked if slug == identity else slug

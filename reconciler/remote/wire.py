@@ -1,6 +1,6 @@
 """Tolerant readers for single values of the API's answers, and the one error for a wrong shape.
 
-Tolerance ends at what is documented or was observed (portkey-api.md): a field that is empty in any
+Tolerance ends at what is documented or was observed (remote/API.md): a field that is empty in any
 form (null, "", [], {}), three forms of a boolean, an object as JSON text. Anything else is an error
 that names the field and never its value. What the values mean: `reconciler.remote.translate`.
 """

@@ -1,4 +1,4 @@
-"""Which references this environment lets the files use (product.md §3.4).
+"""Which references this environment lets the files use.
 
 A pull request can edit files and not the environment, so the environment decides. Nothing is read
 here: a name alone is judged.

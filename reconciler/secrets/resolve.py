@@ -1,7 +1,7 @@
 """Turn many references into values at once: each source is read one time, within a time limit.
 
-Nothing is raised for a secret that is missing: what that means depends on the command (product.md
-§3.4), so the caller gets values and problems side by side.
+Nothing is raised for a secret that is missing: what that means depends on the command, so the
+caller gets values and problems side by side.
 """
 
 import hashlib

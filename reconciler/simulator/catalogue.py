@@ -18,7 +18,7 @@ NEW_MODEL: Mapping[str, Any] = MappingProxyType(
         "last_updated_at": None,
     }
 )
-"""The members of a model that nobody has changed (portkey-api.md §5.1)."""
+"""The members of a model that nobody has changed (remote/API.md §5.1)."""
 
 BASE_MODELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

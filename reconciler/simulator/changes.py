@@ -1,4 +1,4 @@
-"""New records, and what an update makes of an old one (portkey-api.md §1.3, §2)."""
+"""New records, and what an update makes of an old one (remote/API.md §1.3, §2)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What makes the API refuse a body of the integration itself (portkey-api.md §1.3, §2, §4).
+"""What makes the API refuse a body of the integration itself (remote/API.md §1.3, §2, §4).
 
 Bodies of the two sub-resources: `reconciler.simulator.access`.
 """

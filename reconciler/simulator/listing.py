@@ -1,4 +1,4 @@
-"""Which integrations one page of the list holds (portkey-api.md §1.2)."""
+"""Which integrations one page of the list holds (remote/API.md §1.2)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Requests and responses of the stand-in, and its refusals in the documented form.
 
-The codes are the table of portkey-api.md §1.7.
+The codes are the table of remote/API.md §1.7.
 """
 
 from collections.abc import Mapping

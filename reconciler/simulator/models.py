@@ -1,4 +1,4 @@
-"""Writing the models of an integration: upsert by slug, delete custom ones (§5.1)."""
+"""Writing the models of an integration: upsert by slug, delete custom ones (remote/API.md §5.1)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,7 @@
-"""Default providers: what a create or a grant brings into being unless told not to (§4).
+"""Default providers: what a create or a grant brings into being unless told not to.
 
-They are not part of the reconciled API; they are kept so that an unwanted one can be seen.
+They are not part of the reconciled API (remote/API.md §4); they are kept so that an unwanted one
+can be seen.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the API demands of a credential and of `configurations`, by provider (portkey-api.md §3).
+"""What the API demands of a credential and of `configurations`, by provider (remote/API.md §3).
 
 Only what a create or an update is refused for; enums are wide because the API's are.
 """

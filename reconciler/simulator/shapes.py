@@ -1,6 +1,6 @@
 """What the stand-in shows of a record: rows, details, models and workspaces, secrets masked.
 
-Two shapes exist, `observed` and `documented` (portkey-api.md §1.2, §1.4, §5); a full value never
+Two shapes exist, `observed` and `documented` (remote/API.md §1.2, §1.4, §5); a full value never
 leaves this module.
 """
 
@@ -24,7 +24,7 @@ _MASKED = frozenset(
         "oracle_key_passphrase",
     }
 )
-"""Fields that come back as masks only (portkey-api.md §3)."""
+"""Fields that come back as masks only (remote/API.md §3)."""
 
 _AWS_IDS = frozenset({"aws_access_key_id", "aws_external_id"})
 _HEADERS = "custom_headers"

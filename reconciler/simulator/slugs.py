@@ -1,4 +1,4 @@
-"""Slugs: free or taken, and those the server makes itself (portkey-api.md §1.3, §1.7)."""
+"""Slugs: free or taken, and those the server makes itself (remote/API.md §1.3, §1.7)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ _SLUG = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 def is_slug(value: Any) -> bool:
-    """Whether the API accepts a value as a slug (portkey-api.md §1.3)."""
+    """Whether the API accepts a value as a slug (remote/API.md §1.3)."""
     return isinstance(value, str) and _SLUG.fullmatch(value) is not None
 
 

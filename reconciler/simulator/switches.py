@@ -1,6 +1,6 @@
 """What the public record leaves open about the remote API, as one switch each.
 
-The first value of every switch is the default (portkey-api.md §9, §10); each says where the doubt
+The first value of every switch is the default (remote/API.md §9); each says where the doubt
 comes from. What is documented has no switch: see `reconciler.simulator.remote`.
 """
 
@@ -56,17 +56,17 @@ class Switches:
     unknown_model_delete: Literal["refuse", "ignore"] = "refuse"
     """What deleting a model that is not there does (§5.1)."""
     access_touches_integration: bool = True
-    """Whether writing models or workspaces moves the integration's `last_updated_at` (§11)."""
+    """Whether writing models or workspaces moves the integration's `last_updated_at` (§6)."""
     base_models: Literal["hidden", "listed"] = "hidden"
     """Whether the models of an integration include those of the provider's catalogue (§5.1)."""
     list_order: Literal["created", "newest"] = "created"
     """The order of the list (§1.2)."""
     detail_404: str = ""
-    """Slugs, separated by commas, that are listed and whose detail answers 404 (§11)."""
+    """Slugs, separated by commas, that are listed and whose detail answers 404 (§6)."""
     page_max: int = 100
     """The largest page given, whatever is asked for (§1.2)."""
     stale_read_ms: int = 0
-    """For how long after a write reads still show what was before it (§2)."""
+    """For how long after a write reads still show what was before it (§6)."""
     rate_limit_after: int = 0
     """After how many answered requests one is refused with 429; 0 for never (§7)."""
     retry_after: str = ""

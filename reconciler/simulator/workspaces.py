@@ -1,4 +1,4 @@
-"""Writing who may use an integration: grants, revocations, limits (portkey-api.md §5.2)."""
+"""Writing who may use an integration: grants, revocations, limits (remote/API.md §5.2)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

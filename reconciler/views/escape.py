@@ -1,7 +1,7 @@
 """Make foreign text safe to show: what other people wrote is data, never terminal or CI commands.
 
-Used by every view (reliability.md §4). Escaping for one format (HTML, Markdown, annotations) comes
-on top of this, in the view that knows the format.
+Used by every view. Escaping for one format (HTML, Markdown, annotations) comes on top of this, in
+the view that knows the format.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Documents for scripts: one strict JSON text per command, keys sorted, ASCII only.
 
-The shapes are those of product.md §4–§7 and come from `as_json`; nothing is added or left out.
+The shapes come from `as_json` of each value; nothing is added or left out.
 """
 
 import json

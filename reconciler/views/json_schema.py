@@ -1,7 +1,7 @@
 """JSON Schemas of what `--format json` prints: plan, result, drift report.
 
-The shapes are written by `as_json` of each value and documented in product.md §5–§7; the closed
-sets of words come from the enumerations themselves. The schemas of files: `desired.schema`.
+The shapes are written by `as_json` of each value; the closed sets of words come from the
+enumerations themselves. The schemas of files: `desired.schema`.
 """
 
 from collections.abc import Iterable

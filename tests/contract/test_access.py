@@ -1,4 +1,4 @@
-"""portkey-api.md §5, fact by fact: the models and workspaces of an integration."""
+"""remote/API.md §5, fact by fact: the models and workspaces of an integration."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""portkey-api.md §1.4, §3 and §4, fact by fact: masking, provider fields, mappings, providers."""
+"""remote/API.md §1.4, §3 and §4, fact by fact: masking, provider fields, mappings, providers."""
 
 from typing import Any
 

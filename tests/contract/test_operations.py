@@ -1,4 +1,4 @@
-"""portkey-api.md §1 and §2, fact by fact: the five operations of an integration."""
+"""remote/API.md §1 and §2, fact by fact: the five operations of an integration."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""portkey-api.md §9 and §10: each open question can be answered either way."""
+"""remote/API.md §9: each open question can be answered either way."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an apply does to the API, and how it ends: product.md §6 on the simulator's core."""
+"""What an apply does to the API, and how it ends, on the simulator's core."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a digest or saved plans permit, to the minute, and how a refusal reads: product.md §6."""
+"""What a digest or saved plans permit, to the minute, and how a refusal reads."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

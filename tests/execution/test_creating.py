@@ -1,4 +1,4 @@
-"""Every rule for a create whose answer did not come, or came wrong (reliability.md §1)."""
+"""Every rule for a create whose answer did not come, or came wrong (remote/API.md §1.3)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a delete, and a replace that begins with one, end: reliability.md §1 on the simulator."""
+"""How a delete, and a replace that begins with one, end on the simulator."""
 
 from collections.abc import Callable
 from typing import Any

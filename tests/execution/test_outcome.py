@@ -1,4 +1,4 @@
-"""What became of a run in the public form of product.md §6, key by key."""
+"""The result document, key by key."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What happens when a run is asked to stop, cut off, or loses what it needs (reliability.md §5)."""
+"""What happens when a run is asked to stop, cut off, or loses what it needs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

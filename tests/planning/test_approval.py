@@ -1,4 +1,4 @@
-"""A saved plan is an approval: codec, tampering, containment (product.md §6)."""
+"""A saved plan is an approval: codec, tampering, containment."""
 
 import json
 from typing import Any

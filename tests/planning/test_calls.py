@@ -1,4 +1,4 @@
-"""Which calls a plan makes, and how risky it calls each change: product.md §3.3."""
+"""Which calls a plan makes, and how risky it calls each change."""
 
 from typing import Any
 

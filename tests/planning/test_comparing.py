@@ -1,4 +1,4 @@
-"""What counts as a difference: field ownership and the equalities of product.md §3.2."""
+"""What counts as a difference: field ownership, and which values are equal."""
 
 from typing import Any
 

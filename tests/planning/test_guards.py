@@ -1,4 +1,4 @@
-"""What a plan must not do without being told to, and what it deletes: product.md §3.5, §5."""
+"""What a plan must not do without being told to, and what it deletes."""
 
 from typing import Any
 

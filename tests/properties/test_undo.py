@@ -30,7 +30,7 @@ OPTIONS = {"allow_empty": True}
 
 
 def essence(record: dict[str, Any]) -> dict[str, Any]:
-    """Reduce a stored record to what counts under the equalities of product.md §3.2."""
+    """Reduce a stored record to what counts in a comparison."""
     found = _filled({k: v for k, v in record.items() if k not in {"models", "workspaces"}})
     everything = record["allow_all_models"]
     found["models"] = {

@@ -2,5 +2,5 @@
 
 A seed gives an API with its habits, an organisation, files, faults, crashes and strangers who work
 on the same API. After some runs under fire the faults stop, one clean apply follows, and the
-oracles judge the whole story (reliability.md §1). Run it: `python -m tests.simulation --seeds N`.
+oracles judge the whole story. Run it: `python -m tests.simulation --seeds N`.
 """

@@ -1,4 +1,4 @@
-"""What must hold in every story: reliability.md §1, checked against what really happened."""
+"""What must hold in every story, checked against what really happened."""
 
 import json
 from collections.abc import Callable, Mapping
