@@ -1,5 +1,7 @@
 """remote/API.md §9: each open question can be answered either way."""
 
+import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from reconciler.simulator.messages import Request, Response
 from reconciler.simulator.remote import Remote
 from reconciler.simulator.switches import InvalidSwitch, Switches
+from tests.architecture.source import PACKAGE
 from tests.contract.api import Clock, azure, make_remote, openai
 
 
@@ -23,6 +26,13 @@ def with_one(clock: Clock | None = None, **switches: Any) -> Remote:
 
 def code(response: Response) -> str:
     return str(response.body["data"]["errorCode"])
+
+
+def test_each_switch_has_its_row_among_the_open_questions() -> None:
+    text = (PACKAGE / "remote/API.md").read_text(encoding="utf-8")
+    questions = text.partition("\n## 9. ")[2].partition("\n## 10. ")[0]
+    rows = re.findall(r"^\|.*\| `(\w+)` \|$", questions, re.MULTILINE)
+    assert rows == [field.name for field in fields(Switches)]
 
 
 def test_configurations_can_merge() -> None:
