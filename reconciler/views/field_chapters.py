@@ -1,7 +1,8 @@
-"""The whole reference of fields as one Markdown document: `desired-state/README.md`.
+"""The reference of all fields in Markdown: the generated part of `desired-state/README.md`.
 
-A chapter for the fields of every integration, one for each group of providers whose configurations
-have the same fields. What is known about a field: `reconciler.desired.explain`.
+The part above it is the guide for those who write files, and is written by hand. The reference has
+a chapter for the fields of every integration and one for each group of providers whose
+configurations have the same fields. What is known about a field: `reconciler.desired.explain`.
 """
 
 from collections.abc import Iterator
@@ -13,48 +14,14 @@ from reconciler.views.field_reference import table
 
 _CONFIGURATIONS = "configurations"
 
-_INTRODUCTION = """\
-# Desired state
-
-<!-- Generated: run `python -m tests.views.test_field_chapters` instead of editing this file. -->
-
-The files of this folder say how the integrations of the gateway have to look:
-
-- `reconcile.yaml`: targets, what this repository may own, limits
-- `integrations/**/*.yaml`: one integration a file
-- `access/**/*.yaml`: workspaces of an integration, for teams that own their access
-- `environments/NAME/`: what differs in an environment; `reconcile render` shows the sum
-
-A secret is never written here: its value is a reference such as `${env:SECRET_OPENAI_KEY}`,
-resolved when it is sent. A field that is left out is left alone in the API.
-
-- `reconcile explain PATH` shows what is known about a field, with an example and the source.
-- `reconcile scaffold PROVIDER` prints a file that validates.
-
-The notes of a field mean: *required*, it has to be there; *secret*, its value is a reference;
-*never shown*, no output has its value; *host*, it decides where the stored credential is sent;
-*immutable*, a change replaces the integration; *write-only*, the API never returns it.
-
-## Fields that are not listed
-
-A configuration field that is not listed here is accepted, treated as a secret and as a host, and
-shown as `(not shown: unknown field)`. If its value is no secret, name it in `known_fields` of the
-target, by provider, to have it shown and compared like any other:
-
-```yaml
-targets:
-  production:
-    known_fields:
-      newvendor: [newvendor_tier]
-```
-
-A field whose name speaks of a secret cannot be listed there.
+GENERATED = """\
+<!-- Generated from here on: run `python -m tests.views.test_field_chapters` instead of editing. -->
 """
 
 
 def document() -> str:
-    """Build the reference of all fields."""
-    chapters = [_INTRODUCTION, _of_every_integration(), _of_any_provider()]
+    """Build the reference of all fields; it begins with the line `GENERATED`."""
+    chapters = [GENERATED, _of_every_integration(), _of_any_provider()]
     chapters += [_of_providers(names) for names in _groups()]
     return "\n".join(chapters)
 

@@ -1,13 +1,33 @@
-"""What the README quotes is what the command says."""
+"""What the documentation quotes is what the commands print, and its links lead somewhere."""
 
+import itertools
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
 
 from tests.architecture.source import ROOT
+from tests.cli.project import Here
+from tests.simulation.test_boundaries import KINDS, calls
+from tests.views import terminal_picture
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FIRST_SCREEN = README.splitlines()[:40]
+LONGEST_README = 200
+DOCUMENTS = [
+    ROOT / "README.md",
+    *(
+        file
+        for top in (".github", "desired-state", "reconciler")
+        for file in ROOT.glob(f"{top}/**/*.md")
+    ),
+    ROOT / "tests/README.md",
+]
 
 
 def test_the_help_in_the_readme_is_the_help_of_the_command() -> None:
@@ -28,3 +48,77 @@ def test_the_first_screen_holds_both_commands_for_a_fresh_machine() -> None:
         "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest",
     ):
         assert any(line.strip() == command for line in FIRST_SCREEN)
+
+
+def test_ci_finds_those_two_commands_and_no_other() -> None:
+    assert len(re.findall("^python3 -m venv", README, re.MULTILINE)) == 2
+
+
+def test_the_front_page_is_short() -> None:
+    assert len(README.splitlines()) <= LONGEST_README
+
+
+def test_the_picture_of_a_plan_is_what_the_command_prints() -> None:
+    drawn = {file.name: file.read_text("utf-8") for file in terminal_picture.FOLDER.iterdir()}
+    assert drawn == terminal_picture.pictures(), (
+        "the output changed; if that is meant, run: python -m tests.views.terminal_picture"
+    )
+
+
+def test_the_mistake_in_the_guide_is_reported_as_the_guide_shows(tmp_path: Path) -> None:
+    guide = (ROOT / "desired-state/README.md").read_text(encoding="utf-8")
+    (quoted,) = re.findall(r"```text\n(error\[.*?)```", guide, re.DOTALL)
+    project = Here.with_examples(tmp_path)
+    file = project.files / "integrations/openai-production.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("\ndescription:", "\ndescripton:"))
+    done = project.run("validate")
+    assert done.code == 3
+    assert quoted in done.out + done.err
+
+
+def test_the_number_of_calls_that_are_struck_is_the_one_in_the_list_of_promises() -> None:
+    promises = (ROOT / "tests/README.md").read_text(encoding="utf-8")
+    assert f"each of its {calls()} calls with {len(KINDS)} kinds of fault" in promises
+
+
+def links(file: Path) -> Iterator[str]:
+    """Return the targets of links and pictures that are relative."""
+    for token in MarkdownIt().enable("table").parse(file.read_text(encoding="utf-8")):
+        for inline in [token, *(token.children or ())]:
+            if inline.type in {"html_block", "html_inline"}:
+                yield from re.findall(r'(?:src|srcset|href)="([^"]+)"', inline.content)
+            target = inline.attrGet("href") or inline.attrGet("src")
+            if target and not re.match(r"https?://", str(target)):
+                yield str(target)
+
+
+def anchors(file: Path) -> set[str]:
+    """Return the names that GitHub gives to the headings of a document."""
+    tokens = MarkdownIt().parse(file.read_text(encoding="utf-8"))
+    texts = [
+        after.content
+        for before, after in itertools.pairwise(tokens)
+        if before.type == "heading_open"
+    ]
+    return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in texts}
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_every_relative_link_leads_somewhere(file: Path) -> None:
+    for link in links(file):
+        path, _, anchor = link.partition("#")
+        target = (file.parent / path).resolve() if path else file
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_document_is_reached_from_the_front_page() -> None:
+    reached = {ROOT / "README.md"}
+    for _ in DOCUMENTS:
+        reached |= {
+            (file.parent / link.partition("#")[0]).resolve()
+            for file in reached
+            if file.suffix == ".md" and file.is_file()
+            for link in links(file)
+        }
+    assert {file for file in DOCUMENTS if file.name != "pull_request_template.md"} <= reached

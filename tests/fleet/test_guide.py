@@ -1,4 +1,4 @@
-"""The examples of the README for more than one machine do what the text beside them says."""
+"""The examples of the guide for more than one machine do what the text beside them says."""
 
 import re
 import sys
@@ -11,8 +11,8 @@ from reconciler.fleet.roster import read_fleet
 from tests.cli.project import Here
 from tests.end_to_end.harness import ROOT, Project
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```yaml\n(.*?)```", README.partition("## Past one machine")[2], re.DOTALL)
+GUIDE = (ROOT / ".github/workflows/README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE.partition("## More than one machine")[2], re.DOTALL)
 
 
 def block(mark: str) -> str:
@@ -20,7 +20,7 @@ def block(mark: str) -> str:
     return str(found)
 
 
-def test_the_fleet_of_the_readme_can_be_read() -> None:
+def test_the_fleet_of_the_guide_can_be_read() -> None:
     fleet, found = read_fleet(block("# fleet.yaml").encode(), path=Path("fleet.yaml"))
     assert found == ()
     assert fleet is not None
