@@ -3,7 +3,7 @@
 The checks themselves: `reconciler.doctor`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
@@ -40,11 +40,15 @@ _LISTED = "`reconcile validate` lists everything with its place"
 
 @dataclass
 class Doctor:
-    """One examination. `probes` allows to write one throw-away integration, and remove it."""
+    """One examination. `probes` allows to write throw-away integrations, and remove them.
+
+    `announce` is called with what a probe may have left if it is cut short now; empty for nothing.
+    """
 
     invocation: Invocation
     reading: Reading
     probes: bool
+    announce: Callable[[str], None] = lambda _text: None
     environment: Settings = field(default_factory=settings.from_environment)
     checks: list[Check] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
@@ -125,6 +129,7 @@ class Doctor:
             slug=PROBE + token_hex(4),
             key=Redacted(f"sk-probe-{token_hex(12)}"),
             workspace=target.scope.workspace_id,
+            announce=self.announce,
         )
         records = wiring.records_of(self.invocation, self.environment)
         with self._alone(records, target, probe.slug):

@@ -1,46 +1,71 @@
-"""Ask the API its open questions on an integration of our own, and leave nothing behind.
+"""Ask the API its open questions on integrations of our own, and leave nothing behind.
 
 The questions are those of remote/API.md §9 that decide how a write has to look. The credential is
 made up, so nothing of value is stored; whatever was created is deleted, also when a step fails.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.diagnostics import Place
 from reconciler.doctor.health import Check, fail, ok
+from reconciler.doctor.paging import largest_page, sort_order
+from reconciler.doctor.throwaways import CONFIGURATIONS, HOW_TO_DELETE, Throwaway, Throwaways
 from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.schema import integration_schema
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Observed
 from reconciler.domain.tree import Tree
-from reconciler.planning.writes import create_calls
+from reconciler.planning.access import NO_ACCESS, NO_MODELS
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.errors import Answered, Forbidden, NotFound, RemoteError
+from reconciler.remote.errors import (
+    Answered,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Rejected,
+    RemoteError,
+)
 from reconciler.remote.listing import list_all
 from reconciler.remote.observe import read_one
 
-NAME = "reconcile doctor --probe, to be deleted"
-_BEFORE = {"openai_organization": "org-probe", "openai_project": "project-one"}
+NOT_ASKED = "not asked: "
+"""How the answer of a question begins that cannot be asked here."""
+
 _AFTER = {"openai_project": "project-two"}
+_CUSTOM_HOST = "https://example.com/v1"
+_UNKNOWN_FIELD = "reconcile_probe"
+_OTHER_PROVIDER = "anthropic"
 _MASKED = re.compile(r"([^*•…]*)([*•…]+)([^*•…]*)")
+_REFUSALS = (Rejected, Conflict, Forbidden, NotFound)
+"""Answers to the request itself; a fault of the server says nothing about the question."""
 
 
 @dataclass
 class Probe:
-    """One throw-away integration. `answers` grows with every question the API has answered."""
+    """Throw-away integrations. `answers` grows with every question the API has answered."""
 
     api: IntegrationsAPI
     slug: str
     key: Redacted
     workspace: str | None = None
+    announce: Callable[[str], None] = lambda _text: None
     answers: dict[str, str] = field(default_factory=dict)
-    created: list[str] = field(default_factory=list)
-    archived: list[str] = field(default_factory=list)
+    throwaways: Throwaways = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.throwaways = Throwaways(
+            self.api,
+            f"reconcile doctor --probe, to be deleted ({self.slug})",
+            self.key,
+            workspace=self.workspace,
+            announce=self.announce,
+        )
 
     async def run(self) -> Check:
-        """Ask everything, clean up, and say whether both worked."""
+        """Ask everything, clean up, and report whether both worked."""
         problem: RemoteError | None = None
         try:
             await self._ask_everything()
@@ -49,11 +74,8 @@ class Probe:
         finally:
             left = await self._clean_up()
         if left:
-            return fail(
-                "probe",
-                f"still there: {', '.join(left)}",
-                "delete what is named in the console; it holds no real credential",
-            )
+            names = ", ".join(map(str, left))
+            return fail("probe", f"still there, or perhaps: {names}", HOW_TO_DELETE)
         if isinstance(problem, Forbidden):
             return fail(
                 "probe",
@@ -62,22 +84,37 @@ class Probe:
             )
         if problem is not None:
             return fail("probe", f"it ended early: {problem.summary}", problem.hint)
-        kept = f"this API keeps what it deletes, archived: {', '.join(self.archived)}"
-        what_is_left = kept if self.archived else f"{self.slug} is gone again"
-        return ok("probe", f"{len(self.answers)} questions answered, {what_is_left}")
+        asked = [said for said in self.answers.values() if not said.startswith(NOT_ASKED)]
+        archived = ", ".join(self.throwaways.archived)
+        kept = f"this API keeps what it deletes, archived: {archived}"
+        what_is_left = kept if archived else f"{self.slug} is gone again"
+        return ok("probe", f"{len(asked)} questions answered, {what_is_left}")
+
+    async def _clean_up(self) -> list[Throwaway]:
+        """Remove everything to the end, also where the probe is cancelled meanwhile."""
+        removing = asyncio.ensure_future(self.throwaways.remove_all())
+        try:
+            return await asyncio.shield(removing)
+        except asyncio.CancelledError:
+            await asyncio.wait({removing})
+            raise
 
     async def _ask_everything(self) -> None:
-        await self._create(self.slug)
-        honoured = self.created[0] == self.slug
+        created = await self.throwaways.create(self.slug)
+        honoured = created.slug == self.slug
         self.answers["chosen_slug"] = "honoured" if honoured else "replaced"
-        self.slug = self.created[0]
+        self.slug = created.slug
         questions: Mapping[str, Callable[[], Awaitable[str]]] = {
+            "access_touches_integration": self._access_touches,
             "masked_key": self._mask,
             "duplicate_slug": self._duplicate,
             "configurations_put": self._configurations,
             "description_null": lambda: self._description(None),
             "description_empty": lambda: self._description(""),
             "empty_put": self._empty_put,
+            "unknown_field_put": self._unknown_field,
+            "provider_auth_type": self._provider_auth_type,
+            "immutable_field_put": self._immutable_field,
         }
         for name, question in questions.items():
             self.answers[name] = await question()
@@ -85,8 +122,42 @@ class Probe:
         self.answers["get_after_delete"] = await self._look_after_delete()
         self.answers["listed_after_delete"] = await self._listed()
         self.answers["slug_reuse"] = await self._reuse()
+        await self.throwaways.create(f"{self.slug}-z")
+        last = await self.throwaways.create(f"{self.slug}-y")
+        self.answers["sort_order"] = await sort_order(self.api)
+        self.answers["models_touch_integration"] = await self._models_touch(last.slug)
+        self.answers["largest_page"] = await largest_page(self.api)
+        self.answers["delete_with_provider"] = await self._delete_with_provider()
 
     # -- questions -----------------------------------------------------------------------
+
+    async def _access_touches(self) -> str:
+        """Write the access that the integration has already: none."""
+        if self.workspace is not None:
+            return NOT_ASKED + "an integration of a workspace grants access to no other"
+        write = Call(OperationName.UPDATE_WORKSPACES, self.slug, body=NO_ACCESS)
+        return await self._touches(write)
+
+    async def _models_touch(self, slug: str) -> str:
+        return await self._touches(Call(OperationName.UPDATE_MODELS, slug, body=NO_MODELS))
+
+    async def _touches(self, write: Call) -> str:
+        """Write to an integration that was never updated, so that its time of update is not set.
+
+        A time that is set already may stay the same because clocks are coarse.
+        """
+        before = await self._last_updated_at(write.slug)
+        try:
+            await self.api.call(write)
+        except _REFUSALS as refusal:
+            return _said(refusal)
+        if await self._last_updated_at(write.slug) != before:
+            return "yes"
+        return "no" if before is None else "not seen, last_updated_at is set from the start"
+
+    async def _last_updated_at(self, slug: str | None) -> str | None:
+        found = await read_one(self.api, slug or "")
+        return found.last_updated_at if found is not None else None
 
     async def _mask(self) -> str:
         shown = (await self._seen()).fields.get("key")
@@ -102,10 +173,10 @@ class Probe:
 
     async def _duplicate(self) -> str:
         try:
-            await self._create(self.slug)
-        except Answered as refusal:
+            other = await self.throwaways.create(self.slug)
+        except _REFUSALS as refusal:
             return _said(refusal)
-        return "accepted" if len(self.created) == 1 else f"created {self.created[-1]} instead"
+        return "accepted" if other.slug == self.slug else f"created {other.slug} instead"
 
     async def _configurations(self) -> str:
         await self._update({"configurations": _AFTER})
@@ -117,21 +188,54 @@ class Probe:
         await self._update({"description": "something"})
         try:
             await self._update({"description": value})
-        except Answered as refusal:
+        except _REFUSALS as refusal:
             return _said(refusal)
         return "keeps" if (await self._seen()).fields.get("description") else "clears"
 
     async def _empty_put(self) -> str:
         try:
             await self._update({})
-        except Answered as refusal:
+        except _REFUSALS as refusal:
             return _said(refusal)
         return "accepted"
+
+    async def _unknown_field(self) -> str:
+        """Send an unknown field beside a known one, so that the body is not empty without it."""
+        try:
+            await self._update({"description": "something else", _UNKNOWN_FIELD: "probe"})
+        except _REFUSALS as refusal:
+            return _said(refusal)
+        return "kept" if _UNKNOWN_FIELD in await self._record() else "ignored"
+
+    async def _immutable_field(self) -> str:
+        before = (await self._record()).get("ai_provider_id")
+        try:
+            await self._update({"description": "other", "ai_provider_id": _OTHER_PROVIDER})
+        except _REFUSALS as refusal:
+            return _said(refusal)
+        after = (await self._record()).get("ai_provider_id")
+        return "ignored" if after == before else "changed"
+
+    async def _provider_auth_type(self) -> str:
+        """Set a `custom_host` without `provider_auth_type` beside it, then with it."""
+        auth_type, host = _auth_type_and_host()
+        configurations = {**CONFIGURATIONS, host: _CUSTOM_HOST}
+        try:
+            await self._update({"configurations": configurations})
+        except _REFUSALS as refusal:
+            refused = _said(refusal)
+        else:
+            return "not needed with custom_host"
+        try:
+            await self._update({"configurations": {**configurations, auth_type: "apiKey"}})
+        except _REFUSALS as refusal:
+            return f"custom_host is refused with it ({_said(refusal)}) and without it ({refused})"
+        return f"needed with custom_host, {refused} without it"
 
     async def _look_after_delete(self) -> str:
         try:
             reply = await self.api.call(Call(OperationName.GET, self.slug))
-        except Answered as refusal:
+        except _REFUSALS as refusal:
             return _said(refusal)
         status = reply.body.get("status") if isinstance(reply.body, Mapping) else None
         return f"{reply.status} {status}" if status == "archived" else str(reply.status)
@@ -145,35 +249,30 @@ class Probe:
 
     async def _reuse(self) -> str:
         try:
-            await self._create(self.slug)
-        except Answered as refusal:
+            await self.throwaways.create(self.slug)
+        except _REFUSALS as refusal:
+            return _said(refusal)
+        return "allowed"
+
+    async def _delete_with_provider(self) -> str:
+        if self.workspace is None:
+            return NOT_ASKED + "a provider needs a workspace, and the target's scope names none"
+        try:
+            attached = await self.throwaways.create(f"{self.slug}-x", with_provider=True)
+        except _REFUSALS as refusal:
+            return f"{NOT_ASKED}creating one was refused with {_said(refusal)}"
+        if attached.provider_id is None:
+            return NOT_ASKED + "the API named no provider that it has created"
+        return await self._delete(attached)
+
+    async def _delete(self, attached: Throwaway) -> str:
+        try:
+            await self.api.call(Call(OperationName.DELETE, attached.slug))
+        except _REFUSALS as refusal:
             return _said(refusal)
         return "allowed"
 
     # -- calls ---------------------------------------------------------------------------
-
-    async def _create(self, slug: str) -> None:
-        fields: dict[str, Any] = {
-            "name": NAME,
-            "ai_provider_id": "openai",
-            "key": self.key,
-            "configurations": _BEFORE,
-        }
-        if self.workspace is not None:
-            fields["workspace_id"] = self.workspace
-        (create,) = create_calls(Declared(slug, fields, Place("(probe)")))
-        try:
-            reply = await self.api.call(create)
-        except RemoteError as problem:
-            if problem.outcome_unknown:
-                self._note(slug)
-            raise
-        echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
-        self._note(str(echoed or slug))
-
-    def _note(self, slug: str) -> None:
-        if slug not in self.created:
-            self.created.append(slug)
 
     async def _update(self, body: Tree) -> None:
         await self.api.call(Call(OperationName.UPDATE, self.slug, body=body))
@@ -182,35 +281,19 @@ class Probe:
         found = await read_one(self.api, self.slug)
         return found if found is not None else Observed(self.slug, {})
 
-    async def _clean_up(self) -> list[str]:
-        """Delete what was created, and give what is still there or may be."""
-        return [slug for slug in self.created if not await self._removed(slug)]
+    async def _record(self) -> Mapping[str, Any]:
+        """Read the integration as the API writes it."""
+        reply = await self.api.call(Call(OperationName.GET, self.slug))
+        return reply.body if isinstance(reply.body, Mapping) else {}
 
-    async def _removed(self, slug: str) -> bool:
-        try:
-            found = await read_one(self.api, slug)
-            if not self._is_gone(slug, found):
-                await self.api.call(Call(OperationName.DELETE, slug))
-                found = await read_one(self.api, slug)
-        except NotFound:
-            return True
-        except RemoteError:
-            return await self._is_unlisted(slug)
-        return self._is_gone(slug, found)
 
-    def _is_gone(self, slug: str, found: Observed | None) -> bool:
-        if found is not None and found.is_archived and slug not in self.archived:
-            self.archived.append(slug)
-        return found is None or found.is_archived
-
-    async def _is_unlisted(self, slug: str) -> bool:
-        try:
-            listing = await list_all(self.api)
-        except RemoteError:
-            return False
-        if listing.nameless or slug in listing.unreadable:
-            return False
-        return self._is_gone(slug, listing.rows.get(slug))
+def _auth_type_and_host() -> tuple[str, str]:
+    """Return the configuration field that another one may need beside it, and that other one."""
+    members = integration_schema("openai").child("configurations").fields
+    for name, member in members.items():
+        if member.facts.required_by is not None:
+            return name, member.facts.required_by
+    raise LookupError("the schema knows no field that another one needs")
 
 
 def _said(refusal: Answered) -> str:

@@ -9,9 +9,15 @@ from typing import Any
 
 from reconciler.domain.access import allows_all_models as allowed
 from reconciler.domain.text import has_lone_surrogate
-from reconciler.domain.tree import Path
+from reconciler.domain.tree import Path, Tree
 
 OFF: Mapping[str, Any] = {"enabled": False}
+
+NO_ACCESS: Tree = {"workspaces": [], "global_workspace_access": OFF}
+"""The body that grants access to nobody and revokes none."""
+
+NO_MODELS: Tree = {"models": [], "allow_all_models": False}
+"""The body that enables no model beyond those that are listed already."""
 
 
 def settle(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.simulator.checks import CREATABLE, UPDATABLE
+from reconciler.simulator.checks import CREATABLE, updatable_fields
 from reconciler.simulator.records import Record
 from reconciler.simulator.switches import Switches
 
@@ -48,8 +48,9 @@ def updated(record: Record, sent: Mapping[str, Any], *, now: str, switches: Swit
 
     An empty `key` keeps the stored one: no source says that a key can be taken away.
     """
-    changes = {name: value for name, value in sent.items() if name in UPDATABLE}
-    unexpected = {name: sent[name] for name in sent.keys() - UPDATABLE}
+    known = updatable_fields(switches)
+    changes = {name: value for name, value in sent.items() if name in known}
+    unexpected = {name: sent[name] for name in sent.keys() - known}
     changes["unexpected"] = {**record.get("unexpected", {}), **unexpected}
     if not changes.get("key"):
         changes.pop("key", None)

@@ -30,6 +30,9 @@ UPDATABLE = frozenset(
 )
 """Fields an update takes; the others of an integration are immutable or live elsewhere."""
 
+REPLACEABLE = UPDATABLE | {"ai_provider_id"}
+"""Fields an update takes with the switch `immutable_fields: change`."""
+
 CREATABLE = UPDATABLE | {
     "slug",
     "ai_provider_id",
@@ -63,6 +66,11 @@ _MULTIPLIERS = frozenset(
         "cache_write_image_input_token",
     }
 )
+
+
+def updatable_fields(switches: Switches) -> frozenset[str]:
+    """Return the fields that an update can change."""
+    return REPLACEABLE if switches.immutable_fields == "change" else UPDATABLE
 
 
 def require_object(body: Any) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class Listing:
         kind = query.get("type") or "all"
         if size == 0 or kind not in _TYPES:
             raise invalid()
+        if size > switches.page_max and switches.larger_page == "refuse":
+            raise invalid("page_size is too large")
         size = min(size, switches.page_max)
         workspace = query.get("workspace_id")
         return cls(

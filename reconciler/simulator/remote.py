@@ -180,7 +180,8 @@ class Remote:
         del stale
         record = self._organisation.current(slug)
         body = checks.require_object(request.body)
-        sent = shapes.clone(checks.expected_fields(body, checks.UPDATABLE, self.switches))
+        updatable = checks.updatable_fields(self.switches)
+        sent = shapes.clone(checks.expected_fields(body, updatable, self.switches))
         if not sent and self.switches.empty_put == "refuse":
             raise invalid("no valid fields to update")
         checks.check_fields(sent)

@@ -43,6 +43,8 @@ class Switches:
     """What becomes of unknown and immutable fields in a body (§2); `keep` stores them, as an API
     does that has grown fields.
     """
+    immutable_fields: Literal["as_unexpected", "change"] = "as_unexpected"
+    """Whether an update may change `ai_provider_id`, or `unexpected_fields` decides (§2)."""
     description_null: Literal["clear", "keep"] = "clear"
     """What `description: null` does; `""` always clears (§2)."""
     server_added_fields: bool = False
@@ -65,6 +67,8 @@ class Switches:
     """Slugs, separated by commas, that are listed and whose detail answers 404 (§6)."""
     page_max: int = 100
     """The largest page given, whatever is asked for (§1.2)."""
+    larger_page: Literal["cut", "refuse"] = "cut"
+    """What becomes of a request for a page larger than `page_max` (§1.2)."""
     stale_read_ms: int = 0
     """For how long after a write reads still show what was before it (§6)."""
     rate_limit_after: int = 0

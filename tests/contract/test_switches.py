@@ -164,6 +164,14 @@ def test_unexpected_fields_can_be_kept_as_by_an_api_that_has_grown_them() -> Non
     assert (shown["slug"], shown["name"], shown["odd"]) == ("openai-main", "New", {"a": 1})
 
 
+def test_the_provider_of_an_integration_can_be_changed_or_not() -> None:
+    update = {"ai_provider_id": "anthropic"}
+    assert call(with_one(), "PUT", "/openai-main", update).status == 400
+    remote = with_one(immutable_fields="change")
+    assert call(remote, "PUT", "/openai-main", update).status == 200
+    assert call(remote, "GET", "/openai-main").body["ai_provider_id"] == "anthropic"
+
+
 def test_a_null_description_can_mean_nothing() -> None:
     for choice, expected in (("clear", None), ("keep", "d")):
         remote = with_one(description_null=choice)
@@ -263,6 +271,12 @@ def test_a_page_is_never_larger_than_its_maximum() -> None:
         call(remote, "POST", "", openai(f"i-{number}"))
     page = call(remote, "GET", "", None, page_size="100", current_page="2").body
     assert (page["total"], [row["slug"] for row in page["data"]]) == (5, ["i-3"])
+
+
+def test_a_page_above_the_maximum_can_be_refused() -> None:
+    remote = with_one(page_max=100, larger_page="refuse")
+    assert call(remote, "GET", "", None, page_size="100").status == 200
+    assert call(remote, "GET", "", None, page_size="101").status == 400
 
 
 def test_reads_can_be_stale_for_a_while_and_writes_are_not() -> None:

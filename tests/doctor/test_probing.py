@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.doctor.health import Check, Verdict
 from reconciler.doctor.probing import Probe
-from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.domain.calls import Call, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.messages import Request
@@ -15,11 +15,22 @@ from reconciler.simulator.switches import Switches
 from tests.runs import World
 
 SLUG = "reconcile-probe-1"
+ARCHIVED = f"{SLUG}, {SLUG}-z, {SLUG}-y"
 
 
-def probed(world: World) -> tuple[Check, Probe]:
-    probe = Probe(world.api, SLUG, Redacted("sk-probe-0123456789"))
+def probed(world: World, workspace: str | None = None) -> tuple[Check, Probe]:
+    probe = Probe(world.api, SLUG, Redacted("sk-probe-0123456789"), workspace=workspace)
     return asyncio.run(probe.run()), probe
+
+
+def ticking(switches: Switches) -> World:
+    """Return a world in which every request takes a second."""
+
+    def tick(_request: Request) -> None:
+        world.seconds += 1
+
+    world = World(switches, before=tick)
+    return world
 
 
 def left_in(world: World) -> list[str]:
@@ -47,12 +58,42 @@ def left_in(world: World) -> list[str]:
         (Switches(), "description_empty", "clears"),
         (Switches(), "masked_key", "2 + ***** + 3 characters, as sent"),
         (Switches(slug_reuse_after_delete=True), "slug_reuse", "allowed"),
+        (Switches(), "access_touches_integration", "yes"),
+        (Switches(access_touches_integration=False), "access_touches_integration", "no"),
+        (Switches(), "models_touch_integration", "yes"),
+        (Switches(access_touches_integration=False), "models_touch_integration", "no"),
+        (Switches(), "provider_auth_type", "not needed with custom_host"),
+        (
+            Switches(require_provider_auth_type=True),
+            "provider_auth_type",
+            "needed with custom_host, 400 AB01 without it",
+        ),
+        (Switches(), "unknown_field_put", "400 AB01"),
+        (Switches(unexpected_fields="ignore"), "unknown_field_put", "ignored"),
+        (Switches(unexpected_fields="keep"), "unknown_field_put", "kept"),
+        (
+            Switches(unexpected_fields="ignore", empty_put="refuse"),
+            "unknown_field_put",
+            "ignored",
+        ),
+        (Switches(), "immutable_field_put", "400 AB01"),
+        (Switches(unexpected_fields="ignore"), "immutable_field_put", "ignored"),
+        (Switches(immutable_fields="change"), "immutable_field_put", "changed"),
+        (Switches(), "largest_page", "at least 3 rows, all that there are"),
+        (Switches(page_max=2), "largest_page", "2 rows"),
+        (
+            Switches(page_max=300, larger_page="refuse"),
+            "largest_page",
+            "at least 3 rows, all that there are; 500 is refused with 400 AB01",
+        ),
+        (Switches(), "sort_order", "created_at ascending"),
+        (Switches(list_order="newest"), "sort_order", "created_at descending"),
     ],
 )
 def test_each_way_of_answering_is_recognised(
     switches: Switches, question: str, answer: str
 ) -> None:
-    world = World(switches)
+    world = ticking(switches)
     check, probe = probed(world)
     assert check.verdict is Verdict.OK, check
     assert probe.answers[question] == answer
@@ -62,16 +103,76 @@ def test_each_way_of_answering_is_recognised(
 @pytest.mark.parametrize(
     ("switches", "left"),
     [
-        (Switches(), "10 questions answered, reconcile-probe-1 is gone again"),
+        (Switches(), "17 questions answered, reconcile-probe-1 is gone again"),
         (
             Switches(delete="archived", slug_reuse_after_delete=False),
-            "10 questions answered, this API keeps what it deletes, archived: reconcile-probe-1",
+            f"17 questions answered, this API keeps what it deletes, archived: {ARCHIVED}",
         ),
     ],
 )
 def test_it_says_what_the_probe_leaves(switches: Switches, left: str) -> None:
     check, _ = probed(World(switches))
     assert (check.verdict, check.summary) == (Verdict.OK, left)
+
+
+@pytest.mark.parametrize("touches", [True, False])
+def test_times_of_update_are_told_apart_though_the_clock_stands_still(touches: bool) -> None:
+    _, probe = probed(World(Switches(access_touches_integration=touches)))
+    expected = "yes" if touches else "no"
+    assert probe.answers["access_touches_integration"] == expected
+    assert probe.answers["models_touch_integration"] == expected
+
+
+@pytest.mark.parametrize("switch", ["allow", "refuse"])
+def test_an_integration_with_a_provider_is_deleted_or_named_with_it(switch: Any) -> None:
+    world = World(Switches(delete_with_providers=switch))
+    check, probe = probed(world, workspace="ws-team-a")
+    if switch == "allow":
+        assert probe.answers["delete_with_provider"] == "allowed"
+        assert check.summary == f"17 questions answered, {SLUG} is gone again"
+        assert left_in(world) == []
+        return
+    assert probe.answers["delete_with_provider"] == "409 AB07"
+    (provider,) = world.remote.providers
+    kept = world.remote.integrations[f"{SLUG}-x"]
+    assert check.verdict is Verdict.FAIL
+    assert f"{SLUG}-x (id {kept['id']}, provider {provider['id']})" in check.summary
+    assert "DELETE /integrations/SLUG" in check.hint
+    assert left_in(world) == [f"{SLUG}-x"]
+
+
+def test_without_a_workspace_no_provider_is_created_and_the_question_is_named() -> None:
+    _, probe = probed(World())
+    assert probe.answers["delete_with_provider"].startswith("not asked: ")
+
+
+@pytest.mark.parametrize("kind", [FaultKind.STATUS, FaultKind.RESET_AFTER, FaultKind.HTML])
+@pytest.mark.parametrize("skip", range(0, 24, 3))
+def test_a_probe_changes_nothing_that_it_did_not_create(kind: FaultKind, skip: int) -> None:
+    status = {"status": 500} if kind is FaultKind.STATUS else {}
+    world = World(faults=FaultScript([Fault(kind=kind, skip=skip, **status)]))
+    for slug in ("theirs", f"{SLUG}-y"):
+        body = {"slug": slug, "name": "Theirs", "ai_provider_id": "openai", "key": "sk-theirs"}
+        world.put("POST", "/integrations", body)
+    before = world.remote.integrations
+    probed(world)
+    assert world.remote.integrations == before
+
+
+def test_a_create_whose_answer_is_lost_is_found_under_another_slug() -> None:
+    lost = Fault(kind=FaultKind.RESET_AFTER, method="POST", skip=1)
+    world = World(Switches(duplicate_slug="suffixed"), faults=FaultScript([lost]))
+    check, _ = probed(world)
+    assert check.verdict is Verdict.FAIL
+    assert left_in(world) == []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "GET", "DELETE"])
+@pytest.mark.parametrize("skip", [0, 1, 2])
+def test_a_fault_of_the_server_is_never_recorded_as_an_answer(method: str, skip: int) -> None:
+    fault = Fault(kind=FaultKind.STATUS, method=method, skip=skip, status=500)
+    _, probe = probed(World(faults=FaultScript([fault])))
+    assert not any(said.startswith("500") for said in probe.answers.values())
 
 
 def test_a_server_that_makes_another_slug_of_a_duplicate_is_cleaned_up_twice() -> None:
@@ -121,31 +222,46 @@ def test_a_key_that_may_not_write_is_told_the_scopes_it_needs() -> None:
 
 
 class Cancelling:
-    """The API, whose user loses patience at the first update."""
+    """The API, whose user loses patience before or after the Nth call is carried out."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, number: int, *, before: bool) -> None:
         self._api = world.api
+        self._number = number
+        self._before = before
+        self.calls = 0
         self.task: asyncio.Task[Check] | None = None
 
     async def call(self, call: Call) -> Reply:
-        reply = await self._api.call(call)
-        if call.operation is OperationName.UPDATE and self.task is not None:
+        self.calls += 1
+        is_now = self.calls == self._number and self.task is not None
+        if is_now and self._before and self.task is not None:
             self.task.cancel()
-        await asyncio.sleep(0)
-        return reply
+            await asyncio.sleep(0)
+        try:
+            return await self._api.call(call)
+        finally:
+            if is_now and not self._before and self.task is not None:
+                self.task.cancel()
+            await asyncio.sleep(0)
 
 
-def test_a_probe_that_is_cancelled_still_cleans_up() -> None:
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("number", range(1, 40))
+def test_a_probe_that_is_cancelled_at_any_call_still_cleans_up(number: int, before: bool) -> None:
     world = World()
-    api = Cancelling(world)
+    api = Cancelling(world, number, before=before)
+    announced: list[str] = []
 
     async def run() -> None:
-        api.task = asyncio.create_task(Probe(api, SLUG, Redacted("sk-probe-012")).run())
+        probe = Probe(api, SLUG, Redacted("sk-probe-012"), announce=announced.append)
+        api.task = asyncio.create_task(probe.run())
         with pytest.raises(asyncio.CancelledError):
             await api.task
 
     asyncio.run(run())
     assert left_in(world) == []
+    assert announced[-1] == ""
+    assert f"may have left {SLUG}; " in announced[0]
 
 
 def test_the_made_up_key_shows_nowhere() -> None:

@@ -93,3 +93,19 @@ def test_an_interrupted_reading_is_one_line_for_a_person(tmp_path: Path) -> None
     assert [line for line in said.splitlines() if line] == [
         "error[interrupted]: interrupted by SIGINT; there is no plan, and nothing was written"
     ]
+
+
+def test_a_probe_that_is_interrupted_twice_names_what_it_may_have_left(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    with serving(Fault(kind=FaultKind.HANG_BEFORE, method="POST", times=-1)) as upstream:
+        project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
+        process = started(project, "doctor", "--probe")
+        assert upstream.written_to.wait(20)
+        process.send_signal(signal.SIGINT)
+        wait_for(process, "removing what the probe has created")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=5)
+    assert process.returncode == 130
+    assert "the probe may have left reconcile-probe-" in said
+    assert "DELETE /integrations/SLUG" in said
+    assert "sk-probe" not in said

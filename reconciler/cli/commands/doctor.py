@@ -1,5 +1,7 @@
 """`reconcile doctor`: is everything in place, and if not, what to do."""
 
+import asyncio
+
 import click
 
 from reconciler.cli import signals, wiring
@@ -8,13 +10,15 @@ from reconciler.cli.options import Reading, connection, format_option
 
 UNFIT = 1
 
+_CLEANING_UP = "removing what the probe has created; press Ctrl-C again to leave at once"
+
 
 @click.command("doctor", cls=Command)
 @format_option("text", "json")
 @click.option(
     "--probe",
     is_flag=True,
-    help="Also write and remove one throw-away integration, and note how the API answers.",
+    help="Also write and remove throw-away integrations, and record how the API answers",
 )
 @connection
 @click.pass_obj
@@ -29,11 +33,22 @@ def command(invocation: Invocation, *, style: str, probe: bool, connection: Read
     from reconciler.views import doctor
     from reconciler.views.outline import header_of
 
-    async def work(_interruption: signals.Interruption) -> Health:
-        return await Doctor(invocation, connection, probes=probe).examine()
+    async def work(interruption: signals.Interruption) -> Health:
+        task = asyncio.current_task()
 
-    health = signals.run(work)
+        def clean_up() -> None:
+            console.insist(_CLEANING_UP)
+            if task is not None:
+                task.cancel()
+
+        def announce(left: str) -> None:
+            interruption.undone = left or signals.UNFINISHED
+            interruption.ask = clean_up if left else None
+
+        return await Doctor(invocation, connection, probes=probe, announce=announce).examine()
+
     console = invocation.console
+    health = signals.run(work)
     if style == "json":
         console.data(doctor.as_json(health))
     else:
