@@ -12,6 +12,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.messages import Request
 from reconciler.simulator.switches import Switches
+from tests.contract.questions import open_questions
 from tests.runs import World
 
 SLUG = "reconcile-probe-1"
@@ -36,6 +37,11 @@ def ticking(switches: Switches) -> World:
 def left_in(world: World) -> list[str]:
     body: Any = world.remote.handle(Request("GET", "/integrations", {}, None)).body
     return [row["slug"] for row in body["data"] if row["status"] == "active"]
+
+
+def test_each_answer_has_its_row_among_the_open_questions() -> None:
+    _, probe = probed(World(Switches()))
+    assert set(probe.answers) == {name for row in open_questions() for name in row["probe"]}
 
 
 @pytest.mark.parametrize(
