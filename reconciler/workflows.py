@@ -5,7 +5,7 @@ reads a clock; `reconciler.cli.wiring` puts the collaborators together.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
@@ -36,6 +36,13 @@ from reconciler.execution.presence import Presence
 from reconciler.execution.stopping import Stop
 from reconciler.execution.undoing import Undo
 from reconciler.planning.actions import ActionKind
+from reconciler.planning.auditing import (
+    NO_AUDIT,
+    Audit,
+    Unread,
+    audited_parts,
+    with_audited_parts,
+)
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
@@ -44,6 +51,7 @@ from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.damage import damaged, nameless_rows
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.observe import Wanted, list_all, observe
+from reconciler.remote.part_reads import read_parts
 from reconciler.remote.timing import Timing
 
 
@@ -165,13 +173,13 @@ def _writer(session: Session, planned: Plan, observed: ObservedState) -> Writer:
 async def drift(
     session: Session, options: PlanOptions, *, rounds: Rounds | None = None
 ) -> DriftReport:
-    """Return how the API differs from the files, and who moved.
+    """Return how the API differs from the files, and who moved; always audits.
 
     With `rounds` only what moved and a sample is read. Raises what `plan` raises, and `Unjudged`
     where the ledger cannot be read.
     """
     require_ledger(session)
-    planned, _ = await _fresh_plan(session, options, rounds)
+    planned, _ = await _fresh_plan(session, replace(options, audit=True), rounds)
     return detect(planned, not_read=rounds.not_read if rounds else 0)
 
 
@@ -198,11 +206,12 @@ async def _fresh_plan(
     name, known = session.desired.target.name, session.known_organisation
     refuse_other_organisation(name, known=known, found=observed.organisation_id)
     _refuse_unmatched(session, options.selection, observed)
-    planned = _made_of(session, options, observed, rounds)
+    audit = await _audit(session, options, observed, rounds)
+    planned = _made_of(session, options, observed, rounds, audit)
     if missed := _removed_unread(planned):
         # The list did not tell that these are replaced; their details did.
         observed = await _observed(session, options, None, also=missed)
-        planned = _made_of(session, options, observed, rounds)
+        planned = _made_of(session, options, observed, rounds, audit)
     if session.undo is not None:
         planned = session.undo.revise(planned, session.secrets)
     if session.require_secrets:
@@ -210,8 +219,30 @@ async def _fresh_plan(
     return planned, observed
 
 
-def _made_of(
+async def _audit(
     session: Session, options: PlanOptions, observed: ObservedState, rounds: Rounds | None
+) -> Audit:
+    """Read the parts that no file declares, except of what `rounds` took for unchanged."""
+    if not options.audit or session.undo is not None:
+        return NO_AUDIT  # an undo concerns one run, not what the files leave out
+    wanted: dict[str, frozenset[SubResource]] = {}
+    for slug in _selected(session, options) & observed.live.keys():
+        if rounds is None or rounds.has_read(slug):
+            declared = session.desired.integrations[slug]
+            wanted[slug] = audited_parts(declared, observed.live[slug])
+    reads = await read_parts(session.api, wanted, concurrency=session.parallelism)
+    return Audit(
+        seen={s: with_audited_parts(observed.live[s], read) for s, read in reads.parts.items()},
+        unread=[Unread(slug, part, reason) for (slug, part), reason in reads.refused.items()],
+    )
+
+
+def _made_of(
+    session: Session,
+    options: PlanOptions,
+    observed: ObservedState,
+    rounds: Rounds | None,
+    audit: Audit,
 ) -> Plan:
     return make_plan(
         desired=session.desired,
@@ -223,6 +254,7 @@ def _made_of(
         commit=session.commit,
         diagnostics=(*session.diagnostics, *(rounds.findings() if rounds else ())),
         run=session.undo.run if session.undo else None,
+        audit=audit,
     )
 
 

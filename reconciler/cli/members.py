@@ -118,7 +118,8 @@ class _Run:
             self._watch.opened(session.desired.target.name, ledger=session.ledger)
             if self._order.verb is Verb.DRIFT:
                 workflows.require_ledger(session)
-            plan = await workflows.plan(session, PlanOptions())
+            options = PlanOptions(audit=self._order.verb is Verb.DRIFT)
+            plan = await workflows.plan(session, options)
         self._watch.planned(plan)
         order = self._order
         matters = order.verb is Verb.DRIFT or order.differences_matter

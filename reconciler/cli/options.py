@@ -161,7 +161,10 @@ planning = gathered("options", _make_options, **_SELECTORS, **_PLANNING)
 """Adds everything that has a say in what is planned; the body receives `options`."""
 
 PLAN_PARAMETERS = frozenset({*_SELECTORS, *_PLANNING, "base", "require_secrets"})
-"""The parameters that decide what a plan contains and what it may do."""
+"""The parameters that decide what a plan contains and what it may do.
+
+`plan --audit` is none of them: it adds warnings alone, so a suggested `apply` does without it.
+"""
 
 undoing = gathered(
     "options",

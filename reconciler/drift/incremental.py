@@ -40,6 +40,10 @@ class Rounds:
         """Count what was taken for unchanged."""
         return len(self._kept)
 
+    def has_read(self, slug: str) -> bool:
+        """Return whether an integration was read in this run, not taken for unchanged."""
+        return slug not in self._kept
+
     def narrowed(self, wants: Wants, declared: Collection[str]) -> Wants:
         """Want less: nothing of what has not moved and is not in this run's sample."""
         sample = self._sample(declared)

@@ -257,9 +257,16 @@ def _shortened(
         elif len(path) > 2 and _is_enabled(path, want, have):
             if path[2] == "enabled":
                 result[path[:2]] = None
-            elif path[1] in (want.get(path[0]) or {}) or schema.at(path).facts.host:
+            elif path[1] in (want.get(path[0]) or {}) or redirects(schema, path):
                 result[path[:3] if _is_named_whole(schema.at(path[:3])) else path] = None
     return tuple(result)
+
+
+def redirects(schema: FieldSchema, path: Path) -> bool:
+    """Return whether the value at a path decides where a credential is sent, and with what."""
+    return schema.at(path).facts.host or any(
+        schema.at(path[:end]).facts.headers for end in range(1, len(path) + 1)
+    )
 
 
 def _is_named_whole(field: FieldSchema) -> bool:

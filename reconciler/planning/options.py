@@ -60,7 +60,11 @@ def _shard_of(slug: str, count: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """The flags that change what is planned or what is allowed; None leaves the target's rule."""
+    """The flags that change what is planned or what is allowed; None leaves the target's rule.
+
+    `audit` reads models and workspaces that no file declares, for findings alone: the actions and
+    the digest are the same without it.
+    """
 
     selection: Selection = Selection()
     prune: Prune | None = None
@@ -70,6 +74,7 @@ class PlanOptions:
     max_access_removals: int | None = None
     allow_replace: bool = False
     allow_empty: bool = False
+    audit: bool = False
 
     def replaces_allowed(self, limits: Limits) -> int | None:
         """Give the number of replaces that are allowed, None for any."""

@@ -23,6 +23,7 @@ from reconciler.planning.actions import (
     Subject,
     highest,
 )
+from reconciler.planning.auditing import NO_AUDIT, Audit, not_audited
 from reconciler.planning.canonical import canonical, desired_digest, fingerprint
 from reconciler.planning.credentials import Evidence, masks_moved
 from reconciler.planning.instants import parsed
@@ -53,20 +54,22 @@ def make_plan(
     commit: str | None = None,
     diagnostics: Iterable[Diagnostic] = (),
     run: str | None = None,
+    audit: Audit = NO_AUDIT,
 ) -> Plan:
     """Compare both states and give the plan that makes the API equal to the files.
 
     `values` are the secrets at hand; `diagnostics` are findings from before that the plan carries
-    along; `run` names the run that an undo plan reverts.
+    along; `run` names the run that an undo plan reverts; `audit` adds findings and no action.
     """
     evidence = Evidence(values or {}, memory.pepper, masks_moved(memory, observed))
-    draft = _Draft(desired, observed, memory, options, evidence, parsed(created_at))
+    draft = _Draft(desired, observed, memory, options, evidence, parsed(created_at), audit)
     if evidence.masks_moved:
         draft.diagnostics.append(remarks.masks_changed())
     draft.add_declared()
     draft.add_undeclared()
     draft.diagnostics += remarks.limits_of(memory, draft.unmanaged, in_git=commit is not None)
     draft.note_unreadable()
+    draft.diagnostics += not_audited(audit.unread)
     actions, findings = draft.guarded()
     return Plan(
         target=PlanTarget(desired.target.name, desired.target.base_url, observed.organisation_id),
@@ -94,6 +97,7 @@ class _Draft:
     options: PlanOptions
     evidence: Evidence
     now: datetime | None
+    audit: Audit
     actions: list[Action] = field(default_factory=list)
     unverified: list[Unverified] = field(default_factory=list)
     undeclared: list[Undeclared] = field(default_factory=list)
@@ -252,6 +256,7 @@ class _Draft:
             evidence=self.evidence,
             push_secrets=self.options.push_secrets,
             now=self.now,
+            audited=self.audit.seen.get(current.slug),
         )
         if findings.action is not None and "protected" in findings.action.blocked_by:
             extra.append(remarks.protected(declared.slug, "deleted and created anew", declared))

@@ -17,6 +17,9 @@ from reconciler.planning.plan import NEW_LEDGER, NOT_JUDGED
 _NAMED = 5
 """Slugs that a sentence names."""
 
+_NAMED_WORKSPACES = 20
+"""Workspaces that a sentence names; the list of undeclared values has them all."""
+
 
 def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
     """Say that an action would send a secret whose value is not at hand."""
@@ -126,7 +129,10 @@ def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> 
 
 def unlisted_access(declared: Declared, count: int, names: Iterable[str] = ()) -> Diagnostic:
     """Say that workspaces have access although no file lists any; `names` where they were read."""
-    named = f": {', '.join(names)}" if names else ""
+    shown = sorted(names)
+    named = f": {', '.join(shown[:_NAMED_WORKSPACES])}" if shown else ""
+    if len(shown) > _NAMED_WORKSPACES:
+        named += f" and {len(shown) - _NAMED_WORKSPACES} more"
     have = "1 workspace has" if count == 1 else f"{count} workspaces have"
     return warning(
         "undeclared-access",

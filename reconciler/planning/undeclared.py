@@ -4,7 +4,8 @@ from reconciler.domain.paths import show_path
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path
-from reconciler.planning.comparison import Comparison
+from reconciler.planning.canonical import canonical
+from reconciler.planning.comparison import Comparison, redirects
 from reconciler.planning.plan import Undeclared
 
 
@@ -30,20 +31,23 @@ def _switches(schema: FieldSchema) -> list[Path]:
     return [(name, "enabled") for name, field in schema.fields.items() if field.has_switch]
 
 
-def redirects(schema: FieldSchema, path: Path) -> bool:
-    """Return whether the value at a path decides where a credential is sent, and with what."""
-    return schema.at(path).facts.host or any(
-        schema.at(path[:end]).facts.headers for end in range(1, len(path) + 1)
-    )
+def workspaces_are_left_out(declared: Declared, observed: Observed) -> bool:
+    """Return whether workspaces can have access that the file neither lists nor ignores."""
+    if "workspaces" in declared.fields or observed.is_workspace_scoped:
+        return False
+    return all(entry.path != ("workspaces",) for entry in declared.lifecycle.ignore)
 
 
 def unlisted_workspaces(declared: Declared, observed: Observed) -> int:
-    """Return how many workspaces the API counts where the file lists none; 0 if it does not tell.
+    """Return how many workspaces have access where the file lists none; 0 if the API says nothing.
 
     What the ledger knows as applied counts as well: without a list nothing takes it back.
     """
-    if "workspaces" in declared.fields or observed.is_workspace_scoped:
+    if not workspaces_are_left_out(declared, observed):
         return 0
-    if any(entry.path == ("workspaces",) for entry in declared.lifecycle.ignore):
-        return 0
-    return observed.workspace_count or 0
+    count = observed.workspace_count or 0
+    if not observed.workspaces_read:
+        return count
+    listed = canonical(observed.fields).get("workspaces") or {}
+    # An entry may be there without access; one that is counted and not shown may have it.
+    return count if count > len(listed) else sum(bool(e.get("enabled")) for e in listed.values())

@@ -26,7 +26,7 @@ from reconciler.planning.actions import (
     highest,
 )
 from reconciler.planning.canonical import fingerprint
-from reconciler.planning.comparison import Comparison, compare
+from reconciler.planning.comparison import Comparison, compare, redirects
 from reconciler.planning.credentials import Evidence, Judgement, State, judge
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.newcomers import missing_values, replacement_blocks
@@ -39,7 +39,7 @@ from reconciler.planning.secret_writes import (
     secrets_to_send,
     write_blocks,
 )
-from reconciler.planning.undeclared import redirects, undeclared_values, unlisted_workspaces
+from reconciler.planning.undeclared import undeclared_values, unlisted_workspaces
 from reconciler.planning.writes import create_calls, delete_calls, update_calls
 
 
@@ -61,16 +61,20 @@ def plan_update(
     evidence: Evidence,
     push_secrets: bool,
     now: datetime | None,
+    audited: Observed | None = None,
 ) -> Findings:
-    """Compare one integration and decide what has to happen to it."""
+    """Compare one integration and decide what has to happen to it.
+
+    `audited` is the same record with parts that no file declares; no action depends on it.
+    """
     if observed.is_archived:
         return _archived(declared, observed, remembered)
     comparison = compare(declared, observed, remembered, now=now)
+    beyond = comparison if audited is None else compare(declared, audited, remembered, now=now)
     differing = changed_fields(comparison.found, comparison.wanted)
     judgements = [judge(site, remembered, evidence) for site in comparison.sites]
-    schema = declared.schema
-    sent = secrets_to_send(judgements, differing, schema=schema, push=push_secrets)
-    changes = _changes(differing, sent, schema, comparison.past)
+    sent = secrets_to_send(judgements, differing, schema=declared.schema, push=push_secrets)
+    changes = _changes(differing, sent, declared.schema, comparison.past)
     paths = [change.path for change in differing] + [judgement.path for judgement, _ in sent]
     replaced = _immutable_changes(comparison, differing)
     if replaced:
@@ -79,8 +83,10 @@ def plan_update(
         notes = missing_values(declared, evidence.values)
     else:
         blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
-        notes = _notes_on_writing(declared, observed, comparison, judgements=judgements, sent=sent)
-        notes += _unlisted_access(declared, observed, comparison)
+        notes = _notes_on_writing(declared, judgements, sent)
+    notes += _uncertain_forms(declared, comparison)
+    notes += remarks.without_provider(declared, _first_grants(comparison, differing))
+    left_out = _left_out(declared, audited or observed, remembered, beyond, replaced=replaced)
     action = _action(
         declared,
         observed,
@@ -94,15 +100,30 @@ def plan_update(
     return Findings(
         action=action,
         unverified=() if replaced else _unverified(declared, judgements),
-        # What no file declares is not left alone by a replace; its changes say that it goes.
-        undeclared=() if replaced else undeclared_values(declared.slug, schema, comparison),
-        diagnostics=(
-            *blocks,
-            *notes,
-            *_observations(declared, comparison, remembered),
-            *remarks.without_provider(declared, _first_grants(comparison, differing)),
-        ),
+        undeclared=left_out.undeclared,
+        diagnostics=(*blocks, *notes, *left_out.diagnostics),
     )
+
+
+def _left_out(
+    declared: Declared,
+    observed: Observed,
+    remembered: Remembered,
+    comparison: Comparison,
+    *,
+    replaced: list[str],
+) -> Findings:
+    """Return what the API has that the file leaves out.
+
+    A replace, for the sake of the fields `replaced`, takes it away, as the action's changes show.
+    """
+    warnings = _hosts_and_access(declared, comparison, remembered)
+    if replaced:
+        return Findings(diagnostics=tuple(warnings))
+    warnings += _lists_left_behind(declared, observed, comparison)
+    warnings += _unlisted_access(declared, observed, comparison)
+    undeclared = undeclared_values(declared.slug, declared.schema, comparison)
+    return Findings(undeclared=undeclared, diagnostics=tuple(warnings))
 
 
 def _changes(
@@ -126,18 +147,12 @@ def _unverified(declared: Declared, judgements: list[Judgement]) -> tuple[Unveri
 
 
 def _notes_on_writing(
-    declared: Declared,
-    observed: Observed,
-    comparison: Comparison,
-    *,
-    judgements: list[Judgement],
-    sent: list[tuple[Judgement, Op]],
+    declared: Declared, judgements: list[Judgement], sent: list[tuple[Judgement, Op]]
 ) -> list[Diagnostic]:
     """Return what a write in place lacks, and what it leaves as it is."""
     return [
         *_missing_values(declared, sent),
         *_in_doubt(declared, sent),
-        *_lists_left_behind(declared, observed, comparison),
         *_kept_keys(declared, judgements),
     ]
 
@@ -179,10 +194,10 @@ def _kept_keys(declared: Declared, judgements: list[Judgement]) -> list[Diagnost
     ]
 
 
-def _observations(
+def _hosts_and_access(
     declared: Declared, comparison: Comparison, remembered: Remembered
 ) -> list[Diagnostic]:
-    """Say what the API has that no file declares, and what could not be compared exactly."""
+    """Return a warning for each host and each access that no file declares."""
     return [
         *(
             remarks.undeclared_host(declared, path)
@@ -193,6 +208,12 @@ def _observations(
             remarks.undeclared_access(declared, path, known=remembered.declared is not None)
             for path in comparison.undeclared_access
         ),
+    ]
+
+
+def _uncertain_forms(declared: Declared, comparison: Comparison) -> list[Diagnostic]:
+    """Return a warning for each id that could not be compared exactly."""
+    return [
         *(remarks.differing_form(declared, name) for name in _differing_forms(comparison)),
         *(remarks.aligned_form(declared, path) for path in comparison.aligned),
     ]

@@ -32,3 +32,26 @@ def test_a_plan_counts_workspaces_that_no_file_lists(
         done = at.run("plan", "--format", "json")
         assert done.code == 0, done.err
         assert remarked(done.json) == said
+
+
+def test_an_audit_warns_of_an_undeclared_host_and_the_plan_is_applied_without_it(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path) as at:
+        at.exists("alpha")
+        tune = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}
+        elsewhere = {"configurations": {"custom_host": "https://llm.corp.example"}}
+        at.upstream.world.put("PUT", "/integrations/alpha/models", {"models": [tune | elsewhere]})
+        at.file("alpha", description="new")
+        plain = at.run("plan", "--format", "json").json
+        audited = at.run("plan", "--audit", "--format", "json").json
+        assert audited["digest"] == plain["digest"]
+        assert audited["actions"] == plain["actions"]
+        assert [d["code"] for d in audited["diagnostics"]] == ["undeclared-host"]
+        assert plain["diagnostics"] == []
+        text = at.run("plan", "--audit").out
+        commands = [line.strip() for line in text.splitlines() if "reconcile " in line]
+        assert commands == ["reconcile --target here apply"]
+        saved = at.project.folder / "plan.json"
+        assert at.run("plan", "--audit", "--out", saved).code == 0
+        assert at.run("apply", saved).code == 0

@@ -61,8 +61,14 @@ class Watched:
 
     @property
     def details(self) -> list[str]:
-        """Give what the last check asked beyond the list."""
-        return sorted(path for path in self.asked if path)
+        """Give what the last check asked beyond the list, but for what it only audited."""
+        return sorted(path for path in self.asked if path and not path.endswith("/models"))
+
+    @property
+    def audited(self) -> list[str]:
+        """Give the integrations whose models the last check asked for."""
+        asked = (path.partition("/") for path in self.asked)
+        return sorted(slug for slug, _, part in asked if part == "models")
 
     def edit(self, slug: str, **fields: Any) -> None:
         """Edit past Git."""
@@ -78,6 +84,15 @@ def test_the_first_check_reads_everything_and_the_next_only_the_list_and_a_sampl
     assert (report.in_sync, report.not_read) == (True, 7)
     assert watched.details == ["a"]
     assert watched.asked.count("") == 1
+
+
+def test_models_that_no_file_declares_are_asked_of_what_is_read_in_detail_alone() -> None:
+    watched = Watched(*"abcd")
+    watched.check()
+    assert watched.audited == list("abcd")
+    watched.edit("d", description="by hand")
+    watched.check(every=4)
+    assert watched.audited == watched.details == ["a", "d"]
 
 
 def test_everything_is_read_again_within_the_runs_that_were_promised() -> None:
@@ -219,7 +234,7 @@ def test_the_command_reads_less_once_an_apply_has_been_recorded(tmp_path: Path) 
     report = here.run("-vv", "drift", "--incremental", "--format", "json")
     assert (report.code, report.json["not_read"]) == (0, 2)
     gets = [line for line in report.err.splitlines() if line.startswith("GET")]
-    assert len(gets) == 2
+    assert len(gets) == 3  # the list, one of three, and the models that its file leaves out
     again = here.run("-vv", "drift", "--incremental", "--sample-every", "1")
     assert "3 unchanged." in again.out
     text = here.run("drift", "--incremental")

@@ -1,5 +1,6 @@
 """`reconcile plan`: read the API, decide, show; nothing is written but the file of `--out`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,6 +24,11 @@ from reconciler.planning.plan import Plan
 )
 @format_option(*output.PLAN_FORMATS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to do.")
+@click.option(
+    "--audit",
+    is_flag=True,
+    help="Also read models and workspaces that no file declares, and warn of what they let in.",
+)
 @metrics_file
 @planning
 @reading
@@ -33,18 +39,24 @@ def command(
     out: Path | None,
     style: str,
     detailed_exitcode: bool,
+    audit: bool,
     metrics_file: Path | None,
     options: PlanOptions,
     reading: Reading,
 ) -> int:
-    """Show what apply would change, and why; write nothing."""
+    """Show what apply would change, and why; write nothing.
+
+    With --audit the custom models of integrations that declare no models are read as well, and the
+    workspaces that have access although none is declared. An undeclared host there is a warning.
+    That costs one call more for each such list; the actions and the digest stay the same.
+    """
 
     seen = Watch(invocation, command="plan", run=wiring.new_run(), metrics_file=metrics_file)
 
     async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
         async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
             seen.opened(session.desired.target.name, ledger=session.ledger)
-            return await workflows.plan(session, options), session.ledger
+            return await workflows.plan(session, replace(options, audit=audit)), session.ledger
 
     with seen:
         plan, ledger = signals.run(work, undone="there is no plan, and nothing was written")
