@@ -242,6 +242,7 @@ class Remote:
             now=self._organisation.now(),
             new_id=self._organisation.new_id,
             resolve=self._organisation.learnt_workspace,
+            switches=self.switches,
         )
         for grant in written.grants:
             self._organisation.add_provider(record, grant.workspace, grant.provider_slug)

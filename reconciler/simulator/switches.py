@@ -57,6 +57,8 @@ class Switches:
     """Whether models can also be named in the body of a delete, as one client sends them (§5.1)."""
     unknown_model_delete: Literal["refuse", "ignore"] = "refuse"
     """What deleting a model that is not there does (§5.1)."""
+    empty_usage_limits: Literal["clear", "refuse"] = "clear"
+    """Whether `usage_limits: []` takes a budget away as null does, or is refused (§5.2)."""
     access_touches_integration: bool = True
     """Whether writing models or workspaces moves the integration's `last_updated_at` (§6)."""
     base_models: Literal["hidden", "listed"] = "hidden"

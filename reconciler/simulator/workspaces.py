@@ -9,6 +9,7 @@ from reconciler.simulator.messages import invalid
 from reconciler.simulator.records import Record
 from reconciler.simulator.shapes import clone
 from reconciler.simulator.slugs import is_slug
+from reconciler.simulator.switches import Switches
 
 NewId = Callable[[], str]
 
@@ -34,7 +35,13 @@ class AccessWrite:
 
 
 def put_workspaces(
-    record: Record, body: Any, *, now: str, new_id: NewId, resolve: Callable[[str], str]
+    record: Record,
+    body: Any,
+    *,
+    now: str,
+    new_id: NewId,
+    resolve: Callable[[str], str],
+    switches: Switches,
 ) -> AccessWrite:
     """Merge the listed workspaces; unlisted ones stay unless the global settings override them.
 
@@ -46,6 +53,8 @@ def put_workspaces(
     if not isinstance(listed, list):
         raise invalid("workspaces is invalid")
     access = body.get("global_workspace_access")
+    if switches.empty_usage_limits == "refuse":
+        _refuse_empty_usage_limits([*listed, access])
     shared = _shared_access(access, now, new_id) if access is not None else None
     kept = dict(record["workspaces"])
     grants = []
@@ -63,6 +72,12 @@ def put_workspaces(
     if shared is not None:
         after["global_workspace_access"] = shared
     return AccessWrite(after, tuple(grants))
+
+
+def _refuse_empty_usage_limits(items: list[Any]) -> None:
+    for item in items:
+        if isinstance(item, dict) and item.get("usage_limits") == []:
+            raise invalid("usage_limits takes one entry, or null")
 
 
 def _check(item: Any) -> None:

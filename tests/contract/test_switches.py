@@ -169,6 +169,15 @@ def test_the_provider_of_an_integration_can_be_changed_or_not() -> None:
     assert call(remote, "GET", "/openai-main").body["ai_provider_id"] == "anthropic"
 
 
+def test_an_empty_list_of_budgets_can_be_refused() -> None:
+    body: Any = {"workspaces": [{"id": "ws-a", "enabled": True, "usage_limits": []}]}
+    for choice, status in (("clear", 200), ("refuse", 400)):
+        remote = with_one(empty_usage_limits=choice)
+        assert call(remote, "PUT", "/openai-main/workspaces", body).status == status
+    body["workspaces"][0]["usage_limits"] = None
+    assert call(remote, "PUT", "/openai-main/workspaces", body).status == 200
+
+
 def test_a_null_description_can_mean_nothing() -> None:
     for choice, expected in (("clear", None), ("keep", "d")):
         remote = with_one(description_null=choice)
