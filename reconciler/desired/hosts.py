@@ -62,6 +62,10 @@ _INNER_ENDINGS = frozenset(
 )
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
 _IN_A_URL = re.compile(r"[\x21-\x7e]+")
+_HOST_NAME = re.compile(
+    r"[a-z0-9_%-]+(\.[a-z0-9_%-]+)*\.?|[0-9a-f]*:[0-9a-f:.]*(%.+)?", re.IGNORECASE
+)
+"""A name, or an IPv6 address; that a name is written in an encoded form is judged by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,19 @@ def malformed(url: str) -> Objection | None:
         return _not_a_url("holds a user name or password, which the API refuses")
     if "#" in url:
         return _not_a_url("has a fragment, which the API refuses")
+    if _HOST_NAME.fullmatch(parts.hostname) is None:
+        return _not_a_url("names a host with a character or a dot that no host name has")
     if len(url) > LONGEST_URL:
         return _not_a_url(f"is longer than {LONGEST_URL:,} characters")
     if port == 0 or port in _SERVICE_PORTS:
         return _not_a_url(f"names port {port}, which the API refuses")
+    return None
+
+
+def encoded(url: str) -> Objection | None:
+    """Return why a well-formed URL may name another host than it seems to."""
+    if "%" in (urlsplit(url).hostname or ""):
+        return _not_a_url("names a host in an encoded form")
     return None
 
 

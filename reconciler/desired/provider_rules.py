@@ -11,9 +11,11 @@ from typing import Any
 
 from reconciler.desired import hosts
 from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired.references import holds_reference
 from reconciler.desired.suggest import quoted
 from reconciler.domain.credentials import lacks_credential
 from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME
+from reconciler.domain.leaves import is_host_label
 from reconciler.domain.providers import (
     ALIASES,
     KNOWN_PROVIDERS,
@@ -172,7 +174,7 @@ class ProviderRules:
 
     def _text(self, text: str, field: FieldSchema, steps: Steps) -> None:
         facts = field.facts
-        if "${" in text:
+        if holds_reference(text):
             return  # a reference where none can stand is reported already
         if facts.url:
             self._host(text, field, steps)
@@ -184,6 +186,8 @@ class ProviderRules:
                 hint="write a date to come, or leave it out: the API computes it",
             )
         elif facts.form is not None and re.fullmatch(facts.form, text) is None:
+            if facts.endpoint and not is_host_label(text):
+                return  # the model says so, as an error
             self._warning(
                 "unexpected-form",
                 f"`{field.name}` does not have the form that is documented for it",
@@ -193,8 +197,9 @@ class ProviderRules:
 
     def _host(self, text: str, field: FieldSchema, steps: Steps) -> None:
         found = hosts.malformed(text)
-        if found is None and field.name == "custom_host":
-            found = hosts.private(text)
+        if found is None:
+            is_custom = field.name == "custom_host"
+            found = hosts.private(text) if is_custom else hosts.encoded(text)
         if found is not None:
             self.findings.add(
                 found.severity,

@@ -39,6 +39,11 @@ def parse_reference(text: str) -> SecretRef | None:
     return SecretRef.parse(text[2:-1])
 
 
+def holds_reference(text: str) -> bool:
+    """Return whether a reference stands anywhere in a text; `bind` reports a misplaced one."""
+    return _INSIDE.search(text) is not None
+
+
 def is_forbidden(ref: SecretRef) -> bool:
     """Tell whether no environment lets an integration use this name."""
     if ref.scheme == "env":
@@ -99,7 +104,7 @@ def _leaf(
     if not text:
         return text
     if not field.facts.sensitive:
-        if _INSIDE.search(text):
+        if holds_reference(text):
             say(
                 "reference-not-allowed",
                 f"`{name}` is not a secret field, so it cannot hold a reference",

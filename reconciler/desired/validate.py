@@ -123,7 +123,7 @@ class _Explainer:
             self._say("wrong-type", f"{summary}, not {describe(problem['input'])}", steps)
         elif "-" in kind:
             named = f"{name_of(steps, self.what)} " if problem["msg"].startswith("must") else ""
-            self._say(kind, named + problem["msg"], steps)
+            self._say(kind, named + problem["msg"], steps, hint=self._likeness(kind, steps))
         else:
             self._say("invalid-value", f"{name_of(steps, self.what)} {_limit(problem)}", steps)
 
@@ -133,6 +133,12 @@ class _Explainer:
         origin = self.document.origin_of((*self.prefix, *steps))
         hide = not key and is_hidden(self.schema, steps)
         self.findings.error(code, summary, origin, hint=hint, key=key, hide=hide)
+
+    def _likeness(self, kind: str, steps: Steps) -> str:
+        """Return the hint that shows a value of the right form, where the schema has one."""
+        names = tuple(step for step in steps if isinstance(step, str))
+        example = self.schema.at(names).facts.example if kind == "unexpected-form" else None
+        return f"write it like `{example}`" if example else ""
 
     def _unknown_field(self, steps: Steps) -> None:
         around = name_of(steps[:-1], self.what)

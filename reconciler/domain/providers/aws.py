@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.leaves import Reference, SensitiveText, Text
+from reconciler.domain.leaves import Reference, RegionName, SensitiveText, Text
 from reconciler.domain.providers.configuration import Configuration
 
 _API = "Portkey-AI/openapi: openapi.yaml, BedrockConfiguration"
@@ -17,7 +17,7 @@ _MANTLE = "Portkey-AI/docs-core: integrations/llms/bedrock-mantle.mdx"
 _CLAUDE = "Portkey-AI/docs-core: integrations/llms/claude-platform-aws/claude-platform-aws.mdx"
 
 Region: TypeAlias = Annotated[
-    Text | None,
+    RegionName | None,
     Facts(
         endpoint=True,
         form=r"[a-z]{2}(-[a-z]+)+-[0-9]",

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field
 
 from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.leaves import Flag, HostLabel, Identifier, Piece, Reference, Text
+from reconciler.domain.leaves import (
+    DeploymentName,
+    Flag,
+    HostLabel,
+    Identifier,
+    Piece,
+    Reference,
+    RegionName,
+    Text,
+)
 from reconciler.domain.providers.configuration import Configuration, Missing
 
 ApiVersion: TypeAlias = Annotated[Identifier, Field(max_length=30)]
@@ -155,7 +164,7 @@ class AzureFoundry(AzureAuthentication):
         Facts(example="2024-05-01-preview", source=_FOUNDRY_API),
     ] = Field(None, description="Version of Azure's API, up to 30 signs.")
     azure_deployment_name: Annotated[
-        Text | None, Facts(host=True, example="deepseek-v3", source=_FOUNDRY_API)
+        DeploymentName | None, Facts(host=True, example="deepseek-v3", source=_FOUNDRY_API)
     ] = Field(None, description="Name of the deployment; part of the host if it is serverless.")
     azure_deployment_type: Annotated[
         Literal["serverless", "managed"] | None,
@@ -166,7 +175,7 @@ class AzureFoundry(AzureAuthentication):
         Facts(host=True, replaced_by="azure_foundry_url", example="my-endpoint", source=_LEGACY),
     ] = Field(None, description="Managed endpoint, of records older than `azure_foundry_url`.")
     azure_region: Annotated[
-        Text | None,
+        RegionName | None,
         Facts(endpoint=True, replaced_by="azure_foundry_url", example="eastus2", source=_LEGACY),
     ] = Field(None, description="Region, of records older than `azure_foundry_url`.")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.leaves import Flag, Reference, Text
+from reconciler.domain.leaves import Flag, Reference, RegionName, Text
 from reconciler.domain.providers.configuration import Configuration
 
 _API = "Portkey-AI/openapi: openapi.yaml, VertexAIConfiguration"
@@ -33,7 +33,7 @@ class VertexAI(Configuration):
         Facts(risk=RiskRule.CREDENTIAL, example="serviceAccount", source=_API),
     ] = Field(None, description="How the gateway proves to Google who it is.")
     vertex_region: Annotated[
-        Text | None,
+        RegionName | None,
         Facts(
             endpoint=True,
             form=r"global|us|eu|[a-z]+-[a-z]+[0-9]+",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.domain.facts import Facts
-from reconciler.domain.leaves import Reference, SensitiveText, Text
+from reconciler.domain.leaves import Reference, RegionName, SensitiveText, Text
 from reconciler.domain.providers.configuration import Configuration
 
 _DOC = "Portkey-AI/docs-core: integrations/llms/oracle.mdx"
@@ -29,7 +29,7 @@ class Oracle(Configuration):
     takes_key = False
 
     oracle_region: Annotated[
-        Text | None,
+        RegionName | None,
         Facts(
             endpoint=True,
             form=r"[a-z]{2,3}(-[a-z]+)+-[0-9]+",
