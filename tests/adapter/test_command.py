@@ -11,6 +11,8 @@ from tests.adapter.ports import WRITER
 from tests.adapter.running import running
 from tests.end_to_end.harness import SECRET, Project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:

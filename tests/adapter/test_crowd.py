@@ -56,6 +56,7 @@ def open_files(adapter: Adapter) -> int:
 WELL = [{"status": "ok"}, 200, {}]
 
 
+@pytest.mark.slow
 def test_a_silent_crowd_beyond_the_limit_of_files_keeps_nobody_out(project: Project) -> None:
     with upstream_serving() as upstream:
         project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
@@ -99,6 +100,7 @@ def rubbish(chance: random.Random, port: int) -> bytes:
     return pieces[0] + said if chance.random() < 0.5 else said
 
 
+@pytest.mark.slow
 def test_rubbish_leaves_no_traceback_and_no_harm(project: Project) -> None:
     chance = random.Random(20261123)
     with running(project) as adapter:

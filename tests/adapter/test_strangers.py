@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.adapter.ports import WRITER
 from tests.adapter.running import running
 from tests.end_to_end.harness import Project
@@ -12,6 +14,7 @@ from tests.end_to_end.harness import Project
 NOT_CHECKED = "positive_data_acceptance"
 
 
+@pytest.mark.slow
 def test_a_fuzzer_finds_no_answer_that_the_description_does_not_allow(tmp_path: Path) -> None:
     project = Project.with_examples(tmp_path)
     with running(project, "--rate-limit", 100_000) as adapter:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from tests.adoption.pulling import IN_PRODUCTION, Repository
 from tests.builders import desired
 from tests.properties.strategies import as_declared, integrations, switches
 from tests.runs import World
+
+pytestmark = pytest.mark.slow
 
 ALLOWED = {"deletes": 99, "credential_changes": 99, "access_removals": 99}
 STYLES = ("block", "flow", "json", "one line")

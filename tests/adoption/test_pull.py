@@ -28,6 +28,7 @@ def last_lines(adoption: Adoption) -> list[str]:
     return lines[empty[-2] + 1 :]
 
 
+@pytest.mark.slow
 def test_after_a_pull_of_500_integrations_of_every_kind_the_plan_is_empty() -> None:
     here = Repository()
     plant(here.world.remote, "500")

@@ -78,6 +78,7 @@ def changes(plan: str) -> list[dict[str, Any]]:
     return [change for action in json.loads(plan)["actions"] for change in action["changes"]]
 
 
+@pytest.mark.slow
 def test_a_field_that_is_added_to_the_schema_is_known_everywhere(changed: Copy) -> None:
     changed.project.integration("alpha", routing_hint="eu")
     validated, created, again = changed.run("validate", "apply --yes", "plan --format json")

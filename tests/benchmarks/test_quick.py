@@ -3,9 +3,13 @@
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from tests.benchmarks import bounds, report
 from tests.benchmarks.__main__ import run
 from tests.benchmarks.bench import Bench, Row
+
+pytestmark = pytest.mark.slow
 
 CASES = ("converged", "incremental", "creates", "changed", "wide", "validate", "peers")
 

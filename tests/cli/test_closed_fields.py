@@ -59,6 +59,7 @@ def everything(project: Here) -> str:
     return "\n".join(path.read_bytes().decode("latin-1") for path in kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["acme-ai", "openai"])
 def test_their_values_are_in_no_output_plan_ledger_or_report(tmp_path: Path, provider: str) -> None:
     project = Here(tmp_path)
@@ -103,6 +104,7 @@ def test_their_values_are_in_no_output_plan_ledger_or_report(tmp_path: Path, pro
     assert "(not shown: unknown field)" in "".join(said)
 
 
+@pytest.mark.slow
 def test_a_change_of_one_is_told_and_carried_out(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", ai_provider_id="acme-ai", configurations={"region_hint": "eu"})

@@ -11,6 +11,8 @@ from reconciler.simulator.switches import Switches
 from tests.cli.damaging import Damage, damaged_scene, with_value, without
 from tests.cli.scene import Scene, scene
 
+pytestmark = pytest.mark.slow
+
 DEEP = json.loads("[" * 60 + "]" * 60)
 DAMAGES: dict[str, Damage] = {
     "a name that is a number": with_value("name", 5),

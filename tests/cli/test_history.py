@@ -172,6 +172,7 @@ def test_without_a_ledger_the_result_has_no_anchor(tmp_path: Path) -> None:
     assert "ledger" not in project.apply("--no-ledger", "--format", "json").json
 
 
+@pytest.mark.slow
 def test_the_newest_fifty_runs_are_listed_unless_more_are_asked_for(tmp_path: Path) -> None:
     project = two_runs(tmp_path)
     key = TargetKey.of(name="here", base_url="simulator:", organisation=None)

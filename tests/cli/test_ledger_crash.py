@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.cli.project import Here, writes
 from tests.end_to_end.harness import COMMAND, SECRET
+
+pytestmark = pytest.mark.slow
 
 KEY = {"PORTKEY_API_KEY": "pk-canary-crash"}
 

@@ -108,6 +108,7 @@ def test_a_new_pepper_makes_fingerprints_unverified_and_not_changed(tmp_path: Pa
     assert project.plan(RECONCILE_LEDGER_PEPPER="two")["unverified"] == []
 
 
+@pytest.mark.slow
 def test_a_merge_job_rotates_what_the_job_of_the_pull_request_could_not_verify(
     tmp_path: Path,
 ) -> None:

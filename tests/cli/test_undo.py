@@ -8,6 +8,8 @@ import pytest
 from tests.cli.project import FIRST, SECOND, Here, actions, writes
 from tests.end_to_end.harness import Done
 
+pytestmark = pytest.mark.slow
+
 FACTS = {"id", "created_at", "last_updated_at", "target", "kind", "format_version"}
 MODELS = [
     {"slug": "gpt-5", "enabled": True},

@@ -9,6 +9,8 @@ from tests.cli.project import SECOND, Here, actions
 from tests.cli.test_undo import carry_out, runs, store, undo
 from tests.end_to_end.test_base import git
 
+pytestmark = pytest.mark.slow
+
 LIMITS = {"deletes": 9, "delete_ratio": 1, "replaces": 9, "access_removals": 9}
 HEADERS = {"X-Team": "search", "Authorization": "${env:SECRET_KEY}"}
 

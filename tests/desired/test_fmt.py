@@ -204,6 +204,7 @@ def texts(draw: st.DrawFn) -> str:
     return "\n".join(lines) + draw(st.sampled_from(["", "\n", "\n\n", "\n# end"]))
 
 
+@pytest.mark.slow
 @given(texts())
 def test_any_file_keeps_its_meaning_and_its_comments_and_settles_at_once(text: str) -> None:
     data = text.encode("utf-8", "replace")

@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -188,6 +189,7 @@ def integrations(draw: st.DrawFn) -> dict[str, object]:
     )
 
 
+@pytest.mark.slow
 @given(st.lists(integrations(), max_size=4, unique_by=lambda i: i["slug"]), st.randoms())
 def test_what_is_written_is_what_is_declared_whatever_the_order_of_files(
     written: list[dict[str, object]], shuffle: object

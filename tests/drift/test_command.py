@@ -13,6 +13,8 @@ import pytest
 from tests.drift.builders import TOKEN, channels
 from tests.end_to_end.harness import Project
 
+pytestmark = pytest.mark.slow
+
 KEY = {"x-portkey-api-key": "pk-canary-drift"}
 
 

@@ -23,6 +23,7 @@ from tests.views.hostile import plans
 LOCAL, REMOTE, BOTH, UNKNOWN = Origin.LOCAL, Origin.REMOTE, Origin.BOTH, Origin.UNKNOWN
 
 
+@pytest.mark.slow
 @given(plans())
 def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> None:
     report = detect(plan)
@@ -32,6 +33,7 @@ def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> 
     assert sum(map(len, report.by_origin().values())) == len(plan.actions)
 
 
+@pytest.mark.slow
 @given(plans())
 def test_the_fingerprint_does_not_depend_on_time_or_on_who_moved(plan: Plan) -> None:
     later = replace(plan, created_at="2027-01-01T00:00:00Z", commit="another")
@@ -150,6 +152,7 @@ def public(report: DriftReport) -> Any:
     return json.loads(json.dumps(report.as_json()))
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(plans())
 def test_a_report_comes_back_from_json(plan: Plan) -> None:

@@ -201,6 +201,7 @@ def edits() -> Iterator[Any]:
     yield st.tuples(st.just("key"), st.just("sk-another-value"))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.one_of(*edits())), max_size=8), st.data())
 def test_it_says_what_reading_everything_says(

@@ -12,6 +12,8 @@ from reconciler.simulator.faults import Fault, FaultKind
 from tests.end_to_end.harness import Project
 from tests.end_to_end.upstream import serving
 
+pytestmark = pytest.mark.slow
+
 PEM = "-----BEGIN PRIVATE KEY-----\nQ0FOQVJZQ0FOQVJZ\nZm9ydHktdHdv==\n-----END PRIVATE KEY-----"
 VALUES = {
     "padded": "c2VjcmV0LWNhbmFyeS12YWx1ZQ==",

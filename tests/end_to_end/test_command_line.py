@@ -11,6 +11,8 @@ import pytest
 
 from tests.end_to_end.harness import COMMAND, SECRET, Project
 
+pytestmark = pytest.mark.slow
+
 
 def a_project(folder: Path) -> Project:
     project = Project(folder)

@@ -11,6 +11,8 @@ from reconciler.simulator.faults import Fault, FaultKind
 from tests.end_to_end.harness import COMMAND, Project
 from tests.end_to_end.upstream import serving
 
+pytestmark = pytest.mark.slow
+
 
 def a_project(folder: Path) -> Project:
     project = Project(folder, PORTKEY_API_KEY="pk-canary")

@@ -14,6 +14,8 @@ from tests.end_to_end.harness import INSTALLED, SECRET, Project
 from tests.end_to_end.upstream import Upstream, serving
 from tests.runs import World
 
+pytestmark = pytest.mark.slow
+
 Moment = Literal["before", "during", "after"]
 MODELS = [{"slug": "gpt-5", "enabled": False}]
 GRANT = [{"id": "ws-a", "enabled": True}]

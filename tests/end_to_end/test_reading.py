@@ -9,6 +9,8 @@ from reconciler.simulator.faults import Fault, FaultKind
 from tests.end_to_end.harness import Project
 from tests.end_to_end.upstream import Upstream, serving
 
+pytestmark = pytest.mark.slow
+
 LIST = r"^/integrations$"
 
 READING = [

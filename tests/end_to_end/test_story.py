@@ -8,6 +8,8 @@ import pytest
 
 from tests.end_to_end.harness import INSTALLED, SECRET, Project
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_first_command_of_the_readme_creates_the_examples_and_repeats_without_change(
     tmp_path: Path,

@@ -144,6 +144,7 @@ def test_choosing_nobody_is_bad_input(tmp_path: Path) -> None:
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "no-members")
 
 
+@pytest.mark.slow
 def test_members_that_fail_hang_or_are_denied_do_not_touch_the_others(tmp_path: Path) -> None:
     names = ("acme", "broken", "denied", "hanging", "zeta")
     with city(*names) as town:

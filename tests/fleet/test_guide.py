@@ -33,6 +33,7 @@ def test_the_fleet_of_the_guide_can_be_read() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_indexed_job_applies_every_shard_once(tmp_path: Path) -> None:
     job = yaml.safe_load(block("kind: Job"))
     (container,) = job["spec"]["template"]["spec"]["containers"]

@@ -17,6 +17,8 @@ from tests.fleet.city import City, city
 from tests.fleet.project import FleetProject, codes, standings
 from tests.fleet.temporal import dev_server, process, started, worker
 
+pytestmark = pytest.mark.slow
+
 AT_A_TIME = 8
 
 

@@ -158,6 +158,7 @@ def test_the_outputs_are_the_ones_that_are_promised() -> None:
     assert outputs_of(Failure(4, (), samples.empty_plan()))["in_sync"] == "false"
 
 
+@pytest.mark.slow
 def test_a_huge_plan_fits_and_says_what_is_left_out(reporter: Reporter) -> None:
     actions = [samples.creation(f"team-{number:04}", "ü" * 180) for number in range(3_000)]
     done = reporter.report("plan", samples.plan(*actions))
@@ -170,6 +171,7 @@ def test_a_huge_plan_fits_and_says_what_is_left_out(reporter: Reporter) -> None:
     assert 200_000 < len(summary) < 1024 * 1024
 
 
+@pytest.mark.slow
 def test_the_longest_names_leave_every_text_within_its_limit(reporter: Reporter) -> None:
     name = "\U0001f680" * 255
     actions = [samples.creation(f"team-{number:04}", "ü" * 180) for number in range(600)]

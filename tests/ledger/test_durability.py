@@ -6,6 +6,8 @@ import sys
 import uuid
 from pathlib import Path
 
+import pytest
+
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.memory import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
@@ -54,6 +56,7 @@ def test_the_intent_is_on_disk_when_the_process_is_killed(tmp_path: Path) -> Non
         assert ledger.verify() == []
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_ledger(tmp_path: Path) -> None:
     both = [python(MANY, str(tmp_path), name) for name in ("one", "two")]
     assert [process.wait() for process in both] == [0, 0]

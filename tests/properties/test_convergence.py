@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 
 from reconciler.domain.memory import Memory, Remembered
@@ -12,6 +13,8 @@ from reconciler.simulator.switches import Switches
 from tests.builders import desired
 from tests.properties.strategies import as_declared, integrations, switches
 from tests.runs import World
+
+pytestmark = pytest.mark.slow
 
 NO_LIMITS = {
     "deletes": 99,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
 from reconciler.domain.state import DesiredState
@@ -18,6 +19,8 @@ from tests.builders import target
 from tests.properties.strategies import integrations, switches
 from tests.properties.test_convergence import NO_LIMITS, NO_SHRINKING, wish
 from tests.runs import World
+
+pytestmark = pytest.mark.slow
 
 KEY = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organisation=None)
 # An id that comes back as a UUID is sent back as one: equal to the API, not as text.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,8 @@ from tests.properties.test_convergence import NO_LIMITS, NO_SHRINKING, wish
 from tests.properties.test_undo import KEY as TARGET
 from tests.properties.test_undo import named, store
 from tests.runs import World
+
+pytestmark = pytest.mark.slow
 
 OTHER = SecretRef("env", "SECRET_OTHER")
 references = st.sampled_from([KEY, OTHER])

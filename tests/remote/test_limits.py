@@ -108,6 +108,7 @@ def test_a_server_without_limit_is_not_held_back() -> None:
     assert seconds_for(1000, server) == pytest.approx(1000 / 10 * 0.01, rel=0.02)
 
 
+@pytest.mark.slow
 def test_after_a_long_time_without_refusal_a_higher_rate_is_tried() -> None:
     server = Window(20)
 

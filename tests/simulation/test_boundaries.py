@@ -29,6 +29,8 @@ from tests.simulation.scenario import KEYS, NO_LIMITS, OPTIONS, VALUES
 from tests.simulation.theatre import Line, Theatre
 from tests.simulation.weather import Crash, CrashPlan
 
+pytestmark = pytest.mark.slow
+
 KEY = next(iter(KEYS))
 GRANT = [{"id": "ws-a", "enabled": True}]
 MODELS = [{"slug": "gpt-5", "enabled": False}]

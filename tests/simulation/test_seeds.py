@@ -23,6 +23,7 @@ def _judge(tally: Tally, name: str, record: pytest.FixtureRequest) -> None:
     assert not tally.violating, tally.report
 
 
+@pytest.mark.slow
 def test_ten_thousand_stories_break_no_rule(request: pytest.FixtureRequest) -> None:
     tally = run_campaign(0, AT_THE_SEAM)
     _judge(tally, "planner and executor at the seam of the API", request)
@@ -30,6 +31,7 @@ def test_ten_thousand_stories_break_no_rule(request: pytest.FixtureRequest) -> N
     assert tally.endings["converged"] > 0.9 * AT_THE_SEAM, tally.endings
 
 
+@pytest.mark.slow
 def test_five_hundred_stories_through_the_real_client_break_no_rule(
     request: pytest.FixtureRequest,
 ) -> None:
@@ -38,6 +40,7 @@ def test_five_hundred_stories_through_the_real_client_break_no_rule(
     assert tally.endings["converged"] > 0.9 * OVER_HTTP, tally.endings
 
 
+@pytest.mark.slow
 def test_the_ledger_in_memory_keeps_what_the_real_one_keeps(tmp_path: Path) -> None:
     for seed in range(WITH_A_LEDGER):
         path = tmp_path / f"{seed}.db"
@@ -47,6 +50,7 @@ def test_the_ledger_in_memory_keeps_what_the_real_one_keeps(tmp_path: Path) -> N
         assert str(story) == str(run_seed(seed))
 
 
+@pytest.mark.slow
 def test_the_oracles_catch_a_ledger_that_forgets_what_was_about_to_be_sent() -> None:
     class Forgetful(MemoryLedger):
         def memory(self, key: object) -> Memory:
@@ -57,6 +61,7 @@ def test_the_oracles_catch_a_ledger_that_forgets_what_was_about_to_be_sent() -> 
     assert any("was sent and is unverified" in t for story in stories for t in story.violations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "blame"),
     [

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from reconciler.simulator.messages import Request, Response
 from reconciler.simulator.remote import Remote
 from reconciler.simulator.switches import Switches
 from tests.contract.api import make_remote
+
+pytestmark = pytest.mark.slow
 
 CANARY = "canary-9f8e7d6c5b4a-canary"
 SLUGS = st.sampled_from(["a", "b", "c"])

@@ -27,6 +27,7 @@ from tests.views.test_hostile import (
 )
 
 
+@pytest.mark.slow
 @given(plans(), st.lists(texts, max_size=2))
 @example(worst_plan(), [WORST])
 def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[str]) -> None:
@@ -47,6 +48,7 @@ def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit
     assert_inert(text)
 
 
+@pytest.mark.slow
 @given(plans())
 @example(worst_plan())
 def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
@@ -57,6 +59,7 @@ def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> No
     assert page.tags.count("style") == page.tags.count("title") == 1
 
 
+@pytest.mark.slow
 @given(plans(text=starts), st.integers(40, 130))
 def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
     plan: Plan, width: int
@@ -70,6 +73,7 @@ def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
     assert [line.rstrip() for line in bare.splitlines()] == text.splitlines()
 
 
+@pytest.mark.slow
 @given(plans())
 def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> None:
     plain = replace(plan, actions=tuple(replace(a, slug="alpha") for a in plan.actions))

@@ -4,6 +4,7 @@ import json as stdlib_json
 import re
 from html.parser import HTMLParser
 
+import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from reconciler.views import html, json, list_view, markdown, terminal
 from reconciler.views.escape import visible
 from tests.views import samples
 from tests.views.hostile import FRAGMENTS, MARK, observed_states, plans, results, starts, texts
+
+pytestmark = pytest.mark.slow
 
 OUR_TAGS = re.compile(r"<details( open)?>|</?(summary|code)>|</details>")
 COMMAND = re.compile(r"^\s*(::|##\[)", re.MULTILINE)
