@@ -110,7 +110,12 @@ class _Restoring:
                 continue
             fields = _over(declared.fields if declared else {}, picture.fields)
             states[slug] = Observed(
-                slug, _masked(fields), detailed=True, models_read=True, workspaces_read=True
+                slug,
+                _masked(fields),
+                detailed=True,
+                models_read=True,
+                # A list that is not on record was not read, so it is not known to be empty.
+                workspaces_read="workspaces" in fields,
             )
         return states
 

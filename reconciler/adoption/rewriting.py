@@ -13,7 +13,7 @@ from reconciler.adoption.drifted import Edit, How, drifted
 from reconciler.adoption.files import Files
 from reconciler.desired.declare import declare
 from reconciler.desired.documents import ENVIRONMENTS, INTEGRATIONS, Documents
-from reconciler.desired.export import exported, ordered
+from reconciler.desired.export import exported, lets_nobody_in, ordered
 from reconciler.desired.export_check import writable
 from reconciler.desired.export_secrets import Naming
 from reconciler.desired.findings import Findings, Sourced, Steps
@@ -31,6 +31,8 @@ from reconciler.planning.canonical import canonical
 
 LONGEST_NAME = 240
 """Bytes of a file name without its suffix; file systems allow 255."""
+
+_NOBODY = "no workspace has access; remove this line to stop managing the list"
 
 _ROUNDS = 5
 """Edits of one round can uncover others: a value withdrawn in an overlay shows the one below."""
@@ -114,7 +116,8 @@ class Rewriting:
         return exported(observed, naming, keep_mappings=self._options.keep_mappings)
 
     def _create(self, observed: Observed) -> bool:
-        text = self._text(observed, self._exported(observed))
+        tree, comments = self._with_empty_list(observed, self._exported(observed))
+        text = self._text(observed, tree, comments)
         if text is not None:
             self.files.put(self._free_path(observed.slug), text.encode())
         return text is not None
@@ -124,8 +127,8 @@ class Rewriting:
         tree = self._exported(observed) | _own_fields(document)
         if "workspaces" in tree:
             tree["workspaces"] = _own_workspaces(tree["workspaces"], document)
-        tree = {name: tree[name] for name in ordered(tree, Integration.model_fields)}
-        text = self._text(observed, tree)
+        tree, comments = self._with_empty_list(observed, tree)
+        text = self._text(observed, tree, comments)
         if text is None:
             return
         path, index = document.origin.file, document.origin.index
@@ -134,8 +137,31 @@ class Rewriting:
         edit.replace_document(index, text)
         self.files.put(path, edit.result())
 
-    def _text(self, observed: Observed, tree: dict[str, Any]) -> str | None:
-        written = writable(tree, today=self._today)
+    def _with_empty_list(
+        self, observed: Observed, tree: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Declare that no workspace has access where that was read; return comments as well.
+
+        An empty list of models is never written: it would disable what the provider adds later.
+        """
+        comments: dict[str, str] = {}
+        if "workspaces" not in tree and lets_nobody_in(observed) and self._may_manage(observed):
+            tree = {**tree, "workspaces": []}
+            comments["workspaces"] = _NOBODY
+        return {name: tree[name] for name in ordered(tree, Integration.model_fields)}, comments
+
+    def _may_manage(self, observed: Observed) -> bool:
+        """Return whether an empty list of workspaces harms nobody else's access."""
+        if self._desired.target.environment is not None:
+            return False  # the document holds in the other environments, too
+        declared = self._desired.integrations.get(observed.slug)
+        ignored = declared.lifecycle.ignore if declared is not None else ()
+        return all(entry.path[0] != "workspaces" for entry in ignored)
+
+    def _text(
+        self, observed: Observed, tree: dict[str, Any], comments: Mapping[str, str]
+    ) -> str | None:
+        written = writable(tree, today=self._today, comments=comments)
         if written is None:
             self.remarks.append(_not_writable(observed.slug))
             self.left_out.add(observed.slug)

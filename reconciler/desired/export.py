@@ -9,9 +9,9 @@ from typing import Any
 
 from reconciler.desired.export_secrets import Naming
 from reconciler.domain.access import allows_all_models
-from reconciler.domain.facts import SECRET_NAME
+from reconciler.domain.facts import SECRET_NAME, SubResource
 from reconciler.domain.providers import Configuration
-from reconciler.domain.schema import FieldSchema, integration_schema
+from reconciler.domain.schema import FieldSchema, fields_of, integration_schema
 from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields, target_path
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed
@@ -53,6 +53,20 @@ def exported(observed: Observed, naming: Naming, *, keep_mappings: bool = False)
             tree["configurations"], schema.child("configurations")
         )
     return tree
+
+
+def lets_nobody_in(observed: Observed) -> bool:
+    """Return whether the whole list of workspaces was read and none has or will get access."""
+    if not observed.workspaces_read or observed.is_workspace_scoped:
+        return False
+    schema = integration_schema(str(observed.fields.get("ai_provider_id")))
+    for name in fields_of(SubResource.WORKSPACES):
+        value = observed.fields.get(name)
+        if schema.child(name).has_switch and isinstance(value, Mapping) and value.get("enabled"):
+            return False  # each new workspace gets access, and an empty list would take it back
+    entries = _entries(observed.fields.get("workspaces"))
+    is_whole = (observed.workspace_count or 0) <= len(entries)
+    return is_whole and not any(entry.get("enabled") for entry in entries)
 
 
 def ordered(names: Iterable[str], known: Iterable[str]) -> list[str]:

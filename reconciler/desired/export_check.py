@@ -4,13 +4,13 @@ The API accepts more than a file does (a `${…}` in a description, a lone surro
 field). What is left out is named, and stays unmanaged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from reconciler.desired.declare import declare
-from reconciler.desired.export_yaml import document
+from reconciler.desired.export_yaml import NO_COMMENTS, document
 from reconciler.desired.findings import Findings, Origin, Sourced, Steps
 from reconciler.desired.source import MAX_FILE, MemorySource
 from reconciler.desired.yaml_source import read_yaml
@@ -26,12 +26,17 @@ class Writable:
     left_out: tuple[Steps, ...] = ()
 
 
-def writable(tree: dict[str, Any], *, today: date) -> Writable | None:
-    """Write a document and take out what the loader would refuse; None if too little is left."""
+def writable(
+    tree: dict[str, Any], *, today: date, comments: Mapping[str, str] = NO_COMMENTS
+) -> Writable | None:
+    """Write a document and take out what the loader would refuse; None if too little is left.
+
+    `comments` stand behind the fields that they are named for.
+    """
     tree = _copy(tree)
     left_out: list[Steps] = []
     while True:
-        text = document(tree)
+        text = document(tree, comments=comments)
         objections = _objections(text, tree, today)
         if not objections:
             return Writable(text, tuple(left_out)) if len(text.encode()) <= MAX_FILE else None

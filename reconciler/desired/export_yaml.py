@@ -7,6 +7,7 @@ written: `desired.export`. Changing a file that exists: `desired.editing`.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.domain.secrets import Redacted, SecretRef
@@ -33,9 +34,20 @@ _WORDS = frozenset(
 _PLAIN_REFERENCE = re.compile(r"\$\{[^\s#,\[\]{}]+(#[^\s#,\[\]{}]+)?\}")
 
 
-def document(tree: Mapping[str, Any]) -> str:
-    """Give a document in block style; short entries of lists stand on one line."""
-    return "".join(line + "\n" for line in block(tree, 0))
+NO_COMMENTS: Mapping[str, str] = MappingProxyType({})
+
+
+def document(tree: Mapping[str, Any], *, comments: Mapping[str, str] = NO_COMMENTS) -> str:
+    """Give a document in block style; short entries of lists stand on one line.
+
+    `comments` are written behind the line with which a field begins.
+    """
+    lines: list[str] = []
+    for name, item in tree.items():
+        first, *others = block({name: item}, 0)
+        comment = comments.get(name)
+        lines += [f"{first} # {comment}" if comment else first, *others]
+    return "".join(line + "\n" for line in lines)
 
 
 def block(value: Any, column: int) -> Iterator[str]:

@@ -14,6 +14,8 @@ from reconciler.views import pull_view
 from tests.adoption.pulling import CONFIG, IN_PRODUCTION, Repository
 from tests.runs import World
 
+NOBODY = "workspaces: [] # no workspace has access; remove this line to stop managing the list"
+
 
 def declared(slug: str, **fields: str) -> str:
     """Write a file that names the secret, in one line."""
@@ -86,6 +88,7 @@ def test_a_file_says_what_the_api_has_and_nothing_that_means_nothing() -> None:
         "  openai_project: p\n"
         "tags:\n"
         "  team: search\n"
+        f"{NOBODY}\n"
     )
 
 
@@ -358,6 +361,7 @@ def test_force_writes_a_document_whole_and_keeps_what_only_files_know() -> None:
         "ai_provider_id: openai\n"
         "description: there\n"
         "key: ${vault:kv/a#key}\n"
+        f"{NOBODY}\n"
         "lifecycle:\n"
         "  protected: true\n"
     )

@@ -53,7 +53,8 @@ def command(
 
     Without a SLUG everything in the scope of the target is pulled; what is archived never is. A new
     integration gets a file of its own with a reference for each secret. An existing document is
-    edited in place: only lines whose declared value differs change, also in overlays. Exits 5 if an
+    edited in place: only lines whose declared value differs change, also in overlays. A file that
+    is new or written with --force says `workspaces: []` if no workspace has access. Exits 5 if an
     integration had to be left out.
     """
     options = PullOptions(
