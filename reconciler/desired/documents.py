@@ -4,8 +4,8 @@ This file knows the folders. What a document says is not looked at, apart from i
 itself is `desired.overlay`.
 """
 
+import posixpath
 from collections.abc import Collection, Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
 from reconciler.desired.config import CONFIG_FILE, Config
@@ -208,7 +208,7 @@ class Documents:
                 hint="a slug is the identity of an integration; keep one of the two",
             )
             self._nameless.append(sourced)
-        stem = PurePosixPath(path).stem
+        stem, _ = posixpath.splitext(posixpath.basename(path))
         if alone and stem != name and SLUG.fullmatch(name):
             summary = f"the file is called `{stem}`, and the slug is `{name}`"
             hint = f"rename the file to {name}.yaml"

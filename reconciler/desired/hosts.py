@@ -197,4 +197,5 @@ def _of_name(name: str) -> Objection | None:
 
 
 def _is_below(name: str, domains: tuple[str, ...]) -> bool:
-    return any(name == domain or name.endswith("." + domain) for domain in domains)
+    # One call tells that most names are not; only then each domain is tried.
+    return name.endswith(domains) and any(f".{name}".endswith(f".{d}") for d in domains)
