@@ -7,7 +7,8 @@ build new ones.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from types import NoneType
+from typing import Any, TypeAlias, TypeGuard
 
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 
@@ -17,17 +18,25 @@ Value: TypeAlias = "Leaf | Sequence[Value] | Mapping[str, Value]"
 Tree: TypeAlias = Mapping[str, Value]
 Path: TypeAlias = tuple[str, ...]
 
+_SCALARS = frozenset({bool, int, float, str, NoneType})
+
 
 def is_empty(value: Value) -> bool:
     """Tell whether the API could just as well have left this value out."""
     return value is None or value == "" or (isinstance(value, list | tuple | dict) and not value)
 
 
+def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Return whether a value of a tree has members; a dict, as nearly all have, is seen at once."""
+    kind = type(value)
+    return kind is dict or (kind not in _SCALARS and isinstance(value, Mapping))
+
+
 def lookup(tree: Tree, path: Path) -> Value:
     """Give the value at a path, or None where the tree ends before it."""
     here: Value = tree
     for key in path:
-        if not isinstance(here, Mapping) or key not in here:
+        if not is_mapping(here) or key not in here:
             return None
         here = here[key]
     return here
@@ -35,7 +44,7 @@ def lookup(tree: Tree, path: Path) -> Value:
 
 def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
     """Walk the leaves in key order; an empty mapping or a list counts as a leaf."""
-    if isinstance(value, Mapping) and value:
+    if is_mapping(value) and value:
         for key in sorted(value):
             yield from leaves(value[key], (*path, key))
     else:
@@ -66,7 +75,7 @@ def plain(value: Value) -> Any:
             return {"redacted": True}
         case Mask():
             return {"mask": value.text}
-        case Mapping():
+        case dict() | Mapping():
             return {key: plain(item) for key, item in value.items()}
         case _:
             return [plain(item) for item in value]

@@ -28,7 +28,7 @@ def _canonical(value: Value, field: FieldSchema) -> Any:
             return value
         case None:
             return {} if field.key is not None or field.kind is Kind.SINGLE else None
-        case Mapping():
+        case dict() | Mapping():
             return _members(value, field)
         case list() | tuple():
             return _entries(value, field)

@@ -13,7 +13,7 @@ from reconciler.domain.memory import Remembered
 from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema
 from reconciler.domain.secrets import closed
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import Leaf, Path, Value, is_empty, leaves
+from reconciler.domain.tree import Leaf, Path, Value, is_empty, is_mapping, leaves
 from reconciler.planning.access import OFF, allows_all_models, settle, withdrawn
 from reconciler.planning.canonical import canonical
 from reconciler.planning.forms import align
@@ -107,7 +107,8 @@ def compare(
     horizon = END_OF_TIME if just_written else now
     if horizon is not None:
         settled_want = moved_on(settled_want, settled_have, now=horizon)
-    settled_want = _with_withdrawn(settled_want, settled_have, past, any_provider_schema())
+    if past:
+        settled_want = _with_withdrawn(settled_want, settled_have, past, any_provider_schema())
     pairing = _Pairing()
     found, wanted = pairing.pair(settled_want, settled_have, (), schema)
     undeclared = tuple(
@@ -139,16 +140,15 @@ class _Pairing:
 
     def pair(self, want: Value, have: Value, path: Path, schema: FieldSchema) -> tuple[Any, Any]:
         """Return (found, wanted) at a path, `_ABSENT` for what counts as empty."""
-        is_open = schema.is_known or not (isinstance(want, Mapping) and want)
-        if schema.facts.sensitive and is_open:
+        if schema.facts.sensitive and (schema.is_known or not (is_mapping(want) and want)):
             # Values from before a field was closed, such as an old ledger's, may still be open.
             is_object = schema.facts.secret_object
             self.sites.append(Site(path, closed(want), closed(have), is_object=is_object))
             return _ABSENT, _ABSENT
-        if isinstance(want, Mapping) and (want or not path):  # nothing declared empties nothing
-            theirs = have if isinstance(have, Mapping) else {}
+        if is_mapping(want) and (want or not path):  # nothing declared empties nothing
+            theirs = have if is_mapping(have) else {}
             return self._pair_members(want, theirs, path, schema)
-        if is_empty(want) and isinstance(have, Mapping):
+        if is_empty(want) and is_mapping(have):
             ours = {name: None for name in have if not schema.child(name).facts.server_added}
             return self._pair_members(ours, have, path, schema)
         found = _wire_boolean(have) if isinstance(want, bool) else have
@@ -227,7 +227,7 @@ def _is_below(path: Path, prefixes: Collection[Path]) -> bool:
 
 def _covered(path: Path, want: Any) -> bool:
     for step in path:
-        if not isinstance(want, Mapping) or not want:
+        if not is_mapping(want) or not want:
             return True
         if step not in want:
             return False

@@ -62,10 +62,11 @@ def as_stored(want: Mapping[str, Any], have: Mapping[str, Any]) -> dict[str, Any
 def _has_replacement(value: Any) -> bool:
     """Return whether a text or a name in a declared tree holds U+FFFD."""
     if isinstance(value, str):
-        return REPLACEMENT in value
-    if isinstance(value, Mapping):
-        return any(_has_replacement(n) or _has_replacement(item) for n, item in value.items())
-    return isinstance(value, list) and any(_has_replacement(item) for item in value)
+        return not value.isascii() and REPLACEMENT in value
+    if isinstance(value, dict):
+        names = "".join(value)
+        return _has_replacement(names) or any(map(_has_replacement, value.values()))
+    return isinstance(value, list) and any(map(_has_replacement, value))
 
 
 def _value_as_stored(want: Any, have: Any) -> Any:

@@ -13,22 +13,24 @@ def undeclared_values(
     slug: str, schema: FieldSchema, comparison: Comparison
 ) -> tuple[Undeclared, ...]:
     """Return the values of one integration that no file declares, in the order of their paths."""
-    enabled = {*comparison.undeclared_access, *_switches(schema)}
+    enabled = frozenset(comparison.undeclared_access)
     return tuple(
         Undeclared(
             slug,
             show_path(path),
             # A workspace that is named as a whole has access; deeper paths only limit it.
-            is_access=path in enabled or (path[0] == "workspaces" and len(path) == 2),
+            is_access=path in enabled
+            or _is_switch(schema, path)
+            or (path[0] == "workspaces" and len(path) == 2),
             is_host=redirects(schema, path),
         )
         for path in comparison.undeclared
     )
 
 
-def _switches(schema: FieldSchema) -> list[Path]:
-    """Return the switches that let in workspaces that no list names."""
-    return [(name, "enabled") for name, field in schema.fields.items() if field.has_switch]
+def _is_switch(schema: FieldSchema, path: Path) -> bool:
+    """Return whether this is a switch that lets in workspaces that no list names."""
+    return path[1:] == ("enabled",) and schema.child(path[0]).has_switch
 
 
 def workspaces_are_left_out(declared: Declared, observed: Observed) -> bool:

@@ -297,6 +297,8 @@ def _differing_forms(comparison: Comparison) -> list[str]:
 
 def _immutable_changes(comparison: Comparison, differing: list[FieldChange]) -> list[str]:
     """Return the fields that differ and that no call can change in place."""
+    if not differing:
+        return []
     changed = {change.path[0] for change in differing} - set(_differing_forms(comparison))
     return [name for name in immutable_fields() if name in changed]
 
@@ -324,6 +326,8 @@ def _action(
     immutable: list[str],
     codes: set[str],
 ) -> Action | None:
+    if not changes:
+        return None
     dropped = _differing_forms(comparison)
     changes = [change for change in changes if change.path not in dropped]
     paths = [path for path in paths if path[0] not in dropped]
