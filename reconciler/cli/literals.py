@@ -15,6 +15,7 @@ from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, leaves
 from reconciler.execution.literals import NO_LITERALS, Literals
+from reconciler.git.past import declared_at
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.canonical import canonical
 
@@ -64,7 +65,7 @@ def _declared_at(
 ) -> Iterator[Mapping[str, Tree]]:
     for commit in commits:
         try:
-            past = git.declared_at(commit, repository=repository, target=target)
+            past = declared_at(commit, repository=repository, target=target)
         except git.GitError:
             continue  # the commit is not here, for instance in a shallow clone
         known = past.memory.integrations

@@ -26,6 +26,7 @@ from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.state import DesiredState
 from reconciler.execution.outcome import Status
 from reconciler.execution.undoing import Undo, options_for, undo_of
+from reconciler.git.past import Past, declared_at
 from reconciler.ledger.recall import Recollection
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.views.escape import visible
@@ -228,16 +229,16 @@ def read_files(
 
 def read_past(
     repository: git.Repository, base: str | None, target: Target, *, doubts: Iterable[Diagnostic]
-) -> git.Past:
+) -> Past:
     """Read what Git declared at the commit of `--base`, nothing without one.
 
     `doubts` about the checkout become part of the memory, so that they hold back deletes.
     """
-    past = git.Past(Memory())
+    past = Past(Memory())
     if base is not None:
-        past = git.declared_at(base, repository=repository, target=target)
+        past = declared_at(base, repository=repository, target=target)
     memory = replace(past.memory, unreadable=(*past.memory.unreadable, *doubts))
-    return git.Past(memory, (*past.diagnostics, *doubts))
+    return Past(memory, (*past.diagnostics, *doubts))
 
 
 def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:

@@ -1,20 +1,18 @@
 """What Git knows of the desired-state folder: its commit, its past, what is not checked out.
 
+What it knows of the past is imported on its own, from `git.past`: it takes all that reads files.
 Read-only. The program `git` does the reading, because it alone knows every form of a repository.
 """
 
 from reconciler.git.checkout import CheckedOutFiles, not_checked_out
 from reconciler.git.commits import FilesAtCommit, files_at, head
-from reconciler.git.past import Past, declared_at
 from reconciler.git.program import GitError, Repository
 
 __all__ = [
     "CheckedOutFiles",
     "FilesAtCommit",
     "GitError",
-    "Past",
     "Repository",
-    "declared_at",
     "files_at",
     "head",
     "not_checked_out",
