@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from reconciler.cli import settings
 from reconciler.cli.command import Invocation, global_options
 from reconciler.cli.console import Console
 
@@ -127,7 +128,7 @@ def _run(arguments: Sequence[str], console: Console) -> int:
 
 
 def _report(problem: BaseException, arguments: Sequence[str], console: Console) -> int:
-    from reconciler.cli import failures, settings
+    from reconciler.cli import failures
 
     if console.journal is None and failures.asks_for_log(arguments, prefix=ENVIRONMENT_PREFIX):
         console.log_as_json(settings.now)
@@ -140,6 +141,7 @@ def main() -> NoReturn:
     # Thousands of integrations live until the end; looking for garbage among them every 700
     # allocations takes a fifth of a plan's time and finds none.
     gc.set_threshold(50_000)
+    settings.keep_plugins_out()
     console = Console.of_this_process()
     code = run(sys.argv[1:], console)
     console.close()
