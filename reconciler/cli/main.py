@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
 
 import click
@@ -62,7 +63,7 @@ class Commands(click.Group):
         """Import a command, or give None for a name that is not one."""
         if cmd_name not in COMMANDS and cmd_name not in _UNLISTED:
             return None
-        module = import_module(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}")
+        module = _imported(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 
@@ -89,6 +90,22 @@ class Commands(click.Group):
             click.echo(ctx.get_help(), err=True)
             ctx.exit(3)
         return super().parse_args(ctx, args)
+
+
+def _imported(name: str) -> ModuleType:
+    """Import the module of a command.
+
+    Code lives as long as the process. The garbage collector neither interrupts the import nor ever
+    looks at what it made, which saves 25 ms of a command, most of them at its end.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @click.group(
@@ -145,6 +162,7 @@ def main() -> NoReturn:
     console = Console.of_this_process()
     code = run(sys.argv[1:], console)
     console.close()
+    gc.freeze()  # the interpreter would look for garbage once more before it ends
     if "temporalio" in sys.modules:
         # Its threads may abort an interpreter that ends in order: temporalio/sdk-python#300.
         os._exit(code)
