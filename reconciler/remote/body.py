@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.schema import FieldSchema, any_provider_schema
-from reconciler.domain.secrets import Mask, Opaque, Redacted, SecretRef
+from reconciler.domain.secrets import Mask, Opaque, Placeholder, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value
 from reconciler.remote.errors import InvalidCall
 
@@ -108,6 +108,8 @@ def _revealed(value: Value, path: Path) -> Any:
     match value:
         case Opaque():
             return value.as_value()
+        case Placeholder() if OBJECT_SECRETS.intersection(path[-1:]):
+            return {"placeholder": value.reveal()}
         case Redacted():
             text = value.reveal()
             return _as_object(text, path[-1]) if OBJECT_SECRETS.intersection(path[-1:]) else text

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import run
-from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS, configuration_of
+from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS, PROVIDERS, configuration_of
 from reconciler.domain.schema import integration_schema
+from tests.cli.project import Here
 from tests.cli.speaking import Listening
 
 CONFIG = "version: 1\ntargets: {here: {base_url: 'simulator:'}}\n"
@@ -41,6 +42,18 @@ def test_every_provider_and_mode_validates_without_an_error_or_a_warning(tmp_pat
     code = run(["--dir", str(tmp_path), "validate", "--format", "json"], listening.console)
     assert (code, json.loads(listening.out)["diagnostics"]) == (0, [])
     assert len(pairs) == len(list((tmp_path / "integrations").iterdir())) > 100
+
+
+def test_what_a_provider_with_settings_needs_is_accepted_by_the_api(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    pairs = [(provider, mode) for provider, mode in modes() if provider in PROVIDERS]
+    for provider, mode in pairs:
+        slug = f"{provider}-{mode}".strip("-")
+        words = [provider, "--slug", slug, *(["--auth", mode] if mode else [])]
+        project.write(f"integrations/{slug}.yaml", scaffold(*words))
+    project.apply()
+    assert len(project.slugs()) == len(pairs) > 25
+    assert project.plan()["actions"] == []
 
 
 def test_the_file_is_in_canonical_form(tmp_path: Path) -> None:
