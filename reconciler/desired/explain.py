@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from reconciler.desired.suggest import did_you_mean, one_of
+from reconciler.desired.suggest import did_you_mean, nearest, one_of
 from reconciler.diagnostics import error
 from reconciler.domain.facts import Clearing, RiskRule
 from reconciler.domain.providers import (
@@ -22,7 +22,7 @@ from reconciler.domain.providers import (
     is_known,
 )
 from reconciler.domain.rejection import InvalidInput
-from reconciler.domain.schema import FieldSchema, any_provider_schema, integration_schema
+from reconciler.domain.schema import FieldSchema, Kind, any_provider_schema, integration_schema
 
 RISKS: Mapping[RiskRule, str] = {
     RiskRule.RESTRICTIVE: "restrictive",
@@ -147,17 +147,48 @@ def explain(path: str, *, provider: str | None = None, recursive: bool = False) 
             raise InvalidInput([error("unknown-provider", summary, hint=hint)])
         raise _unknown("unknown-provider", summary, dict.fromkeys(KNOWN_PROVIDERS), provider)
     field = any_provider_schema() if provider is None else integration_schema(provider)
+    whole = field
     steps = [step for step in _STEP.split(path) if step]
+    if steps[:1] == [_ROOT]:
+        del steps[0]
     for number, step in enumerate(steps):
         members = _members_of(field)
         if step not in members:
-            around = ".".join(steps[:number]) or "an integration"
-            raise _unknown("unknown-field", f"`{step}` is not a field of {around}", members, step)
+            around = ".".join(steps[:number])
+            summary = f"`{step}` is not a field of {around or 'an integration'}"
+            word = steps[-1] if number == 0 else step
+            hint = _hint(word, around, field, whole)
+            raise InvalidInput([error("unknown-field", summary, hint=hint)])
         field = members[step]
     return _explained(tuple(steps), field, provider, depth=None if recursive else 1)
 
 
 _STEP = re.compile(r"\[[^\]]*\]|\.")
+_ROOT = "integration"
+
+
+def _hint(word: str, around: str, field: FieldSchema, whole: FieldSchema) -> str:
+    """Return where the field that was meant may stand."""
+    if field.kind in _OPEN_KINDS:
+        return f"its names are your own; run `reconcile explain {around}`"
+    providers = _providers_with(word) if around == _CONFIGURATIONS else ()
+    if providers:
+        return f"it is a field of {', '.join(providers)}"
+    paths: dict[str, list[str]] = {}
+    for path, _ in whole.walk():
+        paths.setdefault(path[-1], []).append(".".join(path))
+    name: str | None = word if word in paths else None
+    if name is None and len(word) >= _SHORTEST_GUESSED:
+        name = nearest(word, paths)
+    members = _members_of(field)
+    near = did_you_mean(word, members)
+    if near and name != word:
+        return near
+    if name is not None:
+        return f"did you mean {' or '.join(f'`{p}`' for p in paths[name][:_PATHS_NAMED])}?"
+    if members:
+        return one_of(members)
+    return f"`{around}` has no fields"
 
 
 def _unknown(code: str, summary: str, known: Mapping[str, object], word: str) -> InvalidInput:
@@ -192,6 +223,10 @@ def _explained(
 
 
 _CONFIGURATIONS = "configurations"
+_PATHS_NAMED = 3
+_SHORTEST_GUESSED = 6
+"""A shorter word resembles too many of all the names there are."""
+_OPEN_KINDS = frozenset({Kind.HEADERS, Kind.MAP, Kind.ANY})
 
 
 def _providers_with(name: str) -> tuple[str, ...]:

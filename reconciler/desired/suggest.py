@@ -11,11 +11,17 @@ _NAME = re.compile(r"[^\W\d:][^:\s]{0,63}|\$[a-z]+")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Give a hint with the nearest known word, or an empty text where none is near."""
+    """Return a hint with the nearest known word, or an empty text where none is near."""
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near is not None else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the nearest known word, None where none is near."""
     candidates = sorted(known, key=lambda c: (-abs(len(c) - len(word)), c))
     by_folded = {_fold(c): c for c in candidates}  # of equal ones the nearest in length stays
     near = get_close_matches(_fold(word[:_LONGEST]), sorted(by_folded), n=1, cutoff=0.6)
-    return f"did you mean `{by_folded[near[0]]}`?" if near else ""
+    return by_folded[near[0]] if near else None
 
 
 def quoted(name: str) -> str:

@@ -77,3 +77,38 @@ def test_recursively_every_field_is_explained() -> None:
 )
 def test_an_unknown_field_or_provider_is_bad_input_with_a_hint(words: list[str], hint: str) -> None:
     assert hint in explain(*words, code=3)
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("aws_role_arn", "did you mean `configurations.aws_role_arn`?"),
+        ("aws_rol_arn", "did you mean `configurations.aws_role_arn`?"),
+        ("configuratons.aws_region", "did you mean `configurations.aws_region`?"),
+        (
+            "credit_limit",
+            "`global_workspace_access.usage_limits.credit_limit` or `workspaces.usage_limits.",
+        ),
+        ("models.pricing_confg", "did you mean `pricing_config`?"),
+        ("models.credit_limit", "`workspaces.usage_limits.credit_limit`?"),
+        ("slug.x", "`slug` has no fields"),
+        ("tags.team", "its names are your own; run `reconcile explain tags`"),
+        (
+            "configurations.custom_headers.authorization",
+            "run `reconcile explain configurations.custom_headers`",
+        ),
+        ("nope", "one of `slug`, "),
+    ],
+)
+def test_a_path_that_is_none_leads_to_the_one_that_was_meant(path: str, hint: str) -> None:
+    assert hint in explain(path, code=3)
+
+
+def test_a_field_of_another_provider_names_it() -> None:
+    shown = explain("configurations.vertex_region", "--provider", "bedrock", code=3)
+    assert "hint: it is a field of vertex-ai" in shown
+
+
+def test_a_path_may_begin_at_the_integration_as_the_output_does() -> None:
+    assert explain("integration") == explain()
+    assert explain("integration.models.slug") == explain("models.slug")
