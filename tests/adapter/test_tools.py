@@ -15,7 +15,6 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from reconciler.adapter.relay import RAW
-from reconciler.remote.request_schemas import create_body
 from tests.adapter.ports import (
     KEY,
     READER,
@@ -163,7 +162,7 @@ def test_tools_say_what_the_table_says() -> None:
     assert "required" not in by_name["list-all-integrations"]
     assert by_name["update-integration"]["required"] == ["slug", "body"]
     body = by_name["create-integration"]["properties"]["body"]
-    assert body["required"] == create_body()["required"]
+    assert body["required"] == ["name", "ai_provider_id"]
     assert body["additionalProperties"] is False
     assert body["properties"]["configurations"]["additionalProperties"] is True
 

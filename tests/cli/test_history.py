@@ -209,12 +209,30 @@ def test_a_head_from_elsewhere_is_looked_for(tmp_path: Path) -> None:
     assert history(project, "--verify", "--expect-head", head).code == 4
 
 
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("UPDATE meta SET value = '0'", "version 0, which no release has written"),
+        ("DROP TABLE calls", "table calls is missing"),
+        ("DROP TABLE meta", "table meta is missing"),
+        ("ALTER TABLE secrets DROP COLUMN mask_agreed", "secrets has no column mask_agreed"),
+        ("", "is an empty file"),
+    ],
+)
 @pytest.mark.parametrize("command", ["plan", "history", "apply --yes", "drift", "undo r-1"])
-def test_a_version_that_no_release_wrote_is_one_clear_message(tmp_path: Path, command: str) -> None:
+def test_a_damaged_ledger_is_one_clear_message_and_never_a_new_one(
+    tmp_path: Path, command: str, statement: str, message: str
+) -> None:
     project = two_runs(tmp_path)
-    change(project, "UPDATE meta SET value = '0' WHERE name = 'schema_version'")
+    file = project.state / "ledger.db"
+    if statement:
+        change(project, statement)
+    else:
+        file.write_bytes(b"")
+    damaged = file.read_bytes()
     done = project.run(*command.split(), "--format", "json")
     said = json.dumps(done.json["diagnostics"])
-    assert "version 0, which no release has written" in said
+    assert message in said
     assert "internal error" not in said
     assert done.code == {"plan": 0, "drift": 1}.get(command, 4)
+    assert file.read_bytes() == damaged
