@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.doctor.health import Check, fail, ok
+from reconciler.doctor.health import Check, fail, ok, warn
 from reconciler.doctor.paging import largest_page, sort_order
 from reconciler.doctor.throwaways import CONFIGURATIONS, HOW_TO_DELETE, Throwaway, Throwaways
 from reconciler.domain.calls import Call, OperationName
@@ -88,7 +88,12 @@ class Probe:
         archived = ", ".join(self.throwaways.archived)
         kept = f"this API keeps what it deletes, archived: {archived}"
         what_is_left = kept if archived else f"{self.slug} is gone again"
-        return ok("probe", f"{len(asked)} questions answered, {what_is_left}")
+        summary = f"{len(asked)} questions answered, {what_is_left}"
+        if self.throwaways.providers:
+            providers = ", ".join(self.throwaways.providers)
+            hint = f"look in workspace {self.workspace}, and delete it there in the console"
+            return warn("probe", f"{summary}; {providers} may be left", hint)
+        return ok("probe", summary)
 
     async def _clean_up(self) -> list[Throwaway]:
         """Remove everything to the end, also where the probe is cancelled meanwhile."""

@@ -49,6 +49,9 @@ class Throwaway:
 class Throwaways:
     """Everything that a probe has created and not yet removed.
 
+    `providers` are those of removed integrations: whether the API removes them too is not known,
+    and no call here can.
+
     `announce` is called with a sentence whenever that set changes; it is empty when nothing may be
     left, so that a command that is cut short can name what remains.
     """
@@ -60,6 +63,7 @@ class Throwaways:
     announce: Callable[[str], None] = lambda _text: None
     created: dict[str, Throwaway] = field(default_factory=dict)
     archived: list[str] = field(default_factory=list)
+    providers: list[str] = field(default_factory=list)
     has_lost_answer: bool = False
 
     async def create(self, slug: str, *, with_provider: bool = False) -> Throwaway:
@@ -88,6 +92,8 @@ class Throwaways:
         for throwaway in list(self.created.values()):
             if await self._removed(throwaway):
                 del self.created[throwaway.slug]
+                if throwaway.provider_id is not None:
+                    self.providers.append(f"provider {throwaway.provider_id}")
                 self._say()
         return list(self.created.values())
 
@@ -150,7 +156,8 @@ class Throwaways:
         self._say()
 
     def _say(self, *in_flight: Throwaway) -> None:
-        names = ", ".join(map(str, [*self.created.values(), *in_flight]))
+        left = [*self.created.values(), *in_flight, *self.providers]
+        names = ", ".join(map(str, left))
         self.announce(f"the probe may have left {names}; {HOW_TO_DELETE}" if names else "")
 
     async def _removed(self, throwaway: Throwaway) -> bool:

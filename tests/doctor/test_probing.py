@@ -131,11 +131,21 @@ def test_times_of_update_are_told_apart_though_the_clock_stands_still(touches: b
 
 @pytest.mark.parametrize("switch", ["allow", "refuse"])
 def test_an_integration_with_a_provider_is_deleted_or_named_with_it(switch: Any) -> None:
-    world = World(Switches(delete_with_providers=switch))
+    created: list[str] = []
+
+    def look(request: Request) -> None:
+        if request.method == "DELETE":
+            created.extend(p["id"] for p in world.remote.providers if p["id"] not in created)
+
+    world = World(Switches(delete_with_providers=switch), before=look)
     check, probe = probed(world, workspace="ws-team-a")
     if switch == "allow":
         assert probe.answers["delete_with_provider"] == "allowed"
-        assert check.summary == f"17 questions answered, {SLUG} is gone again"
+        (provider,) = created
+        gone = f"17 questions answered, {SLUG} is gone again"
+        assert check.verdict is Verdict.WARN
+        assert check.summary == f"{gone}; provider {provider} may be left"
+        assert "ws-team-a" in check.hint
         assert left_in(world) == []
         return
     assert probe.answers["delete_with_provider"] == "409 AB07"
