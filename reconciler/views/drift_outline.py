@@ -80,7 +80,7 @@ def of_report(
         groups=tuple(_groups(by_origin)),
         remark=words.DRIFT_UNKNOWN if by_origin[Origin.UNKNOWN] else "",
         findings=tuple(of_diagnostic(item) for item in report.plan.diagnostics),
-        sections=sections_of(report.plan),
+        sections=sections_of(report.plan, context),
         steps=tuple(steps_of(report, context=context)),
     )
 

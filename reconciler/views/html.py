@@ -233,7 +233,10 @@ def _list(section: Section) -> str:
     lines = [f"<li>{escape(line)}</li>" for line in section.lines]
     if section.more:
         lines.append(f"<li>{escape(words.MORE.format(section.more))}</li>")
-    return f"<ul>{''.join(lines)}</ul>"
+    shown = f"<ul>{''.join(lines)}</ul>"
+    if section.command:
+        shown += f"<p>{escape(section.advice)} <code>{escape(section.command)}</code></p>"
+    return shown
 
 
 def _next(shown: outline.PlanOutline) -> Iterable[str]:

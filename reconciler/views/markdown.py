@@ -100,7 +100,7 @@ def drift(
             *_findings(shown.findings),
         ],
         details=details,
-        tail=[_folded(section.title, fence(_lines(section))) for section in shown.sections],
+        tail=[_folded(section.title, _body(section)) for section in shown.sections],
         limit=limit,
     )
 
@@ -225,7 +225,14 @@ def _sections(sections: Iterable[Section]) -> Iterable[str]:
         if section.key == "unmanaged":
             yield f"{section.title}.\n"
             continue
-        yield _folded(section.title, fence(_lines(section)))
+        yield _folded(section.title, _body(section))
+
+
+def _body(section: Section) -> str:
+    body = fence(_lines(section))
+    if section.command:
+        body += f"\n{section.advice}\n\n{fence([section.command], language='sh')}"
+    return body
 
 
 def _lines(section: Section) -> list[str]:

@@ -153,7 +153,7 @@ def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext
             for action in plan.actions
         ),
         findings=tuple(of_diagnostic(item) for item in plan.diagnostics),
-        sections=sections_of(plan),
+        sections=sections_of(plan, context),
         next_step=next_step,
         command=command,
     )

@@ -1,40 +1,78 @@
 """Lists of findings that are not actions: what was noticed about a plan and is left alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reconciler.planning.plan import Plan
+from reconciler.desired.export_yaml import flow
+from reconciler.domain.paths import parse_path
+from reconciler.domain.schema import any_provider_schema
+from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import words
 from reconciler.views.escape import visible
+from reconciler.views.suggested_command import CommandContext, suggested_command
 
 LISTED = 20
 """How many entries of a list of findings are named; the JSON form names all."""
 
+_ENTRY = 2
+"""Steps of the path of an entry: its list and its key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A list of findings that are not actions; `more` counts what `lines` leaves out."""
+    """A list of findings that are not actions; `more` counts what `lines` leaves out.
+
+    `advice` are fixed words about the whole list that end in the command, both empty for none.
+    """
 
     key: str
     title: str
     lines: tuple[str, ...]
     more: int = 0
+    advice: str = ""
+    command: str = ""
 
 
-def sections_of(plan: Plan) -> tuple[Section, ...]:
+def sections_of(plan: Plan, context: CommandContext = CommandContext()) -> tuple[Section, ...]:
     """Give what was noticed and is left alone, list by list; an empty list is no section."""
     unverified = [
         f"{visible(u.slug)}: {visible(u.path, None)}: {reference(u.reference)}"
         for u in plan.unverified
     ]
-    undeclared = [f"{visible(u.slug)}: {visible(u.path, None)}" for u in plan.undeclared]
     made = (
         _section("unverified", unverified),
-        _section("undeclared", undeclared),
+        _undeclared(plan, context),
         _names("forgotten", plan.forgotten),
         _names("unmanaged", plan.unmanaged, title=_unmanaged_title(plan)),
     )
     return tuple(section for section in made if section.lines)
+
+
+def _undeclared(plan: Plan, context: CommandContext) -> Section:
+    """List what no file declares, with the lines to add and the command that writes them."""
+    section = _section("undeclared", [_undeclared_line(item) for item in plan.undeclared])
+    slugs = list(dict.fromkeys(item.slug for item in plan.undeclared))
+    if not slugs:
+        return section
+    advice = words.DECLARE
+    if len(slugs) > LISTED:
+        advice = words.DECLARE_MORE.format(LISTED, len(slugs))
+    named = [visible(slug, limit=255) for slug in slugs[:LISTED]]
+    command = suggested_command(plan.target.name, "pull", "--force", *named, context=context)
+    return replace(section, advice=advice, command=command)
+
+
+def _undeclared_line(item: Undeclared) -> str:
+    named = f"{visible(item.slug)}: {visible(item.path, None)}"
+    path = parse_path(item.path)
+    if path is None or len(path) != _ENTRY:
+        return named
+    name, identity = path
+    field = any_provider_schema().child(name)
+    if field.key is None or field.entries is None or not field.entries.grants_access:
+        return named
+    entry = visible(flow({field.key: identity, "enabled": True}), None)
+    return words.LINE_TO_ADD.format(named, name, entry)
 
 
 def _section(key: str, lines: Sequence[str]) -> Section:

@@ -188,6 +188,9 @@ def _sections(page: Page, sections: Iterable[Section]) -> None:
             page.line(text, indent=4)
         if section.more:
             page.line(words.MORE.format(section.more), indent=4)
+        if section.command:
+            page.line(section.advice)
+            page.whole(section.command, indent=4)
 
 
 def _outcome(page: Page, item: ending.OutcomeItem, *, column: int) -> None:

@@ -172,6 +172,14 @@ SECTION_TITLES = MappingProxyType(
 UNMANAGED_NEW_LEDGER = "Integrations in no file ({}): unknown: the ledger is new; --base REF tells"
 UNMANAGED_UNREADABLE = "Integrations in no file ({}): unknown: the ledger cannot be read"
 LEDGER_UNREACHABLE = "ledger: unreachable"
+DECLARE = (
+    "To declare them, edit the files (`reconcile get SLUG` shows the values) or rewrite them whole:"
+)
+DECLARE_MORE = (
+    "To declare them, edit the files (`reconcile get SLUG` shows the values) or rewrite them whole "
+    "(the first {} of {}):"
+)
+LINE_TO_ADD = "{}; to declare it, add under {}: - {}"
 MORE = "… and {} more; --format json names all"
 AND_MORE = "… and {} more"
 

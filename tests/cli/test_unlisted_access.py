@@ -13,6 +13,11 @@ def remarked(document: Any) -> list[str]:
     return [d["summary"] for d in found if d["code"] == "undeclared-access"]
 
 
+def commands_in(text: str) -> list[str]:
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line.startswith("reconcile --target")]
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -50,8 +55,30 @@ def test_an_audit_warns_of_an_undeclared_host_and_the_plan_is_applied_without_it
         assert [d["code"] for d in audited["diagnostics"]] == ["undeclared-host"]
         assert plain["diagnostics"] == []
         text = at.run("plan", "--audit").out
-        commands = [line.strip() for line in text.splitlines() if "reconcile " in line]
-        assert commands == ["reconcile --target here apply"]
+        assert commands_in(text) == [
+            "reconcile --target here pull --force alpha",
+            "reconcile --target here apply",
+        ]
         saved = at.project.folder / "plan.json"
         assert at.run("plan", "--audit", "--out", saved).code == 0
         assert at.run("apply", saved).code == 0
+
+
+def test_the_command_that_a_drift_names_declares_what_no_file_did(tmp_path: Path) -> None:
+    with scene(tmp_path) as at:
+        at.exists("alpha")
+        tune = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}
+        elsewhere = {"configurations": {"custom_host": "https://llm.corp.example"}}
+        at.upstream.world.put("PUT", "/integrations/alpha/models", {"models": [tune | elsewhere]})
+        granted = {"workspaces": [{"id": "ws-a", "enabled": True}]}
+        at.upstream.world.put("PUT", "/integrations/alpha/workspaces", granted)
+        at.file("alpha")
+        before = at.run("drift", "--format", "json").json
+        assert {d["code"] for d in before["diagnostics"]} == {
+            "undeclared-access",
+            "undeclared-host",
+        }
+        (command,) = commands_in(at.run("drift").out)
+        assert at.run(*command.split()[1:]).code == 0
+        after = at.run("drift", "--format", "json")
+        assert (after.code, after.json["diagnostics"], after.json["undeclared"]) == (0, [], [])

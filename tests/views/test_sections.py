@@ -1,0 +1,92 @@
+"""The section of undeclared values says how to declare them: the line to add, and the command."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.domain.paths import show_path
+from reconciler.planning.plan import Plan, Undeclared
+from reconciler.views import html, markdown, terminal
+from reconciler.views.sections import LISTED, Section, sections_of
+from reconciler.views.suggested_command import CommandContext
+from tests.views import samples
+
+
+def with_undeclared(*values: Undeclared) -> Plan:
+    return replace(samples.empty_plan(), undeclared=values)
+
+
+def section_of(*values: Undeclared, context: CommandContext = CommandContext()) -> Section:
+    (found,) = [s for s in sections_of(with_undeclared(*values), context) if s.key == "undeclared"]
+    return found
+
+
+def line_to_add(text: str) -> Any:
+    """Read the line as the YAML that a person would paste."""
+    return yaml.safe_load(text.partition(": - ")[2].join(("- ", "")))
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "entry"),
+    [
+        (("workspaces", "ws-a"), "workspaces", {"id": "ws-a", "enabled": True}),
+        (("workspaces", "123"), "workspaces", {"id": "123", "enabled": True}),
+        (("models", "gpt-5.1"), "models", {"slug": "gpt-5.1", "enabled": True}),
+        (("models", "a: {b}, #c"), "models", {"slug": "a: {b}, #c", "enabled": True}),
+        (("models", "no"), "models", {"slug": "no", "enabled": True}),
+    ],
+)
+def test_access_comes_with_the_line_that_declares_it(
+    path: tuple[str, ...], name: str, entry: dict[str, Any]
+) -> None:
+    (line,) = section_of(Undeclared("alpha", show_path(path))).lines
+    assert f"alpha: {show_path(path)}; to declare it, add under {name}: - {{" in line
+    assert line_to_add(line) == [entry]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("description",),
+        ("tags", "team"),
+        ("configurations", "custom_host"),
+        ("models", "tune", "configurations", "custom_host"),
+        ("workspaces", "ws-a", "usage_limits"),
+    ],
+)
+def test_any_other_value_is_named_by_its_path_alone(path: tuple[str, ...]) -> None:
+    assert section_of(Undeclared("alpha", show_path(path))).lines == (f"alpha: {show_path(path)}",)
+
+
+def test_a_path_that_cannot_be_read_is_shown_as_it_is() -> None:
+    assert section_of(Undeclared("alpha", "models[")).lines == ("alpha: models[",)
+
+
+def test_the_command_writes_each_file_once_and_repeats_the_folder() -> None:
+    values = [Undeclared(slug, path) for slug in ("b", "a") for path in ("tags", "description")]
+    context = CommandContext(global_options=("--dir", "gate way"), plan_options=("--only", "x"))
+    command = section_of(*values, context=context).command
+    assert command == "reconcile --target production --dir 'gate way' pull --force b a"
+
+
+def test_of_many_integrations_the_first_are_named_and_counted() -> None:
+    section = section_of(*(Undeclared(f"i-{n}", "tags") for n in range(LISTED + 2)))
+    assert section.command.split()[-LISTED:] == [f"i-{n}" for n in range(LISTED)]
+    assert f"(the first {LISTED} of {LISTED + 2}):" in section.advice
+
+
+def test_every_form_of_a_plan_shows_line_and_command() -> None:
+    plan = with_undeclared(Undeclared("alpha", "workspaces[ws-a]"))
+    for text in (
+        terminal.plan(plan, ledger="local", width=120),
+        markdown.plan(plan, ledger="local"),
+        html.plan(plan, ledger="local"),
+    ):
+        assert "add under workspaces: - {id: ws-a, enabled: true}" in text
+        assert "reconcile --target production pull --force alpha" in text
+
+
+def test_a_plan_without_undeclared_values_suggests_no_pull() -> None:
+    assert "pull --force" not in terminal.plan(samples.empty_plan(), ledger="local")
