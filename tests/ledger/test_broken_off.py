@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from reconciler.ledger.entries import TargetKey
@@ -114,13 +115,19 @@ def test_an_idle_session_keeps_the_lock(at: Scene, url: str) -> None:
     name = url.partition("@/")[2].partition("?")[0]
     execute(url, f"ALTER DATABASE {name} SET idle_session_timeout = '300ms'")
 
+    held = []
+
     def wait(_request: object) -> None:
         at.upstream.on_write = None
-        execute(url, UNTIL_OTHERS_ARE_GONE)
+        # This session begins to idle last: when it is gone, the time of every other one is over.
+        with psycopg.connect(url, application_name="reconcile", autocommit=True):
+            execute(url, UNTIL_OTHERS_ARE_GONE)
+        held.append(execute(url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
 
     at.upstream.on_write = wait
     done = apply(at, url)
     assert done.code == 0, done.err
+    assert held == [1]
 
 
 def test_a_second_run_shuts_out_the_first_and_the_chain_holds(at: Scene, url: str) -> None:
