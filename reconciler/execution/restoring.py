@@ -17,6 +17,7 @@ from reconciler.execution.literals import NOTHING_FOUND, Found
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.canonical import canonical
+from reconciler.planning.risks import decides_host
 
 Secret: TypeAlias = SecretRef | Redacted
 
@@ -156,7 +157,7 @@ def _secrets_along(
 ) -> Iterator[tuple[Path, Secret]]:
     """Walk the secrets that change back, and those that have to go along with a write."""
     then, present = _known_then(image, found), _known_now(image, now, found)
-    moves = any(any_provider_schema().at(path).facts.host for path in image.changed)
+    moves = any(decides_host(any_provider_schema(), path) for path in image.changed)
     models = {path[1] for path in image.changed if path[0] == "models" and len(path) > 1}
     for path, secret in {**present, **then}.items():
         if path in image.added:

@@ -18,6 +18,7 @@ from reconciler.planning.access import OFF, allows_all_models, settle, withdrawn
 from reconciler.planning.canonical import canonical
 from reconciler.planning.forms import align
 from reconciler.planning.instants import END_OF_TIME, moved_on
+from reconciler.planning.risks import decides_host
 
 _ABSENT: Any = object()
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
@@ -264,7 +265,7 @@ def _shortened(
 
 def redirects(schema: FieldSchema, path: Path) -> bool:
     """Return whether the value at a path decides where a credential is sent, and with what."""
-    return schema.at(path).facts.host or any(
+    return decides_host(schema, path) or any(
         schema.at(path[:end]).facts.headers for end in range(1, len(path) + 1)
     )
 

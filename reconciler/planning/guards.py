@@ -19,6 +19,7 @@ from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
 from reconciler.planning.options import PlanOptions, Selection
+from reconciler.planning.risks import decides_host
 
 _GAPS_SHOWN = 5
 
@@ -237,7 +238,7 @@ def moves_host(changes: Iterable[Change]) -> bool:
     schema = any_provider_schema()
     return any(
         change.op is not Op.RESEND
-        and schema.at(parse_path(change.path) or (change.path,)).facts.host
+        and decides_host(schema, parse_path(change.path) or (change.path,))
         for change in changes
     )
 

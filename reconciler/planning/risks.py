@@ -4,7 +4,21 @@ from typing import Any, assert_never
 
 from reconciler.domain.facts import RiskRule
 from reconciler.domain.schema import FieldSchema
+from reconciler.domain.secret_mappings import MAPPINGS, target_path
+from reconciler.domain.tree import Path
 from reconciler.planning.actions import Risk
+
+
+def decides_host(schema: FieldSchema, path: Path) -> bool:
+    """Return whether the value at a path decides which host gets a stored credential.
+
+    So does a secret mapping for a host: the gateway reads the name of the host from elsewhere. One
+    for a region does as well, because no check sees what is put into the name of the host.
+    """
+    if path[0] == MAPPINGS and len(path) > 1:
+        facts = schema.at(target_path(path[1])).facts
+        return facts.host or facts.endpoint
+    return schema.at(path).facts.host
 
 
 def risk_of_new(field: FieldSchema) -> Risk:

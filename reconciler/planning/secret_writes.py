@@ -16,6 +16,7 @@ from reconciler.planning.actions import Change, Op, Risk
 from reconciler.planning.comparison import Comparison
 from reconciler.planning.credentials import Judgement, State
 from reconciler.planning.diff import FieldChange
+from reconciler.planning.risks import decides_host
 from reconciler.planning.writes import masks_in_the_way
 
 
@@ -39,7 +40,7 @@ def secrets_to_send(
         for judgement in judgements
         if judgement.state is State.CHANGED or (push and judgement.state is State.UNVERIFIED)
     }
-    moves = any(schema.at(path).facts.host for path in [*(c.path for c in differing), *changed])
+    moves = any(decides_host(schema, path) for path in [*(c.path for c in differing), *changed])
     tops = {change.path[0] for change in differing} | {path[0] for path in changed}
     sent = []
     for judgement in judgements:
@@ -79,7 +80,7 @@ def write_blocks(
 ) -> list[Diagnostic]:
     """Say why writing these paths would lose a stored secret, or send it somewhere else."""
     blocks = [remarks.masked_write(declared, path) for path in masks_in_the_way(comparison, paths)]
-    if any(declared.schema.at(path).facts.host for path in paths):
+    if any(decides_host(declared.schema, path) for path in paths):
         replaced = {judgement.path for judgement, _ in sent}
         stored = [
             path
