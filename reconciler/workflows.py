@@ -40,6 +40,7 @@ from reconciler.planning.auditing import (
     NO_AUDIT,
     Audit,
     Unread,
+    adds_entries,
     audited_parts,
     with_audited_parts,
 )
@@ -231,10 +232,12 @@ async def _audit(
             declared = session.desired.integrations[slug]
             wanted[slug] = audited_parts(declared, observed.live[slug])
     reads = await read_parts(session.api, wanted, concurrency=session.parallelism)
-    return Audit(
-        seen={s: with_audited_parts(observed.live[s], read) for s, read in reads.parts.items()},
-        unread=[Unread(slug, part, reason) for (slug, part), reason in reads.refused.items()],
-    )
+    seen = {s: with_audited_parts(observed.live[s], read) for s, read in reads.parts.items()}
+    for slug, audited in seen.items():
+        if rounds is not None and adds_entries(observed.live[slug], audited):
+            rounds.read_again(slug)
+    unread = [Unread(slug, part, reason) for (slug, part), reason in reads.refused.items()]
+    return Audit(seen, unread)
 
 
 def _made_of(

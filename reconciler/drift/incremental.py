@@ -71,6 +71,14 @@ class Rounds:
         known = {s: detail_over_row(rows[s], then) for s, then in self._kept.items()}
         return replace(observed, integrations={**rows, **known})
 
+    def read_again(self, slug: str) -> None:
+        """Have the next run read an integration whatever the list shows.
+
+        What an audit found in it is not remembered, and must not be missing from the next report.
+        """
+        if slug in self.read:
+            self.read[slug] = replace(self.read[slug], detailed=False)
+
     def findings(self) -> list[Diagnostic]:
         """Say if something changed without moving its time, for then the list tells too little."""
         silent = sorted(

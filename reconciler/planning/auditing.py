@@ -80,6 +80,14 @@ def with_audited_parts(observed: Observed, parts: Mapping[SubResource, Observed]
     return joined
 
 
+def adds_entries(observed: Observed, audited: Observed) -> bool:
+    """Return whether an audit found models or workspaces that the plan's own record lacks."""
+    return any(
+        not is_empty(audited.fields.get(part)) and is_empty(observed.fields.get(part))
+        for part in SubResource
+    )
+
+
 def _notable(fields: Tree) -> list[Mapping[str, Value]]:
     """Return the models that say more than the catalogue of the provider does.
 

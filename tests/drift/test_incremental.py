@@ -95,6 +95,21 @@ def test_models_that_no_file_declares_are_asked_of_what_is_read_in_detail_alone(
     assert watched.audited == watched.details == ["a", "d"]
 
 
+def test_what_an_audit_found_stands_in_the_next_report_as_well() -> None:
+    watched = Watched(*"abcd")
+    elsewhere = {"configurations": {"custom_host": "https://llm.corp.example"}}
+    tune = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}
+    watched.world.put("PUT", "/integrations/d/models", {"models": [tune | elsewhere]})
+    granted = {"workspaces": [{"id": "ws-a", "enabled": True}]}
+    watched.world.put("PUT", "/integrations/c/workspaces", granted)
+    first, second = watched.check(), watched.check(every=4)
+    assert watched.details == ["a", "c", "c/workspaces", "d"]
+    assert second.not_read == 1
+    assert second.plan.undeclared == first.plan.undeclared
+    assert second.plan.diagnostics == first.plan.diagnostics
+    assert {d.code for d in second.plan.diagnostics} == {"undeclared-access", "undeclared-host"}
+
+
 def test_everything_is_read_again_within_the_runs_that_were_promised() -> None:
     watched = Watched(*"abcdefg")
     watched.check()
