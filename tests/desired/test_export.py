@@ -1,5 +1,6 @@
 """What is written can be read, whatever the API says."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.desired.export import exported
+from reconciler.desired.export import exported, lets_nobody_in
 from reconciler.desired.export_check import writable
 from reconciler.desired.export_secrets import Naming, template_problem
 from reconciler.desired.export_yaml import document, flow
@@ -280,3 +281,23 @@ def test_a_known_name_is_kept() -> None:
 )
 def test_a_template_is_a_reference_with_a_slug(template: str, is_right: bool) -> None:
     assert (template_problem(template) is None) is is_right
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts", "expected"),
+    [
+        ({"workspaces": []}, {}, True),
+        ({"workspaces": [{"id": "w", "enabled": False}]}, {"workspace_count": 1}, True),
+        ({"workspaces": [], "global_workspace_access": {"enabled": False}}, {}, True),
+        ({"workspaces": [], "global_workspace_access": {"enabled": True}}, {}, False),
+        ({"workspaces": [{"id": "w", "enabled": True}]}, {}, False),
+        ({"workspaces": []}, {"workspace_count": 1}, False),
+        ({"workspaces": []}, {"kind": "workspace"}, False),
+        ({"workspaces": [], "workspace_id": "w"}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_nobody_has_access_only_where_the_whole_list_was_read_and_shows_none(
+    fields: dict[str, Any], facts: dict[str, Any], expected: bool
+) -> None:
+    assert lets_nobody_in(replace(observed(**fields), **facts)) == expected

@@ -192,6 +192,19 @@ def test_every_member_goes_to_its_api_with_its_own_key_and_sees_no_other(tmp_pat
         assert SECRET not in state + done.out + done.err
 
 
+def test_drift_of_a_fleet_reads_the_models_that_no_file_declares(tmp_path: Path) -> None:
+    with city("acme") as town:
+        project = FleetProject(tmp_path, SECRET_ACME=SECRET)
+        variables = {"SECRET_KEY": "SECRET_ACME", "PORTKEY_API_KEY_ACME": "PORTKEY_API_KEY_ACME"}
+        project.member("acme", base_url=town.url("acme"), variables=variables)
+        assert project.fleet("apply", "--yes").code == 0
+        models = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}
+        models["configurations"] = {"custom_host": "https://llm.corp.example"}
+        town["acme"].world.put("PUT", "/integrations/alpha/models", {"models": [models]})
+        assert "undeclared-host" not in project.fleet("plan").out
+        assert "undeclared-host" in project.fleet("drift").out
+
+
 def test_a_run_is_resumed_where_it_broke_off(tmp_path: Path) -> None:
     with city("acme", "globex", "initech") as town:
         project = FleetProject(tmp_path)
