@@ -18,12 +18,13 @@ Value: TypeAlias = "Leaf | Sequence[Value] | Mapping[str, Value]"
 Tree: TypeAlias = Mapping[str, Value]
 Path: TypeAlias = tuple[str, ...]
 
+_CONTAINERS = (list, tuple, dict)
 _SCALARS = frozenset({bool, int, float, str, NoneType})
 
 
 def is_empty(value: Value) -> bool:
     """Tell whether the API could just as well have left this value out."""
-    return value is None or value == "" or (isinstance(value, list | tuple | dict) and not value)
+    return value is None or value == "" or (isinstance(value, _CONTAINERS) and not value)
 
 
 def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:

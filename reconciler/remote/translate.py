@@ -5,6 +5,7 @@ Server-added bookkeeping is left out; a wrong shape is an error (`reconciler.rem
 """
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -60,10 +61,10 @@ def from_detail(
         provider = str(fields["ai_provider_id"])
         schema = integration_schema(provider, vouched=known_fields.get(provider, ()))
         fields["configurations"] = _unmasked(configurations, schema.child("configurations"))
-    for field in _fields():
-        if field.facts.sub_resource is None:
-            _put(fields, field, _structure(record, field))
-    fields |= _switches(record, *SubResource)
+    for field in _structured():
+        _put(fields, field, _structure(record, field))
+    for part in SubResource:
+        fields |= _switches(record, part)
     return replace(_record(slug, record, fields), detailed=True)
 
 
@@ -137,6 +138,20 @@ def _fields() -> tuple[FieldSchema, ...]:
     return tuple(f for f in fields if not (f.facts.identity or f.facts.local or f.facts.write_only))
 
 
+@cache
+def _structured() -> tuple[FieldSchema, ...]:
+    """Return the fields of the record itself that hold a list or an object."""
+    own = (f for f in _fields() if f.facts.sub_resource is None)
+    return tuple(f for f in own if f.key is not None or f.kind is Kind.OBJECT)
+
+
+@cache
+def _beside(part: SubResource) -> tuple[FieldSchema, ...]:
+    """Return the flags and switches of a sub-resource beside its list."""
+    fields = (f for f in _fields() if f.facts.sub_resource is part)
+    return tuple(f for f in fields if f.is_flag or f.has_switch)
+
+
 def _put(fields: dict[str, Value], field: FieldSchema, value: Value) -> None:
     """Add a field unless it is absent."""
     if value is not None:
@@ -182,13 +197,13 @@ def _structure(record: Mapping[str, Any], field: FieldSchema) -> Value:
     return _free(value, field.name) if field.kind is Kind.OBJECT else None
 
 
-def _switches(record: Mapping[str, Any], *parts: SubResource) -> dict[str, Value]:
+def _switches(record: Mapping[str, Any], part: SubResource) -> dict[str, Value]:
     """Read what sub-resources have beside their lists; the record itself shows it, too."""
     fields: dict[str, Value] = {}
-    for field in _fields():
-        if field.facts.sub_resource in parts and field.is_flag:
+    for field in _beside(part):
+        if field.is_flag:
             _put(fields, field, wire.flag(record.get(field.name), field.name))
-        elif field.facts.sub_resource in parts and field.has_switch:
+        else:
             _put(fields, field, _access_of_all(record, field))
     return fields
 
@@ -221,10 +236,12 @@ def _hidden(value: Any) -> Value:
 def _unmasked(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Value]:
     """Fold `masked_x` back into `x`, and hide what came unmasked and should not be shown."""
     fields: dict[str, Value] = {}
-    for name, value in tree.items():
+    for key, value in tree.items():
+        # Interned, a name is held once for thousands of integrations.
+        name = sys.intern(key)
         plain = name.removeprefix(MASK_PREFIX)
         if plain != name:
-            fields[plain] = _masks(value, schema.child(plain))
+            fields[sys.intern(plain)] = _masks(value, schema.child(plain))
         elif name not in fields:
             fields[name] = _visible(value, schema.child(name))
     return {name: value for name, value in fields.items() if value is not None}

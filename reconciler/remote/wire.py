@@ -5,6 +5,7 @@ form (null, "", [], {}), three forms of a boolean, an object as JSON text. Anyth
 that names the field and never its value. What the values mean: `reconciler.remote.translate`.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -99,7 +100,7 @@ def status(value: Any, where: str) -> str:
     found = optional_text(value, where) or ACTIVE
     if found not in STATUSES:
         raise wrong_shape(where, f"one of {', '.join(sorted(STATUSES))}")
-    return found
+    return sys.intern(found)
 
 
 def slug(value: Any, where: str) -> str:
@@ -134,6 +135,8 @@ def _is_huge(value: Any) -> bool:
 
 def shallow(value: T, where: str, depth: int = 0) -> T:
     """Return a free-form value if it is not nested deeper than `DEEPEST` and has usable numbers."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, UnreadableNumber) or _is_huge(value):
         raise wrong_shape(where, "a number that can be used")
     if isinstance(value, dict | list):
