@@ -55,20 +55,21 @@ def declare(
 
 
 def _judge_references(node: Any, steps: Steps, document: Sourced, findings: Findings) -> None:
-    """Ask of every reference in a tree whether it may be used, and tell where it stands."""
-    if isinstance(node, SecretRef):
-        objection = findings.judge(node) if findings.judge else None
-        if objection is not None:
-            findings.add(
-                objection.severity,
-                objection.code,
-                objection.summary,
-                document.origin_of(steps),
-                hint=objection.hint,
-            )
-    elif isinstance(node, dict):
-        for key, value in node.items():
+    """Ask of every reference in a mapping or a list whether it may be used, and report objections.
+
+    Most values are neither, so none of them costs a call of its own.
+    """
+    for key, value in node.items() if type(node) is dict else enumerate(node):
+        kind = type(value)
+        if kind is dict or kind is list:
             _judge_references(value, (*steps, key), document, findings)
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            _judge_references(value, (*steps, index), document, findings)
+        elif isinstance(value, SecretRef) and findings.judge:
+            objection = findings.judge(value)
+            if objection is not None:
+                findings.add(
+                    objection.severity,
+                    objection.code,
+                    objection.summary,
+                    document.origin_of((*steps, key)),
+                    hint=objection.hint,
+                )

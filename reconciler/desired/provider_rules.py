@@ -125,8 +125,9 @@ class ProviderRules:
             self._members(node, field, steps)
 
     def _members(self, node: dict[str, Any], field: FieldSchema, steps: Steps) -> None:
+        known = field.fields
         for name, value in node.items():
-            member, kind = field.child(name), type(value)
+            member, kind = known.get(name) or field.child(name), type(value)
             if member is UNKNOWN:
                 if _CONFIGURATIONS in steps and not name.startswith(MASK_PREFIX):
                     self._unknown_field(name, field, (*steps, name))

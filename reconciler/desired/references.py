@@ -60,8 +60,10 @@ def bind(tree: dict[str, Any], schema: FieldSchema, say: Say, *, steps: Steps = 
     `steps` is the place of the tree in the document. Of a field that no model describes every value
     is sensitive, whatever its type.
     """
+    known = schema.fields
     for name, value in tree.items():
-        tree[name] = _bound(value, schema.child(name), name, (*steps, name), say)
+        field = known.get(name) or schema.child(name)
+        tree[name] = _bound(value, field, name, (*steps, name), say)
 
 
 def _bound(value: Any, field: FieldSchema, name: str, steps: Steps, say: Say) -> Any:

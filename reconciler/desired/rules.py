@@ -47,8 +47,11 @@ class Rules:
 
     def _duplicates(self, node: dict[str, Any], schema: FieldSchema, at: Steps) -> None:
         for name, value in node.items():
+            kind = type(value)
+            if kind is not dict and kind is not list:
+                continue
             field = schema.child(name)
-            if field.kind is Kind.OBJECT and type(value) is dict:
+            if field.kind is Kind.OBJECT and kind is dict:
                 self._duplicates(value, field, (*at, name))
             identity = field.key
             if identity is None or type(value) is not list:

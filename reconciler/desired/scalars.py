@@ -48,7 +48,10 @@ def typed(node: Any, schema: FieldSchema) -> Any:
         return str(node) if schema.is_text else guess(node)
     if kind is dict:
         fields, entries = schema.fields, schema.entries or UNKNOWN
-        return {key: typed(item, fields.get(key, entries)) for key, item in node.items()}
+        return {
+            key: item if type(item) is str else typed(item, fields.get(key, entries))
+            for key, item in node.items()
+        }
     if kind is list:
         entries = schema.entries or UNKNOWN
         return [typed(item, entries) for item in node]

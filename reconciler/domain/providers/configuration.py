@@ -105,6 +105,9 @@ class Configuration(BaseModel):
         always: tuple[str, ...],
         by_mode: ByMode,
     ) -> list[Missing]:
+        if not always and not by_mode:
+            return []
+
         def absent(field: str) -> bool:
             return field not in mapped and is_empty(given.get(field))
 
