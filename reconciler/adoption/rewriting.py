@@ -13,7 +13,7 @@ from reconciler.adoption.drifted import Edit, How, drifted
 from reconciler.adoption.files import Files
 from reconciler.desired.declare import declare
 from reconciler.desired.documents import ENVIRONMENTS, INTEGRATIONS, Documents
-from reconciler.desired.export import exported, lets_nobody_in, ordered
+from reconciler.desired.export import exported, grants_no_access, ordered
 from reconciler.desired.export_check import writable
 from reconciler.desired.export_secrets import Naming
 from reconciler.desired.findings import Findings, Sourced, Steps
@@ -32,7 +32,7 @@ from reconciler.planning.canonical import canonical
 LONGEST_NAME = 240
 """Bytes of a file name without its suffix; file systems allow 255."""
 
-_NOBODY = "no workspace has access; remove this line to stop managing the list"
+_NO_ACCESS = "no workspace has access; remove this line to stop managing the list"
 
 _ROUNDS = 5
 """Edits of one round can uncover others: a value withdrawn in an overlay shows the one below."""
@@ -145,13 +145,13 @@ class Rewriting:
         An empty list of models is never written: it would disable what the provider adds later.
         """
         comments: dict[str, str] = {}
-        if "workspaces" not in tree and lets_nobody_in(observed) and self._may_manage(observed):
+        if "workspaces" not in tree and grants_no_access(observed) and self._may_manage(observed):
             tree = {**tree, "workspaces": []}
-            comments["workspaces"] = _NOBODY
+            comments["workspaces"] = _NO_ACCESS
         return {name: tree[name] for name in ordered(tree, Integration.model_fields)}, comments
 
     def _may_manage(self, observed: Observed) -> bool:
-        """Return whether an empty list of workspaces harms nobody else's access."""
+        """Return whether an empty list of workspaces concerns this target alone."""
         if self._desired.target.environment is not None:
             return False  # the document holds in the other environments, too
         declared = self._desired.integrations.get(observed.slug)

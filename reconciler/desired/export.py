@@ -55,7 +55,7 @@ def exported(observed: Observed, naming: Naming, *, keep_mappings: bool = False)
     return tree
 
 
-def lets_nobody_in(observed: Observed) -> bool:
+def grants_no_access(observed: Observed) -> bool:
     """Return whether the whole list of workspaces was read and none has or will get access."""
     if not observed.workspaces_read or observed.is_workspace_scoped:
         return False

@@ -96,10 +96,10 @@ def _notable(fields: Tree) -> list[Mapping[str, Value]]:
     listed = fields.get("models")
     entries = listed if isinstance(listed, list | tuple) else ()
     silent = {"slug", "enabled"} if allows_all_models(fields) else {"slug"}
-    return [e for e in entries if isinstance(e, Mapping) and _says_more(e, silent)]
+    return [e for e in entries if isinstance(e, Mapping) and _is_notable(e, silent)]
 
 
-def _says_more(model: Mapping[str, Value], silent: Collection[str]) -> bool:
+def _is_notable(model: Mapping[str, Value], silent: Collection[str]) -> bool:
     return any(
         not is_empty(value) and value is not False
         for name, value in model.items()

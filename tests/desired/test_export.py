@@ -8,7 +8,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.desired.export import exported, lets_nobody_in
+from reconciler.desired.export import exported, grants_no_access
 from reconciler.desired.export_check import writable
 from reconciler.desired.export_secrets import Naming, template_problem
 from reconciler.desired.export_yaml import document, flow
@@ -300,4 +300,4 @@ def test_a_template_is_a_reference_with_a_slug(template: str, is_right: bool) ->
 def test_nobody_has_access_only_where_the_whole_list_was_read_and_shows_none(
     fields: dict[str, Any], facts: dict[str, Any], expected: bool
 ) -> None:
-    assert lets_nobody_in(replace(observed(**fields), **facts)) == expected
+    assert grants_no_access(replace(observed(**fields), **facts)) == expected

@@ -62,6 +62,9 @@ def command(
     line. Channels are told at every run that finds a difference; the fingerprint in the message
     says whether it is the same one. A channel that fails is a warning.
 
+    Models and workspaces that no file declares are read as by `plan --audit`, and an undeclared
+    host or access there is a warning.
+
     With --incremental, what the list shows unmoved is taken to be as it was when it was last read,
     and the report counts it as not read. An apply always reads everything.
     """
