@@ -152,7 +152,13 @@ def test_the_documented_hosts_are_hosts() -> None:
         assert any_provider_schema().at(tuple(path.split("."))).facts.host
 
 
-NOT_URLS = {"snowflake_account", "databricks_workspace", "azure_endpoint_name"}
+NOT_URLS = {
+    "snowflake_account",
+    "databricks_workspace",
+    "azure_endpoint_name",
+    "workers_ai_account_id",
+    "fireworks_account_id",
+}
 
 
 @pytest.mark.parametrize(
@@ -162,6 +168,8 @@ NOT_URLS = {"snowflake_account", "databricks_workspace", "azure_endpoint_name"}
         *(("newvendor", name) for name in GENERATED_NAMES[:20]),
         ("databricks", "databricks_workspace"),
         ("azure-ai", "azure_endpoint_name"),
+        ("workers-ai", "workers_ai_account_id"),
+        ("fireworks-ai", "fireworks_account_id"),
     ],
 )
 def test_a_new_value_does_not_move_a_stored_credential(

@@ -152,6 +152,8 @@ HOSTS = {
     "azure_deployment_name",
     "databricks_workspace",
     "snowflake_account",
+    "workers_ai_account_id",
+    "fireworks_account_id",
     "huggingface_base_url",
     "custom_host",
 }

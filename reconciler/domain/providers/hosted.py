@@ -21,9 +21,10 @@ class WorkersAI(Configuration):
     required = ("workers_ai_account_id",)
     other_names = MappingProxyType({"account_id": "workers_ai_account_id"})
 
+    # The account stands in the path of every request: like a host, it decides who receives them.
     workers_ai_account_id: Annotated[
-        Text | None,
-        Facts(example="0123456789abcdef", source=f"{_API}, WorkersAIConfiguration"),
+        HostLabel | None,
+        Facts(host=True, example="0123456789abcdef", source=f"{_API}, WorkersAIConfiguration"),
     ] = Field(None, description="Cloudflare account.")
 
 
@@ -74,7 +75,8 @@ class FireworksAI(Configuration):
     """Fireworks AI."""
 
     fireworks_account_id: Annotated[
-        Text | None, Facts(example="my-account", source=f"{_LLMS}/fireworks.mdx")
+        HostLabel | None,
+        Facts(host=True, example="my-account", source=f"{_LLMS}/fireworks.mdx"),
     ] = Field(None, description="Account, for files and fine-tuning.")
 
 
