@@ -183,7 +183,10 @@ class Client:
         told = answer.request_id
         if told is None:
             return answer
-        if scrub(told, self._credential | needles_of(sent_parts(prepared.body or {}))) == told:
+        needles = self._credential
+        if prepared.body:
+            needles |= needles_of(sent_parts(prepared.body))
+        if scrub(told, needles) == told:
             return answer
         return replace(answer, headers=answers.without_request_id(answer.headers))
 

@@ -5,13 +5,11 @@ one inside the other. So a text is decoded until nothing changes, and compared a
 run of non-space characters around a hit goes as a whole, since its ends may belong to the secret.
 """
 
-import html
 import re
 from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from html.entities import html5
 from urllib.parse import unquote
 
 from reconciler.domain.secrets import LOOKS_SECRET
@@ -143,6 +141,8 @@ def _decoded(text: str) -> str:
 def _decoded_once(text: str) -> str:
     """Undo one layer of entities, percent encoding and backslashes; never longer than before."""
     if "&" in text:
+        import html  # half a megabyte of names, which hardly any run needs
+
         text = _NAMED.sub(_entity, html.unescape(text))
     if "%" in text:
         text = unquote(_PERCENT_U.sub(_units, text))
@@ -153,6 +153,8 @@ def _decoded_once(text: str) -> str:
 
 def _entity(match: re.Match[str]) -> str:
     """Read a named entity whose letters changed their case on the way."""
+    from html.entities import html5
+
     return html5.get(match[1].lower() + ";", match[0])
 
 
