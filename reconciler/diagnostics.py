@@ -1,6 +1,6 @@
 """How we talk to people about their files: a problem, its place and its remedy, as a value.
 
-A diagnostic is collected, never raised; how it looks is decided in `reconciler.views.problems`.
+A diagnostic is collected, never raised; how it looks is decided in `reconciler.views.diagnostics`.
 """
 
 from collections.abc import Iterable

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.domain.facts import SubResource
-from reconciler.domain.memory import Memory
+from reconciler.domain.last_applied import Memory
 from reconciler.domain.rejection import (
     InvalidInput,
     Refused,
@@ -26,15 +26,15 @@ from reconciler.drift.detect import detect
 from reconciler.drift.incremental import Rounds
 from reconciler.drift.report import DriftReport
 from reconciler.errors import ReconcilerError
+from reconciler.execution.action_runner import Writer
 from reconciler.execution.approval import Approval, objections
-from reconciler.execution.demands import demand, demand_writable, needed_by
+from reconciler.execution.cancellation import Stop
 from reconciler.execution.events import Emit
 from reconciler.execution.executor import execute
-from reconciler.execution.integration import Writer
-from reconciler.execution.outcome import ApplyResult, Status
-from reconciler.execution.presence import Presence
-from reconciler.execution.stopping import Stop
-from reconciler.execution.undoing import Undo
+from reconciler.execution.existence import Presence
+from reconciler.execution.required_secrets import demand, demand_writable, needed_by
+from reconciler.execution.result import ApplyResult, Status
+from reconciler.execution.undo import Undo
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.auditing import (
     NO_AUDIT,
@@ -49,11 +49,11 @@ from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from reconciler.planning.removals import is_candidate
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.damage import damaged, nameless_rows
+from reconciler.remote.clock import Timing
+from reconciler.remote.damaged_rows import damaged, nameless_rows
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.observe import Wanted, list_all, observe
 from reconciler.remote.part_reads import read_parts
-from reconciler.remote.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)

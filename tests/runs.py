@@ -11,18 +11,18 @@ from reconciler import workflows
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import DesiredState
 from reconciler.execution.approval import Approval
+from reconciler.execution.cancellation import Stop
 from reconciler.execution.events import Event
-from reconciler.execution.outcome import ApplyResult
-from reconciler.execution.stopping import Stop
+from reconciler.execution.result import ApplyResult
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.timing import Timing
+from reconciler.remote.clock import Timing
+from reconciler.simulator.api import Remote
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Faults
+from reconciler.simulator.in_process import SimulatorAPI
 from reconciler.simulator.messages import Request
-from reconciler.simulator.remote import Remote
-from reconciler.simulator.seam import SimulatorAPI
 from reconciler.simulator.switches import Switches
 from tests.builders import KEY
 

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from reconciler.adapter.exchanges import Exchange
+from reconciler.adapter.request_context import Exchange
 
 
 def line(exchange: Exchange, *, time: str, seconds: float) -> str:

@@ -2,15 +2,15 @@
 
 Clients that fill every parameter send null for those that are not set, and some send an object, a
 list, a number or a boolean as JSON text. Both are read by the tool's schema; a value that the
-schema takes as it is stays as it is. Whether the result is valid: `reconciler.adapter.checking`.
+schema takes as it is stays as it is. Whether the result is valid: `reconciler.adapter.validation`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from reconciler.adapter.checking import printable_name
 from reconciler.adapter.problems import refuse
-from reconciler.remote.answers import parse_json
+from reconciler.adapter.validation import printable_name
+from reconciler.remote.responses import parse_json
 
 Schema = Mapping[str, Any]
 

@@ -13,9 +13,9 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from reconciler.adapter.connections import ConnectionTable
-from reconciler.adapter.door import PROBES
-from reconciler.adapter.exchanges import REFUSED, Application, Message, Receive, Scope, Send
+from reconciler.adapter.middleware import PROBES
 from reconciler.adapter.problems import Problem
+from reconciler.adapter.request_context import REFUSED, Application, Message, Receive, Scope, Send
 
 _CLOSE: Final = {"connection": "close"}
 _CROWDED: Final = Problem(

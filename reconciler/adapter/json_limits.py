@@ -7,7 +7,7 @@ would take that for a call that was never made.
 import json
 from typing import Any, Final
 
-from reconciler.domain.text import repaired_tree
+from reconciler.domain.surrogates import repaired_tree
 
 MAX_DEPTH: Final = 100
 """Levels of objects and lists. Parsers of clients stop at 200 and pydantic writes 255 at most; a

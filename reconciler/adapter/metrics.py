@@ -5,7 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from reconciler.adapter.exchanges import Exchange
+from reconciler.adapter.request_context import Exchange
 from reconciler.domain.calls import OperationName
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

@@ -8,11 +8,11 @@ from functools import cache
 from typing import Any, Final
 
 from reconciler import __version__
-from reconciler.adapter.bounds import bounded
 from reconciler.adapter.problems import MEDIA_TYPE
-from reconciler.adapter.relay import RAW
 from reconciler.adapter.rest import VERSION
-from reconciler.adapter.results import RESULTS
+from reconciler.adapter.result_schemas import RESULTS
+from reconciler.adapter.schema_bounds import bounded
+from reconciler.adapter.service import RAW
 from reconciler.domain.calls import OperationName
 from reconciler.remote.operations import Operation
 from reconciler.remote.request_schemas import SLUG_PATTERN

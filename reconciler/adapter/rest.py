@@ -1,7 +1,7 @@
 """The five operations over REST: from a request to a call, and the upstream's JSON back.
 
 Paths are judged as they stood on the wire, before any decoding, so that no encoded slash or dot
-gets anywhere. What every request passes first: `reconciler.adapter.door`.
+gets anywhere. What every request passes first: `reconciler.adapter.middleware`.
 """
 
 import re
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from reconciler.adapter.bounds import bounded
-from reconciler.adapter.checking import Checker
-from reconciler.adapter.exchanges import Receive, Scope, Send, answer, exchange_of
 from reconciler.adapter.problems import Refusal, refuse
-from reconciler.adapter.relay import RAW, Relay, slug_in
+from reconciler.adapter.request_context import Receive, Scope, Send, answer, exchange_of
+from reconciler.adapter.schema_bounds import bounded
+from reconciler.adapter.service import RAW, Relay, slug_in
+from reconciler.adapter.validation import Checker
 from reconciler.domain.calls import Call, Reply
-from reconciler.remote.answers import parse_json
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import Operation, Parameter, allowed_methods, match
+from reconciler.remote.responses import parse_json
 
 VERSION: Final = "/v1"
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)

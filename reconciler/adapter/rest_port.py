@@ -7,14 +7,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 
 from reconciler.adapter import metrics, openapi
-from reconciler.adapter.door import PROBES, Door, Rules
-from reconciler.adapter.exchanges import Application
-from reconciler.adapter.hosts import AllowedHosts
+from reconciler.adapter.allowed_hosts import AllowedHosts
+from reconciler.adapter.health import Endpoint, IsReady, get, nothing, probes
 from reconciler.adapter.metrics import Metrics
-from reconciler.adapter.page import Page, is_of_page
-from reconciler.adapter.probes import Endpoint, IsReady, get, nothing, probes
-from reconciler.adapter.relay import Relay
+from reconciler.adapter.middleware import PROBES, Door, Rules
+from reconciler.adapter.request_context import Application
 from reconciler.adapter.rest import VERSION, RestOperations
+from reconciler.adapter.service import Relay
+from reconciler.adapter.ui.routes import Page, is_of_page
 
 
 def rest_application(

@@ -16,9 +16,9 @@ from typing import Any
 import uvicorn
 
 from reconciler.adapter.connections import ConnectionTable, Listener
-from reconciler.adapter.exchanges import Application
 from reconciler.adapter.failure_hooks import silence_libraries
 from reconciler.adapter.http_protocol import HTTPProtocol
+from reconciler.adapter.request_context import Application
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The operations as MCP tools: what each takes, and a call carried out.
 
 Everything a model reads here comes from our own tables; what the upstream says is data in a result
-and never a description. How the tools get onto a port: `reconciler.adapter.mcp_port`.
+and never a description. How the tools get onto a port: `reconciler.adapter.mcp_server`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,13 +11,13 @@ from typing import Any, Final, Protocol
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 
 from reconciler.adapter.arguments import read_arguments
-from reconciler.adapter.checking import Checker, plain_schema
-from reconciler.adapter.exchanges import Exchange
+from reconciler.adapter.auth import Principal
 from reconciler.adapter.json_limits import to_json_text
 from reconciler.adapter.problems import Refusal, internal, refuse
-from reconciler.adapter.relay import RAW, Relay, slug_in
-from reconciler.adapter.results import RESULTS
-from reconciler.adapter.tokens import Principal
+from reconciler.adapter.request_context import Exchange
+from reconciler.adapter.result_schemas import RESULTS
+from reconciler.adapter.service import RAW, Relay, slug_in
+from reconciler.adapter.validation import Checker, plain_schema
 from reconciler.domain.calls import Call
 from reconciler.remote.operations import Operation
 from reconciler.remote.request_schemas import SLUG_PATTERN

@@ -1,14 +1,14 @@
 """The files of the desired-state folder as Git has them checked out.
 
 Commands that only read files need nothing more, and start in half the time: what a plan or an
-apply takes is in `reconciler.cli.sources`.
+apply takes is in `reconciler.cli.desired_source`.
 """
 
 from dataclasses import dataclass
 
 from reconciler import git
 from reconciler.cli import settings
-from reconciler.cli.command import Invocation
+from reconciler.cli.global_options import Invocation
 from reconciler.cli.settings import Settings
 from reconciler.desired.source import DirectorySource, FileSource
 from reconciler.diagnostics import Diagnostic, warning

@@ -16,7 +16,7 @@ from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 
 if TYPE_CHECKING:
-    from reconciler.cli.journal import Journal
+    from reconciler.cli.json_log import Journal
 
 
 class Console:
@@ -101,7 +101,7 @@ class Console:
 
     def log_as_json(self, now: Callable[[], datetime]) -> None:
         """Write conversation as the lines of a journal from now on."""
-        from reconciler.cli.journal import Journal
+        from reconciler.cli.json_log import Journal
 
         self.journal = Journal(self._converse, now)
 

@@ -1,6 +1,6 @@
 """The exit codes of commands that end in order; those of failures are in `reconciler.errors`."""
 
-from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.result import ApplyResult
 from reconciler.planning.plan import Plan
 
 DIFFERENT = 2

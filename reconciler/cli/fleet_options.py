@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.command import Command
 from reconciler.cli.console import Console
-from reconciler.cli.fleets import FILE, Meeting, Muster
+from reconciler.cli.fleet_run import FILE, Meeting, Muster
+from reconciler.cli.global_options import Command
 from reconciler.cli.options import Number, gathered
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput

@@ -1,7 +1,7 @@
 """The command `reconcile`: which commands exist, and the outermost border around all of them.
 
 A command's module is imported when the command is used, so `reconcile --help` costs little more
-than click. What an error looks like and which exit code it has: `reconciler.cli.failures`.
+than click. What an error looks like and which exit code it has: `reconciler.cli.error_reporting`.
 """
 
 import gc
@@ -15,8 +15,8 @@ from typing import NoReturn
 import click
 
 from reconciler.cli import settings
-from reconciler.cli.command import Invocation, global_options
 from reconciler.cli.console import Console
+from reconciler.cli.global_options import Invocation, global_options
 
 COMMANDS = {
     "init": "Begin a repository: an empty desired state and, asked for, workflows.",
@@ -73,7 +73,7 @@ class Commands(click.Group):
         """Find the command that is asked for; of a misspelt one, tell which was meant."""
         name = args[0]
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
-            from reconciler.desired.suggest import did_you_mean  # loaded for a mistake alone
+            from reconciler.desired.suggestions import did_you_mean  # loaded for a mistake alone
 
             near = did_you_mean(name, COMMANDS)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean{near[12:]}" if near else ""))
@@ -145,12 +145,14 @@ def _run(arguments: Sequence[str], console: Console) -> int:
 
 
 def _report(problem: BaseException, arguments: Sequence[str], console: Console) -> int:
-    from reconciler.cli import failures
+    from reconciler.cli import error_reporting
 
-    if console.journal is None and failures.asks_for_log(arguments, prefix=ENVIRONMENT_PREFIX):
+    if console.journal is None and error_reporting.asks_for_log(
+        arguments, prefix=ENVIRONMENT_PREFIX
+    ):
         console.log_as_json(settings.now)
-    as_json = failures.asks_for_json(arguments, commands=COMMANDS, prefix=ENVIRONMENT_PREFIX)
-    return failures.report(problem, console=console, as_json=as_json)
+    as_json = error_reporting.asks_for_json(arguments, commands=COMMANDS, prefix=ENVIRONMENT_PREFIX)
+    return error_reporting.report(problem, console=console, as_json=as_json)
 
 
 def main() -> NoReturn:

@@ -9,10 +9,10 @@ from reconciler.cli import output, settings
 from reconciler.cli.console import Console
 from reconciler.cli.signals import Interruption
 from reconciler.domain.rejection import InvalidInput, Rejection
+from reconciler.execution.cancellation import Stop
 from reconciler.execution.events import Event, RunStarted
-from reconciler.execution.stopping import Stop
 from reconciler.planning.plan import Plan
-from reconciler.views.outline import question
+from reconciler.views.plan_outline import question
 from reconciler.views.progress import Lines, Live, Quiet
 
 _CUT_SHORT = (

@@ -13,29 +13,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from reconciler.cli import credentials, settings
-from reconciler.cli.address import refuse_unknown_host
-from reconciler.cli.command import Invocation
+from reconciler.cli import secret_values, settings
+from reconciler.cli.allowed_hosts import refuse_unknown_host
+from reconciler.cli.desired_source import Files, Source, read_target, records_of, state_folder
+from reconciler.cli.global_options import Invocation
+from reconciler.cli.ledger_access import facts_of, known_organisation
 from reconciler.cli.options import Reading
-from reconciler.cli.records import facts_of, known_organisation
 from reconciler.cli.settings import Settings
-from reconciler.cli.sources import Files, Source, read_target, records_of, state_folder
 from reconciler.domain.policy import Target
-from reconciler.execution.off_loop import entered, in_thread
-from reconciler.execution.recording import Books
-from reconciler.ledger.recall import Recollection
+from reconciler.execution.ledger_listener import Books
+from reconciler.execution.threads import entered, in_thread
+from reconciler.ledger.snapshot import Recollection
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import PlanTarget
 from reconciler.remote.client import Client, make_client
-from reconciler.remote.exchange import Exchange
-from reconciler.remote.timing import Timing
+from reconciler.remote.clock import Timing
+from reconciler.remote.request_record import Exchange
 from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp
 
 if TYPE_CHECKING:
     import httpx
 
-    from reconciler.simulator.serving import Clockwork
+    from reconciler.simulator.factory import Clockwork
 
 __all__ = [
     "IN_PROCESS",
@@ -127,7 +127,7 @@ async def _open(
 ) -> AsyncIterator[Session]:
     wish, environment = source.wish(past), source.environment
     desired = wish.desired
-    secrets = credentials.Secrets(environment, invocation.dir)
+    secrets = secret_values.Secrets(environment, invocation.dir)
     api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
     async with api:
         selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
@@ -155,7 +155,7 @@ async def client(invocation: Invocation, reading: Reading) -> AsyncIterator[tupl
     """Open a client that only reads, for a target; the integrations' files do not matter."""
     environment = settings.from_environment()
     target = read_target(invocation, environment)
-    secrets = credentials.Secrets(environment, invocation.dir)
+    secrets = secret_values.Secrets(environment, invocation.dir)
     api = open_client(invocation, environment, target, reading, secrets, writes=False)
     async with api:
         yield target, api
@@ -166,7 +166,7 @@ def open_client(
     environment: Settings,
     target: Target,
     reading: Reading,
-    secrets: credentials.Secrets,
+    secrets: secret_values.Secrets,
     *,
     writes: bool,
 ) -> Client:
@@ -189,7 +189,7 @@ def client_of(
     invocation: Invocation,
     environment: Settings,
     target: Target,
-    secrets: credentials.Secrets,
+    secrets: secret_values.Secrets,
     **manner: Any,
 ) -> Client:
     """Make a client whose host was found to be allowed; `manner` is what `make_client` takes."""
@@ -232,14 +232,14 @@ def timing() -> Timing:
 
 
 def _simulated(invocation: Invocation) -> "httpx.AsyncBaseTransport":
-    from reconciler.simulator.serving import simulator_transport  # no other target needs it
+    from reconciler.simulator.factory import simulator_transport  # no other target needs it
 
     return simulator_transport(simulator_file(invocation), clockwork())
 
 
 def clockwork() -> "Clockwork":
     """Give the simulator its clock and its ids."""
-    from reconciler.simulator.serving import Clockwork
+    from reconciler.simulator.factory import Clockwork
 
     return Clockwork(
         now=_time,

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from reconciler.desired.findings import Findings, Origin, Sourced, Steps
+from reconciler.desired.problem_collector import Findings, Origin, Sourced, Steps
 from reconciler.desired.references import bind, parse_reference
 from reconciler.desired.scalars import typed
 from reconciler.desired.source import FileSource, Unreadable
-from reconciler.desired.suggest import did_you_mean, one_of
+from reconciler.desired.suggestions import did_you_mean, one_of
 from reconciler.desired.validate import check_model
-from reconciler.desired.yaml_source import read_yaml
+from reconciler.desired.yaml_reader import read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.identifiers import SLUG

@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from reconciler.desired.config import CONFIG_FILE, Config
-from reconciler.desired.findings import Findings, Origin, Sourced
 from reconciler.desired.overlay import add_entries, apply_patch
+from reconciler.desired.problem_collector import Findings, Origin, Sourced
 from reconciler.desired.source import MAX_TOTAL, FileSource, Unreadable, is_yaml
-from reconciler.desired.suggest import did_you_mean
+from reconciler.desired.suggestions import did_you_mean
 from reconciler.desired.validate import describe
-from reconciler.desired.yaml_source import Document, read_yaml
+from reconciler.desired.yaml_reader import Document, read_yaml
 from reconciler.domain.identifiers import SLUG
 
 INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"

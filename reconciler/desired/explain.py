@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from reconciler.desired.suggest import did_you_mean, nearest, one_of
+from reconciler.desired.suggestions import did_you_mean, nearest, one_of
 from reconciler.diagnostics import error
 from reconciler.domain.facts import Clearing, RiskRule
 from reconciler.domain.providers import (

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from reconciler.desired.declare import declare
-from reconciler.desired.export_yaml import NO_COMMENTS, document
-from reconciler.desired.findings import Findings, Origin, Sourced, Steps
+from reconciler.desired.integration_builder import declare
+from reconciler.desired.problem_collector import Findings, Origin, Sourced, Steps
 from reconciler.desired.source import MAX_FILE, MemorySource
-from reconciler.desired.yaml_source import read_yaml
+from reconciler.desired.yaml_reader import read_yaml
+from reconciler.desired.yaml_writer import NO_COMMENTS, document
 from reconciler.diagnostics import Severity
 from reconciler.domain.secrets import Redacted
 

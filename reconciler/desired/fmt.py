@@ -7,10 +7,10 @@ that could not be kept is given back as it is. How a document is laid out: `desi
 from typing import Any
 
 from reconciler.desired.documents import ACCESS, ENVIRONMENTS, INTEGRATIONS
-from reconciler.desired.editing_places import compose, line_start
 from reconciler.desired.fmt_comments import Comments
 from reconciler.desired.fmt_layout import Layout
-from reconciler.desired.yaml_source import read_yaml
+from reconciler.desired.yaml_nodes import compose, line_start
+from reconciler.desired.yaml_reader import read_yaml
 
 _BOM = "\ufeff"
 _LEVELS = {INTEGRATIONS: 0, ACCESS: 1, ENVIRONMENTS: 1}

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from reconciler.desired.export_yaml import INDENT, WIDTH, is_plain, quoted, scalar
 from reconciler.desired.fmt_comments import Comment, Comments, is_after_blank
+from reconciler.desired.yaml_writer import INDENT, WIDTH, is_plain, quoted, scalar
 from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema
 
 

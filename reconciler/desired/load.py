@@ -14,9 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from reconciler.desired.config import Config, choose_target, override_base_url, read_config
-from reconciler.desired.declare import declare
 from reconciler.desired.documents import Documents
-from reconciler.desired.findings import Findings, Judge, Origin, Sourced
+from reconciler.desired.integration_builder import declare
+from reconciler.desired.problem_collector import Findings, Judge, Origin, Sourced
 from reconciler.desired.render import Rendered, rendered
 from reconciler.desired.source import DirectorySource, FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order

@@ -8,7 +8,7 @@ from collections import Counter
 from copy import deepcopy
 from typing import Any, Protocol
 
-from reconciler.desired.findings import Origin, Sourced, Steps
+from reconciler.desired.problem_collector import Origin, Sourced, Steps
 from reconciler.desired.scalars import Plain
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 

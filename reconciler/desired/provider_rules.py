@@ -9,13 +9,13 @@ import re
 from datetime import UTC, date, datetime
 from typing import Any
 
-from reconciler.desired import hosts
-from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired import host_rules
+from reconciler.desired.problem_collector import Findings, Sourced, Steps
 from reconciler.desired.references import holds_reference
-from reconciler.desired.suggest import quoted
+from reconciler.desired.suggestions import quoted
 from reconciler.domain.credentials import lacks_credential
 from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME
-from reconciler.domain.leaves import is_host_label
+from reconciler.domain.field_types import is_host_label
 from reconciler.domain.providers import (
     ALIASES,
     KNOWN_PROVIDERS,
@@ -197,10 +197,10 @@ class ProviderRules:
             )
 
     def _host(self, text: str, field: FieldSchema, steps: Steps) -> None:
-        found = hosts.malformed(text)
+        found = host_rules.malformed(text)
         if found is None:
             is_custom = field.name == "custom_host"
-            found = hosts.private(text) if is_custom else hosts.encoded(text)
+            found = host_rules.private(text) if is_custom else host_rules.encoded(text)
         if found is not None:
             self.findings.add(
                 found.severity,

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from reconciler.desired.findings import Steps
-from reconciler.domain.leaves import REFERENCE_PATTERN
+from reconciler.desired.problem_collector import Steps
+from reconciler.domain.field_types import REFERENCE_PATTERN
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.secrets import Opaque, Redacted, SecretRef
 from reconciler.domain.tree import canonical_json

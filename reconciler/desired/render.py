@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired.problem_collector import Findings, Sourced, Steps
 from reconciler.desired.scalars import typed
 from reconciler.diagnostics import Place
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.integration import LifecycleRules
-from reconciler.domain.paths import show_path
 from reconciler.domain.schema import FieldSchema, any_provider_schema, compiled
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared

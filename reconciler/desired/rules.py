@@ -6,11 +6,11 @@ These rules run on a typed tree. Types, unknown fields and choices: `desired.val
 from datetime import date
 from typing import Any
 
-from reconciler.desired.findings import Findings, Sourced, Steps
+from reconciler.desired.problem_collector import Findings, Sourced, Steps
 from reconciler.desired.provider_rules import ProviderRules
 from reconciler.desired.validate import check_model
+from reconciler.domain.field_paths import parse_path
 from reconciler.domain.integration import Integration
-from reconciler.domain.paths import parse_path
 from reconciler.domain.providers import configuration_of
 from reconciler.domain.schema import FieldSchema, Kind
 from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields

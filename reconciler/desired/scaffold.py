@@ -1,126 +1,114 @@
-"""What a new repository begins with: an empty desired state and, asked for, workflows.
+"""A first file for an integration of a provider, from the schema's required fields and examples.
 
-Texts only; where they go and that nothing is overwritten: `reconciler.cli.commands.init`.
+What `reconcile init` writes: `desired.scaffold`.
 """
 
-import shlex
-from string import Template
+from typing import Any
 
-from reconciler.desired.export_yaml import quoted
+from reconciler.desired.export_secrets import Naming
+from reconciler.desired.scalars import guess
+from reconciler.desired.suggestions import did_you_mean, one_of
+from reconciler.desired.yaml_writer import document
+from reconciler.diagnostics import error
+from reconciler.domain.identifiers import SLUG
+from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS, configuration_of
+from reconciler.domain.rejection import InvalidInput
+from reconciler.domain.schema import FieldSchema, Kind, integration_schema
+from reconciler.domain.tree import Path
 
-STATE_FOLDER = ".reconcile/"
-"""What git has to ignore: simulator, ledger and lock lie there."""
-
-CONFIG = """\
-# Where the integrations of this folder live, and how much one run may change there.
-#
-# Each integration is a file in integrations/: `reconcile pull` writes them for what exists,
-# `reconcile schema` describes them, `reconcile plan --target NAME` shows what would change.
-version: 1
-
-targets:
-  simulator:
-    base_url: "simulator:" # needs no account; its state lies in .reconcile/
-
-  production:
-    base_url: https://api.portkey.ai/v1
-    api_key: ${env:PORTKEY_API_KEY}
-    prune: managed # delete what these files used to declare and no longer do
-"""
-
-_HEAD = """\
-name: $name
-
-on:
-$trigger
-
-permissions:
-  contents: read
-
-concurrency:
-  group: $group
-  cancel-in-progress: false
-
-jobs:
-  $job:
-    runs-on: ubuntu-latest
-    timeout-minutes: 30
-$environment    steps:
-      - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
-        with:
-          fetch-depth: 0
-          persist-credentials: false
-      - uses: actions/setup-python@e797f83bcb11b83ae66e0230d6156d7c80228e7c # v6.0.0
-        with:
-          python-version: "3.12"
-      - run: pip install "portkey-reconciler==$version"
-      - run: |
-          $command
-        env:
-          PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
-$variables"""
-
-_PUSHED = """\
-          # The commit before the push: what is no longer declared since then is removed.
-          BASE: ${{ github.event.created && github.sha || github.event.before }}
-          # One line for each ${env:SECRET_…} that a file names:
-          # SECRET_OPENAI_KEY: ${{ secrets.SECRET_OPENAI_KEY }}
-"""
-
-_ENVIRONMENT = """\
-    environment: production # its rules decide who has to approve
-"""
+_CONFIGURATIONS = "configurations"
 
 
-def workflows(folder: str, version: str) -> dict[str, str]:
-    """Give the workflow files by name; `folder` holds the desired state, seen from the root."""
-    base = f"reconcile --dir {shlex.quote(folder)}"
-    summary = '--format markdown >> "$GITHUB_STEP_SUMMARY"'
-    paths = f"    paths: [{quoted(folder + '/**')}]"
-    return {
-        "reconcile-plan.yml": _workflow(
-            version,
-            job="plan",
-            trigger=f"  pull_request:\n{paths}",
-            group="reconcile-plan-${{ github.ref }}",
-            command=f'{base} plan --target production --base "origin/$GITHUB_BASE_REF" {summary}',
-        ),
-        "reconcile-apply.yml": _workflow(
-            version,
-            job="apply",
-            trigger=f"  push:\n    branches: [main]\n{paths}",
-            group="reconcile-production",
-            command=f'{base} apply --target production --yes --base "$BASE"',
-            environment=_ENVIRONMENT,
-            variables=_PUSHED,
-        ),
-        "reconcile-drift.yml": _workflow(
-            version,
-            job="drift",
-            trigger='  schedule:\n    - cron: "17 5 * * *"\n  workflow_dispatch:',
-            group="reconcile-drift",
-            command=f"{base} drift --target production {summary}",
-        ),
+def starter(provider: str, *, auth: str | None = None, slug: str | None = None) -> str:
+    """Return the text of a file that declares an integration of a provider.
+
+    `auth` is one of the provider's auth modes, the first one if it is left out. Raises
+    `InvalidInput` for a provider that is not known, a mode that it does not have, and a slug that
+    cannot be one.
+    """
+    _check_provider(provider)
+    slug = slug if slug is not None else provider
+    if SLUG.fullmatch(slug) is None:
+        summary = f"`{slug[:60]}` cannot be a slug"
+        hint = "use 1 to 255 letters, digits, `_` or `-`"
+        raise InvalidInput([error("invalid-value", summary, hint=hint)])
+    builder = _Builder(provider, Naming(slug))
+    fields: dict[str, Any] = {
+        "slug": slug,
+        "name": slug.replace("-", " ").replace("_", " ").title(),
+        "ai_provider_id": provider,
     }
-
-
-def _workflow(
-    version: str,
-    *,
-    job: str,
-    trigger: str,
-    group: str,
-    command: str,
-    environment: str = "",
-    variables: str = "",
-) -> str:
-    return Template(_HEAD).substitute(
-        name=f"reconcile {job}",
-        job=job,
-        trigger=trigger,
-        group=group,
-        command=command,
-        environment=environment,
-        variables=variables,
-        version=version,
+    configurations = builder.configurations(auth)
+    if configuration_of(provider).needs_key(configurations):
+        fields["key"] = builder.naming.reference(("key",))
+    if configurations:
+        fields[_CONFIGURATIONS] = configurations
+    return (
+        "# The values below are examples. To list the settings of this provider, run:\n"
+        f"# reconcile explain configurations --provider {provider}\n{document(fields)}"
     )
+
+
+def _check_provider(provider: str) -> None:
+    if provider in KNOWN_PROVIDERS:
+        return
+    right = ALIASES.get(provider.lower())
+    near = f"did you mean `{right}`?" if right else did_you_mean(provider, KNOWN_PROVIDERS)
+    hint = near or "`reconcile schema` lists the known providers"
+    summary = f"`{provider[:60]}` is not a known provider"
+    raise InvalidInput([error("unknown-provider", summary, hint=hint)])
+
+
+class _Builder:
+    def __init__(self, provider: str, naming: Naming) -> None:
+        self.provider = provider
+        self.naming = naming
+        self.model = configuration_of(provider)
+        self.schema = integration_schema(provider).child(_CONFIGURATIONS)
+
+    def configurations(self, auth: str | None) -> dict[str, Any]:
+        """Return the fields that this provider needs with an auth mode, in the order of the model.
+
+        Expected fields are among them, and whatever another one does not work without.
+        """
+        given: dict[str, Any] = {}
+        if self.model.mode_field is not None:
+            given[self.model.mode_field] = self._mode(self.model.mode_field, auth)
+        elif auth is not None:
+            summary = f"{self.provider} has no auth modes"
+            hint = "leave --auth out"
+            raise InvalidInput([error("invalid-value", summary, hint=hint)])
+        lacking = [*self.model.missing(given, ()), *self.model.missed(given, ())]
+        needed = {*given, *(missing.field for missing in lacking)}
+        return {
+            name: given.get(name) or self._example(field, (_CONFIGURATIONS, name))
+            for name, field in self.schema.fields.items()
+            if name in needed or field.facts.required_by in needed
+        }
+
+    def _mode(self, name: str, auth: str | None) -> str:
+        choices = self.schema.child(name).choices
+        if auth is None:
+            return choices[0]
+        if auth not in choices:
+            summary = f"`{auth[:60]}` is not an auth mode of {self.provider}"
+            near = did_you_mean(auth, choices)
+            hint = (near + " " if near else "") + one_of(choices)
+            raise InvalidInput([error("invalid-value", summary, hint=hint)])
+        return auth
+
+    def _example(self, field: FieldSchema, path: Path) -> Any:
+        if field.facts.secret:
+            return self.naming.reference(path)
+        if field.kind is Kind.KEYED_LIST and field.entries is not None:
+            return [self._entry(field.entries, path)]
+        example = field.facts.example or ""
+        return example if field.is_text else guess(example)
+
+    def _entry(self, entry: FieldSchema, path: Path) -> dict[str, Any]:
+        """Return an entry with its required fields and switches: the only one is the default."""
+        return {
+            name: self._example(field, (*path, name))
+            for name, field in entry.fields.items()
+            if (field.info is not None and field.info.is_required()) or not field.is_text
+        }

@@ -1,15 +1,15 @@
 """JSON Schemas of the files, for editors: made from the models that also check them.
 
 An editor sees less than `reconcile validate`: overlays, duplicates and dates are not expressed
-here. The schemas of outputs: `reconciler.views.json_schema`.
+here. The schemas of outputs: `reconciler.views.output_schema`.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.desired.config import ConfigFile
+from reconciler.domain.field_types import REFERENCE_PATTERN
 from reconciler.domain.integration import Integration
-from reconciler.domain.leaves import REFERENCE_PATTERN
 from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuration
 from reconciler.domain.secret_mappings import MAPPINGS
 

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.desired.findings import Findings, Sourced, Steps
-from reconciler.desired.suggest import one_of, quoted
+from reconciler.desired.problem_collector import Findings, Sourced, Steps
+from reconciler.desired.suggestions import one_of, quoted
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
 

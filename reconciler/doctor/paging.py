@@ -6,7 +6,7 @@ from typing import Any
 from reconciler.domain.calls import Call, OperationName
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import Rejected
-from reconciler.remote.listing import PAGE_SIZE
+from reconciler.remote.pagination import PAGE_SIZE
 
 PAGE_SIZES = (1000, 500, 200, PAGE_SIZE)
 """The sizes that are asked for, largest first, until one is not refused."""

@@ -14,11 +14,11 @@ from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Declared, Observed
-from reconciler.planning.writes import create_calls
+from reconciler.planning.write_calls import create_calls
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import NotFound, RemoteError
-from reconciler.remote.listing import list_all
 from reconciler.remote.observe import read_one
+from reconciler.remote.pagination import list_all
 
 CONFIGURATIONS = {"openai_organization": "org-probe", "openai_project": "project-one"}
 HOW_TO_DELETE = (

@@ -11,7 +11,15 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.leaves import Flag, Identifier, Piece, SensitiveText, SlugText, Text, Whole
+from reconciler.domain.field_types import (
+    Flag,
+    Identifier,
+    Piece,
+    SensitiveText,
+    SlugText,
+    Text,
+    Whole,
+)
 from reconciler.domain.pricing import PricingConfig
 
 Positive: TypeAlias = Annotated[Whole, Field(ge=1)]

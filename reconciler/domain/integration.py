@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.domain.access import GlobalWorkspaceAccess, ModelAccess, WorkspaceAccess
 from reconciler.domain.facts import Clearing, Facts, RiskRule, SubResource
-from reconciler.domain.leaves import Flag, Identifier, Name, Piece, Reference, SlugText, Text
+from reconciler.domain.field_types import Flag, Identifier, Name, Piece, Reference, SlugText, Text
 from reconciler.domain.pricing import PricingAdjustments
 from reconciler.domain.secret_mappings import SecretMapping
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from reconciler.domain.facts import Facts
-from reconciler.domain.leaves import Identifier, Piece, Text
+from reconciler.domain.field_types import Identifier, Piece, Text
 from reconciler.domain.tree import Path
 
 MAPPINGS = "secret_mappings"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.state import Observed, ObservedState
-from reconciler.planning.canonical import fingerprint
+from reconciler.planning.normalize import fingerprint
+from reconciler.remote.decode import detail_over_row
 from reconciler.remote.observe import Wanted
-from reconciler.remote.translate import detail_over_row
 
 if TYPE_CHECKING:
-    from reconciler.ledger.entries import Seen
+    from reconciler.ledger.models import Seen
 
 Wants = Callable[[Observed], Wanted | None]
 

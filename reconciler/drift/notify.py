@@ -1,6 +1,6 @@
 """Tell people where they are: chat, mail, webhooks, by way of apprise (extra `notify`).
 
-What is told is worded in `reconciler.views.announcement`. A channel's URL holds its token, so no
+What is told is worded in `reconciler.views.notification`. A channel's URL holds its token, so no
 message, error or log of ours ever has more of it than its scheme.
 """
 

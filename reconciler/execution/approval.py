@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.planning.actions import Change, Op
 from reconciler.planning.approval import NotApproved, beyond_approval
-from reconciler.planning.excerpts import abridged_pair, is_shown_whole
 from reconciler.planning.plan import Plan
+from reconciler.planning.value_excerpts import abridged_pair, is_shown_whole
 
 CLOCK_SKEW = timedelta(minutes=10)
 """By how much the clock of the machine that planned may run ahead of ours."""

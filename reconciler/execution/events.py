@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from reconciler.domain.calls import Call
 from reconciler.domain.state import Observed
-from reconciler.execution.outcome import ApplyResult, Outcome
+from reconciler.execution.result import ApplyResult, Outcome
 from reconciler.planning.actions import Action
 from reconciler.planning.plan import Plan
 

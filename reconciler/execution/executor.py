@@ -1,7 +1,7 @@
 """Carry a plan out, integration by integration, in the order that loses nothing.
 
 Creates and updates come first, in parallel; replaces and deletes follow only if everything before
-succeeded. What happens to one integration: `reconciler.execution.integration`.
+succeeded. What happens to one integration: `reconciler.execution.action_runner`.
 """
 
 import asyncio
@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from reconciler.errors import ReconcilerError
+from reconciler.execution.action_runner import Writer
+from reconciler.execution.cancellation import Stop
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,
@@ -17,9 +19,7 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.integration import Writer
-from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
-from reconciler.execution.stopping import Stop
+from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan
 

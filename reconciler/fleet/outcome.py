@@ -68,8 +68,8 @@ class MemberOutcome:
     """How one member's run ended.
 
     `exit_code` is the one that the single command would have had. `pieces` identify what its plan
-    holds, for an approval (`reconciler.fleet.consent`). `resumed` tells that an earlier run of the
-    fleet did the work.
+    holds, for an approval (`reconciler.fleet.change_digests`). `resumed` tells that an earlier run
+    of the fleet did the work.
     """
 
     member: str

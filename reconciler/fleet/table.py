@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from reconciler.diagnostics import counted
 from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
 from reconciler.planning.actions import ActionKind
-from reconciler.views.ending import duration
 from reconciler.views.escape import visible
-from reconciler.views.page import Page
-from reconciler.views.words import AND_MORE
+from reconciler.views.phrases import AND_MORE
+from reconciler.views.result_outline import duration
+from reconciler.views.text_layout import Page
 
 _SYMBOLS = {
     Standing.IN_SYNC: ("=", "green"),

@@ -6,7 +6,7 @@ Read-only. The program `git` does the reading, because it alone knows every form
 
 from reconciler.git.checkout import CheckedOutFiles, not_checked_out
 from reconciler.git.commits import FilesAtCommit, files_at, head
-from reconciler.git.program import GitError, Repository
+from reconciler.git.repository import GitError, Repository
 
 __all__ = [
     "CheckedOutFiles",

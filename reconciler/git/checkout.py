@@ -14,7 +14,7 @@ from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import is_in_layout
 from reconciler.desired.source import FileSource, Unreadable, is_yaml
 from reconciler.git.commits import LINK, MAX_SUBMODULE_DEPTH, REGULAR_FILES, SUBMODULE, head
-from reconciler.git.program import GitError, Repository
+from reconciler.git.repository import GitError, Repository
 
 _MOST_NAMED = 20
 _NO_INDEX = "-"

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from reconciler.desired.documents import is_in_layout
 from reconciler.desired.source import MAX_FILE, Unreadable, check_content, is_yaml, too_large
-from reconciler.git.program import GitError, Repository
+from reconciler.git.repository import GitError, Repository
 
 REGULAR_FILES = frozenset({"100644", "100755"})
 LINK, SUBMODULE = "120000", "160000"

@@ -17,8 +17,8 @@ from reconciler.errors import ReconcilerError
 from reconciler.github.archive import MAX_ARCHIVE, plan_in
 from reconciler.github.client import GitHub
 from reconciler.github.errors import NotFound, Unexpected
-from reconciler.github.merged import merged_with
-from reconciler.github.origin import Claim, objection
+from reconciler.github.merged_pull_requests import merged_with
+from reconciler.github.run_origin import Claim, objection
 from reconciler.planning.codec import decode
 from reconciler.planning.plan import Plan
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from reconciler.drift.report import DriftReport
-from reconciler.execution.outcome import ApplyResult
-from reconciler.github.documents import Document, Failure
+from reconciler.execution.result import ApplyResult
+from reconciler.github.inputs import Document, Failure
 from reconciler.github.marker import NO_DIGEST, Kind, Marker
 from reconciler.planning.plan import Plan
 from reconciler.views import markdown
-from reconciler.views.budget import fitted
 from reconciler.views.escape import visible
-from reconciler.views.inert import code, fence
-from reconciler.views.outline import of_diagnostic
+from reconciler.views.length_budget import fitted
+from reconciler.views.markdown_escape import code, fence
+from reconciler.views.plan_outline import of_diagnostic
 from reconciler.views.suggested_command import CommandContext
 
 COMMENT_LIMIT = markdown.LIMIT

@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from reconciler.domain.secrets import Redacted
-from reconciler.github import pacing
+from reconciler.github import backoff
 from reconciler.github.errors import (
     Forbidden,
     GitHubError,
@@ -26,7 +26,7 @@ from reconciler.github.errors import (
     Unreachable,
     WrongToken,
 )
-from reconciler.remote.timing import Timing
+from reconciler.remote.clock import Timing
 
 MAX_BODY = 10 * 1024 * 1024
 MAX_PAGES = 100
@@ -137,29 +137,29 @@ class GitHub:
     ) -> httpx.Response:
         """Make a call, again where that is allowed and useful, and give a successful answer."""
         what = f"{method} {urlsplit(url).path}"
-        for attempt in range(1, pacing.ATTEMPTS + 1):
-            last = attempt == pacing.ATTEMPTS
+        for attempt in range(1, backoff.ATTEMPTS + 1):
+            last = attempt == backoff.ATTEMPTS
             try:
                 answer = await self._once(method, url, body, limit=limit, anonymous=anonymous)
             except Unreachable:
                 if last or method not in _IDEMPOTENT:
                     raise
-                pause = pacing.backoff(attempt, random=self._timing.random())
+                pause = backoff.backoff(attempt, random=self._timing.random())
             else:
                 if answer.is_success or (redirects and answer.is_redirect):
                     return answer
-                if pacing.is_rate_limit(answer.status_code, answer.headers, answer.content):
+                if backoff.is_rate_limit(answer.status_code, answer.headers, answer.content):
                     pause = self._allowed_pause(what, answer, attempt=attempt)
-                elif pacing.may_pass(answer.status_code) and method in _IDEMPOTENT and not last:
-                    pause = pacing.backoff(attempt, random=self._timing.random())
+                elif backoff.may_pass(answer.status_code) and method in _IDEMPOTENT and not last:
+                    pause = backoff.backoff(attempt, random=self._timing.random())
                 else:
                     raise _refusal(what, answer.status_code)
             await self._timing.sleep(pause)
         raise RateLimited(what, "it is still reached after waiting")
 
     def _allowed_pause(self, what: str, answer: httpx.Response, *, attempt: int) -> float:
-        pause = pacing.pause_for(answer.headers, attempt=attempt, now=self._timing.wall_clock())
-        if pause > pacing.LONGEST_PAUSE:
+        pause = backoff.pause_for(answer.headers, attempt=attempt, now=self._timing.wall_clock())
+        if pause > backoff.LONGEST_PAUSE:
             raise RateLimited(what, f"the limit of calls is reached for {pause:.0f} s")
         return pause
 

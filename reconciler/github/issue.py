@@ -12,12 +12,12 @@ from reconciler.drift.report import DriftReport
 from reconciler.github import marker as markers
 from reconciler.github.bodies import COMMENT_LIMIT, Setting, findings_of, kind_title, text_of
 from reconciler.github.client import GitHub
-from reconciler.github.documents import Failure
 from reconciler.github.errors import Unreachable
+from reconciler.github.inputs import Failure
 from reconciler.github.marker import NO_DIGEST, Kind, Marker
 from reconciler.views import drift_outline
 from reconciler.views.escape import visible
-from reconciler.views.inert import code
+from reconciler.views.markdown_escape import code
 
 LABEL = "reconcile-drift"
 _LAST_REPORT = "\n<!-- reconcile:last-report -->\n"

@@ -11,8 +11,8 @@ from typing import assert_never
 from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.drift.report import DriftReport
-from reconciler.execution.outcome import ApplyResult, Status
-from reconciler.github.documents import Document, Failure
+from reconciler.execution.result import ApplyResult, Status
+from reconciler.github.inputs import Document, Failure
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.drift.report import DriftReport
-from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.result import ApplyResult
 from reconciler.github import outputs
 from reconciler.github.bodies import Setting, marker_of, text_of
 from reconciler.github.client import GitHub
 from reconciler.github.comment import upsert
-from reconciler.github.documents import Document, Failure
 from reconciler.github.errors import Forbidden
+from reconciler.github.inputs import Document, Failure
 from reconciler.github.issue import report_drift
 from reconciler.github.job import Job
 from reconciler.github.marker import Kind
-from reconciler.github.merged import pull_request_of
+from reconciler.github.merged_pull_requests import pull_request_of
 
 NOBODY = "no pull request, so there is nothing to comment on"
 Connect = Callable[[Job], AbstractAsyncContextManager[GitHub]]

@@ -3,7 +3,7 @@ last-applied state.
 
 Each is changed in the transaction that changes what it covers. The state's digest is MuHash: a
 product of numbers made of the rows, so that one row is added or taken away without reading the
-others, in any order. `reconciler.ledger.verifying` computes all of it afresh.
+others, in any order. `reconciler.ledger.verification` computes all of it afresh.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from reconciler.domain.tree import canonical_json
 from reconciler.ledger.codec import document
-from reconciler.ledger.entries import Anchor
 from reconciler.ledger.errors import damaged
+from reconciler.ledger.models import Anchor
 from reconciler.ledger.tables import meta
 
 # The modulus that MuHash3072 of Bitcoin Core uses, a prime.

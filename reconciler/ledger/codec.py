@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.schema import UNKNOWN, FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.text import repaired
+from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import Path, Tree, Value, canonical_json, plain
 from reconciler.ledger.errors import damaged
 

@@ -22,9 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import Refused
-from reconciler.ledger.connect import Database
-from reconciler.ledger.entries import Holder, TargetKey
+from reconciler.ledger.database import Database
 from reconciler.ledger.errors import LedgerError, LockLost, explain
+from reconciler.ledger.models import Holder, TargetKey
 from reconciler.ledger.tables import holders
 
 _NEVER_IDLE = """

@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select, text, update
 
-from reconciler.ledger import chain
+from reconciler.ledger import hash_chain
 from reconciler.ledger.errors import LedgerError, incomplete
 from reconciler.ledger.tables import (
     holders,
@@ -75,7 +75,7 @@ def _to_5(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE runs ADD COLUMN state VARCHAR"))
     runs_by_target.create(connection)
     runs_by_hash.create(connection)
-    chain.anchor_everything(connection)
+    hash_chain.anchor_everything(connection)
 
 
 STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType(

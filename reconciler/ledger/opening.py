@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reconciler.ledger import sqlite
-from reconciler.ledger.connect import Database
+from reconciler.ledger.database import Database
 from reconciler.ledger.errors import NoLedger
 from reconciler.ledger.location import LIMIT_SECONDS, Location
 from reconciler.ledger.migrations import (

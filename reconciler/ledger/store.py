@@ -11,11 +11,20 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.memory import Memory
+from reconciler.domain.last_applied import Memory
 from reconciler.domain.secrets import Pepper
-from reconciler.ledger import anchors, learning, remembering, rows
-from reconciler.ledger.connect import Database
-from reconciler.ledger.entries import (
+from reconciler.ledger import anchors, last_applied, probe_answers, target_rows
+from reconciler.ledger.database import Database
+from reconciler.ledger.errors import NoLedger, explain
+from reconciler.ledger.fingerprint_key import (
+    forget_pepper_beside,
+    pepper_beside,
+    pepper_of,
+    without_pepper,
+)
+from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
+from reconciler.ledger.lock import Check, file_lock, shared_lock
+from reconciler.ledger.models import (
     Anchor,
     Filters,
     Fulfilled,
@@ -25,20 +34,11 @@ from reconciler.ledger.entries import (
     Seen,
     TargetKey,
 )
-from reconciler.ledger.errors import NoLedger, explain
-from reconciler.ledger.history import count, history, images_of, made_by_runs
-from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
-from reconciler.ledger.lock import Check, file_lock, shared_lock
 from reconciler.ledger.opening import open_as_it_is, open_up_to_date, prepare_file
-from reconciler.ledger.pepper import (
-    forget_pepper_beside,
-    pepper_beside,
-    pepper_of,
-    without_pepper,
-)
 from reconciler.ledger.preimages import PreImage
-from reconciler.ledger.recorder import Recorder
-from reconciler.ledger.verifying import verify
+from reconciler.ledger.run_history import count, history, images_of, made_by_runs
+from reconciler.ledger.run_recorder import Recorder
+from reconciler.ledger.verification import verify
 
 
 class Ledger:
@@ -76,20 +76,20 @@ class Ledger:
     def memory(self, key: TargetKey) -> Memory:
         """Give what is known of a target's past."""
         with self._database.reading() as connection:
-            target = rows.find(connection, key)
-            known = {} if target is None else remembering.recall(connection, target)
+            target = target_rows.find(connection, key)
+            known = {} if target is None else last_applied.recall(connection, target)
         return Memory(integrations=known, pepper=self.pepper, complete=target is not None)
 
     def organisations(self, key: TargetKey) -> frozenset[str]:
         """Give the organisations that have answered under this name and host so far."""
         with self._database.reading() as connection:
-            return rows.organisations(connection, key)
+            return target_rows.organisations(connection, key)
 
     def seen(self, key: TargetKey) -> Mapping[str, Seen]:
         """Give how each integration looked when all of it was last read."""
         with self._database.reading() as connection:
-            target = rows.find(connection, key)
-            return {} if target is None else remembering.recall_seen(connection, target)
+            target = target_rows.find(connection, key)
+            return {} if target is None else last_applied.recall_seen(connection, target)
 
     def history(self, **filters: Unpack[Filters]) -> list[dict[str, Any]]:
         """Return runs in the public form, oldest first; see `RunFilter`."""
@@ -114,13 +114,13 @@ class Ledger:
     def answers(self, key: TargetKey) -> Mapping[str, str]:
         """Give what a probe has learned of a target's API; nothing where there was none."""
         with self._database.reading() as connection:
-            target = rows.find(connection, key)
-            return {} if target is None else learning.recall(connection, target)
+            target = target_rows.find(connection, key)
+            return {} if target is None else probe_answers.recall(connection, target)
 
     def remember_answers(self, key: TargetKey, answers: Mapping[str, str]) -> None:
         """Store what a probe has learned, in place of what an earlier one had."""
         with self._database.writing() as connection:
-            learning.remember(connection, rows.find_or_make(connection, key), answers)
+            probe_answers.remember(connection, target_rows.find_or_make(connection, key), answers)
 
     def verify(self, *, expected_head: str | None = None) -> list[Diagnostic]:
         """Return a finding for everything that was edited or taken out.
@@ -133,13 +133,13 @@ class Ledger:
     def anchor(self, key: TargetKey, *, shard: str | None = None) -> Anchor | None:
         """Return what can be kept elsewhere of a target's runs; None where nothing is known."""
         with self._database.reading() as connection:
-            target = rows.find(connection, key)
+            target = target_rows.find(connection, key)
             return None if target is None else anchors.anchor_of(connection, target, shard)
 
     def anchors(self, key: TargetKey) -> Mapping[str | None, Anchor]:
         """Return the same for each shard that a target has ever had; None is the whole."""
         with self._database.reading() as connection:
-            target = rows.find(connection, key)
+            target = target_rows.find(connection, key)
             return {} if target is None else anchors.anchors_of(connection, target)
 
     def recorder(
@@ -162,14 +162,14 @@ class Ledger:
     ) -> None:
         """Store what is now as Git declares it; `gone` are slugs that no longer exist."""
         with self._database.writing() as connection:
-            target = rows.find_or_make(connection, key)
-            remembering.forget(connection, target, gone)
-            remembering.remember(connection, target, fulfilled, run=run)
+            target = target_rows.find_or_make(connection, key)
+            last_applied.forget(connection, target, gone)
+            last_applied.remember(connection, target, fulfilled, run=run)
 
     def remember_seen(self, key: TargetKey, items: Mapping[str, Seen]) -> None:
         """Store how integrations looked, for the next incremental drift check."""
         with self._database.writing() as connection:
-            remembering.remember_seen(connection, rows.find_or_make(connection, key), items)
+            last_applied.remember_seen(connection, target_rows.find_or_make(connection, key), items)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.diagnostics import Place
 from reconciler.domain.calls import Call
-from reconciler.domain.memory import Remembered
+from reconciler.domain.last_applied import Remembered
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Scalar
 

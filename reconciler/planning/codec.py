@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from reconciler.diagnostics import Diagnostic, Place, Severity
-from reconciler.domain.text import escaped
+from reconciler.domain.surrogates import escaped
 from reconciler.domain.tree import canonical_json
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk

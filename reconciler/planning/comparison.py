@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reconciler.domain.memory import Remembered
+from reconciler.domain.last_applied import Remembered
 from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema
 from reconciler.domain.secrets import closed
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Leaf, Path, Value, is_empty, is_mapping, leaves
-from reconciler.planning.access import OFF, allows_all_models, settle, withdrawn
-from reconciler.planning.canonical import canonical
-from reconciler.planning.forms import align
+from reconciler.planning.access_lists import OFF, allows_all_models, settle, withdrawn
+from reconciler.planning.identifier_forms import align
 from reconciler.planning.instants import END_OF_TIME, moved_on
-from reconciler.planning.risks import decides_host
+from reconciler.planning.normalize import canonical
+from reconciler.planning.risk import decides_host
 
 _ABSENT: Any = object()
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from reconciler.domain.memory import Memory, Remembered, SecretRecord
+from reconciler.domain.last_applied import Memory, Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Placeholder, Redacted, SecretRef
 from reconciler.domain.state import ObservedState
 from reconciler.domain.tree import Path, is_empty, lookup
 from reconciler.planning.actions import Op, Origin
-from reconciler.planning.canonical import canonical
 from reconciler.planning.comparison import Site
+from reconciler.planning.normalize import canonical
 
 LITERAL = SecretRef("literal", "")
 """Stands for a header's or an id's literal value, which is known without any resolver."""

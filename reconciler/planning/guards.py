@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Diagnostic, counted, error
-from reconciler.domain.memory import LEDGER_UNREADABLE
-from reconciler.domain.paths import parse_path
+from reconciler.domain.field_paths import parse_path
+from reconciler.domain.last_applied import LEDGER_UNREADABLE
 from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
 from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.risks import decides_host
+from reconciler.planning.risk import decides_host
 
 _GAPS_SHOWN = 5
 

@@ -3,7 +3,7 @@
 The most particular declaration chooses first: the one that the fewest shown entries fit. Entries
 of equal content are handled as one group, and only groups that share a value are compared, so
 that thousands of workspaces take time in proportion to their number. When entries have to be
-paired at all: `reconciler.planning.forms`.
+paired at all: `reconciler.planning.identifier_forms`.
 """
 
 from collections import deque

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.diagnostics import Diagnostic, in_order
-from reconciler.domain.memory import Memory
+from reconciler.domain.last_applied import Memory
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
-from reconciler.planning import guards, remarks, unreadable
+from reconciler.planning import guards, messages, unreadable_messages
 from reconciler.planning.actions import (
     Action,
     ActionKind,
@@ -24,10 +24,10 @@ from reconciler.planning.actions import (
     highest,
 )
 from reconciler.planning.auditing import NO_AUDIT, Audit, not_audited
-from reconciler.planning.canonical import canonical, desired_digest, fingerprint
+from reconciler.planning.creates import creation_blocks, missing_values, new_changes
 from reconciler.planning.credentials import Evidence, masks_moved
 from reconciler.planning.instants import parsed
-from reconciler.planning.newcomers import creation_blocks, missing_values, new_changes
+from reconciler.planning.normalize import canonical, desired_digest, fingerprint
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 from reconciler.planning.removals import (
@@ -38,7 +38,7 @@ from reconciler.planning.removals import (
     with_last_declaration,
 )
 from reconciler.planning.updates import Findings, plan_update
-from reconciler.planning.writes import create_calls, delete_calls
+from reconciler.planning.write_calls import create_calls, delete_calls
 
 _ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
 
@@ -64,10 +64,10 @@ def make_plan(
     evidence = Evidence(values or {}, memory.pepper, masks_moved(memory, observed))
     draft = _Draft(desired, observed, memory, options, evidence, parsed(created_at), audit)
     if evidence.masks_moved:
-        draft.diagnostics.append(remarks.masks_changed())
+        draft.diagnostics.append(messages.masks_changed())
     draft.add_declared()
     draft.add_undeclared()
-    draft.diagnostics += remarks.limits_of(memory, draft.unmanaged, in_git=commit is not None)
+    draft.diagnostics += messages.limits_of(memory, draft.unmanaged, in_git=commit is not None)
     draft.note_unreadable()
     draft.diagnostics += not_audited(audit.unread)
     actions, findings = draft.guarded()
@@ -114,7 +114,7 @@ class _Draft:
                 continue
             if slug in self.observed.unreadable:
                 record = self.observed.unreadable[slug]
-                self.diagnostics.append(unreadable.not_compared(declared, record))
+                self.diagnostics.append(unreadable_messages.not_compared(declared, record))
                 continue
             current = self.observed.integrations.get(slug)
             findings = (
@@ -139,7 +139,9 @@ class _Draft:
             if not selection.includes(slug):
                 continue
             if others and remembered.declared is not None:
-                self.diagnostics.append(remarks.another_withdrawn(slug, deleted=reason is not None))
+                self.diagnostics.append(
+                    messages.another_withdrawn(slug, deleted=reason is not None)
+                )
             if reason is not None:
                 self._delete(current, reason)
             elif once:
@@ -154,16 +156,16 @@ class _Draft:
                 continue
             once = self.memory.of(slug).declared is not None
             deleted = self._why_deleted(slug, once=once) is not None
-            self.diagnostics.append(unreadable.left_alone(record, deleted=deleted))
+            self.diagnostics.append(unreadable_messages.left_alone(record, deleted=deleted))
         if self.observed.nameless:
-            self.diagnostics.append(unreadable.rows_without_slug(self.observed.nameless))
+            self.diagnostics.append(unreadable_messages.rows_without_slug(self.observed.nameless))
 
     def _why_deleted(self, slug: str, *, once: bool) -> str | None:
         return deletion_reason(slug, desired=self.desired, options=self.options, once=once)
 
     def _note_foreign_tombstone(self, slug: str) -> None:
         if slug in self.desired.tombstones and self.options.selection.includes(slug):
-            self.diagnostics.append(remarks.foreign_tombstone(slug))
+            self.diagnostics.append(messages.foreign_tombstone(slug))
 
     def guarded(self) -> tuple[tuple[Action, ...], list[Diagnostic]]:
         """Order the actions, mark what guards hold back, and give the guards' diagnostics."""
@@ -210,12 +212,12 @@ class _Draft:
         if is_owned:
             return findings
         if findings.action is None:
-            notes = (*findings.diagnostics, remarks.declared_elsewhere(declared))
+            notes = (*findings.diagnostics, messages.declared_elsewhere(declared))
             return replace(findings, diagnostics=notes)
         blocked = replace(
             findings.action, blocked_by=("not-owned", *findings.action.blocked_by), calls=()
         )
-        extra = remarks.not_owned(declared)
+        extra = messages.not_owned(declared)
         return replace(findings, action=blocked, diagnostics=(*findings.diagnostics, extra))
 
     def _create(self, declared: Declared) -> Findings:
@@ -240,7 +242,7 @@ class _Draft:
             subject=Subject(declared, None, remembered),
         )
         enabled = [id_ for id_, entry in granted.items() if entry.get("enabled")]
-        notes = remarks.without_provider(declared, enabled)
+        notes = messages.without_provider(declared, enabled)
         return Findings(action=action, diagnostics=(*blocks, *missing, *notes))
 
     def _update(self, declared: Declared, current: Observed) -> Findings:
@@ -248,7 +250,7 @@ class _Draft:
         extra: list[Diagnostic] = []
         if remembered.is_another(current.id):
             remembered = remembered.of_another_object()
-            extra.append(remarks.another_object(declared))
+            extra.append(messages.another_object(declared))
         findings = plan_update(
             declared,
             current,
@@ -259,7 +261,7 @@ class _Draft:
             audited=self.audit.seen.get(current.slug),
         )
         if findings.action is not None and "protected" in findings.action.blocked_by:
-            extra.append(remarks.protected(declared.slug, "deleted and created anew", declared))
+            extra.append(messages.protected(declared.slug, "deleted and created anew", declared))
         return replace(findings, diagnostics=(*findings.diagnostics, *extra))
 
     def _delete(self, current: Observed, reason: str) -> None:
@@ -267,7 +269,7 @@ class _Draft:
         blocked: tuple[str, ...] = ()
         if remembered.protected and current.slug not in self.desired.tombstones:
             blocked = ("protected",)
-            self.diagnostics.append(remarks.protected(current.slug, "deleted", None))
+            self.diagnostics.append(messages.protected(current.slug, "deleted", None))
         origin = Origin.LOCAL if was_declared(remembered, current) else Origin.UNKNOWN
         seen = fingerprint(current) if current.detailed else None
         self.actions.append(
@@ -300,4 +302,4 @@ class _Draft:
                 continue
             old = names.get((declared.fields.get("name"), declared.fields.get("ai_provider_id")))
             if old is not None:
-                self.diagnostics.append(remarks.looks_like_rename(declared, old))
+                self.diagnostics.append(messages.looks_like_rename(declared, old))

@@ -8,19 +8,19 @@ read: `is_candidate`.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.identifiers import is_uuid
-from reconciler.domain.memory import Memory, Remembered
-from reconciler.domain.paths import show_path
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.schema import FieldSchema, immutable_fields, integration_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed
 from reconciler.domain.tree import Path, Value, is_empty, leaves, plain
 from reconciler.planning.actions import TOMBSTONE, Change, Op, Origin, Risk
-from reconciler.planning.canonical import canonical
 from reconciler.planning.comparison import Comparison
+from reconciler.planning.normalize import canonical
 from reconciler.planning.options import PlanOptions
-from reconciler.planning.risks import risk_of, risk_of_new
+from reconciler.planning.risk import risk_of, risk_of_new
 
 _SHORT_COMMIT = 12
 

@@ -6,18 +6,18 @@ What is known about each secret: `credentials`. How the bodies are made: `writes
 from collections.abc import Iterable
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.paths import show_path
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, leaves
-from reconciler.planning import remarks
+from reconciler.planning import messages
 from reconciler.planning.actions import Change, Op, Risk
 from reconciler.planning.comparison import Comparison
 from reconciler.planning.credentials import Judgement, State
 from reconciler.planning.diff import FieldChange
-from reconciler.planning.risks import decides_host
-from reconciler.planning.writes import masks_in_the_way
+from reconciler.planning.risk import decides_host
+from reconciler.planning.write_calls import masks_in_the_way
 
 
 def secrets_to_send(
@@ -79,7 +79,7 @@ def write_blocks(
     sent: list[tuple[Judgement, Op]],
 ) -> list[Diagnostic]:
     """Say why writing these paths would lose a stored secret, or send it somewhere else."""
-    blocks = [remarks.masked_write(declared, path) for path in masks_in_the_way(comparison, paths)]
+    blocks = [messages.masked_write(declared, path) for path in masks_in_the_way(comparison, paths)]
     if any(decides_host(declared.schema, path) for path in paths):
         replaced = {judgement.path for judgement, _ in sent}
         stored = [
@@ -88,5 +88,5 @@ def write_blocks(
             if isinstance(value, Mask) and path not in replaced
         ]
         if stored:
-            blocks.append(remarks.credential_retarget(declared, stored))
+            blocks.append(messages.credential_retarget(declared, stored))
     return blocks

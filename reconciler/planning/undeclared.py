@@ -1,11 +1,11 @@
 """What the API has beyond the files, and which of it grants access or redirects credentials."""
 
-from reconciler.domain.paths import show_path
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path
-from reconciler.planning.canonical import canonical
 from reconciler.planning.comparison import Comparison, redirects
+from reconciler.planning.normalize import canonical
 from reconciler.planning.plan import Undeclared
 
 

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.identifiers import is_uuid
-from reconciler.domain.memory import Remembered
-from reconciler.domain.paths import show_path
+from reconciler.domain.last_applied import Remembered
 from reconciler.domain.schema import FieldSchema, immutable_fields
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.text import repaired
+from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import Path, is_empty, lookup, plain
-from reconciler.planning import remarks
+from reconciler.planning import messages
 from reconciler.planning.actions import (
     Action,
     ActionKind,
@@ -25,14 +25,14 @@ from reconciler.planning.actions import (
     Subject,
     highest,
 )
-from reconciler.planning.canonical import fingerprint
 from reconciler.planning.comparison import Comparison, compare, redirects
+from reconciler.planning.creates import missing_values, replacement_blocks
 from reconciler.planning.credentials import Evidence, Judgement, State, judge
 from reconciler.planning.diff import FieldChange, changed_fields
-from reconciler.planning.newcomers import missing_values, replacement_blocks
+from reconciler.planning.normalize import fingerprint
 from reconciler.planning.plan import Undeclared, Unverified
 from reconciler.planning.removals import lost_and_recreated
-from reconciler.planning.risks import risk_of
+from reconciler.planning.risk import risk_of
 from reconciler.planning.secret_writes import (
     keeps_key,
     secret_change,
@@ -40,7 +40,7 @@ from reconciler.planning.secret_writes import (
     write_blocks,
 )
 from reconciler.planning.undeclared import undeclared_values, unlisted_workspaces
-from reconciler.planning.writes import create_calls, delete_calls, update_calls
+from reconciler.planning.write_calls import create_calls, delete_calls, update_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def plan_update(
         blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
         notes = _notes_on_writing(declared, judgements, sent)
     notes += _uncertain_forms(declared, comparison)
-    notes += remarks.without_provider(declared, _first_grants(comparison, differing))
+    notes += messages.without_provider(declared, _first_grants(comparison, differing))
     left_out = _left_out(declared, audited or observed, remembered, beyond, replaced=replaced)
     action = _action(
         declared,
@@ -159,7 +159,7 @@ def _notes_on_writing(
 
 def _missing_values(declared: Declared, sent: list[tuple[Judgement, Op]]) -> list[Diagnostic]:
     return [
-        remarks.missing_value(declared, judgement.path, str(judgement.reference))
+        messages.missing_value(declared, judgement.path, str(judgement.reference))
         for judgement, _ in sent
         if not judgement.at_hand
     ]
@@ -167,7 +167,7 @@ def _missing_values(declared: Declared, sent: list[tuple[Judgement, Op]]) -> lis
 
 def _in_doubt(declared: Declared, sent: list[tuple[Judgement, Op]]) -> list[Diagnostic]:
     return [
-        remarks.sent_once_more(declared, judgement.path)
+        messages.sent_once_more(declared, judgement.path)
         for judgement, _ in sent
         if judgement.in_doubt
     ]
@@ -178,7 +178,7 @@ def _lists_left_behind(
 ) -> list[Diagnostic]:
     past = comparison.past or {}
     return [
-        remarks.no_longer_managed(declared, name)
+        messages.no_longer_managed(declared, name)
         for name in ("models", "workspaces")
         if name not in declared.fields
         and not (name == "workspaces" and unlisted_workspaces(declared, observed))
@@ -188,7 +188,7 @@ def _lists_left_behind(
 
 def _kept_keys(declared: Declared, judgements: list[Judgement]) -> list[Diagnostic]:
     return [
-        remarks.key_kept(declared)
+        messages.key_kept(declared)
         for judgement in judgements
         if keeps_key(judgement) and judgement.state is State.CHANGED
     ]
@@ -200,12 +200,12 @@ def _hosts_and_access(
     """Return a warning for each host and each access that no file declares."""
     return [
         *(
-            remarks.undeclared_host(declared, path)
+            messages.undeclared_host(declared, path)
             for path in comparison.undeclared
             if redirects(declared.schema, path)
         ),
         *(
-            remarks.undeclared_access(declared, path, known=remembered.declared is not None)
+            messages.undeclared_access(declared, path, known=remembered.declared is not None)
             for path in comparison.undeclared_access
         ),
     ]
@@ -214,8 +214,8 @@ def _hosts_and_access(
 def _uncertain_forms(declared: Declared, comparison: Comparison) -> list[Diagnostic]:
     """Return a warning for each id that could not be compared exactly."""
     return [
-        *(remarks.differing_form(declared, name) for name in _differing_forms(comparison)),
-        *(remarks.aligned_form(declared, path) for path in comparison.aligned),
+        *(messages.differing_form(declared, name) for name in _differing_forms(comparison)),
+        *(messages.aligned_form(declared, path) for path in comparison.aligned),
     ]
 
 
@@ -228,7 +228,7 @@ def _unlisted_access(
         return []
     listed = comparison.have.get("workspaces") or {}
     names = sorted(id_ for id_, entry in listed.items() if entry.get("enabled"))
-    return [remarks.unlisted_access(declared, count, names)]
+    return [messages.unlisted_access(declared, count, names)]
 
 
 def _archived(declared: Declared, observed: Observed, remembered: Remembered) -> Findings:
@@ -243,7 +243,7 @@ def _archived(declared: Declared, observed: Observed, remembered: Remembered) ->
         blocked_by=("archived",),
         subject=Subject(declared, observed, remembered),
     )
-    return Findings(action=action, diagnostics=(remarks.archived(declared),))
+    return Findings(action=action, diagnostics=(messages.archived(declared),))
 
 
 def _origin(change: FieldChange, past: Mapping[str, Any] | None) -> Origin:

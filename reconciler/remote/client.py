@@ -22,10 +22,9 @@ from reconciler.diagnostics import error as problem
 from reconciler.domain.calls import Call, Reply
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
-from reconciler.remote import answers
-from reconciler.remote.answers import RawAnswer
-from reconciler.remote.body import encode_body, parts_of, sent_parts
-from reconciler.remote.connection import connection_maker
+from reconciler.remote import responses
+from reconciler.remote.clock import Deadline, Timing
+from reconciler.remote.connection_pool import Lanes, read_body
 from reconciler.remote.errors import (
     DeadlineExceeded,
     InvalidCall,
@@ -34,14 +33,15 @@ from reconciler.remote.errors import (
     RemoteError,
     Throttled,
 )
-from reconciler.remote.exchange import Exchange
-from reconciler.remote.failures import READING_FAILURES, from_httpx, from_reading
-from reconciler.remote.lanes import Lanes, read_body
-from reconciler.remote.limits import RateGate
 from reconciler.remote.operations import Prepared, prepare
+from reconciler.remote.rate_limiter import RateGate
+from reconciler.remote.redaction import Needles, needles_of, scrub
+from reconciler.remote.request_body import encode_body, parts_of, sent_parts
+from reconciler.remote.request_record import Exchange
+from reconciler.remote.responses import RawAnswer
 from reconciler.remote.retry import Retries
-from reconciler.remote.scrubbing import Needles, needles_of, scrub
-from reconciler.remote.timing import Deadline, Timing
+from reconciler.remote.transport import connection_maker
+from reconciler.remote.transport_errors import READING_FAILURES, from_httpx, from_reading
 
 CONNECT_TIMEOUT = 5.0
 CALL_TIMEOUT = 30.0
@@ -157,10 +157,10 @@ class Client:
         failure: RemoteError | None = None
         try:
             answer = self._without_echo(await self._send(transport, prepared, content), prepared)
-            sent = answers.Sent(
+            sent = responses.Sent(
                 prepared.method, prepared.path, sent_parts(prepared.body or {}), self._needles
             )
-            return answers.read_answer(sent, answer, wall_clock=self._timing.wall_clock())
+            return responses.read_answer(sent, answer, wall_clock=self._timing.wall_clock())
         except RemoteError as error:
             failure = error
             raise
@@ -188,7 +188,7 @@ class Client:
             needles |= needles_of(sent_parts(prepared.body))
         if scrub(told, needles) == told:
             return answer
-        return replace(answer, headers=answers.without_request_id(answer.headers))
+        return replace(answer, headers=responses.without_request_id(answer.headers))
 
     def _needles(self) -> Needles:
         """Return what no message may hold, whatever the request; prepared for the first error."""

@@ -13,9 +13,10 @@ from functools import partial
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.state import Observed, ObservedState, Unreadable
-from reconciler.remote import translate, wire
+from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.damage import CODE, damaged
+from reconciler.remote.concurrency import together
+from reconciler.remote.damaged_rows import CODE, damaged
 from reconciler.remote.errors import (
     Forbidden,
     IncompleteRead,
@@ -23,8 +24,7 @@ from reconciler.remote.errors import (
     NotFound,
     WrongShape,
 )
-from reconciler.remote.listing import PAGE_SIZE, Kind, Listing, list_all
-from reconciler.remote.together import together
+from reconciler.remote.pagination import PAGE_SIZE, Kind, Listing, list_all
 
 __all__ = ["Kind", "Listing", "Wanted", "list_all", "observe", "read_one"]
 
@@ -161,7 +161,7 @@ class _Reading:
             self.calls += 1
             try:
                 reply = await self.api.call(call)
-                self._keep(call, wire.mapping(reply.body, "the answer"))
+                self._keep(call, decode_values.mapping(reply.body, "the answer"))
             except (NotFound, Forbidden) as error:
                 self.refused[call.slug or ""] = error
             except NoAnswer as problem:
@@ -173,13 +173,13 @@ class _Reading:
         parts = self._parts.setdefault(slug, _Parts())
         match call.operation:
             case OperationName.GET:
-                parts.detail = translate.from_detail(
+                parts.detail = decode.from_detail(
                     answer, asked=slug, known_fields=self.known_fields
                 )
             case OperationName.GET_MODELS:
-                parts.models = translate.with_models(Observed(slug, {}), answer)
+                parts.models = decode.with_models(Observed(slug, {}), answer)
             case _:
-                parts.workspaces = translate.with_workspaces(Observed(slug, {}), answer)
+                parts.workspaces = decode.with_workspaces(Observed(slug, {}), answer)
 
     def check(self, proof: Listing) -> None:
         """Raise `IncompleteRead` if something that was denied is still listed.
@@ -215,8 +215,8 @@ class _Reading:
         if parts is None:
             return row
         if parts.detail is not None:
-            row = translate.detail_over_row(row, parts.detail)
-        return translate.with_parts(row, models=parts.models, workspaces=parts.workspaces)
+            row = decode.detail_over_row(row, parts.detail)
+        return decode.with_parts(row, models=parts.models, workspaces=parts.workspaces)
 
 
 _BROKEN = frozenset({"invalid-json", "empty-answer", "unexpected-shape"})
@@ -256,8 +256,8 @@ async def read_one(
     """
     try:
         reply = await api.call(Call(OperationName.GET, slug))
-        answer = wire.mapping(reply.body, "the answer")
-        observed = translate.from_detail(answer, asked=slug, known_fields=known_fields)
+        answer = decode_values.mapping(reply.body, "the answer")
+        observed = decode.from_detail(answer, asked=slug, known_fields=known_fields)
     except NotFound:
         return None
     except NoAnswer as problem:

@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import SubResource
 from reconciler.domain.state import Observed
-from reconciler.remote import translate, wire
+from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.concurrency import together
 from reconciler.remote.errors import Answered, NoAnswer, Throttled, Unauthorised
 from reconciler.remote.observe import unreadable
-from reconciler.remote.together import together
 
 _OPERATIONS = {
     SubResource.MODELS: OperationName.GET_MODELS,
     SubResource.WORKSPACES: OperationName.GET_WORKSPACES,
 }
 _READERS = {
-    SubResource.MODELS: translate.with_models,
-    SubResource.WORKSPACES: translate.with_workspaces,
+    SubResource.MODELS: decode.with_models,
+    SubResource.WORKSPACES: decode.with_workspaces,
 }
 
 
@@ -63,7 +63,7 @@ async def read_parts(
 async def _read(api: IntegrationsAPI, slug: str, part: SubResource, reads: PartReads) -> None:
     try:
         reply = await api.call(Call(_OPERATIONS[part], slug))
-        answer = wire.mapping(reply.body, "the answer")
+        answer = decode_values.mapping(reply.body, "the answer")
         reads.parts.setdefault(slug, {})[part] = _READERS[part](Observed(slug, {}), answer)
     except (Unauthorised, Throttled):
         raise

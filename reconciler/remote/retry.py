@@ -2,7 +2,7 @@
 
 Reads and idempotent writes are repeated after faults that may pass, at most four attempts with
 full jitter, within a budget for the whole run. A POST is never repeated here: whoever sent it
-finds out what became of it. A 429 is not a matter of this file: `reconciler.remote.limits`.
+finds out what became of it. A 429 is not a matter of this file: `reconciler.remote.rate_limiter`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from reconciler.remote.answers import LONGEST_PAUSE
+from reconciler.remote.clock import Deadline, Timing
 from reconciler.remote.errors import Answered, NoAnswer, NotSent, RemoteError, ServerFault
-from reconciler.remote.timing import Deadline, Timing
+from reconciler.remote.responses import LONGEST_PAUSE
 
 ATTEMPTS = 4
 BASE = 0.5

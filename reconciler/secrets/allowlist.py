@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from reconciler.desired.references import is_forbidden
-from reconciler.desired.suggest import did_you_mean
+from reconciler.desired.suggestions import did_you_mean
 from reconciler.diagnostics import Diagnostic, Place, Severity, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef

@@ -16,7 +16,7 @@ import botocore.exceptions as aws
 from botocore.config import Config
 
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.secrets import document
+from reconciler.secrets import document_fields
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answers, Surroundings
 
@@ -45,11 +45,11 @@ class AwsResolver:
 
     def source_of(self, locator: str) -> str:
         """Name the secret."""
-        return document.source(locator)
+        return document_fields.source(locator)
 
     def read(self, refs: Sequence[SecretRef]) -> Answers:
         """Read one secret, and pick the fields."""
-        name = document.source(refs[0].locator)
+        name = document_fields.source(refs[0].locator)
         try:
             reply = self._connected().get_secret_value(SecretId=name)
         except (aws.ClientError, aws.BotoCoreError) as problem:
@@ -59,7 +59,7 @@ class AwsResolver:
         if text is None:
             return {ref: _not_text(ref) for ref in refs}
         whole = {ref: Redacted(text) for ref in refs if "#" not in ref.locator}
-        fields = document.pick([ref for ref in refs if ref not in whole], _object(text))
+        fields = document_fields.pick([ref for ref in refs if ref not in whole], _object(text))
         return {**whole, **fields}
 
     def _connected(self) -> Any:

@@ -4,7 +4,7 @@ The file is read here, under the rules of `file`, and handed over on standard in
 and no file holds a value. A pull request can edit the file, and the file names the servers that
 hold its keys. So the program finds an empty home folder, a server is asked only if
 RECONCILE_ALLOWED_HOSTS names its host, and the variables of a key source are handed over only with
-a file that needs them. Which servers a file names: `reconciler.secrets.sops_keys`.
+a file that needs them. Which servers a file names: `reconciler.secrets.sops_servers`.
 """
 
 import json
@@ -16,12 +16,12 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 
 from reconciler.domain.secrets import SecretRef
-from reconciler.secrets import document
+from reconciler.secrets import document_fields
 from reconciler.secrets.allowlist import fixed_folder
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.file import read_inside
 from reconciler.secrets.resolver import Answers, Surroundings
-from reconciler.secrets.sops_keys import Server, Unjudged, servers_in
+from reconciler.secrets.sops_servers import Server, Unjudged, servers_in
 
 _FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".env": "dotenv", ".ini": "ini"}
 _HINT_FORM = "encrypt it with sops as one plain YAML or JSON document"
@@ -60,14 +60,14 @@ class SopsResolver:
 
     def source_of(self, locator: str) -> str:
         """Name the file."""
-        return document.source(locator)
+        return document_fields.source(locator)
 
     def read(self, refs: Sequence[SecretRef]) -> Answers:
         """Decrypt one file, and pick the keys."""
         found = self._document(refs[0])
         if isinstance(found, SecretError):
             return {ref: found.about(ref) for ref in refs}
-        return document.pick_dotted(refs, found)
+        return document_fields.pick_dotted(refs, found)
 
     def _document(self, ref: SecretRef) -> Mapping[str, object] | SecretError:
         encrypted = self._encrypted(ref)
@@ -84,15 +84,17 @@ class SopsResolver:
         if glob is None:
             return SecretError(ref, "this file is outside the allow-list", code="file-not-allowed")
         directory = self._surroundings.directory
-        root = (directory / fixed_folder(document.source(glob))).resolve()
-        return read_inside(ref, directory / document.source(ref.locator), root=root)
+        root = (directory / fixed_folder(document_fields.source(glob))).resolve()
+        return read_inside(ref, directory / document_fields.source(ref.locator), root=root)
 
     def _decrypt(self, ref: SecretRef, encrypted: bytes) -> bytes | SecretError:
         path = _absolute(self._surroundings.environ.get("PATH", ""))
         program = shutil.which("sops", path=path)
         if program is None:
             return SecretError(ref, "the program `sops` is not installed", code="missing-program")
-        kind = _FORMATS.get(PurePosixPath(document.source(ref.locator)).suffix.lower(), "binary")
+        kind = _FORMATS.get(
+            PurePosixPath(document_fields.source(ref.locator)).suffix.lower(), "binary"
+        )
         servers = self._servers(ref, encrypted, kind)
         if isinstance(servers, SecretError):
             return servers

@@ -13,7 +13,7 @@ import hvac.exceptions
 import requests
 
 from reconciler.domain.secrets import SecretRef
-from reconciler.secrets import document
+from reconciler.secrets import document_fields
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answers, Surroundings
 from reconciler.secrets.vault_login import Login, LoginImpossible
@@ -33,17 +33,17 @@ class VaultResolver:
 
     def source_of(self, locator: str) -> str:
         """Name the path."""
-        return document.source(locator)
+        return document_fields.source(locator)
 
     def read(self, refs: Sequence[SecretRef]) -> Answers:
         """Read one path, and pick the fields."""
-        path = document.source(refs[0].locator)
+        path = document_fields.source(refs[0].locator)
         if not _is_plain(path):
             problem = SecretError(refs[0], "this is not a path in Vault", code="bad-reference")
         else:
             found = self._document(refs[0], path)
             if not isinstance(found, SecretError):
-                return document.pick(refs, found)
+                return document_fields.pick(refs, found)
             problem = found
         return {ref: problem.about(ref) for ref in refs}
 

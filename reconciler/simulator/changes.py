@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.simulator.checks import CREATABLE, updatable_fields
-from reconciler.simulator.records import Record
+from reconciler.simulator.store import Record
 from reconciler.simulator.switches import Switches
+from reconciler.simulator.validation import CREATABLE, updatable_fields
 
 
 def new_record(

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from reconciler.simulator.api import Remote
 from reconciler.simulator.faults import Fault, FaultKind, Faults, FaultScript
 from reconciler.simulator.messages import Request, Response, error
-from reconciler.simulator.remote import Remote
 
 _PAGE = "<!doctype html><html><body><h1>Service unavailable</h1></body></html>"
 

@@ -1,15 +1,15 @@
 """What one organisation holds: its integrations, providers and workspaces, over a store.
 
-It finds and keeps; which operation does what is `reconciler.simulator.remote`'s.
+It finds and keeps; which operation does what is `reconciler.simulator.api`'s.
 """
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from reconciler.simulator import providers, shapes
+from reconciler.simulator import providers, responses
 from reconciler.simulator.messages import FORBIDDEN, refuse
-from reconciler.simulator.records import Entry, Record, Records
+from reconciler.simulator.store import Entry, Record, Records
 from reconciler.simulator.switches import Switches
 
 
@@ -68,7 +68,7 @@ class Organisation:
     def learnt_workspace(self, given: str) -> str:
         """Give the stored form of a workspace, and remember it for its UUID."""
         stored = self.known_workspace(given)
-        self.records.remember(f"workspace/{shapes.as_uuid(stored)}", stored)
+        self.records.remember(f"workspace/{responses.as_uuid(stored)}", stored)
         return stored
 
     def providers(self) -> list[dict[str, Any]]:

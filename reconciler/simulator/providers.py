@@ -7,8 +7,8 @@ can be seen.
 from typing import Any
 
 from reconciler.simulator.messages import invalid
-from reconciler.simulator.records import Record, Records
 from reconciler.simulator.slugs import suffixed
+from reconciler.simulator.store import Record, Records
 
 NOTE = "Created automatically on integration access grant"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reconciler.errors import ReconcilerError
+from reconciler.simulator.api import Remote
 from reconciler.simulator.messages import Request
-from reconciler.simulator.remote import Remote
 
 Body = dict[str, Any]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.simulator.messages import invalid, refuse
-from reconciler.simulator.records import Records
+from reconciler.simulator.store import Records
 from reconciler.simulator.switches import Switches
 
 _LONGEST = 255

@@ -1,7 +1,7 @@
 """What the public record leaves open about the remote API, as one switch each.
 
 The first value of every switch is the default (remote/API.md §9); each says where the doubt
-comes from. What is documented has no switch: see `reconciler.simulator.remote`.
+comes from. What is documented has no switch: see `reconciler.simulator.api`.
 """
 
 from collections.abc import Mapping

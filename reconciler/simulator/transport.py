@@ -1,7 +1,7 @@
 """The stand-in as an httpx transport: the real client, no socket.
 
 It fails as a network does: faults become the errors httpx raises for them. Over a real socket:
-`reconciler.simulator.server`.
+`reconciler.simulator.http_server`.
 """
 
 import asyncio
@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
+from reconciler.simulator.auth import Service
 from reconciler.simulator.delivery import Delivery, Ending
-from reconciler.simulator.service import Service
 
 Sleep = Callable[[float], Awaitable[None]]
 

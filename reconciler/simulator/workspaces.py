@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.simulator.checks import require_object
 from reconciler.simulator.messages import invalid
-from reconciler.simulator.records import Record
-from reconciler.simulator.shapes import clone
+from reconciler.simulator.responses import clone
 from reconciler.simulator.slugs import is_slug
+from reconciler.simulator.store import Record
 from reconciler.simulator.switches import Switches
+from reconciler.simulator.validation import require_object
 
 NewId = Callable[[], str]
 

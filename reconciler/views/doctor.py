@@ -1,9 +1,9 @@
 """An examination for people: one line a check, what to do below it, then what a probe learned."""
 
-from reconciler.doctor.health import Check, Health, Verdict
+from reconciler.doctor.checks import Check, Health, Verdict
 from reconciler.views import json
 from reconciler.views.escape import visible
-from reconciler.views.page import Page
+from reconciler.views.text_layout import Page
 
 _SYMBOLS = {Verdict.OK: "✓", Verdict.WARN: "!", Verdict.FAIL: "✗"}
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}

@@ -1,6 +1,6 @@
 """What people are told about drift: who moved, what differs, and the two ways to end it.
 
-The counterpart of `reconciler.views.outline`, which makes the plan's part.
+The counterpart of `reconciler.views.plan_outline`, which makes the plan's part.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import TOMBSTONE, Action, ActionKind, Op, Origin
-from reconciler.views import words
+from reconciler.views import phrases
 from reconciler.views.escape import visible
-from reconciler.views.outline import (
+from reconciler.views.plan_outline import (
     ActionItem,
     Finding,
     header_of,
@@ -70,7 +70,7 @@ def of_report(
     """Make the outline of a report; `ledger` is shared, local or fresh."""
     by_origin = report.by_origin()
     return DriftOutline(
-        title=words.DRIFT_TITLE,
+        title=phrases.DRIFT_TITLE,
         header=header_of(report.target, ledger=ledger),
         fingerprint=report.fingerprint,
         commit=visible(report.plan.commit or ""),
@@ -78,7 +78,7 @@ def of_report(
         summary=summary_of(report),
         counts=tuple(report.plan.summary.items()),
         groups=tuple(_groups(by_origin)),
-        remark=words.DRIFT_UNKNOWN if by_origin[Origin.UNKNOWN] else "",
+        remark=phrases.DRIFT_UNKNOWN if by_origin[Origin.UNKNOWN] else "",
         findings=tuple(of_diagnostic(item) for item in report.plan.diagnostics),
         sections=sections_of(report.plan, context),
         steps=tuple(steps_of(report, context=context)),
@@ -90,12 +90,12 @@ def summary_of(report: DriftReport) -> str:
     counts = report.plan.summary
     unchanged = f"{counts['no_op']} unchanged"
     if report.not_read:
-        unchanged += f", {words.DRIFT_NOT_READ.format(report.not_read)}"
+        unchanged += f", {phrases.DRIFT_NOT_READ.format(report.not_read)}"
     if report.in_sync:
         return f"In sync: the API is as Git declares; {unchanged}."
     by_origin = report.by_origin()
     moved = [
-        f"{len(by_origin[origin])} {words.DRIFT_MOVED[origin]}"
+        f"{len(by_origin[origin])} {phrases.DRIFT_MOVED[origin]}"
         for origin in _ORDER
         if by_origin[origin]
     ]
@@ -112,23 +112,23 @@ def steps_of(report: DriftReport, *, context: CommandContext = CommandContext())
     target = report.target.name
     heal = apply_command(target, "--expect-digest", report.fingerprint, context=context)
     if report.plan.blocked:
-        yield Step(words.NEXT_BLOCKED)
-    yield Step(words.HEAL_UNBLOCKED if report.plan.blocked else words.HEAL, heal)
+        yield Step(phrases.NEXT_BLOCKED)
+    yield Step(phrases.HEAL_UNBLOCKED if report.plan.blocked else phrases.HEAL, heal)
     # Where Git alone has moved there is nothing in the API that Git does not know.
     moved = [item for item in report.items if report.origin(item.slug) is not Origin.LOCAL]
     buried = [item.slug for item in moved if item.reason.startswith(TOMBSTONE)]
     there = [i.slug for i in moved if i.kind is not ActionKind.CREATE and i.slug not in buried]
     if there:
-        cut = words.ADOPT_MORE.format(LISTED, len(there))
+        cut = phrases.ADOPT_MORE.format(LISTED, len(there))
         pull = suggested_command(target, "pull", *_first(there), context=context)
-        yield Step(cut if len(there) > LISTED else words.ADOPT, pull)
-    yield from _by_hand(buried, words.KEEP, words.KEEP_MORE)
+        yield Step(cut if len(there) > LISTED else phrases.ADOPT, pull)
+    yield from _by_hand(buried, phrases.KEEP, phrases.KEEP_MORE)
     gone = [
         item.slug
         for item in moved
         if item.kind is ActionKind.CREATE and report.origin(item.slug) is not Origin.UNKNOWN
     ]
-    yield from _by_hand(gone, words.ADOPT_ABSENCE, words.ADOPT_ABSENCE_MORE)
+    yield from _by_hand(gone, phrases.ADOPT_ABSENCE, phrases.ADOPT_ABSENCE_MORE)
 
 
 def _by_hand(slugs: Sequence[str], all_of: str, first_of: str) -> Iterable[Step]:
@@ -146,11 +146,11 @@ def _groups(by_origin: Mapping[Origin, Sequence[Action]]) -> Iterable[Group]:
     for origin in _ORDER:
         items = tuple(_item(action) for action in by_origin[origin])
         if items:
-            title = f"{words.DRIFT_TITLES[origin]} ({len(items)})"
-            yield Group(title, words.DRIFT_MOVED[origin], items)
+            title = f"{phrases.DRIFT_TITLES[origin]} ({len(items)})"
+            yield Group(title, phrases.DRIFT_MOVED[origin], items)
 
 
 def _item(action: Action) -> ActionItem:
     """Note at each change who made it, unless the group's title says it of all of them."""
     several = len({change.origin for change in action.changes if change.op is not Op.RESEND}) > 1
-    return of_action(action, origins=words.DRIFT_NOTES if several else {})
+    return of_action(action, origins=phrases.DRIFT_NOTES if several else {})

@@ -6,7 +6,7 @@ the view that knows the format.
 
 import re
 
-from reconciler.planning.excerpts import abridged
+from reconciler.planning.value_excerpts import abridged
 
 _INVISIBLE = re.compile(
     "["

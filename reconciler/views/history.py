@@ -1,6 +1,6 @@
 """Past runs as a table for people; what a run did in detail is in the JSON of `history`.
 
-The runs come from the ledger in their public form (`reconciler.ledger.history`).
+The runs come from the ledger in their public form (`reconciler.ledger.run_history`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +11,12 @@ from typing import Any
 from rich.cells import cell_len
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.execution.outcome import Status
-from reconciler.ledger.entries import Anchor
+from reconciler.execution.result import Status
+from reconciler.ledger.models import Anchor
 from reconciler.views import json
-from reconciler.views.ending import anchor_lines
 from reconciler.views.escape import visible
-from reconciler.views.page import Page
+from reconciler.views.result_outline import anchor_lines
+from reconciler.views.text_layout import Page
 
 NO_RUNS = "No runs."
 _COLUMNS = ("run", "started", "by", "commit", "result")

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from reconciler.drift.report import DriftReport
-from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.views import drift_outline, ending, outline, words
+from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.html_page import chart, document, filters
 from reconciler.views.sections import Section
 from reconciler.views.suggested_command import CommandContext
@@ -23,7 +23,7 @@ _CHARTED = {*ActionKind, "blocked", *Status}
 
 def plan(value: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> str:
     """Write a plan."""
-    shown = outline.of_plan(value, ledger=ledger, context=context)
+    shown = plan_outline.of_plan(value, ledger=ledger, context=context)
     few = len(shown.actions) <= OPENED
     present = {
         "action": {item.kind.value for item in shown.actions},
@@ -38,7 +38,7 @@ def plan(value: Plan, *, ledger: str, context: CommandContext = CommandContext()
         *([f'<p class="callout">{escape(shown.warning)}</p>'] if shown.warning else []),
         *_charted(shown.counts),
         *_findings(shown.findings),
-        *_heading(words.ACTIONS_TITLE, shown.actions),
+        *_heading(phrases.ACTIONS_TITLE, shown.actions),
         filters(present),
         *(_action(item, opened=few or bool(item.blocks)) for item in shown.actions),
         *_sections(shown.sections),
@@ -49,7 +49,7 @@ def plan(value: Plan, *, ledger: str, context: CommandContext = CommandContext()
 
 def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str) -> str:
     """Write a result; with the plan each outcome shows its changes."""
-    shown = ending.of_result(value, ledger=ledger, plan=plan)
+    shown = result_outline.of_result(value, ledger=ledger, plan=plan)
     present = {
         "status": {item.status.value for item in shown.outcomes},
         "action": {item.kind.value for item in shown.outcomes},
@@ -62,7 +62,7 @@ def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str) -> str:
         *_charted(shown.counts),
         f"<ul>{steps}</ul>",
         *(f"<p><code>{escape(text)}</code></p>" for text in shown.ledger),
-        *_heading(words.ACTIONS_TITLE, shown.outcomes),
+        *_heading(phrases.ACTIONS_TITLE, shown.outcomes),
         filters(present),
         *(_outcome(item) for item in shown.outcomes),
     ]
@@ -118,7 +118,7 @@ def _heading(title: str, items: Sequence[object]) -> Iterable[str]:
         yield f"<h2>{escape(title)} ({len(items)})</h2>"
 
 
-def _action(item: outline.ActionItem, *, opened: bool) -> str:
+def _action(item: plan_outline.ActionItem, *, opened: bool) -> str:
     classes = f"action action-{item.kind.value} risk-{item.risk.value}"
     name = f" {escape(item.name)}" if item.name else ""
     headline = (
@@ -133,7 +133,7 @@ def _action(item: outline.ActionItem, *, opened: bool) -> str:
     )
 
 
-def _outcome(item: ending.OutcomeItem) -> str:
+def _outcome(item: result_outline.OutcomeItem) -> str:
     headline = (
         f'<span class="symbol">{item.symbol}</span> {item.status.value}: {item.kind.value} '
         f"<strong>{escape(item.slug)}</strong>"
@@ -170,22 +170,22 @@ def _risk(risk: Risk) -> str:
     return f'<span class="tag{high}">risk: {risk.value}</span>'
 
 
-def _reason(item: outline.ActionItem) -> str:
+def _reason(item: plan_outline.ActionItem) -> str:
     source = f" · source: <code>{escape(item.source)}</code>" if item.source else ""
     return f'<p class="about">reason: {escape(item.reason)}{source}</p>'
 
 
-def _notes_of(item: outline.ActionItem) -> Iterable[str]:
+def _notes_of(item: plan_outline.ActionItem) -> Iterable[str]:
     for note in item.notes:
         yield f"<p>{escape(note)}</p>"
 
 
-def _blocks(blocks: Sequence[outline.Block]) -> Iterable[str]:
+def _blocks(blocks: Sequence[plan_outline.Block]) -> Iterable[str]:
     for block in blocks:
         yield f'<p class="blocks">blocked by <code>{escape(block.code)}</code>: {block.lift}</p>'
 
 
-def _fields(changes: Sequence[outline.ChangeItem]) -> str:
+def _fields(changes: Sequence[plan_outline.ChangeItem]) -> str:
     if not changes:
         return ""
     rows = "\n".join(
@@ -199,7 +199,7 @@ def _fields(changes: Sequence[outline.ChangeItem]) -> str:
     )
 
 
-def _notes(change: outline.ChangeItem) -> str:
+def _notes(change: plan_outline.ChangeItem) -> str:
     note = f'<br><span class="note">{escape(change.note)}</span>' if change.note else ""
     return note + (f'<br><span class="tag high">{change.risk}</span>' if change.risk else "")
 
@@ -210,10 +210,10 @@ def _value(side: str, value: str | None) -> str:
     return f'<td class="{side}" data-label="{side}"><code>{escape(value)}</code></td>'
 
 
-def _findings(findings: Sequence[outline.Finding]) -> Iterable[str]:
+def _findings(findings: Sequence[plan_outline.Finding]) -> Iterable[str]:
     if not findings:
         return
-    yield f"<h2>{escape(words.findings_title(item.severity for item in findings))}</h2>"
+    yield f"<h2>{escape(phrases.findings_title(item.severity for item in findings))}</h2>"
     for item in findings:
         place = f"<br><code>{escape(item.place)}</code>" if item.place else ""
         hint = f"<br>hint: {escape(item.hint)}" if item.hint else ""
@@ -232,14 +232,14 @@ def _folded_section(section: Section) -> str:
 def _list(section: Section) -> str:
     lines = [f"<li>{escape(line)}</li>" for line in section.lines]
     if section.more:
-        lines.append(f"<li>{escape(words.MORE.format(section.more))}</li>")
+        lines.append(f"<li>{escape(phrases.MORE.format(section.more))}</li>")
     shown = f"<ul>{''.join(lines)}</ul>"
     if section.command:
         shown += f"<p>{escape(section.advice)} <code>{escape(section.command)}</code></p>"
     return shown
 
 
-def _next(shown: outline.PlanOutline) -> Iterable[str]:
+def _next(shown: plan_outline.PlanOutline) -> Iterable[str]:
     if shown.next_step:
         command = f" <code>{escape(shown.command)}</code>" if shown.command else ""
         yield f"<p>{escape(shown.next_step)}{command}</p>"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
-from reconciler.execution.outcome import Status
+from reconciler.execution.result import Status
 from reconciler.planning.actions import ActionKind, Risk
 
 FILTERS: Mapping[str, Sequence[str]] = {

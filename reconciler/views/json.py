@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.drift.report import DriftReport
-from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.result import ApplyResult
 from reconciler.planning.plan import Plan
 
 

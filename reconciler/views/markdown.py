@@ -1,8 +1,8 @@
 """Plans, results and drift as GitHub-flavoured Markdown, for comments and job summaries.
 
 Everything that comes from a file or from the API stands in a code span, in a fence or in `<code>`
-(`reconciler.views.inert`). The words come from the outlines (`outline`, `ending`,
-`drift_outline`), the length is kept by `reconciler.views.budget`.
+(`reconciler.views.markdown_escape`). The words come from the outlines (`outline`, `ending`,
+`drift_outline`), the length is kept by `reconciler.views.length_budget`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,12 +10,12 @@ from itertools import islice
 
 from reconciler.diagnostics import Severity
 from reconciler.drift.report import DriftReport
-from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.views import drift_outline, ending, outline, words
-from reconciler.views.budget import Piece, fitted
-from reconciler.views.inert import code, fence, html_code
+from reconciler.views import drift_outline, phrases, plan_outline, result_outline
+from reconciler.views.length_budget import Piece, fitted
+from reconciler.views.markdown_escape import code, fence, html_code
 from reconciler.views.sections import LISTED, Section
 from reconciler.views.suggested_command import CommandContext
 
@@ -41,7 +41,7 @@ def plan(
     always holds. What does not fit is left out, details first, and the text says how much. Changes
     of hosts are the last to go, and then the text sends its reader to the saved plan.
     """
-    shown = outline.of_plan(value, ledger=ledger, context=context)
+    shown = plan_outline.of_plan(value, ledger=ledger, context=context)
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
     return fitted(
         head=_head(shown),
@@ -54,7 +54,7 @@ def plan(
 
 def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str, limit: int = LIMIT) -> str:
     """Write a result: counts, what to do next, then each outcome, the troubled ones first."""
-    shown = ending.of_result(value, ledger=ledger, plan=plan)
+    shown = result_outline.of_result(value, ledger=ledger, plan=plan)
     ranked = sorted(shown.outcomes, key=lambda item: item.status is Status.APPLIED)
     head = [
         f"### {shown.title} {code(shown.run)}\n",
@@ -111,7 +111,7 @@ def _step(step: drift_outline.Step) -> str:
     return f"{step.text} {', '.join(code(slug) for slug in step.slugs)}".rstrip() + "\n"
 
 
-def _head(shown: outline.PlanOutline) -> str:
+def _head(shown: plan_outline.PlanOutline) -> str:
     run = f" {code(shown.run)}" if shown.run else ""
     lines = [
         f"### {shown.title}{run}\n",
@@ -127,7 +127,7 @@ def _first_digits(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
-def _risks(actions: Sequence[outline.ActionItem]) -> Iterable[str]:
+def _risks(actions: Sequence[plan_outline.ActionItem]) -> Iterable[str]:
     lines = []
     for risk in _CALLED_OUT:
         slugs = [a.slug for a in actions if a.risk is risk or risk.value in _change_risks(a)]
@@ -137,13 +137,13 @@ def _risks(actions: Sequence[outline.ActionItem]) -> Iterable[str]:
         yield "> [!WARNING]\n" + "".join(lines)
 
 
-def _change_risks(item: outline.ActionItem) -> set[str]:
+def _change_risks(item: plan_outline.ActionItem) -> set[str]:
     """Return the risks beside that of the action; all of a delete goes, that says it once."""
     return set() if item.kind is ActionKind.DELETE else {change.risk for change in item.changes}
 
 
-def _blocks(actions: Sequence[outline.ActionItem]) -> Iterable[str]:
-    held: dict[outline.Block, list[str]] = {}
+def _blocks(actions: Sequence[plan_outline.ActionItem]) -> Iterable[str]:
+    held: dict[plan_outline.Block, list[str]] = {}
     for action in actions:
         for block in action.blocks:
             held.setdefault(block, []).append(action.slug)
@@ -161,7 +161,7 @@ def _named(slugs: Sequence[str]) -> str:
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _findings(findings: Sequence[outline.Finding]) -> Iterable[str]:
+def _findings(findings: Sequence[plan_outline.Finding]) -> Iterable[str]:
     if not findings:
         return
     ranked = sorted(findings, key=lambda item: list(Severity).index(item.severity))
@@ -171,14 +171,14 @@ def _findings(findings: Sequence[outline.Finding]) -> Iterable[str]:
         lines += [f"  --> {item.place}"] * bool(item.place)
         lines += [f"hint: {item.hint}"] * bool(item.hint)
     more = len(findings) - LISTED
-    lines += [words.MORE.format(more)] * (more > 0)
+    lines += [phrases.MORE.format(more)] * (more > 0)
     # An error is why the reader came; the rest may wait behind a fold.
-    title = words.findings_title(item.severity for item in findings)
+    title = phrases.findings_title(item.severity for item in findings)
     opened = " open" if ranked[0].severity is Severity.ERROR else ""
     yield _folded(title, fence(lines), attributes=opened)
 
 
-def _piece(item: outline.ActionItem, *, moved: str = "") -> Piece:
+def _piece(item: plan_outline.ActionItem, *, moved: str = "") -> Piece:
     """Return an action in full, and in short with nothing but its hosts."""
     short = _short_action(item, moved=moved)
     hosts = [f"{change.symbol} {change.text}" for change in item.changes if change.is_whole]
@@ -187,18 +187,18 @@ def _piece(item: outline.ActionItem, *, moved: str = "") -> Piece:
     return Piece(full=_action(item, moved=moved), short=short, essential=bool(hosts))
 
 
-def _change_lines(changes: Sequence[outline.ChangeItem]) -> list[str]:
+def _change_lines(changes: Sequence[plan_outline.ChangeItem]) -> list[str]:
     """Write the first changes, and every one of a host wherever it stands; count the others."""
     shown = [
         change for number, change in enumerate(changes) if number < CHANGES_SHOWN or change.is_whole
     ]
     lines = [f"{change.symbol} {change.text}" for change in shown]
     if len(shown) < len(changes):
-        lines.append(words.MORE.format(len(changes) - len(shown)))
+        lines.append(phrases.MORE.format(len(changes) - len(shown)))
     return lines
 
 
-def _action(item: outline.ActionItem, *, moved: str = "") -> str:
+def _action(item: plan_outline.ActionItem, *, moved: str = "") -> str:
     source = f" · source: {code(item.source)}" if item.source else ""
     body = [f"Reason: {code(item.reason)}{source}\n"]
     body += [f"{code(note)}\n" for note in item.notes]
@@ -213,7 +213,7 @@ def _action(item: outline.ActionItem, *, moved: str = "") -> str:
     return _folded(headline, "\n".join(body))
 
 
-def _short_action(item: outline.ActionItem, *, moved: str = "") -> str:
+def _short_action(item: plan_outline.ActionItem, *, moved: str = "") -> str:
     name = f" {code(item.name)}" if item.name else ""
     moved = f", {moved}" if moved else ""
     what = f"{code(item.symbol)} {item.word} {code(item.slug)}{name}"
@@ -236,17 +236,17 @@ def _body(section: Section) -> str:
 
 
 def _lines(section: Section) -> list[str]:
-    return [*section.lines, *[words.MORE.format(section.more)] * bool(section.more)]
+    return [*section.lines, *[phrases.MORE.format(section.more)] * bool(section.more)]
 
 
-def _next(shown: outline.PlanOutline) -> Iterable[str]:
+def _next(shown: plan_outline.PlanOutline) -> Iterable[str]:
     if shown.command:
         yield f"{shown.next_step}\n\n{fence([shown.command], language='sh')}"
     elif shown.next_step:
         yield f"{shown.next_step}\n"
 
 
-def _outcome(item: ending.OutcomeItem) -> str:
+def _outcome(item: result_outline.OutcomeItem) -> str:
     texts = [item.problem] * bool(item.problem)
     texts += [f"hint: {item.hint}"] * bool(item.hint)
     texts += [f"warning: {warning}" for warning in item.warnings]
@@ -257,7 +257,7 @@ def _outcome(item: ending.OutcomeItem) -> str:
     return _short_outcome(item) + (f"\n{fence(texts, language='diff')}" if texts else "")
 
 
-def _short_outcome(item: ending.OutcomeItem) -> str:
+def _short_outcome(item: result_outline.OutcomeItem) -> str:
     effort = f", {item.effort}" if item.effort else ""
     status = f"**{item.status.value}**"
     return f"- {item.symbol} {status} {item.kind.value} {code(item.slug)}{effort}\n"

@@ -24,11 +24,11 @@ from rich.progress import (
 from rich.text import Text
 
 from reconciler.execution.events import ActionEnded, ActionStarted, Event, RunEnded, RunStarted
-from reconciler.execution.outcome import Outcome, Status
+from reconciler.execution.result import Outcome, Status
 from reconciler.planning.actions import Action
-from reconciler.views import words
-from reconciler.views.ending import OutcomeItem, duration, of_outcome
+from reconciler.views import phrases
 from reconciler.views.escape import visible
+from reconciler.views.result_outline import OutcomeItem, duration, of_outcome
 
 Monotonic = Callable[[], float]
 """Seconds that only grow, from wherever."""
@@ -156,7 +156,7 @@ def _actions(count: int) -> str:
 
 
 def _headline(action: Action) -> str:
-    return f"{words.SYMBOLS[action.kind]} {action.kind.value} {visible(action.slug, limit=60)}"
+    return f"{phrases.SYMBOLS[action.kind]} {action.kind.value} {visible(action.slug, limit=60)}"
 
 
 def _lines(outcome: Outcome) -> list[str]:

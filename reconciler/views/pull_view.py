@@ -1,17 +1,17 @@
 """What a pull did, for people: the files, the secrets, and the line that counts.
 
-The files themselves are written by `reconciler.adoption`.
+The files themselves are written by `reconciler.pull`.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from reconciler.adoption.pull import Adoption, SecretCheck
-from reconciler.domain.paths import show_path
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.secrets import MaskVerdict
 from reconciler.planning.actions import Action, ActionKind, Op
+from reconciler.pull.pull import Adoption, SecretCheck
 from reconciler.views.escape import visible
-from reconciler.views.outline import header_of
+from reconciler.views.plan_outline import header_of
 
 _VERDICTS = {
     None: "no value at hand",

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import counted
 from reconciler.domain.facts import RiskRule
-from reconciler.domain.paths import parse_path
+from reconciler.domain.field_paths import parse_path
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.tree import Path
 from reconciler.planning.actions import Action, ActionKind, Change, Op
-from reconciler.views import words
+from reconciler.views import phrases
 from reconciler.views.escape import visible
 
 LISTED = 20
@@ -22,11 +22,11 @@ def removal_notes(action: Action) -> tuple[str, ...]:
     lost = [c for c in action.changes if c.op is Op.REMOVE]
     kept = [c for c in action.changes if c.op is not Op.REMOVE]
     if action.kind is ActionKind.DELETE and not lost:
-        return (words.LOSS_UNKNOWN,)
-    loses = "; ".join(_loses(lost)) or words.LOSES_NOTHING
-    notes = [f"{words.LOSES}: {loses}"]
+        return (phrases.LOSS_UNKNOWN,)
+    loses = "; ".join(_loses(lost)) or phrases.LOSES_NOTHING
+    notes = [f"{phrases.LOSES}: {loses}"]
     if action.kind is ActionKind.REPLACE:
-        notes.append(f"{words.RECREATED}: {', '.join(_recreated(kept))}")
+        notes.append(f"{phrases.RECREATED}: {', '.join(_recreated(kept))}")
     return tuple(notes)
 
 

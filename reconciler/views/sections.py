@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.desired.export_yaml import flow
-from reconciler.domain.paths import parse_path
+from reconciler.desired.yaml_writer import flow
+from reconciler.domain.field_paths import parse_path
 from reconciler.domain.schema import any_provider_schema
 from reconciler.planning.plan import Plan, Undeclared
-from reconciler.views import words
+from reconciler.views import phrases
 from reconciler.views.escape import visible
 from reconciler.views.suggested_command import CommandContext, suggested_command
 
@@ -54,9 +54,9 @@ def _undeclared(plan: Plan, context: CommandContext) -> Section:
     slugs = list(dict.fromkeys(item.slug for item in plan.undeclared))
     if not slugs:
         return section
-    advice = words.DECLARE
+    advice = phrases.DECLARE
     if len(slugs) > LISTED:
-        advice = words.DECLARE_MORE.format(LISTED, len(slugs))
+        advice = phrases.DECLARE_MORE.format(LISTED, len(slugs))
     named = [visible(slug, limit=255) for slug in slugs[:LISTED]]
     command = suggested_command(plan.target.name, "pull", "--force", *named, context=context)
     return replace(section, advice=advice, command=command)
@@ -72,30 +72,30 @@ def _undeclared_line(item: Undeclared) -> str:
     if field.key is None or field.entries is None or not field.entries.grants_access:
         return named
     entry = visible(flow({field.key: identity, "enabled": True}), None)
-    return words.LINE_TO_ADD.format(named, name, entry)
+    return phrases.LINE_TO_ADD.format(named, name, entry)
 
 
 def _section(key: str, lines: Sequence[str]) -> Section:
     more = max(0, len(lines) - LISTED)
-    title = words.SECTION_TITLES[key].format(len(lines))
+    title = phrases.SECTION_TITLES[key].format(len(lines))
     return Section(key, title, tuple(lines[:LISTED]), more)
 
 
 def _names(key: str, slugs: Sequence[str], *, title: str | None = None) -> Section:
     named = ", ".join(visible(slug) for slug in slugs[:LISTED])
-    heading = (title or words.SECTION_TITLES[key]).format(len(slugs))
+    heading = (title or phrases.SECTION_TITLES[key]).format(len(slugs))
     return Section(key, heading, (named,) if named else (), max(0, len(slugs) - LISTED))
 
 
 def _unmanaged_title(plan: Plan) -> str | None:
     """Return the title for integrations of which the past is not known, None where it is."""
     if not plan.is_judged:
-        return words.UNMANAGED_UNREADABLE
-    return words.UNMANAGED_NEW_LEDGER if plan.is_first else None
+        return phrases.UNMANAGED_UNREADABLE
+    return phrases.UNMANAGED_NEW_LEDGER if plan.is_first else None
 
 
-def reference(name: str | None, without: str = words.REDACTED_WITHOUT_NAME) -> str:
+def reference(name: str | None, without: str = phrases.REDACTED_WITHOUT_NAME) -> str:
     """Return a secret as it is shown: by the name of its reference, never by its value."""
     if name is None:
         return without
-    return f"{words.REDACTED} reference {visible(name, None)}"
+    return f"{phrases.REDACTED} reference {visible(name, None)}"

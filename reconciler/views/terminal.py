@@ -1,7 +1,7 @@
 """Plans, results and drift for people at a terminal: symbols, words and, on top, colour.
 
 Colour repeats what a symbol and a word already say. The words come from the outlines
-(`outline`, `ending`, `drift_outline`), the lines from `reconciler.views.page`.
+(`outline`, `ending`, `drift_outline`), the lines from `reconciler.views.text_layout`.
 """
 
 from collections.abc import Iterable
@@ -10,13 +10,13 @@ from rich.cells import cell_len
 
 from reconciler.diagnostics import Severity
 from reconciler.drift.report import DriftReport
-from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.views import drift_outline, ending, outline, words
-from reconciler.views.page import Page
+from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.sections import Section
 from reconciler.views.suggested_command import CommandContext
+from reconciler.views.text_layout import Page
 
 _KIND_STYLES = {
     ActionKind.CREATE: "green",
@@ -52,7 +52,7 @@ def plan(
     A plan that is being carried out (`under_way`) ends with its actions, right above the question,
     and without the command that would carry it out.
     """
-    shown = outline.of_plan(value, ledger=ledger, context=context)
+    shown = plan_outline.of_plan(value, ledger=ledger, context=context)
     page = Page(width=width, color=color)
     page.line(shown.header)
     if shown.run:
@@ -94,7 +94,7 @@ def result(
 
     With the plan each action that was not applied shows the changes that are still to be made.
     """
-    shown = ending.of_result(value, ledger=ledger, plan=plan)
+    shown = result_outline.of_result(value, ledger=ledger, plan=plan)
     page = Page(width=width, color=color)
     page.line(shown.header)
     page.line(f"{shown.title} {shown.run}")
@@ -154,7 +154,7 @@ def drift(
     return page.text()
 
 
-def _action(page: Page, item: outline.ActionItem) -> None:
+def _action(page: Page, item: plan_outline.ActionItem) -> None:
     style = "bold red" if item.blocks else _KIND_STYLES[item.kind]
     risk = (item.risk.value, "bold" if item.risk.rank >= Risk.CREDENTIAL.rank else "")
     name = f" {item.name}" if item.name else ""
@@ -170,7 +170,7 @@ def _action(page: Page, item: outline.ActionItem) -> None:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
 
 
-def _findings(page: Page, findings: Iterable[outline.Finding]) -> None:
+def _findings(page: Page, findings: Iterable[plan_outline.Finding]) -> None:
     for item in findings:
         page.blank()
         page.line((item.headline, _SEVERITY_STYLES[item.severity]))
@@ -187,13 +187,13 @@ def _sections(page: Page, sections: Iterable[Section]) -> None:
         for text in section.lines:
             page.line(text, indent=4)
         if section.more:
-            page.line(words.MORE.format(section.more), indent=4)
+            page.line(phrases.MORE.format(section.more), indent=4)
         if section.command:
             page.line(section.advice)
             page.whole(section.command, indent=4)
 
 
-def _outcome(page: Page, item: ending.OutcomeItem, *, column: int) -> None:
+def _outcome(page: Page, item: result_outline.OutcomeItem, *, column: int) -> None:
     slug = item.slug + " " * (column - cell_len(item.slug))
     status = (f"{item.symbol} {item.status.value:<7}", _STATUS_STYLES[item.status])
     page.line(status, f"  {item.kind.value:<7}  {slug}  {item.effort}".rstrip())

@@ -16,26 +16,26 @@ from urllib.parse import unquote
 
 import httpx
 
-from reconciler.adapter.declared import DeclaredFiles
-from reconciler.adapter.door import Rules
-from reconciler.adapter.exchanges import Application, Exchange
-from reconciler.adapter.hosts import AllowedHosts
-from reconciler.adapter.mcp_port import mcp_application
+from reconciler.adapter.allowed_hosts import AllowedHosts
+from reconciler.adapter.auth import Scope, Token, Tokens
+from reconciler.adapter.declared_files import DeclaredFiles
+from reconciler.adapter.mcp_server import mcp_application
 from reconciler.adapter.metrics import Metrics
-from reconciler.adapter.page import Page
-from reconciler.adapter.rates import RateLimit
-from reconciler.adapter.relay import DeclaredIn, Relay
+from reconciler.adapter.middleware import Rules
+from reconciler.adapter.rate_limit import RateLimit
+from reconciler.adapter.request_context import Application, Exchange
 from reconciler.adapter.rest_port import rest_application
-from reconciler.adapter.sessions import Sessions
-from reconciler.adapter.snapshot import Lookout
-from reconciler.adapter.tokens import Scope, Token, Tokens
+from reconciler.adapter.service import DeclaredIn, Relay
 from reconciler.adapter.tools import Offer, raw_tools
+from reconciler.adapter.ui.routes import Page
+from reconciler.adapter.ui.sessions import Sessions
+from reconciler.adapter.ui.snapshot import Lookout
 from reconciler.desired.source import MemorySource
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.client import AuthHeader, make_client
+from reconciler.remote.clock import Timing
 from reconciler.remote.errors import NotSent
-from reconciler.remote.timing import Timing
 
 WRITER = "writer-token-0123456789abcdef0123"
 READER = "reader-token-0123456789abcdef0123"

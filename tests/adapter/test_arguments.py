@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.adapter.arguments import read_arguments
-from reconciler.adapter.relay import RAW
+from reconciler.adapter.service import RAW
 from tests.adapter.ports import Ports, Wire, bearer, says
 from tests.adapter.test_gitops import ALPHA, Here
 from tests.adapter.test_tools import call, post

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.adapter.connections import ConnectionTable, Listener
-from reconciler.adapter.exchanges import Exchange
 from reconciler.adapter.file_limits import connection_budget
+from reconciler.adapter.request_context import Exchange
 from reconciler.adapter.server import Limits, listen, serve
 from tests.adapter.ports import Ports, Wire, says
 from tests.adapter.test_sockets import LIST, Served, over_sockets

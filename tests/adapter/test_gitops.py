@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.adapter.declared import DeclaredFiles
-from reconciler.adapter.gitops import Gitops, gitops_tools
+from reconciler.adapter.declared_files import DeclaredFiles
+from reconciler.adapter.gitops_tools import Gitops, gitops_tools
 from reconciler.adapter.problems import Refusal
 from reconciler.desired.load import Loaded
 from reconciler.desired.source import MemorySource

@@ -3,8 +3,8 @@
 import json
 
 from reconciler.adapter import access_log
-from reconciler.adapter.exchanges import Exchange
-from reconciler.adapter.tokens import Principal, Scope
+from reconciler.adapter.auth import Principal, Scope
+from reconciler.adapter.request_context import Exchange
 from tests.adapter.ports import READER, WRITER, Ports, bearer
 
 

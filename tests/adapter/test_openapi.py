@@ -6,7 +6,7 @@ from pathlib import Path
 from openapi_spec_validator import validate
 
 from reconciler.adapter.openapi import document
-from reconciler.adapter.relay import RAW
+from reconciler.adapter.service import RAW
 from reconciler.remote.operations import OPERATIONS
 from tests.adapter.ports import Ports
 

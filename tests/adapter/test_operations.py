@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.adapter.relay import RAW
+from reconciler.adapter.service import RAW
 from tests.adapter.ports import KEY, UPSTREAM, WRITER, Ports, Wire, bearer, refuses, says
 
 INBOUND = bearer(

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.adapter.page import Page
-from reconciler.adapter.sessions import LIFETIME, Sessions
-from reconciler.adapter.snapshot import KEPT_SECONDS, Lookout
+from reconciler.adapter.ui.routes import Page
+from reconciler.adapter.ui.sessions import LIFETIME, Sessions
+from reconciler.adapter.ui.snapshot import KEPT_SECONDS, Lookout
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
 from reconciler.ledger.errors import LedgerError

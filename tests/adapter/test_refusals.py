@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.adapter.door import BODY_LIMIT
-from reconciler.adapter.tokens import Tokens
+from reconciler.adapter.auth import Tokens
+from reconciler.adapter.middleware import BODY_LIMIT
 from tests.adapter.ports import KEY, READER, WRITER, Clock, Ports, bearer, is_problem
 
 LIST = "/v1/integrations"

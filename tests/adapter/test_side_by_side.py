@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.adapter.side_by_side import Pair, Verdict, pairs
+from reconciler.adapter.ui.comparison import Pair, Verdict, pairs
 from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.planning.planner import make_plan
 from tests.adapter.test_gitops import ALPHA

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.adapter.exchanges import Application
+from reconciler.adapter.request_context import Application
 from reconciler.adapter.server import Limits, listen, serve
 from tests.adapter.ports import WRITER, Ports, Stuck, Wire, says
 

@@ -12,10 +12,10 @@ import click
 import httpx
 import pytest
 
-from reconciler.cli import serving as serve
-from reconciler.cli.command import Invocation
+from reconciler.cli import serve_wiring as serve
 from reconciler.cli.commands.serve import command
 from reconciler.cli.console import Console
+from reconciler.cli.global_options import Invocation
 from reconciler.cli.main import run
 from reconciler.domain.rejection import InvalidInput
 from tests.adapter.ports import READER, WRITER, bearer

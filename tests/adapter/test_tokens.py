@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.adapter.tokens import Scope, Token, Tokens, parse_tokens
+from reconciler.adapter.auth import Scope, Token, Tokens, parse_tokens
 from reconciler.domain.rejection import InvalidInput
 from tests.adapter.ports import READER, WRITER
 

@@ -14,7 +14,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from reconciler.adapter.relay import RAW
+from reconciler.adapter.service import RAW
 from tests.adapter.ports import (
     KEY,
     READER,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reconciler.simulator.api import Remote
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.messages import Request, Response
-from reconciler.simulator.remote import Remote
 from tests.cli.project import Here
 from tests.cli.scene import Scene
 from tests.end_to_end.upstream import serving

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.cli.address import refuse_unknown_host
+from reconciler.cli.allowed_hosts import refuse_unknown_host
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import Refused
 

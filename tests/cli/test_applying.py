@@ -5,13 +5,13 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.cli.applying import carry_out
+from reconciler.cli.apply_run import carry_out
 from reconciler.execution.approval import Approval
+from reconciler.execution.cancellation import Stop
 from reconciler.execution.events import CallEnded, Event, RunEnded
-from reconciler.execution.outcome import Status
-from reconciler.execution.recording import Books
-from reconciler.execution.stopping import Stop
-from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.execution.ledger_listener import Books
+from reconciler.execution.result import Status
+from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import open_ledger
 from reconciler.planning.options import PlanOptions
 from reconciler.workflows import Applied

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from reconciler.cli.failures import asks_for_json, explain
+from reconciler.cli.error_reporting import asks_for_json, explain
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.errors import ReconcilerError

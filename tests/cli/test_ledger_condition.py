@@ -16,9 +16,9 @@ from tests.end_to_end.harness import ROOT, Done
 HOLD = """
 import sys
 from pathlib import Path
-from reconciler.ledger.entries import Holder
+from reconciler.ledger.models import Holder
 from reconciler.ledger.lock import file_lock
-from reconciler.ledger.entries import TargetKey
+from reconciler.ledger.models import TargetKey
 key = TargetKey.of(name="here", base_url=sys.argv[2], organisation=None)
 holder = Holder(4711, "build-7", "2026-11-23T12:00:00Z", "run-9", "ada")
 with file_lock(Path(sys.argv[1]), key, holder):

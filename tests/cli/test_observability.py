@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from reconciler.cli.command import Invocation
 from reconciler.cli.console import Console
-from reconciler.cli.watching import Watch
+from reconciler.cli.global_options import Invocation
+from reconciler.cli.telemetry import Watch
 from tests.cli.project import FIRST, Here
 from tests.end_to_end.harness import Done
 

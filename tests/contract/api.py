@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 
 import httpx
 
-from reconciler.simulator.app import SimulatorApp
+from reconciler.simulator.api import Remote
+from reconciler.simulator.asgi import SimulatorApp
+from reconciler.simulator.auth import Service
 from reconciler.simulator.delivery import Wire
-from reconciler.simulator.remote import Remote
-from reconciler.simulator.server import serve
-from reconciler.simulator.service import Service
+from reconciler.simulator.http_server import serve
 from reconciler.simulator.switches import Switches
 
 KEY = {"x-portkey-api-key": "test-key"}

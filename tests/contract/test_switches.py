@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.simulator.api import Remote
 from reconciler.simulator.messages import Request, Response
-from reconciler.simulator.remote import Remote
 from reconciler.simulator.switches import InvalidSwitch, Switches
 from tests.contract.api import Clock, azure, make_remote, openai
 from tests.contract.questions import open_questions

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.views.problems import as_text
+from reconciler.views.diagnostics import as_text
 from tests.desired.building import CONFIG, OPENAI, TODAY, integration, loaded, places
 
 A = "integrations/a.yaml"

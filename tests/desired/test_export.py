@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from reconciler.desired.export import exported, grants_no_access
 from reconciler.desired.export_check import writable
 from reconciler.desired.export_secrets import Naming, template_problem
-from reconciler.desired.export_yaml import document, flow
 from reconciler.desired.fmt import formatted
-from reconciler.desired.yaml_source import read_yaml
+from reconciler.desired.yaml_reader import read_yaml
+from reconciler.desired.yaml_writer import document, flow
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from tests.builders import observed
 from tests.desired.building import TODAY, declared

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.desired.export_yaml import document
 from reconciler.desired.fmt import formatted
-from reconciler.desired.yaml_source import read_yaml
+from reconciler.desired.yaml_reader import read_yaml
+from reconciler.desired.yaml_writer import document
 from tests.end_to_end.harness import ROOT
 
 

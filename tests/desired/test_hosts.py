@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.desired.hosts import malformed, private
+from reconciler.desired.host_rules import malformed, private
 
 ALWAYS = [
     "https://169.254.169.254/latest",

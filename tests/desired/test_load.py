@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.desired.load import load
 from reconciler.desired.source import MemorySource
-from reconciler.desired.yaml_source import read_yaml
+from reconciler.desired.yaml_reader import read_yaml
 from reconciler.diagnostics import Place
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Ignored, Lifecycle

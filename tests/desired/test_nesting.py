@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.desired.yaml_source import MAX_DEPTH, read_yaml
+from reconciler.desired.yaml_reader import MAX_DEPTH, read_yaml
 from reconciler.diagnostics import Diagnostic
-from reconciler.fleet.roster import read_fleet
+from reconciler.fleet.config import read_fleet
 from tests.desired.building import OPENAI, loaded, places
 
 PARSERS = [

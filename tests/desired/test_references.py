@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.views.annotations import as_annotations
-from reconciler.views.problems import as_json, as_text
+from reconciler.views.diagnostics import as_json, as_text
 from reconciler.views.sarif import as_sarif
 from tests.desired.building import OPENAI, declared, integration, places
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.doctor.health import Check, Verdict
-from reconciler.doctor.probing import Probe
+from reconciler.doctor.checks import Check, Verdict
+from reconciler.doctor.probe import Probe
 from reconciler.domain.calls import Call, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript

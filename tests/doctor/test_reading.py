@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.doctor.health import Check, Verdict
-from reconciler.doctor.reading import Examination, clock_check
+from reconciler.doctor.api_checks import Examination, clock_check
+from reconciler.doctor.checks import Check, Verdict
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.switches import Switches
 from tests.runs import World

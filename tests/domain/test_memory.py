@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.domain.memory import Memory, Remembered, SecretRecord, merged
+from reconciler.domain.last_applied import Memory, Remembered, SecretRecord, merged
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 
 PEPPER = Pepper("p", Redacted("key"))

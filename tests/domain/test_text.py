@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.domain.text import escaped, has_lone_surrogate, repaired, repaired_tree
+from reconciler.domain.surrogates import escaped, has_lone_surrogate, repaired, repaired_tree
 
 texts = st.text(st.characters() | st.characters(categories=["Cs"]))
 

@@ -14,7 +14,7 @@ from reconciler import workflows
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.drift.incremental import Rounds
 from reconciler.drift.report import DriftReport
-from reconciler.ledger.entries import Seen
+from reconciler.ledger.models import Seen
 from reconciler.planning.options import PlanOptions
 from reconciler.remote.observe import Wanted
 from reconciler.simulator.messages import Request

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pytest
 
+from reconciler.simulator.api import Remote
 from reconciler.simulator.messages import Request, Response, error
-from reconciler.simulator.remote import Remote
 from tests.end_to_end.harness import INSTALLED, SECRET, Project
 from tests.end_to_end.upstream import Upstream, serving
 from tests.runs import World

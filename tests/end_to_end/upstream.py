@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.simulator.app import SimulatorApp
+from reconciler.simulator.api import Remote
+from reconciler.simulator.asgi import SimulatorApp
+from reconciler.simulator.auth import Service
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultScript
+from reconciler.simulator.http_server import serve
 from reconciler.simulator.messages import Request
-from reconciler.simulator.remote import Remote
-from reconciler.simulator.server import serve
-from reconciler.simulator.service import Service
 from tests.runs import World
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.execution.events import CallStarted
-from reconciler.execution.outcome import Outcome
+from reconciler.execution.result import Outcome
 from reconciler.simulator.faults import Fault, FaultScript
 from reconciler.simulator.messages import Request
 from reconciler.simulator.switches import Switches

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, Reply
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.execution.approval import Approval
 from reconciler.execution.events import ActionEnded, ActionStarted, CallStarted, Event
-from reconciler.execution.outcome import Outcome
+from reconciler.execution.result import Outcome
 from reconciler.planning.plan import Plan
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.simulator.switches import Switches

@@ -5,7 +5,7 @@ import pytest
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import Tree
-from reconciler.execution.bodies import carries_secret, references, with_values
+from reconciler.execution.secret_values import carries_secret, references, with_values
 from tests.builders import KEY
 
 OTHER = SecretRef("env", "OTHER_KEY")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reconciler.diagnostics import Place, Severity
-from reconciler.execution.broken_off import BrokenOff, decode
-from reconciler.execution.saved import UnreadableResult
+from reconciler.execution.error_document import BrokenOff, decode
+from reconciler.execution.result_codec import UnreadableResult
 
 SAID = {
     "severity": "warning",

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.errors import ReconcilerError
-from reconciler.execution.clerk import Clerk
+from reconciler.execution.batch_writer import Clerk
 from reconciler.execution.events import ActionStarted, CallStarted, Event, RunStarted
 from tests.ledger.builders import action, plan
 

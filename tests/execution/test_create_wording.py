@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import OperationName
-from reconciler.execution.outcome import Failure
+from reconciler.execution.result import Failure
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import (

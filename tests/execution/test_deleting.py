@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.execution.events import CallStarted
-from reconciler.execution.outcome import Outcome
+from reconciler.execution.result import Outcome
 from reconciler.remote.errors import RemoteError
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired

@@ -10,7 +10,7 @@ from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
-from reconciler.execution.demands import demand, demand_writable, needed_by
+from reconciler.execution.required_secrets import demand, demand_writable, needed_by
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.planning.plan import Plan, PlanTarget
 from tests.builders import KEY, declared, desired

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.errors import ReconcilerError
 from reconciler.execution.events import Emit, Event, RunEnded, to_all
-from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.result import ApplyResult
 from reconciler.planning.plan import PlanTarget
 
 OVER = RunEnded(ApplyResult("run", PlanTarget("here", "http://h"), "sha256:00", ()))

@@ -9,6 +9,7 @@ import pytest
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
+from reconciler.execution.cancellation import Stop
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,
@@ -17,8 +18,7 @@ from reconciler.execution.events import (
     RunStarted,
 )
 from reconciler.execution.executor import GRACE_SECONDS, execute
-from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
-from reconciler.execution.stopping import Stop
+from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
 from reconciler.planning.options import Selection
 from reconciler.simulator.faults import FaultKind
 from tests.builders import KEY, declared, desired

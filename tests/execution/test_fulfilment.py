@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import OperationName
-from reconciler.domain.memory import Memory, Remembered, SecretRecord
+from reconciler.domain.last_applied import Memory, Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
 from reconciler.domain.state import Observed
-from reconciler.execution.fulfilment import by_action, by_beginning
-from reconciler.execution.outcome import Outcome, Status
+from reconciler.execution.confirmed_state import by_action, by_beginning
+from reconciler.execution.result import Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk, Subject
 from tests.builders import KEY, declared, desired, observed
 from tests.runs import World

@@ -9,14 +9,14 @@ import pytest
 
 from reconciler import workflows
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.memory import Remembered
+from reconciler.domain.last_applied import Remembered
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import DesiredState
 from reconciler.execution.approval import Approval
-from reconciler.execution.outcome import Outcome
-from reconciler.execution.recording import Books
-from reconciler.execution.stopping import Stop
-from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.execution.cancellation import Stop
+from reconciler.execution.ledger_listener import Books
+from reconciler.execution.result import Outcome
+from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan

@@ -4,8 +4,8 @@ import pytest
 
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.tree import digest
-from reconciler.execution.joining import absent, join
-from reconciler.execution.outcome import ApplyResult, Outcome, Status
+from reconciler.execution.merge_results import absent, join
+from reconciler.execution.result import ApplyResult, Outcome, Status
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 

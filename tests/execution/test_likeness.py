@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.memory import Remembered
+from reconciler.domain.last_applied import Remembered
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.tree import Path
-from reconciler.execution.likeness import (
+from reconciler.execution.similarity import (
     CLOCK_SKEW,
     created_between,
     equals_ours,

@@ -10,13 +10,13 @@ import pytest
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import Declared, Observed
 from reconciler.errors import ReconcilerError
-from reconciler.execution.looking import View
-from reconciler.execution.presence import Presence
-from reconciler.execution.stopping import ChangedSincePlan, NotConfirmed, Stop
+from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed, Stop
+from reconciler.execution.existence import Presence
+from reconciler.execution.verification import View
 from reconciler.planning.actions import Action, ActionKind, Precondition, Risk, Subject
-from reconciler.planning.canonical import fingerprint
+from reconciler.planning.normalize import fingerprint
+from reconciler.remote.clock import Timing
 from reconciler.remote.errors import Forbidden, NoAnswer, NotFound, RemoteError
-from reconciler.remote.timing import Timing
 from tests.builders import declared, observed
 
 ID, OTHER_ID = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"

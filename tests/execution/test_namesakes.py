@@ -3,7 +3,7 @@
 from typing import Any
 
 from reconciler.domain.state import DesiredState
-from reconciler.execution.outcome import Outcome
+from reconciler.execution.result import Outcome
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import OURS, before
 from tests.runs import World

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.execution.off_loop import entered, in_thread
+from reconciler.execution.threads import entered, in_thread
 
 NAMES = ("opened", "used", "closed")
 

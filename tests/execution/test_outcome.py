@@ -3,7 +3,7 @@
 import pytest
 
 from reconciler.domain.calls import OperationName
-from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 from tests.builders import observed

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import Observed
-from reconciler.execution.presence import Presence
+from reconciler.execution.existence import Presence
 from reconciler.remote.errors import Forbidden, NoAnswer, NotFound, RemoteError
 from tests.builders import observed
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.memory import DeclaredAt, Remembered
+from reconciler.domain.last_applied import DeclaredAt, Remembered
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed, ObservedState
 from reconciler.errors import ReconcilerError
@@ -22,9 +22,9 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
-from reconciler.execution.recording import Books
-from reconciler.ledger.entries import Fulfilled, RunFacts, Seen, TargetKey
+from reconciler.execution.ledger_listener import Books
+from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
+from reconciler.ledger.models import Fulfilled, RunFacts, Seen, TargetKey
 from reconciler.ledger.store import Ledger
 from reconciler.planning.actions import Action, ActionKind, Risk, Subject
 from reconciler.planning.options import Selection

@@ -3,11 +3,11 @@
 from typing import Any
 
 from reconciler.diagnostics import Place
-from reconciler.domain.memory import Remembered
+from reconciler.domain.last_applied import Remembered
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, Tree
-from reconciler.execution.restoring import added_entries, restored, unknown_secrets, unrestored
+from reconciler.execution.undo_fields import added_entries, restored, unknown_secrets, unrestored
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.planner import make_plan

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
-from reconciler.execution.saved import UnreadableResult, decode, kind_of
+from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result_codec import UnreadableResult, decode, kind_of
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 

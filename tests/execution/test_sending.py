@@ -9,9 +9,9 @@ import pytest
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
+from reconciler.execution.call_sender import Sender
+from reconciler.execution.cancellation import Interrupted, Stop
 from reconciler.execution.events import CallEnded, CallStarted, Emit, Event
-from reconciler.execution.sending import Sender
-from reconciler.execution.stopping import Interrupted, Stop
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.remote.errors import NoAnswer, NotSent, Rejected, RemoteError
 from tests.builders import KEY, observed

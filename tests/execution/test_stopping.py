@@ -12,10 +12,10 @@ from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval
+from reconciler.execution.cancellation import Stop
 from reconciler.execution.events import CallEnded, CallStarted, Event
 from reconciler.execution.executor import GRACE_SECONDS
-from reconciler.execution.outcome import ApplyResult, Status
-from reconciler.execution.stopping import Stop
+from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.options import PlanOptions
 from reconciler.remote.errors import DeadlineExceeded
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from reconciler.diagnostics import Place, Severity, error, warning
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import Lifecycle
 from reconciler.domain.tree import Path
-from reconciler.execution.undoing import NOTHING, Undo, options_for, undo_of
+from reconciler.execution.undo import NOTHING, Undo, options_for, undo_of
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.planning.options import PlanOptions, Selection

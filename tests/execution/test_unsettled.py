@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.memory import Memory
+from reconciler.domain.last_applied import Memory
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
 from reconciler.execution.events import CallEnded, CallStarted, Event
-from reconciler.execution.outcome import Outcome
-from reconciler.execution.recording import Books
-from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.execution.ledger_listener import Books
+from reconciler.execution.result import Outcome
 from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.actions import Action
 from reconciler.planning.approval import beyond_approval

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.execution.action_runner import Attempt, Writer
+from reconciler.execution.cancellation import Stop
 from reconciler.execution.events import CallStarted
-from reconciler.execution.integration import Attempt, Writer
-from reconciler.execution.outcome import Failure, Outcome, Status
-from reconciler.execution.presence import Presence
-from reconciler.execution.stopping import Stop
+from reconciler.execution.existence import Presence
+from reconciler.execution.result import Failure, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.simulator.app import Message, Receive, Send, SimulatorApp
+from reconciler.simulator.asgi import Message, Receive, Send, SimulatorApp
+from reconciler.simulator.auth import Service, exactly
 from reconciler.simulator.delivery import Wire
+from reconciler.simulator.http_server import serve
 from reconciler.simulator.messages import Request
-from reconciler.simulator.server import serve
-from reconciler.simulator.service import Service, exactly
 from tests.runs import World
 
 

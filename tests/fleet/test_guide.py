@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reconciler.fleet.roster import read_fleet
+from reconciler.fleet.config import read_fleet
 from tests.cli.project import Here
 from tests.end_to_end.harness import ROOT, Project
 

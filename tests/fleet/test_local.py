@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.domain.rejection import Refused
-from reconciler.fleet.consent import insist, pieces_of
-from reconciler.fleet.local import run_locally
-from reconciler.fleet.orders import CarryOut, Halt, Order
+from reconciler.fleet.change_digests import insist, pieces_of
+from reconciler.fleet.local_engine import run_locally
 from reconciler.fleet.outcome import (
     WORST_LAST,
     FleetResult,
@@ -21,6 +20,7 @@ from reconciler.fleet.outcome import (
     outcome_from,
     worst,
 )
+from reconciler.fleet.task import CarryOut, Halt, Order
 from tests.views.samples import mixed_plan, plan
 
 

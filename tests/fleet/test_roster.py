@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.fleet.roster import Fleet, Member, read_fleet
+from reconciler.fleet.config import Fleet, Member, read_fleet
 
 FILE = Path("company/fleet.yaml")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.domain.memory import Memory
+from reconciler.domain.last_applied import Memory
 from reconciler.domain.secrets import SecretRef
 from reconciler.git import GitError, files_at, head
 from reconciler.git import Repository as Reader
-from reconciler.git.past import declared_at
+from reconciler.git.base_commit import declared_at
 from tests.cli.project import Here
 
 pytestmark = pytest.mark.needs_system

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from reconciler.simulator.app import ConnectionBroken
-from reconciler.simulator.server import serve
+from reconciler.simulator.asgi import ConnectionBroken
+from reconciler.simulator.http_server import serve
 
 REPO = "acme/gateway"
 TOKEN = "ghs_canary_job_token"

@@ -7,8 +7,8 @@ from typing import Any
 from reconciler.domain.secrets import Redacted
 from reconciler.github.approvals import Gathered, Wanted, gather
 from reconciler.github.client import GitHub
-from reconciler.remote.connection import connection_maker
-from reconciler.remote.timing import Timing
+from reconciler.remote.clock import Timing
+from reconciler.remote.transport import connection_maker
 from tests.github.fake import REPO, TOKEN, FakeGitHub, serving
 from tests.github.test_archive import packed
 from tests.views import samples

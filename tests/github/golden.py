@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.diagnostics import Place, error
 from reconciler.github.bodies import Setting, marker_of, text_of
-from reconciler.github.documents import Document, Failure
+from reconciler.github.inputs import Document, Failure
 from reconciler.github.marker import Kind
 from reconciler.planning.plan import Plan
 from tests.views import drift_samples, samples

@@ -11,7 +11,7 @@ import pytest
 from reconciler.cli.console import Console
 from reconciler.cli.main import run
 from reconciler.drift.report import DriftReport
-from reconciler.execution.outcome import ApplyResult
+from reconciler.execution.result import ApplyResult
 from reconciler.planning.plan import Plan
 from tests.github.fake import REPO, TOKEN, FakeGitHub
 

@@ -18,7 +18,7 @@ from reconciler.github.errors import (
     Unreachable,
     WrongToken,
 )
-from reconciler.remote.timing import Timing
+from reconciler.remote.clock import Timing
 
 TOKEN = "ghs_canary_client"
 API = "https://api.example.test"

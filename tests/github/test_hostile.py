@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from reconciler.diagnostics import Place, error, notice, warning
 from reconciler.drift.report import DriftReport
 from reconciler.github.bodies import COMMENT_LIMIT, Setting, marker_of, text_of
-from reconciler.github.documents import Failure
+from reconciler.github.inputs import Failure
 from reconciler.github.marker import Kind
 from reconciler.github.outputs import append_outputs, outputs_of, worth_annotating
 from reconciler.planning.actions import Change, Op, Risk

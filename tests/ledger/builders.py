@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.diagnostics import Place
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.memory import Remembered
+from reconciler.domain.last_applied import Remembered
 from reconciler.domain.secrets import Mask, SecretRef
 from reconciler.domain.state import Declared, Lifecycle, Observed
 from reconciler.execution.events import (
@@ -19,9 +19,9 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.outcome import ApplyResult, Outcome, Status
-from reconciler.execution.recording import record_in
-from reconciler.ledger.entries import RunFacts, Seen, TargetKey
+from reconciler.execution.ledger_listener import record_in
+from reconciler.execution.result import ApplyResult, Outcome, Status
+from reconciler.ledger.models import RunFacts, Seen, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.actions import Action, ActionKind, Risk, Subject
 from reconciler.planning.plan import Plan, PlanTarget

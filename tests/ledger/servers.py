@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from reconciler.ledger.connect import Database
+from reconciler.ledger.database import Database
 from reconciler.ledger.location import Location
 
 NOWHERE = Path("/nonexistent/ledger.db")

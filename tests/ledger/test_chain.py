@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from reconciler.domain.memory import SecretRecord
+from reconciler.domain.last_applied import SecretRecord
 from reconciler.execution.events import RunEnded, RunStarted
-from reconciler.execution.outcome import ApplyResult
-from reconciler.execution.recording import record_in
-from reconciler.ledger.entries import Fulfilled, RunFacts
+from reconciler.execution.ledger_listener import record_in
+from reconciler.execution.result import ApplyResult
 from reconciler.ledger.errors import LedgerError, LockLost
 from reconciler.ledger.migrations import NEWEST
+from reconciler.ledger.models import Fulfilled, RunFacts
 from tests.ledger.builders import KEY, REF, clock, declared, ledger_in, plan, record_run
 from tests.ledger.test_opening import write_database
 

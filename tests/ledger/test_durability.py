@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.memory import Remembered, SecretRecord
+from reconciler.domain.last_applied import Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
 from reconciler.domain.state import Observed
 from reconciler.execution.events import CallStarted, RunStarted
-from reconciler.execution.recording import record_in
-from reconciler.ledger.entries import Fulfilled, RunFacts
+from reconciler.execution.ledger_listener import record_in
+from reconciler.ledger.models import Fulfilled, RunFacts
 from tests.ledger.builders import KEY, action, clock, declared, ledger_in, plan, record_run
 
 CRASH = """
@@ -30,9 +30,9 @@ with ledger_in(Path(sys.argv[1])) as ledger:
 MANY = """
 import sys
 from pathlib import Path
-from reconciler.ledger.entries import Fulfilled
+from reconciler.ledger.models import Fulfilled
 from tests.ledger.builders import KEY, declared, ledger_in, record_run
-from reconciler.ledger.entries import TargetKey
+from reconciler.ledger.models import TargetKey
 
 key = TargetKey(sys.argv[2], "host", "org")
 with ledger_in(Path(sys.argv[1])) as ledger:

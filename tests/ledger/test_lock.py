@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.rejection import Refused
-from reconciler.ledger.entries import Holder, TargetKey
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.lock import file_lock
+from reconciler.ledger.models import Holder, TargetKey
 from tests.ledger.builders import BASE_URL, KEY, ledger_in
 
 HOLDER = Holder(pid=4711, host="runner-3", since="2026-03-01T10:00:00Z", run="r-1", actor="ada")

@@ -5,12 +5,12 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.domain.memory import Memory, SecretRecord
+from reconciler.domain.last_applied import Memory, SecretRecord
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Value, leaves
 from reconciler.ledger.codec import from_text, to_text
-from reconciler.ledger.entries import Fulfilled, TargetKey
+from reconciler.ledger.models import Fulfilled, TargetKey
 from tests.ledger.builders import BASE_URL, KEY, REF, declared, ledger_in, seen
 
 RECORD = SecretRecord(REF, fingerprint="p:00", mask=Mask("sk-***a"))

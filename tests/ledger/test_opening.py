@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.memory import Memory, SecretRecord
+from reconciler.domain.last_applied import Memory, SecretRecord
 from reconciler.domain.rejection import InvalidInput
-from reconciler.ledger.entries import Fulfilled
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.migrations import NEWEST
-from reconciler.ledger.recall import Recollection, consult
+from reconciler.ledger.models import Fulfilled
+from reconciler.ledger.snapshot import Recollection, consult
 from reconciler.ledger.store import open_ledger
 from tests.ledger.builders import KEY, PEPPER, REF, declared, ledger_in, record_run, seen
 
@@ -206,7 +206,7 @@ import os, sys
 from pathlib import Path
 from reconciler.ledger.errors import LedgerError
 from tests.ledger.builders import KEY, PEPPER
-from reconciler.ledger.recall import consult
+from reconciler.ledger.snapshot import consult
 from reconciler.ledger.store import open_ledger
 
 file = Path(sys.argv[1])

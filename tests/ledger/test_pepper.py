@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from reconciler.domain.secrets import Pepper, Redacted
-from reconciler.ledger.pepper import pepper_of
+from reconciler.ledger.fingerprint_key import pepper_of
 from reconciler.ledger.store import open_ledger
 from tests.ledger.builders import KEY, PEPPER, ledger_in
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.rejection import Refused
-from reconciler.ledger.connect import Database
-from reconciler.ledger.entries import Fulfilled, Holder
+from reconciler.ledger.database import Database
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState, Location
-from reconciler.ledger.recall import consult
+from reconciler.ledger.models import Fulfilled, Holder
+from reconciler.ledger.snapshot import consult
 from reconciler.ledger.store import Ledger, open_ledger
 from tests.ledger.builders import KEY, PEPPER, declared, observed, record_run, seen
 from tests.ledger.test_opening import FIRST_VERSION

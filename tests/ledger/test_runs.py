@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.secrets import Mask
-from reconciler.ledger.entries import Fulfilled, RunFacts, TargetKey
 from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.models import Fulfilled, RunFacts, TargetKey
 from reconciler.planning.actions import ActionKind
 from tests.ledger.builders import (
     BASE_URL,

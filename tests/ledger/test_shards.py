@@ -7,10 +7,10 @@ import pytest
 
 from reconciler.domain.rejection import Refused
 from reconciler.execution.events import RunEnded, RunStarted
-from reconciler.execution.outcome import ApplyResult
-from reconciler.execution.recording import record_in
-from reconciler.ledger.entries import Holder, RunFacts
+from reconciler.execution.ledger_listener import record_in
+from reconciler.execution.result import ApplyResult
 from reconciler.ledger.lock import file_lock
+from reconciler.ledger.models import Holder, RunFacts
 from reconciler.ledger.store import Ledger
 from tests.cli.project import Here
 from tests.ledger.builders import KEY, clock, ledger_in, plan, record_run

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan

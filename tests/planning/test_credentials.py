@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.memory import Memory, Remembered, SecretRecord
+from reconciler.domain.last_applied import Memory, Remembered, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Placeholder, Redacted, SecretRef
 from reconciler.domain.tree import Path
 from reconciler.planning.options import PlanOptions

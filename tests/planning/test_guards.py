@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Lifecycle
 from reconciler.planning.options import PlanOptions, Selection

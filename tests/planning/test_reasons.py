@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.policy import Prune, Tombstone
 from reconciler.domain.state import Lifecycle
 from reconciler.planning.approval import beyond_approval
-from reconciler.planning.canonical import desired_digest
+from reconciler.planning.normalize import desired_digest
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from tests.builders import NOON, changes_of, declared, desired, observed, state

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import DesiredState
 from reconciler.execution.events import CallStarted

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 
 from reconciler.domain.state import DesiredState
-from reconciler.execution.recording import Books
-from reconciler.execution.undoing import options_for, undo_of
-from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.execution.ledger_listener import Books
+from reconciler.execution.undo import options_for, undo_of
+from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.options import PlanOptions
 from reconciler.simulator.switches import Switches

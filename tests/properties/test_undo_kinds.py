@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
-from reconciler.execution.literals import NO_LITERALS, Literals
-from reconciler.execution.recording import Books
-from reconciler.execution.undoing import Undo, options_for, undo_of
-from reconciler.ledger.entries import RunFacts
+from reconciler.execution.ledger_listener import Books
+from reconciler.execution.undo import Undo, options_for, undo_of
+from reconciler.execution.undo_literals import NO_LITERALS, Literals
+from reconciler.ledger.models import RunFacts
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan

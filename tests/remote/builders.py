@@ -8,7 +8,7 @@ import httpx
 
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.client import Client, make_client
-from reconciler.remote.timing import Timing
+from reconciler.remote.clock import Timing
 from tests.remote.virtual import virtual_timing
 
 KEY = "pk-canary-0123456789"

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
+from reconciler.remote.clock import Deadline, Timing
 from reconciler.remote.errors import Throttled
-from reconciler.remote.limits import RateGate
-from reconciler.remote.timing import Deadline, Timing
+from reconciler.remote.rate_limiter import RateGate
 
 
 class Clock:

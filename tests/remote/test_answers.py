@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.remote.answers import RawAnswer, Sent, parse_json, read_answer, retry_after
 from reconciler.remote.errors import (
     Answered,
     Conflict,
@@ -22,6 +21,7 @@ from reconciler.remote.errors import (
     Throttled,
     Unauthorised,
 )
+from reconciler.remote.responses import RawAnswer, Sent, parse_json, read_answer, retry_after
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 HTML = {"content-type": "text/html"}

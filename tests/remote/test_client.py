@@ -12,8 +12,8 @@ from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.errors import InvalidCall, NoAnswer, ReadOnlyViolation, RemoteError
-from reconciler.remote.exchange import Exchange
 from reconciler.remote.operations import OPERATIONS
+from reconciler.remote.request_record import Exchange
 from tests.remote.builders import BASE, KEY, answering, body_of, client, detail, error_answer
 from tests.remote.virtual import run_virtually
 

@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
-from reconciler.remote.connection import Connection, connection_maker
-from reconciler.remote.lanes import Lanes
+from reconciler.remote.connection_pool import Lanes
+from reconciler.remote.transport import Connection, connection_maker
 from tests.remote.builders import client
 from tests.remote.raw_server import RawServer, says
 

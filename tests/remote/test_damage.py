@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.domain.calls import OperationName
-from reconciler.remote.answers import UnreadableNumber, read_json
 from reconciler.remote.errors import IncompleteRead
 from reconciler.remote.observe import Listing, list_all, observe
+from reconciler.remote.responses import UnreadableNumber, read_json
 from tests.remote.builders import row
 from tests.remote.fake_api import FakeAPI, forbidden, not_found
 

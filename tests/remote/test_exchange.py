@@ -18,7 +18,7 @@ from reconciler.remote.errors import (
     RemoteError,
     Throttled,
 )
-from reconciler.remote.exchange import Exchange
+from reconciler.remote.request_record import Exchange
 from tests.remote.builders import KEY, answering, body_of, client, detail, error_answer
 from tests.remote.virtual import run_virtually, virtual_timing
 

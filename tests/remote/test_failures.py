@@ -5,9 +5,9 @@ import ssl
 import httpx
 import pytest
 
+from reconciler.remote.connection_pool import TooLargeError, UndecodableError
 from reconciler.remote.errors import InvalidCall, NoAnswer, NotSent, RemoteError
-from reconciler.remote.failures import from_httpx, from_reading
-from reconciler.remote.lanes import TooLargeError, UndecodableError
+from reconciler.remote.transport_errors import from_httpx, from_reading
 
 BASE = "https://gateway.example/v1"
 WHAT = "PUT /integrations/a"

@@ -5,18 +5,18 @@ from typing import Any
 import pytest
 
 from reconciler.domain.secrets import Mask
-from reconciler.remote import translate
-from reconciler.remote.body import encode_body
+from reconciler.remote import decode
+from reconciler.remote.request_body import encode_body
 from tests.remote.builders import detail, row
 
-EMPTY = translate.from_row(row())
+EMPTY = decode.from_row(row())
 MODEL = {"slug": "m", "enabled": True}
 
 
 def test_a_status_is_active_unless_it_is_named() -> None:
-    assert translate.from_row(row(status="archived", last_updated_at="2026")).status == "archived"
-    assert translate.from_row(row(status=None)).status == "active"
-    assert translate.from_row(row(last_updated_at="2026")).last_updated_at == "2026"
+    assert decode.from_row(row(status="archived", last_updated_at="2026")).status == "archived"
+    assert decode.from_row(row(status=None)).status == "active"
+    assert decode.from_row(row(last_updated_at="2026")).last_updated_at == "2026"
 
 
 def test_of_a_mapping_only_what_a_file_can_declare_is_kept() -> None:
@@ -27,7 +27,7 @@ def test_of_a_mapping_only_what_a_file_can_declare_is_kept() -> None:
         "value_format": "json",
         "created_at": "2026",
     }
-    fields = translate.from_detail(detail(secret_mappings=[entry]), asked="a").fields
+    fields = decode.from_detail(detail(secret_mappings=[entry]), asked="a").fields
     del entry["created_at"]
     assert fields["secret_mappings"] == [entry]
 
@@ -44,7 +44,7 @@ def test_of_limits_all_that_a_file_can_declare_is_kept() -> None:
     rate = {"type": "tokens", "unit": "rph", "value": 0}
     access = {"enabled": 0, "usage_limits": [usage], "rate_limits": [rate]}
     answer = {"workspaces": [], "global_workspace_access_settings": access}
-    fields = translate.with_workspaces(EMPTY, answer).fields
+    fields = decode.with_workspaces(EMPTY, answer).fields
     assert fields["global_workspace_access"] == access | {"enabled": False}
 
 
@@ -54,14 +54,14 @@ def test_the_setting_for_new_workspaces_is_read_from_the_name_that_holds_it() ->
         "global_workspace_access": None,
         "global_workspace_access_settings": {"enabled": True},
     }
-    fields = translate.with_workspaces(EMPTY, answer).fields
+    fields = decode.with_workspaces(EMPTY, answer).fields
     assert fields["global_workspace_access"] == {"enabled": True}
-    assert "global_workspace_access" not in translate.with_workspaces(EMPTY, {"data": []}).fields
+    assert "global_workspace_access" not in decode.with_workspaces(EMPTY, {"data": []}).fields
 
 
 def test_a_model_has_a_flag_only_where_the_answer_has_it() -> None:
     answer = {"models": [MODEL | {"is_custom": None, "is_finetune": 1, "configurations": "{}"}]}
-    fields = translate.with_models(EMPTY, answer).fields
+    fields = decode.with_models(EMPTY, answer).fields
     assert fields["models"] == [MODEL | {"is_finetune": True}]
     assert "allow_all_models" not in fields
 
@@ -80,32 +80,32 @@ def test_a_model_has_a_flag_only_where_the_answer_has_it() -> None:
     ],
 )
 def test_a_mask_keeps_at_most_its_ends_unless_it_hides_something(shown: str, kept: str) -> None:
-    fields = translate.from_detail(detail(masked_key=shown), asked="a").fields
+    fields = decode.from_detail(detail(masked_key=shown), asked="a").fields
     assert fields["key"] == Mask(kept)
 
 
 def test_a_masked_field_that_is_no_text_shows_nothing_of_it() -> None:
     masked = {"masked_token": ["canary"], "masked_other": "", "masked_none": None}
-    fields = translate.from_detail(detail(configurations=masked), asked="a").fields
+    fields = decode.from_detail(detail(configurations=masked), asked="a").fields
     assert fields["configurations"] == {"token": Mask("…")}
 
 
 def test_the_detail_is_newer_than_the_row_but_lacks_some_of_its_facts() -> None:
-    listed = translate.from_row(row(workspaces_count=3, type="workspace", name="old"))
+    listed = decode.from_row(row(workspaces_count=3, type="workspace", name="old"))
     bare = detail(name="new")
     del bare["type"]
-    joined = translate.detail_over_row(listed, translate.from_detail(bare, asked="a"))
+    joined = decode.detail_over_row(listed, decode.from_detail(bare, asked="a"))
     assert (joined.kind, joined.workspace_count) == ("workspace", 3)
     assert (joined.fields["name"], joined.detailed) == ("new", True)
-    counted = translate.from_detail(detail(workspaces_count=0, type="organisation"), asked="a")
-    joined = translate.detail_over_row(listed, counted)
+    counted = decode.from_detail(detail(workspaces_count=0, type="organisation"), asked="a")
+    joined = decode.detail_over_row(listed, counted)
     assert (joined.kind, joined.workspace_count) == ("organisation", 0)
 
 
 def test_an_integration_keeps_the_slug_by_which_it_is_listed() -> None:
-    listed = translate.from_row(row("listed"))
-    read = translate.from_detail(detail("a"), asked="id-a")
-    assert translate.detail_over_row(listed, read).slug == "listed"
+    listed = decode.from_row(row("listed"))
+    read = decode.from_detail(detail("a"), asked="id-a")
+    assert decode.detail_over_row(listed, read).slug == "listed"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_secret_that_came_in_the_clear_is_kept_but_cannot_be_shown(
         ai_provider_id="azure-openai",
         configurations={"azure_entra_client_secret": value, "custom_headers": {"x": value}},
     )
-    fields: Any = translate.from_detail(record, asked="a").fields
+    fields: Any = decode.from_detail(record, asked="a").fields
     places = [
         fields["key"],
         fields["configurations"]["azure_entra_client_secret"],
@@ -146,7 +146,7 @@ def test_a_secret_that_is_not_there_is_no_field(nothing: Any) -> None:
         "masked_token": {"a": nothing, "b": "ab***yz"},
     }
     record = detail(masked_key=nothing, key=nothing, configurations=configurations)
-    fields: Any = translate.from_detail(record, asked="a").fields
+    fields: Any = decode.from_detail(record, asked="a").fields
     assert "key" not in fields
     assert fields["configurations"] == {
         "custom_headers": {"x": None, "y": Mask("ab***yz")},
@@ -158,7 +158,7 @@ def test_a_secret_that_is_not_there_is_no_field(nothing: Any) -> None:
 def test_what_a_models_settings_hide_is_judged_as_at_the_top() -> None:
     configurations = {"custom_host": "h", "masked_api_key": "ab***yz", "list": ["x", {"y": 1}]}
     answer = {"models": [MODEL | {"configurations": configurations}]}
-    fields: Any = translate.with_models(EMPTY, answer).fields
+    fields: Any = decode.with_models(EMPTY, answer).fields
     shown = fields["models"][0]["configurations"]
     assert (shown["custom_host"], shown["api_key"]) == ("h", Mask("ab***yz"))
     assert shown["list"].as_value() == ["x", {"y": 1}]
@@ -170,7 +170,7 @@ def test_a_field_that_no_model_describes_is_kept_and_cannot_be_shown(
     provider: str, value: Any
 ) -> None:
     record = detail(ai_provider_id=provider, configurations={"region_hint": value})
-    fields: Any = translate.from_detail(record, asked="a").fields
+    fields: Any = decode.from_detail(record, asked="a").fields
     assert "canary" not in repr(fields)
     assert encode_body({"configurations": fields["configurations"]}) == encode_body(
         {"configurations": {"region_hint": value}}
@@ -182,6 +182,6 @@ def test_a_field_that_the_target_vouches_for_is_shown() -> None:
         ai_provider_id="brand-new", configurations={"region_hint": {"zone": "eu", "jwt": "canary"}}
     )
     known_fields = {"brand-new": ("region_hint",)}
-    fields: Any = translate.from_detail(record, asked="a", known_fields=known_fields).fields
+    fields: Any = decode.from_detail(record, asked="a", known_fields=known_fields).fields
     assert fields["configurations"]["region_hint"]["zone"] == "eu"
     assert "canary" not in repr(fields)

@@ -7,8 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from reconciler.remote.answers import RawAnswer
-from reconciler.remote.lanes import BODY_LIMIT, Lanes, TooLargeError, UndecodableError, read_body
+from reconciler.remote.connection_pool import (
+    BODY_LIMIT,
+    Lanes,
+    TooLargeError,
+    UndecodableError,
+    read_body,
+)
+from reconciler.remote.responses import RawAnswer
 
 
 class Transport(httpx.AsyncBaseTransport):

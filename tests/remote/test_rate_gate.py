@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from reconciler.remote.clock import Deadline
 from reconciler.remote.errors import DeadlineExceeded, Throttled
-from reconciler.remote.timing import Deadline
 from tests.remote.gates import Gate
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import Unreadable
+from reconciler.remote.concurrency import together
 from reconciler.remote.errors import (
     DeadlineExceeded,
     Forbidden,
@@ -15,7 +16,6 @@ from reconciler.remote.errors import (
     UnreadableRecords,
 )
 from reconciler.remote.observe import Wanted, list_all, observe, read_one
-from reconciler.remote.together import together
 from tests.remote.builders import page
 from tests.remote.fake_api import FakeAPI, forbidden, names, not_found
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.remote.scrubbing import LONGEST_TEXT, REDACTED, needles_of, scrub
+from reconciler.remote.redaction import LONGEST_TEXT, REDACTED, needles_of, scrub
 
 SECRET = "sk%2Fcanary&PCT+CANARY/"
 PEM = "-----BEGIN PRIVATE KEY-----\nQ0FOQVJZQ0FOQVJZQUJD\nZm9ydHktdHdvZm9ydHkh\n-----END KEY-----\n"

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.remote import translate, wire
+from reconciler.remote import decode, decode_values
 from reconciler.remote.errors import NoAnswer
 from tests.remote.builders import detail, row
 
-EMPTY = translate.from_row(row())
+EMPTY = decode.from_row(row())
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def refused(read: Any, *args: Any, **named: Any) -> str:
     ],
 )
 def test_a_wrong_row_names_its_field(wrong: dict[str, Any], says: str) -> None:
-    assert refused(translate.from_row, row() | wrong) == says
+    assert refused(decode.from_row, row() | wrong) == says
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_wrong_row_names_its_field(wrong: dict[str, Any], says: str) -> None:
     ],
 )
 def test_a_wrong_detail_names_its_field(wrong: dict[str, Any], says: str) -> None:
-    assert refused(translate.from_detail, detail() | wrong, asked="a") == says
+    assert refused(decode.from_detail, detail() | wrong, asked="a") == says
 
 
 MODEL = {"slug": "m", "enabled": True}
@@ -136,7 +136,7 @@ MODEL = {"slug": "m", "enabled": True}
     ],
 )
 def test_wrong_models_name_their_field(answer: dict[str, Any], says: str) -> None:
-    assert refused(translate.with_models, EMPTY, answer) == says
+    assert refused(decode.with_models, EMPTY, answer) == says
 
 
 GRANT = {"id": "w", "enabled": True}
@@ -168,36 +168,36 @@ GRANT = {"id": "w", "enabled": True}
     ],
 )
 def test_wrong_workspaces_name_their_field(answer: dict[str, Any], says: str) -> None:
-    assert refused(translate.with_workspaces, EMPTY, answer) == says
+    assert refused(decode.with_workspaces, EMPTY, answer) == says
 
 
 def test_nesting_is_counted_through_objects_and_lists_alike() -> None:
     lists: Any = []
     for _ in range(31):
         lists = [lists]
-    assert wire.shallow(nested(31), "x") == nested(31)
-    assert wire.shallow(lists, "x") == lists
-    assert refused(wire.shallow, nested(32), "x") == f"x {TOO_DEEP}"
-    assert refused(wire.shallow, [lists], "x") == f"x {TOO_DEEP}"
+    assert decode_values.shallow(nested(31), "x") == nested(31)
+    assert decode_values.shallow(lists, "x") == lists
+    assert refused(decode_values.shallow, nested(32), "x") == f"x {TOO_DEEP}"
+    assert refused(decode_values.shallow, [lists], "x") == f"x {TOO_DEEP}"
 
 
 @pytest.mark.parametrize("value", [1, "1", "true", "True", True])
 def test_what_means_yes_is_true(value: Any) -> None:
-    assert wire.flag(value, "x") is True
+    assert decode_values.flag(value, "x") is True
 
 
 @pytest.mark.parametrize("value", [2, "", "yes", 1.5, [], {}])
 def test_what_means_neither_yes_nor_no_is_refused(value: Any) -> None:
-    assert refused(wire.flag, value, "x") == "x is not a boolean"
+    assert refused(decode_values.flag, value, "x") == "x is not a boolean"
 
 
 def test_a_count_may_be_nothing_or_null_and_comes_under_two_names() -> None:
-    assert [wire.count(value, "x") for value in (None, 0, 7)] == [None, 0, 7]
+    assert [decode_values.count(value, "x") for value in (None, 0, 7)] == [None, 0, 7]
     older = row()
     del older["workspaces_count"]
-    assert translate.from_row(older | {"workspace_count": 4}).workspace_count == 4
+    assert decode.from_row(older | {"workspace_count": 4}).workspace_count == 4
 
 
 def test_an_object_as_text_may_hold_half_a_character() -> None:
-    assert wire.object_or_json('{"a": "\\ud800"}', "x") == {"a": "\ud800"}
-    assert wire.object_or_json('{"a": "\ud800"}', "x") == {"a": "\ud800"}
+    assert decode_values.object_or_json('{"a": "\\ud800"}', "x") == {"a": "\ud800"}
+    assert decode_values.object_or_json('{"a": "\ud800"}', "x") == {"a": "\ud800"}

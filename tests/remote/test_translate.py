@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.tree import digest, plain
-from reconciler.remote import translate
+from reconciler.remote import decode
 from reconciler.remote.errors import NoAnswer, RemoteError
 from tests.remote.builders import detail, row
 
 
 def fields_of(**record: Any) -> dict[str, Any]:
-    return dict(translate.from_detail(detail(**record), asked="a").fields)
+    return dict(decode.from_detail(detail(**record), asked="a").fields)
 
 
 def test_a_row_gives_what_the_list_knows() -> None:
-    observed = translate.from_row(
+    observed = decode.from_row(
         row("a", tags={"team": "x"}, workspace_id="ws-1", type="workspace", workspaces_count=2)
     )
     assert plain(observed.fields) == {
@@ -34,18 +34,18 @@ def test_a_row_gives_what_the_list_knows() -> None:
 
 
 def test_the_documented_row_without_its_newer_fields_is_enough() -> None:
-    observed = translate.from_row({"slug": "a", "name": "A", "ai_provider_id": "openai"})
+    observed = decode.from_row({"slug": "a", "name": "A", "ai_provider_id": "openai"})
     assert (observed.id, observed.kind, observed.status) == (None, None, "active")
 
 
 @pytest.mark.parametrize("slug", ["../admin", "a\n", "", "a/b", "x" * 256, None, 5])
 def test_a_row_whose_slug_could_not_stand_in_a_url_is_refused(slug: Any) -> None:
     with pytest.raises(NoAnswer):
-        translate.from_row(row() | {"slug": slug})
+        decode.from_row(row() | {"slug": slug})
 
 
 def test_a_detail_gives_everything() -> None:
-    observed = translate.from_detail(
+    observed = decode.from_detail(
         detail(
             description="d",
             masked_key="sk*****xyz",
@@ -83,7 +83,7 @@ def test_both_names_of_the_global_access_are_read(name: str) -> None:
     record = detail()
     del record["global_workspace_access"]
     record[name] = {"enabled": "true", "usage_limits": None, "rate_limits": []}
-    observed = translate.from_detail(record, asked="a")
+    observed = decode.from_detail(record, asked="a")
     assert observed.fields["global_workspace_access"] == {"enabled": True}
 
 
@@ -205,13 +205,13 @@ for _ in range(40):
 )
 def test_a_wrong_shape_is_an_error_and_never_dropped(wrong: dict[str, Any]) -> None:
     with pytest.raises(NoAnswer) as caught:
-        translate.from_detail(detail() | wrong, asked="a")
+        decode.from_detail(detail() | wrong, asked="a")
     assert caught.value.code == "unexpected-shape"
 
 
 def test_a_record_may_be_asked_for_by_its_uuid_or_answer_with_it() -> None:
-    assert translate.from_detail(detail("a"), asked="id-a").slug == "a"
-    assert translate.from_detail(detail("a", id="u1") | {"slug": "u1"}, asked="a").slug == "a"
+    assert decode.from_detail(detail("a"), asked="id-a").slug == "a"
+    assert decode.from_detail(detail("a", id="u1") | {"slug": "u1"}, asked="a").slug == "a"
 
 
 JSON = st.recursive(
@@ -224,7 +224,7 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(detail())), JSON))
 def test_any_record_is_understood_or_refused(wrong: dict[str, Any]) -> None:
     try:
-        observed = translate.from_detail(detail() | wrong, asked="a")
+        observed = decode.from_detail(detail() | wrong, asked="a")
     except RemoteError as error:
         code = error.code
     else:
@@ -240,13 +240,13 @@ EMPTY: list[Any] = [None, "", [], {}]
     "name", ["description", "configurations", "secret_mappings", "pricing_adjustments", "tags"]
 )
 def test_a_field_that_is_empty_in_any_form_is_absent(name: str, nothing: Any) -> None:
-    observed = translate.from_detail(detail(**{name: nothing}), asked="a")
+    observed = decode.from_detail(detail(**{name: nothing}), asked="a")
     assert not observed.fields.get(name)
 
 
 @pytest.mark.parametrize("value", ["False", "FALSE", "false", 0, "0", False])
 def test_a_boolean_is_read_in_any_of_its_forms(value: Any) -> None:
     assert (
-        translate.from_detail(detail(allow_all_models=value), asked="a").fields["allow_all_models"]
+        decode.from_detail(detail(allow_all_models=value), asked="a").fields["allow_all_models"]
         is False
     )

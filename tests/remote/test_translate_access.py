@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from reconciler.domain.tree import plain
-from reconciler.remote import translate
+from reconciler.remote import decode
 from reconciler.remote.errors import NoAnswer
 from tests.remote.builders import row
 
-EMPTY = translate.from_row(row())
+EMPTY = decode.from_row(row())
 
 
 def test_models_come_with_all_forms_of_a_boolean_and_without_bookkeeping() -> None:
-    observed = translate.with_models(
+    observed = decode.with_models(
         EMPTY,
         {
             "allow_all_models": "false",
@@ -98,7 +98,7 @@ def test_workspaces_come_without_what_the_server_adds_to_limits(name: str) -> No
             {"id": "ws-b", "enabled": False, "status": "archived", "usage_limits": None},
         ],
     }
-    observed = translate.with_workspaces(EMPTY, answer)
+    observed = decode.with_workspaces(EMPTY, answer)
     assert observed.workspaces_read
     assert observed.fields["workspaces"] == [
         {
@@ -118,8 +118,8 @@ def test_workspaces_come_without_what_the_server_adds_to_limits(name: str) -> No
 
 
 def test_null_lists_of_sub_resources_are_empty() -> None:
-    assert translate.with_models(EMPTY, {"models": None}).fields["models"] == []
-    assert translate.with_workspaces(EMPTY, {"workspaces": None}).fields["workspaces"] == []
+    assert decode.with_models(EMPTY, {"models": None}).fields["models"] == []
+    assert decode.with_workspaces(EMPTY, {"workspaces": None}).fields["workspaces"] == []
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_null_lists_of_sub_resources_are_empty() -> None:
 )
 def test_wrong_models_are_an_error(answer: dict[str, Any]) -> None:
     with pytest.raises(NoAnswer):
-        translate.with_models(EMPTY, answer)
+        decode.with_models(EMPTY, answer)
 
 
 @pytest.mark.parametrize(
@@ -150,4 +150,4 @@ def test_wrong_models_are_an_error(answer: dict[str, Any]) -> None:
 )
 def test_wrong_workspaces_are_an_error(answer: dict[str, Any]) -> None:
     with pytest.raises(NoAnswer):
-        translate.with_workspaces(EMPTY, answer)
+        decode.with_workspaces(EMPTY, answer)

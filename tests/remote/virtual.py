@@ -5,7 +5,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from reconciler.remote.timing import Timing
+from reconciler.remote.clock import Timing
 
 T = TypeVar("T")
 

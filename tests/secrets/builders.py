@@ -5,9 +5,9 @@ from pathlib import Path
 
 from reconciler.domain.secrets import SecretRef
 from reconciler.secrets.allowlist import AllowList
-from reconciler.secrets.resolve import Resolution, resolve_all
+from reconciler.secrets.registry import Resolvers
+from reconciler.secrets.resolution import Resolution, resolve_all
 from reconciler.secrets.resolver import Surroundings
-from reconciler.secrets.schemes import Resolvers
 
 EVERYTHING = "env:*,file:*,vault:*,aws:*,sops:*"
 

@@ -9,7 +9,7 @@ from reconciler.diagnostics import Severity
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef
 from reconciler.secrets.allowlist import SCHEMES, AllowList, api_key_problem
-from reconciler.secrets.schemes import BUILT_IN
+from reconciler.secrets.registry import BUILT_IN
 
 
 def allowed(ref: str, *, by: str | None = None) -> bool:

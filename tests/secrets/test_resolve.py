@@ -9,9 +9,9 @@ import pytest
 from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
 from reconciler.secrets.allowlist import AllowList
 from reconciler.secrets.errors import SecretError
-from reconciler.secrets.resolve import Resolution, resolve_all
+from reconciler.secrets.registry import BUILT_IN, Resolvers, Scheme
+from reconciler.secrets.resolution import Resolution, resolve_all
 from reconciler.secrets.resolver import Answers, Surroundings
-from reconciler.secrets.schemes import BUILT_IN, Resolvers, Scheme
 from tests.secrets.builders import codes, resolve, revealed, surroundings
 
 CANARY = "canary-41c2aa07"

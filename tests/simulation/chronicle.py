@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.simulator.api import Remote
 from reconciler.simulator.delivery import Delivery, Ending
 from reconciler.simulator.faults import Fault
 from reconciler.simulator.messages import Request, Response
-from reconciler.simulator.records import Record
-from reconciler.simulator.remote import Remote
+from reconciler.simulator.store import Record
 
 STRANGER = "somebody"
 RECORD = "record"

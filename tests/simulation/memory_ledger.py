@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.domain.calls import Call
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, leaves
-from reconciler.ledger.entries import Fulfilled, Seen
+from reconciler.ledger.models import Fulfilled, Seen
 from reconciler.planning.actions import Action
-from reconciler.planning.canonical import canonical
+from reconciler.planning.normalize import canonical
 
 Intent = tuple[str, dict[Path, str]]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from reconciler.domain.state import Declared
 from reconciler.execution.events import ActionEnded, CallStarted, Event, RunStarted
-from reconciler.execution.outcome import Outcome, Status
+from reconciler.execution.result import Outcome, Status
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan
-from reconciler.simulator.records import Record
+from reconciler.simulator.store import Record
 from tests.simulation.chronicle import RECORD, STRANGER, Chronicle, Step
 from tests.simulation.scenario import KEYS, VALUES
 

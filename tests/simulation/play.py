@@ -7,18 +7,18 @@ from random import Random
 from typing import Any
 
 from reconciler import workflows
-from reconciler.domain.memory import Memory
+from reconciler.domain.last_applied import Memory
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
 from reconciler.execution.events import Emit, Event
-from reconciler.execution.outcome import ApplyResult
-from reconciler.execution.recording import Books
-from reconciler.ledger.entries import RunFacts, TargetKey
+from reconciler.execution.ledger_listener import Books
+from reconciler.execution.result import ApplyResult
 from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.client import make_client
-from reconciler.simulator.seam import SimulatorAPI
-from reconciler.simulator.service import Service, no_key
+from reconciler.simulator.auth import Service, no_key
+from reconciler.simulator.in_process import SimulatorAPI
 from reconciler.simulator.transport import SimulatorTransport
 from tests.simulation.chronicle import Chronicle
 from tests.simulation.memory_ledger import MemoryLedger

@@ -7,20 +7,20 @@ from typing import Any
 from reconciler import workflows
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.state import Observed
+from reconciler.execution.action_runner import Attempt, Writer
 from reconciler.execution.approval import Approval
+from reconciler.execution.call_sender import Sender
+from reconciler.execution.cancellation import Stop
 from reconciler.execution.events import Emit, Event, RunStarted
 from reconciler.execution.executor import execute
-from reconciler.execution.integration import Attempt, Writer
-from reconciler.execution.looking import View
-from reconciler.execution.outcome import ApplyResult, Outcome
-from reconciler.execution.presence import Presence
-from reconciler.execution.sending import Sender
-from reconciler.execution.stopping import Stop
+from reconciler.execution.existence import Presence
+from reconciler.execution.result import ApplyResult, Outcome
+from reconciler.execution.verification import View
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import RemoteError
-from reconciler.simulator.checks import UPDATABLE
+from reconciler.simulator.validation import UPDATABLE
 
 
 class Recipe:

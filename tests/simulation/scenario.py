@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState

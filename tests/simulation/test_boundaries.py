@@ -13,13 +13,13 @@ from functools import cache
 import pytest
 
 from reconciler import workflows
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
-from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.execution.result import ApplyResult, Status
 from reconciler.simulator.faults import Fault, FaultKind
+from reconciler.simulator.in_process import SimulatorAPI
 from reconciler.simulator.messages import Request
-from reconciler.simulator.seam import SimulatorAPI
 from reconciler.simulator.switches import Switches
 from tests.builders import declared, desired
 from tests.simulation.chronicle import STRANGER

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.memory import Memory
+from reconciler.domain.last_applied import Memory
 from reconciler.ledger.store import open_ledger
 from tests.simulation import recipes
 from tests.simulation.campaign import Tally, play_all, run_campaign

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import workflows
 from reconciler.domain.rejection import Refused
-from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.execution.result import ApplyResult, Status
 from tests.simulation.chronicle import Made
 from tests.simulation.oracles import differences, is_live, leaks
 from tests.simulation.scenario import KEYS, OPTIONS

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.simulator.api import Remote
 from reconciler.simulator.delivery import Delivery, Ending, Wire, deliver, merge
 from reconciler.simulator.faults import (
     Fault,
@@ -16,7 +17,6 @@ from reconciler.simulator.faults import (
     parse_faults,
 )
 from reconciler.simulator.messages import Request
-from reconciler.simulator.remote import Remote
 from reconciler.simulator.switches import Switches
 from tests.contract.api import make_remote, openai
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.simulator.api import Remote
 from reconciler.simulator.delivery import as_delivery
 from reconciler.simulator.messages import Request, Response
-from reconciler.simulator.remote import Remote
 from reconciler.simulator.switches import Switches
 from tests.contract.api import make_remote
 

@@ -8,10 +8,10 @@ import pytest
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.remote import errors
+from reconciler.simulator.api import Remote
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
-from reconciler.simulator.remote import Remote
-from reconciler.simulator.seam import SimulatorAPI
+from reconciler.simulator.in_process import SimulatorAPI
 from tests.contract.api import make_remote, openai
 
 LIST = Call(OperationName.LIST)

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import Message, Receive, Send, SimulatorApp
+from reconciler.simulator.asgi import Message, Receive, Send, SimulatorApp
+from reconciler.simulator.auth import Service
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
-from reconciler.simulator.server import serve
-from reconciler.simulator.service import Service
+from reconciler.simulator.http_server import serve
 from tests.contract.api import KEY, make_remote, openai
 
 Application = Callable[[Message, Receive, Send], Awaitable[None]]

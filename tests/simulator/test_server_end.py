@@ -5,7 +5,7 @@ import socket
 import threading
 from typing import Any
 
-from reconciler.simulator.server import serve
+from reconciler.simulator.http_server import serve
 
 ROUNDS = 20
 

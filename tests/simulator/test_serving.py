@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.simulator.faults import Fault, FaultKind, InvalidFaults
-from reconciler.simulator.serving import (
+from reconciler.simulator.factory import (
     Clockwork,
     Script,
     latency,
@@ -18,6 +17,7 @@ from reconciler.simulator.serving import (
     serve_simulator,
     simulator_transport,
 )
+from reconciler.simulator.faults import Fault, FaultKind, InvalidFaults
 from reconciler.simulator.switches import InvalidSwitch, Switches
 from tests.contract.api import KEY, Clock, openai
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.simulator.api import Remote
+from reconciler.simulator.auth import Service
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.messages import Request
-from reconciler.simulator.remote import Remote
-from reconciler.simulator.service import Service
-from reconciler.simulator.storage import SimulatorStateError, SqliteRecords
+from reconciler.simulator.sqlite_store import SimulatorStateError, SqliteRecords
 from reconciler.simulator.switches import Switches
 from tests.contract.api import KEY, Clock, make_remote, openai
 
@@ -21,8 +21,8 @@ WRITER = """
 import sys, uuid
 from pathlib import Path
 from reconciler.simulator.messages import Request
-from reconciler.simulator.remote import Remote
-from reconciler.simulator.storage import SqliteRecords
+from reconciler.simulator.api import Remote
+from reconciler.simulator.sqlite_store import SqliteRecords
 from reconciler.simulator.switches import Switches
 name, path, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 remote = Remote(Switches(), lambda: "2026-01-01T00:00:00.000Z", lambda: str(uuid.uuid4()),

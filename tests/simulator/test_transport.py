@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.simulator.api import Remote
+from reconciler.simulator.auth import Service, Throttle, any_key, exactly, no_key
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
-from reconciler.simulator.remote import Remote
-from reconciler.simulator.service import Service, Throttle, any_key, exactly, no_key
 from reconciler.simulator.transport import SimulatorTransport
 from tests.contract.api import KEY, make_remote, openai
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from reconciler.diagnostics import warning
-from reconciler.domain.memory import Remembered
+from reconciler.domain.last_applied import Remembered
 from reconciler.drift.detect import detect
 from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk, Subject

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.diagnostics import error
-from reconciler.views import announcement, html, json, list_view, markdown, terminal
+from reconciler.views import html, json, listings, markdown, notification, terminal
 from reconciler.views.suggested_command import CommandContext
 from tests.views import drift_samples, samples
 
@@ -55,7 +55,7 @@ CASES: dict[str, Callable[[], str]] = {
     "drift-api.md": lambda: markdown.drift(DRIFTED, ledger="shared"),
     "drift-api.html": lambda: html.drift(DRIFTED, ledger="shared"),
     "drift-api.json": lambda: json.drift(DRIFTED),
-    "drift-api-channel.txt": lambda: announcement.of_drift(DRIFTED, ledger="shared").body,
+    "drift-api-channel.txt": lambda: notification.of_drift(DRIFTED, ledger="shared").body,
     "drift-git.txt": lambda: terminal.drift(drift_samples.git_ahead(), ledger="local"),
     "drift-git.md": lambda: markdown.drift(drift_samples.git_ahead(), ledger="local"),
     "drift-git.html": lambda: html.drift(drift_samples.git_ahead(), ledger="local"),
@@ -64,21 +64,21 @@ CASES: dict[str, Callable[[], str]] = {
     "drift-both.md": lambda: markdown.drift(EVERYBODY, ledger="fresh", context=CONTEXT),
     "drift-both.html": lambda: html.drift(EVERYBODY, ledger="fresh", context=CONTEXT),
     "drift-both.json": lambda: json.drift(EVERYBODY),
-    "apply-channel.txt": lambda: announcement.of_failed_apply(PARTIAL, ledger="shared").body,
+    "apply-channel.txt": lambda: notification.of_failed_apply(PARTIAL, ledger="shared").body,
     "error.json": lambda: json.error(
         [error("locked", "run-1 holds the lock", hint="wait for it")], exit_code=4
     ),
-    "list.txt": lambda: list_view.list_text(
+    "list.txt": lambda: listings.list_text(
         samples.observed(), target=samples.TARGET, ledger="local"
     ),
-    "list.yaml": lambda: list_view.list_yaml(
+    "list.yaml": lambda: listings.list_yaml(
         samples.observed(), target=samples.TARGET, ledger="local"
     ),
-    "list.json": lambda: list_view.list_json(samples.observed(), target=samples.TARGET),
-    "get.txt": lambda: list_view.get_text(
+    "list.json": lambda: listings.list_json(samples.observed(), target=samples.TARGET),
+    "get.txt": lambda: listings.get_text(
         samples.observed_azure(), target=samples.TARGET, ledger="local"
     ),
-    "get.json": lambda: list_view.get_json(samples.observed_azure(), target=samples.TARGET),
+    "get.json": lambda: listings.get_json(samples.observed_azure(), target=samples.TARGET),
 }
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reconciler.diagnostics import Place, warning
 from reconciler.domain.state import Observed, ObservedState
-from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 

@@ -3,7 +3,7 @@
 from reconciler.diagnostics import Place, error, notice, warning
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed, ObservedState
-from reconciler.execution.outcome import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 

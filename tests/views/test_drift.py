@@ -12,7 +12,7 @@ from reconciler.drift.detect import detect
 from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import Origin
 from reconciler.planning.plan import Plan
-from reconciler.views import announcement, drift_outline, html, json, markdown, terminal, words
+from reconciler.views import drift_outline, html, json, markdown, notification, phrases, terminal
 from reconciler.views.suggested_command import CommandContext
 from tests.views import drift_samples, samples
 from tests.views.hostile import MARK, plans, starts, texts
@@ -78,7 +78,7 @@ def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
 def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> None:
     plain = replace(plan, actions=tuple(replace(a, slug="alpha") for a in plan.actions))
     plain = replace(plain, target=samples.TARGET)
-    message = announcement.of_drift(detect(plain), ledger="local")
+    message = notification.of_drift(detect(plain), ledger="local")
     assert MARK not in message.body + message.title
     assert not UNSAFE.search(message.body)
 
@@ -119,7 +119,7 @@ def test_the_first_sentence_says_it_all_in_every_format(report: DriftReport, sen
     for made in (
         markdown.drift(report, ledger="local"),
         html.drift(report, ledger="local"),
-        announcement.of_drift(report, ledger="local").body,
+        notification.of_drift(report, ledger="local").body,
     ):
         assert sentence in made
 
@@ -154,46 +154,46 @@ def test_nothing_is_adopted_where_git_alone_has_moved() -> None:
 def test_what_is_gone_from_the_api_cannot_be_pulled_and_is_named_instead() -> None:
     _, adopt, gone = drift_outline.steps_of(drift_samples.drifted())
     assert "openai-production" not in adopt.command
-    assert (gone.text, gone.slugs) == (words.ADOPT_ABSENCE, ("openai-production",))
+    assert (gone.text, gone.slugs) == (phrases.ADOPT_ABSENCE, ("openai-production",))
 
 
 def test_what_a_tombstone_deletes_cannot_be_pulled_and_is_named_instead() -> None:
     report = detect(samples.plan(samples.deletion()))
     assert [line[3] for line in commands(report)] == ["apply"]
     *_, keep = drift_outline.steps_of(report)
-    assert (keep.text, keep.slugs) == (words.KEEP, ("old-openai",))
+    assert (keep.text, keep.slugs) == (phrases.KEEP, ("old-openai",))
 
 
 def test_a_block_is_said_before_the_command_that_it_stops() -> None:
     first, second, *_ = drift_outline.steps_of(drift_samples.everybody_moved())
-    assert (first.text, first.command) == (words.NEXT_BLOCKED, "")
-    assert second.text == words.HEAL_UNBLOCKED
+    assert (first.text, first.command) == (phrases.NEXT_BLOCKED, "")
+    assert second.text == phrases.HEAL_UNBLOCKED
 
 
 def test_of_many_only_the_first_are_adopted_at_once_and_it_is_said() -> None:
     many = [drift_samples.edited_in_the_api(f"team-{n:02d}") for n in range(25)]
     _, adopt = drift_outline.steps_of(detect(samples.plan(*many)))
-    assert adopt.text == words.ADOPT_MORE.format(20, 25)
+    assert adopt.text == phrases.ADOPT_MORE.format(20, 25)
     assert len(shlex.split(adopt.command)) == 4 + 20
 
 
 def test_each_change_names_its_mover_only_where_the_group_cannot() -> None:
     both = drift_outline.of_report(drift_samples.everybody_moved(), ledger="local")
     notes = {c.path: c.note for item in both.groups[1].items for c in item.changes}
-    assert notes["description"] == words.DRIFT_NOTES[Origin.REMOTE]
-    assert notes["configurations.azure_api_version"] == words.DRIFT_NOTES[Origin.LOCAL]
-    assert notes["workspaces[ws-team-b].enabled"] == words.DRIFT_NOTES[Origin.BOTH]
+    assert notes["description"] == phrases.DRIFT_NOTES[Origin.REMOTE]
+    assert notes["configurations.azure_api_version"] == phrases.DRIFT_NOTES[Origin.LOCAL]
+    assert notes["workspaces[ws-team-b].enabled"] == phrases.DRIFT_NOTES[Origin.BOTH]
     assert {c.note for item in both.groups[0].items for c in item.changes} == {""}
 
 
 def test_every_origin_has_its_words() -> None:
-    assert set(words.DRIFT_TITLES) == set(words.DRIFT_MOVED) == set(Origin)
+    assert set(phrases.DRIFT_TITLES) == set(phrases.DRIFT_MOVED) == set(Origin)
 
 
 def test_a_failed_apply_names_what_was_not_done_and_what_comes_next() -> None:
     result = samples.partial_result(samples.mixed_plan())
-    message = announcement.of_failed_apply(result, ledger="shared")
+    message = notification.of_failed_apply(result, ledger="shared")
     assert message.title == "reconcile: Apply incomplete on production"
     assert "✗ failed: update azure-search" in message.body
     assert "openai-production" not in message.body
-    assert words.STATUS_ADVICE[samples.Status.FAILED] in message.body
+    assert phrases.STATUS_ADVICE[samples.Status.FAILED] in message.body

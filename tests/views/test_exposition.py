@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from reconciler.views.exposition import Figures, exposition
+from reconciler.views.metrics import Figures, exposition
 from tests.views.samples import mixed_plan, partial_result
 
 PLAN = mixed_plan()

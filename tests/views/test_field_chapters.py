@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS
-from reconciler.views.field_chapters import GENERATED, document
+from reconciler.views.field_handbook import GENERATED, document
 
 REFERENCE = Path(__file__).parents[2] / "desired-state/README.md"
 

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from reconciler.domain.state import ObservedState
 from reconciler.planning.plan import Plan
-from reconciler.views import html, json, list_view, markdown, terminal
+from reconciler.views import html, json, listings, markdown, terminal
 from reconciler.views.escape import visible
 from tests.views import samples
 from tests.views.hostile import FRAGMENTS, MARK, observed_states, plans, results, starts, texts
@@ -168,9 +168,9 @@ def test_json_gives_back_what_went_in(data: st.DataObject) -> None:
 
 @given(observed_states())
 def test_a_list_is_harmless_text_and_faithful_data(state: ObservedState) -> None:
-    text = list_view.list_text(state, target=samples.TARGET, ledger="local")
-    as_yaml = list_view.list_yaml(state, target=samples.TARGET, ledger="local")
-    as_json = list_view.list_json(state, target=samples.TARGET)
+    text = listings.list_text(state, target=samples.TARGET, ledger="local")
+    as_yaml = listings.list_yaml(state, target=samples.TARGET, ledger="local")
+    as_json = listings.list_json(state, target=samples.TARGET)
     for shown in (text, as_yaml):
         assert not UNSAFE.search(shown)
         assert not COMMAND.search(shown)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from reconciler.views.escape import visible
-from reconciler.views.inert import code, fence, html_code
+from reconciler.views.markdown_escape import code, fence, html_code
 from tests.views.hostile import starts
 
 

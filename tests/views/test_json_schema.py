@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.views import json_schema
+from reconciler.views import output_schema
 from tests.end_to_end.harness import ROOT
 
 KINDS: dict[str, Callable[[], dict[str, Any]]] = {
-    "plan": json_schema.plan,
-    "apply_result": json_schema.result,
-    "drift_report": json_schema.drift,
+    "plan": output_schema.plan,
+    "apply_result": output_schema.result,
+    "drift_report": output_schema.drift,
 }
 DOCUMENTS = {
     file.relative_to(ROOT / "tests" / "golden").as_posix(): document
@@ -59,7 +59,7 @@ def test_a_sensitive_change_with_a_value_does_not_fit() -> None:
         "origin": "local",
         "risk": "credential",
     }
-    document = json_schema.plan()
+    document = output_schema.plan()
     validator = Draft202012Validator({"$ref": "#/$defs/Change", "$defs": document["$defs"]})
     assert not validator.is_valid(change)
     assert validator.is_valid(change | {"after": None})

@@ -12,7 +12,7 @@ from reconciler.drift.detect import detect
 from reconciler.execution.approval import Approval, objections
 from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
 from reconciler.planning.plan import Plan
-from reconciler.views import html, markdown, problems, terminal
+from reconciler.views import diagnostics, html, markdown, terminal
 from tests.views import samples
 
 LABEL = "api.portkey.ai." + "a" * 60 + "."
@@ -140,6 +140,6 @@ def test_a_refusal_shows_the_hosts_that_were_approved_and_are_planned() -> None:
         now=datetime.fromisoformat(approved.created_at),
         max_age_hours=24,
     )
-    text = problems.as_text(found)
+    text = diagnostics.as_text(found)
     assert f'"{HOST}"' in text
     assert f'"{LONGER}"' in text

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.planning.actions import Change, Op, Risk
 from reconciler.views.lookalikes import look_alike
-from reconciler.views.outline import of_change
+from reconciler.views.plan_outline import of_change
 
 PAIRS = [
     ("caf\u00e9", "cafe\u0301", '"caf\\u00e9"', '"cafe\\u0301"'),

@@ -1,9 +1,9 @@
 import pytest
 
-from reconciler.execution.outcome import Status
+from reconciler.execution.result import Status
 from reconciler.planning.actions import ActionKind, Change, Op, Origin, Risk
 from reconciler.planning.plan import Plan, Unverified
-from reconciler.views import ending, outline, words
+from reconciler.views import phrases, plan_outline, result_outline
 from reconciler.views.suggested_command import CommandContext
 from tests.views import samples
 
@@ -21,13 +21,13 @@ from tests.views import samples
     ],
 )
 def test_the_header_names_target_host_and_ledger(base_url: str, host: str) -> None:
-    line = outline.header(target="production", base_url=base_url, ledger="fresh")
+    line = plan_outline.header(target="production", base_url=base_url, ledger="fresh")
     assert line == f"target production · host {host} · ledger fresh"
 
 
 def change(op: Op, **others: object) -> str:
     made = Change("key", op, Risk.COSMETIC, **others)  # type: ignore[arg-type]  # fields of Change
-    item = outline.of_change(made)
+    item = plan_outline.of_change(made)
     return f"{item.symbol} {item.text}"
 
 
@@ -49,7 +49,7 @@ def test_a_sensitive_change_shows_names_alone() -> None:
 
 def test_a_secret_that_is_sent_along_says_why() -> None:
     assert change(Op.RESEND, sensitive=True, reference="env:A") == (
-        f"= key: (secret) reference env:A ({words.OP_NOTES[Op.RESEND]})"
+        f"= key: (secret) reference env:A ({phrases.OP_NOTES[Op.RESEND]})"
     )
 
 
@@ -73,21 +73,21 @@ def test_a_change_made_outside_git_says_so() -> None:
 
 
 def test_a_long_value_is_shortened_in_a_line_and_kept_for_who_has_room() -> None:
-    item = outline.of_change(Change("description", Op.ADD, Risk.COSMETIC, after="x" * 1000))
+    item = plan_outline.of_change(Change("description", Op.ADD, Risk.COSMETIC, after="x" * 1000))
     assert item.after == f'"{"x" * 1000}"'
     assert len(item.text) <= len("description: ") + 200
     assert "…[830 characters left out]…" in item.text
 
 
 def test_every_kind_operation_and_status_has_its_words() -> None:
-    assert set(words.SYMBOLS) == set(ActionKind)
-    assert set(words.OP_SYMBOLS) == set(Op)
-    assert set(words.STATUS_SYMBOLS) == set(words.STATUS_MEANINGS) == set(Status)
+    assert set(phrases.SYMBOLS) == set(ActionKind)
+    assert set(phrases.OP_SYMBOLS) == set(Op)
+    assert set(phrases.STATUS_SYMBOLS) == set(phrases.STATUS_MEANINGS) == set(Status)
 
 
 def test_a_list_of_findings_names_twenty_and_counts_the_rest() -> None:
     plan = samples.plan(unverified=tuple(Unverified(f"s{n}", "key", "env:X") for n in range(25)))
-    section = outline.of_plan(plan, ledger="local").sections[0]
+    section = plan_outline.of_plan(plan, ledger="local").sections[0]
     assert (len(section.lines), section.more) == (20, 5)
     assert "(25)" in section.title
 
@@ -96,7 +96,7 @@ def test_the_next_step_fits_the_plan() -> None:
     narrowed = CommandContext(("--dir", "a b"), ("--only", "x*"), "p.json")
 
     def command(plan: Plan, context: CommandContext = CommandContext()) -> str:
-        return outline.of_plan(plan, ledger="local", context=context).command
+        return plan_outline.of_plan(plan, ledger="local", context=context).command
 
     start = "reconcile --target production --dir 'a b' apply --only 'x*' p.json"
     assert command(samples.mixed_plan()) == "reconcile --target production apply"
@@ -112,11 +112,11 @@ def test_the_next_step_fits_the_plan() -> None:
     [(0, "0 ms"), (999, "999 ms"), (1000, "1.0 s"), (59_949, "59.9 s"), (59_950, "1 min 00 s")],
 )
 def test_a_duration_reads_well(milliseconds: int, text: str) -> None:
-    assert ending.duration(milliseconds) == text
+    assert result_outline.duration(milliseconds) == text
 
 
 def test_a_complete_result_needs_no_account() -> None:
     result = samples.complete_result(samples.mixed_plan())
-    shown = ending.of_result(result, ledger="local")
+    shown = result_outline.of_result(result, ledger="local")
     assert shown.account == ()
-    assert shown.next_steps == (words.ALL_APPLIED,)
+    assert shown.next_steps == (phrases.ALL_APPLIED,)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.views.page import Page
+from reconciler.views.text_layout import Page
 
 HOST = '"https://foundry-5.services.ai.azure.com"'
 

@@ -15,7 +15,7 @@ from reconciler.desired.load import load
 from reconciler.desired.source import MemorySource
 from reconciler.diagnostics import Diagnostic, Excerpt, Place, error, notice, warning
 from reconciler.views.annotations import as_annotations
-from reconciler.views.problems import as_json, as_text, count
+from reconciler.views.diagnostics import as_json, as_text, count
 from reconciler.views.sarif import as_sarif
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "problems"

@@ -4,7 +4,7 @@ from io import StringIO
 from rich.console import Console
 
 from reconciler.execution.events import ActionEnded, ActionStarted, Event, RunEnded, RunStarted
-from reconciler.execution.outcome import ApplyResult, Outcome, Status
+from reconciler.execution.result import ApplyResult, Outcome, Status
 from reconciler.planning.plan import Plan
 from reconciler.views.progress import Lines, Live, Quiet
 from tests.views import samples

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from reconciler import workflows
-from reconciler.domain.memory import Memory, Remembered
+from reconciler.domain.last_applied import Memory, Remembered
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Declared, Ignored, Lifecycle
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import Unauthorised
+from reconciler.simulator.api import Remote
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.messages import Request, Response
-from reconciler.simulator.remote import Remote
 from tests.builders import KEY, declared, desired
 from tests.runs import World
 

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import exit_codes, notifying, output, repeating, signals, sources, wiring
-from reconciler.cli.applying import carry_out
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli import (
+    command_context,
+    desired_source,
+    exit_codes,
+    notifications,
+    output,
+    signals,
+    wiring,
+)
+from reconciler.cli.apply_run import carry_out
 from reconciler.cli.console import Console
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import (
     Consent,
     Reading,
@@ -20,17 +28,17 @@ from reconciler.cli.options import (
     reading,
 )
 from reconciler.cli.run_display import RunDisplay
-from reconciler.cli.watching import Watch
+from reconciler.cli.telemetry import Watch
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.execution.approval import Approval
-from reconciler.execution.off_loop import in_thread
-from reconciler.execution.recording import Books
-from reconciler.execution.stopping import Stop
+from reconciler.execution.cancellation import Stop
+from reconciler.execution.ledger_listener import Books
+from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
-from reconciler.views import problems
+from reconciler.views import diagnostics
 from reconciler.workflows import Applied, Session
 
 
@@ -63,7 +71,7 @@ def command(
 
     With saved PLANS, no more is done than they contain. The plan of an undo takes back its run.
     """
-    notifying.check(notify)
+    notifications.check(notify)
     saved = tuple(_read_plan(path) for path in plans)
     approval = Approval(digest=consent.expect_digest, plans=saved, assumed=consent.yes)
     undoes = _run_to_undo(saved, base=reading.base)
@@ -73,7 +81,7 @@ def command(
     async def work(interruption: signals.Interruption) -> int:
         source = None
         if undoes:
-            source = await in_thread(partial(sources.PastRun, invocation, undoes))
+            source = await in_thread(partial(desired_source.PastRun, invocation, undoes))
         asked = source.options(options) if source else options
         async with wiring.run(
             seen.invocation,
@@ -96,7 +104,7 @@ def command(
         code = exit_codes.of_result(applied.result) if told else exit_codes.INCOMPLETE
         return interruption.exit_code or code
 
-    with seen, repeating.suggesting_commands(invocation, plans):
+    with seen, command_context.suggesting_commands(invocation, plans):
         return seen.ends(signals.run(work, undone="nothing was written"))
 
 
@@ -106,9 +114,9 @@ def _report(
     """Show the result, and tell the channels what was not done."""
     output.show_result(console, applied.result, applied.plan, style=style, ledger=ledger)
     if applied.diagnostics:
-        console.insist(problems.as_text(applied.diagnostics))
+        console.insist(diagnostics.as_text(applied.diagnostics))
     if not applied.result.complete:
-        notifying.failed_apply(console, channels, applied.result, ledger=ledger)
+        notifications.failed_apply(console, channels, applied.result, ledger=ledger)
 
 
 async def _carry_out(

@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from reconciler.cli import signals, wiring
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Reading, connection, format_option
 
 UNFIT = 1
@@ -28,10 +28,10 @@ def command(invocation: Invocation, *, style: str, probe: bool, connection: Read
     Each is ok, warn or fail, with what to do; exits 1 if one fails. Without --probe nothing is sent
     but GET.
     """
-    from reconciler.cli.examining import Doctor
-    from reconciler.doctor.health import Health
+    from reconciler.cli.doctor_run import Doctor
+    from reconciler.doctor.checks import Health
     from reconciler.views import doctor
-    from reconciler.views.outline import header_of
+    from reconciler.views.plan_outline import header_of
 
     async def work(interruption: signals.Interruption) -> Health:
         task = asyncio.current_task()

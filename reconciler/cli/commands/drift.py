@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import incremental as memory
-from reconciler.cli import notifying, output, repeating, signals, wiring
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli import command_context, notifications, output, signals, wiring
+from reconciler.cli import incremental_drift as memory
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Reading, format_option, metrics_file, planning, reading
-from reconciler.cli.watching import Watch
+from reconciler.cli.telemetry import Watch
 from reconciler.drift.report import DriftReport
 from reconciler.planning.options import PlanOptions
 
@@ -68,7 +68,7 @@ def command(
     With --incremental, what the list shows unmoved is taken to be as it was when it was last read,
     and the report counts it as not read. An apply always reads everything.
     """
-    notifying.check(notify)
+    notifications.check(notify)
 
     seen = Watch(invocation, command="drift", run=wiring.new_run(), metrics_file=metrics_file)
 
@@ -84,10 +84,10 @@ def command(
     with seen:
         report, ledger = signals.run(work, undone="there is no report, and nothing was written")
         seen.planned(report.plan)
-        context = repeating.command_context(invocation, click.get_current_context())
+        context = command_context.command_context(invocation, click.get_current_context())
         console = invocation.console
         output.show_drift(console, report, style=style, ledger=ledger, context=context)
         if report.in_sync:
             return seen.ends(0)
-        notifying.drift(console, notify, report, ledger=ledger, context=context)
+        notifications.drift(console, notify, report, ledger=ledger, context=context)
         return seen.ends(DIFFERENT)

@@ -2,7 +2,7 @@
 
 import click
 
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 
 

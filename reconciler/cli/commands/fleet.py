@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import fleets, signals
-from reconciler.cli.command import Invocation
+from reconciler.cli import fleet_run, signals
 from reconciler.cli.console import Console
 from reconciler.cli.fleet_options import OfMembers, meeting, muster
-from reconciler.cli.fleet_watch import FleetWatch
-from reconciler.cli.fleets import Engine, FleetRun, LocalEngine, Meeting, Muster
+from reconciler.cli.fleet_run import Engine, FleetRun, LocalEngine, Meeting, Muster
+from reconciler.cli.fleet_telemetry import FleetWatch
+from reconciler.cli.global_options import Invocation
 from reconciler.cli.options import format_option, metrics_file
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
-from reconciler.fleet.orders import Order
+from reconciler.fleet.config import Fleet
 from reconciler.fleet.outcome import FleetResult, Verb
-from reconciler.fleet.roster import Fleet
+from reconciler.fleet.task import Order
 
 OFF = "off"
 
@@ -123,7 +123,7 @@ def apply(
         _only_for_temporal(muster, "--await-approval")
     asks = not (yes or await_approval)
     if asks:
-        invocation.console.require_terminal(otherwise=fleets.OTHERWISE)
+        invocation.console.require_terminal(otherwise=fleet_run.OTHERWISE)
     order = Order("", Verb.APPLY, deadline=muster.deadline, keeps_records=not no_ledger)
     waits = await_approval and not yes
     with FleetWatch(invocation, order.verb, metrics_file) as seen:
@@ -140,7 +140,7 @@ def _run(
     asks: bool = False,
     waits: bool = False,
 ) -> int:
-    fleet = fleets.read(muster.file)
+    fleet = fleet_run.read(muster.file)
     console = seen.invocation.console
     engine = _engine(console, muster, meeting, fleet, waits=waits)
 
@@ -151,7 +151,7 @@ def _run(
 
     result, code = signals.run(work)
     seen.result = result
-    fleets.show(console, result, muster=muster, style=style)
+    fleet_run.show(console, result, muster=muster, style=style)
     return seen.ends(code)
 
 
@@ -159,7 +159,7 @@ def _engine(
     console: Console, muster: Muster, meeting: Meeting, fleet: Fleet, *, waits: bool
 ) -> Engine:
     if muster.engine == "local":
-        return LocalEngine(fleets.crew_of(console, fleet), muster.parallelism)
+        return LocalEngine(fleet_run.crew_of(console, fleet), muster.parallelism)
     service = meeting.service()
     from reconciler.fleet.temporal.engine import TemporalEngine
 
@@ -167,7 +167,7 @@ def _engine(
 
 
 def _schedule(console: Console, muster: Muster, meeting: Meeting, cron: str) -> int:
-    members = [member.name for member in muster.chosen(fleets.read(muster.file))]
+    members = [member.name for member in muster.chosen(fleet_run.read(muster.file))]
     service = meeting.service()
     from reconciler.fleet.temporal import messages, schedules
 

@@ -2,14 +2,14 @@
 
 import click
 
-from reconciler.adoption import files
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.documents import blocked_folders, is_in_layout
-from reconciler.desired.findings import Findings
 from reconciler.desired.fmt import formatted
+from reconciler.desired.problem_collector import Findings
 from reconciler.desired.source import DirectorySource, Unreadable
-from reconciler.desired.yaml_source import read_yaml
+from reconciler.desired.yaml_reader import read_yaml
 from reconciler.domain.rejection import InvalidInput
+from reconciler.pull import working_copy
 from reconciler.views.escape import visible
 
 
@@ -24,7 +24,7 @@ def command(invocation: Invocation, *, check: bool) -> int:
     """
     changed = _changed(DirectorySource(invocation.dir))
     if not check:
-        files.write(invocation.dir, changed)
+        working_copy.write(invocation.dir, changed)
     for path in changed:
         invocation.console.data(visible(f"{invocation.dir}/{path}", limit=None))
     return 2 if check and changed else 0

@@ -3,14 +3,14 @@
 import click
 
 from reconciler.cli import signals, wiring
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Reading, connection, format_option
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.rejection import InvalidInput
 from reconciler.errors import ReconcilerError
 from reconciler.remote.observe import read_one
-from reconciler.views import list_view
+from reconciler.views import listings
 
 
 class NoSuchIntegration(ReconcilerError):
@@ -48,13 +48,13 @@ def command(invocation: Invocation, *, slug: str, style: str, connection: Readin
         named = wiring.plan_target(target)
         match style:
             case "json":
-                return list_view.get_json(observed, target=named)
+                return listings.get_json(observed, target=named)
             case "yaml":
-                return list_view.get_yaml(
+                return listings.get_yaml(
                     observed, target=named, ledger=wiring.ledger_state(invocation)
                 )
             case _:
-                return list_view.get_text(
+                return listings.get_text(
                     observed, target=named, ledger=wiring.ledger_state(invocation)
                 )
 

@@ -11,8 +11,8 @@ import click
 from reconciler import git
 from reconciler.cli import output, settings, signals, wiring
 from reconciler.cli.checkout import repository_of
-from reconciler.cli.command import Command, Invocation
 from reconciler.cli.commands.report import connected
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput, Refused
@@ -71,7 +71,7 @@ def gather_plans(
     """
     from reconciler.github.approvals import Wanted, gather
     from reconciler.github.outputs import append_outputs
-    from reconciler.views import json, problems
+    from reconciler.views import diagnostics, json
 
     fresh = codec.decode(output.read(plan, limit=codec.MAX_PLAN_BYTES), name=str(plan))
     job = job_of(settings.from_environment().environment)
@@ -85,7 +85,7 @@ def gather_plans(
 
     gathered = signals.run(work)
     if gathered.diagnostics:
-        invocation.console.insist(problems.as_text(gathered.diagnostics))
+        invocation.console.insist(diagnostics.as_text(gathered.diagnostics))
     if not gathered.approved and not fresh.in_sync:
         raise Refused([_not_approved(job)], plan=fresh)
     # Without any there is nothing to do: a plan that says so lets `apply` do just that.
@@ -126,7 +126,7 @@ def moved(invocation: Invocation, *, file: Path) -> int:
 @click.pass_obj
 def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base: str) -> int:
     """Open or renew the pull request that holds what `reconcile pull` has written."""
-    from reconciler.github.proposal import Proposal, propose
+    from reconciler.github.pull_request import Proposal, propose
     from reconciler.views import markdown
 
     job = job_of(settings.from_environment().environment)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from reconciler.cli import settings, wiring
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.ledger_access import key_of
 from reconciler.cli.options import format_option
-from reconciler.cli.records import key_of
 from reconciler.diagnostics import Diagnostic
-from reconciler.views import problems
+from reconciler.views import diagnostics
 
 NEWEST = 50
 """Runs that are listed unless more are asked for."""
@@ -75,7 +75,7 @@ def command(
     """
     from reconciler.ledger.errors import NoLedger
     from reconciler.views import history
-    from reconciler.views.outline import header_of
+    from reconciler.views.plan_outline import header_of
 
     _check(limit=limit, everything=everything, verify=verify, expect_head=expect_head)
     if limit is None and not everything and since is None:
@@ -107,7 +107,7 @@ def command(
             history.as_text(listing, header=header, width=console.width, color=console.colors_data)
         )
         if verify:
-            console.say(problems.as_text(found) or "every record is as it was written")
+            console.say(diagnostics.as_text(found) or "every record is as it was written")
     return 1 if found else 0
 
 

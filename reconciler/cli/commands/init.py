@@ -5,15 +5,15 @@ from pathlib import Path
 import click
 
 from reconciler import __version__
-from reconciler.adoption import files
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import blocked_folders
-from reconciler.desired.findings import Findings
-from reconciler.desired.scaffold import CONFIG, STATE_FOLDER, workflows
+from reconciler.desired.init_files import CONFIG, STATE_FOLDER, workflows
+from reconciler.desired.problem_collector import Findings
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
+from reconciler.pull import working_copy
 from reconciler.views.escape import visible
 
 _IGNORE = ".gitignore"
@@ -76,7 +76,7 @@ def _write(folder: Path, name: str, text: str) -> str:
     path = folder / name
     if path.exists() or path.is_symlink():
         return f"kept  {visible(str(path), limit=None)}"
-    files.write(folder, {name: text.encode()})
+    working_copy.write(folder, {name: text.encode()})
     return f"wrote {visible(str(path), limit=None)}"
 
 
@@ -93,7 +93,7 @@ def _ignore(folder: Path) -> str:
     if STATE_FOLDER.strip("/").encode() in known:
         return f"kept  {visible(str(path), limit=None)}"
     gap = b"" if not before or before.endswith(b"\n") else b"\n"
-    files.write(folder, {_IGNORE: before + gap + f"{STATE_FOLDER}\n".encode()})
+    working_copy.write(folder, {_IGNORE: before + gap + f"{STATE_FOLDER}\n".encode()})
     return f"added {STATE_FOLDER} to {visible(str(path), limit=None)}"
 
 

@@ -3,13 +3,13 @@
 import click
 
 from reconciler.cli import signals, wiring
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Reading, connection, format_option, selection
 from reconciler.domain.state import ObservedState
 from reconciler.planning.options import Selection
-from reconciler.planning.unreadable import left_out
+from reconciler.planning.unreadable_messages import left_out
 from reconciler.remote.observe import observe
-from reconciler.views import list_view, problems
+from reconciler.views import diagnostics, listings
 
 
 @click.command("list", cls=Command)
@@ -30,16 +30,16 @@ def command(
         named = wiring.plan_target(target, seen.organisation_id)
         notes = left_out(seen, selection.includes)
         if notes:
-            invocation.console.insist(problems.as_text(notes))
+            invocation.console.insist(diagnostics.as_text(notes))
         match style:
             case "json":
-                return list_view.list_json(state, target=named)
+                return listings.list_json(state, target=named)
             case "yaml":
-                return list_view.list_yaml(
+                return listings.list_yaml(
                     state, target=named, ledger=wiring.ledger_state(invocation)
                 )
             case _:
-                return list_view.list_text(
+                return listings.list_text(
                     state, target=named, ledger=wiring.ledger_state(invocation)
                 )
 

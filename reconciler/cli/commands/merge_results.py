@@ -6,17 +6,17 @@ from pathlib import Path
 import click
 
 from reconciler.cli import exit_codes, output
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
-from reconciler.execution import broken_off, saved
-from reconciler.execution.broken_off import BrokenOff
-from reconciler.execution.joining import absent, join
-from reconciler.execution.outcome import ApplyResult, Status
+from reconciler.execution import error_document, result_codec
+from reconciler.execution.error_document import BrokenOff
+from reconciler.execution.merge_results import absent, join
+from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.codec import MAX_PLAN_BYTES
 from reconciler.views import json
-from reconciler.views.problems import as_text
+from reconciler.views.diagnostics import as_text
 
 NOT_READ = "not read"
 
@@ -80,8 +80,8 @@ def _read(files: tuple[Path, ...]) -> tuple[list[ApplyResult], list[BrokenOff]]:
     failures: list[BrokenOff] = []
     for path in files:
         text, name = output.read(path, limit=MAX_PLAN_BYTES), str(path)
-        if saved.kind_of(text) == broken_off.KIND:
-            failures.append(broken_off.decode(text, name=name))
+        if result_codec.kind_of(text) == error_document.KIND:
+            failures.append(error_document.decode(text, name=name))
         else:
-            results.append(saved.decode(text, name=name))
+            results.append(result_codec.decode(text, name=name))
     return results, failures

@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import exit_codes, output, repeating, signals, wiring
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli import command_context, exit_codes, output, signals, wiring
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Reading, format_option, metrics_file, planning, reading
-from reconciler.cli.watching import Watch
+from reconciler.cli.telemetry import Watch
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
@@ -64,7 +64,9 @@ def command(
         if out is not None:
             output.save(out, codec.encode(plan))
         console = invocation.console
-        context = repeating.command_context(invocation, click.get_current_context(), saved_plan=out)
+        context = command_context.command_context(
+            invocation, click.get_current_context(), saved_plan=out
+        )
         output.show_plan(console, plan, style=style, ledger=ledger, context=context)
         if out is not None:
             console.say(output.how_to_apply_saved(plan, context))

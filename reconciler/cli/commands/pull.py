@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from reconciler.adoption import files
-from reconciler.adoption.pull import Adoption, PullOptions, pull
-from reconciler.cli import credentials, settings, signals, wiring
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli import secret_values, settings, signals, wiring
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Reading, connection
 from reconciler.desired.export_secrets import template_problem
 from reconciler.desired.load import load_config
@@ -16,7 +14,9 @@ from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.planning.options import Selection
-from reconciler.views import problems, pull_view
+from reconciler.pull import working_copy
+from reconciler.pull.pull import Adoption, PullOptions, pull
+from reconciler.views import diagnostics, pull_view
 from reconciler.workflows import Session, timestamp
 
 INCOMPLETE = 5
@@ -72,10 +72,10 @@ def command(
             return await _pull(invocation, session, options), session.ledger
 
     adoption, ledger = signals.run(work)
-    files.write(invocation.dir, adoption.changed)
+    working_copy.write(invocation.dir, adoption.changed)
     console = invocation.console
     if adoption.diagnostics:
-        console.insist(problems.as_text(adoption.diagnostics))
+        console.insist(diagnostics.as_text(adoption.diagnostics))
     console.data(pull_view.text(adoption, folder=str(invocation.dir), ledger=ledger))
     return INCOMPLETE if adoption.left_out else 0
 
@@ -84,7 +84,7 @@ async def _pull(invocation: Invocation, session: Session, options: PullOptions) 
     config, found = load_config(invocation.dir)
     if config is None:
         raise InvalidInput(found)
-    secrets = credentials.Secrets(settings.from_environment(), invocation.dir)
+    secrets = secret_values.Secrets(settings.from_environment(), invocation.dir)
 
     def at_hand(integrations: Iterable[Declared]) -> Mapping[SecretRef, Redacted]:
         return secrets.of(integrations, simulated=False, strict=False).values

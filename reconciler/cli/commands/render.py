@@ -4,13 +4,13 @@ import click
 
 from reconciler.cli import settings
 from reconciler.cli.checkout import checkout_of
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.desired import render
 from reconciler.desired.load import load_rendered
 from reconciler.diagnostics import has_errors
 from reconciler.domain.rejection import InvalidInput
-from reconciler.views import problems
+from reconciler.views import diagnostics
 
 
 @click.command("render", cls=Command)
@@ -31,5 +31,5 @@ def command(invocation: Invocation, *, style: str) -> int:
     console = invocation.console
     console.data(render.as_json(documents) if style == "json" else render.as_yaml(documents))
     if found:
-        console.insist(problems.as_text(found))
+        console.insist(diagnostics.as_text(found))
     return 0

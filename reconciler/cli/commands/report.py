@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import output, repeating, settings, signals, wiring
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli import command_context, output, settings, signals, wiring
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
-from reconciler.github import documents
+from reconciler.github import inputs
 from reconciler.github.bodies import Setting
 from reconciler.github.job import Job, job_of
 from reconciler.github.marker import Kind
@@ -20,7 +20,7 @@ from reconciler.planning.codec import MAX_PLAN_BYTES
 
 if TYPE_CHECKING:
     from reconciler.github.client import GitHub
-    from reconciler.github.documents import Document
+    from reconciler.github.inputs import Document
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _LONGEST_NAME = 255
@@ -80,7 +80,7 @@ def github(
 async def connected(job: Job) -> "AsyncIterator[GitHub]":
     """Open GitHub's API as the environment says, with the private CA and the proxy if any."""
     from reconciler.github.client import GitHub
-    from reconciler.remote.connection import connection_maker
+    from reconciler.remote.transport import connection_maker
 
     token, repository = job.required_token(), job.required_repository()
     environment = settings.from_environment()
@@ -104,11 +104,11 @@ def _document(
 ) -> "tuple[Kind, Document]":
     match (plan, result, drift):
         case (Path() as file, None, None):
-            return Kind.PLAN, documents.read_plan(_text(file), name=str(file))
+            return Kind.PLAN, inputs.read_plan(_text(file), name=str(file))
         case (None, Path() as file, None):
-            return Kind.RESULT, documents.read_result(_text(file), name=str(file))
+            return Kind.RESULT, inputs.read_result(_text(file), name=str(file))
         case (None, None, Path() as file):
-            return Kind.DRIFT, documents.read_drift(_text(file), name=str(file))
+            return Kind.DRIFT, inputs.read_drift(_text(file), name=str(file))
         case _:
             raise click.UsageError("give exactly one of --plan, --result and --drift")
 
@@ -124,5 +124,5 @@ def _setting(invocation: Invocation, job: Job, environment: str) -> Setting:
         raise InvalidInput([problem])
     said = settings.variable("RECONCILE_LEDGER_STATE")
     ledger = said if said in _LEDGERS else wiring.ledger_state(invocation)
-    context = repeating.command_context(invocation, click.get_current_context())
+    context = command_context.command_context(invocation, click.get_current_context())
     return Setting(environment, ledger, workflow_url=job.workflow_url, context=context)

@@ -2,7 +2,7 @@
 
 import click
 
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 
 
 @click.command("scaffold", cls=Command)
@@ -15,7 +15,7 @@ def command(invocation: Invocation, *, provider: str, auth: str | None, slug: st
 
     The file validates as it is: replace the examples in it, and write it to integrations/.
     """
-    from reconciler.desired.starter import starter
+    from reconciler.desired.scaffold import starter
 
     invocation.console.data(starter(provider, auth=auth, slug=slug))
     return 0

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 
 
 @click.command("schema", cls=Command)
@@ -23,7 +23,7 @@ def command(invocation: Invocation, *, kind: str) -> int:
     They are of draft 2020-12.
     """
     from reconciler.desired import schema as of_files
-    from reconciler.views import json_schema as of_outputs
+    from reconciler.views import output_schema as of_outputs
 
     schemas = {
         "integration": of_files.integration,

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from reconciler.cli import serving, signals
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli import serve_wiring, signals
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Number, format_option
 
 _NAME = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
@@ -115,19 +115,21 @@ def command(invocation: Invocation, /, *, style: str, **options: Any) -> int:
     """
     console = invocation.console
 
-    def announce(at: serving.Addresses) -> None:
+    def announce(at: serve_wiring.Addresses) -> None:
         console.data(_as_json(at) if style == "json" else f"REST {at.rest_url} MCP {at.mcp_url}")
 
     async def work(interruption: signals.Interruption) -> int:
         stop = asyncio.Event()
         interruption.ask = stop.set
-        await serving.serve(invocation, serving.Serving(**options), stop=stop, ready=announce)
+        await serve_wiring.serve(
+            invocation, serve_wiring.Serving(**options), stop=stop, ready=announce
+        )
         return interruption.exit_code
 
     return signals.run(work)
 
 
-def _as_json(at: serving.Addresses) -> str:
+def _as_json(at: serve_wiring.Addresses) -> str:
     return json.dumps(
         {
             "format_version": "1",

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import output, repeating
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli import command_context, output
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
-from reconciler.execution import saved
+from reconciler.execution import result_codec
 from reconciler.planning import codec
 
 NOT_READ = "not read"
@@ -24,10 +24,12 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
     """
     text = output.read(file, limit=codec.MAX_PLAN_BYTES)
     console = invocation.console
-    context = repeating.command_context(invocation, click.get_current_context(), saved_plan=file)
-    match saved.kind_of(text):
+    context = command_context.command_context(
+        invocation, click.get_current_context(), saved_plan=file
+    )
+    match result_codec.kind_of(text):
         case "apply_result":
-            result = saved.decode(text, name=str(file))
+            result = result_codec.decode(text, name=str(file))
             output.show_result(console, result, style=style, ledger=NOT_READ)
         case "drift_report":
             from reconciler.drift import codec as reports

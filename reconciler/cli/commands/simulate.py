@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from reconciler.cli import signals, wiring
-from reconciler.cli.command import Command, Invocation
 from reconciler.cli.console import Console
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Number
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
-from reconciler.simulator.serving import serve_simulator
+from reconciler.simulator.factory import serve_simulator
 
 HOST = "127.0.0.1"
 _FILE = click.Path(path_type=Path, dir_okay=False)

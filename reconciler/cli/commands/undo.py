@@ -1,6 +1,6 @@
 """`reconcile undo`: a plan that takes a run back, to be looked at and then applied.
 
-What can be restored, and what not: `reconciler.execution.undoing`.
+What can be restored, and what not: `reconciler.execution.undo`.
 """
 
 from functools import partial
@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import output, repeating, signals, sources, wiring
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli import command_context, desired_source, output, signals, wiring
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Reading, connection, format_option, undoing
-from reconciler.execution.off_loop import in_thread
+from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
-from reconciler.views import problems
+from reconciler.views import diagnostics
 
 
 @click.command("undo", cls=Command)
@@ -55,7 +55,7 @@ def command(
         return _edit(invocation, run, options, style=style)
 
     async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
-        source = await in_thread(partial(sources.PastRun, invocation, run))
+        source = await in_thread(partial(desired_source.PastRun, invocation, run))
         asked = source.options(options)
         async with wiring.session(
             invocation, connection, selection=asked.selection, source=source
@@ -66,7 +66,9 @@ def command(
     if out is not None:
         output.save(out, codec.encode(plan))
     console = invocation.console
-    context = repeating.command_context(invocation, click.get_current_context(), saved_plan=out)
+    context = command_context.command_context(
+        invocation, click.get_current_context(), saved_plan=out
+    )
     output.show_plan(console, plan, style=style, ledger=ledger, context=context)
     if out is not None:
         console.say(output.how_to_apply_saved(plan, context))
@@ -81,18 +83,18 @@ def _check_edit(out: Path | None, style: str) -> None:
 
 
 def _edit(invocation: Invocation, run: str, options: PlanOptions, *, style: str) -> int:
-    from reconciler.adoption import files
-    from reconciler.cli import editing
-    from reconciler.views import edits
+    from reconciler.cli import undo_in_files
+    from reconciler.pull import working_copy
+    from reconciler.views import undo_edits
 
-    done = editing.undo(invocation, run, options.selection)
-    files.write(invocation.dir, done.restored.changed)
-    files.remove(invocation.dir, done.restored.removed)
+    done = undo_in_files.undo(invocation, run, options.selection)
+    working_copy.write(invocation.dir, done.restored.changed)
+    working_copy.remove(invocation.dir, done.restored.removed)
     console = invocation.console
     if style == "json":
-        console.data(edits.as_json(done.restored, run=run, diagnostics=done.diagnostics))
+        console.data(undo_edits.as_json(done.restored, run=run, diagnostics=done.diagnostics))
         return 0
     if done.diagnostics:
-        console.insist(problems.as_text(done.diagnostics))
-    console.data(edits.as_text(done.restored, header=done.header, folder=str(invocation.dir)))
+        console.insist(diagnostics.as_text(done.diagnostics))
+    console.data(undo_edits.as_text(done.restored, header=done.header, folder=str(invocation.dir)))
     return 0

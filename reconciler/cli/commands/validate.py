@@ -7,13 +7,13 @@ import click
 from reconciler import __version__
 from reconciler.cli import settings
 from reconciler.cli.checkout import checkout_of
-from reconciler.cli.command import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.desired.config import Config
 from reconciler.desired.load import load, load_config
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.secrets.allowlist import AllowList
-from reconciler.views import problems
+from reconciler.views import diagnostics
 
 
 @click.command("validate", cls=Command)
@@ -29,7 +29,7 @@ def command(invocation: Invocation, *, style: str) -> int:
     console = invocation.console
     match style:
         case "json":
-            console.data(problems.as_json(found))
+            console.data(diagnostics.as_json(found))
         case "github":
             from reconciler.views.annotations import as_annotations
 
@@ -70,5 +70,5 @@ def _targets_to_check(invocation: Invocation, config: Config | None) -> Iterable
 
 
 def _as_text(invocation: Invocation, found: tuple[Diagnostic, ...]) -> str:
-    verdict = f"{invocation.dir}: {problems.count(found) or 'no problem found'}"
-    return "\n".join([problems.as_text(found), verdict]) if found else verdict
+    verdict = f"{invocation.dir}: {diagnostics.count(found) or 'no problem found'}"
+    return "\n".join([diagnostics.as_text(found), verdict]) if found else verdict

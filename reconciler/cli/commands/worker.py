@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import fleets, signals
-from reconciler.cli.command import Invocation
+from reconciler.cli import fleet_run, signals
+from reconciler.cli.fleet_member import Crew
 from reconciler.cli.fleet_options import OfMembers, file_option, meeting, parallelism_option
-from reconciler.cli.fleets import Meeting
-from reconciler.cli.members import Crew
-from reconciler.fleet.roster import Fleet
+from reconciler.cli.fleet_run import Meeting
+from reconciler.cli.global_options import Invocation
+from reconciler.fleet.config import Fleet
 
 
 @click.command("worker", cls=OfMembers)
@@ -36,7 +36,7 @@ def command(invocation: Invocation, *, file: Path, parallelism: int, meeting: Me
         interruption.ask = stop.set
         await serve(
             service,
-            Activities(roster, lambda outcome: fleets.tell(console, outcome)),
+            Activities(roster, lambda outcome: fleet_run.tell(console, outcome)),
             parallelism=parallelism,
             stop=stop,
             ready=lambda: console.say(
@@ -66,7 +66,7 @@ class _Roster:
         except OSError:
             seen = None
         if self._known is None or seen is None or seen != self._seen:
-            fleet = fleets.read(self._file)
-            self._known = fleet, fleets.crew_of(self._console, fleet)
+            fleet = fleet_run.read(self._file)
+            self._known = fleet, fleet_run.crew_of(self._console, fleet)
             self._seen = seen
         return self._known

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field
 
 from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.leaves import (
+from reconciler.domain.field_types import (
     DeploymentName,
     Flag,
     HostLabel,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.leaves import Flag, SensitiveText, Text
+from reconciler.domain.field_types import Flag, SensitiveText, Text
 from reconciler.domain.tree import is_empty
 
 ByMode: TypeAlias = Mapping[str, tuple[str, ...]]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.leaves import Flag, Reference, RegionName, Text
+from reconciler.domain.field_types import Flag, Reference, RegionName, Text
 from reconciler.domain.providers.configuration import Configuration
 
 _API = "Portkey-AI/openapi: openapi.yaml, VertexAIConfiguration"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from reconciler.domain.facts import Facts
-from reconciler.domain.leaves import Flag, HostLabel, HostLabels, Text
+from reconciler.domain.field_types import Flag, HostLabel, HostLabels, Text
 from reconciler.domain.providers.configuration import Configuration, OwnHost
 
 _API = "Portkey-AI/openapi: openapi.yaml"

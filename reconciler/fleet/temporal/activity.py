@@ -8,10 +8,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from reconciler.errors import ReconcilerError
-from reconciler.fleet.local import in_thread
-from reconciler.fleet.orders import CarryOut, Halt
+from reconciler.fleet.config import Fleet
+from reconciler.fleet.local_engine import in_thread
 from reconciler.fleet.outcome import MemberOutcome, Standing, standing_of_failure
-from reconciler.fleet.roster import Fleet
+from reconciler.fleet.task import CarryOut, Halt
 from reconciler.fleet.temporal.messages import Report, Task, failed, order_of, report_of
 from reconciler.fleet.temporal.workflow import CARRY_OUT
 

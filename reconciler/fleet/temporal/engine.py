@@ -8,11 +8,11 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
 
-from reconciler.fleet.local import not_run
-from reconciler.fleet.orders import Halt, Order
+from reconciler.fleet.local_engine import not_run
 from reconciler.fleet.outcome import MemberOutcome, Remark, Standing
+from reconciler.fleet.task import Halt, Order
+from reconciler.fleet.temporal.client import Service
 from reconciler.fleet.temporal.messages import Report, Task, outcome_of, task_of
-from reconciler.fleet.temporal.service import Service
 from reconciler.fleet.temporal.workflow import Reconciliation
 
 AT_ONCE = 50

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from reconciler.fleet.orders import Order
 from reconciler.fleet.outcome import MemberOutcome, Remark, Standing, Verb
+from reconciler.fleet.task import Order
 
 MOST_PIECES = 20_000
 """Digests of an approval that fit into one message; a larger plan has to be applied by `--yes`."""

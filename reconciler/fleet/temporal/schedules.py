@@ -17,8 +17,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput
+from reconciler.fleet.temporal.client import Service
 from reconciler.fleet.temporal.messages import Task
-from reconciler.fleet.temporal.service import Service
 from reconciler.fleet.temporal.workflow import Reconciliation
 
 

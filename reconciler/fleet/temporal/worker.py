@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio.worker import Worker
 
 from reconciler.fleet.temporal.activity import Activities
-from reconciler.fleet.temporal.service import Service
+from reconciler.fleet.temporal.client import Service
 from reconciler.fleet.temporal.workflow import Reconciliation
 
 FAREWELL = timedelta(seconds=5)

@@ -12,7 +12,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, CancelledError
 
 with workflow.unsafe.imports_passed_through():
-    from reconciler.fleet.local import GRACE
+    from reconciler.fleet.local_engine import GRACE
     from reconciler.fleet.outcome import Standing
     from reconciler.fleet.temporal.messages import Report, Task, failed
 

@@ -1,0 +1,63 @@
+"""Which Host and Origin headers are answered, compared exactly.
+
+This is what keeps a web page from reaching the adapter through a name that resolves to this machine
+(DNS rebinding). It holds on every bind address.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.adapter.auth import Headers
+from reconciler.adapter.problems import refuse
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHosts:
+    """The values that the two headers may have, in lower case."""
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+
+    @classmethod
+    def at(
+        cls, port: int, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()
+    ) -> "AllowedHosts":
+        """Allow this machine's names with the port that listens, and what is named besides.
+
+        A host that is named without a port is allowed alone and with the port that listens.
+        """
+        local = {f"{name}:{port}" for name in LOOPBACK}
+        named = {name.lower() for name in hosts}
+        with_port = {f"{name}:{port}" for name in named if not _has_port(name)}
+        return cls(
+            hosts=frozenset(local | named | with_port),
+            origins=frozenset(
+                {f"http://{host}" for host in local} | {o.lower().rstrip("/") for o in origins}
+            ),
+        )
+
+    def check(self, headers: Headers, *, target_host: str | None = None) -> None:
+        """Raise the refusal of a host (421) or an origin (403) that is not allowed.
+
+        `target_host` is the host of a request target in absolute form, which proxies and some
+        clients send; it does not replace the Host header.
+        """
+        hosts = _values(headers, b"host")
+        if len(hosts) != 1 or hosts[0] not in self.hosts:
+            raise refuse("wrong-host", 421, "The Host header names no host of this adapter.")
+        if target_host is not None and target_host.lower() not in self.hosts:
+            raise refuse("wrong-host", 421, "The request target names no host of this adapter.")
+        origins = _values(headers, b"origin")
+        if origins and (len(origins) > 1 or origins[0] not in self.origins):
+            raise refuse("wrong-origin", 403, "Requests from this origin are not answered.")
+
+
+def _has_port(host: str) -> bool:
+    return ":" in host.rpartition("]")[2]
+
+
+def _values(headers: Headers, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1").lower() for name, value in headers if name == wanted]

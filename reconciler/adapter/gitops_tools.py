@@ -1,0 +1,176 @@
+"""Three more tools, which only read: check files, plan them, and tell how the API has drifted.
+
+With candidate files an agent learns what its proposal would change before anybody opens a pull
+request. No secret is resolved here, so the secrets of a plan count as unverified.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcp_types import Tool, ToolAnnotations
+
+from reconciler import workflows
+from reconciler.adapter.declared_files import PATH_PATTERN, DeclaredFiles, Documents
+from reconciler.adapter.problems import refuse
+from reconciler.adapter.tools import Arguments, Failed, LocalTool, Offer
+from reconciler.adapter.validation import Checker
+from reconciler.desired.load import Loaded
+from reconciler.diagnostics import Diagnostic, error, has_errors
+from reconciler.domain.rejection import Rejection
+from reconciler.errors import ReconcilerError
+from reconciler.planning.options import PlanOptions
+from reconciler.workflows import Session
+
+Answer = Mapping[str, Any]
+OpenSession = Callable[[Loaded], AbstractAsyncContextManager[Session]]
+"""Opens a session that only reads, for files that were loaded without an error."""
+
+_SECONDS: Final = 120.0
+
+_DOCUMENTS: Final = {
+    "type": "object",
+    "description": "Candidate files: the path below the desired-state folder, and the YAML text, "
+    "or null for a file that is removed. They are laid over the files that are there; nothing is "
+    "saved.",
+    "propertyNames": {"pattern": PATH_PATTERN},
+    "additionalProperties": {"type": ["string", "null"]},
+    "maxProperties": 1000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gitops:
+    """What the tools work with; `one_at_a_time` keeps a crowd of plans off the API."""
+
+    files: DeclaredFiles
+    open_session: OpenSession
+    one_at_a_time: asyncio.Lock
+
+    async def validate(self, arguments: Arguments) -> Answer:
+        """Check the files."""
+        loaded = await self.files.load(_documents(arguments))
+        return {
+            "format_version": "1",
+            "kind": "validation",
+            "valid": not has_errors(loaded.diagnostics),
+            "diagnostics": [item.as_json() for item in loaded.diagnostics],
+        }
+
+    async def plan(self, arguments: Arguments) -> Answer:
+        """Plan the files against the API."""
+        return await self._with_session(arguments, _plan)
+
+    async def drift(self, arguments: Arguments) -> Answer:
+        """Tell how the API differs from the files, and who moved."""
+        return await self._with_session(arguments, _drift)
+
+    async def _with_session(
+        self, arguments: Arguments, work: Callable[[Session], Awaitable[Answer]]
+    ) -> Answer:
+        loaded = await self.files.load(_documents(arguments))
+        if loaded.state is None:
+            raise Failed(_error(loaded.diagnostics, exit_code=3))
+        try:
+            async with (
+                asyncio.timeout(_SECONDS),
+                self.one_at_a_time,
+                self.open_session(loaded) as session,
+            ):
+                return await work(session)
+        except Rejection as problem:
+            document = _error(problem.diagnostics, exit_code=problem.exit_code)
+        except ReconcilerError as problem:
+            said = error(problem.code, problem.summary, hint=problem.hint)
+            document = _error((said,), exit_code=problem.exit_code)
+        except TimeoutError:
+            raise refuse("upstream-timeout", 504, f"No plan within {_SECONDS:g} seconds.") from None
+        raise Failed(document)
+
+
+def gitops_tools(gitops: Gitops) -> list[Offer]:
+    """Make the three tools."""
+    proposal = {"documents": _DOCUMENTS}
+    return [
+        _tool(
+            "validate-desired-state",
+            "Check the desired state",
+            "Checks the YAML files that declare integrations, and names every problem with file, "
+            "line, column and a hint. Opens no connection.",
+            proposal,
+            gitops.validate,
+        ),
+        _tool(
+            "plan-changes",
+            "Plan changes",
+            "Compares the files with the API and lists what apply would create, update, replace or "
+            "delete, with reason and risk. Changes nothing. Secrets are not resolved here.",
+            proposal,
+            gitops.plan,
+        ),
+        _tool(
+            "detect-drift",
+            "Detect drift",
+            "Tells how the API differs from the files that are merged, and whether the API or Git "
+            "moved. Changes nothing.",
+            {},
+            gitops.drift,
+        ),
+    ]
+
+
+def _tool(
+    name: str,
+    title: str,
+    description: str,
+    properties: dict[str, Any],
+    work: Callable[[Arguments], Awaitable[Answer]],
+) -> LocalTool:
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    tool = Tool(
+        name=name,
+        title=title,
+        description=description,
+        input_schema=schema,
+        output_schema={
+            "type": "object",
+            "required": ["kind"],
+            "properties": {
+                "format_version": {"type": "string"},
+                "kind": {"type": "string"},
+                "diagnostics": {"type": "array", "items": {"type": "object"}},
+            },
+        },
+        annotations=ToolAnnotations(
+            title=title,
+            read_only_hint=True,
+            destructive_hint=False,
+            idempotent_hint=True,
+            open_world_hint=name != "validate-desired-state",
+        ),
+    )
+    return LocalTool(tool, Checker(schema), work)
+
+
+async def _plan(session: Session) -> Answer:
+    return (await workflows.plan(session, PlanOptions())).as_json()
+
+
+async def _drift(session: Session) -> Answer:
+    return (await workflows.drift(session, PlanOptions())).as_json()
+
+
+def _documents(arguments: Arguments) -> Documents:
+    documents: Documents = arguments.get("documents") or {}
+    return documents
+
+
+def _error(diagnostics: tuple[Diagnostic, ...], *, exit_code: int) -> Answer:
+    return {
+        "format_version": "1",
+        "kind": "error",
+        "exit_code": exit_code,
+        "diagnostics": [item.as_json() for item in diagnostics],
+    }

@@ -1,0 +1,1 @@
+"""The page for people, served beside the REST port."""

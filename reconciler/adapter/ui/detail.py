@@ -1,0 +1,77 @@
+"""The page of one integration: what the files declare and what the API has, side by side."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from reconciler.adapter.ui.comparison import Pair, Verdict
+from reconciler.adapter.ui.overview import frame, mark, note, text
+from reconciler.adapter.ui.snapshot import Row
+from reconciler.diagnostics import Diagnostic
+from reconciler.planning.actions import Action, Origin
+
+_VERDICTS: Final = {
+    Verdict.SAME: ("✓", "in-sync"),
+    Verdict.DIFFERS: ("≠", "differs"),
+    Verdict.UNVERIFIED: ("?", "not-compared"),
+    Verdict.NOT_COMPARED: ("?", "not-compared"),
+    Verdict.UNDECLARED: ("○", "not-in-Git"),
+}
+_MOVED: Final = {
+    Origin.LOCAL: "Git is ahead.",
+    Origin.REMOTE: "The API moved.",
+    Origin.BOTH: "Both moved.",
+}
+_SIDES: Final = (
+    '<div class="wide" role="region" aria-label="Declared and observed" tabindex="0">'
+    '<table class="sides"><thead><tr><th scope="col">Field</th>'
+    '<th scope="col">Files</th><th scope="col">API</th><th scope="col">State</th></tr></thead>'
+)
+
+
+def detail(
+    row: Row,
+    sides: Sequence[Pair],
+    action: Action | None,
+    *,
+    source: str | None,
+    problem: Diagnostic | None,
+    can_leave: bool,
+) -> str:
+    """Show one integration, declared and observed side by side."""
+    about = [row.provider, row.status, f"declared in {source}" if source else "in no file"]
+    body = [
+        f"<h1>{text(row.name or row.slug)} {mark(row)}</h1>",
+        f'<p class="faint"><code>{text(row.slug, 255)}</code>, {text(", ".join(about))}</p>',
+        note(problem) if problem else "",
+        _reason(action) if action else "",
+        "<h2>Declared and observed</h2>",
+        f"{_SIDES}<tbody>{''.join(map(_pair, sides))}</tbody></table></div>",
+    ]
+    return frame(row.slug, body, here="/integrations", can_leave=can_leave)
+
+
+def _pair(pair: Pair) -> str:
+    sign, kind = _VERDICTS[pair.verdict]
+    left, right = ("is", "was") if pair.verdict is Verdict.DIFFERS else ("", "")
+    return (
+        f'<tr><th scope="row"><code>{text(pair.path, None)}</code></th>'
+        f'<td class="{left}" data-label="files">{_value(pair.declared)}</td>'
+        f'<td class="{right}" data-label="API">{_value(pair.observed)}</td>'
+        f'<td class="{kind}" data-label="state"><span aria-hidden="true">{sign}</span> '
+        f"{pair.verdict.value}</td></tr>"
+    )
+
+
+def _value(value: str | None) -> str:
+    return '<span class="faint">–</span>' if value is None else f"<code>{text(value, None)}</code>"
+
+
+def _reason(action: Action) -> str:
+    blocked = ", ".join(action.blocked_by)
+    held = f"Held back by {text(blocked)}." if blocked else ""
+    origins = {change.origin for change in action.changes}
+    moved = _MOVED.get(origins.pop(), "") if len(origins) == 1 else ""
+    return (
+        f'<p class="note">Apply would <strong>{action.kind.value}</strong> it: '
+        f"{text(action.reason)}. Risk: {action.risk.value}. {moved} {held}</p>"
+    )

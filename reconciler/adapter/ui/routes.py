@@ -1,0 +1,186 @@
+"""The page for people: who may see it, and which of its views a path shows.
+
+It only reads. A person logs in with a token of the adapter; from then on a cookie stands for it.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from reconciler.adapter.auth import Tokens
+from reconciler.adapter.health import Endpoint, Raw
+from reconciler.adapter.problems import refuse
+from reconciler.adapter.request_context import Receive, Scope, Send, exchange_of
+from reconciler.adapter.ui import detail, history, overview
+from reconciler.adapter.ui.comparison import pairs
+from reconciler.adapter.ui.overview import Search
+from reconciler.adapter.ui.sessions import Sessions
+from reconciler.adapter.ui.snapshot import Lookout, Row, Standing, exposures, without_action
+from reconciler.adapter.ui.style import STYLE
+from reconciler.diagnostics import error
+from reconciler.domain.identifiers import SLUG
+from reconciler.errors import ReconcilerError
+from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.plan import Plan
+
+_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    # With `no-referrer` a browser sends `Origin: null` with our own forms.
+    "referrer-policy": "same-origin",
+}
+_WITHOUT_ACTION: Final = frozenset(
+    {Standing.IN_SYNC, Standing.UNDECLARED_ACCESS, Standing.UNDECLARED_HOST}
+)
+_PATHS: Final = frozenset({"/", "/login", "/logout", "/history", "/page.css"})
+
+
+def is_of_page(path: str) -> bool:
+    """Tell whether a path belongs to the page, which judges by itself who may see it."""
+    return path in _PATHS or path.startswith("/integrations/")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page of one adapter."""
+
+    lookout: Lookout
+    sessions: Sessions
+    tokens: Tokens
+
+    def routes(self) -> list[BaseRoute]:
+        """Give everything that the page answers."""
+        return [
+            _route("/", "GET", self._overview, sees=True),
+            _route("/integrations/{slug}", "GET", self._detail, sees=True),
+            _route("/history", "GET", self._history, sees=True),
+            _route("/login", "POST", self._login),
+            _route("/logout", "POST", self._logout),
+            _route("/page.css", "GET", _style),
+        ]
+
+    async def _overview(self, request: Request) -> Response:
+        asked = request.query_params
+        search = Search(
+            asked.get("q", "")[:200], asked.get("state", "")[:50], asked.get("provider", "")[:200]
+        )
+        snapshot = await self.lookout.look()
+        return _html(overview.overview(snapshot, search, can_leave=self.tokens.asks))
+
+    async def _detail(self, request: Request) -> Response:
+        slug = str(request.path_params["slug"])
+        if SLUG.fullmatch(slug) is None:
+            raise refuse("not-found", 404, "There is no integration of this name.")
+        snapshot = await self.lookout.look()
+        observed, problem, fresh = None, None, None
+        try:
+            observed = await self.lookout.one(slug)
+            fresh = snapshot.plan_again(slug, observed)
+        except ReconcilerError as reason:
+            problem = error(reason.code, reason.summary, hint=reason.hint)
+        declared, action = snapshot.declared.get(slug), snapshot.action(slug)
+        row = next((row for row in snapshot.rows if row.slug == slug), None)
+        if row is None and observed is None:
+            raise refuse("not-found", 404, "There is no integration of this name.")
+        row = row or Row(slug, slug, "", "active", Standing.UNKNOWN)
+        changed = _changed(action, fresh)
+        shown = detail.detail(
+            _now(row, snapshot.plan, fresh, differs=bool(changed)),
+            pairs(declared, observed, changed=changed, unverified=snapshot.unverified(slug)),
+            action,
+            source=f"{declared.source.file}:{declared.source.line}" if declared else None,
+            problem=problem,
+            can_leave=self.tokens.asks,
+        )
+        return _html(shown)
+
+    async def _history(self, _request: Request) -> Response:
+        runs: list[dict[str, Any]] = []
+        problem = None
+        try:
+            runs = await self.lookout.runs()
+        except ReconcilerError as reason:
+            problem = reason.summary
+        return _html(history.history(runs, problem=problem, can_leave=self.tokens.asks))
+
+    async def _login(self, request: Request) -> Response:
+        shown = _token((await request.body()).decode("utf-8", "replace"))
+        principal = self.tokens.find(shown.encode("utf-8"))
+        if principal is None:
+            return _html(overview.login(failed=True), status=401)
+        exchange_of(request.scope).principal = principal
+        cookie = self.sessions.open(principal, secure=request.url.scheme == "https")
+        return _redirect(cookie)
+
+    async def _logout(self, request: Request) -> Response:
+        secure = request.url.scheme == "https"
+        return _redirect(self.sessions.close(request.scope["headers"], secure=secure))
+
+
+def _token(form: str) -> str:
+    """Read the one field of the form to log in; a form with many others is not ours."""
+    try:
+        fields = parse_qs(form, max_num_fields=10)
+    except ValueError:
+        return ""
+    return fields.get("token", [""])[0].strip()
+
+
+def _route(path: str, method: str, endpoint: Endpoint, *, sees: bool = False) -> Route:
+    """Make a route of the page; where `sees`, strangers are asked to log in first."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        exchange.operation = "page"
+        if scope["method"] not in {method, "HEAD" if method == "GET" else method}:
+            raise refuse("method-not-allowed", 405, f"This path takes {method}.", allow=method)
+        if sees and exchange.principal is None:
+            challenge = {"www-authenticate": 'Bearer realm="reconcile"'}
+            response: Response = _html(overview.login(), status=401, headers=challenge)
+        else:
+            response = await endpoint(Request(scope, receive))
+        await response(scope, receive, send)
+
+    return Route(path, Raw(answer))
+
+
+async def _style(_request: Request) -> Response:
+    return Response(STYLE, media_type="text/css", headers={"cache-control": "max-age=300"})
+
+
+def _html(markup: str, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        markup, status_code=status, media_type="text/html", headers={**_HEADERS, **(headers or {})}
+    )
+
+
+def _redirect(cookie: str) -> Response:
+    # 303: the form is not sent again, whatever was asked.
+    return RedirectResponse("/", status_code=303, headers={**_HEADERS, "set-cookie": cookie})
+
+
+def _changed(action: Action | None, fresh: Plan | None) -> set[str]:
+    """Return the paths that differ: as the overview has it, and as the detail was read since.
+
+    Only the plan over all integrations can judge secrets.
+    """
+    changes = [] if action is None else [*action.changes]
+    for newer in fresh.actions if fresh else ():
+        changes += [change for change in newer.changes if not change.sensitive]
+    return {change.path for change in changes}
+
+
+def _now(row: Row, plan: Plan | None, fresh: Plan | None, *, differs: bool) -> Row:
+    """Correct what the overview says by what was read since; `in sync` must hold for both."""
+    if plan is None or fresh is None or row.standing not in _WITHOUT_ACTION:
+        return row
+    if differs:
+        is_missing = any(action.kind is ActionKind.CREATE for action in fresh.actions)
+        return replace(row, standing=Standing.MISSING if is_missing else Standing.DIFFERS)
+    return replace(row, standing=exposures(fresh).get(row.slug, without_action(plan)))

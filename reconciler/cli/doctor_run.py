@@ -1,0 +1,176 @@
+"""Everything `doctor` looks at, one after the other; what fails early leaves the rest out.
+
+The checks themselves: `reconciler.doctor`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
+
+from reconciler.cli import secret_values, settings, wiring
+from reconciler.cli.checkout import checkout_of
+from reconciler.cli.global_options import Invocation
+from reconciler.cli.ledger_access import Records, facts_of, key_of
+from reconciler.cli.options import Reading
+from reconciler.cli.settings import Settings
+from reconciler.desired.load import load
+from reconciler.diagnostics import Severity, counted
+from reconciler.doctor.api_checks import Examination, clock_check
+from reconciler.doctor.checks import Check, Health, Verdict, fail, ok, warn
+from reconciler.doctor.ledger_checks import ledger_check
+from reconciler.doctor.probe import Probe
+from reconciler.domain.policy import Target
+from reconciler.domain.rejection import Rejection
+from reconciler.domain.secrets import Redacted
+from reconciler.execution.threads import in_thread
+from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.location import LedgerState
+from reconciler.ledger.models import TargetKey
+from reconciler.planning.plan import PlanTarget
+from reconciler.remote.client import Client
+from reconciler.remote.request_record import Exchange
+from reconciler.workflows import timestamp
+
+PROBE = "reconcile-probe-"
+"""What every throw-away slug begins with."""
+
+_LISTED = "`reconcile validate` lists everything with its place"
+
+
+@dataclass
+class Doctor:
+    """One examination. `probes` allows to write throw-away integrations, and remove them.
+
+    `announce` is called with what a probe may have left if it is cut short now; empty for nothing.
+    """
+
+    invocation: Invocation
+    reading: Reading
+    probes: bool
+    announce: Callable[[str], None] = lambda _text: None
+    environment: Settings = field(default_factory=settings.from_environment)
+    checks: list[Check] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+    organisation: str | None = None
+    _date: str | None = None
+
+    async def examine(self) -> Health:
+        """Look at everything and give what was found."""
+        target = self._target()
+        if target is None:
+            return Health(tuple(self.checks))
+        await self._api(target)
+        records = wiring.records_of(self.invocation, self.environment)
+        await in_thread(lambda: self._ledger(records, target))
+        named = PlanTarget(target.name, target.base_url, self.organisation)
+        return Health(tuple(self.checks), named, self.answers)
+
+    def _target(self) -> Target | None:
+        """Read the configuration, then all files: they may be wrong while the target is clear."""
+        try:
+            target = wiring.read_target(self.invocation, self.environment)
+        except Rejection as problem:
+            self.checks.append(fail("config", problem.summary, problem.hint or _LISTED))
+            return None
+        files = checkout_of(self.invocation, self.environment).files
+        loaded = load(files, target_name=target.name, today=settings.now().date())
+        errors = [d for d in loaded.diagnostics if d.severity is Severity.ERROR]
+        warnings = [d for d in loaded.diagnostics if d.severity is Severity.WARNING]
+        if loaded.state is None or errors:
+            self.checks.append(
+                fail("config", f"{counted(len(errors), 'error')} in the files", _LISTED)
+            )
+        elif warnings:
+            self.checks.append(
+                warn("config", f"{counted(len(warnings), 'warning')} in the files", _LISTED)
+            )
+        else:
+            count = len(loaded.state.integrations)
+            declared = f"{counted(count, 'integration')} declared, without error"
+            self.checks.append(ok("config", declared))
+        return target
+
+    async def _api(self, target: Target) -> None:
+        heard = replace(self.invocation, listen=self._hear)
+        secrets = secret_values.Secrets(self.environment, self.invocation.dir)
+        try:
+            api = wiring.open_client(
+                heard, self.environment, target, self.reading, secrets, writes=self.probes
+            )
+        except Rejection as problem:
+            self.checks.append(fail("key", problem.summary, problem.hint))
+            return
+        async with api:
+            examination = Examination(api)
+            await examination.run()
+            self.checks += examination.checks
+            if ok("api", "it answers") in self.checks:
+                self.checks.append(self._clock(target))
+            if examination.listing is None:
+                return
+            self.organisation = examination.listing.organisation_id
+            if self.probes:
+                await self._probe(api, target)
+
+    def _hear(self, exchange: Exchange) -> None:
+        self._date = exchange.date or self._date
+        if self.invocation.listen is not None:
+            self.invocation.listen(exchange)
+
+    def _clock(self, target: Target) -> Check:
+        if target.is_simulator:
+            return ok("clock", "the simulator has this machine's")
+        return clock_check(self._date, now=settings.now())
+
+    async def _probe(self, api: Client, target: Target) -> None:
+        probe = Probe(
+            api,
+            slug=PROBE + token_hex(4),
+            key=Redacted(f"sk-probe-{token_hex(12)}"),
+            workspace=target.scope.workspace_id,
+            announce=self.announce,
+        )
+        records = wiring.records_of(self.invocation, self.environment)
+        with self._alone(records, target, probe.slug):
+            self.checks.append(await probe.run())
+        self.answers = probe.answers
+        if records.state is LedgerState.FRESH or not probe.answers:
+            return
+        try:
+            with records.open(read_only=False) as ledger:
+                ledger.remember_answers(self._key(target), probe.answers)
+        except LedgerError as problem:
+            self.checks.append(warn("probe", f"not recorded: {problem.summary}", problem.hint))
+
+    @contextmanager
+    def _alone(self, records: Records, target: Target, run: str) -> Iterator[None]:
+        facts = facts_of(self.environment, run)
+        with records.locking(target, facts, lambda: timestamp(settings.now())):
+            yield
+
+    def _ledger(self, records: Records, target: Target) -> None:
+        check = ledger_check(
+            lambda: records.open(read_only=True),
+            records.try_out,
+            state=records.state,
+            key=self._key(target),
+            organisation=self.organisation,
+            on_runner=self.environment.on_runner,
+        )
+        self.checks.append(check)
+        if not self.answers and check.verdict is not Verdict.FAIL:
+            self._recall(records, target)
+
+    def _recall(self, records: Records, target: Target) -> None:
+        """Repeat what an earlier probe has learned."""
+        if records.state is LedgerState.FRESH:
+            return
+        try:
+            with records.open(read_only=True) as ledger:
+                self.answers = dict(ledger.answers(self._key(target)))
+        except LedgerError:
+            return  # the check of the ledger has said why
+
+    def _key(self, target: Target) -> TargetKey:
+        return replace(key_of(target), organisation=self.organisation)

@@ -1,0 +1,137 @@
+"""From an exception to what the user sees and the exit code: the one place where failures end.
+
+The exceptions themselves, and their codes, are drawn in `reconciler.errors`. Nothing that is not
+ours shows its message here: a foreign exception may quote anything, a secret among it.
+"""
+
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from reconciler.cli import settings
+from reconciler.cli.console import Console
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.domain.rejection import Rejection
+from reconciler.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from reconciler.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a command line ended that did not end well."""
+
+    exit_code: int
+    diagnostics: tuple[Diagnostic, ...]
+    plan: "Plan | None" = None
+
+
+def explain(problem: BaseException) -> Ending:
+    """Turn any exception into an ending; of a foreign one only the type's name is told."""
+    match problem:
+        case Rejection():
+            plan = cast("Plan | None", problem.plan)
+            return Ending(problem.exit_code, problem.diagnostics, plan)
+        case ReconcilerError():
+            said = error(problem.code, problem.summary, hint=problem.hint)
+            return Ending(problem.exit_code, (said,))
+        case click.ClickException():
+            return Ending(3, (_of_click(problem),))
+        case KeyboardInterrupt() | EOFError() | click.Abort():
+            return _of_interrupt(problem)
+        case BaseExceptionGroup():
+            return explain(_first_of_ours(problem))
+        case OSError() if problem.strerror:
+            where = f": {problem.filename}" if isinstance(problem.filename, str) else ""
+            return Ending(1, (error("system", f"{problem.strerror}{where}"),))
+        case _:
+            said = error(
+                "internal",
+                f"internal error: {type(problem).__name__}",
+                hint="this is a defect of reconcile; `-vv` shows where it happened",
+            )
+            return Ending(1, (said,))
+
+
+def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
+    """Tell the user about an exception and give the exit code.
+
+    A JSON document goes to stdout only while nothing else is there: there is never a second one.
+    """
+    ending = explain(problem)
+    in_document = as_json and not console.has_written
+    if in_document:
+        from reconciler.views import json
+
+        document = json.error(ending.diagnostics, exit_code=ending.exit_code, refused=ending.plan)
+        console.data(document)
+    if console.journal is not None:
+        console.journal.diagnostics(ending.diagnostics)
+    elif not in_document:
+        from reconciler.views.diagnostics import as_text
+
+        console.insist(as_text(ending.diagnostics))
+    if console.verbosity >= 2:
+        console.insist(_places(problem))
+    return ending.exit_code
+
+
+def asks_for_json(arguments: Sequence[str], *, commands: Iterable[str], prefix: str) -> bool:
+    """Tell whether a command line wants JSON, though it may be too wrong to be parsed."""
+    words = list(arguments)
+    if "--" in words:
+        words = words[: words.index("--")]
+    for at in range(len(words) - 1, -1, -1):
+        name, equals, value = words[at].partition("=")
+        if name == "--format":
+            return (value if equals else "".join(words[at + 1 : at + 2])) == "json"
+    command = next((word for word in words if word in set(commands)), "")
+    return settings.variable(f"{prefix}_{command.upper().replace('-', '_')}_FORMAT") == "json"
+
+
+def asks_for_log(arguments: Sequence[str], *, prefix: str) -> bool:
+    """Tell whether a command line wants events on stderr, though it may be wrong itself."""
+    words = list(arguments)
+    said = [after for word, after in pairwise(words) if word == "--log-format"]
+    said += [w.partition("=")[2] for w in words if w.startswith("--log-format=")]
+    return (said[-1] if said else settings.variable(f"{prefix}_LOG_FORMAT")) == "json"
+
+
+def _of_interrupt(problem: BaseException) -> Ending:
+    from reconciler.cli import signals
+
+    return Ending(signals.exit_code(problem), (error("interrupted", signals.told(problem)),))
+
+
+def _of_click(problem: click.ClickException) -> Diagnostic:
+    hint = ""
+    if isinstance(problem, click.UsageError) and problem.ctx is not None:
+        hint = f"`{problem.ctx.command_path} --help` tells what is possible"
+    summary = problem.format_message().replace("\n", " ").strip()
+    return error("usage", summary[:1].lower() + summary[1:].rstrip("."), hint=hint)
+
+
+def _first_of_ours(group: BaseExceptionGroup[Any]) -> BaseException:
+    flat: list[BaseException] = []
+    waiting: list[BaseException] = [group]
+    while waiting:
+        here = waiting.pop(0)
+        if isinstance(here, BaseExceptionGroup):
+            waiting.extend(here.exceptions)
+        else:
+            flat.append(here)
+    return next((e for e in flat if isinstance(e, ReconcilerError)), flat[0])
+
+
+def _places(problem: BaseException) -> str:
+    """List the frames by file, line and function; no message, no source line, no value."""
+    lines = [f"{type(problem).__name__}, most recent call last:"]
+    frames = traceback.extract_tb(problem.__traceback__, limit=-20)
+    lines += [f"  {Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames]
+    return "\n".join(lines)

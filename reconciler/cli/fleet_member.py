@@ -1,0 +1,195 @@
+"""One member of a fleet, run exactly as the single commands run: session, plan, books.
+
+What it shares with the other members is the process: it has its own settings, session, client,
+ledger and event loop. Who runs when: the engines in `reconciler.fleet`.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
+
+from reconciler import workflows
+from reconciler.cli import error_reporting, exit_codes, settings, wiring
+from reconciler.cli.apply_run import carry_out
+from reconciler.cli.console import Console
+from reconciler.cli.global_options import Invocation
+from reconciler.cli.options import Reading
+from reconciler.cli.telemetry import Watch
+from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.execution.approval import Approval
+from reconciler.execution.cancellation import Stop
+from reconciler.execution.events import Event, RunStarted
+from reconciler.fleet.change_digests import insist, pieces_of
+from reconciler.fleet.config import Member
+from reconciler.fleet.outcome import MemberOutcome, Remark, Standing, Verb, standing_of_failure
+from reconciler.fleet.task import Halt, Order
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import Plan
+
+TOLD = 20
+"""Findings that stand in an outcome; the single command names all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The members of a fleet, ready to carry out orders; called with one, from any thread."""
+
+    members: Mapping[str, Member]
+    environment: Mapping[str, str] = field(repr=False)
+    console: Console = field(repr=False)
+    parallelism: int = 10
+
+    def __call__(self, order: Order, halt: Halt) -> MemberOutcome:
+        """Carry out an order to its end; whatever goes wrong is in the outcome."""
+        member = self.members[order.member]
+        run = wiring.new_run()
+        watch = Watch(self._invocation(member), command=f"fleet {order.verb.value}", run=run)
+        began = settings.monotonic()
+        with watch:
+            outcome = _outcome_of(partial(_Run(order, watch, self.parallelism).to_end, halt), order)
+        took = round((settings.monotonic() - began) * 1000)
+        target = watch.figures.target or member.target
+        return replace(outcome, target=target, run=run, duration_ms=took)
+
+    def _invocation(self, member: Member) -> Invocation:
+        """Give a member its own view of the environment, and nobody to talk to but the journal."""
+        console = Console(stdin=None, stdout=None, stderr=None)
+        if self.console.journal is not None:
+            console.journal = self.console.journal.about(member=member.name)
+        environment = settings.from_environment(member.environment(self.environment))
+        return Invocation(console, member.dir, member.target, environment)
+
+
+def _outcome_of(work: Callable[[], MemberOutcome], order: Order) -> MemberOutcome:
+    """Do the work and turn any end of it into an outcome."""
+    try:
+        return work()
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        remark = Remark("notice", "interrupted", "stopped before the first write")
+        return MemberOutcome(order.member, Standing.INTERRUPTED, 130, remarks=(remark,))
+    except Exception as problem:  # noqa: BLE001  one member's failure is its own, whatever it is
+        ending = error_reporting.explain(problem)
+        return MemberOutcome(
+            order.member,
+            standing_of_failure(ending.exit_code),
+            ending.exit_code,
+            digest=ending.plan.digest if ending.plan else None,
+            summary=MappingProxyType(ending.plan.summary if ending.plan else {}),
+            remarks=_remarks(ending.diagnostics),
+        )
+
+
+class _Run:
+    """One order while it is carried out, in an event loop of its own."""
+
+    def __init__(self, order: Order, watch: Watch, parallelism: int) -> None:
+        self._order = order
+        self._watch = watch
+        self._reading = Reading(parallelism=parallelism, deadline=order.deadline)
+        self._writing: Stop | None = None
+
+    def to_end(self, halt: Halt) -> MemberOutcome:
+        """Carry the order out in this thread."""
+        return asyncio.run(self._until(halt))
+
+    async def _until(self, halt: Halt) -> MemberOutcome:
+        """Stop when asked: before the first write at once, then after what is in flight."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def stop(reason: str) -> None:
+            if self._writing is not None:
+                self._writing.request(reason)
+            elif task is not None:
+                task.cancel()
+
+        def ask(reason: str) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(stop, reason)
+
+        halt.listen(ask)
+        if self._order.verb is Verb.APPLY:
+            return await self._apply(halt)
+        return await self._plan()
+
+    async def _plan(self) -> MemberOutcome:
+        async with wiring.session(self._watch.invocation, self._reading) as session:
+            self._watch.opened(session.desired.target.name, ledger=session.ledger)
+            if self._order.verb is Verb.DRIFT:
+                workflows.require_ledger(session)
+            options = PlanOptions(audit=self._order.verb is Verb.DRIFT)
+            plan = await workflows.plan(session, options)
+        self._watch.planned(plan)
+        order = self._order
+        matters = order.verb is Verb.DRIFT or order.differences_matter
+        return MemberOutcome(
+            order.member,
+            Standing.IN_SYNC if plan.in_sync else Standing.DIFFERENT,
+            exit_codes.of_differences(plan) if matters else 0,
+            digest=plan.digest,
+            summary=MappingProxyType(plan.summary),
+            remarks=_remarks(plan.diagnostics),
+            pieces=pieces_of(plan) if order.verb is Verb.PLAN else (),
+        )
+
+    async def _apply(self, halt: Halt) -> MemberOutcome:
+        order, options = self._order, PlanOptions()
+        async with wiring.run(
+            self._watch.invocation,
+            self._reading,
+            selection=options.selection,
+            name=self._watch.run,
+            keeps_records=order.keeps_records,
+        ) as (session, books):
+            self._watch.opened(session.desired.target.name, ledger=session.ledger)
+            stop = Stop()
+            applied = await carry_out(
+                session,
+                options,
+                Approval(assumed=order.approved is None),
+                run=self._watch.run,
+                books=books,
+                listeners=(self._watch.emit, partial(self._begins, stop)),
+                confirm=self._confirm,
+                stop=stop,
+            )
+        result = applied.result
+        self._watch.recorded(result)
+        code = exit_codes.of_result(applied.result)
+        if not result.complete and halt.requested:
+            return self._applied(applied, Standing.INTERRUPTED, 130)
+        if code != 0:
+            return self._applied(applied, Standing.INCOMPLETE, code)
+        return self._applied(applied, Standing.APPLIED if result.outcomes else Standing.IN_SYNC, 0)
+
+    def _applied(self, applied: workflows.Applied, standing: Standing, code: int) -> MemberOutcome:
+        problems = [
+            Remark("error", outcome.error.code, f"{outcome.slug}: {outcome.error.message}")
+            for outcome in applied.result.outcomes
+            if outcome.error is not None
+        ]
+        return MemberOutcome(
+            self._order.member,
+            standing,
+            code,
+            digest=applied.plan.digest,
+            summary=MappingProxyType(applied.result.summary),
+            remarks=(
+                *problems[:TOLD],
+                *_remarks(applied.diagnostics),
+                *_remarks(applied.plan.diagnostics),
+            ),
+        )
+
+    def _confirm(self, plan: Plan) -> bool:
+        return insist(plan, approved=self._order.approved or ())
+
+    def _begins(self, stop: Stop, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._writing = stop
+
+
+def _remarks(diagnostics: Iterable[Diagnostic]) -> tuple[Remark, ...]:
+    worth = [d for d in diagnostics if d.severity is not Severity.NOTICE]
+    return tuple(Remark(d.severity.value, d.code, d.summary) for d in worth[:TOLD])

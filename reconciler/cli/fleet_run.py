@@ -1,0 +1,276 @@
+"""One run of a fleet: who takes part, what is asked of them, and what is told at the end.
+
+One member's part: `reconciler.cli.fleet_member`. How orders are carried out: the engines in
+`reconciler.fleet`.
+"""
+
+import shlex
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.cli import output, settings
+from reconciler.cli.console import Console
+from reconciler.cli.desired_source import state_folder_in
+from reconciler.cli.fleet_member import Crew
+from reconciler.cli.signals import Interruption
+from reconciler.cli.wiring import new_run
+from reconciler.desired.source import MAX_FILE
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.fleet.checkpoint import Progress, resume
+from reconciler.fleet.config import Fleet, Member, read_fleet
+from reconciler.fleet.local_engine import not_run, run_locally
+from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
+from reconciler.fleet.table import action_counts, line_of, table
+from reconciler.fleet.task import Halt, Order
+from reconciler.views.escape import visible
+
+if TYPE_CHECKING:
+    from reconciler.fleet.temporal.client import Service
+
+FILE = Path("fleet.yaml")
+LOCAL = "local"
+OTHERWISE = "look at `reconcile fleet plan`, then use --yes"
+Ended = Callable[[MemberOutcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Muster:
+    """Which members of which fleet take part, and how many at a time."""
+
+    file: Path = FILE
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    resume: str | None = None
+    parallelism: int = 8
+    deadline: float = 900
+    engine: str = LOCAL
+
+    def chosen(self, fleet: Fleet) -> list[Member]:
+        """Give the members that take part."""
+        return [
+            member
+            for member in fleet.members
+            if (not self.only or any(fnmatchcase(member.name, glob) for glob in self.only))
+            and not any(fnmatchcase(member.name, glob) for glob in self.exclude)
+        ]
+
+    @property
+    def repeated(self) -> str:
+        """Give the options that another command for the same members has to have."""
+        said = [] if self.file == FILE else ["--file", str(self.file)]
+        said += [word for glob in self.only for word in ("--only", glob)]
+        said += [word for glob in self.exclude for word in ("--exclude", glob)]
+        said += [] if self.engine == LOCAL else ["--engine", self.engine]
+        return "".join(f" {shlex.quote(visible(word, 300))}" for word in said)
+
+
+class Engine(Protocol):
+    """Carries out orders and tells each outcome as it comes."""
+
+    @property
+    def name(self) -> str:
+        """What outputs call it."""
+        ...
+
+    def run(self, orders: Sequence[Order], *, halt: Halt, ended: Ended) -> Awaitable[None]:
+        """Carry out every order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEngine:
+    """This machine."""
+
+    crew: Crew
+    parallelism: int
+    name: str = "local"
+
+    async def run(self, orders: Sequence[Order], *, halt: Halt, ended: Ended) -> None:
+        """Carry out every order, a few at a time."""
+        await run_locally(orders, self.crew, parallelism=self.parallelism, halt=halt, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Where Temporal is, as the options say; what they leave open the environment may know."""
+
+    address: str | None = None
+    namespace: str | None = None
+    queue: str = "reconcile"
+    tls: bool = False
+
+    def service(self) -> "Service":
+        """Give the connection, or raise `InvalidInput` where the extra is not installed."""
+        try:
+            from reconciler.fleet.temporal.client import Service
+        except ImportError:
+            problem = error(
+                "missing-extra",
+                "the engine temporal needs the package temporalio, which is not installed",
+                hint="pip install 'portkey-reconciler[temporal]'",
+            )
+            raise InvalidInput([problem]) from None
+        from reconciler.domain.secrets import Redacted
+
+        key = settings.variable("TEMPORAL_API_KEY")
+        return Service(
+            address=self.address or settings.variable("TEMPORAL_ADDRESS") or "localhost:7233",
+            namespace=self.namespace or settings.variable("TEMPORAL_NAMESPACE") or "default",
+            queue=self.queue,
+            key=Redacted(key) if key else None,
+            tls=self.tls,
+        )
+
+
+def read(file: Path) -> Fleet:
+    """Read a fleet.yaml, or raise all that is wrong with it."""
+    content = output.read(file, limit=MAX_FILE, code="not-utf8", hint="save it as UTF-8")
+    fleet, found = read_fleet(content.encode(), path=file)
+    if fleet is None:
+        raise InvalidInput(found)
+    return fleet
+
+
+def crew_of(console: Console, fleet: Fleet) -> Crew:
+    """Make the members of a fleet ready to work in this process."""
+    environment = settings.from_environment().environment
+    return Crew({member.name: member for member in fleet.members}, environment, console)
+
+
+class FleetRun:
+    """A run of a fleet from its first order to its table."""
+
+    def __init__(
+        self, console: Console, muster: Muster, engine: Engine, fleet: Fleet, order: Order
+    ) -> None:
+        self._console = console
+        self._muster = muster
+        self._engine = engine
+        self._members = muster.chosen(fleet)
+        if not self._members:
+            hint = f"{muster.file} names the members; --only and --exclude choose among them"
+            raise InvalidInput([error("no-members", "no member of the fleet is chosen", hint=hint)])
+        self._order = order
+        folder = state_folder_in(muster.file.absolute().parent) / "fleet"
+        self._progress = (
+            resume(folder, muster.resume, verb=order.verb)
+            if muster.resume is not None
+            else Progress(folder, new_run(), order.verb)
+        )
+        if self._console.journal is not None:
+            self._console.journal = self._console.journal.about(fleet_run=self._progress.run)
+        self._progress.save()
+        self._halt = Halt()
+        self._outcomes: dict[str, MemberOutcome] = {}
+
+    async def carry_out(self, interruption: Interruption, *, asks: bool = False) -> FleetResult:
+        """Give the order to all who are not done; with `asks` plan first and ask whether to apply.
+
+        Raises `Refused` for the answer no.
+        """
+        self._stop_on(interruption)
+        orders = [
+            replace(self._order, member=member.name)
+            for member in self._members
+            if not self._resumed(member)
+        ]
+        if asks:
+            orders = await self._approved(orders, interruption)
+        await self._engine.run(orders, halt=self._halt, ended=self._ended)
+        return FleetResult(
+            self._progress.run,
+            self._order.verb,
+            self._engine.name,
+            tuple(self._outcomes[member.name] for member in self._members),
+        )
+
+    def _stop_on(self, interruption: Interruption) -> None:
+        def ask() -> None:
+            self._halt.request("interrupted")
+            self._console.insist("finishing what is in flight; press Ctrl-C again to leave at once")
+
+        interruption.ask = ask
+
+    def _resumed(self, member: Member) -> bool:
+        outcome = self._progress.already(member)
+        if outcome is not None:
+            self._outcomes[member.name] = outcome
+        return outcome is not None
+
+    def _ended(self, outcome: MemberOutcome) -> None:
+        self._outcomes[outcome.member] = outcome
+        member = next(m for m in self._members if m.name == outcome.member)
+        try:
+            self._progress.note(member, outcome)
+        except InvalidInput as reason:
+            # What the member has done stands; only resuming would do it again.
+            self._console.insist(f"warning: {reason.summary}")
+        tell(self._console, outcome)
+
+    async def _approved(self, orders: Sequence[Order], interruption: Interruption) -> list[Order]:
+        """Plan, show and ask; what cannot be planned is over, what is in sync is done."""
+        planned: dict[str, MemberOutcome] = {}
+
+        def keep(outcome: MemberOutcome) -> None:
+            planned[outcome.member] = outcome
+
+        plans = [replace(order, verb=Verb.PLAN) for order in orders]
+        await self._engine.run(plans, halt=self._halt, ended=keep)
+        ready = [o for o in orders if planned[o.member].standing is Standing.DIFFERENT]
+        for outcome in planned.values():
+            if outcome.standing is not Standing.DIFFERENT:
+                self._ended(outcome)
+        if self._halt.requested:
+            for order in ready:
+                self._ended(not_run(order))
+            return []
+        if not ready:
+            return []
+        shown = FleetResult(
+            self._progress.run,
+            Verb.PLAN,
+            self._engine.name,
+            tuple(planned[m.name] for m in self._members if m.name in planned),
+        )
+        console = self._console
+        color, repeated = console.colors_talk, self._muster.repeated
+        console.insist(table(shown, repeated=repeated, width=console.width, color=color))
+        with interruption.left_to_python():
+            members = [planned[order.member] for order in ready]
+            question = f"{action_counts(members)}. Apply to these {len(ready)} members?"
+            agreed = console.confirm(question, otherwise=OTHERWISE)
+        if not agreed:
+            raise Refused([error("declined", "the answer was no; nothing was written")])
+        return [replace(order, approved=planned[order.member].pieces) for order in ready]
+
+
+def tell(console: Console, outcome: MemberOutcome) -> None:
+    """Say on stderr that a member has ended."""
+    if console.journal is None:
+        console.say(line_of(outcome))
+        return
+    console.journal.say(
+        "member_ended",
+        level="info" if outcome.done else "error",
+        member=outcome.member,
+        target=outcome.target,
+        run=outcome.run,
+        status=outcome.standing.value,
+        exit_code=outcome.exit_code,
+        duration_ms=outcome.duration_ms,
+    )
+
+
+def show(console: Console, result: FleetResult, *, muster: Muster, style: str) -> None:
+    """Write the result to stdout."""
+    if style == "json":
+        from reconciler.views import json
+
+        console.data(json.document(result.as_json()))
+    else:
+        color, width = console.colors_data, console.width
+        console.data(table(result, repeated=muster.repeated, width=width, color=color))

@@ -1,0 +1,224 @@
+"""The ledger of a project as commands meet it: where it is, what it tells, and one run in it.
+
+What is recorded and remembered: `reconciler.execution.ledger_listener`. How it is stored:
+`reconciler.ledger`.
+"""
+
+import getpass
+import os
+import re
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli.settings import Settings
+from reconciler.diagnostics import Diagnostic, warning
+from reconciler.domain.policy import Target
+from reconciler.domain.state import Observed
+from reconciler.execution.ledger_listener import Books
+from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
+from reconciler.ledger.models import Holder, RunFacts, Seen, TargetKey
+from reconciler.ledger.snapshot import Recollection, consult
+from reconciler.planning.plan import PlanTarget
+
+if TYPE_CHECKING:
+    from reconciler.ledger.store import Ledger
+
+_PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Where the ledger is: the file in `folder`, unless the environment names another place."""
+
+    folder: Path
+    environment: Settings
+
+    @property
+    def file(self) -> Path:
+        """Give the file of a local ledger."""
+        return self.folder / "ledger.db"
+
+    @property
+    def url(self) -> str | None:
+        """Give what RECONCILE_LEDGER_URL says."""
+        found = self.environment.ledger_url
+        return found.reveal() if found is not None else None
+
+    @property
+    def pepper(self) -> str | None:
+        """Give what RECONCILE_LEDGER_PEPPER says."""
+        found = self.environment.ledger_pepper
+        return found.reveal() if found is not None else None
+
+    @property
+    def state(self) -> LedgerState:
+        """Tell what outputs begin with, without opening anything."""
+        return Location.of(self.url, default=self.file).state
+
+    def recall(self, target: Target, *, limit_seconds: float = LIMIT_SECONDS) -> Recollection:
+        """Read a target's past; a ledger that cannot be read is `unreachable`.
+
+        `limit_seconds` is the deadline of the whole command.
+        """
+        return consult(
+            self.url,
+            path=self.file,
+            pepper=self.pepper,
+            key=key_of(target),
+            on_runner=self.environment.on_runner,
+            limit_seconds=min(limit_seconds, LIMIT_SECONDS),
+        )
+
+    def seen(self, target: Target) -> Mapping[str, Seen] | None:
+        """Tell how integrations looked when they were last read; None where there is no ledger.
+
+        One that cannot be read counts as none; `recall` has the words for it.
+        """
+        if self.state is LedgerState.FRESH:
+            return None
+        try:
+            with self.open(read_only=True) as ledger:
+                return ledger.seen(key_of(target))
+        except LedgerError:
+            return None
+
+    def sight(
+        self, target: PlanTarget, observed: Iterable[Observed], *, now: str
+    ) -> tuple[Diagnostic, ...]:
+        """Take down how integrations look; what keeps the ledger from it is a warning."""
+        key = TargetKey.of(
+            name=target.name, base_url=target.base_url, organisation=target.organisation_id
+        )
+        items = {each.slug: Seen(each, now) for each in observed}
+        try:
+            with self.open(read_only=False) as ledger:
+                ledger.remember_seen(key, items)
+        except LedgerError as problem:
+            summary = f"{problem.summary}; the next check reads as much again"
+            return (warning(problem.code, summary, hint=problem.hint),)
+        return ()
+
+    def open(self, *, read_only: bool, limit_seconds: float = LIMIT_SECONDS) -> "Ledger":
+        """Open the ledger, or raise `LedgerError`."""
+        from reconciler.ledger.store import open_ledger  # the database is only loaded to be opened
+
+        return open_ledger(
+            self.url,
+            path=self.file,
+            pepper=self.pepper,
+            read_only=read_only,
+            on_runner=self.environment.on_runner,
+            limit_seconds=min(limit_seconds, LIMIT_SECONDS),
+        )
+
+    def try_out(self) -> None:
+        """Find out whether a run could be recorded; raises `LedgerError`."""
+        from reconciler.ledger.write_check import try_out
+
+        try_out(self.url, path=self.file)
+
+    @contextmanager
+    def keeping(
+        self,
+        target: Target,
+        facts: RunFacts,
+        now: Callable[[], str],
+        *,
+        limit_seconds: float = LIMIT_SECONDS,
+    ) -> Iterator[tuple[Recollection, Books]]:
+        """Hold the lock of a target and its ledger while a run lasts.
+
+        Raises `LedgerError` where nothing can be recorded, and `Refused` where the lock is held.
+        """
+        key = key_of(target)
+        with (
+            self.open(read_only=False, limit_seconds=limit_seconds) as ledger,
+            ledger.run_lock(key, _holder(facts, since=now())),
+        ):
+            past = Recollection(
+                state=ledger.state,
+                memory=ledger.memory(key),
+                organisations=ledger.organisations(key),
+                diagnostics=ledger.diagnostics,
+            )
+            yield past, Books(ledger, key=key, facts=facts, now=now)
+
+    @contextmanager
+    def locking(
+        self,
+        target: Target,
+        facts: RunFacts,
+        now: Callable[[], str],
+        *,
+        limit_seconds: float = LIMIT_SECONDS,
+    ) -> Iterator[Recollection]:
+        """Hold the lock of a target on this machine, and record nothing.
+
+        What an earlier run recorded still counts, as far as it can be read.
+        """
+        from reconciler.ledger.lock import file_lock
+
+        found: tuple[Diagnostic, ...] = ()
+        with ExitStack() as held:
+            holder = _holder(facts, since=now())
+            try:
+                held.enter_context(file_lock(self.folder, key_of(target), holder))
+            except LedgerError as problem:
+                summary = f"{problem.summary}; nothing keeps a second run out"
+                found = (warning("not-locked", summary),)
+            past = self.recall(target, limit_seconds=limit_seconds)
+            yield replace(past, diagnostics=(*past.diagnostics, *found))
+
+
+def key_of(target: Target) -> TargetKey:
+    """Name a target before its API has told the organisation."""
+    return TargetKey.of(name=target.name, base_url=target.base_url, organisation=None)
+
+
+def known_organisation(past: Recollection) -> str | None:
+    """Give the organisation that answered before, None unless there is exactly one."""
+    return next(iter(past.organisations)) if len(past.organisations) == 1 else None
+
+
+def facts_of(environment: Settings, run: str) -> RunFacts:
+    """Say who runs, and on whose word, as far as the CI's environment tells."""
+
+    def first(*names: str) -> str | None:
+        found = (environment.environment.get(name, "").strip() for name in names)
+        return next((value for value in found if value), None)
+
+    named = _PULL_REQUEST.match(first("GITHUB_REF") or "")
+    return RunFacts(
+        run=run,
+        actor=first("GITHUB_ACTOR", "GITLAB_USER_LOGIN") or _user(),
+        commit=environment.commit,
+        pull_request=first("RECONCILE_PULL_REQUEST", "CI_MERGE_REQUEST_IID")
+        or (named[1] if named else None),
+        author=first("RECONCILE_AUTHOR", "CI_COMMIT_AUTHOR"),
+        approver=first("RECONCILE_APPROVER", "GITHUB_TRIGGERING_ACTOR"),
+        environment=first("RECONCILE_ENVIRONMENT", "CI_ENVIRONMENT_NAME"),
+        workflow=_workflow(
+            first("GITHUB_SERVER_URL"), first("GITHUB_REPOSITORY"), first("GITHUB_RUN_ID")
+        )
+        or first("CI_PIPELINE_URL"),
+    )
+
+
+def _workflow(server: str | None, repository: str | None, run: str | None) -> str | None:
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return None  # a container may run as a number without a name
+
+
+def _holder(facts: RunFacts, *, since: str) -> Holder:
+    return Holder(os.getpid(), socket.gethostname(), since, facts.run, facts.actor, facts.shard)

@@ -1,0 +1,130 @@
+"""The target behind the adapter: its clients, the files that declare it, and its past."""
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import secret_values, settings, wiring
+from reconciler.cli.allowed_hosts import refuse_unknown_host
+from reconciler.cli.checkout import checkout_of
+from reconciler.cli.global_options import Invocation
+from reconciler.cli.ledger_access import known_organisation
+from reconciler.cli.settings import Settings
+from reconciler.desired.load import Loaded
+from reconciler.domain.policy import Target
+from reconciler.domain.rejection import InvalidInput
+from reconciler.execution.threads import in_thread
+from reconciler.ledger.errors import NoLedger
+from reconciler.remote.client import Client
+from reconciler.workflows import Session, timestamp
+
+if TYPE_CHECKING:
+    from reconciler.adapter.declared_files import DeclaredFiles
+    from reconciler.adapter.ui.snapshot import Lookout
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The target that is served, with what it takes to reach it.
+
+    `connections` bounds the calls in flight of each client.
+    """
+
+    invocation: Invocation
+    environment: Settings
+    target: Target
+    call_timeout: float
+    connections: int
+
+    @classmethod
+    def of(cls, invocation: Invocation, *, call_timeout: float, connections: int) -> "Served":
+        """Read reconcile.yaml; raises what that raises, and `Refused` for an unknown host."""
+        environment = settings.from_environment()
+        target = wiring.read_target(invocation, environment)
+        refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
+        return cls(invocation, environment, target, call_timeout, connections)
+
+    def client(self, *, read_only: bool) -> Client:
+        """Make a client without a deadline: the adapter runs until it is told to stop."""
+        return wiring.client_of(
+            self.invocation,
+            self.environment,
+            self.target,
+            secret_values.Secrets(self.environment, self.invocation.dir),
+            read_only=read_only,
+            concurrency=self.connections,
+            deadline=math.inf,
+            call_timeout=self.call_timeout,
+        )
+
+    def files(self) -> "DeclaredFiles":
+        """Give the files of the target, to be read whenever they are asked."""
+        from reconciler.adapter.declared_files import DeclaredFiles
+
+        return DeclaredFiles(
+            source=lambda: checkout_of(self.invocation, self.environment).files,
+            target=self.invocation.target,
+            today=lambda: settings.now().date(),
+            base_url=self.environment.base_url,
+        )
+
+    @asynccontextmanager
+    async def session(self, loaded: Loaded) -> AsyncIterator[Session]:
+        """Open a session that only reads and knows no secret."""
+        if loaded.state is None:
+            raise InvalidInput(loaded.diagnostics)
+        records = wiring.records_of(self.invocation, self.environment)
+        past = await in_thread(lambda: records.recall(self.target))
+        async with self.client(read_only=True) as api:
+            yield Session(
+                desired=loaded.state,
+                api=api,
+                timing=wiring.timing(),
+                memory=past.memory,
+                diagnostics=(*loaded.diagnostics, *past.diagnostics),
+                known_organisation=known_organisation(past),
+                ledger=past.state,
+                commit=self.environment.commit,
+            )
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[Client]:
+        """Open a client that only reads."""
+        async with self.client(read_only=True) as api:
+            yield api
+
+    async def runs(self) -> list[dict[str, Any]]:
+        """Read the runs on this target from the ledger, oldest first; none without a ledger."""
+        return await in_thread(self._runs)
+
+    def _runs(self) -> list[dict[str, Any]]:
+        from reconciler.adapter.ui.history import MOST_RUNS
+
+        try:
+            with wiring.records_of(self.invocation, self.environment).open(read_only=True) as book:
+                everything = book.history(target=self.target.name, limit=MOST_RUNS + 1)
+        except NoLedger:
+            return []
+        ours = (self.target.name, self.target.base_url)
+        return [run for run in everything if _target_of(run) == ours]
+
+    def lookout(self) -> "Lookout":
+        """Give what the page is shown from."""
+        from reconciler.adapter.ui.snapshot import Lookout
+
+        return Lookout(
+            target=self.target,
+            files=self.files(),
+            open_session=self.session,
+            open_api=self.reader,
+            runs=self.runs,
+            clock=settings.monotonic,
+            now=lambda: timestamp(settings.now()),
+        )
+
+
+def _target_of(run: dict[str, Any]) -> tuple[Any, Any]:
+    said = run.get("target") or {}
+    return said.get("name"), said.get("base_url")

@@ -1,0 +1,227 @@
+"""Put the adapter together for `reconcile serve`, and run its two ports.
+
+The adapter's libraries come with the extra `serve`, so they are imported here only when they are
+used, and their absence is a sentence.
+"""
+
+import asyncio
+import errno
+import gc
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING
+
+from reconciler.cli import settings
+from reconciler.cli.global_options import Invocation
+from reconciler.cli.serve_limits import rules
+from reconciler.cli.serve_target import Served
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import InvalidInput
+from reconciler.remote.client import Client
+
+if TYPE_CHECKING:
+    from reconciler.adapter.metrics import Metrics
+    from reconciler.adapter.middleware import Rules
+    from reconciler.adapter.request_context import Application
+    from reconciler.adapter.service import Relay
+    from reconciler.adapter.tools import Offer
+    from reconciler.adapter.ui.routes import Page
+
+_LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
+
+_TIDY_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the options of `serve` say."""
+
+    host: str
+    rest_port: int
+    mcp_port: int
+    allow_host: tuple[str, ...]
+    allow_origin: tuple[str, ...]
+    forwarded_allow: tuple[str, ...]
+    token_file: Path | None
+    insecure_no_auth: bool
+    rate_limit: float
+    upstream_timeout: float
+    read_only: bool
+    guard_managed: bool
+    confirm_deletes: bool
+    with_gitops_tools: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the adapter listens."""
+
+    host: str
+    rest_port: int
+    mcp_port: int
+
+    @property
+    def rest_url(self) -> str:
+        """Give the base URL of the operations."""
+        return f"http://{self._host}:{self.rest_port}/v1"
+
+    @property
+    def mcp_url(self) -> str:
+        """Give the endpoint for MCP."""
+        return f"http://{self._host}:{self.mcp_port}/mcp"
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+
+async def serve(
+    invocation: Invocation,
+    serving: Serving,
+    *,
+    stop: asyncio.Event,
+    ready: Callable[[Addresses], None],
+) -> None:
+    """Serve until `stop` is set; `ready` is told where.
+
+    Raises `InvalidInput` for options and files that cannot be used, `Refused` for a host that the
+    key may not go to.
+    """
+    _need_extra()
+    from reconciler.adapter.failure_hooks import reported_failures
+    from reconciler.adapter.file_limits import connection_budget, raise_file_limit
+    from reconciler.adapter.metrics import Metrics
+    from reconciler.adapter.server import Limits
+    from reconciler.adapter.server import serve as serve_ports
+
+    counted = Metrics()
+    shared = rules(invocation.console, serving, counted)
+    budget = connection_budget(raise_file_limit())
+    served = Served.of(
+        invocation, call_timeout=serving.upstream_timeout, connections=budget.upstream
+    )
+    with (
+        _listener(serving.host, serving.rest_port) as rest,
+        _listener(serving.host, serving.mcp_port) as mcp,
+    ):
+        async with served.client(read_only=serving.read_only) as client:
+            ports = _Ports(serving, served, shared, counted, lambda: not stop.is_set())
+            applications = ports.applications(client, rest=rest, mcp=mcp)
+            # What is there now stays for good; looking through it again and again for garbage
+            # would hold requests up for tens of milliseconds.
+            gc.freeze()
+            tidying = asyncio.create_task(_tidy(client))
+            try:
+                with reported_failures(lambda failure: shared.failed(shared.new_id(), failure)):
+                    await serve_ports(
+                        applications,
+                        stop=stop,
+                        ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
+                        trusted_proxies=serving.forwarded_allow,
+                        limits=Limits(connections=budget.callers),
+                    )
+            finally:
+                tidying.cancel()
+
+
+async def _tidy(client: Client) -> None:
+    """Give back, every now and then, the connections upstream that nobody needs any more."""
+    while True:
+        await asyncio.sleep(_TIDY_SECONDS)
+        await client.drop_expired()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """What the applications are made of."""
+
+    serving: Serving
+    served: Served
+    rules: "Rules"
+    counted: "Metrics"
+    is_ready: Callable[[], bool]
+
+    def applications(
+        self, client: Client, *, rest: socket.socket, mcp: socket.socket
+    ) -> "list[tuple[Application, socket.socket]]":
+        """Make the application of each listening socket."""
+        from reconciler.adapter.allowed_hosts import AllowedHosts
+        from reconciler.adapter.mcp_server import mcp_application
+        from reconciler.adapter.rest_port import rest_application
+
+        relay = self._relay(client)
+
+        def allowed(listener: socket.socket) -> AllowedHosts:
+            hosts, origins = self.serving.allow_host, self.serving.allow_origin
+            return AllowedHosts.at(_port(listener), hosts=hosts, origins=origins)
+
+        rest_app = rest_application(
+            relay,
+            rules=self.rules,
+            allowed=allowed(rest),
+            counted=self.counted,
+            is_ready=self.is_ready,
+            page=self._page(),
+        )
+        mcp_app = mcp_application(
+            self._offers(relay), rules=self.rules, allowed=allowed(mcp), is_ready=self.is_ready
+        )
+        return [(rest_app, rest), (mcp_app, mcp)]
+
+    def _page(self) -> "Page":
+        from reconciler.adapter.ui.routes import Page
+        from reconciler.adapter.ui.sessions import Sessions
+
+        sessions = Sessions(lambda: token_urlsafe(32), settings.monotonic)
+        return Page(self.served.lookout(), sessions, self.rules.tokens)
+
+    def _relay(self, client: Client) -> "Relay":
+        from reconciler.adapter.service import Relay
+
+        return Relay(
+            client,
+            timeout=self.serving.upstream_timeout,
+            read_only=self.serving.read_only,
+            declared_in=self.served.files().declared_in if self.serving.guard_managed else None,
+            count=self.counted.count_upstream,
+        )
+
+    def _offers(self, relay: "Relay") -> "list[Offer]":
+        from reconciler.adapter.gitops_tools import Gitops, gitops_tools
+        from reconciler.adapter.tools import raw_tools
+
+        offers = raw_tools(relay, confirms=self.serving.confirm_deletes)
+        if self.serving.with_gitops_tools:
+            files = self.served.files()
+            offers += gitops_tools(Gitops(files, self.served.session, asyncio.Lock()))
+        return offers
+
+
+def _need_extra() -> None:
+    for name in _LIBRARIES:
+        if find_spec(name) is None:
+            summary = f"`serve` needs {name}, which is not installed"
+            hint = "pip install 'portkey-reconciler[serve]'"
+            raise InvalidInput([error("missing-extra", summary, hint=hint)])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    from reconciler.adapter.server import listen
+
+    try:
+        return listen(host, port)
+    except OSError as reason:
+        summary = f"cannot serve on {host}:{port}: {reason.strerror}"
+        hint = "choose another port, or 0 for a free one"
+        if isinstance(reason, socket.gaierror) or reason.errno == errno.EADDRNOTAVAIL:
+            hint = "--host is an address of this machine, such as 127.0.0.1, ::1 or 0.0.0.0"
+        raise InvalidInput([error("port", summary, hint=hint)]) from None
+
+
+def _port(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port

@@ -1,0 +1,137 @@
+"""Observe one run from outside: what is logged of it, and the figures it leaves behind.
+
+What a log line looks like: `reconciler.cli.json_log`. What the file of figures looks like:
+`reconciler.views.metrics`.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from reconciler.cli import error_reporting, settings, signals
+from reconciler.cli.global_options import Invocation
+from reconciler.diagnostics import error, warning
+from reconciler.domain.rejection import InvalidInput
+from reconciler.execution.events import Event, RunEnded, RunStarted
+from reconciler.execution.result import ApplyResult
+from reconciler.ledger.errors import LedgerError, NoLedger
+from reconciler.ledger.location import LedgerState
+from reconciler.planning.plan import Plan
+from reconciler.views.metrics import Figures, exposition
+
+if TYPE_CHECKING:
+    from reconciler.remote.request_record import Exchange
+
+
+class Watch:
+    """Listens to a run; used as a context manager around all of it.
+
+    `invocation` is the one to work with: its requests are heard. The figures are written however
+    the run ends, so that an alert can ask for the exit code.
+    """
+
+    def __init__(
+        self, invocation: Invocation, *, command: str, run: str, metrics_file: Path | None = None
+    ) -> None:
+        self._console = invocation.console
+        self._file = metrics_file
+        self.figures = Figures(command=command, target=invocation.target or "", run=run)
+        if self._console.journal is not None:
+            known = {"run": run, "command": command} if run else {"command": command}
+            self._console.journal = self._console.journal.about(**known)
+        self.invocation = replace(invocation, listen=self._hear)
+
+    def __enter__(self) -> Self:
+        _check_place(self._file)
+        self._began = settings.monotonic()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if problem is not None:
+            self.figures.exit_code = _code_of(problem)
+        if isinstance(problem, LedgerError) and not isinstance(problem, NoLedger):
+            self.figures.ledger = LedgerState.UNREACHABLE
+        self.figures.seconds = settings.monotonic() - self._began
+        self.figures.ended_at = settings.now().timestamp()
+        if self._file is not None:
+            self._save(self._file)
+
+    @property
+    def run(self) -> str:
+        """Give the name of the run."""
+        return self.figures.run
+
+    def opened(self, target: str, *, ledger: str = "") -> None:
+        """Take the target, which may not have been named, and the state of its ledger."""
+        self.figures.target = target
+        self.figures.ledger = ledger
+        if self._console.journal is not None:
+            self._console.journal = self._console.journal.about(target=target)
+
+    def planned(self, plan: Plan) -> None:
+        """Take the plan of a run that writes nothing."""
+        self.figures.plan = plan
+        if self._console.journal is not None:
+            self._console.journal.plan(plan)
+
+    def recorded(self, result: ApplyResult) -> None:
+        """Log where the record of the run ends: an audit log can prove later what it held."""
+        if self._console.journal is not None:
+            self._console.journal.recorded(result)
+
+    def text(self) -> str:
+        """Write the figures."""
+        return exposition(self.figures)
+
+    def emit(self, event: Event) -> None:
+        """Take an event of an apply."""
+        match event:
+            case RunStarted(plan=plan):
+                self.figures.plan = plan
+            case RunEnded(result=result):
+                self.figures.result = result
+        if self._console.journal is not None:
+            self._console.journal.event(event)
+
+    def ends(self, code: int) -> int:
+        """Take the exit code, and give it back."""
+        self.figures.exit_code = code
+        return code
+
+    def _hear(self, exchange: "Exchange") -> None:
+        status = str(exchange.status) if exchange.status is not None else exchange.error or "none"
+        self.figures.calls[exchange.method, status] += 1
+        spent = self.figures.call_seconds
+        spent[exchange.method] = spent.get(exchange.method, 0.0) + exchange.seconds
+        if self._console.journal is not None:
+            self._console.journal.exchange(exchange)
+
+    def _save(self, file: Path) -> None:
+        """Write the figures; what the run has done stands, whether they can be kept or not."""
+        from reconciler.cli import output
+        from reconciler.views.diagnostics import as_text
+
+        try:
+            output.save(file, self.text())
+        except InvalidInput as reason:
+            said = warning("metrics-not-saved", reason.summary)
+            self._console.insist(as_text([said]))
+
+
+def _check_place(file: Path | None) -> None:
+    """Refuse a place that cannot hold the file before anything is done."""
+    if file is not None and not file.absolute().parent.is_dir():
+        problem = error("cannot-save", f"{file}: there is no such folder")
+        raise InvalidInput([problem])
+
+
+def _code_of(problem: BaseException) -> int:
+    if isinstance(problem, KeyboardInterrupt):
+        return signals.exit_code(problem)
+    return error_reporting.explain(problem).exit_code

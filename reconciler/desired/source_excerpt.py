@@ -1,0 +1,177 @@
+"""Cut the source line a diagnostic points at, and leave every secret out of it.
+
+The line may be one that does not parse, so this looks at words, not at YAML: from the first word
+that smells of a secret on, nothing is shown unless it is a reference. It hides too much rather
+than too little. How an excerpt looks: `reconciler.views.diagnostics`.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from reconciler.diagnostics import Excerpt
+from reconciler.domain.schema import any_provider_schema
+from reconciler.domain.secrets import LOOKS_SECRET
+
+WIDTH = 100
+_MASK = "[redacted]"
+
+_SENSITIVE = re.compile(
+    r"(?<!port)key|secret|token|passw|pwd|credential|auth|cookie|bearer|private|signature|header"
+    r"|external_id|service_account",
+    re.IGNORECASE,
+)
+_HARMLESS_ELSEWHERE = frozenset({"auth_header", "credential_changes", "tokens"})
+"""Words of reconcile.yaml and of values that sound like a secret and are none."""
+
+_CONFIGURATIONS = re.compile(r"""(?<![^\s{,\[\-"'])configurations["']?\s*:""")
+"""Where the fields of providers begin; a name that no model describes hides its value there."""
+
+_OPEN_END = re.compile(r"(?::|[|>][0-9+-]{0,2})\s*(?:#.*)?$")
+_WORD = re.compile(r"[A-Za-z0-9_.-]+")
+_NAME_END = re.compile(r"[\"']?\s*:(?=[\s\"'{\[]|$)")
+_AFTER_WORD = re.compile(r"[\"']?\s*[:=]?\s*")
+_REFERENCE = re.compile(r"[\"']?\$\{[a-z][\w+-]*:[^\s{}\"']*\}[\"']?(?=\s*(?:[,}\]]|$))")
+_KEY = re.compile(
+    r"(?<![^\s{,\[\-])(?:\"[^\"]*\"|'[^']*'|[^\s\"'{}\[\],:#&*!|>%@`$-][^\s{}\[\],:]*)\s*:(?=[\s\"'{\[]|$)"
+)
+_BEFORE_KEY = re.compile(r"[\s\-{\[,?]*")
+_LOOK_BACK = 200
+_LONGEST_LINE = 4_000
+"""Lines beyond this are written by nobody; searching them could take quadratic time."""
+
+
+def excerpt(
+    lines: Sequence[str],
+    line: int,
+    column: int,
+    length: int,
+    *,
+    key: bool = False,
+    hide: bool = False,
+) -> Excerpt | None:
+    """Cut a line (0-based line and column), or return None where nothing can be shown.
+
+    `hide` says that what stands at the place is sensitive, whatever its name; with `key` the place
+    is the name, and what follows it is hidden.
+    """
+    if not 0 <= line < len(lines) or len(lines[line]) > _LONGEST_LINE:
+        return None
+    text = lines[line].rstrip()
+    first = _KEY.search(text)
+    if first is None:
+        return None  # part of a longer value, or not YAML at all
+    limit = len(text)
+    if hide:
+        limit = column + length if key else column
+    enclosing = _enclosing(lines, line)
+    if _is_sensitive(enclosing):
+        limit = min(limit, first.end())
+    shown = text[: _cut(text, limit, closed=any(map(_CONFIGURATIONS.search, enclosing)))]
+    masked = len(shown) < len(text)
+    lead = _BEFORE_KEY.match(shown)
+    if lead is None or lead.end() < first.start():
+        blank = len(text) - len(text.lstrip())
+        shown = shown[:blank] + "…" * (first.start() - blank) + shown[first.start() :]
+    shown = LOOKS_SECRET.sub(lambda m: "•" * len(m[0]), shown)
+    start, size = min(column, len(shown)), max(length, 1)
+    if masked:
+        shown = shown.rstrip() + " " + _MASK
+        if column >= len(shown) - len(_MASK) - 1:
+            start, size = len(shown) - len(_MASK), len(_MASK)
+    return _window(shown, start, size)
+
+
+@cache
+def _known_names() -> frozenset[str]:
+    """Return the names of all fields whose value may be shown."""
+    fields = (field for _, field in any_provider_schema().walk())
+    return frozenset(f.name for f in fields if not (f.facts.sensitive or f.facts.headers))
+
+
+def _cut(text: str, end: int, *, closed: bool = False) -> int:
+    """Find where the shown part of a line ends; `closed` inside the fields of a provider."""
+    position = 0
+    references = {at: m.end() for m in _REFERENCE.finditer(text) for at in range(*m.span())}
+    opened = _CONFIGURATIONS.search(text)
+    closed_from = 0 if closed else opened.end() if opened else len(text)
+    while word := _WORD.search(text, position):
+        if word.start() >= end:
+            return end
+        position = references.get(word.start(), word.end())
+        if word.start() in references:
+            continue
+        if not _hides_its_value(text, word, closed=word.start() >= closed_from):
+            continue
+        after = _AFTER_WORD.match(text, position)
+        value = after.end() if after else position
+        reference = _REFERENCE.match(text, value)
+        if reference is None:
+            return min(value, end)
+        position = reference.end()
+    return end
+
+
+def _hides_its_value(text: str, word: re.Match[str], *, closed: bool) -> bool:
+    """Whether a word sounds like a secret, or is the name of a field that nobody described."""
+    known = word[0].lower() in _known_names()
+    if closed and not known and _NAME_END.match(text, word.end()):
+        return True
+    return bool(_SENSITIVE.search(word[0])) and not (
+        known or word[0].lower() in _HARMLESS_ELSEWHERE
+    )
+
+
+def _smells(text: str, *, closed: bool = False) -> bool:
+    if len(text) > _LONGEST_LINE:
+        return True
+    return _cut(text + " x", len(text) + 2, closed=closed) < len(text) + 2
+
+
+def _is_sensitive(enclosing: Sequence[str]) -> bool:
+    """Whether one of the lines that a line belongs to hides what stands below it."""
+    closed = False
+    for text in reversed(enclosing):  # the outermost first
+        if _smells(text, closed=closed):
+            return True
+        closed = closed or _CONFIGURATIONS.search(text) is not None
+    return False
+
+
+def _enclosing(lines: Sequence[str], line: int) -> list[str]:
+    """Return the lines above that this one belongs to, the nearest first."""
+    indent = _indent(lines[line])
+    nearest = True
+    found = []
+    for above in range(line - 1, max(-1, line - _LOOK_BACK), -1):
+        text = lines[above]
+        if not text.strip():
+            continue
+        if _indent(text) < indent or (nearest and _is_open(text)):
+            found.append(text)
+        indent = min(indent, _indent(text))
+        nearest = nearest and _KEY.search(text) is None  # lines without a name continue a value
+    return found
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip(" \t"))
+
+
+def _is_open(text: str) -> bool:
+    """Tell whether a value that begins here may go on below."""
+    return (
+        text.count('"') % 2 == 1 or text.count("'") % 2 == 1 or _OPEN_END.search(text) is not None
+    )
+
+
+def _window(text: str, start: int, length: int) -> Excerpt:
+    """Keep at most `WIDTH` characters around the place."""
+    if len(text) > WIDTH:
+        left = max(0, min(start - WIDTH // 3, len(text) - WIDTH))
+        right = left + WIDTH
+        ahead, behind = "…" if left else "", "…" if right < len(text) else ""
+        text = ahead + text[left + len(ahead) : right - len(behind)] + behind
+        start -= left
+    start = max(0, min(start, len(text)))
+    return Excerpt(text, start, max(1, min(length, len(text) - start)))

@@ -1,0 +1,121 @@
+"""Send the writes of one action, and keep account of what became of each.
+
+A call is announced before it is sent, so that a ledger has the intent on disk first. A call whose
+answer never came stays in `unanswered` until somebody has found out; an action that ends with one
+is `unknown`, whatever else happened.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.domain.calls import Call, OperationName, Reply
+from reconciler.domain.identifiers import is_uuid
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import Observed
+from reconciler.errors import ReconcilerError
+from reconciler.execution.cancellation import Interrupted, Stop
+from reconciler.execution.events import CallEnded, CallStarted, Emit
+from reconciler.execution.secret_values import with_values
+from reconciler.planning.actions import Action
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.errors import RemoteError
+
+_NAMES = {
+    OperationName.CREATE: "created",
+    OperationName.UPDATE: "fields",
+    OperationName.DELETE: "deleted",
+    OperationName.UPDATE_MODELS: "models",
+    OperationName.DELETE_MODELS: "custom models deleted",
+    OperationName.UPDATE_WORKSPACES: "workspaces",
+}
+
+
+@dataclass
+class Sender:
+    """The calls of one action: `done` were carried out, of `unanswered` it is not known."""
+
+    api: IntegrationsAPI
+    values: Mapping[SecretRef, Redacted]
+    action: Action
+    emit: Emit
+    stop: Stop
+    tries: Counter[OperationName] = field(default_factory=Counter)
+    request_ids: list[str] = field(default_factory=list)
+    done: list[Call] = field(default_factory=list)
+    unanswered: list[Call] = field(default_factory=list)
+
+    async def send(self, call: Call, *, last_seen: Observed | None = None) -> Reply:
+        """Announce a call and make it; raises `Interrupted` once the run was asked to stop."""
+        if self.stop.requested:
+            raise Interrupted(self.stop.reason, code="interrupted", hint="run apply again")
+        await self._announce(CallStarted(self.action, call, last_seen))
+        self.unanswered.append(call)
+        try:
+            reply = await self.api.call(with_values(call, self.values))
+        except RemoteError as problem:
+            if not problem.outcome_unknown:
+                self.unanswered.pop()
+            ended = CallEnded(
+                self.action,
+                call,
+                problem.request_id,
+                error=problem.code,
+                refused=not problem.outcome_unknown,
+            )
+            self._account(ended, problem.attempts)
+            raise
+        self.unanswered.pop()
+        self.done.append(call)
+        made = (
+            created_id(reply, self.action.slug) if call.operation is OperationName.CREATE else None
+        )
+        self._account(CallEnded(self.action, call, reply.request_id, made=made), reply.attempts)
+        return reply
+
+    async def _announce(self, event: CallStarted) -> None:
+        """Tell that a call is about to be made; whoever cannot keep that on record ends the run."""
+        try:
+            kept = self.emit(event)
+            if kept is not None:
+                await kept
+        except ReconcilerError as problem:
+            self.stop.request(problem.summary)
+            raise Interrupted(problem.summary, code=problem.code, hint=problem.hint) from problem
+
+    def settle(self) -> None:
+        """Note that reading has shown what became of every call."""
+        self.unanswered.clear()
+
+    @property
+    def attempts(self) -> int:
+        """Give how often the most tried call was tried: 1 where all went well at once."""
+        return max(self.tries.values(), default=0)
+
+    @property
+    def doubt(self) -> str:
+        """Say which calls may or may not have been carried out; empty where none."""
+        names = ", ".join(_NAMES[call.operation] for call in self.unanswered)
+        return f"not known to be carried out: {names}" if names else ""
+
+    @property
+    def progress(self) -> str:
+        """Say which calls were carried out."""
+        return ", ".join(_NAMES[call.operation] for call in self.done)
+
+    def _account(self, ended: CallEnded, attempts: int) -> None:
+        self.tries[ended.call.operation] += attempts
+        if ended.request_id:
+            self.request_ids.append(ended.request_id)
+        try:
+            self.emit(ended)
+        except ReconcilerError as problem:
+            # The call is over either way, and its answer has to be looked at.
+            self.stop.request(problem.summary)
+
+
+def created_id(reply: Reply, slug: str) -> str | None:
+    """Return the id that the answer to a create gives; None where it is about another slug."""
+    body = reply.body if isinstance(reply.body, Mapping) else {}
+    identity = body.get("id") if body.get("slug") == slug else None
+    return identity if isinstance(identity, str) and is_uuid(identity) else None

@@ -1,0 +1,255 @@
+"""From a picture of an integration to the fields that bring it back: whole, or what a run changed.
+
+Pictures hold masks where secrets were; references come from what Git declared then and now.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from reconciler.domain.access import allows_all_models
+from reconciler.domain.integration import Integration
+from reconciler.domain.last_applied import Memory, Remembered, merged
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema, compiled
+from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup
+from reconciler.execution.undo_literals import NOTHING_FOUND, Found
+from reconciler.ledger.preimages import PreImage
+from reconciler.planning.actions import ActionKind
+from reconciler.planning.normalize import canonical
+from reconciler.planning.risk import decides_host
+
+Secret: TypeAlias = SecretRef | Redacted
+
+
+def restored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> Tree:
+    """Return the fields to declare so that an integration is again as it was.
+
+    After an update that is what the run changed; a list is restored whole. `now` is what Git
+    declares now; it knows the references that have to go along with a write. `found` are literal
+    values that were found again.
+    """
+    if image.observed is None:
+        return {}
+    fields = _changed_back(image) if image.kind is ActionKind.UPDATE else _whole(image, found)
+    for path in _absent(image, canonical(image.observed.fields)):
+        _put(fields, path, None)
+    if image.kind is not ActionKind.UPDATE:
+        return fields
+    if isinstance(fields.get("models"), list):
+        fields["models"] += _implied_models(image)
+    for path, secret in _secrets_along(image, now, fields, found):
+        _put(fields, path, secret)
+    return fields
+
+
+def unknown_secrets(image: PreImage, *, found: Found = NOTHING_FOUND) -> list[Path]:
+    """Return the secrets of a picture of which neither reference nor value is known."""
+    known = _known_then(image, found)
+    return [path for path in _secrets(image) if path not in known]
+
+
+def may_lack(path: Path) -> bool:
+    """Return whether an integration can be created without this secret: a header's literal."""
+    schema = any_provider_schema()
+    return schema.at(path[:-1]).facts.headers and not schema.at(path).facts.secret
+
+
+def unrestored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> list[Path]:
+    """Return the secrets that the run replaced or removed and whose value is kept nowhere."""
+    if image.kind not in {ActionKind.UPDATE, ActionKind.REPLACE}:
+        return []
+    then, present = _known_then(image, found), _known_now(image, now, found)
+    before = canonical(image.observed.fields) if image.observed is not None else {}
+    return [
+        path
+        for path in image.changed
+        if _is_withheld_at(path, before)
+        and path not in {*image.resent, *image.added}
+        and not (path in image.removed and path in then)
+        and (path not in then or _same(then[path], present.get(path)))
+    ]
+
+
+def added_entries(image: PreImage, now: Remembered) -> Remembered:
+    """Count the entries that the run added to lists as declared, so that they are withdrawn."""
+    if image.observed is None:
+        return now
+    before, schema = canonical(image.observed.fields), any_provider_schema()
+    added: dict[str, Any] = {}
+    for path in image.changed:
+        place = schema.entry_of(path)
+        if place is not None and not _has(before, place, len(place) - 1):
+            *outer, name, identity = place
+            holder = added
+            for part in outer:
+                holder = holder.setdefault(part, {})
+            entry = {schema.at(place[:-1]).key: identity}
+            holder[name] = [*(e for e in holder.get(name, []) if e != entry), entry]
+    if not added:
+        return now
+    known, more = (Memory({"": Remembered(declared=tree)}) for tree in (now.declared, added))
+    return replace(now, declared=merged(known, more).of("").declared)
+
+
+def _changed_back(image: PreImage) -> dict[str, Any]:
+    assert image.observed is not None  # noqa: S101 - asked for what existed only
+    before, shown = image.observed.fields, canonical(image.observed.fields)
+    fields: dict[str, Any] = {}
+    for path in image.changed:
+        if not _is_withheld_at(path, shown):
+            place = _granularity(path)
+            field = any_provider_schema().at(place)
+            _put(fields, place, _without_secrets(lookup(before, place), field))
+    return fields
+
+
+def _whole(image: PreImage, found: Found) -> dict[str, Any]:
+    assert image.observed is not None  # noqa: S101 - asked for what existed only
+    fields = _without_secrets(image.observed.fields, any_provider_schema())
+    assert isinstance(fields, dict)  # noqa: S101 - a tree without its secrets is a tree
+    known = _known_then(image, found)
+    for path in _secrets(image):
+        if path in known:
+            _put(fields, path, known[path])
+    return fields
+
+
+def _granularity(path: Path) -> Path:
+    """Give the part of the tree, as the API writes it, that is restored for a change at a path."""
+    if compiled(Integration).child(path[0]).kind is not Kind.MAP:
+        return path[:1]  # only maps are restored member by member
+    return path[:3] if any_provider_schema().at(path[:2]).facts.headers else path[:2]
+
+
+def _without_secrets(value: Value, field: FieldSchema) -> Any:
+    """Leave out what is withheld, and headers, which are restored one by one."""
+    if isinstance(value, Mapping):
+        return {
+            name: _without_secrets(item, inner)
+            for name, item in value.items()
+            if not _is_withheld(inner := field.child(name), item)
+            and not (inner.facts.headers and isinstance(item, Mapping))
+        }
+    if isinstance(value, list | tuple):
+        return [_without_secrets(item, field.entries or UNKNOWN) for item in value]
+    return value
+
+
+def _is_withheld_at(path: Path, before: Tree) -> bool:
+    """Return whether a picture in canonical form lacks the value at a path."""
+    return _is_withheld(any_provider_schema().at(path), lookup(before, path))
+
+
+def _is_withheld(field: FieldSchema, value: Value) -> bool:
+    """Return whether a picture holds no value of this field that could be sent again.
+
+    The schema closes what it does not know, but a target may have vouched for it: then the value
+    stands in the picture.
+    """
+    if not field.facts.sensitive:
+        return False
+    return field.is_known or isinstance(value, SecretRef | Redacted | Mask)
+
+
+def _secrets_along(
+    image: PreImage, now: Tree | None, fields: Mapping[str, Any], found: Found
+) -> Iterator[tuple[Path, Secret]]:
+    """Walk the secrets that change back, and those that have to go along with a write."""
+    then, present = _known_then(image, found), _known_now(image, now, found)
+    moves = any(decides_host(any_provider_schema(), path) for path in image.changed)
+    models = {path[1] for path in image.changed if path[0] == "models" and len(path) > 1}
+    for path, secret in {**present, **then}.items():
+        if path in image.added:
+            continue
+        changed_back = path in image.changed and path in then
+        if changed_back and now is not None:
+            changed_back = not _same(then[path], present.get(path))
+        along = path[0] == "configurations" and "configurations" in fields
+        along = along or (path[0] == "models" and path[1] in models)
+        if changed_back:
+            yield path, secret
+        elif path in present and (along or (moves and path == ("key",))):
+            yield path, present[path]
+
+
+def _known_then(image: PreImage, found: Found) -> dict[Path, Secret]:
+    return {**found.then, **_references(image.declared)}
+
+
+def _known_now(image: PreImage, now: Tree | None, found: Found) -> dict[Path, Secret]:
+    """Return what stands behind the secrets now; where Git's word is not known, as before."""
+    declared = now if now is not None else image.declared
+    return {**found.now, **_references(declared)}
+
+
+def _same(one: Secret, other: Secret | None) -> bool:
+    if isinstance(one, Redacted):
+        return isinstance(other, Redacted) and one.equals(other)
+    return one == other
+
+
+def _secrets(image: PreImage) -> list[Path]:
+    if image.observed is None:
+        return []
+    return [
+        path
+        for path, value in leaves(canonical(image.observed.fields))
+        if _is_withheld(any_provider_schema().at(path), value) and not is_empty(value)
+    ]
+
+
+def _references(tree: Tree | None) -> dict[Path, SecretRef]:
+    if tree is None:
+        return {}
+    return {p: leaf for p, leaf in leaves(canonical(tree)) if isinstance(leaf, SecretRef)}
+
+
+def _implied_models(image: PreImage) -> list[dict[str, Any]]:
+    """Give the base models that no list named before, which followed `allow_all_models`."""
+    before = canonical(image.observed.fields) if image.observed is not None else {}
+    listed, changed = before.get("models") or {}, image.changed
+    named = {path[1] for path in changed if path[0] == "models" and len(path) > 1}
+    custom = {path[1] for path in changed if path[0] == "models" and path[2:] == ("is_custom",)}
+    enabled = allows_all_models(before)
+    return [
+        {"slug": slug, "enabled": enabled} for slug in sorted(named - custom) if slug not in listed
+    ]
+
+
+def _absent(image: PreImage, before: Mapping[str, Any]) -> Iterator[Path]:
+    """Walk what the run added to something that was there; new entries of lists are withdrawn."""
+    schema = any_provider_schema()
+    for path in image.changed:
+        if _is_withheld_at(path, before):
+            if path in image.added:
+                yield path
+            continue
+        there = next(n for n in range(len(path) + 1) if n == len(path) or not _has(before, path, n))
+        is_entry = schema.at(path[:there]).key is not None
+        if there < len(path) and not is_entry:
+            yield path[: there + 1]
+
+
+def _has(tree: Mapping[str, Any], path: Path, length: int) -> bool:
+    parent = lookup(tree, path[:length])
+    return isinstance(parent, Mapping) and path[length] in parent
+
+
+def _put(fields: dict[str, Any], path: Path, value: Any) -> None:
+    """Set a value at a path in canonical form of a tree that has the API's form."""
+    here: Any = fields
+    field = any_provider_schema()
+    for name in path[:-1]:
+        inner = field.child(name)
+        if isinstance(here, list):
+            here = next((entry for entry in here if entry.get(field.key) == name), None)
+        else:
+            here = here.setdefault(name, [] if inner.key is not None else {})
+        if isinstance(here, list) and inner.kind is Kind.SINGLE:
+            here = here[0] if here else None
+        if not isinstance(here, dict | list):
+            return  # the value around it is withheld as a whole
+        field = inner
+    if isinstance(here, dict):
+        here[path[-1]] = value

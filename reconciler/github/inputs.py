@@ -1,0 +1,84 @@
+"""What is reported: a plan, a result, a drift report, or the error document that took its place.
+
+A file is somebody's word. Its shape is checked by the codec of its kind, its digest computed anew.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.diagnostics import Diagnostic, Place, Severity, error
+from reconciler.domain.rejection import InvalidInput
+from reconciler.drift import codec as drift_codec
+from reconciler.drift.report import DriftReport
+from reconciler.execution import result_codec
+from reconciler.execution.result import ApplyResult
+from reconciler.planning import codec as plan_codec
+from reconciler.planning.plan import Plan
+
+REFUSED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A command that failed; `plan` is what it would have carried out, if it got that far."""
+
+    exit_code: int
+    diagnostics: tuple[Diagnostic, ...]
+    plan: Plan | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Tell a refusal (a guard, an approval, a lock) from a failure."""
+        return self.exit_code == REFUSED
+
+
+Document = Plan | ApplyResult | DriftReport | Failure
+
+
+def read_plan(text: str, *, name: str) -> Plan | Failure:
+    """Read what `plan` saved with `--out`, or printed with `--format json`."""
+    if result_codec.kind_of(text) == "error":
+        return _failure(text, name=name)
+    return plan_codec.decode(text, name=name)
+
+
+def read_result(text: str, *, name: str) -> ApplyResult | Failure:
+    """Read what `apply --format json` printed."""
+    if result_codec.kind_of(text) == "error":
+        return _failure(text, name=name)
+    return result_codec.decode(text, name=name)
+
+
+def read_drift(text: str, *, name: str) -> DriftReport | Failure:
+    """Read what `drift --format json` printed."""
+    if result_codec.kind_of(text) == "error":
+        return _failure(text, name=name)
+    return drift_codec.decode(text, name=name)
+
+
+def _failure(text: str, *, name: str) -> Failure:
+    try:
+        document = json.loads(text)
+        if document["format_version"] != "1":
+            raise KeyError
+        plan = document.get("plan")
+        return Failure(
+            exit_code=int(document["exit_code"]),
+            diagnostics=tuple(_diagnostic(item) for item in document["diagnostics"]),
+            plan=None if plan is None else plan_codec.plan_from(plan),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        problem = error("unreadable-report", f"{name}: it is not an error document of this version")
+        raise InvalidInput([problem]) from None
+
+
+def _diagnostic(item: dict[str, Any]) -> Diagnostic:
+    file, line, column = item["file"], item["line"], item["column"]
+    return Diagnostic(
+        severity=Severity(item["severity"]),
+        code=str(item["code"]),
+        summary=str(item["summary"]),
+        hint=str(item["hint"]),
+        at=Place(str(file), int(line or 1), int(column or 1)) if file else None,
+    )

@@ -1,0 +1,125 @@
+"""What is handed to a ledger and what comes back: values that do not load any database."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypedDict
+from urllib.parse import urlsplit
+
+from reconciler.domain.last_applied import SecretRecord
+from reconciler.domain.state import Declared, Observed
+from reconciler.domain.tree import Path
+
+
+@dataclass(frozen=True, slots=True)
+class TargetKey:
+    """What the rows of a target are found by."""
+
+    name: str
+    host: str
+    organisation: str | None = None
+
+    @classmethod
+    def of(cls, *, name: str, base_url: str, organisation: str | None) -> "TargetKey":
+        """Keep of the URL what tells one API from another; a simulator has no host but its URL."""
+        parts = urlsplit(base_url)
+        host = parts.netloc.rpartition("@")[2]
+        return cls(name, host or base_url, organisation or None)
+
+
+class Filters(TypedDict, total=False):
+    """The fields of `RunFilter`, as the methods of a ledger take them."""
+
+    key: TargetKey | None
+    target: str | None
+    since: str | None
+    run: str | None
+    before: str | None
+    after: str | None
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are asked for, all by default.
+
+    `key` or `target`, a name alone, are where they ran, `since` is a date or a time in UTC as text,
+    `before` and `after` a run that they are older or newer than. Of these `limit` counts the
+    newest; None is all.
+    """
+
+    key: TargetKey | None = None
+    target: str | None = None
+    since: str | None = None
+    run: str | None = None
+    before: str | None = None
+    after: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Who runs, and on whose word; the CI's environment tells.
+
+    `shard` is `I/N` for a run of a part.
+    """
+
+    run: str
+    actor: str | None = None
+    commit: str | None = None
+    pull_request: str | None = None
+    author: str | None = None
+    approver: str | None = None
+    environment: str | None = None
+    workflow: str | None = None
+    shard: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The end of a target's chain of runs and a digest of what was last applied.
+
+    Kept elsewhere it shows later that runs were taken out or that either was changed. `head` is
+    None before the first run.
+    """
+
+    head: str | None
+    length: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, for the one who is kept waiting; `since` is text in UTC.
+
+    Whoever works on a shard, `I/N`, lets the other shards in.
+    """
+
+    pid: int
+    host: str
+    since: str
+    run: str | None = None
+    actor: str | None = None
+    shard: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilled:
+    """An integration that now is as declared, and the secrets that were written on the way.
+
+    A secret that was not written keeps the record it has. Paths are those of the canonical form.
+    `removed` are the paths of secrets that were taken away, `identity` is the id of the object.
+    """
+
+    declared: Declared
+    secrets: Mapping[Path, SecretRecord] = field(default_factory=lambda: MappingProxyType({}))
+    removed: frozenset[Path] = frozenset()
+    identity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How an integration looked when all of it was last read, and when that was (UTC)."""
+
+    observed: Observed
+    read_at: str

@@ -1,0 +1,305 @@
+"""Change a copy of the files so that they declare what was observed.
+
+A slug without a document gets a file of its own; one with a document is edited in place, or its
+document is written anew where that is asked for.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from typing import Any, Protocol
+
+from reconciler.desired.documents import ENVIRONMENTS, INTEGRATIONS, Documents
+from reconciler.desired.export import exported, grants_no_access, ordered
+from reconciler.desired.export_check import writable
+from reconciler.desired.export_secrets import Naming
+from reconciler.desired.integration_builder import declare
+from reconciler.desired.problem_collector import Findings, Sourced, Steps
+from reconciler.desired.scalars import typed
+from reconciler.diagnostics import Diagnostic, error, warning
+from reconciler.domain.access import WorkspaceAccess
+from reconciler.domain.field_paths import show_path
+from reconciler.domain.integration import Integration
+from reconciler.domain.last_applied import Memory
+from reconciler.domain.schema import FieldSchema, compiled
+from reconciler.domain.secrets import SecretRef
+from reconciler.domain.state import DesiredState, Observed
+from reconciler.domain.tree import leaves
+from reconciler.planning.normalize import canonical
+from reconciler.pull.edits import Edit, How, drifted
+from reconciler.pull.working_copy import Files
+
+LONGEST_NAME = 240
+"""Bytes of a file name without its suffix; file systems allow 255."""
+
+_NO_ACCESS = "no workspace has access; remove this line to stop managing the list"
+
+_ROUNDS = 5
+"""Edits of one round can uncover others: a value withdrawn in an overlay shows the one below."""
+
+
+class HowToWrite(Protocol):
+    """The options that have a say here."""
+
+    @property
+    def force(self) -> bool: ...
+    @property
+    def template(self) -> str | None: ...
+    @property
+    def keep_mappings(self) -> bool: ...
+
+
+class Rewriting:
+    """The copy while it is changed.
+
+    `remarks` grows with what is to be told, `left_out` with the slugs that no file could take over.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        desired: DesiredState,
+        *,
+        options: HowToWrite,
+        memory: Memory,
+        today: date,
+    ) -> None:
+        self.files = files
+        self.remarks: list[Diagnostic] = []
+        self.left_out: set[str] = set()
+        self._desired = desired
+        self._options = options
+        self._memory = memory
+        self._today = today
+        self._namings: dict[str, Naming] = {}
+        self._touched: dict[str, set[str]] = {}
+
+    def take(self, observed: Mapping[str, Observed]) -> tuple[str, ...]:
+        """Make the files declare these integrations, and give the slugs for which that worked."""
+        base = {str(d.value.get("slug")): d for d in self._documents(None)}
+        pulled = []
+        for slug, current in observed.items():
+            if slug in self._desired.integrations:
+                if self._options.force:
+                    self._rewrite(current, base[slug])
+                pulled.append(slug)
+            elif slug in base:
+                self.remarks.append(_withdrawn(slug, self._desired.target.environment))
+            elif self._create(current):
+                pulled.append(slug)
+        existing = {s: observed[s] for s in pulled if s in self._desired.integrations}
+        for _ in range(_ROUNDS):
+            if not self._edit(existing):
+                break
+        self._note_shared_names()
+        return tuple(slug for slug in pulled if slug not in self.left_out)
+
+    def _documents(self, environment: str | None) -> Iterator[Sourced]:
+        source = self.files.source
+        findings = Findings(source)
+        yield from Documents(source, findings).merged(environment)
+
+    def _naming(self, slug: str) -> Naming:
+        """Give the names of an integration's secrets: the declared, then the remembered ones."""
+        if slug not in self._namings:
+            known = {p: r.reference for p, r in self._memory.of(slug).secrets.items()}
+            declared = self._desired.integrations.get(slug)
+            named = leaves(canonical(declared.fields)) if declared else ()
+            known |= {path: leaf for path, leaf in named if isinstance(leaf, SecretRef)}
+            known = {p: r for p, r in known.items() if r.scheme != "literal"}
+            template = self._options.template
+            self._namings[slug] = Naming(slug, template=template, known=known)
+        return self._namings[slug]
+
+    def _exported(self, observed: Observed) -> dict[str, Any]:
+        naming = self._naming(observed.slug)
+        return exported(observed, naming, keep_mappings=self._options.keep_mappings)
+
+    def _create(self, observed: Observed) -> bool:
+        tree, comments = self._with_empty_list(observed, self._exported(observed))
+        text = self._text(observed, tree, comments)
+        if text is not None:
+            self.files.put(self._free_path(observed.slug), text.encode())
+        return text is not None
+
+    def _rewrite(self, observed: Observed, document: Sourced) -> None:
+        """Write a document whole; what only files know is taken along."""
+        tree = self._exported(observed) | _own_fields(document)
+        if "workspaces" in tree:
+            tree["workspaces"] = _own_workspaces(tree["workspaces"], document)
+        tree, comments = self._with_empty_list(observed, tree)
+        text = self._text(observed, tree, comments)
+        if text is None:
+            return
+        path, index = document.origin.file, document.origin.index
+        self._touched.setdefault(observed.slug, set()).add(path)
+        edit = self.files.edit(path)
+        edit.replace_document(index, text)
+        self.files.put(path, edit.result())
+
+    def _with_empty_list(
+        self, observed: Observed, tree: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Declare that no workspace has access where that was read; return comments as well.
+
+        An empty list of models is never written: it would disable what the provider adds later.
+        """
+        comments: dict[str, str] = {}
+        if "workspaces" not in tree and grants_no_access(observed) and self._may_manage(observed):
+            tree = {**tree, "workspaces": []}
+            comments["workspaces"] = _NO_ACCESS
+        return {name: tree[name] for name in ordered(tree, Integration.model_fields)}, comments
+
+    def _may_manage(self, observed: Observed) -> bool:
+        """Return whether an empty list of workspaces concerns this target alone."""
+        if self._desired.target.environment is not None:
+            return False  # the document holds in the other environments, too
+        declared = self._desired.integrations.get(observed.slug)
+        ignored = declared.lifecycle.ignore if declared is not None else ()
+        return all(entry.path[0] != "workspaces" for entry in ignored)
+
+    def _text(
+        self, observed: Observed, tree: dict[str, Any], comments: Mapping[str, str]
+    ) -> str | None:
+        written = writable(tree, today=self._today, comments=comments)
+        if written is None:
+            self.remarks.append(_not_writable(observed.slug))
+            self.left_out.add(observed.slug)
+            return None
+        if written.left_out:
+            self.remarks.append(_left_out(observed.slug, written.left_out))
+        return written.text
+
+    def _free_path(self, slug: str) -> str:
+        """Give `integrations/<slug>.yaml`, or a name beside it where that one cannot be had."""
+        path = f"{INTEGRATIONS}/{slug}.yaml"
+        if len(slug) > LONGEST_NAME or self.files.has(path):
+            mark = hashlib.sha256(slug.encode()).hexdigest()[:8]
+            path = f"{INTEGRATIONS}/{slug[: LONGEST_NAME - 9]}-{mark}.yaml"
+        return path
+
+    def _edit(self, observed: dict[str, Observed]) -> int:
+        """Edit what differs in documents that exist, and give the number of edits made."""
+        edits: list[Edit] = []
+        for document in self._documents(self._desired.target.environment):
+            slug = str(document.value.get("slug"))
+            if slug not in observed:
+                continue
+            declared = declare(document, Findings(self.files.source), self._today)
+            if declared is None:
+                del observed[slug]
+                return self._give_up(slug) + 1
+            found = drifted(
+                declared,
+                observed[slug],
+                document=document,
+                remembered=self._memory.of(slug),
+                exported=self._exported(observed[slug]),
+                naming=self._naming(slug),
+            )
+            self._touched.setdefault(slug, set()).update(edit.origin.file for edit in found)
+            edits += found
+        return sum(self._carry_out(edit) for edit in edits)
+
+    def _give_up(self, slug: str) -> int:
+        """Take back the edits after which an integration would not load."""
+        for path in self._touched.get(slug, ()):
+            self.files.restore(path)
+        self.remarks.append(_not_editable(slug))
+        self.left_out.add(slug)
+        return len(self._touched.get(slug, ()))
+
+    def _carry_out(self, edit: Edit) -> bool:
+        """Make one edit; False where the file has no such place any more."""
+        at = edit.origin
+        file = self.files.edit(at.file)
+        withdraws = edit.how is How.REMOVE and at.file.startswith(ENVIRONMENTS + "/")
+        try:
+            if edit.how is How.REPLACE or (withdraws and not edit.is_entry):
+                # In an overlay null takes a declaration back, whatever lies below.
+                file.replace(at.index, at.path, None if withdraws else edit.value)
+            elif edit.how is How.INSERT:
+                order = tuple(Integration.model_fields) if len(at.path) == 1 else ()
+                file.insert(at.index, at.path, edit.value, order=order)
+            elif edit.how is How.APPEND:
+                file.append(at.index, at.path, edit.value)
+            else:
+                file.remove(at.index, at.path)
+        except (KeyError, IndexError):
+            return False
+        self.files.put(at.file, file.result())
+        return True
+
+    def _note_shared_names(self) -> None:
+        """Warn of two secrets under one name: what is set for one would be sent for both."""
+        owners: dict[SecretRef, list[str]] = {}
+        for slug, naming in self._namings.items():
+            for path, reference in naming.made.items():
+                owners.setdefault(reference, []).append(f"{slug} {show_path(path)}")
+        for reference, places in sorted(owners.items()):
+            if len(places) > 1:
+                self.remarks.append(_shared(reference, places))
+
+
+def _own_fields(document: Sourced) -> dict[str, Any]:
+    return _known_to_files(document.value, compiled(Integration))
+
+
+def _known_to_files(written: Any, schema: FieldSchema) -> dict[str, Any]:
+    """Return the fields that the API never reports."""
+    meant = typed(written, schema)
+    return {
+        name: meant[name]
+        for name, field in schema.fields.items()
+        if name in meant and (field.facts.write_only or field.facts.local)
+    }
+
+
+def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[dict[str, Any]]:
+    """Leave out what fragments grant, and keep what only the file knows of an entry."""
+    given = document.value.get("workspaces")
+    own: dict[str, dict[str, Any]] = {}
+    elsewhere = set()
+    for index, entry in enumerate(given if isinstance(given, list) else ()):
+        if document.origin_of(("workspaces", index)).file != document.origin.file:
+            elsewhere.add(entry["id"])
+        else:
+            own[entry["id"]] = _known_to_files(entry, compiled(WorkspaceAccess))
+    return [e | own.get(e["id"], {}) for e in entries if e["id"] not in elsewhere]
+
+
+def _withdrawn(slug: str, environment: str | None) -> Diagnostic:
+    return warning(
+        "withdrawn-slug",
+        f"{slug}: environment {environment} takes it out with null; not pulled",
+        hint="remove the null from the overlay to declare it here",
+    )
+
+
+def _not_writable(slug: str) -> Diagnostic:
+    return error("not-writable", f"{slug}: its name or provider cannot stand in a file; not pulled")
+
+
+def _not_editable(slug: str) -> Diagnostic:
+    return warning(
+        "not-editable",
+        f"{slug}: what the API has does not fit into its files piece by piece; they stay as is",
+        hint="edit it by hand, or write it whole with --force",
+    )
+
+
+def _left_out(slug: str, places: Iterable[Steps]) -> Diagnostic:
+    named = ", ".join(".".join(map(str, steps)) for steps in places)
+    return warning(
+        "left-out",
+        f"{slug}: no file can say what the API has at {named}; left unmanaged",
+    )
+
+
+def _shared(reference: SecretRef, places: list[str]) -> Diagnostic:
+    named = ", ".join(places[:4]) + (" …" if len(places) > 4 else "")
+    return warning(
+        "shared-reference",
+        f"{reference} names {len(places)} secrets: {named}",
+        hint="give each a name of its own, or use {slug} and {field} in --secret-template",
+    )

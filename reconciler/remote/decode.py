@@ -1,0 +1,367 @@
+"""From the API's shapes to `Observed`: documented and observed ones alike, secrets as masks.
+
+`fields` comes out with the names and the shape that files have, so that both sides compare.
+Server-added bookkeeping is left out; a wrong shape is an error (`reconciler.remote.decode_values`).
+"""
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, TypeAlias, cast
+
+from reconciler.domain.facts import MASK_PREFIX, SubResource
+from reconciler.domain.integration import Integration
+from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
+from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, compiled, integration_schema
+from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, closed
+from reconciler.domain.state import Observed
+from reconciler.domain.surrogates import repaired
+from reconciler.domain.tree import Value, canonical_json, digest, is_empty
+from reconciler.remote import decode_values
+
+_HIDES = re.compile(r"\.{3}|[*•…·●]|x{4}", re.IGNORECASE)
+"""What a mask of any format has: a sign that something was left out."""
+
+Reader: TypeAlias = Callable[[Any, str], Value]
+"""Reads a value; the text names the place in messages."""
+
+_SHORTEST_WITH_ENDS = 12
+_OF_CUSTOM_MODELS = ("name", "description")
+
+
+def from_row(row: Mapping[str, Any]) -> Observed:
+    """Read a row of the list."""
+    slug = decode_values.slug(row.get("slug"), "slug")
+    decode_values.identifier(row.get("organisation_id"), "organisation_id")
+    return _record(slug, row, _plain_fields(row))
+
+
+def from_detail(
+    record: Mapping[str, Any], *, asked: str, known_fields: KnownFields = NO_KNOWN_FIELDS
+) -> Observed:
+    """Read one integration; `asked` is the slug or UUID in the path, and the answer must be it.
+
+    `known_fields` are the configuration fields that the target vouches for.
+    """
+    slug = decode_values.slug(record.get("slug"), "slug")
+    identity = decode_values.identifier(record.get("id"), "id")
+    if slug != asked:
+        # One client reports the UUID in place of the slug (remote/API.md §1.4).
+        if identity not in {asked, slug}:
+            raise decode_values.wrong_shape("slug", "the one that was asked for")
+        slug = asked if slug == identity else slug
+    fields = _plain_fields(record)
+    if (key := _key(record)) is not None:
+        fields["key"] = key
+    configurations = decode_values.object_or_json(record.get("configurations"), "configurations")
+    if configurations:
+        decode_values.shallow(configurations, "configurations")
+        provider = str(fields["ai_provider_id"])
+        schema = integration_schema(provider, vouched=known_fields.get(provider, ()))
+        fields["configurations"] = _unmasked(configurations, schema.child("configurations"))
+    for field in _structured():
+        _put(fields, field, _structure(record, field))
+    for part in SubResource:
+        fields |= _switches(record, part)
+    return replace(_record(slug, record, fields), detailed=True)
+
+
+def with_models(observed: Observed, answer: Mapping[str, Any]) -> Observed:
+    """Add what the models sub-resource says."""
+    if "models" not in answer:
+        raise decode_values.wrong_shape("models", "there")
+    fields = dict(observed.fields)
+    fields["models"] = [_model(item) for item in decode_values.items(answer["models"], "models")]
+    fields |= _switches(answer, SubResource.MODELS)
+    return replace(observed, fields=fields, models_read=True)
+
+
+def with_workspaces(observed: Observed, answer: Mapping[str, Any]) -> Observed:
+    """Add what the workspaces sub-resource says."""
+    name = next((name for name in ("workspaces", "data") if name in answer), None)
+    if name is None:
+        raise decode_values.wrong_shape("workspaces", "there")
+    fields = dict(observed.fields)
+    fields["workspaces"] = [_workspace(item) for item in decode_values.items(answer[name], name)]
+    fields |= _switches(answer, SubResource.WORKSPACES)
+    return replace(observed, fields=fields, workspaces_read=True)
+
+
+def detail_over_row(row: Observed, detail: Observed) -> Observed:
+    """Join the two readings of one integration; the detail is newer and lacks a few facts."""
+    workspace_count = detail.workspace_count
+    return replace(
+        detail,
+        slug=row.slug,
+        kind=detail.kind or row.kind,
+        workspace_count=row.workspace_count if workspace_count is None else workspace_count,
+    )
+
+
+def with_parts(
+    observed: Observed, *, models: Observed | None, workspaces: Observed | None
+) -> Observed:
+    """Add sub-resources that were read on their own; they are newer than the record's own copy."""
+    fields = dict(observed.fields)
+    for part in (models, workspaces):
+        if part is not None:
+            fields |= part.fields
+    return replace(
+        observed,
+        fields=fields,
+        models_read=models is not None,
+        workspaces_read=workspaces is not None,
+    )
+
+
+def _record(slug: str, record: Mapping[str, Any], fields: dict[str, Value]) -> Observed:
+    return Observed(
+        slug=slug,
+        fields=fields,
+        id=decode_values.identifier(record.get("id"), "id"),
+        status=decode_values.status(record.get("status"), "status"),
+        kind=decode_values.identifier(record.get("type"), "type"),
+        created_at=decode_values.identifier(record.get("created_at"), "created_at"),
+        last_updated_at=decode_values.identifier(record.get("last_updated_at"), "last_updated_at"),
+        workspace_count=decode_values.count(
+            record.get("workspaces_count", record.get("workspace_count")), "workspaces_count"
+        ),
+    )
+
+
+@cache
+def _fields() -> tuple[FieldSchema, ...]:
+    """Return the fields of an integration that an answer may show."""
+    fields = compiled(Integration).fields.values()
+    return tuple(f for f in fields if not (f.facts.identity or f.facts.local or f.facts.write_only))
+
+
+@cache
+def _structured() -> tuple[FieldSchema, ...]:
+    """Return the fields of the record itself that hold a list or an object."""
+    own = (f for f in _fields() if f.facts.sub_resource is None)
+    return tuple(f for f in own if f.key is not None or f.kind is Kind.OBJECT)
+
+
+@cache
+def _beside(part: SubResource) -> tuple[FieldSchema, ...]:
+    """Return the flags and switches of a sub-resource beside its list."""
+    fields = (f for f in _fields() if f.facts.sub_resource is part)
+    return tuple(f for f in fields if f.is_flag or f.has_switch)
+
+
+def _put(fields: dict[str, Value], field: FieldSchema, value: Value) -> None:
+    """Add a field unless it is absent."""
+    if value is not None:
+        fields[field.name] = value
+
+
+def _plain_fields(record: Mapping[str, Any]) -> dict[str, Value]:
+    """Read the fields that the list and the detail have in common: scalars and labels."""
+    fields: dict[str, Value] = {}
+    for name, read in _plain_readers():
+        if (value := read(record.get(name), name)) is not None:
+            fields[name] = value
+    return fields
+
+
+@cache
+def _plain_readers() -> tuple[tuple[str, Reader], ...]:
+    own = (f for f in _fields() if f.facts.sub_resource is None and not f.facts.secret)
+    found = ((field.name, _scalar_reader(field)) for field in own)
+    return tuple((name, read) for name, read in found if read is not None)
+
+
+def _scalar_reader(field: FieldSchema) -> Reader | None:
+    """Return what reads a scalar or labels; None for a field that holds anything else."""
+    if field.kind is Kind.MAP and field.entries is not None and field.entries.is_known:
+        return decode_values.shallow
+    if field.kind is not Kind.SCALAR:
+        return None
+    if field.is_required:
+        return decode_values.text
+    if field.is_flag:
+        return decode_values.flag
+    return decode_values.optional_text if field.is_text else decode_values.shallow
+
+
+def _structure(record: Mapping[str, Any], field: FieldSchema) -> Value:
+    """Read a list or an object of the record itself; an empty one is absent."""
+    value = record.get(field.name)
+    if is_empty(value):
+        return None
+    if field.key is not None:
+        return [_entry(item, field) for item in decode_values.items(value, field.name)]
+    return _free(value, field.name) if field.kind is Kind.OBJECT else None
+
+
+def _switches(record: Mapping[str, Any], part: SubResource) -> dict[str, Value]:
+    """Read what sub-resources have beside their lists; the record itself shows it, too."""
+    fields: dict[str, Value] = {}
+    for field in _beside(part):
+        if field.is_flag:
+            _put(fields, field, decode_values.flag(record.get(field.name), field.name))
+        else:
+            _put(fields, field, _access_of_all(record, field))
+    return fields
+
+
+def _key(record: Mapping[str, Any]) -> Value:
+    if (mask := decode_values.optional_text(record.get("masked_key"), "masked_key")) is not None:
+        return _mask(mask) if mask else None
+    return _hidden(decode_values.shallow(record.get("key"), "key"))
+
+
+def _mask(text: str) -> Mask:
+    """Take a mask as it is, and of what hides nothing keep only the ends: it may be the value."""
+    text = repaired(text)  # a mask is stored and compared, and never sent
+    mask = Mask(text)
+    if _HIDES.search(text) or mask.judge("") is not MaskVerdict.UNREADABLE:
+        return mask
+    return Mask(f"{text[:2]}…{text[-2:]}" if len(text) > _SHORTEST_WITH_ENDS else "…")
+
+
+def _hidden(value: Any) -> Value:
+    """Give a sensitive value that came under its plain name in a form that cannot be shown."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        mask = Mask(repaired(value))
+        return mask if mask.judge("") is not MaskVerdict.UNREADABLE else Redacted(value)
+    return Redacted(canonical_json(value))
+
+
+def _unmasked(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Value]:
+    """Fold `masked_x` back into `x`, and hide what came unmasked and should not be shown."""
+    fields: dict[str, Value] = {}
+    for key, value in tree.items():
+        # Interned, a name is held once for thousands of integrations.
+        name = sys.intern(key)
+        plain = name.removeprefix(MASK_PREFIX)
+        if plain != name:
+            fields[sys.intern(plain)] = _masks(value, schema.child(plain))
+        elif name not in fields:
+            fields[name] = _visible(value, schema.child(name))
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _masks(value: Any, field: FieldSchema) -> Value:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, dict):
+        return _mask(value if isinstance(value, str) else "")
+    if field.facts.sensitive and field.is_known:
+        # A mask of an object has no visible ends; its digest tells one mask from another.
+        return Mask(f"object {digest(value)}")
+    return {name: _masks(item, field.child(name)) for name, item in value.items()}
+
+
+def _visible(value: Any, field: FieldSchema) -> Value:
+    if field.facts.headers:
+        if not isinstance(value, dict):
+            return _hidden(value)
+        return {name: _hidden(item) for name, item in value.items()}
+    if field.facts.sensitive and (field.is_known or isinstance(value, str)):
+        return _hidden(value)
+    if isinstance(value, dict):
+        return _unmasked(value, field)
+    if field.facts.sensitive:
+        return cast(Value, closed(value))
+    if isinstance(value, list):
+        entries = field.entries or UNKNOWN
+        return [_visible(item, entries) for item in value]
+    return cast(Value, value)
+
+
+def _free(value: Any, where: str) -> Value:
+    return decode_values.shallow(decode_values.mapping(value, where), where)
+
+
+def _picked(item: Mapping[str, Any], names: tuple[str, ...], where: str) -> dict[str, Value]:
+    """Keep the fields that a file can declare; null and "" are absence here."""
+    return {
+        name: decode_values.shallow(item[name], f"{where}.{name}")
+        for name in names
+        if item.get(name) is not None and item[name] != ""
+    }
+
+
+def _entry(item: Mapping[str, Any], field: FieldSchema) -> dict[str, Value]:
+    """Read an entry of a list; it has to have what a file has to have."""
+    members = (field.entries or UNKNOWN).fields
+    for member in members.values():
+        if member.is_required:
+            decode_values.text(item.get(member.name), f"{field.name}.{member.name}")
+    return _picked(item, tuple(members), field.name)
+
+
+def _model(item: Mapping[str, Any]) -> dict[str, Value]:
+    fields: dict[str, Value] = {"slug": decode_values.text(item.get("slug"), "models.slug")}
+    fields["enabled"] = _enabled(item, "models")
+    for name, where, read in _model_readers():
+        if (value := read(item.get(name), where)) is not None:
+            fields[name] = value
+    if fields.get("is_custom"):  # the catalogue names and describes the others
+        fields |= _picked(item, _OF_CUSTOM_MODELS, "models")
+    return fields
+
+
+@cache
+def _model_readers() -> tuple[tuple[str, str, Reader], ...]:
+    """Return the optional fields of a model, with the place of each and what reads it."""
+    members = (compiled(Integration).child("models").entries or UNKNOWN).fields.values()
+    return tuple(
+        (member.name, f"models.{member.name}", _scalar_reader(member) or _object_reader(member))
+        for member in members
+        if not member.is_required and member.name not in _OF_CUSTOM_MODELS
+    )
+
+
+def _object_reader(field: FieldSchema) -> Reader:
+    """Return what reads an object in an entry, empty in any form where there is none."""
+    if field.name != "configurations":
+        return lambda value, where: None if is_empty(value) else _free(value, where)
+
+    def read(value: Any, where: str) -> Value:
+        configurations = decode_values.object_or_json(value, where)
+        decode_values.shallow(configurations, where)
+        return _unmasked(configurations, field) if configurations else None
+
+    return read
+
+
+def _workspace(item: Mapping[str, Any]) -> dict[str, Value]:
+    field = compiled(Integration).child("workspaces")
+    identity = decode_values.text(item.get("id"), "workspaces.id")
+    limits = _limits(item, field.entries or UNKNOWN, field.name)
+    return {"id": identity, "enabled": _enabled(item, field.name), **limits}
+
+
+def _enabled(item: Mapping[str, Any], where: str) -> bool:
+    enabled = decode_values.flag(item.get("enabled"), f"{where}.enabled")
+    if enabled is None:
+        raise decode_values.wrong_shape(f"{where}.enabled", "there")
+    return enabled
+
+
+def _limits(item: Mapping[str, Any], field: FieldSchema, where: str) -> dict[str, Value]:
+    fields: dict[str, Value] = {}
+    for name, member in field.fields.items():
+        if member.kind is Kind.SINGLE:
+            place = f"{where}.{name}"
+            limits = decode_values.items(item.get(name), place)
+            picked = [_picked(limit, tuple(member.fields), place) for limit in limits]
+            _put(fields, member, picked or None)
+    return fields
+
+
+def _access_of_all(record: Mapping[str, Any], field: FieldSchema) -> dict[str, Value] | None:
+    """Read the setting for new workspaces under either of its names; null is None."""
+    names = (field.name, f"{field.name}_settings")
+    value = next((record[name] for name in names if record.get(name) is not None), None)
+    if value is None:
+        return None
+    item = decode_values.mapping(value, field.name)
+    return {"enabled": _enabled(item, field.name), **_limits(item, field, field.name)}

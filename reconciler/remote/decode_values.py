@@ -1,0 +1,147 @@
+"""Tolerant readers for single values of the API's answers, and the one error for a wrong shape.
+
+Tolerance ends at what is documented or was observed (remote/API.md): a field that is empty in any
+form (null, "", [], {}), three forms of a boolean, an object as JSON text. Anything else is an error
+that names the field and never its value. What the values mean: `reconciler.remote.decode`.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from reconciler.domain.identifiers import SLUG
+from reconciler.domain.surrogates import repaired
+from reconciler.domain.tree import is_empty
+from reconciler.remote.errors import WrongShape
+from reconciler.remote.responses import UnreadableNumber, read_json
+
+DEEPEST = 32
+"""Levels of nesting in a free-form object; the same limit that files have."""
+
+LARGEST_NUMBER = 2**63
+"""What other programs that read our JSON can hold."""
+
+ACTIVE = "active"
+STATUSES = frozenset({ACTIVE, "archived"})
+"""The values that the API documents; of a record with another one nothing is known."""
+
+_FLAGS: Mapping[Any, bool] = {
+    1: True,
+    0: False,
+    "true": True,
+    "false": False,
+    "1": True,
+    "0": False,
+}
+
+T = TypeVar("T")
+
+
+def wrong_shape(where: str, expected: str) -> WrongShape:
+    """Build the error for a value that is not what the API documents."""
+    return WrongShape(where, expected)
+
+
+def mapping(value: Any, where: str) -> dict[str, Any]:
+    """Read an object."""
+    if not isinstance(value, dict):
+        raise wrong_shape(where, "an object")
+    return value
+
+
+def object_or_json(value: Any, where: str) -> dict[str, Any]:
+    """Read an object that may be missing, empty in any form, or JSON text."""
+    if is_empty(value):
+        return {}
+    if isinstance(value, str):
+        try:
+            value = read_json(value)
+        except (ValueError, RecursionError):
+            value = False
+    return mapping(value, where)
+
+
+def rows(value: Any, where: str) -> list[Any]:
+    """Read a list of whatever it holds; null is empty."""
+    if value is not None and not isinstance(value, list):
+        raise wrong_shape(where, "a list")
+    return value or []
+
+
+def items(value: Any, where: str) -> list[dict[str, Any]]:
+    """Read a list of objects; null is empty."""
+    return [mapping(item, f"an entry of {where}") for item in rows(value, where)]
+
+
+def text(value: Any, where: str) -> str:
+    """Read a string that has to be there."""
+    if not isinstance(value, str) or not value:
+        raise wrong_shape(where, "text")
+    return value
+
+
+def optional_text(value: Any, where: str) -> str | None:
+    """Read a string that may be empty in any form."""
+    if is_empty(value):
+        return None
+    if not isinstance(value, str):
+        raise wrong_shape(where, "text or null")
+    return value
+
+
+def identifier(value: Any, where: str) -> str | None:
+    """Read a string that identifies or dates and is never sent back, as text that can be stored."""
+    found = optional_text(value, where)
+    return None if found is None else repaired(found)
+
+
+def status(value: Any, where: str) -> str:
+    """Read the status of a record; none is `active`, as observed of deployments without it."""
+    found = optional_text(value, where) or ACTIVE
+    if found not in STATUSES:
+        raise wrong_shape(where, f"one of {', '.join(sorted(STATUSES))}")
+    return sys.intern(found)
+
+
+def slug(value: Any, where: str) -> str:
+    """Read a slug that may come near a URL."""
+    if not isinstance(value, str) or not SLUG.fullmatch(value):
+        raise wrong_shape(where, "a slug")
+    return value
+
+
+def flag(value: Any, where: str) -> bool | None:
+    """Read a boolean in any of its forms (`1`, `"false"`, `true`); null is None."""
+    if value is None or isinstance(value, bool):
+        return value
+    known = value.lower() if isinstance(value, str) else value
+    if isinstance(known, int | str) and known in _FLAGS:
+        return _FLAGS[known]
+    raise wrong_shape(where, "a boolean")
+
+
+def count(value: Any, where: str) -> int | None:
+    """Read a number of things that may be null."""
+    if value is not None and (
+        not isinstance(value, int) or isinstance(value, bool) or value < 0 or _is_huge(value)
+    ):
+        raise wrong_shape(where, "a count")
+    return value
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) >= LARGEST_NUMBER
+
+
+def shallow(value: T, where: str, depth: int = 0) -> T:
+    """Return a free-form value if it is not nested deeper than `DEEPEST` and has usable numbers."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, UnreadableNumber) or _is_huge(value):
+        raise wrong_shape(where, "a number that can be used")
+    if isinstance(value, dict | list):
+        if depth >= DEEPEST:
+            raise wrong_shape(where, f"nested at most {DEEPEST} deep")
+        for item in value.values() if isinstance(value, dict) else value:
+            shallow(item, where, depth + 1)
+    return value

@@ -1,0 +1,204 @@
+"""Read the whole list, and prove that it is whole.
+
+A list is complete if and only if every page names the same integer `total` and that many different
+records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was short,
+so a list that cannot be proven is read again, three times at most, and then it is an error. A row
+that cannot be read counts as a record, too: `reconciler.remote.damaged_rows`.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.state import Observed, Unreadable
+from reconciler.remote import decode, decode_values
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.concurrency import together
+from reconciler.remote.damaged_rows import Damage
+from reconciler.remote.errors import IncompleteRead, WrongShape
+
+PAGE_SIZE = 100
+RELISTS = 3
+
+Kind: TypeAlias = Literal["all", "organisation", "workspace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A complete list: its rows by slug, whose they are (None when empty), the calls it took.
+
+    `unreadable` are rows that are there and cannot be read, `unidentified` counts those whose slug
+    is none, `nameless` those of them of which not even a guess can be made.
+    """
+
+    rows: Mapping[str, Observed]
+    organisation_id: str | None
+    calls: int
+    unreadable: Mapping[str, Unreadable] = field(default_factory=lambda: MappingProxyType({}))
+    unidentified: int = 0
+    nameless: int = 0
+
+    @property
+    def slugs(self) -> frozenset[str]:
+        """Return every slug of which the list speaks, readable or not."""
+        return frozenset(self.rows) | frozenset(self.unreadable)
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One reading of all pages. `granted` is how many rows the server gives a page."""
+
+    rows: dict[str, Observed] = field(default_factory=dict)
+    damage: Damage = field(default_factory=Damage)
+    organisation_id: str | None = None
+    total: int | None = None
+    granted: int = 0
+    problem: str = ""
+    exhausted: bool = False
+    calls: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the rule of this module is met."""
+        return not self.problem and self.count == self.total
+
+    @property
+    def count(self) -> int:
+        """Return how many different records were read."""
+        return len(self.rows) + len(self.damage.records)
+
+    @property
+    def over(self) -> bool:
+        """Tell whether more pages cannot change anything."""
+        return bool(self.problem) or self.exhausted or self.count >= (self.total or 0)
+
+    def agree(self, total: object) -> None:
+        """Take note of a page's `total`; it has to be a number, and the same on all pages."""
+        if not isinstance(total, int) or isinstance(total, bool):
+            self.problem = "a page names no total"
+        elif self.total is None:
+            self.total = total
+        elif total != self.total:
+            self.problem = f"total changed from {self.total} to {total} meanwhile"
+
+    @property
+    def explanation(self) -> str:
+        """Say what kept it from being complete."""
+        return self.problem or f"total says {self.total}, and {self.count} were there"
+
+
+async def list_all(
+    api: IntegrationsAPI,
+    *,
+    page_size: int = PAGE_SIZE,
+    concurrency: int = 10,
+    workspace_id: str | None = None,
+    kind: Kind = "all",
+    on_row: Callable[[Observed], None] | None = None,
+) -> Listing:
+    """Read every integration, or raise `IncompleteRead`.
+
+    `on_row` hears of each row as it comes, at most once a slug, also of those of a reading that is
+    given up later.
+    """
+    query: dict[str, str | int] = {"page_size": page_size}
+    if workspace_id is not None:
+        query["workspace_id"] = workspace_id
+    if kind != "all":
+        query["type"] = kind
+    lister = _Lister(api, query, concurrency, on_row)
+    calls = 0
+    for _ in range(1 + RELISTS):
+        reading = await lister.read()
+        calls += reading.calls
+        if reading.complete:
+            return Listing(
+                reading.rows,
+                reading.organisation_id,
+                calls,
+                unreadable=reading.damage.by_slug(reading.rows),
+                unidentified=reading.damage.unidentified,
+                nameless=reading.damage.nameless,
+            )
+    raise IncompleteRead(
+        f"the list of integrations could not be proven complete: {reading.explanation}",
+        code="incomplete-read",
+        hint="Nothing was planned or written. If others are working right now, run again; "
+        "else `reconcile doctor` shows how the API pages.",
+        attempts=calls,
+    )
+
+
+class _Lister:
+    """Reads all pages of one query, as often as asked."""
+
+    def __init__(
+        self,
+        api: IntegrationsAPI,
+        query: Mapping[str, str | int],
+        concurrency: int,
+        on_row: Callable[[Observed], None] | None,
+    ) -> None:
+        self._api = api
+        self._query = query
+        self._concurrency = concurrency
+        self._on_row = on_row
+        self._heard: set[str] = set()
+
+    async def read(self) -> _Pass:
+        """Read the first page, then those that `total` promises, then on until nothing new."""
+        reading = _Pass()
+        pages = itertools.count()
+        await self._page(reading, next(pages))
+        if not reading.over:
+            promised = -(-(reading.total or 0) // reading.granted) - 1
+            await self._wave(reading, itertools.islice(pages, promised), promised)
+        while not reading.over:
+            await self._page(reading, next(pages))
+        return reading
+
+    async def _wave(self, reading: _Pass, pages: Iterator[int], promised: int) -> None:
+        """Read pages side by side; a lying `total` ends with the first page that adds nothing."""
+
+        async def work() -> None:
+            for number in pages:
+                await self._page(reading, number)
+                if reading.problem or reading.exhausted:
+                    return
+
+        await together(work() for _ in range(min(self._concurrency, promised)))
+
+    async def _page(self, reading: _Pass, number: int) -> None:
+        reading.calls += 1
+        query = {"current_page": number, **self._query}
+        reply = await self._api.call(Call(OperationName.LIST, query=query))
+        answer = decode_values.mapping(reply.body, "the list")
+        reading.agree(answer.get("total"))
+        if "data" not in answer:
+            raise decode_values.wrong_shape("data", "there")
+        self._take(reading, decode_values.rows(answer["data"], "data"))
+
+    def _take(self, reading: _Pass, rows: list[Any]) -> None:
+        before = reading.count
+        page = reading.damage.page()
+        for row in rows:
+            try:
+                observed = decode.from_row(decode_values.mapping(row, "a row"))
+            except WrongShape as problem:
+                page.note(row, problem)
+                continue
+            if reading.organisation_id is None:
+                reading.organisation_id = decode_values.identifier(
+                    row.get("organisation_id"), "owner"
+                )
+            reading.rows[observed.slug] = observed
+            if self._on_row is not None and observed.slug not in self._heard:
+                self._heard.add(observed.slug)
+                self._on_row(observed)
+        for slug in reading.damage.slugs & reading.rows.keys():
+            del reading.rows[slug]  # of two rows with one slug the damaged one counts
+        reading.granted = reading.granted or len(rows)
+        reading.exhausted = reading.exhausted or reading.count == before

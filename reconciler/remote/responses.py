@@ -1,0 +1,271 @@
+"""What an HTTP answer means: a reply, or one of our errors.
+
+Only documented shapes count. A denial, a redirect, a page of a proxy or half a document is never
+taken for data, and a 404 is absence only in the API's own form (remote/API.md §1.7).
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+
+from reconciler.domain.calls import Reply
+from reconciler.domain.secrets import LOOKS_SECRET
+from reconciler.remote.errors import (
+    Answered,
+    Conflict,
+    Forbidden,
+    NoAnswer,
+    NotFound,
+    Rejected,
+    ServerFault,
+    Throttled,
+    Unauthorised,
+)
+from reconciler.remote.redaction import Needles, needles_of, scrub
+
+MESSAGE_LENGTH = 200
+LONGEST_PAUSE = 300.0
+"""Seconds; a server that asks for a longer pause stops the run."""
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,200}")
+_REQUEST_ID_HEADERS = ("x-request-id", "x-portkey-request-id", "x-portkey-trace-id")
+
+_CLASSES: Mapping[int, type[Answered]] = {
+    401: Unauthorised,
+    403: Forbidden,
+    404: NotFound,
+    408: ServerFault,
+    409: Conflict,
+    425: ServerFault,
+    429: Throttled,
+}
+
+_HINTS: Mapping[int, str] = {
+    400: "Compare the fields with the message; `reconcile validate` checks what can be checked.",
+    401: "Check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header.",
+    402: "The subscription is used up; the organisation's owner can extend it.",
+    403: "The key may lack a scope, or this belongs to another workspace; see `reconcile doctor`.",
+    404: "Check the slug and the target's base_url.",
+    409: "It exists already, or something still depends on it; `reconcile plan` reads it afresh.",
+    413: "The request is too large for the API or for a proxy before it.",
+    422: "Compare the fields with the message; `reconcile validate` checks what can be checked.",
+    429: "Run again later, or with a smaller --parallelism.",
+}
+_FAULT_HINT = "The API failed; nothing is wrong with the files. Run again later."
+_FOREIGN_HINT = "Check the target's base_url, and what stands between here and the API."
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """An answer as it came: header names in lower case, the body decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """Give the server's id of the request, None without a printable one that is no key."""
+        for name in _REQUEST_ID_HEADERS:
+            value = self.headers.get(name)
+            if value and _REQUEST_ID.fullmatch(value) and not LOOKS_SECRET.search(value):
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What is needed to judge an answer: what was asked, and which texts must not come back.
+
+    `secrets` are those of the request, walked only for an error; `known` are those of the run.
+    """
+
+    method: str
+    path: str
+    secrets: Iterable[str] = ()
+    known: Callable[[], Needles] = Needles
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def without_request_id(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Give headers without those that may name the request."""
+    return {name: value for name, value in headers.items() if name not in _REQUEST_ID_HEADERS}
+
+
+def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
+    """Give the reply, or raise the error that the answer is."""
+    if 300 <= answer.status < 400:
+        raise _nothing(sent, answer, "redirected", "was redirected, which is never followed")
+    if answer.status >= 400:
+        _refuse(sent, answer, wall_clock=wall_clock)
+    if answer.status not in {200, 201, 202, 204}:
+        raise _nothing(sent, answer, "unexpected-status", "was answered with an unknown status")
+    body = _document(sent, answer) if answer.body.strip() else None
+    if body is None and sent.method in {"GET", "POST"}:
+        raise _nothing(sent, answer, "empty-answer", "was answered with nothing")
+    if body is not None and (not isinstance(body, dict) or body.get("success") is False):
+        raise _nothing(sent, answer, "unexpected-shape", "was not answered in a documented form")
+    return Reply(answer.status, body, answer.request_id, content=answer.body)
+
+
+def _document(sent: Sent, answer: RawAnswer) -> Any:
+    told = answer.headers.get("content-type", "").partition(";")[0].strip()
+    kind = told.lower()
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise _nothing(sent, answer, "not-json", f"was answered with {told} instead of JSON")
+    try:
+        return read_json(answer.body)
+    except (ValueError, RecursionError):
+        # The library's error holds the whole body.
+        pass
+    raise _nothing(sent, answer, "invalid-json", "was answered with JSON that cannot be read")
+
+
+class UnreadableNumber:
+    """Stands for a number that is none: NaN, infinite, or too long to be parsed.
+
+    It belongs to one record, which is then unreadable; the rest of the answer is not.
+    """
+
+
+LONGEST_INTEGER = 4000
+"""Digits; Python refuses to convert more than 4,300."""
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse strict JSON; raises ValueError or RecursionError for anything else.
+
+    NaN and lone surrogates are refused: no output of ours could carry them.
+    """
+    document = _STRICT.decode(body.decode("utf-8-sig"))
+    if b"\\ud" in body or b"\\uD" in body:
+        json.dumps(document, ensure_ascii=False).encode()
+    return document
+
+
+def read_json(body: bytes | str) -> Any:
+    """Parse what the API sends; raises ValueError or RecursionError for what is not JSON.
+
+    A lone surrogate stays as it is, and a number that cannot be used is an `UnreadableNumber`: one
+    bad value must not hide every other record of the answer.
+    """
+    return _TOLERANT.decode(body.decode("utf-8-sig") if isinstance(body, bytes) else body)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _integer(digits: str) -> int | UnreadableNumber:
+    return int(digits) if len(digits) <= LONGEST_INTEGER else UnreadableNumber()
+
+
+def _decimal(digits: str) -> float | UnreadableNumber:
+    number = float(digits)
+    return number if math.isfinite(number) else UnreadableNumber()
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant)
+_TOLERANT = json.JSONDecoder(
+    parse_constant=lambda _name: UnreadableNumber(), parse_int=_integer, parse_float=_decimal
+)
+
+
+def _nothing(sent: Sent, answer: RawAnswer, code: str, what: str) -> NoAnswer:
+    secrets = _unspeakable(sent)
+    return NoAnswer(
+        f"{sent} {_without(what, secrets)} (status {answer.status})",
+        code=code,
+        hint=_FOREIGN_HINT,
+        http_status=answer.status,
+        request_id=_request_id(answer, secrets),
+    )
+
+
+def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
+    """Raise what a status of 400 or more means."""
+    documented, code, message = _error_body(answer)
+    status = answer.status
+    if status in {403, 404} and not documented:
+        raise _nothing(sent, answer, "not-json", "was refused by something that is not the API")
+    kind = _CLASSES.get(status, ServerFault if status >= 500 else Rejected)
+    if status == 404 and code == "AB02":
+        kind = Rejected  # documented as a validation error that happens to carry 404
+    secrets = _unspeakable(sent)
+    message = _without(message, secrets)
+    code = code if _without(code, secrets) == code else ""
+    shown = code or f"http-{status}"
+    raise kind(
+        f"{sent} was answered with {status} {code}".rstrip() + (f": {message}" if message else ""),
+        code=shown,
+        hint=_FAULT_HINT if kind is ServerFault else _HINTS.get(status, ""),
+        http_status=status,
+        request_id=_request_id(answer, secrets),
+        message=message or f"status {status}",
+        retry_after=retry_after(answer.headers, wall_clock=wall_clock),
+    )
+
+
+def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
+    """Read the known forms of an error (remote/API.md §1.7): documented?, code, message."""
+    try:
+        body = read_json(answer.body)
+    except (ValueError, RecursionError):
+        return False, "", ""
+    if not isinstance(body, dict):
+        return False, "", ""
+    inner = next((v for v in (body.get("data"), body.get("error")) if isinstance(v, dict)), body)
+    codes = (inner.get(name) for name in ("errorCode", "code", "slug"))
+    code = next((c for c in codes if isinstance(c, str) and _CODE.fullmatch(c)), "")
+    message = inner.get("message")
+    return body.get("success") is False, code, message if isinstance(message, str) else ""
+
+
+def _unspeakable(sent: Sent) -> Needles:
+    return needles_of(sent.secrets) | sent.known()
+
+
+def _request_id(answer: RawAnswer, secrets: Needles) -> str | None:
+    """Give the server's id of the request, unless it repeats a secret."""
+    id_ = answer.request_id
+    return None if id_ is None or scrub(id_, secrets) != id_ else id_
+
+
+def _without(text: str, secrets: Needles) -> str:
+    """Take secrets out of a text, and what looks like one; and cut it.
+
+    A command that only reads knows no secret but its own, and the API may quote any.
+    """
+    text = scrub(text, secrets)
+    return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
+
+
+def retry_after(headers: Mapping[str, str], *, wall_clock: float) -> float | None:
+    """Give the seconds that `Retry-After` asks for; None without it or where it is nonsense.
+
+    A date is measured against the server's own `Date` where it sends one, else against
+    `wall_clock`, so that it is never early.
+    """
+    text = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+        return float(text)
+    until = _http_date(text)
+    if until is None:
+        return None
+    asked_at = _http_date(headers.get("date", ""))
+    return max(0.0, until - (wall_clock if asked_at is None else asked_at))
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        seconds = parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return seconds if math.isfinite(seconds) else None

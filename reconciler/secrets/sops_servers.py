@@ -1,0 +1,175 @@
+"""Which servers an encrypted file leads sops to, read from the file's own metadata.
+
+A pull request can edit the file, and so every name in it. What cannot be read with certainty is
+refused: sops reads the same bytes with another parser. How sops is run: `reconciler.secrets.sops`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from reconciler.desired.yaml_reader import read_yaml
+
+_UNKNOWN_FORM = "its metadata has an unknown form"
+_LOCAL = frozenset({"age", "pgp"})
+_FLAT = frozenset({"dotenv", "ini"})
+_PLAIN = re.compile(r"[a-z0-9_]+")
+_LIST = re.compile(r"__list_\d")  # how a list is flattened; no encrypted text holds `_`
+_NAME_BEFORE = re.compile(r"\w*\Z", re.ASCII)
+_LONGEST_NAME = 64
+
+_ADDRESS = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d{1,5})?/?"
+)
+_LOOPBACK = re.compile(r"localhost|127\.0\.0\.1")
+_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+_ARN = re.compile(
+    r"arn:(?P<partition>aws|aws-cn|aws-us-gov):kms:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d{1,2})"
+    r":\d{12}:(?:key|alias)/[A-Za-z0-9/_-]+"
+)
+_GCP_KEY = re.compile(
+    r"projects/[\w.:-]+/locations/[\w-]+/keyRings/[\w-]+/cryptoKeys/[\w-]+"
+    r"(?:/cryptoKeyVersions/\d+)?",
+    re.ASCII,
+)
+
+
+class Unjudged(Exception):
+    """It cannot be said which servers the file leads to; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Server:
+    """A server that holds a key of the file, and the kind of key in sops' words."""
+
+    host: str
+    kind: str
+
+
+def servers_in(content: bytes, kind: str) -> frozenset[Server]:
+    """Return the servers that sops would ask, or raise `Unjudged`; `kind` is sops' input type."""
+    if kind in _FLAT:
+        return _in_flat(content)
+    document = _yaml(content) if kind == "yaml" else _json(content)
+    named = [name for name in document if name.casefold() == "sops"]
+    if not named:
+        return frozenset()  # sops itself says that there is nothing to decrypt
+    if named != ["sops"]:
+        raise Unjudged(_UNKNOWN_FORM)
+    return frozenset(_servers(document["sops"], nested=False))
+
+
+def _in_flat(content: bytes) -> frozenset[Server]:
+    """Judge a file whose metadata is flattened into names: only local keys can be read there."""
+    text = content.decode("latin-1")
+    for found in _LIST.finditer(text.lower()):
+        before = _NAME_BEFORE.search(text[max(0, found.start() - _LONGEST_NAME) : found.start()])
+        if before is None or before[0].lower().removeprefix("sops_") not in _LOCAL:
+            raise Unjudged("in this format only keys of age and PGP are read")
+    return frozenset()
+
+
+def _yaml(content: bytes) -> Mapping[str, Any]:
+    reading = read_yaml(content)
+    if reading.faults or len(reading.documents) != 1:
+        raise Unjudged("it is not one plain document of YAML")
+    value = reading.documents[0].value
+    return value if isinstance(value, dict) else {}
+
+
+def _json(content: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(
+            content.decode(), object_pairs_hook=_without_repeats, parse_constant=_refuse_constant
+        )
+        return value if isinstance(value, dict) else {}
+    except (ValueError, RecursionError):
+        pass
+    raise Unjudged("it is not one plain document of JSON")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("repeated name")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _servers(metadata: Any, *, nested: bool) -> Iterator[Server]:
+    """Walk the lists of keys; what is no list says nothing about keys."""
+    for kind, entries in _named(metadata).items():
+        if not entries or not isinstance(entries, list | dict):
+            continue
+        if not isinstance(entries, list):
+            raise Unjudged(_UNKNOWN_FORM)
+        if kind == "key_groups" and not nested:
+            for group in entries:
+                yield from _servers(group, nested=True)
+        elif kind not in _LOCAL:
+            yield from _of_kind(kind, [_named(entry) for entry in entries])
+
+
+def _of_kind(kind: str, entries: Iterable[Mapping[str, Any]]) -> Iterator[Server]:
+    judge = _JUDGES.get(kind)
+    if judge is None:
+        raise Unjudged("it is encrypted with a kind of key that is not known here")
+    for entry in entries:
+        yield Server(judge(entry), kind)
+
+
+def _vault(entry: Mapping[str, Any]) -> str:
+    _match(_PATH, entry, "engine_path")
+    _match(_PATH, entry, "key_name")
+    return _host(entry, "vault_address")
+
+
+def _azure(entry: Mapping[str, Any]) -> str:
+    _match(_PATH, entry, "name")
+    if entry.get("version"):
+        _match(_PATH, entry, "version")
+    return _host(entry, "vault_url")
+
+
+def _aws(entry: Mapping[str, Any]) -> str:
+    if entry.get("role") or entry.get("aws_profile"):
+        raise Unjudged("it names an AWS role or profile, which only the environment may")
+    arn = _match(_ARN, entry, "arn")
+    suffix = "amazonaws.com.cn" if arn["partition"] == "aws-cn" else "amazonaws.com"
+    return f"kms.{arn['region']}.{suffix}"
+
+
+def _gcp(entry: Mapping[str, Any]) -> str:
+    _match(_GCP_KEY, entry, "resource_id")
+    return "cloudkms.googleapis.com"
+
+
+_JUDGES = {"hc_vault": _vault, "azure_kv": _azure, "kms": _aws, "gcp_kms": _gcp}
+
+
+def _host(entry: Mapping[str, Any], name: str) -> str:
+    address = _match(_ADDRESS, entry, name)
+    host = address["host"].lower()
+    if address["scheme"] == "http" and not _LOOPBACK.fullmatch(host):
+        raise Unjudged(f"its {name} is not an https address")
+    return host
+
+
+def _match(pattern: re.Pattern[str], entry: Mapping[str, Any], name: str) -> re.Match[str]:
+    value = entry.get(name)
+    found = pattern.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise Unjudged(f"its {name} has an unknown form")
+    return found
+
+
+def _named(value: Any) -> Mapping[str, Any]:
+    """Return a part of the metadata: Go matches names of JSON in any case, so only one is read."""
+    if not isinstance(value, dict) or not all(_PLAIN.fullmatch(name) for name in value):
+        raise Unjudged(_UNKNOWN_FORM)
+    return value

@@ -1,0 +1,142 @@
+"""Put the stand-in together: for `reconcile simulate`, and for `simulator:` targets.
+
+Time and ids come from the caller, as everywhere below the command line.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import yaml
+
+from reconciler.simulator.api import Remote
+from reconciler.simulator.asgi import SimulatorApp
+from reconciler.simulator.auth import Service, Throttle, any_key, exactly, no_key
+from reconciler.simulator.delivery import Wire
+from reconciler.simulator.faults import Fault, FaultScript, InvalidFaults, parse_faults
+from reconciler.simulator.http_server import serve
+from reconciler.simulator.seeds import plant
+from reconciler.simulator.sqlite_store import SqliteRecords
+from reconciler.simulator.store import MemoryRecords
+from reconciler.simulator.switches import Switches
+from reconciler.simulator.transport import SimulatorTransport
+
+
+@dataclass(frozen=True, slots=True)
+class Clockwork:
+    """What the simulator may not take for itself.
+
+    `now` gives ISO-8601 UTC with milliseconds, `new_id` a UUID text, `monotonic` seconds.
+    """
+
+    now: Callable[[], str]
+    new_id: Callable[[], str]
+    monotonic: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How the simulator deviates: switches and faults, as a `--fault` file says."""
+
+    switches: Switches = field(default_factory=Switches)
+    faults: tuple[Fault, ...] = ()
+
+
+def read_script(path: Path) -> Script:
+    """Read a `--fault` file, YAML or JSON: a list of faults, or `{switches: …, faults: […]}`.
+
+    Raises `InvalidFaults` or `InvalidSwitch`, exit code 3, for what cannot be understood.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as reason:
+        # PyYAML builds dates itself: 2026-99-99 ends in a ValueError without a place.
+        raise InvalidFaults(str(path), _in_words(reason)) from reason
+    if isinstance(content, list) or content is None:
+        return Script(faults=parse_faults(content or []))
+    if not isinstance(content, dict) or set(content) - {"switches", "faults"}:
+        raise InvalidFaults(str(path), "a list of faults, or `switches` and `faults`, is expected")
+    switches: Any = content.get("switches") or {}
+    if not isinstance(switches, dict):
+        raise InvalidFaults(str(path), "`switches` is a mapping")
+    return Script(Switches.parse(switches), parse_faults(content.get("faults") or []))
+
+
+def _in_words(problem: Exception) -> str:
+    if isinstance(problem, OSError):
+        return problem.strerror or "it cannot be read"
+    if isinstance(problem, ValueError) and not isinstance(problem, UnicodeDecodeError):
+        return f"a value cannot be read as a date or number: {problem}"
+    mark = getattr(problem, "problem_mark", None)
+    where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"it is not YAML in UTF-8{where}"
+
+
+async def serve_simulator(
+    *,
+    host: str,
+    port: int,
+    seed: str | None,
+    latency_ms: float,
+    jitter_ms: float,
+    rate_limit: int | None,
+    faults: Path | None,
+    db: Path | None,
+    on_ready: Callable[[str], None],
+    stop: asyncio.Event,
+    clockwork: Clockwork,
+    api_key: str | None = None,
+) -> None:
+    """Serve the simulator until `stop` is set; `on_ready` is told the base URL.
+
+    Without `db` the state lives in memory; without `api_key` any key is accepted. Latency is
+    `latency_ms` and up to `jitter_ms` more. Raises `ReconcilerError` for bad seeds, scripts and
+    state, and OSError when the port is taken.
+    """
+    script = read_script(faults) if faults else Script()
+    records = SqliteRecords(db) if db else MemoryRecords()
+    try:
+        if seed:
+            # A seed is planted without the script's whims: a 429 must not leave holes in it.
+            plant(Remote(Switches(), clockwork.now, clockwork.new_id, records), seed)
+        remote = Remote(script.switches, clockwork.now, clockwork.new_id, records)
+        service = Service(
+            Wire(remote, faults=FaultScript(script.faults)),
+            accepts=exactly(api_key) if api_key else any_key,
+            throttle=Throttle(rate_limit, clockwork.monotonic) if rate_limit else None,
+        )
+        app = SimulatorApp(service, latency=latency(latency_ms, jitter_ms))
+        await serve(app, host=host, port=port, ready=_announce(host, on_ready), stop=stop)
+    finally:
+        if isinstance(records, SqliteRecords):
+            records.close()
+
+
+def simulator_transport(
+    db: Path, clockwork: Clockwork, *, script: Script | None = None
+) -> SimulatorTransport:
+    """Give the transport of a `simulator:` target, with its state in the file `db`.
+
+    No key is asked for. The transport closes the file when its client closes.
+    """
+    script = script or Script()
+    records = SqliteRecords(db)
+    remote = Remote(script.switches, clockwork.now, clockwork.new_id, records)
+    service = Service(Wire(remote, faults=FaultScript(script.faults)), accepts=no_key)
+    return SimulatorTransport(service, on_close=records.close)
+
+
+def latency(latency_ms: float, jitter_ms: float, *, seed: int = 0) -> Callable[[], float] | None:
+    """Give what draws the latency of each answer in seconds; None when there is none."""
+    if not latency_ms and not jitter_ms:
+        return None
+    random = Random(seed)  # noqa: S311  a repeatable jitter, no secret
+    return lambda: (latency_ms + random.random() * jitter_ms) / 1000
+
+
+def _announce(host: str, on_ready: Callable[[str], None]) -> Callable[[int], None]:
+    shown = f"[{host}]" if ":" in host else host
+    return lambda port: on_ready(f"http://{shown}:{port}/v1")

@@ -1,0 +1,199 @@
+"""What the stand-in shows of a record: rows, details, models and workspaces, secrets masked.
+
+Two shapes exist, `observed` and `documented` (remote/API.md §1.2, §1.4, §5); a full value never
+leaves this module.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.simulator.catalogue import BASE_MODELS, NEW_MODEL
+from reconciler.simulator.store import Record
+from reconciler.simulator.switches import Switches
+
+_MASKED = frozenset(
+    {
+        "key",
+        "azure_entra_client_secret",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "vertex_service_account_json",
+        "oracle_private_key",
+        "oracle_key_passphrase",
+    }
+)
+"""Fields that come back as masks only (remote/API.md §3)."""
+
+_AWS_IDS = frozenset({"aws_access_key_id", "aws_external_id"})
+_HEADERS = "custom_headers"
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def mask(value: Any) -> str:
+    """Mask a value as the API masks virtual keys: two characters, five stars, three characters.
+
+    A short text, or an object, shows nothing (the format for integrations is not public, §1.4).
+    """
+    if isinstance(value, str) and len(value) >= 12:
+        return f"{value[:2]}*****{value[-3:]}"
+    return "*****"
+
+
+def as_uuid(name: str) -> str:
+    """Give the UUID that stands for a slug of a workspace or secret reference; a UUID stays."""
+    if _UUID.fullmatch(name):
+        return name.lower()
+    digits = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
+    return "-".join(
+        digits[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+    )
+
+
+def row(record: Record, switches: Switches) -> dict[str, Any]:
+    """Show a record as an entry of the list; it has neither configurations nor a mask (§1.2).
+
+    The specification leaves out fields that it accepts; its shape shows them once they are set.
+    """
+    documented = (
+        "id",
+        "organisation_id",
+        "ai_provider_id",
+        "name",
+        "status",
+        "created_at",
+        "last_updated_at",
+        "slug",
+        "description",
+    )
+    shown = {name: clone(record[name]) for name in documented} | {"object": "integration"}
+    unspecified = {
+        "tags": clone(record["tags"]),
+        "workspace_id": workspace_id(record["workspace_id"], switches),
+    }
+    if switches.detail_shape == "documented":
+        return shown | {name: value for name, value in unspecified.items() if value}
+    return shown | {
+        **unspecified,
+        "owner_id": record["owner_id"],
+        "workspaces_count": _workspace_count(record),
+        "type": record["type"],
+    }
+
+
+def detail(record: Record, switches: Switches) -> dict[str, Any]:
+    """Show a record as `GET /integrations/{slug}` does (§1.4)."""
+    shown: dict[str, Any] = {
+        **clone(record.get("unexpected", {})),
+        **row(record, switches),
+        "masked_key": mask(record["key"]) if record["key"] else None,
+        "configurations": _configurations(record["configurations"], switches),
+        "allow_all_models": record["allow_all_models"],
+        "secret_mappings": _mappings(record["secret_mappings"], switches),
+        "pricing_adjustments": clone(record["pricing_adjustments"]),
+    }
+    access = clone(record["global_workspace_access"])
+    if switches.detail_shape == "documented":
+        return shown | {
+            "global_workspace_access_settings": access,
+            "workspace_count": _workspace_count(record),
+            "secret_mappings": shown["secret_mappings"] or [],
+        }
+    del shown["organisation_id"], shown["workspaces_count"]
+    return shown | {"global_workspace_access": access}
+
+
+def models(record: Record, switches: Switches) -> dict[str, Any]:
+    """Show the models sub-resource; the observed shape has no total (§5.1)."""
+    shown = [_model(model, switches) for model in _listed_models(record, switches)]
+    if switches.detail_shape == "documented":
+        return {"total": len(shown), "models": shown}
+    return {"models": shown, "allow_all_models": record["allow_all_models"], "object": "list"}
+
+
+def _listed_models(record: Record, switches: Switches) -> list[Mapping[str, Any]]:
+    """Return the models that were written, and before them those of the provider's catalogue."""
+    written = record["models"]
+    if switches.base_models == "hidden":
+        return list(written.values())
+    enabled = record["allow_all_models"]
+    catalogue = [
+        {**NEW_MODEL, "slug": slug, "enabled": enabled, "created_at": record["created_at"]}
+        for slug in BASE_MODELS.get(record["ai_provider_id"], ())
+        if slug not in written
+    ]
+    return [*catalogue, *written.values()]
+
+
+def workspaces(record: Record, switches: Switches) -> dict[str, Any]:
+    """Show the workspaces sub-resource; revoked ones stay, archived (§5.2)."""
+    shown = [
+        {**clone(granted), "id": workspace_id(granted["id"], switches)}
+        for granted in record["workspaces"].values()
+    ]
+    if switches.detail_shape == "documented":
+        return {"total": len(shown), "workspaces": shown}
+    access = clone(record["global_workspace_access"]) or {"enabled": False}
+    return {"workspaces": shown, "global_workspace_access": access, "object": "list"}
+
+
+def workspace_id(stored: str | None, switches: Switches) -> str | None:
+    """Show a workspace's id in the form this deployment uses."""
+    if stored is None or switches.workspace_id_form == "slug":
+        return stored
+    return as_uuid(stored)
+
+
+def clone(value: Any) -> Any:
+    """Copy JSON, so that no reader can change what is stored."""
+    if isinstance(value, dict):
+        return {key: clone(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clone(item) for item in value]
+    return value
+
+
+def _workspace_count(record: Record) -> int:
+    return sum(1 for granted in record["workspaces"].values() if granted["enabled"])
+
+
+def _configurations(stored: Mapping[str, Any], switches: Switches) -> dict[str, Any]:
+    hidden = _MASKED | _AWS_IDS if switches.mask_aws_ids else _MASKED
+    shown: dict[str, Any] = {}
+    for name, value in stored.items():
+        if name == _HEADERS:
+            shown.update(_headers(value))
+        elif name in hidden and value is not None:
+            shown[f"masked_{name}"] = mask(value)
+        else:
+            shown[name] = clone(value)
+    if switches.server_added_fields:
+        shown.setdefault("provider_auth_type", "apiKey")
+    return shown
+
+
+def _headers(headers: Mapping[str, str] | None) -> dict[str, Any]:
+    if not headers:
+        return {}
+    return {f"masked_{_HEADERS}": {name: mask(value) for name, value in headers.items()}}
+
+
+def _mappings(stored: list[dict[str, Any]] | None, switches: Switches) -> Any:
+    if not stored or switches.reference_form == "as_sent":
+        return clone(stored)
+    return [
+        {**clone(item), "secret_reference_id": as_uuid(item["secret_reference_id"])}
+        for item in stored
+    ]
+
+
+def _model(model: Mapping[str, Any], switches: Switches) -> dict[str, Any]:
+    shown = {name: clone(value) for name, value in model.items() if name != "configurations"}
+    if model.get("configurations"):
+        shown["configurations"] = _configurations(model["configurations"], Switches())
+    if switches.flexbool == "mixed":
+        shown["is_custom"] = 1 if model["is_custom"] else "false"
+        shown["is_finetune"] = True if model["is_finetune"] else "false"
+    return shown

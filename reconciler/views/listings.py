@@ -1,0 +1,139 @@
+"""What is in the API now, as `list` and `get` show it: text, YAML, JSON; masked as the API masks.
+
+Nothing is compared with the files here; that is a plan.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from reconciler.domain.secrets import Mask, Redacted
+from reconciler.domain.state import Observed, ObservedState
+from reconciler.domain.tree import Value, plain
+from reconciler.planning.plan import PlanTarget
+from reconciler.views import json, phrases
+from reconciler.views.escape import visible
+from reconciler.views.plan_outline import header_of
+
+COLUMNS = ("slug", "name", "ai_provider_id", "status", "type")
+
+
+def record(observed: Observed) -> dict[str, Any]:
+    """Give one integration as plain data: what the API said, and a mask where it masks."""
+    about = {
+        "id": observed.id,
+        "status": observed.status,
+        "type": observed.kind,
+        "created_at": observed.created_at,
+        "last_updated_at": observed.last_updated_at,
+        "workspace_count": observed.workspace_count,
+    }
+    known = {key: value for key, value in about.items() if value is not None}
+    return {"slug": observed.slug, **_mapping(observed.fields), **known}
+
+
+def list_text(state: ObservedState, *, target: PlanTarget, ledger: str) -> str:
+    """Write the integrations as a table, in the order of their slugs."""
+    rows = [COLUMNS, *(_row(item) for item in _ordered(state))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    if not state.integrations:
+        lines = [phrases.NOTHING_THERE]
+    return "\n".join([header_of(target, ledger=ledger), "", *lines]) + "\n"
+
+
+def list_yaml(state: ObservedState, *, target: PlanTarget, ledger: str) -> str:
+    """Write the integrations as a YAML list under a comment that names the target."""
+    return _comment(target, ledger) + _yaml([record(item) for item in _ordered(state)])
+
+
+def list_json(state: ObservedState, *, target: PlanTarget) -> str:
+    """Write the integrations as one JSON document."""
+    return json.document(
+        {
+            "format_version": "1",
+            "kind": "integrations",
+            "target": target.as_json(),
+            "integrations": [record(item) for item in _ordered(state)],
+        }
+    )
+
+
+def get_text(observed: Observed, *, target: PlanTarget, ledger: str) -> str:
+    """Write one integration under the line that names the target."""
+    return f"{header_of(target, ledger=ledger)}\n\n{_yaml(record(observed))}"
+
+
+def get_yaml(observed: Observed, *, target: PlanTarget, ledger: str) -> str:
+    """Write one integration as YAML under a comment that names the target."""
+    return _comment(target, ledger) + _yaml(record(observed))
+
+
+def get_json(observed: Observed, *, target: PlanTarget) -> str:
+    """Write one integration as one JSON document, its fields at the top."""
+    document = {"format_version": "1", "kind": "integration", "target": target.as_json()}
+    return json.document({**record(observed), **document})
+
+
+def _ordered(state: ObservedState) -> Iterable[Observed]:
+    return (state.integrations[slug] for slug in sorted(state.integrations))
+
+
+def _row(observed: Observed) -> tuple[str, ...]:
+    fields = record(observed)
+    return tuple(
+        visible(str(fields.get(column, "")), limit=255 if column == "slug" else 40)
+        for column in COLUMNS
+    )
+
+
+def _mapping(tree: Mapping[str, Value]) -> dict[str, Any]:
+    return {key: _shown(value) for key, value in tree.items()}
+
+
+def _shown(value: Value) -> Any:
+    match value:
+        case Mask():
+            return value.text
+        case Redacted():
+            return phrases.REDACTED_WITHOUT_NAME
+        case Mapping():
+            return _mapping(value)
+        case list() | tuple():
+            return [_shown(item) for item in value]
+        case _:
+            return plain(value)
+
+
+def _comment(target: PlanTarget, ledger: str) -> str:
+    return f"# {header_of(target, ledger=ledger)}\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Write each text on one line, quoted where a terminal or a CI could obey it."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+        """Repeat what is equal: anchors would be news to the reader."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if visible(text, limit=None) == text else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _yaml(value: Any) -> str:
+    def dump(*, unicode: bool) -> str:
+        text: str = yaml.dump(
+            value, Dumper=_Dumper, sort_keys=False, allow_unicode=unicode, width=float("inf")
+        )
+        return text
+
+    readable = dump(unicode=True)
+    # Bidi and zero-width characters are printable to YAML; escaping them means escaping all.
+    harmless = all(line == visible(line, limit=None) for line in readable.splitlines())
+    return readable if harmless else dump(unicode=False)

@@ -1,0 +1,54 @@
+"""What channels are told, in plain text: that something is wrong, where, and what can be done.
+
+Fixed words, figures and slugs alone. Names, values and the API's messages stay in the reports: a
+chat would take a mention or a link in them for its own. How it is sent: `reconciler.drift.notify`.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from reconciler.drift.notify import Message
+from reconciler.drift.report import DriftReport
+from reconciler.execution.result import ApplyResult, Status
+from reconciler.views import drift_outline, phrases, result_outline
+from reconciler.views.escape import visible
+from reconciler.views.sections import LISTED
+from reconciler.views.suggested_command import CommandContext
+
+
+def of_drift(
+    report: DriftReport, *, ledger: str, context: CommandContext = CommandContext()
+) -> Message:
+    """Announce drift: who moved which integrations, and the commands that end it."""
+    shown = drift_outline.of_report(report, ledger=ledger, context=context)
+    lines = [shown.summary, shown.header, f"fingerprint: {shown.fingerprint}", ""]
+    for group in shown.groups:
+        lines += [group.title, *_listed([f"{i.symbol} {i.word} {i.slug}" for i in group.items]), ""]
+    for step in shown.steps:
+        lines.append(f"{step.text} {step.command or ', '.join(step.slugs)}".rstrip())
+    return Message(_title(phrases.DRIFT_TITLE, report.target.name), "\n".join(lines) + "\n")
+
+
+def of_failed_apply(result: ApplyResult, *, ledger: str) -> Message:
+    """Announce an apply that did not do all it should: what was not done, and what comes next."""
+    shown = result_outline.of_result(result, ledger=ledger)
+    failed = [item for item in shown.outcomes if item.status is not Status.APPLIED]
+    lines = [
+        shown.summary,
+        shown.header,
+        f"run: {shown.run}",
+        "",
+        *_listed([f"{i.symbol} {i.status.value}: {i.kind.value} {i.slug}" for i in failed]),
+        "",
+        *shown.next_steps,
+    ]
+    return Message(_title(phrases.RESULT_FAILED_TITLE, result.target.name), "\n".join(lines) + "\n")
+
+
+def _title(what: str, target: str) -> str:
+    return f"reconcile: {what} on {visible(target)}"
+
+
+def _listed(lines: Sequence[str]) -> Iterable[str]:
+    yield from lines[:LISTED]
+    if len(lines) > LISTED:
+        yield phrases.AND_MORE.format(len(lines) - LISTED)

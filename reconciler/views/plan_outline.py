@@ -1,0 +1,326 @@
+"""What people are told about a plan: a small tree of plain, safe text, made once for every format.
+
+Data from files and from the API passes `visible` here, so it is one line without control
+characters. Escaping for a format comes on top, in the view that knows it. Fixed words live in
+`reconciler.views.phrases`, results in `reconciler.views.result_outline`.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from reconciler.diagnostics import Diagnostic, Place, Severity
+from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk, Shown
+from reconciler.planning.plan import Plan, PlanTarget
+from reconciler.planning.value_excerpts import abridged, abridged_pair, is_shown_whole
+from reconciler.views import phrases
+from reconciler.views.diagnostics import summary_of
+from reconciler.views.escape import shortened, visible
+from reconciler.views.lookalikes import look_alike, spelled_out
+from reconciler.views.removal_notes import is_restated, removal_notes
+from reconciler.views.sections import Section, reference, sections_of
+from reconciler.views.suggested_command import CommandContext, apply_command
+
+NAMED = 5
+"""How many slugs a question names; the plan above it names all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeItem:
+    """One field's change: `before` is None for what is added, `after` for what is removed.
+
+    Both are complete. `is_whole` says that no view may shorten them, as those of a host.
+    `is_restated` marks what a replace puts back as it was. `risk` is named from `credential`
+    upward, else empty.
+    """
+
+    symbol: str
+    path: str
+    before: str | None
+    after: str | None
+    note: str
+    risk: str
+    is_whole: bool = False
+    is_restated: bool = False
+
+    @property
+    def text(self) -> str:
+        """Return the change in one line, without its symbol; long values are shortened."""
+        before, after = self.before, self.after
+        if before is not None and after is not None:
+            if not self.is_whole:
+                before, after = abridged_pair(before, after)
+            after = after.removeprefix(f"{phrases.REDACTED} ")
+            values = f"{before} → {after}"
+        else:
+            value = (after if before is None else before) or ""
+            values = value if self.is_whole else abridged(value)
+        risk = f" [{self.risk}]" if self.risk else ""
+        return f"{self.path}: {values}" + (f" ({self.note})" if self.note else "") + risk
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A guard that holds an action back, and what lifts it."""
+
+    code: str
+    lift: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionItem:
+    """One integration's action; `name` is known for a create, a delete and a changed name.
+
+    `notes` say in short what a delete or a replace takes away and puts back.
+    """
+
+    slug: str
+    name: str | None
+    kind: ActionKind
+    symbol: str
+    word: str
+    reason: str
+    risk: Risk
+    source: str | None
+    changes: tuple[ChangeItem, ...]
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def essential_changes(self) -> tuple[ChangeItem, ...]:
+        """Return the changes without those that only say what a replace puts back."""
+        return tuple(change for change in self.changes if not change.is_restated)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A diagnostic as three short texts; `place` and `hint` may be empty."""
+
+    severity: Severity
+    headline: str
+    place: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutline:
+    """A plan as people read it; `run`, `commit`, `warning`, `next_step` and `command` may be empty.
+
+    Nothing but fixed words and figures stands in `title`, `warning`, `summary` and `next_step`.
+    """
+
+    title: str
+    run: str
+    header: str
+    digest: str
+    commit: str
+    warning: str
+    summary: str
+    counts: tuple[tuple[str, int], ...]
+    actions: tuple[ActionItem, ...]
+    findings: tuple[Finding, ...]
+    sections: tuple[Section, ...]
+    next_step: str
+    command: str
+
+
+def header(*, target: str, base_url: str, ledger: str) -> str:
+    """Give the line that every text output begins with: target, host and ledger state."""
+    host = visible(_host(base_url), limit=None)
+    state = phrases.LEDGER_UNREACHABLE if ledger == "unreachable" else f"ledger {visible(ledger)}"
+    return f"target {visible(target, limit=None)} · host {host} · {state}"
+
+
+def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> PlanOutline:
+    """Make the outline of a plan; `ledger` is shared, local, fresh or unreachable."""
+    next_step, command = _next_step(plan, context)
+    unverified: dict[str, list[str]] = {}
+    for secret in plan.unverified:
+        unverified.setdefault(secret.slug, []).append(secret.path)
+    origins = phrases.ORIGIN_NOTES if plan.run is None else phrases.UNDO_NOTES
+    return PlanOutline(
+        title=phrases.PLAN_TITLE if plan.run is None else phrases.UNDO_TITLE,
+        run=visible(plan.run or ""),
+        header=header_of(plan.target, ledger=ledger),
+        digest=plan.digest,
+        commit=visible(plan.commit or ""),
+        warning=phrases.UNDO_WARNING if plan.run is not None else "",
+        summary=_summary(plan),
+        counts=tuple(plan.summary.items()),
+        actions=tuple(
+            of_action(action, origins=origins, unverified=unverified.get(action.slug, ()))
+            for action in plan.actions
+        ),
+        findings=tuple(of_diagnostic(item) for item in plan.diagnostics),
+        sections=sections_of(plan, context),
+        next_step=next_step,
+        command=command,
+    )
+
+
+def question(plan: Plan) -> str:
+    """Return the question whether to apply a plan, in one line that says again what it does."""
+    where = f"{visible(plan.target.name)} ({visible(_host(plan.target.base_url), limit=None)})"
+    return f"{_counts(plan, name_losses=True)}. Apply to {where}?"
+
+
+def header_of(target: PlanTarget, *, ledger: str) -> str:
+    """Give the header line of a plan's or a result's target."""
+    return header(target=target.name, base_url=target.base_url, ledger=ledger)
+
+
+def of_action(
+    action: Action,
+    *,
+    origins: Mapping[Origin, str] = phrases.ORIGIN_NOTES,
+    unverified: Collection[str] = (),
+) -> ActionItem:
+    """Make the outline of one action; `origins` says which origins of a change are worth a note.
+
+    `unverified` are the paths of its secrets that nothing proves in sync.
+    """
+    blocked = bool(action.blocked_by)
+    values = [c.after if c.op is not Op.REMOVE else c.before for c in _of_name(action)]
+    names = [value for value in values if isinstance(value, str)]
+    return ActionItem(
+        slug=visible(action.slug, limit=255),
+        name=shown(names[0]) if names else None,
+        kind=action.kind,
+        symbol=phrases.BLOCKED_SYMBOL if blocked else phrases.SYMBOLS[action.kind],
+        word=f"blocked {action.kind.value}" if blocked else action.kind.value,
+        reason=shortened(action.reason),
+        risk=action.risk,
+        source=_place(action.source) if action.source else None,
+        changes=tuple(
+            of_change(
+                change,
+                origins=origins,
+                unverified=change.path in unverified,
+                is_restated=is_restated(action, change),
+            )
+            for change in action.changes
+        ),
+        blocks=tuple(
+            Block(visible(code), phrases.LIFTS.get(code, phrases.LIFT_UNKNOWN))
+            for code in action.blocked_by
+        ),
+        notes=removal_notes(action),
+    )
+
+
+def _of_name(action: Action) -> list[Change]:
+    return [change for change in action.changes if change.path == "name"]
+
+
+def of_change(
+    change: Change,
+    *,
+    origins: Mapping[Origin, str] = phrases.ORIGIN_NOTES,
+    unverified: bool = False,
+    is_restated: bool = False,
+) -> ChangeItem:
+    """Make the outline of one change; of a sensitive one only references are shown."""
+    before, after = _shown_pair(change.before, change.after)
+    if change.sensitive:
+        hidden = phrases.UNKNOWN_FIELD if change.unknown_field else phrases.REDACTED_WITHOUT_NAME
+        before = reference(change.before_reference, hidden)
+        after = reference(change.reference, hidden)
+    why = phrases.RECREATED_NOTE if is_restated else _why(change, unverified=unverified)
+    notes = (why, None if is_restated else origins.get(change.origin))
+    one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
+    return ChangeItem(
+        symbol=phrases.OP_SYMBOLS[change.op],
+        path=visible(change.path, limit=None),
+        before=None if one_sided else before,
+        after=None if change.op is Op.REMOVE else after,
+        note="; ".join(note for note in notes if note),
+        risk=change.risk.value if change.risk.rank >= Risk.CREDENTIAL.rank else "",
+        is_whole=is_shown_whole(change.path, change.before, change.after),
+        is_restated=is_restated,
+    )
+
+
+def _why(change: Change, *, unverified: bool) -> str | None:
+    """Say why a secret is sent."""
+    if change.op is not Op.ROTATE:
+        return phrases.OP_NOTES.get(change.op)
+    if change.reference is None:
+        return phrases.LITERAL_NOTE
+    return phrases.PUSH_NOTE if unverified else phrases.ROTATE_NOTES.get(change.origin)
+
+
+def of_diagnostic(item: Diagnostic) -> Finding:
+    """Make the outline of one diagnostic."""
+    return Finding(
+        severity=item.severity,
+        headline=f"{item.severity.value}[{visible(item.code)}]: {summary_of(item)}",
+        place=f"{_place(item.at)}:{item.at.column}" if item.at else "",
+        hint=shortened(item.hint),
+    )
+
+
+def shown(value: Shown) -> str:
+    """Return a value as JSON in one line, all of it."""
+    return visible(json.dumps(value, ensure_ascii=False, sort_keys=True), limit=None)
+
+
+def _shown_pair(before: Shown, after: Shown) -> tuple[str, str]:
+    """Return both values; two that look the same are spelled out, so that they differ visibly."""
+    if isinstance(before, str) and isinstance(after, str) and look_alike(before, after):
+        return spelled_out(before), spelled_out(after)
+    return shown(before), shown(after)
+
+
+def _place(at: Place) -> str:
+    return f"{visible(at.file, limit=None)}:{at.line}"
+
+
+def _host(base_url: str) -> str:
+    if base_url.startswith("simulator:"):
+        return "simulator"
+    # By hand, since a plan from anywhere is shown and urllib raises on what is no URL. Userinfo
+    # is refused elsewhere, and must not be echoed here either.
+    authority = re.split(r"[/?#]", base_url.partition("://")[2] or base_url, maxsplit=1)[0]
+    return authority.rpartition("@")[2]
+
+
+def _summary(plan: Plan) -> str:
+    counts = plan.summary
+    unchanged = f"{counts['no_op']} unchanged"
+    if plan.in_sync:
+        why = "the API is as declared" if plan.run is None else "there is nothing to undo"
+        return f"No changes: {why}; {unchanged}."
+    if not plan.actions:
+        return f"No changes found, but not all could be judged; {unchanged}."
+    return f"{_counts(plan)}; {unchanged}."
+
+
+def _counts(plan: Plan, *, name_losses: bool = False) -> str:
+    """Count the actions by kind; `name_losses` also names what would be deleted."""
+    counts = plan.summary
+    parts = []
+    for kind in ActionKind:
+        if not counts[kind.value]:
+            continue
+        loses = name_losses and kind in {ActionKind.REPLACE, ActionKind.DELETE}
+        slugs = [visible(a.slug, limit=255) for a in plan.actions if loses and a.kind is kind]
+        more = [f"and {len(slugs) - NAMED} more"] if len(slugs) > NAMED else []
+        named = f" ({', '.join([*slugs[:NAMED], *more])})" if slugs else ""
+        parts.append(f"{counts[kind.value]} to {kind.value}{named}")
+    if counts["blocked"]:
+        parts.append(f"{counts['blocked']} blocked")
+    risk = plan.max_risk.value if plan.max_risk else "none"
+    return f"{', '.join(parts)}; highest risk: {risk}"
+
+
+def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
+    if not plan.actions:
+        return "", ""
+    if plan.blocked:
+        return phrases.NEXT_BLOCKED, ""
+    saved = () if context.saved_plan is None else (context.saved_plan,)
+    if plan.run is not None:
+        saved = saved or ("PLAN",)
+        return phrases.NEXT_UNDO, apply_command(plan.target.name, *saved, context=context)
+    return phrases.NEXT_APPLY, apply_command(plan.target.name, *saved, context=context)

@@ -1,0 +1,153 @@
+"""What people are told about a run that is over: done, not done, not known, and what to do next.
+
+The counterpart of `reconciler.views.plan_outline`, which makes the plan's part.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.diagnostics import counted
+from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
+from reconciler.ledger.models import Anchor
+from reconciler.planning.actions import ActionKind
+from reconciler.planning.plan import Plan
+from reconciler.views import phrases
+from reconciler.views.escape import shortened, visible
+from reconciler.views.plan_outline import ActionItem, header_of, of_action
+from reconciler.views.sections import LISTED
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeItem:
+    """What became of one action; `action` is there when the plan was at hand."""
+
+    slug: str
+    kind: ActionKind
+    status: Status
+    symbol: str
+    effort: str
+    problem: str
+    hint: str
+    request_ids: tuple[str, ...]
+    warnings: tuple[str, ...]
+    action: ActionItem | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOutline:
+    """A result as people read it. `account` has one line for each status, when they differ.
+
+    `ledger` says where the record of the run ends, or why it is not complete; it may be empty.
+    """
+
+    title: str
+    run: str
+    header: str
+    digest: str
+    summary: str
+    counts: tuple[tuple[str, int], ...]
+    outcomes: tuple[OutcomeItem, ...]
+    account: tuple[tuple[Status, str], ...]
+    next_steps: tuple[str, ...]
+    ledger: tuple[str, ...]
+
+
+def of_result(result: ApplyResult, *, ledger: str, plan: Plan | None = None) -> ResultOutline:
+    """Make the outline of a result; a plan adds each action's changes."""
+    actions = {a.slug: of_action(a) for a in plan.actions} if plan else {}
+    counts = result.summary
+    return ResultOutline(
+        title=phrases.RESULT_TITLE,
+        run=visible(result.run),
+        header=header_of(result.target, ledger=ledger),
+        digest=visible(result.plan_digest),
+        summary=", ".join(f"{number} {status}" for status, number in counts.items()) + ".",
+        counts=tuple(counts.items()),
+        outcomes=tuple(of_outcome(o, actions.get(o.slug)) for o in result.outcomes),
+        account=() if result.complete else tuple(_account(result.outcomes)),
+        next_steps=_next_steps(result),
+        ledger=_ledger(result),
+    )
+
+
+def anchor_lines(anchor: Anchor, *, shard: str | None = None) -> tuple[str, ...]:
+    """Return what can be kept elsewhere to prove later that the ledger is whole."""
+    part = f" of shard {shard}" if shard else ""
+    head = visible(anchor.head or "none")
+    return (
+        f"ledger{part}: {counted(anchor.length, 'run')}",
+        f"head: {head}",
+        f"state: {visible(anchor.state)}",
+    )
+
+
+def _ledger(result: ApplyResult) -> tuple[str, ...]:
+    match result.ledger:
+        case None:
+            return ()
+        case Failure(code=code, message=message):
+            return (f"ledger: {visible(code)}: {visible(message, 500)}",)
+        case Anchor() as anchor:
+            return anchor_lines(anchor, shard=result.shard)
+
+
+def duration(milliseconds: float) -> str:
+    """Write a duration as people read it: `81 ms`, `2.3 s`, `4 min 05 s`."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
+
+
+def of_outcome(outcome: Outcome, action: ActionItem | None = None) -> OutcomeItem:
+    """Make the outline of one outcome."""
+    effort = duration(outcome.duration_ms) if outcome.attempts else ""
+    if outcome.attempts > 1:
+        effort += f", {outcome.attempts} attempts"
+    return OutcomeItem(
+        slug=visible(outcome.slug, limit=255),
+        kind=outcome.kind,
+        status=outcome.status,
+        symbol=phrases.STATUS_SYMBOLS[outcome.status],
+        effort=effort,
+        problem=_problem(outcome),
+        hint=shortened(outcome.error.hint) if outcome.error else "",
+        request_ids=tuple(visible(item) for item in outcome.request_ids),
+        warnings=tuple(shortened(item) for item in outcome.warnings),
+        action=action,
+    )
+
+
+def _problem(outcome: Outcome) -> str:
+    error = outcome.error
+    if error is None:
+        return ""
+    status = f" (HTTP {error.http_status})" if error.http_status is not None else ""
+    return f"{visible(error.code)}{status}: {shortened(error.message)}"
+
+
+def _account(outcomes: Iterable[Outcome]) -> Iterable[tuple[Status, str]]:
+    slugs: dict[Status, list[str]] = {status: [] for status in Status}
+    for outcome in outcomes:
+        slugs[outcome.status].append(visible(outcome.slug, limit=255))
+    for status, named in slugs.items():
+        if named:
+            more = f" and {len(named) - LISTED} more" if len(named) > LISTED else ""
+            yield status, f"{phrases.STATUS_MEANINGS[status]}: {', '.join(named[:LISTED])}{more}"
+
+
+def _next_steps(result: ApplyResult) -> tuple[str, ...]:
+    if result.lacking:
+        return (*_advice(result), phrases.OTHERS_UNKNOWN)
+    if not result.outcomes:
+        return (phrases.NOTHING_TO_APPLY,)
+    if result.complete:
+        return (phrases.ALL_APPLIED,)
+    return _advice(result)
+
+
+def _advice(result: ApplyResult) -> tuple[str, ...]:
+    counts = result.summary
+    return tuple(text for status, text in phrases.STATUS_ADVICE.items() if counts[status.value])
