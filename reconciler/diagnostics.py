@@ -18,7 +18,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class SourceLocation:
     """A position in a file; line and column count from 1, the path is as the user gave it."""
 
     file: str
@@ -46,7 +46,7 @@ class Diagnostic:
     code: str
     summary: str
     hint: str = ""
-    at: Place | None = None
+    at: SourceLocation | None = None
     excerpt: Excerpt | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -62,17 +62,23 @@ class Diagnostic:
         }
 
 
-def error(code: str, summary: str, *, hint: str = "", at: Place | None = None) -> Diagnostic:
+def error(
+    code: str, summary: str, *, hint: str = "", at: SourceLocation | None = None
+) -> Diagnostic:
     """Make an error without an excerpt."""
     return Diagnostic(Severity.ERROR, code, summary, hint, at)
 
 
-def warning(code: str, summary: str, *, hint: str = "", at: Place | None = None) -> Diagnostic:
+def warning(
+    code: str, summary: str, *, hint: str = "", at: SourceLocation | None = None
+) -> Diagnostic:
     """Make a warning without an excerpt."""
     return Diagnostic(Severity.WARNING, code, summary, hint, at)
 
 
-def notice(code: str, summary: str, *, hint: str = "", at: Place | None = None) -> Diagnostic:
+def notice(
+    code: str, summary: str, *, hint: str = "", at: SourceLocation | None = None
+) -> Diagnostic:
     """Make a notice without an excerpt."""
     return Diagnostic(Severity.NOTICE, code, summary, hint, at)
 
@@ -86,8 +92,8 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sort by place, then weight, code and words, so that output never depends on discovery."""
     rank = list(Severity)
 
-    def position(d: Diagnostic) -> tuple[bool, Place, int, str, str]:
-        return (d.at is None, d.at or Place(""), rank.index(d.severity), d.code, d.summary)
+    def position(d: Diagnostic) -> tuple[bool, SourceLocation, int, str, str]:
+        return (d.at is None, d.at or SourceLocation(""), rank.index(d.severity), d.code, d.summary)
 
     return tuple(sorted(set(diagnostics), key=position))
 

@@ -12,29 +12,29 @@ from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.domain.facts import SubResource
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.rejection import (
+    CannotDecide,
     InvalidInput,
     Refused,
-    Unjudged,
     refuse_other_organisation,
 )
 from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.drift.detect import detect
-from reconciler.drift.incremental import Rounds
+from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
 from reconciler.errors import ReconcilerError
-from reconciler.execution.action_runner import Writer
+from reconciler.execution.action_runner import RunDependencies
 from reconciler.execution.approval import Approval, objections
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit
 from reconciler.execution.executor import execute
-from reconciler.execution.existence import Presence
-from reconciler.execution.required_secrets import demand, demand_writable, needed_by
+from reconciler.execution.existence import ExistenceCheck
+from reconciler.execution.required_secrets import needed_secrets, require_values, require_writable
 from reconciler.execution.result import ApplyResult, Status
-from reconciler.execution.undo import Undo
+from reconciler.execution.undo import UndoRevision
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.auditing import (
     NO_AUDIT,
@@ -49,10 +49,10 @@ from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from reconciler.planning.removals import is_candidate
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 from reconciler.remote.damaged_rows import damaged, nameless_rows
 from reconciler.remote.errors import RemoteError
-from reconciler.remote.observe import Wanted, list_all, observe
+from reconciler.remote.observe import WantedDetails, list_all, observe
 from reconciler.remote.part_reads import read_parts
 
 
@@ -68,19 +68,19 @@ class Session:
 
     desired: DesiredState
     api: IntegrationsAPI
-    timing: Timing
+    timing: Clock
     secrets: Mapping[SecretRef, Redacted] = field(default_factory=lambda: MappingProxyType({}))
     missing: Mapping[SecretRef, ReconcilerError] = field(
         default_factory=lambda: MappingProxyType({})
     )
-    memory: Memory = Memory()
+    memory: LastAppliedState = LastAppliedState()
     diagnostics: tuple[Diagnostic, ...] = ()
     known_organisation: str | None = None
     ledger: str = "fresh"
     commit: str | None = None
     parallelism: int = 10
     require_secrets: bool = False
-    undo: Undo | None = None
+    undo: UndoRevision | None = None
 
     @property
     def now(self) -> datetime:
@@ -126,7 +126,7 @@ async def apply(
     confirm: Callable[[Plan], bool],
     emit: Emit,
     run: str,
-    stop: Stop,
+    stop: CancelToken,
     abort_on_error: bool = False,
 ) -> Applied:
     """Plan afresh, check every guard and the approval, ask if need be, and carry it out.
@@ -140,8 +140,10 @@ async def apply(
     against = objections(approval, planned, now=session.now, max_age_hours=limits.plan_age_hours)
     if against:
         raise Refused(against, plan=planned)
-    demand(needed_by(planned), session.secrets, session.missing, session.desired, planned)
-    demand_writable(session.secrets, planned)
+    require_values(
+        needed_secrets(planned), session.secrets, session.missing, session.desired, planned
+    )
+    require_writable(session.secrets, planned)
     if planned.actions and approval.asks and not confirm(planned):
         raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
     result = await execute(
@@ -160,11 +162,11 @@ async def apply(
     return Applied(planned, observed, result, organisation)
 
 
-def _writer(session: Session, planned: Plan, observed: ObservedState) -> Writer:
+def _writer(session: Session, planned: Plan, observed: ObservedState) -> RunDependencies:
     known_fields = session.desired.target.known_fields
-    return Writer(
+    return RunDependencies(
         api=session.api,
-        presence=Presence(session.api, observed.listed, _lister(session.api), known_fields),
+        presence=ExistenceCheck(session.api, observed.listed, _lister(session.api), known_fields),
         planned=frozenset(action.slug for action in planned.actions),
         values=session.secrets,
         timing=session.timing,
@@ -172,12 +174,12 @@ def _writer(session: Session, planned: Plan, observed: ObservedState) -> Writer:
 
 
 async def drift(
-    session: Session, options: PlanOptions, *, rounds: Rounds | None = None
+    session: Session, options: PlanOptions, *, rounds: IncrementalRead | None = None
 ) -> DriftReport:
     """Return how the API differs from the files, and who moved; always audits.
 
-    With `rounds` only what moved and a sample is read. Raises what `plan` raises, and `Unjudged`
-    where the ledger cannot be read.
+    With `rounds` only what moved and a sample is read. Raises what `plan` raises, and
+    `CannotDecide` where the ledger cannot be read.
     """
     require_ledger(session)
     planned, _ = await _fresh_plan(session, replace(options, audit=True), rounds)
@@ -185,12 +187,12 @@ async def drift(
 
 
 def require_ledger(session: Session) -> None:
-    """Raise `Unjudged` where the ledger cannot be read: "in sync" could not be relied on."""
+    """Raise `CannotDecide` where the ledger cannot be read: "in sync" could not be relied on."""
     problem = session.memory.ledger_problem
     if problem is None:
         return
     summary = f"drift cannot be judged without the ledger: {problem.summary}"
-    raise Unjudged([error(problem.code, summary, hint=problem.hint)])
+    raise CannotDecide([error(problem.code, summary, hint=problem.hint)])
 
 
 async def _organisation(api: IntegrationsAPI) -> str | None:
@@ -201,7 +203,7 @@ async def _organisation(api: IntegrationsAPI) -> str | None:
 
 
 async def _fresh_plan(
-    session: Session, options: PlanOptions, rounds: Rounds | None = None
+    session: Session, options: PlanOptions, rounds: IncrementalRead | None = None
 ) -> tuple[Plan, ObservedState]:
     observed = await _observed(session, options, rounds)
     name, known = session.desired.target.name, session.known_organisation
@@ -216,12 +218,12 @@ async def _fresh_plan(
     if session.undo is not None:
         planned = session.undo.revise(planned, session.secrets)
     if session.require_secrets:
-        demand(session.missing, session.secrets, session.missing, session.desired, planned)
+        require_values(session.missing, session.secrets, session.missing, session.desired, planned)
     return planned, observed
 
 
 async def _audit(
-    session: Session, options: PlanOptions, observed: ObservedState, rounds: Rounds | None
+    session: Session, options: PlanOptions, observed: ObservedState, rounds: IncrementalRead | None
 ) -> Audit:
     """Read the parts that no file declares, except of what `rounds` took for unchanged."""
     if not options.audit or session.undo is not None:
@@ -244,7 +246,7 @@ def _made_of(
     session: Session,
     options: PlanOptions,
     observed: ObservedState,
-    rounds: Rounds | None,
+    rounds: IncrementalRead | None,
     audit: Audit,
 ) -> Plan:
     return make_plan(
@@ -275,7 +277,7 @@ def _removed_unread(planned: Plan) -> frozenset[str]:
 async def _observed(
     session: Session,
     options: PlanOptions,
-    rounds: Rounds | None,
+    rounds: IncrementalRead | None,
     *,
     also: Collection[str] = (),
 ) -> ObservedState:
@@ -342,22 +344,22 @@ def unmatched_patterns(
 
 def _wants(
     session: Session, options: PlanOptions, also: Collection[str]
-) -> Callable[[Observed], Wanted | None]:
+) -> Callable[[Observed], WantedDetails | None]:
     """Ask for details of what is declared, and for sub-resources only where declared.
 
     What is going to be deleted or replaced is read whole, since a plan says what it takes away.
     """
     desired, selected = session.desired, _selected(session, options)
 
-    def want(row: Observed) -> Wanted | None:
+    def want(row: Observed) -> WantedDetails | None:
         if row.slug in also or is_candidate(
             row, desired=desired, memory=session.memory, options=options
         ):
-            return Wanted(models=True, workspaces=not row.is_workspace_scoped)
+            return WantedDetails(models=True, workspaces=not row.is_workspace_scoped)
         if row.slug not in selected or row.is_archived:
             return None
         fields = desired.integrations[row.slug].fields.keys()
-        return Wanted(
+        return WantedDetails(
             models=bool(fields & fields_of(SubResource.MODELS)),
             workspaces=bool(fields & fields_of(SubResource.WORKSPACES)),
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.diagnostics import Place
+from reconciler.diagnostics import SourceLocation
 from reconciler.domain.policy import Limits, Prune, Scope, Target, Tombstone
 from reconciler.domain.secrets import Mask, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Lifecycle, Observed, ObservedState
@@ -15,7 +15,9 @@ NOON = "2026-11-23T12:00:00.000Z"
 def declared(slug: str = "alpha", *, lifecycle: Lifecycle = Lifecycle(), **fields: Any) -> Declared:
     """Declare an OpenAI integration with just the fields that every one must have."""
     tree = {"name": slug.title(), "ai_provider_id": "openai"} | fields
-    return Declared(slug, tree, Place(f"desired-state/integrations/{slug}.yaml"), lifecycle)
+    return Declared(
+        slug, tree, SourceLocation(f"desired-state/integrations/{slug}.yaml"), lifecycle
+    )
 
 
 def observed(slug: str = "alpha", **fields: Any) -> Observed:

@@ -11,14 +11,14 @@ from reconciler import workflows
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import DesiredState
 from reconciler.execution.approval import Approval
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Event
 from reconciler.execution.result import ApplyResult
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.clock import Timing
-from reconciler.simulator.api import Remote
+from reconciler.remote.clock import Clock
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Faults
 from reconciler.simulator.in_process import SimulatorAPI
@@ -38,13 +38,13 @@ class World:
     before: Callable[[Request], None] | None = None
     seconds: float = 0.0
     ids: int = 0
-    remote: Remote = field(init=False)
+    remote: SimulatedAPI = field(init=False)
     wire: Wire = field(init=False)
     events: list[Event] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(0))
 
     def __post_init__(self) -> None:
-        self.remote = Remote(self.switches, self.now, self.new_id)
+        self.remote = SimulatedAPI(self.switches, self.now, self.new_id)
         self.wire = Wire(self.remote, faults=self.faults, before=self.before)
 
     def now(self) -> str:
@@ -60,8 +60,8 @@ class World:
         await asyncio.sleep(0)
 
     @property
-    def timing(self) -> Timing:
-        return Timing(
+    def timing(self) -> Clock:
+        return Clock(
             clock=lambda: self.seconds,
             wall_clock=lambda: START.timestamp() + self.seconds,
             sleep=self.sleep,
@@ -95,7 +95,7 @@ class World:
         *,
         approval: Approval = Approval(assumed=True),
         confirm: Callable[[Plan], bool] = lambda _plan: False,
-        stop: Stop | None = None,
+        stop: CancelToken | None = None,
         abort_on_error: bool = False,
         listen: Callable[[Event], None] | None = None,
         **more: Any,
@@ -115,7 +115,7 @@ class World:
                 confirm=confirm,
                 emit=emit,
                 run="run-1",
-                stop=stop or Stop(),
+                stop=stop or CancelToken(),
                 abort_on_error=abort_on_error,
             )
             return applied.result

@@ -8,10 +8,10 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from reconciler.adapter.request_context import Exchange
+from reconciler.adapter.request_context import RequestContext
 
 
-def line(exchange: Exchange, *, time: str, seconds: float) -> str:
+def line(exchange: RequestContext, *, time: str, seconds: float) -> str:
     """Write an exchange that is over; `status` is null where the client left before the answer."""
     return json.dumps(
         {

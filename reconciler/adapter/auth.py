@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from reconciler.adapter.problems import Refusal, refuse
-from reconciler.diagnostics import Diagnostic, Place, error
+from reconciler.diagnostics import Diagnostic, SourceLocation, error
 from reconciler.domain.rejection import InvalidInput
 
 SHORTEST: Final = 32
@@ -30,7 +30,7 @@ _BEARER = re.compile(rb"bearer +([\x21-\x7e]+) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 
 
-class Scope(StrEnum):
+class TokenScope(StrEnum):
     """What a token is good for."""
 
     READ = "read"
@@ -42,15 +42,15 @@ class Principal:
     """Who calls: the name of the token, and what it is good for."""
 
     name: str
-    scope: Scope
+    scope: TokenScope
 
     @property
     def writes(self) -> bool:
         """Tell whether the caller may change something."""
-        return self.scope is Scope.WRITE
+        return self.scope is TokenScope.WRITE
 
 
-ANYBODY: Final = Principal("anybody", Scope.WRITE)
+ANYBODY: Final = Principal("anybody", TokenScope.WRITE)
 """Who calls where no token is asked for."""
 
 
@@ -62,7 +62,9 @@ class Token:
     digest: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, text: str, *, name: str = "default", scope: Scope = Scope.WRITE) -> "Token":
+    def of(
+        cls, text: str, *, name: str = "default", scope: TokenScope = TokenScope.WRITE
+    ) -> "Token":
         """Take a token in, or raise `InvalidInput` if it is too short or no header can carry it."""
         if len(text) < SHORTEST or not _TOKEN.fullmatch(text):
             raise InvalidInput([_too_weak(name)])
@@ -128,11 +130,18 @@ def parse_tokens(text: str, *, file: str) -> tuple[Token, ...]:
         if isinstance(token, Token):
             found.append(token)
         else:
-            problems.append(error("bad-token", token, hint=LINE_HINT, at=Place(file, number)))
+            problems.append(
+                error("bad-token", token, hint=LINE_HINT, at=SourceLocation(file, number))
+            )
     problems += _doubles(found, file)
     if not found and not problems:
         problems.append(
-            error("bad-token", "there is no token in the file", hint=LINE_HINT, at=Place(file))
+            error(
+                "bad-token",
+                "there is no token in the file",
+                hint=LINE_HINT,
+                at=SourceLocation(file),
+            )
         )
     if problems:
         raise InvalidInput(problems)
@@ -145,11 +154,11 @@ def _parse_line(words: list[str]) -> Token | str:
     name, scope, text = words
     if not _NAME.fullmatch(name):
         return "the name has 1 to 64 letters, digits and `_.@-`"
-    if scope not in set(Scope):
+    if scope not in set(TokenScope):
         return "the scope is `read` or `write`"
     if len(text) < SHORTEST or not _TOKEN.fullmatch(text):
         return _too_weak(name).summary
-    return Token.of(text, name=name, scope=Scope(scope))
+    return Token.of(text, name=name, scope=TokenScope(scope))
 
 
 def _doubles(tokens: Iterable[Token], file: str) -> list[Diagnostic]:
@@ -157,10 +166,12 @@ def _doubles(tokens: Iterable[Token], file: str) -> list[Diagnostic]:
     digests = [token.digest for token in tokens]
     problems = []
     if len(set(names)) < len(names):
-        problems.append(error("bad-token", "a name stands there twice", hint=_EACH, at=Place(file)))
+        problems.append(
+            error("bad-token", "a name stands there twice", hint=_EACH, at=SourceLocation(file))
+        )
     if len(set(digests)) < len(digests):
         problems.append(
-            error("bad-token", "a token stands there twice", hint=_EACH, at=Place(file))
+            error("bad-token", "a token stands there twice", hint=_EACH, at=SourceLocation(file))
         )
     return problems
 

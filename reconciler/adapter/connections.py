@@ -21,7 +21,7 @@ _OUT_OF_RESOURCES: Final = frozenset(
 )
 
 
-class Connection(Protocol):
+class ClientConnection(Protocol):
     """A connection that can be given up."""
 
     def abort(self) -> None:
@@ -38,14 +38,14 @@ class ConnectionTable:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._open: set[Connection] = set()
+        self._open: set[ClientConnection] = set()
         # A dict keeps the order in which they fell silent.
-        self._silent: dict[Connection, None] = {}
+        self._silent: dict[ClientConnection, None] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, connection: Connection) -> bool:
+    def add(self, connection: ClientConnection) -> bool:
         """Count a new connection, which is silent; return whether there is room for it.
 
         There is none where all others have a request in progress.
@@ -66,16 +66,16 @@ class ConnectionTable:
         oldest.abort()
         return True
 
-    def mark_silent(self, connection: Connection) -> None:
+    def mark_silent(self, connection: ClientConnection) -> None:
         """Note that a connection waits for its caller; it is silent since then if it was not."""
         if connection in self._open:
             self._silent.setdefault(connection)
 
-    def mark_busy(self, connection: Connection) -> None:
+    def mark_busy(self, connection: ClientConnection) -> None:
         """Note that a connection has a complete request, which is never cut off for another."""
         self._silent.pop(connection, None)
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: ClientConnection) -> None:
         """Forget a connection that is closed."""
         self._open.discard(connection)
         self._silent.pop(connection, None)

@@ -15,7 +15,7 @@ from mcp_types import Tool, ToolAnnotations
 from reconciler import workflows
 from reconciler.adapter.declared_files import PATH_PATTERN, DeclaredFiles, Documents
 from reconciler.adapter.problems import refuse
-from reconciler.adapter.tools import Arguments, Failed, LocalTool, Offer
+from reconciler.adapter.tools import Arguments, Failed, LocalTool, ToolDefinition
 from reconciler.adapter.validation import Checker
 from reconciler.desired.load import Loaded
 from reconciler.diagnostics import Diagnostic, error, has_errors
@@ -42,7 +42,7 @@ _DOCUMENTS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Gitops:
+class GitopsTools:
     """What the tools work with; `one_at_a_time` keeps a crowd of plans off the API."""
 
     files: DeclaredFiles
@@ -90,7 +90,7 @@ class Gitops:
         raise Failed(document)
 
 
-def gitops_tools(gitops: Gitops) -> list[Offer]:
+def gitops_tools(gitops: GitopsTools) -> list[ToolDefinition]:
     """Make the three tools."""
     proposal = {"documents": _DOCUMENTS}
     return [

@@ -13,7 +13,7 @@ _QUOTING: Final = "Validation error: "
 _INSTEAD: Final = "The message is not a request or notification of JSON-RPC 2.0."
 
 
-class Discreet:
+class RedactingResponder:
     """Sends an answer, with another message in place of one that quotes."""
 
     def __init__(self, send: Send) -> None:

@@ -23,19 +23,19 @@ from starlette.routing import Route, Router
 from reconciler import __version__
 from reconciler.adapter.allowed_hosts import AllowedHosts
 from reconciler.adapter.health import IsReady, Raw, nothing, probes
-from reconciler.adapter.mcp_errors import Discreet
-from reconciler.adapter.middleware import BODY_LIMIT, PROBES, Door, Rules
+from reconciler.adapter.mcp_errors import RedactingResponder
+from reconciler.adapter.middleware import BODY_LIMIT, PROBES, GatewayMiddleware, MiddlewareConfig
 from reconciler.adapter.problems import refuse
 from reconciler.adapter.request_context import (
     Application,
-    Exchange,
     Receive,
+    RequestContext,
     Scope,
     Send,
     exchange_of,
 )
 from reconciler.adapter.rest import check_media_type
-from reconciler.adapter.tools import Offer, call
+from reconciler.adapter.tools import ToolDefinition, call
 
 PATH: Final = "/mcp"
 _INSTRUCTIONS: Final = (
@@ -61,7 +61,11 @@ Context = ServerRequestContext[Any, Any]
 
 
 def mcp_application(
-    offers: Sequence[Offer], *, rules: Rules, allowed: AllowedHosts, is_ready: IsReady
+    offers: Sequence[ToolDefinition],
+    *,
+    rules: MiddlewareConfig,
+    allowed: AllowedHosts,
+    is_ready: IsReady,
 ) -> Application:
     """Put the MCP port together."""
     server = _server(offers)
@@ -78,7 +82,7 @@ def mcp_application(
             # There are no sessions to end, and no stream for messages that nobody asked for.
             raise refuse("method-not-allowed", 405, "This path takes POST.", allow="POST")
         check_media_type(scope)
-        await application({**scope, "path": PATH}, receive, Discreet(send))
+        await application({**scope, "path": PATH}, receive, RedactingResponder(send))
 
     lifespan: Any = application.router.lifespan_context
     router = Router(
@@ -87,10 +91,12 @@ def mcp_application(
         default=nothing,
         lifespan=lambda _app: lifespan(application),
     )
-    return Door(router, protocol="mcp", allowed=allowed, rules=rules, is_open=PROBES.__contains__)
+    return GatewayMiddleware(
+        router, protocol="mcp", allowed=allowed, rules=rules, is_open=PROBES.__contains__
+    )
 
 
-def _server(offers: Sequence[Offer]) -> Server[Any]:
+def _server(offers: Sequence[ToolDefinition]) -> Server[Any]:
     by_name = {offer.tool.name: offer for offer in offers}
 
     async def list_tools(
@@ -129,6 +135,6 @@ async def _note(ctx: Context, call_next: CallNext) -> HandlerResult:
     return await call_next(ctx)
 
 
-def _exchange(context: Context) -> Exchange:
+def _exchange(context: Context) -> RequestContext:
     request: Any = context.request
     return exchange_of(request.scope)

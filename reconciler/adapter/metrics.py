@@ -5,7 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from reconciler.adapter.request_context import Exchange
+from reconciler.adapter.request_context import RequestContext
 from reconciler.domain.calls import OperationName
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -38,7 +38,7 @@ class Metrics:
         )
         ProcessCollector(registry=self._registry)
 
-    def count(self, exchange: Exchange, seconds: float) -> None:
+    def count(self, exchange: RequestContext, seconds: float) -> None:
         """Count a request that is over."""
         status = "none" if exchange.status is None else str(exchange.status)
         operation = exchange.operation or "none"

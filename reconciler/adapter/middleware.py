@@ -13,15 +13,15 @@ from reconciler.adapter.allowed_hosts import AllowedHosts
 from reconciler.adapter.auth import Headers, Principal, Tokens, has_credential
 from reconciler.adapter.cors import answer_preflight, is_preflight, of_origin
 from reconciler.adapter.problems import Problem, Refusal, internal, not_found, refuse
-from reconciler.adapter.rate_limit import Allowance, RateLimit
+from reconciler.adapter.rate_limit import Allowance, CallerRateLimiter
 from reconciler.adapter.request_context import (
     REFUSED,
     Application,
     ClientGoneError,
-    Exchange,
     Header,
     Message,
     Receive,
+    RequestContext,
     Scope,
     Send,
     answer_problem,
@@ -56,7 +56,7 @@ _FIXED: Final[tuple[Header, ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class MiddlewareConfig:
     """What both doors share.
 
     `log` is told every exchange when it is over, `failed` every defect of the adapter, by the id of
@@ -64,16 +64,16 @@ class Rules:
     """
 
     tokens: Tokens
-    rates: RateLimit
+    rates: CallerRateLimiter
     clock: Callable[[], float]
     new_id: Callable[[], str]
-    log: Callable[[Exchange], None]
+    log: Callable[[RequestContext], None]
     failed: Callable[[str, BaseException], None]
     body_limit: int = BODY_LIMIT
     body_seconds: float = BODY_SECONDS
 
 
-class Door:
+class GatewayMiddleware:
     """An ASGI application that lets requests through to another one.
 
     `is_open` tells which paths may be seen without a credential: the application then judges
@@ -86,7 +86,7 @@ class Door:
         *,
         protocol: str,
         allowed: AllowedHosts,
-        rules: Rules,
+        rules: MiddlewareConfig,
         is_open: Callable[[str], bool] = lambda _path: False,
         visitor: Callable[[Headers], Principal | None] = lambda _headers: None,
     ) -> None:
@@ -102,7 +102,7 @@ class Door:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        exchange = Exchange(
+        exchange = RequestContext(
             self._rules.new_id(), self._protocol, self._rules.clock(), self._rules.failed
         )
         exchange.client = (scope.get("client") or (None,))[0]
@@ -124,7 +124,7 @@ class Door:
             self._rules.log(exchange)
 
     async def _serve(
-        self, scope: Scope, receive: Receive, sender: "_Sender", exchange: Exchange
+        self, scope: Scope, receive: Receive, sender: "_Sender", exchange: RequestContext
     ) -> None:
         _check_server(scope)
         headers: Headers = scope["headers"]
@@ -150,13 +150,13 @@ class Door:
             _check_server(scope)
         await self._application(scope, replayed(content, receive), sender)
 
-    def _recognise(self, path: str, headers: Headers, exchange: Exchange) -> None:
+    def _recognise(self, path: str, headers: Headers, exchange: RequestContext) -> None:
         if self._is_open(path) and self._rules.tokens.asks and not has_credential(headers):
             exchange.principal = self._visitor(headers)
             return
         exchange.principal = self._rules.tokens.of_request(headers)
 
-    def _take(self, exchange: Exchange) -> Allowance:
+    def _take(self, exchange: RequestContext) -> Allowance:
         name = exchange.principal.name if exchange.principal else ""
         allowance = self._rules.rates.take(name)
         if allowance.wait is not None:
@@ -169,7 +169,7 @@ class Door:
 class _Sender:
     """Sends an answer with the headers that all have, and notes its status."""
 
-    def __init__(self, send: Send, exchange: Exchange) -> None:
+    def __init__(self, send: Send, exchange: RequestContext) -> None:
         self.allowance: Allowance | None = None
         self.origin: list[Header] = []
         self._send = send

@@ -28,7 +28,7 @@ class Allowance:
         ]
 
 
-class RateLimit:
+class CallerRateLimiter:
     """Count the requests of each caller; `rate` is in requests a second."""
 
     def __init__(self, rate: float, clock: Callable[[], float]) -> None:

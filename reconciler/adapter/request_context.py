@@ -30,7 +30,7 @@ class ClientGoneError(Exception):
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """What is known of a request; `principal` is None until somebody was recognised.
 
     `failed` is told a defect that is answered before the door sees it.
@@ -58,9 +58,9 @@ class Exchange:
         scope[_KEY] = self
 
 
-def exchange_of(scope: Scope) -> Exchange:
+def exchange_of(scope: Scope) -> RequestContext:
     """Give the record of a request that is being answered."""
-    exchange: Exchange = scope[_KEY]
+    exchange: RequestContext = scope[_KEY]
     return exchange
 
 

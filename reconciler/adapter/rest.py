@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from reconciler.adapter.problems import Refusal, refuse
 from reconciler.adapter.request_context import Receive, Scope, Send, answer, exchange_of
 from reconciler.adapter.schema_bounds import bounded
-from reconciler.adapter.service import RAW, Relay, slug_in
+from reconciler.adapter.service import RAW, UpstreamService, slug_in
 from reconciler.adapter.validation import Checker
 from reconciler.domain.calls import Call, Reply
 from reconciler.remote.errors import InvalidCall
@@ -27,7 +27,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 class RestOperations:
     """The ASGI application below `/v1`."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: UpstreamService) -> None:
         self._relay = relay
         self._bodies = {row.name: Checker(row.body) for row in RAW if row.body is not None}
         self._queries = {row.name: Checker(bounded(query_schema(row))) for row in RAW}

@@ -10,21 +10,21 @@ from reconciler.adapter import metrics, openapi
 from reconciler.adapter.allowed_hosts import AllowedHosts
 from reconciler.adapter.health import Endpoint, IsReady, get, nothing, probes
 from reconciler.adapter.metrics import Metrics
-from reconciler.adapter.middleware import PROBES, Door, Rules
+from reconciler.adapter.middleware import PROBES, GatewayMiddleware, MiddlewareConfig
 from reconciler.adapter.request_context import Application
 from reconciler.adapter.rest import VERSION, RestOperations
-from reconciler.adapter.service import Relay
-from reconciler.adapter.ui.routes import Page, is_of_page
+from reconciler.adapter.service import UpstreamService
+from reconciler.adapter.ui.routes import PageRoutes, is_of_page
 
 
 def rest_application(
-    relay: Relay,
+    relay: UpstreamService,
     *,
-    rules: Rules,
+    rules: MiddlewareConfig,
     allowed: AllowedHosts,
     counted: Metrics,
     is_ready: IsReady,
-    page: Page,
+    page: PageRoutes,
 ) -> Application:
     """Put the REST port together."""
     routes: list[BaseRoute] = [
@@ -36,7 +36,7 @@ def rest_application(
     ]
     # A whole Starlette would answer exceptions itself, before the door can.
     router = Router(routes, redirect_slashes=False, default=nothing)
-    return Door(
+    return GatewayMiddleware(
         router,
         protocol="rest",
         allowed=allowed,

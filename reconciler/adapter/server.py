@@ -22,7 +22,7 @@ from reconciler.adapter.request_context import Application
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """Limits of time and number.
 
     The head of a request has `head_seconds` to arrive, an idle connection is kept `idle_seconds`,
@@ -62,7 +62,7 @@ async def serve(
     stop: asyncio.Event,
     ready: Callable[[], None],
     trusted_proxies: Sequence[str] = (),
-    limits: Limits = Limits(),
+    limits: ServerLimits = ServerLimits(),
 ) -> None:
     """Serve every application on its socket until `stop` is set.
 
@@ -96,7 +96,7 @@ class _Server(uvicorn.Server):
         self,
         application: Application,
         trusted_proxies: Sequence[str],
-        limits: Limits,
+        limits: ServerLimits,
         table: ConnectionTable,
     ) -> None:
         super().__init__(_configuration(application, trusted_proxies, limits, table))
@@ -123,7 +123,7 @@ class _Server(uvicorn.Server):
 
 
 def _configuration(
-    app: Application, trusted_proxies: Sequence[str], limits: Limits, table: ConnectionTable
+    app: Application, trusted_proxies: Sequence[str], limits: ServerLimits, table: ConnectionTable
 ) -> uvicorn.Config:
     application: Any = app
     settings = {

@@ -34,7 +34,7 @@ DeclaredIn = Callable[[str], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
+class UpstreamService:
     """Carries calls out. `declared_in` protects what files manage, None where nothing does.
 
     `timeout` is in seconds and covers waiting for a connection, too. `count` is told the result of

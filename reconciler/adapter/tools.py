@@ -14,9 +14,9 @@ from reconciler.adapter.arguments import read_arguments
 from reconciler.adapter.auth import Principal
 from reconciler.adapter.json_limits import to_json_text
 from reconciler.adapter.problems import Refusal, internal, refuse
-from reconciler.adapter.request_context import Exchange
+from reconciler.adapter.request_context import RequestContext
 from reconciler.adapter.result_schemas import RESULTS
-from reconciler.adapter.service import RAW, Relay, slug_in
+from reconciler.adapter.service import RAW, UpstreamService, slug_in
 from reconciler.adapter.validation import Checker, plain_schema
 from reconciler.domain.calls import Call
 from reconciler.remote.operations import Operation
@@ -46,7 +46,7 @@ class Failed(Exception):
         self.document = document
 
 
-class Offer(Protocol):
+class ToolDefinition(Protocol):
     """One tool: how it is listed, who may use it, and what it does."""
 
     @property
@@ -58,7 +58,7 @@ class Offer(Protocol):
         """Tell whether a caller is shown this tool."""
         ...
 
-    async def run(self, arguments: Arguments, exchange: Exchange) -> Any:
+    async def run(self, arguments: Arguments, exchange: RequestContext) -> Any:
         """Carry a call out and give a JSON object; raises `Refusal` or `Failed`."""
         ...
 
@@ -66,7 +66,7 @@ class Offer(Protocol):
 class RawTool:
     """One of the five raw operations."""
 
-    def __init__(self, operation: Operation, relay: Relay, *, confirms: bool) -> None:
+    def __init__(self, operation: Operation, relay: UpstreamService, *, confirms: bool) -> None:
         self._operation = operation
         self._relay = relay
         self._confirms = confirms and operation.destructive
@@ -91,7 +91,7 @@ class RawTool:
         """Hide what would be refused anyway."""
         return self._operation in self._relay.offered_to(caller)
 
-    async def run(self, arguments: Arguments, exchange: Exchange) -> Any:
+    async def run(self, arguments: Arguments, exchange: RequestContext) -> Any:
         """Pass the call on."""
         self._relay.check_permission(self._operation, exchange.caller)
         arguments = read_arguments(arguments, self.tool.input_schema)
@@ -127,19 +127,21 @@ class LocalTool:
         """Show it to everybody: it changes nothing."""
         return True
 
-    async def run(self, arguments: Arguments, _exchange: Exchange) -> Any:
+    async def run(self, arguments: Arguments, _exchange: RequestContext) -> Any:
         """Check the arguments and do the work."""
         arguments = read_arguments(arguments, self.tool.input_schema)
         self.checker.check(arguments)
         return await self.work(arguments)
 
 
-def raw_tools(relay: Relay, *, confirms: bool) -> list[Offer]:
+def raw_tools(relay: UpstreamService, *, confirms: bool) -> list[ToolDefinition]:
     """Make the five tools, in the order of the table."""
     return [RawTool(row, relay, confirms=confirms) for row in RAW]
 
 
-async def call(offer: Offer, arguments: Arguments, exchange: Exchange) -> CallToolResult:
+async def call(
+    offer: ToolDefinition, arguments: Arguments, exchange: RequestContext
+) -> CallToolResult:
     """Carry a tool call out; a failure is a result, too, with the members of a problem."""
     try:
         return _result(await offer.run(arguments, exchange))

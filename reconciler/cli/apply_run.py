@@ -8,11 +8,11 @@ from reconciler import workflows
 from reconciler.diagnostics import error
 from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval
-from reconciler.execution.batch_writer import Clerk, defect, finished, unanswered
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.batch_writer import BatchWriter, defect, finished, unanswered
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit, to_all
-from reconciler.execution.ledger_listener import Books
-from reconciler.execution.result import Failure
+from reconciler.execution.ledger_listener import LedgerListener
+from reconciler.execution.result import ActionFailure
 from reconciler.execution.threads import in_thread
 from reconciler.ledger.models import Anchor
 from reconciler.planning.options import PlanOptions
@@ -26,10 +26,10 @@ async def carry_out(
     approval: Approval,
     *,
     run: str,
-    books: Books | None,
+    books: LedgerListener | None,
     listeners: Sequence[Emit],
     confirm: Callable[[Plan], bool],
-    stop: Stop,
+    stop: CancelToken,
     abort_on_error: bool = False,
 ) -> Applied:
     """Apply while the books take it down, and remember in them what has become true.
@@ -51,18 +51,18 @@ async def carry_out(
 
     if books is None:
         return await apply()
-    async with Clerk(books.emit_all, stop) as clerk:
+    async with BatchWriter(books.emit_all, stop) as clerk:
         applied = await apply(clerk.emit)
     return await _remembered(applied, books, session, options, stop=stop, problem=clerk.problem)
 
 
 async def _remembered(
     applied: Applied,
-    books: Books,
+    books: LedgerListener,
     session: Session,
     options: PlanOptions,
     *,
-    stop: Stop,
+    stop: CancelToken,
     problem: ReconcilerError | None,
 ) -> Applied:
     """Remember what is true now, and add to the result where its record ends.
@@ -104,5 +104,5 @@ def _with_failure(applied: Applied, failure: ReconcilerError) -> Applied:
         f"{failure.summary}; the record of this run is not complete, its result is",
         hint=hint,
     )
-    ledger = Failure(found.code, found.summary, found.hint)
+    ledger = ActionFailure(found.code, found.summary, found.hint)
     return replace(applied, result=replace(applied.result, ledger=ledger), diagnostics=(found,))

@@ -16,7 +16,7 @@ from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 
 if TYPE_CHECKING:
-    from reconciler.cli.json_log import Journal
+    from reconciler.cli.json_log import JsonLog
 
 
 class Console:
@@ -38,7 +38,7 @@ class Console:
         self.color_allowed = True
         self.has_written = False
         self.lost: OSError | None = None
-        self.journal: Journal | None = None
+        self.journal: JsonLog | None = None
 
     @classmethod
     def of_this_process(cls) -> "Console":
@@ -101,9 +101,9 @@ class Console:
 
     def log_as_json(self, now: Callable[[], datetime]) -> None:
         """Write conversation as the lines of a journal from now on."""
-        from reconciler.cli.json_log import Journal
+        from reconciler.cli.json_log import JsonLog
 
-        self.journal = Journal(self._converse, now)
+        self.journal = JsonLog(self._converse, now)
 
     def _talk(self, text: str, *, level: str) -> None:
         if self.journal is not None:

@@ -12,51 +12,51 @@ from reconciler import git
 from reconciler.cli import settings
 from reconciler.cli.checkout import checkout_of, repository_of
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.ledger_access import Records
-from reconciler.cli.options import Reading
+from reconciler.cli.ledger_access import LedgerAccess
+from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.cli.undo_literals import literals_of
 from reconciler.desired.config import choose_target, override_base_url
 from reconciler.desired.load import Loaded, load, load_config
 from reconciler.desired.source import FileSource
-from reconciler.diagnostics import Diagnostic, Place, error, has_errors, warning
-from reconciler.domain.last_applied import Memory, merged
+from reconciler.diagnostics import Diagnostic, SourceLocation, error, has_errors, warning
+from reconciler.domain.last_applied import LastAppliedState, merged
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.state import DesiredState
 from reconciler.execution.result import Status
-from reconciler.execution.undo import Undo, options_for, undo_of
-from reconciler.git.base_commit import Past, declared_at
-from reconciler.ledger.snapshot import Recollection
+from reconciler.execution.undo import UndoRevision, options_for, undo_of
+from reconciler.git.base_commit import DeclaredAtBase, declared_at
+from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.views.escape import visible
 from reconciler.workflows import unmatched_patterns
 
 
-class Source(Protocol):
+class DesiredSource(Protocol):
     """Where the desired state comes from: the files, or the pictures of a run to be undone."""
 
     @property
     def environment(self) -> Settings: ...
     @property
     def target(self) -> Target: ...
-    def wish(self, past: Recollection) -> "Wish": ...
+    def wish(self, past: LedgerSnapshot) -> "DesiredInput": ...
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesiredInput:
     """A desired state, with what is known of the past and what was found on the way."""
 
     desired: DesiredState
-    memory: Memory
+    memory: LastAppliedState
     diagnostics: tuple[Diagnostic, ...] = ()
-    undo: Undo | None = None
+    undo: UndoRevision | None = None
 
 
-class Files:
+class FolderSource:
     """The files as they are now, and with `--base` as they were at a commit."""
 
-    def __init__(self, invocation: Invocation, reading: Reading) -> None:
+    def __init__(self, invocation: Invocation, reading: ReadingOptions) -> None:
         environment = invocation.environment or settings.from_environment()
         repository = repository_of(invocation, environment)
         commit = environment.commit or git.head(repository)
@@ -67,14 +67,14 @@ class Files:
         self._past = read_past(repository, reading.base, target, doubts=doubts)
         self.target = self._desired.target
 
-    def wish(self, past: Recollection) -> Wish:
+    def wish(self, past: LedgerSnapshot) -> DesiredInput:
         """Ask for what the files declare."""
         memory = merged(past.memory, self._past.memory)
         found = (*self._loaded.diagnostics, *self._past.diagnostics)
-        return Wish(self._desired, memory, found)
+        return DesiredInput(self._desired, memory, found)
 
 
-class PastRun:
+class UndoSource:
     """A run of the ledger that is to be undone; what it never reached is left alone."""
 
     def __init__(self, invocation: Invocation, run: str, *, to_edit: bool = False) -> None:
@@ -113,7 +113,7 @@ class PastRun:
         if unmatched := unmatched_patterns(selection, slugs, what=what):
             raise InvalidInput(unmatched)
 
-    def wish(self, past: Recollection) -> Wish:
+    def wish(self, past: LedgerSnapshot) -> DesiredInput:
         """Ask for how things were before the run."""
         undo = undo_of(
             self.run,
@@ -124,7 +124,7 @@ class PastRun:
             literals=self._literals,
         )
         found = (*undo.diagnostics, *self._changed_later())
-        return Wish(undo.desired, undo.memory, found, undo)
+        return DesiredInput(undo.desired, undo.memory, found, undo)
 
     def _refuse_other_target(self, target: object) -> None:
         said = target if isinstance(target, dict) else {}
@@ -169,13 +169,13 @@ def state_folder_in(parent: Path) -> Path:
     if folder.is_symlink():
         summary = f"{folder} is a symbolic link in place of a folder, which is not followed"
         hint = "put the folder itself in its place"
-        raise InvalidInput([error("symlink", summary, hint=hint, at=Place(str(folder)))])
+        raise InvalidInput([error("symlink", summary, hint=hint, at=SourceLocation(str(folder)))])
     return folder
 
 
-def records_of(invocation: Invocation, environment: Settings) -> Records:
+def records_of(invocation: Invocation, environment: Settings) -> LedgerAccess:
     """Give the place of the ledger."""
-    return Records(state_folder(invocation), environment)
+    return LedgerAccess(state_folder(invocation), environment)
 
 
 def _touched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -229,16 +229,16 @@ def read_files(
 
 def read_past(
     repository: git.Repository, base: str | None, target: Target, *, doubts: Iterable[Diagnostic]
-) -> Past:
+) -> DeclaredAtBase:
     """Read what Git declared at the commit of `--base`, nothing without one.
 
     `doubts` about the checkout become part of the memory, so that they hold back deletes.
     """
-    past = Past(Memory())
+    past = DeclaredAtBase(LastAppliedState())
     if base is not None:
         past = declared_at(base, repository=repository, target=target)
     memory = replace(past.memory, unreadable=(*past.memory.unreadable, *doubts))
-    return Past(memory, (*past.diagnostics, *doubts))
+    return DeclaredAtBase(memory, (*past.diagnostics, *doubts))
 
 
 def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:

@@ -11,13 +11,13 @@ from secrets import token_hex
 from reconciler.cli import secret_values, settings, wiring
 from reconciler.cli.checkout import checkout_of
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.ledger_access import Records, facts_of, key_of
-from reconciler.cli.options import Reading
+from reconciler.cli.ledger_access import LedgerAccess, facts_of, key_of
+from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import load
 from reconciler.diagnostics import Severity, counted
 from reconciler.doctor.api_checks import Examination, clock_check
-from reconciler.doctor.checks import Check, Health, Verdict, fail, ok, warn
+from reconciler.doctor.checks import Check, CheckStatus, Health, fail, ok, warn
 from reconciler.doctor.ledger_checks import ledger_check
 from reconciler.doctor.probe import Probe
 from reconciler.domain.policy import Target
@@ -29,7 +29,7 @@ from reconciler.ledger.location import LedgerState
 from reconciler.ledger.models import TargetKey
 from reconciler.planning.plan import PlanTarget
 from reconciler.remote.client import Client
-from reconciler.remote.request_record import Exchange
+from reconciler.remote.request_record import RequestRecord
 from reconciler.workflows import timestamp
 
 PROBE = "reconcile-probe-"
@@ -39,14 +39,14 @@ _LISTED = "`reconcile validate` lists everything with its place"
 
 
 @dataclass
-class Doctor:
+class DoctorRun:
     """One examination. `probes` allows to write throw-away integrations, and remove them.
 
     `announce` is called with what a probe may have left if it is cut short now; empty for nothing.
     """
 
     invocation: Invocation
-    reading: Reading
+    reading: ReadingOptions
     probes: bool
     announce: Callable[[str], None] = lambda _text: None
     environment: Settings = field(default_factory=settings.from_environment)
@@ -113,7 +113,7 @@ class Doctor:
             if self.probes:
                 await self._probe(api, target)
 
-    def _hear(self, exchange: Exchange) -> None:
+    def _hear(self, exchange: RequestRecord) -> None:
         self._date = exchange.date or self._date
         if self.invocation.listen is not None:
             self.invocation.listen(exchange)
@@ -144,12 +144,12 @@ class Doctor:
             self.checks.append(warn("probe", f"not recorded: {problem.summary}", problem.hint))
 
     @contextmanager
-    def _alone(self, records: Records, target: Target, run: str) -> Iterator[None]:
+    def _alone(self, records: LedgerAccess, target: Target, run: str) -> Iterator[None]:
         facts = facts_of(self.environment, run)
         with records.locking(target, facts, lambda: timestamp(settings.now())):
             yield
 
-    def _ledger(self, records: Records, target: Target) -> None:
+    def _ledger(self, records: LedgerAccess, target: Target) -> None:
         check = ledger_check(
             lambda: records.open(read_only=True),
             records.try_out,
@@ -159,10 +159,10 @@ class Doctor:
             on_runner=self.environment.on_runner,
         )
         self.checks.append(check)
-        if not self.answers and check.verdict is not Verdict.FAIL:
+        if not self.answers and check.verdict is not CheckStatus.FAIL:
             self._recall(records, target)
 
-    def _recall(self, records: Records, target: Target) -> None:
+    def _recall(self, records: LedgerAccess, target: Target) -> None:
         """Repeat what an earlier probe has learned."""
         if records.state is LedgerState.FRESH:
             return

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ErrorReport:
     """How a command line ended that did not end well."""
 
     exit_code: int
@@ -32,31 +32,31 @@ class Ending:
     plan: "Plan | None" = None
 
 
-def explain(problem: BaseException) -> Ending:
+def explain(problem: BaseException) -> ErrorReport:
     """Turn any exception into an ending; of a foreign one only the type's name is told."""
     match problem:
         case Rejection():
             plan = cast("Plan | None", problem.plan)
-            return Ending(problem.exit_code, problem.diagnostics, plan)
+            return ErrorReport(problem.exit_code, problem.diagnostics, plan)
         case ReconcilerError():
             said = error(problem.code, problem.summary, hint=problem.hint)
-            return Ending(problem.exit_code, (said,))
+            return ErrorReport(problem.exit_code, (said,))
         case click.ClickException():
-            return Ending(3, (_of_click(problem),))
+            return ErrorReport(3, (_of_click(problem),))
         case KeyboardInterrupt() | EOFError() | click.Abort():
             return _of_interrupt(problem)
         case BaseExceptionGroup():
             return explain(_first_of_ours(problem))
         case OSError() if problem.strerror:
             where = f": {problem.filename}" if isinstance(problem.filename, str) else ""
-            return Ending(1, (error("system", f"{problem.strerror}{where}"),))
+            return ErrorReport(1, (error("system", f"{problem.strerror}{where}"),))
         case _:
             said = error(
                 "internal",
                 f"internal error: {type(problem).__name__}",
                 hint="this is a defect of reconcile; `-vv` shows where it happened",
             )
-            return Ending(1, (said,))
+            return ErrorReport(1, (said,))
 
 
 def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
@@ -103,10 +103,10 @@ def asks_for_log(arguments: Sequence[str], *, prefix: str) -> bool:
     return (said[-1] if said else settings.variable(f"{prefix}_LOG_FORMAT")) == "json"
 
 
-def _of_interrupt(problem: BaseException) -> Ending:
+def _of_interrupt(problem: BaseException) -> ErrorReport:
     from reconciler.cli import signals
 
-    return Ending(signals.exit_code(problem), (error("interrupted", signals.told(problem)),))
+    return ErrorReport(signals.exit_code(problem), (error("interrupted", signals.told(problem)),))
 
 
 def _of_click(problem: click.ClickException) -> Diagnostic:

@@ -15,16 +15,22 @@ from reconciler.cli import error_reporting, exit_codes, settings, wiring
 from reconciler.cli.apply_run import carry_out
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.options import Reading
-from reconciler.cli.telemetry import Watch
+from reconciler.cli.options import ReadingOptions
+from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.execution.approval import Approval
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Event, RunStarted
-from reconciler.fleet.change_digests import insist, pieces_of
+from reconciler.fleet.change_digests import change_digests, require_approved
 from reconciler.fleet.config import Member
-from reconciler.fleet.outcome import MemberOutcome, Remark, Standing, Verb, standing_of_failure
-from reconciler.fleet.task import Halt, Order
+from reconciler.fleet.outcome import (
+    FleetOperation,
+    MemberNote,
+    MemberOutcome,
+    MemberStatus,
+    standing_of_failure,
+)
+from reconciler.fleet.task import MemberCancelToken, MemberTask
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 
@@ -33,7 +39,7 @@ TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class MemberRunner:
     """The members of a fleet, ready to carry out orders; called with one, from any thread."""
 
     members: Mapping[str, Member]
@@ -41,11 +47,11 @@ class Crew:
     console: Console = field(repr=False)
     parallelism: int = 10
 
-    def __call__(self, order: Order, halt: Halt) -> MemberOutcome:
+    def __call__(self, order: MemberTask, halt: MemberCancelToken) -> MemberOutcome:
         """Carry out an order to its end; whatever goes wrong is in the outcome."""
         member = self.members[order.member]
         run = wiring.new_run()
-        watch = Watch(self._invocation(member), command=f"fleet {order.verb.value}", run=run)
+        watch = RunTelemetry(self._invocation(member), command=f"fleet {order.verb.value}", run=run)
         began = settings.monotonic()
         with watch:
             outcome = _outcome_of(partial(_Run(order, watch, self.parallelism).to_end, halt), order)
@@ -62,13 +68,13 @@ class Crew:
         return Invocation(console, member.dir, member.target, environment)
 
 
-def _outcome_of(work: Callable[[], MemberOutcome], order: Order) -> MemberOutcome:
+def _outcome_of(work: Callable[[], MemberOutcome], order: MemberTask) -> MemberOutcome:
     """Do the work and turn any end of it into an outcome."""
     try:
         return work()
     except (asyncio.CancelledError, KeyboardInterrupt):
-        remark = Remark("notice", "interrupted", "stopped before the first write")
-        return MemberOutcome(order.member, Standing.INTERRUPTED, 130, remarks=(remark,))
+        remark = MemberNote("notice", "interrupted", "stopped before the first write")
+        return MemberOutcome(order.member, MemberStatus.INTERRUPTED, 130, remarks=(remark,))
     except Exception as problem:  # noqa: BLE001  one member's failure is its own, whatever it is
         ending = error_reporting.explain(problem)
         return MemberOutcome(
@@ -84,17 +90,17 @@ def _outcome_of(work: Callable[[], MemberOutcome], order: Order) -> MemberOutcom
 class _Run:
     """One order while it is carried out, in an event loop of its own."""
 
-    def __init__(self, order: Order, watch: Watch, parallelism: int) -> None:
+    def __init__(self, order: MemberTask, watch: RunTelemetry, parallelism: int) -> None:
         self._order = order
         self._watch = watch
-        self._reading = Reading(parallelism=parallelism, deadline=order.deadline)
-        self._writing: Stop | None = None
+        self._reading = ReadingOptions(parallelism=parallelism, deadline=order.deadline)
+        self._writing: CancelToken | None = None
 
-    def to_end(self, halt: Halt) -> MemberOutcome:
+    def to_end(self, halt: MemberCancelToken) -> MemberOutcome:
         """Carry the order out in this thread."""
         return asyncio.run(self._until(halt))
 
-    async def _until(self, halt: Halt) -> MemberOutcome:
+    async def _until(self, halt: MemberCancelToken) -> MemberOutcome:
         """Stop when asked: before the first write at once, then after what is in flight."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
@@ -109,31 +115,31 @@ class _Run:
                 loop.call_soon_threadsafe(stop, reason)
 
         halt.listen(ask)
-        if self._order.verb is Verb.APPLY:
+        if self._order.verb is FleetOperation.APPLY:
             return await self._apply(halt)
         return await self._plan()
 
     async def _plan(self) -> MemberOutcome:
         async with wiring.session(self._watch.invocation, self._reading) as session:
             self._watch.opened(session.desired.target.name, ledger=session.ledger)
-            if self._order.verb is Verb.DRIFT:
+            if self._order.verb is FleetOperation.DRIFT:
                 workflows.require_ledger(session)
-            options = PlanOptions(audit=self._order.verb is Verb.DRIFT)
+            options = PlanOptions(audit=self._order.verb is FleetOperation.DRIFT)
             plan = await workflows.plan(session, options)
         self._watch.planned(plan)
         order = self._order
-        matters = order.verb is Verb.DRIFT or order.differences_matter
+        matters = order.verb is FleetOperation.DRIFT or order.differences_matter
         return MemberOutcome(
             order.member,
-            Standing.IN_SYNC if plan.in_sync else Standing.DIFFERENT,
+            MemberStatus.IN_SYNC if plan.in_sync else MemberStatus.DIFFERENT,
             exit_codes.of_differences(plan) if matters else 0,
             digest=plan.digest,
             summary=MappingProxyType(plan.summary),
             remarks=_remarks(plan.diagnostics),
-            pieces=pieces_of(plan) if order.verb is Verb.PLAN else (),
+            pieces=change_digests(plan) if order.verb is FleetOperation.PLAN else (),
         )
 
-    async def _apply(self, halt: Halt) -> MemberOutcome:
+    async def _apply(self, halt: MemberCancelToken) -> MemberOutcome:
         order, options = self._order, PlanOptions()
         async with wiring.run(
             self._watch.invocation,
@@ -143,7 +149,7 @@ class _Run:
             keeps_records=order.keeps_records,
         ) as (session, books):
             self._watch.opened(session.desired.target.name, ledger=session.ledger)
-            stop = Stop()
+            stop = CancelToken()
             applied = await carry_out(
                 session,
                 options,
@@ -158,14 +164,18 @@ class _Run:
         self._watch.recorded(result)
         code = exit_codes.of_result(applied.result)
         if not result.complete and halt.requested:
-            return self._applied(applied, Standing.INTERRUPTED, 130)
+            return self._applied(applied, MemberStatus.INTERRUPTED, 130)
         if code != 0:
-            return self._applied(applied, Standing.INCOMPLETE, code)
-        return self._applied(applied, Standing.APPLIED if result.outcomes else Standing.IN_SYNC, 0)
+            return self._applied(applied, MemberStatus.INCOMPLETE, code)
+        return self._applied(
+            applied, MemberStatus.APPLIED if result.outcomes else MemberStatus.IN_SYNC, 0
+        )
 
-    def _applied(self, applied: workflows.Applied, standing: Standing, code: int) -> MemberOutcome:
+    def _applied(
+        self, applied: workflows.Applied, standing: MemberStatus, code: int
+    ) -> MemberOutcome:
         problems = [
-            Remark("error", outcome.error.code, f"{outcome.slug}: {outcome.error.message}")
+            MemberNote("error", outcome.error.code, f"{outcome.slug}: {outcome.error.message}")
             for outcome in applied.result.outcomes
             if outcome.error is not None
         ]
@@ -183,13 +193,13 @@ class _Run:
         )
 
     def _confirm(self, plan: Plan) -> bool:
-        return insist(plan, approved=self._order.approved or ())
+        return require_approved(plan, approved=self._order.approved or ())
 
-    def _begins(self, stop: Stop, event: Event) -> None:
+    def _begins(self, stop: CancelToken, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._writing = stop
 
 
-def _remarks(diagnostics: Iterable[Diagnostic]) -> tuple[Remark, ...]:
+def _remarks(diagnostics: Iterable[Diagnostic]) -> tuple[MemberNote, ...]:
     worth = [d for d in diagnostics if d.severity is not Severity.NOTICE]
-    return tuple(Remark(d.severity.value, d.code, d.summary) for d in worth[:TOLD])
+    return tuple(MemberNote(d.severity.value, d.code, d.summary) for d in worth[:TOLD])

@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.fleet_run import FILE, Meeting, Muster
+from reconciler.cli.fleet_run import FILE, FleetSelection, TemporalOptions
 from reconciler.cli.global_options import Command
 from reconciler.cli.options import Number, gathered
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 
 
-class OfMembers(Command):
+class MemberOptions(Command):
     """A command whose folders and targets stand in fleet.yaml, one or more for each member."""
 
     def heed(self, console: Console, typed: Collection[str]) -> None:
@@ -81,8 +81,8 @@ _MEETING = {
 }
 
 
-muster = gathered("muster", Muster, **_MUSTER)
+muster = gathered("muster", FleetSelection, **_MUSTER)
 """Adds who takes part and how; the body receives `muster`."""
 
-meeting = gathered("meeting", Meeting, **_MEETING)
+meeting = gathered("meeting", TemporalOptions, **_MEETING)
 """Adds where Temporal is; the body receives `meeting`."""

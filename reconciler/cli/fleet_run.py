@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.cli import output, settings
 from reconciler.cli.console import Console
 from reconciler.cli.desired_source import state_folder_in
-from reconciler.cli.fleet_member import Crew
-from reconciler.cli.signals import Interruption
+from reconciler.cli.fleet_member import MemberRunner
+from reconciler.cli.signals import SignalHandler
 from reconciler.cli.wiring import new_run
 from reconciler.desired.source import MAX_FILE
 from reconciler.diagnostics import error
@@ -23,13 +23,13 @@ from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.fleet.checkpoint import Progress, resume
 from reconciler.fleet.config import Fleet, Member, read_fleet
 from reconciler.fleet.local_engine import not_run, run_locally
-from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
+from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
 from reconciler.fleet.table import action_counts, line_of, table
-from reconciler.fleet.task import Halt, Order
+from reconciler.fleet.task import MemberCancelToken, MemberTask
 from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
-    from reconciler.fleet.temporal.client import Service
+    from reconciler.fleet.temporal.client import TemporalClient
 
 FILE = Path("fleet.yaml")
 LOCAL = "local"
@@ -38,7 +38,7 @@ Ended = Callable[[MemberOutcome], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Muster:
+class FleetSelection:
     """Which members of which fleet take part, and how many at a time."""
 
     file: Path = FILE
@@ -76,7 +76,9 @@ class Engine(Protocol):
         """What outputs call it."""
         ...
 
-    def run(self, orders: Sequence[Order], *, halt: Halt, ended: Ended) -> Awaitable[None]:
+    def run(
+        self, orders: Sequence[MemberTask], *, halt: MemberCancelToken, ended: Ended
+    ) -> Awaitable[None]:
         """Carry out every order."""
         ...
 
@@ -85,17 +87,19 @@ class Engine(Protocol):
 class LocalEngine:
     """This machine."""
 
-    crew: Crew
+    crew: MemberRunner
     parallelism: int
     name: str = "local"
 
-    async def run(self, orders: Sequence[Order], *, halt: Halt, ended: Ended) -> None:
+    async def run(
+        self, orders: Sequence[MemberTask], *, halt: MemberCancelToken, ended: Ended
+    ) -> None:
         """Carry out every order, a few at a time."""
         await run_locally(orders, self.crew, parallelism=self.parallelism, halt=halt, ended=ended)
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
+class TemporalOptions:
     """Where Temporal is, as the options say; what they leave open the environment may know."""
 
     address: str | None = None
@@ -103,10 +107,10 @@ class Meeting:
     queue: str = "reconcile"
     tls: bool = False
 
-    def service(self) -> "Service":
+    def service(self) -> "TemporalClient":
         """Give the connection, or raise `InvalidInput` where the extra is not installed."""
         try:
-            from reconciler.fleet.temporal.client import Service
+            from reconciler.fleet.temporal.client import TemporalClient
         except ImportError:
             problem = error(
                 "missing-extra",
@@ -117,7 +121,7 @@ class Meeting:
         from reconciler.domain.secrets import Redacted
 
         key = settings.variable("TEMPORAL_API_KEY")
-        return Service(
+        return TemporalClient(
             address=self.address or settings.variable("TEMPORAL_ADDRESS") or "localhost:7233",
             namespace=self.namespace or settings.variable("TEMPORAL_NAMESPACE") or "default",
             queue=self.queue,
@@ -135,17 +139,22 @@ def read(file: Path) -> Fleet:
     return fleet
 
 
-def crew_of(console: Console, fleet: Fleet) -> Crew:
+def member_runner(console: Console, fleet: Fleet) -> MemberRunner:
     """Make the members of a fleet ready to work in this process."""
     environment = settings.from_environment().environment
-    return Crew({member.name: member for member in fleet.members}, environment, console)
+    return MemberRunner({member.name: member for member in fleet.members}, environment, console)
 
 
 class FleetRun:
     """A run of a fleet from its first order to its table."""
 
     def __init__(
-        self, console: Console, muster: Muster, engine: Engine, fleet: Fleet, order: Order
+        self,
+        console: Console,
+        muster: FleetSelection,
+        engine: Engine,
+        fleet: Fleet,
+        order: MemberTask,
     ) -> None:
         self._console = console
         self._muster = muster
@@ -164,10 +173,10 @@ class FleetRun:
         if self._console.journal is not None:
             self._console.journal = self._console.journal.about(fleet_run=self._progress.run)
         self._progress.save()
-        self._halt = Halt()
+        self._halt = MemberCancelToken()
         self._outcomes: dict[str, MemberOutcome] = {}
 
-    async def carry_out(self, interruption: Interruption, *, asks: bool = False) -> FleetResult:
+    async def carry_out(self, interruption: SignalHandler, *, asks: bool = False) -> FleetResult:
         """Give the order to all who are not done; with `asks` plan first and ask whether to apply.
 
         Raises `Refused` for the answer no.
@@ -188,7 +197,7 @@ class FleetRun:
             tuple(self._outcomes[member.name] for member in self._members),
         )
 
-    def _stop_on(self, interruption: Interruption) -> None:
+    def _stop_on(self, interruption: SignalHandler) -> None:
         def ask() -> None:
             self._halt.request("interrupted")
             self._console.insist("finishing what is in flight; press Ctrl-C again to leave at once")
@@ -209,20 +218,22 @@ class FleetRun:
         except InvalidInput as reason:
             # What the member has done stands; only resuming would do it again.
             self._console.insist(f"warning: {reason.summary}")
-        tell(self._console, outcome)
+        announce(self._console, outcome)
 
-    async def _approved(self, orders: Sequence[Order], interruption: Interruption) -> list[Order]:
+    async def _approved(
+        self, orders: Sequence[MemberTask], interruption: SignalHandler
+    ) -> list[MemberTask]:
         """Plan, show and ask; what cannot be planned is over, what is in sync is done."""
         planned: dict[str, MemberOutcome] = {}
 
         def keep(outcome: MemberOutcome) -> None:
             planned[outcome.member] = outcome
 
-        plans = [replace(order, verb=Verb.PLAN) for order in orders]
+        plans = [replace(order, verb=FleetOperation.PLAN) for order in orders]
         await self._engine.run(plans, halt=self._halt, ended=keep)
-        ready = [o for o in orders if planned[o.member].standing is Standing.DIFFERENT]
+        ready = [o for o in orders if planned[o.member].standing is MemberStatus.DIFFERENT]
         for outcome in planned.values():
-            if outcome.standing is not Standing.DIFFERENT:
+            if outcome.standing is not MemberStatus.DIFFERENT:
                 self._ended(outcome)
         if self._halt.requested:
             for order in ready:
@@ -232,7 +243,7 @@ class FleetRun:
             return []
         shown = FleetResult(
             self._progress.run,
-            Verb.PLAN,
+            FleetOperation.PLAN,
             self._engine.name,
             tuple(planned[m.name] for m in self._members if m.name in planned),
         )
@@ -248,7 +259,7 @@ class FleetRun:
         return [replace(order, approved=planned[order.member].pieces) for order in ready]
 
 
-def tell(console: Console, outcome: MemberOutcome) -> None:
+def announce(console: Console, outcome: MemberOutcome) -> None:
     """Say on stderr that a member has ended."""
     if console.journal is None:
         console.say(line_of(outcome))
@@ -265,7 +276,7 @@ def tell(console: Console, outcome: MemberOutcome) -> None:
     )
 
 
-def show(console: Console, result: FleetResult, *, muster: Muster, style: str) -> None:
+def show(console: Console, result: FleetResult, *, muster: FleetSelection, style: str) -> None:
     """Write the result to stdout."""
     if style == "json":
         from reconciler.views import json

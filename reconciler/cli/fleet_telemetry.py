@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.telemetry import Watch
+from reconciler.cli.telemetry import RunTelemetry
 from reconciler.fleet.metrics import figures_of
-from reconciler.fleet.outcome import FleetResult, Verb
+from reconciler.fleet.outcome import FleetOperation, FleetResult
 
 
-class FleetWatch(Watch):
+class FleetTelemetry(RunTelemetry):
     """Keeps the figures of a fleet; `result` is set once there is one."""
 
-    def __init__(self, invocation: Invocation, verb: Verb, metrics_file: Path | None) -> None:
+    def __init__(
+        self, invocation: Invocation, verb: FleetOperation, metrics_file: Path | None
+    ) -> None:
         super().__init__(
             invocation, command=f"fleet {verb.value}", run="", metrics_file=metrics_file
         )

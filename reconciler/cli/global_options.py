@@ -17,7 +17,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from reconciler.remote.request_record import Exchange
+    from reconciler.remote.request_record import RequestRecord
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 _MENTIONED = "reconciler.cli.global_options"
@@ -35,7 +35,7 @@ class Invocation:
     dir: Path = Path("desired-state")
     target: str | None = None
     environment: Settings | None = field(default=None, repr=False)
-    listen: "Callable[[Exchange], None] | None" = field(default=None, repr=False)
+    listen: "Callable[[RequestRecord], None] | None" = field(default=None, repr=False)
 
 
 class Command(click.Command):

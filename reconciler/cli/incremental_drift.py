@@ -10,7 +10,7 @@ from reconciler.cli import settings
 from reconciler.cli.desired_source import records_of
 from reconciler.cli.global_options import Invocation
 from reconciler.diagnostics import Diagnostic, notice
-from reconciler.drift.incremental import Rounds
+from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
 from reconciler.execution.threads import in_thread
 from reconciler.planning.options import PlanOptions
@@ -33,7 +33,7 @@ async def drift(
     if seen is None:
         told = replace(session, diagnostics=(*session.diagnostics, _nothing_remembered()))
         return await workflows.drift(told, options)
-    rounds = Rounds(seen, every=every)
+    rounds = IncrementalRead(seen, every=every)
     report = await workflows.drift(session, options, rounds=rounds)
     now = workflows.timestamp(settings.now())
     read = rounds.read.values()

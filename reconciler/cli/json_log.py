@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reconciler.execution.events import Event
     from reconciler.execution.result import ApplyResult
     from reconciler.planning.plan import Plan
-    from reconciler.remote.request_record import Exchange
+    from reconciler.remote.request_record import RequestRecord
 
 LEVELS = {"error": "error", "warning": "warning", "notice": "info"}
 """The level of a diagnostic, by its severity."""
@@ -23,7 +23,7 @@ NOT_THERE = 404
 """The expected answer when it is made sure that something is absent."""
 
 
-class Journal:
+class JsonLog:
     """Writes events as lines; `write` takes one whole line, `context` stands in each of them."""
 
     def __init__(
@@ -33,9 +33,9 @@ class Journal:
         self._now = now
         self._context = context
 
-    def about(self, **context: str) -> "Journal":
+    def about(self, **context: str) -> "JsonLog":
         """Give a journal of the same lines that knows more of what they are about."""
-        return Journal(self._write, self._now, **{**self._context, **context})
+        return JsonLog(self._write, self._now, **{**self._context, **context})
 
     def say(self, event: str, *, level: str = "info", **fields: Any) -> None:
         """Write one line; a field that is None is left out."""
@@ -62,7 +62,7 @@ class Journal:
         self.diagnostics(plan.diagnostics)
         self.say("planned", digest=plan.digest, in_sync=plan.in_sync, summary=plan.summary)
 
-    def exchange(self, exchange: "Exchange") -> None:
+    def exchange(self, exchange: "RequestRecord") -> None:
         """Write one request and what came of it."""
         from reconciler.remote.operations import match
 

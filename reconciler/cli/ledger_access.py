@@ -18,11 +18,11 @@ from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.policy import Target
 from reconciler.domain.state import Observed
-from reconciler.execution.ledger_listener import Books
+from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
-from reconciler.ledger.models import Holder, RunFacts, Seen, TargetKey
-from reconciler.ledger.snapshot import Recollection, consult
+from reconciler.ledger.models import Holder, RunFacts, SeenState, TargetKey
+from reconciler.ledger.snapshot import LedgerSnapshot, read_snapshot
 from reconciler.planning.plan import PlanTarget
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class LedgerAccess:
     """Where the ledger is: the file in `folder`, unless the environment names another place."""
 
     folder: Path
@@ -60,12 +60,12 @@ class Records:
         """Tell what outputs begin with, without opening anything."""
         return Location.of(self.url, default=self.file).state
 
-    def recall(self, target: Target, *, limit_seconds: float = LIMIT_SECONDS) -> Recollection:
+    def recall(self, target: Target, *, limit_seconds: float = LIMIT_SECONDS) -> LedgerSnapshot:
         """Read a target's past; a ledger that cannot be read is `unreachable`.
 
         `limit_seconds` is the deadline of the whole command.
         """
-        return consult(
+        return read_snapshot(
             self.url,
             path=self.file,
             pepper=self.pepper,
@@ -74,7 +74,7 @@ class Records:
             limit_seconds=min(limit_seconds, LIMIT_SECONDS),
         )
 
-    def seen(self, target: Target) -> Mapping[str, Seen] | None:
+    def seen(self, target: Target) -> Mapping[str, SeenState] | None:
         """Tell how integrations looked when they were last read; None where there is no ledger.
 
         One that cannot be read counts as none; `recall` has the words for it.
@@ -94,7 +94,7 @@ class Records:
         key = TargetKey.of(
             name=target.name, base_url=target.base_url, organisation=target.organisation_id
         )
-        items = {each.slug: Seen(each, now) for each in observed}
+        items = {each.slug: SeenState(each, now) for each in observed}
         try:
             with self.open(read_only=False) as ledger:
                 ledger.remember_seen(key, items)
@@ -130,7 +130,7 @@ class Records:
         now: Callable[[], str],
         *,
         limit_seconds: float = LIMIT_SECONDS,
-    ) -> Iterator[tuple[Recollection, Books]]:
+    ) -> Iterator[tuple[LedgerSnapshot, LedgerListener]]:
         """Hold the lock of a target and its ledger while a run lasts.
 
         Raises `LedgerError` where nothing can be recorded, and `Refused` where the lock is held.
@@ -140,13 +140,13 @@ class Records:
             self.open(read_only=False, limit_seconds=limit_seconds) as ledger,
             ledger.run_lock(key, _holder(facts, since=now())),
         ):
-            past = Recollection(
+            past = LedgerSnapshot(
                 state=ledger.state,
                 memory=ledger.memory(key),
                 organisations=ledger.organisations(key),
                 diagnostics=ledger.diagnostics,
             )
-            yield past, Books(ledger, key=key, facts=facts, now=now)
+            yield past, LedgerListener(ledger, key=key, facts=facts, now=now)
 
     @contextmanager
     def locking(
@@ -156,7 +156,7 @@ class Records:
         now: Callable[[], str],
         *,
         limit_seconds: float = LIMIT_SECONDS,
-    ) -> Iterator[Recollection]:
+    ) -> Iterator[LedgerSnapshot]:
         """Hold the lock of a target on this machine, and record nothing.
 
         What an earlier run recorded still counts, as far as it can be read.
@@ -180,7 +180,7 @@ def key_of(target: Target) -> TargetKey:
     return TargetKey.of(name=target.name, base_url=target.base_url, organisation=None)
 
 
-def known_organisation(past: Recollection) -> str | None:
+def known_organisation(past: LedgerSnapshot) -> str | None:
     """Give the organisation that answered before, None unless there is exactly one."""
     return next(iter(past.organisations)) if len(past.organisations) == 1 else None
 

@@ -176,7 +176,7 @@ undoing = gathered(
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadingOptions:
     """How the past, the secrets and the API are read."""
 
     base: str | None = None
@@ -204,12 +204,12 @@ _CONNECTION = {
     ),
 }
 
-connection = gathered("connection", Reading, **_CONNECTION)
+connection = gathered("connection", ReadingOptions, **_CONNECTION)
 """Adds what a plain look at the API needs; the body receives `connection`."""
 
 reading = gathered(
     "reading",
-    Reading,
+    ReadingOptions,
     base=click.option(
         "--base",
         metavar="REF",
@@ -232,7 +232,7 @@ metrics_file = click.option(
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class ApprovalOptions:
     """Who agrees to an apply, and what happens when one item of it fails."""
 
     yes: bool = False
@@ -243,7 +243,7 @@ class Consent:
 
 consent = gathered(
     "consent",
-    Consent,
+    ApprovalOptions,
     yes=click.option("--yes", is_flag=True, help="Do not ask."),
     expect_digest=click.option(
         "--expect-digest", metavar="D", help="Apply nothing but the plan with this digest."

@@ -7,13 +7,13 @@ from typing import Self
 
 from reconciler.cli import output, settings
 from reconciler.cli.console import Console
-from reconciler.cli.signals import Interruption
+from reconciler.cli.signals import SignalHandler
 from reconciler.domain.rejection import InvalidInput, Rejection
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Event, RunStarted
 from reconciler.planning.plan import Plan
 from reconciler.views.plan_outline import question
-from reconciler.views.progress import Lines, Live, Quiet
+from reconciler.views.progress import LineProgress, LiveProgress, QuietProgress
 
 _CUT_SHORT = (
     "what was in flight may have been done or not, and the rest was not begun; "
@@ -28,7 +28,13 @@ class RunDisplay:
     """
 
     def __init__(
-        self, console: Console, interruption: Interruption, stop: Stop, *, style: str, ledger: str
+        self,
+        console: Console,
+        interruption: SignalHandler,
+        stop: CancelToken,
+        *,
+        style: str,
+        ledger: str,
     ) -> None:
         self._console = console
         self._interruption = interruption
@@ -94,13 +100,13 @@ class RunDisplay:
         return text.rstrip("\n") + "\n\n"  # what follows is the question, progress or an error
 
 
-def _progress(console: Console) -> Quiet:
+def _progress(console: Console) -> QuietProgress:
     stream = console.stderr
     if console.quiet or stream is None or console.journal is not None:
-        return Quiet()
+        return QuietProgress()
     if console.is_live:
         from rich.console import Console as RichConsole
 
         rich = RichConsole(file=stream, no_color=not console.colors_talk, width=console.width)
-        return Live(rich, clock=settings.monotonic)
-    return Lines(stream, clock=settings.monotonic)
+        return LiveProgress(rich, clock=settings.monotonic)
+    return LineProgress(stream, clock=settings.monotonic)

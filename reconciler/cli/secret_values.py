@@ -13,7 +13,7 @@ from reconciler.domain.tree import Value
 from reconciler.secrets.allowlist import AllowList, api_key_problem
 from reconciler.secrets.registry import Resolvers
 from reconciler.secrets.resolution import Resolution, resolve_all
-from reconciler.secrets.resolver import Surroundings
+from reconciler.secrets.resolver import ResolverContext
 
 
 class Secrets:
@@ -22,7 +22,7 @@ class Secrets:
     def __init__(self, environment: Settings, directory: Path) -> None:
         self.allowed = AllowList.parse(environment.allowed_secrets)
         self.findings: list[Diagnostic] = []
-        surroundings = Surroundings(environment.environment, directory, self.allowed)
+        surroundings = ResolverContext(environment.environment, directory, self.allowed)
         self._resolvers = Resolvers(surroundings)
 
     def key_of(self, target: Target) -> Redacted:

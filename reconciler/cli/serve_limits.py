@@ -16,22 +16,22 @@ from reconciler.workflows import timestamp
 if TYPE_CHECKING:
     from reconciler.adapter.auth import Tokens
     from reconciler.adapter.metrics import Metrics
-    from reconciler.adapter.middleware import Rules
-    from reconciler.adapter.request_context import Exchange
-    from reconciler.cli.serve_wiring import Serving
+    from reconciler.adapter.middleware import MiddlewareConfig
+    from reconciler.adapter.request_context import RequestContext
+    from reconciler.cli.serve_wiring import ServeOptions
 
 TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
 _TOKEN_FILE_LIMIT = 1024 * 1024
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
-def rules(console: Console, serving: "Serving", counted: "Metrics") -> "Rules":
+def rules(console: Console, serving: "ServeOptions", counted: "Metrics") -> "MiddlewareConfig":
     """Put together what both ports share; raises `InvalidInput` without a token."""
     from reconciler.adapter import access_log
-    from reconciler.adapter.middleware import Rules
-    from reconciler.adapter.rate_limit import RateLimit
+    from reconciler.adapter.middleware import MiddlewareConfig
+    from reconciler.adapter.rate_limit import CallerRateLimiter
 
-    def log(exchange: "Exchange") -> None:
+    def log(exchange: "RequestContext") -> None:
         seconds = settings.monotonic() - exchange.started
         counted.count(exchange, seconds)
         moment = timestamp(settings.now())
@@ -41,9 +41,9 @@ def rules(console: Console, serving: "Serving", counted: "Metrics") -> "Rules":
         moment = timestamp(settings.now())
         console.insist(access_log.failure(exchange_id, problem, time=moment))
 
-    return Rules(
+    return MiddlewareConfig(
         tokens=_tokens(console, serving),
-        rates=RateLimit(serving.rate_limit, settings.monotonic),
+        rates=CallerRateLimiter(serving.rate_limit, settings.monotonic),
         clock=settings.monotonic,
         new_id=lambda: str(uuid4()),
         log=log,
@@ -69,7 +69,7 @@ def _warn_if_exposed(console: Console, file: Path) -> None:
         console.insist(as_text([found]))
 
 
-def _tokens(console: Console, serving: "Serving") -> "Tokens":
+def _tokens(console: Console, serving: "ServeOptions") -> "Tokens":
     """Gather the tokens, and refuse to serve anybody without."""
     from reconciler.adapter.auth import LINE_HINT, Token, Tokens, parse_tokens
 

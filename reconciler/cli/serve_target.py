@@ -22,11 +22,11 @@ from reconciler.workflows import Session, timestamp
 
 if TYPE_CHECKING:
     from reconciler.adapter.declared_files import DeclaredFiles
-    from reconciler.adapter.ui.snapshot import Lookout
+    from reconciler.adapter.ui.snapshot import StateCache
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedTarget:
     """The target that is served, with what it takes to reach it.
 
     `connections` bounds the calls in flight of each client.
@@ -39,7 +39,7 @@ class Served:
     connections: int
 
     @classmethod
-    def of(cls, invocation: Invocation, *, call_timeout: float, connections: int) -> "Served":
+    def of(cls, invocation: Invocation, *, call_timeout: float, connections: int) -> "ServedTarget":
         """Read reconcile.yaml; raises what that raises, and `Refused` for an unknown host."""
         environment = settings.from_environment()
         target = wiring.read_target(invocation, environment)
@@ -110,11 +110,11 @@ class Served:
         ours = (self.target.name, self.target.base_url)
         return [run for run in everything if _target_of(run) == ours]
 
-    def lookout(self) -> "Lookout":
+    def lookout(self) -> "StateCache":
         """Give what the page is shown from."""
-        from reconciler.adapter.ui.snapshot import Lookout
+        from reconciler.adapter.ui.snapshot import StateCache
 
-        return Lookout(
+        return StateCache(
             target=self.target,
             files=self.files(),
             open_session=self.session,

@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 from reconciler.cli import settings
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.serve_limits import rules
-from reconciler.cli.serve_target import Served
+from reconciler.cli.serve_target import ServedTarget
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.remote.client import Client
 
 if TYPE_CHECKING:
     from reconciler.adapter.metrics import Metrics
-    from reconciler.adapter.middleware import Rules
+    from reconciler.adapter.middleware import MiddlewareConfig
     from reconciler.adapter.request_context import Application
-    from reconciler.adapter.service import Relay
-    from reconciler.adapter.tools import Offer
-    from reconciler.adapter.ui.routes import Page
+    from reconciler.adapter.service import UpstreamService
+    from reconciler.adapter.tools import ToolDefinition
+    from reconciler.adapter.ui.routes import PageRoutes
 
 _LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 
@@ -37,7 +37,7 @@ _TIDY_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServeOptions:
     """What the options of `serve` say."""
 
     host: str
@@ -81,7 +81,7 @@ class Addresses:
 
 async def serve(
     invocation: Invocation,
-    serving: Serving,
+    serving: ServeOptions,
     *,
     stop: asyncio.Event,
     ready: Callable[[Addresses], None],
@@ -95,13 +95,13 @@ async def serve(
     from reconciler.adapter.failure_hooks import reported_failures
     from reconciler.adapter.file_limits import connection_budget, raise_file_limit
     from reconciler.adapter.metrics import Metrics
-    from reconciler.adapter.server import Limits
+    from reconciler.adapter.server import ServerLimits
     from reconciler.adapter.server import serve as serve_ports
 
     counted = Metrics()
     shared = rules(invocation.console, serving, counted)
     budget = connection_budget(raise_file_limit())
-    served = Served.of(
+    served = ServedTarget.of(
         invocation, call_timeout=serving.upstream_timeout, connections=budget.upstream
     )
     with (
@@ -122,7 +122,7 @@ async def serve(
                         stop=stop,
                         ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
                         trusted_proxies=serving.forwarded_allow,
-                        limits=Limits(connections=budget.callers),
+                        limits=ServerLimits(connections=budget.callers),
                     )
             finally:
                 tidying.cancel()
@@ -139,9 +139,9 @@ async def _tidy(client: Client) -> None:
 class _Ports:
     """What the applications are made of."""
 
-    serving: Serving
-    served: Served
-    rules: "Rules"
+    serving: ServeOptions
+    served: ServedTarget
+    rules: "MiddlewareConfig"
     counted: "Metrics"
     is_ready: Callable[[], bool]
 
@@ -172,17 +172,17 @@ class _Ports:
         )
         return [(rest_app, rest), (mcp_app, mcp)]
 
-    def _page(self) -> "Page":
-        from reconciler.adapter.ui.routes import Page
+    def _page(self) -> "PageRoutes":
+        from reconciler.adapter.ui.routes import PageRoutes
         from reconciler.adapter.ui.sessions import Sessions
 
         sessions = Sessions(lambda: token_urlsafe(32), settings.monotonic)
-        return Page(self.served.lookout(), sessions, self.rules.tokens)
+        return PageRoutes(self.served.lookout(), sessions, self.rules.tokens)
 
-    def _relay(self, client: Client) -> "Relay":
-        from reconciler.adapter.service import Relay
+    def _relay(self, client: Client) -> "UpstreamService":
+        from reconciler.adapter.service import UpstreamService
 
-        return Relay(
+        return UpstreamService(
             client,
             timeout=self.serving.upstream_timeout,
             read_only=self.serving.read_only,
@@ -190,14 +190,14 @@ class _Ports:
             count=self.counted.count_upstream,
         )
 
-    def _offers(self, relay: "Relay") -> "list[Offer]":
-        from reconciler.adapter.gitops_tools import Gitops, gitops_tools
+    def _offers(self, relay: "UpstreamService") -> "list[ToolDefinition]":
+        from reconciler.adapter.gitops_tools import GitopsTools, gitops_tools
         from reconciler.adapter.tools import raw_tools
 
         offers = raw_tools(relay, confirms=self.serving.confirm_deletes)
         if self.serving.with_gitops_tools:
             files = self.served.files()
-            offers += gitops_tools(Gitops(files, self.served.session, asyncio.Lock()))
+            offers += gitops_tools(GitopsTools(files, self.served.session, asyncio.Lock()))
         return offers
 
 

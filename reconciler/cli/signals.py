@@ -21,7 +21,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM ended the command, as Ctrl-C would have."""
 
 
-class Interruption:
+class SignalHandler:
     """The signals that arrive while asynchronous work is done.
 
     `ask` is set by work that can stop by itself: it is called on the first signal. `undone` tells
@@ -95,10 +95,10 @@ class Interruption:
 
 
 def run(
-    work: Callable[[Interruption], Coroutine[Any, Any, Result]], *, undone: str = UNFINISHED
+    work: Callable[[SignalHandler], Coroutine[Any, Any, Result]], *, undone: str = UNFINISHED
 ) -> Result:
     """Run asynchronous work to its end; raises `KeyboardInterrupt` when it was cut short."""
-    interruption = Interruption(undone)
+    interruption = SignalHandler(undone)
     return asyncio.run(interruption.over(work(interruption)))
 
 

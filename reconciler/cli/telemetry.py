@@ -21,10 +21,10 @@ from reconciler.planning.plan import Plan
 from reconciler.views.metrics import Figures, exposition
 
 if TYPE_CHECKING:
-    from reconciler.remote.request_record import Exchange
+    from reconciler.remote.request_record import RequestRecord
 
 
-class Watch:
+class RunTelemetry:
     """Listens to a run; used as a context manager around all of it.
 
     `invocation` is the one to work with: its requests are heard. The figures are written however
@@ -104,7 +104,7 @@ class Watch:
         self.figures.exit_code = code
         return code
 
-    def _hear(self, exchange: "Exchange") -> None:
+    def _hear(self, exchange: "RequestRecord") -> None:
         status = str(exchange.status) if exchange.status is not None else exchange.error or "none"
         self.figures.calls[exchange.method, status] += 1
         spent = self.figures.call_seconds

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from reconciler.cli import settings, wiring
-from reconciler.cli.desired_source import PastRun, read_files
+from reconciler.cli.desired_source import UndoSource, read_files
 from reconciler.cli.global_options import Invocation
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.rejection import InvalidInput
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.options import Selection
-from reconciler.pull.undo_edits import Picture, Restored, restore
+from reconciler.pull.undo_edits import Restored, RestoreTarget, restore
 from reconciler.views.plan_outline import header_of
 
 
@@ -25,7 +25,7 @@ class Edited:
 
 def undo(invocation: Invocation, run: str, selection: Selection) -> Edited:
     """Give the files as they have to be; nothing is written, and the API is not asked."""
-    source = PastRun(invocation, run, to_edit=True)
+    source = UndoSource(invocation, run, to_edit=True)
     source.refuse_unmatched(selection)
     loaded, desired = read_files(invocation, source.environment)
     if loaded.config is None:
@@ -39,7 +39,9 @@ def undo(invocation: Invocation, run: str, selection: Selection) -> Edited:
         config=loaded.config,
         desired=desired,
         pictures={
-            slug: Picture(declared.fields, is_whole=images[slug].kind is not ActionKind.UPDATE)
+            slug: RestoreTarget(
+                declared.fields, is_whole=images[slug].kind is not ActionKind.UPDATE
+            )
             for slug, declared in wish.desired.integrations.items()
             if slug in images
         },

@@ -18,7 +18,7 @@ from reconciler.domain.tree import Tree, leaves
 from reconciler.execution.undo_literals import NO_LITERALS, Literals
 from reconciler.git.base_commit import declared_at
 from reconciler.ledger.preimages import PreImage
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 
 _COMMITS = 3
 """Earlier commits that are read at most; the literal most often stands in the newest one."""
@@ -47,7 +47,7 @@ def literals_of(
 
 def _lacks_literals(image: PreImage) -> bool:
     """Return whether Git declared a literal that the record withholds."""
-    declared = canonical(image.declared or {})
+    declared = normalize(image.declared or {})
     return any(isinstance(leaf, Redacted) for _, leaf in leaves(declared))
 
 

@@ -15,27 +15,33 @@ from uuid import uuid4
 
 from reconciler.cli import secret_values, settings
 from reconciler.cli.allowed_hosts import refuse_unknown_host
-from reconciler.cli.desired_source import Files, Source, read_target, records_of, state_folder
+from reconciler.cli.desired_source import (
+    DesiredSource,
+    FolderSource,
+    read_target,
+    records_of,
+    state_folder,
+)
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import facts_of, known_organisation
-from reconciler.cli.options import Reading
+from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.domain.policy import Target
-from reconciler.execution.ledger_listener import Books
+from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.threads import entered, in_thread
-from reconciler.ledger.snapshot import Recollection
+from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import PlanTarget
 from reconciler.remote.client import Client, make_client
-from reconciler.remote.clock import Timing
-from reconciler.remote.request_record import Exchange
+from reconciler.remote.clock import Clock
+from reconciler.remote.request_record import RequestRecord
 from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp
 
 if TYPE_CHECKING:
     import httpx
 
-    from reconciler.simulator.factory import Clockwork
+    from reconciler.simulator.factory import Dependencies
 
 __all__ = [
     "IN_PROCESS",
@@ -62,17 +68,17 @@ IN_PROCESS = "http://simulator/v1"
 @asynccontextmanager
 async def session(
     invocation: Invocation,
-    reading: Reading,
+    reading: ReadingOptions,
     *,
     selection: Selection = Selection(),
-    source: Source | None = None,
+    source: DesiredSource | None = None,
 ) -> AsyncIterator[Session]:
     """Open everything that a command needs that only reads; its client can send nothing but GET.
 
     Raises `InvalidInput` for files and settings that cannot be used, all their problems at once,
     and `Refused` for a host that the key may not go to.
     """
-    source = source or Files(invocation, reading)
+    source = source or FolderSource(invocation, reading)
     records, target = records_of(invocation, source.environment), source.target
     past = await in_thread(lambda: records.recall(target, limit_seconds=reading.deadline))
     async with _open(invocation, reading, source, past, selection=selection) as opened:
@@ -82,19 +88,19 @@ async def session(
 @asynccontextmanager
 async def run(
     invocation: Invocation,
-    reading: Reading,
+    reading: ReadingOptions,
     *,
     selection: Selection,
     name: str,
     keeps_records: bool,
-    source: Source | None = None,
-) -> AsyncIterator[tuple[Session, Books | None]]:
+    source: DesiredSource | None = None,
+) -> AsyncIterator[tuple[Session, LedgerListener | None]]:
     """Open everything that a run needs that writes, its ledger and the lock of its target first.
 
     Raises what `session` raises, `Refused` where another run holds the lock, and `LedgerError`
     where nothing can be recorded; without `keeps_records` there are no books.
     """
-    source = source or Files(invocation, reading)
+    source = source or FolderSource(invocation, reading)
     records, target = records_of(invocation, source.environment), source.target
     facts = replace(facts_of(source.environment, name), shard=selection.part)
     async with AsyncExitStack() as held:
@@ -118,9 +124,9 @@ async def run(
 @asynccontextmanager
 async def _open(
     invocation: Invocation,
-    reading: Reading,
-    source: Source,
-    past: Recollection,
+    reading: ReadingOptions,
+    source: DesiredSource,
+    past: LedgerSnapshot,
     *,
     selection: Selection,
     writes: bool = False,
@@ -151,7 +157,9 @@ async def _open(
 
 
 @asynccontextmanager
-async def client(invocation: Invocation, reading: Reading) -> AsyncIterator[tuple[Target, Client]]:
+async def client(
+    invocation: Invocation, reading: ReadingOptions
+) -> AsyncIterator[tuple[Target, Client]]:
     """Open a client that only reads, for a target; the integrations' files do not matter."""
     environment = settings.from_environment()
     target = read_target(invocation, environment)
@@ -165,7 +173,7 @@ def open_client(
     invocation: Invocation,
     environment: Settings,
     target: Target,
-    reading: Reading,
+    reading: ReadingOptions,
     secrets: secret_values.Secrets,
     *,
     writes: bool,
@@ -221,9 +229,9 @@ def plan_target(target: Target, organisation_id: str | None = None) -> PlanTarge
     return PlanTarget(target.name, target.base_url, organisation_id)
 
 
-def timing() -> Timing:
+def timing() -> Clock:
     """Give the client the real time and real chance."""
-    return Timing(
+    return Clock(
         clock=settings.monotonic,
         wall_clock=lambda: settings.now().timestamp(),
         sleep=asyncio.sleep,
@@ -237,11 +245,11 @@ def _simulated(invocation: Invocation) -> "httpx.AsyncBaseTransport":
     return simulator_transport(simulator_file(invocation), clockwork())
 
 
-def clockwork() -> "Clockwork":
+def clockwork() -> "Dependencies":
     """Give the simulator its clock and its ids."""
-    from reconciler.simulator.factory import Clockwork
+    from reconciler.simulator.factory import Dependencies
 
-    return Clockwork(
+    return Dependencies(
         now=_time,
         new_id=lambda: str(uuid4()),
         monotonic=settings.monotonic,
@@ -257,13 +265,13 @@ def new_run() -> str:
     return f"{settings.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
 
 
-def _listener(invocation: Invocation) -> Callable[[Exchange], None] | None:
+def _listener(invocation: Invocation) -> Callable[[RequestRecord], None] | None:
     """Let a watch hear every call, and with `-vv` say it: no header, no query, no body."""
     console = invocation.console
     if console.verbosity < 2 or console.journal is not None:
         return invocation.listen
 
-    def say(exchange: Exchange) -> None:
+    def say(exchange: RequestRecord) -> None:
         outcome = exchange.error or str(exchange.status)
         took = f"{exchange.seconds * 1000:.0f} ms"
         console.detail(f"{exchange.method} {visible(exchange.path)}: {visible(outcome)}, {took}")

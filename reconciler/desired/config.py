@@ -15,17 +15,17 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from reconciler.desired.problem_collector import Findings, Origin, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import bind, parse_reference
 from reconciler.desired.scalars import typed
-from reconciler.desired.source import FileSource, Unreadable
+from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean, one_of
 from reconciler.desired.validate import check_model
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.identifiers import SLUG
-from reconciler.domain.policy import Part, Target, Tombstone
+from reconciler.domain.policy import StrictSettings, Target, Tombstone
 from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted
 
@@ -35,7 +35,7 @@ _KEY_HINT = "write `api_key: ${env:PORTKEY_API_KEY}` or name a secret manager"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-class ConfigFile(Part):
+class ConfigFile(StrictSettings):
     """The schema of reconcile.yaml."""
 
     version: Literal[1] = Field(description="Version of this file's format.")
@@ -55,11 +55,11 @@ class Config:
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def read_config(source: FileSource, findings: Findings) -> Config | None:
+def read_config(source: FileSource, findings: ProblemCollector) -> Config | None:
     """Read reconcile.yaml of a source; None when something in it is wrong."""
     try:
         data = source.read(CONFIG_FILE)
-    except Unreadable as problem:
+    except UnreadableFile as problem:
         findings.of_file(CONFIG_FILE, _missing(problem))
         return None
     reading = read_yaml(data)
@@ -68,9 +68,9 @@ def read_config(source: FileSource, findings: Findings) -> Config | None:
         return None
     before = len(findings.diagnostics)
     value = reading.documents[0].value if reading.documents else {}
-    document = Sourced({} if value is None else value, Origin(CONFIG_FILE))
+    document = Sourced({} if value is None else value, SourceOrigin(CONFIG_FILE))
     if len(reading.documents) > 1:
-        second = Origin(CONFIG_FILE, reading.documents[1].index)
+        second = SourceOrigin(CONFIG_FILE, reading.documents[1].index)
         findings.error("wrong-type", f"{CONFIG_FILE} holds one document", second)
     tree = typed(document.value, compiled(ConfigFile))
     _check(tree, document, findings)
@@ -145,14 +145,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _missing(problem: Unreadable) -> Unreadable:
+def _missing(problem: UnreadableFile) -> UnreadableFile:
     if problem.code not in {"unreadable", "missing-file"}:
         return problem
     hint = "`reconcile init` writes one; --dir names another folder"
-    return Unreadable("missing-config", problem.summary, hint)
+    return UnreadableFile("missing-config", problem.summary, hint)
 
 
-def _check(tree: Any, document: Sourced, findings: Findings) -> None:
+def _check(tree: Any, document: Sourced, findings: ProblemCollector) -> None:
     bad: set[Steps] = set()
 
     def say(code: str, summary: str, hint: str, steps: Steps) -> None:
@@ -195,7 +195,9 @@ def _bind_key(target: dict[str, Any], steps: Steps, say: Any) -> None:
         say("reference-forbidden", summary, _KEY_HINT, at)
 
 
-def _check_target(name: str, target: dict[str, Any], document: Sourced, findings: Findings) -> None:
+def _check_target(
+    name: str, target: dict[str, Any], document: Sourced, findings: ProblemCollector
+) -> None:
     here = document.origin_of(("targets", name))
     if "name" in target:
         summary = "`name` is not a field of a target"
@@ -222,7 +224,7 @@ def _check_target(name: str, target: dict[str, Any], document: Sourced, findings
         findings.error("invalid-value", summary, here.at("environment"))
 
 
-def _check_known_fields(known: Any, here: Origin, findings: Findings) -> None:
+def _check_known_fields(known: Any, here: SourceOrigin, findings: ProblemCollector) -> None:
     """Refuse to treat a field as plain whose name speaks of a secret."""
     for provider, names in known.items() if isinstance(known, dict) else ():
         for index, name in enumerate(names if isinstance(names, list) else ()):
@@ -236,7 +238,7 @@ def _is_folder_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and PurePosixPath(name).name == name
 
 
-def _check_names(tree: dict[str, Any], document: Sourced, findings: Findings) -> None:
+def _check_names(tree: dict[str, Any], document: Sourced, findings: ProblemCollector) -> None:
     targets, default = tree.get("targets"), tree.get("default_target")
     if isinstance(targets, dict) and not targets:
         hint = 'add one, such as `simulator: {base_url: "simulator:"}`'

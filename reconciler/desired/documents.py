@@ -10,8 +10,8 @@ from typing import Any
 
 from reconciler.desired.config import CONFIG_FILE, Config
 from reconciler.desired.overlay import add_entries, apply_patch
-from reconciler.desired.problem_collector import Findings, Origin, Sourced
-from reconciler.desired.source import MAX_TOTAL, FileSource, Unreadable, is_yaml
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin
+from reconciler.desired.source import MAX_TOTAL, FileSource, UnreadableFile, is_yaml
 from reconciler.desired.suggestions import did_you_mean
 from reconciler.desired.validate import describe
 from reconciler.desired.yaml_reader import Document, read_yaml
@@ -27,7 +27,7 @@ def is_in_layout(path: str) -> bool:
     return path == CONFIG_FILE or path.partition("/")[0] in _FOLDERS
 
 
-def blocked_folders(source: FileSource) -> dict[str, Unreadable]:
+def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
     """Return the folders of the layout that cannot be entered, with the reason.
 
     Such are a link or a file in the place of a folder, and a folder that may not be read.
@@ -40,13 +40,13 @@ def blocked_folders(source: FileSource) -> dict[str, Unreadable]:
             continue
         try:
             source.read(path)
-        except Unreadable as problem:
+        except UnreadableFile as problem:
             blocked[path] = problem
         else:
             if not is_yaml(path):
                 # Git writes a link as a file where the file system has no links.
                 summary, hint = "is a file in the place of a folder", "put the folder in its place"
-                blocked[path] = Unreadable("not-a-folder", summary, hint)
+                blocked[path] = UnreadableFile("not-a-folder", summary, hint)
     return blocked
 
 
@@ -54,7 +54,7 @@ class Documents:
     """The documents of a source. The base is read once and then merged for each environment."""
 
     def __init__(
-        self, source: FileSource, findings: Findings, config: Config | None = None
+        self, source: FileSource, findings: ProblemCollector, config: Config | None = None
     ) -> None:
         self._source = source
         self._findings = findings
@@ -104,12 +104,12 @@ class Documents:
             self._findings.error("missing-environment", summary, where, hint=hint)
             self._incomplete = True
 
-    def _place_of(self, environment: str) -> Origin:
+    def _place_of(self, environment: str) -> SourceOrigin:
         """Return where reconcile.yaml names an environment first."""
         targets = self._config.targets if self._config is not None else {}
         names = [name for name, target in targets.items() if target.environment == environment]
         path = ("targets", names[0], "environment") if names else ()
-        return Origin(CONFIG_FILE, path=path)
+        return SourceOrigin(CONFIG_FILE, path=path)
 
     def _inside(self, folder: str) -> list[str]:
         return [p for p in self._paths if p.startswith(folder + "/")]
@@ -132,7 +132,7 @@ class Documents:
             if path in _ALSO_AT_HOME or (rest and not near and folder not in _FOLDERS):
                 continue
             hint = near or f"integrations belong into {INTEGRATIONS}/"
-            where = Origin(path)
+            where = SourceOrigin(path)
             self._findings.warning("stray-file", f"{path} is not read", where, hint=hint)
 
     def _find_unused(self, environments: Collection[str | None]) -> None:
@@ -143,7 +143,7 @@ class Documents:
                 environments = {*environments, name}
                 summary = f"{ENVIRONMENTS}/{name}/ is not read: no target names this environment"
                 hint = f"add `environment: {name}` to a target in {CONFIG_FILE}"
-                self._findings.warning("stray-file", summary, Origin(path), hint=hint)
+                self._findings.warning("stray-file", summary, SourceOrigin(path), hint=hint)
 
     def _read(self, path: str) -> list[Document]:
         """Read a file; problems are reported, and what is left is nothing."""
@@ -151,13 +151,13 @@ class Documents:
             return []
         try:
             data = self._source.read(path)
-        except Unreadable as problem:
+        except UnreadableFile as problem:
             self._findings.of_file(path, problem)
             self._incomplete = True
             return []
         self._bytes += len(data)
         if self._bytes > MAX_TOTAL:
-            excess = Unreadable(
+            excess = UnreadableFile(
                 "files-too-large",
                 "and the files before it exceed 64 MiB",
                 "divide the integrations among several folders, each with its own reconcile.yaml",
@@ -179,14 +179,14 @@ class Documents:
             self._findings.error(
                 "empty-file",
                 "there is no integration in this file",
-                Origin(path),
+                SourceOrigin(path),
                 hint="delete the file if that is meant; an empty one may be an accident",
             )
         for document in present:
             self._add_integration(path, document, alone=len(present) == 1)
 
     def _add_integration(self, path: str, document: Document, *, alone: bool) -> None:
-        origin, value = Origin(path, document.index), document.value
+        origin, value = SourceOrigin(path, document.index), document.value
         if type(value) is not dict:
             summary = f"an integration must be a mapping, not {describe(value)}"
             self._findings.error("wrong-type", summary, origin)
@@ -218,7 +218,7 @@ class Documents:
         self, path: str, document: Document, documents: dict[str, Sourced], add: Any
     ) -> None:
         """Hand every entry `<slug>: …` of a file to `add`, if there is such an integration."""
-        origin, value = Origin(path, document.index), document.value
+        origin, value = SourceOrigin(path, document.index), document.value
         if value is None:
             return
         if type(value) is not dict:
@@ -234,7 +234,7 @@ class Documents:
                 self._findings.error("unknown-slug", summary, origin.at(slug), hint=hint, key=True)
 
     def _add_patch(
-        self, slug: str, patch: Any, origin: Origin, documents: dict[str, Sourced]
+        self, slug: str, patch: Any, origin: SourceOrigin, documents: dict[str, Sourced]
     ) -> None:
         if patch is None:
             del documents[slug]
@@ -251,7 +251,7 @@ class Documents:
             documents[slug] = apply_patch(documents[slug], patch, origin, error)
 
     def _add_fragment(
-        self, slug: str, fragment: Any, origin: Origin, documents: dict[str, Sourced]
+        self, slug: str, fragment: Any, origin: SourceOrigin, documents: dict[str, Sourced]
     ) -> None:
         if type(fragment) is not dict:
             summary = f"a fragment must be a mapping with `workspaces`, not {describe(fragment)}"

@@ -22,7 +22,7 @@ from reconciler.domain.providers import (
     is_known,
 )
 from reconciler.domain.rejection import InvalidInput
-from reconciler.domain.schema import FieldSchema, Kind, any_provider_schema, integration_schema
+from reconciler.domain.schema import FieldKind, FieldSchema, any_provider_schema, integration_schema
 
 RISKS: Mapping[RiskRule, str] = {
     RiskRule.RESTRICTIVE: "restrictive",
@@ -226,7 +226,7 @@ _CONFIGURATIONS = "configurations"
 _PATHS_NAMED = 3
 _SHORTEST_GUESSED = 6
 """A shorter word resembles too many of all the names there are."""
-_OPEN_KINDS = frozenset({Kind.HEADERS, Kind.MAP, Kind.ANY})
+_OPEN_KINDS = frozenset({FieldKind.HEADERS, FieldKind.MAP, FieldKind.ANY})
 
 
 def _providers_with(name: str) -> tuple[str, ...]:

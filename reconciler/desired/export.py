@@ -7,7 +7,7 @@ Defaults and bookkeeping are left out, masks become references. How it is writte
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconciler.desired.export_secrets import Naming
+from reconciler.desired.export_secrets import SecretNames
 from reconciler.domain.access import allows_all_models
 from reconciler.domain.facts import SECRET_NAME, SubResource
 from reconciler.domain.providers import Configuration
@@ -27,7 +27,9 @@ _WIRE_BOOLEANS: Mapping[Any, bool] = {
 }
 
 
-def exported(observed: Observed, naming: Naming, *, keep_mappings: bool = False) -> dict[str, Any]:
+def exported(
+    observed: Observed, naming: SecretNames, *, keep_mappings: bool = False
+) -> dict[str, Any]:
     """Give the document of an integration, in the order of the schema.
 
     A stored secret that also has a secret mapping is written as a reference, and as the mapping
@@ -127,7 +129,7 @@ def _matters(model: Mapping[str, Value], *, everything: bool) -> bool:
     return everything or bool(told)
 
 
-def _value(value: Value, path: Path, field: FieldSchema, naming: Naming) -> Any:
+def _value(value: Value, path: Path, field: FieldSchema, naming: SecretNames) -> Any:
     if isinstance(value, Mask) or (field.facts.secret and not is_empty(value)):
         return naming.reference(path)
     if isinstance(value, Redacted):
@@ -142,7 +144,7 @@ def _value(value: Value, path: Path, field: FieldSchema, naming: Naming) -> Any:
 
 
 def _mapping(
-    tree: Mapping[str, Value], path: Path, field: FieldSchema, naming: Naming
+    tree: Mapping[str, Value], path: Path, field: FieldSchema, naming: SecretNames
 ) -> dict[str, Any]:
     written = {}
     for name in ordered(tree, field.fields):
@@ -153,7 +155,7 @@ def _mapping(
     return _without_moving_time(written, field)
 
 
-def _list(items: Iterable[Value], path: Path, field: FieldSchema, naming: Naming) -> list[Any]:
+def _list(items: Iterable[Value], path: Path, field: FieldSchema, naming: SecretNames) -> list[Any]:
     key = field.key
     inner = field.entries or field
     written = []

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from reconciler.desired.integration_builder import declare
-from reconciler.desired.problem_collector import Findings, Origin, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.source import MAX_FILE, MemorySource
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.desired.yaml_writer import NO_COMMENTS, document
@@ -19,7 +19,7 @@ from reconciler.domain.secrets import Redacted
 
 
 @dataclass(frozen=True, slots=True)
-class Writable:
+class CheckedExport:
     """A document that loads without an error, and the places that had to be left out for that."""
 
     text: str
@@ -28,7 +28,7 @@ class Writable:
 
 def writable(
     tree: dict[str, Any], *, today: date, comments: Mapping[str, str] = NO_COMMENTS
-) -> Writable | None:
+) -> CheckedExport | None:
     """Write a document and take out what the loader would refuse; None if too little is left.
 
     `comments` stand behind the fields that they are named for.
@@ -39,7 +39,7 @@ def writable(
         text = document(tree, comments=comments)
         objections = _objections(text, tree, today)
         if not objections:
-            return Writable(text, tuple(left_out)) if len(text.encode()) <= MAX_FILE else None
+            return CheckedExport(text, tuple(left_out)) if len(text.encode()) <= MAX_FILE else None
         for steps in objections:
             dropped = _drop(tree, steps)
             if dropped is None:
@@ -47,7 +47,7 @@ def writable(
             left_out.append(dropped)
 
 
-class _Objections(Findings):
+class _Objections(ProblemCollector):
     """Keeps the places of errors and nothing else."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class _Objections(Findings):
         severity: Severity,
         code: str,
         summary: str,
-        origin: Origin,
+        origin: SourceOrigin,
         *,
         hint: str = "",
         key: bool = False,
@@ -78,7 +78,7 @@ def _objections(text: str, tree: dict[str, Any], today: date) -> list[Steps]:
         broken = [(n,) for n in tree if read_yaml(document({n: tree[n]}).encode()).faults]
         return list(broken) or [()]
     found = _Objections()
-    declared = declare(Sourced(reading.documents[0].value, Origin("")), found, today)
+    declared = declare(Sourced(reading.documents[0].value, SourceOrigin("")), found, today)
     if declared is not None:
         meant = {name: value for name, value in tree.items() if name not in {"slug", "lifecycle"}}
         return list(_misread(declared.fields, meant, ()))

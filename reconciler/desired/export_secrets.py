@@ -14,7 +14,7 @@ _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
 _NOT_IN_LOCATORS = re.compile(r"[^A-Za-z0-9_.-]")
 
 
-class Naming:
+class SecretNames:
     """The references of one integration: those that are known, and new ones by a template.
 
     `template` is a reference with `{slug}` and `{field}` in it; without one it is a variable

@@ -12,7 +12,7 @@ import yaml
 
 from reconciler.desired.fmt_comments import Comment, Comments, is_after_blank
 from reconciler.desired.yaml_writer import INDENT, WIDTH, is_plain, quoted, scalar
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema
+from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class Layout:
         here = self._schema
         for name in path[self._level :]:
             here = here.child(name)
-            if here.kind in {Kind.KEYED_LIST, Kind.LIST, Kind.SINGLE}:
+            if here.kind in {FieldKind.KEYED_LIST, FieldKind.LIST, FieldKind.SINGLE}:
                 here = here.entries or UNKNOWN
         return here
 

@@ -4,12 +4,12 @@ from datetime import date
 from typing import Any
 
 from reconciler.desired.lifecycle import lifecycle_of
-from reconciler.desired.problem_collector import Findings, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.references import bind
-from reconciler.desired.rules import Rules, check_configurations
+from reconciler.desired.rules import CrossFieldRules, check_configurations
 from reconciler.desired.scalars import typed
 from reconciler.desired.validate import check_model, is_hidden
-from reconciler.diagnostics import Place
+from reconciler.diagnostics import SourceLocation
 from reconciler.domain.integration import Integration
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.schema import integration_schema
@@ -20,7 +20,10 @@ _NOT_FIELDS = frozenset({"slug", "lifecycle"})
 
 
 def declare(
-    document: Sourced, findings: Findings, today: date, known_fields: KnownFields = NO_KNOWN_FIELDS
+    document: Sourced,
+    findings: ProblemCollector,
+    today: date,
+    known_fields: KnownFields = NO_KNOWN_FIELDS,
 ) -> Declared | None:
     """Check a document and build what it declares; None when something is wrong with it."""
     before = findings.errors
@@ -40,7 +43,7 @@ def declare(
         Integration, tree, schema=schema, document=document, findings=findings, known_bad=bad
     )
     check_configurations(tree, schema, document, findings, bad)
-    Rules(tree, schema, document, findings, today).check()
+    CrossFieldRules(tree, schema, document, findings, today).check()
     if findings.judge is not None:
         _judge_references(tree, (), document, findings)
     if findings.errors > before:
@@ -48,13 +51,15 @@ def declare(
     return Declared(
         slug=tree["slug"],
         fields={name: value for name, value in tree.items() if name not in _NOT_FIELDS},
-        source=Place(findings.shown(document.origin.file), document.line),
+        source=SourceLocation(findings.shown(document.origin.file), document.line),
         lifecycle=lifecycle_of(tree.get("lifecycle")),
         vouched=known_fields.get(provider, ()),
     )
 
 
-def _judge_references(node: Any, steps: Steps, document: Sourced, findings: Findings) -> None:
+def _judge_references(
+    node: Any, steps: Steps, document: Sourced, findings: ProblemCollector
+) -> None:
     """Ask of every reference in a mapping or a list whether it may be used, and report objections.
 
     Most values are neither, so none of them costs a call of its own.

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from reconciler.desired.config import Config, choose_target, override_base_url, read_config
 from reconciler.desired.documents import Documents
 from reconciler.desired.integration_builder import declare
-from reconciler.desired.problem_collector import Findings, Judge, Origin, Sourced
+from reconciler.desired.problem_collector import Judge, ProblemCollector, Sourced, SourceOrigin
 from reconciler.desired.render import Rendered, rendered
 from reconciler.desired.source import DirectorySource, FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
@@ -48,7 +48,7 @@ def load(
     `expects_creates`, warn of what keeps an integration from being created; a plan knows better.
     """
     source = as_source(files)
-    findings = Findings(source, judge=judge, expects_creates=expects_creates)
+    findings = ProblemCollector(source, judge=judge, expects_creates=expects_creates)
     with _without_garbage_collection():
         config = read_config(source, findings)
         target = None
@@ -69,7 +69,7 @@ def load(
 def load_config(files: Path | FileSource) -> tuple[Config | None, tuple[Diagnostic, ...]]:
     """Load reconcile.yaml alone."""
     source = as_source(files)
-    findings = Findings(source)
+    findings = ProblemCollector(source)
     config = read_config(source, findings)
     return config, in_order(findings.diagnostics)
 
@@ -79,7 +79,7 @@ def load_desired(
 ) -> tuple[DesiredState | None, tuple[Diagnostic, ...]]:
     """Load the integrations for a target of a configuration that is known already."""
     source = as_source(files)
-    findings = Findings(source)
+    findings = ProblemCollector(source)
     with _without_garbage_collection():
         documents = Documents(source, findings, config)
         integrations = _declare_all(documents, config, _Terms.of(target), today, findings)
@@ -97,7 +97,7 @@ def load_readable(
     A problem leaves out only the integrations that it is about. The overlay is the one that the
     target had then, according to reconcile.yaml beside the files.
     """
-    findings = Findings(files)
+    findings = ProblemCollector(files)
     with _without_garbage_collection():
         config = read_config(files, findings)
         same = config.targets.get(target.name) if config is not None else None
@@ -115,7 +115,7 @@ def check(
 ) -> tuple[Diagnostic, ...]:
     """Find everything that is wrong: for one target, or without a name for every environment."""
     source = as_source(files)
-    findings = Findings(source)
+    findings = ProblemCollector(source)
     with _without_garbage_collection():
         config = read_config(source, findings)
         terms = [_Terms()]
@@ -136,7 +136,7 @@ def load_rendered(
 ) -> tuple[tuple[Rendered, ...], tuple[Diagnostic, ...]]:
     """Load for a target, and keep what each integration came to and from where, by slug."""
     source = as_source(files)
-    findings = Findings(source)
+    findings = ProblemCollector(source)
     config = read_config(source, findings)
     target = None
     if config is not None:
@@ -184,7 +184,7 @@ def _declare_all(
     config: Config | None,
     terms: "_Terms",
     today: date,
-    findings: Findings,
+    findings: ProblemCollector,
 ) -> dict[str, Declared]:
     declared: dict[str, Declared] = {}
     for document in documents.merged(terms.environment):
@@ -196,11 +196,11 @@ def _declare_all(
 
 
 def _check_tombstone(
-    slug: str, document: Sourced, config: Config | None, findings: Findings
+    slug: str, document: Sourced, config: Config | None, findings: ProblemCollector
 ) -> None:
     if config is None or slug not in config.tombstones:
         return
-    where: Origin = document.origin_of(("slug",))
+    where: SourceOrigin = document.origin_of(("slug",))
     findings.error(
         "tombstoned-slug",
         f"`{slug}` is declared here and listed under `deletions` in reconcile.yaml",

@@ -8,7 +8,7 @@ from collections import Counter
 from copy import deepcopy
 from typing import Any, Protocol
 
-from reconciler.desired.problem_collector import Origin, Sourced, Steps
+from reconciler.desired.problem_collector import Sourced, SourceOrigin, Steps
 from reconciler.desired.scalars import Plain
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 
@@ -16,13 +16,17 @@ REMOVE = "$remove"
 _TRUE = Plain("true")
 
 
-class Say(Protocol):
+class ReportProblem(Protocol):
     """Receives an error and where it is."""
 
-    def __call__(self, code: str, summary: str, origin: Origin, *, hint: str = "") -> None: ...
+    def __call__(
+        self, code: str, summary: str, origin: SourceOrigin, *, hint: str = ""
+    ) -> None: ...
 
 
-def apply_patch(document: Sourced, patch: dict[str, Any], origin: Origin, say: Say) -> Sourced:
+def apply_patch(
+    document: Sourced, patch: dict[str, Any], origin: SourceOrigin, say: ReportProblem
+) -> Sourced:
     """Give a new document with the patch merged in; `document` stays as it is."""
     merging = _Merging(dict(document.moved), document, say)
     value = deepcopy(document.value)
@@ -30,7 +34,7 @@ def apply_patch(document: Sourced, patch: dict[str, Any], origin: Origin, say: S
     return Sourced(value, document.origin, document.line, merging.moved)
 
 
-def add_entries(document: Sourced, name: str, entries: list[Any], origin: Origin) -> Sourced:
+def add_entries(document: Sourced, name: str, entries: list[Any], origin: SourceOrigin) -> Sourced:
     """Give a new document with entries behind those of a keyed list, as they are written."""
     value = {**document.value, name: [*(document.value.get(name) or ()), *entries]}
     moved = dict(document.moved)
@@ -43,7 +47,9 @@ def add_entries(document: Sourced, name: str, entries: list[Any], origin: Origin
 
 
 class _Merging:
-    def __init__(self, moved: dict[Steps, Origin], before: Sourced, say: Say) -> None:
+    def __init__(
+        self, moved: dict[Steps, SourceOrigin], before: Sourced, say: ReportProblem
+    ) -> None:
         self.moved = moved
         self.before = before
         self.say = say
@@ -53,7 +59,7 @@ class _Merging:
         target: dict[str, Any],
         patch: dict[str, Any],
         at: Steps,
-        origin: Origin,
+        origin: SourceOrigin,
         schema: FieldSchema,
     ) -> None:
         for key, item in patch.items():
@@ -80,7 +86,7 @@ class _Merging:
         field: FieldSchema,
         patch: list[Any],
         here: Steps,
-        origin: Origin,
+        origin: SourceOrigin,
     ) -> None:
         """Merge by identity; the order of what was there stays, new entries follow."""
         key, identity, inside = field.name, field.key or "", field.entries or field
@@ -119,7 +125,7 @@ class _Merging:
             for path in [p for p in self.moved if p[: len(here)] == here]:
                 del self.moved[path]
 
-    def origin_of(self, path: Steps) -> Origin:
+    def origin_of(self, path: Steps) -> SourceOrigin:
         """Give the origin of a value while merging."""
         return Sourced(None, self.before.origin, 1, self.moved).origin_of(path)
 
@@ -143,7 +149,7 @@ class _Entries:
             at = (*here, index)
             merging.moved.setdefault(at, merging.origin_of(at))
 
-    def append(self, name: str, origin: Origin) -> tuple[dict[str, Any], Steps]:
+    def append(self, name: str, origin: SourceOrigin) -> tuple[dict[str, Any], Steps]:
         """Add an empty entry at the end and tell where it is."""
         at = (*self.here, len(self.values))
         entry: dict[str, Any] = {}
@@ -173,7 +179,7 @@ class _Entries:
             return
         rank = {old: new for new, old in enumerate(kept)}
         depth = len(self.here)
-        moved: dict[Steps, Origin] = {}
+        moved: dict[Steps, SourceOrigin] = {}
         for path, origin in self.merging.moved.items():
             if path[:depth] != self.here or len(path) == depth:
                 moved[path] = origin

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.desired.source import FileSource, Unreadable
+from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.desired.source_excerpt import excerpt
 from reconciler.desired.suggestions import did_you_mean
-from reconciler.desired.yaml_reader import Reading, Step, lines_of, read_yaml
-from reconciler.diagnostics import Diagnostic, Place, Severity
+from reconciler.desired.yaml_reader import Step, YamlFile, lines_of, read_yaml
+from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.domain.secrets import SecretRef
 
 Steps = tuple[Step, ...]
@@ -42,16 +42,16 @@ _REMEDIES: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceOrigin:
     """Where a value stands: a file, the number of the document in it, a path in that document."""
 
     file: str
     index: int = 0
     path: Steps = ()
 
-    def at(self, *steps: Step) -> "Origin":
+    def at(self, *steps: Step) -> "SourceOrigin":
         """Give the origin of something inside."""
-        return Origin(self.file, self.index, (*self.path, *steps))
+        return SourceOrigin(self.file, self.index, (*self.path, *steps))
 
 
 @dataclass(slots=True)
@@ -63,11 +63,11 @@ class Sourced:
     """
 
     value: Any
-    origin: Origin
+    origin: SourceOrigin
     line: int = 1
-    moved: Mapping[Steps, Origin] = field(default_factory=lambda: MappingProxyType({}))
+    moved: Mapping[Steps, SourceOrigin] = field(default_factory=lambda: MappingProxyType({}))
 
-    def origin_of(self, path: Steps) -> Origin:
+    def origin_of(self, path: Steps) -> SourceOrigin:
         """Give the origin of the value at a path."""
         if self.moved:
             for length in range(len(path), 0, -1):
@@ -77,7 +77,7 @@ class Sourced:
         return self.origin.at(*path)
 
 
-class Findings:
+class ProblemCollector:
     """All diagnostics of one loading, in the order of discovery.
 
     `errors` counts those of values, told or not; `judge` has an opinion of every reference that is
@@ -90,7 +90,7 @@ class Findings:
         self.judge = judge
         self.expects_creates = expects_creates
         self._source = source
-        self._readings: dict[str, tuple[Reading, Sequence[str]]] = {}
+        self._readings: dict[str, tuple[YamlFile, Sequence[str]]] = {}
         self.diagnostics: list[Diagnostic] = []
         self.errors = 0
         self._told: Counter[str | tuple[str, str]] = Counter()
@@ -101,11 +101,11 @@ class Findings:
         path = f"{self._source.label}/{file}" if file else self._source.label
         return path.encode("utf-8", "backslashreplace").decode()
 
-    def error(self, code: str, summary: str, origin: Origin, **details: Any) -> None:
+    def error(self, code: str, summary: str, origin: SourceOrigin, **details: Any) -> None:
         """Collect an error; `details` are those of `add`."""
         self.add(Severity.ERROR, code, summary, origin, **details)
 
-    def warning(self, code: str, summary: str, origin: Origin, **details: Any) -> None:
+    def warning(self, code: str, summary: str, origin: SourceOrigin, **details: Any) -> None:
         """Collect a warning; `details` are those of `add`."""
         self.add(Severity.WARNING, code, summary, origin, **details)
 
@@ -114,7 +114,7 @@ class Findings:
         severity: Severity,
         code: str,
         summary: str,
-        origin: Origin,
+        origin: SourceOrigin,
         *,
         hint: str = "",
         key: bool = False,
@@ -131,7 +131,7 @@ class Findings:
                 code,
                 summary,
                 hint or _REMEDIES.get(code, ""),
-                Place(self.shown(origin.file), spot.line + 1, spot.column + 1),
+                SourceLocation(self.shown(origin.file), spot.line + 1, spot.column + 1),
                 excerpt(lines, spot.line, spot.column, spot.length, key=key, hide=hide),
             )
         )
@@ -150,13 +150,13 @@ class Findings:
             return self._told[file] <= _TOLD or self._told[file, "errors"] == 1
         return self._told[file] <= _TOLD
 
-    def of_file(self, file: str, problem: Unreadable) -> None:
+    def of_file(self, file: str, problem: UnreadableFile) -> None:
         """Collect that a file cannot be used at all."""
-        at = Place(self.shown(file))
+        at = SourceLocation(self.shown(file))
         summary = f"{at.file} {problem.summary}"
         self.diagnostics.append(Diagnostic(Severity.ERROR, problem.code, summary, problem.hint, at))
 
-    def of_reading(self, file: str, reading: Reading, data: bytes) -> None:
+    def of_reading(self, file: str, reading: YamlFile, data: bytes) -> None:
         """Collect the faults of a file."""
         lines = lines_of(data)
         for fault in reading.faults:
@@ -166,22 +166,22 @@ class Findings:
                     fault.code,
                     fault.summary,
                     fault.hint,
-                    Place(self.shown(file), fault.line + 1, fault.column + 1),
+                    SourceLocation(self.shown(file), fault.line + 1, fault.column + 1),
                     excerpt(lines, fault.line, fault.column, 1),
                 )
             )
 
-    def place(self, origin: Origin, *, key: bool = False) -> Place:
+    def place(self, origin: SourceOrigin, *, key: bool = False) -> SourceLocation:
         """Give the place of a value without saying anything about it."""
         spot = self._reading(origin.file)[0].spot(origin.index, origin.path, key=key)
-        return Place(self.shown(origin.file), spot.line + 1, spot.column + 1)
+        return SourceLocation(self.shown(origin.file), spot.line + 1, spot.column + 1)
 
-    def _reading(self, file: str) -> tuple[Reading, Sequence[str]]:
+    def _reading(self, file: str) -> tuple[YamlFile, Sequence[str]]:
         kept = self._readings.get(file)
         if kept is None:
             try:
                 data = self._source.read(file)
-            except Unreadable:
+            except UnreadableFile:
                 data = b""
             kept = (read_yaml(data), lines_of(data))
             if len(self._readings) >= _KEPT_READINGS:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from reconciler.desired import host_rules
-from reconciler.desired.problem_collector import Findings, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.references import holds_reference
 from reconciler.desired.suggestions import quoted
 from reconciler.domain.credentials import lacks_credential
@@ -41,7 +41,7 @@ class ProviderRules:
         tree: dict[str, Any],
         schema: FieldSchema,
         document: Sourced,
-        findings: Findings,
+        findings: ProblemCollector,
         today: date,
     ) -> None:
         self.tree = tree

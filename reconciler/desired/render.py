@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.desired.problem_collector import Findings, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.scalars import typed
-from reconciler.diagnostics import Place
+from reconciler.diagnostics import SourceLocation
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.integration import LifecycleRules
 from reconciler.domain.schema import FieldSchema, any_provider_schema, compiled
@@ -32,10 +32,10 @@ class Rendered:
 
     slug: str
     fields: Mapping[str, Any]
-    origins: Mapping[Steps, Place]
+    origins: Mapping[Steps, SourceLocation]
 
 
-def rendered(integration: Declared, document: Sourced, findings: Findings) -> Rendered:
+def rendered(integration: Declared, document: Sourced, findings: ProblemCollector) -> Rendered:
     """Make an integration presentable and look up where its leaves were written."""
     tree: dict[str, Any] = {"slug": integration.slug, **integration.fields}
     if "lifecycle" in document.value:
@@ -117,8 +117,8 @@ def _named(tree: Mapping[str, Any], steps: Steps) -> Path:
 
 
 def _lines(
-    value: Any, steps: Steps, depth: int, origins: Mapping[Steps, Place]
-) -> Iterator[tuple[str, Place | None]]:
+    value: Any, steps: Steps, depth: int, origins: Mapping[Steps, SourceLocation]
+) -> Iterator[tuple[str, SourceLocation | None]]:
     """Write block YAML; a list entry takes the place of the first two signs of its indent."""
     pad = _INDENT * depth
     pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
@@ -137,7 +137,7 @@ def _lines(
             yield from _lines(item, here, depth + 1, origins)
 
 
-def _with_comment(text: str, place: Place | None, width: int) -> str:
+def _with_comment(text: str, place: SourceLocation | None, width: int) -> str:
     if place is None:
         return text + "\n"
     return f"{text:<{width}}  # {_inert(place.file)}:{place.line}\n"

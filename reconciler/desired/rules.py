@@ -6,18 +6,18 @@ These rules run on a typed tree. Types, unknown fields and choices: `desired.val
 from datetime import date
 from typing import Any
 
-from reconciler.desired.problem_collector import Findings, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.provider_rules import ProviderRules
 from reconciler.desired.validate import check_model
 from reconciler.domain.field_paths import parse_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import configuration_of
-from reconciler.domain.schema import FieldSchema, Kind
+from reconciler.domain.schema import FieldKind, FieldSchema
 from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields
 from reconciler.domain.secrets import Redacted, SecretRef
 
 
-class Rules:
+class CrossFieldRules:
     """The rules for one integration; each reports what it finds."""
 
     def __init__(
@@ -25,7 +25,7 @@ class Rules:
         tree: dict[str, Any],
         schema: FieldSchema,
         document: Sourced,
-        findings: Findings,
+        findings: ProblemCollector,
         today: date,
     ) -> None:
         self.tree = tree
@@ -51,7 +51,7 @@ class Rules:
             if kind is not dict and kind is not list:
                 continue
             field = schema.child(name)
-            if field.kind is Kind.OBJECT and kind is dict:
+            if field.kind is FieldKind.OBJECT and kind is dict:
                 self._duplicates(value, field, (*at, name))
             identity = field.key
             if identity is None or type(value) is not list:
@@ -147,7 +147,7 @@ def check_configurations(
     tree: dict[str, Any],
     schema: FieldSchema,
     document: Sourced,
-    findings: Findings,
+    findings: ProblemCollector,
     known_bad: set[Steps],
 ) -> None:
     """Check types and choices of the configurations against the provider's model."""

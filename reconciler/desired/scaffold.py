@@ -5,7 +5,7 @@ What `reconcile init` writes: `desired.scaffold`.
 
 from typing import Any
 
-from reconciler.desired.export_secrets import Naming
+from reconciler.desired.export_secrets import SecretNames
 from reconciler.desired.scalars import guess
 from reconciler.desired.suggestions import did_you_mean, one_of
 from reconciler.desired.yaml_writer import document
@@ -13,7 +13,7 @@ from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS, configuration_of
 from reconciler.domain.rejection import InvalidInput
-from reconciler.domain.schema import FieldSchema, Kind, integration_schema
+from reconciler.domain.schema import FieldKind, FieldSchema, integration_schema
 from reconciler.domain.tree import Path
 
 _CONFIGURATIONS = "configurations"
@@ -32,7 +32,7 @@ def starter(provider: str, *, auth: str | None = None, slug: str | None = None) 
         summary = f"`{slug[:60]}` cannot be a slug"
         hint = "use 1 to 255 letters, digits, `_` or `-`"
         raise InvalidInput([error("invalid-value", summary, hint=hint)])
-    builder = _Builder(provider, Naming(slug))
+    builder = _Builder(provider, SecretNames(slug))
     fields: dict[str, Any] = {
         "slug": slug,
         "name": slug.replace("-", " ").replace("_", " ").title(),
@@ -60,7 +60,7 @@ def _check_provider(provider: str) -> None:
 
 
 class _Builder:
-    def __init__(self, provider: str, naming: Naming) -> None:
+    def __init__(self, provider: str, naming: SecretNames) -> None:
         self.provider = provider
         self.naming = naming
         self.model = configuration_of(provider)
@@ -100,7 +100,7 @@ class _Builder:
     def _example(self, field: FieldSchema, path: Path) -> Any:
         if field.facts.secret:
             return self.naming.reference(path)
-        if field.kind is Kind.KEYED_LIST and field.entries is not None:
+        if field.kind is FieldKind.KEYED_LIST and field.entries is not None:
             return [self._entry(field.entries, path)]
         example = field.facts.example or ""
         return example if field.is_text else guess(example)

@@ -27,7 +27,7 @@ def is_yaml(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """A file that cannot be used at all; it becomes a diagnostic, it never leaves this package."""
 
     def __init__(self, code: str, summary: str, hint: str = "") -> None:
@@ -50,7 +50,7 @@ class FileSource(Protocol):
         ...
 
     def read(self, path: str) -> bytes:
-        """Give the content of a listed file, or raise `Unreadable`."""
+        """Give the content of a listed file, or raise `UnreadableFile`."""
         ...
 
     def has_folder(self, path: str) -> bool:
@@ -78,7 +78,9 @@ class MemorySource:
         """Give the content of a file."""
         content = self.files.get(path)
         if content is None:
-            raise Unreadable("missing-file", "does not exist", "add it, or remove what names it")
+            raise UnreadableFile(
+                "missing-file", "does not exist", "add it, or remove what names it"
+            )
         if len(content) > MAX_FILE:
             raise too_large()
         return check_content(content)
@@ -117,7 +119,7 @@ class DirectorySource:
         except OSError as error:
             reason = error.strerror or "the system refuses"
             hint = "check its permissions, and those of the folders above it"
-            raise Unreadable("unreadable", f"cannot be read: {reason}", hint) from None
+            raise UnreadableFile("unreadable", f"cannot be read: {reason}", hint) from None
 
     def has_folder(self, path: str) -> bool:
         """Whether there is a folder; a link to one does not count."""
@@ -133,13 +135,13 @@ class DirectorySource:
         full = f"{self._root}/{path}"
         real = full if _has_no_link(self._root, path) else os.path.realpath(full)
         if real != full and not real.startswith(self._root + "/"):
-            raise Unreadable(
+            raise UnreadableFile(
                 "symlink",
                 "is a symbolic link that leads out of the directory",
                 "put a copy of the file in its place",
             )
         if real != full and (Path(real).is_dir() or not is_yaml(path)):
-            raise Unreadable(
+            raise UnreadableFile(
                 "symlink",
                 "is a symbolic link in place of a folder, which is not followed",
                 "put the folder itself in its place",
@@ -167,9 +169,9 @@ def _has_no_link(root: str, path: str) -> bool:
 
 
 def check_content(content: bytes) -> bytes:
-    """Return the content of a file; raises `Unreadable` for one that stands for another."""
+    """Return the content of a file; raises `UnreadableFile` for one that stands for another."""
     if content.startswith(_LFS_POINTERS):
-        raise Unreadable(
+        raise UnreadableFile(
             "not-checked-out",
             "is a Git LFS pointer: the file itself is not checked out",
             "run `git lfs pull`",
@@ -177,9 +179,9 @@ def check_content(content: bytes) -> bytes:
     return content
 
 
-def too_large() -> Unreadable:
+def too_large() -> UnreadableFile:
     """Say that a file is over the limit."""
-    return Unreadable(
+    return UnreadableFile(
         "file-too-large",
         "is larger than 1 MiB",
         "an integration takes a few hundred bytes; split the file or remove what is not YAML",
@@ -212,7 +214,7 @@ def _stands_for_folder(entry: "os.DirEntry[str]") -> bool:
 def _read_regular(descriptor: int) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        raise Unreadable(
+        raise UnreadableFile(
             "not-a-file", "is not a regular file", "put a file in its place, or remove it"
         )
     if status.st_size > MAX_FILE:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.desired.problem_collector import Findings, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.suggestions import one_of, quoted
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
@@ -52,7 +52,7 @@ def check_model(
     *,
     schema: FieldSchema,
     document: Sourced,
-    findings: Findings,
+    findings: ProblemCollector,
     prefix: Steps = (),
     known_bad: Collection[Steps] = (),
     what: str = "an integration",
@@ -100,7 +100,12 @@ def name_of(steps: Steps, what: str) -> str:
 
 class _Explainer:
     def __init__(
-        self, schema: FieldSchema, document: Sourced, findings: Findings, prefix: Steps, what: str
+        self,
+        schema: FieldSchema,
+        document: Sourced,
+        findings: ProblemCollector,
+        prefix: Steps,
+        what: str,
     ) -> None:
         self.schema = schema
         self.document = document

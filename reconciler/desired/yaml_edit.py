@@ -11,7 +11,14 @@ from typing import Any
 import yaml
 
 from reconciler.desired.problem_collector import Steps
-from reconciler.desired.yaml_nodes import Place, compose, last_end, line_end, line_start, locate
+from reconciler.desired.yaml_nodes import (
+    NodeLocation,
+    compose,
+    last_end,
+    line_end,
+    line_start,
+    locate,
+)
 from reconciler.desired.yaml_writer import block, flow, is_plain, quoted, scalar
 
 _BOM = "\ufeff"
@@ -97,7 +104,7 @@ class FileEdit:
         written = text if is_last else text.removesuffix("\n")
         self._splice(start, end, written.replace("\n", self._newline))
 
-    def _locate(self, index: int, steps: Steps) -> Place:
+    def _locate(self, index: int, steps: Steps) -> NodeLocation:
         return locate(compose(self._text)[index], steps)
 
     def _splice(self, start: int, end: int, written: str) -> None:
@@ -108,7 +115,7 @@ class FileEdit:
         self._splice(at, at, "".join(self._newline + line for line in lines))
 
 
-def _in_style_of(place: Place, value: Any) -> str:
+def _in_style_of(place: NodeLocation, value: Any) -> str:
     """Write a value as the one before it was written: same quotes, same kind of brackets."""
     within = place.in_flow
     if place.in_json or isinstance(value, Mapping | list | tuple):

@@ -53,7 +53,7 @@ _MISLEADING = frozenset({"alias", "too-deep", "too-many-nodes", "complex-key", "
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class YamlError:
     """One finding; line and column count from 0.
 
     `fatal` tells that data is missing because of it, so that checking the rest would mislead.
@@ -67,39 +67,39 @@ class Fault:
     fatal: bool = True
 
 
-def of_event(code: str, line: int, column: int, **facts: Any) -> Fault:
+def of_event(code: str, line: int, column: int, **facts: Any) -> YamlError:
     """Describe what the builder does not accept."""
     if code == "duplicate-key":
         name, first = quoted(facts["name"]), facts["first"]
         summary = f"{name} stands here for the second time; first on line {first}"
-        return Fault(code, summary, "keep one of the two", line, column, fatal=False)
+        return YamlError(code, summary, "keep one of the two", line, column, fatal=False)
     summary, hint = _WORDS[code]
-    return Fault(code, summary, hint, line, column, fatal=code in _MISLEADING)
+    return YamlError(code, summary, hint, line, column, fatal=code in _MISLEADING)
 
 
-def before_parsing(data: bytes) -> list[Fault]:
+def before_parsing(data: bytes) -> list[YamlError]:
     """Find what makes parsing pointless: another encoding, binary content, conflict markers."""
     if data.startswith(_UTF16):
-        return [Fault("not-utf8", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
+        return [YamlError("not-utf8", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
     zero = data.find(b"\0")
     if zero >= 0:
         line, column = _position(data, zero)
-        return [Fault("binary", "the file is not text", "save it as UTF-8 text", line, column)]
+        return [YamlError("binary", "the file is not text", "save it as UTF-8 text", line, column)]
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
         line, column = _position(data, error.start)
-        return [Fault("not-utf8", "the file is not UTF-8", "save it as UTF-8", line, column)]
+        return [YamlError("not-utf8", "the file is not UTF-8", "save it as UTF-8", line, column)]
     if b"<<<<<<<" in data or b">>>>>>>" in data:
         return _conflicts(data)
     return []
 
 
-def _conflicts(data: bytes) -> list[Fault]:
+def _conflicts(data: bytes) -> list[YamlError]:
     found = [(m.start(), m[1][:1]) for m in _MARKER.finditer(data)]
     starts = [at for at, sign in found if sign == b"<"] or [at for at, _ in found]
     return [
-        Fault(
+        YamlError(
             "conflict-marker",
             "a merge conflict has not been resolved",
             "choose one side, then remove the lines with <<<<<<<, ======= and >>>>>>>",
@@ -120,7 +120,7 @@ def is_nesting_limit(error: Any) -> bool:
     return getattr(error, "problem", None) == _NESTING_LIMIT
 
 
-def of_parser(error: Any, data: bytes) -> Fault:
+def of_parser(error: Any, data: bytes) -> YamlError:
     """Describe what the parser does not understand."""
     if isinstance(error, ReaderError):
         return _control_character(data)
@@ -132,15 +132,15 @@ def of_parser(error: Any, data: bytes) -> Fault:
     if _is_bracket_as_name(error, rows):
         # The parser notices up to 1,024 characters behind the bracket, or at the end of the file.
         at = error.context_mark
-        return Fault("syntax", *_BRACKET_AS_NAME, at.line, at.column)
+        return YamlError("syntax", *_BRACKET_AS_NAME, at.line, at.column)
     row = rows[line] if line < len(rows) else ""
     tab = row.find("\t")
     if tab >= 0 and (not row[:tab].strip() or tab == column):
-        return Fault("tab", "a tab cannot indent YAML", "use spaces", line, tab)
+        return YamlError("tab", "a tab cannot indent YAML", "use spaces", line, tab)
     problem = getattr(error, "problem", None) or "it is not complete"
     context = getattr(error, "context", None)
     words = f"not valid YAML: {problem}" + (f", {context}" if context else "")
-    return Fault("syntax", words, _SYNTAX_HINTS.get(problem, _SYNTAX_HINT), line, column)
+    return YamlError("syntax", words, _SYNTAX_HINTS.get(problem, _SYNTAX_HINT), line, column)
 
 
 def _is_bracket_as_name(error: Any, rows: list[str]) -> bool:
@@ -167,8 +167,8 @@ _SYNTAX_HINTS = {
 }
 
 
-def _control_character(data: bytes) -> Fault:
+def _control_character(data: bytes) -> YamlError:
     found = _CONTROL.search(data.decode("utf-8", "replace"))
     offset = len(data.decode("utf-8", "replace")[: found.start()].encode()) if found else 0
     line, column = _position(data, offset)
-    return Fault("binary", "the file holds a control character", "remove it", line, column)
+    return YamlError("binary", "the file holds a control character", "remove it", line, column)

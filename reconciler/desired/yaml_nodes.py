@@ -15,7 +15,7 @@ _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodeLocation:
     """A node of a file, and whether it stands within brackets of another one, or in JSON."""
 
     node: Any
@@ -28,7 +28,7 @@ def compose(text: str) -> list[Any]:
     return list(yaml.compose_all(text, Loader=_LOADER))
 
 
-def locate(root: Any, steps: Steps) -> Place:
+def locate(root: Any, steps: Steps) -> NodeLocation:
     """Walk to a place; raises `KeyError` where there is nothing."""
     node, in_flow = root, False
     for step in steps:
@@ -37,7 +37,7 @@ def locate(root: Any, steps: Steps) -> Place:
             node = node.value[int(step)]
         else:
             node = {key.value: value for key, value in node.value}[step]
-    return Place(node, in_flow, _is_json(root))
+    return NodeLocation(node, in_flow, _is_json(root))
 
 
 def _is_json(root: Any) -> bool:

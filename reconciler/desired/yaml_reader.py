@@ -26,7 +26,7 @@ from yaml.events import (
 
 from reconciler.desired import yaml_errors
 from reconciler.desired.scalars import Plain, may_be_typed
-from reconciler.desired.yaml_errors import MAX_FAULTS, Fault
+from reconciler.desired.yaml_errors import MAX_FAULTS, YamlError
 
 MAX_DEPTH = 32
 MAX_NODES = 100_000
@@ -40,7 +40,7 @@ Step = str | int
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class Span:
     """A stretch of a file; line and column count from 0."""
 
     line: int
@@ -58,11 +58,11 @@ class Document:
 
 
 @dataclass(slots=True)
-class Reading:
+class YamlFile:
     """What a file holds. `broken` tells that some of it could not be understood."""
 
     documents: list[Document] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[YamlError] = field(default_factory=list)
     marks: dict[tuple[int, Step], tuple[Event, Event]] = field(default_factory=dict)
     roots: dict[int, Event] = field(default_factory=dict)
 
@@ -71,14 +71,14 @@ class Reading:
         """Tell whether a value is missing or wrong, so that looking further would mislead."""
         return any(fault.fatal for fault in self.faults)
 
-    def spot(self, index: int, path: tuple[Step, ...], *, key: bool = False) -> Spot:
+    def spot(self, index: int, path: tuple[Step, ...], *, key: bool = False) -> Span:
         """Find a place by document and path, or the innermost place around it.
 
         `key` asks for the name of the last step instead of its value.
         """
         document = next((d for d in self.documents if d.index == index), None)
         if document is None:
-            return Spot(0, 0, 1)
+            return Span(0, 0, 1)
         event, node = self.roots[index], document.value
         for depth, step in enumerate(path, start=1):
             pair = self.marks.get((id(node), step))
@@ -89,14 +89,14 @@ class Reading:
         return _spot(event)
 
 
-def read_yaml(data: bytes, *, parser: Any = _LOADER) -> Reading:
+def read_yaml(data: bytes, *, parser: Any = _LOADER) -> YamlFile:
     """Read all documents of a file and collect what is wrong with it; nothing is raised.
 
     `parser` is a loader class of PyYAML; libyaml's where it is installed.
     """
     faults = yaml_errors.before_parsing(data)
     if faults:
-        return Reading(faults=faults)
+        return YamlFile(faults=faults)
     reading, error = _parse(data, parser)
     if error is None:
         return reading
@@ -106,9 +106,9 @@ def read_yaml(data: bytes, *, parser: Any = _LOADER) -> Reading:
     return reading
 
 
-def _parse(data: bytes, parser: Any) -> tuple[Reading, yaml.YAMLError | None]:
+def _parse(data: bytes, parser: Any) -> tuple[YamlFile, yaml.YAMLError | None]:
     """Parse a file up to its end, the first stop or the first error of the parser."""
-    reading = Reading()
+    reading = YamlFile()
     try:
         loader = parser(data)
         try:
@@ -122,7 +122,7 @@ def _parse(data: bytes, parser: Any) -> tuple[Reading, yaml.YAMLError | None]:
     return reading, None
 
 
-def _parse_up_to(limit: Any, data: bytes, parser: Any) -> Reading:
+def _parse_up_to(limit: Any, data: bytes, parser: Any) -> YamlFile:
     """Parse the part of a file that is in front of the parser's own nesting limit.
 
     PyYAML 6.0.4 refuses 1,000 levels while it scans ahead, before it has delivered the event of the
@@ -144,7 +144,7 @@ class _Stop(Exception):
 class _Builder:
     """Turn events into data; the stack is a list, so depth costs nothing."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: YamlFile) -> None:
         self.reading = reading
         self.stack: list[tuple[Any, Any, Event | None]] = []
         self.container: Any = None
@@ -254,10 +254,10 @@ class _Builder:
         raise _Stop
 
 
-def _spot(event: Any) -> Spot:
+def _spot(event: Any) -> Span:
     start, end = event.start_mark, event.end_mark
     length = end.column - start.column if end.line == start.line else 1
-    return Spot(start.line, start.column, max(1, length))
+    return Span(start.line, start.column, max(1, length))
 
 
 _LINE_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")

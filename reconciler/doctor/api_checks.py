@@ -19,7 +19,7 @@ from reconciler.remote.errors import (
     RemoteError,
     Unauthorised,
 )
-from reconciler.remote.pagination import PAGE_SIZE, Listing, list_all
+from reconciler.remote.pagination import PAGE_SIZE, CompleteList, list_all
 
 TOLERABLE_SKEW = 30.0
 """Seconds between two clocks that nobody needs to know about."""
@@ -36,7 +36,7 @@ _READS = {
 }
 
 
-class Reading(Enum):
+class ReadPermission(Enum):
     """What an attempt to read one integration shows about the key."""
 
     ALLOWED = "allowed"
@@ -50,7 +50,7 @@ class Examination:
 
     api: IntegrationsAPI
     checks: list[Check] = field(default_factory=list)
-    listing: Listing | None = None
+    listing: CompleteList | None = None
 
     async def run(self) -> None:
         """Look at everything; what a failure leaves without meaning is left out."""
@@ -71,7 +71,7 @@ class Examination:
         self.checks.append(await self._paging(self.listing))
         self.checks += _records(self.listing)
 
-    async def _scopes(self, listing: Listing) -> Check:
+    async def _scopes(self, listing: CompleteList) -> Check:
         live = sorted(slug for slug, row in listing.rows.items() if not row.is_archived)
         if not live:
             return warn(
@@ -80,14 +80,14 @@ class Examination:
                 "`doctor --probe` tries every scope on an integration of its own",
             )
         slug, answers = await self._first_found(live)
-        denied = [what for name, what in _READS.items() if answers[name] is Reading.DENIED]
+        denied = [what for name, what in _READS.items() if answers[name] is ReadPermission.DENIED]
         if denied:
             return fail(
                 "scopes",
                 f"the key lists {slug} and may not read {' and '.join(denied)}",
                 "give it the scope `.read` beside `.list`: the one does not imply the other",
             )
-        missing = [what for name, what in _READS.items() if answers[name] is Reading.MISSING]
+        missing = [what for name, what in _READS.items() if answers[name] is ReadPermission.MISSING]
         if missing:
             return warn(
                 "scopes",
@@ -96,25 +96,27 @@ class Examination:
             )
         return ok("scopes", f"the key may list and read; seen with {slug}")
 
-    async def _first_found(self, slugs: list[str]) -> tuple[str, Mapping[OperationName, Reading]]:
+    async def _first_found(
+        self, slugs: list[str]
+    ) -> tuple[str, Mapping[OperationName, ReadPermission]]:
         """Read the first of some rows, or the next where one is listed and not found."""
-        answers: Mapping[OperationName, Reading] = {}
+        answers: Mapping[OperationName, ReadPermission] = {}
         for slug in slugs[:_ROWS_TRIED]:
             answers = {name: await self._reading(name, slug) for name in _READS}
-            if Reading.MISSING not in answers.values():
+            if ReadPermission.MISSING not in answers.values():
                 return slug, answers
         return slugs[0], answers
 
-    async def _reading(self, name: OperationName, slug: str) -> Reading:
+    async def _reading(self, name: OperationName, slug: str) -> ReadPermission:
         try:
             await self.api.call(Call(name, slug))
         except Forbidden:
-            return Reading.DENIED
+            return ReadPermission.DENIED
         except NotFound:
-            return Reading.MISSING
-        return Reading.ALLOWED
+            return ReadPermission.MISSING
+        return ReadPermission.ALLOWED
 
-    async def _paging(self, listing: Listing) -> Check:
+    async def _paging(self, listing: CompleteList) -> Check:
         total = len(listing.slugs) + listing.nameless
         if total < 2:
             return ok("paging", f"the list is complete: {total} of {total}; too few to turn a page")
@@ -143,7 +145,7 @@ class Examination:
         return [_slug_of(row) for row in rows] if isinstance(rows, list) else []
 
 
-def _records(listing: Listing) -> list[Check]:
+def _records(listing: CompleteList) -> list[Check]:
     """Name the rows of the list that cannot be read; nothing where all can."""
     told = [f"{slug}: {record.reason}" for slug, record in sorted(listing.unreadable.items())]
     if listing.nameless:

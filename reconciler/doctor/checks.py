@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.planning.plan import PlanTarget
 
 
-class Verdict(StrEnum):
+class CheckStatus(StrEnum):
     """How a check ended; only `fail` stops a run."""
 
     OK = "ok"
@@ -22,7 +22,7 @@ class Check:
     """One thing that was looked at; `hint` says what to do unless all is well."""
 
     name: str
-    verdict: Verdict
+    verdict: CheckStatus
     summary: str
     hint: str = ""
 
@@ -38,17 +38,17 @@ class Check:
 
 def ok(name: str, summary: str) -> Check:
     """Make a check that found nothing wrong."""
-    return Check(name, Verdict.OK, summary)
+    return Check(name, CheckStatus.OK, summary)
 
 
 def warn(name: str, summary: str, hint: str) -> Check:
     """Make a check that found something a user should know."""
-    return Check(name, Verdict.WARN, summary, hint)
+    return Check(name, CheckStatus.WARN, summary, hint)
 
 
 def fail(name: str, summary: str, hint: str) -> Check:
     """Make a check that found what would stop a run."""
-    return Check(name, Verdict.FAIL, summary, hint)
+    return Check(name, CheckStatus.FAIL, summary, hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Health:
     @property
     def is_fit(self) -> bool:
         """Tell whether no check failed."""
-        return not any(check.verdict is Verdict.FAIL for check in self.checks)
+        return not any(check.verdict is CheckStatus.FAIL for check in self.checks)
 
     def as_json(self) -> dict[str, Any]:
         """Give the public form."""

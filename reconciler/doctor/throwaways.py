@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.diagnostics import Place
+from reconciler.diagnostics import SourceLocation
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Redacted
@@ -124,7 +124,7 @@ class Throwaways:
                 for name, field in any_provider_schema().fields.items()
                 if field.facts.write_only and field.is_flag
             }
-        (create,) = create_calls(Declared(slug, fields, Place("(probe)")))
+        (create,) = create_calls(Declared(slug, fields, SourceLocation("(probe)")))
         return create
 
     def _take(self, slug: str, sending: "asyncio.Future[Reply]") -> None:

@@ -14,9 +14,9 @@ from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.field_types import (
     Flag,
     Identifier,
-    Piece,
     SensitiveText,
     SlugText,
+    StrictModel,
     Text,
     Whole,
 )
@@ -25,7 +25,7 @@ from reconciler.domain.pricing import PricingConfig
 Positive: TypeAlias = Annotated[Whole, Field(ge=1)]
 
 
-class UsageLimit(Piece):
+class UsageLimit(StrictModel):
     """A budget: how much a workspace may spend before it is stopped."""
 
     type: Literal["cost", "tokens"] | None = Field(None, description="What is counted.")
@@ -63,7 +63,7 @@ class UsageLimit(Piece):
         return self
 
 
-class RateLimit(Piece):
+class RateLimit(StrictModel):
     """How fast a workspace may call."""
 
     type: Literal["requests", "tokens"] | None = Field(None, description="What is counted.")
@@ -77,7 +77,7 @@ UsageLimits: TypeAlias = Annotated[tuple[UsageLimit, ...], Field(max_length=1)]
 RateLimits: TypeAlias = Annotated[tuple[RateLimit, ...], Field(max_length=1)]
 
 
-class ModelConfiguration(Piece):
+class ModelConfiguration(StrictModel):
     """Where a model is served, when not at the provider's own address."""
 
     # The API grows fields here, as in the configurations of a provider: they are sent, and closed.
@@ -91,7 +91,7 @@ class ModelConfiguration(Piece):
     )
 
 
-class ModelAccess(Piece):
+class ModelAccess(StrictModel):
     """One model: allowed or not, own or the provider's."""
 
     slug: Annotated[Identifier, Facts(identity=True)] = Field(
@@ -119,7 +119,7 @@ class ModelAccess(Piece):
     pricing_config: PricingConfig | None = Field(None, description="Its own price.")
 
 
-class GlobalWorkspaceAccess(Piece):
+class GlobalWorkspaceAccess(StrictModel):
     """Access of workspaces that will be made in future."""
 
     enabled: Annotated[Flag, Facts(risk=RiskRule.SWITCH, default=False)] = Field(
@@ -133,7 +133,7 @@ class GlobalWorkspaceAccess(Piece):
     )
 
 
-class WorkspaceAccess(Piece):
+class WorkspaceAccess(StrictModel):
     """One workspace: allowed or not, and how much."""
 
     id: Annotated[Identifier, Facts(identity=True, two_forms=True)] = Field(

@@ -76,7 +76,7 @@ DeploymentName: TypeAlias = Annotated[str, Strict(), AfterValidator(_labels)]
 Identifier: TypeAlias = Annotated[str, Strict(), Field(min_length=1)]
 
 
-class Piece(BaseModel):
+class StrictModel(BaseModel):
     """A frozen part of an integration that accepts no unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -13,12 +13,20 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.domain.access import GlobalWorkspaceAccess, ModelAccess, WorkspaceAccess
 from reconciler.domain.facts import Clearing, Facts, RiskRule, SubResource
-from reconciler.domain.field_types import Flag, Identifier, Name, Piece, Reference, SlugText, Text
+from reconciler.domain.field_types import (
+    Flag,
+    Identifier,
+    Name,
+    Reference,
+    SlugText,
+    StrictModel,
+    Text,
+)
 from reconciler.domain.pricing import PricingAdjustments
 from reconciler.domain.secret_mappings import SecretMapping
 
 
-class IgnoredField(Piece):
+class IgnoredField(StrictModel):
     """A field that is left alone for now, with the reason and the end of it."""
 
     path: Identifier = Field(description="Such as `configurations.openai_project`.")
@@ -48,14 +56,14 @@ Ignored: TypeAlias = Annotated[
 ]
 
 
-class LifecycleRules(Piece):
+class LifecycleRules(StrictModel):
     """How carefully the integration is treated."""
 
     protected: Flag = Field(default=False, description="Never delete or replace it.")
     ignore: tuple[Ignored, ...] | None = Field(None, description="Fields that are left alone.")
 
 
-class Integration(Piece):
+class Integration(StrictModel):
     """One provider account of the gateway."""
 
     slug: Annotated[SlugText, Facts(identity=True)] = Field(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.diagnostics import Diagnostic, Place
+from reconciler.diagnostics import Diagnostic, SourceLocation
 from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
@@ -30,7 +30,7 @@ class SecretRecord:
     mask_agreed: bool = True
 
 
-NO_FILE = Place("-")
+NO_FILE = SourceLocation("-")
 """Where something is declared that no file declares, as by an undo."""
 
 
@@ -38,12 +38,12 @@ NO_FILE = Place("-")
 class DeclaredAt:
     """Where Git declared an integration last: its file, and the commit if that is known."""
 
-    place: Place
+    place: SourceLocation
     commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class LastApplied:
     """The past of one integration.
 
     `declared` is the tree that Git declared (None when unknown); `secrets` is keyed by path.
@@ -65,7 +65,7 @@ class Remembered:
             return False
         return any(is_uuid(known) == is_uuid(identity) for known in self.identities)
 
-    def of_another_object(self) -> "Remembered":
+    def of_another_object(self) -> "LastApplied":
         """Return what is known of another object under the slug.
 
         What was written to our own may or may not stand in that one too, so it is open again.
@@ -82,14 +82,14 @@ LEDGER_UNREADABLE = "ledger-unreadable"
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class LastAppliedState:
     """The past of a target. `pepper` is None where fingerprints cannot be checked.
 
     `complete` tells whether a slug that is not in it was certainly not declared. `unreadable` names
     what of the past could not be read; each entry has the code of the guard that it sets off.
     """
 
-    integrations: Mapping[str, Remembered] = field(default_factory=lambda: MappingProxyType({}))
+    integrations: Mapping[str, LastApplied] = field(default_factory=lambda: MappingProxyType({}))
     pepper: Pepper | None = None
     complete: bool = False
     unreadable: tuple[Diagnostic, ...] = ()
@@ -99,22 +99,22 @@ class Memory:
         """Return why the ledger could not be read: what is missing here is then unknown."""
         return next((gap for gap in self.unreadable if gap.code == LEDGER_UNREADABLE), None)
 
-    def of(self, slug: str) -> Remembered:
-        """Give what is remembered of a slug; nothing known is an empty `Remembered`."""
+    def of(self, slug: str) -> LastApplied:
+        """Give what is remembered of a slug; nothing known is an empty `LastApplied`."""
         return self.integrations.get(slug, _NOTHING)
 
 
-_NOTHING = Remembered()
+_NOTHING = LastApplied()
 
 
-def merged(applied: Memory, declared_then: Memory) -> Memory:
+def merged(applied: LastAppliedState, declared_then: LastAppliedState) -> LastAppliedState:
     """Join what the ledger knows to be applied with what Git declared at a commit.
 
     Where both speak of a field or a secret, what was applied counts; entries of lists, integrations
     and protection count if either knows them, since forgetting one would keep what Git withdrew.
     """
     slugs = applied.integrations.keys() | declared_then.integrations.keys()
-    return Memory(
+    return LastAppliedState(
         integrations={slug: _joined(applied.of(slug), declared_then.of(slug)) for slug in slugs},
         pepper=applied.pepper or declared_then.pepper,
         complete=applied.complete or declared_then.complete,
@@ -122,7 +122,7 @@ def merged(applied: Memory, declared_then: Memory) -> Memory:
     )
 
 
-def _joined(applied: Remembered, then: Remembered) -> Remembered:
+def _joined(applied: LastApplied, then: LastApplied) -> LastApplied:
     declared = applied.declared if applied.declared is not None else then.declared
     if applied.declared is not None and then.declared is not None:
         declared = {
@@ -130,7 +130,7 @@ def _joined(applied: Remembered, then: Remembered) -> Remembered:
             **applied.declared,
             **_all_entries(applied.declared, then.declared, any_provider_schema()),
         }
-    return Remembered(
+    return LastApplied(
         declared=declared,
         protected=applied.protected or then.protected,
         secrets={**then.secrets, **applied.secrets},

@@ -23,13 +23,13 @@ class Prune(StrEnum):
     ALL = "all"
 
 
-class Part(BaseModel):
+class StrictSettings(BaseModel):
     """A frozen piece of configuration that accepts no unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
-class Scope(Part):
+class Scope(StrictSettings):
     """What this repository may own on a target; anything else is `not-owned`."""
 
     type: Literal["all", "organisation", "workspace"] = "all"
@@ -58,7 +58,7 @@ KnownFields: TypeAlias = Mapping[str, tuple[str, ...]]
 NO_KNOWN_FIELDS: KnownFields = MappingProxyType({})
 
 
-class Limits(Part):
+class Limits(StrictSettings):
     """How much one run may change; a limit is exceeded when a figure is strictly greater."""
 
     deletes: Annotated[int, Field(ge=0, strict=True)] = 3
@@ -69,7 +69,7 @@ class Limits(Part):
     plan_age_hours: Annotated[float, Field(gt=0, strict=True)] = 168
 
 
-class Target(Part):
+class Target(StrictSettings):
     """One organisation's API and the rules for writing to it."""
 
     name: str = ""
@@ -96,7 +96,7 @@ class Target(Part):
         }
 
 
-class Tombstone(Part):
+class Tombstone(StrictSettings):
     """A slug that must not exist, with the reason a reader of the file will want."""
 
     slug: str

@@ -8,20 +8,20 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from reconciler.domain.field_types import Amount, Piece
+from reconciler.domain.field_types import Amount, StrictModel
 
 Multiplier: TypeAlias = Annotated[
     Amount | None, Field(description="Factor on the list price; 1 keeps it, null inherits.")
 ]
 
 
-class ImageMultiplier(Piece):
+class ImageMultiplier(StrictModel):
     """Factors on the price of generated images."""
 
     default: Multiplier = None
 
 
-class PricingMultiplier(Piece):
+class PricingMultiplier(StrictModel):
     """Factors on list prices; what is not given inherits from `default`."""
 
     default: Multiplier = None
@@ -49,26 +49,26 @@ class PricingMultiplier(Piece):
     )
 
 
-class PricingAdjustments(Piece):
+class PricingAdjustments(StrictModel):
     """How this integration's prices differ from the list, for cost reports and budgets."""
 
     multiplier: PricingMultiplier | None = Field(None, description="Factors by kind of token.")
 
 
-class TokenPrice(Piece):
+class TokenPrice(StrictModel):
     """The price of one token."""
 
     price: Amount | None = Field(None, description="Price of a token.")
 
 
-class PayAsYouGo(Piece):
+class PayAsYouGo(StrictModel):
     """Prices by direction."""
 
     request_token: TokenPrice | None = Field(None, description="Price of tokens sent.")
     response_token: TokenPrice | None = Field(None, description="Price of tokens received.")
 
 
-class PricingConfig(Piece):
+class PricingConfig(StrictModel):
     """The own price of a model, where it has one."""
 
     type: Literal["static"] | None = Field(None, description="How the price is made.")

@@ -32,7 +32,7 @@ class Refused(Rejection):
     exit_code: ClassVar[int] = 4
 
 
-class Unjudged(Rejection):
+class CannotDecide(Rejection):
     """A question cannot be answered, because something it depends on could not be read."""
 
     exit_code: ClassVar[int] = 1

@@ -30,7 +30,7 @@ from reconciler.domain.secrets import SecretRef
 from reconciler.domain.tree import Path
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """What can stand at a place."""
 
     SCALAR = "scalar"
@@ -58,7 +58,7 @@ class FieldSchema:
     """
 
     name: str
-    kind: Kind
+    kind: FieldKind
     facts: Facts = NO_FACTS
     key: str | None = None
     fields: Mapping[str, "FieldSchema"] = field(default_factory=lambda: _NO_FIELDS)
@@ -73,7 +73,7 @@ class FieldSchema:
     @property
     def is_known(self) -> bool:
         """Whether a model describes this field."""
-        return self.kind is not Kind.ANY
+        return self.kind is not FieldKind.ANY
 
     @property
     def is_updatable(self) -> bool:
@@ -95,7 +95,7 @@ class FieldSchema:
     @property
     def has_switch(self) -> bool:
         """Whether this is an object that means nothing unless it is enabled."""
-        return self.kind is Kind.OBJECT and "enabled" in self.fields
+        return self.kind is FieldKind.OBJECT and "enabled" in self.fields
 
     @property
     def grants_access(self) -> bool:
@@ -110,9 +110,9 @@ class FieldSchema:
         found = self.fields.get(name)
         if found is not None:
             return found
-        if self.kind is Kind.HEADERS:
+        if self.kind is FieldKind.HEADERS:
             return _SECRET_HEADER if SECRET_HEADER.search(name) else _HEADER
-        if self.kind is Kind.ANY and not self.facts.sensitive:
+        if self.kind is FieldKind.ANY and not self.facts.sensitive:
             return UNKNOWN if SECRET_NAME.search(name) else self
         return self.entries or UNKNOWN
 
@@ -141,13 +141,13 @@ class FieldSchema:
             yield from self.entries.walk(path)
 
 
-UNKNOWN = FieldSchema("", Kind.ANY, Facts(redacted=True, host=True, risk=RiskRule.CREDENTIAL))
+UNKNOWN = FieldSchema("", FieldKind.ANY, Facts(redacted=True, host=True, risk=RiskRule.CREDENTIAL))
 """A field that no model describes. Its members are unknown, too."""
 
-_VOUCHED = FieldSchema("", Kind.ANY, Facts(risk=RiskRule.SETTING))
+_VOUCHED = FieldSchema("", FieldKind.ANY, Facts(risk=RiskRule.SETTING))
 _HEADER = FieldSchema(
     "",
-    Kind.SCALAR,
+    FieldKind.SCALAR,
     Facts(redacted=True, risk=RiskRule.CREDENTIAL),
     is_text=True,
     type_name="string",
@@ -210,7 +210,7 @@ def _integration_schema(provider: str, vouched: tuple[str, ...]) -> FieldSchema:
             fields[name] = replace(_VOUCHED, name=name)
     configurations = replace(
         outer,
-        kind=Kind.OBJECT,
+        kind=FieldKind.OBJECT,
         type_name="object",
         entries=None,
         model=configuration_of(provider),
@@ -235,7 +235,7 @@ def compiled(model: type[BaseModel]) -> FieldSchema:
     """Return the schema of a model."""
     fields = {name: _field(name, info) for name, info in model.model_fields.items()}
     return FieldSchema(
-        "", Kind.OBJECT, fields=MappingProxyType(fields), type_name="object", model=model
+        "", FieldKind.OBJECT, fields=MappingProxyType(fields), type_name="object", model=model
     )
 
 
@@ -251,7 +251,7 @@ def _field(name: str, info: FieldInfo) -> FieldSchema:
         false_is_absent=facts.default is False and optional,
     )
     if facts.headers:
-        schema = replace(schema, kind=Kind.HEADERS, type_name="map of headers")
+        schema = replace(schema, kind=FieldKind.HEADERS, type_name="map of headers")
     return _inheriting(schema, NO_FACTS)
 
 
@@ -266,7 +266,9 @@ def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
         return _of_list(_of_type(arguments[0]), metadata)
     if origin is dict:
         values = _of_type(arguments[1])
-        return FieldSchema("", Kind.MAP, entries=values, type_name=f"map of {values.type_name}s")
+        return FieldSchema(
+            "", FieldKind.MAP, entries=values, type_name=f"map of {values.type_name}s"
+        )
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return compiled(annotation)
     if annotation is Any:
@@ -275,10 +277,10 @@ def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
         choices = tuple(str(choice) for choice in arguments if choice != "")
         is_text = any(isinstance(choice, str) for choice in arguments)
         name = "string" if is_text else "integer"
-        return FieldSchema("", Kind.SCALAR, is_text=is_text, type_name=name, choices=choices)
+        return FieldSchema("", FieldKind.SCALAR, is_text=is_text, type_name=name, choices=choices)
     is_text = isinstance(annotation, type) and issubclass(annotation, str | SecretRef)
     return FieldSchema(
-        "", Kind.SCALAR, is_text=is_text, type_name=_SCALAR_NAMES.get(annotation, "string")
+        "", FieldKind.SCALAR, is_text=is_text, type_name=_SCALAR_NAMES.get(annotation, "string")
     )
 
 
@@ -289,7 +291,7 @@ _SCALAR_NAMES: Mapping[Any, str] = MappingProxyType(
 
 def _of_union(members: list[FieldSchema]) -> FieldSchema:
     """Join the members of a union; as an object it has the fields of each of them."""
-    structured = [member for member in members if member.kind is not Kind.SCALAR]
+    structured = [member for member in members if member.kind is not FieldKind.SCALAR]
     chosen = structured[0] if structured else members[0]
     fields = {name: child for member in members for name, child in member.fields.items()}
     return replace(chosen, is_text=any(m.is_text for m in members), fields=MappingProxyType(fields))
@@ -298,11 +300,11 @@ def _of_union(members: list[FieldSchema]) -> FieldSchema:
 def _of_list(entry: FieldSchema, metadata: Sequence[Any]) -> FieldSchema:
     identity = next((n for n, child in entry.fields.items() if child.facts.identity), None)
     if identity is not None:
-        kind, fields, name = Kind.KEYED_LIST, _NO_FIELDS, f"list of objects, by {identity}"
+        kind, fields, name = FieldKind.KEYED_LIST, _NO_FIELDS, f"list of objects, by {identity}"
     elif _longest(metadata) == 1:
-        kind, fields, name = Kind.SINGLE, entry.fields, "list of at most one object"
+        kind, fields, name = FieldKind.SINGLE, entry.fields, "list of at most one object"
     else:
-        kind, fields, name = Kind.LIST, _NO_FIELDS, f"list of {entry.type_name}s"
+        kind, fields, name = FieldKind.LIST, _NO_FIELDS, f"list of {entry.type_name}s"
     return FieldSchema(
         "", kind, key=identity, fields=fields, entries=entry, type_name=name, model=entry.model
     )

@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from reconciler.domain.facts import Facts
-from reconciler.domain.field_types import Identifier, Piece, Text
+from reconciler.domain.field_types import Identifier, StrictModel, Text
 from reconciler.domain.tree import Path
 
 MAPPINGS = "secret_mappings"
 """The field of an integration that holds its mappings."""
 
 
-class SecretMapping(Piece):
+class SecretMapping(StrictModel):
     """A secret that the gateway itself fetches at request time; it never passes through here."""
 
     target_field: Annotated[

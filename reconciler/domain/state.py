@@ -10,7 +10,7 @@ from datetime import date
 from functools import cached_property
 from types import MappingProxyType
 
-from reconciler.diagnostics import Place
+from reconciler.diagnostics import SourceLocation
 from reconciler.domain.policy import Target, Tombstone
 from reconciler.domain.schema import FieldSchema, any_provider_schema, integration_schema
 from reconciler.domain.tree import Path, Tree
@@ -44,7 +44,7 @@ class Declared:
 
     slug: str
     fields: Tree
-    source: Place
+    source: SourceLocation
     lifecycle: Lifecycle = Lifecycle()
     vouched: tuple[str, ...] = ()
 
@@ -108,7 +108,7 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableIntegration:
     """An integration that exists and could not be read; `reason` names no value.
 
     `code` is `unreadable-record` for a value of an undocumented form, `listed-not-found` for a row
@@ -131,7 +131,9 @@ class ObservedState:
     integrations: Mapping[str, Observed]
     organisation_id: str | None = None
     calls: int = 0
-    unreadable: Mapping[str, Unreadable] = field(default_factory=lambda: MappingProxyType({}))
+    unreadable: Mapping[str, UnreadableIntegration] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     nameless: int = 0
 
     @cached_property

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.drift.report import KIND, DriftReport
 from reconciler.errors import ReconcilerError
-from reconciler.planning.actions import Origin
+from reconciler.planning.actions import ChangeOrigin
 from reconciler.planning.codec import plan_from, what_is_wrong
 
 
@@ -37,7 +37,7 @@ def decode(text: str, *, name: str) -> DriftReport:
 
 
 def _report(document: dict[str, Any]) -> DriftReport:
-    origins = {slug: Origin(origin) for slug, origin in document["origins"].items()}
+    origins = {slug: ChangeOrigin(origin) for slug, origin in document["origins"].items()}
     return DriftReport(
         plan=plan_from({**document, "actions": document["items"]}),
         origins=MappingProxyType(origins),

@@ -7,7 +7,7 @@ written down: `reconciler.drift.report`.
 from types import MappingProxyType
 
 from reconciler.drift.report import DriftReport
-from reconciler.planning.actions import Action, ActionKind, Op, Origin
+from reconciler.planning.actions import Action, ActionKind, ChangeKind, ChangeOrigin
 from reconciler.planning.plan import Plan
 
 
@@ -21,7 +21,7 @@ def detect(plan: Plan, *, not_read: int = 0) -> DriftReport:
     return DriftReport(plan, MappingProxyType(origins), not_read)
 
 
-def origin_of(action: Action) -> Origin:
+def origin_of(action: Action) -> ChangeOrigin:
     """Give the origin of an action as a whole.
 
     One change that was made in the API counts, since applying would undo it. Git is only said to be
@@ -30,11 +30,11 @@ def origin_of(action: Action) -> Origin:
     if action.kind is ActionKind.DELETE:
         # It has no changes. What Git declared once, it has withdrawn since.
         once = action.subject.remembered.declared is not None
-        return Origin.LOCAL if once else Origin.UNKNOWN
+        return ChangeOrigin.LOCAL if once else ChangeOrigin.UNKNOWN
     # A secret that is sent along has not moved.
-    origins = {change.origin for change in action.changes if change.op is not Op.RESEND}
-    if Origin.BOTH in origins or {Origin.LOCAL, Origin.REMOTE} <= origins:
-        return Origin.BOTH
-    if Origin.REMOTE in origins:
-        return Origin.REMOTE
-    return Origin.LOCAL if origins == {Origin.LOCAL} else Origin.UNKNOWN
+    origins = {change.origin for change in action.changes if change.op is not ChangeKind.RESEND}
+    if ChangeOrigin.BOTH in origins or {ChangeOrigin.LOCAL, ChangeOrigin.REMOTE} <= origins:
+        return ChangeOrigin.BOTH
+    if ChangeOrigin.REMOTE in origins:
+        return ChangeOrigin.REMOTE
+    return ChangeOrigin.LOCAL if origins == {ChangeOrigin.LOCAL} else ChangeOrigin.UNKNOWN

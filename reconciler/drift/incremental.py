@@ -14,22 +14,22 @@ from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.state import Observed, ObservedState
 from reconciler.planning.normalize import fingerprint
 from reconciler.remote.decode import detail_over_row
-from reconciler.remote.observe import Wanted
+from reconciler.remote.observe import WantedDetails
 
 if TYPE_CHECKING:
-    from reconciler.ledger.models import Seen
+    from reconciler.ledger.models import SeenState
 
-Wants = Callable[[Observed], Wanted | None]
+Wants = Callable[[Observed], WantedDetails | None]
 
 
-class Rounds:
+class IncrementalRead:
     """One run of a check that reads every integration at least once in `every` runs.
 
     `read` are the integrations that were read in detail this time, `not_read` counts the others of
     those that were wanted; both are known after `completed`.
     """
 
-    def __init__(self, seen: "Mapping[str, Seen]", *, every: int) -> None:
+    def __init__(self, seen: "Mapping[str, SeenState]", *, every: int) -> None:
         self.read: dict[str, Observed] = {}
         self._seen = seen
         self._every = every
@@ -48,7 +48,7 @@ class Rounds:
         """Want less: nothing of what has not moved and is not in this run's sample."""
         sample = self._sample(declared)
 
-        def want(row: Observed) -> Wanted | None:
+        def want(row: Observed) -> WantedDetails | None:
             wanted = wants(row)
             known = self._seen.get(row.slug)
             if wanted is None or known is None or row.slug in sample:
@@ -103,7 +103,7 @@ class Rounds:
         return frozenset(slug for _, slug in known[:share])
 
 
-def _covers(then: Observed, wanted: Wanted) -> bool:
+def _covers(then: Observed, wanted: WantedDetails) -> bool:
     """Tell whether everything that is wanted was read then."""
     return (
         then.detailed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.planning.actions import Action, Origin
+from reconciler.planning.actions import Action, ChangeOrigin
 from reconciler.planning.plan import Plan, PlanTarget
 
 KIND = "drift_report"
@@ -23,7 +23,7 @@ class DriftReport:
     """
 
     plan: Plan
-    origins: Mapping[str, Origin] = field(default_factory=lambda: MappingProxyType({}))
+    origins: Mapping[str, ChangeOrigin] = field(default_factory=lambda: MappingProxyType({}))
     not_read: int = 0
 
     @property
@@ -46,15 +46,15 @@ class DriftReport:
         """Give what differs, as the actions that would end it."""
         return self.plan.actions
 
-    def origin(self, slug: str) -> Origin:
+    def origin(self, slug: str) -> ChangeOrigin:
         """Tell who moved an integration."""
-        return self.origins.get(slug, Origin.UNKNOWN)
+        return self.origins.get(slug, ChangeOrigin.UNKNOWN)
 
-    def by_origin(self) -> dict[Origin, tuple[Action, ...]]:
+    def by_origin(self) -> dict[ChangeOrigin, tuple[Action, ...]]:
         """Give the items by who moved; every origin is there, in the order of the enumeration."""
         return {
             origin: tuple(item for item in self.items if self.origin(item.slug) is origin)
-            for origin in Origin
+            for origin in ChangeOrigin
         }
 
     def as_json(self) -> dict[str, Any]:

@@ -12,17 +12,22 @@ from typing import NoReturn
 from reconciler.domain.calls import Call
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.errors import ReconcilerError
-from reconciler.execution.call_sender import Sender
-from reconciler.execution.cancellation import ChangedSincePlan, Interrupted, NotConfirmed, Stop
+from reconciler.execution.call_sender import CallSender
+from reconciler.execution.cancellation import (
+    CancelToken,
+    ChangedSincePlan,
+    Interrupted,
+    NotConfirmed,
+)
 from reconciler.execution.create import create
 from reconciler.execution.events import Emit
-from reconciler.execution.existence import Presence
-from reconciler.execution.result import Failure, Outcome, Status
+from reconciler.execution.existence import ExistenceCheck
+from reconciler.execution.result import ActionFailure, Outcome, Status
 from reconciler.execution.secret_values import carries_secret
-from reconciler.execution.verification import View
+from reconciler.execution.verification import ResourceVerifier
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 from reconciler.remote.errors import (
     DeadlineExceeded,
     Forbidden,
@@ -41,27 +46,27 @@ _ENDS: Sequence[tuple[type[ReconcilerError], str]] = (
 
 
 @dataclass(frozen=True)
-class Writer:
+class RunDependencies:
     """What every attempt needs.
 
     `planned` are the slugs of all actions, so that no attempt takes another's work for a stray.
     """
 
     api: IntegrationsAPI
-    presence: Presence
+    presence: ExistenceCheck
     planned: frozenset[str]
     values: Mapping[SecretRef, Redacted]
-    timing: Timing
+    timing: Clock
 
-    def attempt(self, action: Action, *, emit: Emit, stop: Stop) -> "Attempt":
+    def attempt(self, action: Action, *, emit: Emit, stop: CancelToken) -> "ActionRunner":
         """Prepare to carry out one action."""
-        sender = Sender(self.api, self.values, action, emit, stop)
-        view = View(action, self.presence, self.timing, stop, self.values)
-        return Attempt(self, action, sender, view)
+        sender = CallSender(self.api, self.values, action, emit, stop)
+        view = ResourceVerifier(action, self.presence, self.timing, stop, self.values)
+        return ActionRunner(self, action, sender, view)
 
 
 @dataclass
-class Attempt:
+class ActionRunner:
     """One action being carried out, and what is known about how it went.
 
     `doubt` says what would be left open if the action ended now; `made` that the integration under
@@ -69,12 +74,12 @@ class Attempt:
     left. `ends_the_run` is why no other action can do better, empty where one may.
     """
 
-    writer: Writer
+    writer: RunDependencies
     action: Action
-    sender: Sender
-    view: View
+    sender: CallSender
+    view: ResourceVerifier
     status: Status = Status.APPLIED
-    error: Failure | None = None
+    error: ActionFailure | None = None
     warnings: list[str] = field(default_factory=list)
     doubt: str = ""
     made: bool = False
@@ -224,7 +229,7 @@ class Attempt:
             self.status = Status.SKIPPED
         self.ends_the_run = next((why for kind, why in _ENDS if isinstance(problem, kind)), "")
         said = "" if isinstance(problem, NotConfirmed) or not doubt else f"; {doubt}"
-        self.error = Failure(
+        self.error = ActionFailure(
             code=problem.code,
             message=problem.summary + said + self._done_before(),
             hint=problem.hint,

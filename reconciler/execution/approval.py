@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.planning.actions import Change, Op
+from reconciler.planning.actions import Change, ChangeKind
 from reconciler.planning.approval import NotApproved, beyond_approval
 from reconciler.planning.plan import Plan
 from reconciler.planning.value_excerpts import abridged_pair, is_shown_whole
@@ -105,9 +105,11 @@ def _in_words(change: Change) -> str:
         before, after = abridged_pair(before, after, _LONGEST)
     if change.sensitive:
         before, after = change.before_reference or "", change.reference or ""
-    what = {Op.ADD: after, Op.REMOVE: before, Op.REPLACE: f"{before} → {after}"}.get(
-        change.op, after
-    )
+    what = {
+        ChangeKind.ADD: after,
+        ChangeKind.REMOVE: before,
+        ChangeKind.REPLACE: f"{before} → {after}",
+    }.get(change.op, after)
     return f"{change.op.value} {change.path} {what}".rstrip()
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from reconciler.errors import ReconcilerError
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallStarted, Event, RunStarted
 from reconciler.execution.threads import HURRIED_SECONDS, in_thread
 from reconciler.ledger.errors import LedgerError
@@ -25,16 +25,18 @@ CLOSING_SECONDS = 2.0
 """How long the last writes may take in a run that was asked to stop."""
 
 
-class Clerk:
+class BatchWriter:
     """Hands events to `write` in groups while it is open; all are written when it is closed.
 
     The first failure of `write` is raised out of every later event, and stays in `problem`.
     """
 
-    def __init__(self, write: Callable[[Sequence[Event]], None], stop: Stop | None = None) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[Event]], None], stop: CancelToken | None = None
+    ) -> None:
         self.problem: ReconcilerError | None = None
         self._write = write
-        self._stop = stop or Stop()
+        self._stop = stop or CancelToken()
         self._waiting: list[tuple[Event, asyncio.Future[None]]] = []
         self._something = asyncio.Event()
         self._closed = False
@@ -107,7 +109,7 @@ class Clerk:
                 written.exception()  # nobody has to wait for it
 
 
-async def finished(work: "asyncio.Future[Any]", stop: Stop) -> bool:
+async def finished(work: "asyncio.Future[Any]", stop: CancelToken) -> bool:
     """Wait for work to end, but not long once the run is asked to stop; return whether it has."""
     asked = asyncio.ensure_future(stop.event.wait())
     try:

@@ -14,7 +14,7 @@ from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
-from reconciler.execution.cancellation import Interrupted, Stop
+from reconciler.execution.cancellation import CancelToken, Interrupted
 from reconciler.execution.events import CallEnded, CallStarted, Emit
 from reconciler.execution.secret_values import with_values
 from reconciler.planning.actions import Action
@@ -32,14 +32,14 @@ _NAMES = {
 
 
 @dataclass
-class Sender:
+class CallSender:
     """The calls of one action: `done` were carried out, of `unanswered` it is not known."""
 
     api: IntegrationsAPI
     values: Mapping[SecretRef, Redacted]
     action: Action
     emit: Emit
-    stop: Stop
+    stop: CancelToken
     tries: Counter[OperationName] = field(default_factory=Counter)
     request_ids: list[str] = field(default_factory=list)
     done: list[Call] = field(default_factory=list)

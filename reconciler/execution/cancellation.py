@@ -19,7 +19,7 @@ class NotConfirmed(ReconcilerError):
 
 
 @dataclass
-class Stop:
+class CancelToken:
     """A request to begin nothing new; `reason` is said for everything that is skipped."""
 
     reason: str = ""

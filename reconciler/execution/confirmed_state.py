@@ -10,16 +10,16 @@ from dataclasses import replace
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import SubResource
 from reconciler.domain.field_paths import show_path
-from reconciler.domain.last_applied import Remembered, SecretRecord
+from reconciler.domain.last_applied import LastApplied, SecretRecord
 from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.domain.tree import Path, Tree, leaves, lookup
 from reconciler.execution.result import Outcome
 from reconciler.execution.similarity import sent_secrets
-from reconciler.ledger.models import Fulfilled
-from reconciler.planning.actions import Action, ActionKind, Change, Op
-from reconciler.planning.normalize import canonical
+from reconciler.ledger.models import Confirmed
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
+from reconciler.planning.normalize import normalize
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
 
@@ -36,7 +36,7 @@ def by_action(
     *,
     values: Mapping[SecretRef, Redacted],
     pepper: Pepper | None,
-) -> Fulfilled:
+) -> Confirmed:
     """Give what an action that was applied made true; it must be of something declared."""
     subject = action.subject
     assert subject.declared is not None  # noqa: S101 - only a delete declares nothing
@@ -52,10 +52,10 @@ def by_action(
         for path, reference, value in sent_secrets(action, values)
     }
     removed = {change.path for change in action.changes if _takes_away(change)}
-    fields = canonical(subject.declared.fields)
+    fields = normalize(subject.declared.fields)
     places = {path for tree in (before, fields) for path, _ in leaves(tree)} if removed else set()
     seen = subject.observed if action.kind is ActionKind.UPDATE else None
-    return Fulfilled(
+    return Confirmed(
         subject.declared,
         records,
         removed=frozenset(path for path in places if show_path(path) in removed),
@@ -70,7 +70,7 @@ def announced(
     if call.body is None or pepper is None:
         return {}
     found = {}
-    for path, leaf in leaves(canonical(call.body)):
+    for path, leaf in leaves(normalize(call.body)):
         value = values.get(leaf) if isinstance(leaf, SecretRef) else leaf
         if isinstance(value, Redacted):
             found[path] = value.fingerprint(pepper)
@@ -83,7 +83,7 @@ def by_beginning(
     *,
     values: Mapping[SecretRef, Redacted],
     pepper: Pepper | None,
-) -> Fulfilled | None:
+) -> Confirmed | None:
     """Give what a create has made true that got no further; None where nothing of it is certain.
 
     It is ours from then on, and its secret was sent. A write without an answer adds nothing.
@@ -93,7 +93,7 @@ def by_beginning(
     whole = by_action(action, outcome, values=values, pepper=pepper)
     left = {name for operation in _PARTS.keys() - outcome.accepted for name in _PARTS[operation]}
     fields = {name: value for name, value in whole.declared.fields.items() if name not in left}
-    return Fulfilled(
+    return Confirmed(
         replace(whole.declared, fields=fields),
         {path: record for path, record in whole.secrets.items() if path[0] not in left},
         identity=whole.identity,
@@ -102,19 +102,19 @@ def by_beginning(
 
 def in_sync(
     plan: Plan, *, desired: DesiredState, observed: ObservedState, selection: Selection
-) -> list[Fulfilled]:
+) -> list[Confirmed]:
     """Give what was declared and selected and needed no action."""
     acted = {action.slug for action in plan.actions}
     ids = {slug: seen.id for slug, seen in observed.integrations.items()}
     return [
-        Fulfilled(declared, identity=ids.get(slug))
+        Confirmed(declared, identity=ids.get(slug))
         for slug, declared in sorted(desired.integrations.items())
         if slug not in acted and selection.includes(slug)
     ]
 
 
 def gone(
-    known: Mapping[str, Remembered],
+    known: Mapping[str, LastApplied],
     *,
     desired: DesiredState,
     observed: ObservedState,
@@ -131,11 +131,11 @@ def gone(
 
 
 def _takes_away(change: Change) -> bool:
-    return change.sensitive and change.op is Op.REMOVE
+    return change.sensitive and change.op is ChangeKind.REMOVE
 
 
 def _tree(observed: Observed | None) -> Tree:
-    return canonical(observed.fields) if observed is not None else {}
+    return normalize(observed.fields) if observed is not None else {}
 
 
 def _record(

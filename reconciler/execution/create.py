@@ -22,7 +22,7 @@ from reconciler.execution.similarity import created_between, equals_ours
 from reconciler.remote.errors import Conflict, Forbidden, NotSent, Rejected, RemoteError
 
 if TYPE_CHECKING:
-    from reconciler.execution.action_runner import Attempt
+    from reconciler.execution.action_runner import ActionRunner
 
 SETTLE_PAUSES = (0.5, 1.0, 2.0)
 """Seconds to wait after each POST without an answer before looking; also bounds the POSTs."""
@@ -38,7 +38,7 @@ class Foreign(ReconcilerError):
     """The slug is taken by something that is plainly not ours."""
 
 
-async def create(attempt: "Attempt", call: Call) -> None:
+async def create(attempt: "ActionRunner", call: Call) -> None:
     """Make the integration exist exactly once, under our slug, with our credential."""
     await _Creation(attempt, call, attempt.writer.timing.wall_clock()).run()
     attempt.doubt = ""
@@ -53,7 +53,7 @@ class _Creation:
     gone, however long the list still shows them.
     """
 
-    attempt: "Attempt"
+    attempt: "ActionRunner"
     call: Call
     began: float
     lost: list[RemoteError] = field(default_factory=list)

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from reconciler.errors import ReconcilerError
-from reconciler.execution.action_runner import Writer
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.action_runner import RunDependencies
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,
@@ -19,7 +19,7 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan
 
@@ -36,11 +36,11 @@ async def execute(
     plan: Plan,
     *,
     run: str,
-    writer: Writer,
+    writer: RunDependencies,
     emit: Emit,
     concurrency: int = 10,
     abort_on_error: bool = False,
-    stop: Stop | None = None,
+    stop: CancelToken | None = None,
     shard: str | None = None,
 ) -> ApplyResult:
     """Carry out every action of a fresh plan and tell what became of each.
@@ -51,7 +51,7 @@ async def execute(
     kept = emit(RunStarted(run, plan))
     if kept is not None:
         await kept
-    execution = _Execution(writer, emit, concurrency, abort_on_error, stop or Stop())
+    execution = _Execution(writer, emit, concurrency, abort_on_error, stop or CancelToken())
     for phase in _PHASES:
         await execution.carry_out([a for a in plan.actions if a.kind in phase])
     result = ApplyResult(
@@ -67,11 +67,11 @@ async def execute(
 
 @dataclass
 class _Execution:
-    writer: Writer
+    writer: RunDependencies
     emit: Emit
     concurrency: int
     abort_on_error: bool
-    stop: Stop
+    stop: CancelToken
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     async def carry_out(self, actions: list[Action]) -> None:
@@ -144,7 +144,7 @@ class _Execution:
 
     def _skip(self, actions: Iterable[Action], why: str) -> None:
         for action in actions:
-            failure = Failure("skipped", why, hint="run apply again")
+            failure = ActionFailure("skipped", why, hint="run apply again")
             self._note(action, Outcome(action.slug, action.kind, Status.SKIPPED, error=failure))
 
     def _anything_failed(self) -> bool:

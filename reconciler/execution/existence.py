@@ -15,7 +15,7 @@ from reconciler.remote.observe import read_one
 
 
 @dataclass(frozen=True)
-class Presence:
+class ExistenceCheck:
     """Reads single integrations. `listed` are the slugs of the complete list of the plan.
 
     `list_again` returns those of a new complete list; it is called only where a read of one

@@ -25,7 +25,7 @@ from reconciler.execution.events import (
     RunStarted,
 )
 from reconciler.execution.result import Status
-from reconciler.ledger.models import Anchor, Fulfilled, RunFacts, Seen, TargetKey
+from reconciler.ledger.models import Anchor, Confirmed, RunFacts, SeenState, TargetKey
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
@@ -76,7 +76,7 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
     return listen
 
 
-class Books:
+class LedgerListener:
     """What the ledger is told in one apply.
 
     `values` are the secrets of the run; only their fingerprints get out. A run without any action
@@ -157,7 +157,8 @@ class Books:
         now = self._now()
         looks = {**observed.integrations, **self._acted}
         self._ledger.remember_seen(
-            self._key, {s: Seen(o, now) for s, o in looks.items() if o is not None and o.detailed}
+            self._key,
+            {s: SeenState(o, now) for s, o in looks.items() if o is not None and o.detailed},
         )
 
     def _fulfilled(self, ended: Sequence[ActionEnded]) -> None:
@@ -183,8 +184,8 @@ class Books:
         return announced(call, values=self.values, pepper=self._ledger.pepper)
 
     def _made_true(
-        self, ended: ActionEnded, tell: Callable[..., Fulfilled | None]
-    ) -> Fulfilled | None:
+        self, ended: ActionEnded, tell: Callable[..., Confirmed | None]
+    ) -> Confirmed | None:
         pepper = self._ledger.pepper
         return tell(ended.action, ended.outcome, values=self.values, pepper=pepper)
 

@@ -7,7 +7,7 @@ from itertools import islice
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.tree import digest
-from reconciler.execution.result import ApplyResult, Failure
+from reconciler.execution.result import ActionFailure, ApplyResult
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
@@ -18,7 +18,7 @@ _NAMED = 5
 _ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
 
 
-def join(results: Sequence[ApplyResult]) -> ApplyResult:
+def merge(results: Sequence[ApplyResult]) -> ApplyResult:
     """Join results of one target; their runs are named side by side.
 
     The digest of several is made of theirs: shards plan apart, so no plan of the whole exists.
@@ -42,9 +42,9 @@ def join(results: Sequence[ApplyResult]) -> ApplyResult:
     )
 
 
-def _ledger(results: Sequence[ApplyResult]) -> Anchor | Failure | None:
+def _ledger(results: Sequence[ApplyResult]) -> Anchor | ActionFailure | None:
     """Return the first failure of a record; each shard has a chain of its own, so no end of all."""
-    failure = next((r.ledger for r in results if isinstance(r.ledger, Failure)), None)
+    failure = next((r.ledger for r in results if isinstance(r.ledger, ActionFailure)), None)
     return failure or (results[0].ledger if len(results) == 1 else None)
 
 

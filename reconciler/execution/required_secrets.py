@@ -16,12 +16,12 @@ from reconciler.remote.errors import InvalidCall
 from reconciler.remote.request_body import OBJECT_SECRETS, encode_body
 
 
-def needed_by(plan: Plan) -> set[SecretRef]:
+def needed_secrets(plan: Plan) -> set[SecretRef]:
     """Give the references whose values the plan's calls carry."""
     return {ref for action in plan.actions for call in action.calls for ref in references(call)}
 
 
-def demand(
+def require_values(
     needed: Iterable[SecretRef],
     values: Mapping[SecretRef, Redacted],
     reasons: Mapping[SecretRef, ReconcilerError],
@@ -36,7 +36,7 @@ def demand(
         raise InvalidInput(found, plan=plan)
 
 
-def demand_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
+def require_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
     """Raise `InvalidInput` for a value that its field cannot take, before anything is written.
 
     A replace would otherwise find out when the old integration is gone already.

@@ -21,7 +21,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ActionFailure:
     """Why an action was not applied. `code` is the API's (AB07) or ours (changed-since-plan)."""
 
     code: str
@@ -55,7 +55,7 @@ class Outcome:
     attempts: int = 0
     duration_ms: int = 0
     request_ids: tuple[str, ...] = ()
-    error: Failure | None = None
+    error: ActionFailure | None = None
     warnings: tuple[str, ...] = ()
     seen_after: Observed | None = field(default=None, compare=False, repr=False)
     accepted: frozenset[OperationName] = field(default=frozenset(), compare=False, repr=False)
@@ -90,7 +90,7 @@ class ApplyResult:
     outcomes: tuple[Outcome, ...] = ()
     shard: str | None = None
     lacking: bool = False
-    ledger: Anchor | Failure | None = None
+    ledger: Anchor | ActionFailure | None = None
 
     @property
     def summary(self) -> dict[str, int]:
@@ -103,7 +103,7 @@ class ApplyResult:
     @property
     def is_recorded(self) -> bool:
         """Return whether the record of the run is complete, as far as one was asked for."""
-        return not isinstance(self.ledger, Failure)
+        return not isinstance(self.ledger, ActionFailure)
 
     @property
     def complete(self) -> bool:
@@ -125,7 +125,7 @@ class ApplyResult:
         }
 
 
-def _ledger_as_json(ledger: Anchor | Failure) -> dict[str, Any]:
-    if isinstance(ledger, Failure):
+def _ledger_as_json(ledger: Anchor | ActionFailure) -> dict[str, Any]:
+    if isinstance(ledger, ActionFailure):
         return {"error": ledger.as_json()}
     return {"head": ledger.head, "length": ledger.length, "state": ledger.state}

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from reconciler.errors import ReconcilerError
-from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
@@ -68,9 +68,9 @@ def _outcome(item: dict[str, Any]) -> Outcome:
     )
 
 
-def _failure(problem: dict[str, Any]) -> Failure:
+def _failure(problem: dict[str, Any]) -> ActionFailure:
     status = problem["http_status"]
-    return Failure(
+    return ActionFailure(
         code=_text(problem["code"]),
         message=_text(problem["message"]),
         hint=_text(problem["hint"]),
@@ -78,7 +78,7 @@ def _failure(problem: dict[str, Any]) -> Failure:
     )
 
 
-def _ledger(found: dict[str, Any] | None) -> Anchor | Failure | None:
+def _ledger(found: dict[str, Any] | None) -> Anchor | ActionFailure | None:
     if found is None:
         return None
     if "error" in found:

@@ -9,16 +9,16 @@ from datetime import datetime
 
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.identifiers import is_uuid
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import immutable_fields
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, leaves, lookup
-from reconciler.planning.actions import Action, ActionKind, Op
-from reconciler.planning.comparison import Comparison, Site, compare
+from reconciler.planning.actions import Action, ActionKind, ChangeKind
+from reconciler.planning.comparison import Comparison, SecretLocation, compare
 from reconciler.planning.credentials import LITERAL
 from reconciler.planning.diff import FieldChange, changed_fields
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 
 CLOCK_SKEW = 120.0
 """Seconds by which the API's clock may differ from ours when a creation time is judged."""
@@ -26,7 +26,7 @@ CLOCK_SKEW = 120.0
 _IDENTIFYING = frozenset({"name", "ai_provider_id", "configurations", "workspace_id"})
 
 
-def missing(declared: Declared, found: Observed, remembered: Remembered) -> list[str]:
+def missing(declared: Declared, found: Observed, remembered: LastApplied) -> list[str]:
     """Name the declared fields that an integration does not show as declared."""
     return [show_path(change.path) for change in _changes(declared, found, remembered)]
 
@@ -36,9 +36,9 @@ def sent_secrets(
 ) -> Iterator[tuple[Path, SecretRef, Redacted]]:
     """Walk the secrets that the action sends: of a new integration all, else what it lists."""
     declared = action.subject.declared
-    sent = {c.path for c in action.changes if c.sensitive and c.op is not Op.REMOVE}
+    sent = {c.path for c in action.changes if c.sensitive and c.op is not ChangeKind.REMOVE}
     everything = action.kind in {ActionKind.CREATE, ActionKind.REPLACE}
-    for path, leaf in leaves(canonical(declared.fields)) if declared is not None else ():
+    for path, leaf in leaves(normalize(declared.fields)) if declared is not None else ():
         if not (everything or show_path(path) in sent):
             continue
         if isinstance(leaf, Redacted):
@@ -59,7 +59,7 @@ def unseen_secrets(
         return []
     if found.last_updated_at != had.last_updated_at:
         return []  # not a picture from before, so the mask has a format that we cannot read
-    before, now = canonical(had.fields), canonical(found.fields)
+    before, now = normalize(had.fields), normalize(found.fields)
     return [
         show_path(path)
         for path, _, value in sent_secrets(action, values)
@@ -74,13 +74,13 @@ def equals_ours(declared: Declared, found: Observed) -> bool:
 
     Of secrets, only a value that both sides hold in the clear can differ.
     """
-    comparison = compare(declared, found, Remembered(), just_written=True)
+    comparison = compare(declared, found, LastApplied(), just_written=True)
     return not any(change.path[0] in _IDENTIFYING for change in _differing(comparison)) and not any(
         _differs_in_the_clear(site) for site in comparison.sites
     )
 
 
-def _differs_in_the_clear(site: Site) -> bool:
+def _differs_in_the_clear(site: SecretLocation) -> bool:
     """Whether a hidden value that the API shows is not the one that the file holds."""
     if site.path[0] not in _IDENTIFYING or isinstance(site.declared, SecretRef):
         return False
@@ -100,7 +100,7 @@ def created_between(found: Observed, began: float, ended: float) -> bool:
     return began - CLOCK_SKEW <= created <= ended + CLOCK_SKEW
 
 
-def _changes(declared: Declared, found: Observed, remembered: Remembered) -> list[FieldChange]:
+def _changes(declared: Declared, found: Observed, remembered: LastApplied) -> list[FieldChange]:
     return _differing(compare(declared, found, remembered, just_written=True))
 
 

@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from reconciler.diagnostics import Diagnostic, Place, in_order
-from reconciler.domain.last_applied import NO_FILE, Memory, Remembered, merged
+from reconciler.diagnostics import Diagnostic, SourceLocation, in_order
+from reconciler.domain.last_applied import NO_FILE, LastApplied, LastAppliedState, merged
 from reconciler.domain.policy import Prune, Target
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Lifecycle
 from reconciler.execution.undo_literals import NO_LITERALS, Literals
 from reconciler.execution.undo_losses import (
     Obstacle,
-    Past,
+    UndoInputs,
     another_object,
-    losses,
     obstacles,
     other_values,
+    undo_losses,
 )
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import Action, ActionKind
@@ -40,7 +40,7 @@ _VERBS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
+class UndoRevision:
     """A run to be taken back.
 
     `desired` holds what it changed or deleted as it was before; what it created is withdrawn.
@@ -48,9 +48,9 @@ class Undo:
     """
 
     run: str
-    pasts: Mapping[str, Past]
+    pasts: Mapping[str, UndoInputs]
     desired: DesiredState
-    memory: Memory
+    memory: LastAppliedState
     by_git: Mapping[str, Declared]
     obstacles: tuple[Obstacle, ...]
     diagnostics: tuple[Diagnostic, ...]
@@ -86,15 +86,15 @@ class Undo:
         diagnostics = in_order([*kept, *found])
         return replace(plan, actions=tuple(actions), undeclared=(), diagnostics=diagnostics)
 
-    def _blocks(self, past: Past, action: Action) -> list[Diagnostic]:
+    def _blocks(self, past: UndoInputs, action: Action) -> list[Diagnostic]:
         slug, current = action.slug, action.subject.observed
         blocks = [o.finding for o in self.obstacles if o.slug == slug and action.kind in o.kinds]
         existed = past.image.observed is not None
         if existed and current is not None and past.is_another(current.id):
-            blocks.append(another_object(slug, Place(f"run {self.run}")))
+            blocks.append(another_object(slug, SourceLocation(f"run {self.run}")))
         return blocks
 
-    def _revised(self, past: Past, action: Action, blocks: list[Diagnostic]) -> Action:
+    def _revised(self, past: UndoInputs, action: Action, blocks: list[Diagnostic]) -> Action:
         reason = f"run {self.run} {_VERBS[past.image.kind]} it"
         codes = [*action.blocked_by, *(block.code for block in blocks)]
         if action.kind is ActionKind.CREATE:
@@ -119,18 +119,18 @@ def undo_of(
     images: Sequence[PreImage],
     *,
     target: Target,
-    memory: Memory,
+    memory: LastAppliedState,
     made: Mapping[str, frozenset[str]] = MappingProxyType({}),
     literals: Literals = NO_LITERALS,
-) -> Undo:
+) -> UndoRevision:
     """Work out what taking a run back asks for; `memory` is what is known now.
 
     `made` are the ids of the objects that runs have created, by slug; `literals` says where values
     may be found that the ledger keeps no text of.
     """
-    place = Place(f"run {run}")
+    place = SourceLocation(f"run {run}")
     pasts = {
-        image.slug: Past(
+        image.slug: UndoInputs(
             image,
             memory.of(image.slug),
             made=made.get(image.slug, frozenset()),
@@ -141,23 +141,23 @@ def undo_of(
     }
     existed = {slug: past for slug, past in pasts.items() if past.image.observed is not None}
     known = {slug: past.known for slug, past in pasts.items()}
-    return Undo(
+    return UndoRevision(
         run=run,
         pasts=pasts,
         desired=DesiredState(target, {s: past.declared(place) for s, past in existed.items()}),
         memory=replace(memory, integrations={**memory.integrations, **known}),
         by_git={s: git for s, past in existed.items() if (git := _by_git(past.image, memory))},
         obstacles=tuple(o for past in existed.values() for o in obstacles(past, place)),
-        diagnostics=tuple(found for past in pasts.values() for found in losses(past, run)),
+        diagnostics=tuple(found for past in pasts.values() for found in undo_losses(past, run)),
     )
 
 
-def _by_git(image: PreImage, memory: Memory) -> Declared | None:
+def _by_git(image: PreImage, memory: LastAppliedState) -> Declared | None:
     """Give what Git declares, and what it declared before the run: that comes back by the undo.
 
     Without the latter the next apply would take a withdrawn entry for one that Git never had.
     """
-    then = Memory({image.slug: Remembered(declared=image.declared)})
+    then = LastAppliedState({image.slug: LastApplied(declared=image.declared)})
     remembered = merged(memory, then).of(image.slug)
     if remembered.declared is None:
         return None

@@ -9,20 +9,20 @@ from typing import Any, TypeAlias
 
 from reconciler.domain.access import allows_all_models
 from reconciler.domain.integration import Integration
-from reconciler.domain.last_applied import Memory, Remembered, merged
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema, compiled
+from reconciler.domain.last_applied import LastApplied, LastAppliedState, merged
+from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, compiled
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup
 from reconciler.execution.undo_literals import NOTHING_FOUND, Found
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import ActionKind
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 from reconciler.planning.risk import decides_host
 
 Secret: TypeAlias = SecretRef | Redacted
 
 
-def restored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> Tree:
+def fields_to_restore(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> Tree:
     """Return the fields to declare so that an integration is again as it was.
 
     After an update that is what the run changed; a list is restored whole. `now` is what Git
@@ -32,7 +32,7 @@ def restored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND)
     if image.observed is None:
         return {}
     fields = _changed_back(image) if image.kind is ActionKind.UPDATE else _whole(image, found)
-    for path in _absent(image, canonical(image.observed.fields)):
+    for path in _absent(image, normalize(image.observed.fields)):
         _put(fields, path, None)
     if image.kind is not ActionKind.UPDATE:
         return fields
@@ -55,12 +55,12 @@ def may_lack(path: Path) -> bool:
     return schema.at(path[:-1]).facts.headers and not schema.at(path).facts.secret
 
 
-def unrestored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> list[Path]:
+def lost_secrets(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> list[Path]:
     """Return the secrets that the run replaced or removed and whose value is kept nowhere."""
     if image.kind not in {ActionKind.UPDATE, ActionKind.REPLACE}:
         return []
     then, present = _known_then(image, found), _known_now(image, now, found)
-    before = canonical(image.observed.fields) if image.observed is not None else {}
+    before = normalize(image.observed.fields) if image.observed is not None else {}
     return [
         path
         for path in image.changed
@@ -71,11 +71,11 @@ def unrestored(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUN
     ]
 
 
-def added_entries(image: PreImage, now: Remembered) -> Remembered:
+def added_entries(image: PreImage, now: LastApplied) -> LastApplied:
     """Count the entries that the run added to lists as declared, so that they are withdrawn."""
     if image.observed is None:
         return now
-    before, schema = canonical(image.observed.fields), any_provider_schema()
+    before, schema = normalize(image.observed.fields), any_provider_schema()
     added: dict[str, Any] = {}
     for path in image.changed:
         place = schema.entry_of(path)
@@ -88,13 +88,15 @@ def added_entries(image: PreImage, now: Remembered) -> Remembered:
             holder[name] = [*(e for e in holder.get(name, []) if e != entry), entry]
     if not added:
         return now
-    known, more = (Memory({"": Remembered(declared=tree)}) for tree in (now.declared, added))
+    known, more = (
+        LastAppliedState({"": LastApplied(declared=tree)}) for tree in (now.declared, added)
+    )
     return replace(now, declared=merged(known, more).of("").declared)
 
 
 def _changed_back(image: PreImage) -> dict[str, Any]:
     assert image.observed is not None  # noqa: S101 - asked for what existed only
-    before, shown = image.observed.fields, canonical(image.observed.fields)
+    before, shown = image.observed.fields, normalize(image.observed.fields)
     fields: dict[str, Any] = {}
     for path in image.changed:
         if not _is_withheld_at(path, shown):
@@ -117,7 +119,7 @@ def _whole(image: PreImage, found: Found) -> dict[str, Any]:
 
 def _granularity(path: Path) -> Path:
     """Give the part of the tree, as the API writes it, that is restored for a change at a path."""
-    if compiled(Integration).child(path[0]).kind is not Kind.MAP:
+    if compiled(Integration).child(path[0]).kind is not FieldKind.MAP:
         return path[:1]  # only maps are restored member by member
     return path[:3] if any_provider_schema().at(path[:2]).facts.headers else path[:2]
 
@@ -194,7 +196,7 @@ def _secrets(image: PreImage) -> list[Path]:
         return []
     return [
         path
-        for path, value in leaves(canonical(image.observed.fields))
+        for path, value in leaves(normalize(image.observed.fields))
         if _is_withheld(any_provider_schema().at(path), value) and not is_empty(value)
     ]
 
@@ -202,12 +204,12 @@ def _secrets(image: PreImage) -> list[Path]:
 def _references(tree: Tree | None) -> dict[Path, SecretRef]:
     if tree is None:
         return {}
-    return {p: leaf for p, leaf in leaves(canonical(tree)) if isinstance(leaf, SecretRef)}
+    return {p: leaf for p, leaf in leaves(normalize(tree)) if isinstance(leaf, SecretRef)}
 
 
 def _implied_models(image: PreImage) -> list[dict[str, Any]]:
     """Give the base models that no list named before, which followed `allow_all_models`."""
-    before = canonical(image.observed.fields) if image.observed is not None else {}
+    before = normalize(image.observed.fields) if image.observed is not None else {}
     listed, changed = before.get("models") or {}, image.changed
     named = {path[1] for path in changed if path[0] == "models" and len(path) > 1}
     custom = {path[1] for path in changed if path[0] == "models" and path[2:] == ("is_custom",)}
@@ -246,7 +248,7 @@ def _put(fields: dict[str, Any], path: Path, value: Any) -> None:
             here = next((entry for entry in here if entry.get(field.key) == name), None)
         else:
             here = here.setdefault(name, [] if inner.key is not None else {})
-        if isinstance(here, list) and inner.kind is Kind.SINGLE:
+        if isinstance(here, list) and inner.kind is FieldKind.SINGLE:
             here = here[0] if here else None
         if not isinstance(here, dict | list):
             return  # the value around it is withheld as a whole

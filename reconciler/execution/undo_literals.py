@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Pepper, Redacted
 from reconciler.domain.tree import Path, Tree, leaves
 from reconciler.ledger.preimages import PreImage
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 
 Values = Mapping[Path, Redacted]
 
@@ -35,7 +35,7 @@ class Literals:
     today: Mapping[str, Tree] = field(default_factory=lambda: MappingProxyType({}))
     earlier: tuple[Mapping[str, Tree], ...] = ()
 
-    def of(self, image: PreImage, now: Remembered, pepper: Pepper | None) -> Found:
+    def of(self, image: PreImage, now: LastApplied, pepper: Pepper | None) -> Found:
         """Return the literals of an integration that the recorded fingerprints confirm."""
         if pepper is None:
             return NOTHING_FOUND
@@ -54,7 +54,7 @@ class Literals:
 
 def literals_in(tree: Tree) -> dict[Path, Redacted]:
     """Return the literal values of a tree by path; what was withheld is not among them."""
-    found = {path: leaf for path, leaf in leaves(canonical(tree)) if isinstance(leaf, Redacted)}
+    found = {path: leaf for path, leaf in leaves(normalize(tree)) if isinstance(leaf, Redacted)}
     return {path: leaf for path, leaf in found.items() if not leaf.is_empty}
 
 

@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from reconciler.diagnostics import Diagnostic, Place, error, warning
+from reconciler.diagnostics import Diagnostic, SourceLocation, error, warning
 from reconciler.domain.field_paths import show_path
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import Declared, Lifecycle
 from reconciler.domain.tree import Path
 from reconciler.execution.similarity import sent_secrets
 from reconciler.execution.undo_fields import (
     added_entries,
+    fields_to_restore,
+    lost_secrets,
     may_lack,
-    restored,
     unknown_secrets,
-    unrestored,
 )
 from reconciler.execution.undo_literals import Found, Literals
 from reconciler.ledger.preimages import PreImage
@@ -38,14 +38,14 @@ class Obstacle:
 
 
 @dataclass(frozen=True)
-class Past:
+class UndoInputs:
     """One integration: its picture from before the run, and what is known of it now.
 
     `made` are the ids of the objects that runs have created under its slug.
     """
 
     image: PreImage
-    now: Remembered
+    now: LastApplied
     made: frozenset[str]
     pepper: Pepper | None
     literals: Literals
@@ -65,10 +65,10 @@ class Past:
         seen = self.image.observed
         before = frozenset({seen.id}) if seen is not None and seen.id is not None else frozenset()
         ours = self.created_ids | before | self.now.identities
-        return Remembered(identities=ours).is_another(identity)
+        return LastApplied(identities=ours).is_another(identity)
 
     @property
-    def known(self) -> Remembered:
+    def known(self) -> LastApplied:
         """Return what counts as remembered while the run is undone.
 
         What the run created counts as declared, so that it is withdrawn, but only the object that
@@ -82,13 +82,13 @@ class Past:
         declared = self.now.declared if self.now.declared is not None else {}
         return replace(self.now, declared=declared, identities=self.created_ids)
 
-    def declared(self, place: Place) -> Declared:
+    def declared(self, place: SourceLocation) -> Declared:
         """Return the integration as it is to be declared to be as it was."""
-        fields = restored(self.image, self.now.declared, found=self.found)
+        fields = fields_to_restore(self.image, self.now.declared, found=self.found)
         return Declared(self.image.slug, fields, place, Lifecycle(protected=self.now.protected))
 
 
-def obstacles(past: Past, place: Place) -> list[Obstacle]:
+def obstacles(past: UndoInputs, place: SourceLocation) -> list[Obstacle]:
     """Return what stands in the way of bringing back something that existed before the run."""
     image = past.image
     if image.kind is ActionKind.UPDATE:
@@ -115,7 +115,7 @@ def obstacles(past: Past, place: Place) -> list[Obstacle]:
     return [Obstacle(image.slug, NEWLY_MADE, finding) for finding in findings]
 
 
-def _gone_since(slug: str, place: Place) -> Diagnostic:
+def _gone_since(slug: str, place: SourceLocation) -> Diagnostic:
     return error(
         "deleted-since",
         f"{slug}: it was deleted after the run, and only what the run changed is restored",
@@ -124,7 +124,7 @@ def _gone_since(slug: str, place: Place) -> Diagnostic:
     )
 
 
-def another_object(slug: str, place: Place) -> Diagnostic:
+def another_object(slug: str, place: SourceLocation) -> Diagnostic:
     """Build the error that what stands under a slug now is not what the run changed."""
     return error(
         "another-object",
@@ -135,14 +135,14 @@ def another_object(slug: str, place: Place) -> Diagnostic:
     )
 
 
-def losses(past: Past, run: str) -> Iterator[Diagnostic]:
+def undo_losses(past: UndoInputs, run: str) -> Iterator[Diagnostic]:
     """Walk what does not come back although nothing stands in the way."""
     image = past.image
     if image.observed is None:
         if not past.created_ids:
             yield _id_unknown(image.slug, run)
         return
-    for path in unrestored(image, past.now.declared, found=past.found):
+    for path in lost_secrets(image, past.now.declared, found=past.found):
         yield _value_lost(image, path)
     if image.kind is ActionKind.UPDATE:
         return
@@ -191,12 +191,12 @@ def _value_lost(image: PreImage, path: Path) -> Diagnostic:
 
 
 def other_values(
-    past: Past, action: Action, values: Mapping[SecretRef, Redacted]
+    past: UndoInputs, action: Action, values: Mapping[SecretRef, Redacted]
 ) -> Iterator[Diagnostic]:
     """Walk the secrets of an action that may not get the value that they had before the run."""
     image, pepper = past.image, past.pepper
     newly_made = action.kind in NEWLY_MADE
-    named = set(unrestored(image, past.now.declared, found=past.found))
+    named = set(lost_secrets(image, past.now.declared, found=past.found))
     for path, reference, value in sent_secrets(action, values):
         if path in named or not (newly_made or path in image.changed):
             continue

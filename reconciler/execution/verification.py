@@ -13,11 +13,11 @@ from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Observed
 from reconciler.execution import similarity
-from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed, Stop
-from reconciler.execution.existence import Presence
+from reconciler.execution.cancellation import CancelToken, ChangedSincePlan, NotConfirmed
+from reconciler.execution.existence import ExistenceCheck
 from reconciler.planning.actions import Action
 from reconciler.planning.normalize import fingerprint
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 from reconciler.remote.errors import Forbidden, RemoteError
 
 READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
@@ -25,7 +25,7 @@ READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass
-class View:
+class ResourceVerifier:
     """What one action sees of its integration.
 
     `last_seen` is all there was before the writes, `seen_after` what was shown last after them;
@@ -35,9 +35,9 @@ class View:
     """
 
     action: Action
-    presence: Presence
-    timing: Timing
-    stop: Stop
+    presence: ExistenceCheck
+    timing: Clock
+    stop: CancelToken
     values: Mapping[SecretRef, Redacted] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     last_seen: Observed | None = None

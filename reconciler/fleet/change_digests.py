@@ -15,7 +15,7 @@ LENGTH = 32
 """Hex digits of a piece: 128 bits, so that thousands of them fit into a message."""
 
 
-def pieces_of(plan: Plan) -> tuple[str, ...]:
+def change_digests(plan: Plan) -> tuple[str, ...]:
     """Give a digest of each action and of each of its changes."""
     return tuple(
         _digest([plan.target.name, plan.target.base_url, action.address, action.kind.value, part])
@@ -24,10 +24,10 @@ def pieces_of(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def insist(plan: Plan, *, approved: Collection[str]) -> bool:
+def require_approved(plan: Plan, *, approved: Collection[str]) -> bool:
     """Raise `Refused` unless every piece of a plan was approved."""
     known = set(approved)
-    if not known.issuperset(pieces_of(plan)):
+    if not known.issuperset(change_digests(plan)):
         raise Refused(
             [
                 error(

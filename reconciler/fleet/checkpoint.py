@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.fleet.config import Member
-from reconciler.fleet.outcome import MemberOutcome, Verb, outcome_from
+from reconciler.fleet.outcome import FleetOperation, MemberOutcome, outcome_from
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LIMIT = 64 * 1024 * 1024
@@ -26,7 +26,7 @@ class Progress:
 
     folder: Path
     run: str
-    verb: Verb
+    verb: FleetOperation
     outcomes: dict[str, MemberOutcome] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
 
@@ -74,7 +74,7 @@ class Progress:
             raise InvalidInput([error("cannot-save", summary)]) from reason
 
 
-def resume(folder: Path, run: str, *, verb: Verb) -> Progress:
+def resume(folder: Path, run: str, *, verb: FleetOperation) -> Progress:
     """Read the state of an earlier run; raises `InvalidInput` if there is none of this verb."""
     hint = f"the runs of this fleet are the files in {folder}"
     if _RUN.fullmatch(run) is None:
@@ -95,7 +95,7 @@ def _fill(progress: Progress, document: Mapping[str, Any]) -> None:
     if document["kind"] != "fleet_run" or document["format_version"] != "1":
         raise KeyError
     if document["command"] != progress.verb.value:
-        summary = f"run {progress.run} was a fleet {Verb(document['command']).value}"
+        summary = f"run {progress.run} was a fleet {FleetOperation(document['command']).value}"
         raise InvalidInput([error("other-command", summary, hint="resume it with that command")])
     for name, entry in document["members"].items():
         progress.outcomes[name] = outcome_from(entry["outcome"])

@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from reconciler.desired.problem_collector import Findings, Origin, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.scalars import typed
 from reconciler.desired.source import MemorySource
 from reconciler.desired.validate import check_model
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
-from reconciler.domain.policy import Part
+from reconciler.domain.policy import StrictSettings
 from reconciler.domain.schema import compiled
 from reconciler.domain.tree import digest
 
@@ -30,7 +30,7 @@ _KEPT = "PORTKEY_BASE_URL"
 """A setting of whoever runs the fleet; it is no credential of a member."""
 
 
-class Defaults(Part):
+class MemberDefaults(StrictSettings):
     """What holds for every member that does not say otherwise."""
 
     dir: str | None = Field(None, description="Folder of the files, seen from fleet.yaml.")
@@ -41,18 +41,18 @@ class Defaults(Part):
     )
 
 
-class Entry(Defaults):
+class MemberSettings(MemberDefaults):
     """One organisation."""
 
     name: str = Field(description="What outputs call it.")
 
 
-class FleetFile(Part):
+class FleetFile(StrictSettings):
     """The schema of fleet.yaml."""
 
     version: Literal[1] = Field(description="Version of this file's format.")
-    defaults: Defaults | None = None
-    members: tuple[Entry, ...] = Field(description="The organisations.")
+    defaults: MemberDefaults | None = None
+    members: tuple[MemberSettings, ...] = Field(description="The organisations.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +100,17 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
     The fleet is None as soon as there is one error.
     """
     file = path.name
-    findings = Findings(MemorySource({file: data}, label=str(path.parent)))
+    findings = ProblemCollector(MemorySource({file: data}, label=str(path.parent)))
     reading = read_yaml(data)
     findings.of_reading(file, reading, data)
     members: list[Member] = []
     if not reading.broken:
         value = reading.documents[0].value if reading.documents else {}
-        document = Sourced({} if value is None else value, Origin(file))
+        document = Sourced({} if value is None else value, SourceOrigin(file))
         for extra in reading.documents[1:]:
-            findings.error("wrong-type", f"{file} holds one document", Origin(file, extra.index))
+            findings.error(
+                "wrong-type", f"{file} holds one document", SourceOrigin(file, extra.index)
+            )
         schema = compiled(FleetFile)
         tree = typed(document.value, schema)
         if check_model(
@@ -124,16 +126,18 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
 class _Members(Iterable[Member]):
     """Makes members of entries, and says what is wrong with them."""
 
-    def __init__(self, file: FleetFile, folder: Path, findings: Findings, name: str) -> None:
+    def __init__(
+        self, file: FleetFile, folder: Path, findings: ProblemCollector, name: str
+    ) -> None:
         self._file = file
         self._folder = folder
         self._findings = findings
-        self._origin = Origin(name)
+        self._origin = SourceOrigin(name)
         self._names: dict[str, int] = {}
         self._places: dict[tuple[Path, str | None], str] = {}
 
     def __iter__(self) -> Iterator[Member]:
-        defaults = self._file.defaults or Defaults()
+        defaults = self._file.defaults or MemberDefaults()
         self._check_own(defaults, ("defaults",))
         if not self._file.members:
             self._say("missing-field", "`members` is empty", ("members",))
@@ -145,7 +149,7 @@ class _Members(Iterable[Member]):
                 self._check_place(member, steps)
                 yield member
 
-    def _expanded(self, entry: Entry, defaults: Defaults) -> Iterator[Member]:
+    def _expanded(self, entry: MemberSettings, defaults: MemberDefaults) -> Iterator[Member]:
         own = entry if entry.target is not None or entry.targets is not None else defaults
         folder = self._folder / (entry.dir or defaults.dir or "desired-state")
         variables = {**(defaults.variables or {}), **(entry.variables or {})}
@@ -153,7 +157,7 @@ class _Members(Iterable[Member]):
             name = entry.name if own.targets is None else f"{entry.name}.{target}"
             yield Member(name, folder, target, MappingProxyType(variables))
 
-    def _check_own(self, part: Defaults, steps: Steps) -> None:
+    def _check_own(self, part: MemberDefaults, steps: Steps) -> None:
         if part.target is not None and part.targets is not None:
             self._say("conflict", "either `target` or `targets`", (*steps, "targets"))
         if part.targets is not None and len(set(part.targets)) != len(part.targets or ()):
@@ -171,7 +175,7 @@ class _Members(Iterable[Member]):
             hint = "a file in Git must not hand out other variables of the environment"
             self._say("reference-forbidden", summary, steps, hint=hint)
 
-    def _check_name(self, entry: Entry, steps: Steps) -> None:
+    def _check_name(self, entry: MemberSettings, steps: Steps) -> None:
         where = (*steps, "name")
         if NAME.fullmatch(entry.name) is None:
             summary = "`name` must begin with a letter or digit and hold letters, digits, `.-_`"

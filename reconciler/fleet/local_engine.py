@@ -8,19 +8,19 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 
-from reconciler.fleet.outcome import MemberOutcome, Remark, Standing
-from reconciler.fleet.task import CarryOut, Halt, Order
+from reconciler.fleet.outcome import MemberNote, MemberOutcome, MemberStatus
+from reconciler.fleet.task import CarryOut, MemberCancelToken, MemberTask
 
 GRACE = 30.0
 """Seconds beyond its deadline after which a member is given up."""
 
 
 async def run_locally(
-    orders: Iterable[Order],
+    orders: Iterable[MemberTask],
     carry_out: CarryOut,
     *,
     parallelism: int,
-    halt: Halt,
+    halt: MemberCancelToken,
     ended: Callable[[MemberOutcome], None],
     grace: float = GRACE,
 ) -> None:
@@ -36,15 +36,17 @@ async def run_locally(
             group.create_task(work())
 
 
-def not_run(order: Order) -> MemberOutcome:
+def not_run(order: MemberTask) -> MemberOutcome:
     """Say that a member's turn never came."""
-    remark = Remark("notice", "not-run", "the fleet was stopped before its turn")
-    return MemberOutcome(order.member, Standing.NOT_RUN, 0, remarks=(remark,))
+    remark = MemberNote("notice", "not-run", "the fleet was stopped before its turn")
+    return MemberOutcome(order.member, MemberStatus.NOT_RUN, 0, remarks=(remark,))
 
 
-async def _one(order: Order, carry_out: CarryOut, halt: Halt, grace: float) -> MemberOutcome:
+async def _one(
+    order: MemberTask, carry_out: CarryOut, halt: MemberCancelToken, grace: float
+) -> MemberOutcome:
     """Wait for one member, but not for ever; its own halt lets it be stopped alone."""
-    own = Halt()
+    own = MemberCancelToken()
     halt.listen(own.request)
     done = in_thread(lambda: carry_out(order, own), name=order.member)
     try:
@@ -80,9 +82,9 @@ def in_thread(work: Callable[[], MemberOutcome], *, name: str) -> "asyncio.Futur
     return done
 
 
-def _hangs(order: Order) -> MemberOutcome:
-    remark = Remark("error", "deadline", f"no end {order.deadline:g} seconds after it began")
+def _hangs(order: MemberTask) -> MemberOutcome:
+    remark = MemberNote("error", "deadline", f"no end {order.deadline:g} seconds after it began")
     # Whether it had begun to write is not known, so it counts as left half done.
     code = 5 if order.verb == "apply" else 1
-    standing = Standing.INCOMPLETE if code == 5 else Standing.FAILED
+    standing = MemberStatus.INCOMPLETE if code == 5 else MemberStatus.FAILED
     return MemberOutcome(order.member, standing, code, remarks=(remark,))

@@ -13,7 +13,7 @@ WORST_LAST = (0, 2, 4, 3, 1, 5, 143, 130)
 left half done, interrupted."""
 
 
-class Verb(StrEnum):
+class FleetOperation(StrEnum):
     """What a fleet can be asked to do."""
 
     PLAN = "plan"
@@ -21,7 +21,7 @@ class Verb(StrEnum):
     DRIFT = "drift"
 
 
-class Standing(StrEnum):
+class MemberStatus(StrEnum):
     """How a member came out of it."""
 
     IN_SYNC = "in-sync"
@@ -36,22 +36,22 @@ class Standing(StrEnum):
 
 
 _BY_CODE = {
-    1: Standing.FAILED,
-    3: Standing.INVALID,
-    4: Standing.REFUSED,
-    5: Standing.INCOMPLETE,
-    130: Standing.INTERRUPTED,
-    143: Standing.INTERRUPTED,
+    1: MemberStatus.FAILED,
+    3: MemberStatus.INVALID,
+    4: MemberStatus.REFUSED,
+    5: MemberStatus.INCOMPLETE,
+    130: MemberStatus.INTERRUPTED,
+    143: MemberStatus.INTERRUPTED,
 }
 
 
-def standing_of_failure(exit_code: int) -> Standing:
+def standing_of_failure(exit_code: int) -> MemberStatus:
     """Name a failure by its exit code."""
-    return _BY_CODE.get(exit_code, Standing.FAILED)
+    return _BY_CODE.get(exit_code, MemberStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class MemberNote:
     """A finding about a member; the summary is empty where only codes may travel."""
 
     severity: str
@@ -73,13 +73,13 @@ class MemberOutcome:
     """
 
     member: str
-    standing: Standing
+    standing: MemberStatus
     exit_code: int
     target: str | None = None
     run: str | None = None
     digest: str | None = None
     summary: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    remarks: tuple[Remark, ...] = ()
+    remarks: tuple[MemberNote, ...] = ()
     duration_ms: int = 0
     pieces: tuple[str, ...] = ()
     resumed: bool = False
@@ -87,7 +87,7 @@ class MemberOutcome:
     @property
     def done(self) -> bool:
         """Tell whether nothing is left to be done again."""
-        return self.exit_code in {0, 2} and self.standing is not Standing.NOT_RUN
+        return self.exit_code in {0, 2} and self.standing is not MemberStatus.NOT_RUN
 
     def as_json(self) -> dict[str, Any]:
         """Give the public form."""
@@ -109,14 +109,14 @@ def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:
     """Read the public form; raises what Python raises for a wrong shape."""
     return MemberOutcome(
         member=str(document["name"]),
-        standing=Standing(document["status"]),
+        standing=MemberStatus(document["status"]),
         exit_code=int(document["exit_code"]),
         target=document["target"],
         run=document["run"],
         digest=document["digest"],
         summary=MappingProxyType({str(k): int(v) for k, v in document["summary"].items()}),
         remarks=tuple(
-            Remark(str(r["severity"]), str(r["code"]), str(r["summary"]))
+            MemberNote(str(r["severity"]), str(r["code"]), str(r["summary"]))
             for r in document["diagnostics"]
         ),
         duration_ms=int(document["duration_ms"]),
@@ -134,7 +134,7 @@ class FleetResult:
     """What became of a fleet; members stand in the order of fleet.yaml."""
 
     run: str
-    verb: Verb
+    verb: FleetOperation
     engine: str
     members: tuple[MemberOutcome, ...]
 
@@ -146,7 +146,7 @@ class FleetResult:
     @property
     def summary(self) -> dict[str, int]:
         """Count by status, in the order that people read."""
-        counts = dict.fromkeys(Standing, 0)
+        counts = dict.fromkeys(MemberStatus, 0)
         for member in self.members:
             counts[member.standing] += 1
         return {standing.value: count for standing, count in counts.items()}

@@ -4,23 +4,23 @@ from collections import Counter
 from collections.abc import Iterable
 
 from reconciler.diagnostics import counted
-from reconciler.fleet.outcome import FleetResult, MemberOutcome, Standing, Verb
+from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
 from reconciler.planning.actions import ActionKind
 from reconciler.views.escape import visible
 from reconciler.views.phrases import AND_MORE
 from reconciler.views.result_outline import duration
-from reconciler.views.text_layout import Page
+from reconciler.views.text_layout import TextLayout
 
 _SYMBOLS = {
-    Standing.IN_SYNC: ("=", "green"),
-    Standing.DIFFERENT: ("~", "yellow"),
-    Standing.APPLIED: ("✓", "green"),
-    Standing.INCOMPLETE: ("✗", "bold red"),
-    Standing.FAILED: ("✗", "bold red"),
-    Standing.INVALID: ("✗", "bold red"),
-    Standing.REFUSED: ("✗", "bold red"),
-    Standing.INTERRUPTED: ("○", "yellow"),
-    Standing.NOT_RUN: ("○", "yellow"),
+    MemberStatus.IN_SYNC: ("=", "green"),
+    MemberStatus.DIFFERENT: ("~", "yellow"),
+    MemberStatus.APPLIED: ("✓", "green"),
+    MemberStatus.INCOMPLETE: ("✗", "bold red"),
+    MemberStatus.FAILED: ("✗", "bold red"),
+    MemberStatus.INVALID: ("✗", "bold red"),
+    MemberStatus.REFUSED: ("✗", "bold red"),
+    MemberStatus.INTERRUPTED: ("○", "yellow"),
+    MemberStatus.NOT_RUN: ("○", "yellow"),
 }
 _COUNTED = ("create", "update", "replace", "delete", "blocked", "applied", "failed", "unknown")
 _WIDEST = 40
@@ -33,7 +33,7 @@ def table(result: FleetResult, *, repeated: str = "", width: int = 80, color: bo
 
     `repeated` are the options that the next command has to have, too.
     """
-    page = Page(width=width, color=color)
+    page = TextLayout(width=width, color=color)
     page.line(f"fleet {result.verb.value} · run {visible(result.run)} · engine {result.engine}")
     page.blank()
     column = min(max((len(m.member) for m in result.members), default=0), _WIDEST)
@@ -47,7 +47,7 @@ def table(result: FleetResult, *, repeated: str = "", width: int = 80, color: bo
         words = f"{result.verb.value}{repeated} --resume {visible(result.run)}"
         page.line("To do what is left:")
         page.whole(f"reconcile fleet {words}", indent=4)
-    elif result.verb is Verb.PLAN and result.summary["different"]:
+    elif result.verb is FleetOperation.PLAN and result.summary["different"]:
         page.whole(f"To carry it out: reconcile fleet apply{repeated}")
     return page.text()
 
@@ -68,7 +68,7 @@ def action_counts(members: Iterable[MemberOutcome]) -> str:
     return ", ".join(f"{totals[kind]} to {kind}" for kind in ActionKind if totals[kind])
 
 
-def _line(page: Page, member: MemberOutcome, column: int) -> None:
+def _line(page: TextLayout, member: MemberOutcome, column: int) -> None:
     symbol, style = _SYMBOLS[member.standing]
     again = "done before" if member.resumed else duration(member.duration_ms)
     effort = again if member.duration_ms or member.resumed else ""

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reconciler.fleet.outcome import MemberOutcome, Verb
+from reconciler.fleet.outcome import FleetOperation, MemberOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class MemberTask:
     """One member's part in a run of the fleet.
 
     `approved` holds the pieces of the plan that may be applied, None for whatever the files say.
@@ -16,14 +16,14 @@ class Order:
     """
 
     member: str
-    verb: Verb
+    verb: FleetOperation
     approved: tuple[str, ...] | None = None
     deadline: float = 900
     keeps_records: bool = True
     differences_matter: bool = False
 
 
-class Halt:
+class MemberCancelToken:
     """A request to stop that reaches work in other threads; the first reason is kept."""
 
     def __init__(self) -> None:
@@ -53,5 +53,5 @@ class Halt:
         listener(self.reason)
 
 
-CarryOut = Callable[[Order, Halt], MemberOutcome]
+CarryOut = Callable[[MemberTask, MemberCancelToken], MemberOutcome]
 """Does one order in the calling thread and never raises; both engines call the same one."""

@@ -9,8 +9,8 @@ from datetime import date
 
 from reconciler.desired.documents import ENVIRONMENTS
 from reconciler.desired.load import load_readable
-from reconciler.diagnostics import Diagnostic, Place, Severity, notice, warning
-from reconciler.domain.last_applied import DeclaredAt, Memory, Remembered, SecretRecord
+from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, notice, warning
+from reconciler.domain.last_applied import DeclaredAt, LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import DesiredState
@@ -25,14 +25,14 @@ _HINT = "name another commit with --base; this one cannot be mended"
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class DeclaredAtBase:
     """What Git declared at a commit. What could not be read stands in `memory.unreadable`."""
 
-    memory: Memory
+    memory: LastAppliedState
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def declared_at(ref: str, *, repository: Repository, target: Target) -> Past:
+def declared_at(ref: str, *, repository: Repository, target: Target) -> DeclaredAtBase:
     """Load the files of a folder as they were at a commit.
 
     Files that were broken then leave gaps in the memory, and the other files still count. Raises
@@ -45,14 +45,14 @@ def declared_at(ref: str, *, repository: Repository, target: Target) -> Past:
             f"there are no files at {files.label}, so what Git declared then is not known",
             hint="if the folder lay elsewhere then, name a commit after the move with --base",
         )
-        return Past(Memory(unreadable=(found,)), (found,))
+        return DeclaredAtBase(LastAppliedState(unreadable=(found,)), (found,))
     state, found_there = load_readable(files, target, _NO_RULE_HAS_EXPIRED)
     hiding = [problem for problem in found_there if _hides_something(problem)]
     gaps = tuple(_gap(problem) for problem in hiding)
     memory = memory_of(state, unreadable=gaps, ref=ref, commit=files.commit)
     if any(_hides_overlay(problem, label=files.label) for problem in hiding):
         memory = _without_access(memory)
-    return Past(memory, gaps)
+    return DeclaredAtBase(memory, gaps)
 
 
 def memory_of(
@@ -61,15 +61,15 @@ def memory_of(
     unreadable: Iterable[Diagnostic] = (),
     ref: str = "",
     commit: str | None = None,
-) -> Memory:
+) -> LastAppliedState:
     """Take what was declared for what is remembered: trees, protection, names of secrets, places.
 
     Files are named as they are in a checkout, so without the `ref` that their places begin with.
     """
     gaps = tuple(unreadable)
-    return Memory(
+    return LastAppliedState(
         {
-            slug: Remembered(
+            slug: LastApplied(
                 declared=declared.fields,
                 protected=declared.lifecycle.protected,
                 secrets={
@@ -78,7 +78,9 @@ def memory_of(
                     if isinstance(value, SecretRef)
                 },
                 declared_at=DeclaredAt(
-                    Place(declared.source.file.removeprefix(f"{ref}:"), declared.source.line),
+                    SourceLocation(
+                        declared.source.file.removeprefix(f"{ref}:"), declared.source.line
+                    ),
                     commit,
                 ),
             )
@@ -101,7 +103,7 @@ def _hides_overlay(problem: Diagnostic, *, label: str) -> bool:
     return is_overlay and problem.code != "unknown-slug"
 
 
-def _without_access(memory: Memory) -> Memory:
+def _without_access(memory: LastAppliedState) -> LastAppliedState:
     """Forget which models and workspaces were declared.
 
     An entry that an overlay removed was not declared. Taken for one that Git withdrew since, it
@@ -119,7 +121,7 @@ def _without_access(memory: Memory) -> Memory:
 
 
 def _gap(problem: Diagnostic) -> Diagnostic:
-    at = problem.at or Place("")
+    at = problem.at or SourceLocation("")
     place = f"{at.file}:{at.line}"
     reason = problem.summary.removeprefix(f"{at.file} ")
     return warning(BASE_UNREADABLE, f"{place}: {reason}", hint=_HINT, at=problem.at)

@@ -12,7 +12,7 @@ from itertools import islice
 
 from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import is_in_layout
-from reconciler.desired.source import FileSource, Unreadable, is_yaml
+from reconciler.desired.source import FileSource, UnreadableFile, is_yaml
 from reconciler.git.commits import LINK, MAX_SUBMODULE_DEPTH, REGULAR_FILES, SUBMODULE, head
 from reconciler.git.repository import GitError, Repository
 
@@ -47,7 +47,7 @@ class CheckedOutFiles:
     """Files of a folder, and those that are not checked out: listed, and not readable."""
 
     base: FileSource
-    missing: Mapping[str, Unreadable]
+    missing: Mapping[str, UnreadableFile]
 
     @property
     def label(self) -> str:
@@ -59,7 +59,7 @@ class CheckedOutFiles:
         return sorted({*self.base.paths(), *self.missing})
 
     def read(self, path: str) -> bytes:
-        """Return the content of a file, or raise `Unreadable`."""
+        """Return the content of a file, or raise `UnreadableFile`."""
         if path in self.missing:
             raise self.missing[path]
         return self.base.read(path)
@@ -74,7 +74,7 @@ class CheckedOutFiles:
         return path in self.missing or self.base.has_file(path)
 
 
-def not_checked_out(repository: Repository) -> Mapping[str, Unreadable]:
+def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
     """Return the files that Git declares and the folder lacks, by path; of many the first ones.
 
     Raises `GitError` where there is a repository that git does not read.
@@ -87,13 +87,13 @@ def not_checked_out(repository: Repository) -> Mapping[str, Unreadable]:
     if more := len(missing) - len(shown):
         path, problem = shown.popitem()
         summary = f"{problem.summary}, as are {more} more"
-        shown[path] = Unreadable(problem.code, summary, problem.hint)
+        shown[path] = UnreadableFile(problem.code, summary, problem.hint)
     return shown
 
 
 def _missing_in(
     top: Repository, prefix: str, below: str, depth: int = 0
-) -> Iterator[tuple[str, Unreadable]]:
+) -> Iterator[tuple[str, UnreadableFile]]:
     """Find what is missing under a prefix; `below` goes in front of the paths."""
     entries = _index(top, prefix) or _never_checked_out(top, prefix)
     if not entries and _is_in_submodule(top, prefix):
@@ -123,7 +123,7 @@ def _is_in_submodule(top: Repository, prefix: str) -> bool:
 
 def _missing_in_submodule(
     submodule: Repository, recorded: str, path: str, depth: int
-) -> Iterator[tuple[str, Unreadable]]:
+) -> Iterator[tuple[str, UnreadableFile]]:
     """Find what is missing in a submodule; an empty path stands for the whole folder."""
     if not (submodule.folder / ".git").exists():
         yield path or CONFIG_FILE, _not_checked_out("is a submodule, and it is", _SUBMODULE_HINT)
@@ -146,8 +146,8 @@ def _is_behind(submodule: Repository, recorded: str) -> bool:
     return answer is None
 
 
-def _not_checked_out(what: str, hint: str) -> Unreadable:
-    return Unreadable("not-checked-out", f"{what} not checked out", hint)
+def _not_checked_out(what: str, hint: str) -> UnreadableFile:
+    return UnreadableFile("not-checked-out", f"{what} not checked out", hint)
 
 
 def _counts(entry: _Entry, path: str) -> bool:

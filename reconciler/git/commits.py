@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from reconciler.desired.documents import is_in_layout
-from reconciler.desired.source import MAX_FILE, Unreadable, check_content, is_yaml, too_large
+from reconciler.desired.source import MAX_FILE, UnreadableFile, check_content, is_yaml, too_large
 from reconciler.git.repository import GitError, Repository
 
 REGULAR_FILES = frozenset({"100644", "100755"})
@@ -33,7 +33,7 @@ class FilesAtCommit:
     files: Mapping[str, bytes]
     label: str
     commit: str | None = None
-    unreadable: Mapping[str, Unreadable] = field(default_factory=lambda: MappingProxyType({}))
+    unreadable: Mapping[str, UnreadableFile] = field(default_factory=lambda: MappingProxyType({}))
     others: frozenset[str] = frozenset()
 
     def paths(self) -> list[str]:
@@ -41,11 +41,13 @@ class FilesAtCommit:
         return sorted(self.files.keys() | self.unreadable.keys())
 
     def read(self, path: str) -> bytes:
-        """Return the content of a file, or raise `Unreadable`."""
+        """Return the content of a file, or raise `UnreadableFile`."""
         if path in self.unreadable:
             raise self.unreadable[path]
         if path not in self.files:
-            raise Unreadable("missing-file", "does not exist", "add it, or remove what names it")
+            raise UnreadableFile(
+                "missing-file", "does not exist", "add it, or remove what names it"
+            )
         content = self.files[path]
         if len(content) > MAX_FILE:
             raise too_large()
@@ -130,7 +132,7 @@ class _Reading:
 
     def __init__(self, label: str) -> None:
         self.files: dict[str, bytes] = {}
-        self.unreadable: dict[str, Unreadable] = {}
+        self.unreadable: dict[str, UnreadableFile] = {}
         self.others: set[str] = set()
         self._label = label
 
@@ -178,7 +180,7 @@ class _Reading:
             if not is_yaml(path) and tree.has_file(at, text):
                 return  # such as a README that is shared with other folders
             at = _link_target(at, text)
-        self.unreadable[path] = Unreadable(
+        self.unreadable[path] = UnreadableFile(
             "symlink",
             "is a symbolic link that leads to no file of the folder",
             "choose another commit with --base",
@@ -194,7 +196,7 @@ class _Reading:
                 return
         except GitError:
             pass  # the repository of the submodule lacks the commit, or is damaged
-        self.unreadable[path or "reconcile.yaml"] = Unreadable(
+        self.unreadable[path or "reconcile.yaml"] = UnreadableFile(
             "not-checked-out",
             f"is in a submodule, and its commit {commit[:12]} is not here",
             "run `git submodule update --init --recursive`, and fetch that commit there",

@@ -16,9 +16,9 @@ from reconciler.diagnostics import Diagnostic, warning
 from reconciler.errors import ReconcilerError
 from reconciler.github.archive import MAX_ARCHIVE, plan_in
 from reconciler.github.client import GitHub
-from reconciler.github.errors import NotFound, Unexpected
+from reconciler.github.errors import GitHubNotFound, Unexpected
 from reconciler.github.merged_pull_requests import merged_with
-from reconciler.github.run_origin import Claim, objection
+from reconciler.github.run_origin import RunClaim, objection
 from reconciler.planning.codec import decode
 from reconciler.planning.plan import Plan
 
@@ -32,7 +32,7 @@ _VERDICTS = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ApprovalQuery:
     """Which uploads count: `artifact` is completed by a commit, `workflow` is the file's name.
 
     `branch` is the one that requests must have been merged into; None takes any.
@@ -61,7 +61,9 @@ class Gathered:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-async def gather(github: GitHub, *, since: str | None, head: str, wanted: Wanted) -> Gathered:
+async def gather(
+    github: GitHub, *, since: str | None, head: str, wanted: ApprovalQuery
+) -> Gathered:
     """Gather the plans of the pull requests merged after `since`, up to `head`.
 
     Where nothing was merged since, the plan that approved `head` itself counts again: a rotated key
@@ -96,7 +98,7 @@ async def _commits(
     path = f"/repos/{github.repository}/compare/{since}...{head}"
     try:
         listed = await github.pages(path, under="commits")
-    except NotFound:
+    except GitHubNotFound:
         summary = f"the last applied commit {since[:12]} is not in the history of {head[:12]}"
         return [head], [warning("unknown-commit", summary)]
     commits = [str(item["sha"]) for item in listed]
@@ -114,7 +116,7 @@ def _states(merged: dict[str, Any], commits: Iterable[str]) -> list[str]:
 
 
 async def _plan_of(
-    github: GitHub, states: Iterable[str], merged: dict[str, Any], wanted: Wanted
+    github: GitHub, states: Iterable[str], merged: dict[str, Any], wanted: ApprovalQuery
 ) -> tuple[Plan | None, str]:
     why = "none was uploaded"
     for state in states:
@@ -124,9 +126,9 @@ async def _plan_of(
         plans: dict[str, Plan] = {}
         for upload in uploads:
             try:
-                plan = await _checked(github, upload, Claim(merged, state, wanted.workflow))
+                plan = await _checked(github, upload, RunClaim(merged, state, wanted.workflow))
                 plans[plan.digest] = plan
-            except (Unexpected, NotFound) as problem:
+            except (Unexpected, GitHubNotFound) as problem:
                 why = problem.summary
             except ReconcilerError as problem:
                 if problem.exit_code == 1:
@@ -156,7 +158,7 @@ def _run_of(upload: dict[str, Any]) -> int | None:
     return run if isinstance(run, int) else None
 
 
-async def _checked(github: GitHub, upload: dict[str, Any], claim: Claim) -> Plan:
+async def _checked(github: GitHub, upload: dict[str, Any], claim: RunClaim) -> Plan:
     """Insist on where an upload comes from before it is looked at."""
     number = int(upload["id"])
     what = f"artifact {number}"

@@ -9,12 +9,12 @@ from typing import assert_never
 
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
-from reconciler.github.inputs import Document, Failure
-from reconciler.github.marker import NO_DIGEST, Kind, Marker
+from reconciler.github.inputs import Document, FailedCommand
+from reconciler.github.marker import NO_DIGEST, Marker, MarkerKind
 from reconciler.planning.plan import Plan
 from reconciler.views import markdown
 from reconciler.views.escape import visible
-from reconciler.views.length_budget import fitted
+from reconciler.views.length_budget import fit
 from reconciler.views.markdown_escape import code, fence
 from reconciler.views.plan_outline import of_diagnostic
 from reconciler.views.suggested_command import CommandContext
@@ -27,14 +27,14 @@ _LEAST = 8192
 """The least room that a view of `markdown` keeps within."""
 
 _FAILED = {
-    Kind.PLAN: "Plan not made",
-    Kind.RESULT: "Apply failed before the first write",
-    Kind.DRIFT: "Could not check",
+    MarkerKind.PLAN: "Plan not made",
+    MarkerKind.RESULT: "Apply failed before the first write",
+    MarkerKind.DRIFT: "Could not check",
 }
 _REFUSED = {
-    Kind.PLAN: "Plan refused",
-    Kind.RESULT: "Apply refused, nothing was written",
-    Kind.DRIFT: "Could not check",
+    MarkerKind.PLAN: "Plan refused",
+    MarkerKind.RESULT: "Apply refused, nothing was written",
+    MarkerKind.DRIFT: "Could not check",
 }
 
 
@@ -51,12 +51,12 @@ class Setting:
     context: CommandContext = CommandContext()
 
 
-def kind_title(kind: Kind, failure: Failure) -> str:
+def kind_title(kind: MarkerKind, failure: FailedCommand) -> str:
     """Name in a few fixed words what did not come about."""
     return (_REFUSED if failure.refused else _FAILED)[kind]
 
 
-def marker_of(document: Document, *, kind: Kind, environment: str) -> Marker:
+def marker_of(document: Document, *, kind: MarkerKind, environment: str) -> Marker:
     """Make the marker for a report of this document."""
     match document:
         case Plan():
@@ -65,14 +65,16 @@ def marker_of(document: Document, *, kind: Kind, environment: str) -> Marker:
             digest = document.plan_digest
         case DriftReport():
             digest = document.fingerprint
-        case Failure():
+        case FailedCommand():
             digest = document.plan.digest if document.plan else NO_DIGEST
         case _:
             assert_never(document)
     return Marker(kind, environment, digest)
 
 
-def text_of(document: Document, *, kind: Kind, setting: Setting, limit: int = COMMENT_LIMIT) -> str:
+def text_of(
+    document: Document, *, kind: MarkerKind, setting: Setting, limit: int = COMMENT_LIMIT
+) -> str:
     """Write a document as Markdown within `limit` bytes, without a marker."""
     last = _last_line(document, setting)
     room = limit - _RESERVE - len(last.encode())
@@ -87,14 +89,14 @@ def text_of(document: Document, *, kind: Kind, setting: Setting, limit: int = CO
             text = markdown.drift(
                 document, ledger=setting.ledger, context=setting.context, limit=room
             )
-        case Failure():
+        case FailedCommand():
             text = _failure(document, kind=kind, setting=setting, limit=room)
         case _:
             assert_never(document)
     return f"{text}\n{last}"
 
 
-def findings_of(failure: Failure, *, limit: int = _LEAST) -> str:
+def findings_of(failure: FailedCommand, *, limit: int = _LEAST) -> str:
     """Write why something could not be done, in one fence."""
     pieces: list[str] = []
     for item in map(of_diagnostic, failure.diagnostics):
@@ -102,15 +104,15 @@ def findings_of(failure: Failure, *, limit: int = _LEAST) -> str:
         lines += [f"  --> {item.place}"] * bool(item.place)
         lines += [f"hint: {item.hint}"] * bool(item.hint)
         pieces.append(fence(lines))
-    return fitted(head="", notes=pieces, details=[], tail=[], limit=limit).lstrip("\n")
+    return fit(head="", notes=pieces, details=[], tail=[], limit=limit).lstrip("\n")
 
 
-def _failure(failure: Failure, *, kind: Kind, setting: Setting, limit: int) -> str:
+def _failure(failure: FailedCommand, *, kind: MarkerKind, setting: Setting, limit: int) -> str:
     head = f"### {kind_title(kind, failure)}\n\n{findings_of(failure)}"
     plan = failure.plan
     if plan is None:
         return head
-    if kind is Kind.RESULT and not plan.blocked and plan.actions:
+    if kind is MarkerKind.RESULT and not plan.blocked and plan.actions:
         head += f"\n{_how_to_approve(plan, setting)}"
     rest = max(_LEAST, limit - len(head.encode()) - 1)
     shown = markdown.plan(plan, ledger=setting.ledger, context=setting.context, limit=rest)

@@ -18,15 +18,15 @@ import httpx
 from reconciler.domain.secrets import Redacted
 from reconciler.github import backoff
 from reconciler.github.errors import (
-    Forbidden,
     GitHubError,
-    NotFound,
+    GitHubForbidden,
+    GitHubNotFound,
     RateLimited,
     Unexpected,
     Unreachable,
     WrongToken,
 )
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 
 MAX_BODY = 10 * 1024 * 1024
 MAX_PAGES = 100
@@ -36,9 +36,9 @@ _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?')
 _IDEMPOTENT = frozenset({"GET", "PATCH"})
 _REFUSALS: dict[int, tuple[type[GitHubError], str]] = {
     401: (WrongToken, "the token was refused"),
-    403: (Forbidden, "the token may not do this"),
-    404: (NotFound, "there is nothing there"),
-    410: (NotFound, "it is switched off or gone"),
+    403: (GitHubForbidden, "the token may not do this"),
+    404: (GitHubNotFound, "there is nothing there"),
+    410: (GitHubNotFound, "it is switched off or gone"),
 }
 
 
@@ -51,7 +51,7 @@ class GitHub:
         api_url: str,
         repository: str,
         token: Redacted,
-        timing: Timing,
+        timing: Clock,
         transport: httpx.AsyncBaseTransport,
     ) -> None:
         self.repository = repository

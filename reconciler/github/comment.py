@@ -9,7 +9,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler.github.client import GitHub
-from reconciler.github.errors import Forbidden, NotFound, Unexpected, Unreachable, WrongToken
+from reconciler.github.errors import (
+    GitHubForbidden,
+    GitHubNotFound,
+    Unexpected,
+    Unreachable,
+    WrongToken,
+)
 from reconciler.github.marker import Marker
 
 
@@ -59,7 +65,7 @@ async def _find(
 async def _own_login(github: GitHub, *, otherwise: str) -> str:
     try:
         user = await github.get("/user")
-    except (Forbidden, NotFound, Unexpected, WrongToken):
+    except (GitHubForbidden, GitHubNotFound, Unexpected, WrongToken):
         # The token of a job stands for an app, which is no user; it has just been good for a list.
         return otherwise
     login = user.get("login") if isinstance(user, dict) else None

@@ -40,14 +40,14 @@ class WrongToken(GitHubError):
     remedy = "pass the job's token: GITHUB_TOKEN: ${{ github.token }}"
 
 
-class Forbidden(GitHubError):
+class GitHubForbidden(GitHubError):
     """The token is good, but not for this."""
 
     why = "github-forbidden"
     remedy = "grant the job pull-requests: write or issues: write; a fork's token never may"
 
 
-class NotFound(GitHubError):
+class GitHubNotFound(GitHubError):
     """There is no such thing, or the token may not see it."""
 
     why = "github-not-found"

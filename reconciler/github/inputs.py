@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.diagnostics import Diagnostic, Place, Severity, error
+from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.drift import codec as drift_codec
 from reconciler.drift.report import DriftReport
@@ -20,7 +20,7 @@ REFUSED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedCommand:
     """A command that failed; `plan` is what it would have carried out, if it got that far."""
 
     exit_code: int
@@ -33,37 +33,37 @@ class Failure:
         return self.exit_code == REFUSED
 
 
-Document = Plan | ApplyResult | DriftReport | Failure
+Document = Plan | ApplyResult | DriftReport | FailedCommand
 
 
-def read_plan(text: str, *, name: str) -> Plan | Failure:
+def read_plan(text: str, *, name: str) -> Plan | FailedCommand:
     """Read what `plan` saved with `--out`, or printed with `--format json`."""
     if result_codec.kind_of(text) == "error":
         return _failure(text, name=name)
     return plan_codec.decode(text, name=name)
 
 
-def read_result(text: str, *, name: str) -> ApplyResult | Failure:
+def read_result(text: str, *, name: str) -> ApplyResult | FailedCommand:
     """Read what `apply --format json` printed."""
     if result_codec.kind_of(text) == "error":
         return _failure(text, name=name)
     return result_codec.decode(text, name=name)
 
 
-def read_drift(text: str, *, name: str) -> DriftReport | Failure:
+def read_drift(text: str, *, name: str) -> DriftReport | FailedCommand:
     """Read what `drift --format json` printed."""
     if result_codec.kind_of(text) == "error":
         return _failure(text, name=name)
     return drift_codec.decode(text, name=name)
 
 
-def _failure(text: str, *, name: str) -> Failure:
+def _failure(text: str, *, name: str) -> FailedCommand:
     try:
         document = json.loads(text)
         if document["format_version"] != "1":
             raise KeyError
         plan = document.get("plan")
-        return Failure(
+        return FailedCommand(
             exit_code=int(document["exit_code"]),
             diagnostics=tuple(_diagnostic(item) for item in document["diagnostics"]),
             plan=None if plan is None else plan_codec.plan_from(plan),
@@ -80,5 +80,5 @@ def _diagnostic(item: dict[str, Any]) -> Diagnostic:
         code=str(item["code"]),
         summary=str(item["summary"]),
         hint=str(item["hint"]),
-        at=Place(str(file), int(line or 1), int(column or 1)) if file else None,
+        at=SourceLocation(str(file), int(line or 1), int(column or 1)) if file else None,
     )

@@ -13,8 +13,8 @@ from reconciler.github import marker as markers
 from reconciler.github.bodies import COMMENT_LIMIT, Setting, findings_of, kind_title, text_of
 from reconciler.github.client import GitHub
 from reconciler.github.errors import Unreachable
-from reconciler.github.inputs import Failure
-from reconciler.github.marker import NO_DIGEST, Kind, Marker
+from reconciler.github.inputs import FailedCommand
+from reconciler.github.marker import NO_DIGEST, Marker, MarkerKind
 from reconciler.views import drift_outline
 from reconciler.views.escape import visible
 from reconciler.views.markdown_escape import code
@@ -38,14 +38,16 @@ class _Issue:
         return markers.digest_of(self.body)
 
 
-async def report_drift(github: GitHub, report: DriftReport | Failure, *, setting: Setting) -> str:
+async def report_drift(
+    github: GitHub, report: DriftReport | FailedCommand, *, setting: Setting
+) -> str:
     """Bring the issue of an environment up to date; says in one word what was done."""
     issue = await _find(github, setting.environment)
-    if isinstance(report, Failure):
+    if isinstance(report, FailedCommand):
         return await _could_not_check(github, issue, report, setting=setting)
-    marker = Marker(Kind.DRIFT, setting.environment, report.fingerprint)
+    marker = Marker(MarkerKind.DRIFT, setting.environment, report.fingerprint)
     text = text_of(
-        report, kind=Kind.DRIFT, setting=setting, limit=COMMENT_LIMIT - _ROOM_FOR_TROUBLE
+        report, kind=MarkerKind.DRIFT, setting=setting, limit=COMMENT_LIMIT - _ROOM_FOR_TROUBLE
     )
     body = marker.line + text
     if issue is None:
@@ -67,17 +69,17 @@ async def report_drift(github: GitHub, report: DriftReport | Failure, *, setting
 
 
 async def _could_not_check(
-    github: GitHub, issue: _Issue | None, failure: Failure, *, setting: Setting
+    github: GitHub, issue: _Issue | None, failure: FailedCommand, *, setting: Setting
 ) -> str:
     """Say that nothing is known now; an unknown state is no reason to close anything."""
     digest = (issue.digest if issue else None) or NO_DIGEST
     known = _known(issue.body) if issue else ""
     head = (
-        f"### Drift: {kind_title(Kind.DRIFT, failure).lower()}\n\n"
+        f"### Drift: {kind_title(MarkerKind.DRIFT, failure).lower()}\n\n"
         "The last check failed, so nothing is known about the state of "
         f"{code(visible(setting.environment, limit=255))} now. It could not check because:\n\n"
     )
-    body = Marker(Kind.DRIFT, setting.environment, digest).line + head + findings_of(failure)
+    body = Marker(MarkerKind.DRIFT, setting.environment, digest).line + head + findings_of(failure)
     if known:
         body += f"\nWhat was known before:\n{_LAST_REPORT}{known}"
     if issue is None:
@@ -97,7 +99,7 @@ def _known(body: str) -> str:
 
 async def _find(github: GitHub, environment: str) -> _Issue | None:
     """Give the issue of an environment; an open one first, else the newest."""
-    marker = Marker(Kind.DRIFT, environment)
+    marker = Marker(MarkerKind.DRIFT, environment)
     listed = await github.pages(f"/repos/{github.repository}/issues?state=all&labels={LABEL}")
     found = [
         _Issue(int(item["number"]), item.get("state") == "open", item["body"])

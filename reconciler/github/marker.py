@@ -15,7 +15,7 @@ NO_DIGEST = "none"
 _LINE = re.compile(r"\A<!-- reconcile:([a-z]+) environment=(\S+) digest=(\S+) -->(?:\r?\n|\Z)")
 
 
-class Kind(StrEnum):
+class MarkerKind(StrEnum):
     """What is reported."""
 
     PLAN = "plan"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 class Marker:
     """What one report is about; `environment` is as the user wrote it."""
 
-    kind: Kind
+    kind: MarkerKind
     environment: str
     digest: str = NO_DIGEST
 

@@ -12,7 +12,7 @@ from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult, Status
-from reconciler.github.inputs import Document, Failure
+from reconciler.github.inputs import Document, FailedCommand
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 
@@ -35,7 +35,7 @@ def outputs_of(document: Document) -> dict[str, str]:
             return _of_plan(document.plan)
         case ApplyResult():
             return _of_result(document)
-        case Failure():
+        case FailedCommand():
             if document.plan is not None:
                 return _of_plan(document.plan) | {"in_sync": "false"}
             names = ("digest", *(kind.value for kind in ActionKind), "blocked", "max_risk")
@@ -74,7 +74,7 @@ def worth_annotating(document: Document) -> tuple[Diagnostic, ...]:
             found = document.diagnostics
         case DriftReport():
             found = document.plan.diagnostics
-        case Failure():
+        case FailedCommand():
             found = document.diagnostics
         case ApplyResult():
             found = ()

@@ -14,11 +14,11 @@ from reconciler.github import outputs
 from reconciler.github.bodies import Setting, marker_of, text_of
 from reconciler.github.client import GitHub
 from reconciler.github.comment import upsert
-from reconciler.github.errors import Forbidden
-from reconciler.github.inputs import Document, Failure
+from reconciler.github.errors import GitHubForbidden
+from reconciler.github.inputs import Document, FailedCommand
 from reconciler.github.issue import report_drift
 from reconciler.github.job import Job
-from reconciler.github.marker import Kind
+from reconciler.github.marker import MarkerKind
 from reconciler.github.merged_pull_requests import pull_request_of
 
 NOBODY = "no pull request, so there is nothing to comment on"
@@ -34,7 +34,12 @@ class Told:
 
 
 def leave(
-    job: Job, document: Document, *, kind: Kind, setting: Setting, delimiter: Callable[[], str]
+    job: Job,
+    document: Document,
+    *,
+    kind: MarkerKind,
+    setting: Setting,
+    delimiter: Callable[[], str],
 ) -> None:
     """Write outputs and summary, as far as the job has files for them."""
     if job.output is not None:
@@ -47,31 +52,31 @@ def leave(
 
 
 async def tell(
-    job: Job, document: Document, *, kind: Kind, setting: Setting, connect: Connect
+    job: Job, document: Document, *, kind: MarkerKind, setting: Setting, connect: Connect
 ) -> Told:
     """Write the comment or the issue; raises `GitHubError` and `InvalidInput`.
 
     A comment that the token may not write is a warning. A drift issue that it may not write is an
     error: nobody else would ever hear of the drift.
     """
-    if kind is Kind.DRIFT:
-        assert isinstance(document, DriftReport | Failure)  # noqa: S101  decided by its reader
+    if kind is MarkerKind.DRIFT:
+        assert isinstance(document, DriftReport | FailedCommand)  # noqa: S101  decided by its reader
         async with connect(job) as github:
             done = await report_drift(github, document, setting=setting)
         return Told(f"drift issue: {done}")
     # A plan belongs to a request that is still open; a result goes to the one that was merged.
-    if job.pull_request is None and (kind is Kind.PLAN or job.merged_commit is None):
+    if job.pull_request is None and (kind is MarkerKind.PLAN or job.merged_commit is None):
         return Told(NOBODY)
     async with connect(job) as github:
         try:
             return await _comment(github, job, document, kind=kind, setting=setting)
-        except Forbidden as refused:
+        except GitHubForbidden as refused:
             why = f"{refused.summary}; the job's summary shows the same"
             return Told("no comment", (warning(refused.code, why, hint=refused.hint),))
 
 
 async def _comment(
-    github: GitHub, job: Job, document: Document, *, kind: Kind, setting: Setting
+    github: GitHub, job: Job, document: Document, *, kind: MarkerKind, setting: Setting
 ) -> Told:
     number = await pull_request_of(github, job)
     if number is None:

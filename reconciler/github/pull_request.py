@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.github.client import GitHub
-from reconciler.github.errors import NotFound, Unexpected
+from reconciler.github.errors import GitHubNotFound, Unexpected
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ async def _point(github: GitHub, branch: str, commit: str) -> None:
     name = quote(branch, safe="/")
     try:
         await github.get(f"/repos/{github.repository}/git/ref/heads/{name}")
-    except NotFound:
+    except GitHubNotFound:
         await github.post(path, {"ref": f"refs/heads/{branch}", "sha": commit})
     else:
         await github.patch(f"{path}/heads/{name}", {"sha": commit, "force": True})

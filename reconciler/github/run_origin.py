@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.github.client import GitHub
-from reconciler.github.errors import NotFound
+from reconciler.github.errors import GitHubNotFound
 
 _EVENTS = frozenset({"pull_request", "merge_group"})
 _MOVES = frozenset({"base_ref_changed", "automatic_base_change_succeeded"})
@@ -19,7 +19,7 @@ _QUEUE = "gh-readonly-queue"
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class RunClaim:
     """What a run is said to be: of this merged pull request, for this commit, by this workflow."""
 
     merged: dict[str, Any]
@@ -42,7 +42,7 @@ class Claim:
         return _text(self.merged, "head", "ref")
 
 
-async def objection(github: GitHub, run: dict[str, Any], claim: Claim) -> str:
+async def objection(github: GitHub, run: dict[str, Any], claim: RunClaim) -> str:
     """Return why the run does not count, empty if it does."""
     workflow = str(run.get("path", "")).partition("@")[0]
     home = str(_text(run, "head_repository", "full_name"))
@@ -62,7 +62,7 @@ async def objection(github: GitHub, run: dict[str, Any], claim: Claim) -> str:
     return await _other_request(github, run, claim)
 
 
-def _has_branch(run: dict[str, Any], claim: Claim) -> bool:
+def _has_branch(run: dict[str, Any], claim: RunClaim) -> bool:
     """Compare the branch of the run; one of a merge queue names the base that it is for."""
     branch = run.get("head_branch")
     if not isinstance(branch, str):
@@ -72,7 +72,7 @@ def _has_branch(run: dict[str, Any], claim: Claim) -> bool:
     return claim.branch is None or branch == claim.branch
 
 
-async def _other_request(github: GitHub, run: dict[str, Any], claim: Claim) -> str:
+async def _other_request(github: GitHub, run: dict[str, Any], claim: RunClaim) -> str:
     """Look for another pull request that the run may have been made for.
 
     GitHub lists the requests of a run only while they are open, so an empty list says nothing. Then
@@ -88,13 +88,13 @@ async def _other_request(github: GitHub, run: dict[str, Any], claim: Claim) -> s
     return ""
 
 
-def _is_own(item: Any, claim: Claim) -> bool:
+def _is_own(item: Any, claim: RunClaim) -> bool:
     if not isinstance(item, dict) or item.get("number") != claim.number:
         return False
     return claim.base is None or _text(item, "base", "ref") == claim.base
 
 
-async def _with_this_head(github: GitHub, claim: Claim) -> Iterable[dict[str, Any]]:
+async def _with_this_head(github: GitHub, claim: RunClaim) -> Iterable[dict[str, Any]]:
     root = f"/repos/{github.repository}"
     found = await github.pages(f"{root}/commits/{claim.state}/pulls")
     if claim.branch is not None:
@@ -104,7 +104,7 @@ async def _with_this_head(github: GitHub, claim: Claim) -> Iterable[dict[str, An
     return found
 
 
-async def _was_moved(github: GitHub, run: dict[str, Any], claim: Claim) -> bool:
+async def _was_moved(github: GitHub, run: dict[str, Any], claim: RunClaim) -> bool:
     """Whether the base of the pull request changed after the run began."""
     began = run.get("created_at")
     if not isinstance(began, str):
@@ -112,7 +112,7 @@ async def _was_moved(github: GitHub, run: dict[str, Any], claim: Claim) -> bool:
     try:
         path = f"/repos/{github.repository}/issues/{claim.number}/timeline"
         events = await github.pages(path)
-    except NotFound:
+    except GitHubNotFound:
         return False
     moves = [item for item in events if item.get("event") in _MOVES]
     # Both are ISO 8601 in UTC to the second, so their order is that of their text.

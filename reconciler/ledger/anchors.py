@@ -54,14 +54,14 @@ def write_chain(
     _write(connection, chain_name(target, shard), text)
 
 
-class State:
+class RowsDigest:
     """The digest of a set of rows; `str` is its form for people and for the chain."""
 
     def __init__(self, product: int = 1) -> None:
         self._product = product
 
     @classmethod
-    def from_text(cls, text: str) -> "State":
+    def from_text(cls, text: str) -> "RowsDigest":
         """Read what `to_text` has written."""
         try:
             return cls(int(str(document(text)["product"]), 16))
@@ -90,13 +90,13 @@ class State:
         return f"sha256:{digest.hexdigest()}"
 
 
-def read_state(connection: Connection, target: int) -> State:
+def read_state(connection: Connection, target: int) -> RowsDigest:
     """Return the digest of what is known to be last applied on a target."""
     text = _read(connection, f"{STATE}{target}")
-    return State() if text is None else State.from_text(text)
+    return RowsDigest() if text is None else RowsDigest.from_text(text)
 
 
-def write_state(connection: Connection, target: int, state: State) -> None:
+def write_state(connection: Connection, target: int, state: RowsDigest) -> None:
     """Store the digest of what was last applied on a target."""
     _write(connection, f"{STATE}{target}", state.to_text())
 

@@ -37,7 +37,7 @@ def close_abandoned(connection: Connection, target: int, *, shard: str | None) -
     never_ended = select(runs).where(runs.c.target == target, runs.c.hash.is_(None))
     for row in connection.execute(never_ended.order_by(runs.c.id)).all():
         if shard_of(row.facts) == shard:
-            seal(connection, row.id)
+            append_to_chain(connection, row.id)
 
 
 def require_open(connection: Connection, target: int, number: int, *, name: str) -> None:
@@ -47,7 +47,7 @@ def require_open(connection: Connection, target: int, number: int, *, name: str)
         raise LockLost(name, "another run has begun on it")
 
 
-def seal(connection: Connection, number: int) -> str:
+def append_to_chain(connection: Connection, number: int) -> str:
     """Add a run to the end of its chain as it now is, and return its hash."""
     row = connection.execute(select(runs).where(runs.c.id == number)).one()
     shard = shard_of(row.facts)
@@ -81,7 +81,7 @@ def anchor_everything(connection: Connection) -> None:
     for (target, shard), (head, length) in ends.items():
         anchors.write_chain(connection, target, shard, head=head, length=length)
     for target in connection.scalars(select(targets.c.id)).all():
-        state = anchors.State()
+        state = anchors.RowsDigest()
         for table in (declared, secrets):
             found = connection.execute(select(table).where(table.c.target == target)).mappings()
             state.add(table.name, (dict(row) for row in found))

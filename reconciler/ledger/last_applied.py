@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
-from reconciler.diagnostics import Place
-from reconciler.domain.last_applied import NO_FILE, DeclaredAt, Remembered, SecretRecord
+from reconciler.diagnostics import SourceLocation
+from reconciler.domain.last_applied import NO_FILE, DeclaredAt, LastApplied, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, leaves
 from reconciler.ledger import anchors, secret_intents
@@ -21,11 +21,11 @@ from reconciler.ledger.codec import (
     withholds,
 )
 from reconciler.ledger.errors import damaged
-from reconciler.ledger.models import Fulfilled, Seen
+from reconciler.ledger.models import Confirmed, SeenState
 from reconciler.ledger.preimages import observed_document, observed_from
 from reconciler.ledger.tables import declared, runs, secrets, seen
 from reconciler.ledger.tables import intents as intent_rows
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 
 _Row = dict[str, Any]
 
@@ -34,7 +34,7 @@ _FEW = 100
 
 
 def remember(
-    connection: Connection, target: int, fulfilled: Iterable[Fulfilled], *, run: str | None
+    connection: Connection, target: int, fulfilled: Iterable[Confirmed], *, run: str | None
 ) -> None:
     """Store what is true now, in place of what was known of these integrations."""
     items = list(fulfilled)
@@ -73,7 +73,7 @@ def forget(connection: Connection, target: int, slugs: Collection[str]) -> None:
         _forget_rows(connection, table, target, slugs)
 
 
-def recall(connection: Connection, target: int) -> dict[str, Remembered]:
+def recall(connection: Connection, target: int) -> dict[str, LastApplied]:
     """Read what is known of every integration of a target."""
     records: dict[str, dict[Path, SecretRecord]] = defaultdict(dict)
     for row in connection.execute(select(secrets).where(secrets.c.target == target)):
@@ -87,7 +87,7 @@ def recall(connection: Connection, target: int) -> dict[str, Remembered]:
     commits = _commits(connection, target)
     rows = connection.execute(select(declared).where(declared.c.target == target))
     known = {
-        row.slug: Remembered(
+        row.slug: LastApplied(
             declared=from_text(row.fields),
             protected=row.protected,
             secrets=records.pop(row.slug, {}),
@@ -97,10 +97,10 @@ def recall(connection: Connection, target: int) -> dict[str, Remembered]:
         )
         for row in rows
     }
-    return known | {slug: Remembered(unsettled=open_) for slug, open_ in unsettled.items()}
+    return known | {slug: LastApplied(unsettled=open_) for slug, open_ in unsettled.items()}
 
 
-def remember_seen(connection: Connection, target: int, items: Mapping[str, Seen]) -> None:
+def remember_seen(connection: Connection, target: int, items: Mapping[str, SeenState]) -> None:
     """Store how integrations looked; one that shows something secret has to be read each time."""
     _forget_rows(connection, seen, target, items)
     texts = {slug: to_json(observed_document(s.observed)) for slug, s in items.items()}
@@ -113,20 +113,20 @@ def remember_seen(connection: Connection, target: int, items: Mapping[str, Seen]
         connection.execute(insert(seen), rows)
 
 
-def recall_seen(connection: Connection, target: int) -> dict[str, Seen]:
+def recall_seen(connection: Connection, target: int) -> dict[str, SeenState]:
     """Read how every integration looked when it was last read."""
     rows = connection.execute(select(seen).where(seen.c.target == target))
     return {row.slug: _seen(row.slug, row.document, row.read_at) for row in rows}
 
 
-def _seen(slug: str, text: str, read_at: str) -> Seen:
+def _seen(slug: str, text: str, read_at: str) -> SeenState:
     try:
-        return Seen(observed_from(slug, document(text)), read_at)
+        return SeenState(observed_from(slug, document(text)), read_at)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise damaged() from None
 
 
-def _declared_row(target: int, item: Fulfilled, run: str | None) -> dict[str, Any]:
+def _declared_row(target: int, item: Confirmed, run: str | None) -> dict[str, Any]:
     return {
         "target": target,
         "slug": item.declared.slug,
@@ -138,7 +138,7 @@ def _declared_row(target: int, item: Fulfilled, run: str | None) -> dict[str, An
     }
 
 
-def _source(at: Place) -> str | None:
+def _source(at: SourceLocation) -> str | None:
     """Return the form in which a place is stored, None for what stands in no file."""
     return None if at.file == NO_FILE.file else to_json({"file": at.file, "line": at.line})
 
@@ -148,7 +148,7 @@ def _declared_at(source: str | None, commit: str | None) -> DeclaredAt | None:
         return None
     match document(source):
         case {"file": str(file), "line": int(line)}:
-            return DeclaredAt(Place(file, line), commit)
+            return DeclaredAt(SourceLocation(file, line), commit)
         case _:
             raise damaged()
 
@@ -162,11 +162,11 @@ def _commits(connection: Connection, target: int) -> dict[str, str]:
 
 
 def _records(
-    target: int, item: Fulfilled, kept: Mapping[tuple[str, str], dict[str, Any]], run: str | None
+    target: int, item: Confirmed, kept: Mapping[tuple[str, str], dict[str, Any]], run: str | None
 ) -> Iterable[dict[str, Any]]:
     """Give a row for each declared secret: what was written, else what was known of it."""
     slug = item.declared.slug
-    for path, leaf in leaves(canonical(item.declared.fields)):
+    for path, leaf in leaves(normalize(item.declared.fields)):
         name = path_to_text(path)
         record = item.secrets.get(path)
         if not isinstance(leaf, SecretRef | Redacted):
@@ -206,7 +206,7 @@ def _exchange(
     *,
     before: Iterable[_Row],
     after: Iterable[_Row],
-    state: anchors.State,
+    state: anchors.RowsDigest,
 ) -> None:
     """Put rows in the place of others; what is the same in both stays, with the run it is from."""
     old = {_key(table, row): row for row in before}
@@ -233,7 +233,7 @@ def _content(row: _Row) -> _Row:
     return {name: value for name, value in row.items() if name != "run"}
 
 
-def _replaced(connection: Connection, target: int, items: Iterable[Fulfilled]) -> set[str]:
+def _replaced(connection: Connection, target: int, items: Iterable[Confirmed]) -> set[str]:
     """Return the slugs that belong to another object now, so that old records say nothing."""
     query = select(declared.c.slug, declared.c.identity).where(declared.c.target == target)
     now = {item.declared.slug: item.identity for item in items}

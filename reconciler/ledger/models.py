@@ -104,7 +104,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Fulfilled:
+class Confirmed:
     """An integration that now is as declared, and the secrets that were written on the way.
 
     A secret that was not written keeps the record it has. Paths are those of the canonical form.
@@ -118,7 +118,7 @@ class Fulfilled:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenState:
     """How an integration looked when all of it was last read, and when that was (UTC)."""
 
     observed: Observed

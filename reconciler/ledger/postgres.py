@@ -20,7 +20,7 @@ _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_cou
 """So that nothing on the way forgets a session that only holds a lock."""
 
 
-class NoAnswer(psycopg.OperationalError):
+class LedgerTimeout(psycopg.OperationalError):
     """A server took a statement and kept silent."""
 
 
@@ -43,7 +43,7 @@ class PatientConnection(psycopg.Connection[Any]):
         patient = _within(gen, step=step, seconds=self.silence_seconds)
         try:
             return waiting.wait(patient, self.pgconn.socket, interval=step)
-        except NoAnswer:
+        except LedgerTimeout:
             self.pgconn.finish()
             raise
         except Exception:
@@ -56,7 +56,7 @@ class PatientConnection(psycopg.Connection[Any]):
 def _within(
     exchange: Generator[Any, Any, Any], *, step: float, seconds: float
 ) -> Generator[Any, Any, Any]:
-    """Pass an exchange on, and raise `NoAnswer` after as many idle steps as make `seconds`."""
+    """Pass an exchange on, and raise `LedgerTimeout` after as many idle steps as make `seconds`."""
     quiet = 0.0
     try:
         wanted = next(exchange)
@@ -64,7 +64,7 @@ def _within(
             ready = yield wanted
             quiet = 0.0 if ready else quiet + step
             if quiet >= seconds:
-                raise NoAnswer(f"no answer within {seconds:g} seconds")
+                raise LedgerTimeout(f"no answer within {seconds:g} seconds")
             wanted = exchange.send(ready)
     except StopIteration as end:
         return end.value

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from reconciler import __version__
 from reconciler.domain.calls import Call
 from reconciler.domain.field_paths import show_path
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, leaves, lookup
@@ -26,8 +26,8 @@ from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.preimages import PreImage, to_document
 from reconciler.ledger.secret_intents import about_to_be_sent, never_sent
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
-from reconciler.planning.actions import Action, Op
-from reconciler.planning.normalize import canonical
+from reconciler.planning.actions import Action, ChangeKind
+from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import Plan
 
 # Made once: a statement costs as much to build as to carry out, and there are several a call.
@@ -167,7 +167,7 @@ class Recorder:
         with self._database.writing() as connection:
             self._require_open(connection)
             connection.execute(update(runs).where(runs.c.id == self._run).values(values))
-            hash_chain.seal(connection, self._run)
+            hash_chain.append_to_chain(connection, self._run)
 
     def _facts_of(self, plan: Plan) -> dict[str, Any]:
         facts = asdict(self._facts)
@@ -211,7 +211,7 @@ def _image(action: Action, seen: Observed | None) -> PreImage:
     changed = _changed(action)
     remembered = action.subject.remembered
 
-    def by(op: Op) -> tuple[Path, ...]:
+    def by(op: ChangeKind) -> tuple[Path, ...]:
         shown = {change.path for change in action.changes if change.op is op}
         return tuple(path for path in changed if show_path(path) in shown)
 
@@ -221,16 +221,16 @@ def _image(action: Action, seen: Observed | None) -> PreImage:
         observed=seen,
         declared=remembered.declared,
         changed=changed,
-        resent=by(Op.RESEND),
-        added=by(Op.ADD),
-        removed=by(Op.REMOVE),
+        resent=by(ChangeKind.RESEND),
+        added=by(ChangeKind.ADD),
+        removed=by(ChangeKind.REMOVE),
         fingerprints=_fingerprints(remembered, seen),
     )
 
 
-def _fingerprints(remembered: Remembered, seen: Observed | None) -> dict[Path, str]:
+def _fingerprints(remembered: LastApplied, seen: Observed | None) -> dict[Path, str]:
     """Return the fingerprints of the stored secrets that look as they did after our own write."""
-    stored = canonical(seen.fields) if seen is not None else {}
+    stored = normalize(seen.fields) if seen is not None else {}
     found = {}
     for path, record in remembered.secrets.items():
         shown = lookup(stored, path)
@@ -251,7 +251,7 @@ def _changed(action: Action) -> tuple[Path, ...]:
     trees = [side.fields for side in (subject.declared, subject.observed) if side is not None]
     if subject.remembered.declared is not None:
         trees.append(subject.remembered.declared)
-    paths = [path for tree in trees for path, _ in leaves(canonical(tree))]
+    paths = [path for tree in trees for path, _ in leaves(normalize(tree))]
     known = {show_path(path[:n]): path[:n] for path in paths for n in range(1, len(path) + 1)}
     return tuple(
         known.get(change.path) or (_TOP_LEVEL.split(change.path, maxsplit=1)[0],)

@@ -4,26 +4,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.diagnostics import Diagnostic, warning
-from reconciler.domain.last_applied import LEDGER_UNREADABLE, Memory
+from reconciler.domain.last_applied import LEDGER_UNREADABLE, LastAppliedState
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
 from reconciler.ledger.models import TargetKey
 
 
 @dataclass(frozen=True, slots=True)
-class Recollection:
+class LedgerSnapshot:
     """A target's past as far as it could be read.
 
     `organisations` are those that have answered under the target's name and host so far.
     """
 
     state: LedgerState
-    memory: Memory = Memory()
+    memory: LastAppliedState = LastAppliedState()
     organisations: frozenset[str] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def consult(
+def read_snapshot(
     url: str | None,
     *,
     path: Path,
@@ -31,11 +31,11 @@ def consult(
     key: TargetKey,
     on_runner: bool = False,
     limit_seconds: float = LIMIT_SECONDS,
-) -> Recollection:
+) -> LedgerSnapshot:
     """Read what is known of a target; a ledger that cannot be read is `unreachable`, not empty."""
     state = Location.of(url, default=path).state
     if state is LedgerState.FRESH:
-        return Recollection(state)
+        return LedgerSnapshot(state)
     from reconciler.ledger.store import open_ledger  # noqa: PLC0415  only where there is a ledger
 
     try:
@@ -47,17 +47,17 @@ def consult(
             on_runner=on_runner,
             limit_seconds=limit_seconds,
         ) as ledger:
-            return Recollection(
+            return LedgerSnapshot(
                 state=ledger.state,
                 memory=ledger.memory(key),
                 organisations=ledger.organisations(key),
                 diagnostics=ledger.diagnostics,
             )
     except NoLedger:
-        return Recollection(state)
+        return LedgerSnapshot(state)
     except LedgerError as problem:
         summary = f"{problem.summary}; this run does without it"
         found = warning(problem.code, summary, hint=problem.hint)
         gap = warning(LEDGER_UNREADABLE, problem.summary, hint=problem.hint)
-        memory = Memory(unreadable=(gap,))
-        return Recollection(LedgerState.UNREACHABLE, memory, diagnostics=(found,))
+        memory = LastAppliedState(unreadable=(gap,))
+        return LedgerSnapshot(LedgerState.UNREACHABLE, memory, diagnostics=(found,))

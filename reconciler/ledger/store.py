@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Pepper
 from reconciler.ledger import anchors, last_applied, probe_answers, target_rows
 from reconciler.ledger.database import Database
@@ -26,12 +26,12 @@ from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
 from reconciler.ledger.lock import Check, file_lock, shared_lock
 from reconciler.ledger.models import (
     Anchor,
+    Confirmed,
     Filters,
-    Fulfilled,
     Holder,
     RunFacts,
     RunFilter,
-    Seen,
+    SeenState,
     TargetKey,
 )
 from reconciler.ledger.opening import open_as_it_is, open_up_to_date, prepare_file
@@ -73,19 +73,19 @@ class Ledger:
         shared = self._database.is_shared
         return (without_pepper(shared=shared, on_runner=self._on_runner and not shared),)
 
-    def memory(self, key: TargetKey) -> Memory:
+    def memory(self, key: TargetKey) -> LastAppliedState:
         """Give what is known of a target's past."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             known = {} if target is None else last_applied.recall(connection, target)
-        return Memory(integrations=known, pepper=self.pepper, complete=target is not None)
+        return LastAppliedState(integrations=known, pepper=self.pepper, complete=target is not None)
 
     def organisations(self, key: TargetKey) -> frozenset[str]:
         """Give the organisations that have answered under this name and host so far."""
         with self._database.reading() as connection:
             return target_rows.organisations(connection, key)
 
-    def seen(self, key: TargetKey) -> Mapping[str, Seen]:
+    def seen(self, key: TargetKey) -> Mapping[str, SeenState]:
         """Give how each integration looked when all of it was last read."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
@@ -155,7 +155,7 @@ class Ledger:
     def remember(
         self,
         key: TargetKey,
-        fulfilled: Iterable[Fulfilled],
+        fulfilled: Iterable[Confirmed],
         *,
         gone: Collection[str] = (),
         run: str | None = None,
@@ -166,7 +166,7 @@ class Ledger:
             last_applied.forget(connection, target, gone)
             last_applied.remember(connection, target, fulfilled, run=run)
 
-    def remember_seen(self, key: TargetKey, items: Mapping[str, Seen]) -> None:
+    def remember_seen(self, key: TargetKey, items: Mapping[str, SeenState]) -> None:
         """Store how integrations looked, for the next incremental drift check."""
         with self._database.writing() as connection:
             last_applied.remember_seen(connection, target_rows.find_or_make(connection, key), items)

@@ -143,7 +143,7 @@ def _check_chain(
 
 def _check_state(connection: Connection, target: int, name: str) -> Iterator[Diagnostic]:
     """Compare the last-applied rows with their digest."""
-    found = anchors.State()
+    found = anchors.RowsDigest()
     for table in (declared, secrets):
         query = select(table).where(table.c.target == target)
         rows = connection.execute(query.execution_options(yield_per=_BATCH))

@@ -20,7 +20,7 @@ NO_MODELS: Tree = {"models": [], "allow_all_models": False}
 """The body that enables no model beyond those that are listed already."""
 
 
-def settle(
+def normalize_access(
     want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Complete the access fields of both sides; the rest passes through unchanged.

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any
 
-from reconciler.diagnostics import Place
+from reconciler.diagnostics import SourceLocation
 from reconciler.domain.calls import Call
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Scalar
 
@@ -46,7 +46,7 @@ class ActionKind(StrEnum):
     DELETE = "delete"
 
 
-class Op(StrEnum):
+class ChangeKind(StrEnum):
     """What happens to one field. `resend`: a secret in sync has to go along with a write."""
 
     ADD = "add"
@@ -56,7 +56,7 @@ class Op(StrEnum):
     RESEND = "resend"
 
 
-class Origin(StrEnum):
+class ChangeOrigin(StrEnum):
     """Who moved: the files, the API, both; unknown without ledger and `--base`."""
 
     LOCAL = "local"
@@ -77,12 +77,12 @@ class Change:
     """
 
     path: str
-    op: Op
+    op: ChangeKind
     risk: Risk
     before: Shown = None
     after: Shown = None
     sensitive: bool = False
-    origin: Origin = Origin.UNKNOWN
+    origin: ChangeOrigin = ChangeOrigin.UNKNOWN
     reference: str | None = None
     before_reference: str | None = None
     unknown_field: bool = False
@@ -126,12 +126,12 @@ TOMBSTONE = "tombstone: "
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ActionInputs:
     """The values an action was derived from, for guards before a write and checks after it."""
 
     declared: Declared | None = None
     observed: Observed | None = None
-    remembered: Remembered = Remembered()
+    remembered: LastApplied = LastApplied()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +147,11 @@ class Action:
     reason: str
     risk: Risk
     changes: tuple[Change, ...] = ()
-    source: Place | None = None
+    source: SourceLocation | None = None
     precondition: Precondition = Precondition()
     blocked_by: tuple[str, ...] = ()
     calls: tuple[Call, ...] = field(default=(), compare=False, repr=False)
-    subject: Subject = field(default=Subject(), compare=False, repr=False)
+    subject: ActionInputs = field(default=ActionInputs(), compare=False, repr=False)
 
     @property
     def address(self) -> str:

@@ -7,7 +7,7 @@ meanwhile become true needs no approval any more, so a smaller plan is always co
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from reconciler.planning.actions import Action, ActionKind, Change, Op
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.plan import Plan, Unverified
 
 
@@ -57,7 +57,7 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
     return tuple(excess)
 
 
-def _key(change: Change) -> tuple[str, Op, str]:
+def _key(change: Change) -> tuple[str, ChangeKind, str]:
     """Give what has to be equal: path, op, before and after, for a secret its references."""
     shown = (change.before, change.after, change.reference, change.before_reference)
     return change.path, change.op, repr(shown)
@@ -67,12 +67,12 @@ def _sent_by(plan: Plan) -> Iterator[Unverified]:
     """Walk the secrets that a plan sends; a run cut off in the middle may have to repeat that."""
     for action in plan.actions:
         for change in action.changes:
-            if change.reference is not None and change.op is not Op.REMOVE:
+            if change.reference is not None and change.op is not ChangeKind.REMOVE:
                 yield Unverified(action.slug, change.path, change.reference)
 
 
 def _is_known_secret(action: Action, change: Change, sendable: set[Unverified]) -> bool:
     """Return whether an approved plan sends this secret too, or could not verify it."""
-    if change.op not in {Op.ROTATE, Op.RESEND} or change.reference is None:
+    if change.op not in {ChangeKind.ROTATE, ChangeKind.RESEND} or change.reference is None:
         return False
     return Unverified(action.slug, change.path, change.reference) in sendable

@@ -8,11 +8,19 @@ import json
 from datetime import datetime
 from typing import Any, NoReturn
 
-from reconciler.diagnostics import Diagnostic, Place, Severity
+from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.domain.surrogates import escaped
 from reconciler.domain.tree import canonical_json
 from reconciler.errors import ReconcilerError
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk
+from reconciler.planning.actions import (
+    Action,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+    Precondition,
+    Risk,
+)
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 
 MAX_PLAN_BYTES = 64 * 1024 * 1024
@@ -110,7 +118,7 @@ def _action(item: dict[str, Any]) -> Action:
         reason=_text(item["reason"]),
         risk=Risk(item["risk"]),
         changes=tuple(_change(change) for change in item["changes"]),
-        source=Place(_text(source["file"]), int(source["line"])) if source else None,
+        source=SourceLocation(_text(source["file"]), int(source["line"])) if source else None,
         precondition=Precondition(before["last_updated_at"], before["fingerprint"]),
         blocked_by=tuple(_text(code) for code in item["blocked_by"]),
     )
@@ -119,12 +127,12 @@ def _action(item: dict[str, Any]) -> Action:
 def _change(item: dict[str, Any]) -> Change:
     return Change(
         path=_text(item["path"]),
-        op=Op(item["op"]),
+        op=ChangeKind(item["op"]),
         risk=Risk(item["risk"]),
         before=item["before"],
         after=item["after"],
         sensitive=bool(item["sensitive"]),
-        origin=Origin(item["origin"]),
+        origin=ChangeOrigin(item["origin"]),
         reference=item.get("reference"),
         before_reference=item.get("before_reference"),
         unknown_field=item.get("unknown_field", False) is True,
@@ -132,7 +140,7 @@ def _change(item: dict[str, Any]) -> Change:
 
 
 def _diagnostic(item: dict[str, Any]) -> Diagnostic:
-    place = Place(item["file"], item["line"], item["column"]) if item["file"] else None
+    place = SourceLocation(item["file"], item["line"], item["column"]) if item["file"] else None
     severity = Severity(item["severity"])
     return Diagnostic(severity, _text(item["code"]), _text(item["summary"]), item["hint"], place)
 

@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reconciler.domain.last_applied import Remembered
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema
+from reconciler.domain.last_applied import LastApplied
+from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema
 from reconciler.domain.secrets import closed
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Leaf, Path, Value, is_empty, is_mapping, leaves
-from reconciler.planning.access_lists import OFF, allows_all_models, settle, withdrawn
+from reconciler.planning.access_lists import OFF, allows_all_models, normalize_access, withdrawn
 from reconciler.planning.identifier_forms import align
 from reconciler.planning.instants import END_OF_TIME, moved_on
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 from reconciler.planning.risk import decides_host
 
 _ABSENT: Any = object()
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
 _LISTS = frozenset({"models", "workspaces"})
-_HOLDERS = frozenset({Kind.KEYED_LIST, Kind.OBJECT})
+_HOLDERS = frozenset({FieldKind.KEYED_LIST, FieldKind.OBJECT})
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SecretLocation:
     """A place where a secret is declared, stored, or both.
 
     Of an object (`is_object`) a mask proves nothing: it is made of the server's own JSON text.
@@ -56,7 +56,7 @@ class Comparison:
     have: Mapping[str, Any]
     wanted: Mapping[str, Any]
     found: Mapping[str, Any]
-    sites: tuple[Site, ...]
+    sites: tuple[SecretLocation, ...]
     undeclared: tuple[Path, ...]
     undeclared_access: tuple[Path, ...]
     aligned: tuple[Path, ...]
@@ -65,7 +65,7 @@ class Comparison:
 def declared_tree(declared: Declared) -> dict[str, Any]:
     """Return the canonical tree of what is compared: no write-only field, nothing ignored."""
     ignored = [entry.path for entry in declared.lifecycle.ignore]
-    return _compared(canonical(declared.fields), ignored, declared.schema)
+    return _compared(normalize(declared.fields), ignored, declared.schema)
 
 
 def _compared(
@@ -86,7 +86,7 @@ def _without_write_only(tree: Mapping[str, Any], schema: FieldSchema) -> dict[st
 def compare(
     declared: Declared,
     observed: Observed,
-    remembered: Remembered,
+    remembered: LastApplied,
     *,
     now: datetime | None = None,
     just_written: bool = False,
@@ -96,14 +96,14 @@ def compare(
     `now` tells which declared times have passed.
     """
     # Each side is brought into canonical form once: one integration may list thousands of models.
-    fields = canonical(declared.fields)
-    known = canonical(remembered.declared) if remembered.declared is not None else None
+    fields = normalize(declared.fields)
+    known = normalize(remembered.declared) if remembered.declared is not None else None
     past = known or {}
     ignored = frozenset(entry.path for entry in declared.lifecycle.ignore)
     schema = declared.schema
     want = _compared(fields, ignored, schema)
-    have, aligned = align(want, canonical(observed.fields), want if just_written else past)
-    settled_want, settled_have = settle(want, have, past)
+    have, aligned = align(want, normalize(observed.fields), want if just_written else past)
+    settled_want, settled_have = normalize_access(want, have, past)
     # What was just written may have been moved on at once; when, only the API's clock knows.
     horizon = END_OF_TIME if just_written else now
     if horizon is not None:
@@ -137,14 +137,14 @@ def compare(
 class _Pairing:
     """The walk that reduces both sides to what is declared and collects the secrets on its way."""
 
-    sites: list[Site] = field(default_factory=list)
+    sites: list[SecretLocation] = field(default_factory=list)
 
     def pair(self, want: Value, have: Value, path: Path, schema: FieldSchema) -> tuple[Any, Any]:
         """Return (found, wanted) at a path, `_ABSENT` for what counts as empty."""
         if schema.facts.sensitive and (schema.is_known or not (is_mapping(want) and want)):
             # Values from before a field was closed, such as an old ledger's, may still be open.
             is_object = schema.facts.secret_object
-            self.sites.append(Site(path, closed(want), closed(have), is_object=is_object))
+            self.sites.append(SecretLocation(path, closed(want), closed(have), is_object=is_object))
             return _ABSENT, _ABSENT
         if is_mapping(want) and (want or not path):  # nothing declared empties nothing
             theirs = have if is_mapping(have) else {}
@@ -196,7 +196,7 @@ def _with_withdrawn(
         if field.key is not None:
             gone = withdrawn(name, want, past) & set(have.get(name) or {})
             result[name] = {**value, **dict.fromkeys(gone)}
-        elif field.kind is Kind.OBJECT:
+        elif field.kind is FieldKind.OBJECT:
             inner_have, inner_past = _mapping(have.get(name)), _mapping(past.get(name))
             result[name] = _with_withdrawn(value, inner_have, inner_past, field)
     return result
@@ -272,8 +272,9 @@ def redirects(schema: FieldSchema, path: Path) -> bool:
 
 def _is_named_whole(field: FieldSchema) -> bool:
     """Whether a limit or a price is named as one thing; of hosts and headers each is named."""
-    return field.kind is Kind.SINGLE or (
-        field.kind is Kind.OBJECT and not any(member.facts.host for member in field.fields.values())
+    return field.kind is FieldKind.SINGLE or (
+        field.kind is FieldKind.OBJECT
+        and not any(member.facts.host for member in field.fields.values())
     )
 
 

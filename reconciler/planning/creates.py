@@ -10,15 +10,15 @@ from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, is_empty, leaves, plain
 from reconciler.planning import messages
-from reconciler.planning.actions import Change, Op, Origin
-from reconciler.planning.normalize import canonical
+from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin
+from reconciler.planning.normalize import normalize
 from reconciler.planning.risk import risk_of_new
 
 
-def new_changes(declared: Declared, *, origin: Origin) -> tuple[Change, ...]:
+def new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, ...]:
     """List the leaves that a create brings, each as `add`; what is declared empty brings none."""
     changes = []
-    for path, value in leaves(canonical(declared.fields)):
+    for path, value in leaves(normalize(declared.fields)):
         if is_empty(value):
             continue
         field = declared.schema.at(path)
@@ -26,7 +26,7 @@ def new_changes(declared: Declared, *, origin: Origin) -> tuple[Change, ...]:
         changes.append(
             Change(
                 path=show_path(path),
-                op=Op.ADD,
+                op=ChangeKind.ADD,
                 risk=risk_of_new(field),
                 unknown_field=sensitive and not field.is_known,
                 after=None if sensitive else plain(value),
@@ -40,7 +40,7 @@ def new_changes(declared: Declared, *, origin: Origin) -> tuple[Change, ...]:
 
 def references_in(declared: Declared) -> Iterator[tuple[Path, SecretRef]]:
     """Give every reference of an integration with its path."""
-    for path, value in leaves(canonical(declared.fields)):
+    for path, value in leaves(normalize(declared.fields)):
         if isinstance(value, SecretRef):
             yield path, value
 

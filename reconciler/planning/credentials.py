@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from reconciler.domain.last_applied import Memory, Remembered, SecretRecord
+from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Placeholder, Redacted, SecretRef
 from reconciler.domain.state import ObservedState
 from reconciler.domain.tree import Path, is_empty, lookup
-from reconciler.planning.actions import Op, Origin
-from reconciler.planning.comparison import Site
-from reconciler.planning.normalize import canonical
+from reconciler.planning.actions import ChangeKind, ChangeOrigin
+from reconciler.planning.comparison import SecretLocation
+from reconciler.planning.normalize import normalize
 
 LITERAL = SecretRef("literal", "")
 """Stands for a header's or an id's literal value, which is known without any resolver."""
 
 
-class State(StrEnum):
+class SecretStatus(StrEnum):
     """What is known about a stored secret."""
 
     IN_SYNC = "in-sync"
@@ -29,7 +29,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class SecretAssessment:
     """What is known about one secret, and what a change of it would be called.
 
     `in_doubt` says that a run announced to send it and it is not known whether it did.
@@ -37,10 +37,10 @@ class Judgement:
 
     path: Path
     reference: SecretRef | None
-    state: State
-    op: Op = Op.ROTATE
+    state: SecretStatus
+    op: ChangeKind = ChangeKind.ROTATE
     before_reference: SecretRef | None = None
-    origin: Origin = Origin.UNKNOWN
+    origin: ChangeOrigin = ChangeOrigin.UNKNOWN
     at_hand: bool = True
     in_doubt: bool = False
 
@@ -51,7 +51,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class SecretEvidence:
     """All that is known beside the two states.
 
     `masks_moved` says that every remembered mask looks different now: the format changed, so a
@@ -63,14 +63,14 @@ class Evidence:
     masks_moved: bool = False
 
 
-def masks_moved(memory: Memory, observed: ObservedState) -> bool:
+def masks_moved(memory: LastAppliedState, observed: ObservedState) -> bool:
     """Tell whether all remembered masks, two at least, differ from the ones shown now."""
     compared = 0
     for slug, remembered in memory.integrations.items():
         current = observed.integrations.get(slug)
         if current is None or not current.detailed or remembered.is_another(current.id):
             continue
-        tree = canonical(current.fields)
+        tree = normalize(current.fields)
         for path, record in remembered.secrets.items():
             stored = lookup(tree, path)
             if record.mask is None or not isinstance(stored, Mask):
@@ -81,7 +81,9 @@ def masks_moved(memory: Memory, observed: ObservedState) -> bool:
     return compared >= 2
 
 
-def judge(site: Site, remembered: Remembered, evidence: Evidence) -> Judgement:
+def assess(
+    site: SecretLocation, remembered: LastApplied, evidence: SecretEvidence
+) -> SecretAssessment:
     """Decide what is known about the secret at a site."""
     declared, stored = site.declared, site.stored
     if not isinstance(declared, SecretRef | Redacted):
@@ -91,11 +93,11 @@ def judge(site: Site, remembered: Remembered, evidence: Evidence) -> Judgement:
     record = remembered.secrets.get(site.path)
     known = _Known(site.path, reference, value, record, is_object=site.is_object)
     if record is not None and record.reference != reference:
-        return known.says(State.CHANGED, Op.REPLACE, Origin.LOCAL)
+        return known.says(SecretStatus.CHANGED, ChangeKind.REPLACE, ChangeOrigin.LOCAL)
     if is_empty(stored) and (record is None or record.mask is not None):
-        return known.says(State.CHANGED, Op.ADD)
+        return known.says(SecretStatus.CHANGED, ChangeKind.ADD)
     if value is None:
-        return known.says(State.UNVERIFIED)
+        return known.says(SecretStatus.UNVERIFIED)
     if isinstance(stored, Mask) or is_empty(stored):
         announced = remembered.unsettled.get(site.path, frozenset())
         if _is_open(announced, record):
@@ -104,7 +106,7 @@ def judge(site: Site, remembered: Remembered, evidence: Evidence) -> Judgement:
         return _judge_masked(known, value, stored, evidence)
     if is_empty(stored):
         return _judge_hidden(known, value, evidence)
-    return known.says(State.IN_SYNC) if known.equals(stored) else known.differs()
+    return known.says(SecretStatus.IN_SYNC) if known.equals(stored) else known.differs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,32 +123,45 @@ class _Known:
             return False
         return self.value.equals_as_json(stored) if self.is_object else self.value.equals(stored)
 
-    def says(self, state: State, op: Op = Op.ROTATE, origin: Origin = Origin.UNKNOWN) -> Judgement:
-        before = self.record.reference if self.record and op is Op.REPLACE else None
+    def says(
+        self,
+        state: SecretStatus,
+        op: ChangeKind = ChangeKind.ROTATE,
+        origin: ChangeOrigin = ChangeOrigin.UNKNOWN,
+    ) -> SecretAssessment:
+        before = self.record.reference if self.record and op is ChangeKind.REPLACE else None
         at_hand = self.value is not None
-        return Judgement(self.path, self.reference, state, op, before, origin, at_hand)
+        return SecretAssessment(self.path, self.reference, state, op, before, origin, at_hand)
 
-    def differs(self, origin: Origin = Origin.UNKNOWN) -> Judgement:
+    def differs(self, origin: ChangeOrigin = ChangeOrigin.UNKNOWN) -> SecretAssessment:
         """Say that another value is stored, unless ours is made up: then nobody asked for it."""
         made_up = isinstance(self.value, Placeholder)
-        return self.says(State.UNVERIFIED) if made_up else self.says(State.CHANGED, origin=origin)
+        return (
+            self.says(SecretStatus.UNVERIFIED)
+            if made_up
+            else self.says(SecretStatus.CHANGED, origin=origin)
+        )
 
-    def in_doubt(self, announced: frozenset[str], pepper: Pepper | None) -> Judgement:
+    def in_doubt(self, announced: frozenset[str], pepper: Pepper | None) -> SecretAssessment:
         """Return that the value has to be sent once more, which settles what the API holds."""
         value, ours = self.value, False
         if value is not None and pepper is not None:
             ours = value.fingerprint(pepper) in announced
         found = (
-            self.says(State.CHANGED, origin=Origin.LOCAL) if ours else self.differs(Origin.LOCAL)
+            self.says(SecretStatus.CHANGED, origin=ChangeOrigin.LOCAL)
+            if ours
+            else self.differs(ChangeOrigin.LOCAL)
         )
-        return replace(found, in_doubt=found.state is State.CHANGED)
+        return replace(found, in_doubt=found.state is SecretStatus.CHANGED)
 
 
-def _judge_emptied(site: Site, record: SecretRecord | None) -> Judgement:
+def _judge_emptied(site: SecretLocation, record: SecretRecord | None) -> SecretAssessment:
     # A secret that we wrote and of which the API shows nothing, not even a mask, is there.
     is_hidden = record is not None and record.mask is None and record.fingerprint is not None
-    state = State.IN_SYNC if is_empty(site.stored) and not is_hidden else State.CHANGED
-    return Judgement(site.path, None, state, Op.REMOVE)
+    state = (
+        SecretStatus.IN_SYNC if is_empty(site.stored) and not is_hidden else SecretStatus.CHANGED
+    )
+    return SecretAssessment(site.path, None, state, ChangeKind.REMOVE)
 
 
 def _is_open(announced: frozenset[str], record: SecretRecord | None) -> bool:
@@ -158,25 +173,27 @@ def _is_open(announced: frozenset[str], record: SecretRecord | None) -> bool:
     return any(fingerprint != known for fingerprint in announced)
 
 
-def _judge_masked(known: _Known, value: Redacted, mask: Mask, evidence: Evidence) -> Judgement:
+def _judge_masked(
+    known: _Known, value: Redacted, mask: Mask, evidence: SecretEvidence
+) -> SecretAssessment:
     verdict = MaskVerdict.UNREADABLE if known.is_object else value.judged_by(mask)
     match _matches(known.record, value, evidence.pepper):
         case False:
-            return known.differs(Origin.LOCAL)
+            return known.differs(ChangeOrigin.LOCAL)
         case True if known.record and known.record.mask == mask:
             # The mask is the one our own write produced; whatever its format, it proves no change.
-            return known.says(State.IN_SYNC)
+            return known.says(SecretStatus.IN_SYNC)
         case True if known.record and known.record.mask is None:
             # Our write was never read back, so this mask may be of another value.
             return known.in_doubt(frozenset(), evidence.pepper)
         case True if evidence.masks_moved or known.is_object:
-            return known.says(State.UNVERIFIED)
+            return known.says(SecretStatus.UNVERIFIED)
         case True:
-            return known.says(State.CHANGED, Op.ROTATE, Origin.REMOTE)
+            return known.says(SecretStatus.CHANGED, ChangeKind.ROTATE, ChangeOrigin.REMOTE)
         case _ if verdict is MaskVerdict.CONTRADICTS and _is_readable(known.record, mask):
             return known.differs()
         case _:
-            return known.says(State.UNVERIFIED)
+            return known.says(SecretStatus.UNVERIFIED)
 
 
 def _is_readable(record: SecretRecord | None, mask: Mask) -> bool:
@@ -187,15 +204,15 @@ def _is_readable(record: SecretRecord | None, mask: Mask) -> bool:
     return record is None or record.mask != mask or record.mask_agreed
 
 
-def _judge_hidden(known: _Known, value: Redacted, evidence: Evidence) -> Judgement:
+def _judge_hidden(known: _Known, value: Redacted, evidence: SecretEvidence) -> SecretAssessment:
     """Judge a secret that we wrote and of which the API does not even show a mask."""
     match _matches(known.record, value, evidence.pepper):
         case True:
-            return known.says(State.IN_SYNC)
+            return known.says(SecretStatus.IN_SYNC)
         case False:
-            return known.differs(Origin.LOCAL)
+            return known.differs(ChangeOrigin.LOCAL)
         case None:
-            return known.says(State.UNVERIFIED)
+            return known.says(SecretStatus.UNVERIFIED)
 
 
 def _matches(record: SecretRecord | None, value: Redacted, pepper: Pepper | None) -> bool | None:

@@ -17,7 +17,7 @@ from reconciler.domain.field_paths import parse_path
 from reconciler.domain.last_applied import LEDGER_UNREADABLE
 from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.risk import decides_host
 
@@ -28,7 +28,7 @@ RATIO_COUNTS_FROM = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GuardViolation:
     """A guard that fired: its diagnostic and the slugs it holds back."""
 
     diagnostic: Diagnostic
@@ -36,7 +36,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class ChangeCounts:
     """The size of what is compared, in all shards together.
 
     Integrations that are declared, that are owned (in scope and existing), that would be deleted.
@@ -50,12 +50,12 @@ class Extent:
 def check(
     actions: Iterable[Action],
     *,
-    extent: Extent,
+    extent: ChangeCounts,
     limits: Limits,
     options: PlanOptions,
     unreadable: Iterable[Diagnostic] = (),
     nameless: int = 0,
-) -> list[Finding]:
+) -> list[GuardViolation]:
     """Apply the guards that look at a plan as a whole.
 
     `unreadable` names what of the past could not be read, each with the code of its guard;
@@ -92,7 +92,7 @@ def check(
     return [finding for finding in findings if finding is not None]
 
 
-def block(actions: Iterable[Action], findings: Iterable[Finding]) -> tuple[Action, ...]:
+def block(actions: Iterable[Action], findings: Iterable[GuardViolation]) -> tuple[Action, ...]:
     """Mark the actions that guards hold back."""
     fired = list(findings)
     result = []
@@ -117,7 +117,7 @@ def _slugs(actions: Iterable[Action]) -> frozenset[str]:
     return frozenset(action.slug for action in actions)
 
 
-def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[Finding]:
+def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[GuardViolation]:
     """Hold back what cannot be undone while protection and origin are not known in full."""
     if not removals:
         return []
@@ -137,15 +137,15 @@ def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[Findin
             f"{'; '.join(gap.summary for gap in gaps[:_GAPS_SHOWN])}{more}"
         )
         found = error(code, summary, hint=gaps[0].hint, at=gaps[0].at)
-        findings.append(Finding(found, _slugs(held)))
+        findings.append(GuardViolation(found, _slugs(held)))
     return findings
 
 
-def _nameless(actions: list[Action], rows: int) -> Finding | None:
+def _nameless(actions: list[Action], rows: int) -> GuardViolation | None:
     """Hold back what rests on knowing every slug: a row without one may be any integration."""
     if not actions or not rows:
         return None
-    return Finding(
+    return GuardViolation(
         error(
             "unreadable-record",
             f"{counted(len(actions), 'integration')} would be created, deleted or replaced, and "
@@ -156,10 +156,12 @@ def _nameless(actions: list[Action], rows: int) -> Finding | None:
     )
 
 
-def _empty(deletes: list[Action], extent: Extent, options: PlanOptions) -> Finding | None:
+def _empty(
+    deletes: list[Action], extent: ChangeCounts, options: PlanOptions
+) -> GuardViolation | None:
     if extent.declared or not deletes or options.allow_empty:
         return None
-    return Finding(
+    return GuardViolation(
         error(
             "empty-desired-state",
             f"the files declare no integration, and {extent.deletes} would be deleted",
@@ -170,8 +172,8 @@ def _empty(deletes: list[Action], extent: Extent, options: PlanOptions) -> Findi
 
 
 def _deletes(
-    deletes: list[Action], extent: Extent, limits: Limits, options: PlanOptions
-) -> Finding | None:
+    deletes: list[Action], extent: ChangeCounts, limits: Limits, options: PlanOptions
+) -> GuardViolation | None:
     count = extent.deletes
     if not deletes:
         return None  # in this shard; those that have some are held back
@@ -185,7 +187,7 @@ def _deletes(
         why = f"the limit is {limits.delete_ratio:.0%} of {extent.owned} owned"
     else:
         return None
-    return Finding(
+    return GuardViolation(
         error(
             "too-many-deletes",
             f"{counted(count, 'integration')} would be deleted, and {why}",
@@ -195,12 +197,14 @@ def _deletes(
     )
 
 
-def _replaces(replaces: list[Action], limits: Limits, options: PlanOptions) -> Finding | None:
+def _replaces(
+    replaces: list[Action], limits: Limits, options: PlanOptions
+) -> GuardViolation | None:
     whole = options.replaces_allowed(limits)
     if whole is None or len(replaces) <= options.selection.share(whole):
         return None
     if whole == 0:
-        return Finding(
+        return GuardViolation(
             error(
                 "replace-not-allowed",
                 f"{len(replaces)} would have to be deleted and created anew: "
@@ -209,7 +213,7 @@ def _replaces(replaces: list[Action], limits: Limits, options: PlanOptions) -> F
             ),
             _slugs(replaces),
         )
-    return Finding(
+    return GuardViolation(
         error(
             "too-many-replaces",
             f"{len(replaces)} would be deleted and created anew, "
@@ -224,7 +228,7 @@ def _credential_changes(action: Action) -> int:
     """Count the credential changes; a secret that only goes along counts if its host changes."""
     moves = moves_host(action.changes)
     return sum(
-        change.risk is Risk.CREDENTIAL and (change.op is not Op.RESEND or moves)
+        change.risk is Risk.CREDENTIAL and (change.op is not ChangeKind.RESEND or moves)
         for change in action.changes
     )
 
@@ -237,7 +241,7 @@ def moves_host(changes: Iterable[Change]) -> bool:
     """Return whether any change decides where a credential is sent; what stays does not."""
     schema = any_provider_schema()
     return any(
-        change.op is not Op.RESEND
+        change.op is not ChangeKind.RESEND
         and decides_host(schema, parse_path(change.path) or (change.path,))
         for change in changes
     )
@@ -252,7 +256,7 @@ def _counted(
     code: str,
     noun: str,
     flag: str,
-) -> Finding | None:
+) -> GuardViolation | None:
     """Check a limit on changes; creating an integration changes nobody's credential."""
     counts = {
         action.slug: count(action)
@@ -262,7 +266,7 @@ def _counted(
     total = sum(counts.values())
     if total <= selection.share(limit):
         return None
-    return Finding(
+    return GuardViolation(
         error(
             code,
             f"{counted(total, noun)} planned, and {_the_limit(limit, selection)}",

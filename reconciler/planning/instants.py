@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.domain.integration import Integration
-from reconciler.domain.schema import FieldSchema, Kind, compiled
+from reconciler.domain.schema import FieldKind, FieldSchema, compiled
 
 ANY_KEY = "*"
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -63,7 +63,7 @@ def _instant_paths(schema: FieldSchema, path: tuple[str, ...] = ()) -> Iterator[
     for name, field in schema.fields.items():
         if field.facts.instant:
             yield (*path, name)
-        elif field.kind is Kind.KEYED_LIST and field.entries is not None:
+        elif field.kind is FieldKind.KEYED_LIST and field.entries is not None:
             yield from _instant_paths(field.entries, (*path, name, ANY_KEY))
         else:
             yield from _instant_paths(field, (*path, name))

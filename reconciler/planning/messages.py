@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import Diagnostic, error, notice, warning
 from reconciler.domain.field_paths import show_path
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import NEW_LEDGER, NOT_JUDGED
 
 _NAMED = 5
@@ -169,7 +169,7 @@ def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diag
     granted = sorted(workspaces)
     if not granted:
         return []
-    entries = canonical(declared.fields).get("workspaces") or {}
+    entries = normalize(declared.fields).get("workspaces") or {}
     default = bool(declared.fields.get("create_default_provider"))
     return [
         notice(
@@ -242,7 +242,9 @@ def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
     )
 
 
-def limits_of(memory: Memory, unmanaged: Sequence[str], *, in_git: bool) -> list[Diagnostic]:
+def limits_of(
+    memory: LastAppliedState, unmanaged: Sequence[str], *, in_git: bool
+) -> list[Diagnostic]:
     """Say what the past that is known does not allow to judge; `unmanaged` are in no file."""
     named = ", ".join(sorted(unmanaged)[:_NAMED])
     more = f" and {len(unmanaged) - _NAMED} more" if len(unmanaged) > _NAMED else ""

@@ -7,14 +7,14 @@ lose their accidental type. Nothing is compared here; see `comparison`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema
+from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.surrogates import repaired_tree
 from reconciler.domain.tree import Tree, Value, digest, plain
 from reconciler.planning.instants import normalized
 
 
-def canonical(tree: Tree) -> dict[str, Any]:
+def normalize(tree: Tree) -> dict[str, Any]:
     """Return a tree in which the order of lists with an identity does not exist."""
     fields = any_provider_schema().fields
     return {name: _canonical(value, fields.get(name, UNKNOWN)) for name, value in tree.items()}
@@ -27,7 +27,7 @@ def _canonical(value: Value, field: FieldSchema) -> Any:
         case bool() | int():
             return value
         case None:
-            return {} if field.key is not None or field.kind is Kind.SINGLE else None
+            return {} if field.key is not None or field.kind is FieldKind.SINGLE else None
         case dict() | Mapping():
             return _members(value, field)
         case list() | tuple():
@@ -54,7 +54,7 @@ def _entries(entries: Sequence[Value], field: FieldSchema) -> Any:
     if key is not None:
         mappings = [entry for entry in entries if isinstance(entry, Mapping)]
         return {str(entry.get(key)): _members(entry, inner, without=key) for entry in mappings}
-    if field.kind is Kind.SINGLE:
+    if field.kind is FieldKind.SINGLE:
         return _canonical(entries[0], inner) if entries else {}
     return [_canonical(item, inner) for item in entries]
 
@@ -67,7 +67,7 @@ def as_list(key: str, entries: Mapping[str, Any]) -> list[dict[str, Any]]:
 def desired_digest(desired: DesiredState) -> str:
     """Identify what the files say; neither places nor any order count."""
     integrations = {
-        slug: {"fields": plain(canonical(d.fields)), "protected": d.lifecycle.protected}
+        slug: {"fields": plain(normalize(d.fields)), "protected": d.lifecycle.protected}
         for slug, d in desired.integrations.items()
     }
     return digest({"integrations": integrations, "tombstones": sorted(desired.tombstones)})
@@ -81,5 +81,5 @@ def fingerprint(observed: Observed | None) -> str | None:
     """
     if observed is None:
         return None
-    fields = repaired_tree(plain(canonical(observed.fields)))
+    fields = repaired_tree(plain(normalize(observed.fields)))
     return digest({"status": observed.status, "fields": fields})

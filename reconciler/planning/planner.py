@@ -10,24 +10,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.diagnostics import Diagnostic, in_order
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.planning import guards, messages, unreadable_messages
 from reconciler.planning.actions import (
     Action,
+    ActionInputs,
     ActionKind,
-    Origin,
+    ChangeOrigin,
     Precondition,
     Risk,
-    Subject,
     highest,
 )
 from reconciler.planning.auditing import NO_AUDIT, Audit, not_audited
 from reconciler.planning.creates import creation_blocks, missing_values, new_changes
-from reconciler.planning.credentials import Evidence, masks_moved
+from reconciler.planning.credentials import SecretEvidence, masks_moved
 from reconciler.planning.instants import parsed
-from reconciler.planning.normalize import canonical, desired_digest, fingerprint
+from reconciler.planning.normalize import desired_digest, fingerprint, normalize
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 from reconciler.planning.removals import (
@@ -37,7 +37,7 @@ from reconciler.planning.removals import (
     was_declared,
     with_last_declaration,
 )
-from reconciler.planning.updates import Findings, plan_update
+from reconciler.planning.updates import UpdateResult, plan_update
 from reconciler.planning.write_calls import create_calls, delete_calls
 
 _ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
@@ -47,7 +47,7 @@ def make_plan(
     *,
     desired: DesiredState,
     observed: ObservedState,
-    memory: Memory = Memory(),
+    memory: LastAppliedState = LastAppliedState(),
     values: Mapping[SecretRef, Redacted] | None = None,
     options: PlanOptions = PlanOptions(),
     created_at: str,
@@ -61,7 +61,7 @@ def make_plan(
     `values` are the secrets at hand; `diagnostics` are findings from before that the plan carries
     along; `run` names the run that an undo plan reverts; `audit` adds findings and no action.
     """
-    evidence = Evidence(values or {}, memory.pepper, masks_moved(memory, observed))
+    evidence = SecretEvidence(values or {}, memory.pepper, masks_moved(memory, observed))
     draft = _Draft(desired, observed, memory, options, evidence, parsed(created_at), audit)
     if evidence.masks_moved:
         draft.diagnostics.append(messages.masks_changed())
@@ -93,9 +93,9 @@ class _Draft:
 
     desired: DesiredState
     observed: ObservedState
-    memory: Memory
+    memory: LastAppliedState
     options: PlanOptions
-    evidence: Evidence
+    evidence: SecretEvidence
     now: datetime | None
     audit: Audit
     actions: list[Action] = field(default_factory=list)
@@ -171,7 +171,7 @@ class _Draft:
         """Order the actions, mark what guards hold back, and give the guards' diagnostics."""
         ordered = sorted(self.actions, key=lambda action: (_ORDER[action.kind], action.slug))
         includes = self.options.selection.whole.includes
-        extent = guards.Extent(
+        extent = guards.ChangeCounts(
             declared=len(self.desired.integrations),
             owned=sum(owns(self.desired, o) and includes(s) for s, o in self.observed.live.items()),
             deletes=self.deletes,
@@ -188,7 +188,7 @@ class _Draft:
         self._note_renames(ordered)
         return guards.block(ordered, findings), [finding.diagnostic for finding in findings]
 
-    def _take(self, findings: Findings) -> None:
+    def _take(self, findings: UpdateResult) -> None:
         if findings.action is None:
             self.no_op += 1
         else:
@@ -198,8 +198,8 @@ class _Draft:
         self.diagnostics += findings.diagnostics
 
     def _owned_only(
-        self, findings: Findings, declared: Declared, current: Observed | None
-    ) -> Findings:
+        self, findings: UpdateResult, declared: Declared, current: Observed | None
+    ) -> UpdateResult:
         workspace = declared.fields.get("workspace_id")
         kind = "workspace" if workspace else "organisation"
         is_owned = (
@@ -220,16 +220,16 @@ class _Draft:
         extra = messages.not_owned(declared)
         return replace(findings, action=blocked, diagnostics=(*findings.diagnostics, extra))
 
-    def _create(self, declared: Declared) -> Findings:
+    def _create(self, declared: Declared) -> UpdateResult:
         remembered = self.memory.of(declared.slug)
         known = self.memory.complete or remembered.declared is not None
-        origin = Origin.UNKNOWN if not known else Origin.LOCAL
+        origin = ChangeOrigin.UNKNOWN if not known else ChangeOrigin.LOCAL
         if remembered.declared is not None:
-            origin = Origin.REMOTE
+            origin = ChangeOrigin.REMOTE
         changes = new_changes(declared, origin=origin)
         blocks = creation_blocks(declared)
         missing = missing_values(declared, self.evidence.values)
-        granted = canonical(declared.fields).get("workspaces") or {}
+        granted = normalize(declared.fields).get("workspaces") or {}
         action = Action(
             slug=declared.slug,
             kind=ActionKind.CREATE,
@@ -239,13 +239,13 @@ class _Draft:
             source=declared.source,
             blocked_by=tuple(block.code for block in blocks),
             calls=create_calls(declared),
-            subject=Subject(declared, None, remembered),
+            subject=ActionInputs(declared, None, remembered),
         )
         enabled = [id_ for id_, entry in granted.items() if entry.get("enabled")]
         notes = messages.without_provider(declared, enabled)
-        return Findings(action=action, diagnostics=(*blocks, *missing, *notes))
+        return UpdateResult(action=action, diagnostics=(*blocks, *missing, *notes))
 
-    def _update(self, declared: Declared, current: Observed) -> Findings:
+    def _update(self, declared: Declared, current: Observed) -> UpdateResult:
         remembered = self.memory.of(declared.slug)
         extra: list[Diagnostic] = []
         if remembered.is_another(current.id):
@@ -270,7 +270,7 @@ class _Draft:
         if remembered.protected and current.slug not in self.desired.tombstones:
             blocked = ("protected",)
             self.diagnostics.append(messages.protected(current.slug, "deleted", None))
-        origin = Origin.LOCAL if was_declared(remembered, current) else Origin.UNKNOWN
+        origin = ChangeOrigin.LOCAL if was_declared(remembered, current) else ChangeOrigin.UNKNOWN
         seen = fingerprint(current) if current.detailed else None
         self.actions.append(
             Action(
@@ -282,7 +282,7 @@ class _Draft:
                 precondition=Precondition(current.last_updated_at, seen),
                 blocked_by=blocked,
                 calls=delete_calls(current.slug),
-                subject=Subject(None, current, remembered),
+                subject=ActionInputs(None, current, remembered),
             )
         )
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.identifiers import is_uuid
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.schema import FieldSchema, immutable_fields, integration_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed
 from reconciler.domain.tree import Path, Value, is_empty, leaves, plain
-from reconciler.planning.actions import TOMBSTONE, Change, Op, Origin, Risk
+from reconciler.planning.actions import TOMBSTONE, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.comparison import Comparison
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.risk import risk_of, risk_of_new
 
@@ -33,7 +33,7 @@ def owns(desired: DesiredState, current: Observed) -> bool:
     )
 
 
-def was_declared(remembered: Remembered, current: Observed) -> bool:
+def was_declared(remembered: LastApplied, current: Observed) -> bool:
     """Return whether Git declared this very integration once, not another under its slug."""
     return remembered.declared is not None and not remembered.is_another(current.id)
 
@@ -54,7 +54,7 @@ def deletion_reason(
     return None
 
 
-def with_last_declaration(reason: str, remembered: Remembered) -> str:
+def with_last_declaration(reason: str, remembered: LastApplied) -> str:
     """Add the file and the commit that declared an integration last, as far as they are known."""
     found = remembered.declared_at
     if found is None:
@@ -64,7 +64,7 @@ def with_last_declaration(reason: str, remembered: Remembered) -> str:
 
 
 def is_candidate(
-    row: Observed, *, desired: DesiredState, memory: Memory, options: PlanOptions
+    row: Observed, *, desired: DesiredState, memory: LastAppliedState, options: PlanOptions
 ) -> bool:
     """Return whether a row of the list is going to be deleted or replaced, so far as it tells."""
     if row.is_archived or not options.selection.includes(row.slug) or not owns(desired, row):
@@ -87,10 +87,10 @@ def _is_replaced(declared: Declared, row: Observed) -> bool:
     return False
 
 
-def lost_by_delete(current: Observed, *, origin: Origin) -> tuple[Change, ...]:
+def lost_by_delete(current: Observed, *, origin: ChangeOrigin) -> tuple[Change, ...]:
     """Return a change for every value that goes with an integration, ordered by path."""
     schema = _schema_of(current)
-    lost = _stored(canonical(current.fields), schema)
+    lost = _stored(normalize(current.fields), schema)
     changes = [_lost(path, value, schema.at(path), origin) for path, value in lost]
     return tuple(sorted(changes, key=lambda change: change.path))
 
@@ -107,7 +107,9 @@ def lost_and_recreated(
     is every secret of the file, whatever is known of the one that goes.
     """
     origin = next(change.origin for change in changes if change.path in immutable_fields())
-    changes = [change for change in changes if change.op not in {Op.ROTATE, Op.RESEND}]
+    changes = [
+        change for change in changes if change.op not in {ChangeKind.ROTATE, ChangeKind.RESEND}
+    ]
     known = {change.path for change in changes}
     stored_as = _schema_of(observed)
     sent = dict(_sent(comparison.declared, declared.schema))
@@ -162,11 +164,11 @@ def _schema_of(observed: Observed) -> FieldSchema:
     return integration_schema(provider if isinstance(provider, str) else None)
 
 
-def _lost(path: Path, value: Value, field: FieldSchema, origin: Origin) -> Change:
+def _lost(path: Path, value: Value, field: FieldSchema, origin: ChangeOrigin) -> Change:
     sensitive = field.facts.sensitive or isinstance(value, Mask | Redacted | SecretRef)
     return Change(
         path=show_path(path),
-        op=Op.REMOVE,
+        op=ChangeKind.REMOVE,
         risk=_risk_of_loss(field, sensitive=sensitive),
         before=None if sensitive else plain(value),
         sensitive=sensitive,
@@ -175,12 +177,12 @@ def _lost(path: Path, value: Value, field: FieldSchema, origin: Origin) -> Chang
     )
 
 
-def _recreated(path: Path, value: Value, field: FieldSchema, origin: Origin) -> Change:
+def _recreated(path: Path, value: Value, field: FieldSchema, origin: ChangeOrigin) -> Change:
     sensitive = field.facts.sensitive or isinstance(value, SecretRef | Redacted)
     shown = None if sensitive else plain(value)
     return Change(
         path=show_path(path),
-        op=Op.RESEND,
+        op=ChangeKind.RESEND,
         risk=risk_of_new(field),
         before=shown,
         after=shown,

@@ -12,21 +12,21 @@ from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, leaves
 from reconciler.planning import messages
-from reconciler.planning.actions import Change, Op, Risk
+from reconciler.planning.actions import Change, ChangeKind, Risk
 from reconciler.planning.comparison import Comparison
-from reconciler.planning.credentials import Judgement, State
+from reconciler.planning.credentials import SecretAssessment, SecretStatus
 from reconciler.planning.diff import FieldChange
 from reconciler.planning.risk import decides_host
 from reconciler.planning.write_calls import masks_in_the_way
 
 
 def secrets_to_send(
-    judgements: list[Judgement],
+    judgements: list[SecretAssessment],
     differing: Iterable[FieldChange],
     *,
     schema: FieldSchema,
     push: bool,
-) -> list[tuple[Judgement, Op]]:
+) -> list[tuple[SecretAssessment, ChangeKind]]:
     """Choose the secrets that have to be written, and what each write is called.
 
     A changed one goes for its own sake. The others in `configurations` go along when that object
@@ -38,7 +38,8 @@ def secrets_to_send(
     changed = {
         judgement.path: judgement.op
         for judgement in judgements
-        if judgement.state is State.CHANGED or (push and judgement.state is State.UNVERIFIED)
+        if judgement.state is SecretStatus.CHANGED
+        or (push and judgement.state is SecretStatus.UNVERIFIED)
     }
     moves = any(decides_host(schema, path) for path in [*(c.path for c in differing), *changed])
     tops = {change.path[0] for change in differing} | {path[0] for path in changed}
@@ -47,18 +48,18 @@ def secrets_to_send(
         if judgement.path in changed:
             sent.append((judgement, changed[judgement.path]))
         elif judgement.reference is not None and (moves or judgement.path[0] in tops - {"key"}):
-            sent.append((judgement, Op.RESEND))
+            sent.append((judgement, ChangeKind.RESEND))
     return sent
 
 
-def keeps_key(judgement: Judgement) -> bool:
+def keeps_key(judgement: SecretAssessment) -> bool:
     """Tell whether a key is stored that the files want gone; no call can remove it."""
-    return judgement.path == ("key",) and judgement.op is Op.REMOVE
+    return judgement.path == ("key",) and judgement.op is ChangeKind.REMOVE
 
 
-def secret_change(judgement: Judgement, op: Op, field: FieldSchema) -> Change:
+def secret_change(judgement: SecretAssessment, op: ChangeKind, field: FieldSchema) -> Change:
     """Show that a secret is written, by its reference."""
-    before = judgement.before_reference if op is Op.REPLACE else None
+    before = judgement.before_reference if op is ChangeKind.REPLACE else None
     return Change(
         path=show_path(judgement.path),
         op=op,
@@ -76,7 +77,7 @@ def write_blocks(
     comparison: Comparison,
     *,
     paths: list[Path],
-    sent: list[tuple[Judgement, Op]],
+    sent: list[tuple[SecretAssessment, ChangeKind]],
 ) -> list[Diagnostic]:
     """Say why writing these paths would lose a stored secret, or send it somewhere else."""
     blocks = [messages.masked_write(declared, path) for path in masks_in_the_way(comparison, paths)]

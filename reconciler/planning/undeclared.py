@@ -5,7 +5,7 @@ from reconciler.domain.schema import FieldSchema
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path
 from reconciler.planning.comparison import Comparison, redirects
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import Undeclared
 
 
@@ -50,6 +50,6 @@ def unlisted_workspaces(declared: Declared, observed: Observed) -> int:
     count = observed.workspace_count or 0
     if not observed.workspaces_read:
         return count
-    listed = canonical(observed.fields).get("workspaces") or {}
+    listed = normalize(observed.fields).get("workspaces") or {}
     # An entry may be there without access; one that is counted and not shown may have it.
     return count if count > len(listed) else sum(bool(e.get("enabled")) for e in listed.values())

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from reconciler.diagnostics import Diagnostic, counted, error, notice, warning
-from reconciler.domain.state import Declared, Unreadable
+from reconciler.domain.state import Declared, UnreadableIntegration
 
 
 class HasUnreadable(Protocol):
     """A reading or a list; see `ObservedState` for what each member means."""
 
     @property
-    def unreadable(self) -> Mapping[str, Unreadable]:
+    def unreadable(self) -> Mapping[str, UnreadableIntegration]:
         """Return what exists and could not be read, by slug."""
 
     @property
@@ -23,7 +23,7 @@ class HasUnreadable(Protocol):
         """Return the number of rows without a readable slug."""
 
 
-def left_alone(record: Unreadable, *, deleted: bool) -> Diagnostic:
+def left_alone(record: UnreadableIntegration, *, deleted: bool) -> Diagnostic:
     """Report an undeclared integration; `deleted` if a plan would delete it."""
     if deleted:
         hint = "it would be deleted and is left alone; repair or delete it in the console"
@@ -32,7 +32,7 @@ def left_alone(record: Unreadable, *, deleted: bool) -> Diagnostic:
     return notice(record.code, _summary(record.slug, record), hint=hint)
 
 
-def not_compared(declared: Declared, record: Unreadable) -> Diagnostic:
+def not_compared(declared: Declared, record: UnreadableIntegration) -> Diagnostic:
     """Report a declared integration that is neither compared nor created."""
     return error(
         record.code,
@@ -64,5 +64,5 @@ def left_out(
     return [*notes, rows_without_slug(observed.nameless)] if observed.nameless else notes
 
 
-def _summary(slug: str, record: Unreadable) -> str:
+def _summary(slug: str, record: UnreadableIntegration) -> str:
     return f"{slug}: it exists and cannot be read: {record.reason}"

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.identifiers import is_uuid
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import FieldSchema, immutable_fields
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.surrogates import repaired
@@ -16,18 +16,18 @@ from reconciler.domain.tree import Path, is_empty, lookup, plain
 from reconciler.planning import messages
 from reconciler.planning.actions import (
     Action,
+    ActionInputs,
     ActionKind,
     Change,
-    Op,
-    Origin,
+    ChangeKind,
+    ChangeOrigin,
     Precondition,
     Risk,
-    Subject,
     highest,
 )
 from reconciler.planning.comparison import Comparison, compare, redirects
 from reconciler.planning.creates import missing_values, replacement_blocks
-from reconciler.planning.credentials import Evidence, Judgement, State, judge
+from reconciler.planning.credentials import SecretAssessment, SecretEvidence, SecretStatus, assess
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.normalize import fingerprint
 from reconciler.planning.plan import Undeclared, Unverified
@@ -44,7 +44,7 @@ from reconciler.planning.write_calls import create_calls, delete_calls, update_c
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class UpdateResult:
     """What comparing one integration brought up; `action` is None where it is in sync."""
 
     action: Action | None = None
@@ -56,13 +56,13 @@ class Findings:
 def plan_update(
     declared: Declared,
     observed: Observed,
-    remembered: Remembered,
+    remembered: LastApplied,
     *,
-    evidence: Evidence,
+    evidence: SecretEvidence,
     push_secrets: bool,
     now: datetime | None,
     audited: Observed | None = None,
-) -> Findings:
+) -> UpdateResult:
     """Compare one integration and decide what has to happen to it.
 
     `audited` is the same record with parts that no file declares; no action depends on it.
@@ -72,7 +72,7 @@ def plan_update(
     comparison = compare(declared, observed, remembered, now=now)
     beyond = comparison if audited is None else compare(declared, audited, remembered, now=now)
     differing = changed_fields(comparison.found, comparison.wanted)
-    judgements = [judge(site, remembered, evidence) for site in comparison.sites]
+    judgements = [assess(site, remembered, evidence) for site in comparison.sites]
     sent = secrets_to_send(judgements, differing, schema=declared.schema, push=push_secrets)
     changes = _changes(differing, sent, declared.schema, comparison.past)
     paths = [change.path for change in differing] + [judgement.path for judgement, _ in sent]
@@ -97,7 +97,7 @@ def plan_update(
         immutable=replaced,
         codes={block.code for block in blocks},
     )
-    return Findings(
+    return UpdateResult(
         action=action,
         unverified=() if replaced else _unverified(declared, judgements),
         undeclared=left_out.undeclared,
@@ -108,27 +108,27 @@ def plan_update(
 def _left_out(
     declared: Declared,
     observed: Observed,
-    remembered: Remembered,
+    remembered: LastApplied,
     comparison: Comparison,
     *,
     replaced: list[str],
-) -> Findings:
+) -> UpdateResult:
     """Return what the API has that the file leaves out.
 
     A replace, for the sake of the fields `replaced`, takes it away, as the action's changes show.
     """
     warnings = _hosts_and_access(declared, comparison, remembered)
     if replaced:
-        return Findings(diagnostics=tuple(warnings))
+        return UpdateResult(diagnostics=tuple(warnings))
     warnings += _lists_left_behind(declared, observed, comparison)
     warnings += _unlisted_access(declared, observed, comparison)
     undeclared = undeclared_values(declared.slug, declared.schema, comparison)
-    return Findings(undeclared=undeclared, diagnostics=tuple(warnings))
+    return UpdateResult(undeclared=undeclared, diagnostics=tuple(warnings))
 
 
 def _changes(
     differing: list[FieldChange],
-    sent: list[tuple[Judgement, Op]],
+    sent: list[tuple[SecretAssessment, ChangeKind]],
     schema: FieldSchema,
     past: Mapping[str, Any] | None,
 ) -> list[Change]:
@@ -138,16 +138,18 @@ def _changes(
     return [*fields, *secrets]
 
 
-def _unverified(declared: Declared, judgements: list[Judgement]) -> tuple[Unverified, ...]:
+def _unverified(declared: Declared, judgements: list[SecretAssessment]) -> tuple[Unverified, ...]:
     return tuple(
         Unverified(declared.slug, show_path(judgement.path), judgement.shown_reference)
         for judgement in judgements
-        if judgement.state is State.UNVERIFIED and judgement.shown_reference
+        if judgement.state is SecretStatus.UNVERIFIED and judgement.shown_reference
     )
 
 
 def _notes_on_writing(
-    declared: Declared, judgements: list[Judgement], sent: list[tuple[Judgement, Op]]
+    declared: Declared,
+    judgements: list[SecretAssessment],
+    sent: list[tuple[SecretAssessment, ChangeKind]],
 ) -> list[Diagnostic]:
     """Return what a write in place lacks, and what it leaves as it is."""
     return [
@@ -157,7 +159,9 @@ def _notes_on_writing(
     ]
 
 
-def _missing_values(declared: Declared, sent: list[tuple[Judgement, Op]]) -> list[Diagnostic]:
+def _missing_values(
+    declared: Declared, sent: list[tuple[SecretAssessment, ChangeKind]]
+) -> list[Diagnostic]:
     return [
         messages.missing_value(declared, judgement.path, str(judgement.reference))
         for judgement, _ in sent
@@ -165,7 +169,9 @@ def _missing_values(declared: Declared, sent: list[tuple[Judgement, Op]]) -> lis
     ]
 
 
-def _in_doubt(declared: Declared, sent: list[tuple[Judgement, Op]]) -> list[Diagnostic]:
+def _in_doubt(
+    declared: Declared, sent: list[tuple[SecretAssessment, ChangeKind]]
+) -> list[Diagnostic]:
     return [
         messages.sent_once_more(declared, judgement.path)
         for judgement, _ in sent
@@ -186,16 +192,16 @@ def _lists_left_behind(
     ]
 
 
-def _kept_keys(declared: Declared, judgements: list[Judgement]) -> list[Diagnostic]:
+def _kept_keys(declared: Declared, judgements: list[SecretAssessment]) -> list[Diagnostic]:
     return [
         messages.key_kept(declared)
         for judgement in judgements
-        if keeps_key(judgement) and judgement.state is State.CHANGED
+        if keeps_key(judgement) and judgement.state is SecretStatus.CHANGED
     ]
 
 
 def _hosts_and_access(
-    declared: Declared, comparison: Comparison, remembered: Remembered
+    declared: Declared, comparison: Comparison, remembered: LastApplied
 ) -> list[Diagnostic]:
     """Return a warning for each host and each access that no file declares."""
     return [
@@ -231,7 +237,7 @@ def _unlisted_access(
     return [messages.unlisted_access(declared, count, names)]
 
 
-def _archived(declared: Declared, observed: Observed, remembered: Remembered) -> Findings:
+def _archived(declared: Declared, observed: Observed, remembered: LastApplied) -> UpdateResult:
     """Hold back what the API keeps without serving it; its details are not there to compare."""
     action = Action(
         slug=declared.slug,
@@ -241,23 +247,23 @@ def _archived(declared: Declared, observed: Observed, remembered: Remembered) ->
         source=declared.source,
         precondition=Precondition(observed.last_updated_at),
         blocked_by=("archived",),
-        subject=Subject(declared, observed, remembered),
+        subject=ActionInputs(declared, observed, remembered),
     )
-    return Findings(action=action, diagnostics=(messages.archived(declared),))
+    return UpdateResult(action=action, diagnostics=(messages.archived(declared),))
 
 
-def _origin(change: FieldChange, past: Mapping[str, Any] | None) -> Origin:
+def _origin(change: FieldChange, past: Mapping[str, Any] | None) -> ChangeOrigin:
     """Attribute a difference by comparing both sides with what Git declared before."""
     if past is None:
-        return Origin.UNKNOWN
+        return ChangeOrigin.UNKNOWN
     if change.path[0] not in past:
-        return Origin.LOCAL  # Git had no say in it, so nothing tells how it was
+        return ChangeOrigin.LOCAL  # Git had no say in it, so nothing tells how it was
     was = lookup(past, change.path)
     local = not _alike(was, change.after)
     remote = not _alike(was, change.before)
     if local and remote:
-        return Origin.BOTH
-    return Origin.REMOTE if remote else Origin.LOCAL
+        return ChangeOrigin.BOTH
+    return ChangeOrigin.REMOTE if remote else ChangeOrigin.LOCAL
 
 
 def _alike(one: Any, other: Any) -> bool:
@@ -274,7 +280,13 @@ def _field_change(
     change: FieldChange, schema: FieldSchema, past: Mapping[str, Any] | None
 ) -> Change:
     field = schema.at(change.path)
-    op = Op.REPLACE if change.had and change.has else Op.ADD if change.has else Op.REMOVE
+    op = (
+        ChangeKind.REPLACE
+        if change.had and change.has
+        else ChangeKind.ADD
+        if change.has
+        else ChangeKind.REMOVE
+    )
     return Change(
         path=show_path(change.path),
         op=op,
@@ -319,7 +331,7 @@ def _action(
     declared: Declared,
     observed: Observed,
     *,
-    remembered: Remembered,
+    remembered: LastApplied,
     comparison: Comparison,
     changes: list[Change],
     paths: list[Path],
@@ -354,7 +366,7 @@ def _action(
         precondition=Precondition(observed.last_updated_at, fingerprint(observed)),
         blocked_by=tuple(sorted(codes)),
         calls=calls,
-        subject=Subject(declared, observed, remembered),
+        subject=ActionInputs(declared, observed, remembered),
     )
 
 

@@ -11,18 +11,18 @@ from typing import Any
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import Clearing, SubResource
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, any_provider_schema, fields_of
+from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, fields_of
 from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, Value, is_empty, leaves, lookup
 from reconciler.planning.access_lists import allows_all_models, models_switch, switches_models
 from reconciler.planning.comparison import Comparison
-from reconciler.planning.normalize import as_list, canonical
+from reconciler.planning.normalize import as_list, normalize
 
 
 def create_calls(declared: Declared) -> tuple[Call, ...]:
     """Give the calls that bring an integration into being; nothing empty is sent."""
-    fields, schema = canonical(declared.fields), any_provider_schema()
+    fields, schema = normalize(declared.fields), any_provider_schema()
     body = {"slug": declared.slug, **_default_provider(fields, schema)}
     for name, value in fields.items():
         field = schema.child(name)
@@ -133,7 +133,7 @@ def to_wire(value: Value, field: FieldSchema) -> Any:
             {name: to_wire(item, inner.child(name)) for name, item in entry.items()}
             for entry in as_list(field.key, value)
         ]
-    if field.kind is Kind.SINGLE:
+    if field.kind is FieldKind.SINGLE:
         return [to_wire(value, field.entries or UNKNOWN)] if value else None
     return {
         name: to_wire(item, field.child(name))

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from reconciler.desired.export_secrets import Naming
-from reconciler.desired.problem_collector import Origin, Sourced, Steps
+from reconciler.desired.export_secrets import SecretNames
+from reconciler.desired.problem_collector import Sourced, SourceOrigin, Steps
 from reconciler.domain.facts import SubResource
 from reconciler.domain.identifiers import is_uuid
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import (
     UNKNOWN,
+    FieldKind,
     FieldSchema,
-    Kind,
     any_provider_schema,
     immutable_fields,
 )
@@ -25,13 +25,13 @@ from reconciler.domain.secret_mappings import MAPPINGS, target_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, is_empty, lookup
-from reconciler.planning.comparison import Comparison, Site, compare
+from reconciler.planning.comparison import Comparison, SecretLocation, compare
 from reconciler.planning.diff import FieldChange, changed_fields
 
 _ABSENT: Any = object()
 
 
-class How(IntEnum):
+class EditKind(IntEnum):
     """What to do at a place, in the order in which it can be done without moving the others."""
 
     REPLACE = 0
@@ -44,8 +44,8 @@ class How(IntEnum):
 class Edit:
     """One change of a file. `is_entry` tells that an entry of a keyed list is removed."""
 
-    how: How
-    origin: Origin
+    how: EditKind
+    origin: SourceOrigin
     value: Any = None
     is_entry: bool = False
 
@@ -55,9 +55,9 @@ def drifted(
     observed: Observed,
     *,
     document: Sourced,
-    remembered: Remembered,
+    remembered: LastApplied,
     exported: Mapping[str, Any],
-    naming: Naming,
+    naming: SecretNames,
 ) -> list[Edit]:
     """Give the edits after which the files declare what is observed.
 
@@ -79,10 +79,10 @@ def drifted(
     return [unique[key] for key in sorted(unique, key=_order)]
 
 
-def _order(key: tuple[How, Origin]) -> Any:
+def _order(key: tuple[EditKind, SourceOrigin]) -> Any:
     how, origin = key
     steps = [(isinstance(s, int), s if isinstance(s, int) else 0, str(s)) for s in origin.path]
-    if how is not How.REMOVE:
+    if how is not EditKind.REMOVE:
         return how, origin.file, origin.index, steps
     # Entries are removed from behind, so that the numbers of those in front stay true.
     return how, origin.file, -origin.index, [(kind, -number, text) for kind, number, text in steps]
@@ -109,7 +109,7 @@ class _Finder:
         value = self._exported_at(path, otherwise=_ABSENT)
         return [] if value is _ABSENT else self._set(path, value)
 
-    def secret(self, site: Site, naming: Naming) -> list[Edit]:
+    def secret(self, site: SecretLocation, naming: SecretNames) -> list[Edit]:
         """Adopt a sensitive value that is declared as a literal or as empty; references stay."""
         declared, stored = site.declared, site.stored
         if isinstance(declared, SecretRef):
@@ -131,14 +131,14 @@ class _Finder:
         steps, covered, node = _walk(self.document.value, path, self.schema)
         origin = self.document.origin_of(steps)
         if covered == len(path):
-            return [Edit(How.REPLACE, origin, value)]
+            return [Edit(EditKind.REPLACE, origin, value)]
         if not steps or (isinstance(node, dict) and node):
             whole = self._exported_at(path[: covered + 1], otherwise=value)
-            return [Edit(How.INSERT, origin.at(path[covered]), whole)]
+            return [Edit(EditKind.INSERT, origin.at(path[covered]), whole)]
         whole = self._exported_at(path[: covered + (1 if _is_list(node) else 0)], otherwise=_ABSENT)
         if whole is _ABSENT:
             return []
-        return [Edit(How.APPEND if _is_list(node) else How.REPLACE, origin, whole)]
+        return [Edit(EditKind.APPEND if _is_list(node) else EditKind.REPLACE, origin, whole)]
 
     def _exported_at(self, path: Path, *, otherwise: Any) -> Any:
         """Return what the API reports at a path, in the form of files."""
@@ -149,7 +149,7 @@ class _Finder:
         steps, covered, _ = _walk(self.document.value, path, self.schema)
         if covered < len(path):
             return []
-        return [Edit(How.REMOVE, self.document.origin_of(steps), is_entry=is_entry)]
+        return [Edit(EditKind.REMOVE, self.document.origin_of(steps), is_entry=is_entry)]
 
 
 def _is_list(node: Any) -> bool:
@@ -179,7 +179,7 @@ def _walk(value: Any, path: Path, schema: FieldSchema) -> tuple[Steps, int, Any]
 
 def _index(entries: list[Any], field: FieldSchema, identity: str) -> int | None:
     """Find an entry of a list by its identity; a list of at most one has only its first."""
-    if field.kind is Kind.SINGLE:
+    if field.kind is FieldKind.SINGLE:
         return 0 if entries else None
     for index, entry in enumerate(entries):
         if field.key and isinstance(entry, dict) and entry.get(field.key) == identity:

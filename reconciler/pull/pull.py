@@ -13,20 +13,20 @@ from reconciler.desired.config import Config
 from reconciler.desired.load import load_desired
 from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, in_order
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.rejection import InvalidInput, refuse_other_organisation
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.domain.tree import Path, Value, leaves, lookup
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
-from reconciler.pull.rewrite import Rewriting
+from reconciler.pull.rewrite import Rewrite
 from reconciler.pull.selection import Candidates, choose
-from reconciler.pull.working_copy import Files
+from reconciler.pull.working_copy import WorkingCopy
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.observe import Wanted, observe
+from reconciler.remote.observe import WantedDetails, observe
 
 Values = Callable[[Iterable[Declared]], Mapping[SecretRef, Redacted]]
 """Gives the secrets at hand of those that some integrations name."""
@@ -58,7 +58,7 @@ class SecretCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
+class PullResult:
     """What a pull came to. `changed` holds new and edited files by their path in the folder.
 
     `new` are paths that did not exist; `left_out` are slugs that were asked for and that no file
@@ -86,10 +86,10 @@ async def pull(
     values: Values,
     today: date,
     created_at: str,
-    memory: Memory = Memory(),
+    memory: LastAppliedState = LastAppliedState(),
     known_organisation: str | None = None,
     concurrency: int = 10,
-) -> Adoption:
+) -> PullResult:
     """Read the API and give the files that make the following plan empty.
 
     `desired` is what the files declare before. Raises `RemoteError` for an incomplete reading,
@@ -100,15 +100,15 @@ async def pull(
     organisation = observed.organisation_id
     refuse_other_organisation(desired.target.name, known=known_organisation, found=organisation)
     chosen, remarks = choose(candidates, observed)
-    copy = Files(files)
-    rewriting = Rewriting(copy, desired, options=options, memory=memory, today=today)
+    copy = WorkingCopy(files)
+    rewriting = Rewrite(copy, desired, options=options, memory=memory, today=today)
     pulled = rewriting.take(chosen)
     after, problems = load_desired(copy.source, config, desired.target, today)
     if after is None:
         raise InvalidInput(problems)
     following = _following(after, observed)
     at_hand = values(following.desired.integrations.values())
-    return Adoption(
+    return PullResult(
         slugs=pulled,
         changed=copy.changed,
         new=frozenset(path for path in copy.changed if copy.is_new(path)),
@@ -169,12 +169,12 @@ async def _read(api: IntegrationsAPI, candidates: Candidates, *, concurrency: in
     )
 
 
-def _wants(candidates: Candidates) -> Callable[[Observed], Wanted | None]:
-    def want(row: Observed) -> Wanted | None:
+def _wants(candidates: Candidates) -> Callable[[Observed], WantedDetails | None]:
+    def want(row: Observed) -> WantedDetails | None:
         if not candidates.includes(row):
             return None
         # A file cannot list workspaces of an integration that belongs to one.
-        return Wanted(models=True, workspaces=not row.fields.get("workspace_id"))
+        return WantedDetails(models=True, workspaces=not row.fields.get("workspace_id"))
 
     return want
 
@@ -189,8 +189,8 @@ def _checks(
 ) -> Iterable[SecretCheck]:
     """Compare every named secret with the mask the API shows for it."""
     for slug, declared in desired.integrations.items():
-        stored = canonical(observed.integrations[slug].fields)
-        for path, reference in leaves(canonical(declared.fields)):
+        stored = normalize(observed.integrations[slug].fields)
+        for path, reference in leaves(normalize(declared.fields)):
             if not isinstance(reference, SecretRef):
                 continue
             value, mask = values.get(reference), lookup(stored, path)

@@ -12,22 +12,22 @@ from typing import Any, Protocol
 from reconciler.desired.documents import ENVIRONMENTS, INTEGRATIONS, Documents
 from reconciler.desired.export import exported, grants_no_access, ordered
 from reconciler.desired.export_check import writable
-from reconciler.desired.export_secrets import Naming
+from reconciler.desired.export_secrets import SecretNames
 from reconciler.desired.integration_builder import declare
-from reconciler.desired.problem_collector import Findings, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.scalars import typed
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.access import WorkspaceAccess
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.integration import Integration
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.schema import FieldSchema, compiled
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.tree import leaves
-from reconciler.planning.normalize import canonical
-from reconciler.pull.edits import Edit, How, drifted
-from reconciler.pull.working_copy import Files
+from reconciler.planning.normalize import normalize
+from reconciler.pull.edits import Edit, EditKind, drifted
+from reconciler.pull.working_copy import WorkingCopy
 
 LONGEST_NAME = 240
 """Bytes of a file name without its suffix; file systems allow 255."""
@@ -38,7 +38,7 @@ _ROUNDS = 5
 """Edits of one round can uncover others: a value withdrawn in an overlay shows the one below."""
 
 
-class HowToWrite(Protocol):
+class WriteOptions(Protocol):
     """The options that have a say here."""
 
     @property
@@ -49,7 +49,7 @@ class HowToWrite(Protocol):
     def keep_mappings(self) -> bool: ...
 
 
-class Rewriting:
+class Rewrite:
     """The copy while it is changed.
 
     `remarks` grows with what is to be told, `left_out` with the slugs that no file could take over.
@@ -57,11 +57,11 @@ class Rewriting:
 
     def __init__(
         self,
-        files: Files,
+        files: WorkingCopy,
         desired: DesiredState,
         *,
-        options: HowToWrite,
-        memory: Memory,
+        options: WriteOptions,
+        memory: LastAppliedState,
         today: date,
     ) -> None:
         self.files = files
@@ -71,7 +71,7 @@ class Rewriting:
         self._options = options
         self._memory = memory
         self._today = today
-        self._namings: dict[str, Naming] = {}
+        self._namings: dict[str, SecretNames] = {}
         self._touched: dict[str, set[str]] = {}
 
     def take(self, observed: Mapping[str, Observed]) -> tuple[str, ...]:
@@ -96,19 +96,19 @@ class Rewriting:
 
     def _documents(self, environment: str | None) -> Iterator[Sourced]:
         source = self.files.source
-        findings = Findings(source)
+        findings = ProblemCollector(source)
         yield from Documents(source, findings).merged(environment)
 
-    def _naming(self, slug: str) -> Naming:
+    def _naming(self, slug: str) -> SecretNames:
         """Give the names of an integration's secrets: the declared, then the remembered ones."""
         if slug not in self._namings:
             known = {p: r.reference for p, r in self._memory.of(slug).secrets.items()}
             declared = self._desired.integrations.get(slug)
-            named = leaves(canonical(declared.fields)) if declared else ()
+            named = leaves(normalize(declared.fields)) if declared else ()
             known |= {path: leaf for path, leaf in named if isinstance(leaf, SecretRef)}
             known = {p: r for p, r in known.items() if r.scheme != "literal"}
             template = self._options.template
-            self._namings[slug] = Naming(slug, template=template, known=known)
+            self._namings[slug] = SecretNames(slug, template=template, known=known)
         return self._namings[slug]
 
     def _exported(self, observed: Observed) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class Rewriting:
             slug = str(document.value.get("slug"))
             if slug not in observed:
                 continue
-            declared = declare(document, Findings(self.files.source), self._today)
+            declared = declare(document, ProblemCollector(self.files.source), self._today)
             if declared is None:
                 del observed[slug]
                 return self._give_up(slug) + 1
@@ -213,15 +213,15 @@ class Rewriting:
         """Make one edit; False where the file has no such place any more."""
         at = edit.origin
         file = self.files.edit(at.file)
-        withdraws = edit.how is How.REMOVE and at.file.startswith(ENVIRONMENTS + "/")
+        withdraws = edit.how is EditKind.REMOVE and at.file.startswith(ENVIRONMENTS + "/")
         try:
-            if edit.how is How.REPLACE or (withdraws and not edit.is_entry):
+            if edit.how is EditKind.REPLACE or (withdraws and not edit.is_entry):
                 # In an overlay null takes a declaration back, whatever lies below.
                 file.replace(at.index, at.path, None if withdraws else edit.value)
-            elif edit.how is How.INSERT:
+            elif edit.how is EditKind.INSERT:
                 order = tuple(Integration.model_fields) if len(at.path) == 1 else ()
                 file.insert(at.index, at.path, edit.value, order=order)
-            elif edit.how is How.APPEND:
+            elif edit.how is EditKind.APPEND:
                 file.append(at.index, at.path, edit.value)
             else:
                 file.remove(at.index, at.path)

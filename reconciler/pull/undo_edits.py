@@ -12,25 +12,25 @@ from typing import Any
 from reconciler.desired.config import Config
 from reconciler.desired.documents import Documents
 from reconciler.desired.load import load_desired
-from reconciler.desired.problem_collector import Findings, Sourced
+from reconciler.desired.problem_collector import ProblemCollector, Sourced
 from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, warning
 from reconciler.domain.field_paths import show_path
-from reconciler.domain.last_applied import Memory, Remembered, SecretRecord
+from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.tree import Path, Tree, Value, leaves, lookup
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 from reconciler.pull.pull import PullOptions
-from reconciler.pull.rewrite import Rewriting
-from reconciler.pull.working_copy import Files
+from reconciler.pull.rewrite import Rewrite
+from reconciler.pull.working_copy import WorkingCopy
 
 _HIDDEN = Mask("*****")
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class RestoreTarget:
     """How an integration was: the fields to restore, and whether they are all there were."""
 
     fields: Tree
@@ -52,7 +52,7 @@ def restore(
     *,
     config: Config,
     desired: DesiredState,
-    pictures: Mapping[str, Picture],
+    pictures: Mapping[str, RestoreTarget],
     gone: Collection[str],
     today: date,
 ) -> Restored:
@@ -60,9 +60,9 @@ def restore(
 
     `desired` is what they declare before. Raises `InvalidInput` where they would not load.
     """
-    files = Files(source)
+    files = WorkingCopy(source)
     restoring = _Restoring(files, desired, pictures)
-    rewriting = Rewriting(
+    rewriting = Rewrite(
         files, desired, options=PullOptions(), memory=restoring.names(), today=today
     )
     rewriting.take(restoring.states())
@@ -82,18 +82,18 @@ def restore(
 
 class _Restoring:
     def __init__(
-        self, files: Files, desired: DesiredState, pictures: Mapping[str, Picture]
+        self, files: WorkingCopy, desired: DesiredState, pictures: Mapping[str, RestoreTarget]
     ) -> None:
         self._files = files
         self._desired = desired
         self._pictures = pictures
         self.remarks: list[Diagnostic] = []
 
-    def names(self) -> Memory:
+    def names(self) -> LastAppliedState:
         """Give the names of the secrets of what is to be written anew."""
-        return Memory(
+        return LastAppliedState(
             {
-                slug: Remembered(
+                slug: LastApplied(
                     secrets={path: SecretRecord(ref) for path, ref in _references(picture.fields)}
                 )
                 for slug, picture in self._pictures.items()
@@ -122,7 +122,7 @@ class _Restoring:
     def put_references_back(self) -> None:
         """Name the secrets as before where the files name others, none, or some too many."""
         for slug, picture in self._pictures.items():
-            for path, leaf in leaves(canonical(picture.fields)):
+            for path, leaf in leaves(normalize(picture.fields)):
                 if isinstance(leaf, SecretRef):
                     self._change(slug, path, leaf)
                 elif leaf is None:
@@ -176,7 +176,9 @@ class _Restoring:
 
     def _documents(self) -> Iterator[Sourced]:
         source = self._files.source
-        yield from Documents(source, Findings(source)).merged(self._desired.target.environment)
+        yield from Documents(source, ProblemCollector(source)).merged(
+            self._desired.target.environment
+        )
 
 
 def _depth_of(declared: Tree, path: Path) -> int:
@@ -191,7 +193,7 @@ def _depth_of(declared: Tree, path: Path) -> int:
 
 
 def _references(fields: Tree) -> Iterator[tuple[Path, SecretRef]]:
-    for path, leaf in leaves(canonical(fields)):
+    for path, leaf in leaves(normalize(fields)):
         if isinstance(leaf, SecretRef):
             yield path, leaf
 

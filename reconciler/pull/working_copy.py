@@ -9,20 +9,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
 
-from reconciler.desired.source import FileSource, MemorySource, Unreadable
+from reconciler.desired.source import FileSource, MemorySource, UnreadableFile
 from reconciler.desired.yaml_edit import FileEdit
-from reconciler.diagnostics import Place, error
+from reconciler.diagnostics import SourceLocation, error
 from reconciler.domain.rejection import InvalidInput
 
 
-class Files:
+class WorkingCopy:
     """A copy of the files of a source that can be changed."""
 
     def __init__(self, source: FileSource) -> None:
         self._original = source
         self._before: dict[str, bytes] = {}
         for path in source.paths():
-            with contextlib.suppress(Unreadable):
+            with contextlib.suppress(UnreadableFile):
                 self._before[path] = source.read(path)
         self._now = dict(self._before)
         self._names = {path.casefold() for path in self._before}
@@ -111,7 +111,7 @@ def _refuse_links(directory: Path, names: Iterable[str]) -> None:
             "symlink",
             f"{place} is a symbolic link in place of a folder, which is not followed",
             hint="put the folder itself in its place",
-            at=Place(str(place)),
+            at=SourceLocation(str(place)),
         )
         for place in links
         if place.is_symlink()

@@ -23,8 +23,8 @@ from reconciler.domain.calls import Call, Reply
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
 from reconciler.remote import responses
-from reconciler.remote.clock import Deadline, Timing
-from reconciler.remote.connection_pool import Lanes, read_body
+from reconciler.remote.clock import Clock, Deadline
+from reconciler.remote.connection_pool import ConnectionPool, read_body
 from reconciler.remote.errors import (
     DeadlineExceeded,
     InvalidCall,
@@ -34,10 +34,10 @@ from reconciler.remote.errors import (
     Throttled,
 )
 from reconciler.remote.operations import Prepared, prepare
-from reconciler.remote.rate_limiter import RateGate
-from reconciler.remote.redaction import Needles, needles_of, scrub
+from reconciler.remote.rate_limiter import RateLimiter
+from reconciler.remote.redaction import Needles, needles_of, redact
 from reconciler.remote.request_body import encode_body, parts_of, sent_parts
-from reconciler.remote.request_record import Exchange
+from reconciler.remote.request_record import RequestRecord
 from reconciler.remote.responses import RawAnswer
 from reconciler.remote.retry import Retries
 from reconciler.remote.transport import connection_maker
@@ -58,14 +58,14 @@ class Client:
         base_url: str,
         headers: list[tuple[str, str]],
         credential: Redacted | None,
-        lanes: Lanes,
-        timing: Timing,
+        lanes: ConnectionPool,
+        timing: Clock,
         deadline: Deadline,
         read_only: bool,
         call_timeout: float,
-        listen: Callable[[Exchange], None] | None,
+        listen: Callable[[RequestRecord], None] | None,
     ) -> None:
-        self.gate = RateGate(timing, deadline)
+        self.gate = RateLimiter(timing, deadline)
         self.retries = Retries(timing, deadline)
         self._base_url = base_url
         self._headers = headers
@@ -167,7 +167,7 @@ class Client:
         finally:
             if self._listen is not None:
                 self._listen(
-                    Exchange(
+                    RequestRecord(
                         prepared.method,
                         prepared.path,
                         self._timing.clock() - started,
@@ -186,7 +186,7 @@ class Client:
         needles = self._credential
         if prepared.body:
             needles |= needles_of(sent_parts(prepared.body))
-        if scrub(told, needles) == told:
+        if redact(told, needles) == told:
             return answer
         return replace(answer, headers=responses.without_request_id(answer.headers))
 
@@ -247,7 +247,7 @@ def make_client(
     *,
     base_url: str,
     api_key: Redacted | None,
-    timing: Timing,
+    timing: Clock,
     auth_header: AuthHeader = "x-portkey-api-key",
     read_only: bool = False,
     transport: httpx.AsyncBaseTransport | None = None,
@@ -257,7 +257,7 @@ def make_client(
     ca_file: Path | None = None,
     proxy: str | None = None,
     user_agent: str = f"portkey-reconciler/{__version__}",
-    listen: Callable[[Exchange], None] | None = None,
+    listen: Callable[[RequestRecord], None] | None = None,
 ) -> Client:
     """Make the one client of a run.
 
@@ -276,7 +276,7 @@ def make_client(
         base_url=base_url,
         headers=headers,
         credential=api_key,
-        lanes=Lanes(make if transport is None else lambda: transport, max(1, concurrency)),
+        lanes=ConnectionPool(make if transport is None else lambda: transport, max(1, concurrency)),
         timing=timing,
         deadline=Deadline(timing.clock, deadline),
         read_only=read_only,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class Clock:
     """What the client needs to know of time.
 
     `clock` is monotonic, `wall_clock` counts seconds since 1970 (only for dates in headers),

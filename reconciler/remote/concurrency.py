@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.remote.errors import DeadlineExceeded, RemoteError
 
 
-async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+async def gather_or_raise(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Wait for all; the first failure cancels the others and is raised without its group."""
     failure: BaseException | None = None
     try:

@@ -16,7 +16,7 @@ import httpcore
 import httpx
 
 from reconciler.remote.responses import RawAnswer
-from reconciler.remote.transport import Connection
+from reconciler.remote.transport import ApiConnection
 
 BODY_LIMIT: Final = 10 * 1024 * 1024
 """Bytes of an answer after decompression."""
@@ -30,7 +30,7 @@ class UndecodableError(Exception):
     """The body is compressed in a way that was not asked for, or damaged."""
 
 
-class Lanes:
+class ConnectionPool:
     """Lend out transports, the most recently used one first, so that few connections stay warm."""
 
     def __init__(self, make: Callable[[], httpx.AsyncBaseTransport], count: int) -> None:
@@ -52,7 +52,7 @@ class Lanes:
     async def drop_expired(self) -> None:
         """Close the connections that a crowd has left behind and that would not be used again."""
         for transport in [*self._free]:
-            if isinstance(transport, Connection):
+            if isinstance(transport, ApiConnection):
                 with contextlib.suppress(httpcore.NetworkError, OSError):
                     await transport.drop_expired()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.domain.identifiers import SLUG
-from reconciler.domain.state import Unreadable
+from reconciler.domain.state import UnreadableIntegration
 from reconciler.domain.surrogates import repaired
 from reconciler.remote.errors import UnreadableRecords, WrongShape
 
@@ -22,7 +22,7 @@ _NO_SLUG = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_SLUG = 255
 
 
-def damaged(*records: Unreadable) -> UnreadableRecords:
+def damaged(*records: UnreadableIntegration) -> UnreadableRecords:
     """Build the error for integrations that matter and cannot be read; there is one at least."""
     first = min(records, key=_by_slug)
     told = [f"{record.slug}: {record.reason}" for record in sorted(records, key=_by_slug)]
@@ -44,7 +44,7 @@ def nameless_rows(count: int) -> UnreadableRecords:
     )
 
 
-def _by_slug(record: Unreadable) -> str:
+def _by_slug(record: UnreadableIntegration) -> str:
     return record.slug
 
 
@@ -52,7 +52,7 @@ def _by_slug(record: Unreadable) -> str:
 class Damage:
     """The unreadable rows of one reading, each under what tells it from all others."""
 
-    records: dict[str, Unreadable] = field(default_factory=dict)
+    records: dict[str, UnreadableIntegration] = field(default_factory=dict)
 
     @property
     def slugs(self) -> frozenset[str]:
@@ -69,12 +69,12 @@ class Damage:
         """Count the rows of which not even the slug can be read."""
         return sum(not record.slug for record in self.records.values())
 
-    def by_slug(self, readable: Collection[str]) -> Mapping[str, Unreadable]:
+    def by_slug(self, readable: Collection[str]) -> Mapping[str, UnreadableIntegration]:
         """Return the records by the slug they belong to.
 
         One whose slug was guessed keeps its own name where a readable row has that slug.
         """
-        found: dict[str, Unreadable] = {}
+        found: dict[str, UnreadableIntegration] = {}
         for name, record in self.records.items():
             if record.slug:
                 taken = record.slug in readable or record.slug in found
@@ -99,7 +99,7 @@ class DamagedPage:
         name = _name(told)
         if not name:
             name = self._identity(row)
-        self.damage.records[name] = Unreadable(_slug_in(told), CODE, problem.reason)
+        self.damage.records[name] = UnreadableIntegration(_slug_in(told), CODE, problem.reason)
 
     def _identity(self, row: Any) -> str:
         """Identify a row without a slug by its id, else by its content and its place among equals.

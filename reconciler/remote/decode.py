@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 from reconciler.domain.facts import MASK_PREFIX, SubResource
 from reconciler.domain.integration import Integration
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, compiled, integration_schema
+from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, compiled, integration_schema
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, closed
 from reconciler.domain.state import Observed
 from reconciler.domain.surrogates import repaired
@@ -142,7 +142,7 @@ def _fields() -> tuple[FieldSchema, ...]:
 def _structured() -> tuple[FieldSchema, ...]:
     """Return the fields of the record itself that hold a list or an object."""
     own = (f for f in _fields() if f.facts.sub_resource is None)
-    return tuple(f for f in own if f.key is not None or f.kind is Kind.OBJECT)
+    return tuple(f for f in own if f.key is not None or f.kind is FieldKind.OBJECT)
 
 
 @cache
@@ -176,9 +176,9 @@ def _plain_readers() -> tuple[tuple[str, Reader], ...]:
 
 def _scalar_reader(field: FieldSchema) -> Reader | None:
     """Return what reads a scalar or labels; None for a field that holds anything else."""
-    if field.kind is Kind.MAP and field.entries is not None and field.entries.is_known:
+    if field.kind is FieldKind.MAP and field.entries is not None and field.entries.is_known:
         return decode_values.shallow
-    if field.kind is not Kind.SCALAR:
+    if field.kind is not FieldKind.SCALAR:
         return None
     if field.is_required:
         return decode_values.text
@@ -194,7 +194,7 @@ def _structure(record: Mapping[str, Any], field: FieldSchema) -> Value:
         return None
     if field.key is not None:
         return [_entry(item, field) for item in decode_values.items(value, field.name)]
-    return _free(value, field.name) if field.kind is Kind.OBJECT else None
+    return _free(value, field.name) if field.kind is FieldKind.OBJECT else None
 
 
 def _switches(record: Mapping[str, Any], part: SubResource) -> dict[str, Value]:
@@ -349,7 +349,7 @@ def _enabled(item: Mapping[str, Any], where: str) -> bool:
 def _limits(item: Mapping[str, Any], field: FieldSchema, where: str) -> dict[str, Value]:
     fields: dict[str, Value] = {}
     for name, member in field.fields.items():
-        if member.kind is Kind.SINGLE:
+        if member.kind is FieldKind.SINGLE:
             place = f"{where}.{name}"
             limits = decode_values.items(item.get(name), place)
             picked = [_picked(limit, tuple(member.fields), place) for limit in limits]

@@ -12,10 +12,10 @@ from functools import partial
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
-from reconciler.domain.state import Observed, ObservedState, Unreadable
+from reconciler.domain.state import Observed, ObservedState, UnreadableIntegration
 from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.concurrency import together
+from reconciler.remote.concurrency import gather_or_raise
 from reconciler.remote.damaged_rows import CODE, damaged
 from reconciler.remote.errors import (
     Forbidden,
@@ -24,13 +24,13 @@ from reconciler.remote.errors import (
     NotFound,
     WrongShape,
 )
-from reconciler.remote.pagination import PAGE_SIZE, Kind, Listing, list_all
+from reconciler.remote.pagination import PAGE_SIZE, CompleteList, Kind, list_all
 
-__all__ = ["Kind", "Listing", "Wanted", "list_all", "observe", "read_one"]
+__all__ = ["CompleteList", "Kind", "WantedDetails", "list_all", "observe", "read_one"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedDetails:
     """What to read of an integration beyond its row in the list."""
 
     detail: bool = True
@@ -41,7 +41,7 @@ class Wanted:
 async def observe(
     api: IntegrationsAPI,
     *,
-    wants: Callable[[Observed], Wanted | None],
+    wants: Callable[[Observed], WantedDetails | None],
     page_size: int = PAGE_SIZE,
     concurrency: int = 10,
     workspace_id: str | None = None,
@@ -65,19 +65,19 @@ async def observe(
         kind=kind,
     )
     reading = _Reading(api, wants, known_fields)
-    listing: list[Listing] = []
+    listing: list[CompleteList] = []
 
     async def read_list() -> None:
         listing.append(await list_again(on_row=reading.enqueue))
         reading.close(concurrency)
 
-    await together([read_list(), *(reading.work() for _ in range(concurrency))])
+    await gather_or_raise([read_list(), *(reading.work() for _ in range(concurrency))])
     listed, calls = listing[0], listing[0].calls + reading.calls
     if reading.refused:
         proof = await list_again()
         calls += proof.calls
         reading.check(proof)
-    hidden: dict[str, Unreadable] = {}
+    hidden: dict[str, UnreadableIntegration] = {}
     if listed.unidentified:
         missing = [slug for slug in expected if slug not in listed.slugs]
         hidden = await _hidden(api, missing, concurrency=concurrency)
@@ -87,18 +87,18 @@ async def observe(
 
 async def _hidden(
     api: IntegrationsAPI, slugs: Iterable[str], *, concurrency: int
-) -> dict[str, Unreadable]:
+) -> dict[str, UnreadableIntegration]:
     """Return those that the list does not show and that are not proven absent either."""
-    found: dict[str, Unreadable] = {}
+    found: dict[str, UnreadableIntegration] = {}
     waiting = iter(slugs)
 
     async def work() -> None:
         for slug in waiting:
             if not await _is_absent(api, slug):
                 reason = "it exists, and the list does not show it in a readable row"
-                found[slug] = Unreadable(slug, CODE, reason)
+                found[slug] = UnreadableIntegration(slug, CODE, reason)
 
-    await together(work() for _ in range(concurrency))
+    await gather_or_raise(work() for _ in range(concurrency))
     return found
 
 
@@ -129,11 +129,11 @@ class _Reading:
     """
 
     api: IntegrationsAPI
-    wants: Callable[[Observed], Wanted | None]
+    wants: Callable[[Observed], WantedDetails | None]
     known_fields: KnownFields = field(default_factory=lambda: NO_KNOWN_FIELDS)
     calls: int = 0
     refused: dict[str, NotFound | Forbidden] = field(default_factory=dict)
-    damaged: dict[str, Unreadable] = field(default_factory=dict)
+    damaged: dict[str, UnreadableIntegration] = field(default_factory=dict)
     _parts: dict[str, _Parts] = field(default_factory=dict)
     _queue: asyncio.Queue[Call | None] = field(default_factory=asyncio.Queue)
 
@@ -181,7 +181,7 @@ class _Reading:
             case _:
                 parts.workspaces = decode.with_workspaces(Observed(slug, {}), answer)
 
-    def check(self, proof: Listing) -> None:
+    def check(self, proof: CompleteList) -> None:
         """Raise `IncompleteRead` if something that was denied is still listed.
 
         What is still listed and was not found is damaged: neither there nor absent.
@@ -191,12 +191,12 @@ class _Reading:
                 self.damaged.pop(slug, None)
             elif isinstance(error, NotFound):
                 reason = "the list shows it, and reading it was answered with 404"
-                self.damaged[slug] = Unreadable(slug, "listed-not-found", reason)
+                self.damaged[slug] = UnreadableIntegration(slug, "listed-not-found", reason)
             else:
                 raise _denied(slug, error)
 
     def state(
-        self, listed: Listing, *, hidden: Mapping[str, Unreadable], calls: int
+        self, listed: CompleteList, *, hidden: Mapping[str, UnreadableIntegration], calls: int
     ) -> ObservedState:
         """Return the rows of the list with everything that was read of them."""
         damaged = {s: record for s, record in self.damaged.items() if s in listed.rows}
@@ -223,13 +223,13 @@ _BROKEN = frozenset({"invalid-json", "empty-answer", "unexpected-shape"})
 """What one record can cause; a page of a proxy or a lost connection concerns every other, too."""
 
 
-def unreadable(slug: str, problem: NoAnswer) -> Unreadable:
+def unreadable(slug: str, problem: NoAnswer) -> UnreadableIntegration:
     """Return what is known of an integration whose record cannot be read, or raise the problem."""
     if isinstance(problem, WrongShape):
-        return Unreadable(slug, CODE, problem.reason)
+        return UnreadableIntegration(slug, CODE, problem.reason)
     if problem.code not in _BROKEN:
         raise problem
-    return Unreadable(slug, CODE, problem.summary)
+    return UnreadableIntegration(slug, CODE, problem.summary)
 
 
 def _denied(slug: str, error: NotFound | Forbidden) -> IncompleteRead:
@@ -264,13 +264,17 @@ async def read_one(
         raise damaged(unreadable(slug, problem)) from None
     if not models and not workspaces:
         return observed
-    reading = _Reading(api, lambda _: Wanted(detail=False, models=models, workspaces=workspaces))
+    reading = _Reading(
+        api, lambda _: WantedDetails(detail=False, models=models, workspaces=workspaces)
+    )
     reading.enqueue(observed)
     reading.close(2)
-    await together(reading.work() for _ in range(2))
+    await gather_or_raise(reading.work() for _ in range(2))
     if refusal := reading.refused.get(slug):
         if isinstance(refusal, NotFound):
-            raise damaged(Unreadable(slug, "listed-not-found", "a part of it answers 404"))
+            raise damaged(
+                UnreadableIntegration(slug, "listed-not-found", "a part of it answers 404")
+            )
         raise _denied(slug, refusal)
     if slug in reading.damaged:
         raise damaged(reading.damaged[slug])

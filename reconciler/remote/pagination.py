@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.state import Observed, Unreadable
+from reconciler.domain.state import Observed, UnreadableIntegration
 from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.concurrency import together
+from reconciler.remote.concurrency import gather_or_raise
 from reconciler.remote.damaged_rows import Damage
 from reconciler.remote.errors import IncompleteRead, WrongShape
 
@@ -27,7 +27,7 @@ Kind: TypeAlias = Literal["all", "organisation", "workspace"]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class CompleteList:
     """A complete list: its rows by slug, whose they are (None when empty), the calls it took.
 
     `unreadable` are rows that are there and cannot be read, `unidentified` counts those whose slug
@@ -37,7 +37,9 @@ class Listing:
     rows: Mapping[str, Observed]
     organisation_id: str | None
     calls: int
-    unreadable: Mapping[str, Unreadable] = field(default_factory=lambda: MappingProxyType({}))
+    unreadable: Mapping[str, UnreadableIntegration] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     unidentified: int = 0
     nameless: int = 0
 
@@ -98,7 +100,7 @@ async def list_all(
     workspace_id: str | None = None,
     kind: Kind = "all",
     on_row: Callable[[Observed], None] | None = None,
-) -> Listing:
+) -> CompleteList:
     """Read every integration, or raise `IncompleteRead`.
 
     `on_row` hears of each row as it comes, at most once a slug, also of those of a reading that is
@@ -115,7 +117,7 @@ async def list_all(
         reading = await lister.read()
         calls += reading.calls
         if reading.complete:
-            return Listing(
+            return CompleteList(
                 reading.rows,
                 reading.organisation_id,
                 calls,
@@ -169,7 +171,7 @@ class _Lister:
                 if reading.problem or reading.exhausted:
                     return
 
-        await together(work() for _ in range(min(self._concurrency, promised)))
+        await gather_or_raise(work() for _ in range(min(self._concurrency, promised)))
 
     async def _page(self, reading: _Pass, number: int) -> None:
         reading.calls += 1

@@ -12,7 +12,7 @@ from reconciler.domain.facts import SubResource
 from reconciler.domain.state import Observed
 from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.concurrency import together
+from reconciler.remote.concurrency import gather_or_raise
 from reconciler.remote.errors import Answered, NoAnswer, Throttled, Unauthorised
 from reconciler.remote.observe import unreadable
 
@@ -56,7 +56,7 @@ async def read_parts(
             slug, part = queue.get_nowait()
             await _read(api, slug, part, reads)
 
-    await together(work() for _ in range(min(concurrency, queue.qsize())))
+    await gather_or_raise(work() for _ in range(min(concurrency, queue.qsize())))
     return reads
 
 

@@ -13,7 +13,7 @@ that others use up): then it doubles every second until the server objects.
 import math
 from collections import deque
 
-from reconciler.remote.clock import Deadline, Timing
+from reconciler.remote.clock import Clock, Deadline
 from reconciler.remote.errors import DeadlineExceeded, Throttled
 from reconciler.remote.responses import LONGEST_PAUSE
 
@@ -52,10 +52,10 @@ GROWTH = 0.01
 _MEMORY = 4096
 
 
-class RateGate:
+class RateLimiter:
     """Let calls pass at the rate that the server accepts. `throttled` counts the 429s."""
 
-    def __init__(self, timing: Timing, deadline: Deadline) -> None:
+    def __init__(self, timing: Clock, deadline: Deadline) -> None:
         self.throttled = 0
         self._timing = timing
         self._deadline = deadline

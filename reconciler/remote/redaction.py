@@ -66,7 +66,7 @@ def needles_of(secrets: Iterable[str]) -> Needles:
     return Needles(frozenset(literal), frozenset(skeletons))
 
 
-def scrub(text: str, needles: Needles) -> str:
+def redact(text: str, needles: Needles) -> str:
     """Return the text with every run redacted that holds a secret, or what looks like one."""
     if len(text) > LONGEST_TEXT:
         return REDACTED

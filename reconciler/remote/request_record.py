@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class RequestRecord:
     """One request and what came of it, for logs and figures; neither body nor header.
 
     `status` is None where no answer came; `error` is our code for a failure, `date` the server's

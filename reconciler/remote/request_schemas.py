@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from reconciler.domain.facts import Clearing
 from reconciler.domain.integration import Integration
-from reconciler.domain.schema import FieldSchema, Kind, compiled
+from reconciler.domain.schema import FieldKind, FieldSchema, compiled
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -45,9 +45,9 @@ def create_body() -> Schema:
 def record_properties() -> Schema:
     """Return the fields of a record as an answer shows them; the upstream decides what it sends."""
     kinds = {
-        Kind.KEYED_LIST: {"type": ["array", "null"], "items": {"type": "object"}},
-        Kind.OBJECT: {"type": ["object", "null"]},
-        Kind.MAP: {"type": ["object", "null"]},
+        FieldKind.KEYED_LIST: {"type": ["array", "null"], "items": {"type": "object"}},
+        FieldKind.OBJECT: {"type": ["object", "null"]},
+        FieldKind.MAP: {"type": ["object", "null"]},
     }
     shown = (f for f in _record_fields() if not f.facts.secret and not f.facts.write_only)
     return MappingProxyType({f.name: kinds[f.kind] for f in shown if f.kind in kinds})
@@ -72,7 +72,7 @@ def _property(field: FieldSchema) -> Schema:
 def _form(field: FieldSchema) -> dict[str, Any]:
     if field.facts.secret:
         return {"type": "string", "minLength": 1}
-    if field.kind is Kind.MAP:
+    if field.kind is FieldKind.MAP:
         form: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": True}
         if field.entries is not None and field.entries.is_known:
             form["additionalProperties"] = {"type": list(_ANY_SCALAR)}

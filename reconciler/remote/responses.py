@@ -25,7 +25,7 @@ from reconciler.remote.errors import (
     Throttled,
     Unauthorised,
 )
-from reconciler.remote.redaction import Needles, needles_of, scrub
+from reconciler.remote.redaction import Needles, needles_of, redact
 
 MESSAGE_LENGTH = 200
 LONGEST_PAUSE = 300.0
@@ -235,7 +235,7 @@ def _unspeakable(sent: Sent) -> Needles:
 def _request_id(answer: RawAnswer, secrets: Needles) -> str | None:
     """Give the server's id of the request, unless it repeats a secret."""
     id_ = answer.request_id
-    return None if id_ is None or scrub(id_, secrets) != id_ else id_
+    return None if id_ is None or redact(id_, secrets) != id_ else id_
 
 
 def _without(text: str, secrets: Needles) -> str:
@@ -243,7 +243,7 @@ def _without(text: str, secrets: Needles) -> str:
 
     A command that only reads knows no secret but its own, and the API may quote any.
     """
-    text = scrub(text, secrets)
+    text = redact(text, secrets)
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
 
 

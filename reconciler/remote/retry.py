@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from reconciler.remote.clock import Deadline, Timing
+from reconciler.remote.clock import Clock, Deadline
 from reconciler.remote.errors import Answered, NoAnswer, NotSent, RemoteError, ServerFault
 from reconciler.remote.responses import LONGEST_PAUSE
 
@@ -36,7 +36,7 @@ def may_pass(error: BaseException) -> bool:
 class Retries:
     """Repeat calls within one run. `used` counts the repetitions, `calls` the calls."""
 
-    def __init__(self, timing: Timing, deadline: Deadline) -> None:
+    def __init__(self, timing: Clock, deadline: Deadline) -> None:
         self.calls = 0
         self.used = 0
         self._timing = timing

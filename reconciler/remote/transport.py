@@ -22,7 +22,7 @@ KEPT_IDLE: Final = 30.0
 """Seconds after which an unused connection is no longer trusted to be open."""
 
 
-class Connection(httpx.AsyncBaseTransport):
+class ApiConnection(httpx.AsyncBaseTransport):
     """A transport for one request at a time, over one connection that is opened when needed."""
 
     def __init__(self, connections: httpcore.AsyncConnectionPool) -> None:
@@ -141,7 +141,7 @@ def connection_maker(
             keepalive_expiry=KEPT_IDLE,
         )
     )
-    return lambda: Connection(connections)
+    return lambda: ApiConnection(connections)
 
 
 def _trust(*, secure: bool, ca_file: Path | None) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from reconciler.desired.references import is_forbidden
 from reconciler.desired.suggestions import did_you_mean
-from reconciler.diagnostics import Diagnostic, Place, Severity, error
+from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef
 from reconciler.secrets.errors import SecretError
@@ -58,7 +58,9 @@ class NotAllowed:
         """Give the exception that stops an apply."""
         return SecretError(self.ref, self.reason, code=self.code, hint=self.hint)
 
-    def as_diagnostic(self, at: Place | None = None, *, strict: bool = False) -> Diagnostic:
+    def as_diagnostic(
+        self, at: SourceLocation | None = None, *, strict: bool = False
+    ) -> Diagnostic:
         """Give the finding for a file; outside the list it is a warning unless `strict`."""
         severity = Severity.ERROR if self.never or strict else Severity.WARNING
         return Diagnostic(

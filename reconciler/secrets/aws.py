@@ -18,7 +18,7 @@ from botocore.config import Config
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.secrets import document_fields
 from reconciler.secrets.errors import SecretError
-from reconciler.secrets.resolver import Answers, Surroundings
+from reconciler.secrets.resolver import Answers, ResolverContext
 
 _DENIED = frozenset(
     {
@@ -36,7 +36,7 @@ _ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
 class AwsResolver:
     """Read secrets by name or ARN; a secret is a source."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: ResolverContext) -> None:
         self._environ = surroundings.environ
         self._timeout = surroundings.timeout
         self._lock = threading.Lock()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.secrets.errors import SecretError
-from reconciler.secrets.resolver import Answer, Answers, Surroundings
+from reconciler.secrets.resolver import Answer, Answers, ResolverContext
 
 UNSET = "unset-variable"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class EnvResolver:
     """Read variables; all of them together are one source, since reading them costs nothing."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: ResolverContext) -> None:
         self._environ = surroundings.environ
 
     def source_of(self, locator: str) -> str:  # noqa: ARG002 - the contract's signature

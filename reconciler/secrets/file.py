@@ -13,7 +13,7 @@ from reconciler.desired.references import is_forbidden
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.secrets.allowlist import fixed_folder
 from reconciler.secrets.errors import SecretError
-from reconciler.secrets.resolver import Answer, Answers, Surroundings
+from reconciler.secrets.resolver import Answer, Answers, ResolverContext
 
 MAX_BYTES = 1 << 20
 
@@ -21,7 +21,7 @@ MAX_BYTES = 1 << 20
 class FileResolver:
     """Read files; each is its own source."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: ResolverContext) -> None:
         self._directory = surroundings.directory
         self._allowed = surroundings.allowed
 

@@ -12,10 +12,10 @@ from typing import cast
 
 from reconciler.domain.secrets import SecretRef
 from reconciler.secrets.errors import SecretError
-from reconciler.secrets.resolver import Resolver, Surroundings
+from reconciler.secrets.resolver import Resolver, ResolverContext
 
 GROUP = "reconciler.secrets"
-Factory = Callable[[Surroundings], Resolver]
+Factory = Callable[[ResolverContext], Resolver]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Resolvers:
 
     def __init__(
         self,
-        surroundings: Surroundings,
+        surroundings: ResolverContext,
         *,
         built_in: Mapping[str, Scheme] = BUILT_IN,
         plugins: Iterable[EntryPoint] | None = None,

@@ -17,7 +17,7 @@ Answers: TypeAlias = Mapping[SecretRef, Answer]
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ResolverContext:
     """What resolvers may look at: variables, the folder of relative paths, the allow-list.
 
     `timeout` bounds one read of one source, in seconds.

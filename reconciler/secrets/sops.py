@@ -20,8 +20,8 @@ from reconciler.secrets import document_fields
 from reconciler.secrets.allowlist import fixed_folder
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.file import read_inside
-from reconciler.secrets.resolver import Answers, Surroundings
-from reconciler.secrets.sops_servers import Server, Unjudged, servers_in
+from reconciler.secrets.resolver import Answers, ResolverContext
+from reconciler.secrets.sops_servers import Server, UnknownServers, servers_in
 
 _FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".env": "dotenv", ".ini": "ini"}
 _HINT_FORM = "encrypt it with sops as one plain YAML or JSON document"
@@ -55,7 +55,7 @@ _REASONS = {
 class SopsResolver:
     """Decrypt files; a file is a source, decrypted once."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: ResolverContext) -> None:
         self._surroundings = surroundings
 
     def source_of(self, locator: str) -> str:
@@ -109,7 +109,7 @@ class SopsResolver:
         """Return the servers that the file needs, all of them on allowed hosts."""
         try:
             servers = servers_in(encrypted, kind)
-        except Unjudged as problem:
+        except UnknownServers as problem:
             reason = f"the file cannot be handed to sops: {problem}"
             return SecretError(ref, reason, code="secret-failed", hint=_HINT_FORM)
         named = self._surroundings.environ.get(_HOSTS, "").lower().split(",")

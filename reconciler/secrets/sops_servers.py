@@ -36,7 +36,7 @@ _GCP_KEY = re.compile(
 )
 
 
-class Unjudged(Exception):
+class UnknownServers(Exception):
     """It cannot be said which servers the file leads to; the text says why."""
 
 
@@ -49,7 +49,10 @@ class Server:
 
 
 def servers_in(content: bytes, kind: str) -> frozenset[Server]:
-    """Return the servers that sops would ask, or raise `Unjudged`; `kind` is sops' input type."""
+    """Return the servers that sops would ask, or raise `UnknownServers`.
+
+    `kind` is the input type of sops.
+    """
     if kind in _FLAT:
         return _in_flat(content)
     document = _yaml(content) if kind == "yaml" else _json(content)
@@ -57,7 +60,7 @@ def servers_in(content: bytes, kind: str) -> frozenset[Server]:
     if not named:
         return frozenset()  # sops itself says that there is nothing to decrypt
     if named != ["sops"]:
-        raise Unjudged(_UNKNOWN_FORM)
+        raise UnknownServers(_UNKNOWN_FORM)
     return frozenset(_servers(document["sops"], nested=False))
 
 
@@ -67,14 +70,14 @@ def _in_flat(content: bytes) -> frozenset[Server]:
     for found in _LIST.finditer(text.lower()):
         before = _NAME_BEFORE.search(text[max(0, found.start() - _LONGEST_NAME) : found.start()])
         if before is None or before[0].lower().removeprefix("sops_") not in _LOCAL:
-            raise Unjudged("in this format only keys of age and PGP are read")
+            raise UnknownServers("in this format only keys of age and PGP are read")
     return frozenset()
 
 
 def _yaml(content: bytes) -> Mapping[str, Any]:
     reading = read_yaml(content)
     if reading.faults or len(reading.documents) != 1:
-        raise Unjudged("it is not one plain document of YAML")
+        raise UnknownServers("it is not one plain document of YAML")
     value = reading.documents[0].value
     return value if isinstance(value, dict) else {}
 
@@ -87,7 +90,7 @@ def _json(content: bytes) -> Mapping[str, Any]:
         return value if isinstance(value, dict) else {}
     except (ValueError, RecursionError):
         pass
-    raise Unjudged("it is not one plain document of JSON")
+    raise UnknownServers("it is not one plain document of JSON")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def _servers(metadata: Any, *, nested: bool) -> Iterator[Server]:
         if not entries or not isinstance(entries, list | dict):
             continue
         if not isinstance(entries, list):
-            raise Unjudged(_UNKNOWN_FORM)
+            raise UnknownServers(_UNKNOWN_FORM)
         if kind == "key_groups" and not nested:
             for group in entries:
                 yield from _servers(group, nested=True)
@@ -118,7 +121,7 @@ def _servers(metadata: Any, *, nested: bool) -> Iterator[Server]:
 def _of_kind(kind: str, entries: Iterable[Mapping[str, Any]]) -> Iterator[Server]:
     judge = _JUDGES.get(kind)
     if judge is None:
-        raise Unjudged("it is encrypted with a kind of key that is not known here")
+        raise UnknownServers("it is encrypted with a kind of key that is not known here")
     for entry in entries:
         yield Server(judge(entry), kind)
 
@@ -138,7 +141,7 @@ def _azure(entry: Mapping[str, Any]) -> str:
 
 def _aws(entry: Mapping[str, Any]) -> str:
     if entry.get("role") or entry.get("aws_profile"):
-        raise Unjudged("it names an AWS role or profile, which only the environment may")
+        raise UnknownServers("it names an AWS role or profile, which only the environment may")
     arn = _match(_ARN, entry, "arn")
     suffix = "amazonaws.com.cn" if arn["partition"] == "aws-cn" else "amazonaws.com"
     return f"kms.{arn['region']}.{suffix}"
@@ -156,7 +159,7 @@ def _host(entry: Mapping[str, Any], name: str) -> str:
     address = _match(_ADDRESS, entry, name)
     host = address["host"].lower()
     if address["scheme"] == "http" and not _LOOPBACK.fullmatch(host):
-        raise Unjudged(f"its {name} is not an https address")
+        raise UnknownServers(f"its {name} is not an https address")
     return host
 
 
@@ -164,12 +167,12 @@ def _match(pattern: re.Pattern[str], entry: Mapping[str, Any], name: str) -> re.
     value = entry.get(name)
     found = pattern.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise Unjudged(f"its {name} has an unknown form")
+        raise UnknownServers(f"its {name} has an unknown form")
     return found
 
 
 def _named(value: Any) -> Mapping[str, Any]:
     """Return a part of the metadata: Go matches names of JSON in any case, so only one is read."""
     if not isinstance(value, dict) or not all(_PLAIN.fullmatch(name) for name in value):
-        raise Unjudged(_UNKNOWN_FORM)
+        raise UnknownServers(_UNKNOWN_FORM)
     return value

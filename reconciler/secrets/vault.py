@@ -15,7 +15,7 @@ import requests
 from reconciler.domain.secrets import SecretRef
 from reconciler.secrets import document_fields
 from reconciler.secrets.errors import SecretError
-from reconciler.secrets.resolver import Answers, Surroundings
+from reconciler.secrets.resolver import Answers, ResolverContext
 from reconciler.secrets.vault_login import Login, LoginImpossible
 
 _FORBIDDEN_IN_PATHS = frozenset("%?\\*")
@@ -24,7 +24,7 @@ _FORBIDDEN_IN_PATHS = frozenset("%?\\*")
 class VaultResolver:
     """Read key-value secrets; a path is a source, and one login serves them all."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: ResolverContext) -> None:
         self._login = Login(surroundings.environ, timeout=surroundings.timeout)
         self._lock = threading.Lock()
         self._client: hvac.Client | None = None

@@ -1,7 +1,7 @@
 """The remote API as a pure state machine: a request and the state give an answer and the state.
 
 It opens nothing, reads no clock and draws no random number: time and ids are handed in, and the
-state lives behind `Records`. Faults on the way are `reconciler.simulator.delivery`'s; what the
+state lives behind `Store`. Faults on the way are `reconciler.simulator.delivery`'s; what the
 public record leaves open is decided by `Switches`.
 """
 
@@ -21,8 +21,8 @@ from reconciler.simulator.messages import (
     refuse,
 )
 from reconciler.simulator.organisation import Organisation
-from reconciler.simulator.pagination import Listing
-from reconciler.simulator.store import MemoryRecords, Record, Records
+from reconciler.simulator.pagination import RequestedPage
+from reconciler.simulator.store import MemoryStore, Record, Store
 from reconciler.simulator.switches import Switches
 
 
@@ -32,7 +32,7 @@ class Handler(Protocol):
     def __call__(self, request: Request, slug: str, /, *, stale: bool) -> Response: ...
 
 
-class Remote:
+class SimulatedAPI:
     """The stand-in for one organisation of the remote API.
 
     `now` gives ISO-8601 UTC with milliseconds, `new_id` a UUID text; `records` defaults to a store
@@ -44,11 +44,11 @@ class Remote:
         switches: Switches,
         now: Callable[[], str],
         new_id: Callable[[], str],
-        records: Records | None = None,
+        records: Store | None = None,
     ) -> None:
         self.switches = switches
         self._organisation = Organisation(
-            records or MemoryRecords(), switches, now=now, new_id=new_id
+            records or MemoryStore(), switches, now=now, new_id=new_id
         )
         self._answered = 0
         self._handlers: Mapping[OperationName, Handler] = {
@@ -119,16 +119,18 @@ class Remote:
         self._answered = state.pop("answered")
         self._memory().become(state)
 
-    def _memory(self) -> MemoryRecords:
+    def _memory(self) -> MemoryStore:
         records = self._organisation.records
-        if not isinstance(records, MemoryRecords):
+        if not isinstance(records, MemoryStore):
             raise TypeError("a store on disk is its own snapshot")
         return records
 
     # The five operations.
 
     def _list(self, request: Request, _slug: str, *, stale: bool) -> Response:
-        listing = Listing.parse(request.query, self.switches, self._organisation.known_workspace)
+        listing = RequestedPage.parse(
+            request.query, self.switches, self._organisation.known_workspace
+        )
         if listing.is_plain and not stale and not self.switches.stale_read_ms:
             total, shown = self._organisation.records.page(
                 offset=listing.offset,

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from reconciler.simulator.auth import BODY_LIMIT, Service
-from reconciler.simulator.delivery import Delivery, Ending
+from reconciler.simulator.auth import BODY_LIMIT, ApiService
+from reconciler.simulator.delivery import ConnectionEnd, Delivery
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -22,11 +22,11 @@ class ConnectionBroken(Exception):
 
 
 class SimulatorApp:
-    """Answers HTTP requests with a `Service`; `latency` gives the seconds each answer takes."""
+    """Answers HTTP requests with a `ApiService`; `latency` gives the seconds each answer takes."""
 
     def __init__(
         self,
-        service: Service,
+        service: ApiService,
         *,
         latency: Callable[[], float] | None = None,
         sleep: Sleep = asyncio.sleep,
@@ -56,7 +56,7 @@ class SimulatorApp:
         delivery = self._service.respond(scope["method"], target, headers, content)
         if delivery.delay:
             await self._sleep(delivery.delay)
-        if delivery.ending is Ending.NEVER:
+        if delivery.ending is ConnectionEnd.NEVER:
             await _left_alone(receive)
         await _send(delivery, send)
 
@@ -81,14 +81,14 @@ async def _body(receive: Receive) -> bytes:
 
 
 async def _send(delivery: Delivery, send: Send) -> None:
-    if delivery.ending is Ending.RESET:
+    if delivery.ending is ConnectionEnd.RESET:
         raise ConnectionBroken("as the script of faults says")
     headers = {**delivery.headers, "content-length": str(len(delivery.content))}
     pairs = [
         (name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()
     ]
     await send({"type": "http.response.start", "status": delivery.status, "headers": pairs})
-    if delivery.ending is Ending.TRUNCATED:
+    if delivery.ending is ConnectionEnd.TRUNCATED:
         half = delivery.content[: len(delivery.content) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
         raise ConnectionBroken("as the script of faults says")

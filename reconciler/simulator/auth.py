@@ -55,7 +55,7 @@ class Throttle:
         return True
 
 
-class Service:
+class ApiService:
     """Answers raw requests over a wire, after the checks."""
 
     def __init__(

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.faults import Fault, FaultKind, Faults, FaultScript
 from reconciler.simulator.messages import Request, Response, error
 
 _PAGE = "<!doctype html><html><body><h1>Service unavailable</h1></body></html>"
 
 
-class Ending(Enum):
+class ConnectionEnd(Enum):
     """How the exchange ends on the wire."""
 
     COMPLETE = "complete"
@@ -33,12 +33,12 @@ class Delivery:
     status: int
     content: bytes
     headers: dict[str, str]
-    ending: Ending = Ending.COMPLETE
+    ending: ConnectionEnd = ConnectionEnd.COMPLETE
     delay: float = 0.0
 
 
 class Wire:
-    """The way to a `Remote`, on which faults strike and requests arrive late.
+    """The way to a `SimulatedAPI`, on which faults strike and requests arrive late.
 
     `before` is called with each request before it is handled; what others do to the API at that
     moment (an insert that shifts the pages, an edit, a delete) is its to do.
@@ -46,7 +46,7 @@ class Wire:
 
     def __init__(
         self,
-        remote: Remote,
+        remote: SimulatedAPI,
         *,
         faults: Faults | None = None,
         before: Callable[[Request], None] | None = None,
@@ -64,7 +64,7 @@ class Wire:
         fault = self._faults.strike(request)
         if fault is not None and fault.kind is FaultKind.LATE:
             self._late.append((fault.amount, request))
-            return Delivery(0, b"", {}, Ending.NEVER)
+            return Delivery(0, b"", {}, ConnectionEnd.NEVER)
         return deliver(self._remote, request, fault)
 
     def settle(self) -> None:
@@ -82,7 +82,7 @@ class Wire:
                 self._remote.handle(request)
 
 
-def deliver(remote: Remote, request: Request, fault: Fault | None = None) -> Delivery:
+def deliver(remote: SimulatedAPI, request: Request, fault: Fault | None = None) -> Delivery:
     """Carry a request out, as far as one fault lets it, and say what arrives.
 
     A late request never arrives here: only a `Wire` has the time for that.
@@ -112,12 +112,12 @@ def as_delivery(response: Response) -> Delivery:
 
 
 _ENDINGS = {
-    FaultKind.RESET_BEFORE: Ending.RESET,
-    FaultKind.RESET_AFTER: Ending.RESET,
-    FaultKind.HANG_BEFORE: Ending.NEVER,
-    FaultKind.HANG_AFTER: Ending.NEVER,
-    FaultKind.LATE: Ending.NEVER,
-    FaultKind.TRUNCATE: Ending.TRUNCATED,
+    FaultKind.RESET_BEFORE: ConnectionEnd.RESET,
+    FaultKind.RESET_AFTER: ConnectionEnd.RESET,
+    FaultKind.HANG_BEFORE: ConnectionEnd.NEVER,
+    FaultKind.HANG_AFTER: ConnectionEnd.NEVER,
+    FaultKind.LATE: ConnectionEnd.NEVER,
+    FaultKind.TRUNCATE: ConnectionEnd.TRUNCATED,
 }
 
 
@@ -148,7 +148,7 @@ def _distorted(response: Response, fault: Fault) -> Delivery:
         case FaultKind.EDIT:
             return as_delivery(replace(response, body=merge(response.body, fault.merge)))
         case _:
-            ending = _ENDINGS.get(fault.kind, Ending.COMPLETE)
+            ending = _ENDINGS.get(fault.kind, ConnectionEnd.COMPLETE)
             return replace(as_delivery(response), ending=ending)
 
 

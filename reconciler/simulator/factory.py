@@ -12,21 +12,21 @@ from typing import Any
 
 import yaml
 
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.asgi import SimulatorApp
-from reconciler.simulator.auth import Service, Throttle, any_key, exactly, no_key
+from reconciler.simulator.auth import ApiService, Throttle, any_key, exactly, no_key
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultScript, InvalidFaults, parse_faults
 from reconciler.simulator.http_server import serve
 from reconciler.simulator.seeds import plant
-from reconciler.simulator.sqlite_store import SqliteRecords
-from reconciler.simulator.store import MemoryRecords
+from reconciler.simulator.sqlite_store import SqliteStore
+from reconciler.simulator.store import MemoryStore
 from reconciler.simulator.switches import Switches
 from reconciler.simulator.transport import SimulatorTransport
 
 
 @dataclass(frozen=True, slots=True)
-class Clockwork:
+class Dependencies:
     """What the simulator may not take for itself.
 
     `now` gives ISO-8601 UTC with milliseconds, `new_id` a UUID text, `monotonic` seconds.
@@ -87,7 +87,7 @@ async def serve_simulator(
     db: Path | None,
     on_ready: Callable[[str], None],
     stop: asyncio.Event,
-    clockwork: Clockwork,
+    clockwork: Dependencies,
     api_key: str | None = None,
 ) -> None:
     """Serve the simulator until `stop` is set; `on_ready` is told the base URL.
@@ -97,13 +97,13 @@ async def serve_simulator(
     state, and OSError when the port is taken.
     """
     script = read_script(faults) if faults else Script()
-    records = SqliteRecords(db) if db else MemoryRecords()
+    records = SqliteStore(db) if db else MemoryStore()
     try:
         if seed:
             # A seed is planted without the script's whims: a 429 must not leave holes in it.
-            plant(Remote(Switches(), clockwork.now, clockwork.new_id, records), seed)
-        remote = Remote(script.switches, clockwork.now, clockwork.new_id, records)
-        service = Service(
+            plant(SimulatedAPI(Switches(), clockwork.now, clockwork.new_id, records), seed)
+        remote = SimulatedAPI(script.switches, clockwork.now, clockwork.new_id, records)
+        service = ApiService(
             Wire(remote, faults=FaultScript(script.faults)),
             accepts=exactly(api_key) if api_key else any_key,
             throttle=Throttle(rate_limit, clockwork.monotonic) if rate_limit else None,
@@ -111,21 +111,21 @@ async def serve_simulator(
         app = SimulatorApp(service, latency=latency(latency_ms, jitter_ms))
         await serve(app, host=host, port=port, ready=_announce(host, on_ready), stop=stop)
     finally:
-        if isinstance(records, SqliteRecords):
+        if isinstance(records, SqliteStore):
             records.close()
 
 
 def simulator_transport(
-    db: Path, clockwork: Clockwork, *, script: Script | None = None
+    db: Path, clockwork: Dependencies, *, script: Script | None = None
 ) -> SimulatorTransport:
     """Give the transport of a `simulator:` target, with its state in the file `db`.
 
     No key is asked for. The transport closes the file when its client closes.
     """
     script = script or Script()
-    records = SqliteRecords(db)
-    remote = Remote(script.switches, clockwork.now, clockwork.new_id, records)
-    service = Service(Wire(remote, faults=FaultScript(script.faults)), accepts=no_key)
+    records = SqliteStore(db)
+    remote = SimulatedAPI(script.switches, clockwork.now, clockwork.new_id, records)
+    service = ApiService(Wire(remote, faults=FaultScript(script.faults)), accepts=no_key)
     return SimulatorTransport(service, on_close=records.close)
 
 

@@ -14,13 +14,13 @@ from reconciler.remote.operations import prepare
 from reconciler.remote.request_body import encode_body, sent_secrets
 from reconciler.remote.responses import RawAnswer, Sent, read_answer
 from reconciler.remote.transport_errors import from_httpx
-from reconciler.simulator.delivery import Ending, Wire
+from reconciler.simulator.delivery import ConnectionEnd, Wire
 from reconciler.simulator.messages import Request
 
-_BREAKS: dict[Ending, type[httpx.TransportError]] = {
-    Ending.RESET: httpx.ReadError,
-    Ending.NEVER: httpx.ReadTimeout,
-    Ending.TRUNCATED: httpx.RemoteProtocolError,
+_BREAKS: dict[ConnectionEnd, type[httpx.TransportError]] = {
+    ConnectionEnd.RESET: httpx.ReadError,
+    ConnectionEnd.NEVER: httpx.ReadTimeout,
+    ConnectionEnd.TRUNCATED: httpx.RemoteProtocolError,
 }
 
 
@@ -48,7 +48,7 @@ class SimulatorAPI:
         request = Request(prepared.method, prepared.path, query, body)
         delivery = self._wire.deliver(request)
         sent = Sent(prepared.method, prepared.path, sent_secrets(prepared.body or {}))
-        if delivery.ending is not Ending.COMPLETE:
+        if delivery.ending is not ConnectionEnd.COMPLETE:
             broken = _BREAKS[delivery.ending]
             raise from_httpx(broken(""), what=str(sent), base_url="simulator:")
         headers = {name.lower(): value for name, value in delivery.headers.items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.simulator import providers, responses
 from reconciler.simulator.messages import FORBIDDEN, refuse
-from reconciler.simulator.store import Entry, Record, Records
+from reconciler.simulator.store import Record, Store, StoredIntegration
 from reconciler.simulator.switches import Switches
 
 
@@ -18,7 +18,7 @@ class Organisation:
 
     def __init__(
         self,
-        records: Records,
+        records: Store,
         switches: Switches,
         *,
         now: Callable[[], str],
@@ -58,7 +58,9 @@ class Organisation:
     def put(self, slug: str, record: Record | None) -> None:
         """Keep a record, or with None its absence, and remember the one before."""
         before = self.records.entry(slug)
-        self.records.put(slug, Entry(record, before.record if before else None, self.now()))
+        self.records.put(
+            slug, StoredIntegration(record, before.record if before else None, self.now())
+        )
 
     def known_workspace(self, given: str) -> str:
         """Give the form a workspace is stored under; a slug seen once explains its UUID."""
@@ -85,7 +87,7 @@ class Organisation:
         """Forget the providers of an integration that goes away."""
         providers.drop_providers(self.records, record["id"])
 
-    def _entry(self, reference: str) -> Entry | None:
+    def _entry(self, reference: str) -> StoredIntegration | None:
         entry = self.records.entry(reference)
         if entry is not None:
             return entry
@@ -99,10 +101,10 @@ class Organisation:
             raise refuse(403, "AB03", FORBIDDEN)
         raise refuse(404, "AB08", "Not found")
 
-    def _view(self, entry: Entry, *, stale: bool) -> Record | None:
+    def _view(self, entry: StoredIntegration, *, stale: bool) -> Record | None:
         return entry.seen(stale=stale or self._is_fresh(entry))
 
-    def _is_fresh(self, entry: Entry) -> bool:
+    def _is_fresh(self, entry: StoredIntegration) -> bool:
         window = self._switches.stale_read_ms
         if not window:
             return False

@@ -11,7 +11,7 @@ _TYPES = ("all", "workspace", "organisation")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class RequestedPage:
     """A page that was asked for: zero-based, and never larger than the switch `page_max`."""
 
     offset: int
@@ -27,7 +27,7 @@ class Listing:
     @classmethod
     def parse(
         cls, query: Mapping[str, str], switches: Switches, stored_workspace: Callable[[str], str]
-    ) -> "Listing":
+    ) -> "RequestedPage":
         """Read the query; a page or size that is no count, or an unknown type, is refused."""
         page = _count(query, "current_page", default=0)
         size = _count(query, "page_size", default=100)

@@ -8,18 +8,18 @@ from typing import Any
 
 from reconciler.simulator.messages import invalid
 from reconciler.simulator.slugs import suffixed
-from reconciler.simulator.store import Record, Records
+from reconciler.simulator.store import Record, Store
 
 NOTE = "Created automatically on integration access grant"
 
 
-def providers_of(records: Records) -> list[dict[str, Any]]:
+def providers_of(records: Store) -> list[dict[str, Any]]:
     """Give all providers, oldest first."""
     return list(records.fact("providers") or [])
 
 
 def add_provider(
-    records: Records, record: Record, *, workspace: str, slug: str | None, new_id: str
+    records: Store, record: Record, *, workspace: str, slug: str | None, new_id: str
 ) -> str:
     """Create the provider of an integration in a workspace and give its id.
 
@@ -44,7 +44,7 @@ def add_provider(
     return new_id
 
 
-def drop_providers(records: Records, integration_id: str) -> None:
+def drop_providers(records: Store, integration_id: str) -> None:
     """Forget the providers of an integration that goes away."""
     known = providers_of(records)
     kept = [provider for provider in known if provider["integration_id"] != integration_id]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reconciler.errors import ReconcilerError
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.messages import Request
 
 Body = dict[str, Any]
@@ -27,7 +27,7 @@ class UnknownSeed(ReconcilerError):
         )
 
 
-def plant(remote: Remote, seed: str) -> int:
+def plant(remote: SimulatedAPI, seed: str) -> int:
     """Create the integrations of a seed that are not there yet; gives how many were created.
 
     `seed` is a name of `SEEDS` or a number of integrations to generate.

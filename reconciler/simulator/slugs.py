@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.simulator.messages import invalid, refuse
-from reconciler.simulator.store import Records
+from reconciler.simulator.store import Store
 from reconciler.simulator.switches import Switches
 
 _LONGEST = 255
@@ -18,7 +18,7 @@ def is_slug(value: Any) -> bool:
 
 
 def free_slug(
-    sent: Mapping[str, Any], records: Records, *, switches: Switches, new_id: Callable[[], str]
+    sent: Mapping[str, Any], records: Store, *, switches: Switches, new_id: Callable[[], str]
 ) -> str:
     """Give the slug a create gets; a taken one is refused or made into another."""
     wanted = sent.get("slug")
@@ -47,14 +47,14 @@ def _from_name(name: str, identifier: str) -> str:
     return suffixed(cut or "integration", identifier)
 
 
-def _untaken(records: Records, switches: Switches, make: Callable[[], str]) -> str:
+def _untaken(records: Store, switches: Switches, make: Callable[[], str]) -> str:
     slug = make()
     while _is_taken(slug, records, switches):
         slug = make()
     return slug
 
 
-def _is_taken(slug: str, records: Records, switches: Switches) -> bool:
+def _is_taken(slug: str, records: Store, switches: Switches) -> bool:
     entry = records.entry(slug)
     if entry is None:
         return False

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import ReconcilerError
-from reconciler.simulator.store import Entry, Record
+from reconciler.simulator.store import Record, StoredIntegration
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS integrations (
@@ -47,7 +47,7 @@ class SimulatorStateError(ReconcilerError):
         self.path = path
 
 
-class SqliteRecords:
+class SqliteStore:
     """A store on disk; `patience_seconds` is how long a write waits for another process's."""
 
     def __init__(self, path: Path, *, patience_seconds: float = 10.0) -> None:
@@ -63,19 +63,23 @@ class SqliteRecords:
         """Hold the file for one request: other processes wait to write, or keep reading."""
         return self._transaction("BEGIN IMMEDIATE" if write else "BEGIN")
 
-    def entry(self, slug: str) -> Entry | None:
+    def entry(self, slug: str) -> StoredIntegration | None:
         """Give what is known under a slug."""
         row = self._one(
             "SELECT record, previous, changed_at FROM integrations WHERE slug = ?", slug
         )
-        return None if row is None else Entry(self._load(row[0]), self._load(row[1]), row[2])
+        return (
+            None
+            if row is None
+            else StoredIntegration(self._load(row[0]), self._load(row[1]), row[2])
+        )
 
     def slug_of(self, identifier: str) -> str | None:
         """Find the slug of an id."""
         row = self._one("SELECT slug FROM integrations WHERE id = ?", identifier)
         return None if row is None else str(row[0])
 
-    def put(self, slug: str, entry: Entry) -> None:
+    def put(self, slug: str, entry: StoredIntegration) -> None:
         """Keep an entry; a record that returns after a delete takes the last place."""
         record, previous = _dump(entry.record), _dump(entry.previous)
         known = self._one("SELECT record IS NULL FROM integrations WHERE slug = ?", slug)
@@ -93,13 +97,13 @@ class SqliteRecords:
             entry.changed_at,
         )
 
-    def entries(self) -> Iterator[tuple[str, Entry]]:
+    def entries(self) -> Iterator[tuple[str, StoredIntegration]]:
         """Walk everything ever put, oldest first."""
         rows = self._all(
             "SELECT slug, record, previous, changed_at FROM integrations ORDER BY position"
         )
         for slug, record, previous, changed_at in rows:
-            yield slug, Entry(self._load(record), self._load(previous), changed_at)
+            yield slug, StoredIntegration(self._load(record), self._load(previous), changed_at)
 
     def page(self, *, offset: int, limit: int, newest: bool) -> tuple[int, list[Record]]:
         """Count the records and give some of them."""

@@ -13,7 +13,7 @@ Record: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredIntegration:
     """What is known under one slug: the record, the one before, and when they changed places.
 
     `record` is None after a delete, `previous` is None before the first change.
@@ -52,14 +52,14 @@ def reaches(record: Record, workspace: str) -> bool:
     return bool((record["global_workspace_access"] or {}).get("enabled"))
 
 
-class Records(Protocol):
+class Store(Protocol):
     """What the state machine needs of a store."""
 
     def transaction(self, *, write: bool) -> AbstractContextManager[None]:
         """Hold the store together while one request is handled."""
         ...
 
-    def entry(self, slug: str) -> Entry | None:
+    def entry(self, slug: str) -> StoredIntegration | None:
         """Give what is known under a slug."""
         ...
 
@@ -67,11 +67,11 @@ class Records(Protocol):
         """Find the slug of an id."""
         ...
 
-    def put(self, slug: str, entry: Entry) -> None:
+    def put(self, slug: str, entry: StoredIntegration) -> None:
         """Keep an entry; the first time under its slug it takes the last place in the order."""
         ...
 
-    def entries(self) -> Iterator[tuple[str, Entry]]:
+    def entries(self) -> Iterator[tuple[str, StoredIntegration]]:
         """Walk everything ever put, oldest first."""
         ...
 
@@ -88,11 +88,11 @@ class Records(Protocol):
         ...
 
 
-class MemoryRecords:
+class MemoryStore:
     """A store that lives and dies with the process."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, StoredIntegration] = {}
         self._slugs: dict[str, str] = {}
         self._facts: dict[str, Any] = {}
 
@@ -106,7 +106,7 @@ class MemoryRecords:
             self._facts = before
             raise
 
-    def entry(self, slug: str) -> Entry | None:
+    def entry(self, slug: str) -> StoredIntegration | None:
         """Give what is known under a slug."""
         return self._entries.get(slug)
 
@@ -114,7 +114,7 @@ class MemoryRecords:
         """Find the slug of an id."""
         return self._slugs.get(identifier)
 
-    def put(self, slug: str, entry: Entry) -> None:
+    def put(self, slug: str, entry: StoredIntegration) -> None:
         """Keep an entry; a record that returns after a delete takes the last place."""
         before = self._entries.get(slug)
         if before is not None and before.record is None:
@@ -124,7 +124,7 @@ class MemoryRecords:
         if entry.record is not None:
             self._slugs[entry.record["id"]] = slug
 
-    def entries(self) -> Iterator[tuple[str, Entry]]:
+    def entries(self) -> Iterator[tuple[str, StoredIntegration]]:
         """Walk everything ever put, oldest first."""
         yield from list(self._entries.items())
 
@@ -153,4 +153,4 @@ class MemoryRecords:
         self._entries, self._slugs = {}, {}
         self._facts = dict(state["facts"])
         for slug, record, previous, changed_at in state["entries"]:
-            self.put(slug, Entry(record, previous, changed_at))
+            self.put(slug, StoredIntegration(record, previous, changed_at))

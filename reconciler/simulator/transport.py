@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
-from reconciler.simulator.auth import Service
-from reconciler.simulator.delivery import Delivery, Ending
+from reconciler.simulator.auth import ApiService
+from reconciler.simulator.delivery import ConnectionEnd, Delivery
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -18,14 +18,14 @@ _PATIENCE_SECONDS = 30.0
 
 
 class SimulatorTransport(httpx.AsyncBaseTransport):
-    """Answers requests with a `Service`; `latency` is in seconds, `sleep` is what waits.
+    """Answers requests with a `ApiService`; `latency` is in seconds, `sleep` is what waits.
 
     `on_close` is called once when the client closes; it closes a store on disk, for example.
     """
 
     def __init__(
         self,
-        service: Service,
+        service: ApiService,
         *,
         latency: Callable[[], float] | None = None,
         sleep: Sleep = asyncio.sleep,
@@ -55,17 +55,17 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
 
     async def _wait(self, delivery: Delivery, request: httpx.Request) -> None:
         patience = request.extensions.get("timeout", {}).get("read") or _PATIENCE_SECONDS
-        if delivery.ending is Ending.NEVER or delivery.delay > patience:
+        if delivery.ending is ConnectionEnd.NEVER or delivery.delay > patience:
             await self._sleep(patience)
             raise httpx.ReadTimeout("no answer came in time", request=request)
         if delivery.delay:
             await self._sleep(delivery.delay)
 
     def _response(self, delivery: Delivery, request: httpx.Request) -> httpx.Response:
-        if delivery.ending is Ending.RESET:
+        if delivery.ending is ConnectionEnd.RESET:
             raise httpx.ReadError("connection reset by peer", request=request)
         headers = {**delivery.headers, "content-length": str(len(delivery.content))}
-        if delivery.ending is Ending.TRUNCATED:
+        if delivery.ending is ConnectionEnd.TRUNCATED:
             stream = _Broken(delivery.content[: len(delivery.content) // 2])
             return httpx.Response(delivery.status, headers=headers, stream=stream)
         return httpx.Response(delivery.status, headers=headers, content=delivery.content)

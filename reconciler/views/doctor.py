@@ -1,12 +1,12 @@
 """An examination for people: one line a check, what to do below it, then what a probe learned."""
 
-from reconciler.doctor.checks import Check, Health, Verdict
+from reconciler.doctor.checks import Check, CheckStatus, Health
 from reconciler.views import json
 from reconciler.views.escape import visible
-from reconciler.views.text_layout import Page
+from reconciler.views.text_layout import TextLayout
 
-_SYMBOLS = {Verdict.OK: "✓", Verdict.WARN: "!", Verdict.FAIL: "✗"}
-_STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+_SYMBOLS = {CheckStatus.OK: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
+_STYLES = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "bold red"}
 _NAME_WIDTH = 7
 _ANSWERS = "How the API answers its open questions"
 
@@ -18,7 +18,7 @@ def as_json(health: Health) -> str:
 
 def as_text(health: Health, *, header: str, width: int = 80, color: bool = False) -> str:
     """Write an examination: every check with its verdict as a symbol and a word."""
-    page = Page(width=width, color=color)
+    page = TextLayout(width=width, color=color)
     page.line(header)
     page.blank()
     for check in health.checks:
@@ -31,9 +31,9 @@ def as_text(health: Health, *, header: str, width: int = 80, color: bool = False
     return page.text()
 
 
-def _check(page: Page, check: Check) -> None:
+def _check(page: TextLayout, check: Check) -> None:
     verdict = f"{_SYMBOLS[check.verdict]} {check.verdict.value:<4}"
     summary = visible(check.summary, limit=400)
     page.line((verdict, _STYLES[check.verdict]), f"  {check.name:<{_NAME_WIDTH}} {summary}")
-    if check.hint and check.verdict is not Verdict.OK:
+    if check.hint and check.verdict is not CheckStatus.OK:
         page.line(f"hint: {visible(check.hint, limit=400)}", indent=8)

@@ -16,7 +16,7 @@ from reconciler.ledger.models import Anchor
 from reconciler.views import json
 from reconciler.views.escape import visible
 from reconciler.views.result_outline import anchor_lines
-from reconciler.views.text_layout import Page
+from reconciler.views.text_layout import TextLayout
 
 NO_RUNS = "No runs."
 _COLUMNS = ("run", "started", "by", "commit", "result")
@@ -25,7 +25,7 @@ _CUT = "The newest {} of {} runs; --limit N, --since T or --all lists more."
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class RunList:
     """Some runs in their public form, oldest first.
 
     `total` counts those before a limit was applied; `anchors` are the ends of the chains, by shard.
@@ -37,7 +37,7 @@ class Listing:
     anchors: Mapping[str | None, Anchor] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def as_json(listing: Listing, *, problems: Iterable[Diagnostic] | None = None) -> str:
+def as_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = None) -> str:
     """Write the runs; with `problems` also whether the records are as written."""
     document: dict[str, Any] = {
         "format_version": "1",
@@ -56,9 +56,9 @@ def as_json(listing: Listing, *, problems: Iterable[Diagnostic] | None = None) -
     return json.document(document)
 
 
-def as_text(listing: Listing, *, header: str, width: int = 80, color: bool = False) -> str:
+def as_text(listing: RunList, *, header: str, width: int = 80, color: bool = False) -> str:
     """Write the runs as a table, the newest last, and under each what did not go well."""
-    page = Page(width=width, color=color)
+    page = TextLayout(width=width, color=color)
     page.line(header)
     page.blank()
     if not listing.runs:

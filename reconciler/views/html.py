@@ -96,7 +96,7 @@ def drift(value: DriftReport, *, ledger: str, context: CommandContext = CommandC
     return document(title=f"{shown.title}, {shown.header}", body=body)
 
 
-def _step(step: drift_outline.Step) -> str:
+def _step(step: drift_outline.Suggestion) -> str:
     what = step.command or ", ".join(step.slugs)
     return f"<p>{escape(step.text)}" + (f"<br><code>{escape(what)}</code></p>" if what else "</p>")
 
@@ -210,7 +210,7 @@ def _value(side: str, value: str | None) -> str:
     return f'<td class="{side}" data-label="{side}"><code>{escape(value)}</code></td>'
 
 
-def _findings(findings: Sequence[plan_outline.Finding]) -> Iterable[str]:
+def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterable[str]:
     if not findings:
         return
     yield f"<h2>{escape(phrases.findings_title(item.severity for item in findings))}</h2>"

@@ -8,7 +8,7 @@ _RESERVE = 800
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class BudgetedPart:
     """A part with a short form that takes its place where room is scarce.
 
     The short form of an `essential` piece is worth more room than anything else: a reader who does
@@ -20,8 +20,13 @@ class Piece:
     essential: bool = False
 
 
-def fitted(
-    *, head: str, notes: Iterable[str], details: Sequence[Piece], tail: Iterable[str], limit: int
+def fit(
+    *,
+    head: str,
+    notes: Iterable[str],
+    details: Sequence[BudgetedPart],
+    tail: Iterable[str],
+    limit: int,
 ) -> str:
     """Join paragraphs within `limit` bytes of UTF-8; each argument's parts end with a newline.
 
@@ -43,7 +48,7 @@ def fitted(
 class _Selection:
     """Which details are shown, and in which form, while the room lasts."""
 
-    def __init__(self, details: Sequence[Piece], *, room: int) -> None:
+    def __init__(self, details: Sequence[BudgetedPart], *, room: int) -> None:
         self._details = details
         self._room = room
         self._forms: dict[int, str] = {}

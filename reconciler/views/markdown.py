@@ -14,7 +14,7 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
-from reconciler.views.length_budget import Piece, fitted
+from reconciler.views.length_budget import BudgetedPart, fit
 from reconciler.views.markdown_escape import code, fence, html_code
 from reconciler.views.sections import LISTED, Section
 from reconciler.views.suggested_command import CommandContext
@@ -43,7 +43,7 @@ def plan(
     """
     shown = plan_outline.of_plan(value, ledger=ledger, context=context)
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
-    return fitted(
+    return fit(
         head=_head(shown),
         notes=[*_risks(shown.actions), *_blocks(shown.actions), *_findings(shown.findings)],
         details=[_piece(item) for item in ranked],
@@ -62,10 +62,10 @@ def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str, limit: 
         f"{code(shown.header)} · digest {code(_first_digits(shown.digest))}\n",
         "".join(f"- {text}\n" for text in (*shown.next_steps, *map(code, shown.ledger))),
     ]
-    return fitted(
+    return fit(
         head="\n".join(head),
         notes=[],
-        details=[Piece(full=_outcome(item), short=_short_outcome(item)) for item in ranked],
+        details=[BudgetedPart(full=_outcome(item), short=_short_outcome(item)) for item in ranked],
         tail=[],
         limit=limit,
     )
@@ -90,7 +90,7 @@ def drift(
         for group in shown.groups
         for item in sorted(group.items, key=lambda item: -item.risk.rank)
     ]
-    return fitted(
+    return fit(
         head="\n".join(head),
         notes=[
             *(_step(step) for step in shown.steps),
@@ -105,7 +105,7 @@ def drift(
     )
 
 
-def _step(step: drift_outline.Step) -> str:
+def _step(step: drift_outline.Suggestion) -> str:
     if step.command:
         return f"{step.text}\n\n{fence([step.command], language='sh')}"
     return f"{step.text} {', '.join(code(slug) for slug in step.slugs)}".rstrip() + "\n"
@@ -161,7 +161,7 @@ def _named(slugs: Sequence[str]) -> str:
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _findings(findings: Sequence[plan_outline.Finding]) -> Iterable[str]:
+def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterable[str]:
     if not findings:
         return
     ranked = sorted(findings, key=lambda item: list(Severity).index(item.severity))
@@ -178,13 +178,13 @@ def _findings(findings: Sequence[plan_outline.Finding]) -> Iterable[str]:
     yield _folded(title, fence(lines), attributes=opened)
 
 
-def _piece(item: plan_outline.ActionItem, *, moved: str = "") -> Piece:
+def _piece(item: plan_outline.ActionItem, *, moved: str = "") -> BudgetedPart:
     """Return an action in full, and in short with nothing but its hosts."""
     short = _short_action(item, moved=moved)
     hosts = [f"{change.symbol} {change.text}" for change in item.changes if change.is_whole]
     if hosts:
         short += f"\n{fence(hosts, language='diff')}"
-    return Piece(full=_action(item, moved=moved), short=short, essential=bool(hosts))
+    return BudgetedPart(full=_action(item, moved=moved), short=short, essential=bool(hosts))
 
 
 def _change_lines(changes: Sequence[plan_outline.ChangeItem]) -> list[str]:

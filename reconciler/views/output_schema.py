@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.diagnostics import Severity
 from reconciler.execution.result import Status
-from reconciler.planning.actions import ActionKind, Op, Origin, Risk
+from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin, Risk
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -83,7 +83,7 @@ def drift() -> Schema:
             "fingerprint": DIGEST,
             "items": _list("Action"),
             "not_read": COUNT,
-            "origins": {"type": "object", "additionalProperties": _one_of(Origin)},
+            "origins": {"type": "object", "additionalProperties": _one_of(ChangeOrigin)},
         }
     )
     return _finished("Drift report", shape, _DEFINITIONS)
@@ -150,11 +150,11 @@ _DEFINITIONS: Schema = {
         **_object(
             {
                 "path": TEXT,
-                "op": _one_of(Op),
+                "op": _one_of(ChangeKind),
                 "before": {},
                 "after": {},
                 "sensitive": FLAG,
-                "origin": _one_of(Origin),
+                "origin": _one_of(ChangeOrigin),
                 "risk": _one_of(Risk),
             },
             optional={

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from reconciler.diagnostics import Severity
 from reconciler.execution.result import Status
-from reconciler.planning.actions import ActionKind, Op, Origin
+from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
 
 PLAN_TITLE = "Plan"
 UNDO_TITLE = "Plan to undo run"
@@ -30,14 +30,20 @@ SYMBOLS = MappingProxyType(
 BLOCKED_SYMBOL = "!"
 
 OP_SYMBOLS = MappingProxyType(
-    {Op.ADD: "+", Op.REMOVE: "-", Op.REPLACE: "~", Op.ROTATE: "~", Op.RESEND: "="}
+    {
+        ChangeKind.ADD: "+",
+        ChangeKind.REMOVE: "-",
+        ChangeKind.REPLACE: "~",
+        ChangeKind.ROTATE: "~",
+        ChangeKind.RESEND: "=",
+    }
 )
 
 RECREATED_NOTE = "re-created, unchanged"
 
 OP_NOTES = MappingProxyType(
     {
-        Op.RESEND: "resend: unchanged, this write has to carry it",
+        ChangeKind.RESEND: "resend: unchanged, this write has to carry it",
     }
 )
 
@@ -46,40 +52,40 @@ PUSH_NOTE = "rotate: unverified, and --push-secrets sends it"
 
 ROTATE_NOTES = MappingProxyType(
     {
-        Origin.LOCAL: "rotate: the value behind the reference has changed",
-        Origin.REMOTE: "rotate: the API holds another value than was sent",
-        Origin.BOTH: "rotate: the value behind the reference has changed, and the API's too",
-        Origin.UNKNOWN: "rotate: the mask that the API shows contradicts the value",
+        ChangeOrigin.LOCAL: "rotate: the value behind the reference has changed",
+        ChangeOrigin.REMOTE: "rotate: the API holds another value than was sent",
+        ChangeOrigin.BOTH: "rotate: the value behind the reference has changed, and the API's too",
+        ChangeOrigin.UNKNOWN: "rotate: the mask that the API shows contradicts the value",
     }
 )
 
 ORIGIN_NOTES = MappingProxyType(
     {
-        Origin.REMOTE: "changed in the API, outside Git",
-        Origin.BOTH: "changed in Git and in the API",
+        ChangeOrigin.REMOTE: "changed in the API, outside Git",
+        ChangeOrigin.BOTH: "changed in Git and in the API",
     }
 )
 
 # What an undo asks for comes from a run, so no change of it was made in Git.
-UNDO_NOTES = MappingProxyType(dict.fromkeys(ORIGIN_NOTES, ORIGIN_NOTES[Origin.REMOTE]))
+UNDO_NOTES = MappingProxyType(dict.fromkeys(ORIGIN_NOTES, ORIGIN_NOTES[ChangeOrigin.REMOTE]))
 
-DRIFT_NOTES = MappingProxyType({**ORIGIN_NOTES, Origin.LOCAL: "changed in Git, not applied"})
+DRIFT_NOTES = MappingProxyType({**ORIGIN_NOTES, ChangeOrigin.LOCAL: "changed in Git, not applied"})
 
 DRIFT_TITLES = MappingProxyType(
     {
-        Origin.REMOTE: "Changed in the API, outside Git",
-        Origin.BOTH: "Changed in Git and in the API",
-        Origin.LOCAL: "Git is ahead, not applied",
-        Origin.UNKNOWN: "Of unknown origin",
+        ChangeOrigin.REMOTE: "Changed in the API, outside Git",
+        ChangeOrigin.BOTH: "Changed in Git and in the API",
+        ChangeOrigin.LOCAL: "Git is ahead, not applied",
+        ChangeOrigin.UNKNOWN: "Of unknown origin",
     }
 )
 
 DRIFT_MOVED = MappingProxyType(
     {
-        Origin.REMOTE: "changed in the API",
-        Origin.BOTH: "changed in both",
-        Origin.LOCAL: "ahead in Git",
-        Origin.UNKNOWN: "of unknown origin",
+        ChangeOrigin.REMOTE: "changed in the API",
+        ChangeOrigin.BOTH: "changed in both",
+        ChangeOrigin.LOCAL: "ahead in Git",
+        ChangeOrigin.UNKNOWN: "of unknown origin",
     }
 )
 

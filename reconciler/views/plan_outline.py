@@ -10,8 +10,16 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from reconciler.diagnostics import Diagnostic, Place, Severity
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk, Shown
+from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
+from reconciler.planning.actions import (
+    Action,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+    Risk,
+    Shown,
+)
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.planning.value_excerpts import abridged, abridged_pair, is_shown_whole
 from reconciler.views import phrases
@@ -94,7 +102,7 @@ class ActionItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class OutlinedDiagnostic:
     """A diagnostic as three short texts; `place` and `hint` may be empty."""
 
     severity: Severity
@@ -119,7 +127,7 @@ class PlanOutline:
     summary: str
     counts: tuple[tuple[str, int], ...]
     actions: tuple[ActionItem, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[OutlinedDiagnostic, ...]
     sections: tuple[Section, ...]
     next_step: str
     command: str
@@ -173,7 +181,7 @@ def header_of(target: PlanTarget, *, ledger: str) -> str:
 def of_action(
     action: Action,
     *,
-    origins: Mapping[Origin, str] = phrases.ORIGIN_NOTES,
+    origins: Mapping[ChangeOrigin, str] = phrases.ORIGIN_NOTES,
     unverified: Collection[str] = (),
 ) -> ActionItem:
     """Make the outline of one action; `origins` says which origins of a change are worth a note.
@@ -181,7 +189,7 @@ def of_action(
     `unverified` are the paths of its secrets that nothing proves in sync.
     """
     blocked = bool(action.blocked_by)
-    values = [c.after if c.op is not Op.REMOVE else c.before for c in _of_name(action)]
+    values = [c.after if c.op is not ChangeKind.REMOVE else c.before for c in _of_name(action)]
     names = [value for value in values if isinstance(value, str)]
     return ActionItem(
         slug=visible(action.slug, limit=255),
@@ -216,7 +224,7 @@ def _of_name(action: Action) -> list[Change]:
 def of_change(
     change: Change,
     *,
-    origins: Mapping[Origin, str] = phrases.ORIGIN_NOTES,
+    origins: Mapping[ChangeOrigin, str] = phrases.ORIGIN_NOTES,
     unverified: bool = False,
     is_restated: bool = False,
 ) -> ChangeItem:
@@ -228,12 +236,12 @@ def of_change(
         after = reference(change.reference, hidden)
     why = phrases.RECREATED_NOTE if is_restated else _why(change, unverified=unverified)
     notes = (why, None if is_restated else origins.get(change.origin))
-    one_sided = change.op in {Op.ADD, Op.ROTATE, Op.RESEND}
+    one_sided = change.op in {ChangeKind.ADD, ChangeKind.ROTATE, ChangeKind.RESEND}
     return ChangeItem(
         symbol=phrases.OP_SYMBOLS[change.op],
         path=visible(change.path, limit=None),
         before=None if one_sided else before,
-        after=None if change.op is Op.REMOVE else after,
+        after=None if change.op is ChangeKind.REMOVE else after,
         note="; ".join(note for note in notes if note),
         risk=change.risk.value if change.risk.rank >= Risk.CREDENTIAL.rank else "",
         is_whole=is_shown_whole(change.path, change.before, change.after),
@@ -243,16 +251,16 @@ def of_change(
 
 def _why(change: Change, *, unverified: bool) -> str | None:
     """Say why a secret is sent."""
-    if change.op is not Op.ROTATE:
+    if change.op is not ChangeKind.ROTATE:
         return phrases.OP_NOTES.get(change.op)
     if change.reference is None:
         return phrases.LITERAL_NOTE
     return phrases.PUSH_NOTE if unverified else phrases.ROTATE_NOTES.get(change.origin)
 
 
-def of_diagnostic(item: Diagnostic) -> Finding:
+def of_diagnostic(item: Diagnostic) -> OutlinedDiagnostic:
     """Make the outline of one diagnostic."""
-    return Finding(
+    return OutlinedDiagnostic(
         severity=item.severity,
         headline=f"{item.severity.value}[{visible(item.code)}]: {summary_of(item)}",
         place=f"{_place(item.at)}:{item.at.column}" if item.at else "",
@@ -272,7 +280,7 @@ def _shown_pair(before: Shown, after: Shown) -> tuple[str, str]:
     return shown(before), shown(after)
 
 
-def _place(at: Place) -> str:
+def _place(at: SourceLocation) -> str:
     return f"{visible(at.file, limit=None)}:{at.line}"
 
 

@@ -1,8 +1,8 @@
 """A run while it happens, on stderr: what the executor announces, as lines or as a moving picture.
 
-Three listeners for `execution.events`: `Live` for a terminal, `Lines` for logs, `Quiet` for nobody.
-Each is a context manager, so that the terminal is left in order when a run breaks off. The end of
-the run is told by `reconciler.views.terminal`.
+Three listeners for `execution.events`: `LiveProgress` for a terminal, `LineProgress` for logs,
+`QuietProgress` for nobody. Each is a context manager, so that the terminal is left in order when a
+run breaks off. The end of the run is told by `reconciler.views.terminal`.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ Monotonic = Callable[[], float]
 """Seconds that only grow, from wherever."""
 
 
-class Quiet:
+class QuietProgress:
     """Listen and say nothing."""
 
     def __call__(self, event: Event) -> None:
@@ -55,7 +55,7 @@ class Quiet:
         """Leave the stream in order; may be called more than once."""
 
 
-class Lines(Quiet):
+class LineProgress(QuietProgress):
     """Write a line for each action that is over, and the elapsed time at the end."""
 
     def __init__(self, stream: TextIO, *, clock: Monotonic) -> None:
@@ -83,7 +83,7 @@ class Lines(Quiet):
         self._stream.flush()
 
 
-class Live(Quiet):
+class LiveProgress(QuietProgress):
     """Show a bar, the elapsed time and one line for each action that is running.
 
     An action that was not applied leaves a line above the picture; the rest only moves the bar.

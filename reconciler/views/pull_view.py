@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.secrets import MaskVerdict
-from reconciler.planning.actions import Action, ActionKind, Op
-from reconciler.pull.pull import Adoption, SecretCheck
+from reconciler.planning.actions import Action, ActionKind, ChangeKind
+from reconciler.pull.pull import PullResult, SecretCheck
 from reconciler.views.escape import visible
 from reconciler.views.plan_outline import header_of
 
@@ -23,7 +23,7 @@ _MOST = 40
 _MOST_NAMED = 10
 
 
-def text(adoption: Adoption, *, folder: str, ledger: str) -> str:
+def text(adoption: PullResult, *, folder: str, ledger: str) -> str:
     """Write what was done, then what the next plan would do; the last line counts both.
 
     `folder` is the desired-state folder as the user knows it.
@@ -35,7 +35,7 @@ def text(adoption: Adoption, *, folder: str, ledger: str) -> str:
     return "\n".join([*lines, summary(adoption)]) + "\n"
 
 
-def summary(adoption: Adoption) -> str:
+def summary(adoption: PullResult) -> str:
     """Count what was pulled, the differences of the next plan, and what nobody can vouch for.
 
     `0 differences` stands only where the next plan is empty.
@@ -57,11 +57,11 @@ def summary(adoption: Adoption) -> str:
 def _weight(action: Action) -> int:
     """Count the changes of an integration that exists on both sides; any other is one."""
     whole = action.kind in {ActionKind.CREATE, ActionKind.DELETE}
-    differing = [change for change in action.changes if change.op is not Op.RESEND]
+    differing = [change for change in action.changes if change.op is not ChangeKind.RESEND]
     return 1 if whole else max(1, len(differing))
 
 
-def _files(adoption: Adoption, folder: str) -> Iterator[str]:
+def _files(adoption: PullResult, folder: str) -> Iterator[str]:
     names = list(adoption.changed)
     for name in names[:_MOST]:
         what = "wrote " if name in adoption.new else "edited"
@@ -84,7 +84,7 @@ def _secrets(checks: tuple[SecretCheck, ...]) -> Iterator[str]:
         yield ""
 
 
-def _differences(adoption: Adoption) -> Iterator[str]:
+def _differences(adoption: PullResult) -> Iterator[str]:
     """Say what the next plan would do, integrations that exist on one side only in one line."""
     actions = adoption.plan.actions
     for action in actions:

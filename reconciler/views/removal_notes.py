@@ -7,7 +7,7 @@ from reconciler.domain.facts import RiskRule
 from reconciler.domain.field_paths import parse_path
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.tree import Path
-from reconciler.planning.actions import Action, ActionKind, Change, Op
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.views import phrases
 from reconciler.views.escape import visible
 
@@ -19,8 +19,8 @@ def removal_notes(action: Action) -> tuple[str, ...]:
     """Return the lines for a delete or a replace; none for any other action."""
     if action.kind not in {ActionKind.DELETE, ActionKind.REPLACE}:
         return ()
-    lost = [c for c in action.changes if c.op is Op.REMOVE]
-    kept = [c for c in action.changes if c.op is not Op.REMOVE]
+    lost = [c for c in action.changes if c.op is ChangeKind.REMOVE]
+    kept = [c for c in action.changes if c.op is not ChangeKind.REMOVE]
     if action.kind is ActionKind.DELETE and not lost:
         return (phrases.LOSS_UNKNOWN,)
     loses = "; ".join(_loses(lost)) or phrases.LOSES_NOTHING
@@ -33,7 +33,7 @@ def removal_notes(action: Action) -> tuple[str, ...]:
 def is_restated(action: Action, change: Change) -> bool:
     """Return whether a change only says that a replace puts back what was there, in the clear."""
     is_replace = action.kind is ActionKind.REPLACE
-    return is_replace and change.op is Op.RESEND and not change.sensitive
+    return is_replace and change.op is ChangeKind.RESEND and not change.sensitive
 
 
 def _loses(changes: Sequence[Change]) -> Iterable[str]:

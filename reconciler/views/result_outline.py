@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.diagnostics import counted
-from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
@@ -85,7 +85,7 @@ def _ledger(result: ApplyResult) -> tuple[str, ...]:
     match result.ledger:
         case None:
             return ()
-        case Failure(code=code, message=message):
+        case ActionFailure(code=code, message=message):
             return (f"ledger: {visible(code)}: {visible(message, 500)}",)
         case Anchor() as anchor:
             return anchor_lines(anchor, shard=result.shard)

@@ -16,7 +16,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.sections import Section
 from reconciler.views.suggested_command import CommandContext
-from reconciler.views.text_layout import Page
+from reconciler.views.text_layout import TextLayout
 
 _KIND_STYLES = {
     ActionKind.CREATE: "green",
@@ -53,7 +53,7 @@ def plan(
     and without the command that would carry it out.
     """
     shown = plan_outline.of_plan(value, ledger=ledger, context=context)
-    page = Page(width=width, color=color)
+    page = TextLayout(width=width, color=color)
     page.line(shown.header)
     if shown.run:
         page.line(f"{shown.title} {shown.run}")
@@ -95,7 +95,7 @@ def result(
     With the plan each action that was not applied shows the changes that are still to be made.
     """
     shown = result_outline.of_result(value, ledger=ledger, plan=plan)
-    page = Page(width=width, color=color)
+    page = TextLayout(width=width, color=color)
     page.line(shown.header)
     page.line(f"{shown.title} {shown.run}")
     page.line(f"digest: {shown.digest}")
@@ -126,7 +126,7 @@ def drift(
 ) -> str:
     """Write a drift report: whether anything differs, who moved what, and how to end it."""
     shown = drift_outline.of_report(value, ledger=ledger, context=context)
-    page = Page(width=width, color=color)
+    page = TextLayout(width=width, color=color)
     page.line(shown.header)
     page.whole(f"fingerprint: {shown.fingerprint}")
     if shown.commit:
@@ -154,7 +154,7 @@ def drift(
     return page.text()
 
 
-def _action(page: Page, item: plan_outline.ActionItem) -> None:
+def _action(page: TextLayout, item: plan_outline.ActionItem) -> None:
     style = "bold red" if item.blocks else _KIND_STYLES[item.kind]
     risk = (item.risk.value, "bold" if item.risk.rank >= Risk.CREDENTIAL.rank else "")
     name = f" {item.name}" if item.name else ""
@@ -170,7 +170,7 @@ def _action(page: Page, item: plan_outline.ActionItem) -> None:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
 
 
-def _findings(page: Page, findings: Iterable[plan_outline.Finding]) -> None:
+def _findings(page: TextLayout, findings: Iterable[plan_outline.OutlinedDiagnostic]) -> None:
     for item in findings:
         page.blank()
         page.line((item.headline, _SEVERITY_STYLES[item.severity]))
@@ -180,7 +180,7 @@ def _findings(page: Page, findings: Iterable[plan_outline.Finding]) -> None:
             page.line(f"hint: {item.hint}")
 
 
-def _sections(page: Page, sections: Iterable[Section]) -> None:
+def _sections(page: TextLayout, sections: Iterable[Section]) -> None:
     for section in sections:
         page.blank()
         page.line(section.title)
@@ -193,7 +193,7 @@ def _sections(page: Page, sections: Iterable[Section]) -> None:
             page.whole(section.command, indent=4)
 
 
-def _outcome(page: Page, item: result_outline.OutcomeItem, *, column: int) -> None:
+def _outcome(page: TextLayout, item: result_outline.OutcomeItem, *, column: int) -> None:
     slug = item.slug + " " * (column - cell_len(item.slug))
     status = (f"{item.symbol} {item.status.value:<7}", _STATUS_STYLES[item.status])
     page.line(status, f"  {item.kind.value:<7}  {slug}  {item.effort}".rstrip())

@@ -18,7 +18,7 @@ Part = str | tuple[str, str] | Text
 """A piece of a line: text, or text with a rich style."""
 
 
-class Page:
+class TextLayout:
     """Lines that are collected first and become one text at the end."""
 
     def __init__(self, *, width: int, color: bool) -> None:

@@ -17,24 +17,24 @@ from urllib.parse import unquote
 import httpx
 
 from reconciler.adapter.allowed_hosts import AllowedHosts
-from reconciler.adapter.auth import Scope, Token, Tokens
+from reconciler.adapter.auth import Token, Tokens, TokenScope
 from reconciler.adapter.declared_files import DeclaredFiles
 from reconciler.adapter.mcp_server import mcp_application
 from reconciler.adapter.metrics import Metrics
-from reconciler.adapter.middleware import Rules
-from reconciler.adapter.rate_limit import RateLimit
-from reconciler.adapter.request_context import Application, Exchange
+from reconciler.adapter.middleware import MiddlewareConfig
+from reconciler.adapter.rate_limit import CallerRateLimiter
+from reconciler.adapter.request_context import Application, RequestContext
 from reconciler.adapter.rest_port import rest_application
-from reconciler.adapter.service import DeclaredIn, Relay
-from reconciler.adapter.tools import Offer, raw_tools
-from reconciler.adapter.ui.routes import Page
+from reconciler.adapter.service import DeclaredIn, UpstreamService
+from reconciler.adapter.tools import ToolDefinition, raw_tools
+from reconciler.adapter.ui.routes import PageRoutes
 from reconciler.adapter.ui.sessions import Sessions
-from reconciler.adapter.ui.snapshot import Lookout
+from reconciler.adapter.ui.snapshot import StateCache
 from reconciler.desired.source import MemorySource
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.client import AuthHeader, make_client
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 from reconciler.remote.errors import NotSent
 
 WRITER = "writer-token-0123456789abcdef0123"
@@ -42,7 +42,9 @@ READER = "reader-token-0123456789abcdef0123"
 KEY = "pk-adapter-own-key-canary"
 UPSTREAM = "http://upstream.test/v1"
 
-TOKENS = Tokens((Token.of(WRITER, name="ci"), Token.of(READER, name="watcher", scope=Scope.READ)))
+TOKENS = Tokens(
+    (Token.of(WRITER, name="ci"), Token.of(READER, name="watcher", scope=TokenScope.READ))
+)
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -87,7 +89,7 @@ class Stuck(Wire):
 
 
 @dataclass
-class Clock:
+class ManualClock:
     """Time that stands still unless it is told to go on."""
 
     seconds: float = 1000.0
@@ -111,13 +113,13 @@ async def _no_runs() -> list[dict[str, Any]]:
     return []
 
 
-NOWHERE = Lookout(
+NOWHERE = StateCache(
     target=Target(name="nowhere", base_url="http://upstream.test/v1"),
     files=DeclaredFiles(lambda: MemorySource({}), None, lambda: date(2026, 11, 23)),
     open_session=_closed,
     open_api=_closed,
     runs=_no_runs,
-    clock=Clock(),
+    clock=ManualClock(),
     now=lambda: "2026-11-23T12:00:00.000Z",
 )
 
@@ -137,19 +139,19 @@ class Ports:
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     body_seconds: float = 15
-    more: tuple[Offer, ...] = ()
-    page: Page | None = None
-    clock: Clock = field(default_factory=Clock)
-    exchanges: list[Exchange] = field(default_factory=list)
+    more: tuple[ToolDefinition, ...] = ()
+    page: PageRoutes | None = None
+    clock: ManualClock = field(default_factory=ManualClock)
+    exchanges: list[RequestContext] = field(default_factory=list)
     defects: list[BaseException] = field(default_factory=list)
     metrics: Metrics = field(default_factory=Metrics)
 
     @property
-    def rules(self) -> Rules:
+    def rules(self) -> MiddlewareConfig:
         ids = (f"00000000-0000-4000-8000-{n:012d}" for n in range(1, 10**9))
-        return Rules(
+        return MiddlewareConfig(
             tokens=self.tokens,
-            rates=RateLimit(self.rate, self.clock),
+            rates=CallerRateLimiter(self.rate, self.clock),
             clock=self.clock,
             new_id=lambda: next(ids),
             log=self.exchanges.append,
@@ -158,8 +160,8 @@ class Ports:
         )
 
     @property
-    def relay(self) -> Relay:
-        timing = Timing(self.clock, lambda: 0.0, asyncio.sleep, lambda: 0.5)
+    def relay(self) -> UpstreamService:
+        timing = Clock(self.clock, lambda: 0.0, asyncio.sleep, lambda: 0.5)
         client = make_client(
             base_url=UPSTREAM,
             api_key=Redacted(KEY),
@@ -168,7 +170,7 @@ class Ports:
             transport=self.wire,
             deadline=None,
         )
-        return Relay(
+        return UpstreamService(
             client,
             timeout=self.timeout,
             read_only=self.read_only,
@@ -187,7 +189,7 @@ class Ports:
             allowed=self.allowed(8080),
             counted=self.metrics,
             is_ready=lambda: True,
-            page=self.page or Page(NOWHERE, Sessions(_secrets(), self.clock), self.tokens),
+            page=self.page or PageRoutes(NOWHERE, Sessions(_secrets(), self.clock), self.tokens),
         )
 
     @property

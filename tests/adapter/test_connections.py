@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from reconciler.adapter.connections import ConnectionTable, Listener
 from reconciler.adapter.file_limits import connection_budget
-from reconciler.adapter.request_context import Exchange
-from reconciler.adapter.server import Limits, listen, serve
+from reconciler.adapter.request_context import RequestContext
+from reconciler.adapter.server import ServerLimits, listen, serve
 from tests.adapter.ports import Ports, Wire, says
 from tests.adapter.test_sockets import LIST, Served, over_sockets
 
@@ -38,7 +38,7 @@ def test_the_connection_that_was_silent_for_longest_makes_room() -> None:
         writer.write(served.head(HEALTH, CLOSE))
         return answer, await reader.read(), await asked(served)
 
-    for answer in over_sockets(work, limits=Limits(connections=2)):
+    for answer in over_sockets(work, limits=ServerLimits(connections=2)):
         assert answer.startswith(b"HTTP/1.1 200 ")
 
 
@@ -65,7 +65,7 @@ def test_a_connection_without_a_complete_request_is_silent(
         return await asked(served), await reader.read()
 
     ports = Ports()
-    answer, rest = over_sockets(work, ports, limits=Limits(connections=1))
+    answer, rest = over_sockets(work, ports, limits=ServerLimits(connections=1))
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert rest == b""
     assert ports.wire.requests == []
@@ -78,7 +78,7 @@ def test_a_connection_that_is_kept_alive_is_silent_between_requests() -> None:
         await reader.readuntil(b'{"status": "ok"}')
         return await asked(served), await reader.read()
 
-    answer, rest = over_sockets(work, limits=Limits(connections=1))
+    answer, rest = over_sockets(work, limits=ServerLimits(connections=1))
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert rest == b""
 
@@ -113,7 +113,7 @@ def test_a_request_in_progress_is_never_cut_off_and_others_are_refused() -> None
         return finished, refused, health, await asked(served, line)
 
     ports = Ports(wire=gate)
-    finished, refused, health, later = over_sockets(work, ports, limits=Limits(connections=3))
+    finished, refused, health, later = over_sockets(work, ports, limits=ServerLimits(connections=3))
     for answer in (*finished, later):
         assert answer.endswith(b'{"done": true}')
     assert refused.startswith(b"HTTP/1.1 503 ")
@@ -122,14 +122,14 @@ def test_a_request_in_progress_is_never_cut_off_and_others_are_refused() -> None
     assert len(ports.wire.requests) == 4
 
 
-class Log(list[Exchange]):
+class Log(list[RequestContext]):
     """An access log that tells when it has its first line."""
 
     def __init__(self) -> None:
         super().__init__()
         self.begun = asyncio.Event()
 
-    def append(self, exchange: Exchange) -> None:
+    def append(self, exchange: RequestContext) -> None:
         super().append(exchange)
         self.begun.set()
 
@@ -156,7 +156,7 @@ def test_a_caller_that_does_not_read_its_answer_is_cut_off() -> None:
             return len(caller.recv(10_000_000))
 
     ports, answered = logged()
-    assert over_sockets(work, ports, limits=Limits(write_seconds=0.05)) < 8_000_000
+    assert over_sockets(work, ports, limits=ServerLimits(write_seconds=0.05)) < 8_000_000
     assert {told.status for told in ports.exchanges} == {200}
 
 
@@ -173,7 +173,7 @@ def test_a_caller_that_reads_slowly_gets_its_whole_answer() -> None:
         return size
 
     ports, _ = logged()
-    assert over_sockets(work, ports, limits=Limits(write_seconds=0.01)) > 8_000_000
+    assert over_sockets(work, ports, limits=ServerLimits(write_seconds=0.01)) > 8_000_000
 
 
 def test_an_answer_that_nobody_reads_makes_room() -> None:
@@ -184,11 +184,13 @@ def test_an_answer_that_nobody_reads_makes_room() -> None:
             return await asked(served)
 
     ports, answered = logged()
-    assert over_sockets(work, ports, limits=Limits(connections=1)).startswith(b"HTTP/1.1 200 ")
+    assert over_sockets(work, ports, limits=ServerLimits(connections=1)).startswith(
+        b"HTTP/1.1 200 "
+    )
 
 
 @contextlib.asynccontextmanager
-async def two_ports(limits: Limits) -> AsyncIterator[tuple[int, int]]:
+async def two_ports(limits: ServerLimits) -> AsyncIterator[tuple[int, int]]:
     ports = Ports()
     listeners = [listen("127.0.0.1", 0) for _ in range(2)]
     numbers = [listener.getsockname()[1] for listener in listeners]
@@ -206,7 +208,10 @@ async def two_ports(limits: Limits) -> AsyncIterator[tuple[int, int]]:
 
 def test_connections_are_counted_over_both_ports() -> None:
     async def work() -> None:
-        async with two_ports(Limits(connections=2)) as (rest, mcp), httpx.AsyncClient() as client:
+        async with (
+            two_ports(ServerLimits(connections=2)) as (rest, mcp),
+            httpx.AsyncClient() as client,
+        ):
             silent = [await asyncio.open_connection("127.0.0.1", rest) for _ in range(2)]
             for port in (mcp, rest):
                 answer = await client.get(f"http://127.0.0.1:{port}/healthz")

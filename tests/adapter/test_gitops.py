@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.adapter.declared_files import DeclaredFiles
-from reconciler.adapter.gitops_tools import Gitops, gitops_tools
+from reconciler.adapter.gitops_tools import GitopsTools, gitops_tools
 from reconciler.adapter.problems import Refusal
 from reconciler.desired.load import Loaded
 from reconciler.desired.source import MemorySource
@@ -45,7 +45,7 @@ class Here:
 
     @property
     def ports(self) -> Ports:
-        gitops = Gitops(self.files, self.session, asyncio.Lock())
+        gitops = GitopsTools(self.files, self.session, asyncio.Lock())
         return Ports(more=tuple(gitops_tools(gitops)))
 
     def call(self, name: str, **arguments: Any) -> Any:

@@ -3,13 +3,13 @@
 import json
 
 from reconciler.adapter import access_log
-from reconciler.adapter.auth import Principal, Scope
-from reconciler.adapter.request_context import Exchange
+from reconciler.adapter.auth import Principal, TokenScope
+from reconciler.adapter.request_context import RequestContext
 from tests.adapter.ports import READER, WRITER, Ports, bearer
 
 
-def exchange(**facts: object) -> Exchange:
-    made = Exchange("id-1", "rest", 0.0, lambda _id, _error: None)
+def exchange(**facts: object) -> RequestContext:
+    made = RequestContext("id-1", "rest", 0.0, lambda _id, _error: None)
     for name, value in facts.items():
         setattr(made, name, value)
     return made
@@ -17,7 +17,10 @@ def exchange(**facts: object) -> Exchange:
 
 def test_a_line_holds_the_facts_and_nothing_else() -> None:
     told = exchange(
-        principal=Principal("ci", Scope.WRITE), operation="get-integration", slug="a", status=200
+        principal=Principal("ci", TokenScope.WRITE),
+        operation="get-integration",
+        slug="a",
+        status=200,
     )
     line = access_log.line(told, time="2026-11-23T12:00:00.000Z", seconds=0.01234)
     assert json.loads(line) == {

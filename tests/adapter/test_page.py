@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.adapter.ui.routes import Page
+from reconciler.adapter.ui.routes import PageRoutes
 from reconciler.adapter.ui.sessions import LIFETIME, Sessions
-from reconciler.adapter.ui.snapshot import KEPT_SECONDS, Lookout
+from reconciler.adapter.ui.snapshot import KEPT_SECONDS, StateCache
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
 from reconciler.ledger.errors import LedgerError
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.workflows import Session
-from tests.adapter.ports import READER, TOKENS, WRITER, Clock, Ports, bearer
+from tests.adapter.ports import READER, TOKENS, WRITER, ManualClock, Ports, bearer
 from tests.adapter.test_gitops import ALPHA, Here
 
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[2J\"'"
@@ -43,11 +43,11 @@ class Site:
 
     def __init__(self, *runs: dict[str, Any], **files: bytes) -> None:
         self.here = Here(**files)
-        self.clock = Clock()
+        self.clock = ManualClock()
         self.known = list(runs)
         self.readings = 0
         numbers = iter(range(1, 1000))
-        lookout = Lookout(
+        lookout = StateCache(
             target=Target(name="here", base_url="simulator:"),
             files=self.here.files,
             open_session=self._session,
@@ -57,7 +57,7 @@ class Site:
             now=self.here.world.now,
         )
         sessions = Sessions(lambda: f"secret-{next(numbers)}", self.clock)
-        self.ports = Ports(page=Page(lookout, sessions, TOKENS), clock=self.clock)
+        self.ports = Ports(page=PageRoutes(lookout, sessions, TOKENS), clock=self.clock)
 
     def exists(self, slug: str, **fields: Any) -> "Site":
         body = {"slug": slug, "name": slug.title(), **ACCOUNT, **fields}
@@ -333,7 +333,7 @@ def test_the_page_reads_and_never_writes() -> None:
 
 
 def test_sessions_do_not_pile_up() -> None:
-    clock = Clock()
+    clock = ManualClock()
     numbers = iter(range(10_000))
     sessions = Sessions(lambda: f"secret-{next(numbers)}", clock)
     principal = TOKENS.known[0].principal

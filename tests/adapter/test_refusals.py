@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.adapter.auth import Tokens
 from reconciler.adapter.middleware import BODY_LIMIT
-from tests.adapter.ports import KEY, READER, WRITER, Clock, Ports, bearer, is_problem
+from tests.adapter.ports import KEY, READER, WRITER, ManualClock, Ports, bearer, is_problem
 
 LIST = "/v1/integrations"
 ONE = "/v1/integrations/a"
@@ -383,7 +383,7 @@ def test_an_allowed_origin_may_read_the_answer_and_ask_before() -> None:
 
 
 def test_a_token_that_asks_too_fast_is_429_and_others_are_not() -> None:
-    ports, rest = Ports(rate=0.5, clock=Clock()), ("GET", LIST, {})
+    ports, rest = Ports(rate=0.5, clock=ManualClock()), ("GET", LIST, {})
     asked = [rest, rest, rest, ("GET", LIST, {"headers": bearer(READER)})]
     answers = ports.ask_all(asked)
     assert [answer.status_code for answer in answers] == [200, 200, 429, 200]

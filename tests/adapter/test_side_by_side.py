@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.adapter.ui.comparison import Pair, Verdict, pairs
+from reconciler.adapter.ui.comparison import ComparedField, FieldStatus, pairs
 from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.planning.planner import make_plan
 from tests.adapter.test_gitops import ALPHA
@@ -161,11 +161,11 @@ def test_every_change_of_a_plan_differs_on_the_page_and_nothing_that_changes_is_
     plan = make_plan(desired=desired(mine), observed=state(theirs), created_at=NOON)
     changed = [change.path for action in plan.actions for change in action.changes]
     found = pairs(mine, theirs, changed=changed)
-    differing = [pair.path for pair in found if pair.verdict is Verdict.DIFFERS]
+    differing = [pair.path for pair in found if pair.verdict is FieldStatus.DIFFERS]
     for path in changed:
         assert any(related(path, pair) or related(pair, path) for pair in differing), path
     for pair in found:
-        if pair.verdict is Verdict.SAME:
+        if pair.verdict is FieldStatus.SAME:
             assert not any(related(pair.path, path) for path in changed)
             assert pair.declared == pair.observed or is_empty_on_one_side(pair)
 
@@ -174,9 +174,9 @@ def test_what_is_ignored_or_never_returned_is_not_called_the_same() -> None:
     ignoring = Lifecycle(ignore=(Ignored(("description",)),))
     mine = declared(description="mine", create_default_provider=True, lifecycle=ignoring)
     found = {pair.path: pair for pair in pairs(mine, observed(description="theirs"))}
-    assert found["description"].verdict is Verdict.NOT_COMPARED
-    assert found["create_default_provider"].verdict is Verdict.NOT_COMPARED
-    assert found["name"].verdict is Verdict.SAME
+    assert found["description"].verdict is FieldStatus.NOT_COMPARED
+    assert found["create_default_provider"].verdict is FieldStatus.NOT_COMPARED
+    assert found["name"].verdict is FieldStatus.SAME
 
 
 def test_limits_that_no_plan_looks_at_are_not_called_the_same() -> None:
@@ -186,16 +186,16 @@ def test_limits_that_no_plan_looks_at_are_not_called_the_same() -> None:
     )
     [*_, found] = pairs(declared(workspaces=[mine]), observed(workspaces=[theirs]))
     assert (found.declared, found.observed) == ("cost", "tokens")
-    assert found.verdict is Verdict.NOT_COMPARED
+    assert found.verdict is FieldStatus.NOT_COMPARED
 
 
 def test_a_secret_that_was_verified_is_the_same_although_it_looks_different() -> None:
     mine, theirs = declared(key=KEY), observed(key=mask())
     found = {pair.path: pair.verdict for pair in pairs(mine, theirs)}
-    assert found["key"] is Verdict.SAME
+    assert found["key"] is FieldStatus.SAME
     unverified = {pair.path: pair.verdict for pair in pairs(mine, theirs, unverified={"key"})}
-    assert unverified["key"] is Verdict.UNVERIFIED
+    assert unverified["key"] is FieldStatus.UNVERIFIED
 
 
-def is_empty_on_one_side(pair: Pair) -> bool:
+def is_empty_on_one_side(pair: ComparedField) -> bool:
     return bool({pair.declared, pair.observed} & {None, "", "null", "false", "[]", "{}"})

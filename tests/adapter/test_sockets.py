@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from reconciler.adapter.request_context import Application
-from reconciler.adapter.server import Limits, listen, serve
+from reconciler.adapter.server import ServerLimits, listen, serve
 from tests.adapter.ports import WRITER, Ports, Stuck, Wire, says
 
 LIST = b"/v1/integrations"
-USUAL = Limits()
+USUAL = ServerLimits()
 
 
 class Served:
@@ -50,7 +50,7 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(
-    ports: Ports, *, host: str = "127.0.0.1", limits: Limits = USUAL
+    ports: Ports, *, host: str = "127.0.0.1", limits: ServerLimits = USUAL
 ) -> AsyncIterator[Served]:
     """Serve the REST port until the block ends."""
     listener = listen(host, 0)
@@ -198,7 +198,7 @@ def test_a_head_that_drips_is_cut_off() -> None:
         writer.write(b"x")
         return await reader.read()
 
-    limits = Limits(head_seconds=0.05)
+    limits = ServerLimits(head_seconds=0.05)
     assert over_sockets(work, limits=limits) == b""
 
 
@@ -207,7 +207,7 @@ def test_a_connection_that_says_nothing_is_cut_off() -> None:
         reader, _ = await served.connect()
         return await reader.read()
 
-    assert over_sockets(work, limits=Limits(head_seconds=0.05)) == b""
+    assert over_sockets(work, limits=ServerLimits(head_seconds=0.05)) == b""
 
 
 def test_a_slow_answer_is_not_cut_off_by_the_limit_for_heads() -> None:
@@ -220,7 +220,7 @@ def test_a_slow_answer_is_not_cut_off_by_the_limit_for_heads() -> None:
     answer = over_sockets(
         lambda served: served.say(line, b"Connection: close"),
         Ports(wire=Slow(says(200, {"late": True}))),
-        limits=Limits(head_seconds=0.02),
+        limits=ServerLimits(head_seconds=0.02),
     )
     assert answer.endswith(b'{"late": true}')
 
@@ -306,7 +306,7 @@ def test_what_does_not_finish_is_cut_off_when_the_grace_is_over() -> None:
         return await asking
 
     ports = Ports(wire=Silent())
-    answer = over_sockets(work, ports, limits=Limits(grace_seconds=0))
+    answer = over_sockets(work, ports, limits=ServerLimits(grace_seconds=0))
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"\r\ncontent-type: application/problem+json\r\n" in answer
     assert b"was stopped" in answer

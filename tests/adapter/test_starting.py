@@ -78,7 +78,7 @@ async def running(**options: Any) -> AsyncIterator[Running]:
         where.append(at)
         ready.set()
 
-    chosen = serve.Serving(**{**USUAL, **options})
+    chosen = serve.ServeOptions(**{**USUAL, **options})
     task = asyncio.create_task(serve.serve(invocation, chosen, stop=stop, ready=announce))
     starting = asyncio.create_task(ready.wait())
     await asyncio.wait([task, starting], return_when=asyncio.FIRST_COMPLETED)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.adapter.auth import Scope, Token, Tokens, parse_tokens
+from reconciler.adapter.auth import Token, Tokens, TokenScope, parse_tokens
 from reconciler.domain.rejection import InvalidInput
 from tests.adapter.ports import READER, WRITER
 
@@ -11,8 +11,8 @@ def test_a_file_of_tokens_is_read() -> None:
     text = f"# who may call\n\nci  write  {WRITER}\n\twatcher read {READER}\r\n"
     found = parse_tokens(text, file="tokens")
     assert [(t.principal.name, t.principal.scope) for t in found] == [
-        ("ci", Scope.WRITE),
-        ("watcher", Scope.READ),
+        ("ci", TokenScope.WRITE),
+        ("watcher", TokenScope.READ),
     ]
     assert Tokens(found).find(READER.encode()) == found[1].principal
     assert Tokens(found).find(READER[:-1].encode()) is None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.messages import Request, Response
 from tests.cli.project import Here
@@ -18,7 +18,7 @@ Damage = Callable[[dict[str, Any]], Any]
 NOT_FOUND = Response(404, {"success": False, "data": {"message": "Not found", "errorCode": "AB08"}})
 
 
-class DamagedRemote(Remote):
+class DamagedRemote(SimulatedAPI):
     """Answers like the simulator, but for what is damaged.
 
     `rows` by slug and `answers` by path say what becomes of a row and of an answer; `missing` are

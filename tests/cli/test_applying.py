@@ -7,9 +7,9 @@ from pathlib import Path
 
 from reconciler.cli.apply_run import carry_out
 from reconciler.execution.approval import Approval
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallEnded, Event, RunEnded
-from reconciler.execution.ledger_listener import Books
+from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import Status
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import open_ledger
@@ -33,7 +33,7 @@ def applied(folder: Path, world: World, when: Callable[[Event], bool]) -> Applie
 
     wish = desired(declared("alpha", key=KEY), declared("beta", key=KEY))
     with open_ledger(None, path=path, pepper="p") as ledger:
-        books = Books(ledger, key=TARGET, facts=RunFacts(run="run-1"), now=world.now)
+        books = LedgerListener(ledger, key=TARGET, facts=RunFacts(run="run-1"), now=world.now)
         session = world.session(wish, parallelism=1)
         books.values = session.secrets
         return asyncio.run(
@@ -45,7 +45,7 @@ def applied(folder: Path, world: World, when: Callable[[Event], bool]) -> Applie
                 books=books,
                 listeners=[strike],
                 confirm=lambda _plan: True,
-                stop=Stop(),
+                stop=CancelToken(),
             )
         )
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.telemetry import Watch
+from reconciler.cli.telemetry import RunTelemetry
 from tests.cli.project import FIRST, Here
 from tests.end_to_end.harness import Done
 
@@ -167,7 +167,7 @@ def test_a_place_that_cannot_hold_the_figures_is_refused_before_anything_is_done
 def test_figures_that_cannot_be_written_do_not_change_what_the_run_has_done(tmp_path: Path) -> None:
     file, said = tmp_path / "reconcile.prom", io.StringIO()
     invocation = Invocation(Console(stdin=None, stdout=None, stderr=said))
-    with Watch(invocation, command="apply", run="run-1", metrics_file=file) as seen:
+    with RunTelemetry(invocation, command="apply", run="run-1", metrics_file=file) as seen:
         file.mkdir()
         assert seen.ends(5) == 5
     assert "warning[metrics-not-saved]" in said.getvalue()

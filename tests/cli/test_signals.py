@@ -7,7 +7,7 @@ from reconciler.cli import signals
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, signals.Terminated])
 def test_a_signal_at_a_question_tells_what_was_not_done(kind: type[KeyboardInterrupt]) -> None:
-    async def ask(interruption: signals.Interruption) -> None:
+    async def ask(interruption: signals.SignalHandler) -> None:
         with interruption.left_to_python():
             raise kind
 

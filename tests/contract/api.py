@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 import httpx
 
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.asgi import SimulatorApp
-from reconciler.simulator.auth import Service
+from reconciler.simulator.auth import ApiService
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.http_server import serve
 from reconciler.simulator.switches import Switches
@@ -38,7 +38,7 @@ class Answer:
 class Api(Protocol):
     """One way to reach a stand-in."""
 
-    remote: Remote
+    remote: SimulatedAPI
 
     def call(
         self,
@@ -52,7 +52,7 @@ class Api(Protocol):
     ) -> Answer: ...
 
 
-class Clock:
+class ManualClock:
     """A clock that tests move; each reading is one millisecond later."""
 
     def __init__(self) -> None:
@@ -65,20 +65,20 @@ class Clock:
         return f"2026-01-01T{minutes // 60:02}:{minutes % 60:02}:{seconds:02}.{rest:03}Z"
 
 
-def make_remote(switches: Switches | None = None, clock: Clock | None = None) -> Remote:
+def make_remote(switches: Switches | None = None, clock: ManualClock | None = None) -> SimulatedAPI:
     """Make a stand-in whose ids count up and whose clock ticks with each reading."""
     count = itertools.count(1)
-    return Remote(
+    return SimulatedAPI(
         switches or Switches(),
-        (clock or Clock()).now,
+        (clock or ManualClock()).now,
         lambda: f"00000000-0000-4000-8000-{next(count):012x}",
     )
 
 
 class InProcess:
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: SimulatedAPI) -> None:
         self.remote = remote
-        self._service = Service(Wire(remote))
+        self._service = ApiService(Wire(remote))
 
     def call(
         self,
@@ -100,7 +100,7 @@ class InProcess:
 
 
 class OverHttp:
-    def __init__(self, remote: Remote, client: httpx.Client) -> None:
+    def __init__(self, remote: SimulatedAPI, client: httpx.Client) -> None:
         self.remote = remote
         self._client = client
 
@@ -126,7 +126,7 @@ class OverHttp:
 
 
 @contextmanager
-def served(service: Service) -> Iterator[str]:
+def served(service: ApiService) -> Iterator[str]:
     """Serve on a loopback port in a thread of its own; gives the URL without a path."""
     ready: list[int] = []
     started = threading.Event()
@@ -162,7 +162,7 @@ def reach(way: str, switches: Switches | None = None) -> Iterator[Api]:
         yield InProcess(remote)
         return
     with (
-        served(Service(Wire(remote))) as url,
+        served(ApiService(Wire(remote))) as url,
         httpx.Client(base_url=url, trust_env=False) as client,
     ):
         yield OverHttp(remote, client)

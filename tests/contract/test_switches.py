@@ -5,18 +5,20 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.messages import Request, Response
 from reconciler.simulator.switches import InvalidSwitch, Switches
-from tests.contract.api import Clock, azure, make_remote, openai
+from tests.contract.api import ManualClock, azure, make_remote, openai
 from tests.contract.questions import open_questions
 
 
-def call(remote: Remote, method: str, path: str = "", body: Any = None, **query: str) -> Response:
+def call(
+    remote: SimulatedAPI, method: str, path: str = "", body: Any = None, **query: str
+) -> Response:
     return remote.handle(Request(method, f"/integrations{path}", query, body))
 
 
-def with_one(clock: Clock | None = None, **switches: Any) -> Remote:
+def with_one(clock: ManualClock | None = None, **switches: Any) -> SimulatedAPI:
     remote = make_remote(Switches.parse(switches), clock)
     body = openai(configurations={"openai_project": "p", "openai_organization": "o"})
     assert call(remote, "POST", "", body).status == 200
@@ -286,7 +288,7 @@ def test_a_page_above_the_maximum_can_be_refused() -> None:
 
 
 def test_reads_can_be_stale_for_a_while_and_writes_are_not() -> None:
-    clock = Clock()
+    clock = ManualClock()
     remote = with_one(clock, stale_read_ms=1000)
     assert call(remote, "GET", "/openai-main").status == 404
     assert call(remote, "GET").body["total"] == 0

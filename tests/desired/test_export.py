@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.desired.export import exported, grants_no_access
 from reconciler.desired.export_check import writable
-from reconciler.desired.export_secrets import Naming, template_problem
+from reconciler.desired.export_secrets import SecretNames, template_problem
 from reconciler.desired.fmt import formatted
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.desired.yaml_writer import document, flow
@@ -158,7 +158,7 @@ def test_nothing_is_written_when_what_every_integration_needs_cannot_stand(field
 
 def write(**fields: Any) -> dict[str, Any]:
     """Export an OpenAI integration, without the fields that every one has."""
-    tree = exported(observed(**fields), Naming("alpha"))
+    tree = exported(observed(**fields), SecretNames("alpha"))
     return {k: v for k, v in tree.items() if k not in {"slug", "name", "ai_provider_id"}}
 
 
@@ -259,12 +259,12 @@ def test_secrets_become_names_and_literals_stay() -> None:
 )
 def test_a_name_is_made_of_slug_and_field(template: str | None, name: str) -> None:
     path = ("configurations", "custom_headers", "x-key")
-    assert str(Naming("a-b_1", template=template).reference(path)) == name
+    assert str(SecretNames("a-b_1", template=template).reference(path)) == name
 
 
 def test_a_known_name_is_kept() -> None:
     known = {("key",): SecretRef("vault", "kv/mine#key")}
-    assert Naming("a", known=known).reference(("key",)) == known["key",]
+    assert SecretNames("a", known=known).reference(("key",)) == known["key",]
 
 
 @pytest.mark.parametrize(

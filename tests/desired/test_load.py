@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.desired.load import load
 from reconciler.desired.source import MemorySource
 from reconciler.desired.yaml_reader import read_yaml
-from reconciler.diagnostics import Place
+from reconciler.diagnostics import SourceLocation
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.domain.tree import plain
@@ -89,7 +89,7 @@ lifecycle:
         "create_default_provider": False,
         "default_provider_slug": "own",
     }
-    assert integration.source == Place("desired-state/integrations/a.yaml", 1, 1)
+    assert integration.source == SourceLocation("desired-state/integrations/a.yaml", 1, 1)
     assert integration.lifecycle == Lifecycle(
         protected=True,
         ignore=(

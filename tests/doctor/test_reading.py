@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.doctor.api_checks import Examination, clock_check
-from reconciler.doctor.checks import Check, Verdict
+from reconciler.doctor.checks import Check, CheckStatus
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.switches import Switches
 from tests.runs import World
@@ -59,25 +59,25 @@ def test_a_key_that_may_not_list_is_told_which_scope_it_needs() -> None:
 )
 def test_a_key_that_lists_and_may_not_read_is_told_so(path: str, what: str) -> None:
     checks = examined(world_with(1, refusal(403, "AB03", path=path)))
-    assert checks["scopes"].verdict is Verdict.FAIL
+    assert checks["scopes"].verdict is CheckStatus.FAIL
     assert what in checks["scopes"].summary
 
 
 def test_a_list_that_is_cut_short_is_a_failure_of_paging() -> None:
     wrong = Fault(kind=FaultKind.WRONG_TOTAL, times=-1, amount=5)
     checks = examined(world_with(3, wrong))
-    assert checks["paging"].verdict is Verdict.FAIL
+    assert checks["paging"].verdict is CheckStatus.FAIL
 
 
 def test_pages_that_repeat_are_a_failure_of_paging() -> None:
     again = Fault(kind=FaultKind.DUPLICATE_PAGE, times=-1)
-    assert examined(world_with(3, again))["paging"].verdict is Verdict.FAIL
+    assert examined(world_with(3, again))["paging"].verdict is CheckStatus.FAIL
 
 
 def test_more_than_a_page_tells_how_large_pages_are() -> None:
     checks = examined(world_with(120, page_max=50))
     assert "up to 50 rows" in checks["paging"].summary
-    assert checks["paging"].verdict is Verdict.OK
+    assert checks["paging"].verdict is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_clocks_are_compared_in_both_directions(seconds: int, verdict: str) -> N
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Foo 2026 25:00:00 GMT"])
 def test_a_date_that_is_none_says_nothing(date: str | None) -> None:
-    assert clock_check(date, now=NOON).verdict is Verdict.OK
+    assert clock_check(date, now=NOON).verdict is CheckStatus.OK

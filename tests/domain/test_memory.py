@@ -5,19 +5,19 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.domain.last_applied import Memory, Remembered, SecretRecord, merged
+from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord, merged
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 
 PEPPER = Pepper("p", Redacted("key"))
 KEY = ("key",)
 
 
-def memory(**integrations: Remembered) -> Memory:
-    return Memory(integrations=integrations)
+def memory(**integrations: LastApplied) -> LastAppliedState:
+    return LastAppliedState(integrations=integrations)
 
 
-def declared(**fields: Any) -> Remembered:
-    return Remembered(declared=fields)
+def declared(**fields: Any) -> LastApplied:
+    return LastApplied(declared=fields)
 
 
 def test_what_only_one_side_knows_is_kept() -> None:
@@ -41,7 +41,7 @@ def test_an_entry_that_either_knows_can_be_withdrawn() -> None:
 
 
 def test_protected_once_is_protected() -> None:
-    protected, free = Remembered(protected=True), Remembered()
+    protected, free = LastApplied(protected=True), LastApplied()
     assert merged(memory(a=protected), memory(a=free)).of("a").protected
     assert merged(memory(a=free), memory(a=protected)).of("a").protected
 
@@ -49,27 +49,27 @@ def test_protected_once_is_protected() -> None:
 def test_the_record_of_a_write_counts_before_a_reference_in_git() -> None:
     written = SecretRecord(SecretRef("env", "A"), fingerprint="p:0")
     named = SecretRecord(SecretRef("env", "B"))
-    first = Memory({"a": Remembered(secrets={KEY: written})}, pepper=PEPPER)
-    both = merged(first, memory(a=Remembered(secrets={KEY: named, ("other",): named})))
+    first = LastAppliedState({"a": LastApplied(secrets={KEY: written})}, pepper=PEPPER)
+    both = merged(first, memory(a=LastApplied(secrets={KEY: named, ("other",): named})))
     assert both.of("a").secrets == {KEY: written, ("other",): named}
     assert both.pepper is PEPPER
 
 
 ENTRIES = st.lists(st.sampled_from("xyz").map(lambda slug: {"slug": slug}), unique_by=str)
 PASTS = st.builds(
-    Remembered,
+    LastApplied,
     declared=st.none() | st.fixed_dictionaries({}, optional={"models": ENTRIES, "name": st.text()}),
     protected=st.booleans(),
 )
 MEMORIES = st.builds(
-    Memory,
+    LastAppliedState,
     integrations=st.dictionaries(st.sampled_from("abc"), PASTS),
     complete=st.booleans(),
 )
 
 
 @given(MEMORIES)
-def test_nothing_joined_to_a_memory_changes_it(known: Memory) -> None:
-    assert merged(known, Memory()) == known
-    assert merged(Memory(), known) == known
+def test_nothing_joined_to_a_memory_changes_it(known: LastAppliedState) -> None:
+    assert merged(known, LastAppliedState()) == known
+    assert merged(LastAppliedState(), known) == known
     assert merged(known, known) == known

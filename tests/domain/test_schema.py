@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.domain.facts import RiskRule, SubResource
 from reconciler.domain.providers import PROVIDERS
-from reconciler.domain.schema import UNKNOWN, FieldSchema, Kind, integration_schema
+from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, integration_schema
 from reconciler.domain.tree import Path
 
 AZURE = integration_schema("azure-openai")
@@ -13,22 +13,24 @@ AZURE = integration_schema("azure-openai")
 @pytest.mark.parametrize(
     ("path", "kind", "key"),
     [
-        (("models",), Kind.KEYED_LIST, "slug"),
-        (("workspaces",), Kind.KEYED_LIST, "id"),
-        (("secret_mappings",), Kind.KEYED_LIST, "target_field"),
+        (("models",), FieldKind.KEYED_LIST, "slug"),
+        (("workspaces",), FieldKind.KEYED_LIST, "id"),
+        (("secret_mappings",), FieldKind.KEYED_LIST, "target_field"),
         (
             ("configurations", "azure_deployment_config"),
-            Kind.KEYED_LIST,
+            FieldKind.KEYED_LIST,
             "azure_deployment_name",
         ),
-        (("workspaces", "ws-a", "usage_limits"), Kind.SINGLE, None),
-        (("configurations",), Kind.OBJECT, None),
-        (("configurations", "custom_headers"), Kind.HEADERS, None),
-        (("tags",), Kind.MAP, None),
-        (("name",), Kind.SCALAR, None),
+        (("workspaces", "ws-a", "usage_limits"), FieldKind.SINGLE, None),
+        (("configurations",), FieldKind.OBJECT, None),
+        (("configurations", "custom_headers"), FieldKind.HEADERS, None),
+        (("tags",), FieldKind.MAP, None),
+        (("name",), FieldKind.SCALAR, None),
     ],
 )
-def test_the_kind_of_a_field_follows_from_its_type(path: Path, kind: Kind, key: str | None) -> None:
+def test_the_kind_of_a_field_follows_from_its_type(
+    path: Path, kind: FieldKind, key: str | None
+) -> None:
     field = AZURE.at(path)
     assert (field.kind, field.key) == (kind, key)
 

@@ -7,20 +7,25 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Declared
 from reconciler.drift import codec
 from reconciler.drift.detect import detect, origin_of
 from reconciler.drift.report import DriftReport
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan
 from tests.builders import KEY, declared, desired
 from tests.runs import World
 from tests.views import drift_samples, samples
 from tests.views.hostile import plans
 
-LOCAL, REMOTE, BOTH, UNKNOWN = Origin.LOCAL, Origin.REMOTE, Origin.BOTH, Origin.UNKNOWN
+LOCAL, REMOTE, BOTH, UNKNOWN = (
+    ChangeOrigin.LOCAL,
+    ChangeOrigin.REMOTE,
+    ChangeOrigin.BOTH,
+    ChangeOrigin.UNKNOWN,
+)
 
 
 @pytest.mark.slow
@@ -37,7 +42,7 @@ def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> 
 @given(plans())
 def test_the_fingerprint_does_not_depend_on_time_or_on_who_moved(plan: Plan) -> None:
     later = replace(plan, created_at="2027-01-01T00:00:00Z", commit="another")
-    moved = tuple(drift_samples.moved(action, Origin.REMOTE) for action in later.actions)
+    moved = tuple(drift_samples.moved(action, ChangeOrigin.REMOTE) for action in later.actions)
     assert detect(replace(later, actions=moved)).fingerprint == detect(plan).fingerprint
 
 
@@ -55,13 +60,13 @@ def test_the_fingerprint_does_not_depend_on_time_or_on_who_moved(plan: Plan) -> 
     ],
 )
 def test_one_side_is_named_only_if_the_changes_allow_it(
-    origins: list[Origin], whole: Origin
+    origins: list[ChangeOrigin], whole: ChangeOrigin
 ) -> None:
     changes = tuple(
-        Change(f"tags.{n}", Op.REPLACE, Risk.COSMETIC, origin=origin)
+        Change(f"tags.{n}", ChangeKind.REPLACE, Risk.COSMETIC, origin=origin)
         for n, origin in enumerate(origins)
     )
-    resent = Change("key", Op.RESEND, Risk.CREDENTIAL, sensitive=True)
+    resent = Change("key", ChangeKind.RESEND, Risk.CREDENTIAL, sensitive=True)
     action = Action("alpha", ActionKind.UPDATE, "differs", Risk.COSMETIC, (*changes, resent))
     assert origin_of(action) is whole
 
@@ -83,13 +88,15 @@ class Story:
         self.world = World()
         self.then = alpha("then")
         assert self.world.apply(desired(self.then)).complete
-        self.memory = Memory({"alpha": Remembered(declared=self.then.fields)}, complete=True)
+        self.memory = LastAppliedState(
+            {"alpha": LastApplied(declared=self.then.fields)}, complete=True
+        )
 
     def in_the_api(self, method: str = "PUT", slug: str = "alpha", **fields: Any) -> None:
         self.world.put(method, f"/integrations/{slug}", fields or None)
 
     def drift(self, *integrations: Declared, remembering: bool = True, **rules: Any) -> DriftReport:
-        memory = self.memory if remembering else Memory()
+        memory = self.memory if remembering else LastAppliedState()
         return detect(self.world.plan(desired(*integrations, **rules), memory=memory))
 
 

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from reconciler import workflows
 from reconciler.domain.state import DesiredState, Observed, ObservedState
-from reconciler.drift.incremental import Rounds
+from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
-from reconciler.ledger.models import Seen
+from reconciler.ledger.models import SeenState
 from reconciler.planning.options import PlanOptions
-from reconciler.remote.observe import Wanted
+from reconciler.remote.observe import WantedDetails
 from reconciler.simulator.messages import Request
 from tests.builders import KEY, declared, desired
 from tests.cli.project import Here
 from tests.runs import World
 
 ACCESS = {"workspaces": [{"id": "ws-a", "enabled": True}]}
-EVERYTHING = Wanted(models=True, workspaces=True)
+EVERYTHING = WantedDetails(models=True, workspaces=True)
 
 
 class Watched:
@@ -34,7 +34,7 @@ class Watched:
         self.world = World(before=self._hear)
         self.files = desired(*(declared(name, key=KEY, **fields) for name in names))
         self.world.apply(self.files)
-        self.seen: dict[str, Seen] = {}
+        self.seen: dict[str, SeenState] = {}
         self.checks = 0
         self.asked.clear()
 
@@ -45,17 +45,17 @@ class Watched:
         """Check once, and remember what was read as the command does."""
         self.asked.clear()
         self.checks += 1
-        rounds = Rounds(self.seen, every=every)
+        rounds = IncrementalRead(self.seen, every=every)
         report = self._drift(files, rounds)
         at = f"{self.checks:06}"
-        self.seen |= {slug: Seen(observed, at) for slug, observed in rounds.read.items()}
+        self.seen |= {slug: SeenState(observed, at) for slug, observed in rounds.read.items()}
         return report
 
     def full(self, files: DesiredState | None = None) -> DriftReport:
         """Check by reading everything."""
         return self._drift(files, None)
 
-    def _drift(self, files: DesiredState | None, rounds: Rounds | None) -> DriftReport:
+    def _drift(self, files: DesiredState | None, rounds: IncrementalRead | None) -> DriftReport:
         session = self.world.session(files or self.files)
         return asyncio.run(workflows.drift(session, PlanOptions(), rounds=rounds))
 
@@ -157,7 +157,7 @@ def test_a_change_that_does_not_move_the_time_is_found_by_the_sample_and_said() 
     watched = Watched("a", "b")
     watched.check()
     then = watched.seen["a"].observed
-    watched.seen["a"] = Seen(replace(then, fields={**then.fields, "key": None}), "000000")
+    watched.seen["a"] = SeenState(replace(then, fields={**then.fields, "key": None}), "000000")
     report = watched.check(every=2)
     assert watched.details == ["a"]
     assert [d.code for d in report.plan.diagnostics] == ["silent-change"]
@@ -175,8 +175,8 @@ def test_what_was_deleted_by_hand_is_missing_although_it_is_remembered() -> None
 
 def test_a_list_that_moves_while_it_is_read_again_is_not_mixed_with_memory() -> None:
     then = Observed("a", {"name": "A"}, id="1", created_at="t1", detailed=True)
-    rounds = Rounds({"a": Seen(then, "1"), "z": Seen(then, "0")}, every=2)
-    narrowed = rounds.narrowed(lambda _row: Wanted(), ["a", "z"])
+    rounds = IncrementalRead({"a": SeenState(then, "1"), "z": SeenState(then, "0")}, every=2)
+    narrowed = rounds.narrowed(lambda _row: WantedDetails(), ["a", "z"])
     row = replace(then, detailed=False)
     assert narrowed(row) is None
     moved = ObservedState({"a": replace(row, last_updated_at="t2")})
@@ -203,7 +203,7 @@ def test_any_sign_of_movement_in_the_list_is_enough(now: Mapping[str, Any]) -> N
     )
     then = replace(row, detailed=True, models_read=True, workspaces_read=True)
     other = replace(then, slug="z")
-    rounds = Rounds({"a": Seen(then, "1"), "z": Seen(other, "0")}, every=2)
+    rounds = IncrementalRead({"a": SeenState(then, "1"), "z": SeenState(other, "0")}, every=2)
     want = rounds.narrowed(lambda _row: EVERYTHING, ["a", "z"])
     assert want(row) is None
     assert want(replace(row, **now)) == EVERYTHING
@@ -235,8 +235,8 @@ def test_it_says_what_reading_everything_says(
 def test_ten_thousand_take_a_hundredth_of_the_calls_of_two_reads_each() -> None:
     count, pages, every = 10_000, 100, 168
     then = {f"s-{n}": Observed(f"s-{n}", {}, created_at="t", detailed=True) for n in range(count)}
-    seen = {slug: Seen(observed, f"{n:06}") for n, (slug, observed) in enumerate(then.items())}
-    want = Rounds(seen, every=every).narrowed(lambda _row: Wanted(), then)
+    seen = {slug: SeenState(observed, f"{n:06}") for n, (slug, observed) in enumerate(then.items())}
+    want = IncrementalRead(seen, every=every).narrowed(lambda _row: WantedDetails(), then)
     details = sum(want(replace(row, detailed=False)) is not None for row in then.values())
     assert details == -(-count // every)
     assert 2 * count / (pages + details) >= 100

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.messages import Request, Response, error
 from tests.end_to_end.harness import INSTALLED, SECRET, Project
 from tests.end_to_end.upstream import Upstream, serving
@@ -31,7 +31,7 @@ WRITES = 12
 """What an apply of all that has to write: 3 creates, 6 updates, 3 deletes, one call each."""
 
 
-class Deadly(Remote):
+class Deadly(SimulatedAPI):
     """The API, which kills one client at one of its writes.
 
     Before: the write is not carried out. During: it is, and its answer meets nobody. After: the

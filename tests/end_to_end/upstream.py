@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.asgi import SimulatorApp
-from reconciler.simulator.auth import Service
+from reconciler.simulator.auth import ApiService
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultScript
 from reconciler.simulator.http_server import serve
@@ -29,7 +29,7 @@ class Upstream:
     on_write: Callable[[Request], None] | None = None
 
     @property
-    def remote(self) -> Remote:
+    def remote(self) -> SimulatedAPI:
         return self.world.remote
 
     def note(self, request: Request) -> None:
@@ -63,7 +63,7 @@ def serving(*faults: Fault, world: World | None = None) -> Iterator[Upstream]:
         ready.set()
 
     wire = Wire(upstream.remote, faults=FaultScript(faults), before=upstream.note)
-    app = SimulatorApp(Service(wire))
+    app = SimulatorApp(ApiService(wire))
     work = serve(app, host="127.0.0.1", port=0, ready=announce, stop=stop)
     thread = threading.Thread(target=loop.run_until_complete, args=(work,), daemon=True)
     thread.start()

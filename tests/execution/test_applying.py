@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, Reply
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Mask, Redacted
@@ -209,7 +209,7 @@ def test_absence_is_proven_however_the_api_says_it(missing: Any) -> None:
 def test_a_blocked_action_blocks_the_whole_run() -> None:
     world = World()
     create(world, "vital")
-    memory = Memory({"vital": Remembered({}, protected=True)})
+    memory = LastAppliedState({"vital": LastApplied({}, protected=True)})
     with pytest.raises(Refused) as caught:
         world.apply(desired(declared(key=KEY)), memory=memory)
     assert caught.value.exit_code == 4

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.domain.state import Declared, Observed
 from reconciler.execution.approval import CLOCK_SKEW, Approval, objections
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from tests.builders import NOON, declared, desired, observed, state
@@ -130,29 +130,32 @@ def words(change: Change) -> str:
     return summary.removeprefix("no approved plan contains this: update alpha: ")
 
 
-def plain(op: Op, **sides: Any) -> Change:
+def plain(op: ChangeKind, **sides: Any) -> Change:
     return Change("tags", op, Risk.COSMETIC, **sides)
 
 
-def secret(op: Op, **references: Any) -> Change:
+def secret(op: ChangeKind, **references: Any) -> Change:
     return Change("key", op, Risk.CREDENTIAL, sensitive=True, **references)
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (plain(Op.ADD, after={"b": 1, "a": "ü"}), 'add tags {"a": "ü", "b": 1}'),
-        (plain(Op.REMOVE, before=["x"]), 'remove tags ["x"]'),
-        (plain(Op.REPLACE, before=None, after=1.5), "replace tags null → 1.5"),
-        (plain(Op.ADD, after="x" * 78), f'add tags "{"x" * 78}"'),
-        (plain(Op.ADD, after="x" * 79), f'add tags "{"x" * 79}"'),
-        (secret(Op.ADD, reference="env:NEW"), "add key env:NEW"),
-        (secret(Op.REMOVE, before_reference="env:OLD"), "remove key env:OLD"),
-        (secret(Op.REMOVE), "remove key"),
-        (secret(Op.ROTATE, reference="env:NEW", before_reference="env:OLD"), "rotate key env:NEW"),
-        (secret(Op.ROTATE), "rotate key"),
+        (plain(ChangeKind.ADD, after={"b": 1, "a": "ü"}), 'add tags {"a": "ü", "b": 1}'),
+        (plain(ChangeKind.REMOVE, before=["x"]), 'remove tags ["x"]'),
+        (plain(ChangeKind.REPLACE, before=None, after=1.5), "replace tags null → 1.5"),
+        (plain(ChangeKind.ADD, after="x" * 78), f'add tags "{"x" * 78}"'),
+        (plain(ChangeKind.ADD, after="x" * 79), f'add tags "{"x" * 79}"'),
+        (secret(ChangeKind.ADD, reference="env:NEW"), "add key env:NEW"),
+        (secret(ChangeKind.REMOVE, before_reference="env:OLD"), "remove key env:OLD"),
+        (secret(ChangeKind.REMOVE), "remove key"),
         (
-            secret(Op.REPLACE, reference="env:NEW", before_reference="env:OLD"),
+            secret(ChangeKind.ROTATE, reference="env:NEW", before_reference="env:OLD"),
+            "rotate key env:NEW",
+        ),
+        (secret(ChangeKind.ROTATE), "rotate key"),
+        (
+            secret(ChangeKind.REPLACE, reference="env:NEW", before_reference="env:OLD"),
             "replace key env:OLD → env:NEW",
         ),
     ],

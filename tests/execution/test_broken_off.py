@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.diagnostics import Place, Severity
-from reconciler.execution.error_document import BrokenOff, decode
+from reconciler.diagnostics import Severity, SourceLocation
+from reconciler.execution.error_document import ErrorDocument, decode
 from reconciler.execution.result_codec import UnreadableResult
 
 SAID = {
@@ -30,7 +30,7 @@ def test_what_was_said_and_where_reads_back() -> None:
     (said,) = broken.diagnostics
     assert broken.exit_code == 3
     assert (said.severity, said.code, said.summary) == (Severity.WARNING, "odd", "it is odd")
-    assert (said.hint, said.at) == ("look at it", Place("a.yaml", 3, 7))
+    assert (said.hint, said.at) == ("look at it", SourceLocation("a.yaml", 3, 7))
 
 
 def test_what_was_said_of_no_file_has_no_place() -> None:
@@ -39,7 +39,7 @@ def test_what_was_said_of_no_file_has_no_place() -> None:
 
 
 def test_a_run_that_broke_off_is_never_read_as_a_success() -> None:
-    assert decode(document(exit_code=0, diagnostics=[]), name="x") == BrokenOff(1, ())
+    assert decode(document(exit_code=0, diagnostics=[]), name="x") == ErrorDocument(1, ())
 
 
 @pytest.mark.parametrize(

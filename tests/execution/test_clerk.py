@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.errors import ReconcilerError
-from reconciler.execution.batch_writer import Clerk
+from reconciler.execution.batch_writer import BatchWriter
 from reconciler.execution.events import ActionStarted, CallStarted, Event, RunStarted
 from tests.ledger.builders import action, plan
 
@@ -40,7 +40,7 @@ def test_what_is_said_while_the_disk_is_busy_is_one_group_and_keeps_its_order() 
     disk = Disk()
 
     async def run() -> None:
-        async with Clerk(disk.write) as clerk:
+        async with BatchWriter(disk.write) as clerk:
             clerk.emit(ActionStarted(A))
             await asyncio.to_thread(disk.begun.wait)
             for event in (ActionStarted(B), intent(B), ActionStarted(C)):
@@ -56,7 +56,7 @@ def test_a_call_waits_until_its_intent_is_kept() -> None:
     sent: list[str] = []
 
     async def run() -> None:
-        async with Clerk(disk.write) as clerk:
+        async with BatchWriter(disk.write) as clerk:
 
             async def send() -> None:
                 kept = clerk.emit(intent(A))
@@ -79,8 +79,8 @@ def test_what_could_not_be_kept_is_raised_before_the_call_and_at_every_later_eve
     disk = Disk(fails=True)
     disk.may_go_on.set()
 
-    async def run() -> Clerk:
-        async with Clerk(disk.write) as clerk:
+    async def run() -> BatchWriter:
+        async with BatchWriter(disk.write) as clerk:
             kept = clerk.emit(intent(A))
             assert kept is not None
             with pytest.raises(ReconcilerError, match="the disk is full"):
@@ -99,7 +99,7 @@ def test_a_run_that_cannot_be_taken_down_does_not_begin() -> None:
     disk.may_go_on.set()
 
     async def run() -> None:
-        async with Clerk(disk.write) as clerk:
+        async with BatchWriter(disk.write) as clerk:
             clerk.emit(RunStarted("r-1", plan()))
 
     with pytest.raises(ReconcilerError, match="the disk is full"):
@@ -110,7 +110,7 @@ def test_a_worker_that_is_cancelled_while_it_waits_harms_nobody() -> None:
     disk = Disk()
 
     async def run() -> None:
-        async with Clerk(disk.write) as clerk:
+        async with BatchWriter(disk.write) as clerk:
             kept = clerk.emit(intent(A))
             assert kept is not None
             waiting = asyncio.ensure_future(kept)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import OperationName
-from reconciler.execution.result import Failure
+from reconciler.execution.result import ActionFailure
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import (
@@ -96,13 +96,13 @@ def made_twice() -> World:
         pytest.param(
             lost_for_good,
             "unknown",
-            Failure("connection-lost", f"{BROKE}; {MAY_ARRIVE}", LATER),
+            ActionFailure("connection-lost", f"{BROKE}; {MAY_ARRIVE}", LATER),
             id="no answer and no trace",
         ),
         pytest.param(
             plainly_foreign,
             "failed",
-            Failure(
+            ActionFailure(
                 "foreign-integration",
                 "the slug was taken while our create was under way, by something else",
                 "plan again to see what it is; nothing of it was touched",
@@ -112,7 +112,7 @@ def made_twice() -> World:
         pytest.param(
             equal_and_older,
             "unknown",
-            Failure(
+            ActionFailure(
                 "foreign-integration",
                 "it equals what we sent, but was not created in the time of our call",
                 "look at it in the console, then plan again; nothing of it was touched",
@@ -122,7 +122,7 @@ def made_twice() -> World:
         pytest.param(
             created_meanwhile,
             "failed",
-            Failure(
+            ActionFailure(
                 "AB07",
                 "POST /integrations was answered with 409 AB07: "
                 "Integration with this slug already exists",
@@ -134,7 +134,7 @@ def made_twice() -> World:
         pytest.param(
             created_after_the_plan,
             "failed",
-            Failure(
+            ActionFailure(
                 "changed-since-plan",
                 "it exists now, although the list did not have it",
                 "plan again to see what moved; nothing was written to it",
@@ -144,7 +144,7 @@ def made_twice() -> World:
         pytest.param(
             lambda: world(echo(None)),
             "unknown",
-            Failure(
+            ActionFailure(
                 "slug-not-honoured",
                 "the API created it and did not say under which slug (already done: created)",
                 "run apply again: it looks whether the slug was honoured",
@@ -154,7 +154,7 @@ def made_twice() -> World:
         pytest.param(
             ours_is_hidden_by_a_denial,
             "unknown",
-            Failure(
+            ActionFailure(
                 "AB04",
                 "GET /integrations/alpha was answered with 401 AB04: Internal server error; "
                 f"{MAY_ARRIVE} (already done: created, deleted)",
@@ -166,7 +166,7 @@ def made_twice() -> World:
         pytest.param(
             lambda: world(echo("gamma")),
             "unknown",
-            Failure(
+            ActionFailure(
                 "slug-not-honoured",
                 "the API created gamma instead of alpha, and it is not certain that it is ours"
                 " (already done: created)",
@@ -177,7 +177,7 @@ def made_twice() -> World:
         pytest.param(
             taken_while_another_slug_was_given,
             "failed",
-            Failure(
+            ActionFailure(
                 "changed-since-plan",
                 "somebody created it after the plan was made (already done: created, deleted)",
                 "plan again; nothing was written to it",
@@ -187,7 +187,7 @@ def made_twice() -> World:
         pytest.param(
             own_slugs,
             "failed",
-            Failure(
+            ActionFailure(
                 "slug-not-honoured",
                 "the API created alpha-000004 instead of alpha; it was removed again"
                 " (already done: created, deleted)",
@@ -198,7 +198,7 @@ def made_twice() -> World:
         pytest.param(
             half_completed,
             "unknown",
-            Failure(
+            ActionFailure(
                 "AB04",
                 "it was created, and completing it failed: "
                 "PUT /integrations/alpha was answered with 500 AB04: Internal server error",
@@ -209,7 +209,7 @@ def made_twice() -> World:
         pytest.param(
             made_twice,
             "unknown",
-            Failure(
+            ActionFailure(
                 "possible-duplicate",
                 "alpha-000004 may be a second one of alpha, made of a create whose answer was lost"
                 " (already done: created)",
@@ -220,7 +220,7 @@ def made_twice() -> World:
         pytest.param(
             lambda: world(post(FaultKind.RESET_BEFORE), post(FaultKind.STATUS, status=401)),
             "unknown",
-            Failure(
+            ActionFailure(
                 "AB04",
                 "POST /integrations was answered with 401 AB04: Internal server error; "
                 f"{MAY_ARRIVE}",
@@ -232,7 +232,7 @@ def made_twice() -> World:
     ],
 )
 def test_a_create_that_does_not_end_well_says_why_and_what_helps(
-    told: Callable[[], World], status: str, failure: Failure
+    told: Callable[[], World], status: str, failure: ActionFailure
 ) -> None:
     outcome = create(told())
     assert (outcome.status.value, outcome.error) == (status, failure)

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.diagnostics import Diagnostic, Place, error
+from reconciler.diagnostics import Diagnostic, SourceLocation, error
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
-from reconciler.execution.required_secrets import demand, demand_writable, needed_by
+from reconciler.execution.required_secrets import needed_secrets, require_values, require_writable
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.planning.plan import Plan, PlanTarget
 from tests.builders import KEY, declared, desired
@@ -22,7 +22,7 @@ VALUE = Redacted("sk-value-abc")
 
 def update(slug: str, *bodies: Any) -> Action:
     calls = [Call(OperationName.UPDATE, slug, body=body) for body in bodies]
-    place = Place(f"{slug}.yaml", 3)
+    place = SourceLocation(f"{slug}.yaml", 3)
     kind = ActionKind.UPDATE
     return Action(slug, kind, "", Risk.CREDENTIAL, source=place, calls=tuple(calls))
 
@@ -39,19 +39,19 @@ def complaints(
     """Demand these of somebody who has only the third, and give what is said."""
     fresh = plan(update("alpha"))
     with pytest.raises(InvalidInput) as caught:
-        demand(needed, {THIRD: VALUE}, reasons or {}, files, fresh)
+        require_values(needed, {THIRD: VALUE}, reasons or {}, files, fresh)
     assert caught.value.plan is fresh
     return caught.value.diagnostics
 
 
 def test_a_plan_needs_what_its_calls_carry_each_once() -> None:
     first = update("alpha", {"key": KEY}, {"configurations": {"x": [OTHER]}})
-    assert needed_by(plan(first, update("beta", {"key": KEY, "name": "B"}))) == {KEY, OTHER}
-    assert needed_by(plan()) == set()
+    assert needed_secrets(plan(first, update("beta", {"key": KEY, "name": "B"}))) == {KEY, OTHER}
+    assert needed_secrets(plan()) == set()
 
 
 def test_what_is_at_hand_is_not_complained_about() -> None:
-    demand([THIRD], {THIRD: VALUE}, {}, desired(declared(key=THIRD)), plan())
+    require_values([THIRD], {THIRD: VALUE}, {}, desired(declared(key=THIRD)), plan())
 
 
 def test_a_missing_value_without_a_reason_still_says_what_helps() -> None:
@@ -116,11 +116,11 @@ def test_a_value_that_is_no_object_is_refused_without_being_shown() -> None:
         update("gamma", {"nested": {"more": ACCOUNT}}),
     )
     with pytest.raises(InvalidInput) as caught:
-        demand_writable({KEY: VALUE}, fresh)
+        require_writable({KEY: VALUE}, fresh)
     assert caught.value.plan is fresh
     assert [(d.code, d.at) for d in caught.value.diagnostics] == [
-        ("bad-body", Place("beta.yaml", 3)),
-        ("bad-body", Place("gamma.yaml", 3)),
+        ("bad-body", SourceLocation("beta.yaml", 3)),
+        ("bad-body", SourceLocation("gamma.yaml", 3)),
     ]
     for slug, problem in zip(("beta", "gamma"), caught.value.diagnostics, strict=True):
         assert problem.summary.startswith(f"{slug}: the request body needs a JSON object")
@@ -137,4 +137,4 @@ def test_a_value_that_is_no_object_is_refused_without_being_shown() -> None:
     ],
 )
 def test_a_value_that_its_field_takes_is_no_problem(body: Any, value: str) -> None:
-    demand_writable({KEY: Redacted(value)}, plan(update("alpha", body)))
+    require_writable({KEY: Redacted(value)}, plan(update("alpha", body)))

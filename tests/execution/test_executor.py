@@ -9,7 +9,7 @@ import pytest
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,
@@ -18,7 +18,7 @@ from reconciler.execution.events import (
     RunStarted,
 )
 from reconciler.execution.executor import GRACE_SECONDS, execute
-from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.planning.options import Selection
 from reconciler.simulator.faults import FaultKind
 from tests.builders import KEY, declared, desired
@@ -29,11 +29,11 @@ from tests.remote.virtual import run_virtually
 from tests.runs import World
 
 
-def skipped(why: str) -> tuple[str, Failure]:
-    return "skipped", Failure("skipped", why, "run apply again")
+def skipped(why: str) -> tuple[str, ActionFailure]:
+    return "skipped", ActionFailure("skipped", why, "run apply again")
 
 
-def endings(result: ApplyResult) -> dict[str, tuple[str, Failure | None]]:
+def endings(result: ApplyResult) -> dict[str, tuple[str, ActionFailure | None]]:
     return {o.slug: (o.status.value, o.error) for o in result.outcomes}
 
 
@@ -134,7 +134,7 @@ def test_a_credential_that_is_refused_is_the_reason_whatever_was_asked_for() -> 
 
 
 def test_a_stop_without_a_reason_is_still_told_as_one() -> None:
-    stop = Stop()
+    stop = CancelToken()
     stop.request("")
     result = world().apply(three(), stop=stop)
     assert endings(result)["alpha"] == skipped("the run was stopped")
@@ -173,7 +173,7 @@ def test_a_plan_without_any_action_begins_and_ends() -> None:
 # -- cut off ---------------------------------------------------------------------------------
 
 
-def forever(story: World, stop: Stop, reason: str | None) -> Gate:
+def forever(story: World, stop: CancelToken, reason: str | None) -> Gate:
     async def during(call: Call) -> None:
         if is_write(call):
             if reason is not None:
@@ -183,7 +183,7 @@ def forever(story: World, stop: Stop, reason: str | None) -> Gate:
     return Gate(story, during)
 
 
-def cancelled(story: World, stop: Stop) -> list[Outcome]:
+def cancelled(story: World, stop: CancelToken) -> list[Outcome]:
     """Cancel a run from outside while its first write hangs, and give what its listeners heard."""
 
     async def main() -> None:
@@ -199,11 +199,11 @@ def cancelled(story: World, stop: Stop) -> list[Outcome]:
 
 
 def test_what_a_cancelled_run_was_doing_is_told_to_the_listeners() -> None:
-    stop = Stop()
+    stop = CancelToken()
     (outcome,) = cancelled(world(), stop)
     assert stop.reason == "the run was cancelled"
     assert outcome.status is Status.UNKNOWN
-    assert outcome.error == Failure(
+    assert outcome.error == ActionFailure(
         "interrupted",
         "the run was cancelled; not known to be carried out: created",
         "run apply again: it reads first and does only what is left",
@@ -211,7 +211,7 @@ def test_what_a_cancelled_run_was_doing_is_told_to_the_listeners() -> None:
 
 
 def test_the_grace_is_five_seconds_and_the_reason_is_kept() -> None:
-    story, stop = world(), Stop()
+    story, stop = world(), CancelToken()
     api = forever(story, stop, "interrupted by SIGINT")
     result = run_virtually(run(story, three(), stop=stop, api=api))
     assert endings(result)["beta"] == skipped("interrupted by SIGINT")
@@ -219,7 +219,7 @@ def test_the_grace_is_five_seconds_and_the_reason_is_kept() -> None:
 
 
 def test_a_delete_that_is_cut_off_while_it_is_looked_for_is_applied_and_says_so() -> None:
-    story, stop = world(), Stop()
+    story, stop = world(), CancelToken()
     somebody_creates(story)()
     deleted = False
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import OperationName
-from reconciler.domain.last_applied import Memory, Remembered, SecretRecord
+from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
 from reconciler.domain.state import Observed
 from reconciler.execution.confirmed_state import by_action, by_beginning
 from reconciler.execution.result import Outcome, Status
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk, Subject
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind, Risk
 from tests.builders import KEY, declared, desired, observed
 from tests.runs import World
 
@@ -29,8 +29,8 @@ def record_after(
         kind=ActionKind.UPDATE,
         reason="key differs",
         risk=Risk.CREDENTIAL,
-        changes=(Change("key", Op.ROTATE, Risk.CREDENTIAL, sensitive=True),),
-        subject=Subject(declared(key=KEY), observed(key=before), Remembered(secrets=secrets)),
+        changes=(Change("key", ChangeKind.ROTATE, Risk.CREDENTIAL, sensitive=True),),
+        subject=ActionInputs(declared(key=KEY), observed(key=before), LastApplied(secrets=secrets)),
     )
     return records(action, observed(key=shown), pepper=pepper)["key",]
 
@@ -68,14 +68,14 @@ def test_without_a_mask_or_a_pepper_less_is_known(shown: Any) -> None:
 
 
 def test_an_update_takes_down_only_the_secrets_it_sent() -> None:
-    subject = Subject(declared(key=KEY, configurations={"custom_headers": HEADERS}))
-    change = Change("description", Op.REPLACE, Risk.COSMETIC)
+    subject = ActionInputs(declared(key=KEY, configurations={"custom_headers": HEADERS}))
+    change = Change("description", ChangeKind.REPLACE, Risk.COSMETIC)
     action = Action("alpha", ActionKind.UPDATE, "", Risk.COSMETIC, (change,), subject=subject)
     assert records(action, None) == {}
 
 
 def test_a_create_takes_down_all_of_them_literals_too() -> None:
-    subject = Subject(declared(key=KEY, configurations={"custom_headers": HEADERS}))
+    subject = ActionInputs(declared(key=KEY, configurations={"custom_headers": HEADERS}))
     action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE, subject=subject)
     found = records(action, None)
     assert set(found) == {("key",), ("configurations", "custom_headers", "x-team-token")}
@@ -85,7 +85,7 @@ def test_a_create_takes_down_all_of_them_literals_too() -> None:
 
 def test_of_a_create_that_got_no_further_only_what_was_accepted_is_taken_down() -> None:
     nested = {"slug": "gpt-5", "configurations": {"custom_headers": HEADERS}}
-    subject = Subject(declared(key=KEY, models=[nested], workspaces=[]))
+    subject = ActionInputs(declared(key=KEY, models=[nested], workspaces=[]))
     action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE, subject=subject)
 
     def taken_down(*accepted: OperationName) -> tuple[list[str], list[str]] | None:
@@ -114,7 +114,7 @@ def test_what_was_taken_down_is_in_sync_in_the_next_plan() -> None:
     assert len(plan.unverified) == 1
     action = next(e.action for e in world.events if hasattr(e, "outcome") and hasattr(e, "action"))
     found = by_action(action, outcome, values={KEY: VALUE}, pepper=PEPPER)
-    known = Remembered(found.declared.fields, secrets=found.secrets)
-    memory = Memory({"alpha": known}, pepper=PEPPER)
+    known = LastApplied(found.declared.fields, secrets=found.secrets)
+    memory = LastAppliedState({"alpha": known}, pepper=PEPPER)
     again = world.plan(wish, memory=memory)
     assert (again.actions, again.unverified) == ((), ())

@@ -9,12 +9,12 @@ import pytest
 
 from reconciler import workflows
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import DesiredState
 from reconciler.execution.approval import Approval
-from reconciler.execution.cancellation import Stop
-from reconciler.execution.ledger_listener import Books
+from reconciler.execution.cancellation import CancelToken
+from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import Outcome
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
@@ -51,13 +51,13 @@ def create(story: World, ledger: Ledger, want: DesiredState, **more: Any) -> Out
     return outcome
 
 
-def books_of(story: World, ledger: Ledger) -> Books:
-    books = Books(ledger, key=TARGET, facts=RunFacts(run="run-1"), now=story.now)
+def books_of(story: World, ledger: Ledger) -> LedgerListener:
+    books = LedgerListener(ledger, key=TARGET, facts=RunFacts(run="run-1"), now=story.now)
     books.values = {KEY: Redacted(OURS)}
     return books
 
 
-def known(ledger: Ledger) -> Remembered:
+def known(ledger: Ledger) -> LastApplied:
     return ledger.memory(TARGET).of("alpha")
 
 
@@ -145,7 +145,7 @@ def test_of_a_create_that_is_not_certain_only_the_open_secret_is_remembered(
     ledger: Ledger, faults: list[Fault]
 ) -> None:
     assert ending(create(world(*faults), ledger, wish()))[0] == "unknown"
-    assert known(ledger) == Remembered(unsettled={("key",): frozenset({fingerprint(ledger)})})
+    assert known(ledger) == LastApplied(unsettled={("key",): frozenset({fingerprint(ledger)})})
 
 
 def test_of_a_server_that_chooses_its_own_slugs_no_declaration_is_remembered(
@@ -160,7 +160,7 @@ def test_of_a_server_that_chooses_its_own_slugs_no_declaration_is_remembered(
 
 
 def test_interrupted_after_the_create_it_is_looked_at_once_more(ledger: Ledger) -> None:
-    story, stop, want = world(), Stop(), wish(models=MODELS)
+    story, stop, want = world(), CancelToken(), wish(models=MODELS)
 
     async def afterwards(call: Call) -> None:
         if call.operation is OperationName.CREATE:
@@ -181,7 +181,7 @@ def test_interrupted_after_the_create_it_is_looked_at_once_more(ledger: Ledger) 
 def test_cut_off_before_its_mask_was_seen_the_secret_is_sent_once_more(
     ledger: Ledger, cut_off_at: OperationName, how: tuple[str, str]
 ) -> None:
-    story, stop, want = world(NO_MODELS), Stop(), wish(models=MODELS)
+    story, stop, want = world(NO_MODELS), CancelToken(), wish(models=MODELS)
     created = False
 
     async def during(call: Call) -> None:

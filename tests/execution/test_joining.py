@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.tree import digest
-from reconciler.execution.merge_results import absent, join
+from reconciler.execution.merge_results import absent, merge
 from reconciler.execution.result import ApplyResult, Outcome, Status
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
@@ -32,18 +32,18 @@ def outcome(slug: str, kind: ActionKind = ActionKind.UPDATE) -> Outcome:
 
 def problems(*results: ApplyResult) -> list[tuple[str, str, str]]:
     with pytest.raises(InvalidInput) as caught:
-        join(results)
+        merge(results)
     return [(d.code, d.summary, d.hint) for d in caught.value.diagnostics]
 
 
 def test_one_result_joined_alone_stays_as_it_is() -> None:
     alone = shard(outcome("alpha"), outcome("beta"))
-    assert join([alone]) == alone
+    assert merge([alone]) == alone
 
 
 def test_outcomes_stand_in_the_order_of_one_run_creates_first_deletes_last() -> None:
     create, update, delete = ActionKind.CREATE, ActionKind.UPDATE, ActionKind.DELETE
-    joined = join(
+    joined = merge(
         [
             shard(outcome("a", delete), outcome("z", create), run="one"),
             shard(outcome("m", update), outcome("b", create), run="two"),
@@ -59,19 +59,19 @@ def test_outcomes_stand_in_the_order_of_one_run_creates_first_deletes_last() -> 
 
 
 def test_a_run_is_named_once_however_many_of_its_shards_come() -> None:
-    assert join([shard(run="one"), shard(run="one")]).run == "one"
+    assert merge([shard(run="one"), shard(run="one")]).run == "one"
 
 
 def test_several_plans_have_a_digest_of_their_own_whatever_the_order() -> None:
     one, two = shard(plan="sha256:01"), shard(plan="sha256:02")
-    assert join([one, two]).plan_digest == join([two, one]).plan_digest
-    assert join([one, two]).plan_digest == digest({"shards": ["sha256:01", "sha256:02"]})
+    assert merge([one, two]).plan_digest == merge([two, one]).plan_digest
+    assert merge([one, two]).plan_digest == digest({"shards": ["sha256:01", "sha256:02"]})
 
 
 def test_a_shard_that_learned_no_organisation_takes_that_of_the_others() -> None:
     nobody = PlanTarget(HERE.name, HERE.base_url, None)
-    assert join([shard(target=nobody), shard()]).target == HERE
-    assert join([shard(target=nobody)]).target == nobody
+    assert merge([shard(target=nobody), shard()]).target == HERE
+    assert merge([shard(target=nobody)]).target == nobody
 
 
 ONE_RUN = "join only the results of one run's shards"
@@ -120,12 +120,12 @@ def test_a_shard_that_is_given_twice_is_named_instead_of_all_its_slugs() -> None
 
 
 def test_two_results_of_whole_runs_are_no_shard_given_twice() -> None:
-    assert join(parts(None, None, "1/2")).shard is None
+    assert merge(parts(None, None, "1/2")).shard is None
 
 
 def test_one_shard_joined_alone_stays_a_shard_and_several_are_none() -> None:
-    assert join(parts("1/3")).shard == "1/3"
-    assert join(parts("1/3", "2/3")).shard is None
+    assert merge(parts("1/3")).shard == "1/3"
+    assert merge(parts("1/3", "2/3")).shard is None
 
 
 @pytest.mark.parametrize(

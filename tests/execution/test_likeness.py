@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.tree import Path
 from reconciler.execution.similarity import (
@@ -15,7 +15,7 @@ from reconciler.execution.similarity import (
     sent_secrets,
     unseen_secrets,
 )
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk, Subject
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.credentials import LITERAL
 from tests.builders import KEY, NOON, declared, observed
 from tests.runs import START
@@ -55,7 +55,7 @@ def test_a_field_that_does_not_identify_does_not_make_it_foreign() -> None:
 def test_what_is_not_shown_as_declared_is_named_by_its_path() -> None:
     ours = declared(description="new", tags={"team": "a", "tier": "1"})
     shown = observed(description="new", tags={"team": "b", "tier": "1"})
-    assert missing(ours, shown, Remembered()) == ["tags.team"]
+    assert missing(ours, shown, LastApplied()) == ["tags.team"]
 
 
 def test_clocks_may_differ_by_two_minutes() -> None:
@@ -84,14 +84,14 @@ def test_a_name_in_another_form_is_another_name() -> None:
 
 
 def test_a_default_that_is_shown_though_nobody_declared_it_is_nothing_that_is_missing() -> None:
-    assert missing(declared(), observed(description="theirs"), Remembered()) == []
-    assert missing(declared(description="ours"), observed(), Remembered()) == ["description"]
+    assert missing(declared(), observed(description="theirs"), LastApplied()) == []
+    assert missing(declared(description="ours"), observed(), LastApplied()) == ["description"]
 
 
 def test_a_workspace_that_comes_back_under_a_uuid_is_the_one_that_was_just_sent() -> None:
     sent = declared(workspaces=[{"id": "ws-own", "enabled": True}])
     shown = observed(workspaces=[{"id": UUID, "enabled": True}])
-    assert missing(sent, shown, Remembered()) == []
+    assert missing(sent, shown, LastApplied()) == []
 
 
 # -- secrets, of which only masks are shown --------------------------------------------------
@@ -103,11 +103,11 @@ HEADER = ("configurations", "custom_headers", "x-team")
 
 
 def action(kind: ActionKind, *changes: Change, had: Any = None, **fields: Any) -> Action:
-    subject = Subject(declared(**fields) if fields else None, had)
+    subject = ActionInputs(declared(**fields) if fields else None, had)
     return Action("alpha", kind, "", Risk.CREDENTIAL, changes, subject=subject)
 
 
-def change(path: str, op: Op = Op.ROTATE, *, sensitive: bool = True) -> Change:
+def change(path: str, op: ChangeKind = ChangeKind.ROTATE, *, sensitive: bool = True) -> Change:
     return Change(path, op, Risk.CREDENTIAL, sensitive=sensitive)
 
 
@@ -124,7 +124,7 @@ BOTH = {("key",), HEADER}
         pytest.param(ActionKind.UPDATE, [], set(), id="an update sends what it lists"),
         pytest.param(ActionKind.UPDATE, [KEY_ROTATES], {("key",)}, id="the key"),
         pytest.param(ActionKind.UPDATE, [KEY_ROTATES, HEADER_ROTATES], BOTH, id="both"),
-        pytest.param(ActionKind.UPDATE, [change("key", Op.REMOVE)], set(), id="a removal"),
+        pytest.param(ActionKind.UPDATE, [change("key", ChangeKind.REMOVE)], set(), id="a removal"),
         pytest.param(ActionKind.UPDATE, [change("key", sensitive=False)], set(), id="no secret"),
     ],
 )

@@ -10,12 +10,12 @@ import pytest
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import Declared, Observed
 from reconciler.errors import ReconcilerError
-from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed, Stop
-from reconciler.execution.existence import Presence
-from reconciler.execution.verification import View
-from reconciler.planning.actions import Action, ActionKind, Precondition, Risk, Subject
+from reconciler.execution.cancellation import CancelToken, ChangedSincePlan, NotConfirmed
+from reconciler.execution.existence import ExistenceCheck
+from reconciler.execution.verification import ResourceVerifier
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Precondition, Risk
 from reconciler.planning.normalize import fingerprint
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 from reconciler.remote.errors import Forbidden, NoAnswer, NotFound, RemoteError
 from tests.builders import declared, observed
 
@@ -41,7 +41,7 @@ class Scene:
     seconds: float = 0.0
     looks: int = 0
     asked: list[OperationName] = field(default_factory=list)
-    stop: Stop = field(default_factory=Stop)
+    stop: CancelToken = field(default_factory=CancelToken)
     listed: tuple[str, ...] = ()
 
     async def call(self, call: Call) -> Reply:
@@ -60,7 +60,7 @@ class Scene:
     async def list_again(self) -> Mapping[str, Observed]:
         return {slug: observed(slug) for slug in self.listed}
 
-    def view(self, want: Declared | None = None, had: Observed | None = None) -> View:
+    def view(self, want: Declared | None = None, had: Observed | None = None) -> ResourceVerifier:
         before = Precondition(had.last_updated_at if had else None, fingerprint(had))
         action = Action(
             "alpha",
@@ -68,11 +68,13 @@ class Scene:
             "",
             Risk.COSMETIC,
             precondition=before,
-            subject=Subject(want, had),
+            subject=ActionInputs(want, had),
         )
-        timing = Timing(lambda: 0.0, lambda: 0.0, self.sleep, lambda: 0.5)
+        timing = Clock(lambda: 0.0, lambda: 0.0, self.sleep, lambda: 0.5)
         listed = frozenset({"alpha"} if had else ())
-        return View(action, Presence(self, listed, self.list_again), timing, self.stop)
+        return ResourceVerifier(
+            action, ExistenceCheck(self, listed, self.list_again), timing, self.stop
+        )
 
 
 def scene(*answers: Reply | RemoteError, **more: Any) -> Scene:
@@ -217,7 +219,7 @@ NEW = declared(description="new", tags={"team": "a"})
 AS_WANTED = shows(description="new", tags={"team": "a"})
 
 
-def read_back(*answers: Reply | RemoteError, **more: Any) -> tuple[Scene, View]:
+def read_back(*answers: Reply | RemoteError, **more: Any) -> tuple[Scene, ResourceVerifier]:
     look = scene(*answers, **more)
     view = look.view(NEW)
     asyncio.run(view.read_back())
@@ -267,7 +269,7 @@ def test_one_that_cannot_be_read_back_is_not_looked_at_again() -> None:
 
 
 def test_a_run_that_was_asked_to_stop_looks_once_and_does_not_wait() -> None:
-    stop = Stop()
+    stop = CancelToken()
     stop.request("interrupted")
     look, view = read_back(shows(description="new"), stop=stop)
     assert (look.looks, look.seconds) == (1, 0.0)

@@ -3,7 +3,7 @@
 import pytest
 
 from reconciler.domain.calls import OperationName
-from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 from tests.builders import observed
@@ -21,7 +21,10 @@ DONE = Outcome(
     accepted=frozenset({OperationName.CREATE}),
 )
 FAILED = Outcome(
-    "beta", ActionKind.DELETE, Status.FAILED, error=Failure("AB07", "in use", "remove it", 409)
+    "beta",
+    ActionKind.DELETE,
+    Status.FAILED,
+    error=ActionFailure("AB07", "in use", "remove it", 409),
 )
 AS_JSON = {
     "alpha": {

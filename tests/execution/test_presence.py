@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import Observed
-from reconciler.execution.existence import Presence
+from reconciler.execution.existence import ExistenceCheck
 from reconciler.remote.errors import Forbidden, NoAnswer, NotFound, RemoteError
 from tests.builders import observed
 
@@ -39,8 +39,8 @@ class One:
         self.lists += 1
         return {slug: observed(slug) for slug in self.now_listed}
 
-    def presence(self, *listed: str) -> Presence:
-        return Presence(self, frozenset(listed), self.list_again)
+    def presence(self, *listed: str) -> ExistenceCheck:
+        return ExistenceCheck(self, frozenset(listed), self.list_again)
 
 
 @pytest.mark.parametrize(("status", "there"), [("active", True), ("archived", False)])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.last_applied import DeclaredAt, Remembered
+from reconciler.domain.last_applied import DeclaredAt, LastApplied
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed, ObservedState
 from reconciler.errors import ReconcilerError
@@ -22,11 +22,11 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.ledger_listener import Books
-from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
-from reconciler.ledger.models import Fulfilled, RunFacts, Seen, TargetKey
+from reconciler.execution.ledger_listener import LedgerListener
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
+from reconciler.ledger.models import Confirmed, RunFacts, SeenState, TargetKey
 from reconciler.ledger.store import Ledger
-from reconciler.planning.actions import Action, ActionKind, Risk, Subject
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Risk
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan, PlanTarget
 from tests.builders import KEY, declared, desired, observed, state
@@ -46,8 +46,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def books_on(ledger: Ledger, *, key: TargetKey = OURS, run: str = "run-1") -> Books:
-    books = Books(ledger, key=key, facts=RunFacts(run=run, actor="ada"), now=clock())
+def books_on(ledger: Ledger, *, key: TargetKey = OURS, run: str = "run-1") -> LedgerListener:
+    books = LedgerListener(ledger, key=key, facts=RunFacts(run=run, actor="ada"), now=clock())
     books.values = {KEY: Redacted("sk-value-abc")}
     return books
 
@@ -56,7 +56,7 @@ def action(
     slug: str, kind: ActionKind = CREATE, want: Declared | None = None, had: Observed | None = None
 ) -> Action:
     wanted = None if kind is DELETE else want or declared(slug, key=KEY)
-    return Action(slug, kind, "new", Risk.ADDITIVE, subject=Subject(wanted, had))
+    return Action(slug, kind, "new", Risk.ADDITIVE, subject=ActionInputs(wanted, had))
 
 
 def plan(*actions: Action, organisation: str | None = "org-1") -> Plan:
@@ -68,7 +68,9 @@ def ended(item: Action, status: Status = Status.APPLIED, **more: Any) -> ActionE
     return ActionEnded(item, Outcome(item.slug, item.kind, status, **more))
 
 
-def runs_through(books: Books, *endings: ActionEnded, organisation: str | None = "org-1") -> Plan:
+def runs_through(
+    books: LedgerListener, *endings: ActionEnded, organisation: str | None = "org-1"
+) -> Plan:
     """Tell of a run that began, of how its actions ended, and of no more."""
     fresh = plan(*(e.action for e in endings), organisation=organisation)
     books.emit(RunStarted("run-1", fresh))
@@ -77,7 +79,7 @@ def runs_through(books: Books, *endings: ActionEnded, organisation: str | None =
     return fresh
 
 
-def closes(books: Books, fresh: Plan, *files: Declared, **more: Any) -> None:
+def closes(books: LedgerListener, fresh: Plan, *files: Declared, **more: Any) -> None:
     given: dict[str, Any] = {"observed": state(), "selection": Selection()} | more
     books.close(fresh, desired=desired(*files), **given)
 
@@ -96,7 +98,7 @@ def by_run(tmp_path: Path) -> dict[str, str | None]:
 
 def test_every_event_is_in_the_record_of_the_run(ledger: Ledger) -> None:
     books, item = books_on(ledger), action("alpha", UPDATE)
-    failure = Failure("AB07", "it is in use")
+    failure = ActionFailure("AB07", "it is in use")
     outcome = Outcome("alpha", UPDATE, Status.FAILED, error=failure)
     fresh = plan(item)
     result = ApplyResult("run-1", fresh.target, fresh.digest, (outcome,))
@@ -175,14 +177,14 @@ def test_what_was_applied_is_remembered_as_soon_as_it_ends(ledger: Ledger, tmp_p
 
 
 def test_a_run_without_values_remembers_no_secret(ledger: Ledger) -> None:
-    books = Books(ledger, key=OURS, facts=RunFacts(run="run-1"), now=clock())
+    books = LedgerListener(ledger, key=OURS, facts=RunFacts(run="run-1"), now=clock())
     runs_through(books, ended(action("alpha")))
     found = ledger.memory(OURS).of("alpha")
-    assert found == Remembered(ALPHA.fields, declared_at=DeclaredAt(ALPHA.source))
+    assert found == LastApplied(ALPHA.fields, declared_at=DeclaredAt(ALPHA.source))
 
 
 def test_what_was_deleted_is_forgotten_and_what_failed_is_not(ledger: Ledger) -> None:
-    ledger.remember(OURS, [Fulfilled(declared(slug)) for slug in ("alpha", "beta", "gamma")])
+    ledger.remember(OURS, [Confirmed(declared(slug)) for slug in ("alpha", "beta", "gamma")])
     runs_through(
         books_on(ledger),
         ended(action("alpha", DELETE)),
@@ -214,7 +216,7 @@ def test_where_nothing_became_true_nothing_is_written(ledger: Ledger) -> None:
 
 
 def test_an_undo_leaves_what_git_declares_as_gits_word(ledger: Ledger) -> None:
-    ledger.remember(OURS, [Fulfilled(declared("gamma"))])
+    ledger.remember(OURS, [Confirmed(declared("gamma"))])
     books = books_on(ledger)
     books.by_git = {"alpha": declared("alpha", key=KEY, description="by Git")}
     restored = declared("alpha", key=KEY, description="restored")
@@ -271,7 +273,7 @@ def test_what_needed_no_action_is_remembered_and_what_is_gone_is_forgotten(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     known = ("withdrawn", "there", "elsewhere", "still")
-    ledger.remember(OURS, [Fulfilled(declared(slug)) for slug in known])
+    ledger.remember(OURS, [Confirmed(declared(slug)) for slug in known])
     books = books_on(ledger, run="run-2")
     files = [declared(slug, description="new") for slug in ("insync", "acted", "other", "still")]
     closes(
@@ -291,7 +293,7 @@ def looks(ledger: Ledger) -> dict[str, Any]:
     return {slug: seen.observed.fields.get("description") for slug, seen in sights(ledger).items()}
 
 
-def sights(ledger: Ledger) -> dict[str, Seen]:
+def sights(ledger: Ledger) -> dict[str, SeenState]:
     return dict(ledger.seen(OURS))
 
 

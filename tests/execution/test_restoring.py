@@ -2,12 +2,17 @@
 
 from typing import Any
 
-from reconciler.diagnostics import Place
-from reconciler.domain.last_applied import Remembered
+from reconciler.diagnostics import SourceLocation
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, Tree
-from reconciler.execution.undo_fields import added_entries, restored, unknown_secrets, unrestored
+from reconciler.execution.undo_fields import (
+    added_entries,
+    fields_to_restore,
+    lost_secrets,
+    unknown_secrets,
+)
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.planner import make_plan
@@ -29,17 +34,17 @@ def image(
 
 
 def models_of(picture: PreImage) -> Any:
-    return restored(picture, None)["models"]
+    return fields_to_restore(picture, None)["models"]
 
 
 def test_an_update_is_undone_field_by_field_and_no_further() -> None:
     picture = image(("description",), description="old", tags={"team": "a"})
-    assert restored(picture, None) == {"description": "old"}
+    assert fields_to_restore(picture, None) == {"description": "old"}
 
 
 def test_a_map_is_restored_member_by_member() -> None:
     picture = image(("tags", "team"), tags={"team": "a", "tier": "1"})
-    assert restored(picture, None) == {"tags": {"team": "a"}}
+    assert fields_to_restore(picture, None) == {"tags": {"team": "a"}}
 
 
 def test_a_list_in_a_map_is_restored_whole() -> None:
@@ -47,23 +52,27 @@ def test_a_list_in_a_map_is_restored_whole() -> None:
     stored = {"azure_deployment_config": deployments, "azure_resource_name": "r"}
     changed = ("configurations", "azure_deployment_config", "one", "alias")
     back = {"azure_deployment_config": deployments}
-    assert restored(image(changed, configurations=stored), None) == {"configurations": back}
+    assert fields_to_restore(image(changed, configurations=stored), None) == {
+        "configurations": back
+    }
 
 
 def test_a_secret_among_the_changes_keeps_none_of_the_others_back() -> None:
     picture = image(("key",), ("description",), key=mask(), description="old")
-    assert restored(picture, None) == {"description": "old"}
+    assert fields_to_restore(picture, None) == {"description": "old"}
 
 
 def test_a_member_that_the_run_added_is_emptied() -> None:
-    assert restored(image(("tags", "tier"), tags={"team": "a"}), None) == {"tags": {"tier": None}}
+    assert fields_to_restore(image(("tags", "tier"), tags={"team": "a"}), None) == {
+        "tags": {"tier": None}
+    }
 
 
 def test_a_model_that_followed_the_switch_is_named_as_it_was() -> None:
     picture = image(("models", "gpt-5", "enabled"), models=[], allow_all_models=False)
-    assert restored(picture, None)["models"] == [{"slug": "gpt-5", "enabled": False}]
+    assert fields_to_restore(picture, None)["models"] == [{"slug": "gpt-5", "enabled": False}]
     picture = image(("models", "gpt-5", "enabled"), models=[])
-    assert restored(picture, None)["models"] == [{"slug": "gpt-5", "enabled": True}]
+    assert fields_to_restore(picture, None)["models"] == [{"slug": "gpt-5", "enabled": True}]
 
 
 def test_a_model_that_was_listed_or_that_the_run_made_did_not_follow_the_switch() -> None:
@@ -79,43 +88,43 @@ def test_a_model_that_was_listed_or_that_the_run_made_did_not_follow_the_switch(
     )
     implied = [{"slug": slug, "enabled": True} for slug in ("gpt-4.1", "gpt-5")]
     picture = image(*changed, models=[listed], allow_all_models=True, tags={"team": "a"})
-    assert restored(picture, None)["models"] == [listed, *implied]
+    assert fields_to_restore(picture, None)["models"] == [listed, *implied]
 
 
 def test_a_switch_alone_brings_no_model_back() -> None:
     picture = image(("allow_all_models",), allow_all_models=False, models=[])
-    assert restored(picture, None) == {"allow_all_models": False}
+    assert fields_to_restore(picture, None) == {"allow_all_models": False}
 
 
 def test_what_is_not_written_needs_no_reference() -> None:
     declared: Tree = {"key": KEY, "configurations": {SECRET[1]: KEY}}
-    assert restored(image(("description",), declared=declared, description="old"), declared) == {
-        "description": "old"
-    }
+    assert fields_to_restore(
+        image(("description",), declared=declared, description="old"), declared
+    ) == {"description": "old"}
 
 
 def test_a_reference_that_the_run_exchanged_comes_back() -> None:
     then, now = {"key": KEY}, {"key": OTHER}
     picture = image(("key",), declared=then, key=mask())
-    assert restored(picture, now) == {"key": KEY}
-    assert restored(picture, None) == {"key": KEY}
-    assert restored(picture, then) == {}
-    assert restored(image(("name",), declared=then, key=mask()), now) == {"name": "Alpha"}
+    assert fields_to_restore(picture, now) == {"key": KEY}
+    assert fields_to_restore(picture, None) == {"key": KEY}
+    assert fields_to_restore(picture, then) == {}
+    assert fields_to_restore(image(("name",), declared=then, key=mask()), now) == {"name": "Alpha"}
 
 
 def test_a_credential_goes_along_where_a_host_moves_back_and_it_is_the_one_of_today() -> None:
     host = ("configurations", "custom_host")
     stored = {"custom_host": "https://old.example"}
     picture = image(host, declared={"key": KEY}, key=mask(), configurations=stored)
-    assert restored(picture, {"key": OTHER}) == {"configurations": stored, "key": OTHER}
-    assert restored(picture, None) == {"configurations": stored, "key": KEY}
+    assert fields_to_restore(picture, {"key": OTHER}) == {"configurations": stored, "key": OTHER}
+    assert fields_to_restore(picture, None) == {"configurations": stored, "key": KEY}
 
 
 def test_a_write_of_configurations_takes_no_reference_of_other_fields_along() -> None:
     declared: Tree = {"key": KEY, "configurations": {SECRET[1]: KEY}}
     stored = {"azure_auth_mode": "entra", SECRET[1]: mask()}
     picture = image(("configurations", "azure_auth_mode"), declared=declared, configurations=stored)
-    assert "key" not in restored(picture, declared)
+    assert "key" not in fields_to_restore(picture, declared)
 
 
 def test_headers_are_hidden_whole_and_their_references_put_them_back() -> None:
@@ -123,9 +132,9 @@ def test_headers_are_hidden_whole_and_their_references_put_them_back() -> None:
     stored = {"azure_auth_mode": "entra", "custom_headers": headers}
     known = {"configurations": {"custom_headers": {"x-team": KEY}}}
     deleted = image(kind=ActionKind.DELETE, configurations=stored)
-    assert restored(deleted, None)["configurations"] == {"azure_auth_mode": "entra"}
+    assert fields_to_restore(deleted, None)["configurations"] == {"azure_auth_mode": "entra"}
     deleted = image(kind=ActionKind.DELETE, declared=known, configurations=stored)
-    assert restored(deleted, None)["configurations"] == {
+    assert fields_to_restore(deleted, None)["configurations"] == {
         "azure_auth_mode": "entra",
         "custom_headers": {"x-team": KEY},
     }
@@ -150,7 +159,7 @@ def test_a_mask_in_a_model_is_never_declared_so_it_blocks_no_other_model() -> No
     picture = image(("models", "gpt-5", "enabled"), models=before)
     assert models_of(picture)[1]["configurations"] == {"custom_host": "https://h.example"}
     switched_off = observed(models=[{"slug": "gpt-5", "enabled": False}, ours])
-    want = desired(Declared("alpha", restored(picture, None), Place("-")))
+    want = desired(Declared("alpha", fields_to_restore(picture, None), SourceLocation("-")))
     plan = make_plan(desired=want, observed=state(switched_off), created_at=NOON)
     assert [(c.path, c.op.value) for a in plan.actions for c in a.changes] == [
         ("models[gpt-5].enabled", "replace")
@@ -160,8 +169,8 @@ def test_a_mask_in_a_model_is_never_declared_so_it_blocks_no_other_model() -> No
 
 def test_a_map_or_a_field_that_the_run_added_is_emptied() -> None:
     changed = (("tags", "team"), ("description",))
-    assert restored(image(*changed), None) == {"tags": None, "description": None}
-    assert restored(image(("key",), declared={"key": KEY}), {"key": KEY}) == {}
+    assert fields_to_restore(image(*changed), None) == {"tags": None, "description": None}
+    assert fields_to_restore(image(("key",), declared={"key": KEY}), {"key": KEY}) == {}
 
 
 def test_a_secret_that_is_empty_is_none() -> None:
@@ -172,36 +181,36 @@ def test_a_reference_goes_along_with_the_write_that_needs_it() -> None:
     declared: Tree = {"configurations": {SECRET[1]: KEY}}
     stored = {SECRET[1]: mask(), "azure_auth_mode": "entra"}
     picture = image(("configurations", "azure_auth_mode"), declared=declared, configurations=stored)
-    back = restored(picture, declared)
+    back = fields_to_restore(picture, declared)
     assert back == {"configurations": {"azure_auth_mode": "entra", SECRET[1]: KEY}}
 
 
 def test_a_deleted_one_is_restored_whole_with_the_references_on_record() -> None:
     picture = image(kind=ActionKind.DELETE, declared={"key": KEY}, key=mask(), description="old")
     back = {"name": "Alpha", "ai_provider_id": "openai", "description": "old", "key": KEY}
-    assert restored(picture, None) == back
+    assert fields_to_restore(picture, None) == back
     assert unknown_secrets(picture) == []
 
 
 def test_a_secret_without_a_reference_on_record_is_left_out_and_named() -> None:
     picture = image(kind=ActionKind.DELETE, key=mask(), configurations={SECRET[1]: mask()})
-    assert "key" not in restored(picture, None)
+    assert "key" not in fields_to_restore(picture, None)
     assert set(unknown_secrets(picture)) == {("key",), SECRET}
 
 
 def test_a_value_that_was_rotated_under_the_same_reference_does_not_come_back() -> None:
     picture = image(("key",), declared={"key": KEY}, key=mask())
-    assert unrestored(picture, {"key": KEY}) == [("key",)]
-    assert unrestored(picture, None) == [("key",)]
-    assert unrestored(picture, {"key": OTHER}) == []
-    assert unrestored(image(("key",), key=mask()), {"key": KEY}) == [("key",)]
+    assert lost_secrets(picture, {"key": KEY}) == [("key",)]
+    assert lost_secrets(picture, None) == [("key",)]
+    assert lost_secrets(picture, {"key": OTHER}) == []
+    assert lost_secrets(image(("key",), key=mask()), {"key": KEY}) == [("key",)]
     deleted = image(("key",), kind=ActionKind.DELETE, key=mask())
-    assert unrestored(deleted, {"key": KEY}) == []
+    assert lost_secrets(deleted, {"key": KEY}) == []
 
 
 def test_an_entry_that_the_run_added_counts_as_declared_so_that_it_is_withdrawn() -> None:
     picture = image(("workspaces", "ws-b", "enabled"), workspaces=[{"id": "ws-a"}])
-    now = added_entries(picture, Remembered(declared={"name": "Alpha"}))
+    now = added_entries(picture, LastApplied(declared={"name": "Alpha"}))
     assert now.declared == {"name": "Alpha", "workspaces": [{"id": "ws-b"}]}
 
 
@@ -219,7 +228,7 @@ def test_entries_of_several_lists_are_withdrawn_each_once_and_what_is_known_of_t
         deep,
         workspaces=[{"id": "ws-a"}],
     )
-    past = Remembered(declared={"workspaces": [{"id": "ws-b", "enabled": True}]}, protected=True)
+    past = LastApplied(declared={"workspaces": [{"id": "ws-b", "enabled": True}]}, protected=True)
     now = added_entries(picture, past)
     assert now.protected
     assert now.declared == {
@@ -231,35 +240,35 @@ def test_entries_of_several_lists_are_withdrawn_each_once_and_what_is_known_of_t
 
 def test_an_entry_without_any_field_is_one_all_the_same() -> None:
     picture = image(("workspaces", "ws-b"), workspaces=[])
-    assert added_entries(picture, Remembered()).declared == {"workspaces": [{"id": "ws-b"}]}
+    assert added_entries(picture, LastApplied()).declared == {"workspaces": [{"id": "ws-b"}]}
 
 
 def test_where_no_entry_was_added_nothing_more_counts_as_declared() -> None:
-    past = Remembered(declared={"name": "Alpha"})
+    past = LastApplied(declared={"name": "Alpha"})
     kept = image(("workspaces", "ws-a", "enabled"), workspaces=[{"id": "ws-a"}])
     assert added_entries(kept, past) is past
 
 
 def test_of_what_did_not_exist_there_is_nothing_to_restore() -> None:
     created = PreImage(slug="alpha", kind=ActionKind.DELETE, observed=None)
-    assert restored(created, None) == {}
+    assert fields_to_restore(created, None) == {}
     assert unknown_secrets(created) == []
-    past = Remembered(declared={})
+    past = LastApplied(declared={})
     assert added_entries(created, past) is past
 
 
 def test_a_limit_of_an_entry_that_is_gone_is_not_invented() -> None:
     limit = ("workspaces", "ws-a", "usage_limits", "credit_limit")
     entries = [{"id": "ws-b", "enabled": True}]
-    assert restored(image(limit, workspaces=entries), None) == {"workspaces": entries}
+    assert fields_to_restore(image(limit, workspaces=entries), None) == {"workspaces": entries}
 
 
 def test_a_limit_that_the_run_added_is_taken_back() -> None:
     limit = ("workspaces", "ws-a", "usage_limits", "credit_limit")
     stored = {"id": "ws-a", "enabled": True, "usage_limits": [{"type": "cost"}]}
-    back = restored(image(limit, workspaces=[stored]), None)
+    back = fields_to_restore(image(limit, workspaces=[stored]), None)
     assert back["workspaces"] == [
         {**stored, "usage_limits": [{"type": "cost", "credit_limit": None}]}
     ]
     without = {"id": "ws-a", "enabled": True, "usage_limits": []}
-    assert restored(image(limit, workspaces=[without]), None)["workspaces"] == [without]
+    assert fields_to_restore(image(limit, workspaces=[without]), None)["workspaces"] == [without]

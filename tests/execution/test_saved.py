@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.execution.result_codec import UnreadableResult, decode, kind_of
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
@@ -21,7 +21,7 @@ RESULT = ApplyResult(
             "beta",
             ActionKind.DELETE,
             Status.FAILED,
-            error=Failure("AB07", "it is in use", "remove it there first", 409),
+            error=ActionFailure("AB07", "it is in use", "remove it there first", 409),
             warnings=("it was gone already",),
         ),
     ),
@@ -91,7 +91,7 @@ def test_an_older_result_without_warnings_reads_back() -> None:
 
 def test_a_failure_without_a_status_of_http_reads_back() -> None:
     error = {"code": "interrupted", "message": "m", "hint": "h", "http_status": None}
-    assert decode(edited(error=error), name="x").outcomes[1].error == Failure(
+    assert decode(edited(error=error), name="x").outcomes[1].error == ActionFailure(
         "interrupted", "m", "h"
     )
 

@@ -9,8 +9,8 @@ import pytest
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
-from reconciler.execution.call_sender import Sender
-from reconciler.execution.cancellation import Interrupted, Stop
+from reconciler.execution.call_sender import CallSender
+from reconciler.execution.cancellation import CancelToken, Interrupted
 from reconciler.execution.events import CallEnded, CallStarted, Emit, Event
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.remote.errors import NoAnswer, NotSent, Rejected, RemoteError
@@ -38,9 +38,11 @@ class Api:
         return answer
 
 
-def sender(*answers: Reply | RemoteError, emit: Emit = lambda _event: None) -> tuple[Sender, Api]:
+def sender(
+    *answers: Reply | RemoteError, emit: Emit = lambda _event: None
+) -> tuple[CallSender, Api]:
     api = Api(list(answers))
-    return Sender(api, {KEY: VALUE}, ACTION, emit, Stop()), api
+    return CallSender(api, {KEY: VALUE}, ACTION, emit, CancelToken()), api
 
 
 def refuses(kind: type[Event]) -> Callable[[Event], None]:

@@ -12,7 +12,7 @@ from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.approval import Approval
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallEnded, CallStarted, Event
 from reconciler.execution.executor import GRACE_SECONDS
 from reconciler.execution.result import ApplyResult, Status
@@ -55,7 +55,7 @@ def is_write(call: Call) -> bool:
 
 
 async def run(
-    story: World, want: DesiredState, *, stop: Stop, api: Any = None, parallelism: int = 1
+    story: World, want: DesiredState, *, stop: CancelToken, api: Any = None, parallelism: int = 1
 ) -> ApplyResult:
     applied = await workflows.apply(
         story.session(want, api=api or story.api, parallelism=parallelism),
@@ -78,7 +78,7 @@ def statuses(result: ApplyResult) -> list[str]:
 
 
 def test_asked_before_the_first_write_nothing_begins() -> None:
-    story, stop = world(), Stop()
+    story, stop = world(), CancelToken()
     stop.request("interrupted by SIGINT")
     result = run_virtually(run(story, three(), stop=stop))
     assert statuses(result) == ["skipped"] * 3
@@ -87,7 +87,7 @@ def test_asked_before_the_first_write_nothing_begins() -> None:
 
 
 def test_what_is_in_flight_finishes_and_nothing_new_begins() -> None:
-    story, stop = world(), Stop()
+    story, stop = world(), CancelToken()
 
     async def during(call: Call) -> None:
         if is_write(call):
@@ -101,7 +101,7 @@ def test_what_is_in_flight_finishes_and_nothing_new_begins() -> None:
 
 
 def test_several_in_flight_all_finish() -> None:
-    story, stop = world(), Stop()
+    story, stop = world(), CancelToken()
     arrived = asyncio.Barrier(2)
 
     async def during(call: Call) -> None:
@@ -114,7 +114,7 @@ def test_several_in_flight_all_finish() -> None:
 
 
 def test_what_does_not_finish_within_the_grace_is_unknown() -> None:
-    story, stop = world(), Stop()
+    story, stop = world(), CancelToken()
 
     async def forever(call: Call) -> None:
         if is_write(call):
@@ -135,7 +135,7 @@ def test_what_does_not_finish_within_the_grace_is_unknown() -> None:
 
 
 def test_between_two_calls_of_one_integration_the_second_does_not_begin() -> None:
-    story, stop = world(), Stop()
+    story, stop = world(), CancelToken()
 
     async def afterwards(call: Call) -> None:
         if call.operation is OperationName.CREATE:
@@ -154,7 +154,7 @@ def test_between_two_calls_of_one_integration_the_second_does_not_begin() -> Non
 
 
 def test_asked_while_a_lost_answer_is_being_resolved_the_outcome_is_unknown() -> None:
-    story, stop = world(post(FaultKind.RESET_BEFORE)), Stop()
+    story, stop = world(post(FaultKind.RESET_BEFORE)), CancelToken()
 
     def listen(event: Event) -> None:
         if isinstance(event, CallStarted):
@@ -166,7 +166,7 @@ def test_asked_while_a_lost_answer_is_being_resolved_the_outcome_is_unknown() ->
 
 
 def test_cut_off_while_reading_back_it_is_applied_and_says_so() -> None:
-    story, stop = world(), Stop()
+    story, stop = world(), CancelToken()
     wrote = False
 
     async def during(call: Call) -> None:
@@ -183,7 +183,7 @@ def test_cut_off_while_reading_back_it_is_applied_and_says_so() -> None:
 
 
 def test_once_asked_nobody_waits_for_what_the_api_does_not_show_yet() -> None:
-    story, stop = world(stale_read_ms=10_000), Stop()
+    story, stop = world(stale_read_ms=10_000), CancelToken()
     stop_after_create = Gate(story, lambda _call: asyncio.sleep(0))
 
     async def afterwards(call: Call) -> None:
@@ -210,7 +210,7 @@ def test_a_run_that_is_cancelled_from_outside_begins_nothing_more() -> None:
                 writing.set()
                 await asyncio.Event().wait()
 
-        task = asyncio.create_task(run(story, three(), stop=Stop(), api=Gate(story, during)))
+        task = asyncio.create_task(run(story, three(), stop=CancelToken(), api=Gate(story, during)))
         await writing.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -360,7 +360,7 @@ def test_when_the_deadline_passes_nothing_more_is_begun_and_what_was_not_is_skip
             raise DeadlineExceeded("the run's deadline passed", code="deadline", attempts=0)
 
     want = desired(*(declared(f"i-{n}", key=KEY) for n in range(4)))
-    result = asyncio.run(run(story, want, stop=Stop(), api=Gate(story, late)))
+    result = asyncio.run(run(story, want, stop=CancelToken(), api=Gate(story, late)))
     assert [(o.slug, o.status) for o in result.outcomes] == [
         ("i-0", Status.APPLIED),
         ("i-1", Status.SKIPPED),

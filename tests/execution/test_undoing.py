@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.diagnostics import Place, Severity, error, warning
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.diagnostics import Severity, SourceLocation, error, warning
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import Lifecycle
 from reconciler.domain.tree import Path
-from reconciler.execution.undo import NOTHING, Undo, options_for, undo_of
+from reconciler.execution.undo import NOTHING, UndoRevision, options_for, undo_of
 from reconciler.ledger.preimages import PreImage
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.planning.options import PlanOptions, Selection
@@ -19,7 +19,7 @@ from reconciler.planning.plan import Plan, PlanTarget, Undeclared
 from tests.builders import KEY, mask, observed, target
 
 CREATE, UPDATE, REPLACE, DELETE = ActionKind
-RUN = Place("run r-1")
+RUN = SourceLocation("run r-1")
 OTHER = SecretRef("env", "OTHER_KEY")
 ID = frozenset({"id-1"})
 
@@ -30,13 +30,13 @@ def image(slug: str, kind: ActionKind, *changed: Path, **more: Any) -> PreImage:
     return PreImage(slug, kind, more.pop("seen", seen), changed=changed, **more)
 
 
-def undo(*images: PreImage, **known: Remembered) -> Undo:
+def undo(*images: PreImage, **known: LastApplied) -> UndoRevision:
     """Take run `r-1` back, which took these pictures; the rest is what is remembered now."""
-    return undo_of("r-1", images, target=target(), memory=Memory(known))
+    return undo_of("r-1", images, target=target(), memory=LastAppliedState(known))
 
 
 def action(slug: str, kind: ActionKind, **more: Any) -> Action:
-    place = Place(f"{slug}.yaml")
+    place = SourceLocation(f"{slug}.yaml")
     return Action(slug, kind, "name differs", Risk.COSMETIC, source=place, **more)
 
 
@@ -67,25 +67,25 @@ def test_what_the_run_deleted_is_declared_whole() -> None:
 def test_what_the_run_created_is_not_declared_and_counts_as_declared_before() -> None:
     taken_back = undo(image("alpha", CREATE, made="id-1"))
     assert taken_back.desired.integrations == {}
-    assert taken_back.memory.of("alpha") == Remembered(declared={}, identities=ID)
+    assert taken_back.memory.of("alpha") == LastApplied(declared={}, identities=ID)
 
 
 def test_what_the_run_created_under_an_id_that_is_not_on_record_is_named_and_not_withdrawn() -> (
     None
 ):
-    taken_back = undo(image("alpha", CREATE), alpha=Remembered({"name": "Alpha"}))
+    taken_back = undo(image("alpha", CREATE), alpha=LastApplied({"name": "Alpha"}))
     assert taken_back.memory.of("alpha").declared is None
     assert [d.code for d in taken_back.diagnostics] == ["not-on-record"]
 
 
 def test_what_is_remembered_of_a_created_one_is_kept() -> None:
-    known = Remembered({"name": "Alpha"}, protected=True)
+    known = LastApplied({"name": "Alpha"}, protected=True)
     now = undo(image("alpha", CREATE, made="id-1"), alpha=known).memory.of("alpha")
     assert now == replace(known, identities=ID)
 
 
 def test_what_a_later_run_has_never_declared_is_not_made_up_for_what_existed() -> None:
-    assert undo(image("alpha", UPDATE, ("description",))).memory.of("alpha") == Remembered()
+    assert undo(image("alpha", UPDATE, ("description",))).memory.of("alpha") == LastApplied()
 
 
 def test_an_entry_that_the_run_added_is_remembered_so_that_it_is_withdrawn() -> None:
@@ -94,7 +94,7 @@ def test_an_entry_that_the_run_added_is_remembered_so_that_it_is_withdrawn() -> 
 
 
 def test_a_protection_of_today_stays_while_the_run_is_taken_back() -> None:
-    known = Remembered({"name": "Alpha"}, protected=True)
+    known = LastApplied({"name": "Alpha"}, protected=True)
     taken_back = undo(image("alpha", UPDATE, ("name",)), alpha=known)
     assert taken_back.desired.integrations["alpha"].lifecycle == Lifecycle(protected=True)
     assert taken_back.by_git["alpha"].lifecycle == Lifecycle(protected=True)
@@ -103,7 +103,7 @@ def test_a_protection_of_today_stays_while_the_run_is_taken_back() -> None:
 
 def test_what_is_known_of_others_and_how_is_kept() -> None:
     pepper = Pepper("p1", Redacted("pepper"))
-    memory = Memory({"beta": Remembered({"name": "Beta"})}, pepper=pepper, complete=True)
+    memory = LastAppliedState({"beta": LastApplied({"name": "Beta"})}, pepper=pepper, complete=True)
     after = undo_of("r-1", [image("alpha", CREATE)], target=target(), memory=memory).memory
     assert (after.pepper, after.complete) == (pepper, True)
     assert set(after.integrations) == {"alpha", "beta"}
@@ -113,7 +113,7 @@ def test_what_is_known_of_others_and_how_is_kept() -> None:
 def test_the_references_of_today_go_along_with_a_write_that_needs_them() -> None:
     stored = {"configurations": {"openai_project": "old"}}
     picture = image("alpha", UPDATE, ("configurations", "openai_project"), fields=stored)
-    now = Remembered({"configurations": {"custom_headers": {"x-token": OTHER}}})
+    now = LastApplied({"configurations": {"custom_headers": {"x-token": OTHER}}})
     configurations = undo(picture, alpha=now).desired.integrations["alpha"].fields["configurations"]
     assert configurations == {"openai_project": "old", "custom_headers": {"x-token": OTHER}}
 
@@ -123,7 +123,7 @@ def test_the_references_of_today_go_along_with_a_write_that_needs_them() -> None
 
 def test_what_git_declares_now_and_declared_before_the_run_is_kept_as_gits_word() -> None:
     before = {"name": "Before", "description": "old", "workspaces": [{"id": "ws-a"}]}
-    now = Remembered({"name": "Now", "workspaces": [{"id": "ws-b"}]})
+    now = LastApplied({"name": "Now", "workspaces": [{"id": "ws-b"}]})
     taken_back = undo(image("alpha", UPDATE, ("name",), declared=before), alpha=now)
     by_git = taken_back.by_git["alpha"]
     assert by_git.slug == "alpha"
@@ -132,7 +132,7 @@ def test_what_git_declares_now_and_declared_before_the_run_is_kept_as_gits_word(
         "description": "old",
         "workspaces": [{"id": "ws-b"}, {"id": "ws-a"}],
     }
-    assert by_git.source == Place("-")
+    assert by_git.source == SourceLocation("-")
     assert by_git.lifecycle == Lifecycle()
 
 
@@ -142,7 +142,7 @@ def test_of_a_deleted_one_gits_word_from_before_the_run_is_kept() -> None:
 
 
 def test_without_a_word_of_git_and_for_what_did_not_exist_there_is_none() -> None:
-    known = Remembered({"name": "Beta"})
+    known = LastApplied({"name": "Beta"})
     assert undo(image("alpha", DELETE), image("beta", CREATE), beta=known).by_git == {}
 
 
@@ -203,12 +203,12 @@ def test_a_credential_that_the_run_rotated_is_named_as_lost() -> None:
         "alpha: the run replaced key, and the value before is kept nowhere; it stays as it is",
         hint="put the old value behind the reference and apply the files",
     )
-    assert undo(picture, alpha=Remembered({"key": KEY})).diagnostics == (lost,)
+    assert undo(picture, alpha=LastApplied({"key": KEY})).diagnostics == (lost,)
 
 
 def test_a_credential_whose_reference_comes_back_is_not_lost() -> None:
     picture = image("alpha", UPDATE, ("key",), fields={"key": mask()}, declared={"key": KEY})
-    assert undo(picture, alpha=Remembered({"key": OTHER})).diagnostics == ()
+    assert undo(picture, alpha=LastApplied({"key": OTHER})).diagnostics == ()
     assert undo(image("alpha", CREATE, ("key",), made="id-1")).diagnostics == ()
 
 
@@ -256,11 +256,11 @@ def test_what_the_run_did_not_touch_stays_as_planned() -> None:
 
 
 def test_the_plan_keeps_its_own_findings_in_order_and_forgets_what_no_file_declares() -> None:
-    own = warning("odd", "something is odd", at=Place("a.yaml"))
+    own = warning("odd", "something is odd", at=SourceLocation("a.yaml"))
     fresh = plan(
         action("alpha", CREATE),
         undeclared=(Undeclared("beta", "tags"),),
-        diagnostics=(error("late", "later", at=Place("z.yaml")), own),
+        diagnostics=(error("late", "later", at=SourceLocation("z.yaml")), own),
     )
     revised = undo(image("alpha", UPDATE, ("name",))).revise(fresh)
     assert [d.code for d in revised.diagnostics] == ["odd", "deleted-since", "late"]

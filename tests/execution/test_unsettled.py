@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
 from reconciler.execution.events import CallEnded, CallStarted, Event
-from reconciler.execution.ledger_listener import Books
+from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import Outcome
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.models import RunFacts, TargetKey
@@ -54,7 +54,7 @@ class Runs:
         self.count = 0
 
     @property
-    def memory(self) -> Memory:
+    def memory(self) -> LastAppliedState:
         return self.ledger.memory(TARGET)
 
     @property
@@ -69,7 +69,7 @@ class Runs:
     ) -> list[Outcome]:
         """Apply, struck by these faults or cut off after the first event of a kind."""
         self.count += 1
-        books = Books(
+        books = LedgerListener(
             self.ledger, key=TARGET, facts=RunFacts(run=f"run-{self.count}"), now=self.world.now
         )
         given = {"secrets": self.values} | more
@@ -154,7 +154,7 @@ def test_a_ledger_that_breaks_off_after_the_intent_is_settled_by_the_next_run(
     class Broken(LedgerError):
         pass
 
-    books = Books(ledger, key=TARGET, facts=RunFacts(run="run-0"), now=runs.world.now)
+    books = LedgerListener(ledger, key=TARGET, facts=RunFacts(run="run-0"), now=runs.world.now)
     books.values = runs.values
     broke = False
 

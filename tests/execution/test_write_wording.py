@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
-from reconciler.execution.action_runner import Attempt, Writer
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.action_runner import ActionRunner, RunDependencies
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallStarted
-from reconciler.execution.existence import Presence
-from reconciler.execution.result import Failure, Outcome, Status
+from reconciler.execution.existence import ExistenceCheck
+from reconciler.execution.result import ActionFailure, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired
@@ -71,19 +71,19 @@ CASES = [
     pytest.param(
         lambda: updated(world(put(FaultKind.RESET_BEFORE))),
         "unknown",
-        Failure("connection-lost", f"PUT /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
+        ActionFailure("connection-lost", f"PUT /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
         id="update: not carried out and not shown",
     ),
     pytest.param(
         lambda: updated(world(put(FaultKind.RESET_AFTER)), key=KEY),
         "unknown",
-        Failure("connection-lost", f"PUT /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
+        ActionFailure("connection-lost", f"PUT /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
         id="update: of a secret, which nothing shows",
     ),
     pytest.param(
         lambda: updated(world(put(FaultKind.RESET_AFTER)), workspaces=ACCESS),
         "unknown",
-        Failure("connection-lost", f"PUT /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
+        ActionFailure("connection-lost", f"PUT /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
         id="update: more calls were to come",
     ),
     pytest.param(
@@ -91,7 +91,7 @@ CASES = [
             world(put(FaultKind.STATUS, "/workspaces$", status=400)), workspaces=ACCESS
         ),
         "failed",
-        Failure(
+        ActionFailure(
             "AB04",
             "PUT /integrations/alpha/workspaces was answered with 400 AB04: Internal server error"
             " (already done: fields)",
@@ -103,7 +103,7 @@ CASES = [
     pytest.param(
         lambda: updated(world(put(FaultKind.RESET_AFTER, "/workspaces$")), workspaces=ACCESS),
         "unknown",
-        Failure(
+        ActionFailure(
             "connection-lost",
             f"PUT /integrations/alpha/workspaces: {BROKE}; {OPEN} (already done: fields)",
             AGAIN,
@@ -113,25 +113,27 @@ CASES = [
     pytest.param(
         lambda: updated(edited_meanwhile()),
         "failed",
-        Failure("changed-since-plan", "somebody changed it after the plan was made", LOOK_AGAIN),
+        ActionFailure(
+            "changed-since-plan", "somebody changed it after the plan was made", LOOK_AGAIN
+        ),
         id="update: changed meanwhile",
     ),
     pytest.param(
         lambda: updated(gone_meanwhile()),
         "failed",
-        Failure("changed-since-plan", "it no longer exists", LOOK_AGAIN),
+        ActionFailure("changed-since-plan", "it no longer exists", LOOK_AGAIN),
         id="update: deleted meanwhile",
     ),
     pytest.param(
         lambda: forgotten(world(delete(FaultKind.RESET_BEFORE))),
         "unknown",
-        Failure("connection-lost", f"DELETE /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
+        ActionFailure("connection-lost", f"DELETE /integrations/alpha: {BROKE}; {OPEN}", AGAIN),
         id="delete: no answer, and still there",
     ),
     pytest.param(
         lambda: forgotten(world(delete(FaultKind.STATUS, status=409, code="AB07"))),
         "failed",
-        Failure(
+        ActionFailure(
             "AB07",
             "DELETE /integrations/alpha was answered with 409 AB07: Internal server error",
             "It exists already, or something still depends on it; `reconcile plan` reads it"
@@ -143,7 +145,7 @@ CASES = [
     pytest.param(
         lambda: replaced(world(post(FaultKind.STATUS, status=400, code="AB01"))),
         "failed",
-        Failure(
+        ActionFailure(
             "AB01",
             "POST /integrations was answered with 400 AB01: Internal server error"
             " (already done: deleted)",
@@ -155,7 +157,7 @@ CASES = [
     pytest.param(
         lambda: replaced(struck_from_the_delete_on(get(FaultKind.STALE, times=-1))),
         "unknown",
-        Failure(
+        ActionFailure(
             "not-confirmed",
             "it was deleted and is still shown, so it was not created anew (already done: deleted)",
             "wait a moment and run apply again",
@@ -167,7 +169,7 @@ CASES = [
 
 @pytest.mark.parametrize(("ended", "status", "failure"), CASES)
 def test_a_write_that_does_not_end_well_says_why_and_what_helps(
-    ended: Callable[[], Outcome], status: str, failure: Failure
+    ended: Callable[[], Outcome], status: str, failure: ActionFailure
 ) -> None:
     outcome = ended()
     assert outcome.error == failure
@@ -268,18 +270,18 @@ def test_what_was_there_before_is_never_said_to_be_of_our_making() -> None:
 # -- cut off ---------------------------------------------------------------------------------
 
 
-def attempt(story: World, stop: Stop | None = None) -> Attempt:
+def attempt(story: World, stop: CancelToken | None = None) -> ActionRunner:
     async def list_again() -> dict[str, Any]:
         return {}
 
-    presence = Presence(story.api, frozenset(), list_again)
-    writer = Writer(story.api, presence, frozenset({"alpha"}), {}, story.timing)
+    presence = ExistenceCheck(story.api, frozenset(), list_again)
+    writer = RunDependencies(story.api, presence, frozenset({"alpha"}), {}, story.timing)
     action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE)
-    return writer.attempt(action, emit=lambda _event: None, stop=stop or Stop())
+    return writer.attempt(action, emit=lambda _event: None, stop=stop or CancelToken())
 
 
 def test_what_is_cut_off_before_its_first_write_is_skipped_and_says_why() -> None:
-    stop = Stop()
+    stop = CancelToken()
     stop.request("interrupted by SIGINT")
     cut_off = attempt(world(), stop)
     cut_off.interrupt()
@@ -289,14 +291,14 @@ def test_what_is_cut_off_before_its_first_write_is_skipped_and_says_why() -> Non
         ActionKind.CREATE,
         Status.SKIPPED,
         duration_ms=7,
-        error=Failure("interrupted", "interrupted by SIGINT", AGAIN),
+        error=ActionFailure("interrupted", "interrupted by SIGINT", AGAIN),
     )
 
 
 def test_what_is_cut_off_without_a_reason_was_stopped() -> None:
     cut_off = attempt(world())
     cut_off.interrupt()
-    assert cut_off.error == Failure("interrupted", "the run was stopped", AGAIN)
+    assert cut_off.error == ActionFailure("interrupted", "the run was stopped", AGAIN)
 
 
 def test_what_is_cut_off_in_doubt_is_unknown_though_every_call_was_made() -> None:
@@ -304,11 +306,13 @@ def test_what_is_cut_off_in_doubt_is_unknown_though_every_call_was_made() -> Non
     cut_off.written, cut_off.doubt = True, "it may yet arrive"
     cut_off.interrupt()
     assert cut_off.status is Status.UNKNOWN
-    assert cut_off.error == Failure("interrupted", "the run was stopped; it may yet arrive", AGAIN)
+    assert cut_off.error == ActionFailure(
+        "interrupted", "the run was stopped; it may yet arrive", AGAIN
+    )
 
 
 def test_what_had_failed_before_it_was_cut_off_keeps_its_reason() -> None:
     cut_off = attempt(world())
-    cut_off.error = first = Failure("AB01", "no")
+    cut_off.error = first = ActionFailure("AB01", "no")
     cut_off.interrupt()
     assert (cut_off.error, cut_off.warnings) == (first, [])

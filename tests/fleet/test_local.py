@@ -9,35 +9,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.domain.rejection import Refused
-from reconciler.fleet.change_digests import insist, pieces_of
+from reconciler.fleet.change_digests import change_digests, require_approved
 from reconciler.fleet.local_engine import run_locally
 from reconciler.fleet.outcome import (
     WORST_LAST,
+    FleetOperation,
     FleetResult,
     MemberOutcome,
-    Standing,
-    Verb,
+    MemberStatus,
     outcome_from,
     worst,
 )
-from reconciler.fleet.task import CarryOut, Halt, Order
+from reconciler.fleet.task import CarryOut, MemberCancelToken, MemberTask
 from tests.views.samples import mixed_plan, plan
 
 
-def orders(count: int, verb: Verb = Verb.APPLY, deadline: float = 60) -> list[Order]:
-    return [Order(f"m-{number}", verb, deadline=deadline) for number in range(count)]
+def orders(
+    count: int, verb: FleetOperation = FleetOperation.APPLY, deadline: float = 60
+) -> list[MemberTask]:
+    return [MemberTask(f"m-{number}", verb, deadline=deadline) for number in range(count)]
 
 
-def done(order: Order, _halt: Halt) -> MemberOutcome:
-    return MemberOutcome(order.member, Standing.APPLIED, 0)
+def done(order: MemberTask, _halt: MemberCancelToken) -> MemberOutcome:
+    return MemberOutcome(order.member, MemberStatus.APPLIED, 0)
 
 
 def run(
-    given_orders: Sequence[Order],
+    given_orders: Sequence[MemberTask],
     carry_out: CarryOut,
     *,
     parallelism: int = 2,
-    halt: Halt | None = None,
+    halt: MemberCancelToken | None = None,
     grace: float = 60,
 ) -> dict[str, MemberOutcome]:
     ends: dict[str, MemberOutcome] = {}
@@ -45,7 +47,7 @@ def run(
         given_orders,
         carry_out,
         parallelism=parallelism,
-        halt=halt or Halt(),
+        halt=halt or MemberCancelToken(),
         ended=lambda outcome: ends.__setitem__(outcome.member, outcome),
         grace=grace,
     )
@@ -56,7 +58,7 @@ def run(
 def test_as_many_members_as_asked_for_run_together_and_no_more() -> None:
     together, most, lock = threading.Barrier(3, timeout=20), [0, 0], threading.Lock()
 
-    def carry_out(order: Order, halt: Halt) -> MemberOutcome:
+    def carry_out(order: MemberTask, halt: MemberCancelToken) -> MemberOutcome:
         with lock:
             most[0] += 1
             most[1] = max(most)
@@ -72,7 +74,7 @@ def test_as_many_members_as_asked_for_run_together_and_no_more() -> None:
 def test_a_member_that_never_returns_is_given_up_and_the_others_go_on() -> None:
     asked = threading.Event()
 
-    def carry_out(order: Order, halt: Halt) -> MemberOutcome:
+    def carry_out(order: MemberTask, halt: MemberCancelToken) -> MemberOutcome:
         if order.member == "m-0":
             halt.listen(lambda _reason: asked.set())
             threading.Event().wait()
@@ -85,11 +87,11 @@ def test_a_member_that_never_returns_is_given_up_and_the_others_go_on() -> None:
 
 
 def test_once_stopped_nobody_new_begins_and_who_runs_is_asked_to_stop() -> None:
-    halt = Halt()
+    halt = MemberCancelToken()
 
-    def carry_out(order: Order, own: Halt) -> MemberOutcome:
+    def carry_out(order: MemberTask, own: MemberCancelToken) -> MemberOutcome:
         halt.request("interrupted")
-        return MemberOutcome(order.member, Standing.INTERRUPTED, 130 if own.requested else 0)
+        return MemberOutcome(order.member, MemberStatus.INTERRUPTED, 130 if own.requested else 0)
 
     ends = run(orders(3), carry_out, parallelism=1, halt=halt)
     assert [ends[f"m-{n}"].standing for n in range(3)] == ["interrupted", "not-run", "not-run"]
@@ -98,7 +100,7 @@ def test_once_stopped_nobody_new_begins_and_who_runs_is_asked_to_stop() -> None:
 
 
 def test_a_halt_that_was_asked_for_before_is_heard_at_once() -> None:
-    halt, heard = Halt(), []
+    halt, heard = MemberCancelToken(), []
     halt.request("first")
     halt.request("second")
     halt.listen(heard.append)
@@ -123,23 +125,26 @@ def test_half_done_outranks_failed_before_a_write_which_outranks_refused() -> No
 
 
 def test_an_outcome_survives_its_public_form() -> None:
-    outcome = MemberOutcome("acme", Standing.DIFFERENT, 2, "t", "r", "sha256:0", {"create": 1})
+    outcome = MemberOutcome("acme", MemberStatus.DIFFERENT, 2, "t", "r", "sha256:0", {"create": 1})
     assert outcome_from(outcome.as_json()) == outcome
 
 
 def test_the_summary_of_a_fleet_counts_every_status() -> None:
-    members = (MemberOutcome("a", Standing.APPLIED, 0), MemberOutcome("b", Standing.REFUSED, 4))
-    result = FleetResult("run", Verb.APPLY, "local", members)
+    members = (
+        MemberOutcome("a", MemberStatus.APPLIED, 0),
+        MemberOutcome("b", MemberStatus.REFUSED, 4),
+    )
+    result = FleetResult("run", FleetOperation.APPLY, "local", members)
     assert sum(result.summary.values()) == 2
     assert result.as_json()["exit_code"] == 4
 
 
 def test_a_plan_that_shrank_is_still_approved_and_one_that_grew_is_not() -> None:
     whole = mixed_plan()
-    approved = pieces_of(whole)
+    approved = change_digests(whole)
     for count in range(len(whole.actions) + 1):
-        assert insist(plan(*whole.actions[:count]), approved=approved)
+        assert require_approved(plan(*whole.actions[:count]), approved=approved)
     for left_out in whole.actions:
         fewer = plan(*(action for action in whole.actions if action is not left_out))
         with pytest.raises(Refused, match="more than was approved"):
-            insist(whole, approved=pieces_of(fewer))
+            require_approved(whole, approved=change_digests(fewer))

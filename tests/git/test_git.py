@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import SecretRef
 from reconciler.git import GitError, files_at, head
 from reconciler.git import Repository as Reader
@@ -64,7 +64,7 @@ class Repository:
         self.git("commit", "--quiet", "--message", "a change")
         return self.git("rev-parse", "HEAD")
 
-    def remembered(self, ref: str) -> tuple[Memory, list[str]]:
+    def remembered(self, ref: str) -> tuple[LastAppliedState, list[str]]:
         loaded = load(self.folder, target_name=None, today=date(2026, 1, 1))
         assert loaded.config is not None
         assert loaded.state is not None
@@ -93,7 +93,7 @@ def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_p
     assert alpha.declared is not None
     assert alpha.declared["name"] == "Alpha"
     assert alpha.secrets[("key",)].reference == SecretRef("env", "SECRET_KEY")
-    assert repository.remembered("HEAD")[0] == Memory(complete=True)
+    assert repository.remembered("HEAD")[0] == LastAppliedState(complete=True)
 
 
 def test_what_is_buried_today_was_declared_then(tmp_path: Path) -> None:

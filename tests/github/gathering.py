@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 from reconciler.domain.secrets import Redacted
-from reconciler.github.approvals import Gathered, Wanted, gather
+from reconciler.github.approvals import ApprovalQuery, Gathered, gather
 from reconciler.github.client import GitHub
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 from reconciler.remote.transport import connection_maker
 from tests.github.fake import REPO, TOKEN, FakeGitHub, serving
 from tests.github.test_archive import packed
@@ -16,7 +16,7 @@ from tests.views import samples
 PLAN = samples.mixed_plan()
 NUMBER = 12
 LAST, HEAD, BRANCH = "a" * 40, "b" * 40, "c" * 40
-WANTED = Wanted(artifact="reconcile-plan-production", workflow="plan.yml", branch="main")
+WANTED = ApprovalQuery(artifact="reconcile-plan-production", workflow="plan.yml", branch="main")
 
 
 def merged_request() -> FakeGitHub:
@@ -56,7 +56,7 @@ def gathered(fake: FakeGitHub, *, since: str | None = LAST) -> Gathered:
     async def no_pause(_seconds: float) -> None:
         return None
 
-    timing = Timing(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=no_pause, random=lambda: 0.0)
+    timing = Clock(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=no_pause, random=lambda: 0.0)
 
     async def work(url: str) -> Gathered:
         make: Any = connection_maker(base_url=url, ca_file=None, proxy=None)

@@ -6,10 +6,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.diagnostics import Place, error
+from reconciler.diagnostics import SourceLocation, error
 from reconciler.github.bodies import Setting, marker_of, text_of
-from reconciler.github.inputs import Document, Failure
-from reconciler.github.marker import Kind
+from reconciler.github.inputs import Document, FailedCommand
+from reconciler.github.marker import MarkerKind
 from reconciler.planning.plan import Plan
 from tests.views import drift_samples, samples
 
@@ -24,29 +24,31 @@ BROKEN = error(
     "unknown-field",
     "`descripton` is not a field of an integration",
     hint="did you mean `description`?",
-    at=Place("desired-state/integrations/openai-main.yaml", 3, 1),
+    at=SourceLocation("desired-state/integrations/openai-main.yaml", 3, 1),
 )
 
 
-def body(kind: Kind, document: Document) -> str:
+def body(kind: MarkerKind, document: Document) -> str:
     marker = marker_of(document, kind=kind, environment=SETTING.environment)
     return marker.line + text_of(document, kind=kind, setting=SETTING)
 
 
-def refused(code: str, plan: Plan | None = None) -> Failure:
-    return Failure(4, (error(code, f"this is why: {code}", hint="this is what helps"),), plan)
+def refused(code: str, plan: Plan | None = None) -> FailedCommand:
+    return FailedCommand(4, (error(code, f"this is why: {code}", hint="this is what helps"),), plan)
 
 
 CASES: dict[str, Callable[[], str]] = {
-    "plan.md": lambda: body(Kind.PLAN, samples.mixed_plan()),
-    "plan-not-made.md": lambda: body(Kind.PLAN, Failure(3, (BROKEN,))),
-    "result-partial.md": lambda: body(Kind.RESULT, samples.partial_result(samples.mixed_plan())),
-    "apply-not-approved.md": lambda: body(Kind.RESULT, refused("not-approved", PLAN)),
-    "apply-blocked.md": lambda: body(
-        Kind.RESULT, refused("protected", samples.plan(samples.deletion("protected")))
+    "plan.md": lambda: body(MarkerKind.PLAN, samples.mixed_plan()),
+    "plan-not-made.md": lambda: body(MarkerKind.PLAN, FailedCommand(3, (BROKEN,))),
+    "result-partial.md": lambda: body(
+        MarkerKind.RESULT, samples.partial_result(samples.mixed_plan())
     ),
-    "apply-failed.md": lambda: body(Kind.RESULT, Failure(1, (BROKEN,))),
-    "drift.md": lambda: body(Kind.DRIFT, drift_samples.drifted()),
+    "apply-not-approved.md": lambda: body(MarkerKind.RESULT, refused("not-approved", PLAN)),
+    "apply-blocked.md": lambda: body(
+        MarkerKind.RESULT, refused("protected", samples.plan(samples.deletion("protected")))
+    ),
+    "apply-failed.md": lambda: body(MarkerKind.RESULT, FailedCommand(1, (BROKEN,))),
+    "drift.md": lambda: body(MarkerKind.DRIFT, drift_samples.drifted()),
 }
 
 

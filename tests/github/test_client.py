@@ -10,21 +10,21 @@ import pytest
 from reconciler.domain.secrets import Redacted
 from reconciler.github.client import MAX_BODY, GitHub
 from reconciler.github.errors import (
-    Forbidden,
     GitHubError,
-    NotFound,
+    GitHubForbidden,
+    GitHubNotFound,
     RateLimited,
     Unexpected,
     Unreachable,
     WrongToken,
 )
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 
 TOKEN = "ghs_canary_client"
 API = "https://api.example.test"
 
 
-class Clock:
+class ManualClock:
     """Time that only sleeping moves."""
 
     def __init__(self) -> None:
@@ -34,8 +34,8 @@ class Clock:
         self.slept.append(seconds)
 
     @property
-    def timing(self) -> Timing:
-        return Timing(
+    def timing(self) -> Clock:
+        return Clock(
             clock=lambda: sum(self.slept),
             wall_clock=lambda: 1_000_000 + sum(self.slept),
             sleep=self.sleep,
@@ -46,14 +46,14 @@ class Clock:
 def ask(
     handler: Callable[[httpx.Request], httpx.Response],
     work: Callable[[GitHub], Any],
-    clock: Clock | None = None,
+    clock: ManualClock | None = None,
 ) -> Any:
     async def main() -> Any:
         async with GitHub(
             api_url=f"{API}/",
             repository="acme/gateway",
             token=Redacted(TOKEN),
-            timing=(clock or Clock()).timing,
+            timing=(clock or ManualClock()).timing,
             transport=httpx.MockTransport(handler),
         ) as github:
             return await work(github)
@@ -78,7 +78,7 @@ OK = httpx.Response(200, json={"ok": True})
 
 @pytest.mark.parametrize("method", ["get", "patch"])
 def test_calls_that_do_no_harm_twice_are_repeated_after_faults(method: str) -> None:
-    clock = Clock()
+    clock = ManualClock()
     handler = in_turn(httpx.ConnectError("x"), httpx.Response(502), httpx.ReadTimeout("x"), OK)
     arguments = ("/x",) if method == "get" else ("/x", {})
     done = ask(handler, lambda github: getattr(github, method)(*arguments), clock)
@@ -111,7 +111,7 @@ def test_a_post_is_never_repeated_after_a_fault(
 def test_a_rate_limit_is_waited_for_even_by_a_post(
     status: int, headers: dict[str, str], pause: float
 ) -> None:
-    clock = Clock()
+    clock = ManualClock()
     said = {"message": "You have exceeded a secondary Rate Limit"}
     limited = httpx.Response(status, headers=headers, json=said)
     done = ask(in_turn(limited, OK), lambda github: github.post("/x", {}), clock)
@@ -119,7 +119,7 @@ def test_a_rate_limit_is_waited_for_even_by_a_post(
 
 
 def test_a_rate_limit_is_not_waited_for_longer_than_a_job_should() -> None:
-    clock = Clock()
+    clock = ManualClock()
     with pytest.raises(RateLimited, match="3600 s"):
         ask(
             in_turn(httpx.Response(429, headers={"retry-after": "3600"})),
@@ -136,8 +136,8 @@ def test_a_rate_limit_is_not_waited_for_longer_than_a_job_should() -> None:
     ("answer", "problem"),
     [
         (httpx.Response(401), WrongToken),
-        (httpx.Response(403), Forbidden),
-        (httpx.Response(404), NotFound),
+        (httpx.Response(403), GitHubForbidden),
+        (httpx.Response(404), GitHubNotFound),
         (httpx.Response(422, json={"message": "no"}), Unexpected),
         (httpx.Response(200, text="<html>"), Unexpected),
         (httpx.Response(302, headers={"location": "https://evil.test/"}), Unexpected),

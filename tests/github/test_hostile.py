@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from reconciler.diagnostics import Place, error, notice, warning
+from reconciler.diagnostics import SourceLocation, error, notice, warning
 from reconciler.drift.report import DriftReport
 from reconciler.github.bodies import COMMENT_LIMIT, Setting, marker_of, text_of
-from reconciler.github.inputs import Failure
-from reconciler.github.marker import Kind
+from reconciler.github.inputs import FailedCommand
+from reconciler.github.marker import MarkerKind
 from reconciler.github.outputs import append_outputs, outputs_of, worth_annotating
-from reconciler.planning.actions import Change, Op, Risk
+from reconciler.planning.actions import Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views.annotations import as_annotations
 from tests.github.reporting import PULL_REQUEST, Reporter, failure, read_outputs
@@ -47,9 +47,11 @@ OURS = {
 
 def plan_with(text: str) -> Plan:
     """Put a text everywhere that a file or the API can."""
-    change = Change("description", Op.REPLACE, Risk.COSMETIC, before=text, after={text: [text]})
+    change = Change(
+        "description", ChangeKind.REPLACE, Risk.COSMETIC, before=text, after={text: [text]}
+    )
     action = samples.creation("evil", text)
-    at = Place(text.replace("\n", "") or "x", 3, 1)
+    at = SourceLocation(text.replace("\n", "") or "x", 3, 1)
     return samples.plan(
         action,
         samples.update(),
@@ -78,13 +80,13 @@ def foreign_html(text: str) -> set[str]:
     return found - OURS
 
 
-def documents(text: str) -> list[tuple[Kind, Plan | Failure]]:
+def documents(text: str) -> list[tuple[MarkerKind, Plan | FailedCommand]]:
     plan = plan_with(text)
-    said = (error(text, text, hint=text, at=Place(text, 1, 1)),)
+    said = (error(text, text, hint=text, at=SourceLocation(text, 1, 1)),)
     return [
-        (Kind.PLAN, plan),
-        (Kind.PLAN, Failure(1, said)),
-        (Kind.RESULT, Failure(4, said, plan)),
+        (MarkerKind.PLAN, plan),
+        (MarkerKind.PLAN, FailedCommand(1, said)),
+        (MarkerKind.RESULT, FailedCommand(4, said, plan)),
     ]
 
 
@@ -145,8 +147,8 @@ def test_the_outputs_are_the_ones_that_are_promised() -> None:
         plan,
         samples.empty_plan(),
         samples.partial_result(plan),
-        Failure(1, ()),
-        Failure(4, (), plan),
+        FailedCommand(1, ()),
+        FailedCommand(4, (), plan),
     ):
         assert outputs_of(document).keys() == names
     shown = outputs_of(plan)
@@ -155,7 +157,7 @@ def test_the_outputs_are_the_ones_that_are_promised() -> None:
     assert shown["max_risk"] == "delete"
     empty = outputs_of(samples.empty_plan())
     assert (empty["in_sync"], empty["max_risk"]) == ("true", "")
-    assert outputs_of(Failure(4, (), samples.empty_plan()))["in_sync"] == "false"
+    assert outputs_of(FailedCommand(4, (), samples.empty_plan()))["in_sync"] == "false"
 
 
 @pytest.mark.slow
@@ -198,7 +200,11 @@ def test_several_reports_of_one_step_share_the_room_of_its_summary(reporter: Rep
 
 
 def test_only_errors_and_findings_with_a_place_are_annotated(reporter: Reporter) -> None:
-    found = [error("a", "a"), warning("b", "b"), warning("c", "c", at=Place("f.yaml", 2, 3))]
+    found = [
+        error("a", "a"),
+        warning("b", "b"),
+        warning("c", "c", at=SourceLocation("f.yaml", 2, 3)),
+    ]
     done = reporter.report("plan", samples.plan(samples.creation(), diagnostics=tuple(found)))
     assert done.out.splitlines() == [
         "::error title=a::a",

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reconciler.diagnostics import Place
+from reconciler.diagnostics import SourceLocation
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Mask, SecretRef
 from reconciler.domain.state import Declared, Lifecycle, Observed
 from reconciler.execution.events import (
@@ -21,9 +21,9 @@ from reconciler.execution.events import (
 )
 from reconciler.execution.ledger_listener import record_in
 from reconciler.execution.result import ApplyResult, Outcome, Status
-from reconciler.ledger.models import RunFacts, Seen, TargetKey
+from reconciler.ledger.models import RunFacts, SeenState, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
-from reconciler.planning.actions import Action, ActionKind, Risk, Subject
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Risk
 from reconciler.planning.plan import Plan, PlanTarget
 
 BASE_URL = "https://api.portkey.ai/v1"
@@ -50,9 +50,9 @@ def action(
     kind: ActionKind = ActionKind.UPDATE,
     *,
     before: Observed | None = None,
-    remembered: Remembered = Remembered(),
+    remembered: LastApplied = LastApplied(),
 ) -> Action:
-    subject = Subject(observed=before, remembered=remembered)
+    subject = ActionInputs(observed=before, remembered=remembered)
     return Action(slug=slug, kind=kind, reason="differs", risk=Risk.COSMETIC, subject=subject)
 
 
@@ -76,15 +76,15 @@ def observed(slug: str, **fields: Any) -> Observed:
     )
 
 
-def seen(slug: str, *, at: str = "2026-03-01T00:00:00Z", **fields: Any) -> Seen:
-    return Seen(observed(slug, **fields), at)
+def seen(slug: str, *, at: str = "2026-03-01T00:00:00Z", **fields: Any) -> SeenState:
+    return SeenState(observed(slug, **fields), at)
 
 
 def declared(slug: str, *, protected: bool = False, **fields: Any) -> Declared:
     return Declared(
         slug=slug,
         fields={"name": slug.title(), "key": REF, **fields},
-        source=Place(f"{slug}.yaml"),
+        source=SourceLocation(f"{slug}.yaml"),
         lifecycle=Lifecycle(protected=protected),
     )
 

@@ -13,7 +13,7 @@ from reconciler.execution.ledger_listener import record_in
 from reconciler.execution.result import ApplyResult
 from reconciler.ledger.errors import LedgerError, LockLost
 from reconciler.ledger.migrations import NEWEST
-from reconciler.ledger.models import Fulfilled, RunFacts
+from reconciler.ledger.models import Confirmed, RunFacts
 from tests.ledger.builders import KEY, REF, clock, declared, ledger_in, plan, record_run
 from tests.ledger.test_opening import write_database
 
@@ -24,8 +24,8 @@ def three_runs(folder: Path) -> Path:
     with ledger_in(folder) as ledger:
         for run in ("r-1", "r-2", "r-3"):
             record_run(ledger, run, "a", "b")
-        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): SecretRecord(REF)})])
-        ledger.remember(KEY, [Fulfilled(declared("b"))])
+        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): SecretRecord(REF)})])
+        ledger.remember(KEY, [Confirmed(declared("b"))])
         assert ledger.verify() == []
     return folder / "ledger.db"
 
@@ -70,7 +70,7 @@ def test_what_changes_in_the_course_of_things_is_no_finding(tmp_path: Path) -> N
     three_runs(tmp_path)
     with ledger_in(tmp_path) as ledger:
         for protected in (True, False):
-            ledger.remember(KEY, [Fulfilled(declared("a", protected=protected))], gone=["b", "x"])
+            ledger.remember(KEY, [Confirmed(declared("a", protected=protected))], gone=["b", "x"])
             assert ledger.verify() == []
         record_run(ledger, "r-4", "a", stop_before_answer=True)
         assert ledger.verify() == []
@@ -132,7 +132,7 @@ def test_a_ledger_of_version_3_still_verifies_and_is_anchored(tmp_path: Path) ->
             "1/1": 1,
         }
         record_run(ledger, "r-4", "a", key=key)
-        ledger.remember(key, [Fulfilled(declared("a"))])
+        ledger.remember(key, [Confirmed(declared("a"))])
         assert ledger.verify() == []
     write_database(file, "DELETE FROM runs WHERE id = 2")
     assert findings(tmp_path)

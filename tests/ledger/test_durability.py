@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.last_applied import Remembered, SecretRecord
+from reconciler.domain.last_applied import LastApplied, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
 from reconciler.domain.state import Observed
 from reconciler.execution.events import CallStarted, RunStarted
 from reconciler.execution.ledger_listener import record_in
-from reconciler.ledger.models import Fulfilled, RunFacts
+from reconciler.ledger.models import Confirmed, RunFacts
 from tests.ledger.builders import KEY, action, clock, declared, ledger_in, plan, record_run
 
 CRASH = """
@@ -30,7 +30,7 @@ with ledger_in(Path(sys.argv[1])) as ledger:
 MANY = """
 import sys
 from pathlib import Path
-from reconciler.ledger.models import Fulfilled
+from reconciler.ledger.models import Confirmed
 from tests.ledger.builders import KEY, declared, ledger_in, record_run
 from reconciler.ledger.models import TargetKey
 
@@ -38,7 +38,7 @@ key = TargetKey(sys.argv[2], "host", "org")
 with ledger_in(Path(sys.argv[1])) as ledger:
     for number in range(25):
         record_run(ledger, f"{sys.argv[2]}-{number}", "a", key=key)
-        ledger.remember(key, [Fulfilled(declared(f"slug-{number}"))])
+        ledger.remember(key, [Confirmed(declared(f"slug-{number}"))])
 """
 
 
@@ -86,9 +86,9 @@ def test_no_value_is_in_the_file_or_its_log(tmp_path: Path) -> None:
         mask=Mask("sk-***"),
     )
     with ledger_in(tmp_path, pepper=pepper) as ledger:
-        ledger.remember(KEY, [Fulfilled(one, {("key",): record})])
+        ledger.remember(KEY, [Confirmed(one, {("key",): record})])
         emit = record_in(ledger.recorder(KEY, facts=RunFacts("r-1"), now=clock()))
-        past = Remembered(declared=one.fields)
+        past = LastApplied(declared=one.fields)
         emit(RunStarted("r-1", plan(action("a", before=seen, remembered=past))))
         emit(CallStarted(action("a"), Call(OperationName.UPDATE, "a", body=body)))
         written = on_disk(tmp_path)

@@ -5,12 +5,12 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.domain.last_applied import Memory, SecretRecord
+from reconciler.domain.last_applied import LastAppliedState, SecretRecord
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Value, leaves
 from reconciler.ledger.codec import from_text, to_text
-from reconciler.ledger.models import Fulfilled, TargetKey
+from reconciler.ledger.models import Confirmed, TargetKey
 from tests.ledger.builders import BASE_URL, KEY, REF, declared, ledger_in, seen
 
 RECORD = SecretRecord(REF, fingerprint="p:00", mask=Mask("sk-***a"))
@@ -25,7 +25,7 @@ def test_what_was_declared_comes_back_as_it_was(tmp_path: Path) -> None:
     models = [{"slug": "gpt-5", "enabled": True}, {"slug": "x", "custom_host": None}]
     one = declared("a", protected=True, models=models, tags={}, configurations={"n": 1.5})
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Fulfilled(one, {("key",): RECORD}), Fulfilled(declared("b"))])
+        ledger.remember(KEY, [Confirmed(one, {("key",): RECORD}), Confirmed(declared("b"))])
         memory = ledger.memory(KEY)
     assert memory.of("a").declared == one.fields
     assert memory.of("a").protected
@@ -37,11 +37,11 @@ def test_what_was_declared_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_secret_that_was_not_written_keeps_its_record(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): RECORD})])
-        ledger.remember(KEY, [Fulfilled(declared("a", name="Renamed"))])
+        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): RECORD})])
+        ledger.remember(KEY, [Confirmed(declared("a", name="Renamed"))])
         assert ledger.memory(KEY).of("a").secrets == {("key",): RECORD}
         newer = SecretRecord(REF, fingerprint="p:11")
-        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): newer})])
+        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): newer})])
         assert ledger.memory(KEY).of("a").secrets == {("key",): newer}
 
 
@@ -56,8 +56,8 @@ def test_literals_and_places_in_keyed_lists_have_records_too(tmp_path: Path) -> 
     records = {paths[0]: literal, paths[1]: RECORD}
     with ledger_in(tmp_path) as ledger:
         one = declared("a", configurations=headers, models=[nested])
-        ledger.remember(KEY, [Fulfilled(one, records)])
-        ledger.remember(KEY, [Fulfilled(one)])
+        ledger.remember(KEY, [Confirmed(one, records)])
+        ledger.remember(KEY, [Confirmed(one)])
         assert ledger.memory(KEY).of("a").secrets == records
 
 
@@ -72,15 +72,15 @@ def test_a_secret_that_is_no_longer_declared_is_forgotten(tmp_path: Path) -> Non
     headers = {"custom_headers": {"x-api-key": REF}}
     with ledger_in(tmp_path) as ledger:
         both = {("key",): RECORD, HEADER: RECORD}
-        ledger.remember(KEY, [Fulfilled(declared("a", configurations=headers), both)])
+        ledger.remember(KEY, [Confirmed(declared("a", configurations=headers), both)])
         assert ledger.memory(KEY).of("a").secrets == both
-        ledger.remember(KEY, [Fulfilled(declared("a"))])
+        ledger.remember(KEY, [Confirmed(declared("a"))])
         assert ledger.memory(KEY).of("a").secrets == {("key",): RECORD}
 
 
 def test_what_no_longer_exists_is_forgotten(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): RECORD})])
+        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): RECORD})])
         ledger.remember_seen(KEY, {"a": seen("a"), "b": seen("b")})
         ledger.remember(KEY, [], gone=["a"])
         assert ledger.memory(KEY).integrations == {}
@@ -114,19 +114,19 @@ def test_targets_hosts_and_organisations_are_kept_apart(tmp_path: Path) -> None:
     ]
     with ledger_in(tmp_path) as ledger:
         for number, each in enumerate(keys):
-            ledger.remember(each, [Fulfilled(declared(f"slug-{number}"))])
+            ledger.remember(each, [Confirmed(declared(f"slug-{number}"))])
         found = [list(ledger.memory(each).integrations) for each in keys]
         assert found == [[f"slug-{number}"] for number in range(len(keys))]
         assert ledger.organisations(key(None)) == {"org-1", "org-2"}
-        assert ledger.memory(key(None)) == Memory(pepper=ledger.pepper)
+        assert ledger.memory(key(None)) == LastAppliedState(pepper=ledger.pepper)
 
 
 def test_the_first_known_organisation_takes_over_what_had_none(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(key(None), [Fulfilled(declared("a"))])
+        ledger.remember(key(None), [Confirmed(declared("a"))])
         assert ledger.organisations(key(None)) == frozenset()
         assert list(ledger.memory(key("org-1")).integrations) == ["a"]
-        ledger.remember(key("org-1"), [Fulfilled(declared("b"))])
+        ledger.remember(key("org-1"), [Confirmed(declared("b"))])
         assert ledger.organisations(key(None)) == {"org-1"}
         assert sorted(ledger.memory(key("org-1")).integrations) == ["a", "b"]
         assert ledger.memory(key("org-2")).integrations == {}

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.last_applied import Memory, SecretRecord
+from reconciler.domain.last_applied import LastAppliedState, SecretRecord
 from reconciler.domain.rejection import InvalidInput
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.migrations import NEWEST
-from reconciler.ledger.models import Fulfilled
-from reconciler.ledger.snapshot import Recollection, consult
+from reconciler.ledger.models import Confirmed
+from reconciler.ledger.snapshot import LedgerSnapshot, read_snapshot
 from reconciler.ledger.store import open_ledger
 from tests.ledger.builders import KEY, PEPPER, REF, declared, ledger_in, record_run, seen
 
@@ -56,11 +56,11 @@ def write_database(file: Path, script: str) -> Path:
     return file
 
 
-def recall(file: Path) -> Recollection:
-    return consult(None, path=file, pepper=PEPPER, key=KEY)
+def recall(file: Path) -> LedgerSnapshot:
+    return read_snapshot(None, path=file, pepper=PEPPER, key=KEY)
 
 
-def is_unknown(found: Recollection) -> bool:
+def is_unknown(found: LedgerSnapshot) -> bool:
     """Return whether a past is known not to be known, which is not the same as an empty one."""
     return (
         found.state is LedgerState.UNREACHABLE
@@ -73,8 +73,8 @@ def is_unknown(found: Recollection) -> bool:
 def test_a_missing_ledger_is_fresh_and_reading_does_not_make_one(tmp_path: Path) -> None:
     file = tmp_path / "state" / "ledger.db"
     found = recall(file)
-    assert found == Recollection(LedgerState.FRESH)
-    assert found.memory == Memory()
+    assert found == LedgerSnapshot(LedgerState.FRESH)
+    assert found.memory == LastAppliedState()
     assert not file.parent.exists()
     with pytest.raises(NoLedger) as stop:
         open_ledger(None, path=file, pepper=PEPPER, read_only=True)
@@ -163,7 +163,7 @@ def test_a_damaged_file_stops_writing_and_not_reading(tmp_path: Path, content: b
 
 def test_a_file_damaged_in_the_middle_stops_nothing_either(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Fulfilled(declared(f"s{n}")) for n in range(200)])
+        ledger.remember(KEY, [Confirmed(declared(f"s{n}")) for n in range(200)])
     file = tmp_path / "ledger.db"
     content = bytearray(file.read_bytes())
     content[8192:] = b"\xff" * (len(content) - 8192)
@@ -187,7 +187,7 @@ def test_a_file_damaged_in_the_middle_stops_nothing_either(tmp_path: Path) -> No
 def test_a_row_that_somebody_broke_stops_no_plan(tmp_path: Path, edit: str) -> None:
     with ledger_in(tmp_path) as ledger:
         record = SecretRecord(REF)
-        ledger.remember(KEY, [Fulfilled(declared("a"), {("key",): record})])
+        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): record})])
     found = recall(write_database(tmp_path / "ledger.db", edit))
     assert len(found.diagnostics) == 1
     assert is_unknown(found)
@@ -206,14 +206,14 @@ import os, sys
 from pathlib import Path
 from reconciler.ledger.errors import LedgerError
 from tests.ledger.builders import KEY, PEPPER
-from reconciler.ledger.snapshot import consult
+from reconciler.ledger.snapshot import read_snapshot
 from reconciler.ledger.store import open_ledger
 
 file = Path(sys.argv[1])
-consult(None, path=Path(sys.argv[2]), pepper=PEPPER, key=KEY)  # imports what is imported late
+read_snapshot(None, path=Path(sys.argv[2]), pepper=PEPPER, key=KEY)  # imports what is imported late
 if os.getuid() == 0:
     os.setuid(65534)  # a superuser could write
-found = consult(None, path=file, pepper=PEPPER, key=KEY)
+found = read_snapshot(None, path=file, pepper=PEPPER, key=KEY)
 print(sorted(found.memory.integrations), [d.code for d in found.diagnostics])
 try:
     open_ledger(None, path=file, pepper=PEPPER)
@@ -235,7 +235,7 @@ def test_a_ledger_that_cannot_be_written_is_still_read(open_folder: Path, tmp_pa
     with ledger_in(tmp_path):
         pass
     with ledger_in(open_folder) as ledger:
-        ledger.remember(KEY, [Fulfilled(declared("a"))])
+        ledger.remember(KEY, [Confirmed(declared("a"))])
     (open_folder / "ledger.db").chmod(0o444)
     open_folder.chmod(0o555)
     try:
@@ -252,7 +252,7 @@ def test_a_ledger_that_cannot_be_written_is_still_read(open_folder: Path, tmp_pa
 
 def test_a_ledger_in_use_is_busy_for_writers_and_open_to_readers(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Fulfilled(declared("a"))])
+        ledger.remember(KEY, [Confirmed(declared("a"))])
         raw = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
         raw.execute("BEGIN IMMEDIATE")
         assert list(recall(tmp_path / "ledger.db").memory.integrations) == ["a"]
@@ -305,6 +305,6 @@ def test_a_server_that_is_not_there_stops_writing_and_not_reading(tmp_path: Path
     assert stop.value.code == "ledger-unreachable"
     assert "canary" not in str(stop.value)
     assert stop.value.__suppress_context__
-    found = consult(url, path=tmp_path / "no", pepper=PEPPER, key=KEY)
+    found = read_snapshot(url, path=tmp_path / "no", pepper=PEPPER, key=KEY)
     assert is_unknown(found)
     assert [d.code for d in found.diagnostics] == ["ledger-unreachable"]

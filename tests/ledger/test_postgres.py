@@ -9,8 +9,8 @@ from reconciler.domain.rejection import Refused
 from reconciler.ledger.database import Database
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState, Location
-from reconciler.ledger.models import Fulfilled, Holder
-from reconciler.ledger.snapshot import consult
+from reconciler.ledger.models import Confirmed, Holder
+from reconciler.ledger.snapshot import read_snapshot
 from reconciler.ledger.store import Ledger, open_ledger
 from tests.ledger.builders import KEY, PEPPER, declared, observed, record_run, seen
 from tests.ledger.test_opening import FIRST_VERSION
@@ -28,7 +28,7 @@ def opened(url: str, *, pepper: str | None = PEPPER) -> Ledger:
 def test_everything_is_kept_as_in_a_file(url: str) -> None:
     with opened(url) as ledger:
         assert ledger.state is LedgerState.SHARED
-        ledger.remember(KEY, [Fulfilled(declared("a", protected=True))])
+        ledger.remember(KEY, [Confirmed(declared("a", protected=True))])
         ledger.remember_seen(KEY, {"a": seen("a")})
         record_run(ledger, "r-1", "a", "b")
         record_run(ledger, "r-2", "a")
@@ -38,13 +38,13 @@ def test_everything_is_kept_as_in_a_file(url: str) -> None:
         assert [run["run"] for run in ledger.history(key=KEY)] == ["r-1", "r-2"]
         assert ledger.pre_images("r-1")[1].observed == observed("b")
         assert ledger.verify() == []
-    found = consult(url, path=NOWHERE, pepper=PEPPER, key=KEY)
+    found = read_snapshot(url, path=NOWHERE, pepper=PEPPER, key=KEY)
     assert list(found.memory.integrations) == ["a"]
     assert found.organisations == {"org-1"}
 
 
 def test_an_empty_database_is_an_empty_past(url: str) -> None:
-    found = consult(url, path=NOWHERE, pepper=PEPPER, key=KEY)
+    found = read_snapshot(url, path=NOWHERE, pepper=PEPPER, key=KEY)
     assert found.diagnostics == ()
     assert found.state is LedgerState.SHARED
 
@@ -55,7 +55,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(url: str) -> None:
         script = FIRST_VERSION.replace("id INTEGER PRIMARY KEY", "id SERIAL PRIMARY KEY")
         session.exec_driver_sql(script)
     engine.close()
-    found = consult(url, path=NOWHERE, pepper=PEPPER, key=KEY)
+    found = read_snapshot(url, path=NOWHERE, pepper=PEPPER, key=KEY)
     assert found.diagnostics == ()
     assert found.memory.of("a").secrets[("key",)].mask_agreed
     with opened(url) as ledger:
@@ -110,7 +110,7 @@ def test_two_openings_at_once_make_one_ledger(url: str) -> None:
 
 def test_a_failure_shows_neither_password_nor_statement(url: str) -> None:
     with opened(url) as ledger:
-        ledger.remember(KEY, [Fulfilled(declared("a"))])
+        ledger.remember(KEY, [Confirmed(declared("a"))])
         with ledger._database.session() as session:
             session.exec_driver_sql("DROP TABLE declared CASCADE")
         with pytest.raises(LedgerError) as stop:

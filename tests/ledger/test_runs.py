@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.domain.secrets import Mask
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.models import Fulfilled, RunFacts, TargetKey
+from reconciler.ledger.models import Confirmed, RunFacts, TargetKey
 from reconciler.planning.actions import ActionKind
 from tests.ledger.builders import (
     BASE_URL,
@@ -61,7 +61,7 @@ def test_history_is_asked_by_target_and_by_time(tmp_path: Path) -> None:
 
 def test_pre_images_hold_what_was_there_and_what_git_said(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Fulfilled(declared("a"))])
+        ledger.remember(KEY, [Confirmed(declared("a"))])
         record_run(ledger, "r-1", "a", "b")
         first, second = ledger.pre_images("r-1")
     assert first.slug == "a"

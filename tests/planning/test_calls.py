@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.state import Observed
 from reconciler.planning.codec import decode, encode
 from reconciler.planning.plan import Plan
@@ -61,7 +61,9 @@ def test_custom_models_that_were_withdrawn_are_deleted_in_one_call() -> None:
     gone = [{"slug": s, "is_custom": True, "enabled": True} for s in ("tuned-b", "tuned-a")]
     past = {"models": gone}
     planned = plan(
-        want={"models": []}, have=observed(models=gone), memory=Memory({"alpha": Remembered(past)})
+        want={"models": []},
+        have=observed(models=gone),
+        memory=LastAppliedState({"alpha": LastApplied(past)}),
     )
     (call,) = planned.actions[0].calls
     assert (call.operation.value, call.slug) == ("delete-integration-models", "alpha")
@@ -198,11 +200,11 @@ def test_only_what_changes_of_the_access_is_sent() -> None:
 
 
 def test_a_delete_remembers_what_was_there_and_what_git_said() -> None:
-    there, remembered = observed(last_updated_at=NOON), Remembered({"name": "Alpha"})
+    there, remembered = observed(last_updated_at=NOON), LastApplied({"name": "Alpha"})
     planned = make_plan(
         desired=desired(tombstones=("alpha",)),
         observed=state(there),
-        memory=Memory({"alpha": remembered}),
+        memory=LastAppliedState({"alpha": remembered}),
         created_at=NOON,
     )
     (action,) = planned.actions

@@ -7,21 +7,31 @@ from typing import Any
 
 import pytest
 
-from reconciler.diagnostics import Diagnostic, Place, Severity
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk
+from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
+from reconciler.planning.actions import (
+    Action,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+    Precondition,
+    Risk,
+)
 from reconciler.planning.codec import TamperedPlan, UnreadablePlan, decode, encode
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 from tests.builders import NOON
 
 CHANGES = (
-    Change("name", Op.REPLACE, Risk.COSMETIC, "a", "b", origin=Origin.LOCAL),
-    Change("tags", Op.REMOVE, Risk.COSMETIC, {"team": ["x"]}, None, origin=Origin.REMOTE),
+    Change("name", ChangeKind.REPLACE, Risk.COSMETIC, "a", "b", origin=ChangeOrigin.LOCAL),
+    Change(
+        "tags", ChangeKind.REMOVE, Risk.COSMETIC, {"team": ["x"]}, None, origin=ChangeOrigin.REMOTE
+    ),
     Change(
         "key",
-        Op.ROTATE,
+        ChangeKind.ROTATE,
         Risk.CREDENTIAL,
         sensitive=True,
-        origin=Origin.BOTH,
+        origin=ChangeOrigin.BOTH,
         reference="env:SECRET_NEW",
         before_reference="env:SECRET_OLD",
     ),
@@ -38,7 +48,7 @@ FULL = Plan(
             "the files changed",
             Risk.CREDENTIAL,
             changes=CHANGES,
-            source=Place("desired-state/integrations/old.yaml", 7),
+            source=SourceLocation("desired-state/integrations/old.yaml", 7),
             precondition=Precondition(NOON, "sha256:seen"),
             blocked_by=("protected", "too-many-deletes"),
         ),
@@ -50,7 +60,7 @@ FULL = Plan(
     unmanaged=("stranger",),
     forgotten=("gone",),
     diagnostics=(
-        Diagnostic(Severity.ERROR, "protected", "no", "remove it", Place("f.yaml", 3, 9)),
+        Diagnostic(Severity.ERROR, "protected", "no", "remove it", SourceLocation("f.yaml", 3, 9)),
         Diagnostic(Severity.WARNING, "odd", "hm", "", None),
     ),
     run="run-1",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
@@ -118,8 +118,12 @@ def test_a_write_sends_the_complete_object() -> None:
 
 
 def test_what_was_declared_and_is_gone_from_a_list_is_removed() -> None:
-    memory = Memory(
-        {"alpha": Remembered({"workspaces": [{"id": "a"}, {"id": "b"}], "models": [{"slug": "m"}]})}
+    memory = LastAppliedState(
+        {
+            "alpha": LastApplied(
+                {"workspaces": [{"id": "a"}, {"id": "b"}], "models": [{"slug": "m"}]}
+            )
+        }
     )
     planned = plan(
         want={
@@ -150,7 +154,9 @@ def test_what_was_declared_and_is_gone_from_a_list_is_removed() -> None:
 
 
 def test_a_custom_model_that_was_withdrawn_is_deleted() -> None:
-    memory = Memory({"alpha": Remembered({"models": [{"slug": "tuned"}, {"slug": "m"}]})})
+    memory = LastAppliedState(
+        {"alpha": LastApplied({"models": [{"slug": "tuned"}, {"slug": "m"}]})}
+    )
     planned = plan(
         want={"models": [{"slug": "m", "enabled": True}]},
         have={
@@ -168,7 +174,7 @@ def test_a_custom_model_that_was_withdrawn_is_deleted() -> None:
 
 
 def test_a_custom_model_that_no_query_can_name_is_disabled_instead() -> None:
-    memory = Memory({"alpha": Remembered({"models": [{"slug": "x,y"}]})})
+    memory = LastAppliedState({"alpha": LastApplied({"models": [{"slug": "x,y"}]})})
     custom = {"enabled": True, "is_custom": True}
     planned = plan(
         want={"models": [{"slug": "x", **custom}, {"slug": "y", **custom}]},
@@ -182,7 +188,9 @@ def test_a_custom_model_that_no_query_can_name_is_disabled_instead() -> None:
 
 
 def test_a_list_that_left_the_files_is_named_because_what_it_granted_stays() -> None:
-    memory = Memory({"alpha": Remembered({"workspaces": [{"id": "a", "enabled": True}]})})
+    memory = LastAppliedState(
+        {"alpha": LastApplied({"workspaces": [{"id": "a", "enabled": True}]})}
+    )
     planned = plan(want={}, have={}, memory=memory)
     assert planned.in_sync
     assert [(d.code, "workspaces: []" in d.hint) for d in planned.diagnostics] == [
@@ -277,13 +285,13 @@ def test_an_ignored_path_is_neither_compared_nor_reported() -> None:
     ],
 )
 def test_the_origin_says_who_moved(past: str, before: str, after: str, origin: str) -> None:
-    memory = Memory({"alpha": Remembered({"description": past})})
+    memory = LastAppliedState({"alpha": LastApplied({"description": past})})
     planned = plan(want={"description": after}, have={"description": before}, memory=memory)
     assert planned.actions[0].changes[0].origin.value == origin
 
 
 def test_what_is_declared_for_the_first_time_differs_because_git_moved() -> None:
-    memory = Memory({"alpha": Remembered({"name": "Alpha"})})
+    memory = LastAppliedState({"alpha": LastApplied({"name": "Alpha"})})
     planned = plan(want={"description": ""}, have={"description": "set by hand"}, memory=memory)
     assert planned.actions[0].changes[0].origin.value == "local"
 
@@ -296,8 +304,8 @@ def test_without_a_past_the_origin_is_unknown() -> None:
 UUID = "11111111-2222-4333-8444-555555555555"
 
 
-def past(*workspaces: dict[str, Any]) -> Memory:
-    return Memory({"alpha": Remembered({"workspaces": list(workspaces)})})
+def past(*workspaces: dict[str, Any]) -> LastAppliedState:
+    return LastAppliedState({"alpha": LastApplied({"workspaces": list(workspaces)})})
 
 
 def test_a_workspace_that_comes_back_as_a_uuid_is_recognised_by_its_content() -> None:
@@ -339,7 +347,7 @@ def test_a_secret_reference_that_comes_back_as_a_uuid_is_recognised_once_applied
         "want": {"secret_mappings": [mapping]},
         "have": {"secret_mappings": [mapping | {"secret_reference_id": UUID}]},
     }
-    applied = Memory({"alpha": Remembered({"secret_mappings": [mapping]})})
+    applied = LastAppliedState({"alpha": LastApplied({"secret_mappings": [mapping]})})
     assert plan(**change, memory=applied).in_sync
     assert list(changes_of(plan(**change))) == ["secret_mappings[key].secret_reference_id"]
 

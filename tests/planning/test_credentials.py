@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Memory, Remembered, SecretRecord
+from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Placeholder, Redacted, SecretRef
 from reconciler.domain.tree import Path
 from reconciler.planning.options import PlanOptions
@@ -20,7 +20,11 @@ AZURE = {"ai_provider_id": "azure-openai"}
 
 
 def plan(
-    *, want: dict[str, Any], have: dict[str, Any], memory: Memory = Memory(), **more: Any
+    *,
+    want: dict[str, Any],
+    have: dict[str, Any],
+    memory: LastAppliedState = LastAppliedState(),
+    **more: Any,
 ) -> Plan:
     values = more.pop("values", {KEY: VALUE})
     return make_plan(
@@ -35,11 +39,11 @@ def plan(
 
 def remembered(
     *, value: Redacted = VALUE, mask: Mask | None = None, path: Path = ("key",), **more: Any
-) -> Memory:
+) -> LastAppliedState:
     record = SecretRecord(
         **({"reference": KEY, "fingerprint": value.fingerprint(PEPPER), "mask": mask} | more)
     )
-    return Memory({"alpha": Remembered(secrets={path: record})}, pepper=PEPPER)
+    return LastAppliedState({"alpha": LastApplied(secrets={path: record})}, pepper=PEPPER)
 
 
 def key_ops(planned: Plan) -> list[tuple[str, str]]:
@@ -98,7 +102,7 @@ def test_masks_that_all_move_at_once_are_a_new_format_not_rotations() -> None:
             OTHER, VALUE.fingerprint(PEPPER), mask("sk****abc")
         ),
     }
-    memory = Memory({"alpha": Remembered(secrets=secrets)}, pepper=PEPPER)
+    memory = LastAppliedState({"alpha": LastApplied(secrets=secrets)}, pepper=PEPPER)
     planned = plan(
         want={"key": KEY, "configurations": {"azure_entra_client_secret": OTHER}},
         have={
@@ -312,7 +316,7 @@ def test_one_mask_that_stayed_shows_that_the_format_did_not_change() -> None:
     planned = plan(
         want={"key": KEY, "configurations": {secret[1]: OTHER}},
         have={"key": mask("sk******abc"), "configurations": {secret[1]: mask("sk****abc")}},
-        memory=Memory({"alpha": Remembered(secrets=secrets)}, pepper=PEPPER),
+        memory=LastAppliedState({"alpha": LastApplied(secrets=secrets)}, pepper=PEPPER),
         values={KEY: VALUE, OTHER: VALUE},
     )
     assert key_ops(planned) == [("key", "rotate")]
@@ -322,15 +326,15 @@ def test_one_mask_that_stayed_shows_that_the_format_did_not_change() -> None:
 @pytest.mark.parametrize(
     ("stored", "memory"),
     [
-        pytest.param(mask("zz*****abc"), Memory(), id="a mask"),
+        pytest.param(mask("zz*****abc"), LastAppliedState(), id="a mask"),
         pytest.param(
             mask(), remembered(value=Redacted("sk-before-abc"), mask=mask()), id="a record"
         ),
         pytest.param("", remembered(value=Redacted("sk-before-abc")), id="a record alone"),
-        pytest.param("sk-plain-text", Memory(), id="plain text"),
+        pytest.param("sk-plain-text", LastAppliedState(), id="plain text"),
     ],
 )
-def test_a_made_up_value_is_evidence_of_nothing(stored: Any, memory: Memory) -> None:
+def test_a_made_up_value_is_evidence_of_nothing(stored: Any, memory: LastAppliedState) -> None:
     have, want = {"key": stored}, {"key": KEY}
     assert key_ops(plan(want=want, have=have, memory=memory)) == [("key", "rotate")]
     planned = plan(want=want, have=have, memory=memory, values={KEY: Placeholder("made-up-value")})

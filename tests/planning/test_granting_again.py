@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from tests.builders import NOON, changes_of, declared, desired, observed, state
@@ -81,7 +81,7 @@ def test_a_new_grant_shows_only_what_changes(
 
 def test_the_ledger_does_not_take_a_kept_limit_for_a_change_in_the_api() -> None:
     want = entry(usage_limits=USAGE)
-    memory = Memory({"alpha": Remembered({"workspaces": []})}, complete=True)
+    memory = LastAppliedState({"alpha": LastApplied({"workspaces": []})}, complete=True)
     planned = regrant(want, entry(usage_limits=USAGE), memory=memory)
     assert {c.path: c.origin.value for c in planned.actions[0].changes} == {
         "workspaces[ws].enabled": "local"

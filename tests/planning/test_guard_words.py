@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
-from reconciler.planning.guards import Extent, Finding, block, check
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
+from reconciler.planning.guards import ChangeCounts, GuardViolation, block, check
 from reconciler.planning.options import PlanOptions, Selection
 from tests.builders import target
 
@@ -18,17 +18,17 @@ def actions(count: int, kind: ActionKind, *changes: Change) -> list[Action]:
 
 def found(
     planned: list[Action], *, declared: int = 1, owned: int = 5, limits: Any = None, **options: Any
-) -> list[Finding]:
+) -> list[GuardViolation]:
     deletes = sum(action.kind is ActionKind.DELETE for action in planned)
     return check(
         planned,
-        extent=Extent(declared, owned, deletes),
+        extent=ChangeCounts(declared, owned, deletes),
         limits=target(limits=LIMITS | (limits or {})).limits,
         options=PlanOptions(**options),
     )
 
 
-def words(findings: list[Finding]) -> list[tuple[str, str, str]]:
+def words(findings: list[GuardViolation]) -> list[tuple[str, str, str]]:
     return [(f.diagnostic.code, f.diagnostic.summary, f.diagnostic.hint) for f in findings]
 
 
@@ -111,10 +111,10 @@ def test_replaces_are_named_where_none_are_allowed_and_counted_where_some_are() 
     assert found(replaces(6), limits={"replaces": 0}, allow_replace=True) == []
 
 
-ROTATED = Change("key", Op.ROTATE, Risk.CREDENTIAL)
-RESENT = Change("key", Op.RESEND, Risk.CREDENTIAL)
-MOVED = Change("configurations.custom_host", Op.REPLACE, Risk.CREDENTIAL)
-REVOKED = Change("workspaces[a].enabled", Op.REPLACE, Risk.ACCESS_REMOVAL)
+ROTATED = Change("key", ChangeKind.ROTATE, Risk.CREDENTIAL)
+RESENT = Change("key", ChangeKind.RESEND, Risk.CREDENTIAL)
+MOVED = Change("configurations.custom_host", ChangeKind.REPLACE, Risk.CREDENTIAL)
+REVOKED = Change("workspaces[a].enabled", ChangeKind.REPLACE, Risk.ACCESS_REMOVAL)
 UPDATE = ActionKind.UPDATE
 
 

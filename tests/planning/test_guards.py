@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Lifecycle
 from reconciler.planning.options import PlanOptions, Selection
@@ -13,7 +13,9 @@ from reconciler.planning.planner import make_plan
 from tests.builders import KEY, NOON, changes_of, declared, desired, observed, state
 
 
-def plan(*, want: list[Any], have: list[Any], memory: Memory = Memory(), **more: Any) -> Plan:
+def plan(
+    *, want: list[Any], have: list[Any], memory: LastAppliedState = LastAppliedState(), **more: Any
+) -> Plan:
     options = PlanOptions(**more.pop("options", {}))
     return make_plan(
         desired=desired(*want, **more),
@@ -33,7 +35,7 @@ def many(count: int) -> list[Any]:
 
 
 def test_prune_managed_deletes_only_what_git_used_to_declare() -> None:
-    memory = Memory({"once": Remembered({})})
+    memory = LastAppliedState({"once": LastApplied({})})
     planned = plan(
         want=[declared("kept")],
         have=[observed("kept"), observed("once"), observed("never")],
@@ -44,7 +46,7 @@ def test_prune_managed_deletes_only_what_git_used_to_declare() -> None:
 
 
 def test_prune_none_only_names_what_was_forgotten() -> None:
-    memory = Memory({"once": Remembered({})})
+    memory = LastAppliedState({"once": LastApplied({})})
     planned = plan(
         want=[declared("kept")],
         have=[observed("kept"), observed("once")],
@@ -159,7 +161,7 @@ def test_creating_integrations_changes_nobodys_credential() -> None:
 
 
 def test_protection_survives_the_removal_of_its_own_file() -> None:
-    memory = Memory({"vital": Remembered({}, protected=True)})
+    memory = LastAppliedState({"vital": LastApplied({}, protected=True)})
     have = [observed("kept"), observed("vital")]
     planned = plan(want=[declared("kept")], have=have, memory=memory)
     assert codes(planned) == {"protected"}
@@ -192,9 +194,9 @@ def test_an_archived_integration_is_blocked() -> None:
 
 
 def test_an_archived_integration_is_shown_without_changes_and_with_what_it_was() -> None:
-    past = Remembered({"name": "Alpha"})
+    past = LastApplied({"name": "Alpha"})
     have = observed(status="archived", last_updated_at=NOON)
-    planned = plan(want=[declared()], have=[have], memory=Memory({"alpha": past}))
+    planned = plan(want=[declared()], have=[have], memory=LastAppliedState({"alpha": past}))
     (action,) = planned.actions
     assert (action.slug, action.kind.value, action.risk.value) == ("alpha", "update", "restrictive")
     assert (action.reason, action.changes, action.calls) == ("it is archived", (), ())
@@ -229,7 +231,7 @@ def test_every_slug_is_in_exactly_one_shard(count: int) -> None:
 
 
 def test_a_changed_slug_looks_like_a_rename() -> None:
-    memory = Memory({"old": Remembered({})})
+    memory = LastAppliedState({"old": LastApplied({})})
     planned = plan(
         want=[declared("new", name="Same")], have=[observed("old", name="Same")], memory=memory
     )

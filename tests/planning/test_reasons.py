@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune, Tombstone
 from reconciler.domain.state import Lifecycle
 from reconciler.planning.approval import beyond_approval
@@ -50,13 +50,13 @@ def test_an_update_names_what_differs(want: dict[str, Any], reason: str) -> None
 @pytest.mark.parametrize(
     ("prune", "memory", "reason"),
     [
-        (Prune.MANAGED, Memory({"old": Remembered({})}), "no longer declared"),
-        (Prune.ALL, Memory({"old": Remembered({})}), "no longer declared"),
-        (Prune.ALL, Memory(), "not declared, and prune is all"),
+        (Prune.MANAGED, LastAppliedState({"old": LastApplied({})}), "no longer declared"),
+        (Prune.ALL, LastAppliedState({"old": LastApplied({})}), "no longer declared"),
+        (Prune.ALL, LastAppliedState(), "not declared, and prune is all"),
     ],
 )
 def test_a_prune_says_whether_it_was_ever_declared(
-    prune: Prune, memory: Memory, reason: str
+    prune: Prune, memory: LastAppliedState, reason: str
 ) -> None:
     (action,) = make_plan(
         desired=desired(prune=prune),
@@ -81,7 +81,7 @@ def test_protection_says_what_would_have_been_done() -> None:
     planned = make_plan(
         desired=desired(),
         observed=state(observed()),
-        memory=Memory({"alpha": Remembered({}, protected=True)}),
+        memory=LastAppliedState({"alpha": LastApplied({}, protected=True)}),
         created_at=NOON,
     )
     said = [d.summary for d in planned.diagnostics if d.code == "protected"]
@@ -98,15 +98,15 @@ def test_everything_that_was_not_approved_is_named() -> None:
 @pytest.mark.parametrize(
     ("memory", "origin"),
     [
-        (Memory(), "unknown"),
-        (Memory(complete=True), "local"),
-        (Memory({"alpha": Remembered({})}), "remote"),
-        (Memory({"alpha": Remembered({})}, complete=True), "remote"),
-        (Memory({"alpha": Remembered()}), "unknown"),
+        (LastAppliedState(), "unknown"),
+        (LastAppliedState(complete=True), "local"),
+        (LastAppliedState({"alpha": LastApplied({})}), "remote"),
+        (LastAppliedState({"alpha": LastApplied({})}, complete=True), "remote"),
+        (LastAppliedState({"alpha": LastApplied()}), "unknown"),
     ],
 )
 def test_what_is_not_there_was_added_here_or_deleted_there_if_the_past_is_known(
-    memory: Memory, origin: str
+    memory: LastAppliedState, origin: str
 ) -> None:
     planned = make_plan(
         desired=desired(declared()), observed=state(), memory=memory, created_at=NOON

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
@@ -127,7 +127,7 @@ def test_a_replace_names_every_value_that_its_create_lacks() -> None:
         },
         {"key": mask()},
         values={},
-        memory=Memory({"alpha": Remembered({"key": KEY})}),
+        memory=LastAppliedState({"alpha": LastApplied({"key": KEY})}),
     )
     lacking = [d.summary for d in planned.diagnostics if d.code == "missing-value"]
     assert len(lacking) == 2
@@ -140,7 +140,7 @@ def test_nothing_is_said_to_stay_when_the_record_is_replaced() -> None:
     planned = plan(
         {"ai_provider_id": "anthropic", "key": ""},
         {"key": mask(), "workspaces": granted},
-        memory=Memory({"alpha": Remembered({"workspaces": granted})}),
+        memory=LastAppliedState({"alpha": LastApplied({"workspaces": granted})}),
     )
     assert {d.code for d in planned.diagnostics} & {"key-kept", "undeclared-access"} == set()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
@@ -45,7 +45,7 @@ def planned(
     return lambda: make_plan(
         desired=desired(declared(lifecycle=rules, **want)),
         observed=state(observed(**have)),
-        memory=Memory({"alpha": Remembered(past)}),
+        memory=LastAppliedState({"alpha": LastApplied(past)}),
         created_at=NOON,
     )
 

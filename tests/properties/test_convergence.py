@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import DesiredState
 from reconciler.execution.events import CallStarted
@@ -33,8 +33,8 @@ def wish(trees: dict[str, dict[str, Any]], *, prune: Prune = Prune.ALL) -> Desir
     return desired(*as_declared(trees), prune=prune, limits=NO_LIMITS)
 
 
-def memory_of(trees: dict[str, dict[str, Any]]) -> Memory:
-    return Memory({slug: Remembered(fields) for slug, fields in trees.items()})
+def memory_of(trees: dict[str, dict[str, Any]]) -> LastAppliedState:
+    return LastAppliedState({slug: LastApplied(fields) for slug, fields in trees.items()})
 
 
 def granted(world: World, slug: str) -> set[str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from reconciler.domain.state import DesiredState
-from reconciler.execution.ledger_listener import Books
+from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.undo import options_for, undo_of
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
@@ -76,7 +76,7 @@ def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, An
 
 def apply(world: World, ledger: Ledger, run: str, desired: DesiredState, **more: Any) -> None:
     """Apply as the command does: with the ledger's memory, and recorded there."""
-    books = Books(ledger, key=KEY, facts=RunFacts(run=run), now=world.now)
+    books = LedgerListener(ledger, key=KEY, facts=RunFacts(run=run), now=world.now)
     books.values = world.session(desired).secrets
     undo = more.get("undo")
     books.by_git = undo.by_git if undo is not None else None

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
-from reconciler.execution.ledger_listener import Books
-from reconciler.execution.undo import Undo, options_for, undo_of
+from reconciler.execution.ledger_listener import LedgerListener
+from reconciler.execution.undo import UndoRevision, options_for, undo_of
 from reconciler.execution.undo_literals import NO_LITERALS, Literals
 from reconciler.ledger.models import RunFacts
 from reconciler.ledger.store import Ledger, open_ledger
@@ -138,9 +138,9 @@ def apply(
     world: World, ledger: Ledger, run: str, desired: DesiredState, values: Values, **more: Any
 ) -> None:
     """Apply as the command does, recorded in the ledger, and without what guards hold back."""
-    books = Books(ledger, key=TARGET, facts=RunFacts(run=run), now=world.now)
+    books = LedgerListener(ledger, key=TARGET, facts=RunFacts(run=run), now=world.now)
     books.values = values
-    undo: Undo | None = more.get("undo")
+    undo: UndoRevision | None = more.get("undo")
     books.by_git = undo.by_git if undo is not None else None
     options = {"allow_replace": True, "allow_empty": True, **more.pop("options", {})}
     given: dict[str, Any] = {"memory": ledger.memory(TARGET), "secrets": values, **more}

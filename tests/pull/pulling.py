@@ -11,7 +11,7 @@ from reconciler.desired.source import MemorySource
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.planning.plan import Plan
-from reconciler.pull.pull import Adoption, PullOptions, pull
+from reconciler.pull.pull import PullOptions, PullResult, pull
 from tests.runs import START, World
 
 TODAY = date(2026, 11, 23)
@@ -45,7 +45,7 @@ class Repository:
         content = {"reconcile.yaml": self.config.encode(), **self.files}
         return load(MemorySource(content), target_name=None, today=TODAY)
 
-    def pull(self, *patterns: str, **options: Any) -> Adoption:
+    def pull(self, *patterns: str, **options: Any) -> PullResult:
         """Pull and keep the changed files."""
         before = self.loaded()
         assert before.state is not None, before.diagnostics

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reconciler.desired.source import MemorySource
-from reconciler.pull.undo_edits import Picture, restore
-from reconciler.simulator.api import Remote
+from reconciler.pull.undo_edits import RestoreTarget, restore
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.messages import Request, Response
 from tests.pull.pulling import IN_PRODUCTION, TODAY, Repository
 from tests.pull.test_pull import NOBODY
@@ -73,7 +73,7 @@ def test_it_is_not_written_for_an_integration_of_one_workspace() -> None:
     assert "workspaces:" not in pulled(here)
 
 
-class Forgetful(Remote):
+class Forgetful(SimulatedAPI):
     """An API that counts a workspace which the list of workspaces does not show."""
 
     def handle(self, request: Request) -> Response:
@@ -145,7 +145,7 @@ def test_a_file_that_an_undo_writes_says_so_only_where_that_is_on_record(
         MemorySource({"reconcile.yaml": here.config.encode()}),
         config=before.config,
         desired=before.state,
-        pictures={"alpha": Picture(fields, is_whole=True)},
+        pictures={"alpha": RestoreTarget(fields, is_whole=True)},
         gone=(),
         today=TODAY,
     )

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import MaskVerdict, Redacted, SecretRef
-from reconciler.pull.pull import Adoption
+from reconciler.pull.pull import PullResult
 from reconciler.simulator.seeds import plant
 from reconciler.simulator.switches import Switches
 from reconciler.views import pull_view
@@ -23,7 +23,7 @@ def declared(slug: str, **fields: str) -> str:
     return json.dumps({**document, "key": "${env:SECRET_KEY}"})
 
 
-def last_lines(adoption: Adoption) -> list[str]:
+def last_lines(adoption: PullResult) -> list[str]:
     """Give the last section of what pull prints, and the line that counts."""
     lines = pull_view.text(adoption, folder="desired-state", ledger="local").splitlines()
     empty = [at for at, line in enumerate(lines) if not line]

@@ -8,7 +8,7 @@ import httpx
 
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.client import Client, make_client
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 from tests.remote.virtual import virtual_timing
 
 KEY = "pk-canary-0123456789"
@@ -98,10 +98,10 @@ def body_of(request: httpx.Request) -> Any:
     return json.loads(request.content)
 
 
-def real_timing(clock: Callable[[], float]) -> Timing:
+def real_timing(clock: Callable[[], float]) -> Clock:
     """Give a timing for tests on real sockets; pauses between attempts are skipped."""
 
     async def no_sleep(_: float) -> None:
         return None
 
-    return Timing(clock, lambda: 1_800_000_000.0, no_sleep, lambda: 0.0)
+    return Clock(clock, lambda: 1_800_000_000.0, no_sleep, lambda: 0.0)

@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from reconciler.remote.clock import Deadline, Timing
+from reconciler.remote.clock import Clock, Deadline
 from reconciler.remote.errors import Throttled
-from reconciler.remote.rate_limiter import RateGate
+from reconciler.remote.rate_limiter import RateLimiter
 
 
-class Clock:
+class ManualClock:
     """Stands still unless somebody sleeps or sets it."""
 
     def __init__(self, *, random: float = 0.5) -> None:
         self.now = 0.0
         self.slept: list[float] = []
         self.at_sleep: dict[int, Callable[[], None]] = {}
-        self.timing = Timing(lambda: self.now, lambda: self.now, self.sleep, lambda: random)
+        self.timing = Clock(lambda: self.now, lambda: self.now, self.sleep, lambda: random)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -27,8 +27,8 @@ class Gate:
     """A gate with its clock; a call takes no time unless it is said."""
 
     def __init__(self, *, random: float = 0.5, deadline: float | None = None) -> None:
-        self.clock = Clock(random=random)
-        self.gate = RateGate(self.clock.timing, Deadline(self.clock.timing.clock, deadline))
+        self.clock = ManualClock(random=random)
+        self.gate = RateLimiter(self.clock.timing, Deadline(self.clock.timing.clock, deadline))
 
     def leaves(self, *, at: float | None = None, takes: float = 0.0) -> float:
         """Make a call that is accepted, and give the moment at which it left."""

@@ -13,7 +13,7 @@ from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.errors import InvalidCall, NoAnswer, ReadOnlyViolation, RemoteError
 from reconciler.remote.operations import OPERATIONS
-from reconciler.remote.request_record import Exchange
+from reconciler.remote.request_record import RequestRecord
 from tests.remote.builders import BASE, KEY, answering, body_of, client, detail, error_answer
 from tests.remote.virtual import run_virtually
 
@@ -195,7 +195,7 @@ def test_no_more_than_the_agreed_number_of_requests_is_under_way() -> None:
 
 
 def test_a_listener_hears_of_every_exchange() -> None:
-    heard: list[Exchange] = []
+    heard: list[RequestRecord] = []
 
     async def main() -> None:
         transport, _ = answering(error_answer(500), FINE)
@@ -211,7 +211,7 @@ def test_a_listener_hears_of_every_exchange() -> None:
 
 @pytest.mark.parametrize("header", ["x-request-id", "x-portkey-trace-id"])
 def test_a_request_id_that_repeats_what_was_sent_is_neither_told_nor_kept(header: str) -> None:
-    heard: list[Exchange] = []
+    heard: list[RequestRecord] = []
     sent = "word-of-a-secret"
     echoes = [f"id-{KEY}", f"id-{sent}", "id-1"]
     transport, _ = answering(

@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
-from reconciler.remote.connection_pool import Lanes
-from reconciler.remote.transport import Connection, connection_maker
+from reconciler.remote.connection_pool import ConnectionPool
+from reconciler.remote.transport import ApiConnection, connection_maker
 from tests.remote.builders import client
 from tests.remote.raw_server import RawServer, says
 
@@ -87,7 +87,7 @@ def test_a_request_and_its_answer_pass_through_unchanged() -> None:
             content=b"body",
             extensions={"timeout": {"connect": 5.0}},
         )
-        return await Connection(lines).handle_async_request(request)
+        return await ApiConnection(lines).handle_async_request(request)
 
     response = asyncio.run(main())
     [sent] = lines.opened[0].requests
@@ -102,7 +102,7 @@ def test_a_connection_that_is_free_is_used_again() -> None:
     lines = Lines()
 
     async def main() -> list[bytes]:
-        transport = Connection(lines)
+        transport = ApiConnection(lines)
         return [await asked(transport) for _ in range(3)]
 
     assert asyncio.run(main()) == [b"one two"] * 3
@@ -114,7 +114,7 @@ def test_connections_that_nobody_needs_any_more_are_given_back() -> None:
     lines = Lines()
 
     async def main() -> list[int]:
-        lanes = Lanes(lambda: Connection(lines), 3)
+        lanes = ConnectionPool(lambda: ApiConnection(lines), 3)
         async with lanes.lane() as busy, lanes.lane() as idle, lanes.lane() as fresh:
             for transport in (busy, idle, fresh):
                 await asked(transport)
@@ -147,7 +147,7 @@ def test_one_that_cannot_be_used_is_closed_and_another_takes_its_place(
     lines = Lines()
 
     async def main() -> None:
-        transport = Connection(lines)
+        transport = ApiConnection(lines)
         await asked(transport)
         for name, value in change.items():
             setattr(lines.opened[0], name, value)
@@ -162,7 +162,7 @@ def test_what_is_closed_is_closed_once_and_may_be_opened_again() -> None:
     lines = Lines()
 
     async def main() -> None:
-        transport = Connection(lines)
+        transport = ApiConnection(lines)
         await transport.aclose()
         await asked(transport)
         await transport.aclose()
@@ -194,7 +194,7 @@ def test_a_failure_below_has_the_same_name_above(name: str, late: bool) -> None:
 
     async def main() -> httpx.TransportError:
         with pytest.raises(httpx.TransportError, match=r"^its words$") as caught:
-            await asked(Connection(Lines(below, late=late)))
+            await asked(ApiConnection(Lines(below, late=late)))
         return caught.value
 
     above = asyncio.run(main())
@@ -204,7 +204,7 @@ def test_a_failure_below_has_the_same_name_above(name: str, late: bool) -> None:
 
 def test_a_defect_below_stays_what_it_is() -> None:
     with pytest.raises(KeyError):
-        asyncio.run(asked(Connection(Lines(KeyError("ours")))))
+        asyncio.run(asked(ApiConnection(Lines(KeyError("ours")))))
 
 
 def made(**settings: Any) -> httpx.AsyncBaseTransport:

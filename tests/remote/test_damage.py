@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import IncompleteRead
-from reconciler.remote.observe import Listing, list_all, observe
+from reconciler.remote.observe import CompleteList, list_all, observe
 from reconciler.remote.responses import UnreadableNumber, read_json
 from tests.remote.builders import row
 from tests.remote.fake_api import FakeAPI, forbidden, not_found
 
 
-def listing(*pages: list[Any], total: int | None = None) -> Listing:
+def listing(*pages: list[Any], total: int | None = None) -> CompleteList:
     """Read a list of these pages."""
     count = sum(map(len, pages)) if total is None else total
 

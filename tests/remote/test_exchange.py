@@ -18,7 +18,7 @@ from reconciler.remote.errors import (
     RemoteError,
     Throttled,
 )
-from reconciler.remote.request_record import Exchange
+from reconciler.remote.request_record import RequestRecord
 from tests.remote.builders import KEY, answering, body_of, client, detail, error_answer
 from tests.remote.virtual import run_virtually, virtual_timing
 
@@ -42,9 +42,9 @@ class Slow(httpx.AsyncBaseTransport):
         return self.answer
 
 
-def heard(call: Call, answer: httpx.Response | Exception) -> Exchange:
+def heard(call: Call, answer: httpx.Response | Exception) -> RequestRecord:
     """Give what a listener hears of one exchange that takes two and a half seconds."""
-    exchanges: list[Exchange] = []
+    exchanges: list[RequestRecord] = []
 
     async def main() -> None:
         async with client(Slow(answer), listen=exchanges.append) as api:
@@ -65,32 +65,32 @@ TOLD = {"x-request-id": "r-1", "date": DATE}
     [
         (
             httpx.Response(200, json=detail(), headers=TOLD),
-            Exchange("GET", "/integrations/a", 2.5, 200, "r-1", None, DATE),
+            RequestRecord("GET", "/integrations/a", 2.5, 200, "r-1", None, DATE),
         ),
         (
             error_answer(404, "AB08", x_request_id="r-1", date=DATE),
-            Exchange("GET", "/integrations/a", 2.5, 404, "r-1", "AB08", DATE),
+            RequestRecord("GET", "/integrations/a", 2.5, 404, "r-1", "AB08", DATE),
         ),
-        (FINE, Exchange("GET", "/integrations/a", 2.5, 200)),
+        (FINE, RequestRecord("GET", "/integrations/a", 2.5, 200)),
         (
             httpx.Response(200, html="<html>"),
-            Exchange("GET", "/integrations/a", 2.5, 200, None, "not-json"),
+            RequestRecord("GET", "/integrations/a", 2.5, 200, None, "not-json"),
         ),
         (
             httpx.ReadError("reset"),
-            Exchange("GET", "/integrations/a", 2.5, None, None, "connection-lost"),
+            RequestRecord("GET", "/integrations/a", 2.5, None, None, "connection-lost"),
         ),
     ],
     ids=["fine", "refused", "bare", "html", "reset"],
 )
 def test_a_listener_hears_what_came_of_an_exchange(
-    answer: httpx.Response | Exception, exchange: Exchange
+    answer: httpx.Response | Exception, exchange: RequestRecord
 ) -> None:
     assert heard(GET, answer) == exchange
 
 
 def test_a_listener_hears_of_a_defect_of_ours_without_a_code() -> None:
-    assert heard(GET, KeyError("ours")) == Exchange("GET", "/integrations/a", 2.5)
+    assert heard(GET, KeyError("ours")) == RequestRecord("GET", "/integrations/a", 2.5)
 
 
 def failure(call: Call, transport: httpx.AsyncBaseTransport, **settings: Any) -> RemoteError:
@@ -232,7 +232,7 @@ def test_no_secret_that_is_known_comes_back_in_a_message(texts: list[str]) -> No
 def test_an_id_that_repeats_what_was_sent_in_secret_is_told_to_nobody(
     status: int, told: str, kept: str | None
 ) -> None:
-    exchanges: list[Exchange] = []
+    exchanges: list[RequestRecord] = []
     headers = {"custom_headers": {"x": Redacted("four"), "y": Redacted("abc")}}
     body: Any = {"key": Redacted("body-canary"), "configurations": headers}
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.remote.connection_pool import (
     BODY_LIMIT,
-    Lanes,
+    ConnectionPool,
     TooLargeError,
     UndecodableError,
     read_body,
@@ -45,7 +45,7 @@ def read(*parts: bytes, **headers: str) -> RawAnswer:
 
 def test_the_transport_that_was_used_last_is_used_first() -> None:
     async def main() -> None:
-        lanes = Lanes(Transport, 3)
+        lanes = ConnectionPool(Transport, 3)
         async with lanes.lane() as first, lanes.lane() as second:
             assert first is not second
         async with lanes.lane() as again, lanes.lane() as other:
@@ -58,7 +58,7 @@ def test_the_transport_that_was_used_last_is_used_first() -> None:
 
 def test_a_transport_comes_back_after_a_failure_too() -> None:
     async def main() -> None:
-        lanes = Lanes(Transport, 1)
+        lanes = ConnectionPool(Transport, 1)
         with pytest.raises(KeyError):
             async with lanes.lane() as first:
                 raise KeyError
@@ -70,7 +70,7 @@ def test_a_transport_comes_back_after_a_failure_too() -> None:
 
 def test_no_more_are_lent_than_there_are_and_who_waits_gets_the_next() -> None:
     async def main() -> list[str]:
-        lanes, told = Lanes(Transport, 2), []
+        lanes, told = ConnectionPool(Transport, 2), []
 
         async def third() -> None:
             async with lanes.lane():
@@ -96,7 +96,7 @@ def test_all_are_closed_once_and_new_ones_are_made_afterwards() -> None:
             made.append(Transport())
             return made[-1]
 
-        lanes = Lanes(make, 2)
+        lanes = ConnectionPool(make, 2)
         async with lanes.lane(), lanes.lane():
             pass
         await lanes.aclose()

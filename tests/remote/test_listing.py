@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.remote.errors import IncompleteRead, NoAnswer
-from reconciler.remote.observe import Listing, list_all
+from reconciler.remote.observe import CompleteList, list_all
 from tests.remote.builders import page
 from tests.remote.fake_api import FakeAPI, names
 
 
-def listed(api: FakeAPI, **settings: Any) -> Listing:
+def listed(api: FakeAPI, **settings: Any) -> CompleteList:
     return asyncio.run(list_all(api, **settings))
 
 
@@ -39,7 +39,7 @@ def test_a_list_takes_no_more_calls_than_it_has_pages(count: int, calls: int) ->
 
 
 def test_an_empty_list_is_complete_and_nobodys() -> None:
-    assert listed(FakeAPI([])) == Listing({}, None, 1)
+    assert listed(FakeAPI([])) == CompleteList({}, None, 1)
 
 
 def test_a_server_may_grant_smaller_pages_than_asked_for() -> None:

@@ -7,18 +7,20 @@ import pytest
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import Observed
 from reconciler.remote.errors import Forbidden, IncompleteRead, Unauthorised, UnreadableRecords
-from reconciler.remote.observe import Wanted, observe, read_one
+from reconciler.remote.observe import WantedDetails, observe, read_one
 from tests.remote.fake_api import FakeAPI, Refusal, forbidden, names, not_found
 
 
-def all_of(_: Observed) -> Wanted:
-    return Wanted()
+def all_of(_: Observed) -> WantedDetails:
+    return WantedDetails()
 
 
 def test_details_are_read_where_they_are_wanted() -> None:
     api = FakeAPI(names(120))
     state = asyncio.run(
-        observe(api, wants=lambda row: Wanted() if row.slug < "s-0030" else None, concurrency=5)
+        observe(
+            api, wants=lambda row: WantedDetails() if row.slug < "s-0030" else None, concurrency=5
+        )
     )
     assert list(state.integrations) == names(120)
     assert [o.slug for o in state.integrations.values() if o.detailed] == names(30)
@@ -31,8 +33,12 @@ def test_details_are_read_where_they_are_wanted() -> None:
 def test_sub_resources_are_read_where_they_are_wanted() -> None:
     api = FakeAPI(["a", "b"])
 
-    def wants(row: Observed) -> Wanted | None:
-        return Wanted(models=True, workspaces=True) if row.slug == "a" else Wanted(detail=False)
+    def wants(row: Observed) -> WantedDetails | None:
+        return (
+            WantedDetails(models=True, workspaces=True)
+            if row.slug == "a"
+            else WantedDetails(detail=False)
+        )
 
     state = asyncio.run(observe(api, wants=wants))
     a, b = state.integrations["a"], state.integrations["b"]
@@ -81,7 +87,7 @@ def test_a_detail_that_is_denied_makes_the_reading_incomplete(operation: Operati
     api = FakeAPI(names(5))
     api.refusals[operation, "s-0003"] = forbidden()
     with pytest.raises(IncompleteRead) as caught:
-        asyncio.run(observe(api, wants=lambda _: Wanted(models=True, workspaces=True)))
+        asyncio.run(observe(api, wants=lambda _: WantedDetails(models=True, workspaces=True)))
     assert "s-0003" in caught.value.summary
     assert api.count(OperationName.LIST) == 2
 
@@ -112,7 +118,7 @@ def test_any_other_failure_ends_the_reading_with_its_own_error() -> None:
 
 
 def test_a_defect_in_wants_is_not_hidden() -> None:
-    def broken(_: Observed) -> Wanted:
+    def broken(_: Observed) -> WantedDetails:
         raise KeyError("ours")
 
     with pytest.raises(KeyError):

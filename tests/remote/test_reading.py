@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
-from reconciler.domain.state import Unreadable
-from reconciler.remote.concurrency import together
+from reconciler.domain.state import UnreadableIntegration
+from reconciler.remote.concurrency import gather_or_raise
 from reconciler.remote.errors import (
     DeadlineExceeded,
     Forbidden,
@@ -15,7 +15,7 @@ from reconciler.remote.errors import (
     NoAnswer,
     UnreadableRecords,
 )
-from reconciler.remote.observe import Wanted, list_all, observe, read_one
+from reconciler.remote.observe import WantedDetails, list_all, observe, read_one
 from tests.remote.builders import page
 from tests.remote.fake_api import FakeAPI, forbidden, names, not_found
 
@@ -120,7 +120,7 @@ def test_the_second_list_is_asked_for_as_the_first_was() -> None:
     api = Vanishing(["a", "b"])
     api.refusals[OperationName.GET, "b"] = not_found()
     settings: Any = {"page_size": 7, "workspace_id": "w", "kind": "workspace"}
-    state = asyncio.run(observe(api, wants=lambda _: Wanted(), **settings))
+    state = asyncio.run(observe(api, wants=lambda _: WantedDetails(), **settings))
     first, second = [c.query for c in api.calls if c.operation is OperationName.LIST]
     assert first == second
     assert first == {"current_page": 0, "page_size": 7, "workspace_id": "w", "type": "workspace"}
@@ -184,10 +184,10 @@ def test_a_record_of_another_shape_is_told_by_every_way_of_reading(
         asyncio.run(read_one(api, "a", models=True, workspaces=True))
     assert caught.value.code == "unreadable-record"
     assert caught.value.summary == f"an integration exists and cannot be read: a: {says}"
-    wanted = Wanted(models=True, workspaces=True)
+    wanted = WantedDetails(models=True, workspaces=True)
     state = asyncio.run(observe(api, wants=lambda _: wanted))
     assert dict(state.integrations) == {}
-    assert state.unreadable == {"a": Unreadable("a", "unreadable-record", says)}
+    assert state.unreadable == {"a": UnreadableIntegration("a", "unreadable-record", says)}
 
 
 def refused() -> Forbidden:
@@ -207,7 +207,7 @@ def test_what_is_listed_and_cannot_be_read_names_the_refusal() -> None:
     api.refusals[OperationName.GET_WORKSPACES, "a"] = refused()
     api.refusals[OperationName.GET_WORKSPACES, "b"] = forbidden()
     with pytest.raises(IncompleteRead) as caught:
-        asyncio.run(observe(api, wants=lambda _: Wanted(workspaces=True)))
+        asyncio.run(observe(api, wants=lambda _: WantedDetails(workspaces=True)))
     assert_unreadable(caught.value)
     with pytest.raises(IncompleteRead) as caught:
         asyncio.run(read_one(api, "a", workspaces=True))
@@ -216,7 +216,7 @@ def test_what_is_listed_and_cannot_be_read_names_the_refusal() -> None:
 
 def test_a_part_may_be_wanted_without_the_detail() -> None:
     api = FakeAPI(["a"])
-    wanted = Wanted(detail=False, models=True)
+    wanted = WantedDetails(detail=False, models=True)
     state = asyncio.run(observe(api, wants=lambda _: wanted))
     observed = state.integrations["a"]
     assert (observed.detailed, observed.models_read, observed.workspaces_read) == (
@@ -256,7 +256,7 @@ def test_a_defect_is_told_before_a_refusal_and_that_before_the_deadline(
     async def main() -> None:
         gate = asyncio.Event()
         gate.set()
-        await together(fails_with(error, gate) for error in errors)
+        await gather_or_raise(fails_with(error, gate) for error in errors)
 
     with pytest.raises(type(told)) as caught:
         asyncio.run(main())
@@ -271,7 +271,7 @@ def test_of_several_of_one_kind_the_first_is_told_also_out_of_a_group() -> None:
         gate = asyncio.Event()
         gate.set()
         inner = BaseExceptionGroup("inner", [first, second])
-        await together(fails_with(error, gate) for error in (inner, third))
+        await gather_or_raise(fails_with(error, gate) for error in (inner, third))
 
     with pytest.raises(KeyError) as caught:
         asyncio.run(main())
@@ -290,7 +290,7 @@ def test_a_failure_cancels_what_still_runs() -> None:
     async def main() -> None:
         gate = asyncio.Event()
         gate.set()
-        await together([endless(), fails_with(REFUSAL, gate)])
+        await gather_or_raise([endless(), fails_with(REFUSAL, gate)])
 
     with pytest.raises(Forbidden):
         asyncio.run(main())

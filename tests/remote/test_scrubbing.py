@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.remote.redaction import LONGEST_TEXT, REDACTED, needles_of, scrub
+from reconciler.remote.redaction import LONGEST_TEXT, REDACTED, needles_of, redact
 
 SECRET = "sk%2Fcanary&PCT+CANARY/"
 PEM = "-----BEGIN PRIVATE KEY-----\nQ0FOQVJZQ0FOQVJZQUJD\nZm9ydHktdHdvZm9ydHkh\n-----END KEY-----\n"
@@ -52,7 +52,7 @@ EVERY = ENCODINGS | CASES | BINARY
 
 
 def shown(secret: str, echoed: str, template: str = "Incorrect key ({}) provided") -> str:
-    return scrub(template.format(echoed), needles_of([secret]))
+    return redact(template.format(echoed), needles_of([secret]))
 
 
 @pytest.mark.parametrize("twice", [False, True])
@@ -82,7 +82,7 @@ def test_any_encodings_inside_one_another_are_undone(
     echoed = inner(secret)
     for encode in outer:
         echoed = encode(echoed)
-    # Three padded encodings of a long secret exceed what `scrub` reads.
+    # Three padded encodings of a long secret exceed what `redact` reads.
     is_too_long = len(f"got {around} here".format(echoed)) > LONGEST_TEXT
     expected = REDACTED if is_too_long else "got [redacted] here"
     assert shown(secret, echoed, f"got {around} here") == expected
@@ -116,7 +116,7 @@ def test_what_a_server_has_cut_off_or_wrapped_is_found() -> None:
 
 def test_what_is_no_secret_stays() -> None:
     text = "all is well & fine, 100% of C:\\new &amp; &unknown; at /a?b=1&copy=2 for sk-***xyz"
-    assert scrub(text, needles_of([SECRET, PEM, "abc"])) == text
+    assert redact(text, needles_of([SECRET, PEM, "abc"])) == text
 
 
 def test_what_is_too_short_to_be_known_by_its_letters_is_compared_as_it_is() -> None:
@@ -127,7 +127,7 @@ def test_what_is_too_short_to_be_known_by_its_letters_is_compared_as_it_is() -> 
 @pytest.mark.parametrize("name", ["url", "units", "decimal entities", "html"])
 @pytest.mark.parametrize("looks", ["sk-proj-abcdef0123456789", "AKIACANARY012345", PEM.strip()])
 def test_what_looks_like_a_secret_is_found_by_those_who_know_none(name: str, looks: str) -> None:
-    said = scrub(f"bad key {ENCODINGS[name](looks)}", needles_of([]))
+    said = redact(f"bad key {ENCODINGS[name](looks)}", needles_of([]))
     assert said == "bad key [redacted]"
 
 
@@ -144,8 +144,8 @@ def test_what_looks_like_a_secret_is_found_by_those_who_know_none(name: str, loo
     ],
 )
 def test_a_long_text_of_escapes_ends_in_bounded_steps_and_hides_nothing(bomb: str) -> None:
-    assert len(scrub(bomb, needles_of([SECRET]))) <= len(bomb)
-    assert SECRET not in scrub(f"{bomb} {SECRET}", needles_of([SECRET]))
+    assert len(redact(bomb, needles_of([SECRET]))) <= len(bomb)
+    assert SECRET not in redact(f"{bomb} {SECRET}", needles_of([SECRET]))
 
 
 def test_what_is_encoded_too_often_or_too_long_to_be_read_is_withheld() -> None:
@@ -153,4 +153,4 @@ def test_what_is_encoded_too_often_or_too_long_to_be_read_is_withheld() -> None:
     for _ in range(20):
         echoed = quote(echoed, safe="")
     assert shown(SECRET, echoed) == "Incorrect key [redacted] provided"
-    assert scrub("x" * (LONGEST_TEXT + 1), needles_of([])) == "[redacted]"
+    assert redact("x" * (LONGEST_TEXT + 1), needles_of([])) == "[redacted]"

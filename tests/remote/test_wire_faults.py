@@ -13,7 +13,7 @@ from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.client import make_client
 from reconciler.remote.errors import NoAnswer, NotSent, RemoteError
-from reconciler.remote.observe import Wanted, observe
+from reconciler.remote.observe import WantedDetails, observe
 from tests.remote.builders import KEY, detail, page, real_timing
 from tests.remote.raw_server import Behaviour, RawServer, drips, resets, says, then, writes
 
@@ -226,7 +226,7 @@ def test_a_whole_target_is_read_over_the_wire() -> None:
                 base_url=server.url, api_key=Redacted(KEY), timing=real_timing(time.monotonic)
             ) as api,
         ):
-            state = await observe(api, wants=lambda _: Wanted())
+            state = await observe(api, wants=lambda _: WantedDetails())
             return list(state.integrations), state.calls
 
     assert asyncio.run(main()) == (["a"], 2)

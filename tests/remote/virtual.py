@@ -5,7 +5,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from reconciler.remote.clock import Timing
+from reconciler.remote.clock import Clock
 
 T = TypeVar("T")
 
@@ -39,10 +39,10 @@ def run_virtually(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def virtual_timing(*, random: float = 0.5, wall_clock: float = 1_800_000_000.0) -> Timing:
+def virtual_timing(*, random: float = 0.5, wall_clock: float = 1_800_000_000.0) -> Clock:
     """Give the timing of the loop that runs; wall clock and monotonic clock go together."""
 
     def clock() -> float:
         return asyncio.get_running_loop().time()
 
-    return Timing(clock, lambda: wall_clock + clock(), asyncio.sleep, lambda: random)
+    return Clock(clock, lambda: wall_clock + clock(), asyncio.sleep, lambda: random)

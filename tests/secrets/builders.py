@@ -7,7 +7,7 @@ from reconciler.domain.secrets import SecretRef
 from reconciler.secrets.allowlist import AllowList
 from reconciler.secrets.registry import Resolvers
 from reconciler.secrets.resolution import Resolution, resolve_all
-from reconciler.secrets.resolver import Surroundings
+from reconciler.secrets.resolver import ResolverContext
 
 EVERYTHING = "env:*,file:*,vault:*,aws:*,sops:*"
 
@@ -18,8 +18,8 @@ def surroundings(
     directory: Path = Path("/nonexistent"),
     allow: str | None = None,
     timeout: float = 5.0,
-) -> Surroundings:
-    return Surroundings(
+) -> ResolverContext:
+    return ResolverContext(
         environ=environ or {},
         directory=directory,
         allowed=AllowList.parse(allow),

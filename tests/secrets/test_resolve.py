@@ -11,7 +11,7 @@ from reconciler.secrets.allowlist import AllowList
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.registry import BUILT_IN, Resolvers, Scheme
 from reconciler.secrets.resolution import Resolution, resolve_all
-from reconciler.secrets.resolver import Answers, Surroundings
+from reconciler.secrets.resolver import Answers, ResolverContext
 from tests.secrets.builders import codes, resolve, revealed, surroundings
 
 CANARY = "canary-41c2aa07"
@@ -21,7 +21,7 @@ ALLOW = AllowList.parse("box:*")
 class Box:
     """A resolver that an installed package might add: `box:source#field`."""
 
-    def __init__(self, given: Surroundings) -> None:
+    def __init__(self, given: ResolverContext) -> None:
         self.reads: list[list[str]] = []
 
     def source_of(self, locator: str) -> str:
@@ -50,7 +50,7 @@ class Stuck(Box):
         return super().read(refs)
 
 
-def never_built(given: Surroundings) -> Box:
+def never_built(given: ResolverContext) -> Box:
     raise RuntimeError(CANARY)
 
 

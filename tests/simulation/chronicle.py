@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.simulator.api import Remote
-from reconciler.simulator.delivery import Delivery, Ending
+from reconciler.simulator.api import SimulatedAPI
+from reconciler.simulator.delivery import ConnectionEnd, Delivery
 from reconciler.simulator.faults import Fault
 from reconciler.simulator.messages import Request, Response
 from reconciler.simulator.store import Record
@@ -29,7 +29,7 @@ class Step:
     fault: Fault | None = None
     handled: int | None = None
     answered: int | None = None
-    ending: Ending = Ending.COMPLETE
+    ending: ConnectionEnd = ConnectionEnd.COMPLETE
     shown: Any = None
     changed: bool = False
 
@@ -59,7 +59,7 @@ class Step:
         said = f"{self.handled}" if self.handled else "not handled"
         if self.answered is not None and self.answered != self.handled:
             said += f", answered {self.answered}"
-        if self.ending is not Ending.COMPLETE:
+        if self.ending is not ConnectionEnd.COMPLETE:
             said += f", {self.ending.value}"
         if self.fault is not None:
             said += f" [{self.fault.kind.value} {self.fault.status or ''}]"
@@ -95,7 +95,7 @@ class Chronicle:
         self.current = Step(self.clock(), who, request)
         return self.current
 
-    def handle(self, remote: Remote, request: Request) -> Step:
+    def handle(self, remote: SimulatedAPI, request: Request) -> Step:
         """Note that the API is about to handle a request; an unannounced one arrives late."""
         step = self.current
         repaged = "current_page" in request.query  # a fault may ask for another page than we did
@@ -144,7 +144,7 @@ class Chronicle:
         return lines
 
 
-class WatchedRemote(Remote):
+class WatchedRemote(SimulatedAPI):
     """The state machine with somebody who writes everything down."""
 
     chronicle: Chronicle

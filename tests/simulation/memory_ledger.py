@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.domain.calls import Call
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, leaves
-from reconciler.ledger.models import Fulfilled, Seen
+from reconciler.ledger.models import Confirmed, SeenState
 from reconciler.planning.actions import Action
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 
 Intent = tuple[str, dict[Path, str]]
 
@@ -25,10 +25,10 @@ class MemoryLedger:
     """Declarations and records by slug, and the secrets that calls were about to send."""
 
     pepper: Pepper = field(default_factory=lambda: Pepper("p1", Redacted("pepper")))
-    known: dict[str, Remembered] = field(default_factory=dict)
+    known: dict[str, LastApplied] = field(default_factory=dict)
     intents: list[Intent] = field(default_factory=list)
 
-    def memory(self, _key: object) -> Memory:
+    def memory(self, _key: object) -> LastAppliedState:
         """Return what is known, with what is still open."""
         open_: dict[str, dict[Path, frozenset[str]]] = {}
         for slug, secrets in self.intents:
@@ -36,8 +36,8 @@ class MemoryLedger:
                 at = open_.setdefault(slug, {})
                 at[path] = at.get(path, frozenset()) | {fingerprint}
         slugs = self.known.keys() | open_.keys()
-        known = {s: self.known.get(s, Remembered()) for s in slugs}
-        return Memory(
+        known = {s: self.known.get(s, LastApplied()) for s in slugs}
+        return LastAppliedState(
             {s: replace(item, unsettled=open_.get(s, {})) for s, item in known.items()},
             pepper=self.pepper,
             complete=True,
@@ -61,7 +61,7 @@ class MemoryLedger:
     def remember(
         self,
         _key: object,
-        fulfilled: Iterable[Fulfilled],
+        fulfilled: Iterable[Confirmed],
         *,
         gone: Collection[str] = (),
         run: str | None = None,
@@ -72,14 +72,14 @@ class MemoryLedger:
             self.intents = [intent for intent in self.intents if intent[0] != slug]
         for item in fulfilled:
             slug = item.declared.slug
-            before = self.known.get(slug, Remembered())
+            before = self.known.get(slug, LastApplied())
             kept = {} if before.is_another(item.identity) else before.secrets
             secrets = {
                 path: item.secrets.get(path) or kept[path]
-                for path, leaf in leaves(canonical(item.declared.fields))
+                for path, leaf in leaves(normalize(item.declared.fields))
                 if isinstance(leaf, SecretRef | Redacted) and (path in item.secrets or path in kept)
             }
-            self.known[slug] = Remembered(
+            self.known[slug] = LastApplied(
                 declared=item.declared.fields,
                 secrets=secrets,
                 identities=frozenset() if item.identity is None else frozenset({item.identity}),
@@ -88,7 +88,7 @@ class MemoryLedger:
                 for path in item.secrets if owner == slug else ():
                     open_.pop(path, None)
 
-    def remember_seen(self, _key: object, items: Mapping[str, Seen]) -> None:
+    def remember_seen(self, _key: object, items: Mapping[str, SeenState]) -> None:
         """Forget how things look: no story asks."""
 
 

@@ -7,17 +7,17 @@ from random import Random
 from typing import Any
 
 from reconciler import workflows
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
 from reconciler.execution.events import Emit, Event
-from reconciler.execution.ledger_listener import Books
+from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import ApplyResult
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.client import make_client
-from reconciler.simulator.auth import Service, no_key
+from reconciler.simulator.auth import ApiService, no_key
 from reconciler.simulator.in_process import SimulatorAPI
 from reconciler.simulator.transport import SimulatorTransport
 from tests.simulation.chronicle import Chronicle
@@ -57,7 +57,7 @@ class Story:
         return "\n".join(lines)
 
 
-class BreakingBooks(Books):
+class BreakingBooks(LedgerListener):
     """Books of a ledger that breaks off after some events; `lasts` is None where it holds."""
 
     lasts: int | None = None
@@ -226,7 +226,7 @@ class Play:
             api_key=Redacted("pk-not-a-real-key"),
             timing=self.theatre.timing,
             transport=SimulatorTransport(
-                Service(line, accepts=no_key), latency=lambda: 0.001, sleep=self.theatre.sleep
+                ApiService(line, accepts=no_key), latency=lambda: 0.001, sleep=self.theatre.sleep
             ),
         )
         async with client:
@@ -242,7 +242,7 @@ class Play:
             parallelism=3,
         )
 
-    def _memory(self) -> Memory:
+    def _memory(self) -> LastAppliedState:
         """Return what Git withdrew before the story, and what the ledger knows by now."""
         if not self.scenario.remembers:
             return self.scenario.memory

@@ -7,15 +7,15 @@ from typing import Any
 from reconciler import workflows
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.state import Observed
-from reconciler.execution.action_runner import Attempt, Writer
+from reconciler.execution.action_runner import ActionRunner, RunDependencies
 from reconciler.execution.approval import Approval
-from reconciler.execution.call_sender import Sender
-from reconciler.execution.cancellation import Stop
+from reconciler.execution.call_sender import CallSender
+from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit, Event, RunStarted
 from reconciler.execution.executor import execute
-from reconciler.execution.existence import Presence
+from reconciler.execution.existence import ExistenceCheck
 from reconciler.execution.result import ApplyResult, Outcome
-from reconciler.execution.verification import View
+from reconciler.execution.verification import ResourceVerifier
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
@@ -37,7 +37,7 @@ class Recipe:
             confirm=lambda _plan: True,
             emit=emit,
             run=run,
-            stop=Stop(),
+            stop=CancelToken(),
         )
 
 
@@ -45,13 +45,13 @@ REAL = Recipe()
 
 
 @dataclass(frozen=True)
-class _Writer(Writer):
-    attempts: type[Attempt] = Attempt
+class _Writer(RunDependencies):
+    attempts: type[ActionRunner] = ActionRunner
 
-    views: type[View] = View
+    views: type[ResourceVerifier] = ResourceVerifier
 
-    def attempt(self, action: Action, *, emit: Emit, stop: Stop) -> Attempt:
-        sender = Sender(self.api, self.values, action, emit, stop)
+    def attempt(self, action: Action, *, emit: Emit, stop: CancelToken) -> ActionRunner:
+        sender = CallSender(self.api, self.values, action, emit, stop)
         view = self.views(action, self.presence, self.timing, stop)
         return self.attempts(self, action, sender, view)
 
@@ -67,7 +67,9 @@ class _Rewritten(Recipe):
         workflows._refuse_blocked(planned)
         writer = self.writer(
             api=session.api,
-            presence=Presence(session.api, observed.integrations, workflows._lister(session.api)),
+            presence=ExistenceCheck(
+                session.api, observed.integrations, workflows._lister(session.api)
+            ),
             planned=frozenset(action.slug for action in planned.actions),
             values=session.secrets,
             timing=session.timing,
@@ -75,21 +77,21 @@ class _Rewritten(Recipe):
         result = await self.carry_out(planned, writer=writer, emit=emit, run=run)
         return workflows.Applied(planned, observed, result)
 
-    def writer(self, **parts: Any) -> Writer:
+    def writer(self, **parts: Any) -> RunDependencies:
         """Make the writer that carries it out."""
         return _Writer(attempts=self.attempts, views=self.views, **parts)
 
-    attempts: type[Attempt] = Attempt
-    views: type[View] = View
+    attempts: type[ActionRunner] = ActionRunner
+    views: type[ResourceVerifier] = ResourceVerifier
 
     async def carry_out(
-        self, planned: Plan, *, writer: Writer, emit: Emit, run: str
+        self, planned: Plan, *, writer: RunDependencies, emit: Emit, run: str
     ) -> ApplyResult:
         """Carry a plan out."""
         return await execute(planned, run=run, writer=writer, emit=emit, concurrency=3)
 
 
-class _Blind(Attempt):
+class _Blind(ActionRunner):
     async def _create(self, calls: Sequence[Call]) -> None:
         for _ in range(3):
             try:
@@ -108,7 +110,7 @@ class BlindRetry(_Rewritten):
     attempts = _Blind
 
 
-class _Careless(View):
+class _Careless(ResourceVerifier):
     async def confirm_absent(self) -> None:
         pass
 
@@ -122,7 +124,7 @@ class Unguarded(_Rewritten):
     views = _Careless
 
 
-class _NotComparing(View):
+class _NotComparing(ResourceVerifier):
     def confirm_unchanged(self, now: Observed | None) -> None:
         pass
 
@@ -133,7 +135,7 @@ class Forgetful(_Rewritten):
     views = _NotComparing
 
 
-class _Taker(Attempt):
+class _Taker(ActionRunner):
     async def _create(self, calls: Sequence[Call]) -> None:
         try:
             await self.sender.send(calls[0])
@@ -154,7 +156,7 @@ class DeletesFirst(_Rewritten):
     """Makes room before it builds."""
 
     async def carry_out(
-        self, planned: Plan, *, writer: Writer, emit: Emit, run: str
+        self, planned: Plan, *, writer: RunDependencies, emit: Emit, run: str
     ) -> ApplyResult:
         """Carry the deletes out, and then the rest."""
         emit(RunStarted(run, planned))
@@ -173,7 +175,7 @@ class DeletesFirst(_Rewritten):
         return replace(result, outcomes=tuple(outcomes))
 
 
-class _Optimist(Attempt):
+class _Optimist(ActionRunner):
     def _fail(self, problem: Exception) -> None:
         pass
 

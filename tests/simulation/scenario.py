@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState
@@ -40,7 +40,7 @@ class Scenario:
 
     switches: Switches
     desired: DesiredState
-    memory: Memory
+    memory: LastAppliedState
     remembers: bool
     present: tuple[Fields, ...]
     after: tuple[tuple[str, Fields], ...]
@@ -74,7 +74,7 @@ def make_scenario(dice: Random, *, over_http: bool) -> Scenario:
             limits=NO_LIMITS,
             prune=dice.choice((Prune.MANAGED, Prune.MANAGED, Prune.MANAGED, Prune.ALL)),
         ),
-        memory=Memory({slug: Remembered({"name": slug}) for slug in withdrawn}),
+        memory=LastAppliedState({slug: LastApplied({"name": slug}) for slug in withdrawn}),
         remembers=remembers,
         present=tuple(present),
         after=tuple(after),

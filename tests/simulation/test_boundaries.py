@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 
 from reconciler import workflows
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.result import ApplyResult, Status
@@ -115,7 +115,7 @@ def session(theatre: Theatre, line: Line) -> workflows.Session:
         api=SimulatorAPI(line),
         timing=theatre.timing,
         secrets=VALUES,
-        memory=Memory({slug: Remembered({"name": slug}) for slug in OLD}),
+        memory=LastAppliedState({slug: LastApplied({"name": slug}) for slug in OLD}),
         parallelism=2,
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.ledger.store import open_ledger
 from tests.simulation import recipes
 from tests.simulation.campaign import Tally, play_all, run_campaign
@@ -53,7 +53,7 @@ def test_the_ledger_in_memory_keeps_what_the_real_one_keeps(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_the_oracles_catch_a_ledger_that_forgets_what_was_about_to_be_sent() -> None:
     class Forgetful(MemoryLedger):
-        def memory(self, key: object) -> Memory:
+        def memory(self, key: object) -> LastAppliedState:
             self.intents.clear()
             return super().memory(key)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.api import Remote
-from reconciler.simulator.delivery import Delivery, Ending, Wire, deliver, merge
+from reconciler.simulator.api import SimulatedAPI
+from reconciler.simulator.delivery import ConnectionEnd, Delivery, Wire, deliver, merge
 from reconciler.simulator.faults import (
     Fault,
     FaultKind,
@@ -38,7 +38,7 @@ def body(delivery: Delivery) -> Any:
     return json.loads(delivery.content)
 
 
-def filled(count: int = 1) -> Remote:
+def filled(count: int = 1) -> SimulatedAPI:
     remote = make_remote()
     for number in range(count):
         remote.handle(Request("POST", "/integrations", {}, openai(f"i-{number}")))
@@ -85,27 +85,27 @@ def test_a_fault_can_be_added_while_running() -> None:
 @pytest.mark.parametrize(
     ("kind", "applied", "ending"),
     [
-        (FaultKind.STATUS, False, Ending.COMPLETE),
-        (FaultKind.STATUS_AFTER, True, Ending.COMPLETE),
-        (FaultKind.RESET_BEFORE, False, Ending.RESET),
-        (FaultKind.RESET_AFTER, True, Ending.RESET),
-        (FaultKind.HANG_BEFORE, False, Ending.NEVER),
-        (FaultKind.HANG_AFTER, True, Ending.NEVER),
-        (FaultKind.LATE, False, Ending.NEVER),
-        (FaultKind.SLOW, True, Ending.COMPLETE),
-        (FaultKind.TRUNCATE, True, Ending.TRUNCATED),
-        (FaultKind.HTML, False, Ending.COMPLETE),
-        (FaultKind.RAW, False, Ending.COMPLETE),
-        (FaultKind.EMPTY, True, Ending.COMPLETE),
-        (FaultKind.EDIT, True, Ending.COMPLETE),
-        (FaultKind.STALE, True, Ending.COMPLETE),
-        (FaultKind.DUPLICATE_PAGE, True, Ending.COMPLETE),
-        (FaultKind.WRONG_TOTAL, True, Ending.COMPLETE),
-        (FaultKind.MISSING_TOTAL, True, Ending.COMPLETE),
+        (FaultKind.STATUS, False, ConnectionEnd.COMPLETE),
+        (FaultKind.STATUS_AFTER, True, ConnectionEnd.COMPLETE),
+        (FaultKind.RESET_BEFORE, False, ConnectionEnd.RESET),
+        (FaultKind.RESET_AFTER, True, ConnectionEnd.RESET),
+        (FaultKind.HANG_BEFORE, False, ConnectionEnd.NEVER),
+        (FaultKind.HANG_AFTER, True, ConnectionEnd.NEVER),
+        (FaultKind.LATE, False, ConnectionEnd.NEVER),
+        (FaultKind.SLOW, True, ConnectionEnd.COMPLETE),
+        (FaultKind.TRUNCATE, True, ConnectionEnd.TRUNCATED),
+        (FaultKind.HTML, False, ConnectionEnd.COMPLETE),
+        (FaultKind.RAW, False, ConnectionEnd.COMPLETE),
+        (FaultKind.EMPTY, True, ConnectionEnd.COMPLETE),
+        (FaultKind.EDIT, True, ConnectionEnd.COMPLETE),
+        (FaultKind.STALE, True, ConnectionEnd.COMPLETE),
+        (FaultKind.DUPLICATE_PAGE, True, ConnectionEnd.COMPLETE),
+        (FaultKind.WRONG_TOTAL, True, ConnectionEnd.COMPLETE),
+        (FaultKind.MISSING_TOTAL, True, ConnectionEnd.COMPLETE),
     ],
 )
 def test_each_kind_says_whether_the_write_happened_and_how_it_ends(
-    kind: FaultKind, applied: bool, ending: Ending
+    kind: FaultKind, applied: bool, ending: ConnectionEnd
 ) -> None:
     remote = make_remote()
     delivery = deliver(remote, CREATE, one(kind))
@@ -116,7 +116,7 @@ def test_each_kind_says_whether_the_write_happened_and_how_it_ends(
 def test_a_late_request_arrives_after_some_others() -> None:
     remote = make_remote()
     wire = Wire(remote, faults=FaultScript([one(FaultKind.LATE, method="POST", amount=1)]))
-    assert wire.deliver(CREATE).ending is Ending.NEVER
+    assert wire.deliver(CREATE).ending is ConnectionEnd.NEVER
     totals = [body(wire.deliver(LIST))["total"] for _ in range(3)]
     assert totals == [0, 1, 1]
 

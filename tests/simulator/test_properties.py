@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.delivery import as_delivery
 from reconciler.simulator.messages import Request, Response
 from reconciler.simulator.switches import Switches
@@ -103,7 +103,7 @@ SWITCHES = st.builds(
 )
 
 
-def read(remote: Remote, path: str, **query: str) -> Response:
+def read(remote: SimulatedAPI, path: str, **query: str) -> Response:
     """Read, once more when the answer is a 429."""
     answer = remote.handle(Request("GET", path, query))
     return remote.handle(Request("GET", path, query)) if answer.status == 429 else answer

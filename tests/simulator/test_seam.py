@@ -8,7 +8,7 @@ import pytest
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.remote import errors
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.in_process import SimulatorAPI
@@ -19,7 +19,7 @@ GET = Call(OperationName.GET, "openai-main")
 CREATE = Call(OperationName.CREATE, body=openai(key=Redacted("sk-canary-9f8e7d6c5b4a")))
 
 
-def call(remote: Remote, *calls: Call, fault: Fault | None = None) -> Reply:
+def call(remote: SimulatedAPI, *calls: Call, fault: Fault | None = None) -> Reply:
     api = SimulatorAPI(Wire(remote, faults=FaultScript([fault] if fault else [])))
 
     async def run() -> Reply:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from reconciler.simulator.asgi import Message, Receive, Send, SimulatorApp
-from reconciler.simulator.auth import Service
+from reconciler.simulator.auth import ApiService
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.http_server import serve
@@ -38,7 +38,7 @@ def run_served(app: Application, client: Callable[[int], Awaitable[Any]]) -> Any
 
 def application(kind: FaultKind | None = None, **fields: Any) -> SimulatorApp:
     faults = FaultScript([Fault(kind=kind, **fields)] if kind else [])
-    return SimulatorApp(Service(Wire(make_remote(), faults=faults)))
+    return SimulatorApp(ApiService(Wire(make_remote(), faults=faults)))
 
 
 async def exchange(port: int, data: bytes) -> bytes:
@@ -179,7 +179,7 @@ def test_a_request_in_flight_is_finished_when_the_server_stops() -> None:
         entered.set()
         await gate.wait()
 
-    app = SimulatorApp(Service(Wire(make_remote())), latency=lambda: 1.0, sleep=slow)
+    app = SimulatorApp(ApiService(Wire(make_remote())), latency=lambda: 1.0, sleep=slow)
 
     async def run() -> tuple[bytes, bytes]:
         stop = asyncio.Event()

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.errors import ReconcilerError
 from reconciler.simulator.factory import (
-    Clockwork,
+    Dependencies,
     Script,
     latency,
     read_script,
@@ -19,12 +19,12 @@ from reconciler.simulator.factory import (
 )
 from reconciler.simulator.faults import Fault, FaultKind, InvalidFaults
 from reconciler.simulator.switches import InvalidSwitch, Switches
-from tests.contract.api import KEY, Clock, openai
+from tests.contract.api import KEY, ManualClock, openai
 
 
-def clockwork() -> Clockwork:
+def clockwork() -> Dependencies:
     count = itertools.count(1)
-    return Clockwork(Clock().now, lambda: f"id-{next(count):06x}", lambda: 0.0)
+    return Dependencies(ManualClock().now, lambda: f"id-{next(count):06x}", lambda: 0.0)
 
 
 def ask(path: str = "", /, **options: Any) -> httpx.Response:

@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.simulator.api import Remote
-from reconciler.simulator.auth import Service
+from reconciler.simulator.api import SimulatedAPI
+from reconciler.simulator.auth import ApiService
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.messages import Request
-from reconciler.simulator.sqlite_store import SimulatorStateError, SqliteRecords
+from reconciler.simulator.sqlite_store import SimulatorStateError, SqliteStore
 from reconciler.simulator.switches import Switches
-from tests.contract.api import KEY, Clock, make_remote, openai
+from tests.contract.api import KEY, ManualClock, make_remote, openai
 
 WRITER = """
 import sys, uuid
 from pathlib import Path
 from reconciler.simulator.messages import Request
-from reconciler.simulator.api import Remote
-from reconciler.simulator.sqlite_store import SqliteRecords
+from reconciler.simulator.api import SimulatedAPI
+from reconciler.simulator.sqlite_store import SqliteStore
 from reconciler.simulator.switches import Switches
 name, path, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-remote = Remote(Switches(), lambda: "2026-01-01T00:00:00.000Z", lambda: str(uuid.uuid4()),
-                SqliteRecords(path))
+remote = SimulatedAPI(Switches(), lambda: "2026-01-01T00:00:00.000Z", lambda: str(uuid.uuid4()),
+                SqliteStore(path))
 for number in range(count):
     body = {"slug": f"{name}-{number}", "name": "x", "ai_provider_id": "openai", "key": "k"}
     assert remote.handle(Request("POST", "/integrations", {}, body)).status == 200
@@ -38,11 +38,11 @@ if count == 1:
 """
 
 
-def open_remote(path: Path, switches: Switches | None = None) -> Remote:
+def open_remote(path: Path, switches: Switches | None = None) -> SimulatedAPI:
     memory = make_remote()
-    clock = Clock()
-    return Remote(
-        switches or Switches(), clock.now, memory._organisation.new_id, SqliteRecords(path)
+    clock = ManualClock()
+    return SimulatedAPI(
+        switches or Switches(), clock.now, memory._organisation.new_id, SqliteStore(path)
     )
 
 
@@ -139,12 +139,12 @@ def test_a_locked_file_is_named_after_some_patience(tmp_path: Path) -> None:
     open_remote(path)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    clock = Clock()
-    records = SqliteRecords(path, patience_seconds=0.01)
-    remote = Remote(Switches(), clock.now, lambda: "id", records)
+    clock = ManualClock()
+    records = SqliteStore(path, patience_seconds=0.01)
+    remote = SimulatedAPI(Switches(), clock.now, lambda: "id", records)
     with pytest.raises(SimulatorStateError, match="locked"):
         remote.handle(Request("POST", "/integrations", {}, openai()))
-    delivery = Service(Wire(remote)).respond("POST", "/integrations", KEY, b'{"name": "x"}')
+    delivery = ApiService(Wire(remote)).respond("POST", "/integrations", KEY, b'{"name": "x"}')
     assert delivery.status == 500
     assert b"locked" in delivery.content
     assert remote.handle(Request("GET", "/integrations")).status == 200
@@ -195,7 +195,7 @@ def test_both_stores_keep_order_ids_and_absence(tmp_path: Path, kind: str) -> No
 
 
 def test_a_closed_file_is_named(tmp_path: Path) -> None:
-    records = SqliteRecords(tmp_path / "simulator.db")
+    records = SqliteStore(tmp_path / "simulator.db")
     records.close()
     with pytest.raises(SimulatorStateError):
         records.entry("a")

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.simulator.api import Remote
-from reconciler.simulator.auth import Service, Throttle, any_key, exactly, no_key
+from reconciler.simulator.api import SimulatedAPI
+from reconciler.simulator.auth import ApiService, Throttle, any_key, exactly, no_key
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.transport import SimulatorTransport
@@ -26,7 +26,7 @@ class Sleeps:
 
 
 def ask(
-    service: Service,
+    service: ApiService,
     method: str = "GET",
     path: str = "/integrations",
     *,
@@ -42,20 +42,20 @@ def ask(
     return asyncio.run(run())
 
 
-def faulty(kind: FaultKind, remote: Remote | None = None, **fields: Any) -> Service:
+def faulty(kind: FaultKind, remote: SimulatedAPI | None = None, **fields: Any) -> ApiService:
     faults = FaultScript([Fault(kind=kind, **fields)])
-    return Service(Wire(remote or make_remote(), faults=faults), accepts=no_key)
+    return ApiService(Wire(remote or make_remote(), faults=faults), accepts=no_key)
 
 
 def test_it_answers_json_without_a_socket() -> None:
-    response = ask(Service(Wire(make_remote()), accepts=no_key))
+    response = ask(ApiService(Wire(make_remote()), accepts=no_key))
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     assert response.json() == {"object": "list", "total": 0, "data": []}
 
 
 def test_it_reads_queries_and_bodies() -> None:
-    service = Service(Wire(make_remote()), accepts=no_key)
+    service = ApiService(Wire(make_remote()), accepts=no_key)
     assert ask(service, "POST", json=openai()).status_code == 200
     assert ask(service, params={"current_page": 1}).json()["data"] == []
     assert ask(service, params={"type": ""}).status_code == 200
@@ -93,7 +93,7 @@ def test_a_slow_answer_comes_late_or_too_late() -> None:
 
 def test_latency_is_waited_for_before_each_answer() -> None:
     sleep = Sleeps()
-    ask(Service(Wire(make_remote()), accepts=no_key), sleep=sleep, latency=lambda: 0.25)
+    ask(ApiService(Wire(make_remote()), accepts=no_key), sleep=sleep, latency=lambda: 0.25)
     assert sleep.slept == [0.25]
 
 
@@ -101,7 +101,7 @@ def test_closing_the_client_closes_the_store_once() -> None:
     closed: list[str] = []
 
     async def run() -> None:
-        service = Service(Wire(make_remote()))
+        service = ApiService(Wire(make_remote()))
         transport = SimulatorTransport(service, on_close=lambda: closed.append("closed"))
         await transport.aclose()
         await transport.aclose()
@@ -126,7 +126,7 @@ def test_closing_the_client_closes_the_store_once() -> None:
 def test_a_key_is_asked_for_as_configured(
     accepts: Callable[[str | None], bool], headers: dict[str, str], status: int
 ) -> None:
-    delivery = Service(Wire(make_remote()), accepts=accepts).respond(
+    delivery = ApiService(Wire(make_remote()), accepts=accepts).respond(
         "GET", "/integrations", headers, b""
     )
     assert delivery.status == status
@@ -137,19 +137,19 @@ def test_a_key_is_asked_for_as_configured(
     [b"{", b"\xff", b"[" * 100_000, b'{"name": NaN}', b"1" * 5000, b'"\\ud800"'],
 )
 def test_a_body_that_is_no_json_is_400(content: bytes) -> None:
-    delivery = Service(Wire(make_remote())).respond("POST", "/integrations", KEY, content)
+    delivery = ApiService(Wire(make_remote())).respond("POST", "/integrations", KEY, content)
     assert delivery.status == 400
 
 
 def test_a_body_over_one_mebibyte_is_413() -> None:
-    service = Service(Wire(make_remote()))
+    service = ApiService(Wire(make_remote()))
     body = b'{"name": "' + b"x" * 2**20 + b'"}'
     assert service.respond("POST", "/integrations", KEY, body).status == 413
 
 
 def test_a_rate_limit_admits_so_many_in_any_second() -> None:
     now = [0.0]
-    service = Service(Wire(make_remote()), throttle=Throttle(2, lambda: now[0]))
+    service = ApiService(Wire(make_remote()), throttle=Throttle(2, lambda: now[0]))
 
     def status() -> int:
         return service.respond("GET", "/integrations", KEY, b"").status
@@ -163,7 +163,7 @@ def test_a_rate_limit_admits_so_many_in_any_second() -> None:
 
 def test_a_throttled_request_says_when_to_come_back() -> None:
     remote = make_remote()
-    service = Service(Wire(remote), throttle=Throttle(0, lambda: 0.0))
+    service = ApiService(Wire(remote), throttle=Throttle(0, lambda: 0.0))
     delivery = service.respond("POST", "/integrations", KEY, b"{}")
     assert (delivery.status, delivery.headers["retry-after"]) == (429, "1")
     assert remote.integrations == {}

@@ -3,15 +3,23 @@
 from dataclasses import replace
 
 from reconciler.diagnostics import warning
-from reconciler.domain.last_applied import Remembered
+from reconciler.domain.last_applied import LastApplied
 from reconciler.drift.detect import detect
 from reconciler.drift.report import DriftReport
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk, Subject
+from reconciler.planning.actions import (
+    Action,
+    ActionInputs,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+    Risk,
+)
 from reconciler.planning.plan import Undeclared, Unverified
 from tests.views import samples
 
 
-def moved(action: Action, origin: Origin) -> Action:
+def moved(action: Action, origin: ChangeOrigin) -> Action:
     """Let one side have made all changes of an action."""
     return replace(action, changes=tuple(replace(c, origin=origin) for c in action.changes))
 
@@ -25,19 +33,19 @@ def edited_in_the_api(slug: str = "bedrock-eu") -> Action:
         changes=(
             Change(
                 "configurations.aws_region",
-                Op.REPLACE,
+                ChangeKind.REPLACE,
                 Risk.RESTRICTIVE,
                 before="us-east-1",
                 after="eu-central-1",
-                origin=Origin.REMOTE,
+                origin=ChangeOrigin.REMOTE,
             ),
             Change(
                 "description",
-                Op.REPLACE,
+                ChangeKind.REPLACE,
                 Risk.COSMETIC,
                 before="edited by hand",
                 after="Bedrock, EU",
-                origin=Origin.REMOTE,
+                origin=ChangeOrigin.REMOTE,
             ),
         ),
         source=samples.place(slug),
@@ -50,7 +58,7 @@ def withdrawn() -> Action:
         samples.deletion(),
         reason="no longer declared",
         source=None,
-        subject=Subject(remembered=Remembered(declared={"name": "Old"})),
+        subject=ActionInputs(remembered=LastApplied(declared={"name": "Old"})),
     )
 
 
@@ -68,7 +76,7 @@ def drifted() -> DriftReport:
     """Somebody edited one integration in the API and deleted another there."""
     return detect(
         samples.plan(
-            moved(samples.creation(), Origin.REMOTE),
+            moved(samples.creation(), ChangeOrigin.REMOTE),
             edited_in_the_api(),
             no_op=7,
             commit="4f2c9d1e8b7a6f5e4d3c2b1a0f9e8d7c6b5a4f3e",
@@ -90,8 +98,8 @@ def git_ahead() -> DriftReport:
     """Git declares one more, one differently and one no more; nobody touched the API."""
     return detect(
         samples.plan(
-            moved(samples.creation(), Origin.LOCAL),
-            moved(samples.reference_change(), Origin.LOCAL),
+            moved(samples.creation(), ChangeOrigin.LOCAL),
+            moved(samples.reference_change(), ChangeOrigin.LOCAL),
             withdrawn(),
             no_op=3,
         )
@@ -102,7 +110,7 @@ def everybody_moved() -> DriftReport:
     """Every origin at once, one of them blocked."""
     return detect(
         samples.plan(
-            moved(samples.creation(), Origin.LOCAL),
+            moved(samples.creation(), ChangeOrigin.LOCAL),
             samples.update(),
             edited_in_the_api(),
             replace(

@@ -5,10 +5,10 @@ Each begins with `MARK`, so that a test can find where a foreign text ended up.
 
 from hypothesis import strategies as st
 
-from reconciler.diagnostics import Place, warning
+from reconciler.diagnostics import SourceLocation, warning
 from reconciler.domain.state import Observed, ObservedState
-from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Risk
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 
 MARK = "zqx"
@@ -72,12 +72,12 @@ def changes(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Change:
     sensitive = draw(st.booleans())
     return Change(
         path=draw(st.sampled_from(("name", "key")) | text),
-        op=draw(st.sampled_from(Op)),
+        op=draw(st.sampled_from(ChangeKind)),
         risk=draw(st.sampled_from(Risk)),
         before=None if sensitive else draw(text | values),
         after=None if sensitive else draw(text | values),
         sensitive=sensitive,
-        origin=draw(st.sampled_from(Origin)),
+        origin=draw(st.sampled_from(ChangeOrigin)),
         reference=draw(text) if sensitive else None,
         before_reference=draw(st.none() | text) if sensitive else None,
     )
@@ -91,7 +91,7 @@ def actions(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Action:
         reason=draw(text),
         risk=draw(st.sampled_from(Risk)),
         changes=tuple(draw(st.lists(changes(text), max_size=3))),
-        source=draw(st.none() | text.map(Place)),
+        source=draw(st.none() | text.map(SourceLocation)),
         blocked_by=tuple(draw(st.lists(text | st.just("protected"), max_size=2))),
     )
 
@@ -110,7 +110,9 @@ def plans(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Plan:
         undeclared=tuple(draw(st.lists(st.builds(Undeclared, slug=text, path=text), max_size=2))),
         unmanaged=tuple(draw(st.lists(text, max_size=2))),
         forgotten=tuple(draw(st.lists(text, max_size=2))),
-        diagnostics=(warning(draw(text), draw(text), hint=draw(text), at=Place(draw(text), 1, 1)),),
+        diagnostics=(
+            warning(draw(text), draw(text), hint=draw(text), at=SourceLocation(draw(text), 1, 1)),
+        ),
         run=draw(st.none() | text),
     )
 
@@ -127,7 +129,9 @@ def results(draw: st.DrawFn, of: Plan, text: st.SearchStrategy[str] = texts) -> 
             request_ids=tuple(draw(st.lists(text, max_size=2))),
             error=draw(
                 st.none()
-                | st.builds(Failure, code=text, message=text, hint=text, http_status=st.just(409))
+                | st.builds(
+                    ActionFailure, code=text, message=text, hint=text, http_status=st.just(409)
+                )
             ),
             warnings=tuple(draw(st.lists(text, max_size=1))),
         )

@@ -1,22 +1,30 @@
 """Plans and results that the tests of the views share; built, never loaded."""
 
-from reconciler.diagnostics import Place, error, notice, warning
+from reconciler.diagnostics import SourceLocation, error, notice, warning
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed, ObservedState
-from reconciler.execution.result import ApplyResult, Failure, Outcome, Status
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Origin, Precondition, Risk
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
+from reconciler.planning.actions import (
+    Action,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+    Precondition,
+    Risk,
+)
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 
 TARGET = PlanTarget("production", "https://api.portkey.ai/v1", "org-7f3a")
 FOLDER = "desired-state/integrations"
 
 
-def place(slug: str, line: int = 1) -> Place:
-    return Place(f"{FOLDER}/{slug}.yaml", line)
+def place(slug: str, line: int = 1) -> SourceLocation:
+    return SourceLocation(f"{FOLDER}/{slug}.yaml", line)
 
 
 def creation(slug: str = "openai-production", name: str = "Production OpenAI") -> Action:
-    add = Op.ADD
+    add = ChangeKind.ADD
     return Action(
         slug=slug,
         kind=ActionKind.CREATE,
@@ -43,45 +51,45 @@ def update() -> Action:
         changes=(
             Change(
                 "configurations.azure_api_version",
-                Op.REPLACE,
+                ChangeKind.REPLACE,
                 Risk.RESTRICTIVE,
                 before="2024-06-01",
                 after="2025-01-01",
-                origin=Origin.LOCAL,
+                origin=ChangeOrigin.LOCAL,
             ),
             Change(
                 "description",
-                Op.REPLACE,
+                ChangeKind.REPLACE,
                 Risk.COSMETIC,
                 before="edited by hand",
                 after="Search, all teams",
-                origin=Origin.REMOTE,
+                origin=ChangeOrigin.REMOTE,
             ),
             Change(
                 "key",
-                Op.ROTATE,
+                ChangeKind.ROTATE,
                 Risk.CREDENTIAL,
                 sensitive=True,
                 reference="vault:kv/ai/azure#key",
-                origin=Origin.LOCAL,
+                origin=ChangeOrigin.LOCAL,
             ),
             Change(
                 "configurations.azure_entra_client_secret",
-                Op.RESEND,
+                ChangeKind.RESEND,
                 Risk.RESTRICTIVE,
                 sensitive=True,
                 reference="env:SECRET_AZURE_CLIENT",
             ),
             Change(
                 "workspaces[ws-team-b].enabled",
-                Op.REMOVE,
+                ChangeKind.REMOVE,
                 Risk.ACCESS_REMOVAL,
                 before=True,
-                origin=Origin.BOTH,
+                origin=ChangeOrigin.BOTH,
             ),
             Change(
                 "workspaces[ws-team-a].usage_limits",
-                Op.REPLACE,
+                ChangeKind.REPLACE,
                 Risk.RESTRICTIVE,
                 before=[{"type": "cost", "credit_limit": 500}],
                 after=[{"type": "cost", "credit_limit": 200}],
@@ -101,7 +109,7 @@ def reference_change() -> Action:
         changes=(
             Change(
                 "key",
-                Op.REPLACE,
+                ChangeKind.REPLACE,
                 Risk.CREDENTIAL,
                 sensitive=True,
                 reference="aws:ai/bedrock#key",
@@ -115,13 +123,13 @@ def reference_change() -> Action:
 def lost(
     path: str, before: object = None, *, sensitive: bool = False, risk: Risk = Risk.RESTRICTIVE
 ) -> Change:
-    return Change(path, Op.REMOVE, risk, before=before, sensitive=sensitive)  # type: ignore[arg-type]
+    return Change(path, ChangeKind.REMOVE, risk, before=before, sensitive=sensitive)  # type: ignore[arg-type]
 
 
 def resent(path: str, value: object = None, *, reference: str | None = None) -> Change:
     return Change(
         path,
-        Op.RESEND,
+        ChangeKind.RESEND,
         Risk.ADDITIVE,
         before=value,  # type: ignore[arg-type]  # any JSON
         after=value,  # type: ignore[arg-type]
@@ -144,7 +152,7 @@ def deletion(*blocked_by: str) -> Action:
             lost("workspaces[ws-team-a].enabled", True, risk=Risk.ACCESS_REMOVAL),
             lost("workspaces[ws-team-a].usage_limits.credit_limit", 500),
         ),
-        source=Place("desired-state/reconcile.yaml", 21),
+        source=SourceLocation("desired-state/reconcile.yaml", 21),
         precondition=Precondition("2026-01-02T03:04:05Z", "sha256:" + "ef" * 32),
         blocked_by=blocked_by,
     )
@@ -157,7 +165,13 @@ def replacement(*blocked_by: str) -> Action:
         reason="ai_provider_id cannot be updated",
         risk=Risk.REPLACE,
         changes=(
-            Change("ai_provider_id", Op.REPLACE, Risk.REPLACE, before="google", after="vertex-ai"),
+            Change(
+                "ai_provider_id",
+                ChangeKind.REPLACE,
+                Risk.REPLACE,
+                before="google",
+                after="vertex-ai",
+            ),
             resent("key", reference="env:SECRET_VERTEX_KEY"),
             lost("models[gemini-old].enabled", True, risk=Risk.ACCESS_REMOVAL),
             resent("models[gemini-pro].enabled", True),
@@ -254,7 +268,9 @@ def partial_result(of: Plan) -> ApplyResult:
             1,
             140,
             ("req-3",),
-            Failure("AB07", "workspace ws-team-b is locked", "unlock it and apply again", 409),
+            ActionFailure(
+                "AB07", "workspace ws-team-b is locked", "unlock it and apply again", 409
+            ),
         ),
         Outcome(
             "bedrock-eu",
@@ -263,7 +279,7 @@ def partial_result(of: Plan) -> ApplyResult:
             4,
             91500,
             ("req-4", "req-5"),
-            Failure("no-answer", "the connection was lost after the request was sent"),
+            ActionFailure("no-answer", "the connection was lost after the request was sent"),
             ("it was not read back within 30 s",),
         ),
         Outcome("old-openai", ActionKind.DELETE, Status.SKIPPED),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.drift.detect import detect
 from reconciler.drift.report import DriftReport
-from reconciler.planning.actions import Origin
+from reconciler.planning.actions import ChangeOrigin
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, html, json, markdown, notification, phrases, terminal
 from reconciler.views.suggested_command import CommandContext
@@ -180,14 +180,14 @@ def test_of_many_only_the_first_are_adopted_at_once_and_it_is_said() -> None:
 def test_each_change_names_its_mover_only_where_the_group_cannot() -> None:
     both = drift_outline.of_report(drift_samples.everybody_moved(), ledger="local")
     notes = {c.path: c.note for item in both.groups[1].items for c in item.changes}
-    assert notes["description"] == phrases.DRIFT_NOTES[Origin.REMOTE]
-    assert notes["configurations.azure_api_version"] == phrases.DRIFT_NOTES[Origin.LOCAL]
-    assert notes["workspaces[ws-team-b].enabled"] == phrases.DRIFT_NOTES[Origin.BOTH]
+    assert notes["description"] == phrases.DRIFT_NOTES[ChangeOrigin.REMOTE]
+    assert notes["configurations.azure_api_version"] == phrases.DRIFT_NOTES[ChangeOrigin.LOCAL]
+    assert notes["workspaces[ws-team-b].enabled"] == phrases.DRIFT_NOTES[ChangeOrigin.BOTH]
     assert {c.note for item in both.groups[0].items for c in item.changes} == {""}
 
 
 def test_every_origin_has_its_words() -> None:
-    assert set(phrases.DRIFT_TITLES) == set(phrases.DRIFT_MOVED) == set(Origin)
+    assert set(phrases.DRIFT_TITLES) == set(phrases.DRIFT_MOVED) == set(ChangeOrigin)
 
 
 def test_a_failed_apply_names_what_was_not_done_and_what_comes_next() -> None:

@@ -10,7 +10,7 @@ import pytest
 from reconciler.diagnostics import warning
 from reconciler.drift.detect import detect
 from reconciler.execution.approval import Approval, objections
-from reconciler.planning.actions import Action, ActionKind, Change, Op, Risk
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import diagnostics, html, markdown, terminal
 from tests.views import samples
@@ -41,7 +41,7 @@ def changed(*changes: Change, slug: str = "azure-search") -> Action:
 
 def host_change(after: str, *, path: str = "configurations.custom_host") -> Change:
     before = "https://api.portkey.ai"
-    return Change(path, Op.REPLACE, Risk.CREDENTIAL, before=before, after=after)
+    return Change(path, ChangeKind.REPLACE, Risk.CREDENTIAL, before=before, after=after)
 
 
 def joined(text: str) -> str:
@@ -66,14 +66,14 @@ def test_a_host_is_shown_to_its_last_character(view: str, host: str, path: str) 
 @pytest.mark.parametrize("view", VIEWS)
 def test_the_name_of_a_header_is_shown_whole(view: str) -> None:
     path = f'configurations.custom_headers["{LABEL * 5}x"]'
-    change = Change(path, Op.ADD, Risk.CREDENTIAL, sensitive=True, reference="env:SECRET_X")
+    change = Change(path, ChangeKind.ADD, Risk.CREDENTIAL, sensitive=True, reference="env:SECRET_X")
     assert path in joined(VIEWS[view](samples.plan(changed(change))))
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_of_another_long_value_what_differs_is_shown(view: str) -> None:
     before, after = "a" * 900 + "OLD" + "b" * 900, "a" * 900 + "NEW" + "b" * 900
-    change = Change("description", Op.REPLACE, Risk.COSMETIC, before=before, after=after)
+    change = Change("description", ChangeKind.REPLACE, Risk.COSMETIC, before=before, after=after)
     shown = joined(VIEWS[view](samples.plan(changed(change))))
     if "html" in view:
         assert before in shown
@@ -115,7 +115,7 @@ def test_hosts_come_before_everything_else_where_room_is_scarce(limit: int) -> N
 
 
 def test_a_host_among_many_changes_of_one_action_is_listed() -> None:
-    tags = [Change(f"tags.{n:03}", Op.ADD, Risk.COSMETIC, after="x") for n in range(150)]
+    tags = [Change(f"tags.{n:03}", ChangeKind.ADD, Risk.COSMETIC, after="x") for n in range(150)]
     plan = samples.plan(changed(*tags, host_change(HOST)))
     text = markdown.plan(plan, ledger="local")
     assert HOST in text

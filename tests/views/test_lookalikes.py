@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.planning.actions import Change, Op, Risk
+from reconciler.planning.actions import Change, ChangeKind, Risk
 from reconciler.views.lookalikes import look_alike
 from reconciler.views.plan_outline import of_change
 
@@ -23,7 +23,9 @@ PAIRS = [
 
 
 def change(before: object, after: object) -> Change:
-    return Change(path="name", op=Op.REPLACE, risk=Risk.COSMETIC, before=before, after=after)  # type: ignore[arg-type]
+    return Change(
+        path="name", op=ChangeKind.REPLACE, risk=Risk.COSMETIC, before=before, after=after
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("before", "after", "left", "right"), PAIRS)

@@ -1,7 +1,7 @@
 import pytest
 
 from reconciler.execution.result import Status
-from reconciler.planning.actions import ActionKind, Change, Op, Origin, Risk
+from reconciler.planning.actions import ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, Unverified
 from reconciler.views import phrases, plan_outline, result_outline
 from reconciler.views.suggested_command import CommandContext
@@ -25,55 +25,64 @@ def test_the_header_names_target_host_and_ledger(base_url: str, host: str) -> No
     assert line == f"target production · host {host} · ledger fresh"
 
 
-def change(op: Op, **others: object) -> str:
+def change(op: ChangeKind, **others: object) -> str:
     made = Change("key", op, Risk.COSMETIC, **others)  # type: ignore[arg-type]  # fields of Change
     item = plan_outline.of_change(made)
     return f"{item.symbol} {item.text}"
 
 
 def test_a_plain_change_shows_what_was_and_what_will_be() -> None:
-    assert change(Op.REPLACE, before="a", after=None) == '~ key: "a" → null'
-    assert change(Op.ADD, after=[1]) == "+ key: [1]"
-    assert change(Op.REMOVE, before={"b": 1, "a": 2}) == '- key: {"a": 2, "b": 1}'
+    assert change(ChangeKind.REPLACE, before="a", after=None) == '~ key: "a" → null'
+    assert change(ChangeKind.ADD, after=[1]) == "+ key: [1]"
+    assert change(ChangeKind.REMOVE, before={"b": 1, "a": 2}) == '- key: {"a": 2, "b": 1}'
 
 
 def test_a_sensitive_change_shows_names_alone() -> None:
-    assert change(Op.ADD, after="never", sensitive=True, reference="env:A") == (
+    assert change(ChangeKind.ADD, after="never", sensitive=True, reference="env:A") == (
         "+ key: (secret) reference env:A"
     )
     assert change(
-        Op.REPLACE, sensitive=True, before="never", before_reference="env:A", reference="env:B"
+        ChangeKind.REPLACE,
+        sensitive=True,
+        before="never",
+        before_reference="env:A",
+        reference="env:B",
     ) == ("~ key: (secret) reference env:A → reference env:B")
-    assert change(Op.REMOVE, before="never", sensitive=True) == "- key: (secret) value not shown"
+    assert (
+        change(ChangeKind.REMOVE, before="never", sensitive=True)
+        == "- key: (secret) value not shown"
+    )
 
 
 def test_a_secret_that_is_sent_along_says_why() -> None:
-    assert change(Op.RESEND, sensitive=True, reference="env:A") == (
-        f"= key: (secret) reference env:A ({phrases.OP_NOTES[Op.RESEND]})"
+    assert change(ChangeKind.RESEND, sensitive=True, reference="env:A") == (
+        f"= key: (secret) reference env:A ({phrases.OP_NOTES[ChangeKind.RESEND]})"
     )
 
 
 @pytest.mark.parametrize(
     ("origin", "why"),
     [
-        (Origin.LOCAL, "the value behind the reference has changed"),
-        (Origin.REMOTE, "the API holds another value than was sent"),
-        (Origin.UNKNOWN, "the mask that the API shows contradicts the value"),
+        (ChangeOrigin.LOCAL, "the value behind the reference has changed"),
+        (ChangeOrigin.REMOTE, "the API holds another value than was sent"),
+        (ChangeOrigin.UNKNOWN, "the mask that the API shows contradicts the value"),
     ],
 )
-def test_a_rotation_says_what_is_known_of_its_cause(origin: Origin, why: str) -> None:
-    said = change(Op.ROTATE, sensitive=True, reference="env:A", origin=origin)
+def test_a_rotation_says_what_is_known_of_its_cause(origin: ChangeOrigin, why: str) -> None:
+    said = change(ChangeKind.ROTATE, sensitive=True, reference="env:A", origin=origin)
     assert said.startswith(f"~ key: (secret) reference env:A (rotate: {why}")
 
 
 def test_a_change_made_outside_git_says_so() -> None:
-    assert change(Op.REPLACE, before=1, after=2, origin=Origin.REMOTE).endswith(
+    assert change(ChangeKind.REPLACE, before=1, after=2, origin=ChangeOrigin.REMOTE).endswith(
         "(changed in the API, outside Git)"
     )
 
 
 def test_a_long_value_is_shortened_in_a_line_and_kept_for_who_has_room() -> None:
-    item = plan_outline.of_change(Change("description", Op.ADD, Risk.COSMETIC, after="x" * 1000))
+    item = plan_outline.of_change(
+        Change("description", ChangeKind.ADD, Risk.COSMETIC, after="x" * 1000)
+    )
     assert item.after == f'"{"x" * 1000}"'
     assert len(item.text) <= len("description: ") + 200
     assert "…[830 characters left out]…" in item.text
@@ -81,7 +90,7 @@ def test_a_long_value_is_shortened_in_a_line_and_kept_for_who_has_room() -> None
 
 def test_every_kind_operation_and_status_has_its_words() -> None:
     assert set(phrases.SYMBOLS) == set(ActionKind)
-    assert set(phrases.OP_SYMBOLS) == set(Op)
+    assert set(phrases.OP_SYMBOLS) == set(ChangeKind)
     assert set(phrases.STATUS_SYMBOLS) == set(phrases.STATUS_MEANINGS) == set(Status)
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from reconciler.views.text_layout import Page
+from reconciler.views.text_layout import TextLayout
 
 HOST = '"https://foundry-5.services.ai.azure.com"'
 
 
 def laid_out(text: str, *, width: int, indent: int = 0) -> list[str]:
-    page = Page(width=width, color=False)
+    page = TextLayout(width=width, color=False)
     page.line(text, indent=indent)
     return page.text().splitlines()
 

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.desired.load import load
 from reconciler.desired.source import MemorySource
-from reconciler.diagnostics import Diagnostic, Excerpt, Place, error, notice, warning
+from reconciler.diagnostics import Diagnostic, Excerpt, SourceLocation, error, notice, warning
 from reconciler.views.annotations import as_annotations
 from reconciler.views.diagnostics import as_json, as_text, count
 from reconciler.views.sarif import as_sarif
@@ -83,7 +83,7 @@ HOSTILE = error(
     "unknown-field",
     "`a\n::error::owned\x1b[31m\u202e` is not a field",
     hint="100% of a,b:c\r\n##[command]",
-    at=Place("dir,with:colon/\x1b%0A::x.yaml", 3, 1),
+    at=SourceLocation("dir,with:colon/\x1b%0A::x.yaml", 3, 1),
 )
 
 
@@ -104,7 +104,7 @@ def test_an_annotation_is_one_command_with_escaped_properties() -> None:
 
 def test_carets_stay_under_what_they_mean_when_escaping_makes_text_longer() -> None:
     excerpt = Excerpt("a\x1bb: \u200bwrong", 5, 6)
-    given = warning("invalid-value", "wrong", at=Place("a.yaml", 1, 6))
+    given = warning("invalid-value", "wrong", at=SourceLocation("a.yaml", 1, 6))
     lines = as_text([replace(given, excerpt=excerpt)]).splitlines()
     text, carets = lines[2].partition("│ ")[2], lines[3].partition("│ ")[2]
     assert text[len(carets) - carets.count("^") : len(carets)] == "\\u200bwrong"

@@ -6,11 +6,11 @@ from rich.console import Console
 from reconciler.execution.events import ActionEnded, ActionStarted, Event, RunEnded, RunStarted
 from reconciler.execution.result import ApplyResult, Outcome, Status
 from reconciler.planning.plan import Plan
-from reconciler.views.progress import Lines, Live, Quiet
+from reconciler.views.progress import LineProgress, LiveProgress, QuietProgress
 from tests.views import samples
 
 
-class Clock:
+class ManualClock:
     """Seconds that pass when a test says so."""
 
     def __init__(self) -> None:
@@ -30,8 +30,8 @@ def events(plan: Plan, outcomes: Iterable[Outcome]) -> list[Event]:
 
 def test_without_a_terminal_each_action_that_is_over_gets_a_line() -> None:
     plan = samples.mixed_plan()
-    stream, clock = StringIO(), Clock()
-    with Lines(stream, clock=clock) as listen:
+    stream, clock = StringIO(), ManualClock()
+    with LineProgress(stream, clock=clock) as listen:
         for event in events(plan, samples.partial_result(plan).outcomes):
             listen(event)
             clock.now += 0.5
@@ -50,7 +50,7 @@ def test_without_a_terminal_each_action_that_is_over_gets_a_line() -> None:
 def test_a_line_from_the_api_is_no_command() -> None:
     plan = samples.plan(samples.creation("a\n::error::b"))
     stream = StringIO()
-    listen = Lines(stream, clock=Clock())
+    listen = LineProgress(stream, clock=ManualClock())
     for event in events(plan, samples.complete_result(plan).outcomes):
         listen(event)
     assert not [line for line in stream.getvalue().splitlines() if line.startswith("::")]
@@ -75,9 +75,9 @@ def written(console: Console) -> str:
 def test_on_a_terminal_what_runs_has_a_line_and_the_run_a_bar_and_a_clock() -> None:
     plan = samples.mixed_plan()
     first, second, *_ = plan.actions
-    console, clock = terminal(), Clock()
+    console, clock = terminal(), ManualClock()
     failed = samples.partial_result(plan).outcomes[1]
-    with Live(console, clock=clock, refresh=False) as listen:
+    with LiveProgress(console, clock=clock, refresh=False) as listen:
         listen(RunStarted("run-1", plan))
         listen(ActionStarted(first))
         listen(ActionStarted(second))
@@ -93,7 +93,7 @@ def test_on_a_terminal_what_runs_has_a_line_and_the_run_a_bar_and_a_clock() -> N
 def test_on_a_terminal_only_what_was_not_applied_stays() -> None:
     plan = samples.mixed_plan()
     console = terminal()
-    with Live(console, clock=Clock(), refresh=False) as listen:
+    with LiveProgress(console, clock=ManualClock(), refresh=False) as listen:
         for event in events(plan, samples.partial_result(plan).outcomes):
             listen(event)
     assert "failed   integration/azure-search (update) 140 ms" in written(console)
@@ -104,7 +104,7 @@ def test_on_a_terminal_only_what_was_not_applied_stays() -> None:
 def test_a_run_that_breaks_off_gives_the_cursor_back() -> None:
     console = terminal()
     try:
-        with Live(console, clock=Clock(), refresh=False) as listen:
+        with LiveProgress(console, clock=ManualClock(), refresh=False) as listen:
             listen(RunStarted("run-1", samples.mixed_plan()))
             raise RuntimeError
     except RuntimeError:
@@ -114,7 +114,7 @@ def test_a_run_that_breaks_off_gives_the_cursor_back() -> None:
 
 def test_quiet_is_quiet() -> None:
     plan = samples.empty_plan()
-    with Quiet() as listen:
+    with QuietProgress() as listen:
         said = [listen(event) for event in events(plan, ())]  # type: ignore[func-returns-value]  # that is the point
     assert said == [None, None]
 
@@ -122,6 +122,6 @@ def test_quiet_is_quiet() -> None:
 def test_an_outcome_without_an_attempt_has_no_duration() -> None:
     plan = samples.plan(samples.deletion())
     stream = StringIO()
-    listen = Lines(stream, clock=Clock())
+    listen = LineProgress(stream, clock=ManualClock())
     listen(ActionEnded(plan.actions[0], Outcome("x", plan.actions[0].kind, Status.SKIPPED)))
     assert stream.getvalue() == "skipped  integration/x (delete)\n"

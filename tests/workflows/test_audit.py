@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from reconciler import workflows
-from reconciler.domain.last_applied import Memory, Remembered
+from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Declared, Ignored, Lifecycle
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import Unauthorised
-from reconciler.simulator.api import Remote
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.messages import Request, Response
@@ -37,9 +37,9 @@ class Organisation:
 
     def __post_init__(self) -> None:
         self.world = World()
-        self.serve(Remote)
+        self.serve(SimulatedAPI)
 
-    def serve(self, kind: type[Remote]) -> None:
+    def serve(self, kind: type[SimulatedAPI]) -> None:
         """Apply the files to a new organisation behind this kind of API."""
         world = self.world
         world.remote = kind(world.switches, world.now, world.new_id)
@@ -228,7 +228,7 @@ def test_a_key_that_is_not_accepted_stops_an_audit() -> None:
         there.drift()
 
 
-class Uncounted(Remote):
+class Uncounted(SimulatedAPI):
     """An API whose answers count no workspaces."""
 
     def handle(self, request: Request) -> Response:
@@ -277,7 +277,7 @@ def test_an_integration_of_one_workspace_grants_no_other() -> None:
 def test_a_list_that_git_withdrew_and_that_still_grants_access_is_one_warning(audit: bool) -> None:
     listing = declared(key=KEY, workspaces=[{"id": "ws-a", "enabled": True}])
     there = Organisation((listing,))
-    memory = Memory({"alpha": Remembered(listing.fields)}, complete=True)
+    memory = LastAppliedState({"alpha": LastApplied(listing.fields)}, complete=True)
     plan = there.plan(declared(key=KEY), audit=audit, memory=memory)
     names = ": ws-a" if audit else ""
     assert codes(plan, "undeclared-access") == [

@@ -14,13 +14,13 @@ from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Tree, Value, canonical_json, leaves, plain
 from reconciler.planning.comparison import declared_tree
-from reconciler.planning.normalize import canonical
+from reconciler.planning.normalize import normalize
 
 _SAME_AS_ABSENT = frozenset({"", "null", "false", "[]", "{}"})
 """Values that the API may just as well leave out; undeclared, they are no news."""
 
 
-class Verdict(Enum):
+class FieldStatus(Enum):
     """What is known of a field on both sides."""
 
     SAME = "same"
@@ -31,13 +31,13 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ComparedField:
     """A field on both sides, as text; None where a side does not have it."""
 
     path: str
     declared: str | None
     observed: str | None
-    verdict: Verdict
+    verdict: FieldStatus
 
 
 def pairs(
@@ -46,33 +46,33 @@ def pairs(
     *,
     changed: Collection[str] = (),
     unverified: Collection[str] = (),
-) -> list[Pair]:
+) -> list[ComparedField]:
     """Return both sides of each field: what is declared first, then what only the API has.
 
     `changed` are the paths that a plan would change, `unverified` the secrets of which it is not
     known whether they are the same. What the files ignore, what the API never returns and what the
     plan does not look at, such as the limits of a workspace without access, is not compared.
     """
-    wished = _texts(canonical(declared.fields)) if declared else {}
-    seen = _texts(canonical(observed.fields)) if observed else {}
+    wished = _texts(normalize(declared.fields)) if declared else {}
+    seen = _texts(normalize(observed.fields)) if observed else {}
     compared = _texts(declared_tree(declared)) if declared else {}
     paths_of_changes = set(changed)
     paths_above_changes = {prefix for path in changed for prefix in _prefixes(path)}
 
-    def verdict(path: str) -> Verdict:
+    def verdict(path: str) -> FieldStatus:
         # A change may be below what is empty on one side, or name a whole entry.
         if path in paths_above_changes or paths_of_changes.intersection(_prefixes(path)):
-            return Verdict.DIFFERS
+            return FieldStatus.DIFFERS
         if path not in wished:
-            return Verdict.UNDECLARED
+            return FieldStatus.UNDECLARED
         if path in unverified:
-            return Verdict.UNVERIFIED
+            return FieldStatus.UNVERIFIED
         if path not in compared or _contradict(path, wished[path], seen.get(path)):
-            return Verdict.NOT_COMPARED
-        return Verdict.SAME
+            return FieldStatus.NOT_COMPARED
+        return FieldStatus.SAME
 
     found = [
-        Pair(path, wished.get(path), seen.get(path), verdict(path))
+        ComparedField(path, wished.get(path), seen.get(path), verdict(path))
         for path in dict.fromkeys([*wished, *sorted(changed), *seen])
     ]
     return [pair for pair in found if not _is_no_news(pair)]
@@ -86,8 +86,8 @@ def _contradict(path: str, declared: str, observed: str | None) -> bool:
     return observed is not None and not {declared, observed} & _SAME_AS_ABSENT
 
 
-def _is_no_news(pair: Pair) -> bool:
-    return pair.verdict is Verdict.UNDECLARED and (pair.observed or "") in _SAME_AS_ABSENT
+def _is_no_news(pair: ComparedField) -> bool:
+    return pair.verdict is FieldStatus.UNDECLARED and (pair.observed or "") in _SAME_AS_ABSENT
 
 
 def _prefixes(path: str) -> Iterator[str]:

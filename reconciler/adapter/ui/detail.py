@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from typing import Final
 
-from reconciler.adapter.ui.comparison import Pair, Verdict
+from reconciler.adapter.ui.comparison import ComparedField, FieldStatus
 from reconciler.adapter.ui.overview import frame, mark, note, text
 from reconciler.adapter.ui.snapshot import Row
 from reconciler.diagnostics import Diagnostic
-from reconciler.planning.actions import Action, Origin
+from reconciler.planning.actions import Action, ChangeOrigin
 
 _VERDICTS: Final = {
-    Verdict.SAME: ("✓", "in-sync"),
-    Verdict.DIFFERS: ("≠", "differs"),
-    Verdict.UNVERIFIED: ("?", "not-compared"),
-    Verdict.NOT_COMPARED: ("?", "not-compared"),
-    Verdict.UNDECLARED: ("○", "not-in-Git"),
+    FieldStatus.SAME: ("✓", "in-sync"),
+    FieldStatus.DIFFERS: ("≠", "differs"),
+    FieldStatus.UNVERIFIED: ("?", "not-compared"),
+    FieldStatus.NOT_COMPARED: ("?", "not-compared"),
+    FieldStatus.UNDECLARED: ("○", "not-in-Git"),
 }
 _MOVED: Final = {
-    Origin.LOCAL: "Git is ahead.",
-    Origin.REMOTE: "The API moved.",
-    Origin.BOTH: "Both moved.",
+    ChangeOrigin.LOCAL: "Git is ahead.",
+    ChangeOrigin.REMOTE: "The API moved.",
+    ChangeOrigin.BOTH: "Both moved.",
 }
 _SIDES: Final = (
     '<div class="wide" role="region" aria-label="Declared and observed" tabindex="0">'
@@ -30,7 +30,7 @@ _SIDES: Final = (
 
 def detail(
     row: Row,
-    sides: Sequence[Pair],
+    sides: Sequence[ComparedField],
     action: Action | None,
     *,
     source: str | None,
@@ -50,9 +50,9 @@ def detail(
     return frame(row.slug, body, here="/integrations", can_leave=can_leave)
 
 
-def _pair(pair: Pair) -> str:
+def _pair(pair: ComparedField) -> str:
     sign, kind = _VERDICTS[pair.verdict]
-    left, right = ("is", "was") if pair.verdict is Verdict.DIFFERS else ("", "")
+    left, right = ("is", "was") if pair.verdict is FieldStatus.DIFFERS else ("", "")
     return (
         f'<tr><th scope="row"><code>{text(pair.path, None)}</code></th>'
         f'<td class="{left}" data-label="files">{_value(pair.declared)}</td>'

@@ -13,21 +13,21 @@ from html import escape
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from reconciler.adapter.ui.snapshot import Row, Snapshot, Standing
+from reconciler.adapter.ui.snapshot import Row, Snapshot, SyncStatus
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.views.escape import visible
 
 MOST_ROWS: Final = 500
 
 _SYMBOLS: Final = {
-    Standing.IN_SYNC: "✓",
-    Standing.UNDECLARED_ACCESS: "!",
-    Standing.UNDECLARED_HOST: "!",
-    Standing.DIFFERS: "≠",
-    Standing.MISSING: "+",
-    Standing.SURPLUS: "−",
-    Standing.UNMANAGED: "○",
-    Standing.UNKNOWN: "?",
+    SyncStatus.IN_SYNC: "✓",
+    SyncStatus.UNDECLARED_ACCESS: "!",
+    SyncStatus.UNDECLARED_HOST: "!",
+    SyncStatus.DIFFERS: "≠",
+    SyncStatus.MISSING: "+",
+    SyncStatus.SURPLUS: "−",
+    SyncStatus.UNMANAGED: "○",
+    SyncStatus.UNKNOWN: "?",
 }
 
 _LOGIN_FIELD: Final = (
@@ -149,7 +149,10 @@ def _document(title: str, body: Iterable[str]) -> str:
 
 def _counts(rows: Sequence[Row], search: Search) -> str:
     found = Counter(row.standing for row in rows)
-    items = [("all", "", len(rows)), *((s.value, s.value, found[s]) for s in Standing if found[s])]
+    items = [
+        ("all", "", len(rows)),
+        *((s.value, s.value, found[s]) for s in SyncStatus if found[s]),
+    ]
     shown = "".join(
         f'<li><a href="/{_query(search, standing=value)}"{_current(search.standing == value)}>'
         f"<b>{count}</b>{name}</a></li>"
@@ -160,7 +163,7 @@ def _counts(rows: Sequence[Row], search: Search) -> str:
 
 def _form(rows: Sequence[Row], search: Search) -> str:
     providers = sorted({row.provider for row in rows if row.provider})
-    standings = [s.value for s in Standing]
+    standings = [s.value for s in SyncStatus]
     return (
         '<form class="search" role="search" method="get" action="/">'
         f'<label>Search<input type="search" name="q" value="{text(search.words)}" '
@@ -236,5 +239,5 @@ def _current(yes: bool) -> str:  # noqa: FBT001  a flag of markup
     return ' aria-current="page"' if yes else ""
 
 
-def _class(standing: Standing) -> str:
+def _class(standing: SyncStatus) -> str:
     return standing.value.replace(" ", "-")

@@ -19,7 +19,7 @@ from reconciler.adapter.ui import detail, history, overview
 from reconciler.adapter.ui.comparison import pairs
 from reconciler.adapter.ui.overview import Search
 from reconciler.adapter.ui.sessions import Sessions
-from reconciler.adapter.ui.snapshot import Lookout, Row, Standing, exposures, without_action
+from reconciler.adapter.ui.snapshot import Row, StateCache, SyncStatus, exposures, without_action
 from reconciler.adapter.ui.style import STYLE
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
@@ -36,7 +36,7 @@ _HEADERS: Final = {
     "referrer-policy": "same-origin",
 }
 _WITHOUT_ACTION: Final = frozenset(
-    {Standing.IN_SYNC, Standing.UNDECLARED_ACCESS, Standing.UNDECLARED_HOST}
+    {SyncStatus.IN_SYNC, SyncStatus.UNDECLARED_ACCESS, SyncStatus.UNDECLARED_HOST}
 )
 _PATHS: Final = frozenset({"/", "/login", "/logout", "/history", "/page.css"})
 
@@ -47,10 +47,10 @@ def is_of_page(path: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageRoutes:
     """The page of one adapter."""
 
-    lookout: Lookout
+    lookout: StateCache
     sessions: Sessions
     tokens: Tokens
 
@@ -88,7 +88,7 @@ class Page:
         row = next((row for row in snapshot.rows if row.slug == slug), None)
         if row is None and observed is None:
             raise refuse("not-found", 404, "There is no integration of this name.")
-        row = row or Row(slug, slug, "", "active", Standing.UNKNOWN)
+        row = row or Row(slug, slug, "", "active", SyncStatus.UNKNOWN)
         changed = _changed(action, fresh)
         shown = detail.detail(
             _now(row, snapshot.plan, fresh, differs=bool(changed)),
@@ -182,5 +182,5 @@ def _now(row: Row, plan: Plan | None, fresh: Plan | None, *, differs: bool) -> R
         return row
     if differs:
         is_missing = any(action.kind is ActionKind.CREATE for action in fresh.actions)
-        return replace(row, standing=Standing.MISSING if is_missing else Standing.DIFFERS)
+        return replace(row, standing=SyncStatus.MISSING if is_missing else SyncStatus.DIFFERS)
     return replace(row, standing=exposures(fresh).get(row.slug, without_action(plan)))

@@ -16,7 +16,7 @@ from reconciler.adapter.declared_files import DeclaredFiles
 from reconciler.adapter.gitops_tools import OpenSession
 from reconciler.adapter.problems import refuse
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.last_applied import Memory
+from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import Rejection
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
@@ -38,7 +38,7 @@ OpenAPI = Callable[[], AbstractAsyncContextManager[IntegrationsAPI]]
 Runs = Callable[[], Awaitable[list[dict[str, Any]]]]
 
 
-class Standing(Enum):
+class SyncStatus(Enum):
     """How an integration compares with the files."""
 
     IN_SYNC = "in sync"
@@ -51,11 +51,11 @@ class Standing(Enum):
     UNKNOWN = "not compared"
 
 
-_STANDINGS: Final[Mapping[ActionKind, Standing]] = {
-    ActionKind.CREATE: Standing.MISSING,
-    ActionKind.UPDATE: Standing.DIFFERS,
-    ActionKind.REPLACE: Standing.DIFFERS,
-    ActionKind.DELETE: Standing.SURPLUS,
+_STANDINGS: Final[Mapping[ActionKind, SyncStatus]] = {
+    ActionKind.CREATE: SyncStatus.MISSING,
+    ActionKind.UPDATE: SyncStatus.DIFFERS,
+    ActionKind.REPLACE: SyncStatus.DIFFERS,
+    ActionKind.DELETE: SyncStatus.SURPLUS,
 }
 
 
@@ -67,7 +67,7 @@ class Row:
     name: str
     provider: str
     status: str
-    standing: Standing
+    standing: SyncStatus
     workspaces: int | None = None
     changed: str | None = None
     blocked: bool = False
@@ -87,7 +87,7 @@ class Snapshot:
     plan: Plan | None = None
     problems: tuple[Diagnostic, ...] = ()
     desired: DesiredState | None = None
-    memory: Memory = Memory()
+    memory: LastAppliedState = LastAppliedState()
 
     @property
     def declared(self) -> Mapping[str, Declared]:
@@ -118,7 +118,7 @@ class Snapshot:
 
 
 @dataclass(slots=True)
-class Lookout:
+class StateCache:
     """Reads snapshots, at most one in `KEPT_SECONDS`; `now` gives the time as text."""
 
     target: Target
@@ -222,11 +222,11 @@ def _rows(
     for slug in sorted({*observed, *declared, *unreadable}):
         seen, wished, action = observed.get(slug), declared.get(slug), actions.get(slug)
         if plan is None or slug in unreadable:
-            standing = Standing.UNKNOWN
+            standing = SyncStatus.UNKNOWN
         elif action is not None:
             standing = _STANDINGS[action.kind]
         elif wished is None:
-            standing = Standing.UNMANAGED
+            standing = SyncStatus.UNMANAGED
         else:
             standing = exposed.get(slug) or _access_beside(wished, seen) or without_action(plan)
         row = _row(slug, seen, wished, action, standing)
@@ -234,27 +234,27 @@ def _rows(
     return tuple(rows)
 
 
-def without_action(plan: Plan) -> Standing:
+def without_action(plan: Plan) -> SyncStatus:
     """Return what a declared integration is for which a plan has nothing to do."""
-    return Standing.IN_SYNC if plan.is_judged else Standing.UNKNOWN
+    return SyncStatus.IN_SYNC if plan.is_judged else SyncStatus.UNKNOWN
 
 
-def exposures(plan: Plan) -> dict[str, Standing]:
+def exposures(plan: Plan) -> dict[str, SyncStatus]:
     """Return the integrations that let in more, or send credentials elsewhere, than Git says."""
-    found: dict[str, Standing] = {}
+    found: dict[str, SyncStatus] = {}
     for item in plan.undeclared:
         if item.is_host:
-            found[item.slug] = Standing.UNDECLARED_HOST
+            found[item.slug] = SyncStatus.UNDECLARED_HOST
         elif item.is_access:
-            found.setdefault(item.slug, Standing.UNDECLARED_ACCESS)
+            found.setdefault(item.slug, SyncStatus.UNDECLARED_ACCESS)
     return found
 
 
-def _access_beside(wished: Declared, seen: Observed | None) -> Standing | None:
+def _access_beside(wished: Declared, seen: Observed | None) -> SyncStatus | None:
     """Judge access by its count where no file lists workspaces: a plan does not read them then."""
     if seen is None or seen.workspaces_read:
         return None
-    return Standing.UNDECLARED_ACCESS if unlisted_workspaces(wished, seen) else None
+    return SyncStatus.UNDECLARED_ACCESS if unlisted_workspaces(wished, seen) else None
 
 
 def _row(
@@ -262,7 +262,7 @@ def _row(
     seen: Observed | None,
     wished: Declared | None,
     action: Action | None,
-    standing: Standing,
+    standing: SyncStatus,
 ) -> Row:
     fields = {**(wished.fields if wished else {}), **(seen.fields if seen else {})}
     return Row(

@@ -19,8 +19,8 @@ from reconciler.cli.apply_run import carry_out
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import (
-    Consent,
-    Reading,
+    ApprovalOptions,
+    ReadingOptions,
     consent,
     format_option,
     metrics_file,
@@ -28,12 +28,12 @@ from reconciler.cli.options import (
     reading,
 )
 from reconciler.cli.run_display import RunDisplay
-from reconciler.cli.telemetry import Watch
+from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.execution.approval import Approval
-from reconciler.execution.cancellation import Stop
-from reconciler.execution.ledger_listener import Books
+from reconciler.execution.cancellation import CancelToken
+from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
@@ -62,10 +62,10 @@ def command(
     plans: tuple[Path, ...],
     style: str,
     notify: tuple[str, ...],
-    consent: Consent,
+    consent: ApprovalOptions,
     metrics_file: Path | None,
     options: PlanOptions,
-    reading: Reading,
+    reading: ReadingOptions,
 ) -> int:
     """Make the API equal to the files.
 
@@ -75,13 +75,13 @@ def command(
     saved = tuple(_read_plan(path) for path in plans)
     approval = Approval(digest=consent.expect_digest, plans=saved, assumed=consent.yes)
     undoes = _run_to_undo(saved, base=reading.base)
+    run = wiring.new_run()
+    seen = RunTelemetry(invocation, command="apply", run=run, metrics_file=metrics_file)
 
-    seen = Watch(invocation, command="apply", run=wiring.new_run(), metrics_file=metrics_file)
-
-    async def work(interruption: signals.Interruption) -> int:
+    async def work(interruption: signals.SignalHandler) -> int:
         source = None
         if undoes:
-            source = await in_thread(partial(desired_source.PastRun, invocation, undoes))
+            source = await in_thread(partial(desired_source.UndoSource, invocation, undoes))
         asked = source.options(options) if source else options
         async with wiring.run(
             seen.invocation,
@@ -92,7 +92,7 @@ def command(
             source=source,
         ) as (session, books):
             display = RunDisplay(
-                invocation.console, interruption, Stop(), style=style, ledger=session.ledger
+                invocation.console, interruption, CancelToken(), style=style, ledger=session.ledger
             )
             applied = await _carry_out(
                 session, asked, approval, display=display, books=books, seen=seen, consent=consent
@@ -125,9 +125,9 @@ async def _carry_out(
     approval: Approval,
     *,
     display: RunDisplay,
-    books: Books | None,
-    seen: Watch,
-    consent: Consent,
+    books: LedgerListener | None,
+    seen: RunTelemetry,
+    consent: ApprovalOptions,
 ) -> Applied:
     """Apply while the display shows it and the watch observes it."""
     seen.opened(session.desired.target.name, ledger=session.ledger)

@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli import signals, wiring
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import Reading, connection, format_option
+from reconciler.cli.options import ReadingOptions, connection, format_option
 
 UNFIT = 1
 
@@ -22,18 +22,18 @@ _CLEANING_UP = "removing what the probe has created; press Ctrl-C again to leave
 )
 @connection
 @click.pass_obj
-def command(invocation: Invocation, *, style: str, probe: bool, connection: Reading) -> int:
+def command(invocation: Invocation, *, style: str, probe: bool, connection: ReadingOptions) -> int:
     """Check config, key, scopes, paging, clock and ledger.
 
     Each is ok, warn or fail, with what to do; exits 1 if one fails. Without --probe nothing is sent
     but GET.
     """
-    from reconciler.cli.doctor_run import Doctor
+    from reconciler.cli.doctor_run import DoctorRun
     from reconciler.doctor.checks import Health
     from reconciler.views import doctor
     from reconciler.views.plan_outline import header_of
 
-    async def work(interruption: signals.Interruption) -> Health:
+    async def work(interruption: signals.SignalHandler) -> Health:
         task = asyncio.current_task()
 
         def clean_up() -> None:
@@ -45,7 +45,7 @@ def command(invocation: Invocation, *, style: str, probe: bool, connection: Read
             interruption.undone = left or signals.UNFINISHED
             interruption.ask = clean_up if left else None
 
-        return await Doctor(invocation, connection, probes=probe, announce=announce).examine()
+        return await DoctorRun(invocation, connection, probes=probe, announce=announce).examine()
 
     console = invocation.console
     health = signals.run(work)

@@ -11,8 +11,8 @@ from reconciler import workflows
 from reconciler.cli import command_context, notifications, output, signals, wiring
 from reconciler.cli import incremental_drift as memory
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import Reading, format_option, metrics_file, planning, reading
-from reconciler.cli.telemetry import Watch
+from reconciler.cli.options import ReadingOptions, format_option, metrics_file, planning, reading
+from reconciler.cli.telemetry import RunTelemetry
 from reconciler.drift.report import DriftReport
 from reconciler.planning.options import PlanOptions
 
@@ -53,7 +53,7 @@ def command(
     sample_every: int,
     metrics_file: Path | None,
     options: PlanOptions,
-    reading: Reading,
+    reading: ReadingOptions,
 ) -> int:
     """Tell how the API differs from the files, and who moved.
 
@@ -70,9 +70,11 @@ def command(
     """
     notifications.check(notify)
 
-    seen = Watch(invocation, command="drift", run=wiring.new_run(), metrics_file=metrics_file)
+    seen = RunTelemetry(
+        invocation, command="drift", run=wiring.new_run(), metrics_file=metrics_file
+    )
 
-    async def work(_interruption: signals.Interruption) -> tuple[DriftReport, str]:
+    async def work(_interruption: signals.SignalHandler) -> tuple[DriftReport, str]:
         async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
             seen.opened(session.desired.target.name, ledger=session.ledger)
             workflows.require_ledger(session)

@@ -6,16 +6,16 @@ import click
 
 from reconciler.cli import fleet_run, signals
 from reconciler.cli.console import Console
-from reconciler.cli.fleet_options import OfMembers, meeting, muster
-from reconciler.cli.fleet_run import Engine, FleetRun, LocalEngine, Meeting, Muster
-from reconciler.cli.fleet_telemetry import FleetWatch
+from reconciler.cli.fleet_options import MemberOptions, meeting, muster
+from reconciler.cli.fleet_run import Engine, FleetRun, FleetSelection, LocalEngine, TemporalOptions
+from reconciler.cli.fleet_telemetry import FleetTelemetry
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.options import format_option, metrics_file
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.fleet.config import Fleet
-from reconciler.fleet.outcome import FleetResult, Verb
-from reconciler.fleet.task import Order
+from reconciler.fleet.outcome import FleetOperation, FleetResult
+from reconciler.fleet.task import MemberTask
 
 OFF = "off"
 
@@ -40,7 +40,7 @@ def command() -> None:
     """
 
 
-@command.command("plan", cls=OfMembers)
+@command.command("plan", cls=MemberOptions)
 @format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to do.")
 @metrics_file
@@ -53,16 +53,18 @@ def plan(
     style: str,
     detailed_exitcode: bool,
     metrics_file: Path | None,
-    muster: Muster,
-    meeting: Meeting,
+    muster: FleetSelection,
+    meeting: TemporalOptions,
 ) -> int:
     """Show which members differ; write nothing."""
-    order = Order("", Verb.PLAN, deadline=muster.deadline, differences_matter=detailed_exitcode)
-    with FleetWatch(invocation, order.verb, metrics_file) as seen:
+    order = MemberTask(
+        "", FleetOperation.PLAN, deadline=muster.deadline, differences_matter=detailed_exitcode
+    )
+    with FleetTelemetry(invocation, order.verb, metrics_file) as seen:
         return _run(seen, muster, meeting, order, style=style)
 
 
-@command.command("drift", cls=OfMembers)
+@command.command("drift", cls=MemberOptions)
 @format_option("text", "json")
 @click.option(
     "--schedule",
@@ -79,19 +81,19 @@ def drift(
     style: str,
     schedule: str | None,
     metrics_file: Path | None,
-    muster: Muster,
-    meeting: Meeting,
+    muster: FleetSelection,
+    meeting: TemporalOptions,
 ) -> int:
     """Tell which members have moved away from their files; exits 2 if any has."""
     if schedule is not None:
         _only_for_temporal(muster, "--schedule")
         return _schedule(invocation.console, muster, meeting, schedule)
-    order = Order("", Verb.DRIFT, deadline=muster.deadline)
-    with FleetWatch(invocation, order.verb, metrics_file) as seen:
+    order = MemberTask("", FleetOperation.DRIFT, deadline=muster.deadline)
+    with FleetTelemetry(invocation, order.verb, metrics_file) as seen:
         return _run(seen, muster, meeting, order, style=style)
 
 
-@command.command("apply", cls=OfMembers)
+@command.command("apply", cls=MemberOptions)
 @format_option("text", "json")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--no-ledger", is_flag=True, help="Keep no record of what was done.")
@@ -112,8 +114,8 @@ def apply(
     no_ledger: bool,
     await_approval: bool,
     metrics_file: Path | None,
-    muster: Muster,
-    meeting: Meeting,
+    muster: FleetSelection,
+    meeting: TemporalOptions,
 ) -> int:
     """Make every member's API equal to its files.
 
@@ -124,17 +126,19 @@ def apply(
     asks = not (yes or await_approval)
     if asks:
         invocation.console.require_terminal(otherwise=fleet_run.OTHERWISE)
-    order = Order("", Verb.APPLY, deadline=muster.deadline, keeps_records=not no_ledger)
+    order = MemberTask(
+        "", FleetOperation.APPLY, deadline=muster.deadline, keeps_records=not no_ledger
+    )
     waits = await_approval and not yes
-    with FleetWatch(invocation, order.verb, metrics_file) as seen:
+    with FleetTelemetry(invocation, order.verb, metrics_file) as seen:
         return _run(seen, muster, meeting, order, style=style, asks=asks, waits=waits)
 
 
 def _run(
-    seen: FleetWatch,
-    muster: Muster,
-    meeting: Meeting,
-    order: Order,
+    seen: FleetTelemetry,
+    muster: FleetSelection,
+    meeting: TemporalOptions,
+    order: MemberTask,
     *,
     style: str,
     asks: bool = False,
@@ -144,7 +148,7 @@ def _run(
     console = seen.invocation.console
     engine = _engine(console, muster, meeting, fleet, waits=waits)
 
-    async def work(interruption: signals.Interruption) -> tuple[FleetResult, int]:
+    async def work(interruption: signals.SignalHandler) -> tuple[FleetResult, int]:
         run = FleetRun(console, muster, engine, fleet, order)
         result = await run.carry_out(interruption, asks=asks)
         return result, interruption.exit_code or result.exit_code
@@ -156,27 +160,27 @@ def _run(
 
 
 def _engine(
-    console: Console, muster: Muster, meeting: Meeting, fleet: Fleet, *, waits: bool
+    console: Console, muster: FleetSelection, meeting: TemporalOptions, fleet: Fleet, *, waits: bool
 ) -> Engine:
     if muster.engine == "local":
-        return LocalEngine(fleet_run.crew_of(console, fleet), muster.parallelism)
+        return LocalEngine(fleet_run.member_runner(console, fleet), muster.parallelism)
     service = meeting.service()
     from reconciler.fleet.temporal.engine import TemporalEngine
 
     return TemporalEngine(service, fleet.digest, console.insist, asks=waits)
 
 
-def _schedule(console: Console, muster: Muster, meeting: Meeting, cron: str) -> int:
+def _schedule(console: Console, muster: FleetSelection, meeting: TemporalOptions, cron: str) -> int:
     members = [member.name for member in muster.chosen(fleet_run.read(muster.file))]
     service = meeting.service()
     from reconciler.fleet.temporal import messages, schedules
 
     tasks = [
-        messages.task_of(Order(name, Verb.DRIFT, deadline=muster.deadline), fleet="")
+        messages.task_of(MemberTask(name, FleetOperation.DRIFT, deadline=muster.deadline), fleet="")
         for name in members
     ]
 
-    async def work(_interruption: signals.Interruption) -> None:
+    async def work(_interruption: signals.SignalHandler) -> None:
         if cron == OFF:
             await schedules.unschedule(service, members)
         else:
@@ -188,7 +192,7 @@ def _schedule(console: Console, muster: Muster, meeting: Meeting, cron: str) -> 
     return 0
 
 
-def _only_for_temporal(muster: Muster, option: str) -> None:
+def _only_for_temporal(muster: FleetSelection, option: str) -> None:
     if muster.engine != "temporal":
         hint = "add --engine temporal, or leave it out"
         problem = error("usage", f"{option} needs --engine temporal", hint=hint)

@@ -5,8 +5,8 @@ import click
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.documents import blocked_folders, is_in_layout
 from reconciler.desired.fmt import formatted
-from reconciler.desired.problem_collector import Findings
-from reconciler.desired.source import DirectorySource, Unreadable
+from reconciler.desired.problem_collector import ProblemCollector
+from reconciler.desired.source import DirectorySource, UnreadableFile
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.domain.rejection import InvalidInput
 from reconciler.pull import working_copy
@@ -31,7 +31,7 @@ def command(invocation: Invocation, *, check: bool) -> int:
 
 
 def _changed(source: DirectorySource) -> dict[str, bytes]:
-    findings = Findings(source)
+    findings = ProblemCollector(source)
     changed = {}
     blocked = blocked_folders(source)
     for path, problem in blocked.items():
@@ -41,7 +41,7 @@ def _changed(source: DirectorySource) -> dict[str, bytes]:
             continue
         try:
             data = source.read(path)
-        except Unreadable as problem:
+        except UnreadableFile as problem:
             findings.of_file(path, problem)
             continue
         reading = read_yaml(data)

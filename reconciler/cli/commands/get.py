@@ -4,7 +4,7 @@ import click
 
 from reconciler.cli import signals, wiring
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import Reading, connection, format_option
+from reconciler.cli.options import ReadingOptions, connection, format_option
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.rejection import InvalidInput
@@ -29,7 +29,7 @@ class NoSuchIntegration(ReconcilerError):
 @format_option("text", "json", "yaml")
 @connection
 @click.pass_obj
-def command(invocation: Invocation, *, slug: str, style: str, connection: Reading) -> int:
+def command(invocation: Invocation, *, slug: str, style: str, connection: ReadingOptions) -> int:
     """Print one integration as the API has it.
 
     Secrets are masked as the API masks them.
@@ -38,7 +38,7 @@ def command(invocation: Invocation, *, slug: str, style: str, connection: Readin
         hint = "a slug has 1 to 255 letters, digits, `_` or `-`"
         raise InvalidInput([error("invalid-slug", f"{slug!r} is not a slug", hint=hint)])
 
-    async def work(_interruption: signals.Interruption) -> str:
+    async def work(_interruption: signals.SignalHandler) -> str:
         async with wiring.client(invocation, connection) as (target, api):
             observed = await read_one(
                 api, slug, models=True, workspaces=True, known_fields=target.known_fields

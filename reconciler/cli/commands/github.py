@@ -20,13 +20,13 @@ from reconciler.drift import codec as drift_codec
 from reconciler.drift.report import DriftReport
 from reconciler.github.job import Job, job_of
 from reconciler.planning import codec
-from reconciler.planning.actions import ActionKind, Origin
+from reconciler.planning.actions import ActionKind, ChangeOrigin
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.github.approvals import Gathered
 
-_MOVED = frozenset({Origin.REMOTE, Origin.BOTH})
+_MOVED = frozenset({ChangeOrigin.REMOTE, ChangeOrigin.BOTH})
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _RECENT = 50
@@ -69,7 +69,7 @@ def gather_plans(
     Exits 4 if there is none and the fresh plan has something to do. Outputs of the step are
     `pull_request`, `author` and `approver`, for the record of the run.
     """
-    from reconciler.github.approvals import Wanted, gather
+    from reconciler.github.approvals import ApprovalQuery, gather
     from reconciler.github.outputs import append_outputs
     from reconciler.views import diagnostics, json
 
@@ -77,9 +77,9 @@ def gather_plans(
     job = job_of(settings.from_environment().environment)
     head = job.required_commit()
     begin = since or _last_applied(invocation, fresh.target.name) or _before(job)
-    wanted = Wanted(artifact=artifact, workflow=workflow, branch=job.branch)
+    wanted = ApprovalQuery(artifact=artifact, workflow=workflow, branch=job.branch)
 
-    async def work(_interruption: signals.Interruption) -> "Gathered":
+    async def work(_interruption: signals.SignalHandler) -> "Gathered":
         async with connected(job) as github:
             return await gather(github, since=begin, head=head, wanted=wanted)
 
@@ -143,7 +143,7 @@ def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base:
         files=files,
     )
 
-    async def work(_interruption: signals.Interruption) -> int:
+    async def work(_interruption: signals.SignalHandler) -> int:
         async with connected(job) as github:
             return await propose(github, proposal)
 

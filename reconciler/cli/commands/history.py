@@ -83,11 +83,11 @@ def command(
     environment = settings.from_environment()
     target = wiring.read_target(invocation, environment)
     records = wiring.records_of(invocation, environment)
-    listing = history.Listing(ledger=records.state)
+    listing = history.RunList(ledger=records.state)
     found: list[Diagnostic] = []
     try:
         with records.open(read_only=True) as ledger:
-            listing = history.Listing(
+            listing = history.RunList(
                 ledger=records.state,
                 runs=ledger.history(target=target.name, since=since, limit=limit),
                 total=ledger.count(target=target.name, since=since),

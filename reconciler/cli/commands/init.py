@@ -9,7 +9,7 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import blocked_folders
 from reconciler.desired.init_files import CONFIG, STATE_FOLDER, workflows
-from reconciler.desired.problem_collector import Findings
+from reconciler.desired.problem_collector import ProblemCollector
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
@@ -53,7 +53,7 @@ def command(invocation: Invocation, *, with_workflows: bool) -> int:
 def _refuse_blocked(folder: Path) -> None:
     """Raise `InvalidInput` for folders of the layout that every other command would refuse."""
     source = DirectorySource(folder)
-    findings = Findings(source)
+    findings = ProblemCollector(source)
     for path, problem in blocked_folders(source).items():
         findings.of_file(path, problem)
     if findings.diagnostics:

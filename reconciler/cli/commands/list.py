@@ -4,7 +4,7 @@ import click
 
 from reconciler.cli import signals, wiring
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import Reading, connection, format_option, selection
+from reconciler.cli.options import ReadingOptions, connection, format_option, selection
 from reconciler.domain.state import ObservedState
 from reconciler.planning.options import Selection
 from reconciler.planning.unreadable_messages import left_out
@@ -18,11 +18,11 @@ from reconciler.views import diagnostics, listings
 @connection
 @click.pass_obj
 def command(
-    invocation: Invocation, *, style: str, selection: Selection, connection: Reading
+    invocation: Invocation, *, style: str, selection: Selection, connection: ReadingOptions
 ) -> int:
     """List the integrations that exist now."""
 
-    async def work(_interruption: signals.Interruption) -> str:
+    async def work(_interruption: signals.SignalHandler) -> str:
         async with wiring.client(invocation, connection) as (target, api):
             seen = await observe(api, wants=lambda _row: None, concurrency=connection.parallelism)
         wanted = {s: o for s, o in seen.integrations.items() if selection.includes(s)}

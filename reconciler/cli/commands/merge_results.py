@@ -11,8 +11,8 @@ from reconciler.cli.options import format_option
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.execution import error_document, result_codec
-from reconciler.execution.error_document import BrokenOff
-from reconciler.execution.merge_results import absent, join
+from reconciler.execution.error_document import ErrorDocument
+from reconciler.execution.merge_results import absent, merge
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.codec import MAX_PLAN_BYTES
 from reconciler.views import json
@@ -35,7 +35,7 @@ def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> i
     wrote.
     """
     results, failures = _read(files)
-    merged = join(results) if results else None
+    merged = merge(results) if results else None
     failures += _absent(results, broken_off=len(failures))
     console = invocation.console
     problems = [item for failure in failures for item in failure.diagnostics]
@@ -51,7 +51,7 @@ def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> i
     return code
 
 
-def exit_code(merged: ApplyResult | None, failures: list[BrokenOff]) -> int:
+def exit_code(merged: ApplyResult | None, failures: list[ErrorDocument]) -> int:
     """Give the exit code that a single run would have had."""
     outcomes = merged.outcomes if merged is not None else ()
     written = any(outcome.status is not Status.SKIPPED for outcome in outcomes)
@@ -60,7 +60,7 @@ def exit_code(merged: ApplyResult | None, failures: list[BrokenOff]) -> int:
     return max((failure.exit_code for failure in failures), default=0)
 
 
-def _absent(results: list[ApplyResult], *, broken_off: int) -> list[BrokenOff]:
+def _absent(results: list[ApplyResult], *, broken_off: int) -> list[ErrorDocument]:
     """Complain of shards that left nothing; what broke off does not say which shard it was."""
     number, named = absent(results)
     if number <= broken_off:
@@ -72,12 +72,12 @@ def _absent(results: list[ApplyResult], *, broken_off: int) -> list[BrokenOff]:
         f"no result of shard {missing} is given, so what it did is not known",
         hint="give the files of all shards; run one that left no file again, with its --shard",
     )
-    return [BrokenOff(InvalidInput.exit_code, (problem,))]
+    return [ErrorDocument(InvalidInput.exit_code, (problem,))]
 
 
-def _read(files: tuple[Path, ...]) -> tuple[list[ApplyResult], list[BrokenOff]]:
+def _read(files: tuple[Path, ...]) -> tuple[list[ApplyResult], list[ErrorDocument]]:
     results: list[ApplyResult] = []
-    failures: list[BrokenOff] = []
+    failures: list[ErrorDocument] = []
     for path in files:
         text, name = output.read(path, limit=MAX_PLAN_BYTES), str(path)
         if result_codec.kind_of(text) == error_document.KIND:

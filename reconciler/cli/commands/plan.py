@@ -8,8 +8,8 @@ import click
 from reconciler import workflows
 from reconciler.cli import command_context, exit_codes, output, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import Reading, format_option, metrics_file, planning, reading
-from reconciler.cli.telemetry import Watch
+from reconciler.cli.options import ReadingOptions, format_option, metrics_file, planning, reading
+from reconciler.cli.telemetry import RunTelemetry
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
@@ -42,7 +42,7 @@ def command(
     audit: bool,
     metrics_file: Path | None,
     options: PlanOptions,
-    reading: Reading,
+    reading: ReadingOptions,
 ) -> int:
     """Show what apply would change, and why; write nothing.
 
@@ -51,9 +51,9 @@ def command(
     That costs one call more for each such list; the actions and the digest stay the same.
     """
 
-    seen = Watch(invocation, command="plan", run=wiring.new_run(), metrics_file=metrics_file)
+    seen = RunTelemetry(invocation, command="plan", run=wiring.new_run(), metrics_file=metrics_file)
 
-    async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
+    async def work(_interruption: signals.SignalHandler) -> tuple[Plan, str]:
         async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
             seen.opened(session.desired.target.name, ledger=session.ledger)
             return await workflows.plan(session, replace(options, audit=audit)), session.ledger

@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli import secret_values, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import Reading, connection
+from reconciler.cli.options import ReadingOptions, connection
 from reconciler.desired.export_secrets import template_problem
 from reconciler.desired.load import load_config
 from reconciler.desired.source import DirectorySource
@@ -15,7 +15,7 @@ from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.planning.options import Selection
 from reconciler.pull import working_copy
-from reconciler.pull.pull import Adoption, PullOptions, pull
+from reconciler.pull.pull import PullOptions, PullResult, pull
 from reconciler.views import diagnostics, pull_view
 from reconciler.workflows import Session, timestamp
 
@@ -47,7 +47,7 @@ def command(
     force: bool,
     secret_template: str | None,
     secret_mappings: bool,
-    connection: Reading,
+    connection: ReadingOptions,
 ) -> int:
     """Write files for what exists, and count what the next plan would do.
 
@@ -67,7 +67,7 @@ def command(
     if secret_template is not None and (problem := template_problem(secret_template)):
         raise click.BadParameter(problem, param_hint="--secret-template")
 
-    async def work(_interruption: signals.Interruption) -> tuple[Adoption, str]:
+    async def work(_interruption: signals.SignalHandler) -> tuple[PullResult, str]:
         async with wiring.session(invocation, connection, selection=_NOTHING) as session:
             return await _pull(invocation, session, options), session.ledger
 
@@ -80,7 +80,7 @@ def command(
     return INCOMPLETE if adoption.left_out else 0
 
 
-async def _pull(invocation: Invocation, session: Session, options: PullOptions) -> Adoption:
+async def _pull(invocation: Invocation, session: Session, options: PullOptions) -> PullResult:
     config, found = load_config(invocation.dir)
     if config is None:
         raise InvalidInput(found)

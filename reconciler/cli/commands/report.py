@@ -15,7 +15,7 @@ from reconciler.domain.rejection import InvalidInput
 from reconciler.github import inputs
 from reconciler.github.bodies import Setting
 from reconciler.github.job import Job, job_of
-from reconciler.github.marker import Kind
+from reconciler.github.marker import MarkerKind
 from reconciler.planning.codec import MAX_PLAN_BYTES
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def github(
     if annotations:
         console.data(annotations)
 
-    async def work(_interruption: signals.Interruption) -> publish.Told:
+    async def work(_interruption: signals.SignalHandler) -> publish.Told:
         return await publish.tell(job, document, kind=kind, setting=setting, connect=connected)
 
     told = signals.run(work)
@@ -101,14 +101,14 @@ async def connected(job: Job) -> "AsyncIterator[GitHub]":
 
 def _document(
     *, plan: Path | None, result: Path | None, drift: Path | None
-) -> "tuple[Kind, Document]":
+) -> "tuple[MarkerKind, Document]":
     match (plan, result, drift):
         case (Path() as file, None, None):
-            return Kind.PLAN, inputs.read_plan(_text(file), name=str(file))
+            return MarkerKind.PLAN, inputs.read_plan(_text(file), name=str(file))
         case (None, Path() as file, None):
-            return Kind.RESULT, inputs.read_result(_text(file), name=str(file))
+            return MarkerKind.RESULT, inputs.read_result(_text(file), name=str(file))
         case (None, None, Path() as file):
-            return Kind.DRIFT, inputs.read_drift(_text(file), name=str(file))
+            return MarkerKind.DRIFT, inputs.read_drift(_text(file), name=str(file))
         case _:
             raise click.UsageError("give exactly one of --plan, --result and --drift")
 

@@ -118,11 +118,11 @@ def command(invocation: Invocation, /, *, style: str, **options: Any) -> int:
     def announce(at: serve_wiring.Addresses) -> None:
         console.data(_as_json(at) if style == "json" else f"REST {at.rest_url} MCP {at.mcp_url}")
 
-    async def work(interruption: signals.Interruption) -> int:
+    async def work(interruption: signals.SignalHandler) -> int:
         stop = asyncio.Event()
         interruption.ask = stop.set
         await serve_wiring.serve(
-            invocation, serve_wiring.Serving(**options), stop=stop, ready=announce
+            invocation, serve_wiring.ServeOptions(**options), stop=stop, ready=announce
         )
         return interruption.exit_code
 

@@ -61,7 +61,7 @@ def command(
     """
     console = invocation.console
 
-    async def serve(interruption: signals.Interruption) -> int:
+    async def serve(interruption: signals.SignalHandler) -> int:
         stop = asyncio.Event()
         interruption.ask = stop.set
         await serve_simulator(

@@ -11,7 +11,7 @@ import click
 from reconciler import workflows
 from reconciler.cli import command_context, desired_source, output, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import Reading, connection, format_option, undoing
+from reconciler.cli.options import ReadingOptions, connection, format_option, undoing
 from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
@@ -42,7 +42,7 @@ def command(
     edit_files: bool,
     style: str,
     options: PlanOptions,
-    connection: Reading,
+    connection: ReadingOptions,
 ) -> int:
     """Plan to restore what a RUN changed; write nothing.
 
@@ -54,8 +54,8 @@ def command(
         _check_edit(out, style)
         return _edit(invocation, run, options, style=style)
 
-    async def work(_interruption: signals.Interruption) -> tuple[Plan, str]:
-        source = await in_thread(partial(desired_source.PastRun, invocation, run))
+    async def work(_interruption: signals.SignalHandler) -> tuple[Plan, str]:
+        source = await in_thread(partial(desired_source.UndoSource, invocation, run))
         asked = source.options(options)
         async with wiring.session(
             invocation, connection, selection=asked.selection, source=source

@@ -6,19 +6,21 @@ from pathlib import Path
 import click
 
 from reconciler.cli import fleet_run, signals
-from reconciler.cli.fleet_member import Crew
-from reconciler.cli.fleet_options import OfMembers, file_option, meeting, parallelism_option
-from reconciler.cli.fleet_run import Meeting
+from reconciler.cli.fleet_member import MemberRunner
+from reconciler.cli.fleet_options import MemberOptions, file_option, meeting, parallelism_option
+from reconciler.cli.fleet_run import TemporalOptions
 from reconciler.cli.global_options import Invocation
 from reconciler.fleet.config import Fleet
 
 
-@click.command("worker", cls=OfMembers)
+@click.command("worker", cls=MemberOptions)
 @file_option
 @parallelism_option
 @meeting
 @click.pass_obj
-def command(invocation: Invocation, *, file: Path, parallelism: int, meeting: Meeting) -> int:
+def command(
+    invocation: Invocation, *, file: Path, parallelism: int, meeting: TemporalOptions
+) -> int:
     """Work for a fleet that Temporal directs.
 
     Reads files, secrets and keys where it runs; what it is told and what it tells are names and
@@ -31,12 +33,12 @@ def command(invocation: Invocation, *, file: Path, parallelism: int, meeting: Me
     from reconciler.fleet.temporal.activity import Activities
     from reconciler.fleet.temporal.worker import work as serve
 
-    async def work(interruption: signals.Interruption) -> int:
+    async def work(interruption: signals.SignalHandler) -> int:
         stop = asyncio.Event()
         interruption.ask = stop.set
         await serve(
             service,
-            Activities(roster, lambda outcome: fleet_run.tell(console, outcome)),
+            Activities(roster, lambda outcome: fleet_run.announce(console, outcome)),
             parallelism=parallelism,
             stop=stop,
             ready=lambda: console.say(
@@ -56,9 +58,9 @@ class _Roster:
         self._console = invocation.console
         self._file = file
         self._seen: tuple[int, int] | None = None
-        self._known: tuple[Fleet, Crew] | None = None
+        self._known: tuple[Fleet, MemberRunner] | None = None
 
-    def __call__(self) -> tuple[Fleet, Crew]:
+    def __call__(self) -> tuple[Fleet, MemberRunner]:
         """Read the file, or raise what is wrong with it."""
         try:
             status = self._file.stat()
@@ -67,6 +69,6 @@ class _Roster:
             seen = None
         if self._known is None or seen is None or seen != self._seen:
             fleet = fleet_run.read(self._file)
-            self._known = fleet, fleet_run.crew_of(self._console, fleet)
+            self._known = fleet, fleet_run.member_runner(self._console, fleet)
             self._seen = seen
         return self._known

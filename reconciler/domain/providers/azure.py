@@ -12,9 +12,9 @@ from reconciler.domain.field_types import (
     Flag,
     HostLabel,
     Identifier,
-    Piece,
     Reference,
     RegionName,
+    StrictModel,
     Text,
 )
 from reconciler.domain.providers.configuration import Configuration, Missing
@@ -82,7 +82,7 @@ class AzureAuthentication(Configuration):
     )
 
 
-class AzureDeployment(Piece):
+class AzureDeployment(StrictModel):
     """One deployment of a model in an Azure OpenAI resource."""
 
     # A field that is new at the vendor is sent, and closed.

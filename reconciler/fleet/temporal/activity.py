@@ -10,9 +10,9 @@ from temporalio.exceptions import ApplicationError
 from reconciler.errors import ReconcilerError
 from reconciler.fleet.config import Fleet
 from reconciler.fleet.local_engine import in_thread
-from reconciler.fleet.outcome import MemberOutcome, Standing, standing_of_failure
-from reconciler.fleet.task import CarryOut, Halt
-from reconciler.fleet.temporal.messages import Report, Task, failed, order_of, report_of
+from reconciler.fleet.outcome import MemberOutcome, MemberStatus, standing_of_failure
+from reconciler.fleet.task import CarryOut, MemberCancelToken
+from reconciler.fleet.temporal.messages import Report, WorkflowInput, failed, order_of, report_of
 from reconciler.fleet.temporal.workflow import CARRY_OUT
 
 BEATS = 4
@@ -27,7 +27,7 @@ class Activities:
     ended: Callable[[MemberOutcome], None]
 
     @activity.defn(name=CARRY_OUT)
-    async def carry_out(self, task: Task) -> Report:
+    async def carry_out(self, task: WorkflowInput) -> Report:
         """Carry out a task; raises only what makes Temporal try it again.
 
         No other exception gets out: Temporal would keep its words for ever.
@@ -40,15 +40,15 @@ class Activities:
         except ApplicationError:
             raise
         except Exception:  # noqa: BLE001  whatever it is, its words stay here
-            return failed(task, "internal", Standing.FAILED, 1)
+            return failed(task, "internal", MemberStatus.FAILED, 1)
 
-    async def _carry_out(self, task: Task) -> Report:
+    async def _carry_out(self, task: WorkflowInput) -> Report:
         fleet, crew = self.fleet()
         if task.fleet and task.fleet != fleet.digest:
-            return failed(task, "other-fleet", Standing.REFUSED, 4)
+            return failed(task, "other-fleet", MemberStatus.REFUSED, 4)
         if fleet.member(task.member) is None:
-            return failed(task, "unknown-member", Standing.INVALID, 3)
-        halt = Halt()
+            return failed(task, "unknown-member", MemberStatus.INVALID, 3)
+        halt = MemberCancelToken()
         done = in_thread(lambda: crew(order_of(task), halt), name=task.member)
         outcome = await _alive_until(done, halt, every=task.heartbeat / BEATS)
         again = activity.info().attempt > 1
@@ -60,7 +60,7 @@ class Activities:
 
 
 async def _alive_until(
-    done: "asyncio.Future[MemberOutcome]", halt: Halt, *, every: float
+    done: "asyncio.Future[MemberOutcome]", halt: MemberCancelToken, *, every: float
 ) -> MemberOutcome:
     """Wait while telling Temporal that the work goes on; a cancellation asks it to stop."""
     while not done.done():

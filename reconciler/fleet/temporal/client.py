@@ -23,7 +23,7 @@ class ServiceUnavailable(ReconcilerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class TemporalClient:
     """Where Temporal is, and the queue on which workers and callers of a fleet meet.
 
     A key is for Temporal's cloud, and only goes out encrypted.

@@ -9,10 +9,10 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
 
 from reconciler.fleet.local_engine import not_run
-from reconciler.fleet.outcome import MemberOutcome, Remark, Standing
-from reconciler.fleet.task import Halt, Order
-from reconciler.fleet.temporal.client import Service
-from reconciler.fleet.temporal.messages import Report, Task, outcome_of, task_of
+from reconciler.fleet.outcome import MemberNote, MemberOutcome, MemberStatus
+from reconciler.fleet.task import MemberCancelToken, MemberTask
+from reconciler.fleet.temporal.client import TemporalClient
+from reconciler.fleet.temporal.messages import Report, WorkflowInput, outcome_of, task_of
 from reconciler.fleet.temporal.workflow import Reconciliation
 
 AT_ONCE = 50
@@ -27,14 +27,18 @@ class TemporalEngine:
     waits for its signal.
     """
 
-    service: Service
+    service: TemporalClient
     fleet: str
     say: Callable[[str], None]
     asks: bool = False
     name: str = "temporal"
 
     async def run(
-        self, orders: Sequence[Order], *, halt: Halt, ended: Callable[[MemberOutcome], None]
+        self,
+        orders: Sequence[MemberTask],
+        *,
+        halt: MemberCancelToken,
+        ended: Callable[[MemberOutcome], None],
     ) -> None:
         """Carry out every order; asked to stop, cancel what was started."""
         client = await self.service.connect()
@@ -54,17 +58,21 @@ class TemporalEngine:
             for _ in range(min(AT_ONCE, len(orders))):
                 group.create_task(work())
 
-    async def _one(self, client: Client, order: Order, halt: Halt) -> MemberOutcome:
+    async def _one(
+        self, client: Client, order: MemberTask, halt: MemberCancelToken
+    ) -> MemberOutcome:
         task = task_of(order, fleet=self.fleet, asks=self.asks)
         async with self.service.explained():
             try:
                 handle = await self._start(client, task)
             except WorkflowAlreadyStartedError:
-                remark = Remark("error", "locked", "another run of this member is going on")
-                return MemberOutcome(order.member, Standing.REFUSED, 4, remarks=(remark,))
+                remark = MemberNote("error", "locked", "another run of this member is going on")
+                return MemberOutcome(order.member, MemberStatus.REFUSED, 4, remarks=(remark,))
             return await _report(handle, order, halt)
 
-    async def _start(self, client: Client, task: Task) -> WorkflowHandle[Reconciliation, Report]:
+    async def _start(
+        self, client: Client, task: WorkflowInput
+    ) -> WorkflowHandle[Reconciliation, Report]:
         return await client.start_workflow(
             Reconciliation.run,
             task,
@@ -75,7 +83,7 @@ class TemporalEngine:
 
 
 async def _report(
-    handle: WorkflowHandle[Reconciliation, Report], order: Order, halt: Halt
+    handle: WorkflowHandle[Reconciliation, Report], order: MemberTask, halt: MemberCancelToken
 ) -> MemberOutcome:
     loop = asyncio.get_running_loop()
     cancelling: list[asyncio.Task[None]] = []
@@ -89,7 +97,7 @@ async def _report(
         return outcome_of(await handle.result())
     except WorkflowFailureError as problem:
         if isinstance(problem.cause, CancelledError):
-            remark = Remark("notice", "interrupted", "stopped while it waited")
-            return MemberOutcome(order.member, Standing.INTERRUPTED, 130, remarks=(remark,))
-        remark = Remark("error", "workflow-failed", "the workflow ended without a report")
-        return MemberOutcome(order.member, Standing.INCOMPLETE, 5, remarks=(remark,))
+            remark = MemberNote("notice", "interrupted", "stopped while it waited")
+            return MemberOutcome(order.member, MemberStatus.INTERRUPTED, 130, remarks=(remark,))
+        remark = MemberNote("error", "workflow-failed", "the workflow ended without a report")
+        return MemberOutcome(order.member, MemberStatus.INCOMPLETE, 5, remarks=(remark,))

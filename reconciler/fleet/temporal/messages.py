@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from reconciler.fleet.outcome import MemberOutcome, Remark, Standing, Verb
-from reconciler.fleet.task import Order
+from reconciler.fleet.outcome import FleetOperation, MemberNote, MemberOutcome, MemberStatus
+from reconciler.fleet.task import MemberTask
 
 MOST_PIECES = 20_000
 """Digests of an approval that fit into one message; a larger plan has to be applied by `--yes`."""
 
 
 @dataclass(frozen=True)
-class Task:
+class WorkflowInput:
     """An order for a worker. `fleet` is the digest of the fleet.yaml it was given by, or empty.
 
     With `asks` the plan waits for the signal `approve` before it is applied, for `patience` seconds
@@ -51,9 +51,9 @@ class Report:
     pieces: list[str] = field(default_factory=list)
 
 
-def task_of(order: Order, *, fleet: str, asks: bool = False) -> Task:
+def task_of(order: MemberTask, *, fleet: str, asks: bool = False) -> WorkflowInput:
     """Make a task of an order."""
-    return Task(
+    return WorkflowInput(
         member=order.member,
         verb=order.verb.value,
         fleet=fleet,
@@ -65,11 +65,11 @@ def task_of(order: Order, *, fleet: str, asks: bool = False) -> Task:
     )
 
 
-def order_of(task: Task) -> Order:
+def order_of(task: WorkflowInput) -> MemberTask:
     """Give back the order of a task."""
-    return Order(
+    return MemberTask(
         task.member,
-        Verb(task.verb),
+        FleetOperation(task.verb),
         approved=None if task.approved is None else tuple(task.approved),
         deadline=task.deadline,
         keeps_records=task.keeps_records,
@@ -111,20 +111,20 @@ def outcome_of(report: Report) -> MemberOutcome:
     """Give back the outcome of a report."""
     return MemberOutcome(
         member=report.member,
-        standing=Standing(report.standing),
+        standing=MemberStatus(report.standing),
         exit_code=report.exit_code,
         target=report.target,
         run=report.run,
         digest=report.digest,
         summary=MappingProxyType(dict(report.summary)),
         remarks=tuple(
-            Remark(severity, code, _SAID.get(code, "")) for severity, code in report.findings
+            MemberNote(severity, code, _SAID.get(code, "")) for severity, code in report.findings
         ),
         duration_ms=report.duration_ms,
         pieces=tuple(report.pieces),
     )
 
 
-def failed(task: Task, code: str, standing: Standing, exit_code: int) -> Report:
+def failed(task: WorkflowInput, code: str, standing: MemberStatus, exit_code: int) -> Report:
     """Report that a task came to nothing."""
     return Report(task.member, standing.value, exit_code, findings=[("error", code)])

@@ -17,12 +17,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput
-from reconciler.fleet.temporal.client import Service
-from reconciler.fleet.temporal.messages import Task
+from reconciler.fleet.temporal.client import TemporalClient
+from reconciler.fleet.temporal.messages import WorkflowInput
 from reconciler.fleet.temporal.workflow import Reconciliation
 
 
-async def schedule(service: Service, tasks: Iterable[Task], *, cron: str) -> None:
+async def schedule(service: TemporalClient, tasks: Iterable[WorkflowInput], *, cron: str) -> None:
     """Have each task done whenever the cron expression says; an earlier schedule is replaced.
 
     Raises `InvalidInput` for an expression that Temporal does not take.
@@ -38,7 +38,7 @@ async def schedule(service: Service, tasks: Iterable[Task], *, cron: str) -> Non
                 raise InvalidInput([_no_schedule(cron)]) from None
 
 
-async def unschedule(service: Service, members: Iterable[str]) -> None:
+async def unschedule(service: TemporalClient, members: Iterable[str]) -> None:
     """Take the schedules of members away, where there are any."""
     client = await service.connect()
     async with service.explained():
@@ -50,7 +50,7 @@ async def unschedule(service: Service, members: Iterable[str]) -> None:
                     raise
 
 
-async def _put(client: Client, service: Service, task: Task, cron: str) -> None:
+async def _put(client: Client, service: TemporalClient, task: WorkflowInput, cron: str) -> None:
     wanted = Schedule(
         action=ScheduleActionStartWorkflow(
             Reconciliation.run, task, id=_id(service, task.member), task_queue=service.queue
@@ -76,5 +76,5 @@ def _no_schedule(cron: str) -> Diagnostic:
     )
 
 
-def _id(service: Service, member: str) -> str:
+def _id(service: TemporalClient, member: str) -> str:
     return f"{service.workflow_id(member)}/drift"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio.worker import Worker
 
 from reconciler.fleet.temporal.activity import Activities
-from reconciler.fleet.temporal.client import Service
+from reconciler.fleet.temporal.client import TemporalClient
 from reconciler.fleet.temporal.workflow import Reconciliation
 
 FAREWELL = timedelta(seconds=5)
@@ -15,7 +15,7 @@ FAREWELL = timedelta(seconds=5)
 
 
 async def work(
-    service: Service,
+    service: TemporalClient,
     activities: Activities,
     *,
     parallelism: int,

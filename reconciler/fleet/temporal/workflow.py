@@ -13,8 +13,8 @@ from temporalio.exceptions import ActivityError, CancelledError
 
 with workflow.unsafe.imports_passed_through():
     from reconciler.fleet.local_engine import GRACE
-    from reconciler.fleet.outcome import Standing
-    from reconciler.fleet.temporal.messages import Report, Task, failed
+    from reconciler.fleet.outcome import MemberStatus
+    from reconciler.fleet.temporal.messages import Report, WorkflowInput, failed
 
 CARRY_OUT = "carry-out"
 """The activity that every task becomes; the local engine calls the same function."""
@@ -35,17 +35,17 @@ class Reconciliation:
         self._answer: bool | None = None
 
     @workflow.run
-    async def run(self, task: Task) -> Report:
+    async def run(self, task: WorkflowInput) -> Report:
         """Carry out a task to its end."""
         if not task.asks:
             return await self._carry_out(task)
         planned = await self._carry_out(replace(task, verb="plan", asks=False))
-        if planned.standing != Standing.DIFFERENT:
+        if planned.standing != MemberStatus.DIFFERENT:
             return planned
         if not planned.pieces:
-            return failed(task, "too-large-to-approve", Standing.REFUSED, 4)
+            return failed(task, "too-large-to-approve", MemberStatus.REFUSED, 4)
         if not await self._approved(planned, task.patience):
-            return failed(task, "declined", Standing.REFUSED, 4)
+            return failed(task, "declined", MemberStatus.REFUSED, 4)
         return await self._carry_out(replace(task, approved=planned.pieces, asks=False))
 
     @workflow.signal
@@ -77,7 +77,7 @@ class Reconciliation:
             self._waiting = None
         return bool(self._answer)
 
-    async def _carry_out(self, task: Task) -> Report:
+    async def _carry_out(self, task: WorkflowInput) -> Report:
         try:
             done: Report = await workflow.execute_activity(
                 CARRY_OUT,
@@ -90,10 +90,10 @@ class Reconciliation:
             )
         except ActivityError as problem:
             if isinstance(problem.cause, CancelledError):
-                return failed(task, "interrupted", Standing.INTERRUPTED, 130)
+                return failed(task, "interrupted", MemberStatus.INTERRUPTED, 130)
             # Whether the lost worker had begun to write is not known: half done, for all we know.
             if task.verb == "apply":
-                return failed(task, "worker-lost", Standing.INCOMPLETE, 5)
-            return failed(task, "worker-lost", Standing.FAILED, 1)
+                return failed(task, "worker-lost", MemberStatus.INCOMPLETE, 5)
+            return failed(task, "worker-lost", MemberStatus.FAILED, 1)
         else:
             return done
