@@ -11,8 +11,7 @@ from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Value
 from reconciler.secrets.allowlist import AllowList, api_key_problem
-from reconciler.secrets.registry import Resolvers
-from reconciler.secrets.resolution import Resolution, resolve_all
+from reconciler.secrets.registry import Resolution, Resolvers, resolve_all
 from reconciler.secrets.resolver import ResolverContext
 
 

@@ -1,7 +1,7 @@
-"""Which references this environment lets the files use.
+"""The references that this environment allows the files to use.
 
-A pull request can edit files and not the environment, so the environment decides. Nothing is read
-here: a name alone is judged.
+A pull request can edit files but not the environment, so the environment decides. Only the
+reference is checked; no secret is read here.
 """
 
 import re
@@ -19,7 +19,7 @@ from reconciler.secrets.errors import SecretError
 DEFAULTS = ("env:SECRET_*", "file:/run/secrets/*")
 VARIABLE = "RECONCILE_ALLOWED_SECRETS"
 SCHEMES = ("env", "file", "vault", "aws", "sops")
-"""The schemes that are always there; what is nearly one of them is a typing error."""
+"""The built-in schemes; a name close to one of them is a typing error."""
 
 _ENTRY = re.compile(r"[a-z][a-z0-9+.-]*:\S.*")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -27,41 +27,41 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True, slots=True, order=True)
 class NotAllowed:
-    """A reference that the files may not use; `never` when no allow-list can permit it."""
+    """A reference that the files may not use; `never` if no allow-list can permit it."""
 
     ref: SecretRef
     never: bool
 
     @property
     def code(self) -> str:
-        """Give the stable code of the finding."""
+        """Return the stable code of the finding."""
         return "secret-never-allowed" if self.never else "secret-not-allowed"
 
     @property
     def reason(self) -> str:
-        """Say what is wrong, without the reference."""
+        """Return what is wrong, without the reference."""
         if self.never:
             return "this name is never available to integrations"
         return "this reference is outside the allow-list of this environment"
 
     @property
     def hint(self) -> str:
-        """Say what to do."""
+        """Return what to do."""
         if self.never:
             return "use a variable SECRET_… or a secret manager"
         if self.ref.scheme not in SCHEMES and (near := did_you_mean(self.ref.scheme, SCHEMES)):
             return near
         pattern = f"{self.ref.scheme}:{_source(self.ref)}"
-        return f"whoever runs this may add '{pattern}' to the environment variable {VARIABLE}"
+        return f"if this reference is right, add '{pattern}' to the environment variable {VARIABLE}"
 
     def as_error(self) -> SecretError:
-        """Give the exception that stops an apply."""
+        """Return the exception that stops an apply."""
         return SecretError(self.ref, self.reason, code=self.code, hint=self.hint)
 
     def as_diagnostic(
         self, at: SourceLocation | None = None, *, strict: bool = False
     ) -> Diagnostic:
-        """Give the finding for a file; outside the list it is a warning unless `strict`."""
+        """Return the finding for a file; outside the list it is a warning unless `strict`."""
         severity = Severity.ERROR if self.never or strict else Severity.WARNING
         return Diagnostic(
             severity, self.code, f"{self.ref.as_written}: {self.reason}", self.hint, at
@@ -93,13 +93,13 @@ class AllowList:
         return cls(tuple(dict.fromkeys((*DEFAULTS, *added))))
 
     def permits(self, ref: SecretRef) -> bool:
-        """Tell whether an integration may use this reference."""
+        """Whether an integration may use this reference."""
         return not is_forbidden(ref) and self.pattern_for(ref) is not None
 
     def pattern_for(self, ref: SecretRef) -> str | None:
-        """Give the first glob, without its scheme, that lets this reference in.
+        """Return the first glob, without its scheme, that matches this reference.
 
-        A glob without `#` speaks of the source alone and so permits each of its fields.
+        A glob without `#` matches the source alone and so permits each of its fields.
         """
         if _climbs(ref.locator):
             return None
@@ -112,17 +112,17 @@ class AllowList:
         return None
 
     def problems(self, refs: Iterable[SecretRef]) -> tuple[NotAllowed, ...]:
-        """Give the references that integrations may not use, sorted, each once."""
+        """Return the references that integrations may not use, sorted, each once."""
         return tuple(
             NotAllowed(ref, never=is_forbidden(ref))
             for ref in sorted(set(refs))
             if not self.permits(ref)
         )
 
-    def objection(self, ref: SecretRef) -> Diagnostic | None:
-        """Give the warning about a reference outside the list; None where the files say it all.
+    def warning_about(self, ref: SecretRef) -> Diagnostic | None:
+        """Return the warning about a reference outside the list, None for a permitted one.
 
-        What is never permitted is an error of the file itself, and found when it is read.
+        A reference that is never permitted is an error of the file, reported when it is read.
         """
         if is_forbidden(ref) or self.permits(ref):
             return None
@@ -130,25 +130,27 @@ class AllowList:
 
 
 def api_key_problem(ref: SecretRef) -> SecretError | None:
-    """Judge the reference of a target's `api_key`: a variable PORTKEY_* or a secret manager."""
+    """Return the error for a target's `api_key` that is no variable PORTKEY_* or secret manager."""
     if ref.scheme == "env" and ref.locator.startswith("PORTKEY_"):
         return None
     if ref.scheme not in {"env", "file"}:
         return None
     return SecretError(
         ref,
-        "a target's api_key comes from a variable PORTKEY_* or from a secret manager",
+        "a target's api_key must come from a variable PORTKEY_* or from a secret manager",
         code="api-key-not-allowed",
         hint="write api_key: ${env:PORTKEY_API_KEY}",
     )
 
 
 def fixed_folder(glob: str) -> str:
-    """Give the folder that a file glob cannot leave: everything before its first wildcard."""
+    """Return the folder that a file glob cannot leave: everything before its first wildcard."""
     found = _WILDCARD.search(glob)
-    return glob[: found.start() if found else len(glob)].rpartition("/")[0] or (
-        "/" if glob.startswith("/") else "."
-    )
+    fixed = glob if found is None else glob[: found.start()]
+    folder = fixed.rpartition("/")[0]
+    if folder:
+        return folder
+    return "/" if glob.startswith("/") else "."
 
 
 def _source(ref: SecretRef) -> str:

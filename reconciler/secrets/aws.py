@@ -1,8 +1,8 @@
 """`aws:name#field`: AWS Secrets Manager; without `#field` the secret's whole text.
 
-Credentials and region are those of the environment that was handed in; where it names none, the
-AWS library looks for a profile, a web identity or an instance role by itself. The address is AWS's
-own or one of the environment, never one of a configuration file.
+Credentials and region come from the given environment; without them the AWS library looks for a
+profile, a web identity or an instance role by itself. The endpoint is AWS's own or one of the
+environment, never one of a configuration file.
 """
 
 import json
@@ -16,9 +16,8 @@ import botocore.exceptions as aws
 from botocore.config import Config
 
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.secrets import document_fields
 from reconciler.secrets.errors import SecretError
-from reconciler.secrets.resolver import Answers, ResolverContext
+from reconciler.secrets.resolver import Answers, ResolverContext, pick_fields, source_name
 
 _DENIED = frozenset(
     {
@@ -34,22 +33,22 @@ _ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
 
 
 class AwsResolver:
-    """Read secrets by name or ARN; a secret is a source."""
+    """Reader of secrets by name or ARN; a secret is a source."""
 
-    def __init__(self, surroundings: ResolverContext) -> None:
-        self._environ = surroundings.environ
-        self._timeout = surroundings.timeout
+    def __init__(self, context: ResolverContext) -> None:
+        self._environ = context.environ
+        self._timeout = context.timeout
         self._lock = threading.Lock()
         self._client: Any = None
-        _silence()
+        _silence_logging()
 
     def source_of(self, locator: str) -> str:
-        """Name the secret."""
-        return document_fields.source(locator)
+        """Return the name of the secret."""
+        return source_name(locator)
 
     def read(self, refs: Sequence[SecretRef]) -> Answers:
-        """Read one secret, and pick the fields."""
-        name = document_fields.source(refs[0].locator)
+        """Read one secret and pick the fields."""
+        name = source_name(refs[0].locator)
         try:
             reply = self._connected().get_secret_value(SecretId=name)
         except (aws.ClientError, aws.BotoCoreError) as problem:
@@ -59,7 +58,7 @@ class AwsResolver:
         if text is None:
             return {ref: _not_text(ref) for ref in refs}
         whole = {ref: Redacted(text) for ref in refs if "#" not in ref.locator}
-        fields = document_fields.pick([ref for ref in refs if ref not in whole], _object(text))
+        fields = pick_fields([ref for ref in refs if ref not in whole], _object(text))
         return {**whole, **fields}
 
     def _connected(self) -> Any:
@@ -70,7 +69,7 @@ class AwsResolver:
 
     def _make_client(self) -> Any:
         get = self._environ.get
-        # The address of a configuration file does not count; the stubs do not know the option.
+        # An endpoint in a configuration file does not count; the stubs do not know the option.
         environment_only: Any = {"ignore_configured_endpoint_urls": True}
         return boto3.session.Session().client(
             "secretsmanager",
@@ -89,7 +88,7 @@ class AwsResolver:
 
 
 def explain(ref: SecretRef, problem: Exception) -> SecretError:
-    """Map every failure of the service and the way to it; their text is left behind."""
+    """Map a failure of AWS or of the connection; its text is dropped, since it may hold a value."""
     if isinstance(problem, aws.ClientError):
         return _explain_answer(ref, str(problem.response.get("Error", {}).get("Code", "")))
     match problem:
@@ -115,7 +114,7 @@ def _explain_answer(ref: SecretRef, answer: str) -> SecretError:
             ref,
             "AWS denies reading this secret",
             code="secret-denied",
-            hint="the role needs secretsmanager:GetSecretValue, and kms:Decrypt for an own key",
+            hint="allow secretsmanager:GetSecretValue, and kms:Decrypt for a customer key",
         )
     return SecretError(ref, f"AWS answered with {answer or 'an error'}", code="secret-failed")
 
@@ -132,7 +131,7 @@ def _not_text(ref: SecretRef) -> SecretError:
     return SecretError(ref, "the secret is binary", code="secret-not-text")
 
 
-def _silence() -> None:
+def _silence_logging() -> None:
     """Keep the library from logging whole answers, which it does at the level DEBUG."""
     for name in ("botocore", "botocore.parsers", "botocore.endpoint", "boto3"):
         logger = logging.getLogger(name)

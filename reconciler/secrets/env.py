@@ -1,4 +1,4 @@
-"""`env:NAME`: a variable of the environment that was handed in, never of the process itself."""
+"""`env:NAME`: a variable of the given environment, never of the process itself."""
 
 import re
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class EnvResolver:
-    """Read variables; all of them together are one source, since reading them costs nothing."""
+    """Reader of variables; all of them are one source, since reading them costs nothing."""
 
-    def __init__(self, surroundings: ResolverContext) -> None:
-        self._environ = surroundings.environ
+    def __init__(self, context: ResolverContext) -> None:
+        self._environ = context.environ
 
     def source_of(self, locator: str) -> str:  # noqa: ARG002 - the contract's signature
-        """Name the environment, whatever the variable."""
+        """Return the same source for every variable."""
         return ""
 
     def read(self, refs: Sequence[SecretRef]) -> Answers:
-        """Look each name up."""
+        """Look up each variable."""
         return {ref: self._read(ref) for ref in refs}
 
     def _read(self, ref: SecretRef) -> Answer:

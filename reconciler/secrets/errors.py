@@ -1,4 +1,4 @@
-"""The one exception of this package: a reference that does not become a value.
+"""The exception of this package: a reference that cannot be resolved.
 
 It names the reference and never holds the value, nor an exception of a library that might.
 """
@@ -20,5 +20,5 @@ class SecretError(ReconcilerError):
         self.reason = reason
 
     def about(self, ref: SecretRef) -> "SecretError":
-        """Say the same of another reference that depends on the same source."""
+        """Return the same error for another reference to the same source."""
         return SecretError(ref, self.reason, code=self.code, hint=self.hint)

@@ -19,18 +19,18 @@ MAX_BYTES = 1 << 20
 
 
 class FileResolver:
-    """Read files; each is its own source."""
+    """Reader of files; each file is a source."""
 
-    def __init__(self, surroundings: ResolverContext) -> None:
-        self._directory = surroundings.directory
-        self._allowed = surroundings.allowed
+    def __init__(self, context: ResolverContext) -> None:
+        self._directory = context.directory
+        self._allowed = context.allowed
 
     def source_of(self, locator: str) -> str:
-        """Name the file."""
+        """Return the path."""
         return locator
 
     def read(self, refs: Sequence[SecretRef]) -> Answers:
-        """Read the file for each reference to it."""
+        """Read the file once for each reference to it."""
         return {ref: self._read(ref) for ref in refs}
 
     def _read(self, ref: SecretRef) -> Answer:
@@ -63,7 +63,7 @@ def read_inside(ref: SecretRef, path: Path, *, root: Path) -> bytes | SecretErro
 
 
 def _read_regular(ref: SecretRef, real: Path) -> bytes | SecretError:
-    # O_NONBLOCK keeps a FIFO from blocking the open; the kind is judged on what was opened.
+    # O_NONBLOCK keeps a FIFO from blocking the open; fstat checks the very file that was opened.
     descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -1,20 +1,34 @@
-"""Which resolver a scheme has. Each is imported when a reference first asks for it.
+"""From references to values: the resolver of each scheme, and one read of each source.
 
-Built-in schemes cannot be replaced by an installed package; it can only add new ones.
+`resolve_all` raises nothing for a missing secret: what that means depends on the command, so the
+caller gets values and problems side by side. A resolver is imported when a reference first asks for
+its scheme. An installed package can add schemes and cannot replace a built-in one.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import cast
 
-from reconciler.domain.secrets import SecretRef
+from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
+from reconciler.secrets.allowlist import AllowList
+from reconciler.secrets.env import UNSET
 from reconciler.secrets.errors import SecretError
-from reconciler.secrets.resolver import Resolver, ResolverContext
+from reconciler.secrets.resolver import Answer, Answers, Resolver, ResolverContext
 
 GROUP = "reconciler.secrets"
+"""The entry point under which an installed package adds a scheme."""
+
+MAX_WORKERS = 8
+TIMEOUT_SECONDS = 60.0
+
+# Reading these costs less than handing the work to a thread.
+_INSTANT = frozenset({"env", "file"})
+
 Factory = Callable[[ResolverContext], Resolver]
 
 
@@ -38,49 +52,163 @@ BUILT_IN: Mapping[str, Scheme] = MappingProxyType(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Every requested reference, either in `values` or in `missing`.
+
+    `placeholders` are those in `values` that stand for an unset variable on a simulator.
+    """
+
+    values: Mapping[SecretRef, Redacted] = field(default_factory=lambda: MappingProxyType({}))
+    missing: Mapping[SecretRef, SecretError] = field(default_factory=lambda: MappingProxyType({}))
+    placeholders: frozenset[SecretRef] = frozenset()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The references that one read of one source answers."""
+
+    resolver: Resolver
+    refs: list[SecretRef] = field(default_factory=list)
+
+
 class Resolvers:
     """The resolvers of one run, made on first use; `plugins` are the installed entry points."""
 
     def __init__(
         self,
-        surroundings: ResolverContext,
+        context: ResolverContext,
         *,
         built_in: Mapping[str, Scheme] = BUILT_IN,
         plugins: Iterable[EntryPoint] | None = None,
     ) -> None:
-        self._surroundings = surroundings
+        self._context = context
         self._built_in = built_in
         self._plugins = plugins
         self._made: dict[str, Resolver] = {}
 
     def find(self, ref: SecretRef) -> Resolver:
-        """Give the resolver of this reference's scheme, or raise `SecretError`."""
+        """Return the resolver of this reference's scheme, or raise `SecretError`."""
         if ref.scheme not in self._made:
             scheme = self._built_in.get(ref.scheme)
-            self._made[ref.scheme] = self._added(ref) if scheme is None else self._own(ref, scheme)
+            if scheme is None:
+                self._made[ref.scheme] = self._find_plugin(ref)
+            else:
+                self._made[ref.scheme] = _load(ref, scheme)(self._context)
         return self._made[ref.scheme]
 
-    def _own(self, ref: SecretRef, scheme: Scheme) -> Resolver:
-        return _load(ref, scheme)(self._surroundings)
-
-    def _added(self, ref: SecretRef) -> Resolver:
+    def _find_plugin(self, ref: SecretRef) -> Resolver:
         installed = tuple(entry_points(group=GROUP) if self._plugins is None else self._plugins)
         for point in installed:
             if point.name == ref.scheme:
-                return self._from_package(ref, point)
+                return self._load_plugin(ref, point)
         known = ", ".join(sorted({*self._built_in, *(point.name for point in installed)}))
         raise SecretError(
             ref, f"there is no scheme `{ref.scheme}`", code="unknown-scheme", hint=f"known: {known}"
         )
 
-    def _from_package(self, ref: SecretRef, point: EntryPoint) -> Resolver:
+    def _load_plugin(self, ref: SecretRef, point: EntryPoint) -> Resolver:
         try:
-            return cast("Factory", point.load())(self._surroundings)
+            return cast("Factory", point.load())(self._context)
         except SecretError:
             raise
         except Exception as problem:  # noqa: BLE001 - an installed package may fail in any way
             reason = f"the resolver {point.value} cannot be used: {type(problem).__name__}"
+        # Raised outside of `except`: the context of an exception could hold a value.
         raise SecretError(ref, reason, code="secret-failed")
+
+
+def resolve_all(
+    refs: Iterable[SecretRef],
+    *,
+    resolvers: Resolvers,
+    allowed: AllowList | None,
+    placeholders: bool = False,
+    time_limit: float = TIMEOUT_SECONDS,
+) -> Resolution:
+    """Read every distinct reference; blocks for at most `time_limit` seconds.
+
+    A reference outside `allowed` is not read at all; None is for a variable of a target's own key,
+    which `api_key_problem` checks. With `placeholders` an unset variable gets a made-up value that
+    is the same in every run.
+    """
+    distinct = sorted(set(refs))
+    answers: dict[SecretRef, Answer] = {}
+    if allowed is not None:
+        answers |= {problem.ref: problem.as_error() for problem in allowed.problems(distinct)}
+    permitted = [ref for ref in distinct if ref not in answers]
+    answers |= _read_all(permitted, resolvers=resolvers, time_limit=time_limit)
+    answers = {ref: _refuse_empty(ref, answer) for ref, answer in answers.items()}
+    made_up: dict[SecretRef, Redacted] = {}
+    if placeholders:
+        made_up = {ref: _placeholder(ref) for ref, answer in answers.items() if _is_unset(answer)}
+        answers |= made_up
+    return Resolution(
+        values={ref: a for ref, a in answers.items() if isinstance(a, Redacted)},
+        missing={ref: a for ref, a in answers.items() if isinstance(a, SecretError)},
+        placeholders=frozenset(made_up),
+    )
+
+
+def _read_all(
+    refs: Sequence[SecretRef], *, resolvers: Resolvers, time_limit: float
+) -> dict[SecretRef, Answer]:
+    answers: dict[SecretRef, Answer] = {}
+    slow: list[_Batch] = []
+    for (scheme, _), batch in _group_by_source(refs, resolvers, answers).items():
+        if scheme in _INSTANT:
+            answers |= _read(batch)
+        else:
+            slow.append(batch)
+    if slow:
+        answers |= _read_in_threads(slow, time_limit=time_limit)
+    return answers
+
+
+def _group_by_source(
+    refs: Sequence[SecretRef], resolvers: Resolvers, answers: dict[SecretRef, Answer]
+) -> dict[tuple[str, str], _Batch]:
+    """Group by scheme and source; a reference without a resolver gets its answer at once."""
+    batches: dict[tuple[str, str], _Batch] = {}
+    broken: dict[str, SecretError] = {}
+    for ref in refs:
+        try:
+            if ref.scheme in broken:
+                raise broken[ref.scheme].about(ref)
+            resolver = resolvers.find(ref)
+        except SecretError as problem:
+            answers[ref] = broken[ref.scheme] = problem
+            continue
+        key = (ref.scheme, resolver.source_of(ref.locator))
+        batches.setdefault(key, _Batch(resolver)).refs.append(ref)
+    return batches
+
+
+def _read_in_threads(batches: Sequence[_Batch], *, time_limit: float) -> dict[SecretRef, Answer]:
+    pool = ThreadPoolExecutor(min(MAX_WORKERS, len(batches)), thread_name_prefix="secrets")
+    reads: dict[Future[Answers], _Batch] = {pool.submit(_read, batch): batch for batch in batches}
+    done, late = wait(reads, timeout=time_limit)
+    # A read that hangs must not hold up the command: its thread is left behind.
+    pool.shutdown(wait=False, cancel_futures=True)
+    answers: dict[SecretRef, Answer] = {}
+    for future in done:
+        answers |= future.result()
+    for future in late:
+        answers |= {ref: _too_late(ref, time_limit) for ref in reads[future].refs}
+    return answers
+
+
+def _read(batch: _Batch) -> Answers:
+    """Read one source, and turn whatever it raises into a `SecretError` of each reference."""
+    refs = batch.refs
+    try:
+        found = batch.resolver.read(refs)
+    except SecretError as problem:
+        return {ref: problem.about(ref) for ref in refs}
+    except Exception as problem:  # noqa: BLE001 - a library's message may hold the value
+        reason = f"the resolver failed with {type(problem).__name__}"
+        return {ref: SecretError(ref, reason, code="secret-failed") for ref in refs}
+    return {ref: found.get(ref) or _not_answered(ref) for ref in refs}
 
 
 def _load(ref: SecretRef, scheme: Scheme) -> Factory:
@@ -93,3 +221,31 @@ def _load(ref: SecretRef, scheme: Scheme) -> Factory:
             code="missing-extra",
             hint=f"pip install 'portkey-reconciler[{scheme.extra}]'",
         ) from None
+
+
+def _not_answered(ref: SecretRef) -> SecretError:
+    return SecretError(ref, "the resolver gave no answer", code="secret-failed")
+
+
+def _too_late(ref: SecretRef, time_limit: float) -> SecretError:
+    return SecretError(ref, f"no answer within {time_limit:g} seconds", code="secret-timeout")
+
+
+def _refuse_empty(ref: SecretRef, answer: Answer) -> Answer:
+    """Return the answer, or an error in place of an empty value."""
+    if isinstance(answer, Redacted) and answer.is_empty:
+        return SecretError(
+            ref,
+            "the value is empty",
+            code="empty-secret",
+            hint="an unset secret of GitHub Actions arrives as an empty variable",
+        )
+    return answer
+
+
+def _is_unset(answer: Answer) -> bool:
+    return isinstance(answer, SecretError) and answer.code == UNSET
+
+
+def _placeholder(ref: SecretRef) -> Redacted:
+    return Placeholder("placeholder-" + hashlib.sha256(str(ref).encode()).hexdigest()[:24])

@@ -1,10 +1,10 @@
 """`sops:file#dotted.key`: a file encrypted with SOPS, decrypted by the `sops` program.
 
-The file is read here, under the rules of `file`, and handed over on standard input; no argument
-and no file holds a value. A pull request can edit the file, and the file names the servers that
-hold its keys. So the program finds an empty home folder, a server is asked only if
-RECONCILE_ALLOWED_HOSTS names its host, and the variables of a key source are handed over only with
-a file that needs them. Which servers a file names: `reconciler.secrets.sops_servers`.
+The file is read here, under the rules of `file`, and passed on standard input; no argument and no
+file holds a value. A pull request can edit the file, and the file names the servers that hold its
+keys. So the program gets an empty home folder, a server is contacted only if
+RECONCILE_ALLOWED_HOSTS lists its host, and the variables of a key source are passed only with a
+file that needs them. Which servers a file names: `reconciler.secrets.sops_servers`.
 """
 
 import json
@@ -16,11 +16,10 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 
 from reconciler.domain.secrets import SecretRef
-from reconciler.secrets import document_fields
 from reconciler.secrets.allowlist import fixed_folder
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.file import read_inside
-from reconciler.secrets.resolver import Answers, ResolverContext
+from reconciler.secrets.resolver import Answers, ResolverContext, pick_dotted_fields, source_name
 from reconciler.secrets.sops_servers import Server, UnknownServers, servers_in
 
 _FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".env": "dotenv", ".ini": "ini"}
@@ -36,14 +35,14 @@ _VARIABLES_OF_KIND: Mapping[str, tuple[str, ...]] = {
     "kms": ("AWS_",),
     "gcp_kms": ("GOOGLE_", "CLOUDSDK_"),
 }
-# For a file that names no server: should sops read it otherwise, it reaches none.
+# For a file that names no server: if sops parses it differently, it still reaches none.
 _NO_NETWORK = {
     "HTTP_PROXY": "http://127.0.0.1:9",
     "HTTPS_PROXY": "http://127.0.0.1:9",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 _HOME_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
-# From sops' own list of exit codes: what a person can do something about.
+# From sops' own list of exit codes: those that a user can do something about.
 _REASONS = {
     24: ("secret-damaged", "the file was changed after it was encrypted"),
     25: ("secret-damaged", "the file was changed after it was encrypted"),
@@ -53,21 +52,21 @@ _REASONS = {
 
 
 class SopsResolver:
-    """Decrypt files; a file is a source, decrypted once."""
+    """Reader of encrypted files; a file is a source, decrypted once."""
 
-    def __init__(self, surroundings: ResolverContext) -> None:
-        self._surroundings = surroundings
+    def __init__(self, context: ResolverContext) -> None:
+        self._context = context
 
     def source_of(self, locator: str) -> str:
-        """Name the file."""
-        return document_fields.source(locator)
+        """Return the path of the file."""
+        return source_name(locator)
 
     def read(self, refs: Sequence[SecretRef]) -> Answers:
-        """Decrypt one file, and pick the keys."""
+        """Decrypt one file and pick the keys."""
         found = self._document(refs[0])
         if isinstance(found, SecretError):
             return {ref: found.about(ref) for ref in refs}
-        return document_fields.pick_dotted(refs, found)
+        return pick_dotted_fields(refs, found)
 
     def _document(self, ref: SecretRef) -> Mapping[str, object] | SecretError:
         encrypted = self._encrypted(ref)
@@ -80,21 +79,19 @@ class SopsResolver:
         return found if isinstance(found, dict) else {}
 
     def _encrypted(self, ref: SecretRef) -> bytes | SecretError:
-        glob = self._surroundings.allowed.pattern_for(ref)
+        glob = self._context.allowed.pattern_for(ref)
         if glob is None:
             return SecretError(ref, "this file is outside the allow-list", code="file-not-allowed")
-        directory = self._surroundings.directory
-        root = (directory / fixed_folder(document_fields.source(glob))).resolve()
-        return read_inside(ref, directory / document_fields.source(ref.locator), root=root)
+        directory = self._context.directory
+        root = (directory / fixed_folder(source_name(glob))).resolve()
+        return read_inside(ref, directory / source_name(ref.locator), root=root)
 
     def _decrypt(self, ref: SecretRef, encrypted: bytes) -> bytes | SecretError:
-        path = _absolute(self._surroundings.environ.get("PATH", ""))
+        path = _absolute(self._context.environ.get("PATH", ""))
         program = shutil.which("sops", path=path)
         if program is None:
             return SecretError(ref, "the program `sops` is not installed", code="missing-program")
-        kind = _FORMATS.get(
-            PurePosixPath(document_fields.source(ref.locator)).suffix.lower(), "binary"
-        )
+        kind = _FORMATS.get(PurePosixPath(source_name(ref.locator)).suffix.lower(), "binary")
         servers = self._servers(ref, encrypted, kind)
         if isinstance(servers, SecretError):
             return servers
@@ -112,15 +109,15 @@ class SopsResolver:
         except UnknownServers as problem:
             reason = f"the file cannot be handed to sops: {problem}"
             return SecretError(ref, reason, code="secret-failed", hint=_HINT_FORM)
-        named = self._surroundings.environ.get(_HOSTS, "").lower().split(",")
+        named = self._context.environ.get(_HOSTS, "").lower().split(",")
         allowed = {host.strip() for host in named}
         for server in sorted(servers):
             if server.host not in allowed:
                 return SecretError(
                     ref,
-                    f"the file leads sops to {server.host}, which is not an allowed host",
+                    f"the file names a server on {server.host}, which is not an allowed host",
                     code="host-not-allowed",
-                    hint=f"if this is right, add {server.host} to the variable {_HOSTS}",
+                    hint=f"if this server is right, add {server.host} to the variable {_HOSTS}",
                 )
         return servers
 
@@ -129,7 +126,7 @@ class SopsResolver:
         wanted = tuple(name for kind in kinds for name in _VARIABLES_OF_KIND[kind])
         given = {
             name: value
-            for name, value in self._surroundings.environ.items()
+            for name, value in self._context.environ.items()
             if name in _VARIABLES or name.startswith(wanted)
         }
         return given | dict.fromkeys(_HOME_VARIABLES, home) | ({} if kinds else _NO_NETWORK)
@@ -146,7 +143,7 @@ class SopsResolver:
                 stderr=subprocess.DEVNULL,
                 env=environ,
                 cwd="/",
-                timeout=self._surroundings.timeout,
+                timeout=self._context.timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -165,5 +162,7 @@ def _explain(ref: SecretRef, status: int) -> SecretError:
     code, reason = _REASONS.get(
         status, ("secret-failed", f"sops cannot decrypt the file (exit status {status})")
     )
-    hint = "run `sops --decrypt` on it by hand; the key must be named by SOPS_AGE_KEY_FILE or such"
+    hint = (
+        "run `sops --decrypt` on the file by hand, and set SOPS_AGE_KEY_FILE or a similar variable"
+    )
     return SecretError(ref, reason, code=code, hint=hint)

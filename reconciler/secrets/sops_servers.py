@@ -1,7 +1,8 @@
-"""Which servers an encrypted file leads sops to, read from the file's own metadata.
+"""The servers that an encrypted file makes sops contact, read from the file's own metadata.
 
-A pull request can edit the file, and so every name in it. What cannot be read with certainty is
-refused: sops reads the same bytes with another parser. How sops is run: `reconciler.secrets.sops`.
+A pull request can edit the file, and so every name in it. A file that cannot be read with certainty
+is refused, because sops parses the same bytes with another parser. How sops is run:
+`reconciler.secrets.sops`.
 """
 
 import json
@@ -37,35 +38,35 @@ _GCP_KEY = re.compile(
 
 
 class UnknownServers(Exception):
-    """It cannot be said which servers the file leads to; the text says why."""
+    """The servers of a file cannot be determined; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Server:
-    """A server that holds a key of the file, and the kind of key in sops' words."""
+    """A server that holds a key of the file; `kind` is the key's kind as sops names it."""
 
     host: str
     kind: str
 
 
 def servers_in(content: bytes, kind: str) -> frozenset[Server]:
-    """Return the servers that sops would ask, or raise `UnknownServers`.
+    """Return the servers that sops would contact; `kind` is sops' input type.
 
-    `kind` is the input type of sops.
+    Raises `UnknownServers`.
     """
     if kind in _FLAT:
         return _in_flat(content)
     document = _yaml(content) if kind == "yaml" else _json(content)
     named = [name for name in document if name.casefold() == "sops"]
     if not named:
-        return frozenset()  # sops itself says that there is nothing to decrypt
+        return frozenset()  # sops itself reports that the file is not encrypted
     if named != ["sops"]:
         raise UnknownServers(_UNKNOWN_FORM)
     return frozenset(_servers(document["sops"], nested=False))
 
 
 def _in_flat(content: bytes) -> frozenset[Server]:
-    """Judge a file whose metadata is flattened into names: only local keys can be read there."""
+    """Check a file whose metadata is flattened into names: only local keys can be read there."""
     text = content.decode("latin-1")
     for found in _LIST.finditer(text.lower()):
         before = _NAME_BEFORE.search(text[max(0, found.start() - _LONGEST_NAME) : found.start()])
@@ -105,7 +106,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _servers(metadata: Any, *, nested: bool) -> Iterator[Server]:
-    """Walk the lists of keys; what is no list says nothing about keys."""
+    """Walk the lists of keys; other metadata does not name servers."""
     for kind, entries in _named(metadata).items():
         if not entries or not isinstance(entries, list | dict):
             continue
@@ -119,11 +120,11 @@ def _servers(metadata: Any, *, nested: bool) -> Iterator[Server]:
 
 
 def _of_kind(kind: str, entries: Iterable[Mapping[str, Any]]) -> Iterator[Server]:
-    judge = _JUDGES.get(kind)
-    if judge is None:
-        raise UnknownServers("it is encrypted with a kind of key that is not known here")
+    host_of = _HOST_BY_KIND.get(kind)
+    if host_of is None:
+        raise UnknownServers("it is encrypted with a kind of key that is not supported")
     for entry in entries:
-        yield Server(judge(entry), kind)
+        yield Server(host_of(entry), kind)
 
 
 def _vault(entry: Mapping[str, Any]) -> str:
@@ -152,7 +153,7 @@ def _gcp(entry: Mapping[str, Any]) -> str:
     return "cloudkms.googleapis.com"
 
 
-_JUDGES = {"hc_vault": _vault, "azure_kv": _azure, "kms": _aws, "gcp_kms": _gcp}
+_HOST_BY_KIND = {"hc_vault": _vault, "azure_kv": _azure, "kms": _aws, "gcp_kms": _gcp}
 
 
 def _host(entry: Mapping[str, Any], name: str) -> str:
@@ -172,7 +173,10 @@ def _match(pattern: re.Pattern[str], entry: Mapping[str, Any], name: str) -> re.
 
 
 def _named(value: Any) -> Mapping[str, Any]:
-    """Return a part of the metadata: Go matches names of JSON in any case, so only one is read."""
+    """Return a mapping of the metadata whose names are all lower-case.
+
+    Go matches names of JSON in any case, so that two spellings could mean one field.
+    """
     if not isinstance(value, dict) or not all(_PLAIN.fullmatch(name) for name in value):
         raise UnknownServers(_UNKNOWN_FORM)
     return value

@@ -1,18 +1,17 @@
-"""Short ways to say which references are read in which surroundings."""
+"""Builders of resolver contexts and resolutions."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.domain.secrets import SecretRef
 from reconciler.secrets.allowlist import AllowList
-from reconciler.secrets.registry import Resolvers
-from reconciler.secrets.resolution import Resolution, resolve_all
+from reconciler.secrets.registry import Resolution, Resolvers, resolve_all
 from reconciler.secrets.resolver import ResolverContext
 
 EVERYTHING = "env:*,file:*,vault:*,aws:*,sops:*"
 
 
-def surroundings(
+def resolver_context(
     environ: Mapping[str, str] | None = None,
     *,
     directory: Path = Path("/nonexistent"),
@@ -35,11 +34,11 @@ def resolve(
     timeout: float = 5.0,
     placeholders: bool = False,
 ) -> Resolution:
-    around = surroundings(environ, directory=directory, allow=allow, timeout=timeout)
+    context = resolver_context(environ, directory=directory, allow=allow, timeout=timeout)
     return resolve_all(
         [SecretRef.parse(ref) for ref in refs],
-        resolvers=Resolvers(around, plugins=()),
-        allowed=around.allowed,
+        resolvers=Resolvers(context, plugins=()),
+        allowed=context.allowed,
         placeholders=placeholders,
     )
 

@@ -1,4 +1,4 @@
-"""What the files may refer to is decided by the environment, and some names by nobody."""
+"""The environment decides which references files may use, and some are never permitted."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""How failures of AWS are named; moto grants everything, so these are the library's own values."""
+"""The code of each failure of AWS; moto denies nothing, so the errors are made by hand."""
 
 import botocore.exceptions as aws
 import pytest

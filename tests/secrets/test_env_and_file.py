@@ -1,4 +1,4 @@
-"""The two schemes that are always there: variables and files."""
+"""The schemes `env:` and `file:`."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`sops:` with the real program and a key of age."""
+"""`sops:` with the real program and an age key."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""`sops:` and the servers that a file names: none is asked unless its host is allowed."""
+"""`sops:` and the servers that a file names: none is contacted unless its host is allowed."""
 
 import json
 import os

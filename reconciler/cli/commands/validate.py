@@ -55,7 +55,7 @@ def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
             files,
             target_name=name,
             today=today,
-            judge=allowed.objection,
+            judge=allowed.warning_about,
             expects_creates=True,
         )
         found += loaded.diagnostics

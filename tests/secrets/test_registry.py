@@ -1,4 +1,4 @@
-"""Many references at once: one read each, within a time limit, problems beside values."""
+"""Resolving many references at once: one read a source, a time limit, problems beside values."""
 
 import threading
 from collections.abc import Sequence
@@ -9,10 +9,9 @@ import pytest
 from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
 from reconciler.secrets.allowlist import AllowList
 from reconciler.secrets.errors import SecretError
-from reconciler.secrets.registry import BUILT_IN, Resolvers, Scheme
-from reconciler.secrets.resolution import Resolution, resolve_all
+from reconciler.secrets.registry import BUILT_IN, Resolution, Resolvers, Scheme, resolve_all
 from reconciler.secrets.resolver import Answers, ResolverContext
-from tests.secrets.builders import codes, resolve, revealed, surroundings
+from tests.secrets.builders import codes, resolve, resolver_context, revealed
 
 CANARY = "canary-41c2aa07"
 ALLOW = AllowList.parse("box:*")
@@ -56,7 +55,7 @@ def never_built(given: ResolverContext) -> Box:
 
 def with_plugin(factory: str) -> Resolvers:
     point = EntryPoint("box", f"{__name__}:{factory}", "reconciler.secrets")
-    return Resolvers(surroundings(), plugins=[point])
+    return Resolvers(resolver_context(), plugins=[point])
 
 
 def read(resolvers: Resolvers, *refs: str, time_limit: float = 20) -> Resolution:
@@ -125,7 +124,7 @@ def test_an_unknown_scheme_is_named_with_the_known_ones() -> None:
 
 def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:
     built_in = {"vault": Scheme("reconciler_without_hvac", "VaultResolver", "vault")}
-    resolvers = Resolvers(surroundings(), built_in=built_in, plugins=())
+    resolvers = Resolvers(resolver_context(), built_in=built_in, plugins=())
     with pytest.raises(SecretError) as stop:
         resolvers.find(SecretRef.parse("vault:kv/a#b"))
     assert stop.value.code == "missing-extra"
@@ -134,7 +133,7 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:
 
 def test_an_installed_package_cannot_take_over_a_built_in_scheme() -> None:
     point = EntryPoint("env", f"{__name__}:Box", "reconciler.secrets")
-    resolvers = Resolvers(surroundings({"SECRET_A": "own"}), plugins=[point])
+    resolvers = Resolvers(resolver_context({"SECRET_A": "own"}), plugins=[point])
     ref = SecretRef.parse("env:SECRET_A")
     found = resolve_all([ref], resolvers=resolvers, allowed=AllowList())
     assert revealed(found) == {"env:SECRET_A": "own"}
@@ -156,7 +155,7 @@ def test_an_unset_variable_gets_the_same_placeholder_in_every_run() -> None:
 
 def test_without_an_allow_list_the_targets_own_key_is_read() -> None:
     ref = SecretRef.parse("env:PORTKEY_API_KEY")
-    resolvers = Resolvers(surroundings({"PORTKEY_API_KEY": CANARY}), plugins=())
+    resolvers = Resolvers(resolver_context({"PORTKEY_API_KEY": CANARY}), plugins=())
     found = resolve_all([ref], resolvers=resolvers, allowed=None)
     assert revealed(found) == {"env:PORTKEY_API_KEY": CANARY}
 
@@ -165,5 +164,5 @@ def test_nothing_asked_is_nothing_done() -> None:
     assert resolve() == Resolution(values={}, missing={})
 
 
-def test_the_surroundings_do_not_show_the_environment() -> None:
-    assert CANARY not in repr(surroundings({"SECRET_A": CANARY}))
+def test_a_resolver_context_does_not_show_the_environment() -> None:
+    assert CANARY not in repr(resolver_context({"SECRET_A": CANARY}))
