@@ -1,27 +1,98 @@
-"""Show diagnostics: as text for people, as JSON for scripts.
+"""Diagnostics as text for people, JSON for scripts, GitHub annotations, and SARIF for scanners.
 
-The other forms are beside this file: `views.annotations` for GitHub, `views.sarif` for scanners.
-Excerpts arrive free of secrets (`reconciler.desired.source_excerpt`); here everything is made
-inert.
+Excerpts arrive free of secrets (`reconciler.desired.source_excerpt`); here all foreign text is
+escaped.
 """
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import PurePath
+from urllib.parse import quote
 
-from reconciler.diagnostics import Diagnostic, Excerpt, Severity, counted, has_errors
+from reconciler.diagnostics import (
+    Diagnostic,
+    Excerpt,
+    Severity,
+    SourceLocation,
+    counted,
+    has_errors,
+)
 from reconciler.views.escape import LONGEST_SENTENCE, shortened, visible
 
 FORMAT_VERSION = "1"
+
 _NAMES_HOSTS = frozenset(
     {"credential-retarget", "host-not-allowed", "not-approved", "undeclared-host", "wrong-target"}
 )
 _COLORS = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTICE: "1;36"}
 
+_LONGEST_ANNOTATION = 400
+"""Characters of a message in annotations and SARIF, which are read beside the code."""
+
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTICE: "note"}
+
 
 def as_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
-    """Give one paragraph a diagnostic, in the order given; an empty text for none."""
+    """Return one paragraph per diagnostic, in the given order; an empty text for none."""
     return "\n".join(_paragraph(d, _COLORS[d.severity] if color else None) for d in diagnostics)
+
+
+def as_document(diagnostics: Iterable[Diagnostic]) -> dict[str, object]:
+    """Return the JSON document that `validate` prints."""
+    found = list(diagnostics)
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": "validation",
+        "valid": not has_errors(found),
+        "diagnostics": [d.as_json() for d in found],
+    }
+
+
+def as_json(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return that document as text; it is pure ASCII, so that no terminal can be fooled."""
+    return json.dumps(as_document(diagnostics), indent=2) + "\n"
+
+
+def as_annotations(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return GitHub workflow commands: one `::error`, `::warning` or `::notice` per line."""
+    return "".join(_workflow_command(d) + "\n" for d in diagnostics)
+
+
+def as_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> str:
+    """Return a SARIF 2.1.0 log with one run; `version` is the version of this program."""
+    found = list(diagnostics)
+    codes = sorted({d.code for d in found})
+    log = {
+        "$schema": _SARIF_SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "reconcile",
+                        "version": version,
+                        "rules": [{"id": code, "name": _rule_name(code)} for code in codes],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_sarif_result(d, codes.index(d.code)) for d in found],
+            }
+        ],
+    }
+    return json.dumps(log, indent=2) + "\n"
+
+
+def summary_of(diagnostic: Diagnostic) -> str:
+    """Return the summary as it is shown; one that names a host is not shortened."""
+    limit = None if diagnostic.code in _NAMES_HOSTS else LONGEST_SENTENCE
+    return shortened(diagnostic.summary, limit)
+
+
+def count(diagnostics: Sequence[Diagnostic]) -> str:
+    """Return the number of diagnostics by severity, such as `2 errors, 1 warning`."""
+    totals = [(s.value, sum(d.severity is s for d in diagnostics)) for s in Severity]
+    return ", ".join(counted(n, word) for word, n in totals if n)
 
 
 def _paragraph(diagnostic: Diagnostic, color: str | None) -> str:
@@ -37,43 +108,11 @@ def _paragraph(diagnostic: Diagnostic, color: str | None) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _paint(text: str, color: str | None) -> str:
-    return f"\x1b[{color}m{text}\x1b[0m" if color else text
-
-
-def summary_of(diagnostic: Diagnostic) -> str:
-    """Return the summary as it is shown; one that names a host is not shortened."""
-    limit = None if diagnostic.code in _NAMES_HOSTS else LONGEST_SENTENCE
-    return shortened(diagnostic.summary, limit)
-
-
-def count(diagnostics: Sequence[Diagnostic]) -> str:
-    """Say how many there are of each weight, such as `2 errors, 1 warning`; empty for none."""
-    totals = [(s.value, sum(d.severity is s for d in diagnostics)) for s in Severity]
-    return ", ".join(counted(n, word) for word, n in totals if n)
-
-
-def as_document(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
-    """Give the JSON document that `validate` prints."""
-    found = list(diagnostics)
-    return {
-        "format_version": FORMAT_VERSION,
-        "kind": "validation",
-        "valid": not has_errors(found),
-        "diagnostics": [d.as_json() for d in found],
-    }
-
-
-def as_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """Give that document as text; it is pure ASCII, so that no terminal can be fooled."""
-    return json.dumps(as_document(diagnostics), indent=2) + "\n"
-
-
 def _excerpt(line: int, excerpt: Excerpt, color: str | None) -> list[str]:
     before = visible(excerpt.text[: excerpt.start], None)
     marked = visible(excerpt.text[excerpt.start : excerpt.start + excerpt.length], None)
     text = visible(excerpt.text, None)
-    # Escaping makes text longer; what stands before the place has to grow with it.
+    # Escaping makes text longer, so the carets are placed by the escaped lengths.
     carets = max(1, min(len(marked), max(1, len(text) - len(before))))
     number = str(line)
     gutter = " " * len(number)
@@ -81,3 +120,67 @@ def _excerpt(line: int, excerpt: Excerpt, color: str | None) -> list[str]:
         f"   {number} │ {text}",
         f"   {gutter} │ {' ' * len(before)}{_paint('^' * carets, color)}",
     ]
+
+
+def _paint(text: str, color: str | None) -> str:
+    return f"\x1b[{color}m{text}\x1b[0m" if color else text
+
+
+def _workflow_command(diagnostic: Diagnostic) -> str:
+    properties = []
+    if diagnostic.at is not None:
+        properties = [
+            f"file={_command_property(diagnostic.at.file)}",
+            f"line={diagnostic.at.line}",
+            f"col={diagnostic.at.column}",
+        ]
+    properties.append(f"title={_command_property(diagnostic.code)}")
+    message = _command_data(shortened(diagnostic.summary, _LONGEST_ANNOTATION))
+    if diagnostic.hint:
+        message += "%0Ahint: " + _command_data(shortened(diagnostic.hint, _LONGEST_ANNOTATION))
+    return f"::{diagnostic.severity} {','.join(properties)}::{message}"
+
+
+def _command_data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _command_property(text: str) -> str:
+    # A colon or a comma would end the property.
+    return _command_data(visible(text, None)).replace(":", "%3A").replace(",", "%2C")
+
+
+def _sarif_result(diagnostic: Diagnostic, rule: int) -> dict[str, object]:
+    text = shortened(diagnostic.summary, _LONGEST_ANNOTATION)
+    if diagnostic.hint:
+        text += f" (hint: {shortened(diagnostic.hint, _LONGEST_ANNOTATION)})"
+    result: dict[str, object] = {
+        "ruleId": diagnostic.code,
+        "ruleIndex": rule,
+        "level": _SARIF_LEVELS[diagnostic.severity],
+        "message": {"text": text},
+    }
+    if diagnostic.at is not None:
+        result["locations"] = [_sarif_location(diagnostic.at)]
+    return result
+
+
+def _sarif_location(at: SourceLocation) -> dict[str, object]:
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": _uri(at.file)},
+            "region": {"startLine": at.line, "startColumn": at.column},
+        }
+    }
+
+
+def _rule_name(code: str) -> str:
+    """Return a code in Pascal case, as SARIF names rules."""
+    return "".join(part.capitalize() for part in code.split("-"))
+
+
+def _uri(file: str) -> str:
+    path = PurePath(file)
+    # Bytes of a file name that are not UTF-8 arrive as surrogates.
+    quoted = quote(path.as_posix().encode("utf-8", "surrogateescape"))
+    return "file://" + quoted if path.is_absolute() else quoted

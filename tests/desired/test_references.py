@@ -7,9 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.views.annotations import as_annotations
-from reconciler.views.diagnostics import as_json, as_text
-from reconciler.views.sarif import as_sarif
+from reconciler.views.diagnostics import as_annotations, as_json, as_sarif, as_text
 from tests.desired.building import OPENAI, declared, integration, places
 
 A = "integrations/a.yaml"

@@ -18,7 +18,7 @@ from reconciler.github.marker import MarkerKind
 from reconciler.github.outputs import append_outputs, outputs_of, worth_annotating
 from reconciler.planning.actions import Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.views.annotations import as_annotations
+from reconciler.views.diagnostics import as_annotations
 from tests.github.reporting import PULL_REQUEST, Reporter, failure, read_outputs
 from tests.views import samples
 

@@ -55,7 +55,7 @@ def github(
     """
     from reconciler.github import publish
     from reconciler.github.outputs import worth_annotating
-    from reconciler.views.annotations import as_annotations
+    from reconciler.views.diagnostics import as_annotations
 
     kind, document = _document(plan=plan, result=result, drift=drift)
     job = job_of(settings.from_environment().environment)

@@ -31,13 +31,9 @@ def command(invocation: Invocation, *, style: str) -> int:
         case "json":
             console.data(diagnostics.as_json(found))
         case "github":
-            from reconciler.views.annotations import as_annotations
-
-            console.data(as_annotations(found))
+            console.data(diagnostics.as_annotations(found))
         case "sarif":
-            from reconciler.views.sarif import as_sarif
-
-            console.data(as_sarif(found, version=__version__))
+            console.data(diagnostics.as_sarif(found, version=__version__))
         case _:
             console.data(_as_text(invocation, found))
     return 3 if has_errors(found) else 0

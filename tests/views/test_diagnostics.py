@@ -1,6 +1,6 @@
-"""Problems look the same everywhere they are shown, and what people wrote cannot act.
+"""Diagnostics as text, JSON, annotations and SARIF: pinned, and harmless whatever a file contains.
 
-`python -m tests.views.test_problems` writes the golden files anew; read the difference.
+`python -m tests.views.test_diagnostics` rewrites the golden files; read the difference.
 """
 
 import json
@@ -14,11 +14,9 @@ import pytest
 from reconciler.desired.load import load
 from reconciler.desired.source import MemorySource
 from reconciler.diagnostics import Diagnostic, Excerpt, SourceLocation, error, notice, warning
-from reconciler.views.annotations import as_annotations
-from reconciler.views.diagnostics import as_json, as_text, count
-from reconciler.views.sarif import as_sarif
+from reconciler.views.diagnostics import as_annotations, as_json, as_sarif, as_text, count
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "problems"
+GOLDEN = Path(__file__).parents[1] / "golden" / "diagnostics"
 
 REPOSITORY = {
     "reconcile.yaml": """\
