@@ -1,107 +1,134 @@
-"""Plans, results and drift as one self-contained page: the words of the outlines, escaped for HTML.
+"""Plans, results and drift as one self-contained page: it loads nothing, runs nothing, prints well.
 
-The frame, its style and its filters: `reconciler.views.html_page`.
+The words come from the outlines, escaped for HTML. The style sheets are beside this file; filters
+are checkboxes and CSS.
 """
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from importlib import resources
 
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
-from reconciler.views.html_page import chart, document, filters
 from reconciler.views.sections import Section
 from reconciler.views.suggested_command import CommandContext
 
 OPENED = 10
-"""Up to this many actions all are unfolded; beyond, those that are blocked or did not succeed."""
+"""Up to this many actions all are unfolded; beyond, only those that are blocked or not applied."""
+
+FILTERS: Mapping[str, Sequence[str]] = {
+    "action": [kind.value for kind in ActionKind],
+    "risk": [risk.value for risk in Risk],
+    "status": [status.value for status in Status],
+}
+"""What a reader can filter by; a class `action-create` and an id `show-action-create` for each."""
 
 _CHARTED = {*ActionKind, "blocked", *Status}
 
 
 def plan(value: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> str:
-    """Write a plan."""
+    """Return a plan as a page."""
     shown = plan_outline.of_plan(value, ledger=ledger, context=context)
-    few = len(shown.actions) <= OPENED
-    present = {
-        "action": {item.kind.value for item in shown.actions},
-        "risk": {item.risk.value for item in shown.actions},
-    }
-    about = [f"digest <code>{escape(shown.digest)}</code>"]
-    if shown.commit:
-        about.append(f"commit <code>{escape(shown.commit)}</code>")
+    about = [f"digest <code>{escape(shown.digest)}</code>", *_commit(shown.commit)]
     body = [
         *_header(shown.title, shown.run, header=shown.header, about=about),
-        f'<p class="lead">{escape(shown.summary)}</p>',
-        *([f'<p class="callout">{escape(shown.warning)}</p>'] if shown.warning else []),
-        *_charted(shown.counts),
+        _lead(shown.summary),
+        *_callout(shown.warning),
+        chart(_charted(shown.counts)),
         *_findings(shown.findings),
         *_heading(phrases.ACTIONS_TITLE, shown.actions),
-        filters(present),
-        *(_action(item, opened=few or bool(item.blocks)) for item in shown.actions),
+        *_filtered_actions(shown.actions),
         *_sections(shown.sections),
         *_next(shown),
     ]
-    return document(title=f"{shown.title} {shown.run}, {shown.header}", body=body)
+    return _document(title=f"{shown.title} {shown.run}, {shown.header}", body=body)
 
 
 def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str) -> str:
-    """Write a result; with the plan each outcome shows its changes."""
+    """Return a result as a page; with the plan each outcome shows its changes."""
     shown = result_outline.of_result(value, ledger=ledger, plan=plan)
     present = {
         "status": {item.status.value for item in shown.outcomes},
         "action": {item.kind.value for item in shown.outcomes},
     }
-    about = [f"digest <code>{escape(shown.digest)}</code>"]
     steps = "".join(f"<li>{escape(text)}</li>" for text in shown.next_steps)
+    about = [f"digest <code>{escape(shown.digest)}</code>"]
     body = [
         *_header(shown.title, shown.run, header=shown.header, about=about),
-        f'<p class="lead">{escape(shown.summary)}</p>',
-        *_charted(shown.counts),
+        _lead(shown.summary),
+        chart(_charted(shown.counts)),
         f"<ul>{steps}</ul>",
         *(f"<p><code>{escape(text)}</code></p>" for text in shown.ledger),
         *_heading(phrases.ACTIONS_TITLE, shown.outcomes),
         filters(present),
         *(_outcome(item) for item in shown.outcomes),
     ]
-    return document(title=f"{shown.title} {shown.run}, {shown.header}", body=body)
+    return _document(title=f"{shown.title} {shown.run}, {shown.header}", body=body)
 
 
 def drift(value: DriftReport, *, ledger: str, context: CommandContext = CommandContext()) -> str:
-    """Write a drift report."""
+    """Return a drift report as a page."""
     shown = drift_outline.of_report(value, ledger=ledger, context=context)
-    few = len(shown.items) <= OPENED
-    present = {
-        "action": {item.kind.value for item in shown.items},
-        "risk": {item.risk.value for item in shown.items},
-    }
-    about = [f"fingerprint <code>{escape(shown.fingerprint)}</code>"]
-    if shown.commit:
-        about.append(f"commit <code>{escape(shown.commit)}</code>")
+    about = [f"fingerprint <code>{escape(shown.fingerprint)}</code>", *_commit(shown.commit)]
     body = [
         *_header(shown.title, "", header=shown.header, about=about),
-        f'<p class="lead">{escape(shown.summary)}</p>',
-        *_charted(shown.counts),
-        *(_step(step) for step in shown.steps),
-        *([f'<p class="callout">{escape(shown.remark)}</p>'] if shown.remark else []),
+        _lead(shown.summary),
+        chart(_charted(shown.counts)),
+        *(_suggestion(step) for step in shown.steps),
+        *_callout(shown.remark),
         *_findings(shown.findings),
-        filters(present),
+        filters(_kinds_and_risks(shown.items)),
     ]
+    few = len(shown.items) <= OPENED
     for group in shown.groups:
         body.append(f"<h2>{escape(group.title)}</h2>")
-        body += [_action(item, opened=few or bool(item.blocks)) for item in group.items]
+        body += [_action(item, is_open=few or bool(item.blocks)) for item in group.items]
     body += [_folded_section(section) for section in shown.sections]
-    return document(title=f"{shown.title}, {shown.header}", body=body)
+    return _document(title=f"{shown.title}, {shown.header}", body=body)
 
 
-def _step(step: drift_outline.Suggestion) -> str:
-    what = step.command or ", ".join(step.slugs)
-    return f"<p>{escape(step.text)}" + (f"<br><code>{escape(what)}</code></p>" if what else "</p>")
+def chart(counts: Iterable[tuple[str, int]]) -> str:
+    """Return a bar chart of the counts that are not zero; an empty text if all are."""
+    bars = [(label, number) for label, number in counts if number]
+    if not bars:
+        return ""
+    most = max(number for _, number in bars)
+    rows = "\n".join(
+        f'<tr class="{escape(label)}"><th scope="row">{escape(label)}</th>'
+        f'<td><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect width="{max(1, round(100 * number / most))}" height="10"/></svg></td>'
+        f"<td>{number}</td></tr>"
+        for label, number in bars
+    )
+    return f'<table class="chart">\n{rows}\n</table>'
 
 
-def _header(title: str, run: str, *, header: str, about: Sequence[str]) -> Iterable[str]:
+def filters(present: Mapping[str, Iterable[str]]) -> str:
+    """Return a checkbox for each value present, for dimensions with more than one value."""
+    groups = []
+    for dimension, values in present.items():
+        shown = [value for value in FILTERS[dimension] if value in set(values)]
+        if len(shown) > 1:
+            boxes = "".join(
+                f'<label><input type="checkbox" id="show-{dimension}-{value}" checked> '
+                f"{value}</label>"
+                for value in shown
+            )
+            groups.append(f"<fieldset><legend>{dimension}</legend>{boxes}</fieldset>")
+    return f'<div class="filters">{"".join(groups)}</div>' if groups else ""
+
+
+def palette() -> str:
+    """Return the style sheet with the colours that all pages share."""
+    return _style_sheet("palette.css")
+
+
+def _header(title: str, run: str, *, header: str, about: Sequence[str]) -> Iterator[str]:
     yield "<header>"
     yield f'<p class="target">{escape(header)}</p>'
     yield f"<h1>{escape(f'{title} {run}'.strip())}</h1>"
@@ -109,35 +136,73 @@ def _header(title: str, run: str, *, header: str, about: Sequence[str]) -> Itera
     yield "</header>"
 
 
-def _charted(counts: Iterable[tuple[str, int]]) -> Iterable[str]:
-    yield chart((label, number) for label, number in counts if label in _CHARTED)
+def _commit(commit: str) -> Iterator[str]:
+    if commit:
+        yield f"commit <code>{escape(commit)}</code>"
 
 
-def _heading(title: str, items: Sequence[object]) -> Iterable[str]:
+def _lead(summary: str) -> str:
+    return f'<p class="lead">{escape(summary)}</p>'
+
+
+def _callout(text: str) -> Iterator[str]:
+    if text:
+        yield f'<p class="callout">{escape(text)}</p>'
+
+
+def _charted(counts: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    return ((label, number) for label, number in counts if label in _CHARTED)
+
+
+def _heading(title: str, items: Sequence[object]) -> Iterator[str]:
     if items:
         yield f"<h2>{escape(title)} ({len(items)})</h2>"
 
 
-def _action(item: plan_outline.ActionItem, *, opened: bool) -> str:
+def _suggestion(step: drift_outline.Suggestion) -> str:
+    code = step.command or ", ".join(step.slugs)
+    below = f"<br><code>{escape(code)}</code>" if code else ""
+    return f"<p>{escape(step.text)}{below}</p>"
+
+
+def _filtered_actions(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
+    yield filters(_kinds_and_risks(actions))
+    few = len(actions) <= OPENED
+    for item in actions:
+        yield _action(item, is_open=few or bool(item.blocks))
+
+
+def _kinds_and_risks(actions: Iterable[plan_outline.ActionItem]) -> Mapping[str, set[str]]:
+    present: dict[str, set[str]] = {"action": set(), "risk": set()}
+    for item in actions:
+        present["action"].add(item.kind.value)
+        present["risk"].add(item.risk.value)
+    return present
+
+
+def _action(item: plan_outline.ActionItem, *, is_open: bool) -> str:
     classes = f"action action-{item.kind.value} risk-{item.risk.value}"
+    if item.blocks:
+        classes += " blocked"
     name = f" {escape(item.name)}" if item.name else ""
     headline = (
         f'<span class="symbol">{item.symbol}</span> {item.word} <strong>{escape(item.slug)}'
         f"</strong>{name} {_risk(item.risk)}"
     )
-    return _folded(
-        classes + " blocked" * bool(item.blocks),
-        headline,
-        [*_blocks(item.blocks), _reason(item), *_notes_of(item), _fields(item.changes)],
-        opened=opened,
-    )
+    inside = [
+        *_blocks(item.blocks),
+        _reason(item),
+        *(f"<p>{escape(note)}</p>" for note in item.notes),
+        _fields(item.changes),
+    ]
+    return _folded(classes, headline, inside, is_open=is_open)
 
 
 def _outcome(item: result_outline.OutcomeItem) -> str:
+    effort = f' <span class="note">{escape(item.effort)}</span>' if item.effort else ""
     headline = (
         f'<span class="symbol">{item.symbol}</span> {item.status.value}: {item.kind.value} '
-        f"<strong>{escape(item.slug)}</strong>"
-        + (f' <span class="note">{escape(item.effort)}</span>' if item.effort else "")
+        f"<strong>{escape(item.slug)}</strong>{effort}"
     )
     inside = []
     if item.problem:
@@ -149,24 +214,21 @@ def _outcome(item: result_outline.OutcomeItem) -> str:
         inside.append(f'<p class="about">request ids: {escape(", ".join(item.request_ids))}</p>')
     if item.action:
         inside += [_reason(item.action), _fields(item.action.changes)]
-    return _folded(
-        f"action action-{item.kind.value} status-{item.status.value}",
-        headline,
-        inside,
-        opened=item.status is not Status.APPLIED,
-    )
+    classes = f"action action-{item.kind.value} status-{item.status.value}"
+    return _folded(classes, headline, inside, is_open=item.status is not Status.APPLIED)
 
 
-def _folded(classes: str, headline: str, inside: Iterable[str], *, opened: bool) -> str:
+def _folded(classes: str, headline: str, inside: Iterable[str], *, is_open: bool) -> str:
     body = "\n".join(part for part in inside if part)
+    opened = " open" if is_open else ""
     return (
-        f'<details class="{classes}"{" open" * opened}><summary>{headline}</summary>\n'
+        f'<details class="{classes}"{opened}><summary>{headline}</summary>\n'
         f'<div class="inside">{body}</div></details>'
     )
 
 
 def _risk(risk: Risk) -> str:
-    high = " high" * (risk.rank >= Risk.CREDENTIAL.rank)
+    high = " high" if risk.rank >= Risk.CREDENTIAL.rank else ""
     return f'<span class="tag{high}">risk: {risk.value}</span>'
 
 
@@ -175,12 +237,7 @@ def _reason(item: plan_outline.ActionItem) -> str:
     return f'<p class="about">reason: {escape(item.reason)}{source}</p>'
 
 
-def _notes_of(item: plan_outline.ActionItem) -> Iterable[str]:
-    for note in item.notes:
-        yield f"<p>{escape(note)}</p>"
-
-
-def _blocks(blocks: Sequence[plan_outline.Block]) -> Iterable[str]:
+def _blocks(blocks: Sequence[plan_outline.Block]) -> Iterator[str]:
     for block in blocks:
         yield f'<p class="blocks">blocked by <code>{escape(block.code)}</code>: {block.lift}</p>'
 
@@ -210,7 +267,7 @@ def _value(side: str, value: str | None) -> str:
     return f'<td class="{side}" data-label="{side}"><code>{escape(value)}</code></td>'
 
 
-def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterable[str]:
+def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterator[str]:
     if not findings:
         return
     yield f"<h2>{escape(phrases.findings_title(item.severity for item in findings))}</h2>"
@@ -220,7 +277,7 @@ def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterable[s
         yield f'<p class="callout">{escape(item.headline)}{place}{hint}</p>'
 
 
-def _sections(sections: Iterable[Section]) -> Iterable[str]:
+def _sections(sections: Iterable[Section]) -> Iterator[str]:
     for section in sections:
         yield f"<h2>{escape(section.title)}</h2>\n{_list(section)}"
 
@@ -239,7 +296,42 @@ def _list(section: Section) -> str:
     return shown
 
 
-def _next(shown: plan_outline.PlanOutline) -> Iterable[str]:
+def _next(shown: plan_outline.PlanOutline) -> Iterator[str]:
     if shown.next_step:
         command = f" <code>{escape(shown.command)}</code>" if shown.command else ""
         yield f"<p>{escape(shown.next_step)}{command}</p>"
+
+
+def _document(*, title: str, body: Iterable[str]) -> str:
+    """Return the page; `title` is plain text, `body` is markup that is already escaped."""
+    style = palette() + _style_sheet("report.css") + _filter_rules()
+    # The policy admits this one style sheet by its digest, and no script or request at all.
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    head = [
+        "<!DOCTYPE html>",
+        '<html lang="en">',
+        "<head>",
+        '<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="referrer" content="no-referrer">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{style}</style>",
+        "</head>",
+        "<body>",
+    ]
+    return "\n".join([*head, *body, "</body>", "</html>"]) + "\n"
+
+
+def _style_sheet(name: str) -> str:
+    return resources.files("reconciler.views").joinpath(name).read_text(encoding="utf-8")
+
+
+def _filter_rules() -> str:
+    return "".join(
+        f"body:has(#show-{dimension}-{value}:not(:checked)) .{dimension}-{value} "
+        "{ display: none; }\n"
+        for dimension, values in FILTERS.items()
+        for value in values
+    )

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from reconciler.views.html_page import PALETTE
+from reconciler.views.html import palette
 
 STYLE: Final = (
-    PALETTE
+    palette()
     + """body { margin: 0; background: var(--ground); color: var(--text); overflow-wrap: anywhere;
   font: 1rem/1.5 system-ui, sans-serif; }
 header, main { max-width: 76rem; margin: 0 auto; padding: 0 1.5rem; }
