@@ -69,7 +69,7 @@ class FolderSource:
 
     def wish(self, past: LedgerSnapshot) -> DesiredInput:
         """Ask for what the files declare."""
-        memory = merged(past.memory, self._past.memory)
+        memory = merged(past.memory, self._past.last_applied)
         found = (*self._loaded.diagnostics, *self._past.diagnostics)
         return DesiredInput(self._desired, memory, found)
 
@@ -232,13 +232,14 @@ def read_past(
 ) -> DeclaredAtBase:
     """Read what Git declared at the commit of `--base`, nothing without one.
 
-    `doubts` about the checkout become part of the memory, so that they hold back deletes.
+    `doubts` about the checkout become part of its `unreadable`, so that they hold back deletes.
     """
     past = DeclaredAtBase(LastAppliedState())
     if base is not None:
         past = declared_at(base, repository=repository, target=target)
-    memory = replace(past.memory, unreadable=(*past.memory.unreadable, *doubts))
-    return DeclaredAtBase(memory, (*past.diagnostics, *doubts))
+    known = past.last_applied
+    last_applied = replace(known, unreadable=(*known.unreadable, *doubts))
+    return DeclaredAtBase(last_applied, (*past.diagnostics, *doubts))
 
 
 def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:

@@ -69,5 +69,5 @@ def _declared_at(
             past = declared_at(commit, repository=repository, target=target)
         except git.GitError:
             continue  # the commit is not here, for instance in a shallow clone
-        known = past.memory.integrations
+        known = past.last_applied.integrations
         yield {s: item.declared for s, item in known.items() if item.declared is not None}

@@ -1,12 +1,13 @@
-"""What Git knows of the desired-state folder: its commit, its past, what is not checked out.
+"""The desired-state folder in Git: its commit, its files at a base commit, missing checkouts.
 
-What it knows of the past is imported on its own, from `git.past`: it takes all that reads files.
-Read-only. The program `git` does the reading, because it alone knows every form of a repository.
+What it knows of the past is imported on its own, from `git.base_commit`, which needs all that
+reads files. Everything here only reads. The program `git` does it, because it alone knows every form of a
+repository.
 """
 
 from reconciler.git.checkout import CheckedOutFiles, not_checked_out
-from reconciler.git.commits import FilesAtCommit, files_at, head
-from reconciler.git.repository import GitError, Repository
+from reconciler.git.commits import FilesAtCommit, files_at
+from reconciler.git.repository import GitError, Repository, head
 
 __all__ = [
     "CheckedOutFiles",

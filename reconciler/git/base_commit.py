@@ -1,9 +1,8 @@
-"""What Git declared at a commit: the memory that `--base` gives a plan.
+"""The declarations of a base commit, which a plan with `--base` takes for last applied.
 
-Reading the files of a commit: `git.commits`.
+Reading the files of a commit: `reconciler.git.commits`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -13,7 +12,7 @@ from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, notice,
 from reconciler.domain.last_applied import DeclaredAt, LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import SecretRef
-from reconciler.domain.state import DesiredState
+from reconciler.domain.state import Declared
 from reconciler.domain.tree import leaves
 from reconciler.git.commits import files_at
 from reconciler.git.repository import Repository
@@ -21,21 +20,22 @@ from reconciler.git.repository import Repository
 BASE_UNREADABLE = "base-unreadable"
 
 _NO_RULE_HAS_EXPIRED = date.min
-_HINT = "name another commit with --base; this one cannot be mended"
+_ACCESS = frozenset({"models", "workspaces"})
+_HINT = "choose another commit with --base; files of a commit cannot be repaired"
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAtBase:
-    """What Git declared at a commit. What could not be read stands in `memory.unreadable`."""
+    """The declarations of a commit; files that cannot be read are in `last_applied.unreadable`."""
 
-    memory: LastAppliedState
+    last_applied: LastAppliedState
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def declared_at(ref: str, *, repository: Repository, target: Target) -> DeclaredAtBase:
     """Load the files of a folder as they were at a commit.
 
-    Files that were broken then leave gaps in the memory, and the other files still count. Raises
+    Files that were broken at that commit leave gaps, and the other files still count. Raises
     `GitError` for an unknown commit or a folder outside of any repository.
     """
     files = files_at(ref, repository=repository)
@@ -46,78 +46,62 @@ def declared_at(ref: str, *, repository: Repository, target: Target) -> Declared
             hint="if the folder lay elsewhere then, name a commit after the move with --base",
         )
         return DeclaredAtBase(LastAppliedState(unreadable=(found,)), (found,))
-    state, found_there = load_readable(files, target, _NO_RULE_HAS_EXPIRED)
-    hiding = [problem for problem in found_there if _hides_something(problem)]
+    state, problems = load_readable(files, target, _NO_RULE_HAS_EXPIRED)
+    hiding = [problem for problem in problems if _hides_something(problem)]
     gaps = tuple(_gap(problem) for problem in hiding)
-    memory = memory_of(state, unreadable=gaps, ref=ref, commit=files.commit)
-    if any(_hides_overlay(problem, label=files.label) for problem in hiding):
-        memory = _without_access(memory)
-    return DeclaredAtBase(memory, gaps)
-
-
-def memory_of(
-    state: DesiredState,
-    *,
-    unreadable: Iterable[Diagnostic] = (),
-    ref: str = "",
-    commit: str | None = None,
-) -> LastAppliedState:
-    """Take what was declared for what is remembered: trees, protection, names of secrets, places.
-
-    Files are named as they are in a checkout, so without the `ref` that their places begin with.
-    """
-    gaps = tuple(unreadable)
-    return LastAppliedState(
+    last_applied = LastAppliedState(
         {
-            slug: LastApplied(
-                declared=declared.fields,
-                protected=declared.lifecycle.protected,
-                secrets={
-                    path: SecretRecord(value)
-                    for path, value in leaves(declared.fields)
-                    if isinstance(value, SecretRef)
-                },
-                declared_at=DeclaredAt(
-                    SourceLocation(
-                        declared.source.file.removeprefix(f"{ref}:"), declared.source.line
-                    ),
-                    commit,
-                ),
-            )
+            slug: _last_applied(declared, ref=ref, commit=files.commit)
             for slug, declared in state.integrations.items()
         },
         complete=not gaps,
         unreadable=gaps,
     )
+    if any(_hides_overlay(problem, label=files.label) for problem in hiding):
+        last_applied = _without_access(last_applied)
+    return DeclaredAtBase(last_applied, gaps)
+
+
+def _last_applied(declared: Declared, *, ref: str, commit: str | None) -> LastApplied:
+    """Return a declaration in the form that the ledger has for what was last applied."""
+    references = {
+        path: SecretRecord(value)
+        for path, value in leaves(declared.fields)
+        if isinstance(value, SecretRef)
+    }
+    # Files are named as they are in a checkout, so without the `ref` that their labels begin with.
+    file = declared.source.file.removeprefix(f"{ref}:")
+    return LastApplied(
+        declared=declared.fields,
+        protected=declared.lifecycle.protected,
+        secrets=references,
+        declared_at=DeclaredAt(SourceLocation(file, declared.source.line), commit),
+    )
 
 
 def _hides_something(problem: Diagnostic) -> bool:
-    """Whether a problem may stand for an integration; a stray file may hold one."""
+    """Whether a problem may hide an integration; a stray file may hold one."""
     return problem.severity is Severity.ERROR or problem.code == "stray-file"
 
 
 def _hides_overlay(problem: Diagnostic, *, label: str) -> bool:
-    """Whether a problem may hide what an overlay took out of the file below it."""
+    """Whether a problem may hide what an overlay removed from the file below it."""
     file = problem.at.file if problem.at else ""
     is_overlay = file.startswith(f"{label}/{ENVIRONMENTS}") or problem.code == "missing-environment"
     return is_overlay and problem.code != "unknown-slug"
 
 
-def _without_access(memory: LastAppliedState) -> LastAppliedState:
-    """Forget which models and workspaces were declared.
+def _without_access(last_applied: LastAppliedState) -> LastAppliedState:
+    """Drop the declared models and workspaces.
 
-    An entry that an overlay removed was not declared. Taken for one that Git withdrew since, it
-    would be revoked although it was granted outside Git.
+    An entry that an overlay removed was not declared. If it counted as one that Git withdrew since,
+    it would be revoked although it was granted outside Git.
     """
-    forgotten = {"models", "workspaces"}
-    integrations = {
-        slug: replace(
-            each,
-            declared={n: v for n, v in (each.declared or {}).items() if n not in forgotten},
-        )
-        for slug, each in memory.integrations.items()
-    }
-    return replace(memory, integrations=integrations)
+    integrations = {}
+    for slug, each in last_applied.integrations.items():
+        fields = {name: v for name, v in (each.declared or {}).items() if name not in _ACCESS}
+        integrations[slug] = replace(each, declared=fields)
+    return replace(last_applied, integrations=integrations)
 
 
 def _gap(problem: Diagnostic) -> Diagnostic:

@@ -1,8 +1,8 @@
-"""Find the files that Git declares and the working tree lacks although nobody deleted them.
+"""Files that Git tracks and the working tree lacks although no user deleted them.
 
-Sparse checkouts and submodules leave files out while `git status` is clean. Taken for absence,
-their integrations would be deleted. A file that was deleted by hand is not among them. A pointer
-of Git LFS is found when its file is read: `desired.source`.
+Sparse checkouts and submodules leave files out while `git status` is clean. If they counted as
+absent, their integrations would be deleted. A file that was deleted by hand is not among them. A
+pointer of Git LFS is found when its file is read: `reconciler.desired.source`.
 """
 
 import os
@@ -13,8 +13,18 @@ from itertools import islice
 from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import is_in_layout
 from reconciler.desired.source import FileSource, UnreadableFile, is_yaml
-from reconciler.git.commits import LINK, MAX_SUBMODULE_DEPTH, REGULAR_FILES, SUBMODULE, head
-from reconciler.git.repository import GitError, Repository
+from reconciler.git.repository import (
+    LINK,
+    MAX_SUBMODULE_DEPTH,
+    REGULAR_FILES,
+    SUBMODULE,
+    GitError,
+    Repository,
+    has_hidden_part,
+    head,
+    split_listing,
+    tree_entries,
+)
 
 _MOST_NAMED = 20
 _NO_INDEX = "-"
@@ -28,8 +38,8 @@ _NO_CHECKOUT_HINT = "run `git checkout`; this clone was made without it"
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """What the index says of a path; `flag` is that of `git ls-files -v`."""
+class _IndexEntry:
+    """An entry of the index; `flag` is that of `git ls-files -v`."""
 
     flag: str
     mode: str
@@ -44,14 +54,14 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class CheckedOutFiles:
-    """Files of a folder, and those that are not checked out: listed, and not readable."""
+    """Files of a folder, and those that are not checked out: listed but not readable."""
 
     base: FileSource
     missing: Mapping[str, UnreadableFile]
 
     @property
     def label(self) -> str:
-        """The folder as users should see it."""
+        """Return the folder as it is shown to users."""
         return self.base.label
 
     def paths(self) -> list[str]:
@@ -75,9 +85,9 @@ class CheckedOutFiles:
 
 
 def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
-    """Return the files that Git declares and the folder lacks, by path; of many the first ones.
+    """Return the files that Git tracks and the folder lacks, by path; of many the first ones.
 
-    Raises `GitError` where there is a repository that git does not read.
+    Raises `GitError` for a repository that git cannot read.
     """
     if not repository.exists:
         return {}
@@ -94,14 +104,14 @@ def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
 def _missing_in(
     top: Repository, prefix: str, below: str, depth: int = 0
 ) -> Iterator[tuple[str, UnreadableFile]]:
-    """Find what is missing under a prefix; `below` goes in front of the paths."""
+    """Find what is missing under a prefix; `below` is put in front of the paths."""
     entries = _index(top, prefix) or _never_checked_out(top, prefix)
     if not entries and _is_in_submodule(top, prefix):
         yield CONFIG_FILE, _not_checked_out("is in a submodule, which is", _SUBMODULE_HINT)
     for entry in entries:
         inside = entry.path.removeprefix(prefix).removeprefix("/") if prefix else entry.path
         path, place = below + inside, top.folder / entry.path
-        if inside and not _counts(entry, path):
+        if inside and not _can_declare(entry, path):
             continue
         if entry.mode == SUBMODULE:
             yield from _missing_in_submodule(top.at(place), entry.identity, path, depth)
@@ -124,7 +134,7 @@ def _is_in_submodule(top: Repository, prefix: str) -> bool:
 def _missing_in_submodule(
     submodule: Repository, recorded: str, path: str, depth: int
 ) -> Iterator[tuple[str, UnreadableFile]]:
-    """Find what is missing in a submodule; an empty path stands for the whole folder."""
+    """Find what is missing in a submodule; an empty path means the whole folder."""
     if not (submodule.folder / ".git").exists():
         yield path or CONFIG_FILE, _not_checked_out("is a submodule, and it is", _SUBMODULE_HINT)
     elif _is_behind(submodule, recorded):
@@ -137,7 +147,7 @@ def _missing_in_submodule(
 def _is_behind(submodule: Repository, recorded: str) -> bool:
     """Whether a submodule lacks the commit that is recorded for it.
 
-    A newer one on top of it is a local commit; an older one is what `git pull` leaves there.
+    A newer one on top of it is a local commit; `git pull` leaves an older one behind.
     """
     try:
         answer = submodule.run("merge-base", "--is-ancestor", recorded, "HEAD")
@@ -150,39 +160,31 @@ def _not_checked_out(what: str, hint: str) -> UnreadableFile:
     return UnreadableFile("not-checked-out", f"{what} not checked out", hint)
 
 
-def _counts(entry: _Entry, path: str) -> bool:
-    """Whether an entry of Git can hold integrations."""
-    if not is_in_layout(path) or any(part.startswith(".") for part in path.split("/")):
+def _can_declare(entry: _IndexEntry, path: str) -> bool:
+    """Whether an entry of the index can hold integrations."""
+    if not is_in_layout(path) or has_hidden_part(path):
         return False
     return entry.mode in {LINK, SUBMODULE} or (entry.mode in REGULAR_FILES and is_yaml(path))
 
 
-def _index(top: Repository, prefix: str) -> list[_Entry]:
+def _index(top: Repository, prefix: str) -> list[_IndexEntry]:
     """List the index under a prefix."""
     where = [f":(top,literal){prefix}"] if prefix else []
     listing = top.run("ls-files", "--stage", "-v", "-z", "--", *where) or b""
     entries = []
-    for line in _lines(listing):
+    for line in split_listing(listing):
         facts, _, path = line.partition("\t")
         flag, mode, identity, *_ = facts.split(" ")
-        entries.append(_Entry(flag, mode, identity, path))
+        entries.append(_IndexEntry(flag, mode, identity, path))
     return entries
 
 
-def _never_checked_out(top: Repository, prefix: str) -> list[_Entry]:
-    """List the commit that is checked out where there is no index: `clone --no-checkout`."""
+def _never_checked_out(top: Repository, prefix: str) -> list[_IndexEntry]:
+    """List the tree of HEAD if there is no index, as after `clone --no-checkout`."""
     index = top.run("rev-parse", "--git-path", "index") or b""
     if (top.folder / os.fsdecode(index.removesuffix(b"\n"))).exists() or head(top) is None:
         return []
-    where = ["--", prefix] if prefix else []
-    listing = top.run("ls-tree", "-r", "-z", "--full-tree", "HEAD", *where) or b""
-    entries = []
-    for line in _lines(listing):
-        facts, _, path = line.partition("\t")
-        mode, _, identity = facts.split(" ")
-        entries.append(_Entry(_NO_INDEX, mode, identity, path))
-    return entries
-
-
-def _lines(listing: bytes) -> Iterator[str]:
-    return (line for line in os.fsdecode(listing).split("\0") if line)
+    return [
+        _IndexEntry(_NO_INDEX, entry.mode, entry.identity, entry.path)
+        for entry in tree_entries(top, "HEAD", prefix)
+    ]

@@ -1,8 +1,9 @@
 """Read the YAML files of a folder as they were at a commit, without touching the working tree.
 
-What they declared: `git.past`.
+What they declared: `reconciler.git.base_commit`.
 """
 
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -11,11 +12,18 @@ from types import MappingProxyType
 
 from reconciler.desired.documents import is_in_layout
 from reconciler.desired.source import MAX_FILE, UnreadableFile, check_content, is_yaml, too_large
-from reconciler.git.repository import GitError, Repository
-
-REGULAR_FILES = frozenset({"100644", "100755"})
-LINK, SUBMODULE = "120000", "160000"
-MAX_SUBMODULE_DEPTH = 8
+from reconciler.git.repository import (
+    LINK,
+    MAX_SUBMODULE_DEPTH,
+    REGULAR_FILES,
+    SUBMODULE,
+    GitError,
+    Repository,
+    TreeEntry,
+    commit_id,
+    has_hidden_part,
+    tree_entries,
+)
 
 _MAX_LINKS = 8
 _OBJECT_ID = re.compile(r"\b[0-9a-f]{40,64}\b")
@@ -26,8 +34,8 @@ _PARTIAL_CLONE = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclone
 class FilesAtCommit:
     """The files of a folder at a commit, by path in it; a source for `reconciler.desired`.
 
-    `unreadable` holds what was there and cannot be read, with the reason. `commit` is the full id
-    of the commit, where it came from one.
+    `unreadable` holds the files that were there and cannot be read, with the reason. `commit` is
+    the full id of the commit.
     """
 
     files: Mapping[str, bytes]
@@ -37,7 +45,7 @@ class FilesAtCommit:
     others: frozenset[str] = frozenset()
 
     def paths(self) -> list[str]:
-        """List every YAML file, whether it can be read or not."""
+        """List every YAML file, readable or not."""
         return sorted(self.files.keys() | self.unreadable.keys())
 
     def read(self, path: str) -> bytes:
@@ -64,12 +72,6 @@ class FilesAtCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    mode: str
-    identity: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Tree:
     top: Repository
     commit: str
@@ -87,21 +89,13 @@ class _Tree:
         return kind == b"blob\n"
 
 
-def head(repository: Repository) -> str | None:
-    """Return the commit that is checked out; None wherever that cannot be known."""
-    try:
-        return _commit(repository, "HEAD")
-    except GitError:
-        return None
-
-
 def files_at(ref: str, *, repository: Repository) -> FilesAtCommit:
     """Read the YAML files of a folder at a commit, those of its submodules included.
 
     There are none if the folder did not exist then. Raises `GitError` for an unknown commit, and
     for objects that the repository lacks.
     """
-    commit = _commit(repository, ref)
+    commit = commit_id(repository, ref)
     if commit is None:
         raise GitError(
             f"there is no commit {ref} in the repository of {repository.folder}",
@@ -110,25 +104,19 @@ def files_at(ref: str, *, repository: Repository) -> FilesAtCommit:
         )
     top, prefix = repository.locate()
     label = f"{ref}:{prefix}" if prefix else f"{ref}:."
-    reading = _Reading(label)
-    reading.add(top, commit, prefix=prefix, below="")
+    collector = _Collector(label)
+    collector.add(top, commit, prefix=prefix, below="")
     return FilesAtCommit(
-        files=MappingProxyType(reading.files),
+        files=MappingProxyType(collector.files),
         label=label,
         commit=commit,
-        unreadable=MappingProxyType(reading.unreadable),
-        others=frozenset(reading.others),
+        unreadable=MappingProxyType(collector.unreadable),
+        others=frozenset(collector.others),
     )
 
 
-def _commit(repository: Repository, ref: str) -> str | None:
-    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-    answer = repository.run(*words)
-    return answer.decode("ascii", "replace").strip() if answer else None
-
-
-class _Reading:
-    """The files of a folder at a commit while they are gathered."""
+class _Collector:
+    """The files of a folder at a commit, collected tree by tree."""
 
     def __init__(self, label: str) -> None:
         self.files: dict[str, bytes] = {}
@@ -137,12 +125,12 @@ class _Reading:
         self._label = label
 
     def add(self, top: Repository, commit: str, *, prefix: str, below: str, depth: int = 0) -> None:
-        """Add what lies under `prefix` at a commit; `below` goes in front of the paths."""
+        """Add the files under `prefix` at a commit; `below` is put in front of their paths."""
         entries = _entries(top, commit, prefix, self._label)
         wanted: dict[str, str] = {}
         for name, entry in entries.items():
             path = below + name
-            if _is_hidden(path):
+            if has_hidden_part(path):
                 continue
             if entry.mode in REGULAR_FILES and is_yaml(path):
                 wanted[path] = entry.identity
@@ -159,11 +147,11 @@ class _Reading:
         self,
         name: str,
         path: str,
-        entries: Mapping[str, _Entry],
+        entries: Mapping[str, TreeEntry],
         tree: "_Tree",
         wanted: dict[str, str],
     ) -> None:
-        """Follow a link to a file of the folder, as reading the working tree does."""
+        """Follow a link to a file of the folder, as it is followed in the working tree."""
         at: str | None = name
         for _ in range(_MAX_LINKS):
             entry = entries.get(at) if at is not None else None
@@ -176,9 +164,9 @@ class _Reading:
             if entry.mode != LINK:
                 break
             content = _contents(tree.top, {at: entry.identity}, self._label)[at]
-            text = content.decode("utf-8", "surrogateescape")
+            text = os.fsdecode(content)
             if not is_yaml(path) and tree.has_file(at, text):
-                return  # such as a README that is shared with other folders
+                return  # such as a README shared with other folders
             at = _link_target(at, text)
         self.unreadable[path] = UnreadableFile(
             "symlink",
@@ -187,7 +175,7 @@ class _Reading:
         )
 
     def _add_submodule(self, place: Repository, path: str, commit: str, depth: int) -> None:
-        """Read a submodule at the commit that was recorded, or note that it cannot be read."""
+        """Read a submodule at its recorded commit, or note that it cannot be read."""
         try:
             if depth < MAX_SUBMODULE_DEPTH and (place.folder / ".git").exists():
                 self.add(
@@ -195,7 +183,7 @@ class _Reading:
                 )
                 return
         except GitError:
-            pass  # the repository of the submodule lacks the commit, or is damaged
+            pass  # the repository of the submodule lacks the commit or is damaged
         self.unreadable[path or "reconcile.yaml"] = UnreadableFile(
             "not-checked-out",
             f"is in a submodule, and its commit {commit[:12]} is not here",
@@ -203,42 +191,39 @@ class _Reading:
         )
 
 
-def _entries(top: Repository, commit: str, prefix: str, label: str) -> dict[str, _Entry]:
-    """List the tree under a prefix; a submodule that is the prefix has the empty name."""
-    words = ["ls-tree", "-r", "-z", "--full-tree", commit]
+def _entries(top: Repository, commit: str, prefix: str, label: str) -> dict[str, TreeEntry]:
+    """List the tree under a prefix by path in it, which is empty for a submodule at the prefix."""
     try:
-        listing = top.run(*words, *(["--", prefix] if prefix else [])) or b""
+        entries = tree_entries(top, commit, prefix)
     except GitError as problem:
         raise _missing_objects(top, problem, [label]) from problem
-    entries = {}
-    for line in listing.decode("utf-8", "surrogateescape").split("\0"):
-        facts, _, name = line.partition("\t")
-        if name and (name == prefix or not prefix or name.startswith(prefix + "/")):
-            mode, _, identity = facts.split(" ")
-            entries[name.removeprefix(prefix).removeprefix("/") if prefix else name] = _Entry(
-                mode, identity
-            )
-    return entries
+    if not prefix:
+        return {entry.path: entry for entry in entries}
+    found = {}
+    for entry in entries:
+        if entry.path == prefix or entry.path.startswith(f"{prefix}/"):
+            found[entry.path.removeprefix(prefix).removeprefix("/")] = entry
+    return found
 
 
 def _contents(top: Repository, wanted: Mapping[str, str], label: str) -> dict[str, bytes]:
-    """Read objects by path; raises `GitError` that names the files whose objects are missing."""
-    asked = dict(wanted)
+    """Read objects by path; raises `GitError` that lists the files whose objects are missing."""
+    pending = dict(wanted)
     missing: list[str] = []
-    while asked:
-        stdin = "".join(f"{identity}\n" for identity in asked.values()).encode()
+    while pending:
+        stdin = "".join(f"{identity}\n" for identity in pending.values()).encode()
         try:
             answer = top.run("cat-file", "--batch", stdin=stdin) or b""
         except GitError as problem:
             # In a partial clone git stops at the first object that it would have to fetch.
             named = set(_OBJECT_ID.findall(problem.summary))
-            lacking = [path for path, identity in asked.items() if identity in named]
-            if not lacking:
+            absent = [path for path, identity in pending.items() if identity in named]
+            if not absent:
                 raise _missing_objects(top, problem, missing) from problem
-            missing += lacking
-            asked = {path: identity for path, identity in asked.items() if path not in lacking}
+            missing += absent
+            pending = {path: each for path, each in pending.items() if path not in absent}
             continue
-        contents = _split(answer, asked)
+        contents = _split(answer, pending)
         missing += [path for path, content in contents.items() if content is None]
         if missing:
             break
@@ -249,10 +234,10 @@ def _contents(top: Repository, wanted: Mapping[str, str], label: str) -> dict[st
     return {}
 
 
-def _split(answer: bytes, asked: Mapping[str, str]) -> dict[str, bytes | None]:
-    """Split the answer of `cat-file --batch`; None for an object that is missing."""
+def _split(answer: bytes, wanted: Iterable[str]) -> dict[str, bytes | None]:
+    """Split the output of `cat-file --batch`; None for a missing object."""
     contents: dict[str, bytes | None] = {}
-    for path in asked:
+    for path in wanted:
         facts, _, rest = answer.partition(b"\n")
         words = facts.split(b" ")
         if len(words) != 3 or not words[2].isdigit():
@@ -264,7 +249,7 @@ def _split(answer: bytes, asked: Mapping[str, str]) -> dict[str, bytes | None]:
 
 
 def _missing_objects(top: Repository, cause: GitError | None, files: Iterable[str]) -> GitError:
-    """Return the error for objects that a commit names and the repository lacks."""
+    """Return the error for objects that a commit refers to and the repository lacks."""
     named = list(files)
     shown = ", ".join(named[:10]) + (f" and {len(named) - 10} more" if len(named) > 10 else "")
     if _is_partial(top):
@@ -293,7 +278,3 @@ def _link_target(name: str, text: str) -> str | None:
     """Return where a link leads inside the folder, None where it leads out of it."""
     target = posixpath.normpath(posixpath.join(posixpath.dirname(name), text))
     return None if text.startswith("/") or target.startswith("..") else target
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))

@@ -1,6 +1,7 @@
-"""Run the program `git` on the repository that holds a folder.
+"""The repository that holds a folder, read with the program `git`.
 
-What is asked of it: `git.commits`, `git.checkout`.
+The files of a commit: `reconciler.git.commits`. Files that the working tree lacks:
+`reconciler.git.checkout`.
 """
 
 import os
@@ -12,6 +13,12 @@ from pathlib import Path
 from reconciler.errors import ReconcilerError
 
 TIMEOUT_SECONDS = 60
+
+REGULAR_FILES = frozenset({"100644", "100755"})
+LINK, SUBMODULE = "120000", "160000"
+"""Modes of the entries of a tree or the index."""
+
+MAX_SUBMODULE_DEPTH = 8
 
 _PASSED_ON = frozenset({"HOME", "LOGNAME", "PATH", "TMPDIR", "USER", "XDG_CONFIG_HOME"})
 """Variables of the caller that git sees. No `GIT_*` is among them: git itself sets GIT_DIR and
@@ -29,20 +36,29 @@ _OUR_OWN: Mapping[str, str] = {
 
 
 class GitError(ReconcilerError):
-    """Git cannot tell what was asked of it."""
+    """Git cannot be run, or answers with an error."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """A file, link or submodule in the tree of a commit; `identity` is the id of its object."""
+
+    path: str
+    mode: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
-    """The repository around a folder. `environment` is the caller's; little of it reaches git."""
+    """The repository that holds a folder; of the caller's `environment` little is passed to git."""
 
     folder: Path
     environment: Mapping[str, str] = field(repr=False)
 
     def at(self, folder: Path) -> "Repository":
-        """Return the repository around another folder."""
+        """Return the repository that holds another folder."""
         return Repository(folder, self.environment)
 
     @property
@@ -73,7 +89,7 @@ class Repository:
         Raises `GitError` with git's own message, or where git cannot be run.
         """
         command = ["git", "-C", str(self.folder), *arguments]
-        passed_on = {n: v for n, v in self.environment.items() if n in _PASSED_ON}
+        passed_on = {name: self.environment[name] for name in _PASSED_ON & self.environment.keys()}
         try:
             done = subprocess.run(  # noqa: S603 - a fixed program; arguments are no shell text
                 command,
@@ -93,6 +109,43 @@ class Repository:
         if not message:
             return None
         raise _failure(message)
+
+
+def head(repository: Repository) -> str | None:
+    """Return the commit that is checked out; None where that cannot be determined."""
+    try:
+        return commit_id(repository, "HEAD")
+    except GitError:
+        return None
+
+
+def commit_id(repository: Repository, ref: str) -> str | None:
+    """Return the full id of a commit, None for an unknown one."""
+    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    answer = repository.run(*words)
+    return answer.decode("ascii", "replace").strip() if answer else None
+
+
+def tree_entries(top: Repository, commit: str, prefix: str) -> list[TreeEntry]:
+    """List the tree of a commit under a prefix; paths count from the top of the repository."""
+    where = ["--", prefix] if prefix else []
+    listing = top.run("ls-tree", "-r", "-z", "--full-tree", commit, *where) or b""
+    entries = []
+    for line in split_listing(listing):
+        facts, _, path = line.partition("\t")
+        mode, _, identity = facts.split(" ")
+        entries.append(TreeEntry(path, mode, identity))
+    return entries
+
+
+def split_listing(listing: bytes) -> list[str]:
+    """Split a listing that git has written with `-z`."""
+    return [line for line in os.fsdecode(listing).split("\0") if line]
+
+
+def has_hidden_part(path: str) -> bool:
+    """Return whether a path has a part that begins with a dot; reading files skips those."""
+    return any(part.startswith(".") for part in path.split("/"))
 
 
 def _failure(message: str) -> GitError:

@@ -1,1 +1,1 @@
-"""What Git declared at a commit."""
+"""Git: files at a commit, and files that are not checked out."""

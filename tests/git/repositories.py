@@ -1,4 +1,4 @@
-"""Repositories in which a project lies, made with the real git."""
+"""Repositories that hold a project, made with the real git."""
 
 import os
 import subprocess

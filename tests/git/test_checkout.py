@@ -1,4 +1,4 @@
-"""Files that Git declares and the working tree lacks stop every command before a request."""
+"""Files that Git tracks and the working tree lacks stop every command before a request."""
 
 import os
 from collections.abc import Callable

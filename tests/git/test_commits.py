@@ -1,4 +1,4 @@
-"""Reading the files of an older commit with the real git."""
+"""Files of an older commit, read with the real git."""
 
 import os
 import subprocess
@@ -69,7 +69,7 @@ class Repository:
         assert loaded.config is not None
         assert loaded.state is not None
         past = declared_at(ref, repository=self.reader, target=loaded.state.target)
-        return past.memory, [d.code for d in past.diagnostics]
+        return past.last_applied, [d.code for d in past.diagnostics]
 
 
 def without_alpha(folder: Path, *, then: str) -> tuple[Repository, str]:
