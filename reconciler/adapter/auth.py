@@ -1,7 +1,7 @@
-"""Who may call: the adapter's own tokens, and finding one in a request's headers.
+"""Authentication of callers by the adapter's own tokens.
 
-A token is kept as a digest only, so nothing that is printed or compared can show one. The API's
-credential is another matter and never seen here.
+Only the digest of a token is kept, so nothing that is printed or compared can show one. The
+credential for the API is never seen here.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from reconciler.adapter.problems import Refusal, refuse
 from reconciler.diagnostics import Diagnostic, SourceLocation, error
 from reconciler.domain.rejection import InvalidInput
 
-SHORTEST: Final = 32
-"""Bytes of a token; 128 random bits in hexadecimal have as many."""
+MIN_TOKEN_LENGTH: Final = 32
+"""Minimum length of a token: 128 random bits in hexadecimal."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 _GOOD: Final = "`openssl rand -hex 32` makes a good one"
 LINE_HINT: Final = f"each line is `name read TOKEN` or `name write TOKEN`; {_GOOD}"
-_EACH: Final = f"give every caller a name and a token of its own; {_GOOD}"
+_UNIQUE: Final = f"use a separate name and token for every caller; {_GOOD}"
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]+) *", re.IGNORECASE)
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 
 
 class TokenScope(StrEnum):
-    """What a token is good for."""
+    """Permission of a token."""
 
     READ = "read"
     WRITE = "write"
@@ -39,24 +39,24 @@ class TokenScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls: the name of the token, and what it is good for."""
+    """An authenticated caller: the name and scope of its token."""
 
     name: str
     scope: TokenScope
 
     @property
-    def writes(self) -> bool:
-        """Tell whether the caller may change something."""
+    def can_write(self) -> bool:
+        """Whether the caller may change something."""
         return self.scope is TokenScope.WRITE
 
 
-ANYBODY: Final = Principal("anybody", TokenScope.WRITE)
-"""Who calls where no token is asked for."""
+ANONYMOUS: Final = Principal("anybody", TokenScope.WRITE)
+"""The caller if no token is required."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token by its digest."""
+    """A token, known by its digest."""
 
     principal: Principal
     digest: bytes = field(repr=False)
@@ -65,25 +65,25 @@ class Token:
     def of(
         cls, text: str, *, name: str = "default", scope: TokenScope = TokenScope.WRITE
     ) -> "Token":
-        """Take a token in, or raise `InvalidInput` if it is too short or no header can carry it."""
-        if len(text) < SHORTEST or not _TOKEN.fullmatch(text):
+        """Return a token; raises `InvalidInput` if it is too short or not valid in a header."""
+        if len(text) < MIN_TOKEN_LENGTH or not _TOKEN.fullmatch(text):
             raise InvalidInput([_too_weak(name)])
         return cls(Principal(name, scope), _digest(text.encode()))
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """All tokens that are accepted; without any, everybody is (`--insecure-no-auth`)."""
+    """All accepted tokens; without any, every caller is accepted (`--insecure-no-auth`)."""
 
     known: tuple[Token, ...]
 
     @property
-    def asks(self) -> bool:
-        """Tell whether a caller has to show a token."""
+    def required(self) -> bool:
+        """Whether a caller must send a token."""
         return bool(self.known)
 
     def find(self, presented: bytes) -> Principal | None:
-        """Give whose token this is; takes equally long whichever it is, and if it is none."""
+        """Return the principal of a token in constant time, None for an unknown token."""
         digest = _digest(presented)
         found = None
         for token in self.known:
@@ -91,15 +91,15 @@ class Tokens:
                 found = token.principal
         return found
 
-    def of_request(self, headers: Headers) -> Principal:
-        """Give who calls, or raise the refusal (401).
+    def authenticate(self, headers: Headers) -> Principal:
+        """Return the caller, or raise the refusal (401).
 
-        The token comes as `Authorization: Bearer` or as `x-portkey-api-key`, as the official SDKs
-        send theirs; in both headers it has to be the same one.
+        The token is sent as `Authorization: Bearer` or, as by the official SDKs, in
+        `x-portkey-api-key`; if both headers are sent, their tokens must be equal.
         """
-        if not self.asks:
-            return ANYBODY
-        presented = {*_bearers(headers), *_keys(headers)}
+        if not self.required:
+            return ANONYMOUS
+        presented = {*_bearer_tokens(headers), *_api_keys(headers)}
         if not presented:
             raise _unauthorised("No token was sent.")
         if len(presented) > 1:
@@ -111,14 +111,14 @@ class Tokens:
 
 
 def has_credential(headers: Headers) -> bool:
-    """Tell whether a request shows a credential of any kind, good or bad."""
+    """Return whether a request has a credential of any kind, valid or not."""
     return any(name in {b"authorization", b"x-portkey-api-key"} for name, _ in headers)
 
 
 def parse_tokens(text: str, *, file: str) -> tuple[Token, ...]:
-    """Read a token file: lines `name scope token`, with comments after `#` at a line's start.
+    """Parse a token file: lines `name scope token`, and comment lines that start with `#`.
 
-    Raises `InvalidInput` with every line that cannot be used; no message repeats a token.
+    Raises `InvalidInput` with every invalid line; no message repeats a token.
     """
     found: list[Token] = []
     problems: list[Diagnostic] = []
@@ -133,12 +133,12 @@ def parse_tokens(text: str, *, file: str) -> tuple[Token, ...]:
             problems.append(
                 error("bad-token", token, hint=LINE_HINT, at=SourceLocation(file, number))
             )
-    problems += _doubles(found, file)
+    problems += _duplicates(found, file)
     if not found and not problems:
         problems.append(
             error(
                 "bad-token",
-                "there is no token in the file",
+                "the file has no token",
                 hint=LINE_HINT,
                 at=SourceLocation(file),
             )
@@ -150,41 +150,41 @@ def parse_tokens(text: str, *, file: str) -> tuple[Token, ...]:
 
 def _parse_line(words: list[str]) -> Token | str:
     if len(words) != 3:
-        return "a line has three words: name, scope and token"
+        return "a line must have three words: name, scope and token"
     name, scope, text = words
     if not _NAME.fullmatch(name):
-        return "the name has 1 to 64 letters, digits and `_.@-`"
+        return "the name must have 1 to 64 letters, digits and `_.@-`"
     if scope not in set(TokenScope):
-        return "the scope is `read` or `write`"
-    if len(text) < SHORTEST or not _TOKEN.fullmatch(text):
+        return "the scope must be `read` or `write`"
+    if len(text) < MIN_TOKEN_LENGTH or not _TOKEN.fullmatch(text):
         return _too_weak(name).summary
     return Token.of(text, name=name, scope=TokenScope(scope))
 
 
-def _doubles(tokens: Iterable[Token], file: str) -> list[Diagnostic]:
+def _duplicates(tokens: Iterable[Token], file: str) -> list[Diagnostic]:
     names = [token.principal.name for token in tokens]
     digests = [token.digest for token in tokens]
     problems = []
     if len(set(names)) < len(names):
         problems.append(
-            error("bad-token", "a name stands there twice", hint=_EACH, at=SourceLocation(file))
+            error("bad-token", "a name is used twice", hint=_UNIQUE, at=SourceLocation(file))
         )
     if len(set(digests)) < len(digests):
         problems.append(
-            error("bad-token", "a token stands there twice", hint=_EACH, at=SourceLocation(file))
+            error("bad-token", "a token is used twice", hint=_UNIQUE, at=SourceLocation(file))
         )
     return problems
 
 
 def _too_weak(name: str) -> Diagnostic:
-    return error(
-        "bad-token",
-        f"the token {name} is not {SHORTEST} or more printable ASCII characters without spaces",
-        hint=_GOOD,
+    summary = (
+        f"the token {name} must have {MIN_TOKEN_LENGTH} or more printable ASCII characters "
+        "without spaces"
     )
+    return error("bad-token", summary, hint=_GOOD)
 
 
-def _bearers(headers: Headers) -> Iterable[bytes]:
+def _bearer_tokens(headers: Headers) -> Iterable[bytes]:
     values = [value for name, value in headers if name == b"authorization"]
     if len(values) > 1:
         raise _unauthorised("Authorization was sent more than once.", 'error="invalid_request"')
@@ -195,7 +195,7 @@ def _bearers(headers: Headers) -> Iterable[bytes]:
         yield found[1]
 
 
-def _keys(headers: Headers) -> Iterable[bytes]:
+def _api_keys(headers: Headers) -> Iterable[bytes]:
     values = [value for name, value in headers if name == b"x-portkey-api-key"]
     if len(values) > 1:
         raise _unauthorised("x-portkey-api-key was sent more than once.")

@@ -1,19 +1,31 @@
-"""The connections of callers: counted when they are accepted, over all ports.
+"""Connections of callers: how many fit below the limit of open files, and accepting them.
 
-At the limit the connection that has been silent for longest makes room, so that a crowd that only
-connects keeps nobody out. asyncio's own listener accepts up to its whole backlog before it creates
-the first connection, which is too late to count; so the listener is here.
+They are counted when they are accepted, over all ports. At the limit the connection that has been
+silent for longest is closed, so that clients that only connect keep no other client out. asyncio's
+own listener accepts its whole backlog before it creates the first connection, which is too late to
+count; hence `Listener`.
 """
 
 import asyncio
 import contextlib
 import errno
+import resource
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
+MAX_CALLERS: Final = 2000
+MAX_UPSTREAM: Final = 100
+
+_OTHER_FILES: Final = 64
+"""Files read from disk, the ledger, the ports themselves, and connections about to be closed."""
+
+_UPSTREAM_CLIENTS: Final = 3
+"""The operations, the page and the planning tools have a connection pool each."""
+
 _BATCH: Final = 16
-"""Connections accepted before those that were shed get the time to close."""
+"""Connections accepted in one go, before those that were closed for them have time to close."""
 
 _RETRY_SECONDS: Final = 0.05
 _OUT_OF_RESOURCES: Final = frozenset(
@@ -21,8 +33,40 @@ _OUT_OF_RESOURCES: Final = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionBudget:
+    """Maximum connections of callers on all ports, and of each client to the upstream."""
+
+    callers: int
+    upstream: int
+
+
+def raise_file_limit() -> int:
+    """Raise the soft limit of open files to the hard one if allowed; return the current limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft
+
+
+def connection_budget(file_limit: int) -> ConnectionBudget:
+    """Divide a limit of open files between callers and the upstream.
+
+    A process at its limit can neither accept a connection nor open a file or a connection upstream,
+    so the limit is divided before anything is served. `resource.RLIM_INFINITY` allows the maximum.
+    """
+    if file_limit == resource.RLIM_INFINITY:
+        return ConnectionBudget(MAX_CALLERS, MAX_UPSTREAM)
+    usable = file_limit - min(_OTHER_FILES, file_limit // 4)
+    upstream = max(1, min(MAX_UPSTREAM, usable // (2 * _UPSTREAM_CLIENTS)))
+    callers = max(1, min(MAX_CALLERS, usable - _UPSTREAM_CLIENTS * upstream))
+    return ConnectionBudget(callers, upstream)
+
+
 class ClientConnection(Protocol):
-    """A connection that can be given up."""
+    """A connection that can be closed to make room for another."""
 
     def abort(self) -> None:
         """Close without waiting for the other side."""
@@ -32,23 +76,23 @@ class ClientConnection(Protocol):
 class ConnectionTable:
     """All connections of callers, and which of them are silent.
 
-    Silent is a connection that has no complete request in progress, or whose caller does not read
-    the answer. `limit` counts both kinds.
+    A connection is silent if it has no complete request in progress, or if its caller does not read
+    the answer. `limit` applies to silent and busy connections together.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._open: set[ClientConnection] = set()
-        # A dict keeps the order in which they fell silent.
+        # A dict keeps the order in which the connections fell silent.
         self._silent: dict[ClientConnection, None] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
     def add(self, connection: ClientConnection) -> bool:
-        """Count a new connection, which is silent; return whether there is room for it.
+        """Add a new, silent connection; return whether there is room for it.
 
-        There is none where all others have a request in progress.
+        There is none if all others have a request in progress.
         """
         while len(self._open) >= self.limit and self._silent:
             self.shed()
@@ -67,24 +111,24 @@ class ConnectionTable:
         return True
 
     def mark_silent(self, connection: ClientConnection) -> None:
-        """Note that a connection waits for its caller; it is silent since then if it was not."""
+        """Mark a connection that waits for its caller; one that was silent keeps its place."""
         if connection in self._open:
             self._silent.setdefault(connection)
 
     def mark_busy(self, connection: ClientConnection) -> None:
-        """Note that a connection has a complete request, which is never cut off for another."""
+        """Mark a connection with a complete request; it is never closed to make room."""
         self._silent.pop(connection, None)
 
     def remove(self, connection: ClientConnection) -> None:
-        """Forget a connection that is closed."""
+        """Remove a connection that is closed."""
         self._open.discard(connection)
         self._silent.pop(connection, None)
 
 
 class Listener:
-    """Accepts the connections of one port; the interface is that of `asyncio.Server`.
+    """Listener of one port, with the interface of `asyncio.Server` that uvicorn uses.
 
-    `make_protocol` makes the protocol of a connection, which adds itself to `table`.
+    `make_protocol` returns the protocol of a connection, which adds itself to `table`.
     """
 
     def __init__(
@@ -103,7 +147,7 @@ class Listener:
         self._loop.add_reader(listening, self._accept)
 
     def close(self) -> None:
-        """Accept no more connections; those that are there go on."""
+        """Stop accepting connections; open ones continue."""
         if self._retry is not None:
             self._retry.cancel()
         self._loop.remove_reader(self._socket)
@@ -114,7 +158,7 @@ class Listener:
             await asyncio.wait(self._opening)
 
     def _accept(self) -> None:
-        # Those that are being opened are not in the table yet.
+        # Connections that are being opened are not in the table yet.
         for _ in range(_BATCH - len(self._opening)):
             try:
                 accepted, _address = self._socket.accept()
@@ -131,11 +175,11 @@ class Listener:
         try:
             await self._loop.connect_accepted_socket(self._make_protocol, accepted)
         except OSError:
-            # The caller has left already.
+            # The caller has disconnected already.
             accepted.close()
 
     def _pause(self) -> None:
-        """Make room when other files use up the limit; the waiting connection is not lost."""
+        """Make room at the limit of open files; pending connections stay in the backlog."""
         self._table.shed()
         self._loop.remove_reader(self._socket)
         self._retry = self._loop.call_later(_RETRY_SECONDS, self._resume)

@@ -15,8 +15,8 @@ from mcp_types import Tool, ToolAnnotations
 from reconciler import workflows
 from reconciler.adapter.declared_files import PATH_PATTERN, DeclaredFiles, Documents
 from reconciler.adapter.problems import refuse
-from reconciler.adapter.tools import Arguments, Failed, LocalTool, ToolDefinition
-from reconciler.adapter.validation import Checker
+from reconciler.adapter.tools import Arguments, LocalTool, ToolDefinition, ToolFailure
+from reconciler.adapter.validation import SchemaValidator
 from reconciler.desired.load import Loaded
 from reconciler.diagnostics import Diagnostic, error, has_errors
 from reconciler.domain.rejection import Rejection
@@ -72,7 +72,7 @@ class GitopsTools:
     ) -> Answer:
         loaded = await self.files.load(_documents(arguments))
         if loaded.state is None:
-            raise Failed(_error(loaded.diagnostics, exit_code=3))
+            raise ToolFailure(_error(loaded.diagnostics, exit_code=3))
         try:
             async with (
                 asyncio.timeout(_SECONDS),
@@ -87,7 +87,7 @@ class GitopsTools:
             document = _error((said,), exit_code=problem.exit_code)
         except TimeoutError:
             raise refuse("upstream-timeout", 504, f"No plan within {_SECONDS:g} seconds.") from None
-        raise Failed(document)
+        raise ToolFailure(document)
 
 
 def gitops_tools(gitops: GitopsTools) -> list[ToolDefinition]:
@@ -151,7 +151,7 @@ def _tool(
             open_world_hint=name != "validate-desired-state",
         ),
     )
-    return LocalTool(tool, Checker(schema), work)
+    return LocalTool(tool, SchemaValidator(schema), work)
 
 
 async def _plan(session: Session) -> Answer:

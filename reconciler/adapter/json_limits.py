@@ -30,7 +30,7 @@ def is_too_deep(document: Any) -> bool:
     return True
 
 
-def passable(document: Any) -> Any:
+def sanitized(document: Any) -> Any:
     """Return a document in the form in which it can be passed on.
 
     U+FFFD takes the place of half a character. Raises ValueError for what no client could read.

@@ -1,9 +1,11 @@
-"""The MCP port: a low-level server of the library, stateless, answering in JSON.
+"""The MCP port: the library's low-level server, stateless, with JSON answers.
 
-It speaks the revisions with a handshake and the one without on the same endpoint. Its own check of
-Host and Origin is off: the door does that, exactly and on every bind address.
+One endpoint serves the protocol revisions with a handshake and the one without. The library's own
+check of Host and Origin is off, because `GatewayMiddleware` checks both exactly on every bind
+address. The tools themselves: `reconciler.adapter.tools` and `reconciler.adapter.gitops_tools`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,20 +24,20 @@ from starlette.routing import Route, Router
 
 from reconciler import __version__
 from reconciler.adapter.allowed_hosts import AllowedHosts
-from reconciler.adapter.health import IsReady, Raw, nothing, probes
-from reconciler.adapter.mcp_errors import RedactingResponder
 from reconciler.adapter.middleware import BODY_LIMIT, PROBES, GatewayMiddleware, MiddlewareConfig
 from reconciler.adapter.problems import refuse
 from reconciler.adapter.request_context import (
     Application,
+    Message,
     Receive,
     RequestContext,
     Scope,
     Send,
-    exchange_of,
+    check_media_type,
+    context_of,
 )
-from reconciler.adapter.rest import check_media_type
-from reconciler.adapter.tools import ToolDefinition, call
+from reconciler.adapter.routing import ASGIEndpoint, IsReady, probe_routes, unknown_path
+from reconciler.adapter.tools import ToolDefinition, call_tool
 
 PATH: Final = "/mcp"
 _INSTRUCTIONS: Final = (
@@ -44,7 +46,7 @@ _INSTRUCTIONS: Final = (
     "masks; never send a mask back. Deleting cannot be undone."
 )
 
-_METHODS: Final = frozenset(
+_LOGGED_METHODS: Final = frozenset(
     {
         "initialize",
         "notifications/cancelled",
@@ -55,20 +57,23 @@ _METHODS: Final = frozenset(
         "tools/list",
     }
 )
-"""What may stand in the access log and in a counter's label; a caller can invent any other."""
+"""Methods that appear in the access log and in metric labels; a caller can invent any other."""
 
-Context = ServerRequestContext[Any, Any]
+_QUOTING_PREFIX: Final = "Validation error: "
+_REPLACEMENT: Final = "The message is not a request or notification of JSON-RPC 2.0."
+
+ServerContext = ServerRequestContext[Any, Any]
 
 
 def mcp_application(
-    offers: Sequence[ToolDefinition],
+    definitions: Sequence[ToolDefinition],
     *,
-    rules: MiddlewareConfig,
+    config: MiddlewareConfig,
     allowed: AllowedHosts,
     is_ready: IsReady,
 ) -> Application:
-    """Put the MCP port together."""
-    server = _server(offers)
+    """Build the ASGI application of the MCP port."""
+    server = _server(definitions)
     application = server.streamable_http_app(
         streamable_http_path=PATH,
         json_response=True,
@@ -79,41 +84,45 @@ def mcp_application(
 
     async def post_only(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            # There are no sessions to end, and no stream for messages that nobody asked for.
+            # Stateless: there is no session to end and no stream of server messages.
             raise refuse("method-not-allowed", 405, "This path takes POST.", allow="POST")
         check_media_type(scope)
         await application({**scope, "path": PATH}, receive, RedactingResponder(send))
 
     lifespan: Any = application.router.lifespan_context
+    endpoints = [Route(path, ASGIEndpoint(post_only)) for path in (PATH, f"{PATH}/")]
     router = Router(
-        [*probes(is_ready), *(Route(path, Raw(post_only)) for path in (PATH, f"{PATH}/"))],
+        [*probe_routes(is_ready), *endpoints],
         redirect_slashes=False,
-        default=nothing,
+        default=unknown_path,
         lifespan=lambda _app: lifespan(application),
     )
     return GatewayMiddleware(
-        router, protocol="mcp", allowed=allowed, rules=rules, is_open=PROBES.__contains__
+        router, protocol="mcp", allowed=allowed, config=config, is_open=PROBES.__contains__
     )
 
 
-def _server(offers: Sequence[ToolDefinition]) -> Server[Any]:
-    by_name = {offer.tool.name: offer for offer in offers}
+def _server(definitions: Sequence[ToolDefinition]) -> Server[Any]:
+    by_name = {definition.tool.name: definition for definition in definitions}
 
-    async def list_tools(
-        context: Context, _params: PaginatedRequestParams | None
+    async def on_list_tools(
+        server_context: ServerContext, _params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        caller = _exchange(context).caller
-        return ListToolsResult(tools=[o.tool for o in offers if o.is_for(caller)])
+        caller = _request_context(server_context).caller
+        visible = [definition for definition in definitions if definition.is_for(caller)]
+        return ListToolsResult(tools=[definition.tool for definition in visible])
 
-    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
-        offer = by_name.get(params.name)
-        if offer is None:
+    async def on_call_tool(
+        server_context: ServerContext, params: CallToolRequestParams
+    ) -> CallToolResult:
+        definition = by_name.get(params.name)
+        if definition is None:
             raise MCPError(INVALID_PARAMS, "There is no tool of this name.")
-        exchange = _exchange(context)
-        exchange.operation = offer.tool.name
-        return await call(offer, params.arguments or {}, exchange)
+        context = _request_context(server_context)
+        context.operation = definition.tool.name
+        return await call_tool(definition, params.arguments or {}, context)
 
-    def schema_of(name: str) -> Mapping[str, Any] | None:
+    def input_schema(name: str) -> Mapping[str, Any] | None:
         return by_name[name].tool.input_schema if name in by_name else None
 
     server: Server[Any] = Server(
@@ -121,20 +130,63 @@ def _server(offers: Sequence[ToolDefinition]) -> Server[Any]:
         version=__version__,
         title="Portkey integrations",
         instructions=_INSTRUCTIONS,
-        get_tool_input_schema=schema_of,
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
+        get_tool_input_schema=input_schema,
+        on_list_tools=on_list_tools,
+        on_call_tool=on_call_tool,
     )
-    server.middleware = [_note]
+    server.middleware = [_record_method]
     return server
 
 
-async def _note(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Write the method into the access log; a tool's name replaces it."""
-    _exchange(ctx).operation = ctx.method if ctx.method in _METHODS else "other"
+async def _record_method(ctx: ServerContext, call_next: CallNext) -> HandlerResult:
+    """Record the method for the access log; the name of a called tool replaces it."""
+    _request_context(ctx).operation = ctx.method if ctx.method in _LOGGED_METHODS else "other"
     return await call_next(ctx)
 
 
-def _exchange(context: Context) -> RequestContext:
-    request: Any = context.request
-    return exchange_of(request.scope)
+def _request_context(server_context: ServerContext) -> RequestContext:
+    request: Any = server_context.request
+    return context_of(request.scope)
+
+
+class RedactingResponder:
+    """Sender that replaces a library message that quotes what the caller sent.
+
+    For a message that is not JSON-RPC the library quotes its values. One of them may be a
+    provider's key, and clients write the answer to their logs.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+        self._content = b""
+
+    async def __call__(self, message: Message) -> None:
+        """Buffer a 400 until it is complete; pass on every other answer."""
+        if message["type"] == "http.response.start" and message["status"] == 400:
+            self._start = message
+        elif self._start is None:
+            await self._send(message)
+        else:
+            self._content += message.get("body", b"")
+            if not message.get("more_body", False):
+                await self._flush(self._start)
+
+    async def _flush(self, start: Message) -> None:
+        content = _without_quotes(self._content)
+        others = [pair for pair in start["headers"] if pair[0] != b"content-length"]
+        length = (b"content-length", str(len(content)).encode())
+        await self._send({**start, "headers": [*others, length]})
+        await self._send({"type": "http.response.body", "body": content})
+
+
+def _without_quotes(content: bytes) -> bytes:
+    try:
+        document = json.loads(content)
+        has_quotes = document["error"]["message"].startswith(_QUOTING_PREFIX)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return content
+    if not has_quotes:
+        return content
+    document["error"]["message"] = _REPLACEMENT
+    return json.dumps(document).encode()

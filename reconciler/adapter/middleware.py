@@ -1,18 +1,19 @@
-"""The door of both ports: what every request has to pass before an application sees it.
+"""Middleware of both ports: what every request passes before an application sees it.
 
-In this order: framing, host, origin, credential, rate, body. Whatever happens behind the door, the
-caller gets an answer of ours, and the access log a line.
+The order is framing, host and origin, credential, rate, body. Whatever happens inside, the caller
+gets an answer in our form, and the access log one line.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from reconciler.adapter.allowed_hosts import AllowedHosts
 from reconciler.adapter.auth import Headers, Principal, Tokens, has_credential
-from reconciler.adapter.cors import answer_preflight, is_preflight, of_origin
-from reconciler.adapter.problems import Problem, Refusal, internal, not_found, refuse
+from reconciler.adapter.problems import Problem, Refusal, internal_problem, not_found, refuse
 from reconciler.adapter.rate_limit import Allowance, CallerRateLimiter
 from reconciler.adapter.request_context import (
     REFUSED,
@@ -24,21 +25,21 @@ from reconciler.adapter.request_context import (
     RequestContext,
     Scope,
     Send,
-    answer_problem,
     read_body,
     replayed,
+    send_answer,
+    send_problem,
     too_large,
 )
-from reconciler.adapter.request_targets import is_oauth_metadata, take_host
 
 BODY_LIMIT: Final = 1024 * 1024
 """Bytes of a request's body."""
 
 BODY_SECONDS: Final = 15.0
-"""How long a body may take to arrive."""
+"""Time that a body may take to arrive."""
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
-"""Paths that are answered to anybody, and cost nothing."""
+"""Paths that need no credential and are not rate-limited."""
 
 _STOPPED: Final = Problem(
     "unavailable",
@@ -48,7 +49,7 @@ _STOPPED: Final = Problem(
     headers={"connection": "close"},
 )
 
-_FIXED: Final[tuple[Header, ...]] = (
+_COMMON_HEADERS: Final[tuple[Header, ...]] = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -57,10 +58,10 @@ _FIXED: Final[tuple[Header, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class MiddlewareConfig:
-    """What both doors share.
+    """Settings and collaborators that both ports share.
 
-    `log` is told every exchange when it is over, `failed` every defect of the adapter, by the id of
-    its exchange. `clock` gives seconds, `new_id` a UUID text.
+    `log` receives every request when it is finished, `failed` every defect of the adapter with the
+    id of its request. `clock` returns seconds, `new_id` a UUID as text.
     """
 
     tokens: Tokens
@@ -74,10 +75,11 @@ class MiddlewareConfig:
 
 
 class GatewayMiddleware:
-    """An ASGI application that lets requests through to another one.
+    """ASGI middleware around the application of one port.
 
-    `is_open` tells which paths may be seen without a credential: the application then judges
-    itself, and `visitor` tells whom a cookie stands for. A wrong credential is refused there, too.
+    `is_open` returns whether a path may be requested without a credential: the application then
+    decides itself, and `visitor` returns the principal of a cookie. A wrong credential is refused
+    on open paths, too.
     """
 
     def __init__(
@@ -86,30 +88,30 @@ class GatewayMiddleware:
         *,
         protocol: str,
         allowed: AllowedHosts,
-        rules: MiddlewareConfig,
+        config: MiddlewareConfig,
         is_open: Callable[[str], bool] = lambda _path: False,
         visitor: Callable[[Headers], Principal | None] = lambda _headers: None,
     ) -> None:
         self._application = application
         self._protocol = protocol
         self._allowed = allowed
-        self._rules = rules
+        self._config = config
         self._is_open = is_open
         self._visitor = visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the start and end of the server's life."""
+        """Serve one request, or pass on the lifespan events of the server."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        exchange = RequestContext(
-            self._rules.new_id(), self._protocol, self._rules.clock(), self._rules.failed
+        context = RequestContext(
+            self._config.new_id(), self._protocol, self._config.clock(), self._config.failed
         )
-        exchange.client = (scope.get("client") or (None,))[0]
-        exchange.attach(scope)
-        sender = _Sender(send, exchange)
+        context.client = (scope.get("client") or (None,))[0]
+        context.attach(scope)
+        sender = _Sender(send, context)
         try:
-            await self._serve(scope, receive, sender, exchange)
+            await self._serve(scope, receive, sender, context)
         except ClientGoneError:
             pass
         except asyncio.CancelledError:
@@ -118,47 +120,48 @@ class GatewayMiddleware:
         except Refusal as refusal:
             await sender.refuse(refusal.problem)
         except Exception as error:  # noqa: BLE001  the outermost border
-            self._rules.failed(exchange.id, error)
-            await sender.refuse(internal())
+            self._config.failed(context.id, error)
+            await sender.refuse(internal_problem())
         finally:
-            self._rules.log(exchange)
+            self._config.log(context)
 
     async def _serve(
-        self, scope: Scope, receive: Receive, sender: "_Sender", exchange: RequestContext
+        self, scope: Scope, receive: Receive, sender: "_Sender", context: RequestContext
     ) -> None:
         _check_server(scope)
         headers: Headers = scope["headers"]
         length = _check_framing(headers)
-        self._allowed.check(headers, target_host=take_host(scope))
-        sender.origin = of_origin(headers)
-        if is_preflight(scope):
-            await answer_preflight(sender)
+        self._allowed.check(headers, target_host=_take_target_host(scope))
+        sender.cors_headers = _cors_headers(headers)
+        if _is_preflight(scope):
+            await send_answer(sender, 204, b"", headers=_PREFLIGHT_HEADERS)
             return
-        if is_oauth_metadata(scope["path"]):
+        if _OAUTH_METADATA.fullmatch(scope["path"]):
             # A client asks before it has a token, and takes a 401 for a broken server.
             raise not_found()
         if scope["path"] not in PROBES:
-            self._recognise(scope["path"], headers, exchange)
-            sender.allowance = self._take(exchange)
-        if length > self._rules.body_limit:
-            raise too_large(self._rules.body_limit)
+            self._authenticate(scope["path"], headers, context)
+            sender.allowance = self._check_rate(context)
+        if length > self._config.body_limit:
+            raise too_large(self._config.body_limit)
         content = b""
         if length:
             content = await read_body(
-                receive, limit=self._rules.body_limit, seconds=self._rules.body_seconds
+                receive, limit=self._config.body_limit, seconds=self._config.body_seconds
             )
+            # The server may have found the request malformed while its body arrived.
             _check_server(scope)
         await self._application(scope, replayed(content, receive), sender)
 
-    def _recognise(self, path: str, headers: Headers, exchange: RequestContext) -> None:
-        if self._is_open(path) and self._rules.tokens.asks and not has_credential(headers):
-            exchange.principal = self._visitor(headers)
+    def _authenticate(self, path: str, headers: Headers, context: RequestContext) -> None:
+        if self._is_open(path) and self._config.tokens.required and not has_credential(headers):
+            context.principal = self._visitor(headers)
             return
-        exchange.principal = self._rules.tokens.of_request(headers)
+        context.principal = self._config.tokens.authenticate(headers)
 
-    def _take(self, exchange: RequestContext) -> Allowance:
-        name = exchange.principal.name if exchange.principal else ""
-        allowance = self._rules.rates.take(name)
+    def _check_rate(self, context: RequestContext) -> Allowance:
+        name = context.principal.name if context.principal else ""
+        allowance = self._config.rates.take(name)
         if allowance.wait is not None:
             seconds = str(max(1, round(allowance.wait + 0.5)))
             detail = "This token's rate limit is used up for now."
@@ -167,47 +170,48 @@ class GatewayMiddleware:
 
 
 class _Sender:
-    """Sends an answer with the headers that all have, and notes its status."""
+    """Sender that adds the common headers to an answer and records its status."""
 
-    def __init__(self, send: Send, exchange: RequestContext) -> None:
+    def __init__(self, send: Send, context: RequestContext) -> None:
         self.allowance: Allowance | None = None
-        self.origin: list[Header] = []
+        self.cors_headers: list[Header] = []
         self._send = send
-        self._exchange = exchange
-        self._started = False
+        self._context = context
+        self._is_started = False
 
     async def __call__(self, message: Message) -> None:
-        """Pass a message of the application on."""
+        """Send a message of the application."""
         if message["type"] == "http.response.start":
-            self._started = True
-            if self._exchange.status is None:
-                # A tool that failed has noted why; its answer over HTTP is a 200 all the same.
-                self._exchange.status = message["status"]
+            self._is_started = True
+            if self._context.status is None:
+                # A failed tool has recorded its status already; over HTTP its answer is a 200.
+                self._context.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers(message)]
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:
         """Answer with a problem, unless an answer has begun already."""
-        if not self._started:
-            await answer_problem(self, problem, self._exchange.id)
+        if not self._is_started:
+            await send_problem(self, problem, self._context.id)
 
     def _headers(self, message: Message) -> list[Header]:
-        said = {name for name, _ in message.get("headers", ())}
-        fixed = [pair for pair in _FIXED if pair[0] not in said]
+        present = {name for name, _ in message.get("headers", ())}
+        common = [pair for pair in _COMMON_HEADERS if pair[0] not in present]
         limits = self.allowance.headers if self.allowance else []
-        return [(b"x-request-id", self._exchange.id.encode()), *fixed, *limits, *self.origin]
+        request_id = (b"x-request-id", self._context.id.encode())
+        return [request_id, *common, *limits, *self.cors_headers]
 
 
 def _check_server(scope: Scope) -> None:
-    """Refuse what the server has found to be no request, perhaps in the middle of its body."""
+    """Raise the refusal of a request that the server found to be malformed."""
     if REFUSED in scope:
         raise Refusal(scope[REFUSED])
 
 
 def _check_framing(headers: Headers) -> int:
-    """Give the length that the headers announce, 1 for an unknown one, 0 for no body.
+    """Return the announced length of the body, 1 if it is unknown, 0 without a body.
 
-    Two ways to say it, or one said twice, let a proxy before us see other requests than we do.
+    A length that is given twice, or in two ways, lets a proxy see other requests than this server.
     """
     lengths = [value for name, value in headers if name == b"content-length"]
     codings = [value for name, value in headers if name == b"transfer-encoding"]
@@ -217,3 +221,59 @@ def _check_framing(headers: Headers) -> int:
     if codings:
         return 1
     return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+
+
+# Clients behind a proxy send the target in absolute form (RFC 9112, section 3.2.2).
+_ABSOLUTE_TARGET: Final = re.compile(rb"https?://([^/]*)(/.*)?", re.IGNORECASE | re.DOTALL)
+
+# Clients look here for an authorization server, of which there is none.
+_OAUTH_METADATA: Final = re.compile(
+    r"(/.*)?/\.well-known/(oauth-[^/]*|openid-configuration)(/.*)?", re.DOTALL
+)
+
+
+def _take_target_host(scope: Scope) -> str | None:
+    """Return the host of a target in absolute form and leave its path in the scope.
+
+    Returns None for a target that is a path already, or that has neither form.
+    """
+    found = _ABSOLUTE_TARGET.fullmatch(scope.get("raw_path") or b"")
+    if found is None:
+        return None
+    raw_path = found[2] or b"/"
+    scope["raw_path"] = raw_path
+    scope["path"] = unquote(raw_path.decode("ascii"))
+    return found[1].decode("ascii")
+
+
+# CORS: by now `AllowedHosts.check` has refused every origin that is not allowed.
+_REQUEST_HEADERS: Final = (
+    b"authorization, content-type, x-portkey-api-key, mcp-protocol-version, mcp-method, mcp-name"
+)
+_PREFLIGHT_HEADERS: Final[tuple[Header, ...]] = (
+    (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
+    (b"access-control-allow-headers", _REQUEST_HEADERS),
+    (b"access-control-max-age", b"600"),
+)
+_EXPOSED_HEADERS: Final = (
+    b"x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset"
+)
+
+
+def _cors_headers(headers: Headers) -> list[Header]:
+    """Return the headers that let a page of the request's origin read the answer."""
+    origin = next((value for name, value in headers if name == b"origin"), None)
+    if origin is None:
+        return []
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-expose-headers", _EXPOSED_HEADERS),
+        (b"vary", b"origin"),
+    ]
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Return whether a browser asks what a page may do; such a request has no credential."""
+    names = {name for name, _ in scope["headers"]}
+    required = {b"origin", b"access-control-request-method"}
+    return scope["method"] == "OPTIONS" and required <= names

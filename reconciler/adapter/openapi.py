@@ -1,18 +1,17 @@
-"""The REST port described in OpenAPI 3.1, derived from the table of operations.
+"""The OpenAPI 3.1 document of the REST port, derived from the table of operations.
 
-Nothing is written here that the table, the schemas or the list of problems does not say already.
+Only the sentences about statuses and headers are written here; paths, parameters and schemas come
+from the table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
 from reconciler import __version__
 from reconciler.adapter.problems import MEDIA_TYPE
-from reconciler.adapter.rest import VERSION
-from reconciler.adapter.result_schemas import RESULTS
-from reconciler.adapter.schema_bounds import bounded
-from reconciler.adapter.service import RAW
+from reconciler.adapter.schemas import RESULTS, bounded
+from reconciler.adapter.service import RAW_OPERATIONS, REST_PREFIX
 from reconciler.domain.calls import OperationName
 from reconciler.remote.operations import Operation
 from reconciler.remote.request_schemas import SLUG_PATTERN
@@ -45,7 +44,7 @@ _PROBLEMS: Final[Mapping[int, str]] = {
     504: "The gateway gave no answer in time.",
 }
 _BODY_ONLY: Final = frozenset({415})
-"""A body that is too large is refused wherever one is sent; its type matters where one is read."""
+"""Statuses of operations that read a body; one that is too large is refused everywhere."""
 
 _SUCCESSES: Final[Mapping[OperationName, tuple[int, ...]]] = {
     OperationName.CREATE: (200, 201),
@@ -90,11 +89,11 @@ _RETRY: Final[Document] = {"description": "Seconds to wait.", "schema": _COUNT}
 
 @cache
 def document() -> Document:
-    """Give the whole description; it is the same for every adapter, and not to be changed."""
+    """Return the document, which is the same for every adapter. Callers must not change it."""
     paths: Document = {}
-    for row in RAW:
-        paths.setdefault(f"{VERSION}{row.path}", {})[row.method.lower()] = _operation(row)
-    whole = {
+    for row in RAW_OPERATIONS:
+        paths.setdefault(f"{REST_PREFIX}{row.path}", {})[row.method.lower()] = _operation(row)
+    unbounded = {
         "openapi": "3.1.0",
         "info": {
             "title": "Portkey integrations, by way of the adapter",
@@ -114,7 +113,7 @@ def document() -> Document:
         "paths": paths,
         "components": _components(),
     }
-    bound: Document = bounded(whole)
+    bound: Document = bounded(unbounded)
     return bound
 
 
@@ -208,5 +207,5 @@ def _problem(status: int, description: str) -> Document:
     }
 
 
-def _references(names: Any) -> Document:
+def _references(names: Iterable[str]) -> Document:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

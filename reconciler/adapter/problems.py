@@ -110,7 +110,7 @@ def not_found() -> Refusal:
     return refuse("not-found", 404, "There is nothing at this path.")
 
 
-def timed_out(operation: OperationName) -> Problem:
+def timeout_problem(operation: OperationName) -> Problem:
     """Say that the upstream was too slow."""
     return Problem(
         "upstream-timeout",
@@ -119,7 +119,7 @@ def timed_out(operation: OperationName) -> Problem:
     )
 
 
-def unusable(operation: OperationName) -> Problem:
+def unusable_answer_problem(operation: OperationName) -> Problem:
     """Return the problem of a successful answer that cannot be passed on."""
     detail = (
         f"The upstream's answer cannot be passed on: it is nested deeper than {MAX_DEPTH} levels, "
@@ -128,13 +128,13 @@ def unusable(operation: OperationName) -> Problem:
     return Problem("upstream-failed", 502, detail + outcome(operation))
 
 
-def internal(operation: OperationName | None = None) -> Problem:
+def internal_problem(operation: OperationName | None = None) -> Problem:
     """Return the problem of a defect; `operation` is the one that may have been carried out."""
     detail = "The adapter failed; see its log."
     return Problem("internal", 500, detail + (outcome(operation) if operation else ""))
 
 
-def of_upstream(error: RemoteError, operation: OperationName) -> Problem:
+def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
     """Say what a failed call means to the caller; the upstream's address is not theirs to know."""
     match error:
         case Answered():
@@ -145,7 +145,7 @@ def of_upstream(error: RemoteError, operation: OperationName) -> Problem:
         case ReadOnlyViolation():
             return Problem("read-only", 403, "The adapter was started to read only.")
         case NoAnswer(code="timeout"):
-            return timed_out(operation)
+            return timeout_problem(operation)
         case NotSent():
             detail = "The upstream cannot be reached, so the request was not sent."
             return Problem("upstream-unreachable", 502, detail)

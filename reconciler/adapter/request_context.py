@@ -1,17 +1,17 @@
-"""One HTTP exchange with a caller: what is known of it, its body in, its answer out.
+"""One HTTP request: the facts recorded about it, its body, and its answer.
 
-The record of an exchange becomes a line of the access log; there is no place in it for a body, a
-header or a credential.
+The record becomes a line of the access log, so it has no place for a body, a header or a
+credential.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.adapter.auth import Principal
-from reconciler.adapter.problems import MEDIA_TYPE, Problem, refuse
+from reconciler.adapter.problems import MEDIA_TYPE, Problem, Refusal, refuse
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,20 +20,20 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
-_KEY: Final = "reconcile.exchange"
+_SCOPE_KEY: Final = "reconcile.request"
 REFUSED: Final = "reconcile.refused"
-"""Where a server leaves the problem of a request that it would have refused itself."""
+"""Scope key of the problem with which the server would have refused a request itself."""
 
 
 class ClientGoneError(Exception):
-    """The client left before its request was complete; nobody is there to be answered."""
+    """The client left before its request was complete, so there is nothing to answer."""
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """What is known of a request; `principal` is None until somebody was recognised.
+    """Facts about a request; `principal` is None until the caller is authenticated.
 
-    `failed` is told a defect that is answered before the door sees it.
+    `failed` receives a defect that is answered before the middleware sees it.
     """
 
     id: str
@@ -48,20 +48,35 @@ class RequestContext:
 
     @property
     def caller(self) -> Principal:
-        """Give who calls; only asked for where nobody gets without having been recognised."""
+        """The authenticated caller; raises the refusal (401) if there is none."""
         if self.principal is None:
             raise refuse("unauthorised", 401, "No token was sent.")
         return self.principal
 
     def attach(self, scope: Scope) -> None:
-        """Let the application find this record."""
-        scope[_KEY] = self
+        """Store the record in the scope, where `context_of` finds it."""
+        scope[_SCOPE_KEY] = self
 
 
-def exchange_of(scope: Scope) -> RequestContext:
-    """Give the record of a request that is being answered."""
-    exchange: RequestContext = scope[_KEY]
-    return exchange
+def context_of(scope: Scope) -> RequestContext:
+    """Return the record of the request with this scope."""
+    context: RequestContext = scope[_SCOPE_KEY]
+    return context
+
+
+def check_media_type(scope: Scope) -> None:
+    """Raise the refusal (415) of a body that is not plain JSON in UTF-8."""
+    headers: Mapping[bytes, bytes] = dict(scope["headers"])
+    kind, _, rest = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
+    charset = rest.replace('"', "").replace(" ", "")
+    if kind.strip() != "application/json" or charset not in {"", "charset=utf-8"}:
+        raise _unsupported("The body must be application/json in UTF-8.")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise _unsupported("A compressed body is not read.")
+
+
+def _unsupported(detail: str) -> Refusal:
+    return refuse("unsupported-media-type", 415, detail, accept_post="application/json")
 
 
 async def read_body(receive: Receive, *, limit: int, seconds: float) -> bytes:
@@ -84,26 +99,26 @@ async def read_body(receive: Receive, *, limit: int, seconds: float) -> bytes:
     raise refuse("too-slow", 408, detail, connection="close")
 
 
-def too_large(limit: int) -> Exception:
-    """Refuse a body over the limit, and the rest of it with the connection."""
+def too_large(limit: int) -> Refusal:
+    """Return the refusal (413) of a body over the limit; the connection ends with it."""
     return refuse("too-large", 413, f"The body is larger than {limit} bytes.", connection="close")
 
 
 def replayed(content: bytes, receive: Receive) -> Receive:
-    """Give an application a body that was read already."""
-    given = False
+    """Return a `receive` that first yields a body that was already read."""
+    is_consumed = False
 
     async def replay() -> Message:
-        nonlocal given
-        if given:
+        nonlocal is_consumed
+        if is_consumed:
             return await receive()
-        given = True
+        is_consumed = True
         return {"type": "http.request", "body": content, "more_body": False}
 
     return replay
 
 
-async def answer(
+async def send_answer(
     send: Send,
     status: int,
     content: bytes,
@@ -111,19 +126,24 @@ async def answer(
     media_type: str = "application/json",
     headers: Sequence[Header] = (),
 ) -> None:
-    """Send a whole answer; a 204 has no body and says nothing about one."""
-    about = [] if status == 204 else _about(content, media_type)
-    await send({"type": "http.response.start", "status": status, "headers": [*about, *headers]})
+    """Send a complete answer; a 204 has neither a body nor headers that describe one."""
+    entity_headers = [] if status == 204 else _entity_headers(content, media_type)
+    start = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [*entity_headers, *headers],
+    }
+    await send(start)
     await send({"type": "http.response.body", "body": b"" if status == 204 else content})
 
 
-async def answer_problem(send: Send, problem: Problem, request_id: str) -> None:
+async def send_problem(send: Send, problem: Problem, request_id: str) -> None:
     """Send a problem in the form of RFC 9457."""
     content = json.dumps(problem.as_json(request_id)).encode()
     headers = [(name.encode(), value.encode("latin-1")) for name, value in problem.headers.items()]
-    await answer(send, problem.status, content, media_type=MEDIA_TYPE, headers=headers)
+    await send_answer(send, problem.status, content, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _about(content: bytes, media_type: str) -> list[Header]:
+def _entity_headers(content: bytes, media_type: str) -> list[Header]:
     length = (b"content-length", str(len(content)).encode())
     return [(b"content-type", media_type.encode()), length] if content else [length]

@@ -1,54 +1,120 @@
-"""The five operations over REST: from a request to a call, and the upstream's JSON back.
+"""The REST port: the raw operations below `/v1`, and the probes, metrics and page around them.
 
-Paths are judged as they stood on the wire, before any decoding, so that no encoded slash or dot
-gets anywhere. What every request passes first: `reconciler.adapter.middleware`.
+Paths are matched as they were sent, before any decoding, so that an encoded slash or dot has no
+effect. What every request passes first: `reconciler.adapter.middleware`.
 """
 
+import json
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from reconciler.adapter.problems import Refusal, refuse
-from reconciler.adapter.request_context import Receive, Scope, Send, answer, exchange_of
-from reconciler.adapter.schema_bounds import bounded
-from reconciler.adapter.service import RAW, UpstreamService, slug_in
-from reconciler.adapter.validation import Checker
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Router
+
+from reconciler.adapter import openapi, telemetry
+from reconciler.adapter.allowed_hosts import AllowedHosts
+from reconciler.adapter.middleware import PROBES, GatewayMiddleware, MiddlewareConfig
+from reconciler.adapter.problems import refuse
+from reconciler.adapter.request_context import (
+    Application,
+    Receive,
+    Scope,
+    Send,
+    check_media_type,
+    context_of,
+    send_answer,
+)
+from reconciler.adapter.routing import Endpoint, IsReady, get_route, probe_routes, unknown_path
+from reconciler.adapter.schemas import bounded
+from reconciler.adapter.service import RAW_OPERATIONS, REST_PREFIX, UpstreamService, slug_in
+from reconciler.adapter.telemetry import Metrics
+from reconciler.adapter.ui.routes import PageRoutes, is_page_path
+from reconciler.adapter.validation import SchemaValidator
 from reconciler.domain.calls import Call, Reply
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import Operation, Parameter, allowed_methods, match
 from reconciler.remote.responses import parse_json
 
-VERSION: Final = "/v1"
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-class RestOperations:
-    """The ASGI application below `/v1`."""
+def rest_application(
+    service: UpstreamService,
+    *,
+    config: MiddlewareConfig,
+    allowed: AllowedHosts,
+    metrics: Metrics,
+    is_ready: IsReady,
+    page: PageRoutes,
+) -> Application:
+    """Build the ASGI application of the REST port."""
+    routes: list[BaseRoute] = [
+        *probe_routes(is_ready),
+        Mount(REST_PREFIX, app=RestOperations(service)),
+        get_route("/metrics", _metrics_endpoint(metrics)),
+        get_route("/openapi.json", _openapi_endpoint()),
+        *page.routes(),
+    ]
+    # A Starlette application would answer exceptions itself, before the middleware can.
+    router = Router(routes, redirect_slashes=False, default=unknown_path)
+    return GatewayMiddleware(
+        router,
+        protocol="rest",
+        allowed=allowed,
+        config=config,
+        is_open=lambda path: path in PROBES or is_page_path(path),
+        visitor=page.sessions.find,
+    )
 
-    def __init__(self, relay: UpstreamService) -> None:
-        self._relay = relay
-        self._bodies = {row.name: Checker(row.body) for row in RAW if row.body is not None}
-        self._queries = {row.name: Checker(bounded(query_schema(row))) for row in RAW}
+
+def _metrics_endpoint(metrics: Metrics) -> Endpoint:
+    async def endpoint(_request: Request) -> Response:
+        return Response(metrics.text(), headers={"content-type": telemetry.METRICS_MEDIA_TYPE})
+
+    return endpoint
+
+
+def _openapi_endpoint() -> Endpoint:
+    content = json.dumps(openapi.document()).encode()
+
+    async def endpoint(_request: Request) -> Response:
+        return Response(content, media_type="application/json")
+
+    return endpoint
+
+
+class RestOperations:
+    """The ASGI application of the raw operations: from a request to a call, and the answer back."""
+
+    def __init__(self, service: UpstreamService) -> None:
+        self._service = service
+        self._bodies = {
+            row.name: SchemaValidator(row.body) for row in RAW_OPERATIONS if row.body is not None
+        }
+        self._queries = {
+            row.name: SchemaValidator(bounded(_query_schema(row))) for row in RAW_OPERATIONS
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; every failure is a `Refusal`, which the door answers."""
-        exchange = exchange_of(scope)
+        """Answer one request; every failure is a `Refusal`, which the middleware answers."""
+        context = context_of(scope)
         operation, slug = _route(scope)
-        exchange.operation, exchange.slug = operation.name, slug
-        self._relay.check_permission(operation, exchange.caller)
+        context.operation, context.slug = operation.name, slug
+        self._service.check_permission(operation, context.caller)
         query = self._query(operation, scope["query_string"])
         body = None
         if operation.body is not None:
             body = self._body(operation, scope, (await receive())["body"])
-            exchange.slug = slug or slug_in(body)
+            context.slug = slug or slug_in(body)
         call = Call(operation.name, slug, query, body)
-        reply = await self._relay.perform(call, exchange.caller)
-        await _relay_answer(send, reply)
+        reply = await self._service.perform(call, context.caller)
+        await _send_reply(send, reply)
 
     def _query(self, operation: Operation, raw: bytes) -> dict[str, str | int]:
-        """Read the query: parameters the operation knows, each at most once, of the right type."""
+        """Parse the query: known parameters, each at most once and of the right type."""
         if not raw:
             return {}
         try:
@@ -60,10 +126,14 @@ class RestOperations:
         names = [name for name, _ in pairs]
         if len(set(names)) < len(names):
             raise refuse("invalid-request", 400, "A query parameter was given more than once.")
-        known = {row.name: row for row in operation.query}
-        unset = {name for name, text in pairs if text == "null" and _is_typed(known.get(name))}
-        integers = {row.name for row in operation.query if row.type == "integer"}
-        query = {n: _number(v) if n in integers else v for n, v in pairs if n not in unset}
+        parameters = {row.name: row for row in operation.query}
+        query: dict[str, str | int] = {}
+        for name, text in pairs:
+            parameter = parameters.get(name)
+            if text == "null" and _is_typed(parameter):
+                continue
+            is_integer = parameter is not None and parameter.type == "integer"
+            query[name] = _parse_integer(text) if is_integer else text
         self._queries[operation.name].check(query, what="query")
         return query
 
@@ -79,8 +149,8 @@ class RestOperations:
         return body
 
 
-def query_schema(operation: Operation) -> dict[str, Any]:
-    """Give the parameters of an operation's query as one closed object."""
+def _query_schema(operation: Operation) -> dict[str, Any]:
+    """Return the parameters of an operation's query as one closed object."""
     return {
         "type": "object",
         "additionalProperties": False,
@@ -90,9 +160,9 @@ def query_schema(operation: Operation) -> dict[str, Any]:
 
 
 def _route(scope: Scope) -> tuple[Operation, str | None]:
-    """Find the operation of a request, or raise the refusal (400, 404, 405)."""
-    path = scope["raw_path"].decode("ascii").removeprefix(VERSION)
-    rows = [row for row in RAW if row.method in allowed_methods(path)]
+    """Return the operation and slug of a request, or raise the refusal (400, 404, 405)."""
+    path = scope["raw_path"].decode("ascii").removeprefix(REST_PREFIX)
+    rows = [row for row in RAW_OPERATIONS if row.method in allowed_methods(path)]
     try:
         found = match(scope["method"], path)
     except InvalidCall as error:
@@ -107,31 +177,16 @@ def _route(scope: Scope) -> tuple[Operation, str | None]:
 
 
 def _is_typed(parameter: Parameter | None) -> bool:
-    """Return whether `null` is no value of a parameter; browsers write it for an unset one."""
+    """Return whether `null` cannot be a value; browsers send it for an unset parameter."""
     return parameter is not None and (parameter.type != "string" or parameter.enum is not None)
 
 
-def _number(text: str) -> str | int:
-    """Read a decimal integer; anything else stays text, which the schema then refuses."""
+def _parse_integer(text: str) -> str | int:
+    """Parse a decimal integer; other text is returned unchanged, and the schema refuses it."""
     return int(text) if _INTEGER.fullmatch(text) else text
 
 
-def check_media_type(scope: Scope) -> None:
-    """Raise the refusal (415) of a body that is not plain JSON in UTF-8."""
-    headers: Mapping[bytes, bytes] = dict(scope["headers"])
-    kind, _, rest = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
-    charset = rest.replace('"', "").replace(" ", "")
-    if kind.strip() != "application/json" or charset not in {"", "charset=utf-8"}:
-        raise _unsupported("The body has to be application/json in UTF-8.")
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise _unsupported("A compressed body is not read.")
-
-
-def _unsupported(detail: str) -> Refusal:
-    return refuse("unsupported-media-type", 415, detail, accept_post="application/json")
-
-
-async def _relay_answer(send: Send, reply: Reply) -> None:
-    known = reply.request_id
-    headers = [(b"x-upstream-request-id", known.encode("ascii"))] if known else []
-    await answer(send, reply.status, reply.content.removeprefix(_BOM), headers=headers)
+async def _send_reply(send: Send, reply: Reply) -> None:
+    request_id = reply.request_id
+    headers = [(b"x-upstream-request-id", request_id.encode("ascii"))] if request_id else []
+    await send_answer(send, reply.status, reply.content.removeprefix(_BOM), headers=headers)

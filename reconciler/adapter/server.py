@@ -38,7 +38,7 @@ class ServerLimits:
     connections: int = 1000
 
 
-def listen(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """Open a listening socket; port 0 takes a free one. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio switches delays off only for sockets that say TCP, as those of `create_server` do not;

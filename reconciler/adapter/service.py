@@ -1,7 +1,7 @@
-"""Pass one call on to the API: the one way through which REST and MCP both go.
+"""Calls to the API on behalf of REST and MCP, with one request upstream for each.
 
-Who may write is decided here, and that exactly one request leaves for each that came in. What a
-request looks like is decided before: `reconciler.adapter.rest`, `reconciler.adapter.tools`.
+Permission is checked here. The form of a request is checked before: `reconciler.adapter.rest`,
+`reconciler.adapter.tools`.
 """
 
 import asyncio
@@ -11,34 +11,47 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from reconciler.adapter.auth import Principal
-from reconciler.adapter.json_limits import passable
-from reconciler.adapter.problems import Refusal, of_upstream, refuse, timed_out, unusable
+from reconciler.adapter.json_limits import sanitized
+from reconciler.adapter.problems import (
+    Refusal,
+    refuse,
+    timeout_problem,
+    unusable_answer_problem,
+    upstream_problem,
+)
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.identifiers import SLUG
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.operations import OPERATIONS, Operation
 
+RAW_OPERATIONS: Final = tuple(row for row in OPERATIONS.values() if row.raw)
+"""The five operations that the adapter offers, in the order of the table."""
+
+REST_PREFIX: Final = "/v1"
+"""Path below which REST serves them."""
+
 
 class Upstream(Protocol):
-    """Whatever makes a call with one request; see `reconciler.remote.client.Client.once`."""
+    """Client that makes a call with one request; see `reconciler.remote.client.Client.once`."""
 
     async def once(self, call: Call) -> Reply:
-        """Make one call, or raise `RemoteError`."""
+        """Make one call; raises `RemoteError`."""
         ...
 
 
-_ID: Final = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
+_UUID: Final = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 
 DeclaredIn = Callable[[str], Awaitable[str | None]]
-"""Tells which file declares a slug, None where none does."""
+"""Returns the file that declares a slug, None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamService:
-    """Carries calls out. `declared_in` protects what files manage, None where nothing does.
+    """Makes calls for callers, after checking what they may do.
 
-    `timeout` is in seconds and covers waiting for a connection, too. `count` is told the result of
-    each request that was sent: the operation, and a status or `failed`.
+    `declared_in` protects integrations that files manage; None protects nothing. `timeout` is in
+    seconds and includes waiting for a connection. `count` receives the result of each request that
+    was sent: the operation, and a status or `failed`.
     """
 
     upstream: Upstream
@@ -48,23 +61,23 @@ class UpstreamService:
     count: Callable[[OperationName, str], None] = lambda _name, _result: None
 
     def check_permission(self, operation: Operation, caller: Principal) -> None:
-        """Raise the refusal (403) of a write that this adapter or this caller may not do."""
+        """Raise the refusal (403) of a write that this adapter or this caller may not make."""
         if operation.safe:
             return
         if self.read_only:
             raise refuse("read-only", 403, "The adapter was started to read only.")
-        if not caller.writes:
+        if not caller.can_write:
             raise refuse("forbidden", 403, f"The token {caller.name} is for reading only.")
 
-    def offered_to(self, caller: Principal) -> list[Operation]:
-        """Give the operations that a caller may use, in the order of the table."""
-        may_write = caller.writes and not self.read_only
-        return [row for row in RAW if row.safe or may_write]
+    def operations_for(self, caller: Principal) -> list[Operation]:
+        """Return the operations that a caller may use, in the order of the table."""
+        may_write = caller.can_write and not self.read_only
+        return [row for row in RAW_OPERATIONS if row.safe or may_write]
 
     async def perform(self, call: Call, caller: Principal) -> Reply:
-        """Make a call and give the upstream's answer; everything else is a `Refusal`."""
+        """Make a call and return the upstream's answer; raises `Refusal` for everything else."""
         self.check_permission(OPERATIONS[call.operation], caller)
-        await self._protect(call)
+        await self._check_unmanaged(call)
         result = "failed"
         try:
             async with asyncio.timeout(self.timeout):
@@ -72,24 +85,24 @@ class UpstreamService:
             result = str(reply.status)
         except RemoteError as error:
             result = str(error.http_status or "failed")
-            problem = of_upstream(error, call.operation)
+            problem = upstream_problem(error, call.operation)
         except TimeoutError:
-            problem = timed_out(call.operation)
+            problem = timeout_problem(call.operation)
         else:
-            # Once the request was carried out, an answer that cannot be shown is not a failed call.
+            # The request was carried out: an answer that cannot be shown is not a failed call.
             try:
-                return replace(reply, body=passable(reply.body))
+                return replace(reply, body=sanitized(reply.body))
             except ValueError:
-                problem = unusable(call.operation)
+                problem = unusable_answer_problem(call.operation)
         finally:
             self.count(call.operation, result)
         raise Refusal(problem)
 
-    async def _protect(self, call: Call) -> None:
+    async def _check_unmanaged(self, call: Call) -> None:
         if self.declared_in is None or call.slug is None or OPERATIONS[call.operation].safe:
             return
         file = await self.declared_in(call.slug)
-        if file is None and _ID.fullmatch(call.slug.replace("-", "")):
+        if file is None and _UUID.fullmatch(call.slug.replace("-", "")):
             # The API takes an integration's id in place of its slug, and databases a UUID with its
             # hyphens anywhere; files declare slugs only.
             detail = "Managed integrations are guarded by their slugs; send the slug, not the id."
@@ -100,11 +113,7 @@ class UpstreamService:
             )
 
 
-RAW = tuple(row for row in OPERATIONS.values() if row.raw)
-"""The five operations that are offered, in the order of the table."""
-
-
 def slug_in(body: Any) -> str | None:
-    """Give the slug that the body of a create names, None without one that can be one."""
+    """Return the valid slug in the body of a create, None without one."""
     slug = body.get("slug") if isinstance(body, dict) else None
     return slug if isinstance(slug, str) and SLUG.fullmatch(slug) else None

@@ -1,7 +1,8 @@
-"""The operations as MCP tools: what each takes, and a call carried out.
+"""The raw operations as MCP tools: their definitions, and running a call.
 
-Everything a model reads here comes from our own tables; what the upstream says is data in a result
-and never a description. How the tools get onto a port: `reconciler.adapter.mcp_server`.
+Names, descriptions and schemas come from our own tables only; what the upstream sends is data in a
+result and never becomes a description. The port that serves the tools:
+`reconciler.adapter.mcp_server`. The tools that plan: `reconciler.adapter.gitops_tools`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,14 +11,13 @@ from typing import Any, Final, Protocol
 
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 
-from reconciler.adapter.arguments import read_arguments
 from reconciler.adapter.auth import Principal
 from reconciler.adapter.json_limits import to_json_text
-from reconciler.adapter.problems import Refusal, internal, refuse
+from reconciler.adapter.problems import Refusal, internal_problem, refuse
 from reconciler.adapter.request_context import RequestContext
-from reconciler.adapter.result_schemas import RESULTS
-from reconciler.adapter.service import RAW, UpstreamService, slug_in
-from reconciler.adapter.validation import Checker, plain_schema
+from reconciler.adapter.schemas import RESULTS
+from reconciler.adapter.service import RAW_OPERATIONS, UpstreamService, slug_in
+from reconciler.adapter.validation import SchemaValidator, plain_schema, read_arguments
 from reconciler.domain.calls import Call
 from reconciler.remote.operations import Operation
 from reconciler.remote.request_schemas import SLUG_PATTERN
@@ -33,13 +33,13 @@ _CONFIRM: Final = {
     "description": "The slug once more: the deletion cannot be undone.",
 }
 
-_WRITES: Final = {row.name.value: row.name for row in RAW if not row.safe}
+_WRITES: Final = {row.name.value: row.name for row in RAW_OPERATIONS if not row.safe}
 
 Arguments = Mapping[str, Any]
 
 
-class Failed(Exception):
-    """A tool failed, and what it has to say is a document of its own."""
+class ToolFailure(Exception):
+    """Failure of a tool whose result is a document of its own instead of a problem."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         super().__init__("failed")
@@ -47,31 +47,31 @@ class Failed(Exception):
 
 
 class ToolDefinition(Protocol):
-    """One tool: how it is listed, who may use it, and what it does."""
+    """One tool: how it is listed, which callers see it, and what it does."""
 
     @property
     def tool(self) -> Tool:
-        """Give the tool as a client sees it."""
+        """The tool as `tools/list` describes it."""
         ...
 
     def is_for(self, caller: Principal) -> bool:
-        """Tell whether a caller is shown this tool."""
+        """Return whether the tool is listed for a caller."""
         ...
 
-    async def run(self, arguments: Arguments, exchange: RequestContext) -> Any:
-        """Carry a call out and give a JSON object; raises `Refusal` or `Failed`."""
+    async def run(self, arguments: Arguments, context: RequestContext) -> Any:
+        """Run a call and return a JSON object; raises `Refusal` or `ToolFailure`."""
         ...
 
 
 class RawTool:
     """One of the five raw operations."""
 
-    def __init__(self, operation: Operation, relay: UpstreamService, *, confirms: bool) -> None:
+    def __init__(self, operation: Operation, service: UpstreamService, *, confirms: bool) -> None:
         self._operation = operation
-        self._relay = relay
+        self._service = service
         self._confirms = confirms and operation.destructive
         schema = _input_schema(operation, confirms=self._confirms)
-        self._checker = Checker(schema)
+        self._validator = SchemaValidator(schema)
         self.tool = Tool(
             name=operation.name,
             title=operation.title,
@@ -88,17 +88,17 @@ class RawTool:
         )
 
     def is_for(self, caller: Principal) -> bool:
-        """Hide what would be refused anyway."""
-        return self._operation in self._relay.offered_to(caller)
+        """Return whether the caller may use the operation."""
+        return self._operation in self._service.operations_for(caller)
 
-    async def run(self, arguments: Arguments, exchange: RequestContext) -> Any:
-        """Pass the call on."""
-        self._relay.check_permission(self._operation, exchange.caller)
+    async def run(self, arguments: Arguments, context: RequestContext) -> Any:
+        """Send the call upstream."""
+        self._service.check_permission(self._operation, context.caller)
         arguments = read_arguments(arguments, self.tool.input_schema)
-        self._checker.check(arguments)
+        self._validator.check(arguments)
         slug, body = arguments.get("slug"), arguments.get("body")
         self._check_confirmation(slug, arguments)
-        exchange.slug = slug or slug_in(body)
+        context.slug = slug or slug_in(body)
         query = {row.name: row for row in self._operation.query if row.name in arguments}
         call = Call(
             self._operation.name,
@@ -106,7 +106,7 @@ class RawTool:
             {n: _scalar(arguments[n], row.type) for n, row in query.items()},
             body,
         )
-        reply = await self._relay.perform(call, exchange.caller)
+        reply = await self._service.perform(call, context.caller)
         return {} if reply.body is None else reply.body
 
     def _check_confirmation(self, slug: str | None, arguments: Arguments) -> None:
@@ -117,48 +117,48 @@ class RawTool:
 
 @dataclass(frozen=True, slots=True)
 class LocalTool:
-    """A tool that only reads, and is carried out by a function of ours."""
+    """A tool that only reads and is run by a local function."""
 
     tool: Tool
-    checker: Checker
+    validator: SchemaValidator
     work: Callable[[Arguments], Awaitable[Mapping[str, Any]]]
 
     def is_for(self, _caller: Principal) -> bool:
-        """Show it to everybody: it changes nothing."""
+        """Return True: a tool that changes nothing is listed for every caller."""
         return True
 
-    async def run(self, arguments: Arguments, _exchange: RequestContext) -> Any:
-        """Check the arguments and do the work."""
+    async def run(self, arguments: Arguments, _context: RequestContext) -> Any:
+        """Check the arguments and run the function."""
         arguments = read_arguments(arguments, self.tool.input_schema)
-        self.checker.check(arguments)
+        self.validator.check(arguments)
         return await self.work(arguments)
 
 
-def raw_tools(relay: UpstreamService, *, confirms: bool) -> list[ToolDefinition]:
-    """Make the five tools, in the order of the table."""
-    return [RawTool(row, relay, confirms=confirms) for row in RAW]
+def raw_tools(service: UpstreamService, *, confirms: bool) -> list[ToolDefinition]:
+    """Return the five tools, in the order of the table."""
+    return [RawTool(row, service, confirms=confirms) for row in RAW_OPERATIONS]
 
 
-async def call(
-    offer: ToolDefinition, arguments: Arguments, exchange: RequestContext
+async def call_tool(
+    definition: ToolDefinition, arguments: Arguments, context: RequestContext
 ) -> CallToolResult:
-    """Carry a tool call out; a failure is a result, too, with the members of a problem."""
+    """Run a tool call; a failure becomes a result with the members of a problem."""
     try:
-        return _result(await offer.run(arguments, exchange))
-    except Failed as failed:
-        exchange.status = 422
+        return _result(await definition.run(arguments, context))
+    except ToolFailure as failed:
+        context.status = 422
         return _result(failed.document, is_error=True)
     except Refusal as refusal:
         problem = refusal.problem
-    except Exception as error:  # noqa: BLE001  what it says may quote anything
-        exchange.failed(exchange.id, error)
-        problem = internal(_WRITES.get(offer.tool.name))
-    exchange.status = problem.status
-    return _result(problem.as_json(exchange.id), is_error=True)
+    except Exception as error:  # noqa: BLE001  its message may quote anything
+        context.failed(context.id, error)
+        problem = internal_problem(_WRITES.get(definition.tool.name))
+    context.status = problem.status
+    return _result(problem.as_json(context.id), is_error=True)
 
 
 def _result(document: Any, *, is_error: bool = False) -> CallToolResult:
-    # The library fails on what JSON cannot express, when it is too late for a result.
+    # Rejected here: the library would fail on it after this function, too late for a result.
     return CallToolResult(
         content=[TextContent(type="text", text=to_json_text(document))],
         structured_content=document,
@@ -183,5 +183,5 @@ def _input_schema(operation: Operation, *, confirms: bool) -> dict[str, Any]:
 
 
 def _scalar(value: Any, kind: str) -> str | int:
-    """Write a whole number without a fraction, although JSON lets it have one."""
+    """Return an integer without the fraction that JSON allows, such as `1.0`."""
     return int(value) if kind == "integer" else str(value)

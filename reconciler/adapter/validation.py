@@ -1,11 +1,12 @@
-"""Judge parameters and bodies by JSON Schema, and say what is wrong without repeating a value.
+"""Input checked by JSON Schema: the arguments of tools, and the queries and bodies of REST.
 
-The messages of the library quote the value they object to, which may be a provider's key; these
-here name the place and the rule only.
+Messages name the place and the rule. They never repeat a value, as the library's own messages do,
+because the value may be a provider's key.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -13,9 +14,12 @@ from jsonschema.validators import extend
 
 from reconciler.adapter.json_limits import MAX_DEPTH, is_too_deep
 from reconciler.adapter.problems import refuse
+from reconciler.remote.responses import parse_json
 
-_SHOWN: Final = 5
-_NAME_LENGTH: Final = 60
+Schema = Mapping[str, Any]
+
+_MAX_ERRORS: Final = 5
+_MAX_NAME_LENGTH: Final = 60
 
 
 def _pattern(
@@ -31,25 +35,25 @@ _make: Any = extend  # untyped in the library's stubs
 _Validator: type[Draft202012Validator] = _make(Draft202012Validator, {"pattern": _pattern})
 
 
-class Checker:
-    """Checks instances of one schema."""
+class SchemaValidator:
+    """Validator of one schema."""
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Schema) -> None:
         self._validator = _Validator(plain_schema(schema))
 
-    def check(self, instance: Any, *, what: str = "") -> None:
-        """Raise the refusal (400) that names what is wrong; `what` stands before each place."""
+    def check(self, instance: object, *, what: str = "") -> None:
+        """Raise the refusal (400) that names each error; `what` precedes each place."""
         if is_too_deep(instance):
             detail = f"{what or 'the input'} is nested deeper than {MAX_DEPTH} levels."
             raise refuse("invalid-request", 400, detail)
-        found = [*_first(self._validator.iter_errors(instance))]
-        if found:
-            detail = "; ".join(_sentence(error, what) for error in found)
-            raise refuse("invalid-request", 400, detail + ".")
+        errors = islice(self._validator.iter_errors(instance), _MAX_ERRORS)
+        sentences = [_sentence(error, what) for error in errors]
+        if sentences:
+            raise refuse("invalid-request", 400, "; ".join(sentences) + ".")
 
 
 def plain_schema(schema: Any) -> Any:
-    """Copy a schema of read-only mappings into dicts and lists, as libraries and JSON want it."""
+    """Copy a schema of read-only mappings into dicts and lists, as libraries and JSON need it."""
     if isinstance(schema, Mapping):
         return {key: plain_schema(value) for key, value in schema.items()}
     if isinstance(schema, list | tuple):
@@ -57,9 +61,98 @@ def plain_schema(schema: Any) -> Any:
     return schema
 
 
-def _first(errors: Iterator[ValidationError]) -> Iterator[ValidationError]:
-    for error, _ in zip(errors, range(_SHOWN), strict=False):
-        yield error
+def read_arguments(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Return the arguments of a tool call without unset parameters and with JSON text parsed.
+
+    Clients that fill every parameter send null for those that are not set, and some send an
+    object, a list, a number or a boolean as JSON text. A value that the schema accepts stays as it
+    is. Raises the refusal (400) of text that does not hold the type the schema asks for; the
+    refusal names the place and never the text. `SchemaValidator` checks the result.
+    """
+    return _read_object(arguments, schema, "")
+
+
+def _read(value: Any, schema: Schema, place: str) -> Any:
+    if isinstance(value, str):
+        value = _parse_text(value, schema, place)
+    branch = _matching_branch(value, schema)
+    if isinstance(value, Mapping):
+        return _read_object(value, branch, place)
+    items = branch.get("items")
+    if isinstance(value, list) and isinstance(items, Mapping):
+        return [_read(item, items, f"{place}.{n}") for n, item in enumerate(value)]
+    return value
+
+
+def _read_object(value: Mapping[str, Any], schema: Schema, place: str) -> dict[str, Any]:
+    properties = schema.get("properties", {})
+    required = schema.get("required", ())
+    additional = schema.get("additionalProperties")
+    result = {}
+    for name, member in value.items():
+        member_schema = properties.get(name, additional)
+        if not isinstance(member_schema, Mapping):
+            result[name] = member
+            continue
+        member_place = f"{place}.{printable_name(name)}" if place else printable_name(name)
+        read = _read(member, member_schema, member_place)
+        is_optional = name in properties and name not in required
+        if read is None and is_optional and "null" not in _types(member_schema):
+            continue
+        result[name] = read
+    return result
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_IS_OF_TYPE: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "array": lambda value: isinstance(value, list),
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: _is_number(value) and value == value // 1,
+    "null": lambda value: value is None,
+    "number": _is_number,
+    "object": lambda value: isinstance(value, Mapping),
+    "string": lambda value: isinstance(value, str),
+}
+_PARSED_FROM_TEXT: Final = frozenset({"array", "boolean", "integer", "number", "object"})
+
+
+def _parse_text(text: str, schema: Schema, place: str) -> Any:
+    """Return the value that a string holds where the schema asks for another type."""
+    types = _types(schema)
+    if "string" in types or not _PARSED_FROM_TEXT & types:
+        return text
+    expected = [name for name in sorted(types) if name != "null"]
+    with_article = [f"{'an' if name[0] in 'aio' else 'a'} {name}" for name in expected]
+    try:
+        value = parse_json(text.encode())
+    except (ValueError, RecursionError):
+        # The library's error holds the whole text, which may be a credential.
+        problem = "the string that was sent is not JSON"
+    else:
+        if value is None or any(_IS_OF_TYPE[name](value) for name in expected):
+            return value
+        problem = "the JSON in the string that was sent is of another type"
+    raise refuse("invalid-request", 400, f"{place} must be {' or '.join(with_article)}; {problem}.")
+
+
+def _matching_branch(value: Any, schema: Schema) -> Schema:
+    """Return the alternative of `anyOf` for the type of the value, or the schema itself."""
+    for branch in schema.get("anyOf", ()):
+        if any(_IS_OF_TYPE[name](value) for name in _types(branch)):
+            return _matching_branch(value, branch)
+    return schema
+
+
+def _types(schema: Schema) -> frozenset[str]:
+    """Return the types that a schema names, including those of its alternatives."""
+    named = schema.get("type", ())
+    types = {named} if isinstance(named, str) else set(named)
+    for branch in schema.get("anyOf", ()):
+        types |= _types(branch)
+    return frozenset(types)
 
 
 def _sentence(error: ValidationError, what: str) -> str:
@@ -67,18 +160,18 @@ def _sentence(error: ValidationError, what: str) -> str:
     if "propertyNames" in error.absolute_schema_path:
         parts.append(printable_name(str(error.instance)))
     place = ".".join(part for part in parts if part) or "the input"
-    return f"{place} {_rule(error)}"
+    return f"{place} {_broken_rule(error)}"
 
 
-def _rule(error: ValidationError) -> str:
-    """Say which rule is broken, from the rule alone."""
+def _broken_rule(error: ValidationError) -> str:
+    """Return the predicate of the sentence, built from the rule alone."""
     value: Any = error.validator_value
     match error.validator:
         case "type":
-            kinds = [value] if isinstance(value, str) else value
-            return f"must be of type {' or '.join(kinds)}"
+            types = [value] if isinstance(value, str) else value
+            return f"must be of type {' or '.join(types)}"
         case "additionalProperties":
-            return f"has unknown fields: {', '.join(_unknown(error))}"
+            return f"has unknown fields: {', '.join(_unknown_fields(error))}"
         case "required":
             present: Any = error.instance
             return f"lacks {', '.join(name for name in value if name not in present)}"
@@ -94,13 +187,13 @@ def _rule(error: ValidationError) -> str:
             return f"breaks the rule {error.validator}"
 
 
-def _unknown(error: ValidationError) -> list[str]:
+def _unknown_fields(error: ValidationError) -> list[str]:
     schema: Any = error.schema
     instance: Any = error.instance
     known = schema.get("properties", {})
-    return sorted(printable_name(str(name)) for name in instance if name not in known)[:_SHOWN]
+    return sorted(printable_name(str(name)) for name in instance if name not in known)[:_MAX_ERRORS]
 
 
 def printable_name(name: str) -> str:
     """Return a name that the caller chose, short and printable."""
-    return "".join(c if c.isprintable() else "?" for c in name[:_NAME_LENGTH])
+    return "".join(c if c.isprintable() else "?" for c in name[:_MAX_NAME_LENGTH])

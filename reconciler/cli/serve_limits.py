@@ -15,9 +15,9 @@ from reconciler.workflows import timestamp
 
 if TYPE_CHECKING:
     from reconciler.adapter.auth import Tokens
-    from reconciler.adapter.metrics import Metrics
     from reconciler.adapter.middleware import MiddlewareConfig
     from reconciler.adapter.request_context import RequestContext
+    from reconciler.adapter.telemetry import Metrics
     from reconciler.cli.serve_wiring import ServeOptions
 
 TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
@@ -27,19 +27,19 @@ _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 def rules(console: Console, serving: "ServeOptions", counted: "Metrics") -> "MiddlewareConfig":
     """Put together what both ports share; raises `InvalidInput` without a token."""
-    from reconciler.adapter import access_log
+    from reconciler.adapter import telemetry
     from reconciler.adapter.middleware import MiddlewareConfig
     from reconciler.adapter.rate_limit import CallerRateLimiter
 
-    def log(exchange: "RequestContext") -> None:
-        seconds = settings.monotonic() - exchange.started
-        counted.count(exchange, seconds)
+    def log(context: "RequestContext") -> None:
+        seconds = settings.monotonic() - context.started
+        counted.count(context, seconds)
         moment = timestamp(settings.now())
-        console.insist(access_log.line(exchange, time=moment, seconds=seconds))
+        console.insist(telemetry.request_line(context, time=moment, seconds=seconds))
 
-    def failed(exchange_id: str, problem: BaseException) -> None:
+    def failed(request_id: str, problem: BaseException) -> None:
         moment = timestamp(settings.now())
-        console.insist(access_log.failure(exchange_id, problem, time=moment))
+        console.insist(telemetry.failure_line(request_id, problem, time=moment))
 
     return MiddlewareConfig(
         tokens=_tokens(console, serving),

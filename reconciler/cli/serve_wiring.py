@@ -24,10 +24,10 @@ from reconciler.domain.rejection import InvalidInput
 from reconciler.remote.client import Client
 
 if TYPE_CHECKING:
-    from reconciler.adapter.metrics import Metrics
     from reconciler.adapter.middleware import MiddlewareConfig
     from reconciler.adapter.request_context import Application
     from reconciler.adapter.service import UpstreamService
+    from reconciler.adapter.telemetry import Metrics
     from reconciler.adapter.tools import ToolDefinition
     from reconciler.adapter.ui.routes import PageRoutes
 
@@ -92,11 +92,11 @@ async def serve(
     key may not go to.
     """
     _need_extra()
+    from reconciler.adapter.connections import connection_budget, raise_file_limit
     from reconciler.adapter.failure_hooks import reported_failures
-    from reconciler.adapter.file_limits import connection_budget, raise_file_limit
-    from reconciler.adapter.metrics import Metrics
     from reconciler.adapter.server import ServerLimits
     from reconciler.adapter.server import serve as serve_ports
+    from reconciler.adapter.telemetry import Metrics
 
     counted = Metrics()
     shared = rules(invocation.console, serving, counted)
@@ -151,7 +151,7 @@ class _Ports:
         """Make the application of each listening socket."""
         from reconciler.adapter.allowed_hosts import AllowedHosts
         from reconciler.adapter.mcp_server import mcp_application
-        from reconciler.adapter.rest_port import rest_application
+        from reconciler.adapter.rest import rest_application
 
         relay = self._relay(client)
 
@@ -161,14 +161,14 @@ class _Ports:
 
         rest_app = rest_application(
             relay,
-            rules=self.rules,
+            config=self.rules,
             allowed=allowed(rest),
-            counted=self.counted,
+            metrics=self.counted,
             is_ready=self.is_ready,
             page=self._page(),
         )
         mcp_app = mcp_application(
-            self._offers(relay), rules=self.rules, allowed=allowed(mcp), is_ready=self.is_ready
+            self._offers(relay), config=self.rules, allowed=allowed(mcp), is_ready=self.is_ready
         )
         return [(rest_app, rest), (mcp_app, mcp)]
 
@@ -210,10 +210,10 @@ def _need_extra() -> None:
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    from reconciler.adapter.server import listen
+    from reconciler.adapter.server import open_listener
 
     try:
-        return listen(host, port)
+        return open_listener(host, port)
     except OSError as reason:
         summary = f"cannot serve on {host}:{port}: {reason.strerror}"
         hint = "choose another port, or 0 for a free one"

@@ -1,7 +1,7 @@
 """The figures of a run in Prometheus' text format, for the node exporter's textfile collector.
 
 They are gauges about the last run: a run from cron is over before anybody could scrape it. The
-server's own counters are elsewhere: `reconciler.adapter.metrics`.
+server's own counters are elsewhere: `reconciler.adapter.telemetry`.
 """
 
 from collections import Counter

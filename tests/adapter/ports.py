@@ -20,12 +20,12 @@ from reconciler.adapter.allowed_hosts import AllowedHosts
 from reconciler.adapter.auth import Token, Tokens, TokenScope
 from reconciler.adapter.declared_files import DeclaredFiles
 from reconciler.adapter.mcp_server import mcp_application
-from reconciler.adapter.metrics import Metrics
 from reconciler.adapter.middleware import MiddlewareConfig
 from reconciler.adapter.rate_limit import CallerRateLimiter
 from reconciler.adapter.request_context import Application, RequestContext
-from reconciler.adapter.rest_port import rest_application
+from reconciler.adapter.rest import rest_application
 from reconciler.adapter.service import DeclaredIn, UpstreamService
+from reconciler.adapter.telemetry import Metrics
 from reconciler.adapter.tools import ToolDefinition, raw_tools
 from reconciler.adapter.ui.routes import PageRoutes
 from reconciler.adapter.ui.sessions import Sessions
@@ -126,7 +126,7 @@ NOWHERE = StateCache(
 
 @dataclass
 class Ports:
-    """An adapter; `exchanges` is what its access log was told, `defects` what went wrong in it."""
+    """An adapter; `contexts` are the requests it logged, `defects` the failures it reported."""
 
     wire: Wire = field(default_factory=lambda: Wire(says()))
     tokens: Tokens = TOKENS
@@ -142,25 +142,25 @@ class Ports:
     more: tuple[ToolDefinition, ...] = ()
     page: PageRoutes | None = None
     clock: ManualClock = field(default_factory=ManualClock)
-    exchanges: list[RequestContext] = field(default_factory=list)
+    contexts: list[RequestContext] = field(default_factory=list)
     defects: list[BaseException] = field(default_factory=list)
     metrics: Metrics = field(default_factory=Metrics)
 
     @property
-    def rules(self) -> MiddlewareConfig:
+    def config(self) -> MiddlewareConfig:
         ids = (f"00000000-0000-4000-8000-{n:012d}" for n in range(1, 10**9))
         return MiddlewareConfig(
             tokens=self.tokens,
             rates=CallerRateLimiter(self.rate, self.clock),
             clock=self.clock,
             new_id=lambda: next(ids),
-            log=self.exchanges.append,
+            log=self.contexts.append,
             failed=lambda _id, error: self.defects.append(error),
             body_seconds=self.body_seconds,
         )
 
     @property
-    def relay(self) -> UpstreamService:
+    def service(self) -> UpstreamService:
         timing = Clock(self.clock, lambda: 0.0, asyncio.sleep, lambda: 0.5)
         client = make_client(
             base_url=UPSTREAM,
@@ -184,19 +184,19 @@ class Ports:
     @property
     def rest(self) -> Application:
         return rest_application(
-            self.relay,
-            rules=self.rules,
+            self.service,
+            config=self.config,
             allowed=self.allowed(8080),
-            counted=self.metrics,
+            metrics=self.metrics,
             is_ready=lambda: True,
             page=self.page or PageRoutes(NOWHERE, Sessions(_secrets(), self.clock), self.tokens),
         )
 
     @property
     def mcp(self) -> Application:
-        offers = [*raw_tools(self.relay, confirms=self.confirms), *self.more]
+        definitions = [*raw_tools(self.service, confirms=self.confirms), *self.more]
         return mcp_application(
-            offers, rules=self.rules, allowed=self.allowed(9090), is_ready=lambda: True
+            definitions, config=self.config, allowed=self.allowed(9090), is_ready=lambda: True
         )
 
     def ask(self, method: str, target: str, **options: Any) -> httpx.Response:

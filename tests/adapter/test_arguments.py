@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.adapter.arguments import read_arguments
-from reconciler.adapter.service import RAW
+from reconciler.adapter.service import RAW_OPERATIONS
+from reconciler.adapter.validation import read_arguments
 from tests.adapter.ports import Ports, Wire, bearer, says
 from tests.adapter.test_gitops import ALPHA, Here
 from tests.adapter.test_tools import call, post
@@ -240,7 +240,7 @@ def _of_type(kind: str, schema: Any) -> st.SearchStrategy[Any]:
     return scalars[kind]
 
 
-BODY_SCHEMAS = {str(row.name): row.body for row in RAW if row.body is not None}
+BODY_SCHEMAS = {str(row.name): row.body for row in RAW_OPERATIONS if row.body is not None}
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.adapter import access_log
+from reconciler.adapter import telemetry
 from reconciler.adapter.problems import Problem
 from tests.adapter.ports import (
     KEY,
@@ -94,8 +94,8 @@ def requests() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def log_of(ports: Ports) -> str:
-    lines = [access_log.line(e, time="", seconds=0) for e in ports.exchanges]
-    lines += [access_log.failure("id", error, time="") for error in ports.defects]
+    lines = [telemetry.request_line(e, time="", seconds=0) for e in ports.contexts]
+    lines += [telemetry.failure_line("id", error, time="") for error in ports.defects]
     return "\n".join(lines)
 
 
@@ -110,7 +110,7 @@ def test_no_answer_and_no_log_line_over_rest_shows_a_secret() -> None:
         for response in ports.ask_all(list(requests())):
             assert_clean(f"{response.headers}{response.text}")
         assert_clean(log_of(ports))
-        assert len(ports.exchanges) == len(list(requests()))
+        assert len(ports.contexts) == len(list(requests()))
 
 
 def test_no_result_of_a_tool_and_no_log_line_shows_a_secret() -> None:
@@ -139,5 +139,5 @@ def test_a_slow_upstream_leaves_no_secret_either() -> None:
 
 def test_nothing_that_is_printed_shows_a_secret() -> None:
     ports = Ports()
-    assert_clean(repr(ports.tokens) + repr(ports.rules) + repr(ports.relay))
+    assert_clean(repr(ports.tokens) + repr(ports.config) + repr(ports.service))
     assert_clean(repr(Problem("internal", 500, "x")))

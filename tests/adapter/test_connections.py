@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.adapter.connections import ConnectionTable, Listener
-from reconciler.adapter.file_limits import connection_budget
+from reconciler.adapter.connections import ConnectionTable, Listener, connection_budget
 from reconciler.adapter.request_context import RequestContext
-from reconciler.adapter.server import ServerLimits, listen, serve
+from reconciler.adapter.server import ServerLimits, open_listener, serve
 from tests.adapter.ports import Ports, Wire, says
 from tests.adapter.test_sockets import LIST, Served, over_sockets
 
@@ -129,14 +128,14 @@ class Log(list[RequestContext]):
         super().__init__()
         self.begun = asyncio.Event()
 
-    def append(self, exchange: RequestContext) -> None:
-        super().append(exchange)
+    def append(self, context: RequestContext) -> None:
+        super().append(context)
         self.begun.set()
 
 
 def logged() -> tuple[Ports, asyncio.Event]:
     log = Log()
-    return Ports(wire=Wire(says(200, LARGE)), exchanges=log), log.begun
+    return Ports(wire=Wire(says(200, LARGE)), contexts=log), log.begun
 
 
 def open_files() -> int:
@@ -157,7 +156,7 @@ def test_a_caller_that_does_not_read_its_answer_is_cut_off() -> None:
 
     ports, answered = logged()
     assert over_sockets(work, ports, limits=ServerLimits(write_seconds=0.05)) < 8_000_000
-    assert {told.status for told in ports.exchanges} == {200}
+    assert {told.status for told in ports.contexts} == {200}
 
 
 def test_a_caller_that_reads_slowly_gets_its_whole_answer() -> None:
@@ -192,7 +191,7 @@ def test_an_answer_that_nobody_reads_makes_room() -> None:
 @contextlib.asynccontextmanager
 async def two_ports(limits: ServerLimits) -> AsyncIterator[tuple[int, int]]:
     ports = Ports()
-    listeners = [listen("127.0.0.1", 0) for _ in range(2)]
+    listeners = [open_listener("127.0.0.1", 0) for _ in range(2)]
     numbers = [listener.getsockname()[1] for listener in listeners]
     ports.hosts = tuple(f"127.0.0.1:{number}" for number in numbers)
     stop, ready = asyncio.Event(), asyncio.Event()
@@ -258,7 +257,10 @@ def test_without_a_free_file_silent_connections_make_room_and_the_new_one_is_not
                 transport.close()
                 opened.set()
 
-        with listen("127.0.0.1", 0) as usual, Exhausted(fileno=usual.dup().detach()) as listening:
+        with (
+            open_listener("127.0.0.1", 0) as usual,
+            Exhausted(fileno=usual.dup().detach()) as listening,
+        ):
             listener = Listener(listening, Greeting, table)
             with socket.create_connection(listening.getsockname()):
                 await opened.wait()

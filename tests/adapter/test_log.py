@@ -2,13 +2,13 @@
 
 import json
 
-from reconciler.adapter import access_log
+from reconciler.adapter import telemetry
 from reconciler.adapter.auth import Principal, TokenScope
 from reconciler.adapter.request_context import RequestContext
 from tests.adapter.ports import READER, WRITER, Ports, bearer
 
 
-def exchange(**facts: object) -> RequestContext:
+def context(**facts: object) -> RequestContext:
     made = RequestContext("id-1", "rest", 0.0, lambda _id, _error: None)
     for name, value in facts.items():
         setattr(made, name, value)
@@ -16,13 +16,13 @@ def exchange(**facts: object) -> RequestContext:
 
 
 def test_a_line_holds_the_facts_and_nothing_else() -> None:
-    told = exchange(
+    told = context(
         principal=Principal("ci", TokenScope.WRITE),
         operation="get-integration",
         slug="a",
         status=200,
     )
-    line = access_log.line(told, time="2026-11-23T12:00:00.000Z", seconds=0.01234)
+    line = telemetry.request_line(told, time="2026-11-23T12:00:00.000Z", seconds=0.01234)
     assert json.loads(line) == {
         "time": "2026-11-23T12:00:00.000Z",
         "id": "id-1",
@@ -37,8 +37,8 @@ def test_a_line_holds_the_facts_and_nothing_else() -> None:
 
 
 def test_control_characters_cannot_forge_a_line() -> None:
-    told = exchange(operation="a\n{}\x1b[2J\x7f\u202e\u2028")
-    line = access_log.line(told, time="", seconds=0)
+    told = context(operation="a\n{}\x1b[2J\x7f\u202e\u2028")
+    line = telemetry.request_line(told, time="", seconds=0)
     assert line.isascii()
     assert line.isprintable()
 
@@ -47,7 +47,7 @@ def test_a_defect_is_told_by_its_place_and_not_by_its_words() -> None:
     try:
         raise ValueError("canary")
     except ValueError as error:
-        line = access_log.failure("id-1", error, time="")
+        line = telemetry.failure_line("id-1", error, time="")
     told = json.loads(line)
     assert (told["id"], told["failure"]) == ("id-1", "ValueError")
     assert told["at"][-1].startswith("test_log.py:")
@@ -66,7 +66,7 @@ def test_every_request_is_written_down_once_whatever_became_of_it() -> None:
             ("GET", "/healthz", {"headers": {}}),
         ]
     )
-    told = [(e.operation, e.slug, e.status) for e in ports.exchanges]
+    told = [(e.operation, e.slug, e.status) for e in ports.contexts]
     assert told == [
         ("list-all-integrations", None, 200),
         ("get-integration", "a", 200),
@@ -75,20 +75,20 @@ def test_every_request_is_written_down_once_whatever_became_of_it() -> None:
         (None, None, 401),
         ("healthz", None, 200),
     ]
-    assert len({e.id for e in ports.exchanges}) == 6
+    assert len({e.id for e in ports.contexts}) == 6
 
 
 def test_the_answer_names_the_id_that_the_log_has() -> None:
     ports = Ports()
     response = ports.ask("GET", "/v1/integrations/..")
-    assert response.headers["x-request-id"] == ports.exchanges[0].id
-    assert response.json()["instance"] == f"urn:uuid:{ports.exchanges[0].id}"
+    assert response.headers["x-request-id"] == ports.contexts[0].id
+    assert response.json()["instance"] == f"urn:uuid:{ports.contexts[0].id}"
 
 
 def test_what_was_counted_is_shown_to_holders_of_a_token() -> None:
     ports = Ports()
     ports.ask("GET", "/v1/integrations/secret-slug")
-    for told in ports.exchanges:
+    for told in ports.contexts:
         ports.metrics.count(told, 0.01)
     response = ports.ask("GET", "/metrics", headers=bearer(READER))
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")

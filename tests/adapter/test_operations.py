@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.adapter.service import RAW
+from reconciler.adapter.service import RAW_OPERATIONS
 from tests.adapter.ports import KEY, UPSTREAM, WRITER, Ports, Wire, bearer, refuses, says
 
 INBOUND = bearer(
@@ -147,7 +147,7 @@ def test_requests_go_up_side_by_side() -> None:
 
 
 def test_the_table_has_the_five_and_their_routes() -> None:
-    assert [(row.method, row.path) for row in RAW] == [
+    assert [(row.method, row.path) for row in RAW_OPERATIONS] == [
         ("GET", "/integrations"),
         ("POST", "/integrations"),
         ("GET", "/integrations/{slug}"),

@@ -47,7 +47,7 @@ class Site:
         self.known = list(runs)
         self.readings = 0
         numbers = iter(range(1, 1000))
-        lookout = StateCache(
+        cache = StateCache(
             target=Target(name="here", base_url="simulator:"),
             files=self.here.files,
             open_session=self._session,
@@ -57,7 +57,7 @@ class Site:
             now=self.here.world.now,
         )
         sessions = Sessions(lambda: f"secret-{next(numbers)}", self.clock)
-        self.ports = Ports(page=PageRoutes(lookout, sessions, TOKENS), clock=self.clock)
+        self.ports = Ports(page=PageRoutes(cache, sessions, TOKENS), clock=self.clock)
 
     def exists(self, slug: str, **fields: Any) -> "Site":
         body = {"slug": slug, "name": slug.title(), **ACCOUNT, **fields}
@@ -169,8 +169,8 @@ def test_the_cookie_opens_the_page_until_its_time_is_over_or_it_is_given_back() 
             return statuses
 
     assert asyncio.run(work()) == [303, 200, 401, 303, 401]
-    assert [exchange.operation for exchange in site.ports.exchanges] == ["page"] * 6
-    assert site.ports.exchanges[1].caller.name == "watcher"
+    assert [context.operation for context in site.ports.contexts] == ["page"] * 6
+    assert site.ports.contexts[1].caller.name == "watcher"
 
 
 def test_the_cookie_opens_nothing_but_the_page() -> None:

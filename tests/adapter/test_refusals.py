@@ -141,7 +141,7 @@ def test_without_one_good_credential_it_is_401(headers: Any, path: str) -> None:
     response = ports.ask("GET", path, headers=headers)
     refused(ports, response, 401)
     assert response.headers["www-authenticate"].startswith('Bearer realm="reconcile"')
-    assert [exchange.principal for exchange in ports.exchanges] == [None]
+    assert [context.principal for context in ports.contexts] == [None]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_without_one_good_credential_it_is_401(headers: Any, path: str) -> None:
 def test_the_token_is_taken_from_either_header(headers: dict[str, str]) -> None:
     ports = Ports()
     assert ports.ask("GET", LIST, headers=headers).status_code == 200
-    assert ports.exchanges[0].caller.name == "ci"
+    assert ports.contexts[0].caller.name == "ci"
 
 
 def test_without_tokens_everybody_is_let_in() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.adapter.ui.comparison import ComparedField, FieldStatus, pairs
+from reconciler.adapter.ui.comparison import ComparedField, FieldStatus, compare_fields
 from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.planning.planner import make_plan
 from tests.adapter.test_gitops import ALPHA
@@ -160,12 +160,12 @@ def test_every_change_of_a_plan_differs_on_the_page_and_nothing_that_changes_is_
     mine, theirs = declared(**wanted), observed(**there)
     plan = make_plan(desired=desired(mine), observed=state(theirs), created_at=NOON)
     changed = [change.path for action in plan.actions for change in action.changes]
-    found = pairs(mine, theirs, changed=changed)
-    differing = [pair.path for pair in found if pair.verdict is FieldStatus.DIFFERS]
+    found = compare_fields(mine, theirs, changed=changed)
+    differing = [pair.path for pair in found if pair.status is FieldStatus.DIFFERS]
     for path in changed:
         assert any(related(path, pair) or related(pair, path) for pair in differing), path
     for pair in found:
-        if pair.verdict is FieldStatus.SAME:
+        if pair.status is FieldStatus.SAME:
             assert not any(related(pair.path, path) for path in changed)
             assert pair.declared == pair.observed or is_empty_on_one_side(pair)
 
@@ -173,10 +173,10 @@ def test_every_change_of_a_plan_differs_on_the_page_and_nothing_that_changes_is_
 def test_what_is_ignored_or_never_returned_is_not_called_the_same() -> None:
     ignoring = Lifecycle(ignore=(Ignored(("description",)),))
     mine = declared(description="mine", create_default_provider=True, lifecycle=ignoring)
-    found = {pair.path: pair for pair in pairs(mine, observed(description="theirs"))}
-    assert found["description"].verdict is FieldStatus.NOT_COMPARED
-    assert found["create_default_provider"].verdict is FieldStatus.NOT_COMPARED
-    assert found["name"].verdict is FieldStatus.SAME
+    found = {pair.path: pair for pair in compare_fields(mine, observed(description="theirs"))}
+    assert found["description"].status is FieldStatus.NOT_COMPARED
+    assert found["create_default_provider"].status is FieldStatus.NOT_COMPARED
+    assert found["name"].status is FieldStatus.SAME
 
 
 def test_limits_that_no_plan_looks_at_are_not_called_the_same() -> None:
@@ -184,16 +184,18 @@ def test_limits_that_no_plan_looks_at_are_not_called_the_same() -> None:
         {"id": "w-1", "enabled": False, "usage_limits": [{"type": kind}]}
         for kind in ("cost", "tokens")
     )
-    [*_, found] = pairs(declared(workspaces=[mine]), observed(workspaces=[theirs]))
+    [*_, found] = compare_fields(declared(workspaces=[mine]), observed(workspaces=[theirs]))
     assert (found.declared, found.observed) == ("cost", "tokens")
-    assert found.verdict is FieldStatus.NOT_COMPARED
+    assert found.status is FieldStatus.NOT_COMPARED
 
 
 def test_a_secret_that_was_verified_is_the_same_although_it_looks_different() -> None:
     mine, theirs = declared(key=KEY), observed(key=mask())
-    found = {pair.path: pair.verdict for pair in pairs(mine, theirs)}
+    found = {pair.path: pair.status for pair in compare_fields(mine, theirs)}
     assert found["key"] is FieldStatus.SAME
-    unverified = {pair.path: pair.verdict for pair in pairs(mine, theirs, unverified={"key"})}
+    unverified = {
+        pair.path: pair.status for pair in compare_fields(mine, theirs, unverified={"key"})
+    }
     assert unverified["key"] is FieldStatus.UNVERIFIED
 
 

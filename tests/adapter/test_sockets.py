@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from reconciler.adapter.request_context import Application
-from reconciler.adapter.server import ServerLimits, listen, serve
+from reconciler.adapter.server import ServerLimits, open_listener, serve
 from tests.adapter.ports import WRITER, Ports, Stuck, Wire, says
 
 LIST = b"/v1/integrations"
@@ -53,7 +53,7 @@ async def serving(
     ports: Ports, *, host: str = "127.0.0.1", limits: ServerLimits = USUAL
 ) -> AsyncIterator[Served]:
     """Serve the REST port until the block ends."""
-    listener = listen(host, 0)
+    listener = open_listener(host, 0)
     number = listener.getsockname()[1]
     stop, ready = asyncio.Event(), asyncio.Event()
     ports.hosts = (f"127.0.0.1:{number}",)
@@ -130,7 +130,7 @@ def test_other_broken_requests_are_400_and_close() -> None:
     answers = over_sockets(work, ports)
     assert [answer.split(b" ")[1] for answer in answers] == [b"400"] * len(heads)
     assert ports.wire.requests == []
-    assert [told.status for told in ports.exchanges] == [400] * len(heads)
+    assert [told.status for told in ports.contexts] == [400] * len(heads)
     for answer in answers:
         assert answer.count(b"HTTP/1.1 ") == 1
         assert is_framed_problem(answer, 400)
@@ -238,7 +238,7 @@ def test_a_body_that_breaks_its_framing_is_400_and_nothing_goes_up() -> None:
     )
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert is_framed_problem(answer, 400)
-    assert [told.status for told in ports.exchanges] == [400]
+    assert [told.status for told in ports.contexts] == [400]
     assert ports.wire.requests == []
 
 
@@ -310,7 +310,7 @@ def test_what_does_not_finish_is_cut_off_when_the_grace_is_over() -> None:
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"\r\ncontent-type: application/problem+json\r\n" in answer
     assert b"was stopped" in answer
-    assert [told.status for told in ports.exchanges] == [503]
+    assert [told.status for told in ports.contexts] == [503]
 
 
 def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
@@ -322,7 +322,7 @@ def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
             accepted.put_nowait(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        listener = listen("127.0.0.1", 0)
+        listener = open_listener("127.0.0.1", 0)
         async with await asyncio.start_server(accept, sock=listener):
             _, writer = await asyncio.open_connection(*listener.getsockname())
             writer.close()

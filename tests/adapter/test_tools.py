@@ -14,7 +14,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from reconciler.adapter.service import RAW
+from reconciler.adapter.service import RAW_OPERATIONS
 from tests.adapter.ports import (
     KEY,
     READER,
@@ -136,14 +136,14 @@ def test_every_era_of_the_protocol_lists_and_calls(mode: str) -> None:
 
     talk(ports, work, mode=mode)
     assert len(ports.wire.requests) == 1
-    operations = [exchange.operation for exchange in ports.exchanges]
+    operations = [context.operation for context in ports.contexts]
     assert operations[-1] == "get-integration"
-    assert {exchange.caller.name for exchange in ports.exchanges} == {"ci"}
+    assert {context.caller.name for context in ports.contexts} == {"ci"}
 
 
 def test_tools_say_what_the_table_says() -> None:
     listed = talk(Ports(), lambda client: client.list_tools())
-    for tool, row in zip(listed.tools, RAW, strict=True):
+    for tool, row in zip(listed.tools, RAW_OPERATIONS, strict=True):
         hints = tool.annotations
         assert (tool.name, tool.title, tool.description) == (row.name, row.title, row.description)
         assert hints.read_only_hint is row.safe
@@ -206,7 +206,7 @@ def test_wrong_arguments_are_an_error_and_nothing_goes_up(
     assert json.loads(result.content[0].text) == result.structured_content
     assert "sk-never-shown" not in result.content[0].text
     assert ports.wire.requests == []
-    assert ports.exchanges[-1].status == 400
+    assert ports.contexts[-1].status == 400
 
 
 def test_a_failure_has_the_members_of_a_problem() -> None:
@@ -333,7 +333,7 @@ def test_a_method_that_a_caller_invented_is_neither_logged_nor_counted_by_its_na
     for method in ("ping", "sk-never-shown"):
         message = {"jsonrpc": "2.0", "id": 1, "method": method}
         post(ports, headers=bearer(accept="application/json"), json=message)
-    assert [told.operation for told in ports.exchanges] == ["ping", "other"]
+    assert [told.operation for told in ports.contexts] == ["ping", "other"]
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "HEAD"])

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.adapter.problems import of_upstream
+from reconciler.adapter.problems import upstream_problem
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import Rejected
 from tests.adapter.ports import (
@@ -252,5 +252,5 @@ def test_an_answer_that_is_nested_as_deep_as_possible_arrives_whole() -> None:
 
 def test_a_refusal_with_text_that_utf8_cannot_express_is_told_all_the_same() -> None:
     refusal = Rejected("refused", code="AB01", http_status=400, message="no \ud800 good")
-    problem = of_upstream(refusal, OperationName.UPDATE).as_json("1")
+    problem = upstream_problem(refusal, OperationName.UPDATE).as_json("1")
     assert problem["detail"] == "no ? good"

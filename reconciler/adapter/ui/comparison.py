@@ -37,10 +37,10 @@ class ComparedField:
     path: str
     declared: str | None
     observed: str | None
-    verdict: FieldStatus
+    status: FieldStatus
 
 
-def pairs(
+def compare_fields(
     declared: Declared | None,
     observed: Observed | None,
     *,
@@ -59,7 +59,7 @@ def pairs(
     paths_of_changes = set(changed)
     paths_above_changes = {prefix for path in changed for prefix in _prefixes(path)}
 
-    def verdict(path: str) -> FieldStatus:
+    def status(path: str) -> FieldStatus:
         # A change may be below what is empty on one side, or name a whole entry.
         if path in paths_above_changes or paths_of_changes.intersection(_prefixes(path)):
             return FieldStatus.DIFFERS
@@ -72,7 +72,7 @@ def pairs(
         return FieldStatus.SAME
 
     found = [
-        ComparedField(path, wished.get(path), seen.get(path), verdict(path))
+        ComparedField(path, wished.get(path), seen.get(path), status(path))
         for path in dict.fromkeys([*wished, *sorted(changed), *seen])
     ]
     return [pair for pair in found if not _is_no_news(pair)]
@@ -87,7 +87,7 @@ def _contradict(path: str, declared: str, observed: str | None) -> bool:
 
 
 def _is_no_news(pair: ComparedField) -> bool:
-    return pair.verdict is FieldStatus.UNDECLARED and (pair.observed or "") in _SAME_AS_ABSENT
+    return pair.status is FieldStatus.UNDECLARED and (pair.observed or "") in _SAME_AS_ABSENT
 
 
 def _prefixes(path: str) -> Iterator[str]:

@@ -35,7 +35,7 @@ def detail(
     *,
     source: str | None,
     problem: Diagnostic | None,
-    can_leave: bool,
+    can_log_out: bool,
 ) -> str:
     """Show one integration, declared and observed side by side."""
     about = [row.provider, row.status, f"declared in {source}" if source else "in no file"]
@@ -47,18 +47,18 @@ def detail(
         "<h2>Declared and observed</h2>",
         f"{_SIDES}<tbody>{''.join(map(_pair, sides))}</tbody></table></div>",
     ]
-    return frame(row.slug, body, here="/integrations", can_leave=can_leave)
+    return frame(row.slug, body, here="/integrations", can_log_out=can_log_out)
 
 
 def _pair(pair: ComparedField) -> str:
-    sign, kind = _VERDICTS[pair.verdict]
-    left, right = ("is", "was") if pair.verdict is FieldStatus.DIFFERS else ("", "")
+    sign, kind = _VERDICTS[pair.status]
+    left, right = ("is", "was") if pair.status is FieldStatus.DIFFERS else ("", "")
     return (
         f'<tr><th scope="row"><code>{text(pair.path, None)}</code></th>'
         f'<td class="{left}" data-label="files">{_value(pair.declared)}</td>'
         f'<td class="{right}" data-label="API">{_value(pair.observed)}</td>'
         f'<td class="{kind}" data-label="state"><span aria-hidden="true">{sign}</span> '
-        f"{pair.verdict.value}</td></tr>"
+        f"{pair.status.value}</td></tr>"
     )
 
 

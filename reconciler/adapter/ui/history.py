@@ -11,7 +11,7 @@ _SIGNS: Final = {"applied": "✓", "failed": "✗", "skipped": "–", "unknown":
 Run = Mapping[str, Any]
 
 
-def history(runs: Sequence[Run], *, problem: str | None, can_leave: bool) -> str:
+def history(runs: Sequence[Run], *, problem: str | None, can_log_out: bool) -> str:
     """Show past runs, given oldest first."""
     latest = list(reversed(runs))[:MOST_RUNS]
     body = ["<h1>History</h1>", '<p class="faint">The runs on record, times in UTC.</p>']
@@ -23,7 +23,7 @@ def history(runs: Sequence[Run], *, problem: str | None, can_leave: bool) -> str
         body.append(f'<ol class="timeline">{"".join(map(_run, latest))}</ol>')
     if len(runs) > MOST_RUNS:
         body.append('<p class="faint">`reconcile history` shows earlier runs.</p>')
-    return frame("History", body, here="/history", can_leave=can_leave)
+    return frame("History", body, here="/history", can_log_out=can_log_out)
 
 
 def _run(run: Run) -> str:

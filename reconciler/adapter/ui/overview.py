@@ -41,7 +41,7 @@ class Search:
     """What the overview is narrowed to; empty text narrows nothing."""
 
     words: str = ""
-    standing: str = ""
+    sync_status: str = ""
     provider: str = ""
 
     def admits(self, row: Row) -> bool:
@@ -49,7 +49,7 @@ class Search:
         found = f"{row.slug} {row.name} {row.provider}".lower()
         return (
             all(word in found for word in self.words.lower().split())
-            and self.standing in {"", row.standing.value}
+            and self.sync_status in {"", row.sync_status.value}
             and self.provider in {"", row.provider}
         )
 
@@ -59,7 +59,7 @@ def text(value: object, limit: int | None = 200) -> str:
     return escape(visible(str(value), limit))
 
 
-def frame(title: str, body: Iterable[str], *, here: str = "", can_leave: bool = True) -> str:
+def frame(title: str, body: Iterable[str], *, here: str = "", can_log_out: bool = True) -> str:
     """Make a whole document; `here` is the path of the link that is current."""
     links = "".join(
         f'<a href="{path}"{_current(path == here)}>{name}</a>'
@@ -67,7 +67,7 @@ def frame(title: str, body: Iterable[str], *, here: str = "", can_leave: bool = 
     )
     leave = (
         '<form method="post" action="/logout"><button class="plain">Log out</button></form>'
-        if can_leave
+        if can_log_out
         else ""
     )
     head = (
@@ -93,7 +93,7 @@ def login(*, failed: bool = False) -> str:
     )
 
 
-def overview(snapshot: Snapshot, search: Search, *, can_leave: bool) -> str:
+def overview(snapshot: Snapshot, search: Search, *, can_log_out: bool) -> str:
     """Show all integrations, or those that a search leaves."""
     rows = [row for row in snapshot.rows if search.admits(row)]
     target = snapshot.target
@@ -110,16 +110,16 @@ def overview(snapshot: Snapshot, search: Search, *, can_leave: bool) -> str:
             _more(len(rows)),
         ],
         here="/",
-        can_leave=can_leave,
+        can_log_out=can_log_out,
     )
 
 
 def mark(row: Row) -> str:
     """Show how an integration stands: a sign and words, never colour alone."""
-    said = row.standing.value + (", blocked" if row.blocked else "")
+    said = row.sync_status.value + (", blocked" if row.blocked else "")
     return (
-        f'<span class="mark {_class(row.standing)}"><span aria-hidden="true">'
-        f"{_SYMBOLS[row.standing]}</span>{said}</span>"
+        f'<span class="mark {_class(row.sync_status)}"><span aria-hidden="true">'
+        f"{_SYMBOLS[row.sync_status]}</span>{said}</span>"
     )
 
 
@@ -148,13 +148,14 @@ def _document(title: str, body: Iterable[str]) -> str:
 
 
 def _counts(rows: Sequence[Row], search: Search) -> str:
-    found = Counter(row.standing for row in rows)
+    found = Counter(row.sync_status for row in rows)
     items = [
         ("all", "", len(rows)),
         *((s.value, s.value, found[s]) for s in SyncStatus if found[s]),
     ]
     shown = "".join(
-        f'<li><a href="/{_query(search, standing=value)}"{_current(search.standing == value)}>'
+        f'<li><a href="/{_query(search, sync_status=value)}"'
+        f"{_current(search.sync_status == value)}>"
         f"<b>{count}</b>{name}</a></li>"
         for name, value, count in items
     )
@@ -169,7 +170,7 @@ def _form(rows: Sequence[Row], search: Search) -> str:
         f'<label>Search<input type="search" name="q" value="{text(search.words)}" '
         'placeholder="slug, name or provider"></label>'
         f"<label>Provider{_select('provider', providers, search.provider)}</label>"
-        f"<label>State{_select('state', standings, search.standing)}</label>"
+        f"<label>State{_select('state', standings, search.sync_status)}</label>"
         "<button>Filter</button>"
         + ('<a href="/">Clear</a>' if search != Search() else "")
         + "</form>"
@@ -222,8 +223,8 @@ def _more(count: int) -> str:
     return f'<p class="faint">{count - MOST_ROWS} more; a search finds them.</p>'
 
 
-def _query(search: Search, *, standing: str) -> str:
-    asked = {"q": search.words, "provider": search.provider, "state": standing}
+def _query(search: Search, *, sync_status: str) -> str:
+    asked = {"q": search.words, "provider": search.provider, "state": sync_status}
     given = {name: value for name, value in asked.items() if value}
     return escape(f"?{urlencode(given)}") if given else ""
 
@@ -239,5 +240,5 @@ def _current(yes: bool) -> str:  # noqa: FBT001  a flag of markup
     return ' aria-current="page"' if yes else ""
 
 
-def _class(standing: SyncStatus) -> str:
-    return standing.value.replace(" ", "-")
+def _class(sync_status: SyncStatus) -> str:
+    return sync_status.value.replace(" ", "-")

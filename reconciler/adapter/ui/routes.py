@@ -12,11 +12,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from reconciler.adapter.auth import Tokens
-from reconciler.adapter.health import Endpoint, Raw
 from reconciler.adapter.problems import refuse
-from reconciler.adapter.request_context import Receive, Scope, Send, exchange_of
+from reconciler.adapter.request_context import Receive, Scope, Send, context_of
+from reconciler.adapter.routing import ASGIEndpoint, Endpoint
 from reconciler.adapter.ui import detail, history, overview
-from reconciler.adapter.ui.comparison import pairs
+from reconciler.adapter.ui.comparison import compare_fields
 from reconciler.adapter.ui.overview import Search
 from reconciler.adapter.ui.sessions import Sessions
 from reconciler.adapter.ui.snapshot import Row, StateCache, SyncStatus, exposures, without_action
@@ -41,7 +41,7 @@ _WITHOUT_ACTION: Final = frozenset(
 _PATHS: Final = frozenset({"/", "/login", "/logout", "/history", "/page.css"})
 
 
-def is_of_page(path: str) -> bool:
+def is_page_path(path: str) -> bool:
     """Tell whether a path belongs to the page, which judges by itself who may see it."""
     return path in _PATHS or path.startswith("/integrations/")
 
@@ -50,7 +50,7 @@ def is_of_page(path: str) -> bool:
 class PageRoutes:
     """The page of one adapter."""
 
-    lookout: StateCache
+    cache: StateCache
     sessions: Sessions
     tokens: Tokens
 
@@ -70,17 +70,17 @@ class PageRoutes:
         search = Search(
             asked.get("q", "")[:200], asked.get("state", "")[:50], asked.get("provider", "")[:200]
         )
-        snapshot = await self.lookout.look()
-        return _html(overview.overview(snapshot, search, can_leave=self.tokens.asks))
+        snapshot = await self.cache.look()
+        return _html(overview.overview(snapshot, search, can_log_out=self.tokens.required))
 
     async def _detail(self, request: Request) -> Response:
         slug = str(request.path_params["slug"])
         if SLUG.fullmatch(slug) is None:
             raise refuse("not-found", 404, "There is no integration of this name.")
-        snapshot = await self.lookout.look()
+        snapshot = await self.cache.look()
         observed, problem, fresh = None, None, None
         try:
-            observed = await self.lookout.one(slug)
+            observed = await self.cache.one(slug)
             fresh = snapshot.plan_again(slug, observed)
         except ReconcilerError as reason:
             problem = error(reason.code, reason.summary, hint=reason.hint)
@@ -92,11 +92,13 @@ class PageRoutes:
         changed = _changed(action, fresh)
         shown = detail.detail(
             _now(row, snapshot.plan, fresh, differs=bool(changed)),
-            pairs(declared, observed, changed=changed, unverified=snapshot.unverified(slug)),
+            compare_fields(
+                declared, observed, changed=changed, unverified=snapshot.unverified(slug)
+            ),
             action,
             source=f"{declared.source.file}:{declared.source.line}" if declared else None,
             problem=problem,
-            can_leave=self.tokens.asks,
+            can_log_out=self.tokens.required,
         )
         return _html(shown)
 
@@ -104,17 +106,17 @@ class PageRoutes:
         runs: list[dict[str, Any]] = []
         problem = None
         try:
-            runs = await self.lookout.runs()
+            runs = await self.cache.runs()
         except ReconcilerError as reason:
             problem = reason.summary
-        return _html(history.history(runs, problem=problem, can_leave=self.tokens.asks))
+        return _html(history.history(runs, problem=problem, can_log_out=self.tokens.required))
 
     async def _login(self, request: Request) -> Response:
         shown = _token((await request.body()).decode("utf-8", "replace"))
         principal = self.tokens.find(shown.encode("utf-8"))
         if principal is None:
             return _html(overview.login(failed=True), status=401)
-        exchange_of(request.scope).principal = principal
+        context_of(request.scope).principal = principal
         cookie = self.sessions.open(principal, secure=request.url.scheme == "https")
         return _redirect(cookie)
 
@@ -136,18 +138,18 @@ def _route(path: str, method: str, endpoint: Endpoint, *, sees: bool = False) ->
     """Make a route of the page; where `sees`, strangers are asked to log in first."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
-        exchange.operation = "page"
+        context = context_of(scope)
+        context.operation = "page"
         if scope["method"] not in {method, "HEAD" if method == "GET" else method}:
             raise refuse("method-not-allowed", 405, f"This path takes {method}.", allow=method)
-        if sees and exchange.principal is None:
+        if sees and context.principal is None:
             challenge = {"www-authenticate": 'Bearer realm="reconcile"'}
             response: Response = _html(overview.login(), status=401, headers=challenge)
         else:
             response = await endpoint(Request(scope, receive))
         await response(scope, receive, send)
 
-    return Route(path, Raw(answer))
+    return Route(path, ASGIEndpoint(answer))
 
 
 async def _style(_request: Request) -> Response:
@@ -178,9 +180,9 @@ def _changed(action: Action | None, fresh: Plan | None) -> set[str]:
 
 def _now(row: Row, plan: Plan | None, fresh: Plan | None, *, differs: bool) -> Row:
     """Correct what the overview says by what was read since; `in sync` must hold for both."""
-    if plan is None or fresh is None or row.standing not in _WITHOUT_ACTION:
+    if plan is None or fresh is None or row.sync_status not in _WITHOUT_ACTION:
         return row
     if differs:
         is_missing = any(action.kind is ActionKind.CREATE for action in fresh.actions)
-        return replace(row, standing=SyncStatus.MISSING if is_missing else SyncStatus.DIFFERS)
-    return replace(row, standing=exposures(fresh).get(row.slug, without_action(plan)))
+        return replace(row, sync_status=SyncStatus.MISSING if is_missing else SyncStatus.DIFFERS)
+    return replace(row, sync_status=exposures(fresh).get(row.slug, without_action(plan)))

@@ -67,7 +67,7 @@ class Row:
     name: str
     provider: str
     status: str
-    standing: SyncStatus
+    sync_status: SyncStatus
     workspaces: int | None = None
     changed: str | None = None
     blocked: bool = False
@@ -222,14 +222,14 @@ def _rows(
     for slug in sorted({*observed, *declared, *unreadable}):
         seen, wished, action = observed.get(slug), declared.get(slug), actions.get(slug)
         if plan is None or slug in unreadable:
-            standing = SyncStatus.UNKNOWN
+            sync_status = SyncStatus.UNKNOWN
         elif action is not None:
-            standing = _STANDINGS[action.kind]
+            sync_status = _STANDINGS[action.kind]
         elif wished is None:
-            standing = SyncStatus.UNMANAGED
+            sync_status = SyncStatus.UNMANAGED
         else:
-            standing = exposed.get(slug) or _access_beside(wished, seen) or without_action(plan)
-        row = _row(slug, seen, wished, action, standing)
+            sync_status = exposed.get(slug) or _access_beside(wished, seen) or without_action(plan)
+        row = _row(slug, seen, wished, action, sync_status)
         rows.append(replace(row, status="unreadable") if slug in unreadable else row)
     return tuple(rows)
 
@@ -262,7 +262,7 @@ def _row(
     seen: Observed | None,
     wished: Declared | None,
     action: Action | None,
-    standing: SyncStatus,
+    sync_status: SyncStatus,
 ) -> Row:
     fields = {**(wished.fields if wished else {}), **(seen.fields if seen else {})}
     return Row(
@@ -270,7 +270,7 @@ def _row(
         name=str(fields.get("name") or ""),
         provider=str(fields.get("ai_provider_id") or ""),
         status=seen.status if seen else "not there",
-        standing=standing,
+        sync_status=sync_status,
         workspaces=seen.workspace_count if seen else None,
         changed=(seen.last_updated_at or seen.created_at) if seen else None,
         blocked=bool(action and action.blocked_by),
