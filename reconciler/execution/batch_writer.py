@@ -111,7 +111,7 @@ class BatchWriter:
 
 async def finished(work: "asyncio.Future[Any]", stop: CancelToken) -> bool:
     """Wait for work to end, but not long once the run is asked to stop; return whether it has."""
-    asked = asyncio.ensure_future(stop.event.wait())
+    asked = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():

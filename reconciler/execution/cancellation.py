@@ -1,7 +1,9 @@
 """How a run is asked to stop, and how one action ends without being carried out."""
 
 import asyncio
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 from reconciler.errors import ReconcilerError
 
@@ -18,19 +20,55 @@ class NotConfirmed(ReconcilerError):
     """A write went out, no answer came, and reading does not show what became of it."""
 
 
-@dataclass
 class CancelToken:
-    """A request to begin nothing new; `reason` is said for everything that is skipped."""
+    """A request to begin nothing new; `reason` is shown for everything that is skipped.
 
-    reason: str = ""
-    event: asyncio.Event = field(default_factory=asyncio.Event)
+    It may be requested from any thread, and it keeps the first reason.
+    """
 
-    def request(self, reason: str) -> None:
-        """Ask the run to stop; the first reason is kept."""
-        self.reason = self.reason or reason
-        self.event.set()
+    def __init__(self) -> None:
+        self.reason = ""
+        self._requested = False
+        self._callbacks: list[Callable[[str], None]] = []
+        self._lock = threading.Lock()
 
     @property
     def requested(self) -> bool:
-        """Tell whether nothing new may begin."""
-        return self.event.is_set()
+        """Whether nothing new may begin."""
+        return self._requested
+
+    def request(self, reason: str) -> None:
+        """Ask the run to stop, and call every callback once in this thread."""
+        with self._lock:
+            self.reason = self.reason or reason
+            self._requested = True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self.reason)
+
+    def add_callback(self, callback: Callable[[str], None]) -> None:
+        """Call back with the reason on the request, at once if it was made before."""
+        with self._lock:
+            if not self._requested:
+                self._callbacks.append(callback)
+                return
+        callback(self.reason)
+
+    def remove_callback(self, callback: Callable[[str], None]) -> None:
+        """Remove a callback, if it is still there."""
+        with self._lock:
+            self._callbacks = [known for known in self._callbacks if known != callback]
+
+    async def wait(self) -> None:
+        """Wait for the request in the event loop that runs."""
+        loop, event = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake(_reason: str) -> None:
+            with suppress(RuntimeError):  # the loop is closed, so nothing waits any more
+                loop.call_soon_threadsafe(event.set)
+
+        self.add_callback(wake)
+        try:
+            await event.wait()
+        finally:
+            self.remove_callback(wake)

@@ -94,7 +94,7 @@ class _Execution:
 
     async def _wait(self, workers: list[asyncio.Task[None]]) -> None:
         """Wait for the workers; once asked to stop, give what is in flight a moment to finish."""
-        asked = asyncio.create_task(self.stop.event.wait())
+        asked = asyncio.create_task(self.stop.wait())
         everyone = asyncio.create_task(asyncio.wait(workers))
         try:
             await asyncio.wait((asked, everyone), return_when=asyncio.FIRST_COMPLETED)
