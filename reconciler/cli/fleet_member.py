@@ -21,16 +21,15 @@ from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.execution.approval import Approval
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Event, RunStarted
-from reconciler.fleet.change_digests import change_digests, require_approved
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import (
     FleetOperation,
     MemberNote,
     MemberOutcome,
     MemberStatus,
-    standing_of_failure,
+    status_of_failure,
 )
-from reconciler.fleet.task import MemberCancelToken, MemberTask
+from reconciler.fleet.task import MemberTask, change_digests, require_approved
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 
@@ -47,14 +46,18 @@ class MemberRunner:
     console: Console = field(repr=False)
     parallelism: int = 10
 
-    def __call__(self, order: MemberTask, halt: MemberCancelToken) -> MemberOutcome:
+    def __call__(self, order: MemberTask, cancel: CancelToken) -> MemberOutcome:
         """Carry out an order to its end; whatever goes wrong is in the outcome."""
         member = self.members[order.member]
         run = wiring.new_run()
-        watch = RunTelemetry(self._invocation(member), command=f"fleet {order.verb.value}", run=run)
+        watch = RunTelemetry(
+            self._invocation(member), command=f"fleet {order.operation.value}", run=run
+        )
         began = settings.monotonic()
         with watch:
-            outcome = _outcome_of(partial(_Run(order, watch, self.parallelism).to_end, halt), order)
+            outcome = _outcome_of(
+                partial(_Run(order, watch, self.parallelism).to_end, cancel), order
+            )
         took = round((settings.monotonic() - began) * 1000)
         target = watch.figures.target or member.target
         return replace(outcome, target=target, run=run, duration_ms=took)
@@ -73,17 +76,17 @@ def _outcome_of(work: Callable[[], MemberOutcome], order: MemberTask) -> MemberO
     try:
         return work()
     except (asyncio.CancelledError, KeyboardInterrupt):
-        remark = MemberNote("notice", "interrupted", "stopped before the first write")
-        return MemberOutcome(order.member, MemberStatus.INTERRUPTED, 130, remarks=(remark,))
+        note = MemberNote("notice", "interrupted", "stopped before the first write")
+        return MemberOutcome(order.member, MemberStatus.INTERRUPTED, 130, notes=(note,))
     except Exception as problem:  # noqa: BLE001  one member's failure is its own, whatever it is
         ending = error_reporting.explain(problem)
         return MemberOutcome(
             order.member,
-            standing_of_failure(ending.exit_code),
+            status_of_failure(ending.exit_code),
             ending.exit_code,
             digest=ending.plan.digest if ending.plan else None,
             summary=MappingProxyType(ending.plan.summary if ending.plan else {}),
-            remarks=_remarks(ending.diagnostics),
+            notes=_notes(ending.diagnostics),
         )
 
 
@@ -96,11 +99,11 @@ class _Run:
         self._reading = ReadingOptions(parallelism=parallelism, deadline=order.deadline)
         self._writing: CancelToken | None = None
 
-    def to_end(self, halt: MemberCancelToken) -> MemberOutcome:
+    def to_end(self, cancel: CancelToken) -> MemberOutcome:
         """Carry the order out in this thread."""
-        return asyncio.run(self._until(halt))
+        return asyncio.run(self._until(cancel))
 
-    async def _until(self, halt: MemberCancelToken) -> MemberOutcome:
+    async def _until(self, cancel: CancelToken) -> MemberOutcome:
         """Stop when asked: before the first write at once, then after what is in flight."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
@@ -114,32 +117,32 @@ class _Run:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(stop, reason)
 
-        halt.listen(ask)
-        if self._order.verb is FleetOperation.APPLY:
-            return await self._apply(halt)
+        cancel.add_callback(ask)
+        if self._order.operation is FleetOperation.APPLY:
+            return await self._apply(cancel)
         return await self._plan()
 
     async def _plan(self) -> MemberOutcome:
         async with wiring.session(self._watch.invocation, self._reading) as session:
             self._watch.opened(session.desired.target.name, ledger=session.ledger)
-            if self._order.verb is FleetOperation.DRIFT:
+            if self._order.operation is FleetOperation.DRIFT:
                 workflows.require_ledger(session)
-            options = PlanOptions(audit=self._order.verb is FleetOperation.DRIFT)
+            options = PlanOptions(audit=self._order.operation is FleetOperation.DRIFT)
             plan = await workflows.plan(session, options)
         self._watch.planned(plan)
         order = self._order
-        matters = order.verb is FleetOperation.DRIFT or order.differences_matter
+        matters = order.operation is FleetOperation.DRIFT or order.differences_matter
         return MemberOutcome(
             order.member,
             MemberStatus.IN_SYNC if plan.in_sync else MemberStatus.DIFFERENT,
             exit_codes.of_differences(plan) if matters else 0,
             digest=plan.digest,
             summary=MappingProxyType(plan.summary),
-            remarks=_remarks(plan.diagnostics),
-            pieces=change_digests(plan) if order.verb is FleetOperation.PLAN else (),
+            notes=_notes(plan.diagnostics),
+            change_digests=change_digests(plan) if order.operation is FleetOperation.PLAN else (),
         )
 
-    async def _apply(self, halt: MemberCancelToken) -> MemberOutcome:
+    async def _apply(self, cancel: CancelToken) -> MemberOutcome:
         order, options = self._order, PlanOptions()
         async with wiring.run(
             self._watch.invocation,
@@ -163,7 +166,7 @@ class _Run:
         result = applied.result
         self._watch.recorded(result)
         code = exit_codes.of_result(applied.result)
-        if not result.complete and halt.requested:
+        if not result.complete and cancel.requested:
             return self._applied(applied, MemberStatus.INTERRUPTED, 130)
         if code != 0:
             return self._applied(applied, MemberStatus.INCOMPLETE, code)
@@ -172,7 +175,7 @@ class _Run:
         )
 
     def _applied(
-        self, applied: workflows.Applied, standing: MemberStatus, code: int
+        self, applied: workflows.Applied, status: MemberStatus, code: int
     ) -> MemberOutcome:
         problems = [
             MemberNote("error", outcome.error.code, f"{outcome.slug}: {outcome.error.message}")
@@ -181,14 +184,14 @@ class _Run:
         ]
         return MemberOutcome(
             self._order.member,
-            standing,
+            status,
             code,
             digest=applied.plan.digest,
             summary=MappingProxyType(applied.result.summary),
-            remarks=(
+            notes=(
                 *problems[:TOLD],
-                *_remarks(applied.diagnostics),
-                *_remarks(applied.plan.diagnostics),
+                *_notes(applied.diagnostics),
+                *_notes(applied.plan.diagnostics),
             ),
         )
 
@@ -200,6 +203,6 @@ class _Run:
             self._writing = stop
 
 
-def _remarks(diagnostics: Iterable[Diagnostic]) -> tuple[MemberNote, ...]:
+def _notes(diagnostics: Iterable[Diagnostic]) -> tuple[MemberNote, ...]:
     worth = [d for d in diagnostics if d.severity is not Severity.NOTICE]
     return tuple(MemberNote(d.severity.value, d.code, d.summary) for d in worth[:TOLD])

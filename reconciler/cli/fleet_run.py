@@ -20,12 +20,13 @@ from reconciler.cli.wiring import new_run
 from reconciler.desired.source import MAX_FILE
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput, Refused
-from reconciler.fleet.checkpoint import Progress, resume
+from reconciler.execution.cancellation import CancelToken
+from reconciler.fleet.checkpoint import Checkpoint, resume
 from reconciler.fleet.config import Fleet, Member, read_fleet
 from reconciler.fleet.local_engine import not_run, run_locally
 from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
 from reconciler.fleet.table import action_counts, line_of, table
-from reconciler.fleet.task import MemberCancelToken, MemberTask
+from reconciler.fleet.task import MemberTask
 from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Engine(Protocol):
         ...
 
     def run(
-        self, orders: Sequence[MemberTask], *, halt: MemberCancelToken, ended: Ended
+        self, orders: Sequence[MemberTask], *, cancel: CancelToken, ended: Ended
     ) -> Awaitable[None]:
         """Carry out every order."""
         ...
@@ -91,11 +92,11 @@ class LocalEngine:
     parallelism: int
     name: str = "local"
 
-    async def run(
-        self, orders: Sequence[MemberTask], *, halt: MemberCancelToken, ended: Ended
-    ) -> None:
+    async def run(self, orders: Sequence[MemberTask], *, cancel: CancelToken, ended: Ended) -> None:
         """Carry out every order, a few at a time."""
-        await run_locally(orders, self.crew, parallelism=self.parallelism, halt=halt, ended=ended)
+        await run_locally(
+            orders, self.crew, parallelism=self.parallelism, cancel=cancel, ended=ended
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +166,15 @@ class FleetRun:
             raise InvalidInput([error("no-members", "no member of the fleet is chosen", hint=hint)])
         self._order = order
         folder = state_folder_in(muster.file.absolute().parent) / "fleet"
-        self._progress = (
-            resume(folder, muster.resume, verb=order.verb)
+        self._checkpoint = (
+            resume(folder, muster.resume, operation=order.operation)
             if muster.resume is not None
-            else Progress(folder, new_run(), order.verb)
+            else Checkpoint(folder, new_run(), order.operation)
         )
         if self._console.journal is not None:
-            self._console.journal = self._console.journal.about(fleet_run=self._progress.run)
-        self._progress.save()
-        self._halt = MemberCancelToken()
+            self._console.journal = self._console.journal.about(fleet_run=self._checkpoint.run)
+        self._checkpoint.save()
+        self._cancel = CancelToken()
         self._outcomes: dict[str, MemberOutcome] = {}
 
     async def carry_out(self, interruption: SignalHandler, *, asks: bool = False) -> FleetResult:
@@ -189,23 +190,23 @@ class FleetRun:
         ]
         if asks:
             orders = await self._approved(orders, interruption)
-        await self._engine.run(orders, halt=self._halt, ended=self._ended)
+        await self._engine.run(orders, cancel=self._cancel, ended=self._ended)
         return FleetResult(
-            self._progress.run,
-            self._order.verb,
+            self._checkpoint.run,
+            self._order.operation,
             self._engine.name,
             tuple(self._outcomes[member.name] for member in self._members),
         )
 
     def _stop_on(self, interruption: SignalHandler) -> None:
         def ask() -> None:
-            self._halt.request("interrupted")
+            self._cancel.request("interrupted")
             self._console.insist("finishing what is in flight; press Ctrl-C again to leave at once")
 
         interruption.ask = ask
 
     def _resumed(self, member: Member) -> bool:
-        outcome = self._progress.already(member)
+        outcome = self._checkpoint.completed(member)
         if outcome is not None:
             self._outcomes[member.name] = outcome
         return outcome is not None
@@ -214,7 +215,7 @@ class FleetRun:
         self._outcomes[outcome.member] = outcome
         member = next(m for m in self._members if m.name == outcome.member)
         try:
-            self._progress.note(member, outcome)
+            self._checkpoint.record(member, outcome)
         except InvalidInput as reason:
             # What the member has done stands; only resuming would do it again.
             self._console.insist(f"warning: {reason.summary}")
@@ -229,20 +230,20 @@ class FleetRun:
         def keep(outcome: MemberOutcome) -> None:
             planned[outcome.member] = outcome
 
-        plans = [replace(order, verb=FleetOperation.PLAN) for order in orders]
-        await self._engine.run(plans, halt=self._halt, ended=keep)
-        ready = [o for o in orders if planned[o.member].standing is MemberStatus.DIFFERENT]
+        plans = [replace(order, operation=FleetOperation.PLAN) for order in orders]
+        await self._engine.run(plans, cancel=self._cancel, ended=keep)
+        ready = [o for o in orders if planned[o.member].status is MemberStatus.DIFFERENT]
         for outcome in planned.values():
-            if outcome.standing is not MemberStatus.DIFFERENT:
+            if outcome.status is not MemberStatus.DIFFERENT:
                 self._ended(outcome)
-        if self._halt.requested:
+        if self._cancel.requested:
             for order in ready:
                 self._ended(not_run(order))
             return []
         if not ready:
             return []
         shown = FleetResult(
-            self._progress.run,
+            self._checkpoint.run,
             FleetOperation.PLAN,
             self._engine.name,
             tuple(planned[m.name] for m in self._members if m.name in planned),
@@ -256,7 +257,7 @@ class FleetRun:
             agreed = console.confirm(question, otherwise=OTHERWISE)
         if not agreed:
             raise Refused([error("declined", "the answer was no; nothing was written")])
-        return [replace(order, approved=planned[order.member].pieces) for order in ready]
+        return [replace(order, approved=planned[order.member].change_digests) for order in ready]
 
 
 def announce(console: Console, outcome: MemberOutcome) -> None:
@@ -270,7 +271,7 @@ def announce(console: Console, outcome: MemberOutcome) -> None:
         member=outcome.member,
         target=outcome.target,
         run=outcome.run,
-        status=outcome.standing.value,
+        status=outcome.status.value,
         exit_code=outcome.exit_code,
         duration_ms=outcome.duration_ms,
     )

@@ -1,6 +1,6 @@
-"""The state of one run of a fleet, in a file, so that a run that broke off can be resumed.
+"""Checkpoint of a fleet's run: a file from which a run that broke off is resumed.
 
-It is written anew, as a whole, each time a member has ended.
+The whole file is replaced each time a member has ended.
 """
 
 import json
@@ -17,32 +17,32 @@ from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import FleetOperation, MemberOutcome, outcome_from
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_LIMIT = 64 * 1024 * 1024
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 @dataclass
-class Progress:
-    """What has been done in a run, by the members' names."""
+class Checkpoint:
+    """Outcomes of a run so far, by the members' names."""
 
     folder: Path
     run: str
-    verb: FleetOperation
+    operation: FleetOperation
     outcomes: dict[str, MemberOutcome] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
-        """Give where it is kept."""
+        """Return the path of the file."""
         return self.folder / f"{self.run}.json"
 
-    def note(self, member: Member, outcome: MemberOutcome) -> None:
-        """Keep an outcome, on disk before this returns."""
+    def record(self, member: Member, outcome: MemberOutcome) -> None:
+        """Record an outcome; it is on disk before this returns."""
         self.outcomes[member.name] = outcome
         self.fingerprints[member.name] = member.fingerprint
         self.save()
 
-    def already(self, member: Member) -> MemberOutcome | None:
-        """Give what an earlier part of the run did, if the member is the same and was done."""
+    def completed(self, member: Member) -> MemberOutcome | None:
+        """Return what an earlier part of the run did, if the member has not changed since."""
         outcome = self.outcomes.get(member.name)
         if outcome is None or not outcome.done:
             return None
@@ -51,12 +51,12 @@ class Progress:
         return replace(outcome, resumed=True)
 
     def save(self) -> None:
-        """Write the state; raises `InvalidInput` where it cannot be kept."""
+        """Write the file; raises `InvalidInput` where that is not possible."""
         document = {
             "format_version": "1",
             "kind": "fleet_run",
             "run": self.run,
-            "command": self.verb.value,
+            "command": self.operation.value,
             "members": {
                 name: {"fingerprint": self.fingerprints[name], "outcome": outcome.as_json()}
                 for name, outcome in self.outcomes.items()
@@ -74,29 +74,29 @@ class Progress:
             raise InvalidInput([error("cannot-save", summary)]) from reason
 
 
-def resume(folder: Path, run: str, *, verb: FleetOperation) -> Progress:
-    """Read the state of an earlier run; raises `InvalidInput` if there is none of this verb."""
+def resume(folder: Path, run: str, *, operation: FleetOperation) -> Checkpoint:
+    """Read the checkpoint of an earlier run; raises `InvalidInput` if this operation has none."""
     hint = f"the runs of this fleet are the files in {folder}"
     if _RUN.fullmatch(run) is None:
-        raise InvalidInput([error("unknown-run", "that is no name of a run", hint=hint)])
-    progress = Progress(folder, run, verb)
+        raise InvalidInput([error("unknown-run", "the name of the run is not valid", hint=hint)])
+    checkpoint = Checkpoint(folder, run, operation)
     try:
-        with progress.file.open("rb") as stream:
-            _fill(progress, json.loads(stream.read(_LIMIT)))
+        with checkpoint.file.open("rb") as stream:
+            _fill(checkpoint, json.loads(stream.read(_MAX_BYTES)))
     except OSError:
         raise InvalidInput([error("unknown-run", f"there is no run {run}", hint=hint)]) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        summary = f"{progress.file} does not hold the state of a run"
+        summary = f"{checkpoint.file} does not hold the state of a run"
         raise InvalidInput([error("unreadable-run", summary)]) from None
-    return progress
+    return checkpoint
 
 
-def _fill(progress: Progress, document: Mapping[str, Any]) -> None:
+def _fill(checkpoint: Checkpoint, document: Mapping[str, Any]) -> None:
     if document["kind"] != "fleet_run" or document["format_version"] != "1":
         raise KeyError
-    if document["command"] != progress.verb.value:
-        summary = f"run {progress.run} was a fleet {FleetOperation(document['command']).value}"
+    if document["command"] != checkpoint.operation.value:
+        summary = f"run {checkpoint.run} was a fleet {FleetOperation(document['command']).value}"
         raise InvalidInput([error("other-command", summary, hint="resume it with that command")])
     for name, entry in document["members"].items():
-        progress.outcomes[name] = outcome_from(entry["outcome"])
-        progress.fingerprints[name] = str(entry["fingerprint"])
+        checkpoint.outcomes[name] = outcome_from(entry["outcome"])
+        checkpoint.fingerprints[name] = str(entry["fingerprint"])

@@ -1,16 +1,16 @@
-"""Read fleet.yaml: which members a fleet has, strictly and with places, like reconcile.yaml.
+"""Reader of fleet.yaml, as strict as that of reconcile.yaml and with positions.
 
-A member is a folder of files and a target in it. Its credentials are named in the target and in the
-files, by reference; here stands at most which variable of the environment answers to which name.
+A member is a folder of files and a target in it. Its credentials are references in the target and
+in the files; fleet.yaml can only map the names of environment variables.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -24,35 +24,37 @@ from reconciler.domain.policy import StrictSettings
 from reconciler.domain.schema import compiled
 from reconciler.domain.tree import digest
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VARIABLE = re.compile(r"(SECRET|PORTKEY)_[A-Z0-9_]+")
-_KEPT = "PORTKEY_BASE_URL"
-"""A setting of whoever runs the fleet; it is no credential of a member."""
+_SHARED_SETTING = "PORTKEY_BASE_URL"
+"""Setting of the machine that runs the fleet; it is not a credential of a member."""
 
 
 class MemberDefaults(StrictSettings):
-    """What holds for every member that does not say otherwise."""
+    """Settings of every member that does not override them."""
 
-    dir: str | None = Field(None, description="Folder of the files, seen from fleet.yaml.")
-    target: str | None = Field(None, description="Target, as the folder's reconcile.yaml names it.")
-    targets: tuple[str, ...] | None = Field(None, description="Several targets: one run for each.")
+    dir: str | None = Field(None, description="Folder of the files, relative to fleet.yaml.")
+    target: str | None = Field(None, description="Name of a target in the folder's reconcile.yaml.")
+    targets: tuple[str, ...] | None = Field(
+        None, description="Names of several targets; each has its own run."
+    )
     variables: dict[str, str] | None = Field(
-        None, description="Names that the files use, each with the variable that answers to it."
+        None, description="Environment variables by the names that the files use."
     )
 
 
 class MemberSettings(MemberDefaults):
-    """One organisation."""
+    """Settings of one member."""
 
-    name: str = Field(description="What outputs call it.")
+    name: str = Field(description="Name in outputs.")
 
 
 class FleetFile(StrictSettings):
-    """The schema of fleet.yaml."""
+    """Schema of fleet.yaml."""
 
     version: Literal[1] = Field(description="Version of this file's format.")
     defaults: MemberDefaults | None = None
-    members: tuple[MemberSettings, ...] = Field(description="The organisations.")
+    members: tuple[MemberSettings, ...] = Field(description="Members of the fleet.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,90 +68,96 @@ class Member:
 
     @property
     def fingerprint(self) -> str:
-        """Tell whether a member of this name is still the same."""
-        said = [self.name, str(self.dir), self.target, dict(self.variables)]
-        return digest(said)
+        """Return a digest of everything that identifies the member."""
+        return digest([self.name, str(self.dir), self.target, dict(self.variables)])
 
     def environment(self, whole: Mapping[str, str]) -> dict[str, str]:
-        """Give the variables that this member sees.
+        """Return the environment variables that this member sees.
 
-        Without `variables` these are all. With them, of secrets and keys only those it names: the
-        files of one organisation cannot ask for the keys of another.
+        Without `variables` it sees all. With them it sees only the secrets and keys that they name,
+        so that the files of one organisation cannot read the keys of another.
         """
         if not self.variables:
             return dict(whole)
-        kept = {n: v for n, v in whole.items() if n == _KEPT or _VARIABLE.fullmatch(n) is None}
-        return kept | {n: whole[origin] for n, origin in self.variables.items() if origin in whole}
+        visible = {name: value for name, value in whole.items() if _is_shared(name)}
+        for name, source in self.variables.items():
+            if source in whole:
+                visible[name] = whole[source]
+        return visible
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The members in the order of the file, and what identifies the file's content."""
+    """Members in the order of the file, and the digest of the file's content."""
 
     members: tuple[Member, ...]
     digest: str
 
     def member(self, name: str) -> Member | None:
-        """Find a member by its name."""
+        """Return the member with this name, None if there is none."""
         return next((member for member in self.members if member.name == name), None)
 
 
 def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnostic, ...]]:
-    """Read the content of a fleet.yaml; `path` tells where it is, and folders are seen from there.
+    """Read the content of the fleet.yaml at `path`, whose folders are relative to that file.
 
-    The fleet is None as soon as there is one error.
+    The fleet is None if there is any error.
     """
     file = path.name
-    findings = ProblemCollector(MemorySource({file: data}, label=str(path.parent)))
+    problems = ProblemCollector(MemorySource({file: data}, label=str(path.parent)))
     reading = read_yaml(data)
-    findings.of_reading(file, reading, data)
+    problems.of_reading(file, reading, data)
     members: list[Member] = []
     if not reading.broken:
         value = reading.documents[0].value if reading.documents else {}
         document = Sourced({} if value is None else value, SourceOrigin(file))
         for extra in reading.documents[1:]:
-            findings.error(
-                "wrong-type", f"{file} holds one document", SourceOrigin(file, extra.index)
+            problems.error(
+                "wrong-type", f"{file} must hold one document", SourceOrigin(file, extra.index)
             )
         schema = compiled(FleetFile)
         tree = typed(document.value, schema)
         if check_model(
-            FleetFile, tree, schema=schema, document=document, findings=findings, what=file
+            FleetFile, tree, schema=schema, document=document, findings=problems, what=file
         ):
-            members = list(_Members(FleetFile.model_validate(tree), path.parent, findings, file))
-    diagnostics = in_order(findings.diagnostics)
+            reader = _MemberReader(path.parent, problems, SourceOrigin(file))
+            members = list(reader.members(FleetFile.model_validate(tree)))
+    diagnostics = in_order(problems.diagnostics)
     if has_errors(diagnostics):
         return None, diagnostics
     return Fleet(tuple(members), f"sha256:{hashlib.sha256(data).hexdigest()}"), diagnostics
 
 
-class _Members(Iterable[Member]):
-    """Makes members of entries, and says what is wrong with them."""
+def _is_shared(name: str) -> bool:
+    """Return whether every member sees this environment variable."""
+    return name == _SHARED_SETTING or _VARIABLE.fullmatch(name) is None
 
-    def __init__(
-        self, file: FleetFile, folder: Path, findings: ProblemCollector, name: str
-    ) -> None:
-        self._file = file
+
+class _MemberReader:
+    """Builds members from the entries of a file, and collects what is wrong with them."""
+
+    def __init__(self, folder: Path, problems: ProblemCollector, origin: SourceOrigin) -> None:
         self._folder = folder
-        self._findings = findings
-        self._origin = SourceOrigin(name)
-        self._names: dict[str, int] = {}
-        self._places: dict[tuple[Path, str | None], str] = {}
+        self._problems = problems
+        self._origin = origin
+        self._names: set[str] = set()
+        self._owners: dict[tuple[Path, str | None], str] = {}
 
-    def __iter__(self) -> Iterator[Member]:
-        defaults = self._file.defaults or MemberDefaults()
-        self._check_own(defaults, ("defaults",))
-        if not self._file.members:
-            self._say("missing-field", "`members` is empty", ("members",))
-        for index, entry in enumerate(self._file.members):
+    def members(self, file: FleetFile) -> Iterator[Member]:
+        """Build the members of a file, one for each target."""
+        defaults = file.defaults or MemberDefaults()
+        self._check_defaults(defaults, ("defaults",))
+        if not file.members:
+            self._error("missing-field", "`members` is empty", ("members",))
+        for index, entry in enumerate(file.members):
             steps: Steps = ("members", index)
-            self._check_own(entry, steps)
+            self._check_defaults(entry, steps)
             self._check_name(entry, steps)
-            for member in self._expanded(entry, defaults):
-                self._check_place(member, steps)
+            for member in self._expand(entry, defaults):
+                self._check_unique(member, steps)
                 yield member
 
-    def _expanded(self, entry: MemberSettings, defaults: MemberDefaults) -> Iterator[Member]:
+    def _expand(self, entry: MemberSettings, defaults: MemberDefaults) -> Iterator[Member]:
         own = entry if entry.target is not None or entry.targets is not None else defaults
         folder = self._folder / (entry.dir or defaults.dir or "desired-state")
         variables = {**(defaults.variables or {}), **(entry.variables or {})}
@@ -157,44 +165,46 @@ class _Members(Iterable[Member]):
             name = entry.name if own.targets is None else f"{entry.name}.{target}"
             yield Member(name, folder, target, MappingProxyType(variables))
 
-    def _check_own(self, part: MemberDefaults, steps: Steps) -> None:
+    def _check_defaults(self, part: MemberDefaults, steps: Steps) -> None:
         if part.target is not None and part.targets is not None:
-            self._say("conflict", "either `target` or `targets`", (*steps, "targets"))
+            self._error(
+                "conflict", "`target` and `targets` cannot be set together", (*steps, "targets")
+            )
         if part.targets is not None and len(set(part.targets)) != len(part.targets or ()):
-            summary, hint = "a target is named twice", "leave one of the two out"
-            self._say("duplicate-entry", summary, (*steps, "targets"), hint=hint)
+            summary = "`targets` lists a target twice"
+            self._error("duplicate-entry", summary, (*steps, "targets"), hint="remove one of them")
         if part.targets == ():
-            self._say("missing-field", "`targets` is empty", (*steps, "targets"))
-        for name, origin in (part.variables or {}).items():
-            self._check_variable(name, origin, (*steps, "variables", name))
+            self._error("missing-field", "`targets` is empty", (*steps, "targets"))
+        for name, source in (part.variables or {}).items():
+            self._check_variable(name, source, (*steps, "variables", name))
 
-    def _check_variable(self, name: str, origin: str, steps: Steps) -> None:
-        left, right = _VARIABLE.fullmatch(name), _VARIABLE.fullmatch(origin)
-        if left is None or right is None or left[1] != right[1] or _KEPT in {name, origin}:
-            summary = "a variable SECRET_… is answered by one of these, and PORTKEY_… likewise"
-            hint = "a file in Git must not hand out other variables of the environment"
-            self._say("reference-forbidden", summary, steps, hint=hint)
+    def _check_variable(self, name: str, source: str, steps: Steps) -> None:
+        left, right = _VARIABLE.fullmatch(name), _VARIABLE.fullmatch(source)
+        same_kind = left is not None and right is not None and left[1] == right[1]
+        if not same_kind or _SHARED_SETTING in {name, source}:
+            summary = "SECRET_… must map to a variable SECRET_…, and PORTKEY_… to PORTKEY_…"
+            hint = "a file in Git must not expose other environment variables"
+            self._error("reference-forbidden", summary, steps, hint=hint)
 
     def _check_name(self, entry: MemberSettings, steps: Steps) -> None:
         where = (*steps, "name")
-        if NAME.fullmatch(entry.name) is None:
+        if _NAME.fullmatch(entry.name) is None:
             summary = "`name` must begin with a letter or digit and hold letters, digits, `.-_`"
-            self._say("invalid-value", summary, where)
+            self._error("invalid-value", summary, where)
         if entry.name in self._names:
-            summary = f"member `{entry.name}` is there already"
-            self._say("duplicate-entry", summary, where, hint="give each member its own name")
-        self._names[entry.name] = len(self._names)
+            summary = f"another member is named `{entry.name}`"
+            self._error("duplicate-entry", summary, where, hint="use a different name")
+        self._names.add(entry.name)
 
-    def _check_place(self, member: Member, steps: Steps) -> None:
-        place = (member.dir, member.target)
-        first = self._places.setdefault(place, member.name)
+    def _check_unique(self, member: Member, steps: Steps) -> None:
+        first = self._owners.setdefault((member.dir, member.target), member.name)
         if first != member.name:
-            self._say(
+            self._error(
                 "duplicate-target",
-                f"member `{first}` has this folder and target, too",
+                f"member `{first}` has the same folder and target",
                 steps,
-                hint="give each organisation a target of its own in the folder's reconcile.yaml",
+                hint="add a target for each organisation to the folder's reconcile.yaml",
             )
 
-    def _say(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
-        self._findings.error(code, summary, self._origin.at(*steps), **details)
+    def _error(self, code: str, summary: str, steps: Steps, *, hint: str = "") -> None:
+        self._problems.error(code, summary, self._origin.at(*steps), hint=hint)

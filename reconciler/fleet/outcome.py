@@ -1,4 +1,4 @@
-"""What became of each member of a fleet, and of the fleet as a whole."""
+"""Outcome of each member of a fleet, and the result of the fleet as a whole."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ left half done, interrupted."""
 
 
 class FleetOperation(StrEnum):
-    """What a fleet can be asked to do."""
+    """Operation on every member of a fleet."""
 
     PLAN = "plan"
     APPLY = "apply"
@@ -22,7 +22,7 @@ class FleetOperation(StrEnum):
 
 
 class MemberStatus(StrEnum):
-    """How a member came out of it."""
+    """Status of a member at the end of a run."""
 
     IN_SYNC = "in-sync"
     DIFFERENT = "different"
@@ -35,7 +35,7 @@ class MemberStatus(StrEnum):
     NOT_RUN = "not-run"
 
 
-_BY_CODE = {
+_STATUS_BY_EXIT_CODE = {
     1: MemberStatus.FAILED,
     3: MemberStatus.INVALID,
     4: MemberStatus.REFUSED,
@@ -45,119 +45,120 @@ _BY_CODE = {
 }
 
 
-def standing_of_failure(exit_code: int) -> MemberStatus:
-    """Name a failure by its exit code."""
-    return _BY_CODE.get(exit_code, MemberStatus.FAILED)
+def status_of_failure(exit_code: int) -> MemberStatus:
+    """Return the status that a failure with this exit code has."""
+    return _STATUS_BY_EXIT_CODE.get(exit_code, MemberStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class MemberNote:
-    """A finding about a member; the summary is empty where only codes may travel."""
+    """Diagnostic about a member; the summary is empty where only codes are transmitted."""
 
     severity: str
     code: str
     summary: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """Give the public form."""
+        """Return the public form."""
         return {"severity": self.severity, "code": self.code, "summary": self.summary}
 
 
 @dataclass(frozen=True, slots=True)
 class MemberOutcome:
-    """How one member's run ended.
+    """Outcome of one member's run.
 
-    `exit_code` is the one that the single command would have had. `pieces` identify what its plan
-    holds, for an approval (`reconciler.fleet.change_digests`). `resumed` tells that an earlier run
-    of the fleet did the work.
+    `exit_code` is the one that the single command would have had. `change_digests` identify the
+    changes of its plan for an approval (`reconciler.fleet.task`). With `resumed` an earlier run of
+    the fleet did the work.
     """
 
     member: str
-    standing: MemberStatus
+    status: MemberStatus
     exit_code: int
     target: str | None = None
     run: str | None = None
     digest: str | None = None
     summary: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    remarks: tuple[MemberNote, ...] = ()
+    notes: tuple[MemberNote, ...] = ()
     duration_ms: int = 0
-    pieces: tuple[str, ...] = ()
+    change_digests: tuple[str, ...] = ()
     resumed: bool = False
 
     @property
     def done(self) -> bool:
-        """Tell whether nothing is left to be done again."""
-        return self.exit_code in {0, 2} and self.standing is not MemberStatus.NOT_RUN
+        """Whether a resumed run can leave this member out."""
+        return self.exit_code in {0, 2} and self.status is not MemberStatus.NOT_RUN
 
-    def as_json(self) -> dict[str, Any]:
-        """Give the public form."""
+    def as_json(self) -> dict[str, object]:
+        """Return the public form."""
         return {
             "name": self.member,
             "target": self.target,
-            "status": self.standing.value,
+            "status": self.status.value,
             "exit_code": self.exit_code,
             "run": self.run,
             "digest": self.digest,
             "summary": dict(self.summary),
-            "diagnostics": [remark.as_json() for remark in self.remarks],
+            "diagnostics": [note.as_json() for note in self.notes],
             "duration_ms": self.duration_ms,
             "resumed": self.resumed,
         }
 
 
 def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:
-    """Read the public form; raises what Python raises for a wrong shape."""
+    """Return the outcome in its public form; raises what Python raises for a wrong shape."""
     return MemberOutcome(
         member=str(document["name"]),
-        standing=MemberStatus(document["status"]),
+        status=MemberStatus(document["status"]),
         exit_code=int(document["exit_code"]),
         target=document["target"],
         run=document["run"],
         digest=document["digest"],
         summary=MappingProxyType({str(k): int(v) for k, v in document["summary"].items()}),
-        remarks=tuple(
-            MemberNote(str(r["severity"]), str(r["code"]), str(r["summary"]))
-            for r in document["diagnostics"]
+        notes=tuple(
+            MemberNote(str(note["severity"]), str(note["code"]), str(note["summary"]))
+            for note in document["diagnostics"]
         ),
         duration_ms=int(document["duration_ms"]),
         resumed=bool(document["resumed"]),
     )
 
 
-def worst(codes: Iterable[int]) -> int:
-    """Give the worst exit code by `WORST_LAST`; one that is not listed counts as a failure."""
-    return max((c if c in WORST_LAST else 1 for c in codes), key=WORST_LAST.index, default=0)
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """Return the worst exit code by `WORST_LAST`; one that is not listed counts as a failure."""
+    known = (code if code in WORST_LAST else 1 for code in codes)
+    return max(known, key=WORST_LAST.index, default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class FleetResult:
-    """What became of a fleet; members stand in the order of fleet.yaml."""
+    """Result of a fleet's run; members stand in the order of fleet.yaml."""
 
     run: str
-    verb: FleetOperation
+    operation: FleetOperation
     engine: str
     members: tuple[MemberOutcome, ...]
 
     @property
     def exit_code(self) -> int:
-        """Give the worst exit code of all members."""
-        return worst(member.exit_code for member in self.members)
+        """Return the worst exit code of all members."""
+        return worst_exit_code(member.exit_code for member in self.members)
 
     @property
     def summary(self) -> dict[str, int]:
-        """Count by status, in the order that people read."""
+        """Return the number of members by status, in the order in which it is shown."""
         counts = dict.fromkeys(MemberStatus, 0)
         for member in self.members:
-            counts[member.standing] += 1
-        return {standing.value: count for standing, count in counts.items()}
+            counts[member.status] += 1
+        return {status.value: count for status, count in counts.items()}
 
-    def as_json(self) -> dict[str, Any]:
-        """Give the public form."""
+    def as_json(self) -> dict[str, object]:
+        """Return the public form."""
         return {
             "format_version": "1",
             "kind": KIND,
             "run": self.run,
-            "command": self.verb.value,
+            "command": self.operation.value,
             "engine": self.engine,
             "exit_code": self.exit_code,
             "summary": self.summary,

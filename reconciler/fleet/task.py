@@ -1,57 +1,73 @@
-"""What is asked of one member, and how work that runs elsewhere is asked to stop."""
+"""Task for one member of a fleet, and the approval of its plan by digests.
 
-import threading
-from collections.abc import Callable
+A task may be sent to another machine, so it holds names and digests only, never a plan. Approval
+by saved plans: `reconciler.planning.approval`.
+"""
+
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import Refused
+from reconciler.domain.tree import digest
+from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.outcome import FleetOperation, MemberOutcome
+from reconciler.planning.plan import Plan
+
+DIGEST_LENGTH = 32
+"""Hex digits of a change's digest: 128 bits, so that thousands of them fit into a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberTask:
     """One member's part in a run of the fleet.
 
-    `approved` holds the pieces of the plan that may be applied, None for whatever the files say.
-    `deadline` is in seconds. Values here are names and digests: an order may travel.
+    `approved` holds the digests of the changes that may be applied; with None the files decide.
+    `deadline` is in seconds.
     """
 
     member: str
-    verb: FleetOperation
+    operation: FleetOperation
     approved: tuple[str, ...] | None = None
     deadline: float = 900
     keeps_records: bool = True
     differences_matter: bool = False
 
 
-class MemberCancelToken:
-    """A request to stop that reaches work in other threads; the first reason is kept."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._listeners: list[Callable[[str], None]] = []
-        self.reason = ""
-
-    @property
-    def requested(self) -> bool:
-        """Tell whether nothing new may begin."""
-        return bool(self.reason)
-
-    def request(self, reason: str) -> None:
-        """Ask everything to stop."""
-        with self._lock:
-            self.reason = self.reason or reason
-            listeners, self._listeners = self._listeners, []
-        for listener in listeners:
-            listener(self.reason)
-
-    def listen(self, listener: Callable[[str], None]) -> None:
-        """Call back when it is asked for, at once if it was already."""
-        with self._lock:
-            if not self.reason:
-                self._listeners.append(listener)
-                return
-        listener(self.reason)
+TaskHandler = Callable[[MemberTask, CancelToken], MemberOutcome]
+"""Carries out one task in the calling thread and never raises; both engines call the same one."""
 
 
-CarryOut = Callable[[MemberTask, MemberCancelToken], MemberOutcome]
-"""Does one order in the calling thread and never raises; both engines call the same one."""
+def change_digests(plan: Plan) -> tuple[str, ...]:
+    """Return a digest of each action and of each of its changes."""
+    target = plan.target
+    digests = []
+    for action in plan.actions:
+        subject = [target.name, target.base_url, action.address, action.kind.value]
+        digests.append(_digest([*subject, None]))
+        digests.extend(_digest([*subject, change.identity]) for change in action.changes)
+    return tuple(digests)
+
+
+def require_approved(plan: Plan, *, approved: Collection[str]) -> bool:
+    """Return True if every change of a plan was approved; raise `Refused` otherwise.
+
+    Between approval and apply a plan may shrink, for example when a crash left half of it done; it
+    must not grow.
+    """
+    if not set(approved).issuperset(change_digests(plan)):
+        raise Refused(
+            [
+                error(
+                    "not-approved",
+                    "the plan holds changes that were not approved",
+                    hint="look at the fresh plan and approve it",
+                )
+            ],
+            plan=plan,
+        )
+    return True
+
+
+def _digest(part: object) -> str:
+    return digest(part).removeprefix("sha256:")[:DIGEST_LENGTH]

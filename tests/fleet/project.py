@@ -45,7 +45,7 @@ class FleetProject(Here):
         return file
 
     def of(self, name: str) -> Project:
-        """Give a member's own project again."""
+        """Return the project of a member."""
         return Project(self.folder / name)
 
     def ask(self, *words: str, answer: str) -> Done:
@@ -63,11 +63,11 @@ class FleetProject(Here):
         return self.run("fleet", *words, "--format", "json", **variables)
 
 
-def standings(done: Done) -> dict[str, str]:
-    """Give the status of each member."""
+def statuses(done: Done) -> dict[str, str]:
+    """Return the status of each member."""
     return {member["name"]: member["status"] for member in done.json["members"]}
 
 
 def codes(done: Done) -> dict[str, set[str]]:
-    """Give the codes that were told of each member."""
+    """Return the diagnostic codes of each member."""
     return {m["name"]: {d["code"] for d in m["diagnostics"]} for m in done.json["members"]}

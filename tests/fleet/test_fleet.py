@@ -11,8 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.end_to_end.harness import COMMAND
-from tests.fleet.city import City, city
-from tests.fleet.project import FleetProject, codes, standings
+from tests.fleet.organisations import Organisations, serving
+from tests.fleet.project import FleetProject, codes, statuses
 from tests.fleet.temporal import process
 
 SECRET = "sk-canary-of-acme"
@@ -40,7 +40,7 @@ def test_a_fleet_is_planned_applied_and_then_in_sync(tmp_path: Path) -> None:
     assert [m["summary"]["applied"] for m in done.json["members"]] == [2, 2, 2]
     again = project.fleet("drift")
     assert again.code == 0
-    assert set(standings(again).values()) == {"in-sync"}
+    assert set(statuses(again).values()) == {"in-sync"}
 
 
 def test_a_member_says_the_digest_and_the_run_of_its_own_command(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_the_next_command_is_for_the_same_members(tmp_path: Path) -> None:
 def test_only_and_exclude_choose_members(
     tmp_path: Path, options: tuple[str, ...], names: set[str]
 ) -> None:
-    assert set(standings(three(tmp_path).fleet("plan", *options))) == names
+    assert set(statuses(three(tmp_path).fleet("plan", *options))) == names
 
 
 def test_the_command_alone_shows_what_a_fleet_can_do(
@@ -147,14 +147,14 @@ def test_choosing_nobody_is_bad_input(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_members_that_fail_hang_or_are_denied_do_not_touch_the_others(tmp_path: Path) -> None:
     names = ("acme", "broken", "denied", "hanging", "zeta")
-    with city(*names) as town:
+    with serving(*names) as served:
         project = FleetProject(tmp_path, PORTKEY_API_KEY_DENIED="pk-of-somebody-else")
         for name in names:
-            project.member(name, base_url=town.url(name))
+            project.member(name, base_url=served.url(name))
         (tmp_path / "broken/desired-state/integrations/alpha.yaml").write_text("slug: [\n")
-        town["hanging"].shut = True
+        served["hanging"].hangs = True
         done = project.fleet("apply", "--yes", "--deadline", "3")
-        assert standings(done) == {
+        assert statuses(done) == {
             "acme": "applied",
             "broken": "invalid",
             "denied": "failed",
@@ -163,12 +163,12 @@ def test_members_that_fail_hang_or_are_denied_do_not_touch_the_others(tmp_path: 
         }
         assert done.code == 1
         assert "deadline" in codes(done)["hanging"] or "timeout" in codes(done)["hanging"]
-        assert town["acme"].slugs == town["zeta"].slugs == {"alpha"}
-        assert town["denied"].requests == town["broken"].requests == []
+        assert served["acme"].slugs == served["zeta"].slugs == {"alpha"}
+        assert served["denied"].requests == served["broken"].requests == []
 
 
 def test_every_member_goes_to_its_api_with_its_own_key_and_sees_no_other(tmp_path: Path) -> None:
-    with city("acme", "globex") as town:
+    with serving("acme", "globex") as served:
         project = FleetProject(tmp_path, SECRET_ACME=SECRET, SECRET_GLOBEX="sk-globex-0123")
         for name in ("acme", "globex"):
             upper = name.upper()
@@ -176,16 +176,18 @@ def test_every_member_goes_to_its_api_with_its_own_key_and_sees_no_other(tmp_pat
                 "SECRET_KEY": f"SECRET_{upper}",
                 f"PORTKEY_API_KEY_{upper}": f"PORTKEY_API_KEY_{upper}",
             }
-            project.member(name, base_url=town.url(name), variables=variables)
+            project.member(name, base_url=served.url(name), variables=variables)
         spy = project.of("globex").integration("spy", key="${env:SECRET_ACME}")
         done = project.fleet("apply", "--yes")
-        assert standings(done) == {"acme": "applied", "globex": "invalid"}
-        assert town["globex"].writes == 0
+        assert statuses(done) == {"acme": "applied", "globex": "invalid"}
+        assert served["globex"].writes == 0
         spy.unlink()
         assert project.fleet("apply", "--yes").code == 0
         sent = {
-            name: [request.body["key"] for request in house.requests if request.method == "POST"]
-            for name, house in town.houses.items()
+            name: [
+                request.body["key"] for request in organisation.requests if request.method == "POST"
+            ]
+            for name, organisation in served.organisations.items()
         }
         assert sent == {"acme": [SECRET], "globex": ["sk-globex-0123"]}
         state = "".join(f.read_text() for f in (tmp_path / ".reconcile/fleet").iterdir())
@@ -206,25 +208,27 @@ def test_drift_of_a_fleet_reads_the_models_that_no_file_declares(tmp_path: Path)
 
 
 def test_a_run_is_resumed_where_it_broke_off(tmp_path: Path) -> None:
-    with city("acme", "globex", "initech") as town:
+    with serving("acme", "globex", "initech") as served:
         project = FleetProject(tmp_path)
-        for name in town.houses:
-            project.member(name, base_url=town.url(name))
+        for name in served.organisations:
+            project.member(name, base_url=served.url(name))
         file = tmp_path / "globex/desired-state/integrations/alpha.yaml"
         good = file.read_text()
         file.write_text("slug: [\n")
         first = project.fleet("apply", "--yes")
         assert first.code == 3
-        asked = {name: len(house.requests) for name, house in town.houses.items()}
+        asked = {
+            name: len(organisation.requests) for name, organisation in served.organisations.items()
+        }
         file.write_text(good)
         second = project.fleet("apply", "--yes", "--resume", first.json["run"])
         assert second.code == 0
         assert second.json["run"] == first.json["run"]
         resumed = {m["name"]: m["resumed"] for m in second.json["members"]}
         assert resumed == {"acme": True, "globex": False, "initech": True}
-        assert len(town["acme"].requests) == asked["acme"]
-        assert len(town["initech"].requests) == asked["initech"]
-        assert town["globex"].slugs == {"alpha"}
+        assert len(served["acme"].requests) == asked["acme"]
+        assert len(served["initech"].requests) == asked["initech"]
+        assert served["globex"].slugs == {"alpha"}
 
 
 def test_a_member_that_was_changed_since_is_not_taken_for_done(tmp_path: Path) -> None:
@@ -260,28 +264,28 @@ def test_what_cannot_be_resumed_is_bad_input(
 
 
 def test_without_a_terminal_and_without_yes_nothing_is_even_planned(tmp_path: Path) -> None:
-    with city("acme") as town:
+    with serving("acme") as served:
         project = FleetProject(tmp_path)
-        project.member("acme", base_url=town.url("acme"))
+        project.member("acme", base_url=served.url("acme"))
         done = project.fleet("apply")
         assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "no-terminal")
-        assert town["acme"].requests == []
+        assert served["acme"].requests == []
 
 
 @pytest.mark.parametrize(("answer", "code", "slugs"), [("y", 0, {"alpha"}), ("n", 4, set())])
 def test_the_question_shows_what_is_planned_and_the_answer_counts(
     tmp_path: Path, answer: str, code: int, slugs: set[str]
 ) -> None:
-    with city("acme", "globex") as town:
+    with serving("acme", "globex") as served:
         project = FleetProject(tmp_path)
-        for name in town.houses:
-            project.member(name, base_url=town.url(name))
+        for name in served.organisations:
+            project.member(name, base_url=served.url(name))
         done = project.ask("fleet", "apply", answer=answer)
         assert "2 to create. Apply to these 2 members? [y/N]" in done.err
         assert done.err.index("acme") < done.err.index("globex") < done.err.index("Apply to these")
         assert done.err.count("1 create") == 2
         assert done.code == code
-        assert town["acme"].slugs == town["globex"].slugs == slugs
+        assert served["acme"].slugs == served["globex"].slugs == slugs
 
 
 def test_every_line_of_the_log_names_its_member(tmp_path: Path) -> None:
@@ -325,39 +329,39 @@ def test_a_fleet_that_cannot_be_read_leaves_its_exit_code(tmp_path: Path) -> Non
 
 
 @contextmanager
-def stuck(folder: Path, town: City) -> Iterator["subprocess.Popen[str]"]:
+def stuck(folder: Path, served: Organisations) -> Iterator["subprocess.Popen[str]"]:
     """Run an apply whose first member waits for the answer to a creation."""
     project = FleetProject(folder)
-    for name in town.houses:
-        project.member(name, base_url=town.url(name))
-    town.gate.close_after(0, room=1)
+    for name in served.organisations:
+        project.member(name, base_url=served.url(name))
+    served.gate.close_after(0, room=1)
     words = ("fleet", "apply", "--yes", "--parallelism", "1", "--format", "json")
     with process([*COMMAND, *words], cwd=folder, env=project.environment) as running:
-        assert town.gate.full.wait(60)
+        assert served.gate.full.wait(60)
         yield running
 
 
 def test_ctrl_c_lets_the_member_in_flight_finish_and_begins_no_other(tmp_path: Path) -> None:
-    with city("acme", "globex") as town, stuck(tmp_path, town) as running:
+    with serving("acme", "globex") as served, stuck(tmp_path, served) as running:
         running.send_signal(signal.SIGINT)
         assert running.stderr is not None
         assert "finishing what is in flight" in running.stderr.readline()
-        town.open()
+        served.open()
         out, _ = running.communicate(timeout=60)
         result = json.loads(out)
         assert running.returncode == 130
         assert [m["status"] for m in result["members"]] == ["applied", "not-run"]
-        assert (town["acme"].slugs, town["globex"].requests) == ({"alpha"}, [])
+        assert (served["acme"].slugs, served["globex"].requests) == ({"alpha"}, [])
         project = FleetProject(tmp_path)
         project.environment |= {"PORTKEY_API_KEY_ACME": "pk-acme"}
         rest = {"PORTKEY_API_KEY_GLOBEX": "pk-globex"}
         done = project.fleet("apply", "--yes", "--resume", result["run"], **rest)
         assert [m["resumed"] for m in done.json["members"]] == [True, False]
-        assert (done.code, town["globex"].slugs) == (0, {"alpha"})
+        assert (done.code, served["globex"].slugs) == (0, {"alpha"})
 
 
 def test_a_second_signal_ends_it_at_once_and_quietly(tmp_path: Path) -> None:
-    with city("acme") as town, stuck(tmp_path, town) as running:
+    with serving("acme") as served, stuck(tmp_path, served) as running:
         running.send_signal(signal.SIGTERM)
         assert running.stderr is not None
         assert "finishing what is in flight" in running.stderr.readline()

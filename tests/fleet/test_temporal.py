@@ -13,8 +13,8 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from tests.fleet.city import City, city
-from tests.fleet.project import FleetProject, codes, standings
+from tests.fleet.organisations import Organisations, serving
+from tests.fleet.project import FleetProject, codes, statuses
 from tests.fleet.temporal import dev_server, process, started, worker
 
 pytestmark = pytest.mark.slow
@@ -28,10 +28,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield where
 
 
-def fleet_in(folder: Path, town: City, **variables: str) -> FleetProject:
+def fleet_in(folder: Path, served: Organisations, **variables: str) -> FleetProject:
     project = FleetProject(folder, **variables)
-    for name in town.houses:
-        project.member(name, base_url=town.url(name))
+    for name in served.organisations:
+        project.member(name, base_url=served.url(name))
     return project
 
 
@@ -43,9 +43,9 @@ def test_two_hundred_organisations_converge_though_one_of_two_workers_is_killed(
     tmp_path: Path, address: str
 ) -> None:
     names = [f"org-{number:03d}" for number in range(200)]
-    with city(*names) as town:
-        project = fleet_in(tmp_path, town)
-        town.gate.close_after(80, room=2 * AT_A_TIME)
+    with serving(*names) as served:
+        project = fleet_in(tmp_path, served)
+        served.gate.close_after(80, room=2 * AT_A_TIME)
         several = ("--parallelism", str(AT_A_TIME), "--queue", "killed")
         with (
             worker(project, address, *several) as first,
@@ -53,29 +53,29 @@ def test_two_hundred_organisations_converge_though_one_of_two_workers_is_killed(
             started(project, address, "apply", "--yes", "--queue", "killed") as run,
         ):
             # Every slot of both workers now waits for the answer to a creation that was done.
-            assert town.gate.full.wait(120)
+            assert served.gate.full.wait(120)
             first.send_signal(signal.SIGKILL)
             first.wait(10)
-            town.open()
+            served.open()
             out, _ = run.communicate(timeout=240)
         result = json.loads(out)
         assert (run.returncode, result["exit_code"], result["engine"]) == (0, 0, "temporal")
         ends = [member["status"] for member in result["members"]]
         assert set(ends) == {"applied"}
-        assert {name for name in names if town[name].slugs != {"alpha"}} == set()
-        assert {name for name in names if town[name].posts != 1} == set()
+        assert {name for name in names if served[name].slugs != {"alpha"}} == set()
+        assert {name for name in names if served[name].posts != 1} == set()
         # What the killed worker had created unheard exists once; its key is sent once more.
-        writes = Counter(town[name].writes for name in names)
+        writes = Counter(served[name].writes for name in names)
         assert set(writes) == {1, 2}
         assert AT_A_TIME <= writes[2] <= 2 * AT_A_TIME
 
 
 def test_what_travels_through_temporal_are_names_and_digests(tmp_path: Path, address: str) -> None:
-    with city("acme") as town:
-        project = fleet_in(tmp_path, town)
+    with serving("acme") as served:
+        project = fleet_in(tmp_path, served)
         with worker(project, address, "--queue", "payloads"):
             done = project.fleet("apply", "--yes", *on(address), "--queue", "payloads")
-        assert standings(done) == {"acme": "applied"}
+        assert statuses(done) == {"acme": "applied"}
         history = asyncio.run(_history(address, "payloads/acme"))
     assert done.json["members"][0]["digest"] in history
     for kept in ("alpha", "Alpha", "openai", "pk-acme", project.environment["SECRET_KEY"], "http"):
@@ -123,8 +123,8 @@ async def _signal(address: str, workflow: str, name: str, *digests: str) -> str:
 
 
 def test_a_plan_waits_for_the_signal_with_its_digest(tmp_path: Path, address: str) -> None:
-    with city("acme") as town:
-        project = fleet_in(tmp_path, town)
+    with serving("acme") as served:
+        project = fleet_in(tmp_path, served)
         queue = ("--queue", "approved")
         with (
             worker(project, address, *queue),
@@ -134,12 +134,12 @@ def test_a_plan_waits_for_the_signal_with_its_digest(tmp_path: Path, address: st
             waiting = asyncio.run(signals)
             out, _ = run.communicate(timeout=60)
         assert json.loads(out)["members"][0]["digest"] == waiting
-        assert (run.returncode, town["acme"].slugs) == (0, {"alpha"})
+        assert (run.returncode, served["acme"].slugs) == (0, {"alpha"})
 
 
 def test_a_plan_that_is_declined_is_not_applied(tmp_path: Path, address: str) -> None:
-    with city("acme") as town:
-        project = fleet_in(tmp_path, town)
+    with serving("acme") as served:
+        project = fleet_in(tmp_path, served)
         queue = ("--queue", "declined")
         with (
             worker(project, address, *queue),
@@ -149,12 +149,12 @@ def test_a_plan_that_is_declined_is_not_applied(tmp_path: Path, address: str) ->
             out, _ = run.communicate(timeout=60)
         assert run.returncode == 4
         assert json.loads(out)["members"][0]["diagnostics"][0]["code"] == "declined"
-        assert town["acme"].writes == 0
+        assert served["acme"].writes == 0
 
 
 def test_one_run_of_a_member_at_a_time(tmp_path: Path, address: str) -> None:
-    with city("acme") as town:
-        project = fleet_in(tmp_path, town)
+    with serving("acme") as served:
+        project = fleet_in(tmp_path, served)
         queue = ("--queue", "alone")
         with (
             worker(project, address, *queue),
@@ -163,10 +163,10 @@ def test_one_run_of_a_member_at_a_time(tmp_path: Path, address: str) -> None:
             digest = asyncio.run(_waiting_digest(address, "alone/acme"))
             second = project.fleet("apply", "--yes", *on(address), *queue)
             assert (second.code, codes(second)) == (4, {"acme": {"locked"}})
-            assert town["acme"].writes == 0
+            assert served["acme"].writes == 0
             asyncio.run(_signal(address, "alone/acme", "approve", digest))
             run.communicate(timeout=60)
-        assert town["acme"].slugs == {"alpha"}
+        assert served["acme"].slugs == {"alpha"}
 
 
 async def _waiting_digest(address: str, workflow: str) -> str:
@@ -175,8 +175,8 @@ async def _waiting_digest(address: str, workflow: str) -> str:
 
 
 def test_a_caller_with_another_fleet_file_is_refused(tmp_path: Path, address: str) -> None:
-    with city("acme") as town:
-        project = fleet_in(tmp_path, town)
+    with serving("acme") as served:
+        project = fleet_in(tmp_path, served)
         queue = ("--queue", "other")
         with worker(project, address, *queue):
             other = tmp_path / "other.yaml"
@@ -184,15 +184,15 @@ def test_a_caller_with_another_fleet_file_is_refused(tmp_path: Path, address: st
             done = project.fleet("apply", "--yes", "--file", other, *on(address), *queue)
         assert (done.code, codes(done)) == (4, {"acme": {"other-fleet"}})
         (told,) = done.json["members"][0]["diagnostics"]
-        assert "give both the same file" in told["summary"]
-        assert town["acme"].requests == []
+        assert "give the same file to both" in told["summary"]
+        assert served["acme"].requests == []
 
 
 def test_a_fleet_file_that_a_worker_cannot_read_is_told_by_its_code(
     tmp_path: Path, address: str
 ) -> None:
-    with city("acme") as town:
-        project = fleet_in(tmp_path, town)
+    with serving("acme") as served:
+        project = fleet_in(tmp_path, served)
         queue = ("--queue", "unreadable")
         with worker(project, address, *queue):
             good = tmp_path / "good.yaml"
@@ -204,24 +204,24 @@ def test_a_fleet_file_that_a_worker_cannot_read_is_told_by_its_code(
 
 
 def test_what_is_no_schedule_is_bad_input(tmp_path: Path, address: str) -> None:
-    with city("acme") as town:
-        project = fleet_in(tmp_path, town)
+    with serving("acme") as served:
+        project = fleet_in(tmp_path, served)
         words = ("--schedule", "every day", "--engine", "temporal", "--address", address)
         done = project.run("fleet", "drift", *words)
     assert done.code == 3
-    assert "error[usage]: Temporal takes no schedule 'every day'" in done.err
+    assert "error[usage]: Temporal does not accept the schedule 'every day'" in done.err
 
 
 def test_drift_is_found_on_the_schedule_that_temporal_keeps(tmp_path: Path, address: str) -> None:
-    with city("acme", "globex") as town:
-        project = fleet_in(tmp_path, town)
+    with serving("acme", "globex") as served:
+        project = fleet_in(tmp_path, served)
         where = (*on(address), "--queue", "clock")
         for cron in ("0 0 1 1 *", "30 4 * * *"):
             assert project.run("fleet", "drift", "--schedule", cron, *where).code == 0
         with worker(project, address, "--queue", "clock"):
             report = asyncio.run(_triggered(address, "clock/globex/drift"))
         assert (report["standing"], report["exit_code"]) == ("different", 2)
-        assert town["globex"].writes == 0
+        assert served["globex"].writes == 0
         assert project.run("fleet", "drift", "--schedule", "off", *where).code == 0
         assert asyncio.run(_schedules(address, "clock/")) == []
 

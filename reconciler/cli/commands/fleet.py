@@ -60,7 +60,7 @@ def plan(
     order = MemberTask(
         "", FleetOperation.PLAN, deadline=muster.deadline, differences_matter=detailed_exitcode
     )
-    with FleetTelemetry(invocation, order.verb, metrics_file) as seen:
+    with FleetTelemetry(invocation, order.operation, metrics_file) as seen:
         return _run(seen, muster, meeting, order, style=style)
 
 
@@ -89,7 +89,7 @@ def drift(
         _only_for_temporal(muster, "--schedule")
         return _schedule(invocation.console, muster, meeting, schedule)
     order = MemberTask("", FleetOperation.DRIFT, deadline=muster.deadline)
-    with FleetTelemetry(invocation, order.verb, metrics_file) as seen:
+    with FleetTelemetry(invocation, order.operation, metrics_file) as seen:
         return _run(seen, muster, meeting, order, style=style)
 
 
@@ -130,7 +130,7 @@ def apply(
         "", FleetOperation.APPLY, deadline=muster.deadline, keeps_records=not no_ledger
     )
     waits = await_approval and not yes
-    with FleetTelemetry(invocation, order.verb, metrics_file) as seen:
+    with FleetTelemetry(invocation, order.operation, metrics_file) as seen:
         return _run(seen, muster, meeting, order, style=style, asks=asks, waits=waits)
 
 
@@ -167,7 +167,7 @@ def _engine(
     service = meeting.service()
     from reconciler.fleet.temporal.engine import TemporalEngine
 
-    return TemporalEngine(service, fleet.digest, console.insist, asks=waits)
+    return TemporalEngine(service, fleet.digest, console.insist, await_approval=waits)
 
 
 def _schedule(console: Console, muster: FleetSelection, meeting: TemporalOptions, cron: str) -> int:
@@ -176,7 +176,9 @@ def _schedule(console: Console, muster: FleetSelection, meeting: TemporalOptions
     from reconciler.fleet.temporal import messages, schedules
 
     tasks = [
-        messages.task_of(MemberTask(name, FleetOperation.DRIFT, deadline=muster.deadline), fleet="")
+        messages.workflow_input(
+            MemberTask(name, FleetOperation.DRIFT, deadline=muster.deadline), fleet=""
+        )
         for name in members
     ]
 

@@ -30,13 +30,12 @@ def command(
     service = meeting.service()
     roster = _Roster(invocation, file)
     roster()  # a file that cannot be read is better known now
-    from reconciler.fleet.temporal.activity import Activities
-    from reconciler.fleet.temporal.worker import work as serve
+    from reconciler.fleet.temporal.worker import Activities, run_worker
 
     async def work(interruption: signals.SignalHandler) -> int:
         stop = asyncio.Event()
         interruption.ask = stop.set
-        await serve(
+        await run_worker(
             service,
             Activities(roster, lambda outcome: fleet_run.announce(console, outcome)),
             parallelism=parallelism,

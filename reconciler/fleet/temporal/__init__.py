@@ -1,5 +1,4 @@
-"""The engine beyond one machine, on Temporal; the only package that knows the library.
+"""Engine for many machines: each member's run is a Temporal workflow.
 
-A workflow is one member's run and has the member's name in its id, so there is one at a time.
-Messages hold names and digests: workers read files and secrets where they are.
+Nothing outside this package imports temporalio.
 """

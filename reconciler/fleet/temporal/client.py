@@ -1,4 +1,4 @@
-"""The connection to Temporal, and what can go wrong with it, in our words."""
+"""Connection to Temporal, and the error for everything that can go wrong with it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,19 +14,18 @@ from temporalio.service import RPCError
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
 
-PATIENCE = timedelta(seconds=10)
-"""How long the first connection may take."""
+CONNECT_TIMEOUT = timedelta(seconds=10)
 
 
 class ServiceUnavailable(ReconcilerError):
-    """Temporal cannot be reached, or refuses what it is asked."""
+    """Temporal cannot be reached, or refuses a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemporalClient:
-    """Where Temporal is, and the queue on which workers and callers of a fleet meet.
+    """Address of Temporal, and the task queue that workers and callers of a fleet share.
 
-    A key is for Temporal's cloud, and only goes out encrypted.
+    A key is for Temporal's cloud and is only sent over TLS.
     """
 
     address: str = "localhost:7233"
@@ -36,32 +35,32 @@ class TemporalClient:
     tls: bool = False
 
     def workflow_id(self, member: str) -> str:
-        """Give the id of a member's runs: one at a time can have it."""
+        """Return the id of a member's runs; Temporal runs one workflow of an id at a time."""
         return f"{self.queue}/{member}"
 
     async def connect(self) -> Client:
-        """Connect, or raise `ServiceUnavailable`."""
+        """Connect; raises `ServiceUnavailable`."""
         try:
             return await Client.connect(
                 self.address,
                 namespace=self.namespace,
                 api_key=self.key.reveal() if self.key is not None else None,
                 tls=True if self.tls or self.key is not None else None,
-                connect_timeout=PATIENCE,
+                connect_timeout=CONNECT_TIMEOUT,
             )
         except (RPCError, RuntimeError, OSError, TimeoutError) as reason:
             raise self._unavailable(reason) from None
 
     @asynccontextmanager
-    async def explained(self) -> AsyncIterator[None]:
-        """Turn what Temporal refuses into our error."""
+    async def translated_errors(self) -> AsyncIterator[None]:
+        """Raise `ServiceUnavailable` for a request that Temporal refuses."""
         try:
             yield
         except RPCError as reason:
             raise self._unavailable(reason) from None
 
     async def has_workers(self, client: Client) -> bool:
-        """Tell whether anybody would take a task now."""
+        """Return whether any worker polls the queue."""
         request = DescribeTaskQueueRequest(
             namespace=self.namespace,
             task_queue=TaskQueue(name=self.queue),
@@ -71,9 +70,9 @@ class TemporalClient:
         return bool(answer.pollers)
 
     def _unavailable(self, reason: BaseException) -> ServiceUnavailable:
-        what = f" ({reason.status.name.lower()})" if isinstance(reason, RPCError) else ""
+        status = f" ({reason.status.name.lower()})" if isinstance(reason, RPCError) else ""
         return ServiceUnavailable(
-            f"Temporal at {self.address}, namespace {self.namespace}, cannot be used{what}",
+            f"Temporal at {self.address}, namespace {self.namespace}, cannot be used{status}",
             code="temporal",
-            hint="name it with --address and --namespace, or TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE",
+            hint="set --address and --namespace, or TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE",
         )

@@ -1,4 +1,4 @@
-"""Carry out the orders of a fleet as workflows, and wait for their reports."""
+"""Engine that starts one workflow for each member and waits for its report."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,96 +8,104 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
 
+from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.local_engine import not_run
 from reconciler.fleet.outcome import MemberNote, MemberOutcome, MemberStatus
-from reconciler.fleet.task import MemberCancelToken, MemberTask
+from reconciler.fleet.task import MemberTask
 from reconciler.fleet.temporal.client import TemporalClient
-from reconciler.fleet.temporal.messages import Report, WorkflowInput, outcome_of, task_of
+from reconciler.fleet.temporal.messages import Report, outcome_of, workflow_input
 from reconciler.fleet.temporal.workflow import Reconciliation
 
-AT_ONCE = 50
-"""Workflows that are started, and waited for, at the same time."""
+MAX_CONCURRENT_WORKFLOWS = 50
 
 
 @dataclass(frozen=True)
 class TemporalEngine:
-    """Workers somewhere; how many members they take at a time is theirs to say.
+    """Workflows for workers on any machine, which decide how many they run at a time.
 
-    `fleet` is the digest of fleet.yaml: a worker with another one refuses. With `asks` every plan
-    waits for its signal.
+    `fleet` is the digest of fleet.yaml: a worker with another one refuses. `notify` takes sentences
+    for the user. With `await_approval` every plan waits for its signal.
     """
 
     service: TemporalClient
     fleet: str
-    say: Callable[[str], None]
-    asks: bool = False
+    notify: Callable[[str], None]
+    await_approval: bool = False
     name: str = "temporal"
 
     async def run(
         self,
-        orders: Sequence[MemberTask],
+        tasks: Sequence[MemberTask],
         *,
-        halt: MemberCancelToken,
+        cancel: CancelToken,
         ended: Callable[[MemberOutcome], None],
     ) -> None:
-        """Carry out every order; asked to stop, cancel what was started."""
+        """Carry out every task; once cancelled, cancel the workflows that run."""
         client = await self.service.connect()
-        async with self.service.explained():
-            if orders and not await self.service.has_workers(client):
-                self.say(
-                    f"no worker listens on queue {self.service.queue}; start `reconcile worker`"
-                )
-        waiting = iter(orders)
+        async with self.service.translated_errors():
+            if tasks and not await self.service.has_workers(client):
+                queue = self.service.queue
+                self.notify(f"no worker listens on queue {queue}; start `reconcile worker`")
+        waiting = iter(tasks)
 
         async def work() -> None:
-            for order in waiting:
-                stop = halt.requested
-                ended(not_run(order) if stop else await self._one(client, order, halt))
+            for task in waiting:
+                if cancel.requested:
+                    ended(not_run(task))
+                else:
+                    ended(await self._carry_out(client, task, cancel))
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, len(orders))):
+            for _ in range(min(MAX_CONCURRENT_WORKFLOWS, len(tasks))):
                 group.create_task(work())
 
-    async def _one(
-        self, client: Client, order: MemberTask, halt: MemberCancelToken
+    async def _carry_out(
+        self, client: Client, task: MemberTask, cancel: CancelToken
     ) -> MemberOutcome:
-        task = task_of(order, fleet=self.fleet, asks=self.asks)
-        async with self.service.explained():
+        async with self.service.translated_errors():
             try:
                 handle = await self._start(client, task)
             except WorkflowAlreadyStartedError:
-                remark = MemberNote("error", "locked", "another run of this member is going on")
-                return MemberOutcome(order.member, MemberStatus.REFUSED, 4, remarks=(remark,))
-            return await _report(handle, order, halt)
+                note = MemberNote("error", "locked", "another run of this member is in progress")
+                return MemberOutcome(task.member, MemberStatus.REFUSED, 4, notes=(note,))
+            return await _outcome(handle, task, cancel)
 
     async def _start(
-        self, client: Client, task: WorkflowInput
+        self, client: Client, task: MemberTask
     ) -> WorkflowHandle[Reconciliation, Report]:
+        message = workflow_input(task, fleet=self.fleet, await_approval=self.await_approval)
         return await client.start_workflow(
             Reconciliation.run,
-            task,
+            message,
             id=self.service.workflow_id(task.member),
             task_queue=self.service.queue,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         )
 
 
-async def _report(
-    handle: WorkflowHandle[Reconciliation, Report], order: MemberTask, halt: MemberCancelToken
+async def _outcome(
+    handle: WorkflowHandle[Reconciliation, Report], task: MemberTask, cancel: CancelToken
 ) -> MemberOutcome:
+    """Wait for the report of a workflow, and cancel the workflow on request."""
     loop = asyncio.get_running_loop()
-    cancelling: list[asyncio.Task[None]] = []
+    cancellations: list[asyncio.Task[None]] = []
 
-    def cancel(_reason: str) -> None:
+    def start_cancelling() -> None:
+        # The loop keeps only a weak reference to a task.
+        cancellations.append(loop.create_task(handle.cancel()))
+
+    def on_request(_reason: str) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(lambda: cancelling.append(loop.create_task(handle.cancel())))
+            loop.call_soon_threadsafe(start_cancelling)
 
-    halt.listen(cancel)
+    cancel.add_callback(on_request)
     try:
         return outcome_of(await handle.result())
     except WorkflowFailureError as problem:
         if isinstance(problem.cause, CancelledError):
-            remark = MemberNote("notice", "interrupted", "stopped while it waited")
-            return MemberOutcome(order.member, MemberStatus.INTERRUPTED, 130, remarks=(remark,))
-        remark = MemberNote("error", "workflow-failed", "the workflow ended without a report")
-        return MemberOutcome(order.member, MemberStatus.INCOMPLETE, 5, remarks=(remark,))
+            note = MemberNote("notice", "interrupted", "the run was stopped before it began")
+            return MemberOutcome(task.member, MemberStatus.INTERRUPTED, 130, notes=(note,))
+        note = MemberNote("error", "workflow-failed", "the workflow ended without a report")
+        return MemberOutcome(task.member, MemberStatus.INCOMPLETE, 5, notes=(note,))
+    finally:
+        cancel.remove_callback(on_request)

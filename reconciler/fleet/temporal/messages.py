@@ -1,6 +1,7 @@
-"""What travels through Temporal: names, digests and counts; no secret, no plan, no sentence.
+"""Messages that are sent through Temporal: names, digests and counts; no secret, plan or sentence.
 
-These are plain dataclasses, because Temporal stores them as JSON for as long as it keeps history.
+They are plain dataclasses because Temporal stores them as JSON for as long as it keeps its history.
+A field's name is therefore part of the format: schedules hold messages of earlier versions.
 """
 
 from collections.abc import Mapping
@@ -11,16 +12,16 @@ from typing import Final
 from reconciler.fleet.outcome import FleetOperation, MemberNote, MemberOutcome, MemberStatus
 from reconciler.fleet.task import MemberTask
 
-MOST_PIECES = 20_000
+MAX_CHANGE_DIGESTS = 20_000
 """Digests of an approval that fit into one message; a larger plan has to be applied by `--yes`."""
 
 
 @dataclass(frozen=True)
 class WorkflowInput:
-    """An order for a worker. `fleet` is the digest of the fleet.yaml it was given by, or empty.
+    """One member's task. `fleet` is the digest of the caller's fleet.yaml, or empty.
 
-    With `asks` the plan waits for the signal `approve` before it is applied, for `patience` seconds
-    at most. `heartbeat` is how many seconds a worker may be silent.
+    With `asks` the plan waits at most `patience` seconds for the signal `approve` before it is
+    applied. A worker may be silent for `heartbeat` seconds.
     """
 
     member: str
@@ -37,7 +38,7 @@ class WorkflowInput:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a task; findings are told by severity and code alone."""
+    """Outcome of a task; each finding is a severity and a code."""
 
     member: str
     standing: str
@@ -51,80 +52,81 @@ class Report:
     pieces: list[str] = field(default_factory=list)
 
 
-def task_of(order: MemberTask, *, fleet: str, asks: bool = False) -> WorkflowInput:
-    """Make a task of an order."""
+def workflow_input(task: MemberTask, *, fleet: str, await_approval: bool = False) -> WorkflowInput:
+    """Return the message for a task."""
     return WorkflowInput(
-        member=order.member,
-        verb=order.verb.value,
+        member=task.member,
+        verb=task.operation.value,
         fleet=fleet,
-        approved=None if order.approved is None else list(order.approved),
-        asks=asks,
-        deadline=order.deadline,
-        keeps_records=order.keeps_records,
-        differences_matter=order.differences_matter,
-    )
-
-
-def order_of(task: WorkflowInput) -> MemberTask:
-    """Give back the order of a task."""
-    return MemberTask(
-        task.member,
-        FleetOperation(task.verb),
-        approved=None if task.approved is None else tuple(task.approved),
+        approved=None if task.approved is None else list(task.approved),
+        asks=await_approval,
         deadline=task.deadline,
         keeps_records=task.keeps_records,
         differences_matter=task.differences_matter,
     )
 
 
+def member_task(message: WorkflowInput) -> MemberTask:
+    """Return the task in a message."""
+    return MemberTask(
+        message.member,
+        FleetOperation(message.verb),
+        approved=None if message.approved is None else tuple(message.approved),
+        deadline=message.deadline,
+        keeps_records=message.keeps_records,
+        differences_matter=message.differences_matter,
+    )
+
+
 def report_of(outcome: MemberOutcome) -> Report:
-    """Make a report of an outcome, leaving out every sentence."""
-    pieces = outcome.pieces if len(outcome.pieces) <= MOST_PIECES else ()
+    """Return the message for an outcome, without any sentence."""
+    digests = outcome.change_digests
     return Report(
         member=outcome.member,
-        standing=outcome.standing.value,
+        standing=outcome.status.value,
         exit_code=outcome.exit_code,
         target=outcome.target,
         run=outcome.run,
         digest=outcome.digest,
         summary=dict(outcome.summary),
-        findings=[(remark.severity, remark.code) for remark in outcome.remarks],
+        findings=[(note.severity, note.code) for note in outcome.notes],
         duration_ms=outcome.duration_ms,
-        pieces=list(pieces),
+        pieces=list(digests) if len(digests) <= MAX_CHANGE_DIGESTS else [],
     )
 
 
-_SAID: Final[Mapping[str, str]] = MappingProxyType(
+def failed(message: WorkflowInput, code: str, status: MemberStatus, exit_code: int) -> Report:
+    """Return the message for a task that could not be carried out."""
+    return Report(message.member, status.value, exit_code, findings=[("error", code)])
+
+
+_SUMMARIES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "other-fleet": "the worker's fleet.yaml is another than this one; give both the same file",
-        "unknown-member": "the worker's fleet.yaml has no such member; give both the same file",
+        "other-fleet": "the worker has another fleet.yaml; give the same file to both",
+        "unknown-member": "the worker's fleet.yaml has no such member; give the same file to both",
         "too-large-to-approve": "the plan is too large to wait in Temporal; apply it with --yes",
-        "declined": "the plan was declined, or nobody approved it in time; nothing was written",
-        "worker-lost": "the worker went away in the middle; look with `reconcile fleet plan`",
-        "interrupted": "it was stopped; what was in flight has ended",
+        "declined": "the plan was declined or not approved in time; nothing was written",
+        "worker-lost": "the worker was lost during the run; check with `reconcile fleet plan`",
+        "interrupted": "the run was stopped; calls in flight have ended",
     }
 )
-"""What the codes of this engine mean. No sentence travels, so it is the caller who says them."""
+"""Sentences for the codes of this engine, added by the caller because messages hold none."""
 
 
 def outcome_of(report: Report) -> MemberOutcome:
-    """Give back the outcome of a report."""
+    """Return the outcome in a message."""
     return MemberOutcome(
         member=report.member,
-        standing=MemberStatus(report.standing),
+        status=MemberStatus(report.standing),
         exit_code=report.exit_code,
         target=report.target,
         run=report.run,
         digest=report.digest,
         summary=MappingProxyType(dict(report.summary)),
-        remarks=tuple(
-            MemberNote(severity, code, _SAID.get(code, "")) for severity, code in report.findings
+        notes=tuple(
+            MemberNote(severity, code, _SUMMARIES.get(code, ""))
+            for severity, code in report.findings
         ),
         duration_ms=report.duration_ms,
-        pieces=tuple(report.pieces),
+        change_digests=tuple(report.pieces),
     )
-
-
-def failed(task: WorkflowInput, code: str, standing: MemberStatus, exit_code: int) -> Report:
-    """Report that a task came to nothing."""
-    return Report(task.member, standing.value, exit_code, findings=[("error", code)])

@@ -1,4 +1,4 @@
-"""Drift on a schedule that Temporal keeps: one Schedule for each member."""
+"""Scheduled drift checks: one Temporal Schedule for each member."""
 
 from collections.abc import Iterable
 
@@ -22,59 +22,62 @@ from reconciler.fleet.temporal.messages import WorkflowInput
 from reconciler.fleet.temporal.workflow import Reconciliation
 
 
-async def schedule(service: TemporalClient, tasks: Iterable[WorkflowInput], *, cron: str) -> None:
-    """Have each task done whenever the cron expression says; an earlier schedule is replaced.
+async def schedule(
+    service: TemporalClient, messages: Iterable[WorkflowInput], *, cron: str
+) -> None:
+    """Schedule each task by a cron expression; an earlier schedule of the member is replaced.
 
-    Raises `InvalidInput` for an expression that Temporal does not take.
+    Raises `InvalidInput` for an expression that Temporal does not accept.
     """
     client = await service.connect()
-    async with service.explained():
-        for task in tasks:
+    async with service.translated_errors():
+        for message in messages:
             try:
-                await _put(client, service, task, cron)
+                await _put(client, service, message, cron)
             except RPCError as reason:
                 if reason.status is not RPCStatusCode.INVALID_ARGUMENT:
                     raise
-                raise InvalidInput([_no_schedule(cron)]) from None
+                raise InvalidInput([_invalid_cron(cron)]) from None
 
 
 async def unschedule(service: TemporalClient, members: Iterable[str]) -> None:
-    """Take the schedules of members away, where there are any."""
+    """Delete the schedules of members, if there are any."""
     client = await service.connect()
-    async with service.explained():
+    async with service.translated_errors():
         for member in members:
             try:
-                await client.get_schedule_handle(_id(service, member)).delete()
+                await client.get_schedule_handle(_schedule_id(service, member)).delete()
             except RPCError as reason:
                 if reason.status is not RPCStatusCode.NOT_FOUND:
                     raise
 
 
-async def _put(client: Client, service: TemporalClient, task: WorkflowInput, cron: str) -> None:
+async def _put(client: Client, service: TemporalClient, message: WorkflowInput, cron: str) -> None:
+    name = _schedule_id(service, message.member)
     wanted = Schedule(
         action=ScheduleActionStartWorkflow(
-            Reconciliation.run, task, id=_id(service, task.member), task_queue=service.queue
+            Reconciliation.run, message, id=name, task_queue=service.queue
         ),
         spec=ScheduleSpec(cron_expressions=[cron]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
     )
+
+    def replacement(_current: ScheduleUpdateInput) -> ScheduleUpdate:
+        return ScheduleUpdate(wanted)
+
     try:
-        await client.create_schedule(_id(service, task.member), wanted)
+        await client.create_schedule(name, wanted)
     except ScheduleAlreadyRunningError:
-
-        def replaced(_current: ScheduleUpdateInput) -> ScheduleUpdate:
-            return ScheduleUpdate(wanted)
-
-        await client.get_schedule_handle(_id(service, task.member)).update(replaced)
+        await client.get_schedule_handle(name).update(replacement)
 
 
-def _no_schedule(cron: str) -> Diagnostic:
+def _invalid_cron(cron: str) -> Diagnostic:
     return error(
         "usage",
-        f"Temporal takes no schedule {cron!r}",
-        hint="five fields as cron has them, such as '0 6 * * *', or `off`",
+        f"Temporal does not accept the schedule {cron!r}",
+        hint="use the five fields of cron, such as '0 6 * * *', or `off`",
     )
 
 
-def _id(service: TemporalClient, member: str) -> str:
+def _schedule_id(service: TemporalClient, member: str) -> str:
     return f"{service.workflow_id(member)}/drift"

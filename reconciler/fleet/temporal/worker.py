@@ -1,20 +1,81 @@
-"""Work for a fleet until told to stop: poll the queue and carry out what comes."""
+"""Worker that takes tasks from Temporal's queue and carries them out, one activity for each."""
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from reconciler.fleet.temporal.activity import Activities
+from reconciler.errors import ReconcilerError
+from reconciler.execution.cancellation import CancelToken
+from reconciler.execution.threads import in_thread
+from reconciler.fleet.config import Fleet
+from reconciler.fleet.outcome import MemberOutcome, MemberStatus, status_of_failure
+from reconciler.fleet.task import TaskHandler
 from reconciler.fleet.temporal.client import TemporalClient
-from reconciler.fleet.temporal.workflow import Reconciliation
+from reconciler.fleet.temporal.messages import (
+    Report,
+    WorkflowInput,
+    failed,
+    member_task,
+    report_of,
+)
+from reconciler.fleet.temporal.workflow import ACTIVITY, Reconciliation
 
-FAREWELL = timedelta(seconds=5)
-"""How long members in flight may take once the worker is told to stop; others take them over."""
+SHUTDOWN_GRACE = timedelta(seconds=5)
+"""Time for members in flight once the worker is asked to stop; then other workers take over."""
+
+HEARTBEATS_PER_TIMEOUT = 4
 
 
-async def work(
+@dataclass(frozen=True)
+class Activities:
+    """Activities of a worker. `fleet` returns the current fleet.yaml and the handler of its tasks.
+
+    `ended` takes each outcome.
+    """
+
+    fleet: Callable[[], tuple[Fleet, TaskHandler]]
+    ended: Callable[[MemberOutcome], None]
+
+    @activity.defn(name=ACTIVITY)
+    async def carry_out(self, message: WorkflowInput) -> Report:
+        """Carry out a task; raises only what makes Temporal retry it.
+
+        Temporal stores the text of an exception, which may hold a secret, so no other is raised.
+        """
+        try:
+            return await self._carry_out(message)
+        except ReconcilerError as problem:
+            status = status_of_failure(problem.exit_code)
+            return failed(message, problem.code, status, problem.exit_code)
+        except ApplicationError:
+            raise
+        except Exception:  # noqa: BLE001  its text must not reach Temporal
+            return failed(message, "internal", MemberStatus.FAILED, 1)
+
+    async def _carry_out(self, message: WorkflowInput) -> Report:
+        fleet, handler = self.fleet()
+        if message.fleet and message.fleet != fleet.digest:
+            return failed(message, "other-fleet", MemberStatus.REFUSED, 4)
+        if fleet.member(message.member) is None:
+            return failed(message, "unknown-member", MemberStatus.INVALID, 3)
+        cancel = CancelToken()
+        work = asyncio.ensure_future(in_thread(lambda: handler(member_task(message), cancel)))
+        interval = message.heartbeat / HEARTBEATS_PER_TIMEOUT
+        outcome = await _with_heartbeats(work, cancel, interval=interval)
+        is_retry = activity.info().attempt > 1
+        if is_retry and any(note.code == "locked" for note in outcome.notes):
+            # The worker that was given up may still be running; its lock ends with it.
+            raise ApplicationError("the lost worker still holds the lock", type="locked")
+        self.ended(outcome)
+        return report_of(outcome)
+
+
+async def run_worker(
     service: TemporalClient,
     activities: Activities,
     *,
@@ -22,18 +83,33 @@ async def work(
     stop: asyncio.Event,
     ready: Callable[[], None],
 ) -> None:
-    """Take at most `parallelism` members at a time until `stop` is set."""
+    """Carry out tasks, at most `parallelism` at a time, until `stop` is set."""
     client = await service.connect()
-    async with service.explained():
+    async with service.translated_errors():
         worker = Worker(
             client,
             task_queue=service.queue,
             workflows=[Reconciliation],
             activities=[activities.carry_out],
             max_concurrent_activities=parallelism,
-            graceful_shutdown_timeout=FAREWELL,
-            sticky_queue_schedule_to_start_timeout=FAREWELL,
+            graceful_shutdown_timeout=SHUTDOWN_GRACE,
+            sticky_queue_schedule_to_start_timeout=SHUTDOWN_GRACE,
         )
         async with worker:
             ready()
             await stop.wait()
+
+
+async def _with_heartbeats(
+    work: "asyncio.Future[MemberOutcome]", cancel: CancelToken, *, interval: float
+) -> MemberOutcome:
+    """Wait for work while sending heartbeats; one cancellation asks it to stop, a second raises."""
+    while not work.done():
+        activity.heartbeat()
+        try:
+            await asyncio.wait((work,), timeout=interval)
+        except asyncio.CancelledError:
+            if cancel.requested:
+                raise
+            cancel.request("cancelled")
+    return work.result()

@@ -1,7 +1,8 @@
-"""One member's run as a workflow: carry out, or plan, wait for the approval, and carry out.
+"""Workflow of one member's run: carry it out, or plan, wait for the approval, and carry it out.
 
-It decides nothing about integrations; it only makes sure that what was begun is ended, on another
-worker if need be. Starting anew is safe, because every apply plans afresh from what is there.
+It ensures that a run that was begun is completed, by another worker if necessary. A retry is safe,
+because every apply plans from the current state. Temporal imports this module again for each
+workflow, in a sandbox that rejects what is not deterministic; keep everything else out of it.
 """
 
 from dataclasses import replace
@@ -11,15 +12,16 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, CancelledError
 
+# Modules named here are shared with the process instead of being imported again in the sandbox.
 with workflow.unsafe.imports_passed_through():
     from reconciler.fleet.local_engine import GRACE
     from reconciler.fleet.outcome import MemberStatus
     from reconciler.fleet.temporal.messages import Report, WorkflowInput, failed
 
-CARRY_OUT = "carry-out"
-"""The activity that every task becomes; the local engine calls the same function."""
+ACTIVITY = "carry-out"
+"""Name of the only activity, `reconciler.fleet.temporal.worker.Activities.carry_out`."""
 
-_AGAIN = RetryPolicy(
+_RETRY_POLICY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     maximum_interval=timedelta(seconds=15),
     maximum_attempts=8,
@@ -28,72 +30,72 @@ _AGAIN = RetryPolicy(
 
 @workflow.defn(name="reconcile")
 class Reconciliation:
-    """A member's run; its id holds the member's name."""
+    """Run of a member; the workflow's id holds the member's name."""
 
     def __init__(self) -> None:
-        self._waiting: str | None = None
-        self._answer: bool | None = None
+        self._pending_digest: str | None = None
+        self._decision: bool | None = None
 
     @workflow.run
-    async def run(self, task: WorkflowInput) -> Report:
-        """Carry out a task to its end."""
-        if not task.asks:
-            return await self._carry_out(task)
-        planned = await self._carry_out(replace(task, verb="plan", asks=False))
+    async def run(self, message: WorkflowInput) -> Report:
+        """Carry out a task and return its report."""
+        if not message.asks:
+            return await self._carry_out(message)
+        planned = await self._carry_out(replace(message, verb="plan", asks=False))
         if planned.standing != MemberStatus.DIFFERENT:
             return planned
         if not planned.pieces:
-            return failed(task, "too-large-to-approve", MemberStatus.REFUSED, 4)
-        if not await self._approved(planned, task.patience):
-            return failed(task, "declined", MemberStatus.REFUSED, 4)
-        return await self._carry_out(replace(task, approved=planned.pieces, asks=False))
+            return failed(message, "too-large-to-approve", MemberStatus.REFUSED, 4)
+        if not await self._approved(planned, message.patience):
+            return failed(message, "declined", MemberStatus.REFUSED, 4)
+        return await self._carry_out(replace(message, approved=planned.pieces, asks=False))
 
     @workflow.signal
     def approve(self, digest: str) -> None:
-        """Approve the plan with this digest; any other digest changes nothing."""
-        if self._waiting is not None and digest == self._waiting:
-            self._answer = True
+        """Approve the plan with this digest; another digest is ignored."""
+        if self._pending_digest is not None and digest == self._pending_digest:
+            self._decision = True
 
     @workflow.signal
     def decline(self) -> None:
-        """Refuse the plan that waits."""
-        if self._waiting is not None and self._answer is None:
-            self._answer = False
+        """Decline the plan that waits for an approval."""
+        if self._pending_digest is not None and self._decision is None:
+            self._decision = False
 
     @workflow.query
     def waiting(self) -> str | None:
-        """Give the digest that waits for an approval."""
-        return self._waiting
+        """Return the digest of the plan that waits for an approval."""
+        return self._pending_digest
 
     async def _approved(self, planned: Report, patience: float) -> bool:
-        self._waiting = planned.digest
+        self._pending_digest = planned.digest
         try:
             await workflow.wait_condition(
-                lambda: self._answer is not None, timeout=timedelta(seconds=patience)
+                lambda: self._decision is not None, timeout=timedelta(seconds=patience)
             )
         except TimeoutError:
             return False
         finally:
-            self._waiting = None
-        return bool(self._answer)
+            self._pending_digest = None
+        return bool(self._decision)
 
-    async def _carry_out(self, task: WorkflowInput) -> Report:
+    async def _carry_out(self, message: WorkflowInput) -> Report:
         try:
-            done: Report = await workflow.execute_activity(
-                CARRY_OUT,
-                task,
+            report: Report = await workflow.execute_activity(
+                ACTIVITY,
+                message,
                 result_type=Report,
-                start_to_close_timeout=timedelta(seconds=task.deadline + 2 * GRACE),
-                heartbeat_timeout=timedelta(seconds=task.heartbeat),
-                retry_policy=_AGAIN,
+                start_to_close_timeout=timedelta(seconds=message.deadline + 2 * GRACE),
+                heartbeat_timeout=timedelta(seconds=message.heartbeat),
+                retry_policy=_RETRY_POLICY,
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )
         except ActivityError as problem:
             if isinstance(problem.cause, CancelledError):
-                return failed(task, "interrupted", MemberStatus.INTERRUPTED, 130)
-            # Whether the lost worker had begun to write is not known: half done, for all we know.
-            if task.verb == "apply":
-                return failed(task, "worker-lost", MemberStatus.INCOMPLETE, 5)
-            return failed(task, "worker-lost", MemberStatus.FAILED, 1)
+                return failed(message, "interrupted", MemberStatus.INTERRUPTED, 130)
+            # The lost worker may have begun to write, so an apply counts as left half done.
+            if message.verb == "apply":
+                return failed(message, "worker-lost", MemberStatus.INCOMPLETE, 5)
+            return failed(message, "worker-lost", MemberStatus.FAILED, 1)
         else:
-            return done
+            return report

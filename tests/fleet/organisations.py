@@ -1,4 +1,4 @@
-"""Many organisations behind one port, each with a simulator, a key and a log of its own."""
+"""Many organisations on one port, each with its own simulator, key and request log."""
 
 import asyncio
 import threading
@@ -16,13 +16,13 @@ from tests.runs import World
 
 
 @dataclass
-class House:
-    """One organisation: what it holds, and every request that got past its door."""
+class Organisation:
+    """An organisation: its simulator, and every request that was authenticated."""
 
     key: str
     requests: list[Request] = field(default_factory=list)
     world: World = field(default_factory=World)
-    shut: bool = False
+    hangs: bool = False
     app: SimulatorApp = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,17 +76,17 @@ class Gate:
         self._open.set()
 
 
-class City:
-    """Sends a request to the house its path begins with; a house that is shut never answers."""
+class Organisations:
+    """Application that finds the organisation by the first part of a path."""
 
     def __init__(self, names: list[str], loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.houses = {name: House(f"pk-{name}") for name in names}
+        self.organisations = {name: Organisation(f"pk-{name}") for name in names}
         self.port = 0
         self.gate = Gate()
 
-    def __getitem__(self, name: str) -> House:
-        return self.houses[name]
+    def __getitem__(self, name: str) -> Organisation:
+        return self.organisations[name]
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port}/{name}/v1"
@@ -97,8 +97,8 @@ class City:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         name, _, rest = scope["raw_path"].decode("ascii").lstrip("/").partition("/")
-        house = self.houses[name]
-        if house.shut:
+        organisation = self.organisations[name]
+        if organisation.hangs:
             await asyncio.Event().wait()
         inside: dict[str, Any] = {**scope, "raw_path": f"/{rest}".encode()}
         held = scope["method"] == "POST" and self.gate.holds()
@@ -108,27 +108,27 @@ class City:
                 await self.gate.opened()
             await send(message)
 
-        await house.app(inside, receive, answer)
+        await organisation.app(inside, receive, answer)
 
 
 @contextmanager
-def city(*names: str) -> Iterator[City]:
-    """Serve a city on a loopback port until the block ends."""
+def serving(*names: str) -> Iterator[Organisations]:
+    """Serve organisations on a loopback port until the block ends."""
     ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-    there = City(list(names), loop)
+    served = Organisations(list(names), loop)
 
     def announce(port: int) -> None:
-        there.port = port
+        served.port = port
         ready.set()
 
-    work = serve(there, host="127.0.0.1", port=0, ready=announce, stop=stop)
+    work = serve(served, host="127.0.0.1", port=0, ready=announce, stop=stop)
     thread = threading.Thread(target=loop.run_until_complete, args=(work,), daemon=True)
     thread.start()
     assert ready.wait(20)
     try:
-        yield there
+        yield served
     finally:
-        there.open()
+        served.open()
         loop.call_soon_threadsafe(stop.set)
         thread.join(20)
         loop.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.domain.rejection import Refused
-from reconciler.fleet.change_digests import change_digests, require_approved
+from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.local_engine import run_locally
 from reconciler.fleet.outcome import (
     WORST_LAST,
@@ -18,36 +18,36 @@ from reconciler.fleet.outcome import (
     MemberOutcome,
     MemberStatus,
     outcome_from,
-    worst,
+    worst_exit_code,
 )
-from reconciler.fleet.task import CarryOut, MemberCancelToken, MemberTask
+from reconciler.fleet.task import MemberTask, TaskHandler, change_digests, require_approved
 from tests.views.samples import mixed_plan, plan
 
 
-def orders(
-    count: int, verb: FleetOperation = FleetOperation.APPLY, deadline: float = 60
+def tasks(
+    count: int, operation: FleetOperation = FleetOperation.APPLY, deadline: float = 60
 ) -> list[MemberTask]:
-    return [MemberTask(f"m-{number}", verb, deadline=deadline) for number in range(count)]
+    return [MemberTask(f"m-{number}", operation, deadline=deadline) for number in range(count)]
 
 
-def done(order: MemberTask, _halt: MemberCancelToken) -> MemberOutcome:
-    return MemberOutcome(order.member, MemberStatus.APPLIED, 0)
+def done(task: MemberTask, _cancel: CancelToken) -> MemberOutcome:
+    return MemberOutcome(task.member, MemberStatus.APPLIED, 0)
 
 
 def run(
-    given_orders: Sequence[MemberTask],
-    carry_out: CarryOut,
+    given_tasks: Sequence[MemberTask],
+    handler: TaskHandler,
     *,
     parallelism: int = 2,
-    halt: MemberCancelToken | None = None,
+    cancel: CancelToken | None = None,
     grace: float = 60,
 ) -> dict[str, MemberOutcome]:
     ends: dict[str, MemberOutcome] = {}
     work = run_locally(
-        given_orders,
-        carry_out,
+        given_tasks,
+        handler,
         parallelism=parallelism,
-        halt=halt or MemberCancelToken(),
+        cancel=cancel or CancelToken(),
         ended=lambda outcome: ends.__setitem__(outcome.member, outcome),
         grace=grace,
     )
@@ -58,70 +58,62 @@ def run(
 def test_as_many_members_as_asked_for_run_together_and_no_more() -> None:
     together, most, lock = threading.Barrier(3, timeout=20), [0, 0], threading.Lock()
 
-    def carry_out(order: MemberTask, halt: MemberCancelToken) -> MemberOutcome:
+    def handler(task: MemberTask, cancel: CancelToken) -> MemberOutcome:
         with lock:
             most[0] += 1
             most[1] = max(most)
         together.wait()
         with lock:
             most[0] -= 1
-        return done(order, halt)
+        return done(task, cancel)
 
-    assert len(run(orders(9), carry_out, parallelism=3)) == 9
+    assert len(run(tasks(9), handler, parallelism=3)) == 9
     assert most == [0, 3]
 
 
 def test_a_member_that_never_returns_is_given_up_and_the_others_go_on() -> None:
     asked = threading.Event()
 
-    def carry_out(order: MemberTask, halt: MemberCancelToken) -> MemberOutcome:
-        if order.member == "m-0":
-            halt.listen(lambda _reason: asked.set())
+    def handler(task: MemberTask, cancel: CancelToken) -> MemberOutcome:
+        if task.member == "m-0":
+            cancel.add_callback(lambda _reason: asked.set())
             threading.Event().wait()
-        return done(order, halt)
+        return done(task, cancel)
 
-    ends = run(orders(3, deadline=0.01), carry_out, parallelism=1, grace=0.01)
-    assert [ends[f"m-{n}"].standing for n in range(3)] == ["incomplete", "applied", "applied"]
-    assert (ends["m-0"].exit_code, ends["m-0"].remarks[0].code) == (5, "deadline")
+    ends = run(tasks(3, deadline=0.01), handler, parallelism=1, grace=0.01)
+    assert [ends[f"m-{n}"].status for n in range(3)] == ["incomplete", "applied", "applied"]
+    assert (ends["m-0"].exit_code, ends["m-0"].notes[0].code) == (5, "deadline")
     assert asked.is_set()
 
 
 def test_once_stopped_nobody_new_begins_and_who_runs_is_asked_to_stop() -> None:
-    halt = MemberCancelToken()
+    cancel = CancelToken()
 
-    def carry_out(order: MemberTask, own: MemberCancelToken) -> MemberOutcome:
-        halt.request("interrupted")
-        return MemberOutcome(order.member, MemberStatus.INTERRUPTED, 130 if own.requested else 0)
+    def handler(task: MemberTask, own: CancelToken) -> MemberOutcome:
+        cancel.request("interrupted")
+        return MemberOutcome(task.member, MemberStatus.INTERRUPTED, 130 if own.requested else 0)
 
-    ends = run(orders(3), carry_out, parallelism=1, halt=halt)
-    assert [ends[f"m-{n}"].standing for n in range(3)] == ["interrupted", "not-run", "not-run"]
+    ends = run(tasks(3), handler, parallelism=1, cancel=cancel)
+    assert [ends[f"m-{n}"].status for n in range(3)] == ["interrupted", "not-run", "not-run"]
     assert ends["m-0"].exit_code == 130
     assert not ends["m-1"].done
 
 
-def test_a_halt_that_was_asked_for_before_is_heard_at_once() -> None:
-    halt, heard = MemberCancelToken(), []
-    halt.request("first")
-    halt.request("second")
-    halt.listen(heard.append)
-    assert heard == ["first"]
-
-
 @given(st.lists(st.sampled_from(WORST_LAST)))
 def test_the_exit_code_is_the_worst_of_all_in_whatever_order(codes: list[int]) -> None:
-    found = worst(codes)
-    assert found == worst(reversed(codes))
+    found = worst_exit_code(codes)
+    assert found == worst_exit_code(reversed(codes))
     assert all(WORST_LAST.index(code) <= WORST_LAST.index(found) for code in codes)
 
 
 def test_an_exit_code_that_nobody_knows_is_a_failure() -> None:
-    assert worst([0, 77]) == 1
+    assert worst_exit_code([0, 77]) == 1
 
 
 def test_half_done_outranks_failed_before_a_write_which_outranks_refused() -> None:
-    assert worst([4, 1, 0]) == 1
-    assert worst([1, 5, 3]) == 5
-    assert worst([]) == 0
+    assert worst_exit_code([4, 1, 0]) == 1
+    assert worst_exit_code([1, 5, 3]) == 5
+    assert worst_exit_code([]) == 0
 
 
 def test_an_outcome_survives_its_public_form() -> None:
@@ -146,5 +138,5 @@ def test_a_plan_that_shrank_is_still_approved_and_one_that_grew_is_not() -> None
         assert require_approved(plan(*whole.actions[:count]), approved=approved)
     for left_out in whole.actions:
         fewer = plan(*(action for action in whole.actions if action is not left_out))
-        with pytest.raises(Refused, match="more than was approved"):
+        with pytest.raises(Refused, match="were not approved"):
             require_approved(whole, approved=change_digests(fewer))
