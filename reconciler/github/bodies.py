@@ -15,7 +15,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views import markdown
 from reconciler.views.escape import visible
 from reconciler.views.length_budget import fit
-from reconciler.views.markdown_escape import code, fence
+from reconciler.views.markdown import code, fence
 from reconciler.views.plan_outline import of_diagnostic
 from reconciler.views.suggested_command import CommandContext
 

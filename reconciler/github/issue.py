@@ -17,7 +17,7 @@ from reconciler.github.inputs import FailedCommand
 from reconciler.github.marker import NO_DIGEST, Marker, MarkerKind
 from reconciler.views import drift_outline
 from reconciler.views.escape import visible
-from reconciler.views.markdown_escape import code
+from reconciler.views.markdown import code
 
 LABEL = "reconcile-drift"
 _LAST_REPORT = "\n<!-- reconcile:last-report -->\n"

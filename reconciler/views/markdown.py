@@ -1,11 +1,15 @@
 """Plans, results and drift as GitHub-flavoured Markdown, for comments and job summaries.
 
-Everything that comes from a file or from the API stands in a code span, in a fence or in `<code>`
-(`reconciler.views.markdown_escape`). The words come from the outlines (`outline`, `ending`,
-`drift_outline`), the length is kept by `reconciler.views.length_budget`.
+Everything that comes from a file or from the API stands in a code span, in a fence or in `<code>`.
+Inside these GitHub resolves no mention, link, image, HTML, emoji or issue number. Backslashes would
+not do: GitHub links `@name` and `a@b.c` after Markdown has been rendered.
+
+The words come from the outlines, the length is kept by `reconciler.views.length_budget`.
 """
 
-from collections.abc import Iterable, Sequence
+import html
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from reconciler.diagnostics import Severity
@@ -14,8 +18,8 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
+from reconciler.views.escape import visible
 from reconciler.views.length_budget import BudgetedPart, fit
-from reconciler.views.markdown_escape import code, fence, html_code
 from reconciler.views.sections import LISTED, Section
 from reconciler.views.suggested_command import CommandContext
 
@@ -25,6 +29,7 @@ LIMIT = 65_536
 CHANGES_SHOWN = 100
 """How many changes of one action are listed, hosts aside; the rest is counted."""
 
+_BACKTICKS = re.compile("`+")
 _CALLED_OUT = (Risk.DELETE, Risk.REPLACE, Risk.ACCESS_REMOVAL, Risk.CREDENTIAL)
 
 
@@ -35,11 +40,11 @@ def plan(
     context: CommandContext = CommandContext(),
     limit: int = LIMIT,
 ) -> str:
-    """Write a plan: counts, what can hurt, then each action folded, the most harmful first.
+    """Return a plan: counts, risks and blocks, then each action folded, the riskiest first.
 
     `limit` counts bytes of UTF-8, which is never less than GitHub counts; from 8,192 upward it
     always holds. What does not fit is left out, details first, and the text says how much. Changes
-    of hosts are the last to go, and then the text sends its reader to the saved plan.
+    of hosts are the last to go, and then the text refers to the saved plan.
     """
     shown = plan_outline.of_plan(value, ledger=ledger, context=context)
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
@@ -53,7 +58,7 @@ def plan(
 
 
 def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str, limit: int = LIMIT) -> str:
-    """Write a result: counts, what to do next, then each outcome, the troubled ones first."""
+    """Return a result: counts, what to do next, then each outcome, those not applied first."""
     shown = result_outline.of_result(value, ledger=ledger, plan=plan)
     ranked = sorted(shown.outcomes, key=lambda item: item.status is Status.APPLIED)
     head = [
@@ -78,7 +83,7 @@ def drift(
     context: CommandContext = CommandContext(),
     limit: int = LIMIT,
 ) -> str:
-    """Write a drift report: the sentence that says it all, how to end it, then who moved what."""
+    """Return a drift report: the summary, how to resolve it, then the changes by origin."""
     shown = drift_outline.of_report(value, ledger=ledger, context=context)
     head = [
         f"### {shown.title}\n",
@@ -96,13 +101,43 @@ def drift(
             *(_step(step) for step in shown.steps),
             *_risks(shown.items),
             *_blocks(shown.items),
-            *([f"{shown.remark}\n"] if shown.remark else []),
+            *_remark(shown.remark),
             *_findings(shown.findings),
         ],
         details=details,
         tail=[_folded(section.title, _body(section)) for section in shown.sections],
         limit=limit,
     )
+
+
+def code(text: str) -> str:
+    """Return a code span; an empty text becomes a space, since an empty span does not exist."""
+    line = visible(text, limit=None) or " "
+    ticks = "`" * _longer_than_any(line, least=1)
+    # CommonMark takes one space off each side; it does not of a span that is nothing but spaces.
+    padded = f" {line} " if line.strip() and (line[0] in "` " or line[-1] in "` ") else line
+    return f"{ticks}{padded}{ticks}"
+
+
+def fence(lines: Iterable[str], *, language: str = "text") -> str:
+    """Return a fenced block of one-line texts, ended by a newline."""
+    body = "".join(visible(line, limit=None) + "\n" for line in lines)
+    ticks = "`" * _longer_than_any(body, least=3)
+    return f"{ticks}{language}\n{body}{ticks}\n"
+
+
+def html_code(text: str) -> str:
+    """Return a `<code>` element, for places where Markdown is not read, such as `<summary>`."""
+    return f"<code>{html.escape(visible(text, limit=None))}</code>"
+
+
+def _longer_than_any(text: str, *, least: int) -> int:
+    return max(least, 1 + max(map(len, _BACKTICKS.findall(text)), default=0))
+
+
+def _remark(text: str) -> Iterator[str]:
+    if text:
+        yield f"{text}\n"
 
 
 def _step(step: drift_outline.Suggestion) -> str:
@@ -127,7 +162,7 @@ def _first_digits(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
-def _risks(actions: Sequence[plan_outline.ActionItem]) -> Iterable[str]:
+def _risks(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
     lines = []
     for risk in _CALLED_OUT:
         slugs = [a.slug for a in actions if a.risk is risk or risk.value in _change_risks(a)]
@@ -138,11 +173,11 @@ def _risks(actions: Sequence[plan_outline.ActionItem]) -> Iterable[str]:
 
 
 def _change_risks(item: plan_outline.ActionItem) -> set[str]:
-    """Return the risks beside that of the action; all of a delete goes, that says it once."""
+    """Return the risks of the changes; a delete removes everything, so its own risk says it."""
     return set() if item.kind is ActionKind.DELETE else {change.risk for change in item.changes}
 
 
-def _blocks(actions: Sequence[plan_outline.ActionItem]) -> Iterable[str]:
+def _blocks(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
     held: dict[plan_outline.Block, list[str]] = {}
     for action in actions:
         for block in action.blocks:
@@ -161,17 +196,19 @@ def _named(slugs: Sequence[str]) -> str:
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterable[str]:
+def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterator[str]:
     if not findings:
         return
     ranked = sorted(findings, key=lambda item: list(Severity).index(item.severity))
     lines: list[str] = []
     for item in ranked[:LISTED]:
         lines.append(item.headline)
-        lines += [f"  --> {item.place}"] * bool(item.place)
-        lines += [f"hint: {item.hint}"] * bool(item.hint)
-    more = len(findings) - LISTED
-    lines += [phrases.MORE.format(more)] * (more > 0)
+        if item.place:
+            lines.append(f"  --> {item.place}")
+        if item.hint:
+            lines.append(f"hint: {item.hint}")
+    if len(findings) > LISTED:
+        lines.append(phrases.MORE.format(len(findings) - LISTED))
     # An error is why the reader came; the rest may wait behind a fold.
     title = phrases.findings_title(item.severity for item in findings)
     opened = " open" if ranked[0].severity is Severity.ERROR else ""
@@ -179,7 +216,7 @@ def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterable[s
 
 
 def _piece(item: plan_outline.ActionItem, *, moved: str = "") -> BudgetedPart:
-    """Return an action in full, and in short with nothing but its hosts."""
+    """Return an action in full, and in short with only its changes of hosts."""
     short = _short_action(item, moved=moved)
     hosts = [f"{change.symbol} {change.text}" for change in item.changes if change.is_whole]
     if hosts:
@@ -188,7 +225,7 @@ def _piece(item: plan_outline.ActionItem, *, moved: str = "") -> BudgetedPart:
 
 
 def _change_lines(changes: Sequence[plan_outline.ChangeItem]) -> list[str]:
-    """Write the first changes, and every one of a host wherever it stands; count the others."""
+    """Return the first changes and every change of a host; count the others."""
     shown = [
         change for number, change in enumerate(changes) if number < CHANGES_SHOWN or change.is_whole
     ]
@@ -220,7 +257,7 @@ def _short_action(item: plan_outline.ActionItem, *, moved: str = "") -> str:
     return f"- {what}{moved}, risk: {item.risk.value}\n"
 
 
-def _sections(sections: Iterable[Section]) -> Iterable[str]:
+def _sections(sections: Iterable[Section]) -> Iterator[str]:
     for section in sections:
         if section.key == "unmanaged":
             yield f"{section.title}.\n"
@@ -236,10 +273,13 @@ def _body(section: Section) -> str:
 
 
 def _lines(section: Section) -> list[str]:
-    return [*section.lines, *[phrases.MORE.format(section.more)] * bool(section.more)]
+    lines = list(section.lines)
+    if section.more:
+        lines.append(phrases.MORE.format(section.more))
+    return lines
 
 
-def _next(shown: plan_outline.PlanOutline) -> Iterable[str]:
+def _next(shown: plan_outline.PlanOutline) -> Iterator[str]:
     if shown.command:
         yield f"{shown.next_step}\n\n{fence([shown.command], language='sh')}"
     elif shown.next_step:
@@ -247,8 +287,11 @@ def _next(shown: plan_outline.PlanOutline) -> Iterable[str]:
 
 
 def _outcome(item: result_outline.OutcomeItem) -> str:
-    texts = [item.problem] * bool(item.problem)
-    texts += [f"hint: {item.hint}"] * bool(item.hint)
+    texts = []
+    if item.problem:
+        texts.append(item.problem)
+    if item.hint:
+        texts.append(f"hint: {item.hint}")
     texts += [f"warning: {warning}" for warning in item.warnings]
     if item.request_ids and item.problem:
         texts.append(f"request ids: {', '.join(item.request_ids)}")

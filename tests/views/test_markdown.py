@@ -1,3 +1,5 @@
+"""Foreign text in Markdown: code spans, fences and `<code>` hold it exactly, as a parser reads it."""
+
 from html import unescape
 
 from hypothesis import example, given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from reconciler.views.escape import visible
-from reconciler.views.markdown_escape import code, fence, html_code
+from reconciler.views.markdown import code, fence, html_code
 from tests.views.hostile import starts
 
 
