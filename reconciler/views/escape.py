@@ -1,10 +1,12 @@
-"""Make foreign text safe to show: what other people wrote is data, never terminal or CI commands.
+"""Make foreign text safe and unambiguous to show: it is data, never a terminal or CI command.
 
 Used by every view. Escaping for one format (HTML, Markdown, annotations) comes on top of this, in
 the view that knows the format.
 """
 
+import json
 import re
+import unicodedata
 
 from reconciler.planning.value_excerpts import abridged
 
@@ -26,7 +28,7 @@ LONGEST_SENTENCE = 2000
 
 
 def visible(text: str, limit: int | None = 200) -> str:
-    """Show control, bidi and zero-width characters escaped and cut after `limit` characters.
+    """Return a text with control, bidi and zero-width characters escaped, cut to `limit` characters.
 
     The result is one line that starts neither with `::` nor with `##[`, so no CI takes it for a
     command. A limit of None keeps all of it.
@@ -37,8 +39,29 @@ def visible(text: str, limit: int | None = 200) -> str:
 
 
 def shortened(text: str, limit: int | None = LONGEST_SENTENCE) -> str:
-    """Return a text as `visible` shows it; of one over `limit` its head and tail, with a count."""
+    """Return a text escaped; of one longer than `limit` only head and tail, with a count."""
     return visible(text if limit is None else abridged(text, limit), limit=None)
+
+
+def look_alike(one: str, other: str) -> bool:
+    """Return whether two different texts look the same to a reader.
+
+    Such texts differ only in Unicode normalization (one character, or a letter and a mark), in
+    compatibility forms such as a full-width letter or a no-break space, or in characters that have
+    no width.
+    """
+    return one != other and _rendered(one) == _rendered(other)
+
+
+def spelled_out(text: str) -> str:
+    """Return a text as JSON in which every character beyond ASCII is its code: `"caf\\u00e9"`."""
+    return json.dumps(text, ensure_ascii=True)
+
+
+def _rendered(text: str) -> str:
+    """Return a text as it looks: compatibility forms folded, format characters left out."""
+    folded = unicodedata.normalize("NFKC", text)
+    return "".join(" " if c.isspace() else c for c in folded if unicodedata.category(c) != "Cf")
 
 
 def _escape(match: re.Match[str]) -> str:

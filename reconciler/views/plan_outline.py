@@ -24,8 +24,7 @@ from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.planning.value_excerpts import abridged, abridged_pair, is_shown_whole
 from reconciler.views import phrases
 from reconciler.views.diagnostics import summary_of
-from reconciler.views.escape import shortened, visible
-from reconciler.views.lookalikes import look_alike, spelled_out
+from reconciler.views.escape import look_alike, shortened, spelled_out, visible
 from reconciler.views.removal_notes import is_restated, removal_notes
 from reconciler.views.sections import Section, reference, sections_of
 from reconciler.views.suggested_command import CommandContext, apply_command

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.planning.actions import Change, ChangeKind, Risk
-from reconciler.views.lookalikes import look_alike
+from reconciler.views.escape import look_alike
 from reconciler.views.plan_outline import of_change
 
 PAIRS = [
