@@ -1,32 +1,60 @@
-"""The reference of fields, as `reconcile explain` and the generated documentation show it.
+"""The reference of fields: `reconcile explain`, and the generated part of `desired-state/README.md`.
 
-What is known about a field: `reconciler.desired.explain`.
+The part of that file above the reference is the guide for authors, and is written by hand. The
+reference has a chapter for the fields of every integration and one for each group of providers
+whose configurations have the same fields. What is known about a field: `reconciler.desired.explain`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from reconciler.desired.explain import ExplainedField
+from reconciler.desired.explain import ExplainedField, explain
+from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuration
+from reconciler.domain.schema import compiled
 from reconciler.views import json
 from reconciler.views.escape import visible
 
+_CONFIGURATIONS = "configurations"
+
+GENERATED = """\
+<!-- Generated from here on: run `python -m tests.views.test_field_reference` instead of editing. -->
+"""
+
 
 def as_json(explained: ExplainedField) -> str:
-    """Write one field as a JSON document."""
+    """Return one field as a JSON document."""
     return json.document({"format_version": "1", "kind": "field", **explained.as_json()})
 
 
 def as_text(explained: ExplainedField) -> str:
-    """Write one field and its members for a terminal."""
+    """Return one field and its members for a terminal."""
     lines = [f"FIELD: {explained.path or 'integration'} <{explained.field.type_name}>", ""]
     if explained.description:
         lines += [f"  {explained.description}", ""]
-    facts = [*(("", mark) for mark in explained.marks), *explained.details]
-    lines += [
-        f"  {name}: {text}" if name else f"  {text}" for name, text in facts if explained.path
-    ]
+    if explained.path:
+        lines += [f"  {mark}" for mark in explained.marks]
+        lines += [f"  {name}: {text}" for name, text in explained.details]
     if explained.members:
         lines += ["", "FIELDS:", *_member_lines(explained.members, "  ")]
     return "\n".join(visible(line, None) for line in lines).rstrip() + "\n"
+
+
+def as_markdown(explained: ExplainedField) -> str:
+    """Return one field and its members as a Markdown table."""
+    lines = [f"# {explained.path or 'Integration'}", ""]
+    if explained.description:
+        lines += [explained.description, ""]
+    if explained.path:
+        lines += [f"- type: {explained.field.type_name}", *(f"- {m}" for m in explained.marks)]
+        lines += [*(f"- {name}: {text}" for name, text in explained.details), ""]
+    lines += _table(explained.members)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def handbook() -> str:
+    """Return the reference of all fields in Markdown; it begins with the line `GENERATED`."""
+    chapters = [GENERATED, _chapter_of_every_integration(), _chapter_of_any_provider()]
+    chapters += [_chapter_of_providers(names) for names in _provider_groups()]
+    return "\n".join(chapters)
 
 
 def _member_lines(members: Sequence[ExplainedField], indent: str) -> Iterator[str]:
@@ -41,41 +69,88 @@ def _member_lines(members: Sequence[ExplainedField], indent: str) -> Iterator[st
         yield from _member_lines(member.members, indent + "  ")
 
 
-def as_markdown(explained: ExplainedField, *, heading: int = 1) -> str:
-    """Write one field and its members as a Markdown table."""
-    lines = [f"{'#' * heading} {explained.path or 'Integration'}", ""]
-    if explained.description:
-        lines += [explained.description, ""]
-    if explained.path:
-        lines += [f"- type: {explained.field.type_name}", *(f"- {m}" for m in explained.marks)]
-        lines += [*(f"- {name}: {text}" for name, text in explained.details), ""]
-    lines += table(explained.members)
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def table(members: Sequence[ExplainedField]) -> list[str]:
+def _table(members: Sequence[ExplainedField]) -> list[str]:
     """Return the lines of a Markdown table of fields and their members; none for no fields."""
     if not members:
         return []
-    rows = [_row(member) for member in _all(members)]
+    rows = [_row(member) for member in _with_descendants(members)]
     return ["| field | type | meaning |", "|---|---|---|", *rows]
 
 
-def _all(members: Sequence[ExplainedField]) -> Iterator[ExplainedField]:
+def _with_descendants(members: Sequence[ExplainedField]) -> Iterator[ExplainedField]:
     for member in members:
         yield member
-        yield from _all(member.members)
+        yield from _with_descendants(member.members)
 
 
 def _row(member: ExplainedField) -> str:
     sentences = [member.description]
     if member.field.choices:
-        sentences.append(
-            "One of " + ", ".join(f"`{choice}`" for choice in member.field.choices) + "."
-        )
+        sentences.append(f"One of {_codes(member.field.choices)}.")
     if member.required_by not in {"", "always"}:
         sentences.append(f"Required {member.required_by}.")
     if member.marks:
         sentences.append(f"*{'; '.join(member.marks)}.*")
     meaning = " ".join(sentence for sentence in sentences if sentence).replace("|", "\\|")
     return f"| `{member.path}` | {member.field.type_name} | {meaning} |"
+
+
+def _chapter_of_every_integration() -> str:
+    whole = explain("", recursive=True)
+    # The fields of configurations depend on the provider: they have chapters of their own.
+    members = [
+        ExplainedField(member.path, member.field) if member.path == _CONFIGURATIONS else member
+        for member in whole.members
+    ]
+    return _chapter("Fields of every integration", "", _table(members))
+
+
+def _chapter_of_any_provider() -> str:
+    plain = sorted(name for name in KNOWN_PROVIDERS if name not in PROVIDERS)
+    members = explain(_CONFIGURATIONS, provider=plain[0], recursive=True).members
+    text = f"Every provider accepts these fields. These have no others:\n{_codes(plain)}.\n"
+    return _chapter("Configurations of any provider", text, _table(members))
+
+
+def _chapter_of_providers(names: Sequence[str]) -> str:
+    model = PROVIDERS[names[0]]
+    members = explain(_CONFIGURATIONS, provider=names[0], recursive=True).members
+    own = [m for m in members if m.path.rpartition(".")[2] not in Configuration.model_fields]
+    text = "".join(f"{line}\n" for line in _requirements(model))
+    return _chapter(f"Configurations of {_codes(names)}", text, _table(own))
+
+
+def _provider_groups() -> list[list[str]]:
+    """Return the providers with fields of their own, grouped by model."""
+    groups: dict[type[Configuration], list[str]] = {}
+    for provider, model in PROVIDERS.items():
+        groups.setdefault(model, []).append(provider)
+    return list(groups.values())
+
+
+def _requirements(model: type[Configuration]) -> Iterator[str]:
+    """Return a list item for each requirement, then one for each auth mode."""
+    if model.required:
+        yield f"- required: {_codes(model.required)}"
+    if model.expected:
+        yield f"- usually needed: {_codes(model.expected)}"
+    if model.mode_field is None:
+        yield "- `key`: required" if model.takes_key else "- `key`: not needed"
+        return
+    for mode in compiled(model).fields[model.mode_field].choices:
+        needed = [*model.required_by_mode.get(mode, ()), *model.expected_by_mode.get(mode, ())]
+        if mode in model.key_modes:
+            needed.append("key")
+        yield f"- `{model.mode_field}: {mode}` needs {_codes(needed) if needed else 'nothing else'}"
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _chapter(title: str, text: str, rows: Sequence[str]) -> str:
+    lines = [f"## {title}", ""]
+    if text:
+        lines.append(text)
+    lines += rows or ["No fields beyond those of any provider."]
+    return "\n".join(lines) + "\n"
