@@ -183,7 +183,7 @@ def test_the_newest_fifty_runs_are_listed_unless_more_are_asked_for(tmp_path: Pa
     assert (len(document["runs"]), document["total"]) == (50, 62)
     assert document["runs"][-1]["run"] == "r-59"
     assert document["runs"][0]["run"] == "r-10"
-    assert "The newest 50 of 62 runs" in project.run("history").out
+    assert "the newest 50 of 62 runs" in project.run("history").out
     assert [run["run"] for run in history(project, "--limit", "2").json["runs"]] == ["r-58", "r-59"]
     assert len(history(project, "--all").json["runs"]) == 62
     assert len(history(project, "--since", "2001-01-01").json["runs"]) == 62

@@ -30,7 +30,7 @@ def command(invocation: Invocation, *, style: str, probe: bool, connection: Read
     """
     from reconciler.cli.doctor_run import DoctorRun
     from reconciler.doctor.checks import Health
-    from reconciler.views import doctor
+    from reconciler.views import reports
     from reconciler.views.plan_outline import header_of
 
     async def work(interruption: signals.SignalHandler) -> Health:
@@ -50,10 +50,10 @@ def command(invocation: Invocation, *, style: str, probe: bool, connection: Read
     console = invocation.console
     health = signals.run(work)
     if style == "json":
-        console.data(doctor.as_json(health))
+        console.data(reports.doctor_json(health))
     else:
         state = wiring.ledger_state(invocation)
         header = header_of(health.target, ledger=state) if health.target else f"ledger {state}"
         color, width = console.colors_data, console.width
-        console.data(doctor.as_text(health, header=header, width=width, color=color))
+        console.data(reports.doctor_text(health, header=header, width=width, color=color))
     return 0 if health.is_fit else UNFIT

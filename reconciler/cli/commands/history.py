@@ -74,7 +74,7 @@ def command(
     With --verify the whole ledger is compared with its hashes; exits 1 if anything differs.
     """
     from reconciler.ledger.errors import NoLedger
-    from reconciler.views import history
+    from reconciler.views import reports
     from reconciler.views.plan_outline import header_of
 
     _check(limit=limit, everything=everything, verify=verify, expect_head=expect_head)
@@ -83,11 +83,11 @@ def command(
     environment = settings.from_environment()
     target = wiring.read_target(invocation, environment)
     records = wiring.records_of(invocation, environment)
-    listing = history.RunList(ledger=records.state)
+    listing = reports.RunList(ledger=records.state)
     found: list[Diagnostic] = []
     try:
         with records.open(read_only=True) as ledger:
-            listing = history.RunList(
+            listing = reports.RunList(
                 ledger=records.state,
                 runs=ledger.history(target=target.name, since=since, limit=limit),
                 total=ledger.count(target=target.name, since=since),
@@ -100,11 +100,13 @@ def command(
             raise
     console = invocation.console
     if style == "json":
-        console.data(history.as_json(listing, problems=found if verify else None))
+        console.data(reports.history_json(listing, problems=found if verify else None))
     else:
         header = header_of(wiring.plan_target(target), ledger=listing.ledger)
         console.data(
-            history.as_text(listing, header=header, width=console.width, color=console.colors_data)
+            reports.history_text(
+                listing, header=header, width=console.width, color=console.colors_data
+            )
         )
         if verify:
             console.say(diagnostics.as_text(found) or "every record is as it was written")

@@ -1,6 +1,7 @@
-"""Past runs as a table for people; what a run did in detail is in the JSON of `history`.
+"""Reports of `doctor` and `history`, for terminals and as JSON.
 
-The runs come from the ledger in their public form (`reconciler.ledger.run_history`).
+The runs of a history come from the ledger in their public form (`reconciler.ledger.run_history`);
+what a run did in detail is in the JSON only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from reconciler.diagnostics import Diagnostic
+from reconciler.doctor.checks import Check, CheckStatus, Health
 from reconciler.execution.result import Status
 from reconciler.ledger.models import Anchor
 from reconciler.views import json
@@ -18,17 +20,23 @@ from reconciler.views.escape import visible
 from reconciler.views.result_outline import anchor_lines
 from reconciler.views.text_layout import TextLayout
 
-NO_RUNS = "No runs."
+_NO_RUNS = "No runs."
 _COLUMNS = ("run", "started", "by", "commit", "result")
 _UNFINISHED = "unfinished"
-_CUT = "The newest {} of {} runs; --limit N, --since T or --all lists more."
+_MORE_RUNS = "Showing the newest {} of {} runs; list more with --limit N, --since T or --all."
+
+_CHECK_SYMBOLS = {CheckStatus.OK: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
+_CHECK_STYLES = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "bold red"}
+_CHECK_NAME_WIDTH = 7
+_ANSWERS = "How the API answers its open questions"
 
 
 @dataclass(frozen=True, slots=True)
 class RunList:
-    """Some runs in their public form, oldest first.
+    """Runs in their public form, oldest first.
 
-    `total` counts those before a limit was applied; `anchors` are the ends of the chains, by shard.
+    `total` counts the runs before a limit was applied; `anchors` are the ends of the hash chains,
+    by shard.
     """
 
     ledger: str
@@ -37,8 +45,31 @@ class RunList:
     anchors: Mapping[str | None, Anchor] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def as_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = None) -> str:
-    """Write the runs; with `problems` also whether the records are as written."""
+def doctor_json(health: Health) -> str:
+    """Return an examination as one JSON document."""
+    return json.document(health.as_json())
+
+
+def doctor_text(health: Health, *, header: str, width: int = 80, color: bool = False) -> str:
+    """Return an examination: each check as a symbol and a word, its hint below, then the answers.
+
+    The answers are what a probe learned about the API.
+    """
+    page = TextLayout(width=width, color=color)
+    page.line(header)
+    page.blank()
+    for check in health.checks:
+        _check(page, check)
+    if health.answers:
+        page.blank()
+        page.line(_ANSWERS)
+        for question, answer in sorted(health.answers.items()):
+            page.line(f"{visible(question)}: {visible(answer)}", indent=4)
+    return page.text()
+
+
+def history_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = None) -> str:
+    """Return the runs; with `problems` also whether the records match their hashes."""
     document: dict[str, Any] = {
         "format_version": "1",
         "kind": "history",
@@ -56,28 +87,37 @@ def as_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = None) -
     return json.document(document)
 
 
-def as_text(listing: RunList, *, header: str, width: int = 80, color: bool = False) -> str:
-    """Write the runs as a table, the newest last, and under each what did not go well."""
+def history_text(listing: RunList, *, header: str, width: int = 80, color: bool = False) -> str:
+    """Return the runs as a table, the newest last, each with what was not applied below it."""
     page = TextLayout(width=width, color=color)
     page.line(header)
     page.blank()
     if not listing.runs:
-        page.line(NO_RUNS)
+        page.line(_NO_RUNS)
         return page.text()
     rows = [_COLUMNS, *(_row(run) for run in listing.runs)]
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     page.line((_aligned(rows[0], widths), "bold"))
     for run, row in zip(listing.runs, rows[1:], strict=True):
         page.line((_aligned(row, widths), "" if _went_well(run) else "yellow"))
-        for remark in _remarks(run):
-            page.line(remark, indent=4)
+        for note in _notes(run):
+            page.line(note, indent=4)
     page.blank()
     if listing.total > len(listing.runs):
-        page.line(_CUT.format(len(listing.runs), listing.total))
+        page.line(_MORE_RUNS.format(len(listing.runs), listing.total))
     for shard, anchor in listing.anchors.items():
         for line in anchor_lines(anchor, shard=shard):
             page.line(line)
     return page.text()
+
+
+def _check(page: TextLayout, check: Check) -> None:
+    verdict = f"{_CHECK_SYMBOLS[check.verdict]} {check.verdict.value:<4}"
+    name = f"{check.name:<{_CHECK_NAME_WIDTH}}"
+    summary = visible(check.summary, limit=400)
+    page.line((verdict, _CHECK_STYLES[check.verdict]), f"  {name} {summary}")
+    if check.hint and check.verdict is not CheckStatus.OK:
+        page.line(f"hint: {visible(check.hint, limit=400)}", indent=8)
 
 
 def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
@@ -95,9 +135,8 @@ def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _result(run: Mapping[str, Any]) -> str:
-    counts = [
-        f"{count} {status.value}" for status in Status if (count := run["summary"].get(status, 0))
-    ]
+    summary = run["summary"]
+    counts = [f"{summary[status]} {status.value}" for status in Status if summary.get(status)]
     if run["finished_at"] is None:
         counts.append(_UNFINISHED)
     return ", ".join(counts) or "nothing done"
@@ -110,7 +149,7 @@ def _went_well(run: Mapping[str, Any]) -> bool:
     )
 
 
-def _remarks(run: Mapping[str, Any]) -> Iterable[str]:
+def _notes(run: Mapping[str, Any]) -> Iterable[str]:
     if run.get("undoes"):
         yield f"undid run {visible(str(run['undoes']))}"
     for outcome in run["outcomes"]:
