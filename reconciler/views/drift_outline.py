@@ -10,6 +10,7 @@ from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import TOMBSTONE, Action, ActionKind, ChangeKind, ChangeOrigin
 from reconciler.views import phrases
 from reconciler.views.escape import visible
+from reconciler.views.phrases import LISTED
 from reconciler.views.plan_outline import (
     ActionItem,
     OutlinedDiagnostic,
@@ -17,7 +18,7 @@ from reconciler.views.plan_outline import (
     of_action,
     of_diagnostic,
 )
-from reconciler.views.sections import LISTED, Section, sections_of
+from reconciler.views.sections import Section, sections_of
 from reconciler.views.suggested_command import CommandContext, apply_command, suggested_command
 
 _ORDER = (ChangeOrigin.REMOTE, ChangeOrigin.BOTH, ChangeOrigin.LOCAL, ChangeOrigin.UNKNOWN)

@@ -28,7 +28,7 @@ LONGEST_SENTENCE = 2000
 
 
 def visible(text: str, limit: int | None = 200) -> str:
-    """Return a text with control, bidi and zero-width characters escaped, cut to `limit` characters.
+    """Return a text with control, bidi and zero-width characters escaped, cut at `limit`.
 
     The result is one line that starts neither with `::` nor with `##[`, so no CI takes it for a
     command. A limit of None keeps all of it.

@@ -20,7 +20,8 @@ from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.escape import visible
 from reconciler.views.length_budget import BudgetedPart, fit
-from reconciler.views.sections import LISTED, Section
+from reconciler.views.phrases import LISTED
+from reconciler.views.sections import Section
 from reconciler.views.suggested_command import CommandContext
 
 LIMIT = 65_536
@@ -191,9 +192,7 @@ def _blocks(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
 
 
 def _named(slugs: Sequence[str]) -> str:
-    named = ", ".join(code(slug) for slug in slugs[:LISTED])
-    more = len(slugs) - LISTED
-    return f"{named} and {more} more" if more > 0 else named
+    return phrases.named([code(slug) for slug in slugs])
 
 
 def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.views import drift_outline, phrases, result_outline
 from reconciler.views.escape import visible
-from reconciler.views.sections import LISTED
+from reconciler.views.phrases import LISTED
 from reconciler.views.suggested_command import CommandContext
 
 

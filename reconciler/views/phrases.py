@@ -5,12 +5,15 @@ Only tables and short sentences. Which of them a plan or a result needs is decid
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 
 from reconciler.diagnostics import Severity
 from reconciler.execution.result import Status
 from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
+
+LISTED = 20
+"""How many entries of a list are named; the JSON form names all."""
 
 PLAN_TITLE = "Plan"
 UNDO_TITLE = "Plan to undo run"
@@ -207,6 +210,13 @@ NEXT_BLOCKED = (
     "Nothing is applied while an action is blocked: lift the block as shown, "
     "or leave the action out with --exclude SLUG."
 )
+
+
+def named(names: Sequence[str], *, limit: int = LISTED) -> str:
+    """Return the first names in one line, and how many more there are."""
+    shown = ", ".join(names[:limit])
+    more = len(names) - limit
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def findings_title(severities: Iterable[Severity]) -> str:

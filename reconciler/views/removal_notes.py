@@ -11,9 +11,6 @@ from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.views import phrases
 from reconciler.views.escape import visible
 
-LISTED = 20
-"""How many identities a line names; the changes below it name all."""
-
 
 def removal_notes(action: Action) -> tuple[str, ...]:
     """Return the lines for a delete or a replace; none for any other action."""
@@ -85,6 +82,4 @@ def _steps(change: Change) -> Path:
 
 
 def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(visible(name, None) for name in names[:LISTED])
-    more = len(names) - LISTED
-    return f"{shown} and {more} more" if more > 0 else shown
+    return phrases.named([visible(name, None) for name in names])

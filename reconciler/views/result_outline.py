@@ -14,7 +14,6 @@ from reconciler.planning.plan import Plan
 from reconciler.views import phrases
 from reconciler.views.escape import shortened, visible
 from reconciler.views.plan_outline import ActionItem, header_of, of_action
-from reconciler.views.sections import LISTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +133,7 @@ def _account(outcomes: Iterable[Outcome]) -> Iterable[tuple[Status, str]]:
         slugs[outcome.status].append(visible(outcome.slug, limit=255))
     for status, named in slugs.items():
         if named:
-            more = f" and {len(named) - LISTED} more" if len(named) > LISTED else ""
-            yield status, f"{phrases.STATUS_MEANINGS[status]}: {', '.join(named[:LISTED])}{more}"
+            yield status, f"{phrases.STATUS_MEANINGS[status]}: {phrases.named(named)}"
 
 
 def _next_steps(result: ApplyResult) -> tuple[str, ...]:

@@ -9,10 +9,8 @@ from reconciler.domain.schema import any_provider_schema
 from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import phrases
 from reconciler.views.escape import visible
+from reconciler.views.phrases import LISTED
 from reconciler.views.suggested_command import CommandContext, suggested_command
-
-LISTED = 20
-"""How many entries of a list of findings are named; the JSON form names all."""
 
 _ENTRY = 2
 """Steps of the path of an entry: its list and its key."""

@@ -41,7 +41,7 @@ def test_it_writes_what_exists_and_the_plan_is_empty(folder: Path) -> None:
     assert out.splitlines()[2:] == [
         "wrote  desired-state/integrations/a.yaml",
         "",
-        "a key: the mask agrees (env:SECRET_A_KEY)",
+        "a key: matches the mask (env:SECRET_A_KEY)",
         "",
         out.splitlines()[-1],
     ]
@@ -121,7 +121,7 @@ def test_an_integration_that_is_left_out_is_exit_5_and_the_last_line_names_it(
         assert "error[not-writable]: odd" in done.err
         lines = done.out.splitlines()
         assert lines[-3] == (
-            "1 that exists there is not declared here: odd; the next plan would delete it"
+            "1 integration in the API is not declared here: odd; the next plan would delete it"
         )
         assert lines[-1].startswith("1 integration, 1 difference, ")
         assert lines[-1].endswith("; 1 left out: odd")

@@ -10,7 +10,7 @@ from reconciler.domain.secrets import MaskVerdict, Redacted, SecretRef
 from reconciler.pull.pull import PullResult
 from reconciler.simulator.seeds import plant
 from reconciler.simulator.switches import Switches
-from reconciler.views import pull_view
+from reconciler.views import changed_files
 from tests.pull.pulling import CONFIG, IN_PRODUCTION, Repository
 from tests.runs import World
 
@@ -25,7 +25,7 @@ def declared(slug: str, **fields: str) -> str:
 
 def last_lines(adoption: PullResult) -> list[str]:
     """Give the last section of what pull prints, and the line that counts."""
-    lines = pull_view.text(adoption, folder="desired-state", ledger="local").splitlines()
+    lines = changed_files.pull_text(adoption, folder="desired-state", ledger="local").splitlines()
     empty = [at for at, line in enumerate(lines) if not line]
     return lines[empty[-2] + 1 :]
 
@@ -40,7 +40,7 @@ def test_after_a_pull_of_500_integrations_of_every_kind_the_plan_is_empty() -> N
     assert plan.in_sync
     assert plan.summary["no_op"] == 500
     assert plan.unmanaged == plan.undeclared == ()
-    assert pull_view.summary(adoption) == (
+    assert changed_files.pull_summary(adoption) == (
         f"500 integrations, 0 differences, {len(plan.unverified)} secrets unverified"
     )
     assert here.pull().changed == {}
@@ -159,9 +159,9 @@ def test_values_at_hand_are_judged_by_the_masks() -> None:
         ("b", MaskVerdict.CONTRADICTS),
         ("c", None),
     ]
-    text = pull_view.text(adoption, folder="desired-state", ledger="fresh")
-    assert "a key: the mask agrees (env:SECRET_A_KEY)" in text
-    assert "b key: the mask contradicts the value (env:SECRET_B_KEY)" in text
+    text = changed_files.pull_text(adoption, folder="desired-state", ledger="fresh")
+    assert "a key: matches the mask (env:SECRET_A_KEY)" in text
+    assert "b key: does not match the mask (env:SECRET_B_KEY)" in text
     assert "sk-right" not in text
     assert "other-98" not in text
     assert text.splitlines()[-1] == "3 integrations, 1 difference, 2 secrets unverified"
@@ -210,7 +210,7 @@ def test_what_files_declare_and_the_api_lacks_is_named_as_what_the_plan_still_cr
     assert some.diagnostics == ()
     assert last_lines(some) == [
         (
-            "7 declared here do not exist there: g0, g1, g2, g3, g4, g5, g6; "
+            "7 declared integrations do not exist in the API: g0, g1, g2, g3, g4, g5, g6; "
             "the next plan would create them"
         ),
         "",
@@ -228,14 +228,14 @@ def test_the_last_lines_count_the_plan_that_follows_whatever_was_asked_for() -> 
     adoption = here.pull("asked")
     assert adoption.not_compared == ("drifted",)
     assert last_lines(adoption) == [
-        "1 declared here does not exist there: missing; the next plan would create it",
-        "1 that exists there is not declared here: undeclared; the next plan would delete it",
+        "1 declared integration does not exist in the API: missing; the next plan would create it",
+        "1 integration in the API is not declared here: undeclared; the next plan would delete it",
         "",
         "1 integration, 2 differences, 1 other not compared, 1 secret unverified",
     ]
     whole = here.pull()
     assert whole.not_compared == ()
-    assert pull_view.summary(whole) == "3 integrations, 1 difference, 3 secrets unverified"
+    assert changed_files.pull_summary(whole) == "3 integrations, 1 difference, 3 secrets unverified"
     assert whole.plan.digest == here.plan().digest
 
 
@@ -245,11 +245,11 @@ def test_no_difference_is_claimed_of_what_was_not_compared() -> None:
     here.create("drifted", description="there")
     for slug in ("asked", "drifted"):
         here.write(f"integrations/{slug}.yaml", declared(slug, description="here"))
-    assert pull_view.summary(here.pull("asked")) == (
+    assert changed_files.pull_summary(here.pull("asked")) == (
         "1 integration, 1 other not compared, 1 secret unverified"
     )
     assert not here.plan().in_sync
-    assert pull_view.summary(here.pull()).startswith("2 integrations, 0 differences, ")
+    assert changed_files.pull_summary(here.pull()).startswith("2 integrations, 0 differences, ")
     assert here.plan().in_sync
 
 
@@ -268,7 +268,7 @@ def test_what_no_file_can_say_is_left_out_by_name(record: dict[str, Any]) -> Non
     here.world.remote.integrations["odd"].update(record)
     adoption = here.pull()
     assert (adoption.slugs, adoption.left_out) == (("fine",), ("odd",))
-    assert pull_view.summary(adoption).endswith("; 1 left out: odd")
+    assert changed_files.pull_summary(adoption).endswith("; 1 left out: odd")
 
 
 @pytest.mark.parametrize("asked", ["odd", "*"])
@@ -418,7 +418,7 @@ def test_what_would_not_load_after_an_edit_is_left_as_it_is() -> None:
     assert here.text("integrations/a.yaml") == text
     assert [d.code for d in adoption.diagnostics] == ["not-editable"]
     assert adoption.left_out == ("a",)
-    assert pull_view.summary(adoption) == (
+    assert changed_files.pull_summary(adoption) == (
         "0 integrations, 2 differences, 0 secrets unverified; 1 left out: a"
     )
 

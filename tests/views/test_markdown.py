@@ -1,4 +1,4 @@
-"""Foreign text in Markdown: code spans, fences and `<code>` hold it exactly, as a parser reads it."""
+"""Foreign text in Markdown stays exactly what it is in code spans, fences and `<code>`."""
 
 from html import unescape
 

@@ -16,7 +16,7 @@ from reconciler.domain.state import Declared
 from reconciler.planning.options import Selection
 from reconciler.pull import working_copy
 from reconciler.pull.pull import PullOptions, PullResult, pull
-from reconciler.views import diagnostics, pull_view
+from reconciler.views import changed_files, diagnostics
 from reconciler.workflows import Session, timestamp
 
 INCOMPLETE = 5
@@ -76,7 +76,7 @@ def command(
     console = invocation.console
     if adoption.diagnostics:
         console.insist(diagnostics.as_text(adoption.diagnostics))
-    console.data(pull_view.text(adoption, folder=str(invocation.dir), ledger=ledger))
+    console.data(changed_files.pull_text(adoption, folder=str(invocation.dir), ledger=ledger))
     return INCOMPLETE if adoption.left_out else 0
 
 

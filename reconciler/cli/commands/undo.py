@@ -85,16 +85,18 @@ def _check_edit(out: Path | None, style: str) -> None:
 def _edit(invocation: Invocation, run: str, options: PlanOptions, *, style: str) -> int:
     from reconciler.cli import undo_in_files
     from reconciler.pull import working_copy
-    from reconciler.views import undo_edits
+    from reconciler.views import changed_files
 
     done = undo_in_files.undo(invocation, run, options.selection)
     working_copy.write(invocation.dir, done.restored.changed)
     working_copy.remove(invocation.dir, done.restored.removed)
     console = invocation.console
     if style == "json":
-        console.data(undo_edits.as_json(done.restored, run=run, diagnostics=done.diagnostics))
+        console.data(changed_files.undo_json(done.restored, run=run, diagnostics=done.diagnostics))
         return 0
     if done.diagnostics:
         console.insist(diagnostics.as_text(done.diagnostics))
-    console.data(undo_edits.as_text(done.restored, header=done.header, folder=str(invocation.dir)))
+    console.data(
+        changed_files.undo_text(done.restored, header=done.header, folder=str(invocation.dir))
+    )
     return 0
