@@ -15,8 +15,7 @@ from urllib.parse import quote
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.errors import ReconcilerError
 from reconciler.github.archive import MAX_ARCHIVE, plan_in
-from reconciler.github.client import GitHub
-from reconciler.github.errors import GitHubNotFound, Unexpected
+from reconciler.github.client import GitHub, GitHubNotFound, UnexpectedResponse
 from reconciler.github.merged_pull_requests import merged_with
 from reconciler.github.run_origin import RunClaim, objection
 from reconciler.planning.codec import decode
@@ -128,7 +127,7 @@ async def _plan_of(
             try:
                 plan = await _checked(github, upload, RunClaim(merged, state, wanted.workflow))
                 plans[plan.digest] = plan
-            except (Unexpected, GitHubNotFound) as problem:
+            except (UnexpectedResponse, GitHubNotFound) as problem:
                 why = problem.summary
             except ReconcilerError as problem:
                 if problem.exit_code == 1:
@@ -164,13 +163,13 @@ async def _checked(github: GitHub, upload: dict[str, Any], claim: RunClaim) -> P
     what = f"artifact {number}"
     run = _run_of(upload)
     if upload.get("expired") or run is None:
-        raise Unexpected(what, "it has expired")
+        raise UnexpectedResponse(what, "it has expired")
     if int(upload.get("size_in_bytes", 0)) > MAX_ARCHIVE:
-        raise Unexpected(what, "it is too large")
+        raise UnexpectedResponse(what, "it is too large")
     made = await github.get(f"/repos/{github.repository}/actions/runs/{run}")
     why = await objection(github, made, claim)
     if why:
-        raise Unexpected(what, why)
+        raise UnexpectedResponse(what, why)
     path = f"/repos/{github.repository}/actions/artifacts/{number}/zip"
     content = await github.download(path, limit=MAX_ARCHIVE)
     return decode(plan_in(content), name=what)

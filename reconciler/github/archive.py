@@ -8,7 +8,7 @@ import io
 import zipfile
 import zlib
 
-from reconciler.github.errors import Unexpected
+from reconciler.github.client import UnexpectedResponse
 
 MEMBER = "plan.json"
 MAX_ARCHIVE = 16 * 1024 * 1024
@@ -19,23 +19,23 @@ _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 def plan_in(content: bytes, *, limit: int = MAX_PLAN) -> str:
-    """Give the text of the plan in an archive, or raise `Unexpected` saying what is wrong."""
+    """Return the text of the plan in an archive; raises `UnexpectedResponse`."""
     what = "the archive of a plan"
     if len(content) > MAX_ARCHIVE:
-        raise Unexpected(what, f"it has more than {MAX_ARCHIVE} bytes")
+        raise UnexpectedResponse(what, f"it has more than {MAX_ARCHIVE} bytes")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             if [member.filename for member in members] != [MEMBER]:
-                raise Unexpected(what, f"it holds something else than one {MEMBER}")
+                raise UnexpectedResponse(what, f"it holds something else than one {MEMBER}")
             member = members[0]
             if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
-                raise Unexpected(what, "it is packed in an unusual way")
+                raise UnexpectedResponse(what, "it is packed in an unusual way")
             with archive.open(member) as stream:
                 text = stream.read(limit + 1)
         if len(text) > limit:
-            raise Unexpected(what, f"the plan in it has more than {limit} bytes")
+            raise UnexpectedResponse(what, f"the plan in it has more than {limit} bytes")
         return text.decode("utf-8")
     except (*_DAMAGED, zlib.error):
         pass
-    raise Unexpected(what, "it is damaged")
+    raise UnexpectedResponse(what, "it is damaged")

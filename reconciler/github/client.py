@@ -1,45 +1,107 @@
-"""GitHub's REST API, as little of it as reports need.
+"""Client of GitHub's REST API, limited to what reports and approvals need.
 
 The token goes to the host of the API and nowhere else: redirects are not followed, pages on another
-host are not read, an artifact's download link is followed without it. httpx ends here; what goes
-wrong comes out as `reconciler.github.errors`.
+host are not read, an artifact's download link is followed without it. No error quotes the body or
+a header of an answer, which may come from anyone:
+
+    GitHubError
+    ├── Unreachable          no answer: a write may have arrived or not
+    ├── WrongToken           401
+    ├── GitHubForbidden      403: the token may not do this, as that of a fork
+    ├── GitHubNotFound       404, 410
+    ├── RateLimited          429, or 403 that says so, after waiting or for too long
+    └── UnexpectedResponse   any other answer
+
+A request that a rate limit refused was not carried out, so every method is retried then. After a
+fault only `get` and `patch` are, which may arrive twice; callers of `post` check what arrived.
 """
 
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+from tenacity import AsyncRetrying, RetryCallState
 
 from reconciler.domain.secrets import Redacted
-from reconciler.github import backoff
-from reconciler.github.errors import (
-    GitHubError,
-    GitHubForbidden,
-    GitHubNotFound,
-    RateLimited,
-    Unexpected,
-    Unreachable,
-    WrongToken,
-)
+from reconciler.errors import ReconcilerError
 from reconciler.remote.clock import Clock
+
+JsonObject: TypeAlias = dict[str, Any]
+"""Object in an answer of GitHub; its fields are checked where they are used."""
 
 MAX_BODY = 10 * 1024 * 1024
 MAX_PAGES = 100
-_CALL_SECONDS = 60.0
+ATTEMPTS = 4
+MAX_PAUSE_SECONDS = 120.0
+"""The longest wait for a rate limit; a runner costs money while it waits."""
+
+_BACKOFF_BASE_SECONDS = 0.5
+_BACKOFF_CAP_SECONDS = 8.0
+_REQUEST_SECONDS = 60.0
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_SEARCHED_BYTES = 4096
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?')
 _IDEMPOTENT = frozenset({"GET", "PATCH"})
-_REFUSALS: dict[int, tuple[type[GitHubError], str]] = {
-    401: (WrongToken, "the token was refused"),
-    403: (GitHubForbidden, "the token may not do this"),
-    404: (GitHubNotFound, "there is nothing there"),
-    410: (GitHubNotFound, "it is switched off or gone"),
-}
+_TRANSIENT_STATUS = frozenset({408, 500, 502, 503, 504})
+
+
+class GitHubError(ReconcilerError):
+    """A request to GitHub failed."""
+
+    default_code: ClassVar[str] = "github"
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, subject: str, reason: str) -> None:
+        message = f"GitHub: {subject}: {reason}"
+        super().__init__(message, code=self.default_code, hint=self.default_hint)
+
+
+class Unreachable(GitHubError):
+    """No complete answer arrived."""
+
+    default_code = "github-unreachable"
+    default_hint = "check GITHUB_API_URL and the network; run the job again"
+
+
+class WrongToken(GitHubError):
+    """The token is not valid, or no longer."""
+
+    default_code = "github-token"
+    default_hint = "pass the job's token: GITHUB_TOKEN: ${{ github.token }}"
+
+
+class GitHubForbidden(GitHubError):
+    """The token is valid, but lacks the permission."""
+
+    default_code = "github-forbidden"
+    default_hint = "grant the job pull-requests: write or issues: write; a fork's token never may"
+
+
+class GitHubNotFound(GitHubError):
+    """The resource does not exist, or the token may not read it."""
+
+    default_code = "github-not-found"
+    default_hint = "check GITHUB_REPOSITORY, and that the token may read it"
+
+
+class RateLimited(GitHubError):
+    """The rate limit applies for longer than a job should wait."""
+
+    default_code = "github-rate-limit"
+    default_hint = "run the job again later"
+
+
+class UnexpectedResponse(GitHubError):
+    """The answer is not one that the API documents for the request."""
+
+    default_code = "github-answer"
+    default_hint = "run the job again; if it stays, check GITHUB_API_URL"
 
 
 class GitHub:
@@ -57,7 +119,7 @@ class GitHub:
         self.repository = repository
         self._base = api_url.rstrip("/")
         self._token = token
-        self._timing = timing
+        self._clock = timing
         self._client = httpx.AsyncClient(
             transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=False
         )
@@ -73,59 +135,59 @@ class GitHub:
     ) -> None:
         await self._client.aclose()
 
-    async def get(self, path: str) -> Any:
-        """Read one document; `path` begins with a slash."""
-        return _document(await self._call("GET", self._base + path))
+    async def get(self, path: str) -> JsonObject:
+        """Read one object; `path` begins with a slash."""
+        return _object(await self._request("GET", self._base + path))
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Make something; never repeated after `Unreachable`, since it may have arrived."""
-        return _document(await self._call("POST", self._base + path, body))
+    async def post(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        """Create something; never repeated after `Unreachable`, since it may have arrived."""
+        return _object(await self._request("POST", self._base + path, body))
 
-    async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Change something; arriving twice does no harm."""
-        return _document(await self._call("PATCH", self._base + path, body))
+    async def patch(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        """Update something; the request may arrive twice."""
+        return _object(await self._request("PATCH", self._base + path, body))
 
-    async def pages(self, path: str, *, under: str | None = None) -> list[dict[str, Any]]:
-        """Read a list to its end, page by page; `under` names the key that holds it, if any.
+    async def pages(self, path: str, *, under: str | None = None) -> list[JsonObject]:
+        """Read all pages of a list; `under` names the key that holds the list, if any.
 
-        Raises `Unexpected` for a list that never ends: half a list would look like a whole one.
+        Raises `UnexpectedResponse` for a list that never ends: a part of it would look complete.
         """
-        found: list[dict[str, Any]] = []
+        items: list[JsonObject] = []
         url: str | None = f"{self._base}{path}{'&' if '?' in path else '?'}per_page=100"
         for _ in range(MAX_PAGES):
             if url is None:
-                return found
-            answer = await self._call("GET", url)
-            document = _document(answer)
+                return items
+            answer = await self._request("GET", url)
+            document = _json(answer)
             if under is not None and isinstance(document, dict):
                 document = document.get(under)
             if not isinstance(document, list):
-                raise Unexpected(path, "the answer is not a list")
-            found += [item for item in document if isinstance(item, dict)]
-            url = self._next(answer)
-        raise Unexpected(path, f"the list has more than {MAX_PAGES} pages")
+                raise UnexpectedResponse(path, "the answer is not a list")
+            items += [item for item in document if isinstance(item, dict)]
+            url = self._next_page(answer)
+        raise UnexpectedResponse(path, f"the list has more than {MAX_PAGES} pages")
 
     async def download(self, path: str, *, limit: int) -> bytes:
-        """Read a file that GitHub keeps elsewhere: one redirect, followed without the token."""
-        answer = await self._call("GET", self._base + path, limit=limit, redirects=True)
+        """Read a file that GitHub stores elsewhere: one redirect, followed without the token."""
+        answer = await self._request("GET", self._base + path, limit=limit, redirects=True)
         if not answer.is_redirect:
             return answer.content
-        there = urljoin(self._base, answer.headers.get("location", ""))
-        if urlsplit(there).scheme != urlsplit(self._base).scheme:
-            raise Unexpected(path, "it is kept at an unsafe address")
-        answer = await self._call("GET", there, limit=limit, anonymous=True)
+        url = urljoin(self._base, answer.headers.get("location", ""))
+        if urlsplit(url).scheme != urlsplit(self._base).scheme:
+            raise UnexpectedResponse(path, "it is stored at an unsafe address")
+        answer = await self._request("GET", url, limit=limit, anonymous=True)
         return answer.content
 
-    def _next(self, answer: httpx.Response) -> str | None:
+    def _next_page(self, answer: httpx.Response) -> str | None:
         link = _NEXT.search(answer.headers.get("link", ""))
         if link is None:
             return None
-        there: str = urljoin(str(answer.request.url), link[1])
-        if _origin(there) != _origin(self._base):
-            raise Unexpected("the next page", "it is on another host")
-        return there
+        url: str = urljoin(str(answer.request.url), link[1])
+        if _origin(url) != _origin(self._base):
+            raise UnexpectedResponse("the next page", "it is on another host")
+        return url
 
-    async def _call(
+    async def _request(
         self,
         method: str,
         url: str,
@@ -135,35 +197,53 @@ class GitHub:
         redirects: bool = False,
         anonymous: bool = False,
     ) -> httpx.Response:
-        """Make a call, again where that is allowed and useful, and give a successful answer."""
-        what = f"{method} {urlsplit(url).path}"
-        for attempt in range(1, backoff.ATTEMPTS + 1):
-            last = attempt == backoff.ATTEMPTS
-            try:
-                answer = await self._once(method, url, body, limit=limit, anonymous=anonymous)
-            except Unreachable:
-                if last or method not in _IDEMPOTENT:
-                    raise
-                pause = backoff.backoff(attempt, random=self._timing.random())
-            else:
-                if answer.is_success or (redirects and answer.is_redirect):
-                    return answer
-                if backoff.is_rate_limit(answer.status_code, answer.headers, answer.content):
-                    pause = self._allowed_pause(what, answer, attempt=attempt)
-                elif backoff.may_pass(answer.status_code) and method in _IDEMPOTENT and not last:
-                    pause = backoff.backoff(attempt, random=self._timing.random())
-                else:
-                    raise _refusal(what, answer.status_code)
-            await self._timing.sleep(pause)
-        raise RateLimited(what, "it is still reached after waiting")
+        """Send a request with retries and return a successful answer."""
 
-    def _allowed_pause(self, what: str, answer: httpx.Response, *, attempt: int) -> float:
-        pause = backoff.pause_for(answer.headers, attempt=attempt, now=self._timing.wall_clock())
-        if pause > backoff.LONGEST_PAUSE:
-            raise RateLimited(what, f"the limit of calls is reached for {pause:.0f} s")
-        return pause
+        async def send() -> httpx.Response:
+            return await self._send(method, url, body, limit=limit, anonymous=anonymous)
 
-    async def _once(
+        retrying = AsyncRetrying(
+            sleep=self._clock.sleep,
+            wait=self._pause,
+            stop=_is_enough,
+            retry=_should_retry(idempotent=method in _IDEMPOTENT),
+            retry_error_callback=_last_answer,
+        )
+        answer: httpx.Response = await retrying(send)
+        if answer.is_success or (redirects and answer.is_redirect):
+            return answer
+        raise self._refusal(f"{method} {urlsplit(url).path}", answer)
+
+    def _pause(self, state: RetryCallState) -> float:
+        """Return the seconds before the next attempt: what GitHub asks for, else full jitter."""
+        if state.outcome is not None and not state.outcome.failed:
+            answer = state.outcome.result()
+            if _is_rate_limit(answer):
+                asked = _requested_pause(answer.headers, now=self._clock.wall_clock())
+                fallback = min(MAX_PAUSE_SECONDS, 2.0**state.attempt_number)
+                return fallback if asked is None else asked
+        ceiling = _BACKOFF_BASE_SECONDS * 2.0 ** (state.attempt_number - 1)
+        return self._clock.random() * min(_BACKOFF_CAP_SECONDS, ceiling)
+
+    def _refusal(self, subject: str, answer: httpx.Response) -> GitHubError:
+        if _is_rate_limit(answer):
+            pause = _requested_pause(answer.headers, now=self._clock.wall_clock())
+            if pause is not None and pause > MAX_PAUSE_SECONDS:
+                return RateLimited(subject, f"the rate limit applies for {pause:.0f} s")
+            return RateLimited(subject, "the rate limit still applies after waiting")
+        match answer.status_code:
+            case 401:
+                return WrongToken(subject, "the token was refused")
+            case 403:
+                return GitHubForbidden(subject, "the token may not do this")
+            case 404:
+                return GitHubNotFound(subject, "it does not exist")
+            case 410:
+                return GitHubNotFound(subject, "it is disabled or deleted")
+            case status:
+                return UnexpectedResponse(subject, f"the answer is {status}")
+
+    async def _send(
         self, method: str, url: str, body: Mapping[str, Any] | None, *, limit: int, anonymous: bool
     ) -> httpx.Response:
         headers = {"user-agent": "portkey-reconciler"}
@@ -173,20 +253,20 @@ class GitHub:
                 "authorization": f"Bearer {self._token.reveal()}",
                 "x-github-api-version": "2022-11-28",
             }
-        what = f"{method} {urlsplit(url).path}"
+        subject = f"{method} {urlsplit(url).path}"
         try:
-            # A limit for each read would never end a server that drips.
+            # httpx limits each read only, which never ends a server that drips.
             async with (
-                asyncio.timeout(_CALL_SECONDS),
+                asyncio.timeout(_REQUEST_SECONDS),
                 self._client.stream(method, url, headers=headers, json=body) as answer,
             ):
                 content = bytearray()
                 async for part in answer.aiter_bytes():
                     content += part
                     if len(content) > limit:
-                        raise Unexpected(what, f"the answer has more than {limit} bytes")
+                        raise UnexpectedResponse(subject, f"it has more than {limit} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as problem:
-            # Not `from` it: a request that can be printed holds the token.
+            # The error is raised below, not from this one: its request holds the token.
             reason = type(problem).__name__
         else:
             return httpx.Response(
@@ -195,7 +275,59 @@ class GitHub:
                 content=bytes(content),
                 request=answer.request,
             )
-        raise Unreachable(what, reason)
+        raise Unreachable(subject, reason)
+
+
+def _should_retry(*, idempotent: bool) -> Callable[[RetryCallState], bool]:
+    """Return the condition of a retry for a request that may or may not arrive twice."""
+
+    def condition(state: RetryCallState) -> bool:
+        if state.outcome is None:
+            return False
+        if state.outcome.failed:
+            return idempotent and isinstance(state.outcome.exception(), Unreachable)
+        answer = state.outcome.result()
+        return _is_rate_limit(answer) or (idempotent and answer.status_code in _TRANSIENT_STATUS)
+
+    return condition
+
+
+def _is_enough(state: RetryCallState) -> bool:
+    return state.attempt_number >= ATTEMPTS or state.upcoming_sleep > MAX_PAUSE_SECONDS
+
+
+def _last_answer(state: RetryCallState) -> httpx.Response:
+    """Return the answer of the last attempt, or raise its error."""
+    assert state.outcome is not None  # noqa: S101  tenacity calls this after an attempt
+    answer: httpx.Response = state.outcome.result()
+    return answer
+
+
+def _is_rate_limit(answer: httpx.Response) -> bool:
+    """Return whether a refusal is a rate limit; GitHub also answers 403 to a missing permission."""
+    if answer.status_code == 429:
+        return True
+    if answer.status_code != 403:
+        return False
+    spent = answer.headers.get("x-ratelimit-remaining") == "0"
+    named = b"rate limit" in answer.content[:_SEARCHED_BYTES].lower()
+    return spent or named or "retry-after" in answer.headers
+
+
+def _requested_pause(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Return the seconds that GitHub asks to wait, if it does; `now` counts seconds since 1970."""
+    asked = headers.get("retry-after", "").strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:9])
+    if asked:
+        try:
+            return max(0.0, parsedate_to_datetime(asked).timestamp() - now)
+        except (ValueError, OverflowError):
+            pass
+    reset = headers.get("x-ratelimit-reset", "").strip()
+    if reset.isascii() and reset.isdigit():
+        return max(0.0, float(reset[:12]) - now)
+    return None
 
 
 def _without_encoding(headers: httpx.Headers) -> httpx.Headers:
@@ -205,17 +337,25 @@ def _without_encoding(headers: httpx.Headers) -> httpx.Headers:
     return kept
 
 
-def _document(answer: httpx.Response) -> Any:
+def _json(answer: httpx.Response) -> object:
     try:
-        return json.loads(answer.content)
+        document: object = json.loads(answer.content)
     except (ValueError, RecursionError):
         pass
-    raise Unexpected(f"{answer.request.method} {answer.request.url.path}", "it is not JSON")
+    else:
+        return document
+    raise UnexpectedResponse(_subject(answer), "it is not JSON")
 
 
-def _refusal(what: str, status: int) -> GitHubError:
-    kind, reason = _REFUSALS.get(status, (Unexpected, f"the answer is {status}"))
-    return kind(what, reason)
+def _object(answer: httpx.Response) -> JsonObject:
+    document = _json(answer)
+    if not isinstance(document, dict):
+        raise UnexpectedResponse(_subject(answer), "it is not a JSON object")
+    return document
+
+
+def _subject(answer: httpx.Response) -> str:
+    return f"{answer.request.method} {answer.request.url.path}"
 
 
 def _origin(url: str) -> tuple[str, str]:

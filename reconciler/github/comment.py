@@ -8,11 +8,11 @@ it is the name that GitHub Actions writes under.
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler.github.client import GitHub
-from reconciler.github.errors import (
+from reconciler.github.client import (
+    GitHub,
     GitHubForbidden,
     GitHubNotFound,
-    Unexpected,
+    UnexpectedResponse,
     Unreachable,
     WrongToken,
 )
@@ -65,7 +65,7 @@ async def _find(
 async def _own_login(github: GitHub, *, otherwise: str) -> str:
     try:
         user = await github.get("/user")
-    except (GitHubForbidden, GitHubNotFound, Unexpected, WrongToken):
+    except (GitHubForbidden, GitHubNotFound, UnexpectedResponse, WrongToken):
         # The token of a job stands for an app, which is no user; it has just been good for a list.
         return otherwise
     login = user.get("login") if isinstance(user, dict) else None

@@ -11,8 +11,7 @@ from typing import Any
 from reconciler.drift.report import DriftReport
 from reconciler.github import marker as markers
 from reconciler.github.bodies import COMMENT_LIMIT, Setting, findings_of, kind_title, text_of
-from reconciler.github.client import GitHub
-from reconciler.github.errors import Unreachable
+from reconciler.github.client import GitHub, Unreachable
 from reconciler.github.inputs import FailedCommand
 from reconciler.github.marker import NO_DIGEST, Marker, MarkerKind
 from reconciler.views import drift_outline

@@ -12,9 +12,8 @@ from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
 from reconciler.github import outputs
 from reconciler.github.bodies import Setting, marker_of, text_of
-from reconciler.github.client import GitHub
+from reconciler.github.client import GitHub, GitHubForbidden
 from reconciler.github.comment import upsert
-from reconciler.github.errors import GitHubForbidden
 from reconciler.github.inputs import Document, FailedCommand
 from reconciler.github.issue import report_drift
 from reconciler.github.job import Job

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.github.client import GitHub
-from reconciler.github.errors import GitHubNotFound, Unexpected
+from reconciler.github.client import GitHub, GitHubNotFound, UnexpectedResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ async def _commit(github: GitHub, proposal: Proposal) -> str:
     )
     sha = made.get("sha")
     if not isinstance(sha, str):
-        raise Unexpected("POST a commit", "the answer names none")
+        raise UnexpectedResponse("POST a commit", "the answer names none")
     return sha
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.github.client import GitHub
-from reconciler.github.errors import GitHubNotFound
+from reconciler.github.client import GitHub, GitHubNotFound
 
 _EVENTS = frozenset({"pull_request", "merge_group"})
 _MOVES = frozenset({"base_ref_changed", "automatic_base_change_succeeded"})

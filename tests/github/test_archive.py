@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.github import archive
 from reconciler.github.archive import MAX_ARCHIVE, MAX_PLAN, plan_in
-from reconciler.github.errors import Unexpected
+from reconciler.github.client import UnexpectedResponse
 
 
 def packed(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -48,18 +48,18 @@ def test_the_one_plan_is_read() -> None:
     ],
 )
 def test_anything_else_is_refused(content: bytes) -> None:
-    with pytest.raises(Unexpected):
+    with pytest.raises(UnexpectedResponse):
         plan_in(content)
 
 
 def test_a_bomb_is_read_no_further_than_the_limit_whatever_its_header_claims() -> None:
     bomb = packed(("plan.json", bytes(MAX_PLAN + 1)))
     assert len(bomb) < MAX_ARCHIVE
-    with pytest.raises(Unexpected, match=f"more than {MAX_PLAN} bytes"):
+    with pytest.raises(UnexpectedResponse, match=f"more than {MAX_PLAN} bytes"):
         plan_in(bomb)
     size = struct.pack("<L", MAX_PLAN + 1)
     assert bomb.count(size) == 2
-    with pytest.raises(Unexpected):
+    with pytest.raises(UnexpectedResponse):
         plan_in(bomb.replace(size, struct.pack("<L", 10)))
 
 
@@ -67,7 +67,7 @@ def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
     bomb = packed(("plan.json", bytes(32 * 1024 * 1024)))
     tracemalloc.start()
     try:
-        with pytest.raises(Unexpected, match="more than 65536 bytes"):
+        with pytest.raises(UnexpectedResponse, match="more than 65536 bytes"):
             plan_in(bomb, limit=65_536)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -78,7 +78,7 @@ def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_a_damaged_archive_gives_a_text_or_the_one_error(at: int, value: int) -> None:
     damaged = GOOD[:at] + bytes([value]) + GOOD[at + 1 :]
-    with suppress(Unexpected):
+    with suppress(UnexpectedResponse):
         assert isinstance(plan_in(damaged), str)
 
 

@@ -1,4 +1,4 @@
-"""How GitHub is asked: patiently, to the end of every list, and with the token for it alone."""
+"""The client of GitHub: retries, whole lists, and a token that goes to one host only."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,13 +8,14 @@ import httpx
 import pytest
 
 from reconciler.domain.secrets import Redacted
-from reconciler.github.client import MAX_BODY, GitHub
-from reconciler.github.errors import (
+from reconciler.github.client import (
+    MAX_BODY,
+    GitHub,
     GitHubError,
     GitHubForbidden,
     GitHubNotFound,
     RateLimited,
-    Unexpected,
+    UnexpectedResponse,
     Unreachable,
     WrongToken,
 )
@@ -86,9 +87,36 @@ def test_calls_that_do_no_harm_twice_are_repeated_after_faults(method: str) -> N
     assert clock.slept == [0.5, 1.0, 2.0]
 
 
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+def test_only_a_status_that_may_pass_is_retried(status: int) -> None:
+    clock = ManualClock()
+    assert ask(in_turn(httpx.Response(status), OK), lambda github: github.get("/x"), clock)
+    assert clock.slept == [0.5]
+    with pytest.raises(UnexpectedResponse):
+        ask(in_turn(httpx.Response(501)), lambda github: github.get("/x"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem", "pauses"),
+    [
+        (httpx.ConnectError("x"), Unreachable, [0.5, 1.0, 2.0]),
+        (httpx.Response(502), UnexpectedResponse, [0.5, 1.0, 2.0]),
+        (httpx.Response(429, headers={"retry-after": "1"}), RateLimited, [1.0, 1.0, 1.0]),
+        (httpx.Response(429), RateLimited, [2.0, 4.0, 8.0]),
+    ],
+)
+def test_the_fourth_attempt_is_the_last_and_nothing_is_waited_for_after_it(
+    fault: httpx.Response | Exception, problem: type[GitHubError], pauses: list[float]
+) -> None:
+    clock = ManualClock()
+    with pytest.raises(problem):
+        ask(in_turn(*[fault] * 4), lambda github: github.get("/x"), clock)
+    assert clock.slept == pauses
+
+
 @pytest.mark.parametrize(
     ("answer", "problem"),
-    [(httpx.ReadTimeout("x"), Unreachable), (httpx.Response(502), Unexpected)],
+    [(httpx.ReadTimeout("x"), Unreachable), (httpx.Response(502), UnexpectedResponse)],
 )
 def test_a_post_is_never_repeated_after_a_fault(
     answer: httpx.Response | Exception, problem: type[GitHubError]
@@ -127,9 +155,6 @@ def test_a_rate_limit_is_not_waited_for_longer_than_a_job_should() -> None:
             clock,
         )
     assert clock.slept == []
-    always = in_turn(*[httpx.Response(429, headers={"retry-after": "1"}) for _ in range(4)])
-    with pytest.raises(RateLimited):
-        ask(always, lambda github: github.get("/x"), clock)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +163,11 @@ def test_a_rate_limit_is_not_waited_for_longer_than_a_job_should() -> None:
         (httpx.Response(401), WrongToken),
         (httpx.Response(403), GitHubForbidden),
         (httpx.Response(404), GitHubNotFound),
-        (httpx.Response(422, json={"message": "no"}), Unexpected),
-        (httpx.Response(200, text="<html>"), Unexpected),
-        (httpx.Response(302, headers={"location": "https://evil.test/"}), Unexpected),
-        (httpx.Response(200, content=b"x" * (MAX_BODY + 1)), Unexpected),
+        (httpx.Response(422, json={"message": "no"}), UnexpectedResponse),
+        (httpx.Response(200, text="<html>"), UnexpectedResponse),
+        (httpx.Response(200, json=[]), UnexpectedResponse),
+        (httpx.Response(302, headers={"location": "https://evil.test/"}), UnexpectedResponse),
+        (httpx.Response(200, content=b"x" * (MAX_BODY + 1)), UnexpectedResponse),
     ],
 )
 def test_every_other_answer_is_an_error_that_quotes_nothing(
@@ -172,13 +198,13 @@ def test_a_list_is_read_to_its_end_and_no_further_than_its_host() -> None:
         assert request.url.host == "api.example.test"
         return httpx.Response(200, json=[], headers={"link": '<https://evil.test/2>; rel="next"'})
 
-    with pytest.raises(Unexpected, match="another host"):
+    with pytest.raises(UnexpectedResponse, match="another host"):
         ask(elsewhere, lambda github: github.pages("/list"))
 
     def endless(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json=[], headers={"link": f'<{API}/list>; rel="next"'})
 
-    with pytest.raises(Unexpected, match="pages"):
+    with pytest.raises(UnexpectedResponse, match="pages"):
         ask(endless, lambda github: github.pages("/list"))
 
 
@@ -191,11 +217,11 @@ def test_a_download_is_followed_once_and_without_the_token() -> None:
         return httpx.Response(200, content=b"zip")
 
     assert ask(handler, lambda github: github.download("/a/zip", limit=10)) == b"zip"
-    with pytest.raises(Unexpected, match="bytes"):
+    with pytest.raises(UnexpectedResponse, match="bytes"):
         ask(handler, lambda github: github.download("/a/zip", limit=2))
 
     def unsafe(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(302, headers={"location": "http://blob.test/file"})
 
-    with pytest.raises(Unexpected, match="unsafe"):
+    with pytest.raises(UnexpectedResponse, match="unsafe"):
         ask(unsafe, lambda github: github.download("/a/zip", limit=10))
