@@ -1,37 +1,48 @@
-"""Join the results of shards into the result that one run would have had."""
+"""Merge the results of shards into the result that one run would have had.
 
+A shard that ended before its result has left an error document instead, which is read here as well.
+Like a saved result it is only shown, never relied on.
+"""
+
+import itertools
+import json
 from collections import Counter
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from reconciler.diagnostics import Diagnostic, error
+from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.tree import digest
-from reconciler.execution.result import ActionFailure, ApplyResult
+from reconciler.execution.result import ActionFailure, ApplyResult, UnreadableResult
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 
+KIND = "error"
+"""The `kind` of an error document."""
+
 _NAMED = 5
-"""Shards that a complaint names; a file may speak of any number of them."""
+"""Largest number of shards that a message names."""
 
 _ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
 
 
 def merge(results: Sequence[ApplyResult]) -> ApplyResult:
-    """Join results of one target; their runs are named side by side.
+    """Return one result for several of one target; its run names all of theirs.
 
-    The digest of several is made of theirs: shards plan apart, so no plan of the whole exists.
-    Raises `InvalidInput` for results of different targets, for shards that were cut differently and
-    for a shard or a slug that stands in two. Which shards are not there: `absent`.
+    Shards plan separately, so there is no plan of the whole: the digest is made of their digests.
+    Raises `InvalidInput` for results of different targets, for different numbers of shards, and for
+    a shard or a slug that occurs twice. Shards without a result: `missing_shards`.
     """
-    problems = [*_strangers(results), *(_cut_differently(results) or _twice(results))]
+    problems = _different_targets(results)
+    problems += _inconsistent_shards(results) or _duplicate_slugs(results)
     if problems:
         raise InvalidInput(problems)
     digests = sorted({result.plan_digest for result in results})
     first = results[0].target
     organisation = next(iter(_organisations(results)), None)
-    outcomes = (outcome for result in results for outcome in result.outcomes)
+    outcomes = itertools.chain.from_iterable(result.outcomes for result in results)
     return ApplyResult(
         run="+".join(dict.fromkeys(result.run for result in results)),
         target=PlanTarget(first.name, first.base_url, organisation),
@@ -43,30 +54,32 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
 
 
 def _ledger(results: Sequence[ApplyResult]) -> Anchor | ActionFailure | None:
-    """Return the first failure of a record; each shard has a chain of its own, so no end of all."""
+    """Return the first failure, or the end of the one record; several shards have no common end."""
     failure = next((r.ledger for r in results if isinstance(r.ledger, ActionFailure)), None)
     return failure or (results[0].ledger if len(results) == 1 else None)
 
 
-def absent(results: Sequence[ApplyResult]) -> tuple[int, list[str]]:
-    """Count the shards of which no result is there, and name the first of them as `I/N`.
+def missing_shards(results: Sequence[ApplyResult]) -> tuple[int, list[str]]:
+    """Return how many shards have no result, and the names (`I/N`) of the first of them.
 
-    Without any shard among the results nothing tells how many there should be.
+    Without a shard among the results the number of shards is not known: nothing is missing.
     """
-    there = {result.shard for result in results if result.shard is not None}
-    if not there:
+    present = {result.shard for result in results if result.shard is not None}
+    if not present:
         return 0, []
-    count = int(min(there).partition("/")[2])
-    shards = (f"{index}/{count}" for index in range(1, count + 1))
-    return count - len(there), list(islice((s for s in shards if s not in there), _NAMED))
+    count = int(min(present).partition("/")[2])
+    # A file may claim any number of shards: the names are made one by one and cut off early.
+    names = (f"{index}/{count}" for index in range(1, count + 1))
+    missing = (name for name in names if name not in present)
+    return count - len(present), list(itertools.islice(missing, _NAMED))
 
 
 def _organisations(results: Sequence[ApplyResult]) -> list[str]:
-    """Give the organisations that were learned; a shard without a reading may know none."""
+    """Return the known organisations; a shard that read nothing does not know its own."""
     return sorted({r.target.organisation_id for r in results if r.target.organisation_id})
 
 
-def _strangers(results: Sequence[ApplyResult]) -> list[Diagnostic]:
+def _different_targets(results: Sequence[ApplyResult]) -> list[Diagnostic]:
     places = sorted({(r.target.name, r.target.base_url) for r in results})
     organisations = _organisations(results)
     if len(places) > 1:
@@ -79,7 +92,7 @@ def _strangers(results: Sequence[ApplyResult]) -> list[Diagnostic]:
     return [error("different-targets", f"the results are of {named}", hint=hint)]
 
 
-def _cut_differently(results: Sequence[ApplyResult]) -> list[Diagnostic]:
+def _inconsistent_shards(results: Sequence[ApplyResult]) -> list[Diagnostic]:
     shards = Counter(result.shard for result in results if result.shard is not None)
     counts = sorted({int(shard.partition("/")[2]) for shard in shards})
     if len(counts) > 1:
@@ -94,11 +107,49 @@ def _cut_differently(results: Sequence[ApplyResult]) -> list[Diagnostic]:
     ]
 
 
-def _twice(results: Sequence[ApplyResult]) -> list[Diagnostic]:
-    counts = Counter(outcome.slug for result in results for outcome in result.outcomes)
+def _duplicate_slugs(results: Sequence[ApplyResult]) -> list[Diagnostic]:
+    outcomes = itertools.chain.from_iterable(result.outcomes for result in results)
+    counts = Counter(outcome.slug for outcome in outcomes)
     hint = "a file was given twice, or the shards were cut differently"
     return [
         error("duplicate-outcome", f"{slug} stands in {count} results", hint=hint)
         for slug, count in sorted(counts.items())
         if count > 1
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDocument:
+    """Why a run has no result; it wrote nothing."""
+
+    exit_code: int
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def decode_error(text: str, *, name: str) -> ErrorDocument:
+    """Parse an error document; errors call it `name`."""
+    try:
+        document = json.loads(text)
+        if document["kind"] != KIND or document["format_version"] != "1":
+            raise KeyError
+        code = int(document["exit_code"])
+        return ErrorDocument(
+            code or 1, tuple(_diagnostic(item) for item in document["diagnostics"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UnreadableResult(
+            f"{name}: it is no error document of this version", code="unreadable-result"
+        ) from None
+
+
+def _diagnostic(item: Mapping[str, Any]) -> Diagnostic:
+    at = None
+    if item["file"]:
+        at = SourceLocation(str(item["file"]), int(item["line"]), int(item["column"]))
+    return Diagnostic(
+        Severity(item["severity"]),
+        str(item["code"]),
+        str(item["summary"]),
+        str(item["hint"]),
+        at,
+    )

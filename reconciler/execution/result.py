@@ -1,18 +1,25 @@
-"""What became of each action, and of the run as a whole."""
+"""The result of a run: what became of each action, and the result document.
 
+A saved result is not proof of anything: it is read only to be shown and merged. Plans are read by
+`reconciler.planning.codec`.
+"""
+
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from reconciler.domain.calls import OperationName
 from reconciler.domain.state import Observed
+from reconciler.errors import ReconcilerError
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 
 
 class Status(StrEnum):
-    """The four ways an action can end. `unknown`: the API may or may not have carried it out."""
+    """The four ways an action ends. `unknown`: the API may or may not have carried it out."""
 
     APPLIED = "applied"
     FAILED = "failed"
@@ -22,7 +29,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionFailure:
-    """Why an action was not applied. `code` is the API's (AB07) or ours (changed-since-plan)."""
+    """Why an action was not applied. `code` is the API's (AB07) or our own (changed-since-plan)."""
 
     code: str
     message: str
@@ -30,7 +37,7 @@ class ActionFailure:
     http_status: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Give the public form."""
+        """Return the value of an `error` key in the result document."""
         return {
             "code": self.code,
             "http_status": self.http_status,
@@ -41,12 +48,12 @@ class ActionFailure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one action; `warnings` are sentences for people.
+    """How one action ended; `warnings` are sentences for people.
 
-    `seen_after` is what the API showed last after the writes, and `accepted` the kinds of writes to
-    an integration that it has certainly created for us and carried out, however the action ended.
-    `identity` is the id of the object that was written, where the run updated or created it. All
-    three are for the record and no part of the public form.
+    `seen_after` is the last state that the API showed after the writes. `accepted` are the kinds of
+    writes that the API certainly carried out on an integration that this run created, however the
+    action ended. `identity` is the id of the integration that the run updated or created. These
+    three go to the ledger and are not part of the result document.
     """
 
     slug: str
@@ -78,10 +85,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What a run did. Outcomes stand in the order of the plan's actions.
+    """What a run did. Outcomes are in the order of the plan's actions.
 
-    `shard` is `I/N` where it was a part of a run; `lacking` says that other parts are not here.
-    `ledger` is where the record of it ends, or why it could not be kept; None where none was asked.
+    `shard` is `I/N` where the run was one of several shards; `lacking` is True where results of
+    other shards are missing. `ledger` is the end of the run's record, or why no record could be
+    kept; None where no record was asked for.
     """
 
     run: str
@@ -94,7 +102,7 @@ class ApplyResult:
 
     @property
     def summary(self) -> dict[str, int]:
-        """Count by status."""
+        """Return the number of outcomes of each status."""
         return {
             status.value: sum(outcome.status is status for outcome in self.outcomes)
             for status in Status
@@ -102,12 +110,12 @@ class ApplyResult:
 
     @property
     def is_recorded(self) -> bool:
-        """Return whether the record of the run is complete, as far as one was asked for."""
+        """Whether the ledger holds the whole run; True where no record was asked for."""
         return not isinstance(self.ledger, ActionFailure)
 
     @property
     def complete(self) -> bool:
-        """Tell whether every action was applied."""
+        """Whether every action was applied."""
         return all(outcome.status is Status.APPLIED for outcome in self.outcomes)
 
     def as_json(self) -> dict[str, Any]:
@@ -129,3 +137,96 @@ def _ledger_as_json(ledger: Anchor | ActionFailure) -> dict[str, Any]:
     if isinstance(ledger, ActionFailure):
         return {"error": ledger.as_json()}
     return {"head": ledger.head, "length": ledger.length, "state": ledger.state}
+
+
+class UnreadableResult(ReconcilerError):
+    """The text is not a result that this version understands."""
+
+    exit_code = 3
+
+
+def document_kind(text: str) -> str | None:
+    """Return the `kind` of a JSON document, None where there is none."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def decode_result(text: str, *, name: str) -> ApplyResult:
+    """Parse a result document; errors call it `name`."""
+    try:
+        document = json.loads(text)
+        if document["kind"] != "apply_result" or document["format_version"] != "1":
+            raise KeyError
+        target = document["target"]
+        return ApplyResult(
+            run=_text(document["run"]),
+            target=PlanTarget(
+                _text(target["name"]), _text(target["base_url"]), target["organisation_id"]
+            ),
+            plan_digest=_text(document["plan_digest"]),
+            outcomes=tuple(_outcome(item) for item in document["outcomes"]),
+            shard=_shard(document.get("shard")),
+            ledger=_ledger(document.get("ledger")),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UnreadableResult(
+            f"{name}: it is not a result of this version",
+            code="unreadable-result",
+            hint="save one with `reconcile apply --format json`",
+        ) from None
+
+
+def _outcome(item: Mapping[str, Any]) -> Outcome:
+    problem = item["error"]
+    return Outcome(
+        slug=_text(item["slug"]),
+        kind=ActionKind(item["action"]),
+        status=Status(item["status"]),
+        attempts=int(item["attempts"]),
+        duration_ms=int(item["duration_ms"]),
+        request_ids=tuple(_text(value) for value in item["request_ids"]),
+        error=None if problem is None else _failure(problem),
+        warnings=tuple(_text(value) for value in item.get("warnings", ())),
+    )
+
+
+def _failure(problem: Mapping[str, Any]) -> ActionFailure:
+    status = problem["http_status"]
+    return ActionFailure(
+        code=_text(problem["code"]),
+        message=_text(problem["message"]),
+        hint=_text(problem["hint"]),
+        http_status=None if status is None else int(status),
+    )
+
+
+def _ledger(found: Mapping[str, Any] | None) -> Anchor | ActionFailure | None:
+    if found is None:
+        return None
+    if "error" in found:
+        return _failure(found["error"])
+    head = found["head"]
+    return Anchor(
+        head=None if head is None else _text(head),
+        length=int(found["length"]),
+        state=_text(found["state"]),
+    )
+
+
+def _shard(value: object) -> str | None:
+    if value is None:
+        return None
+    index, _, count = _text(value).partition("/")
+    if not 1 <= int(index) <= int(count):
+        raise ValueError
+    return f"{int(index)}/{int(count)}"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -11,8 +11,7 @@ from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.drift import codec as drift_codec
 from reconciler.drift.report import DriftReport
-from reconciler.execution import result_codec
-from reconciler.execution.result import ApplyResult
+from reconciler.execution.result import ApplyResult, decode_result, document_kind
 from reconciler.planning import codec as plan_codec
 from reconciler.planning.plan import Plan
 
@@ -38,21 +37,21 @@ Document = Plan | ApplyResult | DriftReport | FailedCommand
 
 def read_plan(text: str, *, name: str) -> Plan | FailedCommand:
     """Read what `plan` saved with `--out`, or printed with `--format json`."""
-    if result_codec.kind_of(text) == "error":
+    if document_kind(text) == "error":
         return _failure(text, name=name)
     return plan_codec.decode(text, name=name)
 
 
 def read_result(text: str, *, name: str) -> ApplyResult | FailedCommand:
     """Read what `apply --format json` printed."""
-    if result_codec.kind_of(text) == "error":
+    if document_kind(text) == "error":
         return _failure(text, name=name)
-    return result_codec.decode(text, name=name)
+    return decode_result(text, name=name)
 
 
 def read_drift(text: str, *, name: str) -> DriftReport | FailedCommand:
     """Read what `drift --format json` printed."""
-    if result_codec.kind_of(text) == "error":
+    if document_kind(text) == "error":
         return _failure(text, name=name)
     return drift_codec.decode(text, name=name)
 

@@ -10,10 +10,14 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
-from reconciler.execution import error_document, result_codec
-from reconciler.execution.error_document import ErrorDocument
-from reconciler.execution.merge_results import absent, merge
-from reconciler.execution.result import ApplyResult, Status
+from reconciler.execution.merge_results import (
+    KIND,
+    ErrorDocument,
+    decode_error,
+    merge,
+    missing_shards,
+)
+from reconciler.execution.result import ApplyResult, Status, decode_result, document_kind
 from reconciler.planning.codec import MAX_PLAN_BYTES
 from reconciler.views import json
 from reconciler.views.diagnostics import as_text
@@ -62,7 +66,7 @@ def exit_code(merged: ApplyResult | None, failures: list[ErrorDocument]) -> int:
 
 def _absent(results: list[ApplyResult], *, broken_off: int) -> list[ErrorDocument]:
     """Complain of shards that left nothing; what broke off does not say which shard it was."""
-    number, named = absent(results)
+    number, named = missing_shards(results)
     if number <= broken_off:
         return []
     names = ", ".join(named) + (" …" if number > len(named) else "")
@@ -80,8 +84,8 @@ def _read(files: tuple[Path, ...]) -> tuple[list[ApplyResult], list[ErrorDocumen
     failures: list[ErrorDocument] = []
     for path in files:
         text, name = output.read(path, limit=MAX_PLAN_BYTES), str(path)
-        if result_codec.kind_of(text) == error_document.KIND:
-            failures.append(error_document.decode(text, name=name))
+        if document_kind(text) == KIND:
+            failures.append(decode_error(text, name=name))
         else:
-            results.append(result_codec.decode(text, name=name))
+            results.append(decode_result(text, name=name))
     return results, failures

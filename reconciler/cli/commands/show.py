@@ -7,7 +7,7 @@ import click
 from reconciler.cli import command_context, output
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
-from reconciler.execution import result_codec
+from reconciler.execution.result import decode_result, document_kind
 from reconciler.planning import codec
 
 NOT_READ = "not read"
@@ -27,9 +27,9 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
     context = command_context.command_context(
         invocation, click.get_current_context(), saved_plan=file
     )
-    match result_codec.kind_of(text):
+    match document_kind(text):
         case "apply_result":
-            result = result_codec.decode(text, name=str(file))
+            result = decode_result(text, name=str(file))
             output.show_result(console, result, style=style, ledger=NOT_READ)
         case "drift_report":
             from reconciler.drift import codec as reports

@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.tree import digest
-from reconciler.execution.merge_results import absent, merge
+from reconciler.execution.merge_results import merge, missing_shards
 from reconciler.execution.result import ApplyResult, Outcome, Status
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
@@ -143,4 +143,4 @@ def test_one_shard_joined_alone_stays_a_shard_and_several_are_none() -> None:
 def test_the_shards_that_are_absent_are_counted_and_the_first_of_them_named(
     there: list[str | None], missing: tuple[int, list[str]]
 ) -> None:
-    assert absent(parts(*there)) == missing
+    assert missing_shards(parts(*there)) == missing

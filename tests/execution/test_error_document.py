@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reconciler.diagnostics import Severity, SourceLocation
-from reconciler.execution.error_document import ErrorDocument, decode
-from reconciler.execution.result_codec import UnreadableResult
+from reconciler.execution.merge_results import ErrorDocument, decode_error
+from reconciler.execution.result import UnreadableResult
 
 SAID = {
     "severity": "warning",
@@ -26,7 +26,7 @@ def document(**change: Any) -> str:
 
 
 def test_what_was_said_and_where_reads_back() -> None:
-    broken = decode(document(), name="error.json")
+    broken = decode_error(document(), name="error.json")
     (said,) = broken.diagnostics
     assert broken.exit_code == 3
     assert (said.severity, said.code, said.summary) == (Severity.WARNING, "odd", "it is odd")
@@ -34,12 +34,12 @@ def test_what_was_said_and_where_reads_back() -> None:
 
 
 def test_what_was_said_of_no_file_has_no_place() -> None:
-    (said,) = decode(document(diagnostics=[SAID | {"file": None}]), name="x").diagnostics
+    (said,) = decode_error(document(diagnostics=[SAID | {"file": None}]), name="x").diagnostics
     assert said.at is None
 
 
 def test_a_run_that_broke_off_is_never_read_as_a_success() -> None:
-    assert decode(document(exit_code=0, diagnostics=[]), name="x") == ErrorDocument(1, ())
+    assert decode_error(document(exit_code=0, diagnostics=[]), name="x") == ErrorDocument(1, ())
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_run_that_broke_off_is_never_read_as_a_success() -> None:
 )
 def test_what_is_no_error_document_is_bad_input_that_names_the_file(change: dict[str, Any]) -> None:
     with pytest.raises(UnreadableResult) as caught:
-        decode(document(**change), name="error.json")
+        decode_error(document(**change), name="error.json")
     assert caught.value.exit_code == 3
     assert caught.value.code == "unreadable-result"
     assert caught.value.summary == "error.json: it is no error document of this version"
@@ -67,4 +67,4 @@ def test_what_is_no_error_document_is_bad_input_that_names_the_file(change: dict
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "{}", "[" * 100_000])
 def test_any_text_may_come(text: str) -> None:
     with pytest.raises(UnreadableResult):
-        decode(text, name="x")
+        decode_error(text, name="x")

@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
-from reconciler.execution.result_codec import UnreadableResult, decode, kind_of
+from reconciler.execution.result import (
+    ActionFailure,
+    ApplyResult,
+    Outcome,
+    Status,
+    UnreadableResult,
+    decode_result,
+    document_kind,
+)
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 
@@ -30,8 +37,8 @@ RESULT = ApplyResult(
 
 def test_a_result_reads_back_as_it_was() -> None:
     text = json.dumps(RESULT.as_json())
-    assert decode(text, name="result.json") == RESULT
-    assert kind_of(text) == "apply_result"
+    assert decode_result(text, name="result.json") == RESULT
+    assert document_kind(text) == "apply_result"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +62,7 @@ def test_a_result_reads_back_as_it_was() -> None:
 )
 def test_what_is_no_result_is_bad_input_that_names_the_file(change: dict[str, Any]) -> None:
     with pytest.raises(UnreadableResult) as caught:
-        decode(json.dumps({**RESULT.as_json(), **change}), name="result.json")
+        decode_result(json.dumps({**RESULT.as_json(), **change}), name="result.json")
     assert (caught.value.exit_code, caught.value.code) == (3, "unreadable-result")
     assert caught.value.summary == "result.json: it is not a result of this version"
     assert caught.value.hint == "save one with `reconcile apply --format json`"
@@ -63,17 +70,17 @@ def test_what_is_no_result_is_bad_input_that_names_the_file(change: dict[str, An
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000])
 def test_any_text_may_come(text: str) -> None:
-    assert kind_of(text) is None
+    assert document_kind(text) is None
     with pytest.raises(UnreadableResult):
-        decode(text, name="x")
+        decode_result(text, name="x")
 
 
 def test_the_result_of_a_shard_says_of_which() -> None:
     shard = replace(RESULT, shard="2/10")
-    assert decode(json.dumps(shard.as_json()), name="x") == shard
+    assert decode_result(json.dumps(shard.as_json()), name="x") == shard
     for written in ("1/1", "3/3", "02/03"):
         text = json.dumps({**RESULT.as_json(), "shard": written})
-        assert decode(text, name="x").shard == written.replace("0", "")
+        assert decode_result(text, name="x").shard == written.replace("0", "")
 
 
 def edited(**change: Any) -> str:
@@ -86,12 +93,12 @@ def edited(**change: Any) -> str:
 def test_an_older_result_without_warnings_reads_back() -> None:
     document = RESULT.as_json()
     del document["outcomes"][1]["warnings"]
-    assert decode(json.dumps(document), name="x").outcomes[1].warnings == ()
+    assert decode_result(json.dumps(document), name="x").outcomes[1].warnings == ()
 
 
 def test_a_failure_without_a_status_of_http_reads_back() -> None:
     error = {"code": "interrupted", "message": "m", "hint": "h", "http_status": None}
-    assert decode(edited(error=error), name="x").outcomes[1].error == ActionFailure(
+    assert decode_result(edited(error=error), name="x").outcomes[1].error == ActionFailure(
         "interrupted", "m", "h"
     )
 
@@ -116,10 +123,10 @@ def test_a_failure_without_a_status_of_http_reads_back() -> None:
 )
 def test_an_outcome_that_is_none_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UnreadableResult):
-        decode(edited(**change), name="x")
+        decode_result(edited(**change), name="x")
 
 
 def test_a_kind_is_text_in_an_object() -> None:
-    assert kind_of('{"kind": "plan"}') == "plan"
+    assert document_kind('{"kind": "plan"}') == "plan"
     for text in ('{"kind": 1}', "{}", '["kind"]', '"kind"'):
-        assert kind_of(text) is None
+        assert document_kind(text) is None
