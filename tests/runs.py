@@ -20,8 +20,8 @@ from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.clock import Clock
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.delivery import Wire
-from reconciler.simulator.faults import Faults
-from reconciler.simulator.in_process import SimulatorAPI
+from reconciler.simulator.faults import FaultSource
+from reconciler.simulator.in_process import InProcessAPI
 from reconciler.simulator.messages import Request
 from reconciler.simulator.switches import Switches
 from tests.builders import KEY
@@ -34,7 +34,7 @@ class World:
     """A simulated organisation with a clock that only sleeping moves."""
 
     switches: Switches = Switches()
-    faults: Faults | None = None
+    faults: FaultSource | None = None
     before: Callable[[Request], None] | None = None
     seconds: float = 0.0
     ids: int = 0
@@ -69,8 +69,8 @@ class World:
         )
 
     @property
-    def api(self) -> SimulatorAPI:
-        return SimulatorAPI(self.wire, wall_clock=self.timing.wall_clock)
+    def api(self) -> InProcessAPI:
+        return InProcessAPI(self.wire, wall_clock=self.timing.wall_clock)
 
     def put(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Do what somebody else does through the API, and insist that it worked."""

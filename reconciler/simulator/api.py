@@ -16,9 +16,9 @@ from reconciler.simulator.messages import (
     Request,
     RequestRefused,
     Response,
-    error,
-    invalid,
-    refuse,
+    error_response,
+    invalid_request,
+    refusal,
 )
 from reconciler.simulator.organisation import Organisation
 from reconciler.simulator.pagination import RequestedPage
@@ -75,14 +75,14 @@ class SimulatedAPI:
             headers = (
                 {"Retry-After": self.switches.retry_after} if self.switches.retry_after else {}
             )
-            return error(429, "AB06", "Rate limit exceeded", headers)
+            return error_response(429, "AB06", "Rate limit exceeded", headers)
         self._answered += 1
         try:
             matched = match(request.method, request.path)
         except InvalidCall:
             matched = None
         if matched is None:
-            return error(404, "AB08", "Not found")
+            return error_response(404, "AB08", "Not found")
         operation, slug = matched
         try:
             with self._organisation.records.transaction(write=request.writes):
@@ -117,7 +117,7 @@ class SimulatedAPI:
         """Put back a state that `snapshot` gave; only for a store in memory."""
         state = responses.clone(dict(snapshot))
         self._answered = state.pop("answered")
-        self._memory().become(state)
+        self._memory().load_json(state)
 
     def _memory(self) -> MemoryStore:
         records = self._organisation.records
@@ -129,7 +129,7 @@ class SimulatedAPI:
 
     def _list(self, request: Request, _slug: str, *, stale: bool) -> Response:
         listing = RequestedPage.parse(
-            request.query, self.switches, self._organisation.known_workspace
+            request.query, self.switches, self._organisation.workspace_key
         )
         if listing.is_plain and not stale and not self.switches.stale_read_ms:
             total, shown = self._organisation.records.page(
@@ -147,7 +147,7 @@ class SimulatedAPI:
         body = validation.require_object(request.body)
         sent = validation.expected_fields(body, validation.CREATABLE, self.switches)
         validation.check_create(sent, self.switches)
-        slug = slugs.free_slug(
+        slug = slugs.slug_for_create(
             sent,
             self._organisation.records,
             switches=self.switches,
@@ -159,7 +159,7 @@ class SimulatedAPI:
             responses.clone(sent),
             ids=(self._organisation.new_id(), self._organisation.id, self._organisation.new_id()),
             now=self._organisation.now(),
-            workspace=self._organisation.learnt_workspace(workspace) if workspace else None,
+            workspace=self._organisation.register_workspace(workspace) if workspace else None,
         )
         provider_id = None
         if record["workspace_id"] and sent.get("create_default_provider") is not False:
@@ -173,7 +173,7 @@ class SimulatedAPI:
 
     def _get(self, _request: Request, slug: str, *, stale: bool) -> Response:
         if slug in self.switches.detail_404.split(","):
-            raise refuse(404, "AB08", "Not found")
+            raise refusal(404, "AB08", "Not found")
         return Response(
             200, responses.detail(self._organisation.seen(slug, stale=stale), self.switches)
         )
@@ -185,11 +185,13 @@ class SimulatedAPI:
         updatable = validation.updatable_fields(self.switches)
         sent = responses.clone(validation.expected_fields(body, updatable, self.switches))
         if not sent and self.switches.empty_put == "refuse":
-            raise invalid("no valid fields to update")
+            raise invalid_request("no valid fields to update")
         validation.check_fields(sent)
-        after = changes.updated(record, sent, now=self._organisation.now(), switches=self.switches)
+        after = changes.apply_update(
+            record, sent, now=self._organisation.now(), switches=self.switches
+        )
         if "configurations" in sent or "secret_mappings" in sent:
-            validation.check_whole(after, self.switches)
+            validation.check_record(after, self.switches)
         self._organisation.put(after["slug"], after)
         return self._done()
 
@@ -199,7 +201,7 @@ class SimulatedAPI:
         if self.switches.delete_with_providers == "refuse" and any(
             provider["integration_id"] == record["id"] for provider in self.providers
         ):
-            raise refuse(
+            raise refusal(
                 409, "AB07", "Unable to delete. Please ensure that all providers are deleted"
             )
         self._organisation.drop_providers(record)
@@ -237,13 +239,13 @@ class SimulatedAPI:
         del stale
         record = self._organisation.current(slug)
         if record["type"] == "workspace":
-            raise invalid("a workspace-scoped integration belongs to its workspace")
+            raise invalid_request("a workspace-scoped integration belongs to its workspace")
         written = workspaces.put_workspaces(
             record,
             request.body,
             now=self._organisation.now(),
             new_id=self._organisation.new_id,
-            resolve=self._organisation.learnt_workspace,
+            resolve=self._organisation.register_workspace,
             switches=self.switches,
         )
         for grant in written.grants:

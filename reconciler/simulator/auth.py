@@ -12,8 +12,15 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from reconciler.errors import ReconcilerError
-from reconciler.simulator.delivery import Delivery, Wire, as_delivery
-from reconciler.simulator.messages import INVALID, Request, RequestRefused, error, invalid, refuse
+from reconciler.simulator.delivery import Delivery, Wire, encode_response
+from reconciler.simulator.messages import (
+    INVALID,
+    Request,
+    RequestRefused,
+    error_response,
+    invalid_request,
+    refusal,
+)
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request body; larger ones are answered 413."""
@@ -21,17 +28,17 @@ BODY_LIMIT = 1024 * 1024
 KeyCheck = Callable[[str | None], bool]
 
 
-def any_key(key: str | None) -> bool:
+def accept_any_key(key: str | None) -> bool:
     """Accept whoever brings a key."""
     return bool(key)
 
 
-def no_key(_key: str | None) -> bool:
+def accept_without_key(_key: str | None) -> bool:
     """Accept everybody; for targets inside the process."""
     return True
 
 
-def exactly(expected: str) -> KeyCheck:
+def accept_only(expected: str) -> KeyCheck:
     """Accept one key."""
     return lambda key: key is not None and hmac.compare_digest(key.encode(), expected.encode())
 
@@ -62,7 +69,7 @@ class ApiService:
         self,
         wire: Wire,
         *,
-        accepts: KeyCheck = any_key,
+        accepts: KeyCheck = accept_any_key,
         throttle: Throttle | None = None,
     ) -> None:
         self._wire = wire
@@ -77,19 +84,23 @@ class ApiService:
         request = Request(method, _below_version(path), dict(parse_qsl(query, True)))  # noqa: FBT003  positional in the library
         try:
             if self._throttle is not None and not self._throttle.admits():
-                return as_delivery(error(429, "AB06", "Rate limit exceeded", {"retry-after": "1"}))
+                return encode_response(
+                    error_response(429, "AB06", "Rate limit exceeded", {"retry-after": "1"})
+                )
             self._check_key(headers)
             return self._wire.deliver(_with_body(request, content))
         except RequestRefused as refused:
-            return as_delivery(refused.response)
+            return encode_response(refused.response)
         except ReconcilerError as failure:
-            return as_delivery(error(500, "AB04", f"{failure.summary} ({failure.hint})"))
+            return encode_response(
+                error_response(500, "AB04", f"{failure.summary} ({failure.hint})")
+            )
 
     def _check_key(self, headers: Mapping[str, str]) -> None:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         key = headers.get("x-portkey-api-key") or (bearer if scheme.lower() == "bearer" else None)
         if not self._accepts(key):
-            raise refuse(401, "AB05", "Invalid API key" if key else "Unauthorised Request")
+            raise refusal(401, "AB05", "Invalid API key" if key else "Unauthorised Request")
 
 
 def _below_version(path: str) -> str:
@@ -98,7 +109,7 @@ def _below_version(path: str) -> str:
 
 def _with_body(request: Request, content: bytes) -> Request:
     if len(content) > BODY_LIMIT:
-        raise refuse(413, "AB01", "Request body is too large")
+        raise refusal(413, "AB01", "Request body is too large")
     if not content or not request.writes:
         return request
     return Request(request.method, request.path, request.query, parse_json(content))
@@ -109,7 +120,7 @@ def parse_json(content: bytes) -> Any:
     try:
         return json.loads(content, parse_constant=_no_constant)
     except (ValueError, RecursionError) as reason:
-        raise invalid(INVALID) from reason
+        raise invalid_request(INVALID) from reason
 
 
 def _no_constant(name: str) -> NoReturn:

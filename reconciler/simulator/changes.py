@@ -43,7 +43,9 @@ def new_record(
     }
 
 
-def updated(record: Record, sent: Mapping[str, Any], *, now: str, switches: Switches) -> Record:
+def apply_update(
+    record: Record, sent: Mapping[str, Any], *, now: str, switches: Switches
+) -> Record:
     """Merge an update at the top level; what was not sent stays.
 
     An empty `key` keeps the stored one: no source says that a key can be taken away.

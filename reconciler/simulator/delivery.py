@@ -11,8 +11,8 @@ from enum import Enum
 from typing import Any
 
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.faults import Fault, FaultKind, Faults, FaultScript
-from reconciler.simulator.messages import Request, Response, error
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript, FaultSource
+from reconciler.simulator.messages import Request, Response, error_response
 
 _PAGE = "<!doctype html><html><body><h1>Service unavailable</h1></body></html>"
 
@@ -48,7 +48,7 @@ class Wire:
         self,
         remote: SimulatedAPI,
         *,
-        faults: Faults | None = None,
+        faults: FaultSource | None = None,
         before: Callable[[Request], None] | None = None,
     ) -> None:
         self._remote = remote
@@ -58,22 +58,22 @@ class Wire:
 
     def deliver(self, request: Request) -> Delivery:
         """Carry a request out, as far as a fault lets it, and say what arrives."""
-        self._let_late_ones_arrive()
+        self._advance_late()
         if self._before is not None:
             self._before(request)
-        fault = self._faults.strike(request)
+        fault = self._faults.next_fault(request)
         if fault is not None and fault.kind is FaultKind.LATE:
             self._late.append((fault.amount, request))
             return Delivery(0, b"", {}, ConnectionEnd.NEVER)
         return deliver(self._remote, request, fault)
 
-    def settle(self) -> None:
+    def deliver_late(self) -> None:
         """Let every late request arrive now."""
         for _, request in self._late:
             self._remote.handle(request)
         self._late = []
 
-    def _let_late_ones_arrive(self) -> None:
+    def _advance_late(self) -> None:
         waiting, self._late = self._late, []
         for left, request in waiting:
             if left > 0:
@@ -88,21 +88,21 @@ def deliver(remote: SimulatedAPI, request: Request, fault: Fault | None = None) 
     A late request never arrives here: only a `Wire` has the time for that.
     """
     if fault is None:
-        return as_delivery(remote.handle(request))
+        return encode_response(remote.handle(request))
     match fault.kind:
         case FaultKind.RESET_BEFORE | FaultKind.HANG_BEFORE | FaultKind.LATE:
             return Delivery(0, b"", {}, _ENDINGS[fault.kind])
         case FaultKind.STATUS | FaultKind.HTML | FaultKind.RAW:
             return _refusal(fault)
         case FaultKind.DUPLICATE_PAGE:
-            return as_delivery(remote.handle(_page_before(request)))
+            return encode_response(remote.handle(_page_before(request)))
         case FaultKind.STALE:
-            return as_delivery(remote.handle(request, stale=not request.writes))
+            return encode_response(remote.handle(request, stale=not request.writes))
         case _:
             return _distorted(remote.handle(request), fault)
 
 
-def as_delivery(response: Response) -> Delivery:
+def encode_response(response: Response) -> Delivery:
     """Write an answer as JSON; an empty body has no content type."""
     if response.body is None:
         return Delivery(response.status, b"", dict(response.headers))
@@ -124,7 +124,7 @@ _ENDINGS = {
 def _refusal(fault: Fault) -> Delivery:
     if fault.kind is FaultKind.STATUS:
         status = fault.status or 500
-        return as_delivery(error(status, fault.code, fault.message, fault.headers))
+        return encode_response(error_response(status, fault.code, fault.message, fault.headers))
     html = fault.kind is FaultKind.HTML
     content_type = "text/html" if html else "application/json"
     return Delivery(
@@ -138,18 +138,20 @@ def _distorted(response: Response, fault: Fault) -> Delivery:
     """Change a true answer; the request has been carried out."""
     match fault.kind:
         case FaultKind.STATUS_AFTER:
-            return as_delivery(error(fault.status or 500, fault.code, fault.message, fault.headers))
+            return encode_response(
+                error_response(fault.status or 500, fault.code, fault.message, fault.headers)
+            )
         case FaultKind.EMPTY:
             return Delivery(response.status, b"", {})
         case FaultKind.SLOW:
-            return replace(as_delivery(response), delay=fault.seconds)
+            return replace(encode_response(response), delay=fault.seconds)
         case FaultKind.WRONG_TOTAL | FaultKind.MISSING_TOTAL:
-            return as_delivery(replace(response, body=_miscounted(response.body, fault)))
+            return encode_response(replace(response, body=_miscounted(response.body, fault)))
         case FaultKind.EDIT:
-            return as_delivery(replace(response, body=merge(response.body, fault.merge)))
+            return encode_response(replace(response, body=merge_patch(response.body, fault.merge)))
         case _:
             ending = _ENDINGS.get(fault.kind, ConnectionEnd.COMPLETE)
-            return replace(as_delivery(response), ending=ending)
+            return replace(encode_response(response), ending=ending)
 
 
 def _page_before(request: Request) -> Request:
@@ -169,7 +171,7 @@ def _miscounted(body: Any, fault: Fault) -> Any:
     return {**kept, "total": body["total"] + fault.amount}
 
 
-def merge(body: Any, patch: Any) -> Any:
+def merge_patch(body: Any, patch: Any) -> Any:
     """Merge JSON as RFC 7396 does: mappings merge, null removes, all else replaces."""
     if not isinstance(patch, dict):
         return patch
@@ -178,5 +180,5 @@ def merge(body: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = merge(merged.get(name), value)
+            merged[name] = merge_patch(merged.get(name), value)
     return merged

@@ -14,11 +14,17 @@ import yaml
 
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.asgi import SimulatorApp
-from reconciler.simulator.auth import ApiService, Throttle, any_key, exactly, no_key
+from reconciler.simulator.auth import (
+    ApiService,
+    Throttle,
+    accept_any_key,
+    accept_only,
+    accept_without_key,
+)
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultScript, InvalidFaults, parse_faults
 from reconciler.simulator.http_server import serve
-from reconciler.simulator.seeds import plant
+from reconciler.simulator.seeds import apply_seed
 from reconciler.simulator.sqlite_store import SqliteStore
 from reconciler.simulator.store import MemoryStore
 from reconciler.simulator.switches import Switches
@@ -87,7 +93,7 @@ async def serve_simulator(
     db: Path | None,
     on_ready: Callable[[str], None],
     stop: asyncio.Event,
-    clockwork: Dependencies,
+    dependencies: Dependencies,
     api_key: str | None = None,
 ) -> None:
     """Serve the simulator until `stop` is set; `on_ready` is told the base URL.
@@ -101,12 +107,14 @@ async def serve_simulator(
     try:
         if seed:
             # A seed is planted without the script's whims: a 429 must not leave holes in it.
-            plant(SimulatedAPI(Switches(), clockwork.now, clockwork.new_id, records), seed)
-        remote = SimulatedAPI(script.switches, clockwork.now, clockwork.new_id, records)
+            apply_seed(
+                SimulatedAPI(Switches(), dependencies.now, dependencies.new_id, records), seed
+            )
+        remote = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, records)
         service = ApiService(
             Wire(remote, faults=FaultScript(script.faults)),
-            accepts=exactly(api_key) if api_key else any_key,
-            throttle=Throttle(rate_limit, clockwork.monotonic) if rate_limit else None,
+            accepts=accept_only(api_key) if api_key else accept_any_key,
+            throttle=Throttle(rate_limit, dependencies.monotonic) if rate_limit else None,
         )
         app = SimulatorApp(service, latency=latency(latency_ms, jitter_ms))
         await serve(app, host=host, port=port, ready=_announce(host, on_ready), stop=stop)
@@ -116,7 +124,7 @@ async def serve_simulator(
 
 
 def simulator_transport(
-    db: Path, clockwork: Dependencies, *, script: Script | None = None
+    db: Path, dependencies: Dependencies, *, script: Script | None = None
 ) -> SimulatorTransport:
     """Give the transport of a `simulator:` target, with its state in the file `db`.
 
@@ -124,8 +132,10 @@ def simulator_transport(
     """
     script = script or Script()
     records = SqliteStore(db)
-    remote = SimulatedAPI(script.switches, clockwork.now, clockwork.new_id, records)
-    service = ApiService(Wire(remote, faults=FaultScript(script.faults)), accepts=no_key)
+    remote = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, records)
+    service = ApiService(
+        Wire(remote, faults=FaultScript(script.faults)), accepts=accept_without_key
+    )
     return SimulatorTransport(service, on_close=records.close)
 
 

@@ -77,7 +77,7 @@ class Fault:
     amount: int = 1
     merge: Mapping[str, Any] = field(default_factory=dict)
 
-    def concerns(self, request: Request) -> bool:
+    def matches(self, request: Request) -> bool:
         """Tell whether this fault strikes a request; `path` may begin with `/v1` or not."""
         if self.method is not None and self.method.upper() != request.method:
             return False
@@ -85,10 +85,10 @@ class Fault:
         return any(re.search(self.path, path) for path in paths)
 
 
-class Faults(Protocol):
+class FaultSource(Protocol):
     """Whatever decides which fault strikes the next request."""
 
-    def strike(self, request: Request) -> Fault | None:
+    def next_fault(self, request: Request) -> Fault | None:
         """Give the fault for a request, or None; each asking counts as one request."""
         ...
 
@@ -114,10 +114,10 @@ class FaultScript:
         """Append a fault to the script."""
         self._pending.append(_Pending(fault, fault.skip, fault.times))
 
-    def strike(self, request: Request) -> Fault | None:
+    def next_fault(self, request: Request) -> Fault | None:
         """Give the first fault that concerns the request and is not used up."""
         for pending in self._pending:
-            if pending.times == 0 or not pending.fault.concerns(request):
+            if pending.times == 0 or not pending.fault.matches(request):
                 continue
             if pending.skip > 0:
                 pending.skip -= 1
@@ -140,7 +140,7 @@ class SeededFaults:
         self._rate = rate
         self._kinds = tuple(kinds)
 
-    def strike(self, request: Request) -> Fault | None:
+    def next_fault(self, request: Request) -> Fault | None:
         """Draw whether this request is struck, and by what."""
         if self._random.random() >= self._rate:
             return None

@@ -24,7 +24,7 @@ _BREAKS: dict[ConnectionEnd, type[httpx.TransportError]] = {
 }
 
 
-class SimulatorAPI:
+class InProcessAPI:
     """Answers calls over a `Wire`, which several of these may share.
 
     `wall_clock` gives epoch seconds for dates in `Retry-After`. Hanging and slow answers cost no

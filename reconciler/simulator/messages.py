@@ -43,7 +43,7 @@ class RequestRefused(Exception):
         self.response = response
 
 
-def error(
+def error_response(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Make the documented error body."""
@@ -51,11 +51,11 @@ def error(
     return Response(status, body, headers or {})
 
 
-def refuse(status: int, code: str, message: str) -> RequestRefused:
+def refusal(status: int, code: str, message: str) -> RequestRefused:
     """Make a refusal that can be raised."""
-    return RequestRefused(error(status, code, message))
+    return RequestRefused(error_response(status, code, message))
 
 
-def invalid(message: str = INVALID) -> RequestRefused:
+def invalid_request(message: str = INVALID) -> RequestRefused:
     """Refuse a body or query as AB01."""
-    return refuse(400, "AB01", message)
+    return refusal(400, "AB01", message)

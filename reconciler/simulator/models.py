@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.simulator.catalogue import NEW_MODEL
-from reconciler.simulator.messages import invalid
-from reconciler.simulator.requirements import host_is_refused
+from reconciler.simulator.messages import invalid_request
+from reconciler.simulator.requirements import is_refused_host
 from reconciler.simulator.responses import clone
 from reconciler.simulator.store import Record
 from reconciler.simulator.switches import Switches
@@ -29,10 +29,10 @@ def put_models(record: Record, body: Any, now: str) -> Record:
     body = require_object(body)
     listed = body.get("models")
     if not isinstance(listed, list):
-        raise invalid("models is required")
+        raise invalid_request("models is required")
     allow_all = body.get("allow_all_models", record["allow_all_models"])
     if not isinstance(allow_all, bool):
-        raise invalid("allow_all_models is invalid")
+        raise invalid_request("allow_all_models is invalid")
     kept = dict(record["models"])
     for item in listed:
         _check(item)
@@ -51,13 +51,13 @@ def delete_models(
     if not slugs and switches.models_delete == "query_or_body":
         slugs = _named_in(body)
     if not slugs:
-        raise invalid("slugs is required")
+        raise invalid_request("slugs is required")
     known = record["models"]
     ignores = switches.unknown_model_delete == "ignore"
     for slug in slugs:
         removable = known[slug]["is_custom"] if slug in known else ignores
         if not removable:
-            raise invalid("Base models cannot be deleted")
+            raise invalid_request("Base models cannot be deleted")
     kept = {slug: model for slug, model in known.items() if slug not in slugs}
     return {**record, "models": kept}
 
@@ -65,18 +65,18 @@ def delete_models(
 def _named_in(body: Any) -> list[str]:
     named = require_object(body).get("models")
     if not isinstance(named, list) or not all(isinstance(slug, str) and slug for slug in named):
-        raise invalid("models is required")
+        raise invalid_request("models is required")
     return named
 
 
 def _check(item: Any) -> None:
     item = require_object(item)
     if not isinstance(item.get("slug"), str) or not item["slug"]:
-        raise invalid("models.slug is required")
+        raise invalid_request("models.slug is required")
     if not isinstance(item.get("enabled"), bool):
-        raise invalid("models.enabled is required")
+        raise invalid_request("models.enabled is required")
     if any(not isinstance(item.get(flag), bool | None) for flag in _FLAGS):
-        raise invalid("models.is_custom is invalid")
+        raise invalid_request("models.is_custom is invalid")
     _check_configurations(item.get("configurations"))
 
 
@@ -85,13 +85,13 @@ def _check_configurations(configurations: Any) -> None:
         return
     configurations = require_object(configurations)
     if any(name.startswith("masked_") for name in configurations):
-        raise invalid("masked values cannot be sent")
+        raise invalid_request("masked values cannot be sent")
     host = configurations.get("custom_host")
-    if host and host_is_refused(host):
-        raise invalid("models.configurations.custom_host is invalid")
+    if host and is_refused_host(host):
+        raise invalid_request("models.configurations.custom_host is invalid")
     headers = configurations.get("custom_headers") or {}
     if not isinstance(headers, dict) or not all(isinstance(v, str) for v in headers.values()):
-        raise invalid("models.configurations.custom_headers is invalid")
+        raise invalid_request("models.configurations.custom_headers is invalid")
 
 
 def _upsert(before: Mapping[str, Any] | None, item: Mapping[str, Any], now: str) -> dict[str, Any]:

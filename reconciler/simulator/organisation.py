@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.simulator import providers, responses
-from reconciler.simulator.messages import FORBIDDEN, refuse
+from reconciler.simulator.messages import FORBIDDEN, refusal
 from reconciler.simulator.store import Record, Store, StoredIntegration
 from reconciler.simulator.switches import Switches
 
@@ -32,10 +32,10 @@ class Organisation:
     @property
     def id(self) -> str:
         """Give the organisation's id, made on first use."""
-        known = self.records.fact("organisation_id")
+        known = self.records.get_value("organisation_id")
         if known is None:
             known = self.new_id()
-            self.records.remember("organisation_id", known)
+            self.records.set_value("organisation_id", known)
         return str(known)
 
     def seen(self, reference: str, *, stale: bool) -> Record:
@@ -62,15 +62,15 @@ class Organisation:
             slug, StoredIntegration(record, before.record if before else None, self.now())
         )
 
-    def known_workspace(self, given: str) -> str:
+    def workspace_key(self, given: str) -> str:
         """Give the form a workspace is stored under; a slug seen once explains its UUID."""
-        known = self.records.fact(f"workspace/{given}")
+        known = self.records.get_value(f"workspace/{given}")
         return given if known is None else str(known)
 
-    def learnt_workspace(self, given: str) -> str:
+    def register_workspace(self, given: str) -> str:
         """Give the stored form of a workspace, and remember it for its UUID."""
-        stored = self.known_workspace(given)
-        self.records.remember(f"workspace/{responses.as_uuid(stored)}", stored)
+        stored = self.workspace_key(given)
+        self.records.set_value(f"workspace/{responses.as_uuid(stored)}", stored)
         return stored
 
     def providers(self) -> list[dict[str, Any]]:
@@ -98,8 +98,8 @@ class Organisation:
         if record is not None:
             return record
         if self._switches.missing == "403_AB03":
-            raise refuse(403, "AB03", FORBIDDEN)
-        raise refuse(404, "AB08", "Not found")
+            raise refusal(403, "AB03", FORBIDDEN)
+        raise refusal(404, "AB08", "Not found")
 
     def _view(self, entry: StoredIntegration, *, stale: bool) -> Record | None:
         return entry.seen(stale=stale or self._is_fresh(entry))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reconciler.simulator.messages import invalid
+from reconciler.simulator.messages import invalid_request
 from reconciler.simulator.store import Filter, Record
 from reconciler.simulator.switches import Switches
 
@@ -33,9 +33,9 @@ class RequestedPage:
         size = _count(query, "page_size", default=100)
         kind = query.get("type") or "all"
         if size == 0 or kind not in _TYPES:
-            raise invalid()
+            raise invalid_request()
         if size > switches.page_max and switches.larger_page == "refuse":
-            raise invalid("page_size is too large")
+            raise invalid_request("page_size is too large")
         size = min(size, switches.page_max)
         workspace = query.get("workspace_id")
         return cls(
@@ -61,5 +61,5 @@ def _count(query: Mapping[str, str], name: str, *, default: int) -> int:
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise invalid(f"{name} is invalid")
+        raise invalid_request(f"{name} is invalid")
     return int(text)

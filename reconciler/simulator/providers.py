@@ -6,8 +6,8 @@ can be seen.
 
 from typing import Any
 
-from reconciler.simulator.messages import invalid
-from reconciler.simulator.slugs import suffixed
+from reconciler.simulator.messages import invalid_request
+from reconciler.simulator.slugs import with_suffix
 from reconciler.simulator.store import Record, Store
 
 NOTE = "Created automatically on integration access grant"
@@ -15,7 +15,7 @@ NOTE = "Created automatically on integration access grant"
 
 def providers_of(records: Store) -> list[dict[str, Any]]:
     """Give all providers, oldest first."""
-    return list(records.fact("providers") or [])
+    return list(records.get_value("providers") or [])
 
 
 def add_provider(
@@ -30,17 +30,17 @@ def add_provider(
         if provider["integration_id"] == record["id"] and provider["workspace_id"] == workspace:
             return str(provider["id"])
     if slug and any(p["slug"] == slug and p["workspace_id"] == workspace for p in known):
-        raise invalid("default_provider_slug already exists")
+        raise invalid_request("default_provider_slug already exists")
     provider = {
         "id": new_id,
-        "slug": slug or suffixed(record["slug"], new_id),
+        "slug": slug or with_suffix(record["slug"], new_id),
         "name": record["name"],
         "integration_id": record["id"],
         "integration_slug": record["slug"],
         "workspace_id": workspace,
         "note": NOTE,
     }
-    records.remember("providers", [*known, provider])
+    records.set_value("providers", [*known, provider])
     return new_id
 
 
@@ -49,4 +49,4 @@ def drop_providers(records: Store, integration_id: str) -> None:
     known = providers_of(records)
     kept = [provider for provider in known if provider["integration_id"] != integration_id]
     if len(kept) != len(known):
-        records.remember("providers", kept)
+        records.set_value("providers", kept)

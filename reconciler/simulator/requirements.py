@@ -139,7 +139,7 @@ def needs_key(provider: str, configurations: Mapping[str, Any]) -> bool:
     return not (isinstance(headers, Mapping) and any(map(_CREDENTIAL_HEADER.search, headers)))
 
 
-def host_is_refused(host: Any) -> bool:
+def is_refused_host(host: Any) -> bool:
     """Tell whether a `custom_host` fails the API's check against internal addresses (1.16.2)."""
     found = _URL.fullmatch(host) if isinstance(host, str) else None
     if found is None:

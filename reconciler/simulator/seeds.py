@@ -27,13 +27,13 @@ class UnknownSeed(ReconcilerError):
         )
 
 
-def plant(remote: SimulatedAPI, seed: str) -> int:
+def apply_seed(remote: SimulatedAPI, seed: str) -> int:
     """Create the integrations of a seed that are not there yet; gives how many were created.
 
     `seed` is a name of `SEEDS` or a number of integrations to generate.
     """
     if seed.isascii() and seed.isdigit() and len(seed) <= 7:
-        requests = generated(int(seed))
+        requests = generated_requests(int(seed))
     elif seed in SEEDS:
         requests = SEEDS[seed]()
     else:
@@ -51,7 +51,7 @@ def plant(remote: SimulatedAPI, seed: str) -> int:
     return created
 
 
-def generated(count: int) -> Iterator[Request]:
+def generated_requests(count: int) -> Iterator[Request]:
     """Generate integrations of every kind of provider in turn, some with models and workspaces."""
     makers = tuple(_MAKERS)
     for number in range(count):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reconciler.simulator.messages import invalid, refuse
+from reconciler.simulator.messages import invalid_request, refusal
 from reconciler.simulator.store import Store
 from reconciler.simulator.switches import Switches
 
@@ -17,7 +17,7 @@ def is_slug(value: Any) -> bool:
     return isinstance(value, str) and _SLUG.fullmatch(value) is not None
 
 
-def free_slug(
+def slug_for_create(
     sent: Mapping[str, Any], records: Store, *, switches: Switches, new_id: Callable[[], str]
 ) -> str:
     """Give the slug a create gets; a taken one is refused or made into another."""
@@ -28,14 +28,14 @@ def free_slug(
         return str(wanted)
     match switches.duplicate_slug:
         case "409_AB07":
-            raise refuse(409, "AB07", "Integration with this slug already exists")
+            raise refusal(409, "AB07", "Integration with this slug already exists")
         case "400_AB01":
-            raise invalid()
+            raise invalid_request()
         case "suffixed":
-            return _untaken(records, switches, lambda: suffixed(wanted, new_id()))
+            return _untaken(records, switches, lambda: with_suffix(wanted, new_id()))
 
 
-def suffixed(slug: str, identifier: str) -> str:
+def with_suffix(slug: str, identifier: str) -> str:
     """Make another slug of one: six hexadecimal digits of an id behind a dash."""
     digits = re.sub(r"[^0-9a-f]", "", identifier.lower())[-6:].rjust(6, "0")
     return f"{slug[: _LONGEST - 7]}-{digits}"
@@ -44,7 +44,7 @@ def suffixed(slug: str, identifier: str) -> str:
 def _from_name(name: str, identifier: str) -> str:
     """Make `first-integrati-9795c1` of a name and an id, the shape seen on providers."""
     cut = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:15]
-    return suffixed(cut or "integration", identifier)
+    return with_suffix(cut or "integration", identifier)
 
 
 def _untaken(records: Store, switches: Switches, make: Callable[[], str]) -> str:

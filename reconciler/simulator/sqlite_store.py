@@ -50,10 +50,10 @@ class SimulatorStateError(ReconcilerError):
 class SqliteStore:
     """A store on disk; `patience_seconds` is how long a write waits for another process's."""
 
-    def __init__(self, path: Path, *, patience_seconds: float = 10.0) -> None:
+    def __init__(self, path: Path, *, busy_timeout_seconds: float = 10.0) -> None:
         self._path = path
         with self._translated():
-            self._database = _open(path, patience_seconds)
+            self._database = _open(path, busy_timeout_seconds)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -111,12 +111,12 @@ class SqliteStore:
         rows = self._all(_NEWEST_FIRST if newest else _OLDEST_FIRST, limit, offset)
         return int(total[0]) if total else 0, [self._load(row[0]) for row in rows]
 
-    def fact(self, key: str) -> Any:
+    def get_value(self, key: str) -> Any:
         """Give a remembered value, or None."""
         row = self._one("SELECT value FROM facts WHERE key = ?", key)
         return None if row is None else self._load(row[0])
 
-    def remember(self, key: str, value: Any) -> None:
+    def set_value(self, key: str, value: Any) -> None:
         """Keep a value."""
         self._run(
             "INSERT INTO facts VALUES (?, ?)"
@@ -160,12 +160,12 @@ class SqliteStore:
             raise SimulatorStateError(self._path, str(reason)) from reason
 
 
-def _open(path: Path, patience_seconds: float) -> sqlite3.Connection:
+def _open(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.chmod(0o600)
     database = sqlite3.connect(
-        path, timeout=patience_seconds, isolation_level=None, check_same_thread=False
+        path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False
     )
     try:
         _prepare(database)

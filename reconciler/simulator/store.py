@@ -79,11 +79,11 @@ class Store(Protocol):
         """Count the records and give some of them; deleted ones neither count nor show."""
         ...
 
-    def fact(self, key: str) -> Any:
+    def get_value(self, key: str) -> Any:
         """Give a remembered value that belongs to no integration, or None."""
         ...
 
-    def remember(self, key: str, value: Any) -> None:
+    def set_value(self, key: str, value: Any) -> None:
         """Keep a value that belongs to no integration."""
         ...
 
@@ -135,11 +135,11 @@ class MemoryStore:
             rows.reverse()
         return len(rows), rows[offset : offset + limit]
 
-    def fact(self, key: str) -> Any:
+    def get_value(self, key: str) -> Any:
         """Give a remembered value, or None."""
         return self._facts.get(key)
 
-    def remember(self, key: str, value: Any) -> None:
+    def set_value(self, key: str, value: Any) -> None:
         """Keep a value."""
         self._facts[key] = value
 
@@ -148,7 +148,7 @@ class MemoryStore:
         entries = [[slug, e.record, e.previous, e.changed_at] for slug, e in self.entries()]
         return {"entries": entries, "facts": dict(self._facts)}
 
-    def become(self, state: dict[str, Any]) -> None:
+    def load_json(self, state: dict[str, Any]) -> None:
         """Replace everything by what `as_json` gave."""
         self._entries, self._slugs = {}, {}
         self._facts = dict(state["facts"])

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reconciler.simulator.messages import invalid
+from reconciler.simulator.messages import invalid_request
 from reconciler.simulator.requirements import (
-    host_is_refused,
+    is_refused_host,
     missing_fields,
     needs_key,
     wrong_choice,
@@ -76,7 +76,7 @@ def updatable_fields(switches: Switches) -> frozenset[str]:
 def require_object(body: Any) -> dict[str, Any]:
     """Give the body when it is a JSON object."""
     if not isinstance(body, dict):
-        raise invalid()
+        raise invalid_request()
     return body
 
 
@@ -86,7 +86,7 @@ def expected_fields(
     """Return the fields the API knows; others are refused, left out or kept, as the switch says."""
     unexpected = sorted(set(body) - allowed)
     if unexpected and switches.unexpected_fields == "refuse":
-        raise invalid(f"unexpected fields: {', '.join(unexpected)}")
+        raise invalid_request(f"unexpected fields: {', '.join(unexpected)}")
     if switches.unexpected_fields == "keep":
         return dict(body)
     return {name: value for name, value in body.items() if name in allowed}
@@ -96,36 +96,36 @@ def check_create(body: Mapping[str, Any], switches: Switches) -> None:
     """Refuse a create whose fields are missing, malformed or contradict each other."""
     for name in ("name", "ai_provider_id"):
         if not body.get(name):
-            raise invalid(f"{name} is required")
+            raise invalid_request(f"{name} is required")
     check_fields(body)
     record = {"key": None, "configurations": {}, "secret_mappings": None, **body}
-    check_whole(record, switches)
+    check_record(record, switches)
     mapped = mapped_fields(record)
     keyless = not needs_key(record["ai_provider_id"], record["configurations"] or {})
     if not record["key"] and "key" not in mapped and not keyless:
-        raise invalid("key is required")
+        raise invalid_request("key is required")
 
 
 def check_fields(body: Mapping[str, Any]) -> None:
     """Refuse fields of the wrong type or form, one by one."""
     for name, value in body.items():
-        if name in _FORMS and not _FORMS[name](value):
-            raise invalid(f"{name} is invalid")
+        if name in _FIELD_CHECKS and not _FIELD_CHECKS[name](value):
+            raise invalid_request(f"{name} is invalid")
 
 
-def check_whole(record: Mapping[str, Any], switches: Switches) -> None:
+def check_record(record: Mapping[str, Any], switches: Switches) -> None:
     """Refuse a record whose configurations do not fit its provider."""
     configurations = record["configurations"] or {}
     masked = sorted(name for name in configurations if name.startswith("masked_"))
     if masked:
-        raise invalid(f"masked values cannot be sent: {', '.join(masked)}")
+        raise invalid_request(f"masked values cannot be sent: {', '.join(masked)}")
     provider = record["ai_provider_id"]
     missing = missing_fields(provider, configurations, mapped_fields(record))
     if missing:
-        raise invalid(f"configurations.{missing[0]} is required")
+        raise invalid_request(f"configurations.{missing[0]} is required")
     wrong = wrong_choice(provider, configurations)
     if wrong:
-        raise invalid(f"configurations.{wrong} is invalid")
+        raise invalid_request(f"configurations.{wrong} is invalid")
     _check_custom_host(configurations, switches)
     _check_deployments(configurations.get("azure_deployment_config"))
 
@@ -139,11 +139,11 @@ def _check_custom_host(configurations: Mapping[str, Any], switches: Switches) ->
     host = configurations.get("custom_host")
     if not host:
         return
-    if host_is_refused(host):
-        raise invalid("configurations.custom_host is invalid")
+    if is_refused_host(host):
+        raise invalid_request("configurations.custom_host is invalid")
     has_auth_type = configurations.get("provider_auth_type") == "apiKey"
     if switches.require_provider_auth_type and not has_auth_type:
-        raise invalid("configurations.provider_auth_type is required with custom_host")
+        raise invalid_request("configurations.provider_auth_type is required with custom_host")
 
 
 def _check_deployments(deployments: Any) -> None:
@@ -151,14 +151,14 @@ def _check_deployments(deployments: Any) -> None:
         return
     required = ("azure_api_version", "azure_deployment_name", "azure_model_slug")
     fits = isinstance(deployments, list) and all(
-        isinstance(item, dict) and all(_text(1, 255)(item.get(name)) for name in required)
+        isinstance(item, dict) and all(_is_text(1, 255)(item.get(name)) for name in required)
         for item in deployments
     )
     if not fits:
-        raise invalid("configurations.azure_deployment_config is invalid")
+        raise invalid_request("configurations.azure_deployment_config is invalid")
 
 
-def _text(shortest: int, longest: int) -> Callable[[Any], bool]:
+def _is_text(shortest: int, longest: int) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and shortest <= len(value) <= longest
 
 
@@ -186,7 +186,7 @@ def _are_mappings(value: Any) -> bool:
     return (
         all(isinstance(name, str) and _TARGET_FIELD.fullmatch(name) for name in targets)
         and len(set(targets)) == len(targets)
-        and all(_text(1, 255)(item.get("secret_reference_id")) for item in value)
+        and all(_is_text(1, 255)(item.get("secret_reference_id")) for item in value)
         and all(item.get("value_format") in (None, "json", "string") for item in value)
     )
 
@@ -221,14 +221,14 @@ def _is_amount(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
-_FORMS: Mapping[str, Callable[[Any], bool]] = {
-    "name": _text(1, 255),
-    "ai_provider_id": _text(1, 255),
+_FIELD_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "name": _is_text(1, 255),
+    "ai_provider_id": _is_text(1, 255),
     "slug": is_slug,
-    "key": _or_null(_text(0, 1_000_000)),
-    "description": _or_null(_text(0, 100_000)),
-    "workspace_id": _or_null(_text(1, 255)),
-    "organisation_id": _or_null(_text(1, 255)),
+    "key": _or_null(_is_text(0, 1_000_000)),
+    "description": _or_null(_is_text(0, 100_000)),
+    "workspace_id": _or_null(_is_text(1, 255)),
+    "organisation_id": _or_null(_is_text(1, 255)),
     "configurations": _or_null(_is_configurations),
     "create_default_provider": _or_null(lambda value: isinstance(value, bool)),
     "default_provider_slug": _or_null(is_slug),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.simulator.messages import invalid
+from reconciler.simulator.messages import invalid_request
 from reconciler.simulator.responses import clone
 from reconciler.simulator.slugs import is_slug
 from reconciler.simulator.store import Record
@@ -51,7 +51,7 @@ def put_workspaces(
     body = require_object(body)
     listed = body.get("workspaces") or []
     if not isinstance(listed, list):
-        raise invalid("workspaces is invalid")
+        raise invalid_request("workspaces is invalid")
     access = body.get("global_workspace_access")
     if switches.empty_usage_limits == "refuse":
         _refuse_empty_usage_limits([*listed, access])
@@ -83,9 +83,9 @@ def _refuse_empty_usage_limits(items: list[Any]) -> None:
 def _check(item: Any) -> None:
     item = require_object(item)
     if not isinstance(item.get("id"), str) or not item["id"]:
-        raise invalid("workspaces.id is required")
+        raise invalid_request("workspaces.id is required")
     if not isinstance(item.get("enabled"), bool):
-        raise invalid("workspaces.enabled is required")
+        raise invalid_request("workspaces.enabled is required")
 
 
 def _wants_provider(item: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
@@ -95,7 +95,7 @@ def _wants_provider(item: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
 def _provider_slug(item: Mapping[str, Any], body: Mapping[str, Any]) -> str | None:
     slug = item.get("default_provider_slug") or body.get("default_provider_slug")
     if slug is not None and not is_slug(slug):
-        raise invalid("default_provider_slug is invalid")
+        raise invalid_request("default_provider_slug is invalid")
     return slug
 
 
@@ -128,7 +128,7 @@ def _merge(
 def _shared_access(access: Any, now: str, new_id: NewId) -> dict[str, Any]:
     access = require_object(access)
     if not isinstance(access.get("enabled"), bool):
-        raise invalid("global_workspace_access.enabled is required")
+        raise invalid_request("global_workspace_access.enabled is required")
     merged = _merge(None, {"id": "all", **access}, now, new_id)
     return {name: merged[name] for name in ("enabled", *(n for n in _LIMITS if n in access))}
 
@@ -147,11 +147,11 @@ def _limits(name: str, given: Any, before: Any, new_id: NewId) -> list[dict[str,
     if given is None or given == []:
         return None
     if not isinstance(given, list) or len(given) > 1:
-        raise invalid(f"{name} takes one entry at most")
+        raise invalid_request(f"{name} takes one entry at most")
     limit = require_object(given[0])
     fits = _is_usage_limit(limit) if name == "usage_limits" else _is_rate_limit(limit)
     if not fits:
-        raise invalid(f"{name} is invalid")
+        raise invalid_request(f"{name} is invalid")
     return [clone(limit) | _server_fields(name, limit, before, new_id)]
 
 

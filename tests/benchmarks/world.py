@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.domain.schema import FieldSchema, any_provider_schema
-from reconciler.simulator.seeds import generated
+from reconciler.simulator.seeds import generated_requests
 
 RECONCILE = str(Path(sys.executable).with_name("reconcile"))
 KEY = "pk-benchmark"
@@ -65,7 +65,7 @@ def declare(folder: Path, count: int) -> World:
     shutil.rmtree(folder, ignore_errors=True)
     world = World(folder, count)
     (world.files / "integrations").mkdir(parents=True)
-    for request in generated(count):
+    for request in generated_requests(count):
         if request.method == "POST":
             slug = request.body["slug"]
             (world.files / "integrations" / f"{slug}.yaml").write_text(as_yaml(request.body))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.messages import Request, Response, error
+from reconciler.simulator.messages import Request, Response, error_response
 from tests.end_to_end.harness import INSTALLED, SECRET, Project
 from tests.end_to_end.upstream import Upstream, serving
 from tests.runs import World
@@ -60,7 +60,7 @@ class Deadly(SimulatedAPI):
         assert self.victim is not None
         os.kill(self.victim, signal.SIGKILL)
         self.victim = None
-        return error(500, "AB04", "nobody reads this")
+        return error_response(500, "AB04", "nobody reads this")
 
 
 class DeadlyWorld(World):

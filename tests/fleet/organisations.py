@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.simulator.asgi import Message, Receive, Send, SimulatorApp
-from reconciler.simulator.auth import ApiService, exactly
+from reconciler.simulator.auth import ApiService, accept_only
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.http_server import serve
 from reconciler.simulator.messages import Request
@@ -27,7 +27,7 @@ class Organisation:
 
     def __post_init__(self) -> None:
         wire = Wire(self.world.remote, before=self.requests.append)
-        self.app = SimulatorApp(ApiService(wire, accepts=exactly(self.key)))
+        self.app = SimulatorApp(ApiService(wire, accepts=accept_only(self.key)))
 
     @property
     def slugs(self) -> set[str]:

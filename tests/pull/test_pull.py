@@ -8,7 +8,7 @@ import pytest
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import MaskVerdict, Redacted, SecretRef
 from reconciler.pull.pull import PullResult
-from reconciler.simulator.seeds import plant
+from reconciler.simulator.seeds import apply_seed
 from reconciler.simulator.switches import Switches
 from reconciler.views import changed_files
 from tests.pull.pulling import CONFIG, IN_PRODUCTION, Repository
@@ -33,7 +33,7 @@ def last_lines(adoption: PullResult) -> list[str]:
 @pytest.mark.slow
 def test_after_a_pull_of_500_integrations_of_every_kind_the_plan_is_empty() -> None:
     here = Repository()
-    plant(here.world.remote, "500")
+    apply_seed(here.world.remote, "500")
     adoption = here.pull()
     assert len(adoption.slugs) == len(adoption.changed) == 500
     plan = here.plan()
@@ -65,7 +65,7 @@ def test_the_plan_is_empty_however_the_api_answers_its_open_questions(
     answers: dict[str, object],
 ) -> None:
     here = Repository(World(Switches.parse(answers)))
-    plant(here.world.remote, "60")
+    apply_seed(here.world.remote, "60")
     here.pull()
     assert here.plan().in_sync
 

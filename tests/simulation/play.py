@@ -17,8 +17,8 @@ from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.client import make_client
-from reconciler.simulator.auth import ApiService, no_key
-from reconciler.simulator.in_process import SimulatorAPI
+from reconciler.simulator.auth import ApiService, accept_without_key
+from reconciler.simulator.in_process import InProcessAPI
 from reconciler.simulator.transport import SimulatorTransport
 from tests.simulation.chronicle import Chronicle
 from tests.simulation.memory_ledger import MemoryLedger
@@ -99,7 +99,7 @@ class Play:
             await self._under_fire(number)
             self._between_runs()
         for line in self.lines:
-            line.settle()
+            line.deliver_late()
         self.theatre.seconds += 60.0
         await Verdict(self).reach()
 
@@ -121,7 +121,7 @@ class Play:
         suffixes = self.scenario.switches.duplicate_slug == "suffixed"
         for line in self.lines:
             if suffixes or self.dice.random() < 0.5:
-                line.settle()
+                line.deliver_late()
         self.theatre.seconds += self.dice.choice((0.05, 1.0, 30.0))
 
     async def _apply(self, who: str, *, rate: float, crash: CrashPlan | None = None) -> None:
@@ -219,14 +219,16 @@ class Play:
 
     async def through(self, line: Line, act: Callable[[IntegrationsAPI], Any]) -> Any:
         if not self.over_http:
-            api = SimulatorAPI(line, wall_clock=self.theatre.timing.wall_clock)
+            api = InProcessAPI(line, wall_clock=self.theatre.timing.wall_clock)
             return await act(Hesitant(api, self.dice))
         client = make_client(
             base_url="http://simulator/v1",
             api_key=Redacted("pk-not-a-real-key"),
             timing=self.theatre.timing,
             transport=SimulatorTransport(
-                ApiService(line, accepts=no_key), latency=lambda: 0.001, sleep=self.theatre.sleep
+                ApiService(line, accepts=accept_without_key),
+                latency=lambda: 0.001,
+                sleep=self.theatre.sleep,
             ),
         )
         async with client:

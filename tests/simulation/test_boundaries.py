@@ -18,7 +18,7 @@ from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.simulator.faults import Fault, FaultKind
-from reconciler.simulator.in_process import SimulatorAPI
+from reconciler.simulator.in_process import InProcessAPI
 from reconciler.simulator.messages import Request
 from reconciler.simulator.switches import Switches
 from tests.builders import declared, desired
@@ -80,7 +80,7 @@ class Once:
         self._fault = fault
         self.struck: Fault | None = None
 
-    def strike(self, request: Request) -> Fault | None:
+    def next_fault(self, request: Request) -> Fault | None:
         self._left -= 1
         self.struck = self._fault if self._left == -1 else None
         return self.struck
@@ -112,7 +112,7 @@ def organisation() -> Theatre:
 def session(theatre: Theatre, line: Line) -> workflows.Session:
     return workflows.Session(
         desired=wish(),
-        api=SimulatorAPI(line),
+        api=InProcessAPI(line),
         timing=theatre.timing,
         secrets=VALUES,
         memory=LastAppliedState({slug: LastApplied({"name": slug}) for slug in OLD}),
@@ -201,7 +201,7 @@ def test_struck_at_any_call_one_clean_run_converges(
         theatre = organisation()
         line = struck_line(theatre, kind, number)
         endings[struck_run(theatre, line)] += 1
-        line.settle()
+        line.deliver_late()
         theatre.seconds += 60
         assert apply(theatre, fair(theatre)).complete, "\n".join(theatre.chronicle.told())
         check_converged(theatre, kind)

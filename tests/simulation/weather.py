@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from reconciler.simulator.faults import Fault, FaultKind, Faults
+from reconciler.simulator.faults import Fault, FaultKind, FaultSource
 from reconciler.simulator.messages import Request
 
 
@@ -38,14 +38,14 @@ READ_KINDS = (*_BOTH, FaultKind.STALE)
 LIST_KINDS = (*READ_KINDS, FaultKind.DUPLICATE_PAGE, FaultKind.WRONG_TOTAL, FaultKind.MISSING_TOTAL)
 
 
-class Strikes(Faults, Protocol):
+class Strikes(FaultSource, Protocol):
     """Faults that tell what they did to the last request."""
 
     struck: Fault | None
 
 
 class Weather:
-    """Draws faults while it is bad; implements `reconciler.simulator.faults.Faults`.
+    """Draws faults while it is bad; implements `reconciler.simulator.faults.FaultSource`.
 
     `latest` is how many requests may overtake a late one: what arrives later than anybody looks
     for it can be cleaned up by nobody, which matters where a taken slug becomes another one.
@@ -57,7 +57,7 @@ class Weather:
         self._latest = latest
         self.struck: Fault | None = None
 
-    def strike(self, request: Request) -> Fault | None:
+    def next_fault(self, request: Request) -> Fault | None:
         """Draw whether this request is struck, and by what."""
         self.struck = self._draw(request) if self._dice.random() < self._rate else None
         return self.struck

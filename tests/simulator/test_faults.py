@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.delivery import ConnectionEnd, Delivery, Wire, deliver, merge
+from reconciler.simulator.delivery import ConnectionEnd, Delivery, Wire, deliver, merge_patch
 from reconciler.simulator.faults import (
     Fault,
     FaultKind,
@@ -26,7 +26,7 @@ CREATE = Request("POST", "/integrations", {}, openai())
 
 
 def strikes(script: FaultScript, *requests: Request) -> list[str | None]:
-    struck = [script.strike(request) for request in requests]
+    struck = [script.next_fault(request) for request in requests]
     return [fault.kind.value if fault else None for fault in struck]
 
 
@@ -125,10 +125,10 @@ def test_late_requests_can_be_made_to_arrive_at_once() -> None:
     remote = make_remote()
     wire = Wire(remote, faults=FaultScript([one(FaultKind.LATE, amount=9)]))
     wire.deliver(CREATE)
-    wire.settle()
+    wire.deliver_late()
     assert set(remote.integrations) == {"openai-main"}
     remote.handle(Request("DELETE", "/integrations/openai-main"))
-    wire.settle()
+    wire.deliver_late()
     assert remote.integrations == {}
 
 
@@ -191,15 +191,17 @@ def test_an_answer_can_be_edited() -> None:
 
 
 def test_merging_follows_the_json_merge_patch() -> None:
-    assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": None, "d": [1]}}) == {"a": {"c": 2, "d": [1]}}
-    assert merge([1], {"a": 1}) == {"a": 1}
-    assert merge({"a": 1}, "text") == "text"
+    assert merge_patch({"a": {"b": 1, "c": 2}}, {"a": {"b": None, "d": [1]}}) == {
+        "a": {"c": 2, "d": [1]}
+    }
+    assert merge_patch([1], {"a": 1}) == {"a": 1}
+    assert merge_patch({"a": 1}, "text") == "text"
 
 
 def test_the_same_seed_strikes_the_same_way() -> None:
     def story(seed: int) -> list[Fault | None]:
         faults = SeededFaults(Random(seed), rate=0.5)
-        return [faults.strike(LIST) for _ in range(200)]
+        return [faults.next_fault(LIST) for _ in range(200)]
 
     assert story(1) == story(1)
     assert story(1) != story(2)
@@ -208,10 +210,10 @@ def test_the_same_seed_strikes_the_same_way() -> None:
 
 def test_seeded_faults_can_be_narrowed_and_stopped() -> None:
     faults = SeededFaults(Random(1), rate=1.0, kinds=[FaultKind.RESET_AFTER])
-    struck = [faults.strike(LIST) for _ in range(9)]
+    struck = [faults.next_fault(LIST) for _ in range(9)]
     assert {fault.kind for fault in struck if fault} == {FaultKind.RESET_AFTER}
     faults.stop()
-    assert faults.strike(LIST) is None
+    assert faults.next_fault(LIST) is None
 
 
 @pytest.mark.parametrize("kind", list(FaultKind))

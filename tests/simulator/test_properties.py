@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.delivery import as_delivery
+from reconciler.simulator.delivery import encode_response
 from reconciler.simulator.messages import Request, Response
 from reconciler.simulator.switches import Switches
 from tests.contract.api import make_remote
@@ -125,7 +125,7 @@ def test_every_request_gets_an_answer_in_a_documented_form(
     for request in requests:
         response = remote.handle(request)
         assert documented(response), (request, response)
-        assert as_delivery(response).status == response.status
+        assert encode_response(response).status == response.status
 
 
 @settings(max_examples=100)

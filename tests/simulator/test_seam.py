@@ -11,7 +11,7 @@ from reconciler.remote import errors
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
-from reconciler.simulator.in_process import SimulatorAPI
+from reconciler.simulator.in_process import InProcessAPI
 from tests.contract.api import make_remote, openai
 
 LIST = Call(OperationName.LIST)
@@ -20,7 +20,7 @@ CREATE = Call(OperationName.CREATE, body=openai(key=Redacted("sk-canary-9f8e7d6c
 
 
 def call(remote: SimulatedAPI, *calls: Call, fault: Fault | None = None) -> Reply:
-    api = SimulatorAPI(Wire(remote, faults=FaultScript([fault] if fault else [])))
+    api = InProcessAPI(Wire(remote, faults=FaultScript([fault] if fault else [])))
 
     async def run() -> Reply:
         for one in calls[:-1]:
@@ -78,9 +78,9 @@ def test_a_late_call_fails_and_arrives_when_the_wire_settles() -> None:
         remote, faults=FaultScript([late]), before=lambda request: seen.append(request.method)
     )
     with pytest.raises(errors.NoAnswer):
-        asyncio.run(SimulatorAPI(wire).call(CREATE))
+        asyncio.run(InProcessAPI(wire).call(CREATE))
     assert remote.integrations == {}
-    wire.settle()
+    wire.deliver_late()
     assert set(remote.integrations) == {"openai-main"}
     assert seen == ["POST"]
 

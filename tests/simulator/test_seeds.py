@@ -3,19 +3,19 @@
 import pytest
 
 from reconciler.simulator.messages import Request
-from reconciler.simulator.seeds import SEEDS, UnknownSeed, plant
+from reconciler.simulator.seeds import SEEDS, UnknownSeed, apply_seed
 from tests.contract.api import make_remote
 
 
 def test_the_same_number_gives_the_same_world() -> None:
     first, second = make_remote(), make_remote()
-    assert plant(first, "50") == plant(second, "50") == 50
+    assert apply_seed(first, "50") == apply_seed(second, "50") == 50
     assert first.integrations == second.integrations
 
 
 def test_generated_integrations_are_of_every_kind() -> None:
     remote = make_remote()
-    plant(remote, "24")
+    apply_seed(remote, "24")
     kinds = {record["ai_provider_id"] for record in remote.integrations.values()}
     assert kinds == {
         "openai",
@@ -38,7 +38,7 @@ def test_generated_integrations_are_of_every_kind() -> None:
 
 def test_some_have_models_and_workspaces_and_none_has_a_provider() -> None:
     remote = make_remote()
-    plant(remote, "24")
+    apply_seed(remote, "24")
     assert any(record["models"] for record in remote.integrations.values())
     assert any(record["workspaces"] for record in remote.integrations.values())
     assert remote.providers == []
@@ -47,7 +47,7 @@ def test_some_have_models_and_workspaces_and_none_has_a_provider() -> None:
 @pytest.mark.parametrize("name", sorted(SEEDS))
 def test_a_named_seed_can_be_planted_twice_and_keeps_what_is_there(name: str) -> None:
     remote = make_remote()
-    planted = plant(remote, name)
+    planted = apply_seed(remote, name)
     assert planted == len(remote.integrations)
     for slug in remote.integrations:
         remote.handle(Request("PUT", f"/integrations/{slug}", {}, {"name": "Kept"}))
@@ -60,13 +60,13 @@ def test_a_named_seed_can_be_planted_twice_and_keeps_what_is_there(name: str) ->
             )
         )
     before = remote.integrations
-    assert plant(remote, name) == 0
+    assert apply_seed(remote, name) == 0
     assert remote.integrations == before
 
 
 @pytest.mark.parametrize("seed", ["unheard-of", "-1", "1.5", "", "12345678", "²"])
 def test_a_seed_that_is_no_name_or_number_is_refused(seed: str) -> None:
     with pytest.raises(UnknownSeed) as caught:
-        plant(make_remote(), seed)
+        apply_seed(make_remote(), seed)
     assert caught.value.exit_code == 3
     assert "demo" in caught.value.hint

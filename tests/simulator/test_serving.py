@@ -22,7 +22,7 @@ from reconciler.simulator.switches import InvalidSwitch, Switches
 from tests.contract.api import KEY, ManualClock, openai
 
 
-def clockwork() -> Dependencies:
+def dependencies() -> Dependencies:
     count = itertools.count(1)
     return Dependencies(ManualClock().now, lambda: f"id-{next(count):06x}", lambda: 0.0)
 
@@ -45,7 +45,9 @@ def ask(path: str = "", /, **options: Any) -> httpx.Response:
             **options,
         }
         server = asyncio.create_task(
-            serve_simulator(on_ready=url.set_result, stop=stop, clockwork=clockwork(), **given)
+            serve_simulator(
+                on_ready=url.set_result, stop=stop, dependencies=dependencies(), **given
+            )
         )
         started: list[asyncio.Future[Any]] = [server, url]
         await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
@@ -181,7 +183,7 @@ def test_a_target_inside_the_process_keeps_its_file_between_clients(tmp_path: Pa
     db = tmp_path / ".reconcile" / "simulator.db"
 
     async def run(method: str, **options: Any) -> Any:
-        transport = simulator_transport(db, clockwork())
+        transport = simulator_transport(db, dependencies())
         async with httpx.AsyncClient(transport=transport, base_url="simulator:") as client:
             return (await client.request(method, "/integrations", **options)).json()
 

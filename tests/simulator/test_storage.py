@@ -140,7 +140,7 @@ def test_a_locked_file_is_named_after_some_patience(tmp_path: Path) -> None:
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     clock = ManualClock()
-    records = SqliteStore(path, patience_seconds=0.01)
+    records = SqliteStore(path, busy_timeout_seconds=0.01)
     remote = SimulatedAPI(Switches(), clock.now, lambda: "id", records)
     with pytest.raises(SimulatorStateError, match="locked"):
         remote.handle(Request("POST", "/integrations", {}, openai()))

@@ -8,7 +8,13 @@ import httpx
 import pytest
 
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.auth import ApiService, Throttle, any_key, exactly, no_key
+from reconciler.simulator.auth import (
+    ApiService,
+    Throttle,
+    accept_any_key,
+    accept_only,
+    accept_without_key,
+)
 from reconciler.simulator.delivery import Wire
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from reconciler.simulator.transport import SimulatorTransport
@@ -44,18 +50,18 @@ def ask(
 
 def faulty(kind: FaultKind, remote: SimulatedAPI | None = None, **fields: Any) -> ApiService:
     faults = FaultScript([Fault(kind=kind, **fields)])
-    return ApiService(Wire(remote or make_remote(), faults=faults), accepts=no_key)
+    return ApiService(Wire(remote or make_remote(), faults=faults), accepts=accept_without_key)
 
 
 def test_it_answers_json_without_a_socket() -> None:
-    response = ask(ApiService(Wire(make_remote()), accepts=no_key))
+    response = ask(ApiService(Wire(make_remote()), accepts=accept_without_key))
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     assert response.json() == {"object": "list", "total": 0, "data": []}
 
 
 def test_it_reads_queries_and_bodies() -> None:
-    service = ApiService(Wire(make_remote()), accepts=no_key)
+    service = ApiService(Wire(make_remote()), accepts=accept_without_key)
     assert ask(service, "POST", json=openai()).status_code == 200
     assert ask(service, params={"current_page": 1}).json()["data"] == []
     assert ask(service, params={"type": ""}).status_code == 200
@@ -93,7 +99,11 @@ def test_a_slow_answer_comes_late_or_too_late() -> None:
 
 def test_latency_is_waited_for_before_each_answer() -> None:
     sleep = Sleeps()
-    ask(ApiService(Wire(make_remote()), accepts=no_key), sleep=sleep, latency=lambda: 0.25)
+    ask(
+        ApiService(Wire(make_remote()), accepts=accept_without_key),
+        sleep=sleep,
+        latency=lambda: 0.25,
+    )
     assert sleep.slept == [0.25]
 
 
@@ -113,14 +123,14 @@ def test_closing_the_client_closes_the_store_once() -> None:
 @pytest.mark.parametrize(
     ("accepts", "headers", "status"),
     [
-        (any_key, {}, 401),
-        (any_key, {"x-portkey-api-key": ""}, 401),
-        (any_key, {"authorization": "Basic abc"}, 401),
-        (any_key, {"authorization": "bearer abc"}, 200),
-        (no_key, {}, 200),
-        (exactly("right"), {"x-portkey-api-key": "right"}, 200),
-        (exactly("right"), {"x-portkey-api-key": "wrong"}, 401),
-        (exactly("right"), {}, 401),
+        (accept_any_key, {}, 401),
+        (accept_any_key, {"x-portkey-api-key": ""}, 401),
+        (accept_any_key, {"authorization": "Basic abc"}, 401),
+        (accept_any_key, {"authorization": "bearer abc"}, 200),
+        (accept_without_key, {}, 200),
+        (accept_only("right"), {"x-portkey-api-key": "right"}, 200),
+        (accept_only("right"), {"x-portkey-api-key": "wrong"}, 401),
+        (accept_only("right"), {}, 401),
     ],
 )
 def test_a_key_is_asked_for_as_configured(

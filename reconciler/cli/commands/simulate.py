@@ -75,7 +75,7 @@ def command(
             db=db,
             on_ready=lambda url: _announce(console, url),
             stop=stop,
-            clockwork=wiring.clockwork(),
+            dependencies=wiring.clockwork(),
         )
         return interruption.exit_code
 
