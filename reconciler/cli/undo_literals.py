@@ -17,7 +17,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, leaves
 from reconciler.execution.undo_literals import NO_LITERALS, Literals
 from reconciler.git.base_commit import declared_at
-from reconciler.ledger.preimages import PreImage
+from reconciler.ledger.models import PreImage
 from reconciler.planning.normalize import normalize
 
 _COMMITS = 3

@@ -23,7 +23,7 @@ from reconciler.execution.undo_losses import (
     other_values,
     undo_losses,
 )
-from reconciler.ledger.preimages import PreImage
+from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan

@@ -14,7 +14,7 @@ from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provid
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup
 from reconciler.execution.undo_literals import NOTHING_FOUND, Found
-from reconciler.ledger.preimages import PreImage
+from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.normalize import normalize
 from reconciler.planning.risk import decides_host

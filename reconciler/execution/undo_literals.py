@@ -11,7 +11,7 @@ from types import MappingProxyType
 from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Pepper, Redacted
 from reconciler.domain.tree import Path, Tree, leaves
-from reconciler.ledger.preimages import PreImage
+from reconciler.ledger.models import PreImage
 from reconciler.planning.normalize import normalize
 
 Values = Mapping[Path, Redacted]

@@ -22,7 +22,7 @@ from reconciler.execution.undo_fields import (
     unknown_secrets,
 )
 from reconciler.execution.undo_literals import Found, Literals
-from reconciler.ledger.preimages import PreImage
+from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import Action, ActionKind
 
 NEWLY_MADE = frozenset({ActionKind.CREATE, ActionKind.REPLACE})

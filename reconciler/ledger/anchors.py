@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from reconciler.domain.tree import canonical_json
-from reconciler.ledger.codec import document
+from reconciler.ledger.codec import parse_document
 from reconciler.ledger.errors import damaged
 from reconciler.ledger.models import Anchor
 from reconciler.ledger.tables import meta
@@ -39,7 +39,7 @@ def read_chain(connection: Connection, target: int, shard: str | None) -> tuple[
 
 def chain_from(text: str) -> tuple[str | None, int]:
     """Read the end of a chain."""
-    found = document(text)
+    found = parse_document(text)
     head, length = found.get("head"), found.get("length")
     if not isinstance(head, str) or not isinstance(length, int):
         raise damaged()
@@ -64,7 +64,7 @@ class RowsDigest:
     def from_text(cls, text: str) -> "RowsDigest":
         """Read what `to_text` has written."""
         try:
-            return cls(int(str(document(text)["product"]), 16))
+            return cls(int(str(parse_document(text)["product"]), 16))
         except (KeyError, ValueError):
             raise damaged() from None
 

@@ -1,26 +1,45 @@
-"""Trees as the text of a row and back. A value that is secret leaves no trace but its place."""
+"""The stored form of values: trees, paths and pre-images as the JSON of a row, and back.
+
+Of a secret value only its place is stored.
+"""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.schema import UNKNOWN, FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.state import Observed
 from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import Path, Tree, Value, canonical_json, plain
 from reconciler.ledger.errors import damaged
+from reconciler.ledger.models import PreImage
+from reconciler.planning.actions import ActionKind
 
 _REFERENCE = re.compile(r"\$\{([a-z][a-z0-9+.-]*:.+)\}", re.DOTALL)
 _WITHHELD = {"redacted": True}
 _WITHHELD_TEXT = canonical_json(_WITHHELD)
 
+_OBSERVED_FIELDS = (
+    "id",
+    "status",
+    "kind",
+    "created_at",
+    "last_updated_at",
+    "workspace_count",
+    "detailed",
+    "models_read",
+    "workspaces_read",
+)
+"""The fields of `Observed` that are stored as they are."""
+
 
 def to_json(value: Any) -> str:
-    """Write the JSON of a row in ASCII, which a database of any encoding holds.
+    """Return a value as JSON in ASCII, which a database of any encoding can store.
 
-    Half a character, which no database takes, becomes U+FFFD.
+    A lone surrogate, which no database accepts, becomes U+FFFD.
     """
     text = repaired(canonical_json(value))
     if text.isascii():
@@ -29,33 +48,33 @@ def to_json(value: Any) -> str:
 
 
 def to_ascii(text: str) -> str:
-    """Return a text of the API in a form that a database of any encoding holds."""
+    """Return a text of the API in a form that a database of any encoding can store."""
     return text.replace("\0", "\\x00").encode("ascii", "backslashreplace").decode()
 
 
-def to_text(tree: Tree) -> str:
-    """Write a tree: references by name, masks as they are, values not at all."""
+def tree_to_text(tree: Tree) -> str:
+    """Return a tree as text: references by name, masks unchanged, secret values withheld."""
     return to_json(_plain(tree, any_provider_schema(), ""))
 
 
 def withholds(text: str) -> bool:
-    """Tell whether something was left out of a text, so that reading it gives less."""
+    """Whether a value was withheld from a text, so that it cannot be read back whole."""
     return _WITHHELD_TEXT in text
 
 
-def from_text(text: str) -> Tree:
-    """Read a tree; a value that was withheld comes back as an empty `Redacted`."""
-    return from_document(document(text))
+def tree_from_text(text: str) -> Tree:
+    """Parse a tree; a withheld value becomes an empty `Redacted`."""
+    return tree_from_document(parse_document(text))
 
 
-def from_document(found: dict[str, Any]) -> Tree:
-    """Read a tree that is part of a larger document."""
+def tree_from_document(found: Mapping[str, Any]) -> Tree:
+    """Build a tree from a part of a larger document."""
     schema = any_provider_schema()
     return {key: _value(item, schema.child(key), key) for key, item in found.items()}
 
 
-def document(text: str) -> dict[str, Any]:
-    """Read a row's JSON; a row that was tampered with is a damaged ledger."""
+def parse_document(text: str) -> dict[str, Any]:
+    """Parse a row's JSON object; raises `LedgerError` for anything else."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -66,21 +85,92 @@ def document(text: str) -> dict[str, Any]:
 
 
 def path_to_text(path: Path) -> str:
-    """Write a path as the text of a row."""
+    """Return a path as the text of a row."""
     return to_json(list(path))
 
 
 def path_from_text(text: str) -> Path:
-    """Read the path of a row; a row that was tampered with is a damaged ledger."""
+    """Parse the path of a row; raises `LedgerError` for anything else."""
     try:
         return tuple(str(part) for part in json.loads(text))
     except (ValueError, TypeError):
         raise damaged() from None
 
 
+def preimage_to_document(image: PreImage) -> dict[str, Any]:
+    """Return the stored form of a pre-image, which holds no secret."""
+    observed, declared = image.observed, image.declared
+    stored = {
+        "action": image.kind.value,
+        "observed": None if observed is None else observed_to_document(observed),
+        "declared": None if declared is None else json.loads(tree_to_text(declared)),
+        "changed": [list(path) for path in image.changed],
+        "resent": [list(path) for path in image.resent],
+        "added": [list(path) for path in image.added],
+        "removed": [list(path) for path in image.removed],
+        "fingerprints": [[list(path), value] for path, value in image.fingerprints.items()],
+    }
+    if image.made is not None:
+        stored["made"] = image.made
+    return stored
+
+
+def preimage_from_document(slug: str, document: Mapping[str, Any]) -> PreImage:
+    """Build a pre-image from its stored form; raises `LedgerError` otherwise."""
+    try:
+        return _preimage(slug, document)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise damaged() from None
+
+
+def observed_to_document(observed: Observed) -> dict[str, Any]:
+    """Return the stored form of an observed integration, which holds no secret."""
+    stored = {name: getattr(observed, name) for name in _OBSERVED_FIELDS}
+    return {"fields": json.loads(tree_to_text(observed.fields)), **stored}
+
+
+def observed_from_document(slug: str, document: Mapping[str, Any]) -> Observed:
+    """Build an observed integration from its stored form; raises `LedgerError` otherwise."""
+    try:
+        return _observed(slug, document)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise damaged() from None
+
+
+def _preimage(slug: str, document: Mapping[str, Any]) -> PreImage:
+    observed = document["observed"]
+    declared = document["declared"]
+    fingerprints = document.get("fingerprints", ())
+    return PreImage(
+        slug=slug,
+        kind=ActionKind(document["action"]),
+        observed=None if observed is None else _observed(slug, observed),
+        declared=None if declared is None else tree_from_document(declared),
+        changed=_paths(document.get("changed", ())),
+        resent=_paths(document.get("resent", ())),
+        added=_paths(document.get("added", ())),
+        removed=_paths(document.get("removed", ())),
+        fingerprints={_path(path): str(value) for path, value in fingerprints},
+        made=document.get("made"),
+    )
+
+
+def _observed(slug: str, document: Mapping[str, Any]) -> Observed:
+    fields = tree_from_document(document["fields"])
+    return Observed(slug=slug, fields=fields, **{name: document[name] for name in _OBSERVED_FIELDS})
+
+
+def _paths(stored: Iterable[Iterable[object]]) -> tuple[Path, ...]:
+    return tuple(_path(path) for path in stored)
+
+
+def _path(stored: Iterable[object]) -> Path:
+    return tuple(str(part) for part in stored)
+
+
 def _plain(value: Value, field: FieldSchema, name: str) -> Any:
     if _is_withheld(field, name):
-        # Whatever is neither a name nor a mask is withheld, even if its type would let it out.
+        # Only a reference or a mask is stored, whatever else the type of the value would permit.
         return plain(value) if isinstance(value, SecretRef | Mask | None) else _WITHHELD
     if isinstance(value, Mapping):
         return {key: _plain(item, field.child(key), key) for key, item in value.items()}
@@ -100,10 +190,10 @@ def _value(found: Any, field: FieldSchema, name: str) -> Value:
 
 
 def _is_withheld(field: FieldSchema, name: str) -> bool:
-    """Return whether a value is withheld whatever its type.
+    """Whether a value is withheld whatever its type.
 
-    The type of a value tells whether a field that no model describes is open, as a target may vouch
-    for it; nobody can vouch for a name that speaks of a secret.
+    The type of a value shows whether a target vouches for a field that no model describes; a name
+    that matches the secret pattern is withheld all the same.
     """
     if not field.facts.sensitive:
         return False
@@ -111,7 +201,7 @@ def _is_withheld(field: FieldSchema, name: str) -> bool:
 
 
 def _is_marked(found: Any) -> bool:
-    """Return whether a value was written as a name, as a mask, or not at all."""
+    """Whether a value was stored as a reference, as a mask, or withheld."""
     if isinstance(found, str):
         return _REFERENCE.fullmatch(found) is not None
     return found == _WITHHELD or (isinstance(found, dict) and found.keys() == {"mask"})

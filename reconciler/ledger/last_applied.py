@@ -12,17 +12,18 @@ from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, leaves
 from reconciler.ledger import anchors, secret_intents
 from reconciler.ledger.codec import (
-    document,
-    from_text,
+    observed_from_document,
+    observed_to_document,
+    parse_document,
     path_from_text,
     path_to_text,
     to_json,
-    to_text,
+    tree_from_text,
+    tree_to_text,
     withholds,
 )
 from reconciler.ledger.errors import damaged
 from reconciler.ledger.models import Confirmed, SeenState
-from reconciler.ledger.preimages import observed_document, observed_from
 from reconciler.ledger.tables import declared, runs, secrets, seen
 from reconciler.ledger.tables import intents as intent_rows
 from reconciler.planning.normalize import normalize
@@ -88,7 +89,7 @@ def recall(connection: Connection, target: int) -> dict[str, LastApplied]:
     rows = connection.execute(select(declared).where(declared.c.target == target))
     known = {
         row.slug: LastApplied(
-            declared=from_text(row.fields),
+            declared=tree_from_text(row.fields),
             protected=row.protected,
             secrets=records.pop(row.slug, {}),
             unsettled=unsettled.pop(row.slug, {}),
@@ -103,7 +104,7 @@ def recall(connection: Connection, target: int) -> dict[str, LastApplied]:
 def remember_seen(connection: Connection, target: int, items: Mapping[str, SeenState]) -> None:
     """Store how integrations looked; one that shows something secret has to be read each time."""
     _forget_rows(connection, seen, target, items)
-    texts = {slug: to_json(observed_document(s.observed)) for slug, s in items.items()}
+    texts = {slug: to_json(observed_to_document(s.observed)) for slug, s in items.items()}
     rows = [
         {"target": target, "slug": slug, "read_at": items[slug].read_at, "document": text}
         for slug, text in texts.items()
@@ -116,21 +117,19 @@ def remember_seen(connection: Connection, target: int, items: Mapping[str, SeenS
 def recall_seen(connection: Connection, target: int) -> dict[str, SeenState]:
     """Read how every integration looked when it was last read."""
     rows = connection.execute(select(seen).where(seen.c.target == target))
-    return {row.slug: _seen(row.slug, row.document, row.read_at) for row in rows}
-
-
-def _seen(slug: str, text: str, read_at: str) -> SeenState:
-    try:
-        return SeenState(observed_from(slug, document(text)), read_at)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise damaged() from None
+    return {
+        row.slug: SeenState(
+            observed_from_document(row.slug, parse_document(row.document)), row.read_at
+        )
+        for row in rows
+    }
 
 
 def _declared_row(target: int, item: Confirmed, run: str | None) -> dict[str, Any]:
     return {
         "target": target,
         "slug": item.declared.slug,
-        "fields": to_text(item.declared.fields),
+        "fields": tree_to_text(item.declared.fields),
         "protected": item.declared.lifecycle.protected,
         "run": run,
         "identity": item.identity,
@@ -146,7 +145,7 @@ def _source(at: SourceLocation) -> str | None:
 def _declared_at(source: str | None, commit: str | None) -> DeclaredAt | None:
     if source is None:
         return None
-    match document(source):
+    match parse_document(source):
         case {"file": str(file), "line": int(line)}:
             return DeclaredAt(SourceLocation(file, line), commit)
         case _:
@@ -157,7 +156,7 @@ def _commits(connection: Connection, target: int) -> dict[str, str]:
     """Read the commit of each run that has stored a declaration which still stands."""
     named = select(declared.c.run).where(declared.c.target == target)
     rows = connection.execute(select(runs.c.run, runs.c.facts).where(runs.c.run.in_(named)))
-    found = {row.run: document(row.facts).get("commit") for row in rows}
+    found = {row.run: parse_document(row.facts).get("commit") for row in rows}
     return {run: commit for run, commit in found.items() if isinstance(commit, str)}
 
 

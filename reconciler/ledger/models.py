@@ -1,4 +1,4 @@
-"""What is handed to a ledger and what comes back: values that do not load any database."""
+"""Values that a ledger takes and returns; importing them loads no database."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from reconciler.domain.last_applied import SecretRecord
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import Path
+from reconciler.domain.tree import Path, Tree
+from reconciler.planning.actions import ActionKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +124,26 @@ class SeenState:
 
     observed: Observed
     read_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreImage:
+    """One integration before a run changed it; `observed` is None where it did not exist.
+
+    `declared` is what Git was known to declare, references included, because the API shows only
+    masks of secrets. `changed` are the paths, in canonical form, that the run set out to change;
+    of those `resent` are secrets that were sent unchanged, and `added` and `removed` are paths that
+    did not exist before the run or after it. `fingerprints` are those of the stored secrets before
+    the run, as far as they are known. `made` is the id of the object created under the slug.
+    """
+
+    slug: str
+    kind: ActionKind
+    observed: Observed | None
+    declared: Tree | None = None
+    changed: tuple[Path, ...] = ()
+    resent: tuple[Path, ...] = ()
+    added: tuple[Path, ...] = ()
+    removed: tuple[Path, ...] = ()
+    fingerprints: Mapping[Path, str] = field(default_factory=lambda: MappingProxyType({}))
+    made: str | None = None

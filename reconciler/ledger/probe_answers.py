@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, delete, insert, select
 
-from reconciler.ledger.codec import document, to_json
+from reconciler.ledger.codec import parse_document, to_json
 from reconciler.ledger.tables import meta
 
 
@@ -18,7 +18,7 @@ def remember(connection: Connection, target: int, answers: Mapping[str, str]) ->
 def recall(connection: Connection, target: int) -> dict[str, str]:
     """Read the answers of a target's API."""
     text = connection.scalar(select(meta.c.value).where(meta.c.name == _name(target)))
-    return {} if text is None else {name: str(said) for name, said in document(text).items()}
+    return {} if text is None else {name: str(said) for name, said in parse_document(text).items()}
 
 
 def _name(target: int) -> str:

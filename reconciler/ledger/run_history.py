@@ -7,10 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func, select
 
 from reconciler.ledger import target_rows
-from reconciler.ledger.codec import document
+from reconciler.ledger.codec import parse_document, preimage_from_document
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.models import RunFilter
-from reconciler.ledger.preimages import PreImage, from_document
+from reconciler.ledger.models import PreImage, RunFilter
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs, targets
 
 _STATUSES = ("applied", "failed", "skipped", "unknown")
@@ -30,7 +29,7 @@ def history(connection: Connection, wanted: RunFilter) -> list[dict[str, Any]]:
     ended = defaultdict(list)
     of_runs = select(outcomes).join(runs).where(chosen, between)
     for row in connection.execute(of_runs.order_by(outcomes.c.slug)):
-        ended[row.run].append(document(row.document))
+        ended[row.run].append(parse_document(row.document))
     open_calls = defaultdict(list)
     unanswered = select(calls).join(runs).where(chosen, between, calls.c.ended_at.is_(None))
     for row in connection.execute(unanswered.order_by(calls.c.id)):
@@ -56,7 +55,8 @@ def images_of(connection: Connection, run: str) -> list[PreImage]:
             hint="`reconcile history` lists the runs",
         )
     found = select(pre_images).where(pre_images.c.run == number).order_by(pre_images.c.slug)
-    return [from_document(row.slug, document(row.document)) for row in connection.execute(found)]
+    rows = connection.execute(found)
+    return [preimage_from_document(row.slug, parse_document(row.document)) for row in rows]
 
 
 def made_by_runs(
@@ -72,7 +72,7 @@ def made_by_runs(
     )
     found: dict[str, frozenset[str]] = {}
     for row in connection.execute(query):
-        made = document(row.document).get("made")
+        made = parse_document(row.document).get("made")
         if isinstance(made, str):
             found[row.slug] = found.get(row.slug, frozenset()) | {made}
     return found
@@ -104,8 +104,8 @@ def _number(run: str) -> ScalarSelect[int]:
 def _run(
     row: Row[Any], ended: list[dict[str, Any]], unanswered: list[dict[str, str]]
 ) -> dict[str, Any]:
-    facts = document(row.facts)
-    summary = document(row.summary) if row.summary is not None else _count(ended)
+    facts = parse_document(row.facts)
+    summary = parse_document(row.summary) if row.summary is not None else _count(ended)
     return {
         "run": row.run,
         "target": facts.pop("target", None),

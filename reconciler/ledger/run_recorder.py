@@ -20,10 +20,9 @@ from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, leaves, lookup
 from reconciler.ledger import hash_chain, target_rows
-from reconciler.ledger.codec import document, to_ascii, to_json
+from reconciler.ledger.codec import parse_document, preimage_to_document, to_ascii, to_json
 from reconciler.ledger.database import Database
-from reconciler.ledger.models import RunFacts, TargetKey
-from reconciler.ledger.preimages import PreImage, to_document
+from reconciler.ledger.models import PreImage, RunFacts, TargetKey
 from reconciler.ledger.secret_intents import about_to_be_sent, never_sent
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 from reconciler.planning.actions import Action, ChangeKind
@@ -182,11 +181,11 @@ class Recorder:
         }
 
     def _image_row(self, action: Action) -> dict[str, Any]:
-        image = to_document(_image(action, action.subject.observed))
+        image = preimage_to_document(_image(action, action.subject.observed))
         return {"run": self._run, "slug": action.slug, "document": to_json(image)}
 
     def _picture(self, connection: Connection, action: Action, seen: Observed) -> None:
-        self._put_image(connection, action.slug, to_document(_image(action, seen)))
+        self._put_image(connection, action.slug, preimage_to_document(_image(action, seen)))
 
     def _made(self, connection: Connection, slug: str, identity: str) -> None:
         """Add the id of what the run created to the picture of what was there before."""
@@ -195,7 +194,7 @@ class Recorder:
                 pre_images.c.run == self._run, pre_images.c.slug == slug
             )
         )
-        known = document(found) if found is not None else {}
+        known = parse_document(found) if found is not None else {}
         if known.get("made") != identity:
             self._put_image(connection, slug, known | {"made": identity})
 

@@ -29,13 +29,13 @@ from reconciler.ledger.models import (
     Confirmed,
     Filters,
     Holder,
+    PreImage,
     RunFacts,
     RunFilter,
     SeenState,
     TargetKey,
 )
 from reconciler.ledger.opening import open_as_it_is, open_up_to_date, prepare_file
-from reconciler.ledger.preimages import PreImage
 from reconciler.ledger.run_history import count, history, images_of, made_by_runs
 from reconciler.ledger.run_recorder import Recorder
 from reconciler.ledger.verification import verify

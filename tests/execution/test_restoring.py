@@ -13,7 +13,7 @@ from reconciler.execution.undo_fields import (
     lost_secrets,
     unknown_secrets,
 )
-from reconciler.ledger.preimages import PreImage
+from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.planner import make_plan
 from tests.builders import KEY, NOON, desired, mask, observed, state

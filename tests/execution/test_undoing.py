@@ -12,7 +12,7 @@ from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import Lifecycle
 from reconciler.domain.tree import Path
 from reconciler.execution.undo import NOTHING, UndoRevision, options_for, undo_of
-from reconciler.ledger.preimages import PreImage
+from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared

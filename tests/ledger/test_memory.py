@@ -9,7 +9,7 @@ from reconciler.domain.last_applied import LastAppliedState, SecretRecord
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Value, leaves
-from reconciler.ledger.codec import from_text, to_text
+from reconciler.ledger.codec import tree_from_text, tree_to_text
 from reconciler.ledger.models import Confirmed, TargetKey
 from tests.ledger.builders import BASE_URL, KEY, REF, declared, ledger_in, seen
 
@@ -158,7 +158,7 @@ TREES = st.dictionaries(
 
 @given(TREES)
 def test_text_at_a_secret_place_never_reaches_a_row(tree: dict[str, Value]) -> None:
-    written = from_text(to_text(tree))
+    written = tree_from_text(tree_to_text(tree))
     for path, leaf in leaves(written):
         field = any_provider_schema().at(path)
         if path and field.is_known and field.facts.sensitive:
@@ -168,15 +168,15 @@ def test_text_at_a_secret_place_never_reaches_a_row(tree: dict[str, Value]) -> N
 @given(st.builds(SecretRef, st.sampled_from(["env", "vault"]), st.text(min_size=1)), st.text())
 def test_references_and_masks_come_back(ref: SecretRef, mask: str) -> None:
     tree = {"key": ref, "configurations": {"aws_secret_access_key": Mask(mask)}}
-    assert from_text(to_text(tree)) == tree
+    assert tree_from_text(tree_to_text(tree)) == tree
 
 
 def test_a_withheld_value_of_an_unknown_field_comes_back_as_withheld() -> None:
     hidden, mask = Redacted("in the clear"), Mask("ab***yz")
     tree = {"configurations": {"hint": hidden, "api_host": mask, "region_hint": "eu"}}
-    written = to_text(tree)
+    written = tree_to_text(tree)
     assert "in the clear" not in written
-    found = from_text(written)["configurations"]
+    found = tree_from_text(written)["configurations"]
     assert isinstance(found, dict)
     assert isinstance(found["hint"], Redacted)
     assert found["api_host"] == mask
