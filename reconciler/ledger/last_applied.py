@@ -1,7 +1,13 @@
-"""What was last declared and last written, as rows: stored after success, read as `Memory`."""
+"""Last-applied state of a target as rows: declarations, secrets, intents, and how all last looked.
+
+Declarations and secrets are stored after success. An intent is stored before its call is sent: the
+fingerprints of the secrets that the call carries. It is removed when the call was certainly
+refused, or once a later write of the same secret has succeeded. Secrets with a remaining intent may
+or may not have arrived, so the next plan sends them again (`reconciler.planning.credentials`).
+"""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
@@ -10,7 +16,6 @@ from reconciler.diagnostics import SourceLocation
 from reconciler.domain.last_applied import NO_FILE, DeclaredAt, LastApplied, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Path, leaves
-from reconciler.ledger import anchors, secret_intents
 from reconciler.ledger.codec import (
     observed_from_document,
     observed_to_document,
@@ -23,59 +28,25 @@ from reconciler.ledger.codec import (
     withholds,
 )
 from reconciler.ledger.errors import damaged
+from reconciler.ledger.hash_chain import RowsDigest, read_state_digest, write_state_digest
 from reconciler.ledger.models import Confirmed, SeenState
-from reconciler.ledger.tables import declared, runs, secrets, seen
-from reconciler.ledger.tables import intents as intent_rows
+from reconciler.ledger.tables import declared, intents, runs, secrets, seen
 from reconciler.planning.normalize import normalize
 
 _Row = dict[str, Any]
 
-_FEW = 100
-"""Slugs that a query names; for more the whole table is read."""
+_MAX_NAMED_SLUGS = 100
+"""Slugs that a query lists; for more the whole table is read."""
+
+_DELETE_SETTLED = delete(intents).where(
+    intents.c.target == bindparam("the_target"),
+    intents.c.slug == bindparam("the_slug"),
+    intents.c.path == bindparam("the_path"),
+)
 
 
-def remember(
-    connection: Connection, target: int, fulfilled: Iterable[Confirmed], *, run: str | None
-) -> None:
-    """Store what is true now, in place of what was known of these integrations."""
-    items = list(fulfilled)
-    slugs = [item.declared.slug for item in items]
-    known = _rows_of(connection, secrets, target, slugs)
-    replaced = _replaced(connection, target, items)
-    kept = {(row["slug"], row["path"]): row for row in known if row["slug"] not in replaced}
-    state = anchors.read_state(connection, target)
-    _exchange(
-        connection,
-        declared,
-        before=_rows_of(connection, declared, target, slugs),
-        after=[_declared_row(target, item, run) for item in items],
-        state=state,
-    )
-    _exchange(
-        connection,
-        secrets,
-        before=known,
-        after=[row for item in items for row in _records(target, item, kept, run)],
-        state=state,
-    )
-    anchors.write_state(connection, target, state)
-    for item in items:
-        written = item.secrets.keys() | item.removed
-        secret_intents.settle(connection, target, item.declared.slug, written)
-
-
-def forget(connection: Connection, target: int, slugs: Collection[str]) -> None:
-    """Drop everything known of integrations that no longer exist."""
-    state = anchors.read_state(connection, target)
-    for table in (declared, secrets):
-        state.remove(table.name, _rows_of(connection, table, target, slugs))
-    anchors.write_state(connection, target, state)
-    for table in (declared, secrets, seen, intent_rows):
-        _forget_rows(connection, table, target, slugs)
-
-
-def recall(connection: Connection, target: int) -> dict[str, LastApplied]:
-    """Read what is known of every integration of a target."""
+def read(connection: Connection, target: int) -> dict[str, LastApplied]:
+    """Return what is known of every integration of a target, by slug."""
     records: dict[str, dict[Path, SecretRecord]] = defaultdict(dict)
     for row in connection.execute(select(secrets).where(secrets.c.target == target)):
         records[row.slug][path_from_text(row.path)] = SecretRecord(
@@ -84,48 +55,127 @@ def recall(connection: Connection, target: int) -> dict[str, LastApplied]:
             mask=None if row.mask is None else Mask(row.mask),
             mask_agreed=row.mask_agreed,
         )
-    unsettled = secret_intents.recall(connection, target)
+    unsettled = _read_unsettled(connection, target)
     commits = _commits(connection, target)
-    rows = connection.execute(select(declared).where(declared.c.target == target))
-    known = {
-        row.slug: LastApplied(
+    known = {}
+    for row in connection.execute(select(declared).where(declared.c.target == target)):
+        known[row.slug] = LastApplied(
             declared=tree_from_text(row.fields),
             protected=row.protected,
-            secrets=records.pop(row.slug, {}),
+            secrets=records.get(row.slug, {}),
             unsettled=unsettled.pop(row.slug, {}),
             identities=frozenset() if row.identity is None else frozenset({row.identity}),
             declared_at=_declared_at(row.source, commits.get(row.run)),
         )
-        for row in rows
-    }
-    return known | {slug: LastApplied(unsettled=open_) for slug, open_ in unsettled.items()}
+    never_declared = {slug: LastApplied(unsettled=paths) for slug, paths in unsettled.items()}
+    return known | never_declared
 
 
-def remember_seen(connection: Connection, target: int, items: Mapping[str, SeenState]) -> None:
-    """Store how integrations looked; one that shows something secret has to be read each time."""
-    _forget_rows(connection, seen, target, items)
-    texts = {slug: to_json(observed_to_document(s.observed)) for slug, s in items.items()}
-    rows = [
-        {"target": target, "slug": slug, "read_at": items[slug].read_at, "document": text}
-        for slug, text in texts.items()
-        if not withholds(text)
-    ]
+def store(
+    connection: Connection, target: int, confirmed: Iterable[Confirmed], *, run: str | None
+) -> None:
+    """Store the confirmed state of integrations in place of what was known of them."""
+    items = list(confirmed)
+    slugs = [item.declared.slug for item in items]
+    known = _rows_of(connection, secrets, target, slugs)
+    replaced = _replaced_slugs(connection, target, items)
+    kept = {(row["slug"], row["path"]): row for row in known if row["slug"] not in replaced}
+    secret_rows: list[_Row] = []
+    for item in items:
+        secret_rows += _secret_rows(target, item, kept, run)
+    state = read_state_digest(connection, target)
+    _exchange(
+        connection,
+        declared,
+        before=_rows_of(connection, declared, target, slugs),
+        after=[_declared_row(target, item, run) for item in items],
+        state=state,
+    )
+    _exchange(connection, secrets, before=known, after=secret_rows, state=state)
+    write_state_digest(connection, target, state)
+    for item in items:
+        written = item.secrets.keys() | item.removed
+        _settle_intents(connection, target, item.declared.slug, written)
+
+
+def remove(connection: Connection, target: int, slugs: Collection[str]) -> None:
+    """Remove everything known of integrations that no longer exist."""
+    state = read_state_digest(connection, target)
+    for table in (declared, secrets):
+        state.remove(table.name, _rows_of(connection, table, target, slugs))
+    write_state_digest(connection, target, state)
+    for table in (declared, secrets, seen, intents):
+        _delete_rows(connection, table, target, slugs)
+
+
+def read_seen(connection: Connection, target: int) -> dict[str, SeenState]:
+    """Return how every integration looked when it was last read, by slug."""
+    found = {}
+    for row in connection.execute(select(seen).where(seen.c.target == target)):
+        observed = observed_from_document(row.slug, parse_document(row.document))
+        found[row.slug] = SeenState(observed, row.read_at)
+    return found
+
+
+def store_seen(connection: Connection, target: int, items: Mapping[str, SeenState]) -> None:
+    """Store how integrations looked; those that show a secret must be read every time."""
+    _delete_rows(connection, seen, target, items)
+    rows = []
+    for slug, item in items.items():
+        text = to_json(observed_to_document(item.observed))
+        if not withholds(text):
+            row = {"target": target, "slug": slug, "read_at": item.read_at, "document": text}
+            rows.append(row)
     if rows:
         connection.execute(insert(seen), rows)
 
 
-def recall_seen(connection: Connection, target: int) -> dict[str, SeenState]:
-    """Read how every integration looked when it was last read."""
-    rows = connection.execute(select(seen).where(seen.c.target == target))
-    return {
-        row.slug: SeenState(
-            observed_from_document(row.slug, parse_document(row.document)), row.read_at
-        )
-        for row in rows
-    }
+def store_intents(
+    connection: Connection,
+    target: int,
+    *,
+    call: int,
+    slug: str,
+    fingerprints: Mapping[Path, str],
+) -> None:
+    """Store the fingerprints of the secrets that a call is about to send."""
+    rows = [
+        {
+            "call": call,
+            "target": target,
+            "slug": slug,
+            "path": path_to_text(path),
+            "fingerprint": fingerprint,
+        }
+        for path, fingerprint in fingerprints.items()
+    ]
+    connection.execute(insert(intents), rows)
 
 
-def _declared_row(target: int, item: Confirmed, run: str | None) -> dict[str, Any]:
+def remove_intents(connection: Connection, *, call: int) -> None:
+    """Remove the intents of a call that was certainly not carried out."""
+    connection.execute(delete(intents).where(intents.c.call == call))
+
+
+def _settle_intents(connection: Connection, target: int, slug: str, paths: Iterable[Path]) -> None:
+    """Remove the intents of secrets that have now been written or removed."""
+    rows = [
+        {"the_target": target, "the_slug": slug, "the_path": path_to_text(path)} for path in paths
+    ]
+    if rows:
+        connection.execute(_DELETE_SETTLED, rows)
+
+
+def _read_unsettled(connection: Connection, target: int) -> dict[str, dict[Path, frozenset[str]]]:
+    """Return the fingerprints that may have been sent, by slug and path."""
+    found: dict[str, dict[Path, frozenset[str]]] = defaultdict(dict)
+    for row in connection.execute(select(intents).where(intents.c.target == target)):
+        path = path_from_text(row.path)
+        found[row.slug][path] = found[row.slug].get(path, frozenset()) | {row.fingerprint}
+    return dict(found)
+
+
+def _declared_row(target: int, item: Confirmed, run: str | None) -> _Row:
     return {
         "target": target,
         "slug": item.declared.slug,
@@ -138,7 +188,7 @@ def _declared_row(target: int, item: Confirmed, run: str | None) -> dict[str, An
 
 
 def _source(at: SourceLocation) -> str | None:
-    """Return the form in which a place is stored, None for what stands in no file."""
+    """Return the stored form of a location, None for a declaration in no file."""
     return None if at.file == NO_FILE.file else to_json({"file": at.file, "line": at.line})
 
 
@@ -153,17 +203,17 @@ def _declared_at(source: str | None, commit: str | None) -> DeclaredAt | None:
 
 
 def _commits(connection: Connection, target: int) -> dict[str, str]:
-    """Read the commit of each run that has stored a declaration which still stands."""
+    """Return the commit of each run that has stored a current declaration."""
     named = select(declared.c.run).where(declared.c.target == target)
     rows = connection.execute(select(runs.c.run, runs.c.facts).where(runs.c.run.in_(named)))
     found = {row.run: parse_document(row.facts).get("commit") for row in rows}
     return {run: commit for run, commit in found.items() if isinstance(commit, str)}
 
 
-def _records(
-    target: int, item: Confirmed, kept: Mapping[tuple[str, str], dict[str, Any]], run: str | None
-) -> Iterable[dict[str, Any]]:
-    """Give a row for each declared secret: what was written, else what was known of it."""
+def _secret_rows(
+    target: int, item: Confirmed, kept: Mapping[tuple[str, str], _Row], run: str | None
+) -> Iterator[_Row]:
+    """Return a row for each declared secret: what was written, else the row it had."""
     slug = item.declared.slug
     for path, leaf in leaves(normalize(item.declared.fields)):
         name = path_to_text(path)
@@ -193,7 +243,7 @@ def _rows_of(
     """Return the rows of some integrations."""
     wanted = set(slugs)
     query = select(table).where(table.c.target == target)
-    if len(wanted) <= _FEW:  # most often it is the one that was just applied, of thousands
+    if len(wanted) <= _MAX_NAMED_SLUGS:  # most often the one just applied, of thousands
         query = query.where(table.c.slug.in_(sorted(wanted)))
     rows = connection.execute(query).mappings()
     return [dict(row) for row in rows if row["slug"] in wanted]
@@ -205,9 +255,9 @@ def _exchange(
     *,
     before: Iterable[_Row],
     after: Iterable[_Row],
-    state: anchors.RowsDigest,
+    state: RowsDigest,
 ) -> None:
-    """Put rows in the place of others; what is the same in both stays, with the run it is from."""
+    """Replace rows; one that is the same before and after stays, with the run that wrote it."""
     old = {_key(table, row): row for row in before}
     new = {_key(table, row): row for row in after}
     same = {key for key in old.keys() & new.keys() if _content(old[key]) == _content(new[key])}
@@ -232,17 +282,17 @@ def _content(row: _Row) -> _Row:
     return {name: value for name, value in row.items() if name != "run"}
 
 
-def _replaced(connection: Connection, target: int, items: Iterable[Confirmed]) -> set[str]:
-    """Return the slugs that belong to another object now, so that old records say nothing."""
+def _replaced_slugs(connection: Connection, target: int, items: Iterable[Confirmed]) -> set[str]:
+    """Return the slugs that belong to another object now, whose old secrets no longer count."""
     query = select(declared.c.slug, declared.c.identity).where(declared.c.target == target)
     now = {item.declared.slug: item.identity for item in items}
-    if len(now) <= _FEW:
+    if len(now) <= _MAX_NAMED_SLUGS:
         query = query.where(declared.c.slug.in_(sorted(now)))
     rows = connection.execute(query.where(declared.c.identity.is_not(None)))
     return {row.slug for row in rows if now.get(row.slug) not in {None, row.identity}}
 
 
-def _forget_rows(connection: Connection, table: Table, target: int, slugs: Collection[str]) -> None:
+def _delete_rows(connection: Connection, table: Table, target: int, slugs: Collection[str]) -> None:
     rows = [{"a_slug": slug} for slug in slugs]
     if rows:
         connection.execute(

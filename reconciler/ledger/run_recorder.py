@@ -22,8 +22,8 @@ from reconciler.domain.tree import Path, leaves, lookup
 from reconciler.ledger import hash_chain, target_rows
 from reconciler.ledger.codec import parse_document, preimage_to_document, to_ascii, to_json
 from reconciler.ledger.database import Database
+from reconciler.ledger.last_applied import remove_intents, store_intents
 from reconciler.ledger.models import PreImage, RunFacts, TargetKey
-from reconciler.ledger.secret_intents import about_to_be_sent, never_sent
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 from reconciler.planning.actions import Action, ChangeKind
 from reconciler.planning.normalize import normalize
@@ -60,7 +60,7 @@ class Recorder:
     def run_started(self, plan: Plan) -> None:
         """Write down who does what, and how everything looked that the plan will change."""
         with self._database.writing() as connection:
-            target = target_rows.find_or_make(connection, self._key)
+            target = target_rows.find_or_create(connection, self._key)
             hash_chain.close_abandoned(connection, target, shard=self._facts.shard)
             values = {
                 "target": target,
@@ -110,8 +110,8 @@ class Recorder:
             assert made is not None  # noqa: S101 - a single-row insert has a key
             number = int(made[0])
             if secrets:
-                about_to_be_sent(
-                    connection, self._target, call=number, slug=action.slug, secrets=secrets
+                store_intents(
+                    connection, self._target, call=number, slug=action.slug, fingerprints=secrets
                 )
             if last_seen is not None:
                 self._picture(connection, action, last_seen)
@@ -139,7 +139,7 @@ class Recorder:
         with self._database.writing() as connection:
             connection.execute(_CALL_ENDED, {"number": number, **values})
             if refused and number is not None:
-                never_sent(connection, call=number)
+                remove_intents(connection, call=number)
             if made is not None:
                 self._made(connection, action.slug, made)
 

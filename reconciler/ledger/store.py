@@ -13,7 +13,7 @@ from typing import Any, Self, Unpack
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Pepper
-from reconciler.ledger import anchors, last_applied, probe_answers, target_rows
+from reconciler.ledger import hash_chain, last_applied, target_rows
 from reconciler.ledger.database import Database
 from reconciler.ledger.errors import NoLedger, explain
 from reconciler.ledger.fingerprint_key import (
@@ -77,7 +77,7 @@ class Ledger:
         """Give what is known of a target's past."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
-            known = {} if target is None else last_applied.recall(connection, target)
+            known = {} if target is None else last_applied.read(connection, target)
         return LastAppliedState(integrations=known, pepper=self.pepper, complete=target is not None)
 
     def organisations(self, key: TargetKey) -> frozenset[str]:
@@ -89,7 +89,7 @@ class Ledger:
         """Give how each integration looked when all of it was last read."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
-            return {} if target is None else last_applied.recall_seen(connection, target)
+            return {} if target is None else last_applied.read_seen(connection, target)
 
     def history(self, **filters: Unpack[Filters]) -> list[dict[str, Any]]:
         """Return runs in the public form, oldest first; see `RunFilter`."""
@@ -115,12 +115,13 @@ class Ledger:
         """Give what a probe has learned of a target's API; nothing where there was none."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
-            return {} if target is None else probe_answers.recall(connection, target)
+            return {} if target is None else target_rows.read_probe_answers(connection, target)
 
     def remember_answers(self, key: TargetKey, answers: Mapping[str, str]) -> None:
         """Store what a probe has learned, in place of what an earlier one had."""
         with self._database.writing() as connection:
-            probe_answers.remember(connection, target_rows.find_or_make(connection, key), answers)
+            target = target_rows.find_or_create(connection, key)
+            target_rows.write_probe_answers(connection, target, answers)
 
     def verify(self, *, expected_head: str | None = None) -> list[Diagnostic]:
         """Return a finding for everything that was edited or taken out.
@@ -134,13 +135,13 @@ class Ledger:
         """Return what can be kept elsewhere of a target's runs; None where nothing is known."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
-            return None if target is None else anchors.anchor_of(connection, target, shard)
+            return None if target is None else hash_chain.anchor_of(connection, target, shard)
 
     def anchors(self, key: TargetKey) -> Mapping[str | None, Anchor]:
         """Return the same for each shard that a target has ever had; None is the whole."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
-            return {} if target is None else anchors.anchors_of(connection, target)
+            return {} if target is None else hash_chain.anchors_of(connection, target)
 
     def recorder(
         self,
@@ -162,14 +163,14 @@ class Ledger:
     ) -> None:
         """Store what is now as Git declares it; `gone` are slugs that no longer exist."""
         with self._database.writing() as connection:
-            target = target_rows.find_or_make(connection, key)
-            last_applied.forget(connection, target, gone)
-            last_applied.remember(connection, target, fulfilled, run=run)
+            target = target_rows.find_or_create(connection, key)
+            last_applied.remove(connection, target, gone)
+            last_applied.store(connection, target, fulfilled, run=run)
 
     def remember_seen(self, key: TargetKey, items: Mapping[str, SeenState]) -> None:
         """Store how integrations looked, for the next incremental drift check."""
         with self._database.writing() as connection:
-            last_applied.remember_seen(connection, target_rows.find_or_make(connection, key), items)
+            last_applied.store_seen(connection, target_rows.find_or_create(connection, key), items)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -1,52 +1,46 @@
-"""Which rows belong to a target: the same name at the same host in the same organisation.
+"""A target in the ledger: its row, and named values that are stored for it in `meta`.
 
-The organisation is learned from the API's list and may still be unknown (an empty list). Rows that
-were written then are taken over by the first organisation that shows itself.
+A target is the same name at the same host in the same organisation. The organisation is learned
+from the API's list and may still be unknown (an empty list). Rows written until then are taken over
+by the first organisation that is learned.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, and_, select, text, update
+from sqlalchemy import Connection, and_, delete, insert, select, text, update
 
+from reconciler.ledger.codec import parse_document, to_json
 from reconciler.ledger.models import TargetKey
-from reconciler.ledger.tables import targets
+from reconciler.ledger.tables import meta, targets
 
 _UNKNOWN = ""
-_MAKE = """
+_INSERT = """
     INSERT INTO targets (name, host, organisation) VALUES (:name, :host, :organisation)
     ON CONFLICT DO NOTHING
 """
 
 
 def find(connection: Connection, key: TargetKey) -> int | None:
-    """Give the row of a target without changing anything, None where there is none."""
-    known = _known(connection, key)
-    if key.organisation is None:
-        # Without a word from the API there is no telling two organisations apart.
-        return next(iter(known.values())) if len(known) == 1 else known.get(_UNKNOWN)
-    return known.get(key.organisation, known.get(_UNKNOWN))
+    """Return the id of a target's row without changing anything, None without a row."""
+    known = _ids_by_organisation(connection, key)
+    if key.organisation is not None:
+        return known.get(key.organisation, known.get(_UNKNOWN))
+    # Before the API's list has named the organisation, several cannot be told apart.
+    if len(known) == 1:
+        return next(iter(known.values()))
+    return known.get(_UNKNOWN)
 
 
-def lock(connection: Connection, target: int) -> None:
-    """Make others wait who change this target, until the transaction ends.
-
-    In SQLite a writing transaction is alone anyway.
-    """
-    if connection.dialect.name == "postgresql":
-        row = select(targets.c.id).where(targets.c.id == target)
-        connection.execute(row.with_for_update(key_share=True))
-
-
-def find_or_make(connection: Connection, key: TargetKey) -> int:
-    """Return the row of a target, locked; the first known organisation takes over what had none."""
+def find_or_create(connection: Connection, key: TargetKey) -> int:
+    """Return the id of a target's row, locked; a first organisation takes over a blank one."""
     found = find(connection, key)
     if found is None:
-        # Two shards may begin at the same time.
-        connection.execute(
-            text(_MAKE), [asdict(key) | {"organisation": key.organisation or _UNKNOWN}]
-        )
+        # Two shards may begin at the same time, so the row may exist by now.
+        values = asdict(key) | {"organisation": key.organisation or _UNKNOWN}
+        connection.execute(text(_INSERT), [values])
         found = find(connection, key)
-        assert found is not None  # noqa: S101 - it was made, here or elsewhere
+        assert found is not None  # noqa: S101 - inserted by this shard or another
     lock(connection, found)
     if key.organisation is not None:
         connection.execute(
@@ -57,15 +51,49 @@ def find_or_make(connection: Connection, key: TargetKey) -> int:
     return found
 
 
+def lock(connection: Connection, target: int) -> None:
+    """Lock a target's row until the transaction ends.
+
+    SQLite needs no lock, since a writing transaction excludes all others.
+    """
+    if connection.dialect.name == "postgresql":
+        row = select(targets.c.id).where(targets.c.id == target)
+        connection.execute(row.with_for_update(key_share=True))
+
+
 def organisations(connection: Connection, key: TargetKey) -> frozenset[str]:
-    """Give the organisations that have answered under this name and host so far."""
-    return frozenset(_known(connection, key)) - {_UNKNOWN}
+    """Return the organisations that have answered under this name and host so far."""
+    return frozenset(_ids_by_organisation(connection, key)) - {_UNKNOWN}
 
 
-def _known(connection: Connection, key: TargetKey) -> dict[str, int]:
-    rows = connection.execute(select(targets).where(_same(key)))
-    return {row.organisation: row.id for row in rows}
+def read_probe_answers(connection: Connection, target: int) -> dict[str, str]:
+    """Return what `doctor --probe` has learned of a target's API, by question."""
+    stored = read_meta(connection, _answers_name(target))
+    if stored is None:
+        return {}
+    return {question: str(answer) for question, answer in parse_document(stored).items()}
 
 
-def _same(key: TargetKey) -> ColumnElement[bool]:
-    return and_(targets.c.name == key.name, targets.c.host == key.host)
+def write_probe_answers(connection: Connection, target: int, answers: Mapping[str, str]) -> None:
+    """Store what a probe has learned, in place of older answers."""
+    write_meta(connection, _answers_name(target), to_json(dict(answers)))
+
+
+def read_meta(connection: Connection, name: str) -> str | None:
+    """Return a named value, None where it was never stored."""
+    return connection.scalar(select(meta.c.value).where(meta.c.name == name))
+
+
+def write_meta(connection: Connection, name: str, value: str) -> None:
+    """Store a named value in place of an older one."""
+    connection.execute(delete(meta).where(meta.c.name == name))
+    connection.execute(insert(meta).values(name=name, value=value))
+
+
+def _answers_name(target: int) -> str:
+    return f"answers of target {target}"
+
+
+def _ids_by_organisation(connection: Connection, key: TargetKey) -> dict[str, int]:
+    same = and_(targets.c.name == key.name, targets.c.host == key.host)
+    return {row.organisation: row.id for row in connection.execute(select(targets).where(same))}

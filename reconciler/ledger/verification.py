@@ -1,7 +1,7 @@
-"""Compare everything the ledger holds with the hashes and digests that were stored with it.
+"""Verification of everything in the ledger against the hashes and digests stored with it.
 
-All tables are read once, side by side in the order of the runs, so that the work grows with their
-size and the memory with the number of runs.
+All tables are read once, side by side in the order of the runs, so that time grows with their size
+and memory with the number of runs.
 """
 
 from collections import defaultdict
@@ -13,9 +13,16 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, Table, select
 
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.ledger import anchors
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.hash_chain import hash_of, shard_of
+from reconciler.ledger.hash_chain import (
+    CHAIN_END_PREFIX,
+    SHARD_INFIX,
+    ChainEnd,
+    RowsDigest,
+    hash_of,
+    read_state_digest,
+    shard_of,
+)
 from reconciler.ledger.tables import (
     calls,
     declared,
@@ -28,8 +35,8 @@ from reconciler.ledger.tables import (
 )
 
 _BATCH = 500
-_UNRELIABLE = "what the ledger says of this run cannot be relied on"
-_LOST = "compare the head and the length with those that the last apply has printed"
+_UNRELIABLE = "do not rely on the record of this run"
+_LOST = "compare the head and the length with those that the last apply printed"
 
 _Chain = tuple[int, str | None]
 """A target and a shard of it."""
@@ -46,9 +53,9 @@ class _Link:
 
 
 def verify(connection: Connection, *, expected_head: str | None = None) -> list[Diagnostic]:
-    """Return a finding for everything that is not as it was written.
+    """Return a finding for everything that was changed or removed.
 
-    `expected_head` is the hash of a run that was kept elsewhere and has to be on record.
+    `expected_head` is the hash of a run that was kept elsewhere and must be on record.
     """
     names = {row.id: row.name for row in connection.execute(select(targets))}
     chains: dict[_Chain, list[_Link]] = defaultdict(list)
@@ -69,58 +76,60 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
             problems.append(_broken(row.run, name, "was changed after it ended"))
         link = _Link(row.run, row.position or 0, row.previous, row.hash)
         chains[row.target, shard_of(row.facts)].append(link)
-    ends = _ends(connection)
+    ends = _chain_ends(connection)
     for chain in sorted({*chains, *ends}, key=lambda each: (each[0], each[1] or "")):
         found = sorted(chains.get(chain, ()), key=lambda link: link.position)
         problems += _check_chain(_name_of(chain, names), found, ends.get(chain))
     for target, name in names.items():
         problems += _check_state(connection, target, name)
     if not problems and any(part.has_strays() for part in parts.values()):
-        summary = "there are records of a run that is not on record itself"
+        summary = "there are calls, outcomes or pre-images of a run that is not on record"
         problems.append(error("ledger-altered", summary, hint=_LOST))
     heads = {link.hash for links in chains.values() for link in links}
     if expected_head is not None and expected_head not in heads:
         summary = f"no run on record has the hash {expected_head}"
         problems.append(
-            error("ledger-altered", summary, hint="runs were taken out, or it is another ledger")
+            error(
+                "ledger-altered",
+                summary,
+                hint="check that this is the right ledger: if it is, runs were removed",
+            )
         )
     return problems
 
 
 class _Parts:
-    """The rows of a table by the run they belong to, read once from the first run to the last."""
+    """Rows of a table by the run they belong to, read once from the first run to the last."""
 
     def __init__(self, connection: Connection, table: Table, order: "Column[Any]") -> None:
         ordered = select(table).order_by(table.c.run, order)
         self._groups = groupby(_stream(connection, ordered), key=lambda row: int(row.run))
-        self._number: int | None = None
+        self._run_id: int | None = None
         self._rows: list[Row[Any]] = []
         self._strays = False
         self._advance()
 
-    def of(self, number: int) -> list[Row[Any]]:
-        """Return the rows of a run; runs have to be asked for in the order of their ids."""
-        while self._number is not None and self._number < number:
+    def of(self, run_id: int) -> list[Row[Any]]:
+        """Return the rows of a run; callers ask for runs in the order of their ids."""
+        while self._run_id is not None and self._run_id < run_id:
             self._strays = True
             self._advance()
-        if self._number != number:
+        if self._run_id != run_id:
             return []
         found = self._rows
         self._advance()
         return found
 
     def has_strays(self) -> bool:
-        """Return whether there are rows of runs that were never asked for."""
-        return self._strays or self._number is not None
+        """Whether there are rows of runs that were not asked for."""
+        return self._strays or self._run_id is not None
 
     def _advance(self) -> None:
         group = next(self._groups, None)
-        self._number, self._rows = (None, []) if group is None else (group[0], list(group[1]))
+        self._run_id, self._rows = (None, []) if group is None else (group[0], list(group[1]))
 
 
-def _check_chain(
-    name: str, links: list[_Link], end: tuple[str | None, int] | None
-) -> Iterator[Diagnostic]:
+def _check_chain(name: str, links: list[_Link], end: ChainEnd | None) -> Iterator[Diagnostic]:
     """Compare each link with the one before it, and the last one with the anchor."""
     last, is_whole = None, True
     for number, link in enumerate(links, 1):
@@ -128,48 +137,48 @@ def _check_chain(
             is_whole = False
             yield _broken(link.run, name, "does not follow the run recorded before it")
         last = link.hash
-    head, length = end or (None, 0)
-    if not is_whole or (last == head and len(links) == length):
+    expected = end or ChainEnd()
+    if not is_whole or expected == ChainEnd(last, len(links)):
         return
     if end is None:
-        summary = f"the ledger does not say how the runs of target {name} end"
+        summary = f"the ledger has no record of the last run of target {name}"
     else:
         summary = (
-            f"the newest runs of target {name} were changed or taken out: "
-            f"{length} should be there with the last hash {head}, and {len(links)} are"
+            f"the newest runs of target {name} were changed or removed: "
+            f"expected {expected.length} with the last hash {expected.head}, found {len(links)}"
         )
     yield error("ledger-altered", summary, hint=_LOST)
 
 
 def _check_state(connection: Connection, target: int, name: str) -> Iterator[Diagnostic]:
     """Compare the last-applied rows with their digest."""
-    found = anchors.RowsDigest()
+    found = RowsDigest()
     for table in (declared, secrets):
         query = select(table).where(table.c.target == target)
         rows = connection.execute(query.execution_options(yield_per=_BATCH))
         found.add(table.name, (dict(row) for row in rows.mappings()))
     try:
-        known = str(anchors.read_state(connection, target))
+        known = str(read_state_digest(connection, target))
     except LedgerError:
         known = ""
     if str(found) != known:
         yield error(
             "ledger-altered",
-            f"what was last applied on target {name} was changed outside of a run",
-            hint="plans cannot rely on it: restore the ledger from a backup, or move it away",
+            f"the last-applied state of target {name} was changed outside of a run",
+            hint="restore the ledger from a backup, or move it away: plans cannot rely on it",
         )
 
 
-def _ends(connection: Connection) -> dict[_Chain, tuple[str | None, int]]:
-    """Return where each chain is known to end."""
+def _chain_ends(connection: Connection) -> dict[_Chain, ChainEnd]:
+    """Return the stored end of each chain."""
     ends = {}
-    named = select(meta).where(meta.c.name.startswith(anchors.CHAIN))
+    named = select(meta).where(meta.c.name.startswith(CHAIN_END_PREFIX))
     for row in connection.execute(named):
-        target, _, shard = row.name.removeprefix(anchors.CHAIN).partition(" shard ")
+        target, _, shard = row.name.removeprefix(CHAIN_END_PREFIX).partition(SHARD_INFIX)
         try:
-            ends[int(target), shard or None] = anchors.chain_from(row.value)
+            ends[int(target), shard or None] = ChainEnd.from_text(row.value)
         except (LedgerError, ValueError):
-            continue  # told as a chain whose end is not known
+            continue  # reported as a chain without a stored end
     return ends
 
 
