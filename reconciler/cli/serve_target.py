@@ -100,11 +100,11 @@ class ServedTarget:
         return await in_thread(self._runs)
 
     def _runs(self) -> list[dict[str, Any]]:
-        from reconciler.adapter.ui.history import MOST_RUNS
+        from reconciler.adapter.ui.pages import MAX_RUNS
 
         try:
             with wiring.records_of(self.invocation, self.environment).open(read_only=True) as book:
-                everything = book.history(target=self.target.name, limit=MOST_RUNS + 1)
+                everything = book.history(target=self.target.name, limit=MAX_RUNS + 1)
         except NoLedger:
             return []
         ours = (self.target.name, self.target.base_url)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.adapter.tools import ToolDefinition
     from reconciler.adapter.ui.routes import PageRoutes
 
-_LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
+_LIBRARIES = ("jinja2", "jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 
 _TIDY_SECONDS = 5
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
+from importlib import resources
 from typing import Any
 
 import httpx
@@ -96,7 +97,7 @@ def words(markup: str) -> str:
 
 def rows(markup: str) -> list[str]:
     body = markup.partition("<tbody>")[2].partition("</tbody>")[0]
-    return [words(row).strip() for row in body.split("</tr>") if row]
+    return [words(row).strip() for row in body.split("</tr>") if row.strip()]
 
 
 def cookie(response: httpx.Response) -> dict[str, str]:
@@ -298,6 +299,24 @@ def test_foreign_text_is_neither_obeyed_nor_invisible() -> None:
         assert "\u202e" not in markup
         assert "\x1b" not in markup
     assert "<script>alert(1)</script>" in unescape(site.page("/integrations/wild"))
+
+
+def test_every_field_of_a_run_is_escaped() -> None:
+    outcome = {"slug": HOSTILE, "action": HOSTILE, "status": HOSTILE, "error": {"message": HOSTILE}}
+    fields = ("run", "started_at", "commit", "actor", "pull_request")
+    markup = Site({**RUN, **dict.fromkeys(fields, HOSTILE), "outcomes": [outcome]}).page("/history")
+    assert "<script" not in markup
+    assert "\u202e" not in markup
+    assert "\x1b" not in markup
+    assert unescape(markup).count("<script>") >= len(fields) + len(outcome)
+
+
+def test_no_template_marks_text_as_safe() -> None:
+    templates = list((resources.files("reconciler.adapter.ui") / "templates").iterdir())
+    assert len(templates) >= 5
+    for template in templates:
+        code = re.findall(r"\{[{%].*?[%}]\}", template.read_text(encoding="utf-8"))
+        assert not [part for part in code if re.search(r"\b(safe|autoescape|Markup)\b", part)]
 
 
 def test_files_with_errors_leave_the_list_and_name_the_place() -> None:

@@ -1,6 +1,7 @@
-"""The page for people: who may see it, and which of its views a path shows.
+"""Routes of the page: who may see it, and what each path shows.
 
-It only reads. A person logs in with a token of the adapter; from then on a cookie stands for it.
+The page only reads. A person logs in with a token of the adapter; then a cookie identifies the
+session.
 """
 
 from dataclasses import dataclass, replace
@@ -15,12 +16,17 @@ from reconciler.adapter.auth import Tokens
 from reconciler.adapter.problems import refuse
 from reconciler.adapter.request_context import Receive, Scope, Send, context_of
 from reconciler.adapter.routing import ASGIEndpoint, Endpoint
-from reconciler.adapter.ui import detail, history, overview
 from reconciler.adapter.ui.comparison import compare_fields
-from reconciler.adapter.ui.overview import Search
+from reconciler.adapter.ui.pages import (
+    Search,
+    detail_page,
+    history_page,
+    login_page,
+    overview_page,
+    stylesheet,
+)
 from reconciler.adapter.ui.sessions import Sessions
 from reconciler.adapter.ui.snapshot import Row, StateCache, SyncStatus, exposures, without_action
-from reconciler.adapter.ui.style import STYLE
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.errors import ReconcilerError
@@ -71,7 +77,7 @@ class PageRoutes:
             asked.get("q", "")[:200], asked.get("state", "")[:50], asked.get("provider", "")[:200]
         )
         snapshot = await self.cache.look()
-        return _html(overview.overview(snapshot, search, can_log_out=self.tokens.required))
+        return _html(overview_page(snapshot, search, can_log_out=self.tokens.required))
 
     async def _detail(self, request: Request) -> Response:
         slug = str(request.path_params["slug"])
@@ -90,7 +96,7 @@ class PageRoutes:
             raise refuse("not-found", 404, "There is no integration of this name.")
         row = row or Row(slug, slug, "", "active", SyncStatus.UNKNOWN)
         changed = _changed(action, fresh)
-        shown = detail.detail(
+        shown = detail_page(
             _now(row, snapshot.plan, fresh, differs=bool(changed)),
             compare_fields(
                 declared, observed, changed=changed, unverified=snapshot.unverified(slug)
@@ -109,13 +115,13 @@ class PageRoutes:
             runs = await self.cache.runs()
         except ReconcilerError as reason:
             problem = reason.summary
-        return _html(history.history(runs, problem=problem, can_log_out=self.tokens.required))
+        return _html(history_page(runs, problem=problem, can_log_out=self.tokens.required))
 
     async def _login(self, request: Request) -> Response:
         shown = _token((await request.body()).decode("utf-8", "replace"))
         principal = self.tokens.find(shown.encode("utf-8"))
         if principal is None:
-            return _html(overview.login(failed=True), status=401)
+            return _html(login_page(is_retry=True), status=401)
         context_of(request.scope).principal = principal
         cookie = self.sessions.open(principal, secure=request.url.scheme == "https")
         return _redirect(cookie)
@@ -144,7 +150,7 @@ def _route(path: str, method: str, endpoint: Endpoint, *, sees: bool = False) ->
             raise refuse("method-not-allowed", 405, f"This path takes {method}.", allow=method)
         if sees and context.principal is None:
             challenge = {"www-authenticate": 'Bearer realm="reconcile"'}
-            response: Response = _html(overview.login(), status=401, headers=challenge)
+            response: Response = _html(login_page(), status=401, headers=challenge)
         else:
             response = await endpoint(Request(scope, receive))
         await response(scope, receive, send)
@@ -153,7 +159,7 @@ def _route(path: str, method: str, endpoint: Endpoint, *, sees: bool = False) ->
 
 
 async def _style(_request: Request) -> Response:
-    return Response(STYLE, media_type="text/css", headers={"cache-control": "max-age=300"})
+    return Response(stylesheet(), media_type="text/css", headers={"cache-control": "max-age=300"})
 
 
 def _html(markup: str, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,7 +1,7 @@
 """What the page shows: the integrations that are there, and how they compare with the files.
 
 A snapshot is a value. Reading it takes a listing and a plan, so one is kept for a few seconds; what
-it looks like is decided in `reconciler.adapter.ui.overview`.
+it looks like is decided in `reconciler.adapter.ui.pages`.
 """
 
 import asyncio

@@ -1,0 +1,295 @@
+"""The page as HTML: the login, the overview, one integration, and the history.
+
+The markup is in `templates`. Every value that a template writes is first made visible (control
+and bidi characters become escapes, long text is cut) and then escaped for HTML, so that no template
+can forget it. There is no script: a search is a form that the server answers.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reconciler.adapter.ui.comparison import ComparedField, FieldStatus
+from reconciler.adapter.ui.snapshot import Row, Snapshot, SyncStatus
+from reconciler.diagnostics import Diagnostic
+from reconciler.planning.actions import Action, ChangeOrigin
+from reconciler.views.escape import visible
+from reconciler.views.html import palette
+
+MAX_ROWS: Final = 500
+MAX_RUNS: Final = 100
+
+_SYNC_SIGNS: Final = {
+    SyncStatus.IN_SYNC: "✓",
+    SyncStatus.UNDECLARED_ACCESS: "!",
+    SyncStatus.UNDECLARED_HOST: "!",
+    SyncStatus.DIFFERS: "≠",
+    SyncStatus.MISSING: "+",
+    SyncStatus.SURPLUS: "−",
+    SyncStatus.UNMANAGED: "○",
+    SyncStatus.UNKNOWN: "?",
+}
+_FIELD_MARKS: Final = {
+    FieldStatus.SAME: ("✓", "in-sync"),
+    FieldStatus.DIFFERS: ("≠", "differs"),
+    FieldStatus.UNVERIFIED: ("?", "not-compared"),
+    FieldStatus.NOT_COMPARED: ("?", "not-compared"),
+    FieldStatus.UNDECLARED: ("○", "not-in-Git"),
+}
+"""Sign and CSS class of a field's status."""
+
+_ORIGINS: Final = {
+    ChangeOrigin.LOCAL: "Git is ahead.",
+    ChangeOrigin.REMOTE: "The API moved.",
+    ChangeOrigin.BOTH: "Both moved.",
+}
+_OUTCOME_SIGNS: Final = {"applied": "✓", "failed": "✗", "skipped": "–", "unknown": "?"}
+
+Run = Mapping[str, Any]
+"""A run as the ledger's history has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Filter of the overview; an empty text filters nothing."""
+
+    words: str = ""
+    sync_status: str = ""
+    provider: str = ""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether anything is filtered."""
+        return self != Search()
+
+    def matches(self, row: Row) -> bool:
+        """Return whether a row is shown."""
+        text = f"{row.slug} {row.name} {row.provider}".lower()
+        return (
+            all(word in text for word in self.words.lower().split())
+            and self.sync_status in {"", row.sync_status.value}
+            and self.provider in {"", row.provider}
+        )
+
+
+def login_page(*, is_retry: bool = False) -> str:
+    """Return the form that asks for a token."""
+    return _render("login.html", is_retry=is_retry)
+
+
+def overview_page(snapshot: Snapshot, search: Search, *, can_log_out: bool) -> str:
+    """Return all integrations, or those that match a search."""
+    rows = [row for row in snapshot.rows if search.matches(row)]
+    target = snapshot.target
+    return _render(
+        "overview.html",
+        snapshot=snapshot,
+        search=search,
+        host="embedded simulator" if target.is_simulator else urlsplit(target.base_url).netloc,
+        counts=_counts(snapshot.rows, search),
+        providers=sorted({row.provider for row in snapshot.rows if row.provider}),
+        sync_statuses=[status.value for status in SyncStatus],
+        rows=rows[:MAX_ROWS],
+        hidden_rows=max(0, len(rows) - MAX_ROWS),
+        can_log_out=can_log_out,
+    )
+
+
+def detail_page(
+    row: Row,
+    fields: Sequence[ComparedField],
+    action: Action | None,
+    *,
+    source: str | None,
+    problem: Diagnostic | None,
+    can_log_out: bool,
+) -> str:
+    """Return one integration, declared and observed side by side."""
+    return _render(
+        "detail.html",
+        row=row,
+        fields=fields,
+        action=action,
+        origin=_origin(action) if action else "",
+        source=source,
+        problem=problem,
+        can_log_out=can_log_out,
+    )
+
+
+def history_page(runs: Sequence[Run], *, problem: str | None, can_log_out: bool) -> str:
+    """Return the latest runs, newest first; `runs` are given oldest first."""
+    latest = list(reversed(runs))[:MAX_RUNS]
+    return _render(
+        "history.html",
+        runs=[_past_run(run) for run in latest],
+        problem=problem,
+        has_earlier_runs=len(runs) > MAX_RUNS,
+        can_log_out=can_log_out,
+    )
+
+
+@cache
+def stylesheet() -> str:
+    """Return the style sheet, dark and light; it loads nothing from elsewhere."""
+    file = resources.files("reconciler.adapter.ui") / "static" / "page.css"
+    return palette() + file.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Number of integrations with one sync status, and the query that filters them."""
+
+    name: str
+    count: int
+    query: str
+    is_current: bool
+
+
+def _counts(rows: Sequence[Row], search: Search) -> list[_Count]:
+    totals = Counter(row.sync_status for row in rows)
+    counts = [_Count("all", len(rows), _query(search, ""), search.sync_status == "")]
+    for status in SyncStatus:
+        if totals[status]:
+            name = status.value
+            is_current = search.sync_status == name
+            counts.append(_Count(name, totals[status], _query(search, name), is_current))
+    return counts
+
+
+def _query(search: Search, sync_status: str) -> str:
+    """Return the query of a search with another sync status."""
+    values = {"q": search.words, "provider": search.provider, "state": sync_status}
+    given = {name: value for name, value in values.items() if value}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _origin(action: Action) -> str:
+    """Return the sentence about who moved, if it is the same for all changes."""
+    origins = {change.origin for change in action.changes}
+    return _ORIGINS.get(origins.pop(), "") if len(origins) == 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one action of a run."""
+
+    sign: str
+    status: str
+    action: str
+    slug: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class _PastRun:
+    """One entry of the timeline; `state` is `open`, `bad` or empty."""
+
+    id: str
+    started_at: str
+    state: str
+    counts: list[tuple[str, str, int]]
+    facts: str
+    outcomes: list[_Outcome]
+    outcome_count: int
+
+
+def _past_run(run: Run) -> _PastRun:
+    summary = run.get("summary") or {}
+    outcomes = run.get("outcomes") or []
+    state = ""
+    if run.get("finished_at") is None:
+        state = "open"
+    elif summary.get("failed") or summary.get("unknown"):
+        state = "bad"
+    return _PastRun(
+        id=str(run.get("run") or ""),
+        started_at=str(run.get("started_at") or ""),
+        state=state,
+        counts=[
+            (sign, status, summary[status])
+            for status, sign in _OUTCOME_SIGNS.items()
+            if summary.get(status)
+        ],
+        facts=", ".join(_facts(run)),
+        outcomes=[_outcome(outcome) for outcome in outcomes[:MAX_RUNS]],
+        outcome_count=len(outcomes),
+    )
+
+
+def _facts(run: Run) -> list[str]:
+    facts = []
+    if run.get("actor"):
+        facts.append(f"by {run['actor']}")
+    if run.get("commit"):
+        facts.append(f"commit {str(run['commit'])[:12]}")
+    if run.get("pull_request"):
+        facts.append(f"pull request {run['pull_request']}")
+    if not run.get("finished_at"):
+        facts.append("not finished")
+    return facts
+
+
+def _outcome(outcome: Mapping[str, Any]) -> _Outcome:
+    status = str(outcome.get("status", ""))
+    error = outcome.get("error") or {}
+    return _Outcome(
+        sign=_OUTCOME_SIGNS.get(status, ""),
+        status=status,
+        action=str(outcome.get("action", "")),
+        slug=str(outcome.get("slug", "")),
+        error=str(error.get("message", "")),
+    )
+
+
+class _Visible(str):
+    """Text that is visible already; it still has to be escaped."""
+
+    __slots__ = ()
+
+
+def _unabridged(text: str) -> str:
+    """Return text made visible without a limit of length."""
+    return _Visible(visible(text, limit=None))
+
+
+def _finalize(value: object) -> str:
+    """Make a value visible before autoescape; markup comes from macros of ours only."""
+    if isinstance(value, Markup | _Visible):
+        return value
+    return visible(str(value))
+
+
+def _to_minutes(moment: str) -> str:
+    """Return an ISO 8601 time as date, hour and minute."""
+    day, _, rest = moment.partition("T")
+    return f"{day} {rest[:5]}".strip()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reconciler.adapter.ui"),
+        autoescape=True,
+        finalize=_finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters["to_minutes"] = _to_minutes
+    environment.filters["unabridged"] = _unabridged
+    environment.globals["sync_signs"] = _SYNC_SIGNS
+    environment.globals["field_marks"] = _FIELD_MARKS
+    return environment
+
+
+def _render(name: str, **values: object) -> str:
+    return _environment().get_template(name).render(values)
