@@ -1,40 +1,58 @@
-"""Gather what was approved by merging: the plans that reviewers saw on the pull requests.
+"""Plans that were approved by merging: those that reviewers saw on the pull requests.
 
-A plan is taken if it was uploaded by the plan workflow of this very repository, for the last state
-of a pull request that was merged since the last apply, or for its turn in the merge queue; of two
-that differ none counts. All of it is untrusted: the author of a pull request starts the run that
-uploads. A plan only ever narrows what `apply` may do (`reconciler.planning.approval`); what is done
-is decided by the merged files. Whether a run belongs to the pull request: `github.origin`.
+A plan counts if the plan workflow of this very repository uploaded it, for the last commit of a
+pull request that was merged since the last apply, or for its place in the merge queue. Where two
+plans of a pull request differ, neither counts. All of it is untrusted, since the author of a pull
+request starts the run that uploads. A plan can only narrow what `apply` may do
+(`reconciler.planning.approval`); the merged files decide what is done.
+
+Whether a run belongs to the pull request: `reconciler.github.run_origin`.
 """
 
+import io
+import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.errors import ReconcilerError
-from reconciler.github.archive import MAX_ARCHIVE, plan_in
-from reconciler.github.client import GitHub, GitHubNotFound, UnexpectedResponse
-from reconciler.github.merged_pull_requests import merged_with
+from reconciler.github.client import GitHub, GitHubNotFound, JsonObject, UnexpectedResponse
+from reconciler.github.pull_request import merged_with
 from reconciler.github.run_origin import RunClaim, objection
 from reconciler.planning.codec import decode
 from reconciler.planning.plan import Plan
 
-MOST_COMMITS = 250
-"""How far back merges are looked for; more have piled up only if no apply succeeded for long."""
+MAX_COMMITS = 250
+"""Commits whose merges count; more have accumulated only if no apply succeeded for long."""
 
-MOST_UPLOADS = 30
+MAX_UPLOADS = 30
 """Runs that may have uploaded a plan for one commit; each costs a few requests."""
 
+MEMBER = "plan.json"
+MAX_ARCHIVE = 16 * 1024 * 1024
+MAX_PLAN = 64 * 1024 * 1024
+
 _VERDICTS = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
+_ENCRYPTED = 0x1
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalQuery:
-    """Which uploads count: `artifact` is completed by a commit, `workflow` is the file's name.
+    """Which uploads count: artifacts named `artifact`-<commit> of the file `workflow`.
 
-    `branch` is the one that requests must have been merged into; None takes any.
+    Pull requests must have been merged into `branch`; None accepts any branch.
     """
 
     artifact: str
@@ -43,8 +61,8 @@ class ApprovalQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Approved:
-    """One pull request's plan. `reviewers` approved the commit that they are listed with."""
+class ApprovedPlan:
+    """Plan of one pull request; each reviewer is listed with the commit that they approved."""
 
     number: int
     plan: Plan
@@ -53,45 +71,73 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """The approved plans, oldest merge first, and what is to be said about the others."""
+class GatheredPlans:
+    """Approved plans, oldest merge first, and warnings about pull requests without one."""
 
-    approved: tuple[Approved, ...]
+    approved: tuple[ApprovedPlan, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 async def gather(
     github: GitHub, *, since: str | None, head: str, wanted: ApprovalQuery
-) -> Gathered:
-    """Gather the plans of the pull requests merged after `since`, up to `head`.
+) -> GatheredPlans:
+    """Return the plans of the pull requests that were merged after `since`, up to `head`.
 
     Where nothing was merged since, the plan that approved `head` itself counts again: a rotated key
     changes no file and needs no new approval.
     """
-    commits, found = await _commits(github, since=since, head=head)
-    merges: dict[int, dict[str, Any]] = {}
+    commits, diagnostics = await _commits(github, since=since, head=head)
+    requests: dict[int, JsonObject] = {}
     commits_of: dict[int, list[str]] = {}
     for commit in commits:
-        for merged in await merged_with(github, commit, branch=wanted.branch):
-            number = int(merged["number"])
-            merges[number] = merged
+        for request in await merged_with(github, commit, branch=wanted.branch):
+            number = int(request["number"])
+            requests[number] = request
             commits_of.setdefault(number, []).append(commit)
     approved = []
-    for number, merged in merges.items():
-        states = _states(merged, commits_of[number])
-        plan, why = await _plan_of(github, states, merged, wanted)
+    for number, request in requests.items():
+        candidates = _planned_commits(request, commits_of[number])
+        plan, reason = await _find_plan(github, candidates, request, wanted)
         if plan is None:
-            summary = f"pull request #{number} has no plan that counts: {why}"
-            found.append(warning("no-approved-plan", summary))
+            summary = f"pull request #{number} has no plan that counts: {reason}"
+            diagnostics.append(warning("no-approved-plan", summary))
             continue
         reviewers = await _reviewers(github, number)
-        approved.append(Approved(number, plan, _login(merged), reviewers))
-    return Gathered(tuple(approved), tuple(found))
+        approved.append(ApprovedPlan(number, plan, _login(request), reviewers))
+    return GatheredPlans(tuple(approved), tuple(diagnostics))
+
+
+def plan_in_archive(content: bytes, *, limit: int = MAX_PLAN) -> str:
+    """Return the text of the one plan in an archive; raises `UnexpectedResponse`.
+
+    Anyone whose pull request runs a workflow may have made the archive. It is never unpacked: its
+    one member is read into memory up to `limit` bytes, whatever its headers claim.
+    """
+    subject = "the archive of a plan"
+    if len(content) > MAX_ARCHIVE:
+        raise UnexpectedResponse(subject, f"it has more than {MAX_ARCHIVE} bytes")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if [member.filename for member in members] != [MEMBER]:
+                raise UnexpectedResponse(subject, f"it does not hold one {MEMBER} and nothing else")
+            member = members[0]
+            if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSIONS:
+                raise UnexpectedResponse(subject, "it is encrypted or compressed in another way")
+            with archive.open(member) as stream:
+                text = stream.read(limit + 1)
+        if len(text) > limit:
+            raise UnexpectedResponse(subject, f"the plan in it has more than {limit} bytes")
+        return text.decode("utf-8")
+    except _DAMAGED:
+        pass
+    raise UnexpectedResponse(subject, "it is damaged")
 
 
 async def _commits(
     github: GitHub, *, since: str | None, head: str
 ) -> tuple[list[str], list[Diagnostic]]:
+    """Return the commits after `since`, oldest first, and warnings about those left out."""
     if since is None or since == head:
         return [head], []
     path = f"/repos/{github.repository}/compare/{since}...{head}"
@@ -101,95 +147,98 @@ async def _commits(
         summary = f"the last applied commit {since[:12]} is not in the history of {head[:12]}"
         return [head], [warning("unknown-commit", summary)]
     commits = [str(item["sha"]) for item in listed]
-    if len(commits) > MOST_COMMITS:
+    if len(commits) > MAX_COMMITS:
         summary = f"of {len(commits)} commits since the last apply only the newest count"
-        return commits[-MOST_COMMITS:], [warning("too-many-commits", summary)]
+        return commits[-MAX_COMMITS:], [warning("too-many-commits", summary)]
     return commits or [head], []
 
 
-def _states(merged: dict[str, Any], commits: Iterable[str]) -> list[str]:
-    """Give the commits that a plan of this pull request may have been made for, the best first."""
-    head = merged.get("head")
+def _planned_commits(request: JsonObject, commits: Iterable[str]) -> list[str]:
+    """Return the commits that a plan of the pull request may have been made for, best first."""
+    head = request.get("head")
     last = head.get("sha") if isinstance(head, dict) else None
-    return list(dict.fromkeys([*([last] if isinstance(last, str) else []), *commits]))
+    candidates = [last] if isinstance(last, str) else []
+    candidates += commits
+    return list(dict.fromkeys(candidates))
 
 
-async def _plan_of(
-    github: GitHub, states: Iterable[str], merged: dict[str, Any], wanted: ApprovalQuery
+async def _find_plan(
+    github: GitHub, commits: Iterable[str], request: JsonObject, wanted: ApprovalQuery
 ) -> tuple[Plan | None, str]:
-    why = "none was uploaded"
-    for state in states:
-        uploads = await _uploads(github, f"{wanted.artifact}-{state}")
-        if len(uploads) > MOST_UPLOADS:
-            return None, f"more than {MOST_UPLOADS} runs have uploaded one"
+    """Return the plan of the first commit that has one, or None and the reason."""
+    reason = "none was uploaded"
+    for commit in commits:
+        uploads = await _uploads(github, f"{wanted.artifact}-{commit}")
+        if len(uploads) > MAX_UPLOADS:
+            return None, f"more than {MAX_UPLOADS} runs have uploaded one"
         plans: dict[str, Plan] = {}
         for upload in uploads:
             try:
-                plan = await _checked(github, upload, RunClaim(merged, state, wanted.workflow))
+                plan = await _download(github, upload, RunClaim(request, commit, wanted.workflow))
                 plans[plan.digest] = plan
             except (UnexpectedResponse, GitHubNotFound) as problem:
-                why = problem.summary
+                reason = problem.summary
             except ReconcilerError as problem:
                 if problem.exit_code == 1:
-                    raise  # GitHub could not be asked; that says nothing about the plan
-                why = problem.summary
+                    raise  # GitHub did not answer, which proves nothing about the plan
+                reason = problem.summary
         if len(plans) > 1:
             return None, "its runs uploaded plans that differ; apply one by its digest"
         if plans:
             return next(iter(plans.values())), ""
-    return None, why
+    return None, reason
 
 
-async def _uploads(github: GitHub, name: str) -> list[dict[str, Any]]:
-    """Return the uploads of a name, the newest of each run: a later attempt replaces an earlier."""
+async def _uploads(github: GitHub, name: str) -> list[JsonObject]:
+    """Return the newest upload of each run: a later attempt replaces an earlier one."""
     path = f"/repos/{github.repository}/actions/artifacts?name={quote(name, safe='')}"
-    newest: dict[Any, dict[str, Any]] = {}
+    newest: dict[object, JsonObject] = {}
     found = await github.pages(path, under="artifacts")
     for upload in sorted(found, key=lambda item: (not item.get("expired"), int(item.get("id", 0)))):
-        run = _run_of(upload)
+        run = _run_id(upload)
         newest[run if run is not None else upload.get("id")] = upload
     return sorted(newest.values(), key=lambda item: -int(item.get("id", 0)))
 
 
-def _run_of(upload: dict[str, Any]) -> int | None:
+async def _download(github: GitHub, upload: JsonObject, claim: RunClaim) -> Plan:
+    """Return the plan of an upload; its origin is checked before its content is read."""
+    number = int(upload["id"])
+    subject = f"artifact {number}"
+    run = _run_id(upload)
+    if upload.get("expired") or run is None:
+        raise UnexpectedResponse(subject, "it has expired")
+    if int(upload.get("size_in_bytes", 0)) > MAX_ARCHIVE:
+        raise UnexpectedResponse(subject, "it is too large")
+    details = await github.get(f"/repos/{github.repository}/actions/runs/{run}")
+    reason = await objection(github, details, claim)
+    if reason:
+        raise UnexpectedResponse(subject, reason)
+    path = f"/repos/{github.repository}/actions/artifacts/{number}/zip"
+    content = await github.download(path, limit=MAX_ARCHIVE)
+    return decode(plan_in_archive(content), name=subject)
+
+
+def _run_id(upload: JsonObject) -> int | None:
     origin = upload.get("workflow_run")
     run = origin.get("id") if isinstance(origin, dict) else None
     return run if isinstance(run, int) else None
 
 
-async def _checked(github: GitHub, upload: dict[str, Any], claim: RunClaim) -> Plan:
-    """Insist on where an upload comes from before it is looked at."""
-    number = int(upload["id"])
-    what = f"artifact {number}"
-    run = _run_of(upload)
-    if upload.get("expired") or run is None:
-        raise UnexpectedResponse(what, "it has expired")
-    if int(upload.get("size_in_bytes", 0)) > MAX_ARCHIVE:
-        raise UnexpectedResponse(what, "it is too large")
-    made = await github.get(f"/repos/{github.repository}/actions/runs/{run}")
-    why = await objection(github, made, claim)
-    if why:
-        raise UnexpectedResponse(what, why)
-    path = f"/repos/{github.repository}/actions/artifacts/{number}/zip"
-    content = await github.download(path, limit=MAX_ARCHIVE)
-    return decode(plan_in(content), name=what)
-
-
 async def _reviewers(github: GitHub, number: int) -> tuple[tuple[str, str], ...]:
-    """Give who approved which commit; the last word of each reviewer counts."""
-    last: dict[str, dict[str, Any]] = {}
+    """Return who approved which commit; the last verdict of each reviewer counts."""
+    verdicts: dict[str, JsonObject] = {}
     for review in await github.pages(f"/repos/{github.repository}/pulls/{number}/reviews"):
         login = _login(review)
         if login is not None and review.get("state") in _VERDICTS:
-            last[login] = review
+            verdicts[login] = review
     return tuple(
         (login, str(review.get("commit_id")))
-        for login, review in last.items()
+        for login, review in verdicts.items()
         if review["state"] == "APPROVED"
     )
 
 
-def _login(item: dict[str, Any]) -> str | None:
+def _login(item: JsonObject) -> str | None:
     user = item.get("user")
     login = user.get("login") if isinstance(user, dict) else None
     return login if isinstance(login, str) else None

@@ -18,7 +18,7 @@ from reconciler.github.inputs import Document, FailedCommand
 from reconciler.github.issue import report_drift
 from reconciler.github.job import Job
 from reconciler.github.marker import MarkerKind
-from reconciler.github.merged_pull_requests import pull_request_of
+from reconciler.github.pull_request import merged_with
 
 NOBODY = "no pull request, so there is nothing to comment on"
 Connect = Callable[[Job], AbstractAsyncContextManager[GitHub]]
@@ -77,7 +77,7 @@ async def tell(
 async def _comment(
     github: GitHub, job: Job, document: Document, *, kind: MarkerKind, setting: Setting
 ) -> Told:
-    number = await pull_request_of(github, job)
+    number = await _pull_request_number(github, job)
     if number is None:
         return Told(NOBODY)
     # Success needs no words, but it does end an earlier cry for help.
@@ -91,3 +91,11 @@ async def _comment(
         only_update=quiet,
     )
     return Told(f"comment on #{number}: {done}")
+
+
+async def _pull_request_number(github: GitHub, job: Job) -> int | None:
+    """Return the pull request of the job; for a push, the one that was merged with it."""
+    if job.pull_request is not None or job.merged_commit is None:
+        return job.pull_request
+    merged = await merged_with(github, job.merged_commit)
+    return int(merged[0]["number"]) if merged else None

@@ -1,20 +1,19 @@
-"""Propose files as a pull request: one branch, one commit on top of the base, kept up to date.
+"""Pull requests: those that were merged with a commit, and one that proposes files.
 
-The commit is made through the API, so that it bears GitHub's signature and no job has to hold a
-credential for `git push`. Which files, and what is in them, is the caller's business.
+A proposal is one branch with one commit on top of its base, kept up to date. The commit is made
+through the API, so that it bears GitHub's signature and no job needs a credential for `git push`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
-from reconciler.github.client import GitHub, GitHubNotFound, UnexpectedResponse
+from reconciler.github.client import GitHub, GitHubNotFound, JsonObject, UnexpectedResponse
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What is proposed; `files` has None for one that is to go, `onto` is their base."""
+    """Files to propose, by path; None deletes one. `onto` is the commit that they are based on."""
 
     branch: str
     base: str
@@ -25,50 +24,68 @@ class Proposal:
 
 
 async def propose(github: GitHub, proposal: Proposal) -> int:
-    """Open the pull request, or renew the open one of the same branch; gives its number."""
-    commit = await _commit(github, proposal)
-    await _point(github, proposal.branch, commit)
+    """Open the pull request, or update the open one of the branch, and return its number."""
+    commit = await _create_commit(github, proposal)
+    await _set_branch(github, proposal.branch, commit)
     owner = github.repository.partition("/")[0]
     head = quote(f"{owner}:{proposal.branch}", safe="")
     repository = f"/repos/{github.repository}"
-    listed = await github.pages(f"{repository}/pulls?state=open&head={head}")
     text = {"title": proposal.title, "body": proposal.body}
-    for found in _of_branch(listed, proposal.branch):
-        await github.patch(f"{repository}/pulls/{int(found['number'])}", text)
-        return int(found["number"])
-    made = await github.post(
+    for item in await github.pages(f"{repository}/pulls?state=open&head={head}"):
+        if (item.get("head") or {}).get("ref") == proposal.branch:
+            await github.patch(f"{repository}/pulls/{int(item['number'])}", text)
+            return int(item["number"])
+    created = await github.post(
         f"{repository}/pulls", {**text, "head": proposal.branch, "base": proposal.base}
     )
-    return int(made["number"])
+    return int(created["number"])
 
 
-async def _commit(github: GitHub, proposal: Proposal) -> str:
+async def merged_with(
+    github: GitHub, commit: str, *, branch: str | None = None
+) -> list[JsonObject]:
+    """Return the merged pull requests of a commit; the one whose merge made it comes first.
+
+    Merged, squashed and rebased ones alike. With a branch only those that were merged into it: a
+    commit may have come by way of other branches, where no approval was required.
+    """
+    found = await github.pages(f"/repos/{github.repository}/commits/{commit}/pulls")
+    merged = [item for item in found if item.get("merged_at") and _has_base(item, branch)]
+    return sorted(merged, key=lambda item: item.get("merge_commit_sha") != commit)
+
+
+def _has_base(item: JsonObject, branch: str | None) -> bool:
+    base = item.get("base")
+    return branch is None or (isinstance(base, dict) and base.get("ref") == branch)
+
+
+async def _create_commit(github: GitHub, proposal: Proposal) -> str:
     repository = f"/repos/{github.repository}"
     parent = await github.get(f"{repository}/git/commits/{proposal.onto}")
     tree = await github.post(
         f"{repository}/git/trees",
         {
             "base_tree": parent["tree"]["sha"],
-            "tree": [_entry(path, text) for path, text in sorted(proposal.files.items())],
+            "tree": [_tree_entry(path, text) for path, text in sorted(proposal.files.items())],
         },
     )
-    made = await github.post(
+    commit = await github.post(
         f"{repository}/git/commits",
         {"message": proposal.title, "tree": tree["sha"], "parents": [proposal.onto]},
     )
-    sha = made.get("sha")
+    sha = commit.get("sha")
     if not isinstance(sha, str):
-        raise UnexpectedResponse("POST a commit", "the answer names none")
+        raise UnexpectedResponse("POST a commit", "the answer has no commit")
     return sha
 
 
-def _entry(path: str, text: str | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"path": path, "mode": "100644", "type": "blob"}
+def _tree_entry(path: str, text: str | None) -> JsonObject:
+    entry: JsonObject = {"path": path, "mode": "100644", "type": "blob"}
     return entry | ({"sha": None} if text is None else {"content": text})
 
 
-async def _point(github: GitHub, branch: str, commit: str) -> None:
-    """Let the branch be this one commit; it is ours alone, so what it was before may go."""
+async def _set_branch(github: GitHub, branch: str, commit: str) -> None:
+    """Make the branch point to the commit; nothing else writes to it, so its past may go."""
     path = f"/repos/{github.repository}/git/refs"
     name = quote(branch, safe="/")
     try:
@@ -77,7 +94,3 @@ async def _point(github: GitHub, branch: str, commit: str) -> None:
         await github.post(path, {"ref": f"refs/heads/{branch}", "sha": commit})
     else:
         await github.patch(f"{path}/heads/{name}", {"sha": commit, "force": True})
-
-
-def _of_branch(listed: Sequence[dict[str, Any]], branch: str) -> list[dict[str, Any]]:
-    return [item for item in listed if (item.get("head") or {}).get("ref") == branch]

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from reconciler.domain.secrets import Redacted
-from reconciler.github.approvals import ApprovalQuery, Gathered, gather
+from reconciler.github.approvals import ApprovalQuery, GatheredPlans, gather
 from reconciler.github.client import GitHub
 from reconciler.remote.clock import Clock
 from reconciler.remote.transport import connection_maker
@@ -52,13 +52,13 @@ def merged_request() -> FakeGitHub:
     return fake
 
 
-def gathered(fake: FakeGitHub, *, since: str | None = LAST) -> Gathered:
+def gathered(fake: FakeGitHub, *, since: str | None = LAST) -> GatheredPlans:
     async def no_pause(_seconds: float) -> None:
         return None
 
     timing = Clock(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=no_pause, random=lambda: 0.0)
 
-    async def work(url: str) -> Gathered:
+    async def work(url: str) -> GatheredPlans:
         make: Any = connection_maker(base_url=url, ca_file=None, proxy=None)
         async with GitHub(
             api_url=url,

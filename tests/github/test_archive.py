@@ -1,4 +1,4 @@
-"""An uploaded archive is somebody's: one plan of bounded size, or nothing."""
+"""An uploaded archive is untrusted: one plan of bounded size, or nothing."""
 
 import io
 import struct
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.github import archive
-from reconciler.github.archive import MAX_ARCHIVE, MAX_PLAN, plan_in
+from reconciler.github.approvals import MAX_ARCHIVE, MAX_PLAN, plan_in_archive
 from reconciler.github.client import UnexpectedResponse
 
 
@@ -27,7 +26,7 @@ GOOD = packed(("plan.json", b'{"kind": "plan"}'))
 
 
 def test_the_one_plan_is_read() -> None:
-    assert plan_in(GOOD) == '{"kind": "plan"}'
+    assert plan_in_archive(GOOD) == '{"kind": "plan"}'
 
 
 @pytest.mark.parametrize(
@@ -49,18 +48,18 @@ def test_the_one_plan_is_read() -> None:
 )
 def test_anything_else_is_refused(content: bytes) -> None:
     with pytest.raises(UnexpectedResponse):
-        plan_in(content)
+        plan_in_archive(content)
 
 
 def test_a_bomb_is_read_no_further_than_the_limit_whatever_its_header_claims() -> None:
     bomb = packed(("plan.json", bytes(MAX_PLAN + 1)))
     assert len(bomb) < MAX_ARCHIVE
     with pytest.raises(UnexpectedResponse, match=f"more than {MAX_PLAN} bytes"):
-        plan_in(bomb)
+        plan_in_archive(bomb)
     size = struct.pack("<L", MAX_PLAN + 1)
     assert bomb.count(size) == 2
     with pytest.raises(UnexpectedResponse):
-        plan_in(bomb.replace(size, struct.pack("<L", 10)))
+        plan_in_archive(bomb.replace(size, struct.pack("<L", 10)))
 
 
 def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
@@ -68,7 +67,7 @@ def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(UnexpectedResponse, match="more than 65536 bytes"):
-            plan_in(bomb, limit=65_536)
+            plan_in_archive(bomb, limit=65_536)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -79,8 +78,8 @@ def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
 def test_a_damaged_archive_gives_a_text_or_the_one_error(at: int, value: int) -> None:
     damaged = GOOD[:at] + bytes([value]) + GOOD[at + 1 :]
     with suppress(UnexpectedResponse):
-        assert isinstance(plan_in(damaged), str)
+        assert isinstance(plan_in_archive(damaged), str)
 
 
 def test_the_limits_leave_room_for_the_largest_plan_and_no_more() -> None:
-    assert archive.MAX_ARCHIVE < archive.MAX_PLAN <= 64 * 1024 * 1024
+    assert MAX_ARCHIVE < MAX_PLAN <= 64 * 1024 * 1024

@@ -24,7 +24,7 @@ from reconciler.planning.actions import ActionKind, ChangeOrigin
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
-    from reconciler.github.approvals import Gathered
+    from reconciler.github.approvals import GatheredPlans
 
 _MOVED = frozenset({ChangeOrigin.REMOTE, ChangeOrigin.BOTH})
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -79,7 +79,7 @@ def gather_plans(
     begin = since or _last_applied(invocation, fresh.target.name) or _before(job)
     wanted = ApprovalQuery(artifact=artifact, workflow=workflow, branch=job.branch)
 
-    async def work(_interruption: signals.SignalHandler) -> "Gathered":
+    async def work(_interruption: signals.SignalHandler) -> "GatheredPlans":
         async with connected(job) as github:
             return await gather(github, since=begin, head=head, wanted=wanted)
 
@@ -206,7 +206,7 @@ def _save(out: Path, plans: Mapping[str, Plan]) -> None:
         output.save(out / f"{name}.json", codec.encode(plan))
 
 
-def _facts(gathered: "Gathered") -> dict[str, str]:
+def _facts(gathered: "GatheredPlans") -> dict[str, str]:
     """Say for the record whose approval this is: who reviewed, and which commit they saw."""
     reviews = [f"{who}@{what}" for item in gathered.approved for who, what in item.reviewers]
     return {
