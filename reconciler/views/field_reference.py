@@ -1,8 +1,8 @@
-"""The reference of fields: `reconcile explain`, and the generated part of `desired-state/README.md`.
+"""Reference of fields: `reconcile explain`, and the generated part of `desired-state/README.md`.
 
 The part of that file above the reference is the guide for authors, and is written by hand. The
 reference has a chapter for the fields of every integration and one for each group of providers
-whose configurations have the same fields. What is known about a field: `reconciler.desired.explain`.
+whose configurations have the same fields. The facts about a field: `reconciler.desired.explain`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from reconciler.views.escape import visible
 _CONFIGURATIONS = "configurations"
 
 GENERATED = """\
-<!-- Generated from here on: run `python -m tests.views.test_field_reference` instead of editing. -->
+<!-- Generated: run `python -m tests.views.test_field_reference` instead of editing. -->
 """
 
 
