@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.drift.report import DriftReport
+    from reconciler.views.render_options import RenderOptions
     from reconciler.views.suggested_command import CommandContext
 
 _LINKS = 40
@@ -28,38 +30,49 @@ _UNSPEAKABLE = "backslashreplace"
 PLAN_FORMATS = ("text", "json", "markdown", "html")
 
 
-def plan_text(
-    console: Console, plan: Plan, *, ledger: str, color: bool, under_way: bool = False
-) -> str:
-    """Write a plan for a person at this terminal."""
+def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
+    """Return a plan that is about to be applied, for this terminal."""
     from reconciler.views import terminal
+    from reconciler.views.render_options import RenderOptions
 
-    return terminal.plan(plan, ledger=ledger, width=console.width, color=color, under_way=under_way)
+    options = RenderOptions(ledger=ledger, width=console.width, color=color)
+    return terminal.plan(plan, options, in_progress=True)
 
 
 def show_plan(
     console: Console, plan: Plan, *, style: str, ledger: str, context: "CommandContext"
 ) -> None:
     """Write a plan to stdout in one of `PLAN_FORMATS`."""
-    match style:
-        case "json":
-            from reconciler.views import json
+    from reconciler.views.renderers import RENDERERS
 
-            text = json.plan(plan)
-        case "markdown":
-            from reconciler.views import markdown
+    options = replace(_options(console, ledger), context=context)
+    console.data(RENDERERS["plan"][style](plan, options))
 
-            text = markdown.plan(plan, ledger=ledger, context=context)
-        case "html":
-            from reconciler.views import html
 
-            text = html.plan(plan, ledger=ledger, context=context)
-        case _:
-            from reconciler.views import terminal
+def show_result(
+    console: Console, result: ApplyResult, plan: Plan | None = None, *, style: str, ledger: str
+) -> None:
+    """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes."""
+    from reconciler.views.renderers import RENDERERS
 
-            color, width = console.colors_data, console.width
-            text = terminal.plan(plan, ledger=ledger, context=context, width=width, color=color)
-    console.data(text)
+    options = replace(_options(console, ledger), plan=plan)
+    console.data(RENDERERS["result"][style](result, options))
+
+
+def show_drift(
+    console: Console, report: "DriftReport", *, style: str, ledger: str, context: "CommandContext"
+) -> None:
+    """Write a drift report to stdout in one of `PLAN_FORMATS`."""
+    from reconciler.views.renderers import RENDERERS
+
+    options = replace(_options(console, ledger), context=context)
+    console.data(RENDERERS["drift"][style](report, options))
+
+
+def _options(console: Console, ledger: str) -> "RenderOptions":
+    from reconciler.views.render_options import RenderOptions
+
+    return RenderOptions(ledger=ledger, width=console.width, color=console.colors_data)
 
 
 def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:
@@ -67,57 +80,7 @@ def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:
     from reconciler.views.suggested_command import apply_command
 
     command = apply_command(plan.target.name, context.saved_plan or "PLAN", context=context)
-    return f"saved the plan; `{command}` does no more than it says"
-
-
-def show_result(
-    console: Console, result: ApplyResult, plan: Plan | None = None, *, style: str, ledger: str
-) -> None:
-    """Write a result to stdout in one of `PLAN_FORMATS`; the plan tells what was not done."""
-    match style:
-        case "json":
-            from reconciler.views import json
-
-            text = json.result(result)
-        case "markdown":
-            from reconciler.views import markdown
-
-            text = markdown.result(result, plan, ledger=ledger)
-        case "html":
-            from reconciler.views import html
-
-            text = html.result(result, plan, ledger=ledger)
-        case _:
-            from reconciler.views import terminal
-
-            color, width = console.colors_data, console.width
-            text = terminal.result(result, plan, ledger=ledger, width=width, color=color)
-    console.data(text)
-
-
-def show_drift(
-    console: Console, report: "DriftReport", *, style: str, ledger: str, context: "CommandContext"
-) -> None:
-    """Write a drift report to stdout in one of `PLAN_FORMATS`."""
-    match style:
-        case "json":
-            from reconciler.views import json
-
-            text = json.drift(report)
-        case "markdown":
-            from reconciler.views import markdown
-
-            text = markdown.drift(report, ledger=ledger, context=context)
-        case "html":
-            from reconciler.views import html
-
-            text = html.drift(report, ledger=ledger, context=context)
-        case _:
-            from reconciler.views import terminal
-
-            color, width = console.colors_data, console.width
-            text = terminal.drift(report, ledger=ledger, context=context, width=width, color=color)
-    console.data(text)
+    return f"saved the plan; to apply exactly this plan, run: {command}"
 
 
 def save(path: Path, text: str) -> None:

@@ -94,9 +94,7 @@ class RunDisplay:
 
     def _as_text(self, plan: Plan) -> str:
         console = self._console
-        text = output.plan_text(
-            console, plan, ledger=self._ledger, color=console.colors_talk, under_way=True
-        )
+        text = output.plan_text(console, plan, ledger=self._ledger, color=console.colors_talk)
         return text.rstrip("\n") + "\n\n"  # what follows is the question, progress or an error
 
 

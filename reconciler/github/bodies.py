@@ -17,6 +17,7 @@ from reconciler.views.escape import visible
 from reconciler.views.length_budget import fit
 from reconciler.views.markdown import code, fence
 from reconciler.views.plan_outline import of_diagnostic
+from reconciler.views.render_options import RenderOptions
 from reconciler.views.suggested_command import CommandContext
 
 COMMENT_LIMIT = markdown.LIMIT
@@ -80,15 +81,11 @@ def text_of(
     room = limit - _RESERVE - len(last.encode())
     match document:
         case Plan():
-            text = markdown.plan(
-                document, ledger=setting.ledger, context=setting.context, limit=room
-            )
+            text = markdown.plan(document, _options(setting), limit=room)
         case ApplyResult():
-            text = markdown.result(document, ledger=setting.ledger, limit=room)
+            text = markdown.result(document, _options(setting), limit=room)
         case DriftReport():
-            text = markdown.drift(
-                document, ledger=setting.ledger, context=setting.context, limit=room
-            )
+            text = markdown.drift(document, _options(setting), limit=room)
         case FailedCommand():
             text = _failure(document, kind=kind, setting=setting, limit=room)
         case _:
@@ -107,6 +104,10 @@ def findings_of(failure: FailedCommand, *, limit: int = _LEAST) -> str:
     return fit(head="", notes=pieces, details=[], tail=[], limit=limit).lstrip("\n")
 
 
+def _options(setting: Setting) -> RenderOptions:
+    return RenderOptions(ledger=setting.ledger, context=setting.context)
+
+
 def _failure(failure: FailedCommand, *, kind: MarkerKind, setting: Setting, limit: int) -> str:
     head = f"### {kind_title(kind, failure)}\n\n{findings_of(failure)}"
     plan = failure.plan
@@ -115,7 +116,7 @@ def _failure(failure: FailedCommand, *, kind: MarkerKind, setting: Setting, limi
     if kind is MarkerKind.RESULT and not plan.blocked and plan.actions:
         head += f"\n{_how_to_approve(plan, setting)}"
     rest = max(_LEAST, limit - len(head.encode()) - 1)
-    shown = markdown.plan(plan, ledger=setting.ledger, context=setting.context, limit=rest)
+    shown = markdown.plan(plan, _options(setting), limit=rest)
     return f"{head}\n{shown}"
 
 

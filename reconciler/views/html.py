@@ -15,8 +15,8 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
+from reconciler.views.render_options import RenderOptions
 from reconciler.views.sections import Section
-from reconciler.views.suggested_command import CommandContext
 
 OPENED = 10
 """Up to this many actions all are unfolded; beyond, only those that are blocked or not applied."""
@@ -31,9 +31,9 @@ FILTERS: Mapping[str, Sequence[str]] = {
 _CHARTED = {*ActionKind, "blocked", *Status}
 
 
-def plan(value: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> str:
+def plan(value: Plan, options: RenderOptions) -> str:
     """Return a plan as a page."""
-    shown = plan_outline.of_plan(value, ledger=ledger, context=context)
+    shown = plan_outline.of_plan(value, ledger=options.ledger, context=options.context)
     about = [f"digest <code>{escape(shown.digest)}</code>", *_commit(shown.commit)]
     body = [
         *_header(shown.title, shown.run, header=shown.header, about=about),
@@ -49,9 +49,9 @@ def plan(value: Plan, *, ledger: str, context: CommandContext = CommandContext()
     return _document(title=f"{shown.title} {shown.run}, {shown.header}", body=body)
 
 
-def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str) -> str:
+def result(value: ApplyResult, options: RenderOptions) -> str:
     """Return a result as a page; with the plan each outcome shows its changes."""
-    shown = result_outline.of_result(value, ledger=ledger, plan=plan)
+    shown = result_outline.of_result(value, ledger=options.ledger, plan=options.plan)
     present = {
         "status": {item.status.value for item in shown.outcomes},
         "action": {item.kind.value for item in shown.outcomes},
@@ -71,9 +71,9 @@ def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str) -> str:
     return _document(title=f"{shown.title} {shown.run}, {shown.header}", body=body)
 
 
-def drift(value: DriftReport, *, ledger: str, context: CommandContext = CommandContext()) -> str:
+def drift(value: DriftReport, options: RenderOptions) -> str:
     """Return a drift report as a page."""
-    shown = drift_outline.of_report(value, ledger=ledger, context=context)
+    shown = drift_outline.of_report(value, ledger=options.ledger, context=options.context)
     about = [f"fingerprint <code>{escape(shown.fingerprint)}</code>", *_commit(shown.commit)]
     body = [
         *_header(shown.title, "", header=shown.header, about=about),

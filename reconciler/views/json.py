@@ -8,33 +8,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.drift.report import DriftReport
-from reconciler.execution.result import ApplyResult
 from reconciler.planning.plan import Plan
 
 
 def document(value: Mapping[str, Any]) -> str:
-    """Write any document; ASCII, so that no terminal and no locale can change or obey it."""
+    """Return a document as text; it is pure ASCII, so that no terminal can be fooled."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
 
 
-def plan(value: Plan) -> str:
-    """Write a plan."""
-    return document(value.as_json())
-
-
-def result(value: ApplyResult) -> str:
-    """Write a result."""
-    return document(value.as_json())
-
-
-def drift(value: DriftReport) -> str:
-    """Write a drift report."""
-    return document(value.as_json())
-
-
 def error(diagnostics: Iterable[Diagnostic], *, exit_code: int, refused: Plan | None = None) -> str:
-    """Write what replaces a document when a command fails; `refused` is the plan, if one exists."""
+    """Return what replaces a document when a command fails; `refused` is its plan, if any."""
     content: dict[str, Any] = {
         "format_version": "1",
         "kind": "error",

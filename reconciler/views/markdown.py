@@ -21,8 +21,8 @@ from reconciler.views import drift_outline, phrases, plan_outline, result_outlin
 from reconciler.views.escape import visible
 from reconciler.views.length_budget import BudgetedPart, fit
 from reconciler.views.phrases import LISTED
+from reconciler.views.render_options import RenderOptions
 from reconciler.views.sections import Section
-from reconciler.views.suggested_command import CommandContext
 
 LIMIT = 65_536
 """The longest comment that GitHub takes."""
@@ -34,20 +34,14 @@ _BACKTICKS = re.compile("`+")
 _CALLED_OUT = (Risk.DELETE, Risk.REPLACE, Risk.ACCESS_REMOVAL, Risk.CREDENTIAL)
 
 
-def plan(
-    value: Plan,
-    *,
-    ledger: str,
-    context: CommandContext = CommandContext(),
-    limit: int = LIMIT,
-) -> str:
+def plan(value: Plan, options: RenderOptions, *, limit: int = LIMIT) -> str:
     """Return a plan: counts, risks and blocks, then each action folded, the riskiest first.
 
     `limit` counts bytes of UTF-8, which is never less than GitHub counts; from 8,192 upward it
     always holds. What does not fit is left out, details first, and the text says how much. Changes
     of hosts are the last to go, and then the text refers to the saved plan.
     """
-    shown = plan_outline.of_plan(value, ledger=ledger, context=context)
+    shown = plan_outline.of_plan(value, ledger=options.ledger, context=options.context)
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
     return fit(
         head=_head(shown),
@@ -58,9 +52,9 @@ def plan(
     )
 
 
-def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str, limit: int = LIMIT) -> str:
+def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) -> str:
     """Return a result: counts, what to do next, then each outcome, those not applied first."""
-    shown = result_outline.of_result(value, ledger=ledger, plan=plan)
+    shown = result_outline.of_result(value, ledger=options.ledger, plan=options.plan)
     ranked = sorted(shown.outcomes, key=lambda item: item.status is Status.APPLIED)
     head = [
         f"### {shown.title} {code(shown.run)}\n",
@@ -77,15 +71,9 @@ def result(value: ApplyResult, plan: Plan | None = None, *, ledger: str, limit: 
     )
 
 
-def drift(
-    value: DriftReport,
-    *,
-    ledger: str,
-    context: CommandContext = CommandContext(),
-    limit: int = LIMIT,
-) -> str:
+def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> str:
     """Return a drift report: the summary, how to resolve it, then the changes by origin."""
-    shown = drift_outline.of_report(value, ledger=ledger, context=context)
+    shown = drift_outline.of_report(value, ledger=options.ledger, context=options.context)
     head = [
         f"### {shown.title}\n",
         f"**{shown.summary}**\n",

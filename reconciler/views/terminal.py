@@ -1,12 +1,11 @@
 """Plans, results and drift for people at a terminal: symbols, words and, on top, colour.
 
-Colour repeats what a symbol and a word already say. The words come from the outlines
-(`outline`, `ending`, `drift_outline`), the lines from `reconciler.views.text_layout`.
+Colour repeats what a symbol and a word already say. The words come from the outlines, the lines
+from `reconciler.views.text_layout`.
 """
 
 from collections.abc import Iterable
-
-from rich.cells import cell_len
+from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Severity
 from reconciler.drift.report import DriftReport
@@ -14,9 +13,11 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
+from reconciler.views.render_options import RenderOptions
 from reconciler.views.sections import Section
-from reconciler.views.suggested_command import CommandContext
-from reconciler.views.text_layout import TextLayout
+
+if TYPE_CHECKING:
+    from reconciler.views.text_layout import TextLayout
 
 _KIND_STYLES = {
     ActionKind.CREATE: "green",
@@ -38,22 +39,14 @@ _SEVERITY_STYLES = {
 _SYMBOL_STYLES = {"+": "green", "-": "red", "~": "yellow", "=": "cyan"}
 
 
-def plan(
-    value: Plan,
-    *,
-    ledger: str,
-    context: CommandContext = CommandContext(),
-    width: int = 80,
-    color: bool = False,
-    under_way: bool = False,
-) -> str:
-    """Write a plan: what will happen first, then each action, then what was noticed.
+def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> str:
+    """Return a plan: the summary, then each action, then diagnostics and sections.
 
-    A plan that is being carried out (`under_way`) ends with its actions, right above the question,
-    and without the command that would carry it out.
+    A plan that an apply shows (`in_progress`) ends with its actions, right above the question, and
+    without the command that would apply it.
     """
-    shown = plan_outline.of_plan(value, ledger=ledger, context=context)
-    page = TextLayout(width=width, color=color)
+    shown = plan_outline.of_plan(value, ledger=options.ledger, context=options.context)
+    page = _layout(options)
     page.line(shown.header)
     if shown.run:
         page.line(f"{shown.title} {shown.run}")
@@ -64,13 +57,13 @@ def plan(
         page.line((f"warning: {shown.warning}", "yellow"))
     page.blank()
     page.line((shown.summary, "bold"))
-    if under_way:
+    if in_progress:
         _findings(page, shown.findings)
         _sections(page, shown.sections)
     for action in shown.actions:
         page.blank()
         _action(page, action)
-    if under_way:
+    if in_progress:
         return page.text()
     _findings(page, shown.findings)
     _sections(page, shown.sections)
@@ -82,20 +75,13 @@ def plan(
     return page.text()
 
 
-def result(
-    value: ApplyResult,
-    plan: Plan | None = None,
-    *,
-    ledger: str,
-    width: int = 80,
-    color: bool = False,
-) -> str:
-    """Write a result: the counts, a line for each action, and what to do next.
+def result(value: ApplyResult, options: RenderOptions) -> str:
+    """Return a result: the counts, a line for each action, and what to do next.
 
-    With the plan each action that was not applied shows the changes that are still to be made.
+    With the plan each action that was not applied shows the changes that remain to be made.
     """
-    shown = result_outline.of_result(value, ledger=ledger, plan=plan)
-    page = TextLayout(width=width, color=color)
+    shown = result_outline.of_result(value, ledger=options.ledger, plan=options.plan)
+    page = _layout(options)
     page.line(shown.header)
     page.line(f"{shown.title} {shown.run}")
     page.line(f"digest: {shown.digest}")
@@ -103,7 +89,7 @@ def result(
     page.line((shown.summary, "bold"))
     if shown.outcomes:
         page.blank()
-    column = max((cell_len(item.slug) for item in shown.outcomes), default=0)
+    column = max((page.columns(item.slug) for item in shown.outcomes), default=0)
     for item in shown.outcomes:
         _outcome(page, item, column=min(column, 40))
     page.blank()
@@ -116,17 +102,10 @@ def result(
     return page.text()
 
 
-def drift(
-    value: DriftReport,
-    *,
-    ledger: str,
-    context: CommandContext = CommandContext(),
-    width: int = 80,
-    color: bool = False,
-) -> str:
-    """Write a drift report: whether anything differs, who moved what, and how to end it."""
-    shown = drift_outline.of_report(value, ledger=ledger, context=context)
-    page = TextLayout(width=width, color=color)
+def drift(value: DriftReport, options: RenderOptions) -> str:
+    """Return a drift report: the summary, the changes by origin, and how to resolve them."""
+    shown = drift_outline.of_report(value, ledger=options.ledger, context=options.context)
+    page = _layout(options)
     page.line(shown.header)
     page.whole(f"fingerprint: {shown.fingerprint}")
     if shown.commit:
@@ -154,7 +133,14 @@ def drift(
     return page.text()
 
 
-def _action(page: TextLayout, item: plan_outline.ActionItem) -> None:
+def _layout(options: RenderOptions) -> "TextLayout":
+    # rich takes longer to load than a plan takes to render, and only text needs it.
+    from reconciler.views.text_layout import TextLayout  # noqa: PLC0415
+
+    return TextLayout(width=options.width, color=options.color)
+
+
+def _action(page: "TextLayout", item: plan_outline.ActionItem) -> None:
     style = "bold red" if item.blocks else _KIND_STYLES[item.kind]
     risk = (item.risk.value, "bold" if item.risk.rank >= Risk.CREDENTIAL.rank else "")
     name = f" {item.name}" if item.name else ""
@@ -170,7 +156,7 @@ def _action(page: TextLayout, item: plan_outline.ActionItem) -> None:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
 
 
-def _findings(page: TextLayout, findings: Iterable[plan_outline.OutlinedDiagnostic]) -> None:
+def _findings(page: "TextLayout", findings: Iterable[plan_outline.OutlinedDiagnostic]) -> None:
     for item in findings:
         page.blank()
         page.line((item.headline, _SEVERITY_STYLES[item.severity]))
@@ -180,7 +166,7 @@ def _findings(page: TextLayout, findings: Iterable[plan_outline.OutlinedDiagnost
             page.line(f"hint: {item.hint}")
 
 
-def _sections(page: TextLayout, sections: Iterable[Section]) -> None:
+def _sections(page: "TextLayout", sections: Iterable[Section]) -> None:
     for section in sections:
         page.blank()
         page.line(section.title)
@@ -193,8 +179,8 @@ def _sections(page: TextLayout, sections: Iterable[Section]) -> None:
             page.whole(section.command, indent=4)
 
 
-def _outcome(page: TextLayout, item: result_outline.OutcomeItem, *, column: int) -> None:
-    slug = item.slug + " " * (column - cell_len(item.slug))
+def _outcome(page: "TextLayout", item: result_outline.OutcomeItem, *, column: int) -> None:
+    slug = item.slug + " " * (column - page.columns(item.slug))
     status = (f"{item.symbol} {item.status.value:<7}", _STATUS_STYLES[item.status])
     page.line(status, f"  {item.kind.value:<7}  {slug}  {item.effort}".rstrip())
     if item.problem:

@@ -59,8 +59,13 @@ class TextLayout:
         if self._lines and str(self._lines[-1]):
             self._lines.append("")
 
+    @staticmethod
+    def columns(text: str) -> int:
+        """Return the number of terminal columns that a text takes."""
+        return cell_len(text)
+
     def text(self) -> str:
-        """Give everything that was added, ended by a newline."""
+        """Return all lines, ended by a newline."""
         if not self._color:
             return "".join(str(line).rstrip() + "\n" for line in self._lines)
         lines = [Text(line) if isinstance(line, str) else line for line in self._lines]

@@ -80,7 +80,7 @@ def test_a_saved_plan_is_named_in_every_format(tmp_path: Path, style: str) -> No
     command = command if style == "html" else command.replace("&#x27;", "'")
     done = project.run("plan", "--only", "alpha", "--out", "a plan.json", "--format", style)
     assert command in done.out
-    assert "`reconcile --target here apply --only alpha 'a plan.json'` does no more" in done.err
+    assert "run: reconcile --target here apply --only alpha 'a plan.json'\n" in done.err
     shown = project.run("show", "a plan.json", "--format", style)
     assert command.replace(" --only alpha", "") in shown.out
 

@@ -1,13 +1,15 @@
-"""What people see, pinned: each case makes the text of one file in tests/golden/views.
+"""Outputs that are pinned: each case makes the text of one file in tests/golden/views.
 
-`python -m tests.views.golden` writes the files anew; the difference is for a person to read.
+`python -m tests.views.golden` rewrites the files; read the difference.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.diagnostics import error
 from reconciler.views import html, json, listings, markdown, notification, terminal
+from reconciler.views.render_options import RenderOptions
 from reconciler.views.suggested_command import CommandContext
 from tests.views import drift_samples, samples
 
@@ -23,47 +25,53 @@ EVERYBODY = drift_samples.everybody_moved()
 CONTEXT = CommandContext(
     global_options=("--dir", "config"), plan_options=("--only", "team-*", "--base", "main")
 )
+SHARED = RenderOptions(ledger="shared")
+LOCAL = RenderOptions(ledger="local")
+FRESH = RenderOptions(ledger="fresh")
+SHARED_WITH_PLAN = replace(SHARED, plan=MIXED)
+LOCAL_WITH_PLAN = replace(LOCAL, plan=MIXED)
+FRESH_WITH_CONTEXT = replace(FRESH, context=CONTEXT)
 
 CASES: dict[str, Callable[[], str]] = {
-    "plan-mixed.txt": lambda: terminal.plan(MIXED, ledger="shared", width=120),
-    "plan-mixed-80-columns.txt": lambda: terminal.plan(MIXED, ledger="shared", width=80),
-    "plan-mixed-colour.ansi": lambda: terminal.plan(MIXED, ledger="shared", width=80, color=True),
-    "plan-mixed.md": lambda: markdown.plan(MIXED, ledger="shared"),
-    "plan-mixed.html": lambda: html.plan(MIXED, ledger="shared"),
-    "plan-mixed.json": lambda: json.plan(MIXED),
-    "plan-empty.txt": lambda: terminal.plan(samples.empty_plan(), ledger="fresh"),
-    "plan-empty.md": lambda: markdown.plan(samples.empty_plan(), ledger="fresh"),
-    "plan-blocked.txt": lambda: terminal.plan(BLOCKED, ledger="local"),
-    "plan-blocked.md": lambda: markdown.plan(BLOCKED, ledger="local"),
-    "plan-undo.txt": lambda: terminal.plan(samples.undo_plan(), ledger="local"),
-    "plan-undo.md": lambda: markdown.plan(samples.undo_plan(), ledger="local"),
-    "plan-undo.json": lambda: json.plan(samples.undo_plan()),
-    "plan-cut.md": lambda: markdown.plan(samples.large_plan(), ledger="local", limit=8192),
-    "result-partial.txt": lambda: terminal.result(PARTIAL, MIXED, ledger="shared"),
-    "result-partial-no-plan.txt": lambda: terminal.result(PARTIAL, ledger="shared"),
-    "result-partial.md": lambda: markdown.result(PARTIAL, MIXED, ledger="shared"),
-    "result-partial.html": lambda: html.result(PARTIAL, MIXED, ledger="shared"),
-    "result-partial.json": lambda: json.result(PARTIAL),
-    "result-complete.txt": lambda: terminal.result(COMPLETE, MIXED, ledger="local"),
-    "result-complete.md": lambda: markdown.result(COMPLETE, MIXED, ledger="local"),
-    "drift-none.txt": lambda: terminal.drift(drift_samples.in_sync(), ledger="shared"),
-    "drift-none.md": lambda: markdown.drift(drift_samples.in_sync(), ledger="shared"),
-    "drift-none.html": lambda: html.drift(drift_samples.in_sync(), ledger="shared"),
-    "drift-none.json": lambda: json.drift(drift_samples.in_sync()),
-    "drift-api.txt": lambda: terminal.drift(DRIFTED, ledger="shared"),
-    "drift-api-colour.ansi": lambda: terminal.drift(DRIFTED, ledger="shared", color=True),
-    "drift-api.md": lambda: markdown.drift(DRIFTED, ledger="shared"),
-    "drift-api.html": lambda: html.drift(DRIFTED, ledger="shared"),
-    "drift-api.json": lambda: json.drift(DRIFTED),
+    "plan-mixed.txt": lambda: terminal.plan(MIXED, replace(SHARED, width=120)),
+    "plan-mixed-80-columns.txt": lambda: terminal.plan(MIXED, replace(SHARED, width=80)),
+    "plan-mixed-colour.ansi": lambda: terminal.plan(MIXED, replace(SHARED, width=80, color=True)),
+    "plan-mixed.md": lambda: markdown.plan(MIXED, SHARED),
+    "plan-mixed.html": lambda: html.plan(MIXED, SHARED),
+    "plan-mixed.json": lambda: json.document(MIXED.as_json()),
+    "plan-empty.txt": lambda: terminal.plan(samples.empty_plan(), FRESH),
+    "plan-empty.md": lambda: markdown.plan(samples.empty_plan(), FRESH),
+    "plan-blocked.txt": lambda: terminal.plan(BLOCKED, LOCAL),
+    "plan-blocked.md": lambda: markdown.plan(BLOCKED, LOCAL),
+    "plan-undo.txt": lambda: terminal.plan(samples.undo_plan(), LOCAL),
+    "plan-undo.md": lambda: markdown.plan(samples.undo_plan(), LOCAL),
+    "plan-undo.json": lambda: json.document(samples.undo_plan().as_json()),
+    "plan-cut.md": lambda: markdown.plan(samples.large_plan(), LOCAL, limit=8192),
+    "result-partial.txt": lambda: terminal.result(PARTIAL, SHARED_WITH_PLAN),
+    "result-partial-no-plan.txt": lambda: terminal.result(PARTIAL, SHARED),
+    "result-partial.md": lambda: markdown.result(PARTIAL, SHARED_WITH_PLAN),
+    "result-partial.html": lambda: html.result(PARTIAL, SHARED_WITH_PLAN),
+    "result-partial.json": lambda: json.document(PARTIAL.as_json()),
+    "result-complete.txt": lambda: terminal.result(COMPLETE, LOCAL_WITH_PLAN),
+    "result-complete.md": lambda: markdown.result(COMPLETE, LOCAL_WITH_PLAN),
+    "drift-none.txt": lambda: terminal.drift(drift_samples.in_sync(), SHARED),
+    "drift-none.md": lambda: markdown.drift(drift_samples.in_sync(), SHARED),
+    "drift-none.html": lambda: html.drift(drift_samples.in_sync(), SHARED),
+    "drift-none.json": lambda: json.document(drift_samples.in_sync().as_json()),
+    "drift-api.txt": lambda: terminal.drift(DRIFTED, SHARED),
+    "drift-api-colour.ansi": lambda: terminal.drift(DRIFTED, replace(SHARED, color=True)),
+    "drift-api.md": lambda: markdown.drift(DRIFTED, SHARED),
+    "drift-api.html": lambda: html.drift(DRIFTED, SHARED),
+    "drift-api.json": lambda: json.document(DRIFTED.as_json()),
     "drift-api-channel.txt": lambda: notification.of_drift(DRIFTED, ledger="shared").body,
-    "drift-git.txt": lambda: terminal.drift(drift_samples.git_ahead(), ledger="local"),
-    "drift-git.md": lambda: markdown.drift(drift_samples.git_ahead(), ledger="local"),
-    "drift-git.html": lambda: html.drift(drift_samples.git_ahead(), ledger="local"),
-    "drift-git.json": lambda: json.drift(drift_samples.git_ahead()),
-    "drift-both.txt": lambda: terminal.drift(EVERYBODY, ledger="fresh", context=CONTEXT, width=120),
-    "drift-both.md": lambda: markdown.drift(EVERYBODY, ledger="fresh", context=CONTEXT),
-    "drift-both.html": lambda: html.drift(EVERYBODY, ledger="fresh", context=CONTEXT),
-    "drift-both.json": lambda: json.drift(EVERYBODY),
+    "drift-git.txt": lambda: terminal.drift(drift_samples.git_ahead(), LOCAL),
+    "drift-git.md": lambda: markdown.drift(drift_samples.git_ahead(), LOCAL),
+    "drift-git.html": lambda: html.drift(drift_samples.git_ahead(), LOCAL),
+    "drift-git.json": lambda: json.document(drift_samples.git_ahead().as_json()),
+    "drift-both.txt": lambda: terminal.drift(EVERYBODY, replace(FRESH_WITH_CONTEXT, width=120)),
+    "drift-both.md": lambda: markdown.drift(EVERYBODY, FRESH_WITH_CONTEXT),
+    "drift-both.html": lambda: html.drift(EVERYBODY, FRESH_WITH_CONTEXT),
+    "drift-both.json": lambda: json.document(EVERYBODY.as_json()),
     "apply-channel.txt": lambda: notification.of_failed_apply(PARTIAL, ledger="shared").body,
     "error.json": lambda: json.error(
         [error("locked", "run-1 holds the lock", hint="wait for it")], exit_code=4

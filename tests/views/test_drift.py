@@ -13,6 +13,7 @@ from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import ChangeOrigin
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, html, json, markdown, notification, phrases, terminal
+from reconciler.views.render_options import RenderOptions
 from reconciler.views.suggested_command import CommandContext
 from tests.views import drift_samples, samples
 from tests.views.hostile import MARK, plans, starts, texts
@@ -26,6 +27,8 @@ from tests.views.test_hostile import (
     worst_plan,
 )
 
+LOCAL = RenderOptions(ledger="local")
+
 
 @pytest.mark.slow
 @given(plans(), st.lists(texts, max_size=2))
@@ -33,7 +36,8 @@ from tests.views.test_hostile import (
 def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[str]) -> None:
     assert_inert(
         markdown.drift(
-            detect(plan), ledger="local", context=CommandContext(plan_options=tuple(given))
+            detect(plan),
+            replace(LOCAL, context=CommandContext(plan_options=tuple(given))),
         )
     )
 
@@ -42,7 +46,7 @@ def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[s
 @example([WORST] * 30, 8192)
 def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit: int) -> None:
     report = detect(samples.plan(*(samples.creation(name, name * 5) for name in names)))
-    text = markdown.drift(report, ledger="local", limit=limit)
+    text = markdown.drift(report, LOCAL, limit=limit)
     assert len(text.encode()) <= limit
     assert drift_outline.summary_of(report) in text
     assert_inert(text)
@@ -52,8 +56,8 @@ def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit
 @given(plans())
 @example(worst_plan())
 def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
-    page = Page(html.drift(detect(plan), ledger="local"))
-    known = Page(html.drift(drift_samples.everybody_moved(), ledger="local"))
+    page = Page(html.drift(detect(plan), LOCAL))
+    known = Page(html.drift(drift_samples.everybody_moved(), LOCAL))
     assert set(page.tags) <= set(known.tags)
     assert not {name for _, name in page.attributes} & {"src", "href", "style", "onerror"}
     assert page.tags.count("style") == page.tags.count("title") == 1
@@ -65,8 +69,8 @@ def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
     plan: Plan, width: int
 ) -> None:
     report = detect(plan)
-    text = terminal.drift(report, ledger="local", width=width)
-    coloured = terminal.drift(report, ledger="local", width=width, color=True)
+    text = terminal.drift(report, replace(LOCAL, width=width))
+    coloured = terminal.drift(report, replace(LOCAL, width=width, color=True))
     assert not UNSAFE.search(text)
     assert not COMMAND.search(text)
     bare = COLOUR.sub("", coloured)
@@ -87,7 +91,7 @@ def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> No
 @given(plans())
 def test_json_is_the_report(plan: Plan) -> None:
     report = detect(plan)
-    assert stdlib_json.loads(json.drift(report)) == report.as_json()
+    assert stdlib_json.loads(json.document(report.as_json())) == report.as_json()
 
 
 @pytest.mark.parametrize(
@@ -114,11 +118,11 @@ def test_json_is_the_report(plan: Plan) -> None:
 )
 def test_the_first_sentence_says_it_all_in_every_format(report: DriftReport, sentence: str) -> None:
     assert drift_outline.summary_of(report) == sentence
-    text = terminal.drift(report, ledger="local", width=200)
+    text = terminal.drift(report, replace(LOCAL, width=200))
     assert text.split("\n\n")[1].splitlines()[0] == sentence
     for made in (
-        markdown.drift(report, ledger="local"),
-        html.drift(report, ledger="local"),
+        markdown.drift(report, LOCAL),
+        html.drift(report, LOCAL),
         notification.of_drift(report, ledger="local").body,
     ):
         assert sentence in made
@@ -131,12 +135,12 @@ def commands(report: DriftReport, context: CommandContext = CommandContext()) ->
 
 def test_what_heals_and_what_adopts_are_whole_lines_to_be_copied() -> None:
     report = drift_samples.drifted()
-    text = terminal.drift(report, ledger="local", width=40)
+    text = terminal.drift(report, replace(LOCAL, width=40))
     heal = f"reconcile --target production apply --expect-digest {report.fingerprint}"
     assert f"\n    {heal}\n" in text
     assert "\n    reconcile --target production pull bedrock-eu\n" in text
-    assert heal in markdown.drift(report, ledger="local")
-    assert heal in html.drift(report, ledger="local")
+    assert heal in markdown.drift(report, LOCAL)
+    assert heal in html.drift(report, LOCAL)
 
 
 def test_the_command_that_heals_repeats_what_the_reading_was_narrowed_to() -> None:

@@ -2,6 +2,7 @@
 
 import json as stdlib_json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -16,10 +17,13 @@ from reconciler.domain.state import ObservedState
 from reconciler.planning.plan import Plan
 from reconciler.views import html, json, listings, markdown, terminal
 from reconciler.views.escape import visible
+from reconciler.views.render_options import RenderOptions
 from tests.views import samples
 from tests.views.hostile import FRAGMENTS, MARK, observed_states, plans, results, starts, texts
 
 pytestmark = pytest.mark.slow
+
+LOCAL = RenderOptions(ledger="local")
 
 OUR_TAGS = re.compile(r"<details( open)?>|</?(summary|code)>|</details>")
 COMMAND = re.compile(r"^\s*(::|##\[)", re.MULTILINE)
@@ -81,13 +85,13 @@ def assert_inert(text: str) -> None:
 @given(plans())
 @example(worst_plan())
 def test_foreign_text_in_a_markdown_plan_stands_in_code_alone(plan: Plan) -> None:
-    assert_inert(markdown.plan(plan, ledger="local"))
+    assert_inert(markdown.plan(plan, LOCAL))
 
 
 @given(st.data())
 def test_foreign_text_in_a_markdown_result_stands_in_code_alone(data: st.DataObject) -> None:
     plan = data.draw(plans())
-    assert_inert(markdown.result(data.draw(results(plan)), plan, ledger="local"))
+    assert_inert(markdown.result(data.draw(results(plan)), replace(LOCAL, plan=plan)))
 
 
 @given(st.lists(texts, max_size=30), st.integers(8192, 20_000))
@@ -96,20 +100,18 @@ def test_markdown_keeps_its_limit_its_summary_and_its_innocence(
     names: list[str], limit: int
 ) -> None:
     plan = samples.plan(*(samples.creation(name, name * 5) for name in names), unmanaged=("x",))
-    text = markdown.plan(plan, ledger="local", limit=limit)
+    text = markdown.plan(plan, LOCAL, limit=limit)
     assert len(text.encode()) <= limit
     assert f"{len(names)} to create" in text or not names
-    assert ("Cut to fit" in text) == (text != markdown.plan(plan, ledger="local", limit=10**9))
+    assert ("Cut to fit" in text) == (text != markdown.plan(plan, LOCAL, limit=10**9))
     assert_inert(text)
 
 
 @given(plans())
 @example(worst_plan())
 def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
-    page = Page(html.plan(plan, ledger="local"))
-    assert set(page.tags) <= set(Page(html.plan(samples.mixed_plan(), ledger="local")).tags) | {
-        "header"
-    }
+    page = Page(html.plan(plan, LOCAL))
+    assert set(page.tags) <= set(Page(html.plan(samples.mixed_plan(), LOCAL)).tags) | {"header"}
     assert not {name for _, name in page.attributes} & {"src", "href", "style", "onerror"}
     assert page.tags.count("details") == len(plan.actions)
     assert page.tags.count("style") == page.tags.count("title") == 1
@@ -119,8 +121,8 @@ def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> No
 @given(st.data())
 def test_foreign_text_in_an_html_result_adds_no_tags(data: st.DataObject) -> None:
     plan = data.draw(plans())
-    page = Page(html.result(data.draw(results(plan)), plan, ledger="local"))
-    assert set(page.tags) <= set(Page(html.plan(samples.mixed_plan(), ledger="local")).tags)
+    page = Page(html.result(data.draw(results(plan)), replace(LOCAL, plan=plan)))
+    assert set(page.tags) <= set(Page(html.plan(samples.mixed_plan(), LOCAL)).tags)
     assert page.tags.count("details") == len(plan.actions)
 
 
@@ -128,7 +130,7 @@ def test_foreign_text_in_an_html_result_adds_no_tags(data: st.DataObject) -> Non
 @example(samples.plan(samples.creation("a" * 60 + " ::error::x", "::error::" * 30)), 40)
 @example(samples.plan(samples.creation("写" * 50, "写真" * 60)), 41)
 def test_terminal_text_obeys_its_width_and_nobody_else(plan: Plan, width: int) -> None:
-    text = terminal.plan(plan, ledger="local", width=width)
+    text = terminal.plan(plan, replace(LOCAL, width=width))
     assert not UNSAFE.search(text)
     assert not COMMAND.search(text)
     # To be copied, so never broken.
@@ -144,12 +146,12 @@ def test_colour_adds_nothing_but_colour(data: st.DataObject, width: int) -> None
     result = data.draw(results(plan))
     for plain, coloured in (
         (
-            terminal.plan(plan, ledger="local", width=width),
-            terminal.plan(plan, ledger="local", width=width, color=True),
+            terminal.plan(plan, replace(LOCAL, width=width)),
+            terminal.plan(plan, replace(LOCAL, width=width, color=True)),
         ),
         (
-            terminal.result(result, plan, ledger="local", width=width),
-            terminal.result(result, plan, ledger="local", width=width, color=True),
+            terminal.result(result, replace(LOCAL, plan=plan, width=width)),
+            terminal.result(result, replace(LOCAL, plan=plan, width=width, color=True)),
         ),
     ):
         bare = COLOUR.sub("", coloured)
@@ -161,9 +163,9 @@ def test_colour_adds_nothing_but_colour(data: st.DataObject, width: int) -> None
 def test_json_gives_back_what_went_in(data: st.DataObject) -> None:
     plan = data.draw(plans())
     result = data.draw(results(plan))
-    assert stdlib_json.loads(json.plan(plan)) == plan.as_json()
-    assert stdlib_json.loads(json.result(result)) == result.as_json()
-    assert json.plan(plan).isascii()
+    assert stdlib_json.loads(json.document(plan.as_json())) == plan.as_json()
+    assert stdlib_json.loads(json.document(result.as_json())) == result.as_json()
+    assert json.document(plan.as_json()).isascii()
 
 
 @given(observed_states())

@@ -5,9 +5,10 @@ from base64 import b64encode
 from hashlib import sha256
 
 from reconciler.views import html
+from reconciler.views.render_options import RenderOptions
 from tests.views import samples
 
-PAGE = html.plan(samples.mixed_plan(), ledger="shared")
+PAGE = html.plan(samples.mixed_plan(), RenderOptions(ledger="shared"))
 
 
 def test_the_policy_allows_this_style_and_nothing_else() -> None:

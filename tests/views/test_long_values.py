@@ -3,6 +3,7 @@
 import html as entities
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -13,25 +14,32 @@ from reconciler.execution.approval import Approval, objections
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import diagnostics, html, markdown, terminal
+from reconciler.views.render_options import RenderOptions
 from tests.views import samples
+
+LOCAL = RenderOptions(ledger="local")
 
 LABEL = "api.portkey.ai." + "a" * 60 + "."
 HOST = f"https://{LABEL * 3}evil.example"
 LONGER = f"https://{LABEL * 60}evil.example"
 
 VIEWS: dict[str, Callable[[Plan], str]] = {
-    "text": lambda plan: terminal.plan(plan, ledger="local"),
-    "narrow": lambda plan: terminal.plan(plan, ledger="local", width=40),
-    "markdown": lambda plan: markdown.plan(plan, ledger="local"),
-    "html": lambda plan: html.plan(plan, ledger="local"),
-    "drift text": lambda plan: terminal.drift(detect(plan), ledger="local"),
-    "drift markdown": lambda plan: markdown.drift(detect(plan), ledger="local"),
-    "drift html": lambda plan: html.drift(detect(plan), ledger="local"),
-    "result text": lambda plan: terminal.result(samples.partial_result(plan), plan, ledger="local"),
-    "result markdown": lambda plan: markdown.result(
-        samples.partial_result(plan), plan, ledger="local"
+    "text": lambda plan: terminal.plan(plan, LOCAL),
+    "narrow": lambda plan: terminal.plan(plan, replace(LOCAL, width=40)),
+    "markdown": lambda plan: markdown.plan(plan, LOCAL),
+    "html": lambda plan: html.plan(plan, LOCAL),
+    "drift text": lambda plan: terminal.drift(detect(plan), LOCAL),
+    "drift markdown": lambda plan: markdown.drift(detect(plan), LOCAL),
+    "drift html": lambda plan: html.drift(detect(plan), LOCAL),
+    "result text": lambda plan: terminal.result(
+        samples.partial_result(plan), replace(LOCAL, plan=plan)
     ),
-    "result html": lambda plan: html.result(samples.partial_result(plan), plan, ledger="local"),
+    "result markdown": lambda plan: markdown.result(
+        samples.partial_result(plan), replace(LOCAL, plan=plan)
+    ),
+    "result html": lambda plan: html.result(
+        samples.partial_result(plan), replace(LOCAL, plan=plan)
+    ),
 }
 
 
@@ -90,8 +98,8 @@ def test_a_host_that_fits_no_comment_sends_the_reader_to_the_artifact() -> None:
     fitting = changed(host_change(HOST), slug="fitting")
     plan = samples.plan(hidden, fitting, samples.deletion())
     for text in (
-        markdown.plan(plan, ledger="local"),
-        markdown.drift(detect(plan), ledger="local"),
+        markdown.plan(plan, LOCAL),
+        markdown.drift(detect(plan), LOCAL),
     ):
         assert len(text.encode()) <= markdown.LIMIT
         assert "cannot be shown whole here and must be reviewed from the artifact" in text
@@ -107,7 +115,7 @@ def test_hosts_come_before_everything_else_where_room_is_scarce(limit: int) -> N
     notes = tuple(warning("noted", "x" * 900) for _ in range(20))
     host = changed(host_change(HOST), slug="needle")
     plan = samples.plan(*deletions, *many, host, diagnostics=notes)
-    text = markdown.plan(plan, ledger="local", limit=limit)
+    text = markdown.plan(plan, LOCAL, limit=limit)
     assert len(text.encode()) <= limit
     assert HOST in text
     assert "Cut to fit" in text
@@ -117,7 +125,7 @@ def test_hosts_come_before_everything_else_where_room_is_scarce(limit: int) -> N
 def test_a_host_among_many_changes_of_one_action_is_listed() -> None:
     tags = [Change(f"tags.{n:03}", ChangeKind.ADD, Risk.COSMETIC, after="x") for n in range(150)]
     plan = samples.plan(changed(*tags, host_change(HOST)))
-    text = markdown.plan(plan, ledger="local")
+    text = markdown.plan(plan, LOCAL)
     assert HOST in text
     assert "… and 50 more" in text
 

@@ -128,18 +128,20 @@ def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base:
     """Open or renew the pull request that holds what `reconcile pull` has written."""
     from reconciler.github.pull_request import Proposal, propose
     from reconciler.views import markdown
+    from reconciler.views.render_options import RenderOptions
 
     job = job_of(settings.from_environment().environment)
     files = _changed(invocation)
     if not files:
         invocation.console.say("nothing was pulled that is not in Git")
         return 0
+    options = RenderOptions(ledger=wiring.ledger_state(invocation))
     proposal = Proposal(
         branch=f"reconcile/adopt-{quote(environment, safe='')}",
         base=base,
         onto=job.required_commit(),
         title="Adopt what has changed in the API",
-        body=markdown.drift(_report(drift), ledger=wiring.ledger_state(invocation)),
+        body=markdown.drift(_report(drift), options),
         files=files,
     )
 

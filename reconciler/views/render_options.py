@@ -1,0 +1,21 @@
+"""Options that every renderer takes beside the value that it renders."""
+
+from dataclasses import dataclass
+
+from reconciler.planning.plan import Plan
+from reconciler.views.suggested_command import CommandContext
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """Circumstances of one output; a format ignores what it has no use for.
+
+    `ledger` is the state of the ledger: shared, local, fresh, unreachable or not read. `plan` is
+    the plan of a result: with it each outcome shows its changes. `width` counts columns.
+    """
+
+    ledger: str
+    context: CommandContext = CommandContext()
+    plan: Plan | None = None
+    width: int = 80
+    color: bool = False
