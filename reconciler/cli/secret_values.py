@@ -1,6 +1,6 @@
 """From the names of secrets to their values, and what is said about those that have none."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.cli.settings import Settings
@@ -9,7 +9,7 @@ from reconciler.domain.policy import Target
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
-from reconciler.domain.tree import Value
+from reconciler.domain.tree import references
 from reconciler.secrets.allowlist import AllowList, api_key_problem
 from reconciler.secrets.registry import Resolution, Resolvers, resolve_all
 from reconciler.secrets.resolver import ResolverContext
@@ -51,7 +51,7 @@ class Secrets:
         if strict and problems:
             raise InvalidInput(problems)
         self.findings += problems
-        names = {ref for declared in integrations for ref in references_in(declared.fields)}
+        names = {ref for declared in integrations for ref in _references(declared)}
         resolution = resolve_all(
             names, resolvers=self._resolvers, allowed=self.allowed, placeholders=simulated
         )
@@ -67,23 +67,12 @@ def not_allowed(
     return [
         problem.as_diagnostic(declared.source, strict=strict)
         for declared in integrations
-        for problem in allowed.problems(references_in(declared.fields))
+        for problem in allowed.problems(_references(declared))
     ]
 
 
-def references_in(value: Value) -> Iterator[SecretRef]:
-    """Walk the references in a tree."""
-    match value:
-        case SecretRef():
-            yield value
-        case dict():
-            for item in value.values():
-                yield from references_in(item)
-        case list() | tuple():
-            for item in value:
-                yield from references_in(item)
-        case _:
-            return
+def _references(declared: Declared) -> set[SecretRef]:
+    return {reference for _, reference in references(declared.fields)}
 
 
 def _placeholders(resolution: Resolution) -> Diagnostic:

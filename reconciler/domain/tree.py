@@ -52,6 +52,18 @@ def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
         yield path, value
 
 
+def references(value: Value, path: Path = ()) -> Iterator[tuple[Path, SecretRef]]:
+    """Walk the secret references in key order; one inside a list has the path of the list."""
+    if isinstance(value, SecretRef):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from references(value[key], (*path, key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from references(item, path)
+
+
 def canonical_json(value: Any) -> str:
     """Give the one JSON text of a value: keys sorted, no spaces, no NaN, text as it is."""
     return json.dumps(

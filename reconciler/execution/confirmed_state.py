@@ -16,7 +16,7 @@ from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, Secre
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.domain.tree import Path, Tree, leaves, lookup
 from reconciler.execution.result import Outcome
-from reconciler.execution.similarity import sent_secrets
+from reconciler.execution.secret_values import sent_secrets
 from reconciler.ledger.models import Confirmed
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.normalize import normalize

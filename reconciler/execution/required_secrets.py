@@ -6,11 +6,10 @@ from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState
-from reconciler.domain.tree import leaves
+from reconciler.domain.tree import references
 from reconciler.errors import ReconcilerError
-from reconciler.execution.secret_values import references, with_values
+from reconciler.execution.secret_values import references_of, with_values
 from reconciler.planning.actions import Action
-from reconciler.planning.creates import references_in
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.request_body import OBJECT_SECRETS, encode_body
@@ -18,7 +17,7 @@ from reconciler.remote.request_body import OBJECT_SECRETS, encode_body
 
 def needed_secrets(plan: Plan) -> set[SecretRef]:
     """Give the references whose values the plan's calls carry."""
-    return {ref for action in plan.actions for call in action.calls for ref in references(call)}
+    return {ref for action in plan.actions for call in action.calls for ref in references_of(call)}
 
 
 def require_values(
@@ -57,9 +56,7 @@ def require_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
 
 def _unwritable(action: Action, values: Mapping[SecretRef, Redacted]) -> InvalidCall | None:
     for call in action.calls:
-        names = {
-            path[-1] for path, value in leaves(call.body or {}) if isinstance(value, SecretRef)
-        }
+        names = {path[-1] for path, _ in references(call.body or {})}
         if not OBJECT_SECRETS.intersection(names):
             continue  # any text will do
         try:
@@ -73,7 +70,7 @@ def _users(desired: DesiredState) -> dict[SecretRef, list[Declared]]:
     """Tell which integrations name each reference, in the order of their slugs."""
     users: dict[SecretRef, list[Declared]] = {}
     for _, declared in sorted(desired.integrations.items()):
-        for ref in {ref for _, ref in references_in(declared)}:
+        for ref in {ref for _, ref in references(declared.fields)}:
             users.setdefault(ref, []).append(declared)
     return users
 

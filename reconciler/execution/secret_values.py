@@ -1,55 +1,74 @@
-"""Put secret values into a call, at the last moment and nowhere else."""
+"""The secrets of calls and actions: which are sent, and their values at the last moment.
 
-from collections.abc import Mapping
+Values enter a call nowhere else. They are revealed only by `reconciler.remote.request_body`.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from reconciler.domain.calls import Call
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.tree import Value, leaves
+from reconciler.domain.tree import Path, Tree, Value, leaves, references
+from reconciler.planning.actions import Action, ActionKind, ChangeKind
+from reconciler.planning.credentials import LITERAL
+from reconciler.planning.normalize import normalize
 
 
 def with_values(call: Call, values: Mapping[SecretRef, Redacted]) -> Call:
-    """Give the call with every reference replaced by its (unprintable) value.
+    """Return the call with every reference replaced by its (unprintable) value.
 
-    Raises KeyError for a reference without one; the run checks that before its first write.
+    Raises KeyError for a reference without a value; the run rules that out before its first write.
     """
     if call.body is None:
         return call
-    return replace(call, body=_filled(call.body, values))
+    body: Tree = {name: _with_values(item, values) for name, item in call.body.items()}
+    return replace(call, body=body)
 
 
-def _filled(value: Value, values: Mapping[SecretRef, Redacted]) -> Any:
+def _with_values(value: Value, values: Mapping[SecretRef, Redacted]) -> Value:
     match value:
         case SecretRef():
             return values[value]
         case Mapping():
-            return {key: _filled(item, values) for key, item in value.items()}
+            return {name: _with_values(item, values) for name, item in value.items()}
         case list() | tuple():
-            return [_filled(item, values) for item in value]
+            return [_with_values(item, values) for item in value]
         case _:
             return value
 
 
-def references(call: Call) -> set[SecretRef]:
-    """Give the references whose values a call needs."""
-    return set(_references(call.body)) if call.body is not None else set()
-
-
-def _references(value: Value) -> list[SecretRef]:
-    if isinstance(value, SecretRef):
-        return [value]
-    if isinstance(value, Mapping):
-        return [ref for item in value.values() for ref in _references(item)]
-    if isinstance(value, list | tuple):
-        return [ref for item in value for ref in _references(item)]
-    return []
+def references_of(call: Call) -> set[SecretRef]:
+    """Return the references whose values a call needs."""
+    return {reference for _, reference in references(call.body or {})}
 
 
 def carries_secret(call: Call) -> bool:
-    """Tell whether reading back cannot show all of what a call sends."""
-    if call.body is None:
-        return False
-    return bool(references(call)) or any(
-        isinstance(value, Redacted) for _, value in leaves(call.body)
-    )
+    """Whether a call sends something that reading back cannot show."""
+    literals = (value for _, value in leaves(call.body or {}) if isinstance(value, Redacted))
+    return bool(references_of(call)) or any(True for _ in literals)
+
+
+def sent_secrets(
+    action: Action, values: Mapping[SecretRef, Redacted]
+) -> Iterator[tuple[Path, SecretRef, Redacted]]:
+    """Walk the secrets that an action sends, with their values.
+
+    A new integration gets all that it declares, an existing one those that the action lists.
+    """
+    declared = action.subject.declared
+    if declared is None:
+        return
+    is_new = action.kind in {ActionKind.CREATE, ActionKind.REPLACE}
+    listed = {
+        change.path
+        for change in action.changes
+        if change.sensitive and change.op is not ChangeKind.REMOVE
+    }
+    for path, leaf in leaves(normalize(declared.fields)):
+        if not is_new and show_path(path) not in listed:
+            continue
+        if isinstance(leaf, Redacted):
+            yield path, LITERAL, leaf
+        elif isinstance(leaf, SecretRef) and leaf in values:
+            yield path, leaf, values[leaf]

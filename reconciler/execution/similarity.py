@@ -4,7 +4,7 @@ Secrets are not compared: the API never shows them (`reconciler.planning.credent
 just sent it can be told that what is shown is a picture from before.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from reconciler.domain.field_paths import show_path
@@ -13,10 +13,10 @@ from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import immutable_fields
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import Path, leaves, lookup
-from reconciler.planning.actions import Action, ActionKind, ChangeKind
+from reconciler.domain.tree import lookup
+from reconciler.execution.secret_values import sent_secrets
+from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.comparison import Comparison, SecretLocation, compare
-from reconciler.planning.credentials import LITERAL
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.normalize import normalize
 
@@ -29,22 +29,6 @@ _IDENTIFYING = frozenset({"name", "ai_provider_id", "configurations", "workspace
 def missing(declared: Declared, found: Observed, remembered: LastApplied) -> list[str]:
     """Name the declared fields that an integration does not show as declared."""
     return [show_path(change.path) for change in _changes(declared, found, remembered)]
-
-
-def sent_secrets(
-    action: Action, values: Mapping[SecretRef, Redacted]
-) -> Iterator[tuple[Path, SecretRef, Redacted]]:
-    """Walk the secrets that the action sends: of a new integration all, else what it lists."""
-    declared = action.subject.declared
-    sent = {c.path for c in action.changes if c.sensitive and c.op is not ChangeKind.REMOVE}
-    everything = action.kind in {ActionKind.CREATE, ActionKind.REPLACE}
-    for path, leaf in leaves(normalize(declared.fields)) if declared is not None else ():
-        if not (everything or show_path(path) in sent):
-            continue
-        if isinstance(leaf, Redacted):
-            yield path, LITERAL, leaf
-        elif isinstance(leaf, SecretRef) and leaf in values:
-            yield path, leaf, values[leaf]
 
 
 def unseen_secrets(

@@ -12,7 +12,7 @@ from reconciler.domain.integration import Integration
 from reconciler.domain.last_applied import LastApplied, LastAppliedState, merged
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, compiled
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup
+from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup, references
 from reconciler.execution.undo_literals import NOTHING_FOUND, Found
 from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import ActionKind
@@ -204,7 +204,9 @@ def _secrets(image: PreImage) -> list[Path]:
 def _references(tree: Tree | None) -> dict[Path, SecretRef]:
     if tree is None:
         return {}
-    return {p: leaf for p, leaf in leaves(normalize(tree)) if isinstance(leaf, SecretRef)}
+    shown = normalize(tree)
+    # A reference inside a list cannot be put back alone: the list is one value.
+    return {path: ref for path, ref in references(shown) if lookup(shown, path) == ref}
 
 
 def _implied_models(image: PreImage) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import Declared, Lifecycle
 from reconciler.domain.tree import Path
-from reconciler.execution.similarity import sent_secrets
+from reconciler.execution.secret_values import sent_secrets
 from reconciler.execution.undo_fields import (
     added_entries,
     fields_to_restore,

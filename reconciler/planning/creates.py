@@ -1,6 +1,6 @@
 """Plan what a new integration needs, for a create and for the second half of a replace."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.credentials import has_credential, lacks_credential
@@ -8,7 +8,7 @@ from reconciler.domain.field_paths import show_path
 from reconciler.domain.providers import needs_configurations
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import Path, is_empty, leaves, plain
+from reconciler.domain.tree import is_empty, leaves, plain, references
 from reconciler.planning import messages
 from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin
 from reconciler.planning.normalize import normalize
@@ -38,13 +38,6 @@ def new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, ..
     return tuple(sorted(changes, key=lambda change: change.path))
 
 
-def references_in(declared: Declared) -> Iterator[tuple[Path, SecretRef]]:
-    """Give every reference of an integration with its path."""
-    for path, value in leaves(normalize(declared.fields)):
-        if isinstance(value, SecretRef):
-            yield path, value
-
-
 def creation_blocks(declared: Declared) -> list[Diagnostic]:
     """Return why the API would refuse to create this integration from its file alone."""
     provider = str(declared.fields.get("ai_provider_id"))
@@ -59,7 +52,7 @@ def missing_values(declared: Declared, values: Mapping[SecretRef, Redacted]) -> 
     """Return a warning for every secret that creating this integration sends without a value."""
     return [
         messages.missing_value(declared, path, str(reference))
-        for path, reference in references_in(declared)
+        for path, reference in references(normalize(declared.fields))
         if reference not in values
     ]
 

@@ -7,12 +7,12 @@ import pytest
 from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.tree import Path
+from reconciler.execution.secret_values import sent_secrets
 from reconciler.execution.similarity import (
     CLOCK_SKEW,
     created_between,
     equals_ours,
     missing,
-    sent_secrets,
     unseen_secrets,
 )
 from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind, Risk

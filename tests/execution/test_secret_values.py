@@ -5,7 +5,7 @@ import pytest
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import Tree
-from reconciler.execution.secret_values import carries_secret, references, with_values
+from reconciler.execution.secret_values import carries_secret, references_of, with_values
 from tests.builders import KEY
 
 OTHER = SecretRef("env", "OTHER_KEY")
@@ -52,7 +52,7 @@ def test_the_references_of_a_call_are_found_at_any_depth_each_once() -> None:
         "pair": (KEY, "text"),
         "none": None,
     }
-    assert references(Call(OperationName.UPDATE, "alpha", body=body)) == {KEY, OTHER}
-    assert references(Call(OperationName.DELETE, "alpha")) == set()
+    assert references_of(Call(OperationName.UPDATE, "alpha", body=body)) == {KEY, OTHER}
+    assert references_of(Call(OperationName.DELETE, "alpha")) == set()
     nested = Call(OperationName.UPDATE, "alpha", body={"models": [{"key": Redacted("sk-x")}]})
-    assert references(nested) == set()
+    assert references_of(nested) == set()
