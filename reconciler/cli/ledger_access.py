@@ -118,9 +118,9 @@ class LedgerAccess:
 
     def try_out(self) -> None:
         """Find out whether a run could be recorded; raises `LedgerError`."""
-        from reconciler.ledger.write_check import try_out
+        from reconciler.ledger.database import require_writable
 
-        try_out(self.url, path=self.file)
+        require_writable(self.url, path=self.file)
 
     @contextmanager
     def keeping(

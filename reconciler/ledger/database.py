@@ -1,30 +1,51 @@
-"""An open database of a ledger and its two kinds of transactions.
+"""The database of a ledger: opened, created or migrated where needed, and read in transactions.
 
-How each kind of database is opened: `reconciler.ledger.sqlite` and `reconciler.ledger.postgres`.
+How each engine is opened: `reconciler.ledger.sqlite` and `reconciler.ledger.postgres`. What the
+tables hold: `reconciler.ledger.tables`.
 """
 
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from reconciler.ledger import sqlite
-from reconciler.ledger.errors import LedgerError, explain
-from reconciler.ledger.location import LIMIT_SECONDS, Location
+from reconciler.ledger.errors import LedgerError, NoLedger, explain
+from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
+from reconciler.ledger.migrations import (
+    NEWEST,
+    check_version,
+    create_tables,
+    migrate,
+    require_tables,
+    version_of,
+)
+from reconciler.ledger.tables import metadata
 
 _MISSING_EXTRA = "pip install 'portkey-reconciler[postgres]'"
 
-# A reader sees one state of the ledger, whatever else is committed while it reads on.
+# A reader sees one state of the ledger, whatever is committed while it reads on.
 _READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _WRITING = {"isolation_level": "READ COMMITTED"}
 
+_NOT_ALLOWED = """
+    SELECT quote_ident(c.relname), quote_ident(current_user) FROM pg_class AS c
+    WHERE c.relname = ANY(:tables) AND c.relkind = 'r' AND pg_table_is_visible(c.oid)
+      AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+               AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'))
+    ORDER BY c.relname
+"""
+
 
 class Database:
-    """An open database; failures come out as `LedgerError`.
+    """An open database, whose failures are raised as `LedgerError`.
 
-    `limit_seconds` is the longest that one statement may keep its caller waiting.
+    `limit_seconds` is the longest time that one statement may take.
     """
 
     def __init__(
@@ -35,8 +56,8 @@ class Database:
         self._hidden = location.hidden
         self._file = location.file
         self.engine = _engine(location, read_only=read_only, limit_seconds=limit_seconds)
-        self._identity = None if self._file is None else _identity(self._file)
-        self._shared: Connection | None = None
+        self._file_identity = None if self._file is None else _identity_of(self._file)
+        self._joined: Connection | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -51,18 +72,18 @@ class Database:
             yield connection
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Make one transaction of all that are opened meanwhile; only one thread may open any."""
+    def joined(self) -> Iterator[None]:
+        """Join all transactions of the block into one; only one thread may open any."""
         with self._transaction(write=True) as connection:
-            self._shared = connection
+            self._joined = connection
             try:
                 yield
             finally:
-                self._shared = None
+                self._joined = None
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
-        """Open a session without transactions, as a lock of the database needs it."""
+        """Open a session without transactions, as an advisory lock needs it."""
         with self.explained():
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         with connection:
@@ -70,7 +91,7 @@ class Database:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn what the database raises into a `LedgerError`."""
+        """Raise failures of the database as `LedgerError`."""
         try:
             yield
         except (SQLAlchemyError, UnicodeError) as problem:
@@ -78,38 +99,103 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
-        if self._shared is not None:
+        if self._joined is not None:
             with self.explained():
-                yield self._shared
+                yield self._joined
             return
         if write:
             self._require_same_file()
+        options: dict[str, Any] = {}
+        if self.is_shared:
+            options = _WRITING if write else _READING
         with self.explained(), self.engine.connect() as raw:
-            options = {} if not self.is_shared else _WRITING if write else _READING
             connection = raw.execution_options(write=write, **options)
             with connection.begin():
                 yield connection
 
     def _require_same_file(self) -> None:
-        """Refuse to write into a file that is no longer found by its name: it would be lost."""
-        if self._file is not None and _identity(self._file) != self._identity:
+        """Refuse to write into a file that lost its name, because what is written would be lost."""
+        if self._file is not None and _identity_of(self._file) != self._file_identity:
             raise LedgerError(
                 f"the ledger {self.where} was removed or replaced while it was in use",
                 code="ledger-replaced",
-                hint="look who cleans or restores its folder, then run apply again",
+                hint="find out what cleans or restores its folder, then run apply again",
             )
 
     def close(self) -> None:
-        """Give every connection back; the last one folds the write-ahead log into the file."""
+        """Close every connection; the last one merges the write-ahead log into the file."""
         self.engine.dispose()
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
+def open_for_reading(location: Location, limit_seconds: float) -> Database:
+    """Open a ledger, migrated if it is old; raises `NoLedger` where there is none."""
+    database = Database(location, read_only=True, limit_seconds=limit_seconds)
     try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        with database.reading() as connection:
+            found = version_of(connection)
+            check_version(found)
+            if found == NEWEST:
+                require_tables(connection)
+        if found is None:
+            raise NoLedger(location.where)
+    except BaseException:
+        database.close()
+        raise
+    if found == NEWEST:
+        return database
+    database.close()
+    return open_for_writing(location, limit_seconds)
+
+
+def open_for_writing(location: Location, limit_seconds: float) -> Database:
+    """Open a ledger, created or migrated where needed."""
+    database = Database(location, read_only=False, limit_seconds=limit_seconds)
+    try:
+        with database.writing() as connection:
+            migrate(connection)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def prepare_file(file: Path, *, is_new: bool, read_only: bool) -> None:
+    """Check the file of a ledger, or create it.
+
+    A new ledger is made under another name, so that no process sees an incomplete one.
+    """
+    if not is_new:
+        sqlite.require_usable(file, read_only=read_only)
+        return
+    unfinished = sqlite.create_unfinished(file)
+    try:
+        database = Database(Location(file=unfinished), read_only=False)
+        try:
+            with database.writing() as connection:
+                create_tables(connection)
+        finally:
+            database.close()
+        sqlite.put_in_place(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def require_writable(url: str | None, *, path: Path) -> None:
+    """Raise `LedgerError` unless a run could be recorded; leaves nothing behind."""
+    location = Location.of(url, default=path)
+    if location.file is not None and location.state is LedgerState.FRESH:
+        _require_writable_folder(location.file.absolute())
+        return
+    database = Database(location, read_only=False)
+    try:
+        with database.writing() as connection:
+            if database.is_shared:
+                _require_rights(connection)
+            name = f"reconcile_doctor_{secrets.token_hex(8)}"
+            connection.execute(text(f"CREATE TABLE {name} (number INTEGER)"))
+            connection.execute(text(f"DROP TABLE {name}"))
+    finally:
+        database.close()
 
 
 def _engine(location: Location, *, read_only: bool, limit_seconds: float) -> Engine:
@@ -125,3 +211,34 @@ def _engine(location: Location, *, read_only: bool, limit_seconds: float) -> Eng
             hint=_MISSING_EXTRA,
         ) from None
     return postgres.engine_of(location.url, limit_seconds=limit_seconds)
+
+
+def _identity_of(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _require_rights(connection: Connection) -> None:
+    """Raise for tables of the ledger that this role may at most read."""
+    rows = connection.execute(text(_NOT_ALLOWED), {"tables": sorted(metadata.tables)}).all()
+    if rows:
+        tables, role = ", ".join(row[0] for row in rows), rows[0][1]
+        raise LedgerError(
+            f"permission denied for table {tables}",
+            code="ledger-denied",
+            hint=f"as its owner, run: GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}",
+        )
+
+
+def _require_writable_folder(file: Path) -> None:
+    """Raise unless the nearest existing folder above the file can be written to."""
+    folder = next(parent for parent in file.parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise LedgerError(
+            f"the ledger {file} cannot be created: {folder} is not a writable folder",
+            code="ledger-unreachable",
+            hint="make the folder writable, or set RECONCILE_LEDGER_URL to another place",
+        )

@@ -152,14 +152,14 @@ def _require_nothing(connection: Connection, there: Mapping[str, set[str]]) -> N
         )
 
 
-def bring_up_to_date(connection: Connection) -> None:
+def migrate(connection: Connection) -> None:
     """Create or migrate within the transaction of this connection, one process at a time."""
     if connection.dialect.name == "postgresql":  # SQLite's transaction is exclusive by itself
         connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
     found = version_of(connection)
     check_version(found)
     if found is None:
-        create(connection)
+        create_tables(connection)
         return
     for version in range(found + 1, NEWEST + 1):
         STEPS[version](connection)
@@ -169,7 +169,7 @@ def bring_up_to_date(connection: Connection) -> None:
         connection.execute(newest)
 
 
-def create(connection: Connection) -> None:
+def create_tables(connection: Connection) -> None:
     """Make the tables of a new ledger."""
     metadata.create_all(connection)
     connection.execute(insert(meta).values(name=VERSION_NAME, value=str(NEWEST)))

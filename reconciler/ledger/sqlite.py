@@ -45,8 +45,8 @@ def require_usable(file: Path, *, read_only: bool) -> None:
         )
 
 
-def unfinished(file: Path) -> Path:
-    """Make an empty file beside a ledger-to-be, which only this user may read."""
+def create_unfinished(file: Path) -> Path:
+    """Create an empty file beside a future ledger, which only this user may read."""
     file.parent.mkdir(parents=True, exist_ok=True)
     path = file.with_name(f".{file.name}.{secrets.token_hex(8)}.new")
     # SQLite gives its log files the mode of the database, which must not follow the umask.
@@ -54,17 +54,17 @@ def unfinished(file: Path) -> Path:
     return path
 
 
-def put_in_place(made: Path, file: Path) -> None:
+def put_in_place(unfinished: Path, file: Path) -> None:
     """Move a complete ledger to its name, unless another process was faster."""
     try:
-        os.link(made, file)
+        os.link(unfinished, file)
     except FileExistsError:
         pass
     except OSError:  # a file system without hard links
         if not file.exists():
-            made.rename(file)
+            unfinished.rename(file)
     finally:
-        made.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def _quoted(file: Path) -> str:

@@ -14,7 +14,12 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Pepper
 from reconciler.ledger import hash_chain, last_applied, target_rows
-from reconciler.ledger.database import Database
+from reconciler.ledger.database import (
+    Database,
+    open_for_reading,
+    open_for_writing,
+    prepare_file,
+)
 from reconciler.ledger.errors import NoLedger, explain
 from reconciler.ledger.fingerprint_key import (
     forget_pepper_beside,
@@ -35,7 +40,6 @@ from reconciler.ledger.models import (
     SeenState,
     TargetKey,
 )
-from reconciler.ledger.opening import open_as_it_is, open_up_to_date, prepare_file
 from reconciler.ledger.run_history import count, history, images_of, made_by_runs
 from reconciler.ledger.run_recorder import Recorder
 from reconciler.ledger.verification import verify
@@ -175,7 +179,7 @@ class Ledger:
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make one transaction of what is stored meanwhile, by one thread."""
-        with self._database.together():
+        with self._database.joined():
             yield
 
     @contextmanager
@@ -239,8 +243,8 @@ def open_ledger(
         if location.file is not None:
             is_new = state is LedgerState.FRESH
             prepare_file(location.file, is_new=is_new, read_only=read_only)
-        open_it = open_as_it_is if read_only else open_up_to_date
-        database = open_it(location, limit_seconds)
+        open_database = open_for_reading if read_only else open_for_writing
+        database = open_database(location, limit_seconds)
     except OSError as problem:
         raise explain(problem, where=location.where) from None
     folder = None if location.file is None else location.file.parent
