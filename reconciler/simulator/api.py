@@ -1,11 +1,12 @@
-"""The remote API as a pure state machine: a request and the state give an answer and the state.
+"""The remote API as a pure state machine: a request and the state give a response and the state.
 
-It opens nothing, reads no clock and draws no random number: time and ids are handed in, and the
-state lives behind `Store`. Faults on the way are `reconciler.simulator.delivery`'s; what the
-public record leaves open is decided by `Switches`.
+It does no input or output, reads no clock and draws no random number: time and ids are passed in,
+and the state is kept in a `Store`. Network faults: `reconciler.simulator.faults`. Behaviour that
+the vendor does not document is chosen by `Switches`.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reconciler.domain.calls import OperationName
@@ -21,22 +22,26 @@ from reconciler.simulator.messages import (
     refusal,
 )
 from reconciler.simulator.organisation import Organisation
-from reconciler.simulator.pagination import RequestedPage
-from reconciler.simulator.store import MemoryStore, Record, Store
+from reconciler.simulator.store import Filter, MemoryStore, Record, Store
 from reconciler.simulator.switches import Switches
 
+_LIST_TYPES = ("all", "workspace", "organisation")
 
-class Handler(Protocol):
-    """Carries out one operation on what the request names."""
+
+class ReadHandler(Protocol):
+    """Handler of an operation that reads; `stale` shows the state before the last write."""
 
     def __call__(self, request: Request, slug: str, /, *, stale: bool) -> Response: ...
 
 
-class SimulatedAPI:
-    """The stand-in for one organisation of the remote API.
+WriteHandler = Callable[[Request, str], Response]
 
-    `now` gives ISO-8601 UTC with milliseconds, `new_id` a UUID text; `records` defaults to a store
-    in memory, which `snapshot` and `restore` work on.
+
+class SimulatedAPI:
+    """One simulated organisation of the remote API.
+
+    `now` returns ISO-8601 UTC with milliseconds, `new_id` a UUID. `store` defaults to a
+    `MemoryStore`, the only kind that `snapshot` and `restore` support.
     """
 
     def __init__(
@@ -44,39 +49,35 @@ class SimulatedAPI:
         switches: Switches,
         now: Callable[[], str],
         new_id: Callable[[], str],
-        records: Store | None = None,
+        store: Store | None = None,
     ) -> None:
         self.switches = switches
-        self._organisation = Organisation(
-            records or MemoryStore(), switches, now=now, new_id=new_id
-        )
+        self._organisation = Organisation(store or MemoryStore(), switches, now=now, new_id=new_id)
         self._answered = 0
-        self._handlers: Mapping[OperationName, Handler] = {
+        self._reads: Mapping[OperationName, ReadHandler] = {
             OperationName.LIST: self._list,
-            OperationName.CREATE: self._create,
             OperationName.GET: self._get,
+            OperationName.GET_MODELS: self._get_models,
+            OperationName.GET_WORKSPACES: self._get_workspaces,
+        }
+        self._writes: Mapping[OperationName, WriteHandler] = {
+            OperationName.CREATE: self._create,
             OperationName.UPDATE: self._update,
             OperationName.DELETE: self._delete,
-            OperationName.GET_MODELS: self._get_models,
             OperationName.UPDATE_MODELS: self._update_models,
             OperationName.DELETE_MODELS: self._delete_models,
-            OperationName.GET_WORKSPACES: self._get_workspaces,
             OperationName.UPDATE_WORKSPACES: self._update_workspaces,
         }
 
     def handle(self, request: Request, *, stale: bool = False) -> Response:
-        """Answer one request; never raises for anything a client can send.
+        """Return the response to a request; raise for nothing that a client can send.
 
-        `stale` lets a read see each integration as it was before its last write.
+        With `stale`, a read returns each integration as it was before its last write.
         """
-        limit = self.switches.rate_limit_after
-        if limit and self._answered >= limit:
-            self._answered = 0
-            headers = (
-                {"Retry-After": self.switches.retry_after} if self.switches.retry_after else {}
-            )
+        if self._is_rate_limited():
+            retry_after = self.switches.retry_after
+            headers = {"Retry-After": retry_after} if retry_after else {}
             return error_response(429, "AB06", "Rate limit exceeded", headers)
-        self._answered += 1
         try:
             matched = match(request.method, request.path)
         except InvalidCall:
@@ -85,87 +86,92 @@ class SimulatedAPI:
             return error_response(404, "AB08", "Not found")
         operation, slug = matched
         try:
-            with self._organisation.records.transaction(write=request.writes):
-                return self._handlers[operation.name](request, slug or "", stale=stale)
+            with self._organisation.store.transaction(write=request.writes):
+                if operation.name in self._reads:
+                    return self._reads[operation.name](request, slug or "", stale=stale)
+                return self._writes[operation.name](request, slug or "")
         except RequestRefused as refused:
             return refused.response
 
     @property
     def integrations(self) -> dict[str, Record]:
-        """Give every stored record by slug, secrets included; for tests and seeds."""
+        """Every stored record by slug, secrets included; for tests and seeds."""
         return {
             slug: entry.record
-            for slug, entry in self._organisation.records.entries()
+            for slug, entry in self._organisation.store.entries()
             if entry.record is not None
         }
 
     @property
     def providers(self) -> list[dict[str, Any]]:
-        """Give the providers that were created along the way."""
+        """The default providers that creates and grants have added, oldest first."""
         return self._organisation.providers()
 
     @property
     def organisation_id(self) -> str:
-        """Give the organisation's id."""
+        """The organisation's id."""
         return self._organisation.id
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the whole state as plain JSON, secrets included; only for a store in memory."""
+        """Return the whole state as plain JSON, secrets included; for a store in memory only."""
         return dict(responses.clone({**self._memory().as_json(), "answered": self._answered}))
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Put back a state that `snapshot` gave; only for a store in memory."""
+        """Replace the state by one that `snapshot` returned; for a store in memory only."""
         state = responses.clone(dict(snapshot))
         self._answered = state.pop("answered")
         self._memory().load_json(state)
 
     def _memory(self) -> MemoryStore:
-        records = self._organisation.records
-        if not isinstance(records, MemoryStore):
+        store = self._organisation.store
+        if not isinstance(store, MemoryStore):
             raise TypeError("a store on disk is its own snapshot")
-        return records
+        return store
 
-    # The five operations.
+    def _is_rate_limited(self) -> bool:
+        """Count a request; return whether the switch `rate_limit_after` refuses it."""
+        limit = self.switches.rate_limit_after
+        if limit and self._answered >= limit:
+            self._answered = 0
+            return True
+        self._answered += 1
+        return False
+
+    # -- the integration -----------------------------------------------------------------
 
     def _list(self, request: Request, _slug: str, *, stale: bool) -> Response:
-        listing = RequestedPage.parse(
-            request.query, self.switches, self._organisation.workspace_key
-        )
-        if listing.is_plain and not stale and not self.switches.stale_read_ms:
-            total, shown = self._organisation.records.page(
-                offset=listing.offset,
-                limit=listing.limit,
-                newest=listing.newest,
+        page = RequestedPage.parse(request.query, self.switches, self._organisation.workspace_key)
+        if page.is_unfiltered and not stale and not self.switches.stale_read_ms:
+            # The store cuts the page itself: thousands of records need not be decoded for it.
+            total, records = self._organisation.store.page(
+                offset=page.offset, limit=page.limit, newest=page.newest
             )
         else:
-            total, shown = listing.select(list(self._organisation.walk(stale=stale)))
-        data = [responses.row(record, self.switches) for record in shown]
+            total, records = page.select(list(self._organisation.visible_records(stale=stale)))
+        data = [responses.row(record, self.switches) for record in records]
         return Response(200, {"object": "list", "total": total, "data": data})
 
-    def _create(self, request: Request, _slug: str, *, stale: bool) -> Response:
-        del stale
+    def _create(self, request: Request, _slug: str) -> Response:
+        organisation = self._organisation
         body = validation.require_object(request.body)
         sent = validation.expected_fields(body, validation.CREATABLE, self.switches)
         validation.check_create(sent, self.switches)
         slug = slugs.slug_for_create(
-            sent,
-            self._organisation.records,
-            switches=self.switches,
-            new_id=self._organisation.new_id,
+            sent, organisation.store, switches=self.switches, new_id=organisation.new_id
         )
         workspace = sent.get("workspace_id")
         record = changes.new_record(
             slug,
             responses.clone(sent),
-            ids=(self._organisation.new_id(), self._organisation.id, self._organisation.new_id()),
-            now=self._organisation.now(),
-            workspace=self._organisation.register_workspace(workspace) if workspace else None,
+            ids=(organisation.new_id(), organisation.id, organisation.new_id()),
+            now=organisation.now(),
+            workspace=organisation.register_workspace(workspace) if workspace else None,
         )
         provider_id = None
         if record["workspace_id"] and sent.get("create_default_provider") is not False:
-            wanted = sent.get("default_provider_slug")
-            provider_id = self._organisation.add_provider(record, record["workspace_id"], wanted)
-        self._organisation.put(slug, record)
+            provider_slug = sent.get("default_provider_slug")
+            provider_id = organisation.add_provider(record, record["workspace_id"], provider_slug)
+        organisation.put(slug, record)
         receipt = {"id": record["id"], "slug": slug}
         if self.switches.detail_shape == "observed":
             receipt |= {"provider_id": provider_id, "object": "integration"}
@@ -174,13 +180,11 @@ class SimulatedAPI:
     def _get(self, _request: Request, slug: str, *, stale: bool) -> Response:
         if slug in self.switches.detail_404.split(","):
             raise refusal(404, "AB08", "Not found")
-        return Response(
-            200, responses.detail(self._organisation.seen(slug, stale=stale), self.switches)
-        )
+        record = self._organisation.visible_record(slug, stale=stale)
+        return Response(200, responses.detail(record, self.switches))
 
-    def _update(self, request: Request, slug: str, *, stale: bool) -> Response:
-        del stale
-        record = self._organisation.current(slug)
+    def _update(self, request: Request, slug: str) -> Response:
+        record = self._organisation.current_record(slug)
         body = validation.require_object(request.body)
         updatable = validation.updatable_fields(self.switches)
         sent = responses.clone(validation.expected_fields(body, updatable, self.switches))
@@ -193,11 +197,10 @@ class SimulatedAPI:
         if "configurations" in sent or "secret_mappings" in sent:
             validation.check_record(after, self.switches)
         self._organisation.put(after["slug"], after)
-        return self._done()
+        return self._write_response()
 
-    def _delete(self, _request: Request, slug: str, *, stale: bool) -> Response:
-        del stale
-        record = self._organisation.current(slug)
+    def _delete(self, _request: Request, slug: str) -> Response:
+        record = self._organisation.current_record(slug)
         if self.switches.delete_with_providers == "refuse" and any(
             provider["integration_id"] == record["id"] for provider in self.providers
         ):
@@ -210,34 +213,29 @@ class SimulatedAPI:
             self._organisation.put(record["slug"], archived)
         else:
             self._organisation.put(record["slug"], None)
-        return self._done()
+        return self._write_response()
 
-    # The sub-resources.
+    # -- its models and workspaces -------------------------------------------------------
 
     def _get_models(self, _request: Request, slug: str, *, stale: bool) -> Response:
-        return Response(
-            200, responses.models(self._organisation.seen(slug, stale=stale), self.switches)
-        )
+        record = self._organisation.visible_record(slug, stale=stale)
+        return Response(200, responses.models(record, self.switches))
 
-    def _update_models(self, request: Request, slug: str, *, stale: bool) -> Response:
-        del stale
-        record = self._organisation.current(slug)
+    def _update_models(self, request: Request, slug: str) -> Response:
+        record = self._organisation.current_record(slug)
         return self._put_access(models.put_models(record, request.body, self._organisation.now()))
 
-    def _delete_models(self, request: Request, slug: str, *, stale: bool) -> Response:
-        del stale
-        record = self._organisation.current(slug)
-        left = models.delete_models(record, request.query, request.body, self.switches)
-        return self._put_access(left)
+    def _delete_models(self, request: Request, slug: str) -> Response:
+        record = self._organisation.current_record(slug)
+        after = models.delete_models(record, request.query, request.body, self.switches)
+        return self._put_access(after)
 
     def _get_workspaces(self, _request: Request, slug: str, *, stale: bool) -> Response:
-        return Response(
-            200, responses.workspaces(self._organisation.seen(slug, stale=stale), self.switches)
-        )
+        record = self._organisation.visible_record(slug, stale=stale)
+        return Response(200, responses.workspaces(record, self.switches))
 
-    def _update_workspaces(self, request: Request, slug: str, *, stale: bool) -> Response:
-        del stale
-        record = self._organisation.current(slug)
+    def _update_workspaces(self, request: Request, slug: str) -> Response:
+        record = self._organisation.current_record(slug)
         if record["type"] == "workspace":
             raise invalid_request("a workspace-scoped integration belongs to its workspace")
         written = workspaces.put_workspaces(
@@ -256,7 +254,65 @@ class SimulatedAPI:
         if self.switches.access_touches_integration:
             record = record | {"last_updated_at": self._organisation.now()}
         self._organisation.put(record["slug"], record)
-        return self._done()
+        return self._write_response()
 
-    def _done(self) -> Response:
+    def _write_response(self) -> Response:
         return Response(200, None if self.switches.put_body == "empty" else {})
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedPage:
+    """The page of the list that a query asks for, cut at the switch `page_max`.
+
+    Pages count from zero (remote/API.md §1.2).
+    """
+
+    offset: int
+    limit: int
+    newest: bool
+    filter: Filter
+
+    @property
+    def is_unfiltered(self) -> bool:
+        """Whether the page is cut from the list of all integrations."""
+        return self.filter == Filter()
+
+    @classmethod
+    def parse(
+        cls, query: Mapping[str, str], switches: Switches, workspace_key: Callable[[str], str]
+    ) -> "RequestedPage":
+        """Parse the query; raise `RequestRefused` for a bad number or an unknown type."""
+        page = _parse_count(query, "current_page", default=0)
+        size = _parse_count(query, "page_size", default=100)
+        kind = query.get("type") or "all"
+        if size == 0 or kind not in _LIST_TYPES:
+            raise invalid_request()
+        if size > switches.page_max and switches.larger_page == "refuse":
+            raise invalid_request("page_size is too large")
+        size = min(size, switches.page_max)
+        workspace = query.get("workspace_id")
+        return cls(
+            offset=page * size,
+            limit=size,
+            newest=switches.list_order == "newest",
+            filter=Filter(
+                kind=None if kind == "all" else kind,
+                workspace=workspace_key(workspace) if workspace else None,
+            ),
+        )
+
+    def select(self, records: list[Record]) -> tuple[int, list[Record]]:
+        """Return how many records match the filter, and the records of the page."""
+        matching = [record for record in records if self.filter.matches(record)]
+        if self.newest:
+            matching.reverse()
+        return len(matching), matching[self.offset : self.offset + self.limit]
+
+
+def _parse_count(query: Mapping[str, str], name: str, *, default: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise invalid_request(f"{name} is invalid")
+    return int(text)

@@ -1,6 +1,6 @@
-"""Requests and responses of the stand-in, and its refusals in the documented form.
+"""Requests and responses of the simulated API, and its refusals in the documented form.
 
-The codes are the table of remote/API.md §1.7.
+The error codes are those of remote/API.md §1.7.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ FORBIDDEN = "You do not have enough permissions to execute this request"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; `path` begins with `/integrations`, `body` is parsed JSON or None."""
+    """A request; `path` begins with `/integrations`, `body` is parsed JSON or None."""
 
     method: str
     path: str
@@ -22,13 +22,13 @@ class Request:
 
     @property
     def writes(self) -> bool:
-        """Tell whether the request may change something."""
+        """Whether the request may change something."""
         return self.method != "GET"
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer; a `body` of None is an empty one."""
+    """A response; a `body` of None is sent as an empty one."""
 
     status: int
     body: Any = None
@@ -36,7 +36,7 @@ class Response:
 
 
 class RequestRefused(Exception):
-    """The request cannot be carried out; becomes an answer inside the state machine."""
+    """A request that cannot be carried out, with the response that reports it."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -46,16 +46,16 @@ class RequestRefused(Exception):
 def error_response(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Make the documented error body."""
+    """Build a response with the documented error body."""
     body = {"success": False, "data": {"message": message, "errorCode": code}}
     return Response(status, body, headers or {})
 
 
 def refusal(status: int, code: str, message: str) -> RequestRefused:
-    """Make a refusal that can be raised."""
+    """Build the exception for a request that is refused."""
     return RequestRefused(error_response(status, code, message))
 
 
 def invalid_request(message: str = INVALID) -> RequestRefused:
-    """Refuse a body or query as AB01."""
+    """Build the exception for an invalid body or query: 400 AB01."""
     return refusal(400, "AB01", message)

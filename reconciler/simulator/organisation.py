@@ -18,13 +18,13 @@ class Organisation:
 
     def __init__(
         self,
-        records: Store,
+        store: Store,
         switches: Switches,
         *,
         now: Callable[[], str],
         new_id: Callable[[], str],
     ) -> None:
-        self.records = records
+        self.store = store
         self.now = now
         self.new_id = new_id
         self._switches = switches
@@ -32,67 +32,67 @@ class Organisation:
     @property
     def id(self) -> str:
         """Give the organisation's id, made on first use."""
-        known = self.records.get_value("organisation_id")
+        known = self.store.get_value("organisation_id")
         if known is None:
             known = self.new_id()
-            self.records.set_value("organisation_id", known)
+            self.store.set_value("organisation_id", known)
         return str(known)
 
-    def seen(self, reference: str, *, stale: bool) -> Record:
+    def visible_record(self, reference: str, *, stale: bool) -> Record:
         """Give the record of a slug or id as a reader sees it; a missing one is refused."""
         entry = self._entry(reference)
         return self._present(self._view(entry, stale=stale) if entry is not None else None)
 
-    def current(self, reference: str) -> Record:
+    def current_record(self, reference: str) -> Record:
         """Give the record that a write works on, however stale reads are."""
         entry = self._entry(reference)
         return self._present(entry.record if entry is not None else None)
 
-    def walk(self, *, stale: bool) -> Iterator[Record]:
+    def visible_records(self, *, stale: bool) -> Iterator[Record]:
         """Walk the records as a reader sees them."""
-        for _, entry in self.records.entries():
+        for _, entry in self.store.entries():
             record = self._view(entry, stale=stale)
             if record is not None:
                 yield record
 
     def put(self, slug: str, record: Record | None) -> None:
         """Keep a record, or with None its absence, and remember the one before."""
-        before = self.records.entry(slug)
-        self.records.put(
+        before = self.store.entry(slug)
+        self.store.put(
             slug, StoredIntegration(record, before.record if before else None, self.now())
         )
 
     def workspace_key(self, given: str) -> str:
         """Give the form a workspace is stored under; a slug seen once explains its UUID."""
-        known = self.records.get_value(f"workspace/{given}")
+        known = self.store.get_value(f"workspace/{given}")
         return given if known is None else str(known)
 
     def register_workspace(self, given: str) -> str:
         """Give the stored form of a workspace, and remember it for its UUID."""
         stored = self.workspace_key(given)
-        self.records.set_value(f"workspace/{responses.as_uuid(stored)}", stored)
+        self.store.set_value(f"workspace/{responses.as_uuid(stored)}", stored)
         return stored
 
     def providers(self) -> list[dict[str, Any]]:
         """Give the providers that were created along the way."""
-        return providers.providers_of(self.records)
+        return providers.providers_of(self.store)
 
     def add_provider(self, record: Record, workspace: str, slug: str | None) -> str:
         """Create the default provider of an integration in a workspace and give its id."""
         return providers.add_provider(
-            self.records, record, workspace=workspace, slug=slug, new_id=self.new_id()
+            self.store, record, workspace=workspace, slug=slug, new_id=self.new_id()
         )
 
     def drop_providers(self, record: Record) -> None:
         """Forget the providers of an integration that goes away."""
-        providers.drop_providers(self.records, record["id"])
+        providers.drop_providers(self.store, record["id"])
 
     def _entry(self, reference: str) -> StoredIntegration | None:
-        entry = self.records.entry(reference)
+        entry = self.store.entry(reference)
         if entry is not None:
             return entry
-        slug = self.records.slug_of(reference)
-        return self.records.entry(slug) if slug is not None else None
+        slug = self.store.slug_of(reference)
+        return self.store.entry(slug) if slug is not None else None
 
     def _present(self, record: Record | None) -> Record:
         if record is not None:
@@ -102,7 +102,7 @@ class Organisation:
         raise refusal(404, "AB08", "Not found")
 
     def _view(self, entry: StoredIntegration, *, stale: bool) -> Record | None:
-        return entry.seen(stale=stale or self._is_fresh(entry))
+        return entry.previous if stale or self._is_fresh(entry) else entry.record
 
     def _is_fresh(self, entry: StoredIntegration) -> bool:
         window = self._switches.stale_read_ms

@@ -1,7 +1,8 @@
-"""Where the stand-in keeps its integrations: the protocol, and the kind that lives in memory.
+"""Storage of the simulated integrations: the protocol, and the store in memory.
 
-A record is plain JSON and is never changed after it was put; a change puts a new one. The kind
-that lives in SQLite: `reconciler.simulator.sqlite_store`.
+A record is plain JSON and is never changed in place; a change stores a new one. The store on disk
+is a module of its own, `reconciler.simulator.sqlite_store`, because the state machine does no input
+or output and imports this one.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ Record: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StoredIntegration:
-    """What is known under one slug: the record, the one before, and when they changed places.
+    """The entry of one slug: its record, the record before the last change, and its time.
 
     `record` is None after a delete, `previous` is None before the first change.
     """
@@ -23,27 +24,23 @@ class StoredIntegration:
     previous: Record | None
     changed_at: str
 
-    def seen(self, *, stale: bool) -> Record | None:
-        """Give what a reader sees, or what a reader saw before the last write."""
-        return self.previous if stale else self.record
-
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which integrations a list shows; None shows all. `workspace` is in its stored form."""
+    """Filter of a list; None matches everything. `workspace` is in its stored form."""
 
     kind: str | None = None
     workspace: str | None = None
 
-    def admits(self, record: Record) -> bool:
-        """Tell whether a record belongs in the list."""
+    def matches(self, record: Record) -> bool:
+        """Return whether a record belongs in the list."""
         if self.kind is not None and record["type"] != self.kind:
             return False
-        return self.workspace is None or reaches(record, self.workspace)
+        return self.workspace is None or _is_available(record, self.workspace)
 
 
-def reaches(record: Record, workspace: str) -> bool:
-    """Tell whether a workspace may use an integration: its own, granted, or open to all."""
+def _is_available(record: Record, workspace: str) -> bool:
+    """Return whether a workspace may use an integration: its own, granted, or open to all."""
     if record["workspace_id"] is not None:
         return bool(record["workspace_id"] == workspace)
     granted = record["workspaces"].get(workspace)
@@ -56,66 +53,66 @@ class Store(Protocol):
     """What the state machine needs of a store."""
 
     def transaction(self, *, write: bool) -> AbstractContextManager[None]:
-        """Hold the store together while one request is handled."""
+        """Isolate the handling of one request."""
         ...
 
     def entry(self, slug: str) -> StoredIntegration | None:
-        """Give what is known under a slug."""
+        """Return the entry of a slug."""
         ...
 
     def slug_of(self, identifier: str) -> str | None:
-        """Find the slug of an id."""
+        """Return the slug of an id."""
         ...
 
     def put(self, slug: str, entry: StoredIntegration) -> None:
-        """Keep an entry; the first time under its slug it takes the last place in the order."""
+        """Store an entry; a new slug takes the last place in the order."""
         ...
 
     def entries(self) -> Iterator[tuple[str, StoredIntegration]]:
-        """Walk everything ever put, oldest first."""
+        """Iterate over all entries, deleted ones included, oldest first."""
         ...
 
     def page(self, *, offset: int, limit: int, newest: bool) -> tuple[int, list[Record]]:
-        """Count the records and give some of them; deleted ones neither count nor show."""
+        """Return how many records exist, and those of one page."""
         ...
 
     def get_value(self, key: str) -> Any:
-        """Give a remembered value that belongs to no integration, or None."""
+        """Return a stored value that belongs to no integration, or None."""
         ...
 
     def set_value(self, key: str, value: Any) -> None:
-        """Keep a value that belongs to no integration."""
+        """Store a value that belongs to no integration."""
         ...
 
 
 class MemoryStore:
-    """A store that lives and dies with the process."""
+    """Store in the memory of the process."""
 
     def __init__(self) -> None:
         self._entries: dict[str, StoredIntegration] = {}
         self._slugs: dict[str, str] = {}
-        self._facts: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[None]:
-        """Forget what a refused write remembered; a record is only put when nothing can fail."""
-        before = dict(self._facts) if write else self._facts
+        """Undo the values that a refused write has set; its record is stored last of all."""
+        before = dict(self._values) if write else self._values
         try:
             yield
         except BaseException:
-            self._facts = before
+            self._values = before
             raise
 
     def entry(self, slug: str) -> StoredIntegration | None:
-        """Give what is known under a slug."""
+        """Return the entry of a slug."""
         return self._entries.get(slug)
 
     def slug_of(self, identifier: str) -> str | None:
-        """Find the slug of an id."""
+        """Return the slug of an id."""
         return self._slugs.get(identifier)
 
     def put(self, slug: str, entry: StoredIntegration) -> None:
-        """Keep an entry; a record that returns after a delete takes the last place."""
+        """Store an entry; a slug that is created again after a delete takes the last place."""
         before = self._entries.get(slug)
         if before is not None and before.record is None:
             del self._entries[slug]
@@ -125,32 +122,33 @@ class MemoryStore:
             self._slugs[entry.record["id"]] = slug
 
     def entries(self) -> Iterator[tuple[str, StoredIntegration]]:
-        """Walk everything ever put, oldest first."""
+        """Iterate over all entries, oldest first."""
+        # A copy: a caller may put entries while it iterates.
         yield from list(self._entries.items())
 
     def page(self, *, offset: int, limit: int, newest: bool) -> tuple[int, list[Record]]:
-        """Count the records and give some of them."""
-        rows = [entry.record for entry in self._entries.values() if entry.record is not None]
+        """Return how many records exist, and those of one page."""
+        records = [entry.record for entry in self._entries.values() if entry.record is not None]
         if newest:
-            rows.reverse()
-        return len(rows), rows[offset : offset + limit]
+            records.reverse()
+        return len(records), records[offset : offset + limit]
 
     def get_value(self, key: str) -> Any:
-        """Give a remembered value, or None."""
-        return self._facts.get(key)
+        """Return a stored value, or None."""
+        return self._values.get(key)
 
     def set_value(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        self._facts[key] = value
+        """Store a value."""
+        self._values[key] = value
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything as plain JSON that shares its values with the store."""
+        """Return the state as plain JSON that shares its values with the store."""
         entries = [[slug, e.record, e.previous, e.changed_at] for slug, e in self.entries()]
-        return {"entries": entries, "facts": dict(self._facts)}
+        return {"entries": entries, "facts": dict(self._values)}
 
     def load_json(self, state: dict[str, Any]) -> None:
-        """Replace everything by what `as_json` gave."""
+        """Replace the state by one that `as_json` returned."""
         self._entries, self._slugs = {}, {}
-        self._facts = dict(state["facts"])
+        self._values = dict(state["facts"])
         for slug, record, previous, changed_at in state["entries"]:
             self.put(slug, StoredIntegration(record, previous, changed_at))
