@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import match
-from reconciler.simulator import changes, models, responses, slugs, validation, workspaces
+from reconciler.simulator import models, responses, validation, workspaces
 from reconciler.simulator.messages import (
     Request,
     RequestRefused,
@@ -21,7 +21,7 @@ from reconciler.simulator.messages import (
     invalid_request,
     refusal,
 )
-from reconciler.simulator.organisation import Organisation
+from reconciler.simulator.organisation import Organisation, apply_update, new_record
 from reconciler.simulator.store import Filter, MemoryStore, Record, Store
 from reconciler.simulator.switches import Switches
 
@@ -156,11 +156,9 @@ class SimulatedAPI:
         body = validation.require_object(request.body)
         sent = validation.expected_fields(body, validation.CREATABLE, self.switches)
         validation.check_create(sent, self.switches)
-        slug = slugs.slug_for_create(
-            sent, organisation.store, switches=self.switches, new_id=organisation.new_id
-        )
+        slug = organisation.slug_for_create(sent)
         workspace = sent.get("workspace_id")
-        record = changes.new_record(
+        record = new_record(
             slug,
             responses.clone(sent),
             ids=(organisation.new_id(), organisation.id, organisation.new_id()),
@@ -191,9 +189,7 @@ class SimulatedAPI:
         if not sent and self.switches.empty_put == "refuse":
             raise invalid_request("no valid fields to update")
         validation.check_fields(sent)
-        after = changes.apply_update(
-            record, sent, now=self._organisation.now(), switches=self.switches
-        )
+        after = apply_update(record, sent, now=self._organisation.now(), switches=self.switches)
         if "configurations" in sent or "secret_mappings" in sent:
             validation.check_record(after, self.switches)
         self._organisation.put(after["slug"], after)

@@ -5,11 +5,10 @@ from typing import Any
 
 from reconciler.simulator.catalogue import NEW_MODEL
 from reconciler.simulator.messages import invalid_request
-from reconciler.simulator.requirements import is_refused_host
 from reconciler.simulator.responses import clone
 from reconciler.simulator.store import Record
 from reconciler.simulator.switches import Switches
-from reconciler.simulator.validation import require_object
+from reconciler.simulator.validation import is_refused_host, require_object
 
 _WRITABLE = (
     "enabled",

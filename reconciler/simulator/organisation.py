@@ -1,20 +1,25 @@
-"""What one organisation holds: its integrations, providers and workspaces, over a store.
+"""The state of one organisation: its integrations, default providers and workspaces.
 
-It finds and keeps; which operation does what is `reconciler.simulator.api`'s.
+`Organisation` reads and writes the store. `new_record` and `apply_update` build the records
+(remote/API.md §1.3, §2). Which operation does what: `reconciler.simulator.api`.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from reconciler.simulator import providers, responses
-from reconciler.simulator.messages import FORBIDDEN, refusal
+from reconciler.simulator import responses
+from reconciler.simulator.messages import FORBIDDEN, invalid_request, refusal
 from reconciler.simulator.store import Record, Store, StoredIntegration
 from reconciler.simulator.switches import Switches
+from reconciler.simulator.validation import CREATABLE, SLUG_MAX_LENGTH, updatable_fields
+
+PROVIDER_NOTE = "Created automatically on integration access grant"
 
 
 class Organisation:
-    """The state behind the API; `records` is where it is kept, `now` and `new_id` are handed in."""
+    """One organisation in a store; `now` and `new_id` are passed in to keep it deterministic."""
 
     def __init__(
         self,
@@ -31,61 +36,56 @@ class Organisation:
 
     @property
     def id(self) -> str:
-        """Give the organisation's id, made on first use."""
+        """The organisation's id, created on first use."""
         known = self.store.get_value("organisation_id")
         if known is None:
             known = self.new_id()
             self.store.set_value("organisation_id", known)
         return str(known)
 
+    # -- integrations --------------------------------------------------------------------
+
     def visible_record(self, reference: str, *, stale: bool) -> Record:
-        """Give the record of a slug or id as a reader sees it; a missing one is refused."""
+        """Return the record of a slug or id as a read shows it.
+
+        Raises `RequestRefused` where there is none.
+        """
         entry = self._entry(reference)
-        return self._present(self._view(entry, stale=stale) if entry is not None else None)
+        return self._require(self._visible(entry, stale=stale) if entry is not None else None)
 
     def current_record(self, reference: str) -> Record:
-        """Give the record that a write works on, however stale reads are."""
+        """Return the record that a write changes, however stale reads are."""
         entry = self._entry(reference)
-        return self._present(entry.record if entry is not None else None)
+        return self._require(entry.record if entry is not None else None)
 
     def visible_records(self, *, stale: bool) -> Iterator[Record]:
-        """Walk the records as a reader sees them."""
+        """Iterate over the records as a read shows them, oldest first."""
         for _, entry in self.store.entries():
-            record = self._view(entry, stale=stale)
+            record = self._visible(entry, stale=stale)
             if record is not None:
                 yield record
 
     def put(self, slug: str, record: Record | None) -> None:
-        """Keep a record, or with None its absence, and remember the one before."""
+        """Store a record, or a delete with None, and keep the record before it."""
         before = self.store.entry(slug)
         self.store.put(
             slug, StoredIntegration(record, before.record if before else None, self.now())
         )
 
-    def workspace_key(self, given: str) -> str:
-        """Give the form a workspace is stored under; a slug seen once explains its UUID."""
-        known = self.store.get_value(f"workspace/{given}")
-        return given if known is None else str(known)
-
-    def register_workspace(self, given: str) -> str:
-        """Give the stored form of a workspace, and remember it for its UUID."""
-        stored = self.workspace_key(given)
-        self.store.set_value(f"workspace/{responses.as_uuid(stored)}", stored)
-        return stored
-
-    def providers(self) -> list[dict[str, Any]]:
-        """Give the providers that were created along the way."""
-        return providers.providers_of(self.store)
-
-    def add_provider(self, record: Record, workspace: str, slug: str | None) -> str:
-        """Create the default provider of an integration in a workspace and give its id."""
-        return providers.add_provider(
-            self.store, record, workspace=workspace, slug=slug, new_id=self.new_id()
-        )
-
-    def drop_providers(self, record: Record) -> None:
-        """Forget the providers of an integration that goes away."""
-        providers.drop_providers(self.store, record["id"])
+    def slug_for_create(self, sent: Mapping[str, Any]) -> str:
+        """Return the slug that a create gets; a taken one is refused or gets a suffix (§1.7)."""
+        requested = sent.get("slug")
+        if requested is None:
+            return self._free_slug(lambda: _slug_from_name(sent["name"], self.new_id()))
+        if not self._is_taken(requested):
+            return str(requested)
+        match self._switches.duplicate_slug:
+            case "409_AB07":
+                raise refusal(409, "AB07", "Integration with this slug already exists")
+            case "400_AB01":
+                raise invalid_request()
+            case "suffixed":
+                return self._free_slug(lambda: _with_suffix(requested, self.new_id()))
 
     def _entry(self, reference: str) -> StoredIntegration | None:
         entry = self.store.entry(reference)
@@ -94,14 +94,14 @@ class Organisation:
         slug = self.store.slug_of(reference)
         return self.store.entry(slug) if slug is not None else None
 
-    def _present(self, record: Record | None) -> Record:
+    def _require(self, record: Record | None) -> Record:
         if record is not None:
             return record
         if self._switches.missing == "403_AB03":
             raise refusal(403, "AB03", FORBIDDEN)
         raise refusal(404, "AB08", "Not found")
 
-    def _view(self, entry: StoredIntegration, *, stale: bool) -> Record | None:
+    def _visible(self, entry: StoredIntegration, *, stale: bool) -> Record | None:
         return entry.previous if stale or self._is_fresh(entry) else entry.record
 
     def _is_fresh(self, entry: StoredIntegration) -> bool:
@@ -110,3 +110,142 @@ class Organisation:
             return False
         age = datetime.fromisoformat(self.now()) - datetime.fromisoformat(entry.changed_at)
         return age < timedelta(milliseconds=window)
+
+    def _free_slug(self, make: Callable[[], str]) -> str:
+        slug = make()
+        while self._is_taken(slug):
+            slug = make()
+        return slug
+
+    def _is_taken(self, slug: str) -> bool:
+        entry = self.store.entry(slug)
+        if entry is None:
+            return False
+        if entry.record is None or entry.record["status"] == "archived":
+            return not self._switches.slug_reuse_after_delete
+        return True
+
+    # -- workspaces ----------------------------------------------------------------------
+
+    def workspace_key(self, workspace: str) -> str:
+        """Return the form in which a workspace is stored: its slug, once the slug is known."""
+        known = self.store.get_value(f"workspace/{workspace}")
+        return workspace if known is None else str(known)
+
+    def register_workspace(self, workspace: str) -> str:
+        """Return the stored form of a workspace, and map its UUID to it from now on."""
+        key = self.workspace_key(workspace)
+        self.store.set_value(f"workspace/{responses.as_uuid(key)}", key)
+        return key
+
+    # -- default providers ---------------------------------------------------------------
+    # Not part of the reconciled API (remote/API.md §4). They are kept so that tests see a
+    # provider that nobody asked for.
+
+    def providers(self) -> list[dict[str, Any]]:
+        """Return all providers, oldest first."""
+        return list(self.store.get_value("providers") or [])
+
+    def add_provider(self, record: Record, workspace: str, slug: str | None) -> str:
+        """Create an integration's provider in a workspace, unless it has one; return its id.
+
+        Raises `RequestRefused` where the workspace has a provider with this slug.
+        """
+        provider_id = self.new_id()
+        known = self.providers()
+        for provider in known:
+            if provider["integration_id"] == record["id"] and provider["workspace_id"] == workspace:
+                return str(provider["id"])
+        if slug and any(p["slug"] == slug and p["workspace_id"] == workspace for p in known):
+            raise invalid_request("default_provider_slug already exists")
+        provider = {
+            "id": provider_id,
+            "slug": slug or _with_suffix(record["slug"], provider_id),
+            "name": record["name"],
+            "integration_id": record["id"],
+            "integration_slug": record["slug"],
+            "workspace_id": workspace,
+            "note": PROVIDER_NOTE,
+        }
+        self.store.set_value("providers", [*known, provider])
+        return provider_id
+
+    def drop_providers(self, record: Record) -> None:
+        """Remove the providers of an integration that is deleted."""
+        known = self.providers()
+        kept = [provider for provider in known if provider["integration_id"] != record["id"]]
+        if len(kept) != len(known):
+            self.store.set_value("providers", kept)
+
+
+def new_record(
+    slug: str,
+    sent: Mapping[str, Any],
+    *,
+    ids: tuple[str, str, str],
+    now: str,
+    workspace: str | None,
+) -> Record:
+    """Build the record of a create; `ids` are those of integration, organisation and owner."""
+    return {
+        "id": ids[0],
+        "organisation_id": ids[1],
+        "owner_id": ids[2],
+        "slug": slug,
+        "name": sent["name"],
+        "ai_provider_id": sent["ai_provider_id"],
+        "description": sent.get("description") or None,
+        "key": sent.get("key") or None,
+        "configurations": sent.get("configurations") or {},
+        "secret_mappings": sent.get("secret_mappings") or None,
+        "pricing_adjustments": sent.get("pricing_adjustments"),
+        "tags": sent.get("tags"),
+        "workspace_id": workspace,
+        "type": "workspace" if workspace else "organisation",
+        "status": "active",
+        "created_at": now,
+        "last_updated_at": None,
+        "allow_all_models": True,
+        "models": {},
+        "global_workspace_access": None,
+        "workspaces": {},
+        "unexpected": {name: sent[name] for name in sent.keys() - CREATABLE},
+    }
+
+
+def apply_update(
+    record: Record, sent: Mapping[str, Any], *, now: str, switches: Switches
+) -> Record:
+    """Return the record after an update, merged at the top level; fields not sent stay.
+
+    An empty `key` keeps the stored one: no source shows that a key can be removed.
+    """
+    known = updatable_fields(switches)
+    changes = {name: value for name, value in sent.items() if name in known}
+    unexpected = {name: sent[name] for name in sent.keys() - known}
+    changes["unexpected"] = {**record.get("unexpected", {}), **unexpected}
+    if not changes.get("key"):
+        changes.pop("key", None)
+    if "description" in changes:
+        if changes["description"] is None and switches.description_null == "keep":
+            changes["description"] = record["description"]
+        else:
+            changes["description"] = changes["description"] or None
+    if "configurations" in changes:
+        kept = record["configurations"] if switches.configurations_put == "merge" else {}
+        changes["configurations"] = {**kept, **(changes["configurations"] or {})}
+    if "secret_mappings" in changes:
+        changes["secret_mappings"] = changes["secret_mappings"] or None
+    return {**record, **changes, "last_updated_at": now}
+
+
+def _slug_from_name(name: str, identifier: str) -> str:
+    """Build `first-integrati-9795c1` from a name and an id, the shape seen on providers."""
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:15]
+    return _with_suffix(stem or "integration", identifier)
+
+
+def _with_suffix(slug: str, identifier: str) -> str:
+    """Append a dash and six hexadecimal digits of an id to a slug."""
+    digits = re.sub(r"[^0-9a-f]", "", identifier.lower())[-6:].rjust(6, "0")
+    return f"{slug[: SLUG_MAX_LENGTH - 7]}-{digits}"

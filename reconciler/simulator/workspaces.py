@@ -6,10 +6,9 @@ from typing import Any
 
 from reconciler.simulator.messages import invalid_request
 from reconciler.simulator.responses import clone
-from reconciler.simulator.slugs import is_slug
 from reconciler.simulator.store import Record
 from reconciler.simulator.switches import Switches
-from reconciler.simulator.validation import require_object
+from reconciler.simulator.validation import is_slug, require_object
 
 NewId = Callable[[], str]
 
@@ -77,7 +76,7 @@ def put_workspaces(
 def _refuse_empty_usage_limits(items: list[Any]) -> None:
     for item in items:
         if isinstance(item, dict) and item.get("usage_limits") == []:
-            raise invalid("usage_limits takes one entry, or null")
+            raise invalid_request("usage_limits takes one entry, or null")
 
 
 def _check(item: Any) -> None:
