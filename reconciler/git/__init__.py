@@ -1,7 +1,7 @@
 """The desired-state folder in Git: its commit, its files at a base commit, missing checkouts.
 
-What it knows of the past is imported on its own, from `git.base_commit`, which needs all that
-reads files. Everything here only reads. The program `git` does it, because it alone knows every form of a
+What it knows of the past is imported on its own, from `git.base_commit`, which needs all that reads
+files. Everything here only reads. The program `git` does it, because it alone knows every form of a
 repository.
 """
 

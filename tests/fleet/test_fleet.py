@@ -195,14 +195,14 @@ def test_every_member_goes_to_its_api_with_its_own_key_and_sees_no_other(tmp_pat
 
 
 def test_drift_of_a_fleet_reads_the_models_that_no_file_declares(tmp_path: Path) -> None:
-    with city("acme") as town:
+    with serving("acme") as served:
         project = FleetProject(tmp_path, SECRET_ACME=SECRET)
         variables = {"SECRET_KEY": "SECRET_ACME", "PORTKEY_API_KEY_ACME": "PORTKEY_API_KEY_ACME"}
-        project.member("acme", base_url=town.url("acme"), variables=variables)
+        project.member("acme", base_url=served.url("acme"), variables=variables)
         assert project.fleet("apply", "--yes").code == 0
         models = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}
         models["configurations"] = {"custom_host": "https://llm.corp.example"}
-        town["acme"].world.put("PUT", "/integrations/alpha/models", {"models": [models]})
+        served["acme"].world.put("PUT", "/integrations/alpha/models", {"models": [models]})
         assert "undeclared-host" not in project.fleet("plan").out
         assert "undeclared-host" in project.fleet("drift").out
 
