@@ -1,7 +1,7 @@
-"""Which Host and Origin headers are answered, compared exactly.
+"""Allowed values of the Host and Origin headers, compared exactly.
 
-This is what keeps a web page from reaching the adapter through a name that resolves to this machine
-(DNS rebinding). It holds on every bind address.
+The check keeps web pages from reaching the adapter through a name that resolves to this machine
+(DNS rebinding). It applies on every bind address.
 """
 
 from collections.abc import Iterable
@@ -16,34 +16,34 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """The values that the two headers may have, in lower case."""
+    """Allowed values of the two headers, in lower case."""
 
     hosts: frozenset[str]
     origins: frozenset[str]
 
     @classmethod
-    def at(
+    def for_port(
         cls, port: int, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()
     ) -> "AllowedHosts":
-        """Allow this machine's names with the port that listens, and what is named besides.
+        """Return the loopback names with the listening port, and the given hosts and origins.
 
-        A host that is named without a port is allowed alone and with the port that listens.
+        A host without a port is allowed alone and with the listening port.
         """
         local = {f"{name}:{port}" for name in LOOPBACK}
-        named = {name.lower() for name in hosts}
-        with_port = {f"{name}:{port}" for name in named if not _has_port(name)}
+        given = {name.lower() for name in hosts}
+        with_port = {f"{name}:{port}" for name in given if not _has_port(name)}
+        local_origins = {f"http://{host}" for host in local}
+        given_origins = {origin.lower().rstrip("/") for origin in origins}
         return cls(
-            hosts=frozenset(local | named | with_port),
-            origins=frozenset(
-                {f"http://{host}" for host in local} | {o.lower().rstrip("/") for o in origins}
-            ),
+            hosts=frozenset(local | given | with_port),
+            origins=frozenset(local_origins | given_origins),
         )
 
     def check(self, headers: Headers, *, target_host: str | None = None) -> None:
         """Raise the refusal of a host (421) or an origin (403) that is not allowed.
 
         `target_host` is the host of a request target in absolute form, which proxies and some
-        clients send; it does not replace the Host header.
+        clients send. It is checked in addition to the Host header.
         """
         hosts = _values(headers, b"host")
         if len(hosts) != 1 or hosts[0] not in self.hosts:
@@ -52,12 +52,12 @@ class AllowedHosts:
             raise refuse("wrong-host", 421, "The request target names no host of this adapter.")
         origins = _values(headers, b"origin")
         if origins and (len(origins) > 1 or origins[0] not in self.origins):
-            raise refuse("wrong-origin", 403, "Requests from this origin are not answered.")
+            raise refuse("wrong-origin", 403, "Requests from this origin are not allowed.")
 
 
 def _has_port(host: str) -> bool:
     return ":" in host.rpartition("]")[2]
 
 
-def _values(headers: Headers, wanted: bytes) -> list[str]:
-    return [value.decode("latin-1").lower() for name, value in headers if name == wanted]
+def _values(headers: Headers, header: bytes) -> list[str]:
+    return [value.decode("latin-1").lower() for name, value in headers if name == header]

@@ -1,11 +1,12 @@
-"""What the files of the desired state say, read afresh each time they are asked.
+"""The files of the desired state, read again for every request.
 
-The adapter runs for weeks while people merge; nothing is kept in memory. Reading happens in a
-thread, because it opens files. Candidate files lie over the real ones and are never saved.
+The adapter runs for weeks while pull requests are merged, so nothing is cached. Files are read in a
+thread. Candidate files of a proposal overlay the real ones and are never saved.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -13,20 +14,25 @@ from typing import Final
 from reconciler.adapter.problems import refuse
 from reconciler.desired.load import Loaded, load
 from reconciler.desired.source import FileSource, MemorySource
+from reconciler.workflows import Session
 
 PATH_PATTERN: Final = (
     r"^(integrations|access|environments)(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}){1,8}\.ya?ml$"
 )
-"""Where a candidate may lie. Targets are no matter of proposals: they decide where the key goes."""
+"""Paths of candidate files. Targets are excluded: they decide where the API key is sent."""
 
 Documents = Mapping[str, str | None]
+"""Text of candidate files by path; None removes a file."""
+
+OpenSession = Callable[[Loaded], AbstractAsyncContextManager[Session]]
+"""Opens a read-only session for files that were loaded without an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredFiles:
-    """The files of one target; `today` decides which exceptions have run out.
+    """The files of one target; `today` decides which exceptions have expired.
 
-    `source` is asked each time, because a deployment may replace the whole folder.
+    `source` is called each time, because a deployment may replace the whole folder.
     """
 
     source: Callable[[], FileSource]
@@ -35,13 +41,13 @@ class DeclaredFiles:
     base_url: str | None = None
 
     async def load(self, documents: Documents | None = None) -> Loaded:
-        """Load the files, with candidates laid over them."""
+        """Load the files, overlaid with candidates."""
         return await asyncio.to_thread(self._load, documents or {})
 
     async def declared_in(self, slug: str) -> str | None:
-        """Tell which file declares a slug, None where none does.
+        """Return the file that declares a slug, None if there is none.
 
-        Files that cannot be read might declare it: that is a refusal (409).
+        Raises the refusal (409) of files with errors, because one of them may declare it.
         """
         loaded = await self.load()
         if loaded.state is None:
@@ -61,23 +67,23 @@ class DeclaredFiles:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Files with some of them replaced, added or, with None, removed."""
+    """A file source overlaid with documents; None removes a file."""
 
     base: FileSource
     documents: Documents
 
     @property
     def label(self) -> str:
-        """Give the folder as it is shown."""
+        """The folder as messages show it."""
         return self.base.label
 
     def paths(self) -> list[str]:
-        """List the files there would be."""
+        """Return the paths of all files after the overlay."""
         removed = {path for path, text in self.documents.items() if text is None}
         return sorted({*self.base.paths(), *self.documents} - removed)
 
     def read(self, path: str) -> bytes:
-        """Give the content a file would have."""
+        """Return the content of a file after the overlay."""
         if path not in self.documents:
             return self.base.read(path)
         text = self.documents[path]
@@ -85,10 +91,10 @@ class Candidate:
         return MemorySource(files).read(path)
 
     def has_folder(self, path: str) -> bool:
-        """Whether there would be a folder."""
+        """Return whether a folder exists after the overlay."""
         added = any(name.startswith(path + "/") for name in self.paths())
         return added or self.base.has_folder(path)
 
     def has_file(self, path: str) -> bool:
-        """Whether there would be anything but a folder."""
+        """Return whether a path that is not a folder exists after the overlay."""
         return path in self.documents or self.base.has_file(path)

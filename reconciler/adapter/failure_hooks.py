@@ -1,6 +1,6 @@
-"""Report what Python would otherwise print as a traceback, which may quote a request.
+"""Hooks for failures that Python or a library would print to stderr.
 
-Stderr is the access log of `serve`, and each of its lines is JSON.
+Stderr is the access log of `serve`: each line is JSON, and a traceback may quote a request.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _LOGGERS: Final = ("asyncio", "mcp", "uvicorn", "uvicorn.access", "uvicorn.error
 
 @contextmanager
 def reported_failures(failed: Callable[[BaseException], None]) -> Iterator[None]:
-    """Pass every exception that nothing else handles to `failed`; needs a running loop."""
+    """Pass every unhandled exception to `failed`; needs a running event loop."""
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler(), sys.unraisablehook, threading.excepthook
 
@@ -28,7 +28,7 @@ def reported_failures(failed: Callable[[BaseException], None]) -> Iterator[None]
 
     loop.set_exception_handler(from_loop)
     sys.unraisablehook = lambda unraisable: report(unraisable.exc_value)
-    threading.excepthook = lambda told: report(told.exc_value)
+    threading.excepthook = lambda arguments: report(arguments.exc_value)
     try:
         yield
     finally:
@@ -37,7 +37,7 @@ def reported_failures(failed: Callable[[BaseException], None]) -> Iterator[None]
 
 
 def silence_libraries() -> None:
-    """Keep what libraries log from stderr: it may quote a request."""
+    """Keep log records of libraries, which may quote a request, off stderr."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]

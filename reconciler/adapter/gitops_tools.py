@@ -1,40 +1,39 @@
-"""Three more tools, which only read: check files, plan them, and tell how the API has drifted.
+"""MCP tools that only read: validate the files, plan them, and detect drift.
 
-With candidate files an agent learns what its proposal would change before anybody opens a pull
-request. No secret is resolved here, so the secrets of a plan count as unverified.
+With candidate files an agent learns what its proposal would change before it opens a pull request.
+Secrets are not resolved, so the secrets of a plan count as unverified.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_types import Tool, ToolAnnotations
 
 from reconciler import workflows
-from reconciler.adapter.declared_files import PATH_PATTERN, DeclaredFiles, Documents
+from reconciler.adapter.declared_files import (
+    PATH_PATTERN,
+    DeclaredFiles,
+    Documents,
+    OpenSession,
+)
 from reconciler.adapter.problems import refuse
 from reconciler.adapter.tools import Arguments, LocalTool, ToolDefinition, ToolFailure
 from reconciler.adapter.validation import SchemaValidator
-from reconciler.desired.load import Loaded
 from reconciler.diagnostics import Diagnostic, error, has_errors
 from reconciler.domain.rejection import Rejection
 from reconciler.errors import ReconcilerError
 from reconciler.planning.options import PlanOptions
 from reconciler.workflows import Session
 
-Answer = Mapping[str, Any]
-OpenSession = Callable[[Loaded], AbstractAsyncContextManager[Session]]
-"""Opens a session that only reads, for files that were loaded without an error."""
-
-_SECONDS: Final = 120.0
+Document = Mapping[str, Any]
+_TIMEOUT_SECONDS: Final = 120.0
 
 _DOCUMENTS: Final = {
     "type": "object",
     "description": "Candidate files: the path below the desired-state folder, and the YAML text, "
-    "or null for a file that is removed. They are laid over the files that are there; nothing is "
-    "saved.",
+    "or null for a file that is removed. They overlay the existing files; nothing is saved.",
     "propertyNames": {"pattern": PATH_PATTERN},
     "additionalProperties": {"type": ["string", "null"]},
     "maxProperties": 1000,
@@ -43,14 +42,14 @@ _DOCUMENTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class GitopsTools:
-    """What the tools work with; `one_at_a_time` keeps a crowd of plans off the API."""
+    """The three tools over one target; `lock` limits the API to one plan at a time."""
 
     files: DeclaredFiles
     open_session: OpenSession
-    one_at_a_time: asyncio.Lock
+    lock: asyncio.Lock
 
-    async def validate(self, arguments: Arguments) -> Answer:
-        """Check the files."""
+    async def validate(self, arguments: Arguments) -> Document:
+        """Validate the files; opens no connection."""
         loaded = await self.files.load(_documents(arguments))
         return {
             "format_version": "1",
@@ -59,45 +58,47 @@ class GitopsTools:
             "diagnostics": [item.as_json() for item in loaded.diagnostics],
         }
 
-    async def plan(self, arguments: Arguments) -> Answer:
-        """Plan the files against the API."""
+    async def plan(self, arguments: Arguments) -> Document:
+        """Return the plan from the API to the files."""
         return await self._with_session(arguments, _plan)
 
-    async def drift(self, arguments: Arguments) -> Answer:
-        """Tell how the API differs from the files, and who moved."""
+    async def drift(self, arguments: Arguments) -> Document:
+        """Return how the API differs from the files, and which side changed."""
         return await self._with_session(arguments, _drift)
 
     async def _with_session(
-        self, arguments: Arguments, work: Callable[[Session], Awaitable[Answer]]
-    ) -> Answer:
+        self, arguments: Arguments, work: Callable[[Session], Awaitable[Document]]
+    ) -> Document:
         loaded = await self.files.load(_documents(arguments))
         if loaded.state is None:
             raise ToolFailure(_error(loaded.diagnostics, exit_code=3))
         try:
             async with (
-                asyncio.timeout(_SECONDS),
-                self.one_at_a_time,
+                asyncio.timeout(_TIMEOUT_SECONDS),
+                self.lock,
                 self.open_session(loaded) as session,
             ):
                 return await work(session)
         except Rejection as problem:
             document = _error(problem.diagnostics, exit_code=problem.exit_code)
         except ReconcilerError as problem:
-            said = error(problem.code, problem.summary, hint=problem.hint)
-            document = _error((said,), exit_code=problem.exit_code)
+            diagnostic = error(problem.code, problem.summary, hint=problem.hint)
+            document = _error((diagnostic,), exit_code=problem.exit_code)
         except TimeoutError:
-            raise refuse("upstream-timeout", 504, f"No plan within {_SECONDS:g} seconds.") from None
+            raise refuse(
+                "upstream-timeout", 504, f"No plan within {_TIMEOUT_SECONDS:g} seconds."
+            ) from None
         raise ToolFailure(document)
 
 
 def gitops_tools(gitops: GitopsTools) -> list[ToolDefinition]:
-    """Make the three tools."""
+    """Return the definitions of the three tools."""
     proposal = {"documents": _DOCUMENTS}
     return [
         _tool(
             "validate-desired-state",
             "Check the desired state",
-            "Checks the YAML files that declare integrations, and names every problem with file, "
+            "Checks the YAML files that declare integrations, and reports every problem with file, "
             "line, column and a hint. Opens no connection.",
             proposal,
             gitops.validate,
@@ -113,8 +114,8 @@ def gitops_tools(gitops: GitopsTools) -> list[ToolDefinition]:
         _tool(
             "detect-drift",
             "Detect drift",
-            "Tells how the API differs from the files that are merged, and whether the API or Git "
-            "moved. Changes nothing.",
+            "Reports how the API differs from the merged files, and whether the API or Git moved. "
+            "Changes nothing.",
             {},
             gitops.drift,
         ),
@@ -126,7 +127,7 @@ def _tool(
     title: str,
     description: str,
     properties: dict[str, Any],
-    work: Callable[[Arguments], Awaitable[Answer]],
+    work: Callable[[Arguments], Awaitable[Document]],
 ) -> LocalTool:
     schema = {"type": "object", "properties": properties, "additionalProperties": False}
     tool = Tool(
@@ -154,11 +155,11 @@ def _tool(
     return LocalTool(tool, SchemaValidator(schema), work)
 
 
-async def _plan(session: Session) -> Answer:
+async def _plan(session: Session) -> Document:
     return (await workflows.plan(session, PlanOptions())).as_json()
 
 
-async def _drift(session: Session) -> Answer:
+async def _drift(session: Session) -> Document:
     return (await workflows.drift(session, PlanOptions())).as_json()
 
 
@@ -167,7 +168,7 @@ def _documents(arguments: Arguments) -> Documents:
     return documents
 
 
-def _error(diagnostics: tuple[Diagnostic, ...], *, exit_code: int) -> Answer:
+def _error(diagnostics: tuple[Diagnostic, ...], *, exit_code: int) -> Document:
     return {
         "format_version": "1",
         "kind": "error",

@@ -1,7 +1,7 @@
-"""One connection of a caller: uvicorn's HTTP/1.1 with limits of time, and refusals in our form.
+"""Protocol of one connection: uvicorn's HTTP/1.1 with time limits, and refusals in our form.
 
-The application words and logs what is no request like all other refusals. How connections are
-accepted and given up: `reconciler.adapter.connections`.
+Malformed requests are refused and logged by the application, like all other refusals. Accepting and
+closing connections: `reconciler.adapter.connections`.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from reconciler.adapter.problems import Problem
 from reconciler.adapter.request_context import REFUSED, Application, Message, Receive, Scope, Send
 
 _CLOSE: Final = {"connection": "close"}
-_CROWDED: Final = Problem(
+_TOO_MANY_CONNECTIONS: Final = Problem(
     "unavailable", 503, "The adapter has too many connections; try again later.", headers=_CLOSE
 )
-_NO_REQUEST: Final[Mapping[str, Any]] = {
+_MALFORMED_SCOPE: Final[Mapping[str, Any]] = {
     "type": "http",
     "asgi": {"version": "3.0"},
     "http_version": "1.1",
@@ -33,38 +33,42 @@ _NO_REQUEST: Final[Mapping[str, Any]] = {
     REFUSED: Problem(
         "bad-framing",
         400,
-        "This is no request of HTTP/1.1, or its Host or length is missing, ambiguous or malformed.",
+        "This is not HTTP/1.1, or the Host or length is missing, ambiguous or malformed.",
         headers=_CLOSE,
     ),
 }
 
 
 class HTTPProtocol(H11Protocol):
-    """HTTP/1.1 with deadlines, and with a place in the table of connections."""
+    """HTTP/1.1 with deadlines and an entry in the connection table.
+
+    `head_seconds` is the time for the head of a request, `write_seconds` the time in which a caller
+    must read some of its answer.
+    """
 
     head_seconds: ClassVar[float]
     write_seconds: ClassVar[float]
     table: ClassVar[ConnectionTable]
-    _deadline: asyncio.TimerHandle | None = None
-    _stalled: asyncio.TimerHandle | None = None
-    _refused = False
+    _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+    _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         if not self.table.add(self):
             application: Any = self.app
-            crowded: Any = _crowded(application, self.table)
-            self.app = crowded
-        self._watch()
+            limited: Any = _refuse_while_full(application, self.table)
+            self.app = limited
+        self._update_head_timer()
 
     def data_received(self, data: bytes) -> None:
         try:
             super().data_received(data)
         except h11.LocalProtocolError:
-            # The caller has broken the protocol in a state in which h11 has no answer left.
+            # The caller broke the protocol in a state in which h11 cannot send an answer.
             self.abort()
             return
-        self._watch()
+        self._update_head_timer()
         self._update_table()
 
     def on_response_complete(self) -> None:
@@ -74,10 +78,10 @@ class HTTPProtocol(H11Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.table.mark_silent(self)
-        self._watch_writing()
+        self._start_write_timer()
 
     def resume_writing(self) -> None:
-        self._forget_stall()
+        self._stop_write_timer()
         super().resume_writing()
         self._update_table()
 
@@ -87,25 +91,25 @@ class HTTPProtocol(H11Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Close at once: a caller that does not read would keep the connection open for ever."""
+        """Close at once, without waiting for a caller that does not read."""
         self.transport.abort()
 
     def send_400_response(self, _msg: str) -> None:
-        """Let the application refuse what is no request, or what turns out to be none."""
+        """Let the application refuse a malformed request, even while its body arrives."""
         if self.cycle is not None and not self.cycle.response_complete:
-            self._break_off(self.cycle)
-        elif not self._refused:
-            self._refused = True
-            scope = {**_NO_REQUEST, "client": self.client, "headers": []}
+            self._refuse_cycle(self.cycle)
+        elif not self._is_refused:
+            self._is_refused = True
+            scope = {**_MALFORMED_SCOPE, "client": self.client, "headers": []}
             task = self.loop.create_task(self._refuse(scope))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
 
-    def _break_off(self, cycle: RequestResponseCycle) -> None:
+    def _refuse_cycle(self, cycle: RequestResponseCycle) -> None:
         if cycle.response_started:
             self.transport.close()
             return
-        cycle.scope[REFUSED] = _NO_REQUEST[REFUSED]  # type: ignore[typeddict-unknown-key]  # ours
+        cycle.scope[REFUSED] = _MALFORMED_SCOPE[REFUSED]  # type: ignore[typeddict-unknown-key]  # ours
         cycle.more_body = False
         cycle.message_event.set()
 
@@ -135,8 +139,8 @@ class HTTPProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.table.remove(self)
-        self._forget()
-        self._forget_stall()
+        self._stop_head_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def _update_table(self) -> None:
@@ -146,42 +150,42 @@ class HTTPProtocol(H11Protocol):
         else:
             self.table.mark_busy(self)
 
-    def _watch(self) -> None:
-        """Start the clock while a head is incomplete; a head that drips does not reset it."""
+    def _update_head_timer(self) -> None:
+        """Start the timer while a head is incomplete; further bytes of the head do not reset it."""
         if self.cycle is not None and not self.cycle.response_complete:
-            self._forget()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(self.head_seconds, self.abort)
+            self._stop_head_timer()
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.head_seconds, self.abort)
 
-    def _forget(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _watch_writing(self) -> None:
-        """Close the connection unless the caller takes some of its answer before the next look."""
-        left = self.transport.get_write_buffer_size()
+    def _start_write_timer(self) -> None:
+        """Close the connection unless the caller reads some of its answer before the next check."""
+        unread = self.transport.get_write_buffer_size()
 
-        def look() -> None:
-            if self.transport.get_write_buffer_size() < left:
-                self._watch_writing()
+        def check() -> None:
+            if self.transport.get_write_buffer_size() < unread:
+                self._start_write_timer()
             else:
                 self.abort()
 
-        self._stalled = self.loop.call_later(self.write_seconds, look)
+        self._write_timer = self.loop.call_later(self.write_seconds, check)
 
-    def _forget_stall(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
 
-def _crowded(application: Application, table: ConnectionTable) -> Application:
-    """Wrap the application for a connection that came when there was no room."""
+def _refuse_while_full(application: Application, table: ConnectionTable) -> Application:
+    """Return the application of a connection beyond the limit: a 503 until there is room."""
 
-    async def refused(scope: Scope, receive: Receive, send: Send) -> None:
+    async def limited(scope: Scope, receive: Receive, send: Send) -> None:
         if len(table) > table.limit and scope["path"] not in PROBES:
-            scope[REFUSED] = _CROWDED
+            scope[REFUSED] = _TOO_MANY_CONNECTIONS
         await application(scope, receive, send)
 
-    return refused
+    return limited

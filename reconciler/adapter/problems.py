@@ -1,7 +1,7 @@
-"""Everything the adapter refuses or fails to do, as a value in the form of RFC 9457.
+"""Problems in the form of RFC 9457: everything that the adapter refuses or fails to do.
 
-REST sends a problem as it is; a tool's failed result carries the same members. Nothing here holds a
-credential or a request's body.
+REST sends a problem as it is; the failed result of a tool has the same members. No problem holds a
+credential or the body of a request.
 """
 
 import math
@@ -25,7 +25,7 @@ from reconciler.remote.operations import OPERATIONS
 
 MEDIA_TYPE: Final = "application/problem+json"
 RELAYED: Final = frozenset({400, 402, 403, 404, 409, 422})
-"""Statuses of the upstream that say something to the caller; 401 is about our own credential."""
+"""Upstream statuses passed on to the caller; 401 is about the adapter's own credential."""
 
 _TITLES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -43,7 +43,7 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "method-not-allowed": "The path does not take this method",
         "too-slow": "The request did not arrive in time",
         "too-large": "The request is too large",
-        "unsupported-media-type": "The body has to be JSON",
+        "unsupported-media-type": "The body must be JSON",
         "too-many-requests": "Too many requests",
         "unavailable": "The adapter takes no requests for now",
         "internal": "The adapter failed",
@@ -56,15 +56,15 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-_SILENT: Final = "The upstream gave no reason."
+_NO_REASON: Final = "The upstream gave no reason."
 _UNKNOWN_OUTCOME: Final = " Whether it was carried out is not known; read the integration to see."
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One failure: its kind, its HTTP status and a sentence about this case.
+    """One failure: its code, its HTTP status and a sentence about this case.
 
-    `headers` go with the answer over REST, `upstream_code` is the API's own code where it gave one.
+    `headers` are sent with the answer over REST. `upstream_code` is the API's own code, if any.
     """
 
     code: str
@@ -75,16 +75,16 @@ class Problem:
 
     @property
     def title(self) -> str:
-        """Give the sentence that all problems of this kind share."""
+        """The sentence that all problems with this code share."""
         return _TITLES[self.code]
 
     def as_json(self, request_id: str) -> dict[str, Any]:
-        """Give the members of RFC 9457, and `upstream_code`."""
+        """Return the members of RFC 9457, and `upstream_code`."""
         return {
             "type": f"urn:reconcile:problem:{self.code}",
             "title": self.title,
             "status": self.status,
-            # The upstream's words are in it, and UTF-8 cannot express a lone surrogate.
+            # It may quote the upstream, and UTF-8 cannot express a lone surrogate.
             "detail": self.detail.encode("utf-8", "replace").decode(),
             "instance": f"urn:uuid:{request_id}",
             "upstream_code": self.upstream_code,
@@ -92,7 +92,7 @@ class Problem:
 
 
 class Refusal(Exception):
-    """A request ends here, with this problem for an answer."""
+    """Exception that ends a request with a problem as the answer."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
@@ -100,22 +100,22 @@ class Refusal(Exception):
 
 
 def refuse(code: str, status: int, detail: str, **headers: str) -> Refusal:
-    """Make a refusal that can be raised; `_` in a header's name stands for a hyphen."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Refusal(Problem(code, status, detail, headers=named))
+    """Return a refusal to raise; `_` in the name of a header becomes a hyphen."""
+    by_name = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Refusal(Problem(code, status, detail, headers=by_name))
 
 
 def not_found() -> Refusal:
-    """Return the refusal of a path that leads nowhere."""
+    """Return the refusal (404) of a path without a route."""
     return refuse("not-found", 404, "There is nothing at this path.")
 
 
 def timeout_problem(operation: OperationName) -> Problem:
-    """Say that the upstream was too slow."""
+    """Return the problem of an upstream that did not answer in time."""
     return Problem(
         "upstream-timeout",
         504,
-        "The upstream gave no complete answer in time." + outcome(operation),
+        "The upstream gave no complete answer in time." + _outcome_note(operation),
     )
 
 
@@ -125,17 +125,17 @@ def unusable_answer_problem(operation: OperationName) -> Problem:
         f"The upstream's answer cannot be passed on: it is nested deeper than {MAX_DEPTH} levels, "
         "or holds a number or a character that JSON cannot express."
     )
-    return Problem("upstream-failed", 502, detail + outcome(operation))
+    return Problem("upstream-failed", 502, detail + _outcome_note(operation))
 
 
 def internal_problem(operation: OperationName | None = None) -> Problem:
     """Return the problem of a defect; `operation` is the one that may have been carried out."""
     detail = "The adapter failed; see its log."
-    return Problem("internal", 500, detail + (outcome(operation) if operation else ""))
+    return Problem("internal", 500, detail + (_outcome_note(operation) if operation else ""))
 
 
 def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
-    """Say what a failed call means to the caller; the upstream's address is not theirs to know."""
+    """Return the problem of a failed call, without the upstream's address."""
     match error:
         case Answered():
             return _answered(error, operation)
@@ -151,29 +151,29 @@ def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
             return Problem("upstream-unreachable", 502, detail)
         case _:
             detail = f"The upstream's answer cannot be used ({error.code})."
-            return Problem("upstream-failed", 502, detail + outcome(operation))
+            return Problem("upstream-failed", 502, detail + _outcome_note(operation))
 
 
 def _answered(error: Answered, operation: OperationName) -> Problem:
     code = None if error.code.startswith("http-") else error.code
     status = error.http_status or 502
-    said = "" if error.message == f"status {status}" else error.message
+    reason = "" if error.message == f"status {status}" else error.message
     if isinstance(error, Throttled):
         wait = error.retry_after
         headers = {} if wait is None else {"retry-after": str(math.ceil(wait))}
-        return Problem("upstream-throttled", 429, said or _SILENT, code, headers)
+        return Problem("upstream-throttled", 429, reason or _NO_REASON, code, headers)
     if status in RELAYED:
-        return Problem("upstream-refused", status, said or _SILENT, code)
+        return Problem("upstream-refused", status, reason or _NO_REASON, code)
     if status == 401:
         detail = "The upstream refused the adapter's own credential, not the caller's."
         return Problem("upstream-credential", 502, detail, code)
-    detail = f"The upstream answered with {status}" + (f": {said}" if said else "")
+    detail = f"The upstream answered with {status}" + (f": {reason}" if reason else "")
     detail += "" if detail.endswith((".", "!", "?", "…")) else "."
     if error.outcome_unknown:
-        detail += outcome(operation)
+        detail += _outcome_note(operation)
     return Problem("upstream-failed", 502, detail, code)
 
 
-def outcome(operation: OperationName) -> str:
-    """Return the sentence about a write of which nothing more is known; empty for a read."""
+def _outcome_note(operation: OperationName) -> str:
+    """Return the sentence about a write with an unknown outcome; empty for a read."""
     return "" if OPERATIONS[operation].safe else _UNKNOWN_OUTCOME

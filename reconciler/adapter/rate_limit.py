@@ -1,4 +1,4 @@
-"""How much each caller may ask: a bucket of tokens for each, filled at an even rate."""
+"""Rate limit of each caller: a token bucket that refills at a constant rate."""
 
 import math
 from collections.abc import Callable
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 BURST_SECONDS: Final = 4.0
-"""How many seconds' worth of requests a rested caller may send at once."""
+"""Seconds' worth of requests that an idle caller may send at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left to a caller; `wait` is None for a request that is let through."""
+    """Remaining requests of a caller; `wait` is None if the request is allowed."""
 
     limit: int
     remaining: int
@@ -20,7 +20,7 @@ class Allowance:
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Give the headers that tell a client how far it can go; times in whole seconds."""
+        """The `RateLimit` headers; times in whole seconds."""
         return [
             (b"ratelimit-limit", str(self.limit).encode()),
             (b"ratelimit-remaining", str(self.remaining).encode()),
@@ -29,7 +29,7 @@ class Allowance:
 
 
 class CallerRateLimiter:
-    """Count the requests of each caller; `rate` is in requests a second."""
+    """Token buckets by caller; `rate` is in requests per second."""
 
     def __init__(self, rate: float, clock: Callable[[], float]) -> None:
         self._rate = rate
@@ -38,7 +38,7 @@ class CallerRateLimiter:
         self._levels: dict[str, tuple[float, float]] = {}
 
     def take(self, name: str) -> Allowance:
-        """Let one request of a caller through, or say how many seconds it has to wait."""
+        """Count one request of a caller; `wait` of the result is set if it exceeds the limit."""
         now = self._clock()
         level, since = self._levels.get(name, (self._burst, now))
         level = min(self._burst, level + (now - since) * self._rate)

@@ -1,8 +1,8 @@
-"""Run two ASGI applications on two ports of one process, and end both in good order.
+"""Server of several ASGI applications in one process, each on a port, with a graceful stop.
 
-uvicorn speaks HTTP; what it lacks is added here: an end that a caller asks for instead of a signal,
-connections that are counted over both ports (`reconciler.adapter.connections`), and silence on
-stderr, which belongs to the access log. One connection: `reconciler.adapter.http_protocol`.
+uvicorn serves HTTP. Added here: a stop event instead of signals, connections that are counted over
+all ports (`reconciler.adapter.connections`), and no output of libraries on stderr, which belongs to
+the access log. The protocol of a connection: `reconciler.adapter.http_protocol`.
 """
 
 import asyncio
@@ -23,12 +23,13 @@ from reconciler.adapter.request_context import Application
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """Limits of time and number.
+    """Time limits, and the maximum number of connections.
 
-    The head of a request has `head_seconds` to arrive, an idle connection is kept `idle_seconds`,
-    a caller that takes nothing of its answer for `write_seconds` is cut off, and requests in flight
-    have `grace_seconds` once the end was asked for. All ports together keep `connections`: the one
-    that has been silent for longest makes room, and where none is silent the next one gets a 503.
+    The head of a request must arrive within `head_seconds`. An idle connection is kept for
+    `idle_seconds`. A caller that reads nothing of its answer for `write_seconds` is disconnected.
+    After the stop, requests in flight have `grace_seconds`. All ports together keep `connections`:
+    at the limit the one that has been silent for longest is closed, and if none is silent the new
+    one gets a 503.
     """
 
     head_seconds: float = 10.0
@@ -41,8 +42,8 @@ class ServerLimits:
 def open_listener(host: str, port: int) -> socket.socket:
     """Open a listening socket; port 0 takes a free one. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches delays off only for sockets that say TCP, as those of `create_server` do not;
-    # with them an answer waits 40 ms for an acknowledgement.
+    # asyncio sets TCP_NODELAY only on sockets whose protocol is TCP, unlike those of
+    # `create_server`; without it an answer waits 40 ms for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,8 +67,8 @@ async def serve(
 ) -> None:
     """Serve every application on its socket until `stop` is set.
 
-    Then no connection is accepted any more, and requests in flight may finish. `trusted_proxies`
-    are the addresses whose `X-Forwarded-For` and `-Proto` are believed.
+    Then no further connection is accepted, and requests in flight may finish. `trusted_proxies` are
+    the addresses whose `X-Forwarded-For` and `X-Forwarded-Proto` are used.
     """
     silence_libraries()
     table = ConnectionTable(limits.connections)
@@ -90,7 +91,7 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the command line and tells when it is up."""
+    """A uvicorn server that leaves signals to the CLI and sets `is_up` when it accepts."""
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class _Server(uvicorn.Server):
         self._table = table
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, then accept connections with listeners of ours."""
+        """Start the application, then accept connections with our own listeners."""
         await super().startup(sockets=[])
         protocol: Any = self.config.http_protocol_class
         make = partial(

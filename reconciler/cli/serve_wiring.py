@@ -157,7 +157,7 @@ class _Ports:
 
         def allowed(listener: socket.socket) -> AllowedHosts:
             hosts, origins = self.serving.allow_host, self.serving.allow_origin
-            return AllowedHosts.at(_port(listener), hosts=hosts, origins=origins)
+            return AllowedHosts.for_port(_port(listener), hosts=hosts, origins=origins)
 
         rest_app = rest_application(
             relay,

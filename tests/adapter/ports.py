@@ -179,7 +179,7 @@ class Ports:
         )
 
     def allowed(self, port: int) -> AllowedHosts:
-        return AllowedHosts.at(port, hosts=self.hosts, origins=self.origins)
+        return AllowedHosts.for_port(port, hosts=self.hosts, origins=self.origins)
 
     @property
     def rest(self) -> Application:

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from reconciler.adapter.ui.routes import PageRoutes
-from reconciler.adapter.ui.sessions import LIFETIME, Sessions
-from reconciler.adapter.ui.snapshot import KEPT_SECONDS, StateCache
+from reconciler.adapter.ui.sessions import LIFETIME_SECONDS, Sessions
+from reconciler.adapter.ui.snapshot import MAX_AGE_SECONDS, StateCache
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
 from reconciler.ledger.errors import LedgerError
@@ -160,7 +160,7 @@ def test_the_cookie_opens_the_page_until_its_time_is_over_or_it_is_given_back() 
         ) as client:
             statuses = [(await client.post("/login", data={"token": READER})).status_code]
             statuses.append((await client.get("/")).status_code)
-            site.clock.seconds += LIFETIME + 1
+            site.clock.seconds += LIFETIME_SECONDS + 1
             statuses.append((await client.get("/")).status_code)
             await client.post("/login", data={"token": READER})
             kept = dict(client.cookies)
@@ -331,7 +331,7 @@ def test_a_reading_is_kept_for_a_moment() -> None:
     async def work() -> None:
         transport = httpx.ASGITransport(site.ports.rest)
         async with httpx.AsyncClient(transport=transport, headers=bearer()) as client:
-            for later in (0.0, KEPT_SECONDS / 2, KEPT_SECONDS + 1):
+            for later in (0.0, MAX_AGE_SECONDS / 2, MAX_AGE_SECONDS + 1):
                 site.clock.seconds += later
                 await client.get("http://127.0.0.1:8080/")
 

@@ -1,7 +1,7 @@
-"""One integration as the files declare it and as the API has it, field by field.
+"""Comparison of one integration, field by field: as declared, and as observed.
 
-Which fields differ is the plan's to say; here they are only laid side by side, in the plan's own
-canonical form, so that a path means the same in both.
+The plan decides which fields differ. Both sides are shown in the plan's own normal form, so that a
+path has the same meaning in both.
 """
 
 from collections.abc import Collection, Iterator
@@ -17,11 +17,11 @@ from reconciler.planning.comparison import declared_tree
 from reconciler.planning.normalize import normalize
 
 _SAME_AS_ABSENT = frozenset({"", "null", "false", "[]", "{}"})
-"""Values that the API may just as well leave out; undeclared, they are no news."""
+"""Values that are equal to an absent field; undeclared ones are not shown."""
 
 
 class FieldStatus(Enum):
-    """What is known of a field on both sides."""
+    """Result of comparing a field."""
 
     SAME = "same"
     DIFFERS = "differs"
@@ -32,7 +32,7 @@ class FieldStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ComparedField:
-    """A field on both sides, as text; None where a side does not have it."""
+    """A field on both sides, as text; None if a side does not have it."""
 
     path: str
     declared: str | None
@@ -47,51 +47,54 @@ def compare_fields(
     changed: Collection[str] = (),
     unverified: Collection[str] = (),
 ) -> list[ComparedField]:
-    """Return both sides of each field: what is declared first, then what only the API has.
+    """Return both sides of each field: declared ones first, then those that only the API has.
 
-    `changed` are the paths that a plan would change, `unverified` the secrets of which it is not
-    known whether they are the same. What the files ignore, what the API never returns and what the
-    plan does not look at, such as the limits of a workspace without access, is not compared.
+    `changed` are the paths that a plan would change, `unverified` the secrets that could not be
+    compared. Fields that the files ignore, that the API never returns or that the plan does not
+    read, such as the limits of a workspace without access, are `NOT_COMPARED`.
     """
-    wished = _texts(normalize(declared.fields)) if declared else {}
-    seen = _texts(normalize(observed.fields)) if observed else {}
+    declared_texts = _texts(normalize(declared.fields)) if declared else {}
+    observed_texts = _texts(normalize(observed.fields)) if observed else {}
     compared = _texts(declared_tree(declared)) if declared else {}
     paths_of_changes = set(changed)
     paths_above_changes = {prefix for path in changed for prefix in _prefixes(path)}
 
-    def status(path: str) -> FieldStatus:
-        # A change may be below what is empty on one side, or name a whole entry.
+    def status_of(path: str) -> FieldStatus:
+        # A change may lie below a field that is empty on one side, or name a whole entry.
         if path in paths_above_changes or paths_of_changes.intersection(_prefixes(path)):
             return FieldStatus.DIFFERS
-        if path not in wished:
+        if path not in declared_texts:
             return FieldStatus.UNDECLARED
         if path in unverified:
             return FieldStatus.UNVERIFIED
-        if path not in compared or _contradict(path, wished[path], seen.get(path)):
+        differs = _contradict(path, declared_texts[path], observed_texts.get(path))
+        if path not in compared or differs:
             return FieldStatus.NOT_COMPARED
         return FieldStatus.SAME
 
-    found = [
-        ComparedField(path, wished.get(path), seen.get(path), status(path))
-        for path in dict.fromkeys([*wished, *sorted(changed), *seen])
+    paths = dict.fromkeys([*declared_texts, *sorted(changed), *observed_texts])
+    fields = [
+        ComparedField(path, declared_texts.get(path), observed_texts.get(path), status_of(path))
+        for path in paths
     ]
-    return [pair for pair in found if not _is_no_news(pair)]
+    return [field for field in fields if not _is_undeclared_default(field)]
 
 
 def _contradict(path: str, declared: str, observed: str | None) -> bool:
-    """Return whether two values are shown that cannot be the same; secrets look different."""
+    """Return whether two shown values cannot be equal; those of secrets always look different."""
     field = any_provider_schema().at(parse_path(path) or ())
     if declared == observed or field.facts.sensitive:
         return False
     return observed is not None and not {declared, observed} & _SAME_AS_ABSENT
 
 
-def _is_no_news(pair: ComparedField) -> bool:
-    return pair.status is FieldStatus.UNDECLARED and (pair.observed or "") in _SAME_AS_ABSENT
+def _is_undeclared_default(field: ComparedField) -> bool:
+    is_empty = (field.observed or "") in _SAME_AS_ABSENT
+    return field.status is FieldStatus.UNDECLARED and is_empty
 
 
 def _prefixes(path: str) -> Iterator[str]:
-    """Return a path and every path above it."""
+    """Yield a path and every path above it."""
     yield path
     for place, character in enumerate(path):
         if character in ".[":

@@ -48,46 +48,48 @@ _PATHS: Final = frozenset({"/", "/login", "/logout", "/history", "/page.css"})
 
 
 def is_page_path(path: str) -> bool:
-    """Tell whether a path belongs to the page, which judges by itself who may see it."""
+    """Return whether a path belongs to the page, which checks the session itself."""
     return path in _PATHS or path.startswith("/integrations/")
 
 
 @dataclass(frozen=True, slots=True)
 class PageRoutes:
-    """The page of one adapter."""
+    """Routes of the page of one adapter."""
 
     cache: StateCache
     sessions: Sessions
     tokens: Tokens
 
     def routes(self) -> list[BaseRoute]:
-        """Give everything that the page answers."""
+        """Return all routes of the page."""
         return [
-            _route("/", "GET", self._overview, sees=True),
-            _route("/integrations/{slug}", "GET", self._detail, sees=True),
-            _route("/history", "GET", self._history, sees=True),
+            _route("/", "GET", self._overview, requires_login=True),
+            _route("/integrations/{slug}", "GET", self._detail, requires_login=True),
+            _route("/history", "GET", self._history, requires_login=True),
             _route("/login", "POST", self._login),
             _route("/logout", "POST", self._logout),
             _route("/page.css", "GET", _style),
         ]
 
     async def _overview(self, request: Request) -> Response:
-        asked = request.query_params
+        query = request.query_params
         search = Search(
-            asked.get("q", "")[:200], asked.get("state", "")[:50], asked.get("provider", "")[:200]
+            words=query.get("q", "")[:200],
+            sync_status=query.get("state", "")[:50],
+            provider=query.get("provider", "")[:200],
         )
-        snapshot = await self.cache.look()
+        snapshot = await self.cache.snapshot()
         return _html(overview_page(snapshot, search, can_log_out=self.tokens.required))
 
     async def _detail(self, request: Request) -> Response:
         slug = str(request.path_params["slug"])
         if SLUG.fullmatch(slug) is None:
             raise refuse("not-found", 404, "There is no integration of this name.")
-        snapshot = await self.cache.look()
-        observed, problem, fresh = None, None, None
+        snapshot = await self.cache.snapshot()
+        observed, problem, current = None, None, None
         try:
-            observed = await self.cache.one(slug)
-            fresh = snapshot.plan_again(slug, observed)
+            observed = await self.cache.read_one(slug)
+            current = snapshot.plan_again(slug, observed)
         except ReconcilerError as reason:
             problem = error(reason.code, reason.summary, hint=reason.hint)
         declared, action = snapshot.declared.get(slug), snapshot.action(slug)
@@ -95,18 +97,19 @@ class PageRoutes:
         if row is None and observed is None:
             raise refuse("not-found", 404, "There is no integration of this name.")
         row = row or Row(slug, slug, "", "active", SyncStatus.UNKNOWN)
-        changed = _changed(action, fresh)
-        shown = detail_page(
-            _now(row, snapshot.plan, fresh, differs=bool(changed)),
-            compare_fields(
-                declared, observed, changed=changed, unverified=snapshot.unverified(slug)
-            ),
+        changed = _changed_paths(action, current)
+        fields = compare_fields(
+            declared, observed, changed=changed, unverified=snapshot.unverified(slug)
+        )
+        page = detail_page(
+            _updated(row, snapshot.plan, current, differs=bool(changed)),
+            fields,
             action,
             source=f"{declared.source.file}:{declared.source.line}" if declared else None,
             problem=problem,
             can_log_out=self.tokens.required,
         )
-        return _html(shown)
+        return _html(page)
 
     async def _history(self, _request: Request) -> Response:
         runs: list[dict[str, Any]] = []
@@ -118,8 +121,8 @@ class PageRoutes:
         return _html(history_page(runs, problem=problem, can_log_out=self.tokens.required))
 
     async def _login(self, request: Request) -> Response:
-        shown = _token((await request.body()).decode("utf-8", "replace"))
-        principal = self.tokens.find(shown.encode("utf-8"))
+        token = _token((await request.body()).decode("utf-8", "replace"))
+        principal = self.tokens.find(token.encode("utf-8"))
         if principal is None:
             return _html(login_page(is_retry=True), status=401)
         context_of(request.scope).principal = principal
@@ -132,7 +135,7 @@ class PageRoutes:
 
 
 def _token(form: str) -> str:
-    """Read the one field of the form to log in; a form with many others is not ours."""
+    """Return the token of the login form, empty for a form with too many fields."""
     try:
         fields = parse_qs(form, max_num_fields=10)
     except ValueError:
@@ -140,15 +143,15 @@ def _token(form: str) -> str:
     return fields.get("token", [""])[0].strip()
 
 
-def _route(path: str, method: str, endpoint: Endpoint, *, sees: bool = False) -> Route:
-    """Make a route of the page; where `sees`, strangers are asked to log in first."""
+def _route(path: str, method: str, endpoint: Endpoint, *, requires_login: bool = False) -> Route:
+    """Return a route of the page; without a session it shows the login if one is required."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
         context.operation = "page"
         if scope["method"] not in {method, "HEAD" if method == "GET" else method}:
             raise refuse("method-not-allowed", 405, f"This path takes {method}.", allow=method)
-        if sees and context.principal is None:
+        if requires_login and context.principal is None:
             challenge = {"www-authenticate": 'Bearer realm="reconcile"'}
             response: Response = _html(login_page(), status=401, headers=challenge)
         else:
@@ -169,26 +172,27 @@ def _html(markup: str, *, status: int = 200, headers: dict[str, str] | None = No
 
 
 def _redirect(cookie: str) -> Response:
-    # 303: the form is not sent again, whatever was asked.
+    # 303 makes the browser use GET, so that the form is not sent again.
     return RedirectResponse("/", status_code=303, headers={**_HEADERS, "set-cookie": cookie})
 
 
-def _changed(action: Action | None, fresh: Plan | None) -> set[str]:
-    """Return the paths that differ: as the overview has it, and as the detail was read since.
+def _changed_paths(action: Action | None, current: Plan | None) -> set[str]:
+    """Return the paths that differ, in the overview's plan or in the current one.
 
-    Only the plan over all integrations can judge secrets.
+    Secrets are taken from the overview's plan alone: only a plan of all integrations knows whether
+    a secret changed.
     """
-    changes = [] if action is None else [*action.changes]
-    for newer in fresh.actions if fresh else ():
+    changes = [] if action is None else list(action.changes)
+    for newer in current.actions if current else ():
         changes += [change for change in newer.changes if not change.sensitive]
     return {change.path for change in changes}
 
 
-def _now(row: Row, plan: Plan | None, fresh: Plan | None, *, differs: bool) -> Row:
-    """Correct what the overview says by what was read since; `in sync` must hold for both."""
-    if plan is None or fresh is None or row.sync_status not in _WITHOUT_ACTION:
+def _updated(row: Row, plan: Plan | None, current: Plan | None, *, differs: bool) -> Row:
+    """Return the overview's row with its status now; `in sync` must hold in both plans."""
+    if plan is None or current is None or row.sync_status not in _WITHOUT_ACTION:
         return row
     if differs:
-        is_missing = any(action.kind is ActionKind.CREATE for action in fresh.actions)
+        is_missing = any(action.kind is ActionKind.CREATE for action in current.actions)
         return replace(row, sync_status=SyncStatus.MISSING if is_missing else SyncStatus.DIFFERS)
-    return replace(row, sync_status=exposures(fresh).get(row.slug, without_action(plan)))
+    return replace(row, sync_status=exposures(current).get(row.slug, without_action(plan)))

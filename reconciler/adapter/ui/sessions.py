@@ -1,7 +1,7 @@
-"""Who has logged in on the page: a cookie that says nothing, and what is known about it here.
+"""Sessions of the page: a random cookie, and the principal it stands for.
 
-The cookie is for reading the page only; the operations take a token in a header and nothing else,
-so no other site can make a browser call them.
+The cookie only lets its owner read the page. The operations require a token in a header, so no
+other site can make a browser call them.
 """
 
 from collections.abc import Callable
@@ -11,43 +11,43 @@ from typing import Final
 
 from reconciler.adapter.auth import Headers, Principal
 
-COOKIE: Final = "reconcile_session"
-LIFETIME: Final = 12 * 3600
-_MOST: Final = 1000
+COOKIE_NAME: Final = "reconcile_session"
+LIFETIME_SECONDS: Final = 12 * 3600
+_MAX_SESSIONS: Final = 1000
 
 
 @dataclass(slots=True)
 class Sessions:
-    """The sessions of one adapter; `new_secret` gives text that nobody can guess."""
+    """The sessions of one adapter; `new_secret` returns text that cannot be guessed."""
 
     new_secret: Callable[[], str]
     clock: Callable[[], float]
-    _open: dict[str, tuple[Principal, float]] = field(default_factory=dict, repr=False)
+    _sessions: dict[str, tuple[Principal, float]] = field(default_factory=dict, repr=False)
 
     def open(self, principal: Principal, *, secure: bool) -> str:
-        """Let somebody in and give the `Set-Cookie` header; the oldest session makes room."""
-        while len(self._open) >= _MOST:
-            del self._open[next(iter(self._open))]
-        name = self.new_secret()
-        self._open[name] = (principal, self.clock() + LIFETIME)
-        return _cookie(name, seconds=LIFETIME, secure=secure)
+        """Open a session and return its `Set-Cookie` header; at the limit the oldest one ends."""
+        while len(self._sessions) >= _MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        secret = self.new_secret()
+        self._sessions[secret] = (principal, self.clock() + LIFETIME_SECONDS)
+        return _set_cookie(secret, seconds=LIFETIME_SECONDS, secure=secure)
 
     def find(self, headers: Headers) -> Principal | None:
-        """Give who a request's cookie stands for."""
-        principal, until = self._open.get(_named(headers), (None, 0.0))
-        return principal if self.clock() < until else None
+        """Return the principal of a request's cookie, None without a valid one."""
+        principal, expires_at = self._sessions.get(_cookie_value(headers), (None, 0.0))
+        return principal if self.clock() < expires_at else None
 
     def close(self, headers: Headers, *, secure: bool) -> str:
-        """Forget a session and give the header that makes the browser forget it."""
-        self._open.pop(_named(headers), None)
-        return _cookie("", seconds=0, secure=secure)
+        """Close a session and return the `Set-Cookie` header that deletes the cookie."""
+        self._sessions.pop(_cookie_value(headers), None)
+        return _set_cookie("", seconds=0, secure=secure)
 
 
-def _named(headers: Headers) -> str:
+def _cookie_value(headers: Headers) -> str:
     for name, value in headers:
         if name == b"cookie":
             try:
-                found = SimpleCookie(value.decode("latin-1")).get(COOKIE)
+                found = SimpleCookie(value.decode("latin-1")).get(COOKIE_NAME)
             except CookieError:
                 continue
             if found is not None:
@@ -55,6 +55,6 @@ def _named(headers: Headers) -> str:
     return ""
 
 
-def _cookie(value: str, *, seconds: int, secure: bool) -> str:
+def _set_cookie(value: str, *, seconds: int, secure: bool) -> str:
     flags = "; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
-    return f"{COOKIE}={value}; Path=/; Max-Age={seconds}{flags}"
+    return f"{COOKIE_NAME}={value}; Path=/; Max-Age={seconds}{flags}"

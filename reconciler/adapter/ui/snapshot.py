@@ -1,7 +1,7 @@
-"""What the page shows: the integrations that are there, and how they compare with the files.
+"""State that the page shows: the integrations of the API, compared with the files.
 
-A snapshot is a value. Reading it takes a listing and a plan, so one is kept for a few seconds; what
-it looks like is decided in `reconciler.adapter.ui.pages`.
+A snapshot is a value. Reading one takes a listing and a plan, so `StateCache` keeps it for a few
+seconds. Markup: `reconciler.adapter.ui.pages`.
 """
 
 import asyncio
@@ -12,8 +12,7 @@ from enum import Enum
 from typing import Any, Final
 
 from reconciler import workflows
-from reconciler.adapter.declared_files import DeclaredFiles
-from reconciler.adapter.gitops_tools import OpenSession
+from reconciler.adapter.declared_files import DeclaredFiles, OpenSession
 from reconciler.adapter.problems import refuse
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.last_applied import LastAppliedState
@@ -27,19 +26,19 @@ from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from reconciler.planning.undeclared import unlisted_workspaces
 from reconciler.planning.unreadable_messages import left_out
+from reconciler.remote import observe
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.observe import read_one
 from reconciler.remote.pagination import list_all
 
-KEPT_SECONDS: Final = 10.0
-_PATIENCE_SECONDS: Final = 60.0
+MAX_AGE_SECONDS: Final = 10.0
+_TIMEOUT_SECONDS: Final = 60.0
 
 OpenAPI = Callable[[], AbstractAsyncContextManager[IntegrationsAPI]]
 Runs = Callable[[], Awaitable[list[dict[str, Any]]]]
 
 
 class SyncStatus(Enum):
-    """How an integration compares with the files."""
+    """Status of an integration against the files."""
 
     IN_SYNC = "in sync"
     UNDECLARED_ACCESS = "undeclared access"
@@ -51,7 +50,7 @@ class SyncStatus(Enum):
     UNKNOWN = "not compared"
 
 
-_STANDINGS: Final[Mapping[ActionKind, SyncStatus]] = {
+_STATUS_OF_ACTION: Final[Mapping[ActionKind, SyncStatus]] = {
     ActionKind.CREATE: SyncStatus.MISSING,
     ActionKind.UPDATE: SyncStatus.DIFFERS,
     ActionKind.REPLACE: SyncStatus.DIFFERS,
@@ -75,10 +74,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is there at one time.
+    """All integrations at one time.
 
-    `plan` is None where none could be made, `desired` where the files have errors. `memory` is what
-    the plan knew of the past.
+    `plan` is None if none could be made, `desired` is None if the files have errors.
     """
 
     target: Target
@@ -87,39 +85,42 @@ class Snapshot:
     plan: Plan | None = None
     problems: tuple[Diagnostic, ...] = ()
     desired: DesiredState | None = None
-    memory: LastAppliedState = LastAppliedState()
+    last_applied: LastAppliedState = LastAppliedState()
 
     @property
     def declared(self) -> Mapping[str, Declared]:
-        """Return what the files declare, by slug."""
+        """The declared integrations by slug."""
         return self.desired.integrations if self.desired else {}
 
     def plan_again(self, slug: str, observed: Observed | None) -> Plan | None:
-        """Plan one integration as it was read just now; None for one that no file declares."""
+        """Return a plan of one integration as `observed`; None if no file declares it."""
         if self.desired is None or slug not in self.declared:
             return None
         alone = replace(self.desired, integrations={slug: self.declared[slug]}, tombstones={})
         return make_plan(
             desired=alone,
             observed=ObservedState({} if observed is None else {slug: observed}),
-            memory=self.memory,
+            memory=self.last_applied,
             created_at=self.taken_at,
         )
 
     def action(self, slug: str) -> Action | None:
-        """Give what the plan would do to an integration."""
+        """Return the planned action on an integration, if any."""
         actions = self.plan.actions if self.plan else ()
         return next((action for action in actions if action.slug == slug), None)
 
     def unverified(self, slug: str) -> frozenset[str]:
-        """Give the secrets of an integration that could not be compared."""
+        """Return the paths of the secrets that could not be compared."""
         found = self.plan.unverified if self.plan else ()
         return frozenset(item.path for item in found if item.slug == slug)
 
 
 @dataclass(slots=True)
 class StateCache:
-    """Reads snapshots, at most one in `KEPT_SECONDS`; `now` gives the time as text."""
+    """Cache of the snapshot, which it reads at most once in `MAX_AGE_SECONDS`.
+
+    `clock` returns seconds, `now` the time as text.
+    """
 
     target: Target
     files: DeclaredFiles
@@ -131,18 +132,18 @@ class StateCache:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _kept: tuple[float, Snapshot] | None = None
 
-    async def look(self) -> Snapshot:
-        """Give a snapshot that is not older than that."""
-        async with _in_time(), self._lock:
-            if self._kept is None or self.clock() - self._kept[0] > KEPT_SECONDS:
+    async def snapshot(self) -> Snapshot:
+        """Return a snapshot that is at most `MAX_AGE_SECONDS` old."""
+        async with _time_limit(), self._lock:
+            if self._kept is None or self.clock() - self._kept[0] > MAX_AGE_SECONDS:
                 self._kept = (self.clock(), await self._read())
             return self._kept[1]
 
-    async def one(self, slug: str) -> Observed | None:
+    async def read_one(self, slug: str) -> Observed | None:
         """Read one integration with its models and workspaces; raises `RemoteError`."""
-        async with _in_time(), self.open_api() as api:
+        async with _time_limit(), self.open_api() as api:
             known_fields = self.target.known_fields
-            return await read_one(
+            return await observe.read_one(
                 api, slug, models=True, workspaces=True, known_fields=known_fields
             )
 
@@ -153,9 +154,9 @@ class StateCache:
         try:
             async with self.open_session(loaded) as session:
                 plan, observed = await workflows.observe_and_plan(session, PlanOptions())
-                memory = session.memory
+                last_applied = session.memory
         except ReconcilerError as problem:
-            return await self._without_plan(loaded.state, _told(problem))
+            return await self._without_plan(loaded.state, _diagnostics(problem))
         return Snapshot(
             self.target,
             self.now(),
@@ -167,13 +168,13 @@ class StateCache:
             ),
             plan,
             desired=loaded.state,
-            memory=memory,
+            last_applied=last_applied,
         )
 
     async def _without_plan(
         self, desired: DesiredState | None, problems: tuple[Diagnostic, ...]
     ) -> Snapshot:
-        """Show what is there although it cannot be compared with the files."""
+        """Return a snapshot of the listing alone, which cannot be compared with the files."""
         rows: Mapping[str, Observed] = {}
         unreadable: Collection[str] = ()
         try:
@@ -182,7 +183,7 @@ class StateCache:
             rows, unreadable = listing.rows, listing.unreadable.keys()
             problems = (*problems, *left_out(listing))
         except ReconcilerError as problem:
-            problems = (*problems, *_told(problem))
+            problems = (*problems, *_diagnostics(problem))
         return Snapshot(
             self.target,
             self.now(),
@@ -193,17 +194,17 @@ class StateCache:
 
 
 @asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
-    """Give up on an API that keeps people waiting, be it slow or throttling."""
+async def _time_limit() -> AsyncIterator[None]:
+    """Raise the refusal (504) if the API takes too long."""
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             yield
     except TimeoutError:
-        detail = f"The API was not read within {_PATIENCE_SECONDS:g} seconds."
+        detail = f"The API was not read within {_TIMEOUT_SECONDS:g} seconds."
         raise refuse("upstream-timeout", 504, detail) from None
 
 
-def _told(problem: ReconcilerError) -> tuple[Diagnostic, ...]:
+def _diagnostics(problem: ReconcilerError) -> tuple[Diagnostic, ...]:
     if isinstance(problem, Rejection):
         return problem.diagnostics
     return (error(problem.code, problem.summary, hint=problem.hint),)
@@ -220,27 +221,28 @@ def _rows(
     exposed = exposures(plan) if plan else {}
     rows = []
     for slug in sorted({*observed, *declared, *unreadable}):
-        seen, wished, action = observed.get(slug), declared.get(slug), actions.get(slug)
+        seen, entry, action = observed.get(slug), declared.get(slug), actions.get(slug)
         if plan is None or slug in unreadable:
             sync_status = SyncStatus.UNKNOWN
         elif action is not None:
-            sync_status = _STANDINGS[action.kind]
-        elif wished is None:
+            sync_status = _STATUS_OF_ACTION[action.kind]
+        elif entry is None:
             sync_status = SyncStatus.UNMANAGED
         else:
-            sync_status = exposed.get(slug) or _access_beside(wished, seen) or without_action(plan)
-        row = _row(slug, seen, wished, action, sync_status)
+            exposure = exposed.get(slug) or _undeclared_access(entry, seen)
+            sync_status = exposure or without_action(plan)
+        row = _row(slug, entry, seen, action, sync_status)
         rows.append(replace(row, status="unreadable") if slug in unreadable else row)
     return tuple(rows)
 
 
 def without_action(plan: Plan) -> SyncStatus:
-    """Return what a declared integration is for which a plan has nothing to do."""
+    """Return the status of a declared integration without an action in the plan."""
     return SyncStatus.IN_SYNC if plan.is_judged else SyncStatus.UNKNOWN
 
 
 def exposures(plan: Plan) -> dict[str, SyncStatus]:
-    """Return the integrations that let in more, or send credentials elsewhere, than Git says."""
+    """Return the integrations with access or hosts that no file declares, by slug."""
     found: dict[str, SyncStatus] = {}
     for item in plan.undeclared:
         if item.is_host:
@@ -250,28 +252,31 @@ def exposures(plan: Plan) -> dict[str, SyncStatus]:
     return found
 
 
-def _access_beside(wished: Declared, seen: Observed | None) -> SyncStatus | None:
-    """Judge access by its count where no file lists workspaces: a plan does not read them then."""
-    if seen is None or seen.workspaces_read:
+def _undeclared_access(declared: Declared, observed: Observed | None) -> SyncStatus | None:
+    """Return whether more workspaces have access than declared, by their count.
+
+    Plans do not read the workspaces of an integration whose file lists none.
+    """
+    if observed is None or observed.workspaces_read:
         return None
-    return SyncStatus.UNDECLARED_ACCESS if unlisted_workspaces(wished, seen) else None
+    return SyncStatus.UNDECLARED_ACCESS if unlisted_workspaces(declared, observed) else None
 
 
 def _row(
     slug: str,
-    seen: Observed | None,
-    wished: Declared | None,
+    declared: Declared | None,
+    observed: Observed | None,
     action: Action | None,
     sync_status: SyncStatus,
 ) -> Row:
-    fields = {**(wished.fields if wished else {}), **(seen.fields if seen else {})}
+    fields = {**(declared.fields if declared else {}), **(observed.fields if observed else {})}
     return Row(
         slug=slug,
         name=str(fields.get("name") or ""),
         provider=str(fields.get("ai_provider_id") or ""),
-        status=seen.status if seen else "not there",
+        status=observed.status if observed else "not there",
         sync_status=sync_status,
-        workspaces=seen.workspace_count if seen else None,
-        changed=(seen.last_updated_at or seen.created_at) if seen else None,
+        workspaces=observed.workspace_count if observed else None,
+        changed=(observed.last_updated_at or observed.created_at) if observed else None,
         blocked=bool(action and action.blocked_by),
     )
