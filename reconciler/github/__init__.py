@@ -1,16 +1,16 @@
-"""Reporting to GitHub: what a plan, a result or a drift report says, where its readers are.
+"""Reports on GitHub, and the approvals that were given there.
 
-    publish     all of it in order; read this first
-    job         the Actions job that reports: repository, token, event, files for outputs
-    documents   what is reported: a plan, a result, drift, or the failure to make one
-    bodies      their text, headed by a marker
-    comment     one comment per environment on a pull request
-    issue       one drift issue per environment
-    outputs     job summary, annotations, $GITHUB_OUTPUT
-    approvals   the plans that were approved by merging (merged: by which requests; archive: what
-                may be in a file)
-    proposal    a pull request made of files
-    client      the REST API (pacing: when a call is made again)
+    publish       all parts of a report, in order; read this first
+    job           the Actions job that reports: repository, token, event, files for outputs
+    inputs        the document that is reported: a plan, a result, drift or an error
+    bodies        its text, with the marker by which it is found again
+    comment       one comment for each environment on a pull request
+    issue         one drift issue for each environment
+    outputs       job summary, annotations, $GITHUB_OUTPUT
+    approvals     the plans that were approved by merging
+    run_origin    whether the run that uploaded a plan belongs to the pull request
+    pull_request  pull requests: merged ones, and one that proposes files
+    client        the REST API, its errors and retries
 
-It has no say in what is planned or written: `reconciler.workflows`.
+What is planned or written is decided elsewhere: `reconciler.workflows`.
 """

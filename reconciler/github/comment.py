@@ -1,22 +1,22 @@
-"""The sticky comment: one for each environment on a pull request, found again and updated in place.
+"""Sticky comment: one for each environment on a pull request, found again and updated in place.
 
-It is found by its marker in a comment of the same author only, since anybody may write a text that
-begins like ours. Who the author is: a personal token can be asked, a job's token cannot, and then
-it is the name that GitHub Actions writes under.
+It is found by its marker, in comments of the same author only, since anyone may write a text that
+begins with the marker. A personal token has a user that GitHub names. The token of a job has none,
+so the author is the name under which GitHub Actions writes.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
+from reconciler.github.bodies import Marker
 from reconciler.github.client import (
     GitHub,
     GitHubForbidden,
     GitHubNotFound,
+    JsonObject,
     UnexpectedResponse,
     Unreachable,
     WrongToken,
 )
-from reconciler.github.marker import Marker
 
 
 async def upsert(
@@ -28,65 +28,63 @@ async def upsert(
     login: str,
     only_update: bool = False,
 ) -> str:
-    """Write the comment, or update the one that is there; says in one word what was done.
+    """Write the comment or update the existing one, and return in one word what was done.
 
-    `login` is the author if GitHub will not say who the token is; with `only_update` nothing is
+    `login` is the author if GitHub does not name the token's user. With `only_update` nothing is
     written where there is no comment yet.
     """
     body = marker.line + text
-    found = await _find(github, number=number, marker=marker, login=login)
-    if found is None and only_update:
+    comment = await _find(github, number=number, marker=marker, login=login)
+    if comment is None and only_update:
         return "nothing"
-    if found is None:
+    if comment is None:
+        path = _comments_path(github, number)
         try:
-            await github.post(_comments(github, number), {"body": body})
+            await github.post(path, {"body": body})
         except Unreachable:
-            # It may have arrived all the same; a second one would never be updated.
-            found = await _find(github, number=number, marker=marker, login=login)
-            if found is None:
-                await github.post(_comments(github, number), {"body": body})
+            # It may have arrived. A second comment would never be updated, so look first.
+            if await _find(github, number=number, marker=marker, login=login) is None:
+                await github.post(path, {"body": body})
         return "written"
-    if _same(found.get("body"), body):
+    if _same_text(comment["body"], body):
         return "unchanged"
-    await github.patch(f"/repos/{github.repository}/issues/comments/{_id(found)}", {"body": body})
+    path = f"/repos/{github.repository}/issues/comments/{int(comment['id'])}"
+    await github.patch(path, {"body": body})
     return "updated"
 
 
-async def _find(
-    github: GitHub, *, number: int, marker: Marker, login: str
-) -> dict[str, Any] | None:
-    comments = await github.pages(_comments(github, number))
-    candidates = [c for c in comments if isinstance(c.get("body"), str) and marker.heads(c["body"])]
+async def _find(github: GitHub, *, number: int, marker: Marker, login: str) -> JsonObject | None:
+    candidates = [
+        comment
+        for comment in await github.pages(_comments_path(github, number))
+        if isinstance(comment.get("body"), str) and marker.matches(comment["body"])
+    ]
     if not candidates:
         return None
-    return _by(await _own_login(github, otherwise=login), candidates)
+    return _first_by(await _own_login(github, default=login), candidates)
 
 
-async def _own_login(github: GitHub, *, otherwise: str) -> str:
+async def _own_login(github: GitHub, *, default: str) -> str:
     try:
         user = await github.get("/user")
     except (GitHubForbidden, GitHubNotFound, UnexpectedResponse, WrongToken):
-        # The token of a job stands for an app, which is no user; it has just been good for a list.
-        return otherwise
-    login = user.get("login") if isinstance(user, dict) else None
-    return login if isinstance(login, str) else otherwise
+        # A job's token belongs to an app, which is no user. It was valid for the list just before.
+        return default
+    login = user.get("login")
+    return login if isinstance(login, str) else default
 
 
-def _by(login: str, candidates: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    for comment in candidates:
+def _first_by(login: str, comments: Iterable[JsonObject]) -> JsonObject | None:
+    for comment in comments:
         author = comment.get("user")
         if isinstance(author, dict) and str(author.get("login")).lower() == login.lower():
             return comment
     return None
 
 
-def _comments(github: GitHub, number: int) -> str:
+def _comments_path(github: GitHub, number: int) -> str:
     return f"/repos/{github.repository}/issues/{number}/comments"
 
 
-def _id(comment: dict[str, Any]) -> int:
-    return int(comment["id"])
-
-
-def _same(there: object, body: str) -> bool:
-    return isinstance(there, str) and there.replace("\r\n", "\n").strip() == body.strip()
+def _same_text(existing: str, body: str) -> bool:
+    return existing.replace("\r\n", "\n").strip() == body.strip()

@@ -1,6 +1,6 @@
-"""What is reported: a plan, a result, a drift report, or the error document that took its place.
+"""Readers of the documents that are reported: a plan, a result, a drift report or an error.
 
-A file is somebody's word. Its shape is checked by the codec of its kind, its digest computed anew.
+A file is untrusted: the codec of its kind checks its shape and computes its digest again.
 """
 
 import json
@@ -15,12 +15,13 @@ from reconciler.execution.result import ApplyResult, decode_result, document_kin
 from reconciler.planning import codec as plan_codec
 from reconciler.planning.plan import Plan
 
-REFUSED = 4
+_REFUSED = 4
+"""Exit code of a command that was refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedCommand:
-    """A command that failed; `plan` is what it would have carried out, if it got that far."""
+    """A command that failed; `plan` is what it would have carried out, if it was made."""
 
     exit_code: int
     diagnostics: tuple[Diagnostic, ...]
@@ -28,35 +29,35 @@ class FailedCommand:
 
     @property
     def refused(self) -> bool:
-        """Tell a refusal (a guard, an approval, a lock) from a failure."""
-        return self.exit_code == REFUSED
+        """Whether a guard, an approval or a lock refused the command."""
+        return self.exit_code == _REFUSED
 
 
 Document = Plan | ApplyResult | DriftReport | FailedCommand
 
 
 def read_plan(text: str, *, name: str) -> Plan | FailedCommand:
-    """Read what `plan` saved with `--out`, or printed with `--format json`."""
+    """Read the output of `plan --out` or `plan --format json`."""
     if document_kind(text) == "error":
-        return _failure(text, name=name)
+        return _failed_command(text, name=name)
     return plan_codec.decode(text, name=name)
 
 
 def read_result(text: str, *, name: str) -> ApplyResult | FailedCommand:
-    """Read what `apply --format json` printed."""
+    """Read the output of `apply --format json`."""
     if document_kind(text) == "error":
-        return _failure(text, name=name)
+        return _failed_command(text, name=name)
     return decode_result(text, name=name)
 
 
 def read_drift(text: str, *, name: str) -> DriftReport | FailedCommand:
-    """Read what `drift --format json` printed."""
+    """Read the output of `drift --format json`."""
     if document_kind(text) == "error":
-        return _failure(text, name=name)
+        return _failed_command(text, name=name)
     return drift_codec.decode(text, name=name)
 
 
-def _failure(text: str, *, name: str) -> FailedCommand:
+def _failed_command(text: str, *, name: str) -> FailedCommand:
     try:
         document = json.loads(text)
         if document["format_version"] != "1":
@@ -68,7 +69,7 @@ def _failure(text: str, *, name: str) -> FailedCommand:
             plan=None if plan is None else plan_codec.plan_from(plan),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        problem = error("unreadable-report", f"{name}: it is not an error document of this version")
+        problem = error("unreadable-report", f"{name} is not an error document of this version")
         raise InvalidInput([problem]) from None
 
 

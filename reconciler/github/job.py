@@ -1,6 +1,6 @@
-"""The job that reports, as GitHub Actions describes it in variables and in the event's file.
+"""GitHub Actions job, as its environment variables and its event file describe it.
 
-Nothing here reads the environment: `reconciler.cli` hands it in.
+`reconciler.cli` passes the environment; nothing here reads it.
 """
 
 import json
@@ -8,16 +8,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from reconciler.diagnostics import Diagnostic, error
+from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
 
 PUBLIC_API = "https://api.github.com"
 ACTIONS_LOGIN = "github-actions[bot]"
-"""Whose name the comments bear that are written with a job's own token."""
+"""Author of the comments that are written with a job's own token."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 _HEADER = re.compile(r"[\x21-\x7e]+")
@@ -29,12 +28,12 @@ _MAX_EVENT_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Where a report goes. `login` is the author of earlier comments if GitHub will not say it."""
+    """A job. `login` is the author of its comments if GitHub does not name the token's user."""
 
     api_url: str = PUBLIC_API
     repository: str | None = None
     token: Redacted | None = None
-    event: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    event: Mapping[str, object] = field(default_factory=dict, repr=False)
     commit: str | None = None
     branch: str | None = None
     workflow_url: str | None = None
@@ -44,10 +43,10 @@ class Job:
 
     @property
     def pull_request(self) -> int | None:
-        """Give the number of the pull request that the event is about, if it names one."""
-        named = self.event.get("pull_request")
-        if isinstance(named, dict):
-            number = named.get("number", self.event.get("number"))
+        """Return the number of the pull request that the event is about, if it names one."""
+        request = self.event.get("pull_request")
+        if isinstance(request, dict):
+            number = request.get("number", self.event.get("number"))
             return number if isinstance(number, int) else None
         queue = self.event.get("merge_group")
         head = queue.get("head_ref") if isinstance(queue, dict) else None
@@ -56,32 +55,32 @@ class Job:
 
     @property
     def merged_commit(self) -> str | None:
-        """Give the commit that a push brought to a branch, or that a dispatched job works on."""
+        """Return the commit that a push brought to a branch, or that a dispatched job works on."""
         pushed = self.event.get("after")
         candidate = pushed if isinstance(pushed, str) else self.commit
         return candidate if candidate and _COMMIT.fullmatch(candidate) else None
 
     def required_commit(self) -> str:
-        """Give the commit that the job works on, or raise `InvalidInput`."""
+        """Return the commit that the job works on; raises `InvalidInput` if there is none."""
         if self.merged_commit is None:
-            raise _unusable("GITHUB_SHA", "it names no commit")
+            raise _invalid("GITHUB_SHA", "is not a commit")
         return self.merged_commit
 
     def required_token(self) -> Redacted:
-        """Give the token, or raise `InvalidInput`."""
+        """Return the token; raises `InvalidInput` if there is none."""
         if self.token is None:
-            raise _unusable("GITHUB_TOKEN", "it is not set", "pass ${{ github.token }} to the step")
+            raise _invalid("GITHUB_TOKEN", "is not set", "pass ${{ github.token }} to the step")
         return self.token
 
     def required_repository(self) -> str:
-        """Give the repository, or raise `InvalidInput`."""
+        """Return the repository; raises `InvalidInput` if there is none."""
         if self.repository is None:
-            raise _unusable("GITHUB_REPOSITORY", "it is not set", "write owner/name")
+            raise _invalid("GITHUB_REPOSITORY", "is not set", "set it to owner/name")
         return self.repository
 
 
 def job_of(environment: Mapping[str, str]) -> Job:
-    """Read the job's variables and its event; raises `InvalidInput` for what cannot be meant."""
+    """Read the job's variables and its event; raises `InvalidInput` for invalid ones."""
 
     def text(name: str) -> str | None:
         return environment.get(name, "").strip() or None
@@ -92,17 +91,17 @@ def job_of(environment: Mapping[str, str]) -> Job:
 
     token, repository = text("GITHUB_TOKEN"), text("GITHUB_REPOSITORY")
     if token is not None and not _HEADER.fullmatch(token):
-        raise _unusable("GITHUB_TOKEN", "it holds characters that no token has")
+        raise _invalid("GITHUB_TOKEN", "has characters that no token has")
     if repository is not None and not _is_repository(repository):
-        raise _unusable("GITHUB_REPOSITORY", "it is not owner/name")
+        raise _invalid("GITHUB_REPOSITORY", "must have the form owner/name")
     return Job(
-        api_url=_checked(text("GITHUB_API_URL") or PUBLIC_API),
+        api_url=_safe_url(text("GITHUB_API_URL") or PUBLIC_API),
         repository=repository,
         token=Redacted(token) if token else None,
         event=_event(path("GITHUB_EVENT_PATH")),
         commit=text("GITHUB_SHA"),
         branch=text("GITHUB_REF_NAME"),
-        workflow_url=_workflow(text("GITHUB_SERVER_URL"), text("GITHUB_WORKFLOW_REF")),
+        workflow_url=_workflow_url(text("GITHUB_SERVER_URL"), text("GITHUB_WORKFLOW_REF")),
         summary=path("GITHUB_STEP_SUMMARY"),
         output=path("GITHUB_OUTPUT"),
         login=text("RECONCILE_GITHUB_LOGIN") or ACTIONS_LOGIN,
@@ -113,22 +112,22 @@ def _is_repository(text: str) -> bool:
     return bool(_REPOSITORY.fullmatch(text)) and not {".", ".."} & set(text.split("/"))
 
 
-def _checked(url: str) -> str:
-    """Insist on an address that a token may be sent to."""
+def _safe_url(url: str) -> str:
+    """Return the URL if a token may be sent to it; raises `InvalidInput` otherwise."""
     try:
         parts = urlsplit(url)
-        port_is_fine = parts.port is None or parts.port > 0
+        has_valid_port = parts.port is None or parts.port > 0
     except ValueError:
-        raise _unusable("GITHUB_API_URL", "it is not a URL") from None
+        raise _invalid("GITHUB_API_URL", "is not a URL") from None
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if not (safe and port_is_fine and parts.hostname):
-        raise _unusable("GITHUB_API_URL", "it is neither https:// nor on this machine")
+    if not (safe and has_valid_port and parts.hostname):
+        raise _invalid("GITHUB_API_URL", "must begin with https:// unless it is on this machine")
     if parts.username is not None or parts.query or parts.fragment:
-        raise _unusable("GITHUB_API_URL", "it holds more than a host and a path")
+        raise _invalid("GITHUB_API_URL", "must have a host and a path only")
     return url
 
 
-def _event(file: Path | None) -> Mapping[str, Any]:
+def _event(file: Path | None) -> Mapping[str, object]:
     if file is None:
         return {}
     try:
@@ -138,12 +137,12 @@ def _event(file: Path | None) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError):
         event = None
     if not isinstance(event, dict):
-        raise _unusable("GITHUB_EVENT_PATH", "it names no file with an event in it")
+        raise _invalid("GITHUB_EVENT_PATH", "is not a file with an event")
     return event
 
 
-def _workflow(server: str | None, reference: str | None) -> str | None:
-    """Give the page on which a workflow can be dispatched by hand."""
+def _workflow_url(server: str | None, reference: str | None) -> str | None:
+    """Return the page on which the workflow can be run manually."""
     if server is None or reference is None:
         return None
     found = re.fullmatch(
@@ -154,6 +153,5 @@ def _workflow(server: str | None, reference: str | None) -> str | None:
     return f"{server}/{found[1]}/actions/workflows/{found[2]}"
 
 
-def _unusable(name: str, why: str, hint: str = "") -> InvalidInput:
-    problem: Diagnostic = error("github-environment", f"{name}: {why}", hint=hint)
-    return InvalidInput([problem])
+def _invalid(name: str, problem: str, hint: str = "") -> InvalidInput:
+    return InvalidInput([error("github-environment", f"{name} {problem}", hint=hint)])

@@ -1,7 +1,7 @@
-"""What a job leaves behind for its own steps and its own page: outputs, summary, annotations.
+"""Outputs of a step, the job summary and annotations.
 
-`$GITHUB_OUTPUT` gets each value between delimiters that nobody can guess, so that no value can end
-its block and begin another output.
+Each value in `$GITHUB_OUTPUT` stands between delimiters that cannot be guessed, so that no value
+can end its block and begin another output.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,16 +17,16 @@ from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 
 SUMMARY_LIMIT = 1024 * 1024
-"""Bytes that GitHub takes of one step's summary; of a longer one it shows nothing."""
+"""Bytes that GitHub accepts as one step's summary; a longer one is not shown at all."""
 
 SMALLEST_SUMMARY = 32 * 1024
 
 
 def outputs_of(document: Document) -> dict[str, str]:
-    """Give the step's outputs: the digest, and what is still to be done.
+    """Return the step's outputs: the digest, and the counts of what is left to do.
 
-    After an apply the counts are of what was not applied. Of what could not be looked at nothing is
-    claimed: its counts are empty, and it is not in sync.
+    After an apply the counts are those of the actions that were not applied. After a failed check
+    the counts are empty, and `in_sync` is false.
     """
     match document:
         case Plan():
@@ -45,7 +45,7 @@ def outputs_of(document: Document) -> dict[str, str]:
 
 
 def append_outputs(file: Path, outputs: Mapping[str, str], *, delimiter: Callable[[], str]) -> None:
-    """Add outputs to the file of `$GITHUB_OUTPUT`; `delimiter` gives new random words."""
+    """Append outputs to the file of `$GITHUB_OUTPUT`; `delimiter` returns a new random word."""
     parts = []
     for name, value in outputs.items():
         end = f"reconcile_{delimiter()}"
@@ -54,7 +54,7 @@ def append_outputs(file: Path, outputs: Mapping[str, str], *, delimiter: Callabl
 
 
 def summary_room(file: Path) -> int:
-    """Give the bytes that the summary still has room for; several reports may share a step."""
+    """Return the bytes that are left of the summary, which reports of one step share."""
     try:
         taken = file.stat().st_size
     except OSError:
@@ -63,24 +63,24 @@ def summary_room(file: Path) -> int:
 
 
 def append_summary(file: Path, text: str) -> None:
-    """Add to the job summary."""
+    """Append to the job summary."""
     _append(file, text if text.endswith("\n") else text + "\n")
 
 
-def worth_annotating(document: Document) -> tuple[Diagnostic, ...]:
-    """Choose what is shown at its line: every error, and what else has a place; errors first."""
+def annotated(document: Document) -> tuple[Diagnostic, ...]:
+    """Return the diagnostics to annotate: errors, and others that have a position; errors first."""
     match document:
         case Plan():
-            found = document.diagnostics
+            diagnostics = document.diagnostics
         case DriftReport():
-            found = document.plan.diagnostics
+            diagnostics = document.plan.diagnostics
         case FailedCommand():
-            found = document.diagnostics
+            diagnostics = document.diagnostics
         case ApplyResult():
-            found = ()
+            diagnostics = ()
         case _:
             assert_never(document)
-    chosen = [d for d in found if d.at is not None or d.severity is Severity.ERROR]
+    chosen = [d for d in diagnostics if d.at is not None or d.severity is Severity.ERROR]
     return tuple(sorted(chosen, key=lambda d: list(Severity).index(d.severity)))
 
 
@@ -111,5 +111,5 @@ def _append(file: Path, text: str) -> None:
         with file.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except OSError as reason:
-        why = reason.strerror or "it cannot be written"
-        raise InvalidInput([error("cannot-save", f"{file}: {why}")]) from reason
+        problem = reason.strerror or "cannot be written"
+        raise InvalidInput([error("cannot-save", f"{file}: {problem}")]) from reason

@@ -10,7 +10,7 @@ from reconciler.github.client import GitHub
 from reconciler.remote.clock import Clock
 from reconciler.remote.transport import connection_maker
 from tests.github.fake import REPO, TOKEN, FakeGitHub, serving
-from tests.github.test_archive import packed
+from tests.github.test_plan_archive import packed
 from tests.views import samples
 
 PLAN = samples.mixed_plan()

@@ -1,20 +1,19 @@
 """What is written to GitHub, pinned: each case makes the text of one file in tests/golden/github.
 
-`python -m tests.github.golden` writes the files anew; the difference is for a person to read.
+`python -m tests.github.golden` updates the files; read the difference.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.diagnostics import SourceLocation, error
-from reconciler.github.bodies import Setting, marker_of, text_of
+from reconciler.github.bodies import ReportContext, ReportKind, marker_of, text_of
 from reconciler.github.inputs import Document, FailedCommand
-from reconciler.github.marker import MarkerKind
 from reconciler.planning.plan import Plan
 from tests.views import drift_samples, samples
 
 FOLDER = Path(__file__).parent.parent / "golden" / "github"
-SETTING = Setting(
+CONTEXT = ReportContext(
     environment="production",
     ledger="shared",
     workflow_url="https://github.com/acme/gateway/actions/workflows/apply.yml",
@@ -28,9 +27,9 @@ BROKEN = error(
 )
 
 
-def body(kind: MarkerKind, document: Document) -> str:
-    marker = marker_of(document, kind=kind, environment=SETTING.environment)
-    return marker.line + text_of(document, kind=kind, setting=SETTING)
+def body(kind: ReportKind, document: Document) -> str:
+    marker = marker_of(document, kind=kind, environment=CONTEXT.environment)
+    return marker.line + text_of(document, kind=kind, context=CONTEXT)
 
 
 def refused(code: str, plan: Plan | None = None) -> FailedCommand:
@@ -38,17 +37,17 @@ def refused(code: str, plan: Plan | None = None) -> FailedCommand:
 
 
 CASES: dict[str, Callable[[], str]] = {
-    "plan.md": lambda: body(MarkerKind.PLAN, samples.mixed_plan()),
-    "plan-not-made.md": lambda: body(MarkerKind.PLAN, FailedCommand(3, (BROKEN,))),
+    "plan.md": lambda: body(ReportKind.PLAN, samples.mixed_plan()),
+    "plan-not-made.md": lambda: body(ReportKind.PLAN, FailedCommand(3, (BROKEN,))),
     "result-partial.md": lambda: body(
-        MarkerKind.RESULT, samples.partial_result(samples.mixed_plan())
+        ReportKind.RESULT, samples.partial_result(samples.mixed_plan())
     ),
-    "apply-not-approved.md": lambda: body(MarkerKind.RESULT, refused("not-approved", PLAN)),
+    "apply-not-approved.md": lambda: body(ReportKind.RESULT, refused("not-approved", PLAN)),
     "apply-blocked.md": lambda: body(
-        MarkerKind.RESULT, refused("protected", samples.plan(samples.deletion("protected")))
+        ReportKind.RESULT, refused("protected", samples.plan(samples.deletion("protected")))
     ),
-    "apply-failed.md": lambda: body(MarkerKind.RESULT, FailedCommand(1, (BROKEN,))),
-    "drift.md": lambda: body(MarkerKind.DRIFT, drift_samples.drifted()),
+    "apply-failed.md": lambda: body(ReportKind.RESULT, FailedCommand(1, (BROKEN,))),
+    "drift.md": lambda: body(ReportKind.DRIFT, drift_samples.drifted()),
 }
 
 

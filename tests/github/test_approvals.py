@@ -8,7 +8,7 @@ import pytest
 from reconciler.planning.plan import Plan
 from tests.github.fake import REPO, Answer, FakeGitHub
 from tests.github.gathering import BRANCH, HEAD, LAST, NUMBER, PLAN, gathered, merged_request
-from tests.github.test_archive import packed
+from tests.github.test_plan_archive import packed
 from tests.views import samples
 
 

@@ -144,7 +144,7 @@ def test_a_plan_after_a_merge_does_not_replace_the_one_that_was_approved(
 
 def test_without_a_pull_request_the_summary_is_all(reporter: Reporter) -> None:
     done = reporter.report("plan", PLAN, event=SCHEDULE, GITHUB_SHA="", GITHUB_TOKEN="")
-    assert (done.code, done.err) == (0, "no pull request, so there is nothing to comment on\n")
+    assert (done.code, done.err) == (0, "no pull request to comment on\n")
     assert reporter.summary.startswith("### Plan")
     assert reporter.github.calls == []
 

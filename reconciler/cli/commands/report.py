@@ -13,9 +13,8 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.github import inputs
-from reconciler.github.bodies import Setting
+from reconciler.github.bodies import ReportContext, ReportKind
 from reconciler.github.job import Job, job_of
-from reconciler.github.marker import MarkerKind
 from reconciler.planning.codec import MAX_PLAN_BYTES
 
 if TYPE_CHECKING:
@@ -53,26 +52,26 @@ def github(
     document that a command printed in place of its result. RECONCILE_GITHUB_LOGIN names the author
     of the comments where the token is neither a person's nor that of the job.
     """
-    from reconciler.github import publish
-    from reconciler.github.outputs import worth_annotating
+    from reconciler.github.outputs import annotated
+    from reconciler.github.publish import Published, publish, write_job_files
     from reconciler.views.diagnostics import as_annotations
 
     kind, document = _document(plan=plan, result=result, drift=drift)
     job = job_of(settings.from_environment().environment)
-    setting = _setting(invocation, job, environment)
-    publish.leave(job, document, kind=kind, setting=setting, delimiter=secrets.token_hex)
+    context = _context(invocation, job, environment)
+    write_job_files(job, document, kind=kind, context=context, delimiter=secrets.token_hex)
     console = invocation.console
-    annotations = as_annotations(worth_annotating(document))
+    annotations = as_annotations(annotated(document))
     if annotations:
         console.data(annotations)
 
-    async def work(_interruption: signals.SignalHandler) -> publish.Told:
-        return await publish.tell(job, document, kind=kind, setting=setting, connect=connected)
+    async def work(_interruption: signals.SignalHandler) -> Published:
+        return await publish(job, document, kind=kind, context=context, connect=connected)
 
-    told = signals.run(work)
-    if told.warnings:
-        console.data(as_annotations(told.warnings))
-    console.say(told.sentence)
+    published = signals.run(work)
+    if published.warnings:
+        console.data(as_annotations(published.warnings))
+    console.say(published.sentence)
     return 0
 
 
@@ -101,14 +100,14 @@ async def connected(job: Job) -> "AsyncIterator[GitHub]":
 
 def _document(
     *, plan: Path | None, result: Path | None, drift: Path | None
-) -> "tuple[MarkerKind, Document]":
+) -> "tuple[ReportKind, Document]":
     match (plan, result, drift):
         case (Path() as file, None, None):
-            return MarkerKind.PLAN, inputs.read_plan(_text(file), name=str(file))
+            return ReportKind.PLAN, inputs.read_plan(_text(file), name=str(file))
         case (None, Path() as file, None):
-            return MarkerKind.RESULT, inputs.read_result(_text(file), name=str(file))
+            return ReportKind.RESULT, inputs.read_result(_text(file), name=str(file))
         case (None, None, Path() as file):
-            return MarkerKind.DRIFT, inputs.read_drift(_text(file), name=str(file))
+            return ReportKind.DRIFT, inputs.read_drift(_text(file), name=str(file))
         case _:
             raise click.UsageError("give exactly one of --plan, --result and --drift")
 
@@ -117,12 +116,14 @@ def _text(file: Path) -> str:
     return output.read(file, limit=MAX_PLAN_BYTES)
 
 
-def _setting(invocation: Invocation, job: Job, environment: str) -> Setting:
-    """Say which ledger was used: as the workflow knows it, else as it looks from here."""
+def _context(invocation: Invocation, job: Job, environment: str) -> ReportContext:
+    """Return the context, with the ledger's state as the workflow or else this machine knows it."""
     if not environment.strip() or len(environment) > _LONGEST_NAME:
         problem = error("environment", f"--environment takes 1 to {_LONGEST_NAME} characters")
         raise InvalidInput([problem])
     said = settings.variable("RECONCILE_LEDGER_STATE")
     ledger = said if said in _LEDGERS else wiring.ledger_state(invocation)
-    context = command_context.command_context(invocation, click.get_current_context())
-    return Setting(environment, ledger, workflow_url=job.workflow_url, context=context)
+    command = command_context.command_context(invocation, click.get_current_context())
+    return ReportContext(
+        environment, ledger, workflow_url=job.workflow_url, command_context=command
+    )

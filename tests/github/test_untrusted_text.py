@@ -1,4 +1,4 @@
-"""Names and values that want to be more than text: in comments, in outputs, in annotations."""
+"""Untrusted names and values stay text: in comments, in outputs, in annotations."""
 
 import re
 import tempfile
@@ -12,17 +12,18 @@ from markdown_it import MarkdownIt
 
 from reconciler.diagnostics import SourceLocation, error, notice, warning
 from reconciler.drift.report import DriftReport
-from reconciler.github.bodies import COMMENT_LIMIT, Setting, marker_of, text_of
+from reconciler.github.bodies import COMMENT_LIMIT, ReportContext, ReportKind, marker_of, text_of
 from reconciler.github.inputs import FailedCommand
-from reconciler.github.marker import MarkerKind
-from reconciler.github.outputs import append_outputs, outputs_of, worth_annotating
+from reconciler.github.outputs import annotated, append_outputs, outputs_of
 from reconciler.planning.actions import Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views.diagnostics import as_annotations
 from tests.github.reporting import PULL_REQUEST, Reporter, failure, read_outputs
 from tests.views import samples
 
-SETTING = Setting(environment="production", ledger="shared", workflow_url="https://github.com/x")
+CONTEXT = ReportContext(
+    environment="production", ledger="shared", workflow_url="https://github.com/x"
+)
 EVIL = [
     "</details><script>alert(1)</script>",
     "```\n# owned\n[x](https://evil.test)",
@@ -75,25 +76,25 @@ def foreign_html(text: str) -> set[str]:
         if token.type in {"html_block", "html_inline"}:
             found |= set(re.findall(r"<[^>]*>", token.content))
         assert token.type not in {"link_open", "image", "table_open"} or (
-            token.attrs.get("href") == SETTING.workflow_url
+            token.attrs.get("href") == CONTEXT.workflow_url
         ), token
     return found - OURS
 
 
-def documents(text: str) -> list[tuple[MarkerKind, Plan | FailedCommand]]:
+def documents(text: str) -> list[tuple[ReportKind, Plan | FailedCommand]]:
     plan = plan_with(text)
     said = (error(text, text, hint=text, at=SourceLocation(text, 1, 1)),)
     return [
-        (MarkerKind.PLAN, plan),
-        (MarkerKind.PLAN, FailedCommand(1, said)),
-        (MarkerKind.RESULT, FailedCommand(4, said, plan)),
+        (ReportKind.PLAN, plan),
+        (ReportKind.PLAN, FailedCommand(1, said)),
+        (ReportKind.RESULT, FailedCommand(4, said, plan)),
     ]
 
 
 @pytest.mark.parametrize("text", EVIL)
 def test_a_comment_holds_no_html_link_or_image_of_others(text: str) -> None:
     for kind, document in documents(text):
-        body = text_of(document, kind=kind, setting=SETTING)
+        body = text_of(document, kind=kind, context=CONTEXT)
         assert foreign_html(body) == set()
         assert not any(line.startswith(("::", "##[")) for line in body.splitlines())
         first = marker_of(document, kind=kind, environment=text).line
@@ -105,13 +106,13 @@ def test_a_comment_holds_no_html_link_or_image_of_others(text: str) -> None:
 @given(st.text(max_size=80))
 def test_no_text_at_all_gets_out_of_a_comment(text: str) -> None:
     for kind, document in documents(text):
-        assert foreign_html(text_of(document, kind=kind, setting=SETTING)) == set()
+        assert foreign_html(text_of(document, kind=kind, context=CONTEXT)) == set()
 
 
 @settings(max_examples=40)
 @given(st.text(max_size=80))
 def test_no_text_at_all_gets_out_of_its_annotation(text: str) -> None:
-    shown = as_annotations(worth_annotating(plan_with(text)))
+    shown = as_annotations(annotated(plan_with(text)))
     lines = shown.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("::error file=")
@@ -185,7 +186,7 @@ def test_the_longest_names_leave_every_text_within_its_limit(reporter: Reporter)
     for document in (drift, said, said):
         assert reporter.report("drift", document, environment=name).code == 0
     (issue,) = reporter.github.issues.values()
-    assert "What was known before" in issue["body"]
+    assert "The last report:" in issue["body"]
     for body in (*reporter.comments(), issue["body"]):
         assert 40_000 < len(body.encode()) <= COMMENT_LIMIT
 
