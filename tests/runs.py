@@ -19,8 +19,7 @@ from reconciler.planning.plan import Plan
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.clock import Clock
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.delivery import Wire
-from reconciler.simulator.faults import FaultSource
+from reconciler.simulator.faults import FaultSource, Wire
 from reconciler.simulator.in_process import InProcessAPI
 from reconciler.simulator.messages import Request
 from reconciler.simulator.switches import Switches

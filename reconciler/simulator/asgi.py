@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from reconciler.simulator.auth import BODY_LIMIT, ApiService
-from reconciler.simulator.delivery import ConnectionEnd, Delivery
+from reconciler.simulator.faults import ConnectionEnd, Delivery
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

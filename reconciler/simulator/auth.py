@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from reconciler.errors import ReconcilerError
-from reconciler.simulator.delivery import Delivery, Wire, encode_response
+from reconciler.simulator.faults import Delivery, Wire, encode_response
 from reconciler.simulator.messages import (
     INVALID,
     Request,

@@ -21,8 +21,7 @@ from reconciler.simulator.auth import (
     accept_only,
     accept_without_key,
 )
-from reconciler.simulator.delivery import Wire
-from reconciler.simulator.faults import Fault, FaultScript, InvalidFaults, parse_faults
+from reconciler.simulator.faults import Fault, FaultScript, InvalidFaults, Wire, parse_faults
 from reconciler.simulator.http_server import serve
 from reconciler.simulator.seeds import apply_seed
 from reconciler.simulator.sqlite_store import SqliteStore

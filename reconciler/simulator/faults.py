@@ -1,34 +1,38 @@
-"""Faults: which request is struck, and how. Only decisions; nothing here sends or waits.
+"""Faults of the API and the network: which request they hit, and what the client then gets.
 
-A fault is chosen by method and path, in the order of the script; what it does to an answer is
-`reconciler.simulator.delivery`'s, how the wire then breaks is each transport's.
+A `FaultSource` chooses the fault of each request, by a script or at random. A `Wire` joins a fault
+source and a `SimulatedAPI` and returns a `Delivery`: the response in bytes, and how the connection
+ends. Nothing here sends or waits: each transport carries out a delivery in its own terms.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
 from random import Random
 from typing import Any, ClassVar, Protocol
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reconciler.errors import ReconcilerError
-from reconciler.simulator.messages import Request
+from reconciler.simulator.api import SimulatedAPI
+from reconciler.simulator.messages import Request, Response, error_response
+
+_HTML_PAGE = "<!doctype html><html><body><h1>Service unavailable</h1></body></html>"
 
 
 class FaultKind(StrEnum):
-    """What can go wrong with one request. `…_before`: the API has not carried it out."""
+    """What goes wrong with a request; with `_BEFORE` the API has not carried it out."""
 
     STATUS = "status"
     """Refused with `status`, `code`, `message` and `headers`; not carried out."""
     STATUS_AFTER = "status_after"
-    """Carried out, and answered as if it had failed."""
+    """Carried out, and answered with an error."""
     RESET_BEFORE = "reset_before"
-    """The connection is reset before anything happened."""
+    """Not carried out; the connection is reset."""
     RESET_AFTER = "reset_after"
-    """Carried out; the connection is reset instead of an answer."""
+    """Carried out; the connection is reset instead of a response."""
     HANG_BEFORE = "hang"
     """Not carried out, never answered."""
     HANG_AFTER = "hang_after"
@@ -38,28 +42,28 @@ class FaultKind(StrEnum):
     SLOW = "slow"
     """Carried out and answered `seconds` later."""
     TRUNCATE = "truncate"
-    """Carried out; half of the answer arrives."""
+    """Carried out; half of the response arrives."""
     HTML = "html"
-    """Not carried out; a page of HTML with `status` (200 unless told)."""
+    """Not carried out; a page of HTML with `status`, 200 by default."""
     EMPTY = "empty"
     """Carried out; 200 without a body."""
     RAW = "raw"
-    """Not carried out; `body` as it is, with `status` and `headers`."""
+    """Not carried out; `body` unchanged, with `status` and `headers`."""
     DUPLICATE_PAGE = "duplicate_page"
-    """A list answers with the page before the one asked for."""
+    """A list returns the page before the requested one."""
     WRONG_TOTAL = "wrong_total"
     """A list's `total` is off by `amount`."""
     MISSING_TOTAL = "missing_total"
-    """A list comes without `total`."""
+    """A list has no `total`."""
     STALE = "stale"
     """A read shows the state before the last write."""
     EDIT = "edit"
-    """The answer's JSON is merged with `merge` (RFC 7396: null removes)."""
+    """The JSON of the response is merged with `merge` (RFC 7396: null removes)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One entry of a script; strikes `times` requests (-1: all) after letting `skip` pass."""
+    """Entry of a script; hits `times` requests (-1: all) after the first `skip`."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -78,7 +82,7 @@ class Fault:
     merge: Mapping[str, Any] = field(default_factory=dict)
 
     def matches(self, request: Request) -> bool:
-        """Tell whether this fault strikes a request; `path` may begin with `/v1` or not."""
+        """Return whether this fault hits a request; `path` may begin with `/v1` or not."""
         if self.method is not None and self.method.upper() != request.method:
             return False
         paths = (request.path, f"/v1{request.path}")
@@ -86,16 +90,16 @@ class Fault:
 
 
 class FaultSource(Protocol):
-    """Whatever decides which fault strikes the next request."""
+    """Source of the fault of each request."""
 
     def next_fault(self, request: Request) -> Fault | None:
-        """Give the fault for a request, or None; each asking counts as one request."""
+        """Return the fault for a request, or None; each call counts as one request."""
         ...
 
 
 @dataclass(slots=True)
 class _Pending:
-    """A fault of a script with what is left of its counts."""
+    """Fault of a script with its remaining counts."""
 
     fault: Fault
     skip: int
@@ -103,7 +107,7 @@ class _Pending:
 
 
 class FaultScript:
-    """Strikes by a script; of several entries that concern a request, the first one does."""
+    """Faults by a script; of several entries that match a request, the first one hits it."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._pending: list[_Pending] = []
@@ -115,7 +119,7 @@ class FaultScript:
         self._pending.append(_Pending(fault, fault.skip, fault.times))
 
     def next_fault(self, request: Request) -> Fault | None:
-        """Give the first fault that concerns the request and is not used up."""
+        """Return the first fault that matches the request and is not used up."""
         for pending in self._pending:
             if pending.times == 0 or not pending.fault.matches(request):
                 continue
@@ -128,9 +132,9 @@ class FaultScript:
 
 
 class SeededFaults:
-    """Strikes at random with the probability `rate`; the same seed gives the same faults.
+    """Random faults with the probability `rate`; the same seed gives the same faults.
 
-    `kinds` narrows what may happen; `stop` ends all faults, as the proof of convergence needs.
+    `kinds` restricts the kinds that are drawn.
     """
 
     def __init__(
@@ -141,7 +145,7 @@ class SeededFaults:
         self._kinds = tuple(kinds)
 
     def next_fault(self, request: Request) -> Fault | None:
-        """Draw whether this request is struck, and by what."""
+        """Draw the fault of a request, if any."""
         if self._random.random() >= self._rate:
             return None
         kind = self._random.choice(self._kinds)
@@ -157,12 +161,12 @@ class SeededFaults:
         return Fault(kind=kind, method=request.method)
 
     def stop(self) -> None:
-        """Let every further request pass."""
+        """Draw no further fault."""
         self._rate = 0.0
 
 
 class InvalidFaults(ReconcilerError):
-    """A script of faults that cannot be understood."""
+    """Error: a script of faults is invalid."""
 
     exit_code = 3
 
@@ -170,12 +174,12 @@ class InvalidFaults(ReconcilerError):
         super().__init__(
             f"{where}: {reason}",
             code="invalid-faults",
-            hint="each fault needs `kind`; see reconciler/simulator/faults.py for its fields",
+            hint="set `kind` in each fault; reconciler/simulator/faults.py lists the fields",
         )
 
 
 def parse_faults(entries: Any) -> tuple[Fault, ...]:
-    """Read a list of faults as plain JSON; raises `InvalidFaults` naming the entry and field."""
+    """Parse a list of faults; raise `InvalidFaults` with the entry and the field."""
     try:
         text = json.dumps(entries, default=str)
         faults = _FAULTS.validate_json(text, strict=True)
@@ -196,3 +200,173 @@ def _check_pattern(where: str, pattern: str) -> None:
 
 
 _FAULTS = TypeAdapter(tuple[Fault, ...])
+
+
+# -- what arrives ------------------------------------------------------------------------
+
+
+class ConnectionEnd(Enum):
+    """How the connection ends after a request."""
+
+    COMPLETE = "complete"
+    TRUNCATED = "truncated"
+    RESET = "reset"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a client gets for a request: bytes, and how the connection ends."""
+
+    status: int
+    content: bytes
+    headers: dict[str, str]
+    ending: ConnectionEnd = ConnectionEnd.COMPLETE
+    delay: float = 0.0
+
+
+class Wire:
+    """Connection to a `SimulatedAPI` with faults and late requests.
+
+    `before` is called with each request before it is handled: a test changes the API there as
+    another client would, for example with an insert that shifts the pages.
+    """
+
+    def __init__(
+        self,
+        api: SimulatedAPI,
+        *,
+        faults: FaultSource | None = None,
+        before: Callable[[Request], None] | None = None,
+    ) -> None:
+        self._api = api
+        self._faults = faults or FaultScript()
+        self._before = before
+        self._late: list[tuple[int, Request]] = []
+
+    def deliver(self, request: Request) -> Delivery:
+        """Handle a request under the fault that hits it, and return what arrives."""
+        self._advance_late()
+        if self._before is not None:
+            self._before(request)
+        fault = self._faults.next_fault(request)
+        if fault is not None and fault.kind is FaultKind.LATE:
+            self._late.append((fault.amount, request))
+            return Delivery(0, b"", {}, ConnectionEnd.NEVER)
+        return deliver(self._api, request, fault)
+
+    def deliver_late(self) -> None:
+        """Handle every request that is late."""
+        for _, request in self._late:
+            self._api.handle(request)
+        self._late = []
+
+    def _advance_late(self) -> None:
+        waiting, self._late = self._late, []
+        for left, request in waiting:
+            if left > 0:
+                self._late.append((left - 1, request))
+            else:
+                self._api.handle(request)
+
+
+def deliver(api: SimulatedAPI, request: Request, fault: Fault | None = None) -> Delivery:
+    """Handle a request under one fault, and return what arrives.
+
+    A late request is not handled: only a `Wire` counts the requests that follow.
+    """
+    if fault is None:
+        return encode_response(api.handle(request))
+    match fault.kind:
+        case FaultKind.RESET_BEFORE | FaultKind.HANG_BEFORE | FaultKind.LATE:
+            return Delivery(0, b"", {}, _ENDINGS[fault.kind])
+        case FaultKind.STATUS | FaultKind.HTML | FaultKind.RAW:
+            return _refusal(fault)
+        case FaultKind.DUPLICATE_PAGE:
+            return encode_response(api.handle(_previous_page(request)))
+        case FaultKind.STALE:
+            return encode_response(api.handle(request, stale=not request.writes))
+        case _:
+            return _distort(api.handle(request), fault)
+
+
+def encode_response(response: Response) -> Delivery:
+    """Encode a response as JSON; an empty body has no content type."""
+    if response.body is None:
+        return Delivery(response.status, b"", dict(response.headers))
+    content = json.dumps(response.body, separators=(",", ":")).encode()
+    headers = {"content-type": "application/json", **response.headers}
+    return Delivery(response.status, content, headers)
+
+
+_ENDINGS = {
+    FaultKind.RESET_BEFORE: ConnectionEnd.RESET,
+    FaultKind.RESET_AFTER: ConnectionEnd.RESET,
+    FaultKind.HANG_BEFORE: ConnectionEnd.NEVER,
+    FaultKind.HANG_AFTER: ConnectionEnd.NEVER,
+    FaultKind.LATE: ConnectionEnd.NEVER,
+    FaultKind.TRUNCATE: ConnectionEnd.TRUNCATED,
+}
+
+
+def _refusal(fault: Fault) -> Delivery:
+    if fault.kind is FaultKind.STATUS:
+        status = fault.status or 500
+        return encode_response(error_response(status, fault.code, fault.message, fault.headers))
+    html = fault.kind is FaultKind.HTML
+    content_type = "text/html" if html else "application/json"
+    return Delivery(
+        fault.status or 200,
+        (fault.body or (_HTML_PAGE if html else "")).encode(),
+        {"content-type": content_type, **fault.headers},
+    )
+
+
+def _distort(response: Response, fault: Fault) -> Delivery:
+    """Apply a fault to the response of a request that was carried out."""
+    match fault.kind:
+        case FaultKind.STATUS_AFTER:
+            return encode_response(
+                error_response(fault.status or 500, fault.code, fault.message, fault.headers)
+            )
+        case FaultKind.EMPTY:
+            return Delivery(response.status, b"", {})
+        case FaultKind.SLOW:
+            return replace(encode_response(response), delay=fault.seconds)
+        case FaultKind.WRONG_TOTAL | FaultKind.MISSING_TOTAL:
+            return encode_response(replace(response, body=_miscounted(response.body, fault)))
+        case FaultKind.EDIT:
+            return encode_response(replace(response, body=merge_patch(response.body, fault.merge)))
+        case _:
+            ending = _ENDINGS.get(fault.kind, ConnectionEnd.COMPLETE)
+            return replace(encode_response(response), ending=ending)
+
+
+def _previous_page(request: Request) -> Request:
+    page = request.query.get("current_page", "0")
+    if not (page.isascii() and page.isdigit()):
+        return request
+    before = max(int(page) - 1, 0)
+    return replace(request, query={**request.query, "current_page": str(before)})
+
+
+def _miscounted(body: Any, fault: Fault) -> Any:
+    if not isinstance(body, dict) or "total" not in body:
+        return body
+    kept = {name: value for name, value in body.items() if name != "total"}
+    if fault.kind is FaultKind.MISSING_TOTAL:
+        return kept
+    return {**kept, "total": body["total"] + fault.amount}
+
+
+def merge_patch(body: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch (RFC 7396): objects merge, null removes, all else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(body) if isinstance(body, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged

@@ -14,7 +14,7 @@ from reconciler.remote.operations import prepare
 from reconciler.remote.request_body import encode_body, sent_secrets
 from reconciler.remote.responses import RawAnswer, Sent, read_answer
 from reconciler.remote.transport_errors import from_httpx
-from reconciler.simulator.delivery import ConnectionEnd, Wire
+from reconciler.simulator.faults import ConnectionEnd, Wire
 from reconciler.simulator.messages import Request
 
 _BREAKS: dict[ConnectionEnd, type[httpx.TransportError]] = {

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 
 from reconciler.simulator.auth import ApiService
-from reconciler.simulator.delivery import ConnectionEnd, Delivery
+from reconciler.simulator.faults import ConnectionEnd, Delivery
 
 Sleep = Callable[[float], Awaitable[None]]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.delivery import Wire
+from reconciler.simulator.faults import Wire
 from reconciler.simulator.messages import Request, Response
 from tests.cli.project import Here
 from tests.cli.scene import Scene

@@ -15,7 +15,7 @@ import httpx
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.asgi import SimulatorApp
 from reconciler.simulator.auth import ApiService
-from reconciler.simulator.delivery import Wire
+from reconciler.simulator.faults import Wire
 from reconciler.simulator.http_server import serve
 from reconciler.simulator.switches import Switches
 

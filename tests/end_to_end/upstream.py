@@ -10,8 +10,7 @@ from typing import Any
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.asgi import SimulatorApp
 from reconciler.simulator.auth import ApiService
-from reconciler.simulator.delivery import Wire
-from reconciler.simulator.faults import Fault, FaultScript
+from reconciler.simulator.faults import Fault, FaultScript, Wire
 from reconciler.simulator.http_server import serve
 from reconciler.simulator.messages import Request
 from tests.runs import World

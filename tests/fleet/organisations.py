@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.simulator.asgi import Message, Receive, Send, SimulatorApp
 from reconciler.simulator.auth import ApiService, accept_only
-from reconciler.simulator.delivery import Wire
+from reconciler.simulator.faults import Wire
 from reconciler.simulator.http_server import serve
 from reconciler.simulator.messages import Request
 from tests.runs import World

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.delivery import ConnectionEnd, Delivery
-from reconciler.simulator.faults import Fault
+from reconciler.simulator.faults import ConnectionEnd, Delivery, Fault
 from reconciler.simulator.messages import Request, Response
 from reconciler.simulator.store import Record
 

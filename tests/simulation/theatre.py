@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.domain.calls import Call, Reply
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.simulator.delivery import Delivery, Wire
+from reconciler.simulator.faults import Delivery, Wire
 from reconciler.simulator.messages import Request
 from tests.runs import World
 from tests.simulation.chronicle import Chronicle, WatchedRemote

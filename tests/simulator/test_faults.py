@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.delivery import ConnectionEnd, Delivery, Wire, deliver, merge_patch
 from reconciler.simulator.faults import (
+    ConnectionEnd,
+    Delivery,
     Fault,
     FaultKind,
     FaultScript,
     InvalidFaults,
     SeededFaults,
+    Wire,
+    deliver,
+    merge_patch,
     parse_faults,
 )
 from reconciler.simulator.messages import Request

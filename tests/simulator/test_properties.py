@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.delivery import encode_response
+from reconciler.simulator.faults import encode_response
 from reconciler.simulator.messages import Request, Response
 from reconciler.simulator.switches import Switches
 from tests.contract.api import make_remote

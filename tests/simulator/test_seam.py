@@ -9,8 +9,7 @@ from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.remote import errors
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.delivery import Wire
-from reconciler.simulator.faults import Fault, FaultKind, FaultScript
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire
 from reconciler.simulator.in_process import InProcessAPI
 from tests.contract.api import make_remote, openai
 

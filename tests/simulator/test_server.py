@@ -10,8 +10,7 @@ import pytest
 
 from reconciler.simulator.asgi import Message, Receive, Send, SimulatorApp
 from reconciler.simulator.auth import ApiService
-from reconciler.simulator.delivery import Wire
-from reconciler.simulator.faults import Fault, FaultKind, FaultScript
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire
 from reconciler.simulator.http_server import serve
 from tests.contract.api import KEY, make_remote, openai
 

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.auth import ApiService
-from reconciler.simulator.delivery import Wire
+from reconciler.simulator.faults import Wire
 from reconciler.simulator.messages import Request
 from reconciler.simulator.sqlite_store import SimulatorStateError, SqliteStore
 from reconciler.simulator.switches import Switches

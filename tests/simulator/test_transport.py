@@ -15,8 +15,7 @@ from reconciler.simulator.auth import (
     accept_only,
     accept_without_key,
 )
-from reconciler.simulator.delivery import Wire
-from reconciler.simulator.faults import Fault, FaultKind, FaultScript
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire
 from reconciler.simulator.transport import SimulatorTransport
 from tests.contract.api import KEY, make_remote, openai
 

@@ -15,8 +15,7 @@ from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import Unauthorised
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.delivery import Wire
-from reconciler.simulator.faults import Fault, FaultKind, FaultScript
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire
 from reconciler.simulator.messages import Request, Response
 from tests.builders import KEY, declared, desired
 from tests.runs import World
