@@ -20,9 +20,9 @@ from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.clock import Clock
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.faults import FaultSource, Wire
-from reconciler.simulator.in_process import InProcessAPI
 from reconciler.simulator.messages import Request
 from reconciler.simulator.switches import Switches
+from reconciler.simulator.transport import InProcessAPI
 from tests.builders import KEY
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)

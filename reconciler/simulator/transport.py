@@ -1,26 +1,40 @@
-"""The stand-in as an httpx transport: the real client, no socket.
+"""Two in-process ways to the simulated API: an httpx transport, and the API protocol itself.
 
-It fails as a network does: faults become the errors httpx raises for them. Over a real socket:
-`reconciler.simulator.http_server`.
+Both fail as a network does: faults become the errors that httpx, or the HTTP client, raises for
+them. Over a real socket: `reconciler.simulator.http_server`.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
+from reconciler.domain.calls import Call, Reply
+from reconciler.remote.operations import prepare
+from reconciler.remote.request_body import encode_body, sent_secrets
+from reconciler.remote.responses import RawAnswer, Sent, read_answer
+from reconciler.remote.transport_errors import from_httpx
 from reconciler.simulator.auth import ApiService
-from reconciler.simulator.faults import ConnectionEnd, Delivery
+from reconciler.simulator.faults import ConnectionEnd, Delivery, Wire
+from reconciler.simulator.messages import Request
 
 Sleep = Callable[[float], Awaitable[None]]
 
-_PATIENCE_SECONDS = 30.0
+_DEFAULT_READ_TIMEOUT_SECONDS = 30.0
+
+_HTTPX_ERRORS: dict[ConnectionEnd, type[httpx.TransportError]] = {
+    ConnectionEnd.RESET: httpx.ReadError,
+    ConnectionEnd.NEVER: httpx.ReadTimeout,
+    ConnectionEnd.TRUNCATED: httpx.RemoteProtocolError,
+}
 
 
 class SimulatorTransport(httpx.AsyncBaseTransport):
-    """Answers requests with a `ApiService`; `latency` is in seconds, `sleep` is what waits.
+    """httpx transport over an `ApiService`: the real client without a socket.
 
-    `on_close` is called once when the client closes; it closes a store on disk, for example.
+    `latency` returns seconds, and `sleep` waits for them. `on_close` is called once, when the
+    client closes; it closes a store on disk, for example.
     """
 
     def __init__(
@@ -37,7 +51,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
         self._on_close = on_close
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request, or raise what httpx raises when the wire breaks."""
+        """Return the response to a request, or raise the httpx error of a broken connection."""
         content = await request.aread()
         if self._latency is not None:
             await self._sleep(self._latency())
@@ -48,15 +62,16 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
         return self._response(delivery, request)
 
     async def aclose(self) -> None:
-        """Let go of what the stand-in holds open."""
+        """Call `on_close`."""
         if self._on_close is not None:
             self._on_close()
             self._on_close = None
 
     async def _wait(self, delivery: Delivery, request: httpx.Request) -> None:
-        patience = request.extensions.get("timeout", {}).get("read") or _PATIENCE_SECONDS
-        if delivery.ending is ConnectionEnd.NEVER or delivery.delay > patience:
-            await self._sleep(patience)
+        timeout = request.extensions.get("timeout", {}).get("read")
+        timeout = timeout or _DEFAULT_READ_TIMEOUT_SECONDS
+        if delivery.ending is ConnectionEnd.NEVER or delivery.delay > timeout:
+            await self._sleep(timeout)
             raise httpx.ReadTimeout("no answer came in time", request=request)
         if delivery.delay:
             await self._sleep(delivery.delay)
@@ -66,13 +81,13 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadError("connection reset by peer", request=request)
         headers = {**delivery.headers, "content-length": str(len(delivery.content))}
         if delivery.ending is ConnectionEnd.TRUNCATED:
-            stream = _Broken(delivery.content[: len(delivery.content) // 2])
+            stream = _TruncatedStream(delivery.content[: len(delivery.content) // 2])
             return httpx.Response(delivery.status, headers=headers, stream=stream)
         return httpx.Response(delivery.status, headers=headers, content=delivery.content)
 
 
-class _Broken(httpx.AsyncByteStream):
-    """A body that ends before its length."""
+class _TruncatedStream(httpx.AsyncByteStream):
+    """Body that ends before its announced length."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -80,3 +95,31 @@ class _Broken(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._content
         raise httpx.RemoteProtocolError("peer closed connection before the whole body was sent")
+
+
+class InProcessAPI:
+    """The API protocol over a `Wire`, without httpx; several instances may share a wire.
+
+    Responses are interpreted by the same function as in the real client, without retries.
+    `wall_clock` returns epoch seconds for dates in `Retry-After`. Hanging and slow responses take
+    no time: the first is an error at once, the second arrives at once.
+    """
+
+    def __init__(self, wire: Wire, *, wall_clock: Callable[[], float] = lambda: 0.0) -> None:
+        self._wire = wire
+        self._wall_clock = wall_clock
+
+    async def call(self, call: Call) -> Reply:
+        """Make one call; raise what the HTTP client raises for the same response."""
+        prepared = prepare(call)
+        body = None if prepared.body is None else json.loads(encode_body(prepared.body))
+        query = {name: str(value) for name, value in prepared.query.items()}
+        request = Request(prepared.method, prepared.path, query, body)
+        delivery = self._wire.deliver(request)
+        sent = Sent(prepared.method, prepared.path, sent_secrets(prepared.body or {}))
+        if delivery.ending is not ConnectionEnd.COMPLETE:
+            error_type = _HTTPX_ERRORS[delivery.ending]
+            raise from_httpx(error_type(""), what=str(sent), base_url="simulator:")
+        headers = {name.lower(): value for name, value in delivery.headers.items()}
+        answer = RawAnswer(delivery.status, headers, delivery.content)
+        return read_answer(sent, answer, wall_clock=self._wall_clock())

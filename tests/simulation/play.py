@@ -18,8 +18,7 @@ from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.client import make_client
 from reconciler.simulator.auth import ApiService, accept_without_key
-from reconciler.simulator.in_process import InProcessAPI
-from reconciler.simulator.transport import SimulatorTransport
+from reconciler.simulator.transport import InProcessAPI, SimulatorTransport
 from tests.simulation.chronicle import Chronicle
 from tests.simulation.memory_ledger import MemoryLedger
 from tests.simulation.oracles import Watch, leaks

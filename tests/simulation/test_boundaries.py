@@ -18,9 +18,9 @@ from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.simulator.faults import Fault, FaultKind
-from reconciler.simulator.in_process import InProcessAPI
 from reconciler.simulator.messages import Request
 from reconciler.simulator.switches import Switches
+from reconciler.simulator.transport import InProcessAPI
 from tests.builders import declared, desired
 from tests.simulation.chronicle import STRANGER
 from tests.simulation.oracles import differences

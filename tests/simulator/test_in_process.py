@@ -1,4 +1,4 @@
-"""The protocol seam: calls in, replies or the client's own errors out."""
+"""The API protocol in the process: calls in, replies or the errors of the client out."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.remote import errors
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire
-from reconciler.simulator.in_process import InProcessAPI
+from reconciler.simulator.transport import InProcessAPI
 from tests.contract.api import make_remote, openai
 
 LIST = Call(OperationName.LIST)
