@@ -1,1 +1,13 @@
-"""Many organisations and environments at once: who they are, and the two engines that run them."""
+"""Fleets: many organisations and environments with one command.
+
+    config        fleet.yaml and its members; read this first
+    task          what one member has to do, and the approval of its plan by digests
+    outcome       the outcome of a member and the result of the fleet
+    checkpoint    the file from which a run is resumed
+    local_engine  members in threads of this process
+    temporal      members as workflows, on any number of machines
+    table         the result in the terminal
+    metrics       the result for Prometheus
+
+The command that joins them is `reconciler.cli.fleet_run`.
+"""

@@ -1,4 +1,4 @@
-"""The figures of a fleet's run for Prometheus; one run's own: `reconciler.views.metrics`."""
+"""Metrics of a fleet's run for Prometheus; those of one run: `reconciler.views.metrics`."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ _DIFFERING = ("create", "update", "replace", "delete")
 
 
 def figures_of(figures: Figures, result: FleetResult | None) -> str:
-    """Write what is known of a run of a fleet; without a result that is its exit code and times."""
+    """Return the metrics of a run; without a result these are its exit code and times."""
     return families(_families(figures, result), common={"command": figures.command})
 
 
@@ -20,7 +20,7 @@ def _families(figures: Figures, result: FleetResult | None) -> Iterable[Family]:
     if result is None:
         return
     by_status: list[Sample] = [({"status": s}, number) for s, number in result.summary.items()]
-    yield "reconcile_fleet_members", "Members by how they came out.", by_status
+    yield "reconcile_fleet_members", "Members by status.", by_status
     yield (
         "reconcile_member_exit_code",
         "The exit code of each member.",

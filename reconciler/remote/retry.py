@@ -1,4 +1,4 @@
-"""When a call is made again (remote/API.md §7); tenacity is used here and nowhere else.
+"""When a call is made again (remote/API.md §7); GitHub's own: `github.client`.
 
 Reads and idempotent writes are repeated after faults that may pass, at most four attempts with
 full jitter, within a budget for the whole run. A POST is never repeated here: whoever sent it

@@ -45,7 +45,7 @@ class Organisation:
 class Gate:
     """Lets some creations be answered and holds back the answers of those after them.
 
-    `full` is set when so many wait that nobody can have anything else to do.
+    `full` is set when so many wait that no other work is left.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Gate:
         self.free, self.room = free, room
 
     def holds(self) -> bool:
-        """Count a creation and tell whether its answer is held back."""
+        """Count a creation and return whether its answer is held back."""
         if self.free is None or self._open.is_set():
             return False
         self.free -= 1

@@ -14,7 +14,7 @@ from tests.end_to_end.harness import Done, Project
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """Stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -49,7 +49,7 @@ class FleetProject(Here):
         return Project(self.folder / name)
 
     def ask(self, *words: str, answer: str) -> Done:
-        """Run one command with somebody at a terminal who gives this answer."""
+        """Run one command at a terminal where this answer is typed."""
         out, terminal = io.StringIO(), Terminal()
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)

@@ -20,7 +20,7 @@ BINARY = Path(sys.executable).with_name("temporal")
 
 @contextmanager
 def dev_server(folder: Path) -> Iterator[str]:
-    """Run a server in memory on free ports; give its address."""
+    """Run a server in memory on free ports, and yield its address."""
     address = f"127.0.0.1:{_free_port()}"
     port, http = address.rpartition(":")[2], str(_free_port())
     ports = ("--ip", "127.0.0.1", "--port", port, "--http-port", http)
@@ -82,7 +82,7 @@ def _free_port() -> int:
 
 
 async def _wait_for(address: str) -> None:
-    """Ask until somebody answers; the client itself waits between its attempts."""
+    """Connect until the server answers; the client itself waits between its attempts."""
     async with asyncio.timeout(30):
         while True:
             with contextlib.suppress(RuntimeError):

@@ -23,7 +23,7 @@ def members(text: str) -> dict[str, tuple[str, str | None]]:
 
 
 def problem(text: str) -> tuple[str, str]:
-    """Give code and place of the only finding."""
+    """Return the code and position of the only diagnostic."""
     fleet, (found,) = read(text)
     assert fleet is None
     assert found.at is not None

@@ -71,9 +71,9 @@ def test_the_next_command_is_for_the_same_members(tmp_path: Path) -> None:
     project = three(tmp_path)
     (tmp_path / "fleet.yaml").rename(tmp_path / "the fleet.yaml")
     chosen = ("--file", "the fleet.yaml", "--exclude", "in*", "--exclude", "far-away")
-    told = project.run("fleet", "plan", *chosen).out
+    shown = project.run("fleet", "plan", *chosen).out
     words = "--file 'the fleet.yaml' --exclude 'in*' --exclude far-away"
-    assert f"To carry it out: reconcile fleet apply {words}\n" in told
+    assert f"To carry it out: reconcile fleet apply {words}\n" in shown
     (tmp_path / "globex/desired-state/integrations/alpha.yaml").write_text("slug: [\n")
     broken = project.run("fleet", "plan", *chosen).out
     assert f"    reconcile fleet plan {words} --resume 2" in broken
@@ -124,9 +124,9 @@ def test_a_target_for_a_fleet_is_bad_input(tmp_path: Path, words: tuple[str, ...
 
 def test_a_folder_for_a_fleet_is_said_to_have_no_say(tmp_path: Path) -> None:
     project = three(tmp_path)
-    said = project.run("--dir", "elsewhere", "fleet", "plan", "--format", "json")
-    assert (said.code, len(said.json["members"])) == (0, 3)
-    assert "--dir has no say in a fleet: the folders stand in fleet.yaml" in said.err
+    done = project.run("--dir", "elsewhere", "fleet", "plan", "--format", "json")
+    assert (done.code, len(done.json["members"])) == (0, 3)
+    assert "--dir has no say in a fleet: the folders stand in fleet.yaml" in done.err
     assert "no say" not in project.run("-q", "--dir", "elsewhere", "fleet", "plan").err
 
 
@@ -242,7 +242,7 @@ def test_a_member_that_was_changed_since_is_not_taken_for_done(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("verb", "run", "code"),
+    ("operation", "run", "code"),
     [
         ("apply", "20200101T000000Z-00000000", "unknown-run"),
         ("apply", "../../etc/passwd", "unknown-run"),
@@ -251,15 +251,15 @@ def test_a_member_that_was_changed_since_is_not_taken_for_done(tmp_path: Path) -
     ],
 )
 def test_what_cannot_be_resumed_is_bad_input(
-    tmp_path: Path, verb: str, run: str | None, code: str
+    tmp_path: Path, operation: str, run: str | None, code: str
 ) -> None:
     project = three(tmp_path)
     first = project.fleet("plan") if run is None else None
     folder = tmp_path / ".reconcile/fleet"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "broken.json").write_text("[]")
-    words = ("--yes",) if verb == "apply" else ()
-    done = project.fleet(verb, *words, "--resume", run or (first.json["run"] if first else ""))
+    words = ("--yes",) if operation == "apply" else ()
+    done = project.fleet(operation, *words, "--resume", run or (first.json["run"] if first else ""))
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, code)
 
 

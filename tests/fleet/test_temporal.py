@@ -111,7 +111,7 @@ async def _waits(handle: WorkflowHandle[object, object]) -> str:
 
 
 async def _signal(address: str, workflow: str, name: str, *digests: str) -> str:
-    """Wait for a run to ask, and send signals, `…` standing for the right digest."""
+    """Wait for a run to ask, and send signals; `…` stands for the right digest."""
     client = await Client.connect(address)
     handle: WorkflowHandle[object, object] = client.get_workflow_handle(workflow)
     waiting = await _waits(handle)
@@ -183,8 +183,8 @@ def test_a_caller_with_another_fleet_file_is_refused(tmp_path: Path, address: st
             other.write_text((tmp_path / "fleet.yaml").read_text() + "\n")
             done = project.fleet("apply", "--yes", "--file", other, *on(address), *queue)
         assert (done.code, codes(done)) == (4, {"acme": {"other-fleet"}})
-        (told,) = done.json["members"][0]["diagnostics"]
-        assert "give the same file to both" in told["summary"]
+        (diagnostic,) = done.json["members"][0]["diagnostics"]
+        assert "give the same file to both" in diagnostic["summary"]
         assert served["acme"].requests == []
 
 

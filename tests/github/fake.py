@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass
 class FakeGitHub:
-    """A repository. `script` gives an answer of its own for a call, or None."""
+    """A repository. `script` returns another answer for a call, or None."""
 
     url: str = ""
     tokens: dict[str, dict[str, str] | None] = field(default_factory=lambda: {TOKEN: None})
@@ -305,7 +305,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
 
 
 def application(fake: FakeGitHub) -> Callable[..., Any]:
-    """Give the ASGI application."""
+    """Return the ASGI application."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         content = b""

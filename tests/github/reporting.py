@@ -91,7 +91,7 @@ class Reporter:
 def failure(
     exit_code: int = 1, plan: Plan | None = None, *found: tuple[str, str]
 ) -> dict[str, Any]:
-    """Make the error document that a command prints in place of its result."""
+    """Build the error document that a command prints instead of its result."""
     document: dict[str, Any] = {
         "format_version": "1",
         "kind": "error",

@@ -60,7 +60,7 @@ class Story:
         return done.stdout.strip()
 
     def begin(self) -> None:
-        """Commit what is there as main, and apply it by hand."""
+        """Commit what is there as main, and apply it manually."""
         (self.project.folder / ".gitignore").write_text("/*\n!/desired-state\n!/.gitignore\n")
         self.git("init", "--quiet", "--initial-branch=main")
         self.commit("begin")
@@ -165,7 +165,7 @@ class Story:
         self.github.merged_by_commit.setdefault(pull["head"]["sha"], []).append(number)
 
     def apply(self, *, digest: str = "", pushed: bool = True, **values: str) -> Job:
-        """Run the apply job of apply.yml: after a push to main, or dispatched by hand."""
+        """Run the apply job of apply.yml: after a push to main, or dispatched manually."""
         head = self.git("rev-parse", "main")
         event: dict[str, Any] = {"after": head} if pushed else {"inputs": {"digest": digest}}
         variables = {**self.values, **values, "GITHUB_SHA": head}

@@ -140,8 +140,8 @@ def test_a_rate_limit_is_waited_for_even_by_a_post(
     status: int, headers: dict[str, str], pause: float
 ) -> None:
     clock = ManualClock()
-    said = {"message": "You have exceeded a secondary Rate Limit"}
-    limited = httpx.Response(status, headers=headers, json=said)
+    message = {"message": "You have exceeded a secondary Rate Limit"}
+    limited = httpx.Response(status, headers=headers, json=message)
     done = ask(in_turn(limited, OK), lambda github: github.post("/x", {}), clock)
     assert (done, clock.slept) == ({"ok": True}, [pause])
 
@@ -175,9 +175,9 @@ def test_every_other_answer_is_an_error_that_quotes_nothing(
 ) -> None:
     with pytest.raises(problem) as caught:
         ask(in_turn(answer), lambda github: github.get("/repos/x"))
-    said = f"{caught.value!r} {caught.value.hint}"
-    assert TOKEN not in said
-    assert "evil" not in said
+    message = f"{caught.value!r} {caught.value.hint}"
+    assert TOKEN not in message
+    assert "evil" not in message
 
 
 def test_a_list_is_read_to_its_end_and_no_further_than_its_host() -> None:

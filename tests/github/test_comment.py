@@ -32,10 +32,10 @@ def test_the_next_report_updates_the_comment_wherever_it_stands_in_the_list(
     reporter: Reporter,
 ) -> None:
     for number in range(7):
-        reporter.github.comment(7, f"remark {number}", MALLORY)
+        reporter.github.comment(7, f"comment {number}", MALLORY)
     reporter.report("plan", PLAN)
     for number in range(7):
-        reporter.github.comment(7, f"later remark {number}", MALLORY)
+        reporter.github.comment(7, f"later comment {number}", MALLORY)
     done = reporter.report("plan", OTHER)
     assert done.err == "comment on #7: updated\n"
     ours = [body for body in reporter.comments() if body.startswith("<!-- reconcile:")]
@@ -207,7 +207,7 @@ def test_a_forks_token_leaves_the_summary_and_a_warning(reporter: Reporter) -> N
 
 
 @pytest.mark.parametrize(
-    ("variables", "code", "said"),
+    ("variables", "code", "diagnostic"),
     [
         ({"GITHUB_TOKEN": "ghs_canary_wrong"}, 1, "github-token"),
         ({"GITHUB_API_URL": "http://127.0.0.1:9"}, 1, "github-unreachable"),
@@ -221,11 +221,11 @@ def test_a_forks_token_leaves_the_summary_and_a_warning(reporter: Reporter) -> N
     ],
 )
 def test_a_wrong_token_or_no_answer_is_a_failure_and_a_wrong_setting_bad_input(
-    reporter: Reporter, variables: dict[str, str], code: int, said: str
+    reporter: Reporter, variables: dict[str, str], code: int, diagnostic: str
 ) -> None:
     done = reporter.report("plan", PLAN, **variables)
     assert done.code == code
-    assert f"error[{said}]" in done.err
+    assert f"error[{diagnostic}]" in done.err
     assert "pw" not in done.err
     assert all(TOKEN not in call.path for call in reporter.github.calls)
 

@@ -26,7 +26,7 @@ def the_issue(reporter: Reporter) -> dict[str, Any]:
     return issue
 
 
-def told(reporter: Reporter) -> list[str]:
+def notifications(reporter: Reporter) -> list[str]:
     return reporter.comments(the_issue(reporter)["number"])
 
 
@@ -48,14 +48,14 @@ def test_the_same_drift_is_announced_once(reporter: Reporter) -> None:
     before = list(reporter.github.writes)
     assert drift(reporter, DRIFTED).err == "drift issue: updated\n"
     assert reporter.github.writes == before
-    assert told(reporter) == []
+    assert notifications(reporter) == []
 
 
 def test_other_drift_updates_the_text_and_tells_the_readers(reporter: Reporter) -> None:
     drift(reporter, DRIFTED)
     drift(reporter, MORE)
     assert MORE.fingerprint in the_issue(reporter)["body"].splitlines()[0]
-    (comment,) = told(reporter)
+    (comment,) = notifications(reporter)
     assert "integrations differ: " in comment.splitlines()[0]
 
 
@@ -67,11 +67,11 @@ def test_the_issue_is_closed_when_the_drift_is_gone_and_opened_again_when_it_is_
     drift(reporter, DRIFTED)
     assert drift(reporter, CLEAN).err == "drift issue: closed\n"
     assert the_issue(reporter)["state"] == "closed"
-    assert "In sync" in told(reporter)[-1]
+    assert "In sync" in notifications(reporter)[-1]
     assert drift(reporter, CLEAN).err == "drift issue: nothing\n"
     assert drift(reporter, DRIFTED).err == "drift issue: reopened\n"
     assert the_issue(reporter)["state"] == "open"
-    assert len(told(reporter)) == 2
+    assert len(notifications(reporter)) == 2
 
 
 def test_a_failed_check_is_said_closes_nothing_and_keeps_what_was_known(
@@ -86,11 +86,11 @@ def test_a_failed_check_is_said_closes_nothing_and_keeps_what_was_known(
     assert "error[incomplete-read]: the list was short" in issue["body"]
     assert issue["body"].count("### Drift\n") == 1
     assert DRIFTED.fingerprint in issue["body"].splitlines()[0]
-    assert told(reporter) == []
+    assert notifications(reporter) == []
     assert reporter.outputs["in_sync"] == "false"
     drift(reporter, DRIFTED)
     assert "could not check" not in the_issue(reporter)["body"].lower()
-    assert told(reporter) == []
+    assert notifications(reporter) == []
 
 
 def test_a_failed_check_without_an_issue_opens_one_that_the_next_good_check_closes(

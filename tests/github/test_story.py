@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs_system
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[Story]:
+def new_story(folder: Path) -> Iterator[Story]:
     project = Project(folder, PORTKEY_API_KEY=PORTKEY_KEY)
     project.environment.pop("SECRET_KEY")
     with serving(FakeGitHub()) as github, project.serving() as gateway:
@@ -44,7 +44,7 @@ def applied(story: Story) -> list[tuple[str, str]]:
 
 
 def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path: Path) -> None:
-    with told(tmp_path) as story:
+    with new_story(tmp_path) as story:
         # A pull request is opened, and pushed to again.
         story.project.integration("beta", key="${env:SECRET_BETA}")
         beta = story.open("add-beta")
@@ -92,7 +92,7 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         assert rotated.done.code == 0, rotated.done.out
         assert applied(story) == [("update", "alpha")]
 
-        # Somebody edits the gateway: one issue, kept through a failed check, healed by its digest.
+        # The gateway is edited: one issue, kept through a failed check, resolved by its digest.
         story.by_hand("alpha", description="by hand")
         drifted = story.drift()
         assert drifted.done.code == 2
@@ -133,7 +133,7 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
 
 @pytest.mark.parametrize("how", ["squash", "rebase", "merge"])
 def test_every_way_of_merging_leads_to_the_plan(tmp_path: Path, how: str) -> None:
-    with told(tmp_path) as story:
+    with new_story(tmp_path) as story:
         story.project.integration("beta", key="${env:SECRET_BETA}")
         beta = story.open("add-beta")
         story.git("checkout", "--quiet", "add-beta")
@@ -146,7 +146,7 @@ def test_every_way_of_merging_leads_to_the_plan(tmp_path: Path, how: str) -> Non
 
 
 def test_an_apply_makes_up_for_the_merges_that_had_none(tmp_path: Path) -> None:
-    with told(tmp_path) as story:
+    with new_story(tmp_path) as story:
         for name in ("beta", "gamma", "delta"):
             story.project.integration(name, key="${env:SECRET_BETA}")
             number = story.open(f"add-{name}")
@@ -159,7 +159,7 @@ def test_an_apply_makes_up_for_the_merges_that_had_none(tmp_path: Path) -> None:
 
 
 def test_a_merge_without_a_plan_that_changes_nothing_needs_none(tmp_path: Path) -> None:
-    with told(tmp_path) as story:
+    with new_story(tmp_path) as story:
         story.project.write(
             "integrations/alpha.yaml",
             (story.project.files / "integrations/alpha.yaml").read_text() + "\n",
@@ -174,7 +174,7 @@ def test_a_merge_without_a_plan_that_changes_nothing_needs_none(tmp_path: Path) 
 def test_what_nobody_approved_is_not_applied_and_the_way_to_approve_it_is_named(
     tmp_path: Path,
 ) -> None:
-    with told(tmp_path) as story:
+    with new_story(tmp_path) as story:
         story.project.integration("beta", key="${env:SECRET_BETA}")
         beta = story.open("add-beta")
         story.merge(beta, "squash")
@@ -190,7 +190,7 @@ def test_what_nobody_approved_is_not_applied_and_the_way_to_approve_it_is_named(
 
 
 def test_a_plan_from_a_fork_or_for_an_older_push_approves_nothing(tmp_path: Path) -> None:
-    with told(tmp_path) as story:
+    with new_story(tmp_path) as story:
         story.project.integration("beta", key="${env:SECRET_BETA}")
         beta = story.open("add-beta")
         story.plan(beta, fork=True)

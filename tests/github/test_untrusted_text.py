@@ -67,7 +67,7 @@ def plan_with(text: str) -> Plan:
 
 
 def foreign_html(text: str) -> set[str]:
-    """Give the HTML that a CommonMark parser sees, but for our own folding."""
+    """Return the HTML that a CommonMark parser finds, except for our own folding."""
     found: set[str] = set()
     tokens: list[Any] = list(MarkdownIt("commonmark").enable("table").parse(text))
     while tokens:
@@ -83,11 +83,11 @@ def foreign_html(text: str) -> set[str]:
 
 def documents(text: str) -> list[tuple[ReportKind, Plan | FailedCommand]]:
     plan = plan_with(text)
-    said = (error(text, text, hint=text, at=SourceLocation(text, 1, 1)),)
+    diagnostics = (error(text, text, hint=text, at=SourceLocation(text, 1, 1)),)
     return [
         (ReportKind.PLAN, plan),
-        (ReportKind.PLAN, FailedCommand(1, said)),
-        (ReportKind.RESULT, FailedCommand(4, said, plan)),
+        (ReportKind.PLAN, FailedCommand(1, diagnostics)),
+        (ReportKind.RESULT, FailedCommand(4, diagnostics, plan)),
     ]
 
 
@@ -179,11 +179,11 @@ def test_the_longest_names_leave_every_text_within_its_limit(reporter: Reporter)
     name = "\U0001f680" * 255
     actions = [samples.creation(f"team-{number:04}", "ü" * 180) for number in range(600)]
     plan = samples.plan(*actions)
-    said = failure(1, plan, *[("x", "ü" * 500)] * 50)
+    failed = failure(1, plan, *[("x", "ü" * 500)] * 50)
     assert reporter.report("plan", plan, environment=name).code == 0
-    assert reporter.report("result", said, environment=name, event=PULL_REQUEST).code == 0
+    assert reporter.report("result", failed, environment=name, event=PULL_REQUEST).code == 0
     drift = DriftReport(plan)
-    for document in (drift, said, said):
+    for document in (drift, failed, failed):
         assert reporter.report("drift", document, environment=name).code == 0
     (issue,) = reporter.github.issues.values()
     assert "The last report:" in issue["body"]
