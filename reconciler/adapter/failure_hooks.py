@@ -7,9 +7,9 @@ import asyncio
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 _LOGGERS: Final = ("asyncio", "mcp", "uvicorn", "uvicorn.access", "uvicorn.error")
 
@@ -23,8 +23,9 @@ def reported_failures(failed: Callable[[BaseException], None]) -> Iterator[None]
     def report(error: BaseException | None) -> None:
         failed(error or RuntimeError())
 
-    def from_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        report(context.get("exception"))
+    def from_loop(_loop: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
+        error = context.get("exception")
+        report(error if isinstance(error, BaseException) else None)
 
     loop.set_exception_handler(from_loop)
     sys.unraisablehook = lambda unraisable: report(unraisable.exc_value)

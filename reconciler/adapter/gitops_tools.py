@@ -7,7 +7,7 @@ Secrets are not resolved, so the secrets of a plan count as unverified.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from mcp_types import Tool, ToolAnnotations
 
@@ -27,7 +27,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.planning.options import PlanOptions
 from reconciler.workflows import Session
 
-Document = Mapping[str, Any]
+Document = Mapping[str, object]
 _TIMEOUT_SECONDS: Final = 120.0
 
 _DOCUMENTS: Final = {
@@ -126,7 +126,7 @@ def _tool(
     name: str,
     title: str,
     description: str,
-    properties: dict[str, Any],
+    properties: Mapping[str, object],
     work: Callable[[Arguments], Awaitable[Document]],
 ) -> LocalTool:
     schema = {"type": "object", "properties": properties, "additionalProperties": False}

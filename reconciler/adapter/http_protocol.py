@@ -21,7 +21,7 @@ _CLOSE: Final = {"connection": "close"}
 _TOO_MANY_CONNECTIONS: Final = Problem(
     "unavailable", 503, "The adapter has too many connections; try again later.", headers=_CLOSE
 )
-_MALFORMED_SCOPE: Final[Mapping[str, Any]] = {
+_MALFORMED_SCOPE: Final[Mapping[str, object]] = {
     "type": "http",
     "asgi": {"version": "3.0"},
     "http_version": "1.1",

@@ -5,7 +5,8 @@ call that was never made.
 """
 
 import json
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from reconciler.domain.surrogates import repaired_tree
 
@@ -16,21 +17,26 @@ a tool result and its envelope need some of them."""
 _CONTAINERS: Final = (dict, list, tuple)
 
 
-def is_too_deep(document: Any) -> bool:
+def is_too_deep(document: object) -> bool:
     """Return whether objects and lists are nested deeper than `MAX_DEPTH`."""
-    level = [document] if isinstance(document, _CONTAINERS) else []
+    level: list[object] = [document] if isinstance(document, _CONTAINERS) else []
     for _ in range(MAX_DEPTH):
-        nested: list[Any] = []
+        nested: list[object] = []
         for container in level:
-            members = container.values() if isinstance(container, dict) else container
-            nested += [item for item in members if isinstance(item, _CONTAINERS)]
+            nested += [item for item in _members(container) if isinstance(item, _CONTAINERS)]
         if not nested:
             return False
         level = nested
     return True
 
 
-def sanitized(document: Any) -> Any:
+def _members(container: object) -> Iterable[object]:
+    if isinstance(container, dict):
+        return container.values()
+    return container if isinstance(container, list | tuple) else ()
+
+
+def sanitized(document: object) -> object:
     """Return a copy of a document that clients can read.
 
     U+FFFD replaces lone surrogates. Raises ValueError for a document that no client could read.
@@ -45,7 +51,7 @@ def sanitized(document: Any) -> Any:
     return copy
 
 
-def to_json_text(document: Any) -> str:
+def to_json_text(document: object) -> str:
     """Return a document as JSON; raises ValueError for one that cannot be passed on."""
     if is_too_deep(document):
         raise ValueError("too deep")

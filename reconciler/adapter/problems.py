@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from reconciler.adapter.json_limits import MAX_DEPTH
 from reconciler.domain.calls import OperationName
@@ -78,7 +78,7 @@ class Problem:
         """The sentence that all problems with this code share."""
         return _TITLES[self.code]
 
-    def as_json(self, request_id: str) -> dict[str, Any]:
+    def as_json(self, request_id: str) -> dict[str, object]:
         """Return the members of RFC 9457, and `upstream_code`."""
         return {
             "type": f"urn:reconcile:problem:{self.code}",

@@ -6,7 +6,8 @@ effect. What every request passes first: `reconciler.adapter.middleware`.
 
 import json
 import re
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -33,6 +34,7 @@ from reconciler.adapter.telemetry import Metrics
 from reconciler.adapter.ui.routes import PageRoutes, is_page_path
 from reconciler.adapter.validation import SchemaValidator
 from reconciler.domain.calls import Call, Reply
+from reconciler.domain.tree import Value
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import Operation, Parameter, allowed_methods, match
 from reconciler.remote.responses import parse_json
@@ -137,7 +139,7 @@ class RestOperations:
         self._queries[operation.name].check(query, what="query")
         return query
 
-    def _body(self, operation: Operation, scope: Scope, content: bytes) -> dict[str, Any]:
+    def _body(self, operation: Operation, scope: Scope, content: bytes) -> Mapping[str, Value]:
         check_media_type(scope)
         try:
             document = parse_json(content)
@@ -145,11 +147,11 @@ class RestOperations:
             # The library's error holds the whole body.
             raise refuse("invalid-request", 400, "The body is not JSON.") from None
         self._bodies[operation.name].check(document, what="body")
-        body: dict[str, Any] = document
+        body: Mapping[str, Value] = document
         return body
 
 
-def _query_schema(operation: Operation) -> dict[str, Any]:
+def _query_schema(operation: Operation) -> dict[str, object]:
     """Return the parameters of an operation's query as one closed object."""
     return {
         "type": "object",

@@ -68,7 +68,7 @@ RESULTS: Final[Mapping[OperationName, Schema]] = {
 """The result of each raw operation. The upstream decides what it sends, so nothing is closed and
 few fields are required."""
 
-_LIMITS: Final[Mapping[str, Mapping[str, Any]]] = {
+_LIMITS: Final[Mapping[str, Schema]] = {
     "string": {"maxLength": MAX_LENGTH},
     "array": {"maxItems": MAX_LENGTH},
     "object": {"maxProperties": MAX_LENGTH},

@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from reconciler.adapter.auth import Principal
 from reconciler.adapter.json_limits import sanitized
@@ -113,7 +113,7 @@ class UpstreamService:
             )
 
 
-def slug_in(body: Any) -> str | None:
+def slug_in(body: object) -> str | None:
     """Return the valid slug in the body of a create, None without one."""
     slug = body.get("slug") if isinstance(body, dict) else None
     return slug if isinstance(slug, str) and SLUG.fullmatch(slug) else None

@@ -41,7 +41,7 @@ Arguments = Mapping[str, Any]
 class ToolFailure(Exception):
     """Failure of a tool whose result is a document of its own instead of a problem."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, object]) -> None:
         super().__init__("failed")
         self.document = document
 
@@ -58,7 +58,7 @@ class ToolDefinition(Protocol):
         """Return whether the tool is listed for a caller."""
         ...
 
-    async def run(self, arguments: Arguments, context: RequestContext) -> Any:
+    async def run(self, arguments: Arguments, context: RequestContext) -> object:
         """Run a call and return a JSON object; raises `Refusal` or `ToolFailure`."""
         ...
 
@@ -91,7 +91,7 @@ class RawTool:
         """Return whether the caller may use the operation."""
         return self._operation in self._service.operations_for(caller)
 
-    async def run(self, arguments: Arguments, context: RequestContext) -> Any:
+    async def run(self, arguments: Arguments, context: RequestContext) -> object:
         """Send the call upstream."""
         self._service.check_permission(self._operation, context.caller)
         arguments = read_arguments(arguments, self.tool.input_schema)
@@ -121,13 +121,13 @@ class LocalTool:
 
     tool: Tool
     validator: SchemaValidator
-    work: Callable[[Arguments], Awaitable[Mapping[str, Any]]]
+    work: Callable[[Arguments], Awaitable[Mapping[str, object]]]
 
     def is_for(self, _caller: Principal) -> bool:
         """Return True: a tool that changes nothing is listed for every caller."""
         return True
 
-    async def run(self, arguments: Arguments, _context: RequestContext) -> Any:
+    async def run(self, arguments: Arguments, _context: RequestContext) -> object:
         """Check the arguments and run the function."""
         arguments = read_arguments(arguments, self.tool.input_schema)
         self.validator.check(arguments)
@@ -166,8 +166,8 @@ def _result(document: Any, *, is_error: bool = False) -> CallToolResult:
     )
 
 
-def _input_schema(operation: Operation, *, confirms: bool) -> dict[str, Any]:
-    properties: dict[str, Any] = {row.name: row.schema for row in operation.query}
+def _input_schema(operation: Operation, *, confirms: bool) -> dict[str, object]:
+    properties: dict[str, object] = {row.name: row.schema for row in operation.query}
     required = [row.name for row in operation.query if row.required]
     if operation.takes_slug:
         properties["slug"] = _SLUG

@@ -14,9 +14,8 @@ from jsonschema.validators import extend
 
 from reconciler.adapter.json_limits import MAX_DEPTH, is_too_deep
 from reconciler.adapter.problems import refuse
+from reconciler.adapter.schemas import Schema
 from reconciler.remote.responses import parse_json
-
-Schema = Mapping[str, Any]
 
 _MAX_ERRORS: Final = 5
 _MAX_NAME_LENGTH: Final = 60
@@ -61,7 +60,7 @@ def plain_schema(schema: Any) -> Any:
     return schema
 
 
-def read_arguments(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+def read_arguments(arguments: Mapping[str, object], schema: Schema) -> dict[str, Any]:
     """Return the arguments of a tool call without unset parameters and with JSON text parsed.
 
     Clients that fill every parameter send null for those that are not set, and some send an
@@ -72,7 +71,7 @@ def read_arguments(arguments: Mapping[str, Any], schema: Schema) -> dict[str, An
     return _read_object(arguments, schema, "")
 
 
-def _read(value: Any, schema: Schema, place: str) -> Any:
+def _read(value: object, schema: Schema, place: str) -> object:
     if isinstance(value, str):
         value = _parse_text(value, schema, place)
     branch = _matching_branch(value, schema)
@@ -84,7 +83,7 @@ def _read(value: Any, schema: Schema, place: str) -> Any:
     return value
 
 
-def _read_object(value: Mapping[str, Any], schema: Schema, place: str) -> dict[str, Any]:
+def _read_object(value: Mapping[str, object], schema: Schema, place: str) -> dict[str, object]:
     properties = schema.get("properties", {})
     required = schema.get("required", ())
     additional = schema.get("additionalProperties")
@@ -103,14 +102,19 @@ def _read_object(value: Mapping[str, Any], schema: Schema, place: str) -> dict[s
     return result
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-_IS_OF_TYPE: Final[Mapping[str, Callable[[Any], bool]]] = {
+def _is_integer(value: object) -> bool:
+    # JSON Schema counts 1.0 as an integer.
+    return isinstance(value, int | float) and _is_number(value) and value == value // 1
+
+
+_IS_OF_TYPE: Final[Mapping[str, Callable[[object], bool]]] = {
     "array": lambda value: isinstance(value, list),
     "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: _is_number(value) and value == value // 1,
+    "integer": _is_integer,
     "null": lambda value: value is None,
     "number": _is_number,
     "object": lambda value: isinstance(value, Mapping),
@@ -119,7 +123,7 @@ _IS_OF_TYPE: Final[Mapping[str, Callable[[Any], bool]]] = {
 _PARSED_FROM_TEXT: Final = frozenset({"array", "boolean", "integer", "number", "object"})
 
 
-def _parse_text(text: str, schema: Schema, place: str) -> Any:
+def _parse_text(text: str, schema: Schema, place: str) -> object:
     """Return the value that a string holds where the schema asks for another type."""
     types = _types(schema)
     if "string" in types or not _PARSED_FROM_TEXT & types:
@@ -138,7 +142,7 @@ def _parse_text(text: str, schema: Schema, place: str) -> Any:
     raise refuse("invalid-request", 400, f"{place} must be {' or '.join(with_article)}; {problem}.")
 
 
-def _matching_branch(value: Any, schema: Schema) -> Schema:
+def _matching_branch(value: object, schema: Schema) -> Schema:
     """Return the alternative of `anyOf` for the type of the value, or the schema itself."""
     for branch in schema.get("anyOf", ()):
         if any(_IS_OF_TYPE[name](value) for name in _types(branch)):

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reconciler.adapter.ui.comparison import ComparedField, FieldStatus
-from reconciler.adapter.ui.snapshot import Row, Snapshot, SyncStatus
+from reconciler.adapter.ui.snapshot import Row, Run, Snapshot, SyncStatus
 from reconciler.diagnostics import Diagnostic
 from reconciler.planning.actions import Action, ChangeOrigin
 from reconciler.views.escape import visible
@@ -51,9 +51,6 @@ _ORIGINS: Final = {
     ChangeOrigin.BOTH: "Both moved.",
 }
 _OUTCOME_SIGNS: Final = {"applied": "✓", "failed": "✗", "skipped": "–", "unknown": "?"}
-
-Run = Mapping[str, Any]
-"""A run as the ledger's history has it."""
 
 
 @dataclass(frozen=True, slots=True)

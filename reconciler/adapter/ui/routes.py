@@ -4,8 +4,9 @@ The page only reads. A person logs in with a token of the adapter; then a cookie
 session.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -26,7 +27,14 @@ from reconciler.adapter.ui.pages import (
     stylesheet,
 )
 from reconciler.adapter.ui.sessions import Sessions
-from reconciler.adapter.ui.snapshot import Row, StateCache, SyncStatus, exposures, without_action
+from reconciler.adapter.ui.snapshot import (
+    Row,
+    Run,
+    StateCache,
+    SyncStatus,
+    exposures,
+    without_action,
+)
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.errors import ReconcilerError
@@ -112,7 +120,7 @@ class PageRoutes:
         return _html(page)
 
     async def _history(self, _request: Request) -> Response:
-        runs: list[dict[str, Any]] = []
+        runs: Sequence[Run] = ()
         problem = None
         try:
             runs = await self.cache.runs()

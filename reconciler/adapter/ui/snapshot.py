@@ -5,7 +5,14 @@ seconds. Markup: `reconciler.adapter.ui.pages`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -34,7 +41,10 @@ MAX_AGE_SECONDS: Final = 10.0
 _TIMEOUT_SECONDS: Final = 60.0
 
 OpenAPI = Callable[[], AbstractAsyncContextManager[IntegrationsAPI]]
-Runs = Callable[[], Awaitable[list[dict[str, Any]]]]
+Run = Mapping[str, Any]
+"""A run as the ledger's history has it."""
+
+Runs = Callable[[], Awaitable[Sequence[Run]]]
 
 
 class SyncStatus(Enum):
