@@ -5,7 +5,7 @@ import sys
 
 from tests.architecture.source import ROOT
 
-ALL_NEED_PROGRAMS = "tests/git/test_base.py"
+ALL_NEED_PROGRAMS = "tests/git/test_base_commit.py"
 ALL_SLOW = "tests/benchmarks"
 
 

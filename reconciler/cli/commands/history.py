@@ -103,11 +103,8 @@ def command(
         console.data(reports.history_json(listing, problems=found if verify else None))
     else:
         header = header_of(wiring.plan_target(target), ledger=listing.ledger)
-        console.data(
-            reports.history_text(
-                listing, header=header, width=console.width, color=console.colors_data
-            )
-        )
+        width, color = console.width, console.colors_data
+        console.data(reports.history_text(listing, header=header, width=width, color=color))
         if verify:
             console.say(diagnostics.as_text(found) or "every record is as it was written")
     return 1 if found else 0
