@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import match
-from reconciler.simulator import models, responses, validation, workspaces
+from reconciler.simulator import access, responses, validation
 from reconciler.simulator.messages import (
     Request,
     RequestRefused,
@@ -219,11 +219,11 @@ class SimulatedAPI:
 
     def _update_models(self, request: Request, slug: str) -> Response:
         record = self._organisation.current_record(slug)
-        return self._put_access(models.put_models(record, request.body, self._organisation.now()))
+        return self._put_access(access.put_models(record, request.body, self._organisation.now()))
 
     def _delete_models(self, request: Request, slug: str) -> Response:
         record = self._organisation.current_record(slug)
-        after = models.delete_models(record, request.query, request.body, self.switches)
+        after = access.delete_models(record, request.query, request.body, self.switches)
         return self._put_access(after)
 
     def _get_workspaces(self, _request: Request, slug: str, *, stale: bool) -> Response:
@@ -234,7 +234,7 @@ class SimulatedAPI:
         record = self._organisation.current_record(slug)
         if record["type"] == "workspace":
             raise invalid_request("a workspace-scoped integration belongs to its workspace")
-        written = workspaces.put_workspaces(
+        written = access.put_workspaces(
             record,
             request.body,
             now=self._organisation.now(),
