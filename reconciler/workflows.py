@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 
-from reconciler.diagnostics import Diagnostic, Severity, error
+from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SubResource
 from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.rejection import (
@@ -27,12 +27,11 @@ from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
 from reconciler.errors import ReconcilerError
 from reconciler.execution.action_runner import RunDependencies
-from reconciler.execution.approval import Approval, objections
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit
 from reconciler.execution.executor import execute
 from reconciler.execution.existence import ExistenceCheck
-from reconciler.execution.required_secrets import needed_secrets, require_values, require_writable
+from reconciler.execution.preflight import Approval, require_ready, require_values
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.execution.undo import UndoRevision
 from reconciler.planning.actions import ActionKind
@@ -135,15 +134,14 @@ async def apply(
     guard, an approval or the answer no, and `InvalidInput` for a value that would have to be sent.
     """
     planned, observed = await _fresh_plan(session, options)
-    _refuse_blocked(planned)
-    limits = session.desired.target.limits
-    against = objections(approval, planned, now=session.now, max_age_hours=limits.plan_age_hours)
-    if against:
-        raise Refused(against, plan=planned)
-    require_values(
-        needed_secrets(planned), session.secrets, session.missing, session.desired, planned
+    require_ready(
+        planned,
+        approval,
+        desired=session.desired,
+        values=session.secrets,
+        missing=session.missing,
+        now=session.now,
     )
-    require_writable(session.secrets, planned)
     if planned.actions and approval.asks and not confirm(planned):
         raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
     result = await execute(
@@ -375,11 +373,3 @@ def _lister(api: IntegrationsAPI) -> Callable[[], Awaitable[frozenset[str]]]:
         return listing.slugs
 
     return list_again
-
-
-def _refuse_blocked(planned: Plan) -> None:
-    if not planned.blocked:
-        return
-    codes = {code for action in planned.blocked for code in action.blocked_by}
-    reasons = [d for d in planned.diagnostics if d.code in codes and d.severity is Severity.ERROR]
-    raise Refused(reasons or list(planned.diagnostics), plan=planned)

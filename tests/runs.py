@@ -10,9 +10,9 @@ from typing import Any
 from reconciler import workflows
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import DesiredState
-from reconciler.execution.approval import Approval
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Event
+from reconciler.execution.preflight import Approval
 from reconciler.execution.result import ApplyResult
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan

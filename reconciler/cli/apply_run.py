@@ -7,11 +7,11 @@ from dataclasses import replace
 from reconciler import workflows
 from reconciler.diagnostics import error
 from reconciler.errors import ReconcilerError
-from reconciler.execution.approval import Approval
 from reconciler.execution.batch_writer import BatchWriter, defect, finished, unanswered
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit, to_all
 from reconciler.execution.ledger_listener import LedgerListener
+from reconciler.execution.preflight import Approval
 from reconciler.execution.result import ActionFailure
 from reconciler.execution.threads import in_thread
 from reconciler.ledger.models import Anchor

@@ -18,9 +18,9 @@ from reconciler.cli.global_options import Invocation
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.execution.approval import Approval
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Event, RunStarted
+from reconciler.execution.preflight import Approval
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import (
     FleetOperation,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.cli.apply_run import carry_out
-from reconciler.execution.approval import Approval
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallEnded, Event, RunEnded
 from reconciler.execution.ledger_listener import LedgerListener
+from reconciler.execution.preflight import Approval
 from reconciler.execution.result import Status
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import open_ledger

@@ -11,8 +11,8 @@ from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Mask, Redacted
-from reconciler.execution.approval import Approval
 from reconciler.execution.events import ActionEnded, ActionStarted, CallStarted, Event
+from reconciler.execution.preflight import Approval
 from reconciler.execution.result import Outcome
 from reconciler.planning.plan import Plan
 from reconciler.remote.api import IntegrationsAPI

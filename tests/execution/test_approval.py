@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.state import Declared, Observed
-from reconciler.execution.approval import CLOCK_SKEW, Approval, objections
+from reconciler.execution.preflight import CLOCK_SKEW, Approval, objections
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan

@@ -12,9 +12,9 @@ from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import DesiredState
-from reconciler.execution.approval import Approval
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.ledger_listener import LedgerListener
+from reconciler.execution.preflight import Approval
 from reconciler.execution.result import Outcome
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger

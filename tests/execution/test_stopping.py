@@ -11,10 +11,10 @@ from reconciler import workflows
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
-from reconciler.execution.approval import Approval
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallEnded, CallStarted, Event
 from reconciler.execution.executor import GRACE_SECONDS
+from reconciler.execution.preflight import Approval
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.options import PlanOptions
 from reconciler.remote.errors import DeadlineExceeded

@@ -8,12 +8,12 @@ from reconciler import workflows
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.state import Observed
 from reconciler.execution.action_runner import ActionRunner, RunDependencies
-from reconciler.execution.approval import Approval
 from reconciler.execution.call_sender import CallSender
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit, Event, RunStarted
 from reconciler.execution.executor import execute
 from reconciler.execution.existence import ExistenceCheck
+from reconciler.execution.preflight import Approval, refuse_blocked
 from reconciler.execution.result import ApplyResult, Outcome
 from reconciler.execution.verification import ResourceVerifier
 from reconciler.planning.actions import Action, ActionKind
@@ -64,7 +64,7 @@ class _Rewritten(Recipe):
     ) -> workflows.Applied:
         """Plan afresh and carry it out."""
         planned, observed = await workflows._fresh_plan(session, options)
-        workflows._refuse_blocked(planned)
+        refuse_blocked(planned)
         writer = self.writer(
             api=session.api,
             presence=ExistenceCheck(

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.diagnostics import warning
 from reconciler.drift.detect import detect
-from reconciler.execution.approval import Approval, objections
+from reconciler.execution.preflight import Approval, objections
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import diagnostics, html, markdown, terminal

@@ -31,9 +31,9 @@ from reconciler.cli.run_display import RunDisplay
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
-from reconciler.execution.approval import Approval
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.ledger_listener import LedgerListener
+from reconciler.execution.preflight import Approval
 from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions

@@ -10,7 +10,7 @@ from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
-from reconciler.execution.required_secrets import needed_secrets, require_values, require_writable
+from reconciler.execution.preflight import needed_secrets, require_values, require_writable
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.planning.plan import Plan, PlanTarget
 from tests.builders import KEY, declared, desired

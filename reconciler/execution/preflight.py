@@ -1,0 +1,248 @@
+"""Every check between a fresh plan and its first write.
+
+A plan is carried out only if nothing blocks it, its approval covers it, and every secret value that
+its calls send is at hand and has the form that its field takes.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler.diagnostics import Diagnostic, Severity, error
+from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import Declared, DesiredState
+from reconciler.domain.tree import references
+from reconciler.errors import ReconcilerError
+from reconciler.execution.secret_values import references_of, with_values
+from reconciler.planning.actions import Action, Change, ChangeKind
+from reconciler.planning.approval import NotApproved, beyond_approval
+from reconciler.planning.plan import Plan
+from reconciler.planning.value_excerpts import abridged_pair, is_shown_whole
+from reconciler.remote.errors import InvalidCall
+from reconciler.remote.request_body import OBJECT_SECRETS, encode_body
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far the clock of the machine that planned may run ahead of ours."""
+
+_LONGEST = 80
+"""Longest value, in characters, that a message shows whole; a host is never shortened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What replaces the question: a digest to match, plans to stay within, or a plain yes."""
+
+    digest: str | None = None
+    plans: tuple[Plan, ...] = ()
+    assumed: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person still has to be asked."""
+        return not (self.assumed or self.digest or self.plans)
+
+
+def require_ready(
+    plan: Plan,
+    approval: Approval,
+    *,
+    desired: DesiredState,
+    values: Mapping[SecretRef, Redacted],
+    missing: Mapping[SecretRef, ReconcilerError],
+    now: datetime,
+) -> None:
+    """Raise unless a plan may be carried out; a person may still have to be asked.
+
+    `values` are the secret values at hand, `missing` the reasons why others are not. Raises
+    `Refused` for a guard or an approval, and `InvalidInput` for a value that cannot be sent.
+    """
+    refuse_blocked(plan)
+    max_age_hours = desired.target.limits.plan_age_hours
+    found = objections(approval, plan, now=now, max_age_hours=max_age_hours)
+    if found:
+        raise Refused(found, plan=plan)
+    require_values(needed_secrets(plan), values, missing, desired, plan)
+    require_writable(values, plan)
+
+
+# -- guards ------------------------------------------------------------------------------
+
+
+def refuse_blocked(plan: Plan) -> None:
+    """Raise `Refused` for a plan with a blocked action, with the errors that block it."""
+    if not plan.blocked:
+        return
+    codes = {code for action in plan.blocked for code in action.blocked_by}
+    reasons = [d for d in plan.diagnostics if d.code in codes and d.severity is Severity.ERROR]
+    raise Refused(reasons or list(plan.diagnostics), plan=plan)
+
+
+# -- approval ----------------------------------------------------------------------------
+
+
+def objections(
+    approval: Approval, fresh: Plan, *, now: datetime, max_age_hours: float
+) -> list[Diagnostic]:
+    """Return the reasons why an approval does not cover a fresh plan; none if it does."""
+    if approval.digest is not None and approval.digest != fresh.digest:
+        return [
+            error(
+                "digest-mismatch",
+                f"the plan's digest is {fresh.digest}, expected was {approval.digest}",
+                hint="something moved since it was approved; look at the new plan and approve that",
+            )
+        ]
+    found = [
+        problem
+        for plan in approval.plans
+        for problem in _wrong_plan(plan, fresh, now=now, max_age_hours=max_age_hours)
+    ]
+    if found or not approval.plans:
+        return found
+    return [_not_approved(excess) for excess in beyond_approval(fresh, approval.plans)]
+
+
+def _wrong_plan(
+    plan: Plan, fresh: Plan, *, now: datetime, max_age_hours: float
+) -> Iterable[Diagnostic]:
+    same = (plan.target.name, plan.target.base_url) == (fresh.target.name, fresh.target.base_url)
+    known = plan.target.organisation_id is not None and fresh.target.organisation_id is not None
+    if not same or (known and plan.target.organisation_id != fresh.target.organisation_id):
+        yield error(
+            "wrong-target",
+            f"the plan was made for {plan.target.name} at {plan.target.base_url}",
+            hint="apply it to that target, or plan again for this one",
+        )
+    age = now - datetime.fromisoformat(plan.created_at)
+    if age > timedelta(hours=max_age_hours):
+        when = f"more than {max_age_hours:g} hours ago"
+    elif age < -CLOCK_SKEW:
+        when = "which is in the future"
+    else:
+        return
+    yield error(
+        "expired-plan",
+        f"the plan was made at {plan.created_at}, {when}",
+        hint="plan again and have it approved again",
+    )
+
+
+def _not_approved(excess: NotApproved) -> Diagnostic:
+    what = f"{excess.kind.value} {excess.slug}"
+    if excess.unrecorded:
+        return error(
+            "not-approved",
+            f"the approved plan does not say what is lost: {what}",
+            hint="an older release saved it; plan again and approve that",
+        )
+    if excess.change is not None:
+        what += f": {_describe(excess.change)}"
+    if excess.approved is not None:
+        what += f"; approved was: {_describe(excess.approved)}"
+    return error(
+        "not-approved",
+        f"no approved plan contains this: {what}",
+        hint="it came up after the approval; look at the fresh plan and approve that",
+    )
+
+
+def _describe(change: Change) -> str:
+    """Describe a change; of a secret only the names of its references are shown."""
+    before, after = _json(change.before), _json(change.after)
+    if not is_shown_whole(change.path, change.before, change.after):
+        before, after = abridged_pair(before, after, _LONGEST)
+    if change.sensitive:
+        before, after = change.before_reference or "", change.reference or ""
+    match change.op:
+        case ChangeKind.REMOVE:
+            value = before
+        case ChangeKind.REPLACE:
+            value = f"{before} → {after}"
+        case _:
+            value = after
+    return f"{change.op.value} {change.path} {value}".rstrip()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+# -- secret values -----------------------------------------------------------------------
+
+
+def needed_secrets(plan: Plan) -> set[SecretRef]:
+    """Return the references whose values the calls of a plan carry."""
+    needed: set[SecretRef] = set()
+    for action in plan.actions:
+        needed.update(*(references_of(call) for call in action.calls))
+    return needed
+
+
+def require_values(
+    needed: Iterable[SecretRef],
+    values: Mapping[SecretRef, Redacted],
+    reasons: Mapping[SecretRef, ReconcilerError],
+    desired: DesiredState,
+    plan: Plan,
+) -> None:
+    """Raise `InvalidInput` with an error for every needed value that is not at hand."""
+    missing = sorted(ref for ref in set(needed) if ref not in values)
+    if missing:
+        users = _users(desired)
+        found = [_missing(ref, reasons.get(ref), users.get(ref, [])) for ref in missing]
+        raise InvalidInput(found, plan=plan)
+
+
+def require_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
+    """Raise `InvalidInput` for a value that its field cannot take.
+
+    A replace would otherwise fail when the old integration is already deleted.
+    """
+    found = [
+        error(
+            problem.code,
+            f"{action.slug}: {problem.summary}",
+            hint="repair the value where it is kept; it is not shown",
+            at=action.source,
+        )
+        for action in plan.actions
+        if (problem := _unwritable(action, values)) is not None
+    ]
+    if found:
+        raise InvalidInput(found, plan=plan)
+
+
+def _unwritable(action: Action, values: Mapping[SecretRef, Redacted]) -> InvalidCall | None:
+    for call in action.calls:
+        names = {path[-1] for path, _ in references(call.body or {})}
+        if not OBJECT_SECRETS.intersection(names):
+            continue  # every text is a valid value
+        try:
+            encode_body(with_values(call, values).body or {})
+        except InvalidCall as problem:
+            return problem
+    return None
+
+
+def _users(desired: DesiredState) -> dict[SecretRef, list[Declared]]:
+    """Return the integrations that name each reference, ordered by slug."""
+    users: dict[SecretRef, list[Declared]] = {}
+    for _, declared in sorted(desired.integrations.items()):
+        named = {reference for _, reference in references(declared.fields)}
+        for reference in named:
+            users.setdefault(reference, []).append(declared)
+    return users
+
+
+def _missing(
+    reference: SecretRef, reason: ReconcilerError | None, users: list[Declared]
+) -> Diagnostic:
+    code = reason.code if reason else "missing-value"
+    summary = reason.summary if reason else f"{reference} has no value here"
+    hint = (reason.hint if reason else "") or "make the value available where this runs"
+    if not users:
+        return error(code, summary, hint=hint)
+    more = f" and {len(users) - 1} more" if users[1:] else ""
+    return error(code, f"{summary}; needed by {users[0].slug}{more}", hint=hint, at=users[0].source)
