@@ -11,6 +11,7 @@
     run_origin    whether the run that uploaded a plan belongs to the pull request
     pull_request  pull requests: merged ones, and one that proposes files
     client        the REST API, its errors and retries
+    answers       fields of its answers
 
 What is planned or written is decided elsewhere: `reconciler.workflows`.
 """

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.errors import ReconcilerError
+from reconciler.github.answers import number_at, required_number, required_text, text_at
 from reconciler.github.client import GitHub, GitHubNotFound, JsonObject, UnexpectedResponse
 from reconciler.github.pull_request import merged_with
 from reconciler.github.run_origin import RunClaim, objection
@@ -91,7 +92,7 @@ async def gather(
     commits_of: dict[int, list[str]] = {}
     for commit in commits:
         for request in await merged_with(github, commit, branch=wanted.branch):
-            number = int(request["number"])
+            number = required_number(request, "number")
             requests[number] = request
             commits_of.setdefault(number, []).append(commit)
     approved = []
@@ -103,7 +104,7 @@ async def gather(
             diagnostics.append(warning("no-approved-plan", summary))
             continue
         reviewers = await _reviewers(github, number)
-        approved.append(ApprovedPlan(number, plan, _login(request), reviewers))
+        approved.append(ApprovedPlan(number, plan, text_at(request, "user", "login"), reviewers))
     return GatheredPlans(tuple(approved), tuple(diagnostics))
 
 
@@ -146,7 +147,7 @@ async def _commits(
     except GitHubNotFound:
         summary = f"the last applied commit {since[:12]} is not in the history of {head[:12]}"
         return [head], [warning("unknown-commit", summary)]
-    commits = [str(item["sha"]) for item in listed]
+    commits = [required_text(item, "sha") for item in listed]
     if len(commits) > MAX_COMMITS:
         summary = f"of {len(commits)} commits since the last apply only the newest count"
         return commits[-MAX_COMMITS:], [warning("too-many-commits", summary)]
@@ -155,9 +156,8 @@ async def _commits(
 
 def _planned_commits(request: JsonObject, commits: Iterable[str]) -> list[str]:
     """Return the commits that a plan of the pull request may have been made for, best first."""
-    head = request.get("head")
-    last = head.get("sha") if isinstance(head, dict) else None
-    candidates = [last] if isinstance(last, str) else []
+    last = text_at(request, "head", "sha")
+    candidates = [] if last is None else [last]
     candidates += commits
     return list(dict.fromkeys(candidates))
 
@@ -192,22 +192,22 @@ async def _find_plan(
 async def _uploads(github: GitHub, name: str) -> list[JsonObject]:
     """Return the newest upload of each run: a later attempt replaces an earlier one."""
     path = f"/repos/{github.repository}/actions/artifacts?name={quote(name, safe='')}"
-    newest: dict[object, JsonObject] = {}
+    newest: dict[int, JsonObject] = {}
     found = await github.pages(path, under="artifacts")
-    for upload in sorted(found, key=lambda item: (not item.get("expired"), int(item.get("id", 0)))):
-        run = _run_id(upload)
-        newest[run if run is not None else upload.get("id")] = upload
-    return sorted(newest.values(), key=lambda item: -int(item.get("id", 0)))
+    for upload in sorted(found, key=lambda item: (not item.get("expired"), _id(item))):
+        run = number_at(upload, "workflow_run", "id")
+        newest[_id(upload) if run is None else run] = upload
+    return sorted(newest.values(), key=_id, reverse=True)
 
 
 async def _download(github: GitHub, upload: JsonObject, claim: RunClaim) -> Plan:
     """Return the plan of an upload; its origin is checked before its content is read."""
-    number = int(upload["id"])
+    number = _id(upload)
     subject = f"artifact {number}"
-    run = _run_id(upload)
+    run = number_at(upload, "workflow_run", "id")
     if upload.get("expired") or run is None:
         raise UnexpectedResponse(subject, "it has expired")
-    if int(upload.get("size_in_bytes", 0)) > MAX_ARCHIVE:
+    if (number_at(upload, "size_in_bytes") or 0) > MAX_ARCHIVE:
         raise UnexpectedResponse(subject, "it is too large")
     details = await github.get(f"/repos/{github.repository}/actions/runs/{run}")
     reason = await objection(github, details, claim)
@@ -218,17 +218,15 @@ async def _download(github: GitHub, upload: JsonObject, claim: RunClaim) -> Plan
     return decode(plan_in_archive(content), name=subject)
 
 
-def _run_id(upload: JsonObject) -> int | None:
-    origin = upload.get("workflow_run")
-    run = origin.get("id") if isinstance(origin, dict) else None
-    return run if isinstance(run, int) else None
+def _id(upload: JsonObject) -> int:
+    return required_number(upload, "id")
 
 
 async def _reviewers(github: GitHub, number: int) -> tuple[tuple[str, str], ...]:
     """Return who approved which commit; the last verdict of each reviewer counts."""
     verdicts: dict[str, JsonObject] = {}
     for review in await github.pages(f"/repos/{github.repository}/pulls/{number}/reviews"):
-        login = _login(review)
+        login = text_at(review, "user", "login")
         if login is not None and review.get("state") in _VERDICTS:
             verdicts[login] = review
     return tuple(
@@ -236,9 +234,3 @@ async def _reviewers(github: GitHub, number: int) -> tuple[tuple[str, str], ...]
         for login, review in verdicts.items()
         if review["state"] == "APPROVED"
     )
-
-
-def _login(item: JsonObject) -> str | None:
-    user = item.get("user")
-    login = user.get("login") if isinstance(user, dict) else None
-    return login if isinstance(login, str) else None

@@ -7,6 +7,7 @@ so the author is the name under which GitHub Actions writes.
 
 from collections.abc import Iterable
 
+from reconciler.github.answers import required_number, text_at
 from reconciler.github.bodies import Marker
 from reconciler.github.client import (
     GitHub,
@@ -48,7 +49,7 @@ async def upsert(
         return "written"
     if _same_text(comment["body"], body):
         return "unchanged"
-    path = f"/repos/{github.repository}/issues/comments/{int(comment['id'])}"
+    path = f"/repos/{github.repository}/issues/comments/{required_number(comment, 'id')}"
     await github.patch(path, {"body": body})
     return "updated"
 
@@ -70,14 +71,13 @@ async def _own_login(github: GitHub, *, default: str) -> str:
     except (GitHubForbidden, GitHubNotFound, UnexpectedResponse, WrongToken):
         # A job's token belongs to an app, which is no user. It was valid for the list just before.
         return default
-    login = user.get("login")
-    return login if isinstance(login, str) else default
+    return text_at(user, "login") or default
 
 
 def _first_by(login: str, comments: Iterable[JsonObject]) -> JsonObject | None:
     for comment in comments:
-        author = comment.get("user")
-        if isinstance(author, dict) and str(author.get("login")).lower() == login.lower():
+        author = text_at(comment, "user", "login")
+        if author is not None and author.lower() == login.lower():
             return comment
     return None
 

@@ -8,6 +8,7 @@ issue, and the last report stays below.
 from dataclasses import dataclass
 
 from reconciler.drift.report import DriftReport
+from reconciler.github.answers import required_number
 from reconciler.github.bodies import (
     COMMENT_LIMIT,
     NO_DIGEST,
@@ -119,7 +120,7 @@ async def _find(github: GitHub, environment: str) -> _Issue | None:
     marker = Marker(ReportKind.DRIFT, environment)
     listed = await github.pages(f"/repos/{github.repository}/issues?state=all&labels={LABEL}")
     found = [
-        _Issue(int(item["number"]), item.get("state") == "open", item["body"])
+        _Issue(required_number(item, "number"), item.get("state") == "open", item["body"])
         for item in listed
         if "pull_request" not in item
         and LABEL in _labels(item)

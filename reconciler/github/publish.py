@@ -12,6 +12,7 @@ from reconciler.diagnostics import Diagnostic, warning
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
 from reconciler.github import outputs
+from reconciler.github.answers import required_number
 from reconciler.github.bodies import ReportContext, ReportKind, marker_of, text_of
 from reconciler.github.client import GitHub, GitHubForbidden
 from reconciler.github.comment import upsert
@@ -98,4 +99,4 @@ async def _pull_request_number(github: GitHub, job: Job) -> int | None:
     if job.pull_request is not None or job.merged_commit is None:
         return job.pull_request
     merged = await merged_with(github, job.merged_commit)
-    return int(merged[0]["number"]) if merged else None
+    return required_number(merged[0], "number") if merged else None

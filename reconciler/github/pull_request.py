@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from reconciler.github.client import GitHub, GitHubNotFound, JsonObject, UnexpectedResponse
+from reconciler.github.answers import required_number, required_text, text_at
+from reconciler.github.client import GitHub, GitHubNotFound, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,14 @@ async def propose(github: GitHub, proposal: Proposal) -> int:
     repository = f"/repos/{github.repository}"
     text = {"title": proposal.title, "body": proposal.body}
     for item in await github.pages(f"{repository}/pulls?state=open&head={head}"):
-        if (item.get("head") or {}).get("ref") == proposal.branch:
-            await github.patch(f"{repository}/pulls/{int(item['number'])}", text)
-            return int(item["number"])
+        if text_at(item, "head", "ref") == proposal.branch:
+            number = required_number(item, "number")
+            await github.patch(f"{repository}/pulls/{number}", text)
+            return number
     created = await github.post(
         f"{repository}/pulls", {**text, "head": proposal.branch, "base": proposal.base}
     )
-    return int(created["number"])
+    return required_number(created, "number")
 
 
 async def merged_with(
@@ -50,13 +52,12 @@ async def merged_with(
     commit may have come by way of other branches, where no approval was required.
     """
     found = await github.pages(f"/repos/{github.repository}/commits/{commit}/pulls")
-    merged = [item for item in found if item.get("merged_at") and _has_base(item, branch)]
+    merged = [
+        item
+        for item in found
+        if item.get("merged_at") and (branch is None or text_at(item, "base", "ref") == branch)
+    ]
     return sorted(merged, key=lambda item: item.get("merge_commit_sha") != commit)
-
-
-def _has_base(item: JsonObject, branch: str | None) -> bool:
-    base = item.get("base")
-    return branch is None or (isinstance(base, dict) and base.get("ref") == branch)
 
 
 async def _create_commit(github: GitHub, proposal: Proposal) -> str:
@@ -65,18 +66,15 @@ async def _create_commit(github: GitHub, proposal: Proposal) -> str:
     tree = await github.post(
         f"{repository}/git/trees",
         {
-            "base_tree": parent["tree"]["sha"],
+            "base_tree": required_text(parent, "tree", "sha"),
             "tree": [_tree_entry(path, text) for path, text in sorted(proposal.files.items())],
         },
     )
     commit = await github.post(
         f"{repository}/git/commits",
-        {"message": proposal.title, "tree": tree["sha"], "parents": [proposal.onto]},
+        {"message": proposal.title, "tree": required_text(tree, "sha"), "parents": [proposal.onto]},
     )
-    sha = commit.get("sha")
-    if not isinstance(sha, str):
-        raise UnexpectedResponse("POST a commit", "the answer has no commit")
-    return sha
+    return required_text(commit, "sha")
 
 
 def _tree_entry(path: str, text: str | None) -> JsonObject:

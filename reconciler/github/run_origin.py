@@ -9,6 +9,7 @@ pull request and its base.
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from reconciler.github.answers import number_at, required_number, text_at
 from reconciler.github.client import GitHub, GitHubNotFound, JsonObject
 
 _EVENTS = frozenset({"pull_request", "merge_group"})
@@ -27,23 +28,23 @@ class RunClaim:
     @property
     def number(self) -> int:
         """Return the number of the pull request."""
-        return int(self.request["number"])
+        return required_number(self.request, "number")
 
     @property
     def base(self) -> str | None:
         """Return the branch that it was merged into."""
-        return _text(self.request, "base", "ref")
+        return text_at(self.request, "base", "ref")
 
     @property
     def branch(self) -> str | None:
         """Return the branch that it came from."""
-        return _text(self.request, "head", "ref")
+        return text_at(self.request, "head", "ref")
 
 
 async def objection(github: GitHub, run: JsonObject, claim: RunClaim) -> str:
     """Return why the run does not count, empty if it does."""
     workflow = str(run.get("path", "")).partition("@")[0]
-    repository = str(_text(run, "head_repository", "full_name"))
+    repository = str(text_at(run, "head_repository", "full_name"))
     checks = {
         "it was made for another commit": run.get("head_sha") == claim.commit,
         "it was made by another repository": repository.lower() == github.repository.lower(),
@@ -96,15 +97,15 @@ async def _other_request(github: GitHub, run: JsonObject, claim: RunClaim) -> st
         own = all(_is_claimed(item, claim) for item in listed)
         return "" if own else "it was made for another pull request"
     for item in await _possible_requests(github, claim):
-        if item.get("number") != claim.number and _text(item, "head", "sha") == claim.commit:
+        if item.get("number") != claim.number and text_at(item, "head", "sha") == claim.commit:
             return f"pull request #{item.get('number')} has the same head commit"
     return ""
 
 
 def _is_claimed(item: object, claim: RunClaim) -> bool:
-    if not isinstance(item, dict) or item.get("number") != claim.number:
+    if number_at(item, "number") != claim.number:
         return False
-    return claim.base is None or _text(item, "base", "ref") == claim.base
+    return claim.base is None or text_at(item, "base", "ref") == claim.base
 
 
 async def _possible_requests(github: GitHub, claim: RunClaim) -> list[JsonObject]:
@@ -116,9 +117,3 @@ async def _possible_requests(github: GitHub, claim: RunClaim) -> list[JsonObject
         head = quote(f"{owner}:{claim.branch}", safe="")
         found += await github.pages(f"{root}/pulls?state=all&head={head}")
     return found
-
-
-def _text(item: JsonObject, name: str, field: str) -> str | None:
-    inner = item.get(name)
-    value = inner.get(field) if isinstance(inner, dict) else None
-    return value if isinstance(value, str) else None
