@@ -1,6 +1,5 @@
 """`reconcile worker`: carry out what Temporal hands over, for the members of fleet.yaml."""
 
-import asyncio
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ from reconciler.cli.fleet_member import MemberRunner
 from reconciler.cli.fleet_options import MemberOptions, file_option, meeting, parallelism_option
 from reconciler.cli.fleet_run import TemporalOptions
 from reconciler.cli.global_options import Invocation
+from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.config import Fleet
 
 
@@ -33,13 +33,13 @@ def command(
     from reconciler.fleet.temporal.worker import Activities, run_worker
 
     async def work(interruption: signals.SignalHandler) -> int:
-        stop = asyncio.Event()
-        interruption.ask = stop.set
+        cancel = CancelToken()
+        interruption.ask = lambda: cancel.request("interrupted")
         await run_worker(
             service,
             Activities(roster, lambda outcome: fleet_run.announce(console, outcome)),
             parallelism=parallelism,
-            stop=stop,
+            cancel=cancel,
             ready=lambda: console.say(
                 f"worker ready on queue {service.queue} at {service.address}, "
                 f"{parallelism} members at a time"

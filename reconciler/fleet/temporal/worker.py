@@ -80,10 +80,10 @@ async def run_worker(
     activities: Activities,
     *,
     parallelism: int,
-    stop: asyncio.Event,
+    cancel: CancelToken,
     ready: Callable[[], None],
 ) -> None:
-    """Carry out tasks, at most `parallelism` at a time, until `stop` is set."""
+    """Carry out tasks, at most `parallelism` at a time, until it is cancelled."""
     client = await service.connect()
     async with service.translated_errors():
         worker = Worker(
@@ -97,7 +97,7 @@ async def run_worker(
         )
         async with worker:
             ready()
-            await stop.wait()
+            await cancel.wait()
 
 
 async def _with_heartbeats(
