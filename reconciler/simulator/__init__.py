@@ -1,1 +1,10 @@
-"""A stand-in for the remote API: its state machine, its misbehaviour, three ways to reach it."""
+"""Simulator of the remote API: a pure state machine, faults, and three ways to reach it.
+
+api            the state machine, over organisation, access, validation, responses, store
+switches       behaviour that the vendor does not document
+faults         faults of the API and the network
+auth           checks before the state machine: key, size, JSON, rate
+transport      in the process: an httpx transport, or the API protocol itself
+asgi           as an ASGI application; http_server serves it on a socket
+factory        the simulator of `reconcile simulate` and of `simulator:` targets
+"""

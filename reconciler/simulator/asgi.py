@@ -1,7 +1,7 @@
-"""The stand-in as an ASGI application: bytes in, bytes out, latency, and a wire that can break.
+"""The simulator as an ASGI application, with latency and broken connections.
 
-Any ASGI server can run it; ours, which can also break connections on purpose, is
-`reconciler.simulator.http_server`.
+Any ASGI server can run it. `reconciler.simulator.http_server` also breaks connections when the
+application asks for it.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class ConnectionBroken(Exception):
-    """The application wants the connection cut; a server that does not know it cuts it as well."""
+    """Raised by the application to cut the connection; any ASGI server then cuts it."""
 
 
 class SimulatorApp:
-    """Answers HTTP requests with a `ApiService`; `latency` gives the seconds each answer takes."""
+    """ASGI application over an `ApiService`; `latency` returns the seconds a response takes."""
 
     def __init__(
         self,
@@ -36,16 +36,16 @@ class SimulatorApp:
         self._sleep = sleep
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one ASGI scope: HTTP, or the start and end of a server's life."""
+        """Serve one ASGI scope: HTTP or lifespan."""
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _handle_lifespan(receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
         else:
             raise ConnectionBroken(f"no answer to {scope['type']}")
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
-        content = await _body(receive)
+        content = await _read_body(receive)
         if self._latency is not None:
             await self._sleep(self._latency())
         query = scope["query_string"]
@@ -57,19 +57,19 @@ class SimulatorApp:
         if delivery.delay:
             await self._sleep(delivery.delay)
         if delivery.ending is ConnectionEnd.NEVER:
-            await _left_alone(receive)
+            await _wait_for_disconnect(receive)
         await _send(delivery, send)
 
 
-async def _left_alone(receive: Receive) -> None:
-    """Keep the client waiting until it goes away."""
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Send nothing until the client disconnects, then raise `ConnectionBroken`."""
     while (await receive())["type"] != "http.disconnect":
         pass
     raise ConnectionBroken("the client went away")
 
 
-async def _body(receive: Receive) -> bytes:
-    """Read the body, and one byte more than is allowed at most."""
+async def _read_body(receive: Receive) -> bytes:
+    """Read the body, at most one byte more than the limit."""
     content = bytearray()
     while True:
         message = await receive()
@@ -82,7 +82,7 @@ async def _body(receive: Receive) -> bytes:
 
 async def _send(delivery: Delivery, send: Send) -> None:
     if delivery.ending is ConnectionEnd.RESET:
-        raise ConnectionBroken("as the script of faults says")
+        raise ConnectionBroken("by the script of faults")
     headers = {**delivery.headers, "content-length": str(len(delivery.content))}
     pairs = [
         (name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()
@@ -91,11 +91,11 @@ async def _send(delivery: Delivery, send: Send) -> None:
     if delivery.ending is ConnectionEnd.TRUNCATED:
         half = delivery.content[: len(delivery.content) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
-        raise ConnectionBroken("as the script of faults says")
+        raise ConnectionBroken("by the script of faults")
     await send({"type": "http.response.body", "body": delivery.content})
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _handle_lifespan(receive: Receive, send: Send) -> None:
     while True:
         phase = (await receive())["type"]
         await send({"type": f"{phase}.complete"})

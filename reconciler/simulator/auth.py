@@ -1,7 +1,7 @@
-"""The door of the stand-in: what is checked before a request reaches the state machine.
+"""Checks of a raw request before the state machine: rate, credential, size and JSON.
 
-Path, size, JSON, credential and rate are judged here, the same for the in-process transport and
-for the server. What a request then does: `reconciler.simulator.api`.
+They are the same for the in-process transport and for the server. What a request then does:
+`reconciler.simulator.api`.
 """
 
 import hmac
@@ -23,47 +23,47 @@ from reconciler.simulator.messages import (
 )
 
 BODY_LIMIT = 1024 * 1024
-"""Bytes of a request body; larger ones are answered 413."""
+"""Largest request body in bytes; a larger one gets 413."""
 
 KeyCheck = Callable[[str | None], bool]
 
 
 def accept_any_key(key: str | None) -> bool:
-    """Accept whoever brings a key."""
+    """Accept any key that is not empty."""
     return bool(key)
 
 
 def accept_without_key(_key: str | None) -> bool:
-    """Accept everybody; for targets inside the process."""
+    """Accept a request without a key, too; for targets in the process."""
     return True
 
 
 def accept_only(expected: str) -> KeyCheck:
-    """Accept one key."""
+    """Build a check that accepts one key."""
     return lambda key: key is not None and hmac.compare_digest(key.encode(), expected.encode())
 
 
 class Throttle:
-    """Admits a number of requests in any one second, measured by `clock`, in seconds."""
+    """Rate limit per sliding second; `clock` returns seconds."""
 
     def __init__(self, per_second: int, clock: Callable[[], float]) -> None:
         self._per_second = per_second
         self._clock = clock
-        self._admitted: deque[float] = deque()
+        self._accepted_at: deque[float] = deque()
 
-    def admits(self) -> bool:
-        """Count a request if there is room for it."""
+    def try_acquire(self) -> bool:
+        """Count a request and return whether it is within the limit."""
         now = self._clock()
-        while self._admitted and now - self._admitted[0] >= 1:
-            self._admitted.popleft()
-        if len(self._admitted) >= self._per_second:
+        while self._accepted_at and now - self._accepted_at[0] >= 1:
+            self._accepted_at.popleft()
+        if len(self._accepted_at) >= self._per_second:
             return False
-        self._admitted.append(now)
+        self._accepted_at.append(now)
         return True
 
 
 class ApiService:
-    """Answers raw requests over a wire, after the checks."""
+    """Raw requests to a `Wire`, after the checks."""
 
     def __init__(
         self,
@@ -79,11 +79,14 @@ class ApiService:
     def respond(
         self, method: str, target: str, headers: Mapping[str, str], content: bytes
     ) -> Delivery:
-        """Answer one request; `target` is path and query as sent, header names are lower case."""
+        """Return what one request gets.
+
+        `target` is path and query as sent; the names in `headers` are lower case.
+        """
         path, _, query = target.partition("?")
-        request = Request(method, _below_version(path), dict(parse_qsl(query, True)))  # noqa: FBT003  positional in the library
+        request = Request(method, _strip_version(path), dict(parse_qsl(query, True)))  # noqa: FBT003  positional in the library
         try:
-            if self._throttle is not None and not self._throttle.admits():
+            if self._throttle is not None and not self._throttle.try_acquire():
                 return encode_response(
                     error_response(429, "AB06", "Rate limit exceeded", {"retry-after": "1"})
                 )
@@ -103,7 +106,7 @@ class ApiService:
             raise refusal(401, "AB05", "Invalid API key" if key else "Unauthorised Request")
 
 
-def _below_version(path: str) -> str:
+def _strip_version(path: str) -> str:
     return path.removeprefix("/v1") if path.startswith("/v1/") else path
 
 
@@ -116,12 +119,15 @@ def _with_body(request: Request, content: bytes) -> Request:
 
 
 def parse_json(content: bytes) -> Any:
-    """Read a body as strict JSON; whatever it is not is refused as AB01."""
+    """Parse a body as strict JSON; raise `RequestRefused`, AB01, for anything else.
+
+    Not the parser of `reconciler.remote.responses`: the simulator checks that one independently.
+    """
     try:
-        return json.loads(content, parse_constant=_no_constant)
+        return json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as reason:
         raise invalid_request(INVALID) from reason
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)

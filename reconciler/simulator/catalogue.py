@@ -1,6 +1,6 @@
-"""The base models of a few providers, and what a model looks like before anything is set.
+"""Base models of some providers, and the defaults of a model.
 
-A sample of the vendor's public catalogue, enough to see an integration that lists base models.
+A sample of the vendor's public catalogue, for integrations that list base models.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ NEW_MODEL: Mapping[str, Any] = MappingProxyType(
         "last_updated_at": None,
     }
 )
-"""The members of a model that nobody has changed (remote/API.md §5.1)."""
+"""Fields of a model before its first change (remote/API.md §5.1)."""
 
 BASE_MODELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -55,4 +55,4 @@ BASE_MODELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "workers-ai": ("@cf/meta/llama-3.3-70b-instruct-fp8-fast", "@cf/baai/bge-m3"),
     }
 )
-"""Slugs by provider."""
+"""Provider → slugs of its base models."""

@@ -1,6 +1,6 @@
-"""Put the stand-in together: for `reconcile simulate`, and for `simulator:` targets.
+"""Assembly of the simulator, for `reconcile simulate` and for `simulator:` targets.
 
-Time and ids come from the caller, as everywhere below the command line.
+The clock and the source of ids are passed in, as everywhere below the command line.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ from reconciler.simulator.transport import SimulatorTransport
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What the simulator may not take for itself.
+    """Clocks and the source of ids.
 
-    `now` gives ISO-8601 UTC with milliseconds, `new_id` a UUID text, `monotonic` seconds.
+    `now` returns ISO-8601 UTC with milliseconds, `new_id` a UUID, `monotonic` seconds.
     """
 
     now: Callable[[], str]
@@ -44,7 +44,7 @@ class Dependencies:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """How the simulator deviates: switches and faults, as a `--fault` file says."""
+    """Switches and faults of a `--fault` file."""
 
     switches: Switches = field(default_factory=Switches)
     faults: tuple[Fault, ...] = ()
@@ -53,24 +53,26 @@ class Script:
 def read_script(path: Path) -> Script:
     """Read a `--fault` file, YAML or JSON: a list of faults, or `{switches: …, faults: […]}`.
 
-    Raises `InvalidFaults` or `InvalidSwitch`, exit code 3, for what cannot be understood.
+    Raises `InvalidFaults` or `InvalidSwitch`, exit code 3.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as reason:
-        # PyYAML builds dates itself: 2026-99-99 ends in a ValueError without a place.
-        raise InvalidFaults(str(path), _in_words(reason)) from reason
+        # PyYAML builds dates itself: 2026-99-99 is a ValueError without a position.
+        raise InvalidFaults(str(path), _describe(reason)) from reason
     if isinstance(content, list) or content is None:
         return Script(faults=parse_faults(content or []))
     if not isinstance(content, dict) or set(content) - {"switches", "faults"}:
-        raise InvalidFaults(str(path), "a list of faults, or `switches` and `faults`, is expected")
+        raise InvalidFaults(
+            str(path), "it must be a list of faults, or a mapping of `switches` and `faults`"
+        )
     switches: Any = content.get("switches") or {}
     if not isinstance(switches, dict):
-        raise InvalidFaults(str(path), "`switches` is a mapping")
+        raise InvalidFaults(str(path), "`switches` must be a mapping")
     return Script(Switches.parse(switches), parse_faults(content.get("faults") or []))
 
 
-def _in_words(problem: Exception) -> str:
+def _describe(problem: Exception) -> str:
     if isinstance(problem, OSError):
         return problem.strerror or "it cannot be read"
     if isinstance(problem, ValueError) and not isinstance(problem, UnicodeDecodeError):
@@ -95,21 +97,19 @@ async def serve_simulator(
     dependencies: Dependencies,
     api_key: str | None = None,
 ) -> None:
-    """Serve the simulator until `stop` is set; `on_ready` is told the base URL.
+    """Serve the simulator until `stop` is set; `on_ready` is called with the base URL.
 
-    Without `db` the state lives in memory; without `api_key` any key is accepted. Latency is
-    `latency_ms` and up to `jitter_ms` more. Raises `ReconcilerError` for bad seeds, scripts and
-    state, and OSError when the port is taken.
+    Without `db` the state is in memory; without `api_key` any key is accepted. Latency is
+    `latency_ms` and up to `jitter_ms` more. Raises `ReconcilerError` for a bad seed, script or
+    state, and OSError if the port is in use.
     """
     script = read_script(faults) if faults else Script()
-    records = SqliteStore(db) if db else MemoryStore()
+    store = SqliteStore(db) if db else MemoryStore()
     try:
         if seed:
-            # A seed is planted without the script's whims: a 429 must not leave holes in it.
-            apply_seed(
-                SimulatedAPI(Switches(), dependencies.now, dependencies.new_id, records), seed
-            )
-        remote = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, records)
+            # Without the script: a 429 must not leave holes in the seed.
+            apply_seed(SimulatedAPI(Switches(), dependencies.now, dependencies.new_id, store), seed)
+        remote = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, store)
         service = ApiService(
             Wire(remote, faults=FaultScript(script.faults)),
             accepts=accept_only(api_key) if api_key else accept_any_key,
@@ -118,31 +118,31 @@ async def serve_simulator(
         app = SimulatorApp(service, latency=latency(latency_ms, jitter_ms))
         await serve(app, host=host, port=port, ready=_announce(host, on_ready), stop=stop)
     finally:
-        if isinstance(records, SqliteStore):
-            records.close()
+        if isinstance(store, SqliteStore):
+            store.close()
 
 
 def simulator_transport(
     db: Path, dependencies: Dependencies, *, script: Script | None = None
 ) -> SimulatorTransport:
-    """Give the transport of a `simulator:` target, with its state in the file `db`.
+    """Build the transport of a `simulator:` target, with its state in the file `db`.
 
-    No key is asked for. The transport closes the file when its client closes.
+    No key is required. The transport closes the file when its client closes.
     """
     script = script or Script()
-    records = SqliteStore(db)
-    remote = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, records)
+    store = SqliteStore(db)
+    remote = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, store)
     service = ApiService(
         Wire(remote, faults=FaultScript(script.faults)), accepts=accept_without_key
     )
-    return SimulatorTransport(service, on_close=records.close)
+    return SimulatorTransport(service, on_close=store.close)
 
 
 def latency(latency_ms: float, jitter_ms: float, *, seed: int = 0) -> Callable[[], float] | None:
-    """Give what draws the latency of each answer in seconds; None when there is none."""
+    """Build the function that draws the seconds of each response; None for no latency."""
     if not latency_ms and not jitter_ms:
         return None
-    random = Random(seed)  # noqa: S311  a repeatable jitter, no secret
+    random = Random(seed)  # noqa: S311  repeatable jitter, not a secret
     return lambda: (latency_ms + random.random() * jitter_ms) / 1000
 
 

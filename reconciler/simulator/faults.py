@@ -166,7 +166,7 @@ class SeededFaults:
 
 
 class InvalidFaults(ReconcilerError):
-    """Error: a script of faults is invalid."""
+    """Raised for an invalid script of faults."""
 
     exit_code = 3
 

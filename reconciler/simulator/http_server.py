@@ -1,6 +1,6 @@
-"""A small HTTP/1.1 server for the stand-in: asyncio and h11, keep-alive, pipelining, a clean end.
+"""Small HTTP/1.1 server for the simulator: asyncio and h11, keep-alive, graceful shutdown.
 
-It runs on the core dependencies alone (h11 comes with httpx) and can break connections when the
+It needs the core dependencies alone (h11 comes with httpx) and breaks connections when the
 application asks for it. It is for loopback and tests: no TLS, no HTTP/2, no worker processes.
 """
 
@@ -19,10 +19,10 @@ from reconciler.simulator.asgi import ConnectionBroken, Message, Receive, Send
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _READ_SIZE = 64 * 1024
-_GRACE_SECONDS = 5.0
+_SHUTDOWN_GRACE_SECONDS = 5.0
 _LINGER_SECONDS = 1.0
 _LINGER_READS = 64
-_TURNS_OF_ACCEPTING = 5
+_ACCEPT_LOOP_TURNS = 5
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -36,7 +36,7 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; requests in flight then have five seconds to finish.
 
-    `ready` is told the port once connections are accepted; `port` 0 lets the system choose.
+    `ready` is called with the port once connections are accepted; `port` 0 chooses a free one.
     """
     connections: set[_Connection] = set()
 
@@ -50,36 +50,36 @@ async def serve(
     await stop.wait()
     await _stop_accepting(server)
     for connection in list(connections):
-        connection.finish()
-    await _settle(connections)
+        connection.shut_down()
+    await _wait_closed(connections)
 
 
 async def _stop_accepting(server: asyncio.Server) -> None:
-    """Close the listening sockets once everything that was accepted has become a connection.
+    """Close the listening sockets once every accepted socket has become a connection.
 
-    A closed server takes no further connection: one that is still on its way, which takes up to
-    three turns of the loop, would stay open with nobody to close it.
+    asyncio needs up to three turns of the loop for that. A closed server ignores a socket that is
+    still on its way, which would then stay open.
     """
     loop = asyncio.get_running_loop()
     for listening in server.sockets:
         loop.remove_reader(listening.fileno())
-    for _ in range(_TURNS_OF_ACCEPTING):
+    for _ in range(_ACCEPT_LOOP_TURNS):
         await asyncio.sleep(0)
     server.close()
 
 
-async def _settle(connections: "set[_Connection]") -> None:
-    """Wait for requests in flight, then cut what is left."""
+async def _wait_closed(connections: "set[_Connection]") -> None:
+    """Wait for requests in flight, then cancel the rest."""
     tasks = {connection.task for connection in connections}
     if tasks:
-        _, late = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+        _, late = await asyncio.wait(tasks, timeout=_SHUTDOWN_GRACE_SECONDS)
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Connection:
-    """One client: requests are answered one after the other, in the order they came."""
+    """Connection of one client; requests are answered one by one, in the order of arrival."""
 
     def __init__(
         self, app: Application, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -94,32 +94,32 @@ class _Connection:
         self.task = asyncio.create_task(self.run())
 
     async def run(self) -> None:
-        """Answer requests until either side has had enough."""
+        """Answer requests until either side closes the connection."""
         try:
-            while not self._ending and await self._one_request():
+            while not self._ending and await self._serve_request():
                 self._protocol.start_next_cycle()
             if self._protocol.their_state is h11.SEND_BODY:
                 await self._linger()
         except h11.RemoteProtocolError as reason:
             await self._refuse(reason.error_status_hint)
         except ConnectionBroken:
-            self._break()
+            self._abort()
         except (ConnectionError, h11.LocalProtocolError):
             pass
         finally:
             self._writer.close()
-            # Closing takes a turn of the loop, which may be at its end.
+            # The client may have closed it first.
             with suppress(ConnectionError):
                 await self._writer.wait_closed()
 
-    def finish(self) -> None:
-        """End after the request in flight, or at once when there is none."""
+    def shut_down(self) -> None:
+        """Close after the request in flight, or at once if there is none."""
         self._ending = True
         if not self._busy:
             self._writer.transport.close()
 
-    async def _one_request(self) -> bool:
-        """Answer one request; tells whether another may follow on this connection."""
+    async def _serve_request(self) -> bool:
+        """Answer one request; return whether another may follow on this connection."""
         request = await self._next_event()
         if not isinstance(request, h11.Request):
             return False
@@ -129,7 +129,7 @@ class _Connection:
         return self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE
 
     async def _linger(self) -> None:
-        """Read a little of what the client still sends, so that it gets to see the answer."""
+        """Read some of what the client still sends: a reset would discard the response."""
         self._writer.write_eof()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_SECONDS):
@@ -137,19 +137,21 @@ class _Connection:
                     if not await self._reader.read(_READ_SIZE):
                         return
 
-    def _break(self) -> None:
-        """Cut the connection: with a reset, or after what was written of an answer."""
+    def _abort(self) -> None:
+        """Cut the connection: after a part of a response, or with a reset."""
         if self._protocol.our_state is h11.SEND_BODY:
             return
         self._writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
         self._writer.transport.abort()
 
     async def _next_event(self) -> Any:
-        while (event := self._protocol.next_event()) is h11.NEED_DATA:
+        event = self._protocol.next_event()
+        while event is h11.NEED_DATA:
             if self._protocol.they_are_waiting_for_100_continue:
                 go_on = h11.InformationalResponse(status_code=100, headers=[])
                 await self._write(self._protocol.send(go_on))
             self._protocol.receive_data(await self._reader.read(_READ_SIZE))
+            event = self._protocol.next_event()
         return event
 
     def _scope(self, request: h11.Request) -> Message:
@@ -179,7 +181,9 @@ class _Connection:
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = [*message["headers"], *([(b"connection", b"close")] if self._ending else [])]
+            headers = list(message["headers"])
+            if self._ending:
+                headers.append((b"connection", b"close"))
             event = h11.Response(status_code=message["status"], headers=headers)
             self._head = self._protocol.send(event) or b""
             return

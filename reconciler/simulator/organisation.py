@@ -139,8 +139,8 @@ class Organisation:
         return key
 
     # -- default providers ---------------------------------------------------------------
-    # Not part of the reconciled API (remote/API.md §4). They are kept so that tests see a
-    # provider that nobody asked for.
+    # Not part of the reconciled API (remote/API.md §4). They are kept so that tests see an
+    # unwanted provider.
 
     def providers(self) -> list[dict[str, Any]]:
         """Return all providers, oldest first."""

@@ -1,7 +1,7 @@
-"""What the stand-in shows of a record: rows, details, models and workspaces, secrets masked.
+"""Response bodies of a record: rows, details, models and workspaces, with secrets masked.
 
-Two shapes exist, `observed` and `documented` (remote/API.md §1.2, §1.4, §5); a full value never
-leaves this module.
+Two shapes exist, `observed` and `documented` (remote/API.md §1.2, §1.4, §5). A secret leaves this
+module as a mask only.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _MASKED = frozenset(
         "oracle_key_passphrase",
     }
 )
-"""Fields that come back as masks only (remote/API.md §3)."""
+"""Fields that are returned as masks only (remote/API.md §3)."""
 
 _AWS_IDS = frozenset({"aws_access_key_id", "aws_external_id"})
 _HEADERS = "custom_headers"
@@ -35,7 +35,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 def mask(value: Any) -> str:
     """Mask a value as the API masks virtual keys: two characters, five stars, three characters.
 
-    A short text, or an object, shows nothing (the format for integrations is not public, §1.4).
+    A short string or an object is masked whole: the format for integrations is not public (§1.4).
     """
     if isinstance(value, str) and len(value) >= 12:
         return f"{value[:2]}*****{value[-3:]}"
@@ -43,7 +43,7 @@ def mask(value: Any) -> str:
 
 
 def as_uuid(name: str) -> str:
-    """Give the UUID that stands for a slug of a workspace or secret reference; a UUID stays."""
+    """Return the UUID of a workspace or secret reference, derived from its slug; a UUID stays."""
     if _UUID.fullmatch(name):
         return name.lower()
     digits = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
@@ -53,9 +53,9 @@ def as_uuid(name: str) -> str:
 
 
 def row(record: Record, switches: Switches) -> dict[str, Any]:
-    """Show a record as an entry of the list; it has neither configurations nor a mask (§1.2).
+    """Build a row of the list, without configurations and masks (§1.2).
 
-    The specification leaves out fields that it accepts; its shape shows them once they are set.
+    The specification omits fields that it accepts; its shape has them once they are set.
     """
     documented = (
         "id",
@@ -84,7 +84,7 @@ def row(record: Record, switches: Switches) -> dict[str, Any]:
 
 
 def detail(record: Record, switches: Switches) -> dict[str, Any]:
-    """Show a record as `GET /integrations/{slug}` does (§1.4)."""
+    """Build the body of `GET /integrations/{slug}` (§1.4)."""
     shown: dict[str, Any] = {
         **clone(record.get("unexpected", {})),
         **row(record, switches),
@@ -106,7 +106,7 @@ def detail(record: Record, switches: Switches) -> dict[str, Any]:
 
 
 def models(record: Record, switches: Switches) -> dict[str, Any]:
-    """Show the models sub-resource; the observed shape has no total (§5.1)."""
+    """Build the body of the models sub-resource; the observed shape has no total (§5.1)."""
     shown = [_model(model, switches) for model in _listed_models(record, switches)]
     if switches.detail_shape == "documented":
         return {"total": len(shown), "models": shown}
@@ -128,7 +128,7 @@ def _listed_models(record: Record, switches: Switches) -> list[Mapping[str, Any]
 
 
 def workspaces(record: Record, switches: Switches) -> dict[str, Any]:
-    """Show the workspaces sub-resource; revoked ones stay, archived (§5.2)."""
+    """Build the body of the workspaces sub-resource; revoked ones stay, archived (§5.2)."""
     shown = [
         {**clone(granted), "id": workspace_id(granted["id"], switches)}
         for granted in record["workspaces"].values()
@@ -140,14 +140,14 @@ def workspaces(record: Record, switches: Switches) -> dict[str, Any]:
 
 
 def workspace_id(stored: str | None, switches: Switches) -> str | None:
-    """Show a workspace's id in the form this deployment uses."""
+    """Return a workspace's id in the form that `workspace_id_form` chooses."""
     if stored is None or switches.workspace_id_form == "slug":
         return stored
     return as_uuid(stored)
 
 
 def clone(value: Any) -> Any:
-    """Copy JSON, so that no reader can change what is stored."""
+    """Copy JSON, so that no caller can change what is stored."""
     if isinstance(value, dict):
         return {key: clone(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Contents to start with: named worlds, and any number of generated integrations.
+"""Seeds: named sets of integrations, and any number of generated ones.
 
-The same seed always gives the same integrations, secrets (made up) included. They are created
-through the API's own requests, so a seed cannot hold what a client could not make.
+A seed is deterministic, made-up secrets included. Its integrations are created by requests to the
+API, so a seed has nothing that a client could not create.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ Body = dict[str, Any]
 
 
 class UnknownSeed(ReconcilerError):
-    """A seed that is neither a known name nor a number."""
+    """Raised for a seed that is neither a known name nor a number."""
 
     exit_code = 3
 
@@ -23,14 +23,14 @@ class UnknownSeed(ReconcilerError):
         super().__init__(
             f"there is no seed {seed!r}",
             code="unknown-seed",
-            hint=f"a number, or one of: {', '.join(sorted(SEEDS))}",
+            hint=f"pass a number, or one of: {', '.join(sorted(SEEDS))}",
         )
 
 
 def apply_seed(remote: SimulatedAPI, seed: str) -> int:
-    """Create the integrations of a seed that are not there yet; gives how many were created.
+    """Create the integrations of a seed that do not exist; return how many were created.
 
-    `seed` is a name of `SEEDS` or a number of integrations to generate.
+    `seed` is a name in `SEEDS` or a number of integrations to generate.
     """
     if seed.isascii() and seed.isdigit() and len(seed) <= 7:
         requests = generated_requests(int(seed))
@@ -41,18 +41,26 @@ def apply_seed(remote: SimulatedAPI, seed: str) -> int:
     created = 0
     skipped: set[str] = set()
     for request in requests:
-        if request.path.split("/")[2:3] and request.path.split("/")[2] in skipped:
+        if _slug_in_path(request) in skipped:
             continue
         response = remote.handle(request)
-        if request.method == "POST":
-            created += response.status == 200
-            if response.status != 200:
-                skipped.add(request.body["slug"])
+        if request.method != "POST":
+            continue
+        if response.status == 200:
+            created += 1
+        else:
+            # Models and workspaces of an integration that already exists are not touched.
+            skipped.add(request.body["slug"])
     return created
 
 
+def _slug_in_path(request: Request) -> str | None:
+    parts = request.path.split("/")
+    return parts[2] if len(parts) > 2 else None
+
+
 def generated_requests(count: int) -> Iterator[Request]:
-    """Generate integrations of every kind of provider in turn, some with models and workspaces."""
+    """Generate integrations of all providers in turn, some with models and workspaces."""
     makers = tuple(_MAKERS)
     for number in range(count):
         maker = makers[number % len(makers)]
@@ -65,8 +73,8 @@ def generated_requests(count: int) -> Iterator[Request]:
             yield _workspaces(slug, f"ws-team-{number % 5}")
 
 
-def demo() -> Iterator[Request]:
-    """Give a small organisation in which not everything was made from Git."""
+def _demo_requests() -> Iterator[Request]:
+    """Generate a small organisation with an integration that was not created from Git."""
     yield _create(
         {"slug": "openai-main", "name": "OpenAI", "tags": {"team": "platform"}, **_openai(1)}
     )
@@ -77,12 +85,15 @@ def demo() -> Iterator[Request]:
     yield _create({"slug": "made-by-hand", "name": "Made by hand", **_hosted(4)})
 
 
-def empty() -> Iterator[Request]:
-    """Give nothing."""
+def _no_requests() -> Iterator[Request]:
+    """Generate nothing."""
     return iter(())
 
 
-SEEDS: Mapping[str, Callable[[], Iterator[Request]]] = {"demo": demo, "empty": empty}
+SEEDS: Mapping[str, Callable[[], Iterator[Request]]] = {
+    "demo": _demo_requests,
+    "empty": _no_requests,
+}
 """The named seeds."""
 
 

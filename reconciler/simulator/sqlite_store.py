@@ -1,7 +1,7 @@
-"""The stand-in's state in SQLite: one row an integration, shared by processes, safe to kill.
+"""Store of the simulator in a SQLite file: shared by processes, safe to kill.
 
-The file holds the secrets it was given, so only its owner may read it. What the state means:
-`reconciler.simulator.store`.
+One row per integration. The file contains secrets, so only its owner may read it. The protocol and
+the meaning of an entry: `reconciler.simulator.store`.
 """
 
 import json
@@ -32,60 +32,58 @@ _OLDEST_FIRST = (
 )
 _NEWEST_FIRST = _OLDEST_FIRST.replace("position", "position DESC")
 _VERSION = 1
-_ATTEMPTS = 5
+_WAL_ATTEMPTS = 5
 
 
 class SimulatorStateError(ReconcilerError):
-    """The simulator's file cannot be used: corrupt, locked, unreadable or of another version."""
+    """Raised for a simulator file that is corrupt, locked, unreadable or of another version."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
             f"the simulator's state in {path} cannot be used: {reason}",
             code="simulator-state",
-            hint=f"stop other processes that use it, or delete {path} to begin anew",
+            hint=f"stop other processes that use it, or delete {path} to start with an empty state",
         )
         self.path = path
 
 
 class SqliteStore:
-    """A store on disk; `patience_seconds` is how long a write waits for another process's."""
+    """Store on disk; a write waits up to `busy_timeout_seconds` for that of another process."""
 
     def __init__(self, path: Path, *, busy_timeout_seconds: float = 10.0) -> None:
         self._path = path
-        with self._translated():
+        with self._translate_errors():
             self._database = _open(path, busy_timeout_seconds)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()
 
     def transaction(self, *, write: bool) -> AbstractContextManager[None]:
-        """Hold the file for one request: other processes wait to write, or keep reading."""
+        """Isolate one request: other processes wait before they write, and can read."""
         return self._transaction("BEGIN IMMEDIATE" if write else "BEGIN")
 
     def entry(self, slug: str) -> StoredIntegration | None:
-        """Give what is known under a slug."""
-        row = self._one(
+        """Return the entry of a slug."""
+        row = self._fetch_one(
             "SELECT record, previous, changed_at FROM integrations WHERE slug = ?", slug
         )
-        return (
-            None
-            if row is None
-            else StoredIntegration(self._load(row[0]), self._load(row[1]), row[2])
-        )
+        if row is None:
+            return None
+        return StoredIntegration(self._load(row[0]), self._load(row[1]), row[2])
 
     def slug_of(self, identifier: str) -> str | None:
-        """Find the slug of an id."""
-        row = self._one("SELECT slug FROM integrations WHERE id = ?", identifier)
+        """Return the slug of an id."""
+        row = self._fetch_one("SELECT slug FROM integrations WHERE id = ?", identifier)
         return None if row is None else str(row[0])
 
     def put(self, slug: str, entry: StoredIntegration) -> None:
-        """Keep an entry; a record that returns after a delete takes the last place."""
+        """Store an entry; a slug that is created again after a delete takes the last place."""
         record, previous = _dump(entry.record), _dump(entry.previous)
-        known = self._one("SELECT record IS NULL FROM integrations WHERE slug = ?", slug)
+        known = self._fetch_one("SELECT record IS NULL FROM integrations WHERE slug = ?", slug)
         if known is not None and known[0] and entry.record is not None:
-            self._run("DELETE FROM integrations WHERE slug = ?", slug)
-        self._run(
+            self._execute("DELETE FROM integrations WHERE slug = ?", slug)
+        self._execute(
             "INSERT INTO integrations (slug, id, record, previous, changed_at)"
             " VALUES (?, ?, ?, ?, ?) ON CONFLICT (slug) DO UPDATE SET"
             " id = excluded.id, record = excluded.record, previous = excluded.previous,"
@@ -98,27 +96,27 @@ class SqliteStore:
         )
 
     def entries(self) -> Iterator[tuple[str, StoredIntegration]]:
-        """Walk everything ever put, oldest first."""
-        rows = self._all(
+        """Iterate over all entries, oldest first."""
+        rows = self._fetch_all(
             "SELECT slug, record, previous, changed_at FROM integrations ORDER BY position"
         )
         for slug, record, previous, changed_at in rows:
             yield slug, StoredIntegration(self._load(record), self._load(previous), changed_at)
 
     def page(self, *, offset: int, limit: int, newest: bool) -> tuple[int, list[Record]]:
-        """Count the records and give some of them."""
-        total = self._one("SELECT count(*) FROM integrations WHERE record IS NOT NULL")
-        rows = self._all(_NEWEST_FIRST if newest else _OLDEST_FIRST, limit, offset)
+        """Return how many records exist, and those of one page."""
+        total = self._fetch_one("SELECT count(*) FROM integrations WHERE record IS NOT NULL")
+        rows = self._fetch_all(_NEWEST_FIRST if newest else _OLDEST_FIRST, limit, offset)
         return int(total[0]) if total else 0, [self._load(row[0]) for row in rows]
 
     def get_value(self, key: str) -> Any:
-        """Give a remembered value, or None."""
-        row = self._one("SELECT value FROM facts WHERE key = ?", key)
+        """Return a stored value, or None."""
+        row = self._fetch_one("SELECT value FROM facts WHERE key = ?", key)
         return None if row is None else self._load(row[0])
 
     def set_value(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        self._run(
+        """Store a value."""
+        self._execute(
             "INSERT INTO facts VALUES (?, ?)"
             " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             key,
@@ -127,33 +125,33 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
-        self._run(begin)
+        self._execute(begin)
         try:
             yield
         except BaseException:
             with suppress(SimulatorStateError):
-                self._run("ROLLBACK")
+                self._execute("ROLLBACK")
             raise
-        self._run("COMMIT")
+        self._execute("COMMIT")
 
-    def _one(self, sql: str, *values: Any) -> Any:
-        with self._translated():
+    def _fetch_one(self, sql: str, *values: Any) -> Any:
+        with self._translate_errors():
             return self._database.execute(sql, values).fetchone()
 
-    def _all(self, sql: str, *values: Any) -> list[Any]:
-        with self._translated():
+    def _fetch_all(self, sql: str, *values: Any) -> list[Any]:
+        with self._translate_errors():
             return self._database.execute(sql, values).fetchall()
 
-    def _run(self, sql: str, *values: Any) -> None:
-        with self._translated():
+    def _execute(self, sql: str, *values: Any) -> None:
+        with self._translate_errors():
             self._database.execute(sql, values)
 
     def _load(self, text: str | None) -> Any:
-        with self._translated():
+        with self._translate_errors():
             return None if text is None else json.loads(text)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError, ValueError) as reason:
@@ -179,7 +177,7 @@ def _prepare(database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, _VERSION):
         raise sqlite3.DatabaseError(f"version {version} instead of {_VERSION}")
-    _write_ahead(database)
+    _enable_wal(database)
     database.execute("PRAGMA synchronous = NORMAL")
     if version == 0:
         database.executescript(
@@ -187,9 +185,12 @@ def _prepare(database: sqlite3.Connection) -> None:
         )
 
 
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """Switch the journal to WAL; SQLite does not wait for others with this, so a write waits."""
-    for _ in range(_ATTEMPTS):
+def _enable_wal(database: sqlite3.Connection) -> None:
+    """Switch the journal to WAL.
+
+    This pragma ignores the busy timeout, so an empty write waits for the other process instead.
+    """
+    for _ in range(_WAL_ATTEMPTS):
         try:
             database.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError:
