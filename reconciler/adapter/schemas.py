@@ -15,7 +15,7 @@ _OPTIONAL_TEXT: Final[Schema] = {"type": ["string", "null"]}
 
 _ROW: Final[Schema] = {
     "id": {"type": "string", "description": "UUID, chosen by the API."},
-    "slug": {"type": "string", "description": "Identity, chosen by whoever created it."},
+    "slug": {"type": "string", "description": "Identity, chosen at creation."},
     "name": {"type": "string"},
     "ai_provider_id": {"type": "string"},
     # Without a type: a failed tool call carries the members of a problem, whose status is a number.

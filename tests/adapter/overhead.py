@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.adapter.adapter_process import Adapter, running
 from tests.adapter.ports import WRITER
-from tests.adapter.running import Adapter, running
 from tests.end_to_end.harness import Project
 
 ANSWER = b'{"object":"list","total":1,"data":[{"slug":"a","name":"A","status":"active"}]}'

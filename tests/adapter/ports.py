@@ -1,7 +1,7 @@
 """Both ports of an adapter in this process, in front of a wire that records and answers.
 
 The real client goes through a transport of ours, the real applications are called as a server
-would call them. Over sockets: `tests.adapter.test_command`.
+would call them. Over sockets: `tests.adapter.test_serve_command`.
 """
 
 import asyncio
@@ -90,7 +90,7 @@ class Stuck(Wire):
 
 @dataclass
 class ManualClock:
-    """Time that stands still unless it is told to go on."""
+    """A clock that tests move by hand."""
 
     seconds: float = 1000.0
 
@@ -244,22 +244,22 @@ def bearer(token: str = WRITER, **more: str) -> dict[str, str]:
 @asynccontextmanager
 async def living(application: Application) -> AsyncIterator[None]:
     """Run the life of an application around a block, as a server does."""
-    said: asyncio.Queue[str] = asyncio.Queue()
+    text: asyncio.Queue[str] = asyncio.Queue()
     heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def receive() -> Any:
-        return {"type": await said.get()}
+        return {"type": await text.get()}
 
     async def send(message: Any) -> None:
         await heard.put(message["type"])
 
     task = asyncio.create_task(application({"type": "lifespan", "state": {}}, receive, send))
-    await said.put("lifespan.startup")
+    await text.put("lifespan.startup")
     assert await heard.get() == "lifespan.startup.complete"
     try:
         yield
     finally:
-        await said.put("lifespan.shutdown")
+        await text.put("lifespan.shutdown")
         assert await heard.get() == "lifespan.shutdown.complete"
         await task
 

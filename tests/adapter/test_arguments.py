@@ -1,4 +1,4 @@
-"""Arguments as clients send them: null for what is not set, and JSON text for what is not text."""
+"""Arguments as clients send them: null for unset parameters, and JSON text for other types."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.adapter.service import RAW_OPERATIONS
 from reconciler.adapter.validation import read_arguments
 from tests.adapter.ports import Ports, Wire, bearer, says
-from tests.adapter.test_gitops import ALPHA, Here
+from tests.adapter.test_gitops_tools import ALPHA, Here
 from tests.adapter.test_tools import call, post
 
 CREATE: dict[str, Any] = {"name": "N", "ai_provider_id": "openai"}
@@ -169,15 +169,15 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "said"), WRONG)
+@pytest.mark.parametrize(("name", "arguments", "sent"), WRONG)
 def test_what_cannot_be_read_is_an_error_that_names_the_place_and_not_the_text(
-    name: str, arguments: dict[str, Any], said: str
+    name: str, arguments: dict[str, Any], sent: str
 ) -> None:
     ports = Ports()
     result = call(ports, name, arguments)
     assert result.is_error
     assert result.structured_content["status"] == 400
-    assert said in result.structured_content["detail"]
+    assert sent in result.structured_content["detail"]
     assert "sk-never-shown" not in result.content[0].text
     assert (ports.wire.requests, ports.defects) == ([], [])
 

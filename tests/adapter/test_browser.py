@@ -1,4 +1,4 @@
-"""The page in a real browser: it shows what was sent, and its policy holds back nothing of ours."""
+"""The page in a real browser: it is shown completely, and its security policy blocks nothing."""
 
 import asyncio
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapter.test_starting import running
+from tests.adapter.test_serve_options import running
 from tests.end_to_end.harness import Project
 
 pytestmark = pytest.mark.needs_system
@@ -39,7 +39,7 @@ async def browse(folder: Path, *arguments: str) -> tuple[str, str]:
     return out.decode(), "\n".join(console)
 
 
-def test_a_browser_shows_the_page_and_has_nothing_to_complain(
+def test_a_browser_shows_the_pages_without_console_messages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = Project.with_examples(tmp_path)
@@ -50,13 +50,13 @@ def test_a_browser_shows_the_page_and_has_nothing_to_complain(
     async def work() -> None:
         async with running(insecure_no_auth=True) as adapter:
             root = adapter.at.rest_url.removesuffix("/v1")
-            for path, said in (
+            for path, text in (
                 ("/", "openai-production"),
                 ("/integrations/openai-production", "Declared and observed"),
                 ("/history", "4 applied"),
             ):
                 out, console = await browse(tmp_path, "--dump-dom", root + path)
-                assert said in out
+                assert text in out
                 assert console == ""
             picture = tmp_path / "page.png"
             _, console = await browse(tmp_path, f"--screenshot={picture}", root + "/")
@@ -67,7 +67,7 @@ def test_a_browser_shows_the_page_and_has_nothing_to_complain(
     asyncio.run(work())
 
 
-def test_a_stranger_sees_the_login_in_a_browser(
+def test_a_browser_without_a_session_shows_the_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Project.with_examples(tmp_path)

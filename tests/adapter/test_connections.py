@@ -1,4 +1,4 @@
-"""Connections of callers: counted over all ports, and given up in order when there are too many."""
+"""Connections of callers: counted over all ports, and closed in order at the limit."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from reconciler.adapter.connections import ConnectionTable, Listener, connection
 from reconciler.adapter.request_context import RequestContext
 from reconciler.adapter.server import ServerLimits, open_listener, serve
 from tests.adapter.ports import Ports, Wire, says
-from tests.adapter.test_sockets import LIST, Served, over_sockets
+from tests.adapter.test_server import LIST, Served, over_sockets
 
 HEALTH = b"GET /healthz HTTP/1.1"
 CLOSE = b"Connection: close"
@@ -28,7 +28,7 @@ def asked(served: Served, line: bytes = HEALTH) -> Awaitable[bytes]:
     return served.say(line, CLOSE)
 
 
-def test_the_connection_that_was_silent_for_longest_makes_room() -> None:
+def test_the_longest_silent_connection_is_closed_first() -> None:
     async def work(served: Served) -> tuple[bytes, bytes, bytes]:
         oldest, _ = await served.connect()
         reader, writer = await served.connect()
@@ -96,7 +96,7 @@ class Gate(Wire):
         return await super().handle_async_request(request)
 
 
-def test_a_request_in_progress_is_never_cut_off_and_others_are_refused() -> None:
+def test_requests_in_progress_continue_and_new_connections_get_503() -> None:
     gate = Gate()
 
     async def work(served: Served) -> tuple[list[bytes], bytes, bytes, bytes]:
@@ -142,7 +142,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_a_caller_that_does_not_read_its_answer_is_cut_off() -> None:
+def test_a_caller_that_does_not_read_its_answer_is_disconnected() -> None:
     async def work(served: Served) -> int:
         before = open_files()
         with socket.create_connection(("127.0.0.1", served.port)) as caller:
@@ -156,7 +156,7 @@ def test_a_caller_that_does_not_read_its_answer_is_cut_off() -> None:
 
     ports, answered = logged()
     assert over_sockets(work, ports, limits=ServerLimits(write_seconds=0.05)) < 8_000_000
-    assert {told.status for told in ports.contexts} == {200}
+    assert {shown.status for shown in ports.contexts} == {200}
 
 
 def test_a_caller_that_reads_slowly_gets_its_whole_answer() -> None:
@@ -175,7 +175,7 @@ def test_a_caller_that_reads_slowly_gets_its_whole_answer() -> None:
     assert over_sockets(work, ports, limits=ServerLimits(write_seconds=0.01)) > 8_000_000
 
 
-def test_an_answer_that_nobody_reads_makes_room() -> None:
+def test_a_connection_with_an_unread_answer_is_closed_for_another() -> None:
     async def work(served: Served) -> bytes:
         with socket.create_connection(("127.0.0.1", served.port)) as caller:
             caller.sendall(served.head(b"GET " + LIST + b" HTTP/1.1"))
@@ -243,10 +243,10 @@ class Silent:
         self.ended = True
 
 
-def test_without_a_free_file_silent_connections_make_room_and_the_new_one_is_not_lost() -> None:
+def test_at_the_file_limit_a_silent_connection_is_closed_and_the_new_one_accepted() -> None:
     async def work() -> None:
         failures: list[Any] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, told: failures.append(told))
+        asyncio.get_running_loop().set_exception_handler(lambda _, shown: failures.append(shown))
         table, old, young = ConnectionTable(10), Silent(), Silent()
         table.add(old)
         table.add(young)

@@ -1,4 +1,4 @@
-"""What Python prints as a traceback is reported instead while the adapter serves."""
+"""Failures that Python would print as a traceback are reported while the adapter serves."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ def fail_at_once(why: str) -> None:
     raise Canary(why)
 
 
-def test_failures_that_nothing_handles_are_reported_and_not_printed(capfd: Any) -> None:
+def test_unhandled_failures_are_reported_and_not_printed(capfd: Any) -> None:
     reported: list[BaseException] = []
 
     async def work() -> None:
@@ -51,6 +51,6 @@ def test_failures_that_nothing_handles_are_reported_and_not_printed(capfd: Any) 
     hooks = sys.unraisablehook, threading.excepthook
     asyncio.run(work())
     assert (sys.unraisablehook, threading.excepthook) == hooks
-    told = [str(error) for error in reported]
-    assert told == ["task", "callback", "thread", "unraisable", ""]
+    shown = [str(error) for error in reported]
+    assert shown == ["task", "callback", "thread", "unraisable", ""]
     assert capfd.readouterr().err == ""

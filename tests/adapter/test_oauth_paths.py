@@ -1,4 +1,4 @@
-"""The paths at which clients look for an authorization server before they send a token."""
+"""The well-known paths that clients request before they send a token."""
 
 import pytest
 
@@ -20,9 +20,7 @@ OAUTH_PATHS = [
 
 @pytest.mark.parametrize("path", OAUTH_PATHS)
 @pytest.mark.parametrize("headers", [{}, bearer(), bearer("x" * 32)])
-def test_there_is_no_oauth_metadata_and_no_token_is_needed_to_learn_it(
-    path: str, headers: dict[str, str]
-) -> None:
+def test_oauth_metadata_is_404_without_a_token(path: str, headers: dict[str, str]) -> None:
     ports = Ports()
     for response in (
         ports.ask("GET", path, headers=headers),

@@ -1,4 +1,4 @@
-"""The description of the REST port: derived from the table, complete, and pinned."""
+"""The OpenAPI document: derived from the table, complete, and pinned by a golden file."""
 
 import json
 from pathlib import Path
@@ -37,12 +37,12 @@ def test_parameters_and_bodies_are_those_of_the_table() -> None:
             assert schema["additionalProperties"] is False
 
 
-def test_sub_resources_are_no_part_of_it() -> None:
+def test_sub_resources_are_left_out() -> None:
     text = json.dumps(document())
     assert all(f'"{row.name.value}"' not in text for row in OPERATIONS.values() if not row.raw)
 
 
-def test_every_operation_says_that_a_large_body_is_refused_and_so_it_is() -> None:
+def test_every_operation_refuses_a_large_body_as_described() -> None:
     for path, methods in document()["paths"].items():
         for method, described in methods.items():
             response = Ports().ask(
@@ -52,13 +52,13 @@ def test_every_operation_says_that_a_large_body_is_refused_and_so_it_is() -> Non
             assert "413" in described["responses"], (method, path)
 
 
-def test_it_is_served_to_holders_of_a_token() -> None:
+def test_it_is_served_with_a_token() -> None:
     response = Ports().ask("GET", "/openapi.json")
     assert response.headers["content-type"] == "application/json"
     assert response.json() == document()
 
 
-def test_it_is_what_was_agreed() -> None:
+def test_it_equals_the_golden_file() -> None:
     text = json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
     assert text == GOLDEN.read_text(encoding="utf-8"), (
         "the description changed; if that is meant, run: python -m tests.adapter.test_openapi"

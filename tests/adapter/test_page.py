@@ -1,4 +1,4 @@
-"""The page: who sees it, what it shows, and that nothing in it is obeyed by a browser."""
+"""The page: who sees it, what it shows, and that it executes nothing."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from reconciler.ledger.errors import LedgerError
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.workflows import Session
 from tests.adapter.ports import READER, TOKENS, WRITER, ManualClock, Ports, bearer
-from tests.adapter.test_gitops import ALPHA, Here
+from tests.adapter.test_gitops_tools import ALPHA, Here
 
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[2J\"'"
 ACCOUNT = {"ai_provider_id": "openai", "key": "sk-0123456789abcdef"}
@@ -105,7 +105,7 @@ def cookie(response: httpx.Response) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/?q=x", "/history", "/integrations/alpha"])
-def test_a_stranger_is_asked_for_a_token(path: str) -> None:
+def test_without_a_session_the_login_is_shown(path: str) -> None:
     site = Site(RUN, alpha=ALPHA).exists("alpha")
     response = site.get(path, headers={})
     assert response.status_code == 401
@@ -125,8 +125,8 @@ def test_a_form_with_many_fields_is_a_wrong_login() -> None:
 def test_a_login_gives_a_cookie_that_scripts_and_other_sites_cannot_use() -> None:
     response = Site().login()
     assert (response.status_code, response.headers["location"]) == (303, "/")
-    said = response.headers["set-cookie"].split("; ")
-    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(said)
+    text = response.headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(text)
     assert WRITER not in response.headers["set-cookie"]
 
 
@@ -150,7 +150,7 @@ def test_a_wrong_token_gets_no_cookie() -> None:
         assert "not known" in response.text
 
 
-def test_the_cookie_opens_the_page_until_its_time_is_over_or_it_is_given_back() -> None:
+def test_a_session_ends_by_time_or_logout() -> None:
     site = Site(alpha=ALPHA)
     rest = site.ports.rest
 
@@ -192,7 +192,7 @@ def test_other_sites_can_neither_log_in_nor_out() -> None:
     assert site.login(host="evil.test").status_code == 421
 
 
-def test_the_browser_is_told_to_run_and_load_nothing_but_the_style() -> None:
+def test_the_security_policy_allows_the_style_sheet_only() -> None:
     for path in ("/", "/history"):
         response = Site().get(path)
         policy = response.headers["content-security-policy"]
@@ -209,18 +209,18 @@ def test_the_browser_is_told_to_run_and_load_nothing_but_the_style() -> None:
     assert "url(" not in style.text
 
 
-def test_every_standing_is_told_in_words() -> None:
+def test_every_sync_status_is_written_in_words() -> None:
     files = {name: ALPHA.replace(b"alpha", name.encode()) for name in ("alpha", "beta", "gamma")}
     site = Site(**files).exists("alpha", name="Alpha").exists("beta", name="Moved")
     site.exists("wild")
     shown = rows(site.page())
-    told = {row.split()[0]: row for row in shown}
-    assert "✓ in sync" in told["alpha"]
-    assert "≠ differs" in told["beta"]
-    assert "+ missing" in told["gamma"]
-    assert "not there" in told["gamma"]
-    assert "○ not in Git" in told["wild"]
-    assert "openai" in told["wild"]
+    found = {row.split()[0]: row for row in shown}
+    assert "✓ in sync" in found["alpha"]
+    assert "≠ differs" in found["beta"]
+    assert "+ missing" in found["gamma"]
+    assert "not there" in found["gamma"]
+    assert "○ not in Git" in found["wild"]
+    assert "openai" in found["wild"]
 
 
 def test_the_overview_is_searched_and_filtered() -> None:
@@ -247,13 +247,13 @@ def test_one_integration_is_shown_side_by_side() -> None:
     site = Site(alpha=ALPHA + b"configurations: {openai_organization: org-1}\n")
     site.exists("alpha", name="Moved", configurations={"openai_project": "p-1"})
     markup = site.page("/integrations/alpha")
-    told = {row.split()[0]: row for row in rows(markup)}
-    assert told["name"] == "name Alpha Moved ≠ differs"
-    assert told["ai_provider_id"] == "ai_provider_id openai openai ✓ same"
-    assert told["configurations.openai_organization"].endswith("org-1 – ≠ differs")
-    assert told["configurations.openai_project"].endswith("– p-1 ○ not declared")
-    assert "${env:SECRET_KEY}" in told["key"]
-    assert told["key"].endswith("? unverified")
+    shown = {row.split()[0]: row for row in rows(markup)}
+    assert shown["name"] == "name Alpha Moved ≠ differs"
+    assert shown["ai_provider_id"] == "ai_provider_id openai openai ✓ same"
+    assert shown["configurations.openai_organization"].endswith("org-1 – ≠ differs")
+    assert shown["configurations.openai_project"].endswith("– p-1 ○ not declared")
+    assert "${env:SECRET_KEY}" in shown["key"]
+    assert shown["key"].endswith("? unverified")
     assert "sk-0123456789abcdef" not in markup
     assert "Apply would update it" in words(markup)
     assert "desired-state/integrations/alpha.yaml:1" in markup
@@ -266,19 +266,19 @@ def test_an_integration_that_only_one_side_has_is_shown_as_well() -> None:
 
 
 @pytest.mark.parametrize("slug", ["nobody", "..", "a%2Fb", "a b"])
-def test_an_integration_that_is_nowhere_is_404(slug: str) -> None:
+def test_an_unknown_integration_is_404(slug: str) -> None:
     assert Site().get(f"/integrations/{slug.replace(' ', '%20')}").status_code == 404
 
 
-def test_the_past_is_a_timeline_with_the_latest_first() -> None:
+def test_the_history_lists_the_latest_run_first() -> None:
     earlier = {**RUN, "run": "earlier", "started_at": "2026-11-22T08:00:00.000Z", "summary": None}
     markup = Site(earlier, RUN).page("/history")
-    told = words(markup)
-    assert told.index("2026-11-23 12:00") < told.index("2026-11-22 08:00")
-    assert "✓ 1 applied" in told
-    assert "✗ 1 failed" in told
-    assert "by maria, commit 0123456789ab" in told
-    assert "✗ failed update beta" in told
+    shown = words(markup)
+    assert shown.index("2026-11-23 12:00") < shown.index("2026-11-22 08:00")
+    assert "✓ 1 applied" in shown
+    assert "✗ 1 failed" in shown
+    assert "by maria, commit 0123456789ab" in shown
+    assert "✗ failed update beta" in shown
 
 
 def test_without_runs_or_with_a_broken_ledger_the_history_says_so() -> None:
@@ -291,7 +291,7 @@ def test_without_runs_or_with_a_broken_ledger_the_history_says_so() -> None:
     assert "the ledger is locked" in Broken().page("/history")
 
 
-def test_foreign_text_is_neither_obeyed_nor_invisible() -> None:
+def test_foreign_text_is_escaped_and_visible() -> None:
     site = Site(RUN).exists("wild", name=HOSTILE, description=HOSTILE)
     for path in ("/", "/integrations/wild", "/history", f"/?q={HOSTILE[:8]}&provider=%22%3E"):
         markup = site.page(path)
@@ -319,13 +319,13 @@ def test_no_template_marks_text_as_safe() -> None:
         assert not [part for part in code if re.search(r"\b(safe|autoescape|Markup)\b", part)]
 
 
-def test_files_with_errors_leave_the_list_and_name_the_place() -> None:
-    told = words(Site(alpha=b"slug: alpha\nnme: x\n").exists("wild").page())
-    assert "desired-state/integrations/alpha.yaml:2" in told
-    assert "? not compared" in told
+def test_files_with_errors_are_named_beside_the_list() -> None:
+    shown = words(Site(alpha=b"slug: alpha\nnme: x\n").exists("wild").page())
+    assert "desired-state/integrations/alpha.yaml:2" in shown
+    assert "? not compared" in shown
 
 
-def test_a_reading_is_kept_for_a_moment() -> None:
+def test_a_snapshot_is_cached_for_its_maximum_age() -> None:
     site = Site(alpha=ALPHA)
 
     async def work() -> None:
@@ -351,7 +351,7 @@ def test_the_page_reads_and_never_writes() -> None:
     assert site.get("/login").status_code == 405
 
 
-def test_sessions_do_not_pile_up() -> None:
+def test_the_number_of_sessions_is_limited() -> None:
     clock = ManualClock()
     numbers = iter(range(10_000))
     sessions = Sessions(lambda: f"secret-{next(numbers)}", clock)

@@ -1,4 +1,4 @@
-"""What is refused before anything goes up, case by case."""
+"""Requests that are refused before anything is sent upstream, case by case."""
 
 import asyncio
 from typing import Any
@@ -77,7 +77,7 @@ def test_a_bad_query_is_400(query: str) -> None:
         b'{"name": "A", "ai_provider_id": "openai", "tags": {"a": 1e999}}',
     ],
 )
-def test_a_body_that_is_no_object_of_json_is_400(body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_400(body: bytes) -> None:
     ports = Ports()
     response = ports.ask("POST", LIST, content=body, headers={**bearer(), **JSON})
     refused(ports, response, 400)
@@ -136,7 +136,7 @@ def test_what_an_update_cannot_change_is_400() -> None:
     ],
 )
 @pytest.mark.parametrize("path", [LIST, ONE, "/metrics", "/openapi.json", "/nowhere"])
-def test_without_one_good_credential_it_is_401(headers: Any, path: str) -> None:
+def test_without_exactly_one_valid_credential_it_is_401(headers: Any, path: str) -> None:
     ports = Ports()
     response = ports.ask("GET", path, headers=headers)
     refused(ports, response, 401)
@@ -159,14 +159,12 @@ def test_the_token_is_taken_from_either_header(headers: dict[str, str]) -> None:
     assert ports.contexts[0].caller.name == "ci"
 
 
-def test_without_tokens_everybody_is_let_in() -> None:
+def test_without_tokens_every_caller_is_accepted() -> None:
     assert Ports(tokens=Tokens(())).ask("GET", LIST, headers={}).status_code == 200
 
 
 @pytest.mark.parametrize(("method", "target"), [("POST", LIST), ("PUT", ONE), ("DELETE", ONE)])
-def test_a_write_is_403_for_a_reader_and_for_everybody_in_read_only_mode(
-    method: str, target: str
-) -> None:
+def test_a_write_is_403_for_a_reader_and_in_read_only_mode(method: str, target: str) -> None:
     by_reader = Ports()
     body = None if method == "DELETE" else GOOD
     response = by_reader.ask(method, target, json=body, headers=bearer(READER))
@@ -197,7 +195,7 @@ def test_a_slug_that_files_declare_is_409_and_the_file_is_named() -> None:
 @pytest.mark.parametrize(
     "id_", ["0f8fad5b-d9cb-469f-a165-70867728950e", "0F8FAD5BD9CB469FA16570867728950E"]
 )
-def test_an_id_is_no_way_around_the_guard(id_: str) -> None:
+def test_an_id_does_not_bypass_the_guard(id_: str) -> None:
     async def declared_in(_slug: str) -> str | None:
         return None
 
@@ -267,7 +265,7 @@ def test_another_content_type_is_415(headers: dict[str, str]) -> None:
     refused(ports, response, 415)
 
 
-def test_json_with_a_charset_is_taken() -> None:
+def test_json_with_a_charset_is_accepted() -> None:
     headers = {**bearer(), "content-type": 'application/json; charset="UTF-8"'}
     assert Ports().ask("PUT", ONE, content=b"{}", headers=headers).status_code == 200
 
@@ -327,7 +325,7 @@ def test_an_ambiguous_length_is_400_and_ends_the_connection(headers: Any) -> Non
     ],
 )
 @pytest.mark.parametrize("path", [LIST, "/healthz", "/"])
-def test_another_host_is_421(host: str, path: str) -> None:
+def test_an_unknown_host_is_421(host: str, path: str) -> None:
     ports = Ports(hosts=("proxy.test", "named.test:99"))
     refused(ports, ports.ask("GET", path, headers={**bearer(), "host": host}), 421)
 
@@ -362,7 +360,7 @@ def test_this_machine_and_named_hosts_are_served(host: str) -> None:
         "",
     ],
 )
-def test_another_origin_is_403(origin: str) -> None:
+def test_an_unknown_origin_is_403(origin: str) -> None:
     ports = Ports(origins=("https://page.test",))
     response = ports.ask("GET", LIST, headers={**bearer(), "origin": origin})
     refused(ports, response, 403)
@@ -382,7 +380,7 @@ def test_an_allowed_origin_may_read_the_answer_and_ask_before() -> None:
     assert len(ports.wire.requests) == 1
 
 
-def test_a_token_that_asks_too_fast_is_429_and_others_are_not() -> None:
+def test_the_rate_limit_applies_to_each_token() -> None:
     ports, rest = Ports(rate=0.5, clock=ManualClock()), ("GET", LIST, {})
     asked = [rest, rest, rest, ("GET", LIST, {"headers": bearer(READER)})]
     answers = ports.ask_all(asked)
@@ -409,7 +407,7 @@ def test_null_for_text_in_the_query_is_text() -> None:
     assert ports.wire.requests[0].url.query == b"workspace_id=null"
 
 
-def test_the_probes_say_one_thing_to_anybody() -> None:
+def test_the_probes_need_no_credential() -> None:
     for path, word in (("/healthz", "ok"), ("/readyz", "ready")):
         response = Ports().ask("GET", path, headers={})
         assert (response.status_code, response.json()) == (200, {"status": word})

@@ -1,4 +1,4 @@
-"""Tokens: how they are read, and that none of them can be seen."""
+"""Tokens: how they are parsed, and that none of them is ever shown."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from reconciler.domain.rejection import InvalidInput
 from tests.adapter.ports import READER, WRITER
 
 
-def test_a_file_of_tokens_is_read() -> None:
+def test_a_token_file_is_parsed() -> None:
     text = f"# who may call\n\nci  write  {WRITER}\n\twatcher read {READER}\r\n"
     found = parse_tokens(text, file="tokens")
     assert [(t.principal.name, t.principal.scope) for t in found] == [
@@ -19,7 +19,7 @@ def test_a_file_of_tokens_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "text"),
     [
         (f"ci {WRITER}", "three words"),
         (f"ci write {WRITER} more", "three words"),
@@ -29,11 +29,11 @@ def test_a_file_of_tokens_is_read() -> None:
         (f"ci write {WRITER}ü", "ASCII"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_named_and_no_token_shown(line: str, said: str) -> None:
+def test_an_invalid_line_is_named_without_its_token(line: str, text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_tokens(f"# first\n{line}\n", file="tokens")
     [problem] = caught.value.diagnostics
-    assert said in problem.summary
+    assert text in problem.summary
     assert problem.at is not None
     assert (problem.at.file, problem.at.line) == ("tokens", 2)
     assert WRITER not in str(problem)
@@ -55,7 +55,7 @@ def test_every_bad_line_is_named_at_once() -> None:
         f"a read {WRITER}\nb read {WRITER}\n",
     ],
 )
-def test_no_token_or_one_twice_is_refused(text: str) -> None:
+def test_no_token_or_a_duplicate_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_tokens(text, file="tokens")
 
@@ -66,7 +66,7 @@ def test_a_weak_token_is_refused(text: str) -> None:
         Token.of(text)
 
 
-def test_a_token_shows_itself_nowhere() -> None:
+def test_a_token_is_never_printed() -> None:
     tokens = Tokens((Token.of(WRITER),))
     assert WRITER not in repr(tokens)
     assert WRITER not in str(tokens.known[0].digest)

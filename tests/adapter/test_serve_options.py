@@ -1,4 +1,4 @@
-"""What the options of `serve` do: when it refuses to start, and what it is made of when it does."""
+"""The options of `serve`: when it refuses to start, and what they change."""
 
 import asyncio
 import io
@@ -52,14 +52,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 class Running:
-    """An adapter in this process; `said` is what it wrote to stderr."""
+    """An adapter in this process; `log_lines` is what it wrote to stderr."""
 
     def __init__(self, at: serve.Addresses, err: io.StringIO) -> None:
         self.at = at
         self._err = err
 
     @property
-    def said(self) -> list[str]:
+    def log_lines(self) -> list[str]:
         return self._err.getvalue().splitlines()
 
     def client(self, token: str = WRITER) -> httpx.AsyncClient:
@@ -139,7 +139,7 @@ def test_it_refuses_to_start(
 @pytest.mark.parametrize(
     ("content", "code"), [(b"\xff\xfe canary", "bad-token"), (b"ci write canary", "bad-token")]
 )
-def test_a_file_of_tokens_that_is_none_is_told_what_one_looks_like(
+def test_an_invalid_token_file_shows_the_format(
     project: Project, content: bytes, code: str
 ) -> None:
     (project.folder / "tokens").write_bytes(content)
@@ -151,24 +151,24 @@ def test_a_file_of_tokens_that_is_none_is_told_what_one_looks_like(
     assert "canary" not in err.getvalue()
 
 
-def test_an_address_of_others_is_not_mended_by_another_port(project: Project) -> None:
+def test_a_foreign_address_has_its_own_hint(project: Project) -> None:
     err = io.StringIO()
     words = ["serve", "--rest-port", "0", "--mcp-port", "0", "--host", "192.0.2.1"]
     assert run(words, Console(stdin=None, stdout=io.StringIO(), stderr=err)) == 3
     assert "hint: --host is an address of this machine" in err.getvalue()
 
 
-def test_without_authentication_it_serves_this_machine_and_says_so(project: Project) -> None:
+def test_without_authentication_it_serves_loopback_with_a_warning(project: Project) -> None:
     async def work() -> None:
         async with running(insecure_no_auth=True) as adapter, httpx.AsyncClient() as client:
             response = await client.get(f"{adapter.at.rest_url}/integrations")
             assert response.status_code == 200
-        assert "insecure" in adapter.said[0]
+        assert "insecure" in adapter.log_lines[0]
 
     asyncio.run(work())
 
 
-def test_a_port_that_is_taken_is_bad_input(project: Project) -> None:
+def test_a_port_in_use_is_bad_input(project: Project) -> None:
     async def work() -> None:
         async with running() as adapter:
             taken = adapter.at.rest_port
@@ -179,7 +179,7 @@ def test_a_port_that_is_taken_is_bad_input(project: Project) -> None:
     asyncio.run(work())
 
 
-def test_tokens_of_a_file_and_of_the_environment_hold_together(project: Project) -> None:
+def test_tokens_of_a_file_and_the_environment_are_both_accepted(project: Project) -> None:
     file = project.folder / "tokens"
     file.write_text(f"watcher read {READER}\n")
     file.chmod(0o600)
@@ -189,31 +189,29 @@ def test_tokens_of_a_file_and_of_the_environment_hold_together(project: Project)
             for token, status in ((READER, 200), (WRITER, 200), ("x" * 32, 401)):
                 async with adapter.client(token) as client:
                     assert (await client.get("/v1/integrations")).status_code == status
-        principals = [json.loads(line)["principal"] for line in adapter.said]
+        principals = [json.loads(line)["principal"] for line in adapter.log_lines]
         assert principals == ["watcher", "default", None]
 
     asyncio.run(work())
 
 
 @pytest.mark.parametrize(("mode", "warns"), [(0o600, False), (0o640, True), (0o604, True)])
-def test_a_file_of_tokens_that_others_can_read_is_warned_about(
-    project: Project, mode: int, warns: bool
-) -> None:
+def test_a_token_file_readable_by_others_warns(project: Project, mode: int, warns: bool) -> None:
     file = project.folder / "my tokens"
     file.write_text(f"watcher read {READER}\n")
     file.chmod(mode)
 
     async def work() -> None:
         async with running(token_file=file) as adapter:
-            said = "\n".join(adapter.said)
-            assert ("warning[exposed-tokens]" in said) is warns
-            assert (f"chmod 600 '{file}'" in said) is warns
-            assert READER not in said
+            text = "\n".join(adapter.log_lines)
+            assert ("warning[exposed-tokens]" in text) is warns
+            assert (f"chmod 600 '{file}'" in text) is warns
+            assert READER not in text
 
     asyncio.run(work())
 
 
-def test_it_goes_to_the_target_with_the_targets_key_only(
+def test_upstream_calls_use_the_targets_key_only(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "pk-own-key-canary-00000000"
@@ -223,19 +221,19 @@ def test_it_goes_to_the_target_with_the_targets_key_only(
         async with running() as adapter, adapter.client() as client:
             assert (await client.get("/v1/integrations?page_size=5")).json()["total"] == 0
             assert (await client.get("/v1/integrations/none")).status_code == 404
-        return "".join(adapter.said)
+        return "".join(adapter.log_lines)
 
     with upstream_serving() as upstream:
         project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
-        said = asyncio.run(work())
+        text = asyncio.run(work())
     assert [(r.method, r.path, dict(r.query)) for r in upstream.requests] == [
         ("GET", "/integrations", {"page_size": "5"}),
         ("GET", "/integrations/none", {}),
     ]
-    assert key not in said
+    assert key not in text
 
 
-def test_files_guard_what_they_declare(project: Project) -> None:
+def test_declared_integrations_are_guarded(project: Project) -> None:
     async def work() -> None:
         async with running(guard_managed=True) as adapter, adapter.client() as client:
             body = {"name": "x"}
@@ -247,11 +245,11 @@ def test_files_guard_what_they_declare(project: Project) -> None:
     asyncio.run(work())
 
 
-def test_what_a_proxy_says_of_itself_is_believed_only_of_named_proxies(project: Project) -> None:
+def test_forwarded_headers_are_trusted_from_named_proxies_only(project: Project) -> None:
     async def work(trusted: tuple[str, ...]) -> str:
         async with running(forwarded_allow=trusted) as adapter, adapter.client() as client:
             await client.get("/v1/integrations", headers={"x-forwarded-for": "203.0.113.9"})
-        return str(json.loads(adapter.said[-1])["client"])
+        return str(json.loads(adapter.log_lines[-1])["client"])
 
     assert asyncio.run(work(())) == "127.0.0.1"
     assert asyncio.run(work(("192.0.2.7",))) == "127.0.0.1"

@@ -1,4 +1,4 @@
-"""A known secret in every place that holds one, and a look at everything that comes out."""
+"""A known secret in every place that holds one never appears in any output."""
 
 import asyncio
 import json
@@ -130,14 +130,14 @@ def test_no_result_of_a_tool_and_no_log_line_shows_a_secret() -> None:
         assert_clean(log_of(ports))
 
 
-def test_a_slow_upstream_leaves_no_secret_either() -> None:
+def test_a_slow_upstream_shows_no_secret() -> None:
     ports = Ports(wire=Stuck(), timeout=0.01)
     response = ports.ask("POST", "/v1/integrations", json=BODY)
     assert response.status_code == 504
     assert_clean(response.text + log_of(ports))
 
 
-def test_nothing_that_is_printed_shows_a_secret() -> None:
+def test_no_repr_shows_a_secret() -> None:
     ports = Ports()
     assert_clean(repr(ports.tokens) + repr(ports.config) + repr(ports.service))
     assert_clean(repr(Problem("internal", 500, "x")))

@@ -1,4 +1,4 @@
-"""What is written down about requests: a line each, counters, and never what they carried."""
+"""The access log and the metrics: one line for each request, without what it carried."""
 
 import json
 
@@ -15,14 +15,14 @@ def context(**facts: object) -> RequestContext:
     return made
 
 
-def test_a_line_holds_the_facts_and_nothing_else() -> None:
-    told = context(
+def test_a_log_line_has_exactly_these_fields() -> None:
+    shown = context(
         principal=Principal("ci", TokenScope.WRITE),
         operation="get-integration",
         slug="a",
         status=200,
     )
-    line = telemetry.request_line(told, time="2026-11-23T12:00:00.000Z", seconds=0.01234)
+    line = telemetry.request_line(shown, time="2026-11-23T12:00:00.000Z", seconds=0.01234)
     assert json.loads(line) == {
         "time": "2026-11-23T12:00:00.000Z",
         "id": "id-1",
@@ -37,24 +37,24 @@ def test_a_line_holds_the_facts_and_nothing_else() -> None:
 
 
 def test_control_characters_cannot_forge_a_line() -> None:
-    told = context(operation="a\n{}\x1b[2J\x7f\u202e\u2028")
-    line = telemetry.request_line(told, time="", seconds=0)
+    shown = context(operation="a\n{}\x1b[2J\x7f\u202e\u2028")
+    line = telemetry.request_line(shown, time="", seconds=0)
     assert line.isascii()
     assert line.isprintable()
 
 
-def test_a_defect_is_told_by_its_place_and_not_by_its_words() -> None:
+def test_a_failure_line_has_places_and_no_message() -> None:
     try:
         raise ValueError("canary")
     except ValueError as error:
         line = telemetry.failure_line("id-1", error, time="")
-    told = json.loads(line)
-    assert (told["id"], told["failure"]) == ("id-1", "ValueError")
-    assert told["at"][-1].startswith("test_log.py:")
+    shown = json.loads(line)
+    assert (shown["id"], shown["failure"]) == ("id-1", "ValueError")
+    assert shown["at"][-1].startswith("test_telemetry.py:")
     assert "canary" not in line
 
 
-def test_every_request_is_written_down_once_whatever_became_of_it() -> None:
+def test_every_request_is_logged_once() -> None:
     ports = Ports()
     ports.ask_all(
         [
@@ -66,8 +66,8 @@ def test_every_request_is_written_down_once_whatever_became_of_it() -> None:
             ("GET", "/healthz", {"headers": {}}),
         ]
     )
-    told = [(e.operation, e.slug, e.status) for e in ports.contexts]
-    assert told == [
+    shown = [(e.operation, e.slug, e.status) for e in ports.contexts]
+    assert shown == [
         ("list-all-integrations", None, 200),
         ("get-integration", "a", 200),
         ("create-integration", None, 400),
@@ -78,18 +78,18 @@ def test_every_request_is_written_down_once_whatever_became_of_it() -> None:
     assert len({e.id for e in ports.contexts}) == 6
 
 
-def test_the_answer_names_the_id_that_the_log_has() -> None:
+def test_the_answer_has_the_request_id_of_the_log() -> None:
     ports = Ports()
     response = ports.ask("GET", "/v1/integrations/..")
     assert response.headers["x-request-id"] == ports.contexts[0].id
     assert response.json()["instance"] == f"urn:uuid:{ports.contexts[0].id}"
 
 
-def test_what_was_counted_is_shown_to_holders_of_a_token() -> None:
+def test_metrics_need_a_token() -> None:
     ports = Ports()
     ports.ask("GET", "/v1/integrations/secret-slug")
-    for told in ports.contexts:
-        ports.metrics.count(told, 0.01)
+    for shown in ports.contexts:
+        ports.metrics.count(shown, 0.01)
     response = ports.ask("GET", "/metrics", headers=bearer(READER))
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert (

@@ -1,4 +1,4 @@
-"""The command under a crowd and under rubbish: it goes on answering, and its log stays JSON."""
+"""The command under many connections and malformed input: it answers, and its log stays JSON."""
 
 import json
 import random
@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.adapter.adapter_process import Adapter, running
 from tests.adapter.ports import bearer
-from tests.adapter.running import Adapter, running
 from tests.end_to_end.harness import Project
 from tests.end_to_end.upstream import serving as upstream_serving
 
@@ -57,7 +57,7 @@ WELL = [{"status": "ok"}, 200, {}]
 
 
 @pytest.mark.slow
-def test_a_silent_crowd_beyond_the_limit_of_files_keeps_nobody_out(project: Project) -> None:
+def test_silent_connections_beyond_the_file_limit_lock_no_client_out(project: Project) -> None:
     with upstream_serving() as upstream:
         project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
         with running(project, open_files=(FILES // 2, FILES), PORTKEY_API_KEY="pk") as adapter:
@@ -74,7 +74,7 @@ def test_a_silent_crowd_beyond_the_limit_of_files_keeps_nobody_out(project: Proj
     assert [json.loads(line)["status"] for line in adapter.lines] == [200] * 9
 
 
-def rubbish(chance: random.Random, port: int) -> bytes:
+def garbage(chance: random.Random, port: int) -> bytes:
     """Make bytes that begin like HTTP more often than not, and break it somewhere."""
     pieces = [
         b"GET /healthz HTTP/1.1\r\n",
@@ -96,24 +96,24 @@ def rubbish(chance: random.Random, port: int) -> bytes:
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         chance.randbytes(20),
     ]
-    said = b"".join(chance.choice(pieces) for _ in range(chance.randrange(1, 9)))
-    return pieces[0] + said if chance.random() < 0.5 else said
+    text = b"".join(chance.choice(pieces) for _ in range(chance.randrange(1, 9)))
+    return pieces[0] + text if chance.random() < 0.5 else text
 
 
 @pytest.mark.slow
-def test_rubbish_leaves_no_traceback_and_no_harm(project: Project) -> None:
+def test_garbage_leaves_no_traceback_in_the_log(project: Project) -> None:
     chance = random.Random(20261123)
     with running(project) as adapter:
         ports = (adapter.announced["rest_port"], adapter.announced["mcp_port"])
         for _ in range(300):
             port = chance.choice(ports)
             with socket.create_connection(("127.0.0.1", port)) as caller:
-                caller.sendall(rubbish(chance, port))
+                caller.sendall(garbage(chance, port))
                 if chance.random() < 0.5:
                     caller.shutdown(socket.SHUT_WR)
         assert answers(adapter) == WELL
         with crowd(adapter, each=5, says=b"GET /healthz HTTP/1.1\r\nHost: "):
             assert adapter.end() == 143
-    told = [json.loads(line) for line in adapter.lines]
-    assert not [line for line in told if "failure" in line]
-    assert [line["status"] for line in told if line["principal"]] == [200, 200]
+    shown = [json.loads(line) for line in adapter.lines]
+    assert not [line for line in shown if "failure" in line]
+    assert [line["status"] for line in shown if line["principal"]] == [200, 200]

@@ -1,4 +1,4 @@
-"""A fuzzer of strangers against the running adapter; the longer run is `strangers.sh`."""
+"""A schemathesis run against the adapter; `conformance.sh` runs more suites."""
 
 import subprocess
 import sys
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapter.adapter_process import running
 from tests.adapter.ports import WRITER
-from tests.adapter.running import running
 from tests.end_to_end.harness import Project
 
 # The API refuses much that no schema can say, such as a slug that exists already.
@@ -15,7 +15,7 @@ NOT_CHECKED = "positive_data_acceptance"
 
 
 @pytest.mark.slow
-def test_a_fuzzer_finds_no_answer_that_the_description_does_not_allow(tmp_path: Path) -> None:
+def test_every_answer_conforms_to_the_openapi_document(tmp_path: Path) -> None:
     project = Project.with_examples(tmp_path)
     with running(project, "--rate-limit", 100_000) as adapter:
         done = subprocess.run(

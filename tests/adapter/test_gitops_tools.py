@@ -1,4 +1,4 @@
-"""The three tools that check, plan and compare, with and without candidate files."""
+"""The three tools that validate, plan and detect drift, with and without candidate files."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ class Here:
         return call(self.ports, name, arguments)
 
 
-def test_they_come_after_the_five_and_only_read() -> None:
+def test_they_follow_the_raw_tools_and_only_read() -> None:
     listed = talk(Here().ports, lambda client: client.list_tools(), token=READER)
     names = [tool.name for tool in listed.tools]
     assert names[-3:] == ["validate-desired-state", "plan-changes", "detect-drift"]
@@ -101,7 +101,7 @@ def test_a_proposal_may_replace_and_remove_files() -> None:
     assert removed.structured_content["unmanaged"] == ["alpha"]
 
 
-def test_drift_is_told_as_the_command_tells_it() -> None:
+def test_drift_is_reported_as_by_the_command() -> None:
     here = Here(alpha=ALPHA)
     here.world.put("POST", "/integrations", {"slug": "alpha", "name": "Moved", **_account()})
     report = here.call("detect-drift").structured_content
@@ -162,7 +162,7 @@ def test_a_proposal_may_not_touch_targets_or_other_places(path: str) -> None:
     assert result.structured_content["status"] == 400
 
 
-def test_what_is_declared_is_found_afresh_each_time() -> None:
+def test_files_are_read_again_for_each_call() -> None:
     here = Here(alpha=ALPHA)
     assert asyncio.run(here.files.declared_in("alpha")) == "desired-state/integrations/alpha.yaml"
     assert asyncio.run(here.files.declared_in("beta")) is None
@@ -174,7 +174,7 @@ def test_what_is_declared_is_found_afresh_each_time() -> None:
     assert asyncio.run(here.files.declared_in("beta")) == "desired-state/integrations/b.yaml"
 
 
-def test_files_that_cannot_be_read_protect_everything() -> None:
+def test_unreadable_files_block_every_write() -> None:
     with pytest.raises(Refusal) as caught:
         asyncio.run(Here(alpha=b"slug: [").files.declared_in("anything"))
     assert caught.value.problem.status == 409

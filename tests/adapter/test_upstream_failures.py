@@ -1,4 +1,4 @@
-"""What the caller is told when the upstream refuses, fails, lies or is silent."""
+"""The answer to the caller when the upstream refuses, fails, or does not answer."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ def test_every_known_form_of_a_refusal_is_read(form: dict[str, Any]) -> None:
     assert (problem["upstream_code"], problem["detail"]) == ("AB01", "no")
 
 
-def test_secrets_that_a_refusal_repeats_are_cut_out() -> None:
+def test_secrets_in_a_refusal_are_redacted() -> None:
     message = f"key {SECRET} and {KEY} are no good"
     ports = Ports(wire=Wire(refuses(400, "AB01", message)))
     response = ports.ask("PUT", ONE, json={"key": SECRET})
@@ -73,14 +73,14 @@ def test_secrets_that_a_refusal_repeats_are_cut_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"), [("7", "7"), ("0.2", "1"), ("Mon, 23 Nov 2026 12:00:30 GMT", "30")]
+    ("asked", "shown"), [("7", "7"), ("0.2", "1"), ("Mon, 23 Nov 2026 12:00:30 GMT", "30")]
 )
-def test_a_429_keeps_its_retry_after_in_seconds(asked: str, told: str) -> None:
+def test_a_429_keeps_its_retry_after_in_seconds(asked: str, shown: str) -> None:
     date = "Mon, 23 Nov 2026 12:00:00 GMT"
     wire = Wire(refuses(429, "AB06", "Slow down", retry_after=asked, date=date))
     response = Ports(wire=wire).ask("GET", ONE)
     assert is_problem(response)
-    assert (response.status_code, response.headers["retry-after"]) == (429, told)
+    assert (response.status_code, response.headers["retry-after"]) == (429, shown)
     assert response.json()["type"].endswith(":upstream-throttled")
 
 
@@ -127,7 +127,7 @@ USELESS: list[tuple[str, Answer]] = [
 
 
 @pytest.mark.parametrize("answer", [a for _, a in USELESS], ids=[name for name, _ in USELESS])
-def test_what_is_no_answer_is_502(answer: Answer) -> None:
+def test_an_unusable_answer_is_502(answer: Answer) -> None:
     ports = Ports(wire=Wire(answer))
     response = ports.ask("GET", ONE)
     assert is_problem(response)
@@ -144,13 +144,13 @@ def slow_connection(_request: httpx.Request) -> httpx.Response:
 
 
 @pytest.mark.parametrize("make", [Stuck, lambda: Wire(slow_connection)])
-def test_what_is_too_slow_is_504(make: Callable[[], Wire]) -> None:
+def test_a_slow_upstream_is_504(make: Callable[[], Wire]) -> None:
     response = Ports(wire=make(), timeout=0.02).ask("GET", ONE)
     assert is_problem(response)
     assert response.status_code == 504
 
 
-def test_after_a_write_without_an_answer_the_caller_is_told_that_nobody_knows() -> None:
+def test_after_a_write_without_an_answer_the_outcome_is_unknown() -> None:
     for answer in (breaks(httpx.ReadError), refuses(500)):
         detail = Ports(wire=Wire(answer)).ask("PUT", ONE, json={}).json()["detail"]
         assert "not known" in detail
@@ -203,7 +203,7 @@ UNSERIALISABLE = [
 ]
 
 
-def test_half_a_character_in_one_record_hides_no_other() -> None:
+def test_a_lone_surrogate_in_one_record_hides_no_other() -> None:
     """REST passes on what came; a tool result has to be UTF-8."""
     content = b'{"total": 1, "data": [{"name": "Ops \\ud83d", "tags": {"\\uDFFF": ["\\ud800"]}}]}'
     ports = Ports(wire=Wire(raw(200, content, content_type="application/json")))
@@ -217,7 +217,7 @@ def test_half_a_character_in_one_record_hides_no_other() -> None:
 
 
 @pytest.mark.parametrize("content", UNSERIALISABLE)
-def test_an_answer_that_cannot_be_passed_on_is_a_failure_that_tells_about_the_write(
+def test_an_answer_that_cannot_be_passed_on_reports_the_outcome_of_the_write(
     content: bytes,
 ) -> None:
     ports = Ports(wire=Wire(raw(200, content, content_type="application/json")))
@@ -235,8 +235,8 @@ def test_an_answer_that_cannot_be_passed_on_is_a_failure_that_tells_about_the_wr
         result = call(ports, name, arguments)
         assert result.is_error
         assert result.structured_content["status"] == 502
-        told = "carried out is not known" in result.content[0].text
-        assert told is (name != "get-integration")
+        shown = "carried out is not known" in result.content[0].text
+        assert shown is (name != "get-integration")
     assert ports.defects == []
     assert len(ports.wire.requests) == 7
 
@@ -250,7 +250,7 @@ def test_an_answer_that_is_nested_as_deep_as_possible_arrives_whole() -> None:
     assert json.loads(result.content[0].text) == result.structured_content == json.loads(content)
 
 
-def test_a_refusal_with_text_that_utf8_cannot_express_is_told_all_the_same() -> None:
+def test_a_refusal_with_a_lone_surrogate_is_passed_on() -> None:
     refusal = Rejected("refused", code="AB01", http_status=400, message="no \ud800 good")
     problem = upstream_problem(refusal, OperationName.UPDATE).as_json("1")
     assert problem["detail"] == "no ? good"

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Suites that strangers wrote, against a running adapter on every address of this machine:
+# Conformance suites of other authors, against a running adapter on every address of this machine:
 #
 #   MCP conformance (0.1.16 and 0.2.0-alpha), MCP inspector, spectral with the OWASP rules, schemathesis
 #
-#   tests/adapter/strangers.sh [FOLDER]
+#   tests/adapter/conformance.sh [FOLDER]
 #
-# FOLDER keeps the npm packages between runs (default: .reconcile/strangers). Needs npm; Node 22 comes
+# FOLDER keeps the npm packages between runs (default: .reconcile/conformance). Needs npm; Node 22 comes
 # with the packages. PYTHON names the interpreter with the project installed (default: .venv/bin/python).
-# Exits 0 if all of them are satisfied.
+# Exits 0 if all of them pass.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
-folder=${1:-$root/.reconcile/strangers}
+folder=${1:-$root/.reconcile/conformance}
 python=${PYTHON:-$root/.venv/bin/python}
 rest=18980 mcp=18990 relay=18991
 token=$("$python" -c 'import secrets; print(secrets.token_hex(32))')
@@ -44,11 +44,11 @@ grep -q REST "$work/out" || { cat "$work/log"; exit 1; }
 check() {  # what, command...
     local what=$1
     shift
-    if "$@" >"$work/said" 2>&1; then
+    if "$@" >"$work/output" 2>&1; then
         echo "ok      $what"
     else
         echo "FAILED  $what"
-        tail -40 "$work/said"
+        tail -40 "$work/output"
         failed=1
     fi
 }

@@ -1,4 +1,4 @@
-"""The ports over sockets: framing, dawdlers, crowds, and an end in good order."""
+"""The ports over sockets: framing, slow clients, and a graceful stop."""
 
 import asyncio
 import contextlib
@@ -93,7 +93,7 @@ def is_framed_problem(answer: bytes, status: int) -> bool:
     )
 
 
-def test_both_lengths_at_once_are_refused_and_what_follows_is_no_request() -> None:
+def test_two_kinds_of_length_are_refused_and_the_connection_closes() -> None:
     smuggled = b"0\r\n\r\nDELETE /v1/integrations/a HTTP/1.1\r\n\r\n"
     ports = Ports()
     answer = over_sockets(
@@ -112,7 +112,7 @@ def test_both_lengths_at_once_are_refused_and_what_follows_is_no_request() -> No
     assert ports.wire.requests == []
 
 
-def test_other_broken_requests_are_400_and_close() -> None:
+def test_malformed_requests_are_400_and_close() -> None:
     heads = [
         (b"GET " + LIST + b" HTTP/1.1", b"Host: second.test"),
         (b"POST " + LIST + b" HTTP/1.1", b"Content-Length: 1", b"Content-Length: 2"),
@@ -130,7 +130,7 @@ def test_other_broken_requests_are_400_and_close() -> None:
     answers = over_sockets(work, ports)
     assert [answer.split(b" ")[1] for answer in answers] == [b"400"] * len(heads)
     assert ports.wire.requests == []
-    assert [told.status for told in ports.contexts] == [400] * len(heads)
+    assert [shown.status for shown in ports.contexts] == [400] * len(heads)
     for answer in answers:
         assert answer.count(b"HTTP/1.1 ") == 1
         assert is_framed_problem(answer, 400)
@@ -190,7 +190,7 @@ def test_the_host_is_checked_on_every_bind_address() -> None:
     assert over_sockets(work, host="0.0.0.0") == [200, 421, 421]  # noqa: S104  the case in point
 
 
-def test_a_head_that_drips_is_cut_off() -> None:
+def test_a_slow_head_is_disconnected() -> None:
     async def work(served: Served) -> bytes:
         reader, writer = await served.connect()
         writer.write(b"GET " + LIST + b" HTTP/1.1\r\nHost: ")
@@ -202,7 +202,7 @@ def test_a_head_that_drips_is_cut_off() -> None:
     assert over_sockets(work, limits=limits) == b""
 
 
-def test_a_connection_that_says_nothing_is_cut_off() -> None:
+def test_a_silent_connection_is_disconnected() -> None:
     async def work(served: Served) -> bytes:
         reader, _ = await served.connect()
         return await reader.read()
@@ -210,7 +210,7 @@ def test_a_connection_that_says_nothing_is_cut_off() -> None:
     assert over_sockets(work, limits=ServerLimits(head_seconds=0.05)) == b""
 
 
-def test_a_slow_answer_is_not_cut_off_by_the_limit_for_heads() -> None:
+def test_the_head_timeout_does_not_end_a_slow_answer() -> None:
     class Slow(Wire):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             await asyncio.sleep(0.1)
@@ -225,7 +225,7 @@ def test_a_slow_answer_is_not_cut_off_by_the_limit_for_heads() -> None:
     assert answer.endswith(b'{"late": true}')
 
 
-def test_a_body_that_breaks_its_framing_is_400_and_nothing_goes_up() -> None:
+def test_a_body_with_broken_framing_is_400_and_sends_nothing() -> None:
     ports = Ports()
     answer = over_sockets(
         lambda served: served.say(
@@ -238,11 +238,11 @@ def test_a_body_that_breaks_its_framing_is_400_and_nothing_goes_up() -> None:
     )
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert is_framed_problem(answer, 400)
-    assert [told.status for told in ports.contexts] == [400]
+    assert [shown.status for shown in ports.contexts] == [400]
     assert ports.wire.requests == []
 
 
-def test_rubbish_that_goes_on_is_answered_once() -> None:
+def test_continued_garbage_is_answered_once() -> None:
     async def work(served: Served) -> bytes:
         reader, writer = await served.connect()
         for _ in range(3):
@@ -252,7 +252,7 @@ def test_rubbish_that_goes_on_is_answered_once() -> None:
     assert over_sockets(work).count(b"HTTP/1.1 400 ") == 1
 
 
-def test_requests_that_come_at_once_are_answered_in_order() -> None:
+def test_pipelined_requests_are_answered_in_order() -> None:
     async def work(served: Served) -> bytes:
         reader, writer = await served.connect()
         first = served.head(b"GET " + LIST + b" HTTP/1.1")
@@ -264,7 +264,7 @@ def test_requests_that_come_at_once_are_answered_in_order() -> None:
     assert answer.index(b" 200 OK") < answer.index(b" 404 Not Found")
 
 
-def test_what_is_in_flight_is_finished_and_nothing_new_is_let_in() -> None:
+def test_a_stop_finishes_requests_in_flight_and_accepts_no_new_ones() -> None:
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
     class Gate(Wire):
@@ -291,7 +291,7 @@ def test_what_is_in_flight_is_finished_and_nothing_new_is_let_in() -> None:
     assert refused
 
 
-def test_what_does_not_finish_is_cut_off_when_the_grace_is_over() -> None:
+def test_a_stop_ends_requests_after_the_grace_period() -> None:
     arrived = asyncio.Event()
 
     class Silent(Stuck):
@@ -310,10 +310,10 @@ def test_what_does_not_finish_is_cut_off_when_the_grace_is_over() -> None:
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"\r\ncontent-type: application/problem+json\r\n" in answer
     assert b"was stopped" in answer
-    assert [told.status for told in ports.contexts] == [503]
+    assert [shown.status for shown in ports.contexts] == [503]
 
 
-def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+def test_answers_are_sent_without_delay() -> None:
     async def work() -> int:
         accepted: asyncio.Queue[int] = asyncio.Queue()
 
@@ -331,7 +331,7 @@ def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
     assert asyncio.run(work()) != 0
 
 
-def test_what_the_libraries_log_stays_silent(capfd: Any) -> None:
+def test_libraries_log_nothing_to_stderr(capfd: Any) -> None:
     over_sockets(lambda served: served.say(b"not http canary"))
     out, err = capfd.readouterr()
     assert "canary" not in out + err

@@ -1,4 +1,4 @@
-"""The page against the plan: what differs is never called the same, and access is told."""
+"""The page against the plan: a field that differs is never called the same."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reconciler.adapter.ui.comparison import ComparedField, FieldStatus, compare_fields
 from reconciler.domain.state import Ignored, Lifecycle
 from reconciler.planning.planner import make_plan
-from tests.adapter.test_gitops import ALPHA
+from tests.adapter.test_gitops_tools import ALPHA
 from tests.adapter.test_page import Site, rows
 from tests.builders import KEY, NOON, declared, desired, mask, observed, state
 
@@ -34,13 +34,13 @@ def detail(site: Site) -> dict[str, str]:
     return {row.split()[0]: row for row in rows(site.page("/integrations/alpha"))}
 
 
-@pytest.mark.parametrize(("credit", "said"), [(10, "✓ same"), (5, "≠ differs"), (50, "≠ differs")])
-def test_a_limit_is_compared_as_the_plan_compares_it(credit: int, said: str) -> None:
+@pytest.mark.parametrize(("credit", "text"), [(10, "✓ same"), (5, "≠ differs"), (50, "≠ differs")])
+def test_a_limit_is_compared_as_the_plan_compares_it(credit: int, text: str) -> None:
     site = granted(Site(alpha=ALPHA + GRANT).exists("alpha", name="Alpha"), limit(credit))
-    told = detail(site)
+    shown = detail(site)
     path = "workspaces[w-1].usage_limits.credit_limit"
-    assert told[path] == f"{path} 10 {credit} {said}"
-    assert told["workspaces[w-1].usage_limits.type"].endswith("cost cost ✓ same")
+    assert shown[path] == f"{path} 10 {credit} {text}"
+    assert shown["workspaces[w-1].usage_limits.type"].endswith("cost cost ✓ same")
 
 
 def test_a_workspace_granted_outside_git_is_not_in_sync() -> None:
@@ -88,7 +88,7 @@ def test_a_host_that_no_file_declares_is_not_in_sync(
     assert standing in overview(site)["alpha"]
 
 
-def test_what_moved_since_the_overview_was_read_is_shown_as_it_is_now() -> None:
+def test_a_change_since_the_overview_is_shown() -> None:
     site = Site(alpha=ALPHA + GRANT).exists("alpha", name="Alpha")
     granted(site, limit(10))
     assert "✓ in sync" in overview(site)["alpha"]
@@ -170,7 +170,7 @@ def test_every_change_of_a_plan_differs_on_the_page_and_nothing_that_changes_is_
             assert pair.declared == pair.observed or is_empty_on_one_side(pair)
 
 
-def test_what_is_ignored_or_never_returned_is_not_called_the_same() -> None:
+def test_ignored_and_write_only_fields_are_not_compared() -> None:
     ignoring = Lifecycle(ignore=(Ignored(("description",)),))
     mine = declared(description="mine", create_default_provider=True, lifecycle=ignoring)
     found = {pair.path: pair for pair in compare_fields(mine, observed(description="theirs"))}
@@ -179,7 +179,7 @@ def test_what_is_ignored_or_never_returned_is_not_called_the_same() -> None:
     assert found["name"].status is FieldStatus.SAME
 
 
-def test_limits_that_no_plan_looks_at_are_not_called_the_same() -> None:
+def test_limits_that_no_plan_reads_are_not_compared() -> None:
     mine, theirs = (
         {"id": "w-1", "enabled": False, "usage_limits": [{"type": kind}]}
         for kind in ("cost", "tokens")

@@ -1,4 +1,4 @@
-"""The command as a process: what it prints, how it ends, and what a stranger's SDK makes of it."""
+"""The command as a process: its output, its end, and the official SDK against it."""
 
 import json
 import subprocess
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapter.adapter_process import running
 from tests.adapter.ports import WRITER
-from tests.adapter.running import running
 from tests.end_to_end.harness import SECRET, Project
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def test_it_serves_the_simulator_without_any_account(project: Project) -> None:
     assert [row["slug"] for row in listed["integrations"]] == ["a"]
 
 
-def test_it_prints_one_line_for_people_and_ends_at_ctrl_c(project: Project) -> None:
+def test_it_prints_one_line_and_ends_at_ctrl_c(project: Project) -> None:
     script = (
         "import subprocess,sys,signal;"
         "p=subprocess.Popen(sys.argv[1:],stdout=-1,stderr=-1,text=True);"
@@ -49,7 +49,7 @@ def test_it_prints_one_line_for_people_and_ends_at_ctrl_c(project: Project) -> N
     assert words[3].endswith("/mcp")
 
 
-def test_without_the_extra_it_says_which_one(project: Project) -> None:
+def test_a_missing_extra_is_named(project: Project) -> None:
     hidden = "import sys; sys.modules['mcp'] = None; sys.argv[0] = 'reconcile'; "
     done = project.run(
         "serve",

@@ -1,4 +1,4 @@
-"""The five operations over REST: one request goes up for each, with nothing of the caller's."""
+"""The raw operations over REST: one request upstream for each, with the adapter's headers only."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ CALLS: list[tuple[str, str, Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("method", "target", "body", "sent_method", "sent_target"), CALLS)
-def test_one_request_goes_up_for_one_that_comes_in(
+def test_each_request_sends_exactly_one_upstream(
     method: str, target: str, body: Any, sent_method: str, sent_target: str
 ) -> None:
     ports = Ports(wire=Wire(says(200, {"id": "1"})))
@@ -61,7 +61,7 @@ def test_one_request_goes_up_for_one_that_comes_in(
 
 
 @pytest.mark.parametrize(("method", "target", "body", "sent_method", "sent_target"), CALLS)
-def test_only_the_headers_of_the_adapter_go_up(
+def test_only_the_adapters_headers_are_sent_upstream(
     method: str, target: str, body: Any, sent_method: str, sent_target: str
 ) -> None:
     ports = Ports()
@@ -99,7 +99,7 @@ def test_the_answer_is_relayed_byte_for_byte() -> None:
     assert "set-cookie" not in response.headers
 
 
-def test_an_answer_without_a_body_has_none_here_either() -> None:
+def test_an_empty_upstream_answer_stays_empty() -> None:
     wire = Wire(lambda _request: httpx.Response(204))
     response = Ports(wire=wire).ask("DELETE", "/v1/integrations/a")
     assert (response.status_code, response.content) == (204, b"")
@@ -114,7 +114,7 @@ def test_no_request_is_ever_repeated(status: int) -> None:
         assert len(ports.wire.requests) == 1, (method, target)
 
 
-def test_a_throttled_caller_does_not_hold_up_the_next_one() -> None:
+def test_a_throttled_call_does_not_delay_the_next_one() -> None:
     answers = iter([refuses(429, retry_after="3600"), says(200, {"ok": True})])
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -126,7 +126,7 @@ def test_a_throttled_caller_does_not_hold_up_the_next_one() -> None:
     assert second.status_code == 200
 
 
-def test_requests_go_up_side_by_side() -> None:
+def test_requests_are_sent_concurrently() -> None:
     waiting, both = [], asyncio.Event()
 
     class Gate(Wire):
@@ -146,7 +146,7 @@ def test_requests_go_up_side_by_side() -> None:
     assert [response.status_code for response in asyncio.run(run())] == [200] * 8
 
 
-def test_the_table_has_the_five_and_their_routes() -> None:
+def test_the_table_has_five_raw_operations() -> None:
     assert [(row.method, row.path) for row in RAW_OPERATIONS] == [
         ("GET", "/integrations"),
         ("POST", "/integrations"),
