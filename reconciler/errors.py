@@ -7,7 +7,7 @@
     ├── SecretError     (secrets)           3  a reference that does not resolve
     ├── LedgerError     (ledger)            4  the ledger cannot be written
     ├── RemoteError     (remote.errors)     1  the API could not be read or understood
-    └── GitHubError     (github.errors)     1  GitHub could not be told or asked
+    └── GitHubError     (github.client)     1  a request to GitHub failed
 
 A class carries its exit code (product contract, "Exit codes"). Facts are attributes; the sentence
 for people is made from them once. Problems in files are not raised: see `reconciler.diagnostics`.
