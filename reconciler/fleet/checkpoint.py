@@ -64,6 +64,7 @@ class Checkpoint:
         }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Replacing a complete file is atomic: a run that breaks off here loses nothing.
             with tempfile.NamedTemporaryFile(
                 "w", dir=self.folder, prefix=f".{self.run}.", encoding="utf-8", delete=False
             ) as unfinished:
@@ -82,6 +83,7 @@ def resume(folder: Path, run: str, *, operation: FleetOperation) -> Checkpoint:
     checkpoint = Checkpoint(folder, run, operation)
     try:
         with checkpoint.file.open("rb") as stream:
+            # A larger file ends in the middle, which is not JSON.
             _fill(checkpoint, json.loads(stream.read(_MAX_BYTES)))
     except OSError:
         raise InvalidInput([error("unknown-run", f"there is no run {run}", hint=hint)]) from None

@@ -25,6 +25,7 @@ from reconciler.domain.schema import compiled
 from reconciler.domain.tree import digest
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# Secrets that references may name by default, and the keys of the API.
 _VARIABLE = re.compile(r"(SECRET|PORTKEY)_[A-Z0-9_]+")
 _SHARED_SETTING = "PORTKEY_BASE_URL"
 """Setting of the machine that runs the fleet; it is not a credential of a member."""

@@ -26,7 +26,7 @@ async def run_locally(
     grace: float = GRACE,
 ) -> None:
     """Carry out every task, at most `parallelism` at a time; `ended` takes each outcome."""
-    waiting = iter(tasks)
+    waiting = iter(tasks)  # shared, so that each worker takes the next task when it is free
 
     async def work() -> None:
         for task in waiting:

@@ -43,6 +43,7 @@ def change_digests(plan: Plan) -> tuple[str, ...]:
     target = plan.target
     digests = []
     for action in plan.actions:
+        # With the target, so that an approval for one organisation is none for another.
         subject = [target.name, target.base_url, action.address, action.kind.value]
         digests.append(_digest([*subject, None]))
         digests.extend(_digest([*subject, change.identity]) for change in action.changes)

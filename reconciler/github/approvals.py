@@ -120,12 +120,14 @@ def plan_in_archive(content: bytes, *, limit: int = MAX_PLAN) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
+            # The whole list is compared: a second entry of the same name counts as one too many.
             if [member.filename for member in members] != [MEMBER]:
                 raise UnexpectedResponse(subject, f"it does not hold one {MEMBER} and nothing else")
             member = members[0]
             if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSIONS:
                 raise UnexpectedResponse(subject, "it is encrypted or compressed in another way")
             with archive.open(member) as stream:
+                # One byte above the limit shows that there is more than that.
                 text = stream.read(limit + 1)
         if len(text) > limit:
             raise UnexpectedResponse(subject, f"the plan in it has more than {limit} bytes")
@@ -182,6 +184,7 @@ async def _find_plan(
                 if problem.exit_code == 1:
                     raise  # GitHub did not answer, which proves nothing about the plan
                 reason = problem.summary
+        # An author can make a second run upload another plan than the one that was reviewed.
         if len(plans) > 1:
             return None, "its runs uploaded plans that differ; apply one by its digest"
         if plans:
@@ -194,6 +197,7 @@ async def _uploads(github: GitHub, name: str) -> list[JsonObject]:
     path = f"/repos/{github.repository}/actions/artifacts?name={quote(name, safe='')}"
     newest: dict[int, JsonObject] = {}
     found = await github.pages(path, under="artifacts")
+    # Later ones replace earlier ones, so expired ones come first.
     for upload in sorted(found, key=lambda item: (not item.get("expired"), _id(item))):
         run = number_at(upload, "workflow_run", "id")
         newest[_id(upload) if run is None else run] = upload

@@ -120,6 +120,7 @@ class GitHub:
         self._base = api_url.rstrip("/")
         self._token = token
         self._clock = timing
+        # The transport has the proxy and the CA already, so httpx must not read them again.
         self._client = httpx.AsyncClient(
             transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=False
         )
@@ -173,6 +174,7 @@ class GitHub:
         if not answer.is_redirect:
             return answer.content
         url = urljoin(self._base, answer.headers.get("location", ""))
+        # The address may hold a signature that replaces the token: never leave https.
         if urlsplit(url).scheme != urlsplit(self._base).scheme:
             raise UnexpectedResponse(path, "it is stored at an unsafe address")
         answer = await self._request("GET", url, limit=limit, anonymous=True)
@@ -317,6 +319,7 @@ def _is_rate_limit(answer: httpx.Response) -> bool:
 def _requested_pause(headers: Mapping[str, str], *, now: float) -> float | None:
     """Return the seconds that GitHub asks to wait, if it does; `now` counts seconds since 1970."""
     asked = headers.get("retry-after", "").strip()
+    # No more digits than any pause has: a very long number would become infinite.
     if asked.isascii() and asked.isdigit():
         return float(asked[:9])
     if asked:
@@ -331,6 +334,7 @@ def _requested_pause(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def _without_encoding(headers: httpx.Headers) -> httpx.Headers:
+    # The content was decoded while it was read; httpx would decode it again.
     kept = httpx.Headers(headers)
     kept.pop("content-encoding", None)
     kept.pop("content-length", None)
@@ -344,6 +348,7 @@ def _json(answer: httpx.Response) -> object:
         pass
     else:
         return document
+    # Raised here, since the parser's error quotes the body.
     raise UnexpectedResponse(_subject(answer), "it is not JSON")
 
 

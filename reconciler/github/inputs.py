@@ -74,6 +74,7 @@ def _failed_command(text: str, *, name: str) -> FailedCommand:
 
 
 def _diagnostic(item: dict[str, Any]) -> Diagnostic:
+    # A diagnostic about a whole file has no line.
     file, line, column = item["file"], item["line"], item["column"]
     return Diagnostic(
         severity=Severity(item["severity"]),

@@ -48,6 +48,7 @@ class Job:
         if isinstance(request, dict):
             number = request.get("number", self.event.get("number"))
             return number if isinstance(number, int) else None
+        # A merge queue names the pull request only in its branch.
         queue = self.event.get("merge_group")
         head = queue.get("head_ref") if isinstance(queue, dict) else None
         found = _QUEUED.search(head) if isinstance(head, str) else None
@@ -119,6 +120,7 @@ def _safe_url(url: str) -> str:
         has_valid_port = parts.port is None or parts.port > 0
     except ValueError:
         raise _invalid("GITHUB_API_URL", "is not a URL") from None
+    # Plain HTTP would show the token to everyone on the way.
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not (safe and has_valid_port and parts.hostname):
         raise _invalid("GITHUB_API_URL", "must begin with https:// unless it is on this machine")

@@ -66,6 +66,7 @@ async def _create_commit(github: GitHub, proposal: Proposal) -> str:
     tree = await github.post(
         f"{repository}/git/trees",
         {
+            # Files that are not listed stay as they are in the base.
             "base_tree": required_text(parent, "tree", "sha"),
             "tree": [_tree_entry(path, text) for path, text in sorted(proposal.files.items())],
         },

@@ -67,6 +67,7 @@ def _has_branch(run: JsonObject, claim: RunClaim) -> bool:
     if not isinstance(branch, str):
         return True
     if run.get("event") == "merge_group":
+        # Such a branch is called gh-readonly-queue/<base>/pr-<number>-<commit>.
         return claim.base is None or branch.startswith(f"{_QUEUE}/{claim.base}/")
     return claim.branch is None or branch == claim.branch
 
@@ -111,6 +112,7 @@ def _is_claimed(item: object, claim: RunClaim) -> bool:
 async def _possible_requests(github: GitHub, claim: RunClaim) -> list[JsonObject]:
     """Return the pull requests that may have the claimed head commit."""
     root = f"/repos/{github.repository}"
+    # The list of a commit leaves out closed pull requests, that of a branch those of others.
     found = await github.pages(f"{root}/commits/{claim.commit}/pulls")
     if claim.branch is not None:
         owner = github.repository.partition("/")[0]

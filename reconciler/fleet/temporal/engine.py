@@ -79,6 +79,7 @@ class TemporalEngine:
             message,
             id=self.service.workflow_id(task.member),
             task_queue=self.service.queue,
+            # One run of a member at a time, wherever it was started.
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         )
 

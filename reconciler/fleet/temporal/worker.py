@@ -93,6 +93,7 @@ async def run_worker(
             activities=[activities.carry_out],
             max_concurrent_activities=parallelism,
             graceful_shutdown_timeout=SHUTDOWN_GRACE,
+            # Workflows of a lost worker wait this long before another one takes them over.
             sticky_queue_schedule_to_start_timeout=SHUTDOWN_GRACE,
         )
         async with worker:

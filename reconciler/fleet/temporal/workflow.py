@@ -85,9 +85,11 @@ class Reconciliation:
                 ACTIVITY,
                 message,
                 result_type=Report,
+                # A member ends at its own deadline; this timeout is for one that does not.
                 start_to_close_timeout=timedelta(seconds=message.deadline + 2 * GRACE),
                 heartbeat_timeout=timedelta(seconds=message.heartbeat),
                 retry_policy=_RETRY_POLICY,
+                # The report of an apply that was stopped shows what was done.
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )
         except ActivityError as problem:
