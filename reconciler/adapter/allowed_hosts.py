@@ -56,6 +56,7 @@ class AllowedHosts:
 
 
 def _has_port(host: str) -> bool:
+    # The colons of an IPv6 address are inside its brackets.
     return ":" in host.rpartition("]")[2]
 
 

@@ -25,6 +25,7 @@ _GOOD: Final = "`openssl rand -hex 32` makes a good one"
 LINE_HINT: Final = f"each line is `name read TOKEN` or `name write TOKEN`; {_GOOD}"
 _UNIQUE: Final = f"use a separate name and token for every caller; {_GOOD}"
 
+# Printable ASCII without spaces, which every header can carry.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]+) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
@@ -86,6 +87,7 @@ class Tokens:
         """Return the principal of a token in constant time, None for an unknown token."""
         digest = _digest(presented)
         found = None
+        # No early exit: the time must not depend on which token matches.
         for token in self.known:
             if hmac.compare_digest(token.digest, digest):
                 found = token.principal
@@ -99,6 +101,7 @@ class Tokens:
         """
         if not self.required:
             return ANONYMOUS
+        # A set: the same token in both headers is one credential.
         presented = {*_bearer_tokens(headers), *_api_keys(headers)}
         if not presented:
             raise _unauthorised("No token was sent.")

@@ -185,5 +185,6 @@ class Listener:
         self._retry = self._loop.call_later(_RETRY_SECONDS, self._resume)
 
     def _resume(self) -> None:
+        # ValueError: the socket was closed during the pause.
         with contextlib.suppress(ValueError):
             self._loop.add_reader(self._socket, self._accept)

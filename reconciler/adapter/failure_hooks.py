@@ -20,6 +20,7 @@ def reported_failures(failed: Callable[[BaseException], None]) -> Iterator[None]
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler(), sys.unraisablehook, threading.excepthook
 
+    # asyncio may report a message without an exception.
     def report(error: BaseException | None) -> None:
         failed(error or RuntimeError())
 

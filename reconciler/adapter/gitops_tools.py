@@ -73,6 +73,7 @@ class GitopsTools:
         if loaded.state is None:
             raise ToolFailure(_error(loaded.diagnostics, exit_code=3))
         try:
+            # The time limit includes waiting for the lock.
             async with (
                 asyncio.timeout(_TIMEOUT_SECONDS),
                 self.lock,

@@ -87,6 +87,7 @@ class HTTPProtocol(H11Protocol):
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
+        # uvicorn closes gracefully, which waits until the caller has read the rest of its answer.
         if self.transport.get_write_buffer_size():
             self.abort()
 
@@ -99,6 +100,7 @@ class HTTPProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._refuse_cycle(self.cycle)
         elif not self._is_refused:
+            # Once: h11 reports an error for all further bytes, too.
             self._is_refused = True
             scope = {**_MALFORMED_SCOPE, "client": self.client, "headers": []}
             task = self.loop.create_task(self._refuse(scope))
@@ -110,6 +112,7 @@ class HTTPProtocol(H11Protocol):
             self.transport.close()
             return
         cycle.scope[REFUSED] = _MALFORMED_SCOPE[REFUSED]  # type: ignore[typeddict-unknown-key]  # ours
+        # Wake the application that waits for the rest of the body; the middleware finds REFUSED.
         cycle.more_body = False
         cycle.message_event.set()
 

@@ -33,22 +33,22 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "bad-slug": "The slug is not valid",
         "bad-framing": "The request is not well-formed",
         "unauthorised": "A credential is needed",
-        "forbidden": "The caller may not do this",
-        "read-only": "The adapter only reads",
+        "forbidden": "The caller is not allowed to do this",
+        "read-only": "The adapter is read-only",
         "managed": "The integration is managed by files",
         "not-confirmed": "The deletion is not confirmed",
         "wrong-host": "This host is not served here",
-        "wrong-origin": "This origin may not call",
+        "wrong-origin": "This origin is not allowed",
         "not-found": "There is nothing at this path",
         "method-not-allowed": "The path does not take this method",
         "too-slow": "The request did not arrive in time",
         "too-large": "The request is too large",
         "unsupported-media-type": "The body must be JSON",
         "too-many-requests": "Too many requests",
-        "unavailable": "The adapter takes no requests for now",
+        "unavailable": "The adapter accepts no requests at the moment",
         "internal": "The adapter failed",
         "upstream-refused": "The upstream refused the request",
-        "upstream-throttled": "The upstream takes no more requests for now",
+        "upstream-throttled": "The upstream accepts no more requests at the moment",
         "upstream-credential": "The upstream refused the adapter's own credential",
         "upstream-failed": "The upstream gave no usable answer",
         "upstream-unreachable": "The upstream cannot be reached",
@@ -143,7 +143,7 @@ def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
             code = "bad-slug" if error.code == "bad-slug" else "invalid-request"
             return Problem(code, 400, f"{error.summary}. {error.hint}".strip())
         case ReadOnlyViolation():
-            return Problem("read-only", 403, "The adapter was started to read only.")
+            return Problem("read-only", 403, "The adapter was started with --read-only.")
         case NoAnswer(code="timeout"):
             return timeout_problem(operation)
         case NotSent():

@@ -41,6 +41,7 @@ class CallerRateLimiter:
         """Count one request of a caller; `wait` of the result is set if it exceeds the limit."""
         now = self._clock()
         level, since = self._levels.get(name, (self._burst, now))
+        # The bucket refills when it is looked at; no timer runs.
         level = min(self._burst, level + (now - since) * self._rate)
         wait = None
         if level >= 1:

@@ -94,7 +94,7 @@ async def read_body(receive: Receive, *, limit: int, seconds: float) -> bytes:
                 if not message.get("more_body", False):
                     return bytes(content)
     except TimeoutError:
-        pass
+        pass  # refused below, so that the refusal has no TimeoutError as its context
     detail = f"The body was not complete after {seconds:g} seconds."
     raise refuse("too-slow", 408, detail, connection="close")
 

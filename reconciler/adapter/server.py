@@ -106,6 +106,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept connections with our own listeners."""
+        # Without sockets uvicorn runs the application's startup and opens no listener of its own.
         await super().startup(sockets=[])
         protocol: Any = self.config.http_protocol_class
         make = partial(
@@ -120,6 +121,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        # uvicorn would install handlers; the CLI sets `should_exit` through the stop event.
         yield
 
 
@@ -132,6 +134,7 @@ def _configuration(
         "write_seconds": limits.write_seconds,
         "table": table,
     }
+    # uvicorn creates the protocol of each connection itself, so the settings are class attributes.
     protocol = type("Protocol", (HTTPProtocol,), settings)
     return uvicorn.Config(
         application,

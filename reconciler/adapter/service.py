@@ -65,9 +65,9 @@ class UpstreamService:
         if operation.safe:
             return
         if self.read_only:
-            raise refuse("read-only", 403, "The adapter was started to read only.")
+            raise refuse("read-only", 403, "The adapter was started with --read-only.")
         if not caller.can_write:
-            raise refuse("forbidden", 403, f"The token {caller.name} is for reading only.")
+            raise refuse("forbidden", 403, f"The token {caller.name} has the scope read.")
 
     def operations_for(self, caller: Principal) -> list[Operation]:
         """Return the operations that a caller may use, in the order of the table."""

@@ -33,6 +33,7 @@ _CONFIRM: Final = {
     "description": "The slug once more: the deletion cannot be undone.",
 }
 
+# A defect in one of these may have happened after the write.
 _WRITES: Final = {row.name.value: row.name for row in RAW_OPERATIONS if not row.safe}
 
 Arguments = Mapping[str, Any]

@@ -247,7 +247,7 @@ def _outcome(outcome: Mapping[str, Any]) -> _Outcome:
 
 
 class _Visible(str):
-    """Text that is visible already; it still has to be escaped."""
+    """Text that is visible already but not escaped."""
 
     __slots__ = ()
 
@@ -258,7 +258,7 @@ def _unabridged(text: str) -> str:
 
 
 def _finalize(value: object) -> str:
-    """Make a value visible before autoescape; markup comes from macros of ours only."""
+    """Return a value made visible; markup is the result of a macro, already escaped."""
     if isinstance(value, Markup | _Visible):
         return value
     return visible(str(value))
@@ -275,10 +275,12 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("reconciler.adapter.ui"),
         autoescape=True,
+        # Runs on the value of every expression, before it is escaped.
         finalize=_finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Templates are part of the package and do not change while the adapter runs.
         auto_reload=False,
     )
     environment.filters["to_minutes"] = _to_minutes

@@ -26,6 +26,7 @@ class Sessions:
 
     def open(self, principal: Principal, *, secure: bool) -> str:
         """Open a session and return its `Set-Cookie` header; at the limit the oldest one ends."""
+        # A dict keeps the order of insertion, so the first key is the oldest session.
         while len(self._sessions) >= _MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         secret = self.new_secret()

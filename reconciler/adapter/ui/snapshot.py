@@ -144,6 +144,7 @@ class StateCache:
 
     async def snapshot(self) -> Snapshot:
         """Return a snapshot that is at most `MAX_AGE_SECONDS` old."""
+        # The lock makes callers that arrive together wait for one reading.
         async with _time_limit(), self._lock:
             if self._kept is None or self.clock() - self._kept[0] > MAX_AGE_SECONDS:
                 self._kept = (self.clock(), await self._read())
@@ -198,6 +199,7 @@ class StateCache:
             self.target,
             self.now(),
             _rows(rows, desired.integrations if desired else {}, None, unreadable=unreadable),
+            # The plan and the listing may have failed for the same reason.
             problems=tuple(dict.fromkeys(problems)),
             desired=desired,
         )
