@@ -55,26 +55,26 @@ class Config:
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def read_config(source: FileSource, findings: ProblemCollector) -> Config | None:
+def read_config(source: FileSource, problems: ProblemCollector) -> Config | None:
     """Read reconcile.yaml of a source; None when something in it is wrong."""
     try:
         data = source.read(CONFIG_FILE)
     except UnreadableFile as problem:
-        findings.of_file(CONFIG_FILE, _missing(problem))
+        problems.of_file(CONFIG_FILE, _missing(problem))
         return None
     reading = read_yaml(data)
-    findings.of_reading(CONFIG_FILE, reading, data)
+    problems.of_reading(CONFIG_FILE, reading, data)
     if reading.broken:
         return None
-    before = len(findings.diagnostics)
+    before = len(problems.diagnostics)
     value = reading.documents[0].value if reading.documents else {}
     document = Sourced({} if value is None else value, SourceOrigin(CONFIG_FILE))
     if len(reading.documents) > 1:
         second = SourceOrigin(CONFIG_FILE, reading.documents[1].index)
-        findings.error("wrong-type", f"{CONFIG_FILE} holds one document", second)
+        problems.error("wrong-type", f"{CONFIG_FILE} holds one document", second)
     tree = typed(document.value, compiled(ConfigFile))
-    _check(tree, document, findings)
-    if len(findings.diagnostics) > before or reading.faults:
+    _check(tree, document, problems)
+    if len(problems.diagnostics) > before or reading.faults:
         return None
     return _build(tree)
 
@@ -152,34 +152,34 @@ def _missing(problem: UnreadableFile) -> UnreadableFile:
     return UnreadableFile("missing-config", problem.summary, hint)
 
 
-def _check(tree: Any, document: Sourced, findings: ProblemCollector) -> None:
+def _check(tree: Any, document: Sourced, problems: ProblemCollector) -> None:
     bad: set[Steps] = set()
 
-    def say(code: str, summary: str, hint: str, steps: Steps) -> None:
+    def report(code: str, summary: str, hint: str, steps: Steps) -> None:
         bad.add(steps)
         hide = code != "reference-forbidden"
-        findings.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
+        problems.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
     if isinstance(tree, dict):
         targets = tree.get("targets")
         for name, target in targets.items() if isinstance(targets, dict) else ():
             if isinstance(target, dict):
-                _bind_key(target, ("targets", name), say)
-                _check_target(name, target, document, findings)
-        bind(tree, compiled(ConfigFile), say)
-        _check_names(tree, document, findings)
+                _bind_key(target, ("targets", name), report)
+                _check_target(name, target, document, problems)
+        bind(tree, compiled(ConfigFile), report)
+        _check_names(tree, document, problems)
     check_model(
         ConfigFile,
         tree,
         schema=compiled(ConfigFile),
         document=document,
-        findings=findings,
+        problems=problems,
         known_bad=bad,
         what=CONFIG_FILE,
     )
 
 
-def _bind_key(target: dict[str, Any], steps: Steps, say: Any) -> None:
+def _bind_key(target: dict[str, Any], steps: Steps, report: Any) -> None:
     text, at = target.get("api_key"), (*steps, "api_key")
     if not isinstance(text, str):
         return
@@ -187,27 +187,27 @@ def _bind_key(target: dict[str, Any], steps: Steps, say: Any) -> None:
     if ref is None:
         target["api_key"] = Redacted(text)
         summary = "`api_key` is a secret and must be a reference; the value is not shown"
-        say("literal-secret", summary, _KEY_HINT, at)
+        report("literal-secret", summary, _KEY_HINT, at)
         return
     target["api_key"] = ref
     if ref.scheme == "file" or (ref.scheme == "env" and not ref.locator.startswith("PORTKEY_")):
         summary = f"`{ref}` cannot be the key of a target"
-        say("reference-forbidden", summary, _KEY_HINT, at)
+        report("reference-forbidden", summary, _KEY_HINT, at)
 
 
 def _check_target(
-    name: str, target: dict[str, Any], document: Sourced, findings: ProblemCollector
+    name: str, target: dict[str, Any], document: Sourced, problems: ProblemCollector
 ) -> None:
     here = document.origin_of(("targets", name))
     if "name" in target:
         summary = "`name` is not a field of a target"
-        findings.error("unknown-field", summary, here.at("name"), key=True)
+        problems.error("unknown-field", summary, here.at("name"), key=True)
     url = target.get("base_url")
     if isinstance(url, str):
         problem = base_url_problem(url)
         if problem is not None:
             where, may_hold_a_secret = here.at("base_url"), any(c in url for c in "@?#")
-            findings.error(
+            problems.error(
                 "invalid-base-url",
                 f"`base_url` {problem}",
                 where,
@@ -216,44 +216,44 @@ def _check_target(
             )
         elif url != "simulator:" and target.get("api_key") is None:
             summary = f"target `{name}` needs `api_key`"
-            findings.error("missing-field", summary, here, hint=_KEY_HINT, key=True)
-    _check_known_fields(target.get("known_fields"), here.at("known_fields"), findings)
+            problems.error("missing-field", summary, here, hint=_KEY_HINT, key=True)
+    _check_known_fields(target.get("known_fields"), here.at("known_fields"), problems)
     environment = target.get("environment")
     if isinstance(environment, str) and not _is_folder_name(environment):
         summary = "`environment` must be the name of a folder in environments/"
-        findings.error("invalid-value", summary, here.at("environment"))
+        problems.error("invalid-value", summary, here.at("environment"))
 
 
-def _check_known_fields(known: Any, here: SourceOrigin, findings: ProblemCollector) -> None:
+def _check_known_fields(known: Any, here: SourceOrigin, problems: ProblemCollector) -> None:
     """Refuse to treat a field as plain whose name speaks of a secret."""
     for provider, names in known.items() if isinstance(known, dict) else ():
         for index, name in enumerate(names if isinstance(names, list) else ()):
             if isinstance(name, str) and SECRET_NAME.search(name):
                 summary = "a field whose name speaks of a secret cannot be listed in `known_fields`"
                 hint = "remove it; its value stays hidden, and it may hold a reference"
-                findings.error("invalid-value", summary, here.at(provider, index), hint=hint)
+                problems.error("invalid-value", summary, here.at(provider, index), hint=hint)
 
 
 def _is_folder_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and PurePosixPath(name).name == name
 
 
-def _check_names(tree: dict[str, Any], document: Sourced, findings: ProblemCollector) -> None:
+def _check_names(tree: dict[str, Any], document: Sourced, problems: ProblemCollector) -> None:
     targets, default = tree.get("targets"), tree.get("default_target")
     if isinstance(targets, dict) and not targets:
         hint = 'add one, such as `simulator: {base_url: "simulator:"}`'
         where = document.origin_of(("targets",))
-        findings.error("missing-field", "`targets` is empty", where, hint=hint)
+        problems.error("missing-field", "`targets` is empty", where, hint=hint)
     if isinstance(targets, dict) and isinstance(default, str) and default not in targets:
         origin = document.origin_of(("default_target",))
         hint = did_you_mean(default, targets) or one_of(sorted(targets))
-        findings.error("unknown-target", f"there is no target `{default}`", origin, hint=hint)
+        problems.error("unknown-target", f"there is no target `{default}`", origin, hint=hint)
     deletions = tree.get("deletions")
     for index, entry in enumerate(deletions if isinstance(deletions, list) else ()):
         slug = entry.get("slug") if isinstance(entry, dict) else None
         if isinstance(slug, str) and SLUG.fullmatch(slug) is None:
             origin = document.origin_of(("deletions", index, "slug"))
-            findings.error("invalid-value", "`slug` must be letters, digits, `_` or `-`", origin)
+            problems.error("invalid-value", "`slug` must be letters, digits, `_` or `-`", origin)
 
 
 def _build(tree: dict[str, Any]) -> Config:

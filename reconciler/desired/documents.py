@@ -54,10 +54,10 @@ class Documents:
     """The documents of a source. The base is read once and then merged for each environment."""
 
     def __init__(
-        self, source: FileSource, findings: ProblemCollector, config: Config | None = None
+        self, source: FileSource, problems: ProblemCollector, config: Config | None = None
     ) -> None:
         self._source = source
-        self._findings = findings
+        self._problems = problems
         self._paths = source.paths()
         self._bytes = 0
         self._incomplete = False
@@ -99,9 +99,9 @@ class Documents:
         hint = hint or "add an overlay there, or take `environment` off the target"
         where, summary = self._place_of(environment), f"there is no overlay in {folder}/"
         if self._source.has_folder(folder):
-            self._findings.warning("missing-environment", summary, where, hint=hint)
+            self._problems.warning("missing-environment", summary, where, hint=hint)
         else:
-            self._findings.error("missing-environment", summary, where, hint=hint)
+            self._problems.error("missing-environment", summary, where, hint=hint)
             self._incomplete = True
 
     def _place_of(self, environment: str) -> SourceOrigin:
@@ -117,7 +117,7 @@ class Documents:
     def _report_blocked(self) -> None:
         """Report the folders that cannot be entered; they would read as empty ones."""
         for path, problem in blocked_folders(self._source).items():
-            self._findings.of_file(path, problem)
+            self._problems.of_file(path, problem)
             self._blocked.add(path)
             self._incomplete = True
 
@@ -133,7 +133,7 @@ class Documents:
                 continue
             hint = near or f"integrations belong into {INTEGRATIONS}/"
             where = SourceOrigin(path)
-            self._findings.warning("stray-file", f"{path} is not read", where, hint=hint)
+            self._problems.warning("stray-file", f"{path} is not read", where, hint=hint)
 
     def _find_unused(self, environments: Collection[str | None]) -> None:
         """Tell of folders of overlays that no target asks for, the first file of each."""
@@ -143,7 +143,7 @@ class Documents:
                 environments = {*environments, name}
                 summary = f"{ENVIRONMENTS}/{name}/ is not read: no target names this environment"
                 hint = f"add `environment: {name}` to a target in {CONFIG_FILE}"
-                self._findings.warning("stray-file", summary, SourceOrigin(path), hint=hint)
+                self._problems.warning("stray-file", summary, SourceOrigin(path), hint=hint)
 
     def _read(self, path: str) -> list[Document]:
         """Read a file; problems are reported, and what is left is nothing."""
@@ -152,7 +152,7 @@ class Documents:
         try:
             data = self._source.read(path)
         except UnreadableFile as problem:
-            self._findings.of_file(path, problem)
+            self._problems.of_file(path, problem)
             self._incomplete = True
             return []
         self._bytes += len(data)
@@ -162,21 +162,21 @@ class Documents:
                 "and the files before it exceed 64 MiB",
                 "divide the integrations among several folders, each with its own reconcile.yaml",
             )
-            self._findings.of_file(path, excess)
+            self._problems.of_file(path, excess)
             self._incomplete = True
             return []
         reading = read_yaml(data)
         if reading.faults:
-            self._findings.of_reading(path, reading, data)
+            self._problems.of_reading(path, reading, data)
             self._incomplete = self._incomplete or reading.broken
         return [] if reading.broken else reading.documents
 
     def _read_integrations(self, path: str) -> None:
-        before = len(self._findings.diagnostics)
+        before = len(self._problems.diagnostics)
         documents = self._read(path)
         present = [d for d in documents if d.value is not None]
-        if not present and len(self._findings.diagnostics) == before:
-            self._findings.error(
+        if not present and len(self._problems.diagnostics) == before:
+            self._problems.error(
                 "empty-file",
                 "there is no integration in this file",
                 SourceOrigin(path),
@@ -189,7 +189,7 @@ class Documents:
         origin, value = SourceOrigin(path, document.index), document.value
         if type(value) is not dict:
             summary = f"an integration must be a mapping, not {describe(value)}"
-            self._findings.error("wrong-type", summary, origin)
+            self._problems.error("wrong-type", summary, origin)
             return
         sourced = Sourced(value, origin, document.line)
         slug = value.get("slug")
@@ -200,8 +200,8 @@ class Documents:
         name = str(slug)
         first = self._base.setdefault(name, sourced)
         if first is not sourced:
-            place = self._findings.place(first.origin.at("slug"))
-            self._findings.error(
+            place = self._problems.place(first.origin.at("slug"))
+            self._problems.error(
                 "duplicate-slug",
                 f"`{name}` is declared twice; first at {place.file}:{place.line}",
                 origin.at("slug"),
@@ -212,7 +212,7 @@ class Documents:
         if alone and stem != name and SLUG.fullmatch(name):
             summary = f"the file is called `{stem}`, and the slug is `{name}`"
             hint = f"rename the file to {name}.yaml"
-            self._findings.warning("file-name", summary, origin.at("slug"), hint=hint)
+            self._problems.warning("file-name", summary, origin.at("slug"), hint=hint)
 
     def _each_slug(
         self, path: str, document: Document, documents: dict[str, Sourced], add: Any
@@ -223,15 +223,15 @@ class Documents:
             return
         if type(value) is not dict:
             summary = f"this file must be a mapping from slugs, not {describe(value)}"
-            self._findings.error("wrong-type", summary, origin)
+            self._problems.error("wrong-type", summary, origin)
             return
         for slug, patch in value.items():
             if slug in documents:
                 add(slug, patch, origin.at(slug), documents)
             elif not self._incomplete:
                 summary = f"there is no integration `{slug}`"
-                hint = self._findings.nearest(slug, documents)
-                self._findings.error("unknown-slug", summary, origin.at(slug), hint=hint, key=True)
+                hint = self._problems.nearest(slug, documents)
+                self._problems.error("unknown-slug", summary, origin.at(slug), hint=hint, key=True)
 
     def _add_patch(
         self, slug: str, patch: Any, origin: SourceOrigin, documents: dict[str, Sourced]
@@ -240,14 +240,14 @@ class Documents:
             del documents[slug]
         elif type(patch) is not dict:
             summary = f"a patch must be a mapping or null, not {describe(patch)}"
-            self._findings.error("wrong-type", summary, origin)
+            self._problems.error("wrong-type", summary, origin)
         elif "slug" in patch:
             summary = "an overlay cannot change the slug"
             hint = "remove the line; another slug is another integration, with a file of its own"
             where = origin.at("slug")
-            self._findings.error("invalid-value", summary, where, hint=hint, key=True)
+            self._problems.error("invalid-value", summary, where, hint=hint, key=True)
         else:
-            error = self._findings.error
+            error = self._problems.error
             documents[slug] = apply_patch(documents[slug], patch, origin, error)
 
     def _add_fragment(
@@ -255,18 +255,18 @@ class Documents:
     ) -> None:
         if type(fragment) is not dict:
             summary = f"a fragment must be a mapping with `workspaces`, not {describe(fragment)}"
-            self._findings.error("wrong-type", summary, origin)
+            self._problems.error("wrong-type", summary, origin)
             return
         for name in fragment:
             if name != "workspaces":
                 summary = f"`{name}` is not a field of an access fragment"
                 hint = did_you_mean(name, ["workspaces"]) or "only `workspaces` is"
                 where = origin.at(name)
-                self._findings.error("unknown-field", summary, where, hint=hint, key=True)
+                self._problems.error("unknown-field", summary, where, hint=hint, key=True)
         entries = fragment.get("workspaces")
         if "workspaces" in fragment and type(entries) is not list:
             summary = f"`workspaces` must be a list, not {describe(entries)}"
-            self._findings.error("wrong-type", summary, origin.at("workspaces"))
+            self._problems.error("wrong-type", summary, origin.at("workspaces"))
         elif entries and isinstance(documents[slug].value.get("workspaces") or [], list):
             where = origin.at("workspaces")
             documents[slug] = add_entries(documents[slug], "workspaces", entries, where)

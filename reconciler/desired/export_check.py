@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from reconciler.desired.integration_builder import declare
+from reconciler.desired.integration_builder import build_integration
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.source import MAX_FILE, MemorySource
 from reconciler.desired.yaml_reader import read_yaml
@@ -78,7 +78,9 @@ def _objections(text: str, tree: dict[str, Any], today: date) -> list[Steps]:
         broken = [(n,) for n in tree if read_yaml(document({n: tree[n]}).encode()).faults]
         return list(broken) or [()]
     found = _Objections()
-    declared = declare(Sourced(reading.documents[0].value, SourceOrigin("")), found, today)
+    declared = build_integration(
+        Sourced(reading.documents[0].value, SourceOrigin("")), found, today
+    )
     if declared is not None:
         meant = {name: value for name, value in tree.items() if name not in {"slug", "lifecycle"}}
         return list(_misread(declared.fields, meant, ()))

@@ -1,80 +1,102 @@
-"""Make one merged document an integration: scalars by type, secrets by name, every rule checked."""
+"""Build an integration from one merged document, and report everything that is wrong with it.
+
+Scalars become typed values, secrets become references, and every rule of the schema, of the
+provider and between fields is checked.
+"""
 
 from datetime import date
 from typing import Any
 
-from reconciler.desired.lifecycle import lifecycle_of
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.references import bind
 from reconciler.desired.rules import CrossFieldRules, check_configurations
 from reconciler.desired.scalars import typed
 from reconciler.desired.validate import check_model, is_hidden
 from reconciler.diagnostics import SourceLocation
+from reconciler.domain.field_paths import parse_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.schema import integration_schema
 from reconciler.domain.secrets import SecretRef
-from reconciler.domain.state import Declared
+from reconciler.domain.state import Declared, Ignored, Lifecycle
 
 _NOT_FIELDS = frozenset({"slug", "lifecycle"})
 
 
-def declare(
+def build_integration(
     document: Sourced,
-    findings: ProblemCollector,
+    problems: ProblemCollector,
     today: date,
     known_fields: KnownFields = NO_KNOWN_FIELDS,
 ) -> Declared | None:
-    """Check a document and build what it declares; None when something is wrong with it."""
-    before = findings.errors
+    """Return the integration that a document declares, or None if the document has an error."""
+    errors_before = problems.errors
     provider = document.value.get("ai_provider_id")
     provider = provider if isinstance(provider, str) else ""
     schema = integration_schema(provider, vouched=known_fields.get(provider, ()))
     tree = typed(document.value, schema)
-    bad: set[Steps] = set()
+    reported: set[Steps] = set()
 
-    def say(code: str, summary: str, hint: str, steps: Steps) -> None:
-        bad.add(steps)
+    def report(code: str, summary: str, hint: str, steps: Steps) -> None:
+        reported.add(steps)
         hide = code != "reference-forbidden" and is_hidden(schema, steps)
-        findings.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
+        problems.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
-    bind(tree, schema, say)
+    bind(tree, schema, report)
     check_model(
-        Integration, tree, schema=schema, document=document, findings=findings, known_bad=bad
+        Integration, tree, schema=schema, document=document, problems=problems, known_bad=reported
     )
-    check_configurations(tree, schema, document, findings, bad)
-    CrossFieldRules(tree, schema, document, findings, today).check()
-    if findings.judge is not None:
-        _judge_references(tree, (), document, findings)
-    if findings.errors > before:
+    check_configurations(tree, schema, document, problems, reported)
+    CrossFieldRules(tree, schema, document, problems, today).check()
+    if problems.check_reference is not None:
+        _check_references(tree, (), document, problems)
+    if problems.errors > errors_before:
         return None
     return Declared(
         slug=tree["slug"],
         fields={name: value for name, value in tree.items() if name not in _NOT_FIELDS},
-        source=SourceLocation(findings.shown(document.origin.file), document.line),
-        lifecycle=lifecycle_of(tree.get("lifecycle")),
+        source=SourceLocation(problems.shown(document.origin.file), document.line),
+        lifecycle=_build_lifecycle(tree.get("lifecycle")),
         vouched=known_fields.get(provider, ()),
     )
 
 
-def _judge_references(
-    node: Any, steps: Steps, document: Sourced, findings: ProblemCollector
+def _check_references(
+    node: Any, steps: Steps, document: Sourced, problems: ProblemCollector
 ) -> None:
-    """Ask of every reference in a mapping or a list whether it may be used, and report objections.
+    """Report the references in a mapping or a list that the caller objects to.
 
-    Most values are neither, so none of them costs a call of its own.
+    Most values are scalars; the loop skips them without a call, because it visits every value.
     """
     for key, value in node.items() if type(node) is dict else enumerate(node):
         kind = type(value)
         if kind is dict or kind is list:
-            _judge_references(value, (*steps, key), document, findings)
-        elif isinstance(value, SecretRef) and findings.judge:
-            objection = findings.judge(value)
+            _check_references(value, (*steps, key), document, problems)
+        elif isinstance(value, SecretRef) and problems.check_reference:
+            objection = problems.check_reference(value)
             if objection is not None:
-                findings.add(
+                problems.add(
                     objection.severity,
                     objection.code,
                     objection.summary,
                     document.origin_of((*steps, key)),
                     hint=objection.hint,
                 )
+
+
+def _build_lifecycle(tree: Any) -> Lifecycle:
+    """Build the lifecycle of an integration whose tree has been checked."""
+    if not isinstance(tree, dict):
+        return Lifecycle()
+    ignored = []
+    for item in tree.get("ignore") or ():
+        entry = {"path": item} if isinstance(item, str) else item
+        until = entry.get("until")
+        ignored.append(
+            Ignored(
+                path=parse_path(entry["path"]) or (),
+                reason=entry.get("reason"),
+                until=date.fromisoformat(until) if until else None,
+            )
+        )
+    return Lifecycle(protected=tree.get("protected", False), ignore=tuple(ignored))

@@ -1,8 +1,8 @@
-"""The front door from files to `DesiredState`. It never raises for a user's mistake.
+"""Load files into a `DesiredState`; a mistake of a user becomes a diagnostic, never an exception.
 
-Every mistake of every file is found in one run; a state exists only when there is none. What a
-single file may hold: `desired.yaml_source`; what an integration may say: `desired.validate` and
-`desired.rules`; patches of environments: `desired.overlay`.
+Every mistake of every file is found in one run; a state exists only if there is no error. What a
+single file may hold: `desired.yaml_reader`; what an integration may declare: `desired.validate`
+and `desired.rules`; patches of environments: `desired.overlay`.
 """
 
 import gc
@@ -13,11 +13,17 @@ from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 
-from reconciler.desired.config import Config, choose_target, override_base_url, read_config
+from reconciler.desired.config import (
+    CONFIG_FILE,
+    Config,
+    choose_target,
+    override_base_url,
+    read_config,
+)
 from reconciler.desired.documents import Documents
-from reconciler.desired.integration_builder import declare
-from reconciler.desired.problem_collector import Judge, ProblemCollector, Sourced, SourceOrigin
-from reconciler.desired.render import Rendered, rendered
+from reconciler.desired.integration_builder import build_integration
+from reconciler.desired.problem_collector import ProblemCollector, ReferenceCheck, Sourced
+from reconciler.desired.render import RenderedIntegration, render
 from reconciler.desired.source import DirectorySource, FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields, Target
@@ -26,7 +32,7 @@ from reconciler.domain.state import Declared, DesiredState
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What came of loading; `state` is None as soon as there is one error."""
+    """The result of loading; `state` is None if there is an error."""
 
     config: Config | None
     state: DesiredState | None
@@ -39,28 +45,28 @@ def load(
     target_name: str | None,
     today: date,
     base_url_override: str | None = None,
-    judge: Judge | None = None,
+    check_reference: ReferenceCheck | None = None,
     expects_creates: bool = False,
 ) -> Loaded:
-    """Load what the files declare for a target, the default one without a name.
+    """Load what the files declare for a target, the default one if no name is given.
 
-    `judge` has its say on every reference, so that its findings have a place in the files. With
-    `expects_creates`, warn of what keeps an integration from being created; a plan knows better.
+    `check_reference` may object to a reference; the objection is reported where the reference
+    stands. With `expects_creates`, warn of what prevents an integration from being created; a plan
+    decides this better, because it knows which integrations exist.
     """
     source = as_source(files)
-    findings = ProblemCollector(source, judge=judge, expects_creates=expects_creates)
+    problems = ProblemCollector(
+        source, check_reference=check_reference, expects_creates=expects_creates
+    )
     with _without_garbage_collection():
-        config = read_config(source, findings)
-        target = None
-        if config is not None:
-            target, problems = choose_target(config, target_name)
-            findings.diagnostics += problems
+        config = read_config(source, problems)
+        target = _choose_target(config, target_name, problems)
         if target is not None and base_url_override:
-            target, problems = override_base_url(target, base_url_override)
-            findings.diagnostics += problems
-        documents = Documents(source, findings, config)
-        integrations = _declare_all(documents, config, _Terms.of(target), today, findings)
-    diagnostics = in_order(findings.diagnostics)
+            target, diagnostics = override_base_url(target, base_url_override)
+            problems.diagnostics += diagnostics
+        documents = Documents(source, problems, config)
+        integrations = _build_all(documents, config, _Terms.of(target), today, problems)
+    diagnostics = in_order(problems.diagnostics)
     if target is None or config is None or has_errors(diagnostics):
         return Loaded(config, None, diagnostics)
     return Loaded(config, _state(config, target, integrations), diagnostics)
@@ -69,21 +75,21 @@ def load(
 def load_config(files: Path | FileSource) -> tuple[Config | None, tuple[Diagnostic, ...]]:
     """Load reconcile.yaml alone."""
     source = as_source(files)
-    findings = ProblemCollector(source)
-    config = read_config(source, findings)
-    return config, in_order(findings.diagnostics)
+    problems = ProblemCollector(source)
+    config = read_config(source, problems)
+    return config, in_order(problems.diagnostics)
 
 
 def load_desired(
     files: Path | FileSource, config: Config, target: Target, today: date
 ) -> tuple[DesiredState | None, tuple[Diagnostic, ...]]:
-    """Load the integrations for a target of a configuration that is known already."""
+    """Load the integrations for a target of a configuration that has been loaded."""
     source = as_source(files)
-    findings = ProblemCollector(source)
+    problems = ProblemCollector(source)
     with _without_garbage_collection():
-        documents = Documents(source, findings, config)
-        integrations = _declare_all(documents, config, _Terms.of(target), today, findings)
-    diagnostics = in_order(findings.diagnostics)
+        documents = Documents(source, problems, config)
+        integrations = _build_all(documents, config, _Terms.of(target), today, problems)
+    diagnostics = in_order(problems.diagnostics)
     if has_errors(diagnostics):
         return None, diagnostics
     return _state(config, target, integrations), diagnostics
@@ -92,70 +98,66 @@ def load_desired(
 def load_readable(
     files: FileSource, target: Target, today: date
 ) -> tuple[DesiredState, tuple[Diagnostic, ...]]:
-    """Load what can be read of files that are not there to be mended, such as those of a commit.
+    """Load what can be read of files that cannot be corrected, such as those of a commit.
 
-    A problem leaves out only the integrations that it is about. The overlay is the one that the
-    target had then, according to reconcile.yaml beside the files.
+    A problem leaves out only the integrations that it concerns. The overlay is the one that
+    reconcile.yaml beside the files names for the target.
     """
-    findings = ProblemCollector(files)
+    problems = ProblemCollector(files)
     with _without_garbage_collection():
-        config = read_config(files, findings)
+        config = read_config(files, problems)
         same = config.targets.get(target.name) if config is not None else None
         terms = _Terms.of(same or target)
-        # Without tombstones and targets: what is buried today was rightly declared then.
-        documents = Documents(files, findings)
-        integrations = _declare_all(documents, None, terms, today, findings)
+        # Without the configuration: a slug that is in `deletions` today was valid at that commit.
+        documents = Documents(files, problems)
+        integrations = _build_all(documents, None, terms, today, problems)
     ordered = {slug: integrations[slug] for slug in sorted(integrations)}
     state = DesiredState(target, MappingProxyType(ordered))
-    return state, in_order(findings.diagnostics)
+    return state, in_order(problems.diagnostics)
 
 
 def check(
     files: Path | FileSource, *, target_name: str | None, today: date
 ) -> tuple[Diagnostic, ...]:
-    """Find everything that is wrong: for one target, or without a name for every environment."""
+    """Return all problems of the files: for one target, or without a name for each environment."""
     source = as_source(files)
-    findings = ProblemCollector(source)
+    problems = ProblemCollector(source)
     with _without_garbage_collection():
-        config = read_config(source, findings)
+        config = read_config(source, problems)
         terms = [_Terms()]
         if config is not None and target_name is not None:
-            target, problems = choose_target(config, target_name)
-            findings.diagnostics += problems
-            terms = [_Terms.of(target)]
+            terms = [_Terms.of(_choose_target(config, target_name, problems))]
         elif config is not None and config.targets:
             terms = _terms_of_all(config.targets.values())
-        documents = Documents(source, findings, config)
-        for each in terms:
-            _declare_all(documents, config, each, today, findings)
-    return in_order(findings.diagnostics)
+        documents = Documents(source, problems, config)
+        for terms_of_target in terms:
+            _build_all(documents, config, terms_of_target, today, problems)
+    return in_order(problems.diagnostics)
 
 
 def load_rendered(
     files: Path | FileSource, *, target_name: str | None, today: date
-) -> tuple[tuple[Rendered, ...], tuple[Diagnostic, ...]]:
-    """Load for a target, and keep what each integration came to and from where, by slug."""
+) -> tuple[tuple[RenderedIntegration, ...], tuple[Diagnostic, ...]]:
+    """Load for a target; return each merged integration with the places it came from, by slug."""
     source = as_source(files)
-    findings = ProblemCollector(source)
-    config = read_config(source, findings)
-    target = None
-    if config is not None:
-        target, problems = choose_target(config, target_name)
-        findings.diagnostics += problems
-    terms = _Terms.of(target)
-    documents = list(Documents(source, findings, config).merged(terms.environment))
-    declared = {d.origin: declare(d, findings, today, terms.known_fields) for d in documents}
-    diagnostics = in_order(findings.diagnostics)
+    problems = ProblemCollector(source)
+    config = read_config(source, problems)
+    terms = _Terms.of(_choose_target(config, target_name, problems))
+    built = []
+    for document in Documents(source, problems, config).merged(terms.environment):
+        integration = build_integration(document, problems, today, terms.known_fields)
+        if integration is not None:
+            built.append((integration, document))
+    diagnostics = in_order(problems.diagnostics)
     if has_errors(diagnostics):
         return (), diagnostics
-    pairs = [(i, d) for d in documents if (i := declared[d.origin]) is not None]
-    pairs.sort(key=lambda pair: pair[0].slug)
-    return tuple(rendered(i, d, findings) for i, d in pairs), diagnostics
+    built.sort(key=lambda pair: pair[0].slug)
+    return tuple(render(*pair, problems) for pair in built), diagnostics
 
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What a target adds to the files: an environment, and the fields that it vouches for."""
+    """Settings of a target that change what files mean: its environment and known fields."""
 
     environment: str | None = None
     known_fields: KnownFields = field(default_factory=lambda: NO_KNOWN_FIELDS)
@@ -166,45 +168,54 @@ class _Terms:
 
 
 def _terms_of_all(targets: Iterable[Target]) -> list[_Terms]:
-    """Return each different pair of environment and known fields once, in the order of names."""
-    terms = {
-        (target.environment or "", str(sorted(target.known_fields.items()))): _Terms.of(target)
-        for target in targets
-    }
+    """Return the distinct terms of targets, ordered by environment."""
+    terms = {}
+    for target in targets:
+        key = (target.environment or "", str(sorted(target.known_fields.items())))
+        terms[key] = _Terms.of(target)
     return [terms[key] for key in sorted(terms)]
 
 
 def as_source(files: Path | FileSource) -> FileSource:
-    """Take a directory for the files in it."""
+    """Return the source of files: the argument itself, or the files of a directory."""
     return DirectorySource(files) if isinstance(files, Path) else files
 
 
-def _declare_all(
+def _choose_target(
+    config: Config | None, name: str | None, problems: ProblemCollector
+) -> Target | None:
+    if config is None:
+        return None
+    target, diagnostics = choose_target(config, name)
+    problems.diagnostics += diagnostics
+    return target
+
+
+def _build_all(
     documents: Documents,
     config: Config | None,
-    terms: "_Terms",
+    terms: _Terms,
     today: date,
-    findings: ProblemCollector,
+    problems: ProblemCollector,
 ) -> dict[str, Declared]:
     declared: dict[str, Declared] = {}
     for document in documents.merged(terms.environment):
-        integration = declare(document, findings, today, terms.known_fields)
+        integration = build_integration(document, problems, today, terms.known_fields)
         if integration is not None:
             declared[integration.slug] = integration
-            _check_tombstone(integration.slug, document, config, findings)
+            _check_tombstone(integration.slug, document, config, problems)
     return declared
 
 
 def _check_tombstone(
-    slug: str, document: Sourced, config: Config | None, findings: ProblemCollector
+    slug: str, document: Sourced, config: Config | None, problems: ProblemCollector
 ) -> None:
     if config is None or slug not in config.tombstones:
         return
-    where: SourceOrigin = document.origin_of(("slug",))
-    findings.error(
+    problems.error(
         "tombstoned-slug",
-        f"`{slug}` is declared here and listed under `deletions` in reconcile.yaml",
-        where,
+        f"`{slug}` is declared here and listed under `deletions` in {CONFIG_FILE}",
+        document.origin_of(("slug",)),
         hint="remove this file, or the entry in `deletions`",
     )
 
@@ -216,7 +227,7 @@ def _state(config: Config, target: Target, integrations: dict[str, Declared]) ->
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Pause the collector: loading makes many objects, little garbage, and halves its time."""
+    """Pause the garbage collector, which takes half of the time and finds hardly any garbage."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

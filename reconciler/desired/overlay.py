@@ -25,10 +25,10 @@ class ReportProblem(Protocol):
 
 
 def apply_patch(
-    document: Sourced, patch: dict[str, Any], origin: SourceOrigin, say: ReportProblem
+    document: Sourced, patch: dict[str, Any], origin: SourceOrigin, report: ReportProblem
 ) -> Sourced:
     """Give a new document with the patch merged in; `document` stays as it is."""
-    merging = _Merging(dict(document.moved), document, say)
+    merging = _Merging(dict(document.moved), document, report)
     value = deepcopy(document.value)
     merging.into_map(value, patch, (), origin, any_provider_schema())
     return Sourced(value, document.origin, document.line, merging.moved)
@@ -48,11 +48,11 @@ def add_entries(document: Sourced, name: str, entries: list[Any], origin: Source
 
 class _Merging:
     def __init__(
-        self, moved: dict[Steps, SourceOrigin], before: Sourced, say: ReportProblem
+        self, moved: dict[Steps, SourceOrigin], before: Sourced, report: ReportProblem
     ) -> None:
         self.moved = moved
         self.before = before
-        self.say = say
+        self.report = report
 
     def into_map(
         self,
@@ -100,14 +100,14 @@ class _Merging:
             if name in patched:
                 summary = f"`{name}` is listed twice in `{key}` of this file"
                 hint = "keep one of the two"
-                self.say("duplicate-entry", summary, source.at(identity), hint=hint)
+                self.report("duplicate-entry", summary, source.at(identity), hint=hint)
                 continue
             patched.add(name)
             if item.get(REMOVE) == _TRUE:
                 if not entries.drop(name):
                     summary = f"there is no `{name}` in `{key}` to remove"
                     hint = "correct the name, or drop the line: it is withdrawn already"
-                    self.say("unknown-entry", summary, source.at(identity), hint=hint)
+                    self.report("unknown-entry", summary, source.at(identity), hint=hint)
                 continue
             known = entries.positions.get(name)
             if known is None:

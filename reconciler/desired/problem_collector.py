@@ -18,7 +18,7 @@ from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.domain.secrets import SecretRef
 
 Steps = tuple[Step, ...]
-Judge = Callable[[SecretRef], Diagnostic | None]
+ReferenceCheck = Callable[[SecretRef], Diagnostic | None]
 """Gives what the surroundings have against a reference; its place is known here."""
 
 _KEPT_READINGS = 16
@@ -85,9 +85,13 @@ class ProblemCollector:
     """
 
     def __init__(
-        self, source: FileSource, *, judge: Judge | None = None, expects_creates: bool = False
+        self,
+        source: FileSource,
+        *,
+        check_reference: ReferenceCheck | None = None,
+        expects_creates: bool = False,
     ) -> None:
-        self.judge = judge
+        self.check_reference = check_reference
         self.expects_creates = expects_creates
         self._source = source
         self._readings: dict[str, tuple[YamlFile, Sequence[str]]] = {}

@@ -41,13 +41,13 @@ class ProviderRules:
         tree: dict[str, Any],
         schema: FieldSchema,
         document: Sourced,
-        findings: ProblemCollector,
+        problems: ProblemCollector,
         today: date,
     ) -> None:
         self.tree = tree
         self.schema = schema
         self.document = document
-        self.findings = findings
+        self.problems = problems
         self.today = today
         given = tree.get("ai_provider_id")
         self.provider = given if isinstance(given, str) else ""
@@ -62,14 +62,14 @@ class ProviderRules:
         if type(given) is dict or (given is None and _CONFIGURATIONS in self.tree):
             self._configurations(given or {})
         self._values(self.tree, self.schema, ())
-        if self.findings.expects_creates and lacks_credential(self.tree):
+        if self.problems.expects_creates and lacks_credential(self.tree):
             self._no_credential()
 
     def _error(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
-        self.findings.error(code, summary, self.document.origin_of(steps), **details)
+        self.problems.error(code, summary, self.document.origin_of(steps), **details)
 
     def _warning(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
-        self.findings.warning(code, summary, self.document.origin_of(steps), **details)
+        self.problems.warning(code, summary, self.document.origin_of(steps), **details)
 
     def _id(self) -> None:
         if is_known(self.provider):
@@ -81,7 +81,7 @@ class ProviderRules:
             ("ai_provider_id",),
             hint=f"did you mean `{right}`?"
             if right
-            else self.findings.nearest(self.provider, KNOWN_PROVIDERS),
+            else self.problems.nearest(self.provider, KNOWN_PROVIDERS),
         )
 
     def _configurations(self, given: dict[str, Any]) -> None:
@@ -145,7 +145,7 @@ class ProviderRules:
             self._budget(node, field, steps)
 
     def _unknown_field(self, name: str, around: FieldSchema, place: Steps) -> None:
-        near = self.findings.nearest(name, around.fields)
+        near = self.problems.nearest(name, around.fields)
         if around.model is self.model and name in self.model.other_names:
             near = f"the field is called `{self.model.other_names[name]}`"
         vouch = (
@@ -202,7 +202,7 @@ class ProviderRules:
             is_custom = field.name == "custom_host"
             found = host_rules.private(text) if is_custom else host_rules.encoded(text)
         if found is not None:
-            self.findings.add(
+            self.problems.add(
                 found.severity,
                 found.code,
                 f"`{field.name}` {found.summary}",

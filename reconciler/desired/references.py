@@ -15,7 +15,7 @@ from reconciler.domain.schema import FieldSchema
 from reconciler.domain.secrets import Opaque, Redacted, SecretRef
 from reconciler.domain.tree import canonical_json
 
-Say = Callable[[str, str, str, Steps], None]
+ReportError = Callable[[str, str, str, Steps], None]
 """Receives code, summary, hint and the path of the value."""
 
 _WHOLE = re.compile(REFERENCE_PATTERN)
@@ -54,7 +54,9 @@ def is_forbidden(ref: SecretRef) -> bool:
     return False
 
 
-def bind(tree: dict[str, Any], schema: FieldSchema, say: Say, *, steps: Steps = ()) -> None:
+def bind(
+    tree: dict[str, Any], schema: FieldSchema, report: ReportError, *, steps: Steps = ()
+) -> None:
     """Put a `SecretRef` or a `Redacted` in place of every sensitive value of a fresh tree.
 
     `steps` is the place of the tree in the document. Of a field that no model describes every value
@@ -63,51 +65,57 @@ def bind(tree: dict[str, Any], schema: FieldSchema, say: Say, *, steps: Steps = 
     known = schema.fields
     for name, value in tree.items():
         field = known.get(name) or schema.child(name)
-        tree[name] = _bound(value, field, name, (*steps, name), say)
+        tree[name] = _bound(value, field, name, (*steps, name), report)
 
 
-def _bound(value: Any, field: FieldSchema, name: str, steps: Steps, say: Say) -> Any:
+def _bound(value: Any, field: FieldSchema, name: str, steps: Steps, report: ReportError) -> Any:
     kind = type(value)
     if kind is str:
         if field.facts.sensitive or "${" in value:
-            return _leaf(value, field, name, steps, say)
+            return _leaf(value, field, name, steps, report)
     elif kind is dict:
-        if not _is_literal_object(value, field, name, steps, say):
-            bind(value, field, say, steps=steps)
+        if not _is_literal_object(value, field, name, steps, report):
+            bind(value, field, report, steps=steps)
     elif kind is list:
-        if not _is_literal_object(value, field, name, steps, say):
-            return _bound_list(value, field, name, steps, say)
+        if not _is_literal_object(value, field, name, steps, report):
+            return _bound_list(value, field, name, steps, report)
     elif value is not None and field.facts.redacted:
         return Opaque.of(value)
     return value
 
 
-def _is_literal_object(value: Any, field: FieldSchema, name: str, steps: Steps, say: Say) -> bool:
+def _is_literal_object(
+    value: Any, field: FieldSchema, name: str, steps: Steps, report: ReportError
+) -> bool:
     if not value or not field.facts.secret:
         return False
-    say("literal-secret", f"`{name}` is a secret and must be a reference", _FORMS, steps)
+    report("literal-secret", f"`{name}` is a secret and must be a reference", _FORMS, steps)
     return True
 
 
-def _bound_list(items: list[Any], field: FieldSchema, name: str, steps: Steps, say: Say) -> Any:
+def _bound_list(
+    items: list[Any], field: FieldSchema, name: str, steps: Steps, report: ReportError
+) -> Any:
     """Bind the entries of a list; one that no model describes is a single value that is hidden."""
     if field.is_known or not field.facts.redacted:
         entries = field.entries or field
-        return [_bound(item, entries, name, (*steps, i), say) for i, item in enumerate(items)]
+        return [_bound(item, entries, name, (*steps, i), report) for i, item in enumerate(items)]
     if "${" in canonical_json(items):
         summary = f"`{name}` is a list of an unknown field, and such a list cannot hold a reference"
-        say("reference-not-allowed", summary, "use a field that is described, or a header", steps)
+        report(
+            "reference-not-allowed", summary, "use a field that is described, or a header", steps
+        )
     return Opaque.of(items) if items else items
 
 
 def _leaf(
-    text: str, field: FieldSchema, name: str, steps: Steps, say: Say
+    text: str, field: FieldSchema, name: str, steps: Steps, report: ReportError
 ) -> str | SecretRef | Redacted:
     if not text:
         return text
     if not field.facts.sensitive:
         if holds_reference(text):
-            say(
+            report(
                 "reference-not-allowed",
                 f"`{name}` is not a secret field, so it cannot hold a reference",
                 "write the value itself, or use a secret field or a header",
@@ -117,11 +125,11 @@ def _leaf(
     ref = parse_reference(text)
     if ref is not None and not _can_exist(ref):
         summary = f"the reference in `{name}` names nothing that can exist"
-        say("invalid-reference", summary, _NO_DEFAULT, steps)
+        report("invalid-reference", summary, _NO_DEFAULT, steps)
         return Redacted(text)
     if ref is not None:
         if is_forbidden(ref):
-            say(
+            report(
                 "reference-forbidden",
                 f"`{ref}` is never available to integrations",
                 "use a variable SECRET_… or a secret manager",
@@ -129,10 +137,10 @@ def _leaf(
             )
         return ref
     if "${" in text:
-        say(*_malformed(text, name), steps)
+        report(*_malformed(text, name), steps)
     elif field.facts.secret:
         summary = f"`{name}` is a secret and must be a reference; the value is not shown"
-        say("literal-secret", summary, _FORMS, steps)
+        report("literal-secret", summary, _FORMS, steps)
     return Redacted(text)
 
 

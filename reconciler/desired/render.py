@@ -1,12 +1,12 @@
-"""Show what the files come to: merged integrations with the place each field was written at.
+"""Render merged integrations, with the file and line of each field.
 
-References stand as they are written, values that are never shown as `[redacted]`. The output is
-for reading and comparing; it is not meant to be loaded again.
+References are shown as they are written, hidden values as `[redacted]`. The output is for reading
+and comparing; it cannot be loaded again.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from reconciler.domain.integration import LifecycleRules
 from reconciler.domain.schema import FieldSchema, any_provider_schema, compiled
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
-from reconciler.domain.tree import Path
+from reconciler.domain.tree import Path, Tree, Value
 
 _REDACTED = "[redacted]"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*")
@@ -27,29 +27,31 @@ _INDENT = "  "
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """One integration after merging: plain data, and the place of every leaf."""
+class RenderedIntegration:
+    """One integration after merging: plain data, and the source location of every leaf."""
 
     slug: str
-    fields: Mapping[str, Any]
+    fields: Tree
     origins: Mapping[Steps, SourceLocation]
 
 
-def rendered(integration: Declared, document: Sourced, findings: ProblemCollector) -> Rendered:
-    """Make an integration presentable and look up where its leaves were written."""
-    tree: dict[str, Any] = {"slug": integration.slug, **integration.fields}
+def render(
+    integration: Declared, document: Sourced, problems: ProblemCollector
+) -> RenderedIntegration:
+    """Return an integration as plain data, with the locations of its leaves."""
+    tree: dict[str, Value] = {"slug": integration.slug, **integration.fields}
     if "lifecycle" in document.value:
         tree["lifecycle"] = typed(document.value["lifecycle"], compiled(LifecycleRules))
     fields = {name: _shown(value) for name, value in tree.items()}
     origins = {
-        steps: findings.place(document.origin_of(steps), key=isinstance(steps[-1], str))
+        steps: problems.place(document.origin_of(steps), key=isinstance(steps[-1], str))
         for steps in _leaf_steps(fields, ())
     }
-    return Rendered(integration.slug, fields, origins)
+    return RenderedIntegration(integration.slug, fields, origins)
 
 
-def as_yaml(documents: Iterable[Rendered]) -> str:
-    """Give YAML, one document an integration, each leaf with its origin in a comment."""
+def as_yaml(documents: Iterable[RenderedIntegration]) -> str:
+    """Return YAML: one document per integration, the location of each leaf in a comment."""
     texts = []
     for document in documents:
         lines = list(_lines(document.fields, (), 0, document.origins))
@@ -58,14 +60,14 @@ def as_yaml(documents: Iterable[Rendered]) -> str:
     return "---\n".join(texts)
 
 
-def as_json(documents: Iterable[Rendered]) -> str:
-    """Give JSON: fields as they are, origins by path."""
+def as_json(documents: Iterable[RenderedIntegration]) -> str:
+    """Return JSON: the fields of each integration, and their locations by path."""
     integrations = [
         {
             "slug": document.slug,
             "fields": document.fields,
             "origins": {
-                show_path(_named(document.fields, steps)): f"{place.file}:{place.line}"
+                show_path(_key_path(document.fields, steps)): f"{place.file}:{place.line}"
                 for steps, place in document.origins.items()
             },
         }
@@ -75,7 +77,7 @@ def as_json(documents: Iterable[Rendered]) -> str:
     return json.dumps(whole, indent=2) + "\n"
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Value) -> Value:
     match value:
         case SecretRef():
             return value.as_written
@@ -89,8 +91,8 @@ def _shown(value: Any) -> Any:
             return value
 
 
-def _leaf_steps(value: Any, steps: Steps) -> Iterator[Steps]:
-    inside: Iterable[tuple[Any, Any]] = ()
+def _leaf_steps(value: Value, steps: Steps) -> Iterator[Steps]:
+    inside: Iterable[tuple[str | int, Value]] = ()
     if isinstance(value, dict):
         inside = value.items()
     elif isinstance(value, list):
@@ -103,8 +105,8 @@ def _leaf_steps(value: Any, steps: Steps) -> Iterator[Steps]:
         yield steps
 
 
-def _named(tree: Mapping[str, Any], steps: Steps) -> Path:
-    """Give a path with the identity of an entry in place of its number."""
+def _key_path(tree: Tree, steps: Steps) -> Path:
+    """Return a path in which the identity of an entry stands for its number."""
     names: list[str] = []
     node: Any = tree
     field: FieldSchema = any_provider_schema()
@@ -117,9 +119,9 @@ def _named(tree: Mapping[str, Any], steps: Steps) -> Path:
 
 
 def _lines(
-    value: Any, steps: Steps, depth: int, origins: Mapping[Steps, SourceLocation]
+    value: Tree | Sequence[Value], steps: Steps, depth: int, origins: Mapping[Steps, SourceLocation]
 ) -> Iterator[tuple[str, SourceLocation | None]]:
-    """Write block YAML; a list entry takes the place of the first two signs of its indent."""
+    """Write block YAML; the dash of a list entry replaces two characters of its indent."""
     pad = _INDENT * depth
     pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
     for step, item in pairs:
@@ -140,18 +142,18 @@ def _lines(
 def _with_comment(text: str, place: SourceLocation | None, width: int) -> str:
     if place is None:
         return text + "\n"
-    return f"{text:<{width}}  # {_inert(place.file)}:{place.line}\n"
+    return f"{text:<{width}}  # {_escape_invisible(place.file)}:{place.line}\n"
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: Value) -> str:
     """Write a scalar so that YAML 1.2 reads it back; JSON is YAML."""
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in _GUESSED:
         return value
-    return _inert(json.dumps(value, ensure_ascii=False))
+    return _escape_invisible(json.dumps(value, ensure_ascii=False))
 
 
-def _inert(text: str) -> str:
-    """Escape what cannot be seen, in the form of YAML's double quotes."""
+def _escape_invisible(text: str) -> str:
+    """Escape invisible characters as YAML does within double quotes."""
     return "".join(c if c.isprintable() else _escaped(ord(c)) for c in text)
 
 

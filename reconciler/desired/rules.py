@@ -25,13 +25,13 @@ class CrossFieldRules:
         tree: dict[str, Any],
         schema: FieldSchema,
         document: Sourced,
-        findings: ProblemCollector,
+        problems: ProblemCollector,
         today: date,
     ) -> None:
         self.tree = tree
         self.schema = schema
         self.document = document
-        self.findings = findings
+        self.problems = problems
         self.today = today
 
     def check(self) -> None:
@@ -39,11 +39,11 @@ class CrossFieldRules:
         self._duplicates(self.tree, self.schema, ())
         self._credentials()
         self._scope()
-        ProviderRules(self.tree, self.schema, self.document, self.findings, self.today).check()
+        ProviderRules(self.tree, self.schema, self.document, self.problems, self.today).check()
         self._ignored()
 
     def _error(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
-        self.findings.error(code, summary, self.document.origin_of(steps), **details)
+        self.problems.error(code, summary, self.document.origin_of(steps), **details)
 
     def _duplicates(self, node: dict[str, Any], schema: FieldSchema, at: Steps) -> None:
         for name, value in node.items():
@@ -62,7 +62,7 @@ class CrossFieldRules:
                 if not isinstance(key, str):
                     continue
                 if key in first:
-                    before = self.findings.place(
+                    before = self.problems.place(
                         self.document.origin_of((*at, name, first[key], identity))
                     )
                     first_at = f"{before.file}:{before.line}"
@@ -125,7 +125,7 @@ class CrossFieldRules:
             summary = f"`{path[0]}` is not a field that can be ignored"
             begins = [name for name in known if len(path[0]) > 2 and name.startswith(path[0])]
             hint = (
-                f"did you mean `{begins[0]}`?" if begins else self.findings.nearest(path[0], known)
+                f"did you mean `{begins[0]}`?" if begins else self.problems.nearest(path[0], known)
             )
             self._error("unknown-field", summary, steps, hint=hint)
 
@@ -147,7 +147,7 @@ def check_configurations(
     tree: dict[str, Any],
     schema: FieldSchema,
     document: Sourced,
-    findings: ProblemCollector,
+    problems: ProblemCollector,
     known_bad: set[Steps],
 ) -> None:
     """Check types and choices of the configurations against the provider's model."""
@@ -158,7 +158,7 @@ def check_configurations(
             given,
             schema=schema.child("configurations"),
             document=document,
-            findings=findings,
+            problems=problems,
             prefix=("configurations",),
             known_bad=known_bad,
             what="`configurations`",

@@ -52,7 +52,7 @@ def check_model(
     *,
     schema: FieldSchema,
     document: Sourced,
-    findings: ProblemCollector,
+    problems: ProblemCollector,
     prefix: Steps = (),
     known_bad: Collection[Steps] = (),
     what: str = "an integration",
@@ -65,7 +65,7 @@ def check_model(
     try:
         model.model_validate(tree)
     except ValidationError as error:
-        explainer = _Explainer(schema, document, findings, prefix, what)
+        explainer = _Explainer(schema, document, problems, prefix, what)
         for problem in error.errors(include_url=False, include_input=True):
             steps = _steps(problem["loc"], tree)
             if (*prefix, *steps) not in known_bad:
@@ -103,13 +103,13 @@ class _Explainer:
         self,
         schema: FieldSchema,
         document: Sourced,
-        findings: ProblemCollector,
+        problems: ProblemCollector,
         prefix: Steps,
         what: str,
     ) -> None:
         self.schema = schema
         self.document = document
-        self.findings = findings
+        self.problems = problems
         self.prefix = prefix
         self.what = what
 
@@ -137,7 +137,7 @@ class _Explainer:
     ) -> None:
         origin = self.document.origin_of((*self.prefix, *steps))
         hide = not key and is_hidden(self.schema, steps)
-        self.findings.error(code, summary, origin, hint=hint, key=key, hide=hide)
+        self.problems.error(code, summary, origin, hint=hint, key=key, hide=hide)
 
     def _likeness(self, kind: str, steps: Steps) -> str:
         """Return the hint that shows a value of the right form, where the schema has one."""
@@ -149,7 +149,7 @@ class _Explainer:
         around = name_of(steps[:-1], self.what)
         known = names_at(self.schema, steps[:-1])
         name = str(steps[-1])
-        hint = self.findings.nearest(name, known) or (one_of(known) if len(known) <= 8 else "")
+        hint = self.problems.nearest(name, known) or (one_of(known) if len(known) <= 8 else "")
         self._say(
             "unknown-field",
             f"{quoted(name)} is not a field of {around}",
@@ -179,7 +179,7 @@ class _Explainer:
         if not choices:
             self._say("invalid-value", f"{name} must be {expected}", steps)
         elif isinstance(given, str):
-            near = self._other_word(given, steps) or self.findings.nearest(given, choices)
+            near = self._other_word(given, steps) or self.problems.nearest(given, choices)
             hint = (near + " " if near else "") + one_of(choices)
             self._say("invalid-value", f"{name} cannot be `{_echo(given)}`", steps, hint=hint)
         else:

@@ -119,7 +119,7 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
         schema = compiled(FleetFile)
         tree = typed(document.value, schema)
         if check_model(
-            FleetFile, tree, schema=schema, document=document, findings=problems, what=file
+            FleetFile, tree, schema=schema, document=document, problems=problems, what=file
         ):
             reader = _MemberReader(path.parent, problems, SourceOrigin(file))
             members = list(reader.members(FleetFile.model_validate(tree)))

@@ -13,7 +13,7 @@ from reconciler.desired.documents import ENVIRONMENTS, INTEGRATIONS, Documents
 from reconciler.desired.export import exported, grants_no_access, ordered
 from reconciler.desired.export_check import writable
 from reconciler.desired.export_secrets import SecretNames
-from reconciler.desired.integration_builder import declare
+from reconciler.desired.integration_builder import build_integration
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.scalars import typed
 from reconciler.diagnostics import Diagnostic, error, warning
@@ -185,7 +185,7 @@ class Rewrite:
             slug = str(document.value.get("slug"))
             if slug not in observed:
                 continue
-            declared = declare(document, ProblemCollector(self.files.source), self._today)
+            declared = build_integration(document, ProblemCollector(self.files.source), self._today)
             if declared is None:
                 del observed[slug]
                 return self._give_up(slug) + 1

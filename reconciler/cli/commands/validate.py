@@ -51,7 +51,7 @@ def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
             files,
             target_name=name,
             today=today,
-            judge=allowed.warning_about,
+            check_reference=allowed.warning_about,
             expects_creates=True,
         )
         found += loaded.diagnostics
