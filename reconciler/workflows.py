@@ -22,9 +22,8 @@ from reconciler.domain.rejection import (
 from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed, ObservedState
-from reconciler.drift.detect import detect
 from reconciler.drift.incremental import IncrementalRead
-from reconciler.drift.report import DriftReport
+from reconciler.drift.report import DriftReport, detect_drift
 from reconciler.errors import ReconcilerError
 from reconciler.execution.action_runner import RunDependencies
 from reconciler.execution.cancellation import CancelToken
@@ -181,7 +180,7 @@ async def drift(
     """
     require_ledger(session)
     planned, _ = await _fresh_plan(session, replace(options, audit=True), rounds)
-    return detect(planned, not_read=rounds.not_read if rounds else 0)
+    return detect_drift(planned, not_read=rounds.not_read if rounds else 0)
 
 
 def require_ledger(session: Session) -> None:
@@ -255,7 +254,7 @@ def _made_of(
         options=options,
         created_at=timestamp(session.now),
         commit=session.commit,
-        diagnostics=(*session.diagnostics, *(rounds.findings() if rounds else ())),
+        diagnostics=(*session.diagnostics, *(rounds.diagnostics() if rounds else ())),
         run=session.undo.run if session.undo else None,
         audit=audit,
     )
@@ -289,9 +288,9 @@ async def _observed(
         known_fields=session.desired.target.known_fields,
     )
     if rounds is not None:
-        seen = await read(wants=rounds.narrowed(wants, selected))
+        seen = await read(wants=rounds.filter_wants(wants, selected))
         _refuse_unreadable(seen, selected)
-        if (whole := rounds.completed(seen)) is not None:
+        if (whole := rounds.merge(seen)) is not None:
             return whole
     observed = await read(wants=wants)
     _refuse_unreadable(observed, selected)

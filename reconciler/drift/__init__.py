@@ -1,9 +1,8 @@
-"""Watching: is the API still as declared, and if not, who moved?
+"""Drift: how the API differs from the files, who changed what, and who is notified.
 
-    detect        a plan becomes a report (pure)
-    incremental   what need not be read again (pure)
-    report        the report as a value, and its JSON
-    notify        a message to channels of the user's choice
+    report        the report of a plan, and its JSON in both directions (pure)
+    incremental   which integrations need not be read again (pure)
+    notify        messages to channels such as chat or mail
 
-How a report looks: `reconciler.views`.
+Rendering of a report: `reconciler.views`.
 """

@@ -1,9 +1,10 @@
-"""Look at what moved and at a rotating sample, and take the rest from memory. Pure.
+"""Incremental drift: read what has changed and a rotating sample, reuse earlier reads for the rest.
 
-The list tells of every integration when it was last updated. One that has not moved since all of it
-was read is taken to be as it was then; so the plan made of it is the same plan, with every rule.
-Because nobody promises that the time moves with each change (of models or workspaces, say), those
-that were read longest ago are read again in every run. What is remembered: `reconciler.ledger`.
+Pure. The list has the last update of every integration. One that has not changed since it was read
+in detail is taken from that read, so the plan is the same one, with every rule. Because the API
+does not promise to move the time with each change (of models or workspaces, for example), the
+integrations that were read longest ago are read again in every run. Earlier reads are kept in
+`reconciler.ledger`.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -25,62 +26,64 @@ Wants = Callable[[Observed], WantedDetails | None]
 class IncrementalRead:
     """One run of a check that reads every integration at least once in `every` runs.
 
-    `read` are the integrations that were read in detail this time, `not_read` counts the others of
-    those that were wanted; both are known after `completed`.
+    `seen` has the earlier reads by slug. After `merge`, `read` has the integrations that were read
+    in detail in this run, and `not_read` counts those that were not.
     """
 
     def __init__(self, seen: "Mapping[str, SeenState]", *, every: int) -> None:
         self.read: dict[str, Observed] = {}
         self._seen = seen
         self._every = every
-        self._kept: dict[str, Observed] = {}
+        self._reused: dict[str, Observed] = {}
 
     @property
     def not_read(self) -> int:
-        """Count what was taken for unchanged."""
-        return len(self._kept)
+        """The number of integrations that were taken for unchanged."""
+        return len(self._reused)
 
     def has_read(self, slug: str) -> bool:
         """Return whether an integration was read in this run, not taken for unchanged."""
-        return slug not in self._kept
+        return slug not in self._reused
 
-    def narrowed(self, wants: Wants, declared: Collection[str]) -> Wants:
-        """Want less: nothing of what has not moved and is not in this run's sample."""
+    def filter_wants(self, wants: Wants, declared: Collection[str]) -> Wants:
+        """Return `wants` without what is unchanged and not in the sample of this run."""
         sample = self._sample(declared)
 
-        def want(row: Observed) -> WantedDetails | None:
+        def filtered(row: Observed) -> WantedDetails | None:
             wanted = wants(row)
-            known = self._seen.get(row.slug)
-            if wanted is None or known is None or row.slug in sample:
+            earlier = self._seen.get(row.slug)
+            if wanted is None or earlier is None or row.slug in sample:
                 return wanted
-            if not _covers(known.observed, wanted) or not _still(row, known.observed):
+            if not _covers(earlier.observed, wanted) or not _is_unchanged(row, earlier.observed):
                 return wanted
-            self._kept[row.slug] = known.observed
+            self._reused[row.slug] = earlier.observed
             return None
 
-        return want
+        return filtered
 
-    def completed(self, observed: ObservedState) -> ObservedState | None:
-        """Fill in from memory what was not read; None if the list has moved meanwhile."""
+    def merge(self, observed: ObservedState) -> ObservedState | None:
+        """Add the earlier reads to what was read; None if the list has changed meanwhile."""
         rows = observed.integrations
-        self._kept = {slug: then for slug, then in self._kept.items() if slug in rows}
-        if not all(_still(rows[slug], then) for slug, then in self._kept.items()):
-            self._kept.clear()
+        self._reused = {slug: earlier for slug, earlier in self._reused.items() if slug in rows}
+        if not all(_is_unchanged(rows[slug], earlier) for slug, earlier in self._reused.items()):
+            self._reused.clear()
             return None
-        self.read = {s: o for s, o in rows.items() if o.detailed}
-        known = {s: detail_over_row(rows[s], then) for s, then in self._kept.items()}
-        return replace(observed, integrations={**rows, **known})
+        self.read = {slug: read for slug, read in rows.items() if read.detailed}
+        merged = dict(rows)
+        for slug, earlier in self._reused.items():
+            merged[slug] = detail_over_row(rows[slug], earlier)
+        return replace(observed, integrations=merged)
 
     def read_again(self, slug: str) -> None:
-        """Have the next run read an integration whatever the list shows.
+        """Make the next run read an integration, whatever the list shows.
 
-        What an audit found in it is not remembered, and must not be missing from the next report.
+        The findings of an audit are not stored, and must not be missing from the next report.
         """
         if slug in self.read:
             self.read[slug] = replace(self.read[slug], detailed=False)
 
-    def findings(self) -> list[Diagnostic]:
-        """Say if something changed without moving its time, for then the list tells too little."""
+    def diagnostics(self) -> list[Diagnostic]:
+        """Return a warning if an integration changed and its time of update did not."""
         silent = sorted(
             slug
             for slug, now in self.read.items()
@@ -88,46 +91,57 @@ class IncrementalRead:
         )
         if not silent:
             return []
+        others = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
         return [
             warning(
                 "silent-change",
-                f"{silent[0]}{f' and {len(silent) - 1} more' if silent[1:] else ''} changed, and "
-                "last_updated_at did not move",
-                hint="what was not read may have changed as well: run drift without --incremental",
+                f"{silent[0]}{others} changed without a change of last_updated_at",
+                hint="run drift without --incremental: integrations that were not read may have "
+                "changed as well",
             )
         ]
 
     def _sample(self, declared: Collection[str]) -> frozenset[str]:
+        """Return one in `every` of the declared integrations, those read longest ago first."""
         known = sorted((self._seen[slug].read_at, slug) for slug in declared if slug in self._seen)
-        share = -(-len(known) // self._every)
-        return frozenset(slug for _, slug in known[:share])
+        size = -(-len(known) // self._every)  # rounded up: every integration has its turn
+        return frozenset(slug for _, slug in known[:size])
 
 
-def _covers(then: Observed, wanted: WantedDetails) -> bool:
-    """Tell whether everything that is wanted was read then."""
+def _covers(earlier: Observed, wanted: WantedDetails) -> bool:
+    """Return whether an earlier read has everything that is wanted."""
     return (
-        then.detailed
-        and (then.models_read or not wanted.models)
-        and (then.workspaces_read or not wanted.workspaces)
+        earlier.detailed
+        and (earlier.models_read or not wanted.models)
+        and (earlier.workspaces_read or not wanted.workspaces)
     )
 
 
-def _still(row: Observed, then: Observed) -> bool:
-    """Tell whether the list shows an integration as it was; without any time nothing is known.
+def _is_unchanged(row: Observed, earlier: Observed) -> bool:
+    """Return whether the list shows an integration as it was read earlier.
 
-    `last_updated_at` is null until the first update (remote/API.md §1.1).
+    A row without `created_at` proves nothing; `last_updated_at` is null until the first update
+    (remote/API.md §1.1).
     """
-    uncounted = None in {row.workspace_count, then.workspace_count}
+    count_unknown = None in {row.workspace_count, earlier.workspace_count}
     return (
         row.created_at is not None
-        and (row.created_at, row.last_updated_at) == (then.created_at, then.last_updated_at)
-        and (row.id, row.status) == (then.id, then.status)
-        and (uncounted or row.workspace_count == then.workspace_count)
-        and all(then.fields.get(name) == value for name, value in row.fields.items())
+        and _times(row) == _times(earlier)
+        and (row.id, row.status) == (earlier.id, earlier.status)
+        and (count_unknown or row.workspace_count == earlier.workspace_count)
+        and all(earlier.fields.get(name) == value for name, value in row.fields.items())
     )
 
 
-def _changed_silently(then: Observed, now: Observed) -> bool:
-    same_extent = (then.models_read, then.workspaces_read) == (now.models_read, now.workspaces_read)
-    same_time = (then.created_at, then.last_updated_at) == (now.created_at, now.last_updated_at)
-    return same_extent and same_time and fingerprint(then) != fingerprint(now)
+def _changed_silently(earlier: Observed, now: Observed) -> bool:
+    if _parts_read(earlier) != _parts_read(now) or _times(earlier) != _times(now):
+        return False
+    return fingerprint(earlier) != fingerprint(now)
+
+
+def _times(observed: Observed) -> tuple[str | None, str | None]:
+    return observed.created_at, observed.last_updated_at
+
+
+def _parts_read(observed: Observed) -> tuple[bool, bool]:
+    return observed.models_read, observed.workspaces_read

@@ -1,7 +1,7 @@
-"""Tell people where they are: chat, mail, webhooks, by way of apprise (extra `notify`).
+"""Notifications to chat, mail and webhooks, sent by apprise (extra `notify`).
 
-What is told is worded in `reconciler.views.notification`. A channel's URL holds its token, so no
-message, error or log of ours ever has more of it than its scheme.
+The text of a message: `reconciler.views.notification`. The URL of a channel contains its token, so
+no message, error or log has more of it than its scheme.
 """
 
 import logging
@@ -14,16 +14,16 @@ from types import ModuleType
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.rejection import InvalidInput
 
-PATIENCE_SECONDS = 30.0
-"""How long all channels together may take; a run must not hang on a chat server."""
+TIMEOUT_SECONDS = 30.0
+"""Timeout of all channels together: a run must not hang on a chat server."""
 
-_CHANNEL_HINT = "a URL looks like slack://…; apprise's documentation lists what it can tell"
+_CHANNEL_HINT = "use a URL such as slack://…; the documentation of apprise lists them"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31})://")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent to every channel: plain text in both parts."""
+    """Message to every channel: plain text in both parts."""
 
     title: str
     body: str
@@ -31,30 +31,30 @@ class Message:
 
 @dataclass(slots=True)
 class _Channel:
-    """One URL and what became of it; `problem` is None once the message was delivered."""
+    """One URL and its result; `problem` is None once the message was delivered."""
 
     name: str
     problem: str | None
     deliver: Callable[..., object] | None = None
 
     def send(self, message: Message) -> None:
-        """Deliver, or note why not."""
+        """Deliver a message, and set `problem`."""
         if self.deliver is None:
             return
         try:
             delivered = self.deliver(
                 title=message.title, body=message.body, body_format="text", notify_type="warning"
             )
-        except Exception as reason:  # noqa: BLE001  any channel's fault is that channel's alone
+        except Exception as reason:  # noqa: BLE001  one channel must not fail the others
             self.problem = f"it failed ({type(reason).__name__})"
         else:
             self.problem = None if delivered else "it was refused or could not be reached"
 
 
-def require_apprise() -> ModuleType:
-    """Give the library, or say how to get it, before a run begins that will want it."""
+def _require_apprise() -> ModuleType:
+    """Return the library; raise `InvalidInput` with the extra to install."""
     try:
-        import apprise  # noqa: PLC0415  an extra: only who notifies has to have it
+        import apprise  # noqa: PLC0415  an extra, needed for --notify alone
     except ImportError:
         problem = error(
             "missing-extra",
@@ -62,55 +62,59 @@ def require_apprise() -> ModuleType:
             hint="pip install 'portkey-reconciler[notify]'",
         )
         raise InvalidInput([problem]) from None
-    # It logs tokens that it does not understand.
+    # It logs the tokens of URLs that it cannot parse.
     logging.getLogger("apprise").disabled = True
     return apprise
 
 
 def require_channels(urls: Iterable[str]) -> None:
-    """Raise `InvalidInput` that names, without its URL, each channel that cannot be one."""
-    apprise = require_apprise()
+    """Raise `InvalidInput` with every URL that apprise cannot parse, without the URL itself."""
+    apprise = _require_apprise()
+    channels = [_channel(apprise, number, url) for number, url in enumerate(urls, start=1)]
     problems = [
         error("bad-channel", f"--notify: {channel.name}: {channel.problem}", hint=_CHANNEL_HINT)
-        for number, url in enumerate(urls, start=1)
-        if (channel := _channel(apprise, number, url)).deliver is None
+        for channel in channels
+        if channel.deliver is None
     ]
     if problems:
         raise InvalidInput(problems)
 
 
 def notify(
-    urls: Sequence[str], message: Message, *, patience: float = PATIENCE_SECONDS
+    urls: Sequence[str], message: Message, *, timeout: float = TIMEOUT_SECONDS
 ) -> tuple[Diagnostic, ...]:
-    """Send a message to every channel at once and give a warning for each that did not take it.
+    """Send a message to all channels concurrently; return a warning for each that failed.
 
-    Never raises for a channel; raises `InvalidInput` where apprise is not installed.
+    Raises `InvalidInput` if apprise is not installed, and never for a channel.
     """
-    apprise = require_apprise()
+    apprise = _require_apprise()
     channels = [_channel(apprise, number, url) for number, url in enumerate(urls, start=1)]
-    # Threads that die with the process: a server that drips bytes delays neither others nor exit.
+    # Daemon threads: a server that drips bytes delays neither the other channels nor the exit.
     threads = [Thread(target=c.send, args=(message,), daemon=True) for c in channels]
-    everybody = Thread(target=_wait, args=(threads,), daemon=True)
-    for thread in (*threads, everybody):
+    # One more thread joins them, so that a single timeout covers all channels.
+    waiter = Thread(target=_join_all, args=(threads,), daemon=True)
+    for thread in (*threads, waiter):
         thread.start()
-    everybody.join(patience)
+    waiter.join(timeout)
+    # Read once: a late channel may still set its problem.
+    results = [(channel.name, channel.problem) for channel in channels]
     return tuple(
-        warning("not-notified", f"{channel.name} was not notified: {problem}")
-        for channel in channels
-        if (problem := channel.problem) is not None
+        warning("not-notified", f"{name} was not notified: {problem}")
+        for name, problem in results
+        if problem is not None
     )
 
 
-def _wait(threads: Iterable[Thread]) -> None:
+def _join_all(threads: Iterable[Thread]) -> None:
     for thread in threads:
         thread.join()
 
 
 def _channel(apprise: ModuleType, number: int, url: str) -> _Channel:
-    """Open a channel by its URL; in messages it is known by its place and its scheme."""
+    """Open a channel; messages identify it by its number and its scheme."""
     scheme = _SCHEME.match(url)
     name = f"channel {number} ({scheme[1].lower()})" if scheme else f"channel {number}"
-    # One thread a channel is enough, and a redirect would carry the token to another host.
+    # Each channel has a thread already, and a redirect would send the token to another host.
     asset = apprise.AppriseAsset(app_id="reconcile", async_mode=False, http_redirects=False)
     client = apprise.Apprise(asset=asset)
     if not client.add(url):

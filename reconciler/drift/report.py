@@ -1,25 +1,46 @@
-"""The drift report: what differs, who moved, and a fingerprint that says whether it is news.
+"""Drift report: what differs, where each change was made, and a fingerprint of the difference.
 
-It is made by `reconciler.drift.detect`, and read back from JSON by `reconciler.drift.codec`.
+Pure. What differs was decided by `reconciler.planning`; a report only attributes it. As with plans
+(`reconciler.planning.codec`), a file is not trusted: its shape is checked and its fingerprint is
+computed again.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.planning.actions import Action, ChangeOrigin
+from reconciler.errors import ReconcilerError
+from reconciler.planning.actions import Action, ActionKind, ChangeKind, ChangeOrigin
+from reconciler.planning.codec import plan_from, what_is_wrong
 from reconciler.planning.plan import Plan, PlanTarget
 
-KIND = "drift_report"
+_KIND = "drift_report"
+_SHARED_KEYS = (
+    "format_version",
+    "tool",
+    "created_at",
+    "commit",
+    "target",
+    "desired_digest",
+    "max_risk",
+    "summary",
+    "unverified",
+    "undeclared",
+    "unmanaged",
+    "forgotten",
+    "diagnostics",
+)
+"""Keys that a report has in common with its plan."""
 
 
 @dataclass(frozen=True)
 class DriftReport:
     """How the API differs from the files.
 
-    `plan` is what would end the difference, `origins` says by slug who moved, and `not_read` counts
-    the integrations that were taken for unchanged without a detailed look.
+    `plan` is what would end the difference, `origins` has the origin of each action by slug, and
+    `not_read` counts the integrations that were taken for unchanged without a detailed read.
     """
 
     plan: Plan
@@ -28,59 +49,115 @@ class DriftReport:
 
     @property
     def target(self) -> PlanTarget:
-        """Give where it was looked."""
+        """The target that was compared."""
         return self.plan.target
 
     @property
     def in_sync(self) -> bool:
-        """Tell whether nothing differs; what is undeclared, unmanaged or unverified is no drift."""
+        """Whether nothing differs; what is undeclared, unmanaged or unverified is no drift."""
         return self.plan.in_sync
 
     @property
     def fingerprint(self) -> str:
-        """Identify the difference: equal reports of any two times are announced once."""
+        """Identifier of the difference: reports with the same one are announced once."""
         return self.plan.digest
 
     @property
     def items(self) -> tuple[Action, ...]:
-        """Give what differs, as the actions that would end it."""
+        """What differs, as the actions that would end it."""
         return self.plan.actions
 
     def origin(self, slug: str) -> ChangeOrigin:
-        """Tell who moved an integration."""
+        """Return the origin of an integration's changes."""
         return self.origins.get(slug, ChangeOrigin.UNKNOWN)
 
     def by_origin(self) -> dict[ChangeOrigin, tuple[Action, ...]]:
-        """Give the items by who moved; every origin is there, in the order of the enumeration."""
+        """Return the items of every origin, in the order of the enumeration."""
         return {
             origin: tuple(item for item in self.items if self.origin(item.slug) is origin)
             for origin in ChangeOrigin
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Return the drift document, `kind: drift_report`, with the plan's facts beside it."""
+        """Return the drift document, `kind: drift_report`."""
         plan = self.plan.as_json()
-        shared = (
-            "format_version",
-            "tool",
-            "created_at",
-            "commit",
-            "target",
-            "desired_digest",
-            "max_risk",
-            "summary",
-            "unverified",
-            "undeclared",
-            "unmanaged",
-            "forgotten",
-            "diagnostics",
-        )
         return {
-            **{key: plan[key] for key in shared},
-            "kind": KIND,
+            **{key: plan[key] for key in _SHARED_KEYS},
+            "kind": _KIND,
             "in_sync": self.in_sync,
             "fingerprint": self.fingerprint,
             "items": plan["actions"],
             "origins": {item.slug: self.origin(item.slug).value for item in self.items},
             "not_read": self.not_read,
         }
+
+
+def detect_drift(plan: Plan, *, not_read: int = 0) -> DriftReport:
+    """Build the report of a plan, with the origin of each action.
+
+    The plan must be fresh: only then is it known of a delete whether Git ever declared the slug.
+    `not_read` counts what was taken for unchanged.
+    """
+    origins = {action.slug: origin_of(action) for action in plan.actions}
+    return DriftReport(plan, MappingProxyType(origins), not_read)
+
+
+def origin_of(action: Action) -> ChangeOrigin:
+    """Return the origin of an action as a whole.
+
+    One change made in the API is enough to count, since an apply would undo it. Git alone is the
+    origin only if no other is possible.
+    """
+    if action.kind is ActionKind.DELETE:
+        # It has no changes. A slug that Git once declared has been removed from Git since.
+        was_declared = action.subject.remembered.declared is not None
+        return ChangeOrigin.LOCAL if was_declared else ChangeOrigin.UNKNOWN
+    # A secret that is sent again with another change has no origin of its own.
+    origins = {change.origin for change in action.changes if change.op is not ChangeKind.RESEND}
+    if ChangeOrigin.BOTH in origins or {ChangeOrigin.LOCAL, ChangeOrigin.REMOTE} <= origins:
+        return ChangeOrigin.BOTH
+    if ChangeOrigin.REMOTE in origins:
+        return ChangeOrigin.REMOTE
+    return ChangeOrigin.LOCAL if origins == {ChangeOrigin.LOCAL} else ChangeOrigin.UNKNOWN
+
+
+class UnreadableReport(ReconcilerError):
+    """Raised for a text that is not a drift report of this version."""
+
+    exit_code = 3
+
+
+def decode_report(text: str, *, name: str) -> DriftReport:
+    """Parse a report; `name` identifies the file in errors.
+
+    Raises `UnreadableReport` for a wrong shape or a fingerprint that does not match.
+    """
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.get("kind") != _KIND:
+            raise _unreadable(name, "it is not a drift report")
+        if document.get("format_version") != "1":
+            raise _unreadable(name, "it has another format version")
+        report = _parse_report(document)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise _unreadable(name, what_is_wrong(problem)) from None
+    if (document["fingerprint"], document["in_sync"]) != (report.fingerprint, report.in_sync):
+        raise _unreadable(name, "its content does not have the fingerprint it claims")
+    return report
+
+
+def _parse_report(document: dict[str, Any]) -> DriftReport:
+    origins = {slug: ChangeOrigin(origin) for slug, origin in document["origins"].items()}
+    return DriftReport(
+        plan=plan_from({**document, "actions": document["items"]}),
+        origins=MappingProxyType(origins),
+        not_read=int(document["not_read"]),
+    )
+
+
+def _unreadable(name: str, problem: str) -> UnreadableReport:
+    return UnreadableReport(
+        f"{name}: {problem}",
+        code="unreadable-report",
+        hint="create one with `reconcile drift --format json`",
+    )

@@ -9,8 +9,7 @@ from typing import Any
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
 from reconciler.domain.rejection import InvalidInput
-from reconciler.drift import codec as drift_codec
-from reconciler.drift.report import DriftReport
+from reconciler.drift.report import DriftReport, decode_report
 from reconciler.execution.result import ApplyResult, decode_result, document_kind
 from reconciler.planning import codec as plan_codec
 from reconciler.planning.plan import Plan
@@ -54,7 +53,7 @@ def read_drift(text: str, *, name: str) -> DriftReport | FailedCommand:
     """Read the output of `drift --format json`."""
     if document_kind(text) == "error":
         return _failed_command(text, name=name)
-    return drift_codec.decode(text, name=name)
+    return decode_report(text, name=name)
 
 
 def _failed_command(text: str, *, name: str) -> FailedCommand:

@@ -8,7 +8,7 @@ from importlinter.cli import lint_imports
 
 from tests.architecture.source import ROOT, calls, dotted, modules
 
-PURE = ("domain", "planning", "drift/detect", "simulator/api")
+PURE = ("domain", "planning", "drift/report", "simulator/api")
 CLOCKS = {
     "date.today",
     "datetime.date.today",

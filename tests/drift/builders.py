@@ -1,4 +1,4 @@
-"""Channels for tests: a web server on loopback that notes what is posted to it."""
+"""Channels for tests: a web server on loopback that records what is posted to it."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ TOKEN = "t0ken-canary-8c1d"
 
 @dataclass
 class Channels:
-    """`url(name)` is a channel; what name says happens: `good`, `refusing`, `moved`, `silent`."""
+    """`url(name)` is a channel that behaves by its name: `good`, `refusing`, `moved`, `silent`."""
 
     port: int
     posted: list[tuple[str, Any]] = field(default_factory=list)
@@ -46,7 +46,7 @@ def channels() -> Iterator[Channels]:
             self.end_headers()
 
         def log_message(self, *_arguments: object) -> None:
-            """Be quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     there = Channels(server.server_port)

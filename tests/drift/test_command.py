@@ -1,4 +1,4 @@
-"""`reconcile drift` as its users see it: somebody edits the API, and it says so."""
+"""`reconcile drift` from end to end: an edit in the API is reported."""
 
 import shlex
 import shutil
@@ -20,7 +20,7 @@ KEY = {"x-portkey-api-key": "pk-canary-drift"}
 
 @contextmanager
 def applied(folder: Path) -> Iterator[tuple[Project, str]]:
-    """Apply two integrations to a served simulator; give the project and the server's URL."""
+    """Apply two integrations to a served simulator; yield the project and the URL of the server."""
     project = Project(folder, PORTKEY_API_KEY="pk-canary-drift")
     with project.serving() as url:
         project.config(url, api_key="${env:PORTKEY_API_KEY}")
@@ -32,13 +32,13 @@ def applied(folder: Path) -> Iterator[tuple[Project, str]]:
 
 
 def by_hand(url: str, slug: str, **fields: Any) -> None:
-    """Edit an integration past Git, as somebody with the console or curl would."""
+    """Edit an integration in the API, as with the console or curl."""
     address = f"{url}/integrations/{slug}"
     answer = httpx.put(address, json=fields, headers=KEY)
     assert answer.status_code == 200
 
 
-def test_an_edit_by_hand_is_found_named_and_healed_by_the_command_that_is_named(
+def test_an_edit_in_the_api_is_reported_and_the_suggested_command_reverts_it(
     tmp_path: Path,
 ) -> None:
     with applied(tmp_path) as (project, url):
@@ -67,7 +67,7 @@ def test_an_edit_by_hand_is_found_named_and_healed_by_the_command_that_is_named(
         assert project.run("drift").code == 0
 
 
-def test_every_format_says_the_same_first(tmp_path: Path) -> None:
+def test_every_format_begins_with_the_same_facts(tmp_path: Path) -> None:
     with applied(tmp_path) as (project, url):
         by_hand(url, "beta", name="By hand")
         for style, start in (("markdown", "### Drift"), ("html", "<!DOCTYPE html>"), ("text", "")):
@@ -78,7 +78,7 @@ def test_every_format_says_the_same_first(tmp_path: Path) -> None:
             assert "pull beta" in done.out
 
 
-def test_the_command_that_heals_finds_the_same_digest_though_it_was_narrowed(
+def test_the_suggested_command_finds_the_same_digest_though_options_narrow_it(
     tmp_path: Path,
 ) -> None:
     with applied(tmp_path) as (project, url):
@@ -94,7 +94,7 @@ def test_the_command_that_heals_finds_the_same_digest_though_it_was_narrowed(
         assert [item["slug"] for item in left["items"]] == ["beta"]
 
 
-def test_what_nobody_declared_is_reported_and_is_no_drift(tmp_path: Path) -> None:
+def test_what_is_undeclared_is_reported_and_is_no_drift(tmp_path: Path) -> None:
     with applied(tmp_path) as (project, url):
         by_hand(url, "alpha", tags={"team": "search"})
         foreign = {"slug": "foreign", "name": "Foreign", "ai_provider_id": "openai", "key": "k"}
@@ -106,7 +106,7 @@ def test_what_nobody_declared_is_reported_and_is_no_drift(tmp_path: Path) -> Non
     assert {"slug": "alpha", "path": "tags.team"} in done.json["undeclared"]
 
 
-def test_who_moved_is_known_from_the_ledger_and_unknown_without(tmp_path: Path) -> None:
+def test_the_origin_is_known_from_the_ledger_and_unknown_without(tmp_path: Path) -> None:
     with applied(tmp_path) as (project, url):
         by_hand(url, "alpha", description="by hand")
         project.integration("beta", name="Declared anew")
@@ -134,7 +134,7 @@ def test_a_blocked_action_is_drift(tmp_path: Path) -> None:
         }
 
 
-def test_a_failure_to_look_is_never_in_sync(tmp_path: Path) -> None:
+def test_a_failed_read_is_never_in_sync(tmp_path: Path) -> None:
     project = Project(tmp_path, PORTKEY_API_KEY="pk-canary-drift")
     project.config("http://127.0.0.1:9/v1", api_key="${env:PORTKEY_API_KEY}")
     project.integration("alpha")
@@ -144,7 +144,7 @@ def test_a_failure_to_look_is_never_in_sync(tmp_path: Path) -> None:
     assert project.run("drift", "--format", "json").json["exit_code"] == 3
 
 
-def test_channels_are_told_and_one_that_fails_changes_nothing_and_betrays_nothing(
+def test_channels_are_notified_and_one_that_fails_changes_and_leaks_nothing(
     tmp_path: Path,
 ) -> None:
     with applied(tmp_path) as (project, url), channels() as there:
@@ -174,7 +174,7 @@ def test_channels_may_come_from_the_environment(tmp_path: Path) -> None:
     assert there.reached == ["good", "refusing"]
 
 
-def test_an_apply_tells_channels_what_it_did_not_do_and_nothing_else(tmp_path: Path) -> None:
+def test_an_apply_notifies_channels_of_what_was_not_applied_alone(tmp_path: Path) -> None:
     with applied(tmp_path) as (project, _), channels() as there:
         given = ("apply", "--yes", "--notify", there.url("good"))
         assert (project.run(*given).code, there.posted) == (0, [])
@@ -189,7 +189,7 @@ def test_an_apply_tells_channels_what_it_did_not_do_and_nothing_else(tmp_path: P
 @pytest.mark.parametrize(
     "url", [TOKEN, f"nonsense://{TOKEN}", f"ftp://{TOKEN}\n::error::x", "ftp://x"]
 )
-def test_a_url_that_is_none_is_bad_input_before_any_work(tmp_path: Path, url: str) -> None:
+def test_an_invalid_url_is_bad_input_before_any_call(tmp_path: Path, url: str) -> None:
     project = Project(tmp_path)
     project.config()
     project.integration("alpha")

@@ -1,4 +1,4 @@
-"""`drift --incremental`: few calls, the same answer, everything looked at in turn."""
+"""`drift --incremental`: few calls, the same report, everything read in turn."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ EVERYTHING = WantedDetails(models=True, workspaces=True)
 
 
 class Watched:
-    """A simulated organisation that is as declared, and a memory of it that checks keep."""
+    """A simulated organisation in sync with its files, and the earlier reads of its checks."""
 
     def __init__(self, *names: str, **fields: Any) -> None:
         self.asked: list[str] = []
@@ -42,7 +42,7 @@ class Watched:
         self.asked.append(request.path.removeprefix("/integrations").strip("/"))
 
     def check(self, files: DesiredState | None = None, *, every: int = 100) -> DriftReport:
-        """Check once, and remember what was read as the command does."""
+        """Check once, and store what was read as the command does."""
         self.asked.clear()
         self.checks += 1
         rounds = IncrementalRead(self.seen, every=every)
@@ -61,17 +61,17 @@ class Watched:
 
     @property
     def details(self) -> list[str]:
-        """Give what the last check asked beyond the list, but for what it only audited."""
+        """Return the details that the last check read, without audits."""
         return sorted(path for path in self.asked if path and not path.endswith("/models"))
 
     @property
     def audited(self) -> list[str]:
-        """Give the integrations whose models the last check asked for."""
+        """Return the integrations whose models the last check read."""
         asked = (path.partition("/") for path in self.asked)
         return sorted(slug for slug, _, part in asked if part == "models")
 
     def edit(self, slug: str, **fields: Any) -> None:
-        """Edit past Git."""
+        """Edit an integration in the API."""
         self.world.seconds += 1
         self.world.put("PUT", f"/integrations/{slug}", fields)
 
@@ -86,7 +86,7 @@ def test_the_first_check_reads_everything_and_the_next_only_the_list_and_a_sampl
     assert watched.asked.count("") == 1
 
 
-def test_models_that_no_file_declares_are_asked_of_what_is_read_in_detail_alone() -> None:
+def test_undeclared_models_are_audited_where_details_are_read_alone() -> None:
     watched = Watched(*"abcd")
     watched.check()
     assert watched.audited == list("abcd")
@@ -95,7 +95,7 @@ def test_models_that_no_file_declares_are_asked_of_what_is_read_in_detail_alone(
     assert watched.audited == watched.details == ["a", "d"]
 
 
-def test_what_an_audit_found_stands_in_the_next_report_as_well() -> None:
+def test_the_findings_of_an_audit_are_in_the_next_report_as_well() -> None:
     watched = Watched(*"abcd")
     elsewhere = {"configurations": {"custom_host": "https://llm.corp.example"}}
     tune = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}
@@ -110,7 +110,7 @@ def test_what_an_audit_found_stands_in_the_next_report_as_well() -> None:
     assert {d.code for d in second.plan.diagnostics} == {"undeclared-access", "undeclared-host"}
 
 
-def test_everything_is_read_again_within_the_runs_that_were_promised() -> None:
+def test_everything_is_read_again_within_the_given_number_of_runs() -> None:
     watched = Watched(*"abcdefg")
     watched.check()
     read: list[str] = []
@@ -121,7 +121,7 @@ def test_everything_is_read_again_within_the_runs_that_were_promised() -> None:
     assert set(read) == set("abcdefg")
 
 
-def test_what_moved_is_read_whether_it_is_its_turn_or_not() -> None:
+def test_what_changed_is_read_in_the_sample_or_not() -> None:
     watched = Watched(*"abcd", description="as declared")
     watched.check()
     watched.edit("d", description="by hand")
@@ -130,9 +130,7 @@ def test_what_moved_is_read_whether_it_is_its_turn_or_not() -> None:
     assert [item.slug for item in report.items] == ["d"]
 
 
-def test_what_moved_in_git_is_found_without_reading_it_and_with_the_digest_that_apply_expects() -> (
-    None
-):
+def test_a_change_in_git_is_found_without_a_read_and_with_the_digest_that_apply_expects() -> None:
     watched = Watched(*"abcd", description="old", **ACCESS)
     watched.check()
     changed = desired(
@@ -145,7 +143,7 @@ def test_what_moved_in_git_is_found_without_reading_it_and_with_the_digest_that_
     assert report.fingerprint == watched.full(changed).fingerprint
 
 
-def test_a_sub_resource_that_is_newly_declared_is_read() -> None:
+def test_a_newly_declared_sub_resource_is_read() -> None:
     watched = Watched("a", "b")
     watched.check()
     report = watched.check(desired(declared("a", key=KEY), declared("b", key=KEY, **ACCESS)))
@@ -153,7 +151,7 @@ def test_a_sub_resource_that_is_newly_declared_is_read() -> None:
     assert [item.slug for item in report.items] == ["b"]
 
 
-def test_a_change_that_does_not_move_the_time_is_found_by_the_sample_and_said() -> None:
+def test_a_change_without_a_new_time_is_found_by_the_sample_and_reported() -> None:
     watched = Watched("a", "b")
     watched.check()
     then = watched.seen["a"].observed
@@ -164,7 +162,7 @@ def test_a_change_that_does_not_move_the_time_is_found_by_the_sample_and_said() 
     assert "silent-change" not in {d.code for d in watched.check(every=2).plan.diagnostics}
 
 
-def test_what_was_deleted_by_hand_is_missing_although_it_is_remembered() -> None:
+def test_a_delete_in_the_api_is_found_although_an_earlier_read_exists() -> None:
     watched = Watched(*"abc")
     watched.check()
     watched.world.put("DELETE", "/integrations/b")
@@ -173,14 +171,14 @@ def test_what_was_deleted_by_hand_is_missing_although_it_is_remembered() -> None
     assert report.not_read == 1
 
 
-def test_a_list_that_moves_while_it_is_read_again_is_not_mixed_with_memory() -> None:
+def test_earlier_reads_are_not_merged_with_a_list_that_changes_meanwhile() -> None:
     then = Observed("a", {"name": "A"}, id="1", created_at="t1", detailed=True)
     rounds = IncrementalRead({"a": SeenState(then, "1"), "z": SeenState(then, "0")}, every=2)
-    narrowed = rounds.narrowed(lambda _row: WantedDetails(), ["a", "z"])
+    filter_wants = rounds.filter_wants(lambda _row: WantedDetails(), ["a", "z"])
     row = replace(then, detailed=False)
-    assert narrowed(row) is None
+    assert filter_wants(row) is None
     moved = ObservedState({"a": replace(row, last_updated_at="t2")})
-    assert rounds.completed(moved) is None
+    assert rounds.merge(moved) is None
     assert rounds.not_read == 0
 
 
@@ -197,20 +195,20 @@ def test_a_list_that_moves_while_it_is_read_again_is_not_mixed_with_memory() -> 
         {"fields": {"name": "B"}},
     ],
 )
-def test_any_sign_of_movement_in_the_list_is_enough(now: Mapping[str, Any]) -> None:
+def test_any_difference_in_the_list_causes_a_read(now: Mapping[str, Any]) -> None:
     row = Observed(
         "a", {"name": "A"}, "1", created_at="t0", last_updated_at="t1", workspace_count=1
     )
     then = replace(row, detailed=True, models_read=True, workspaces_read=True)
     other = replace(then, slug="z")
     rounds = IncrementalRead({"a": SeenState(then, "1"), "z": SeenState(other, "0")}, every=2)
-    want = rounds.narrowed(lambda _row: EVERYTHING, ["a", "z"])
+    want = rounds.filter_wants(lambda _row: EVERYTHING, ["a", "z"])
     assert want(row) is None
     assert want(replace(row, **now)) == EVERYTHING
 
 
 def edits() -> Iterator[Any]:
-    """Give the ways in which somebody may touch an integration through the API."""
+    """Generate edits of an integration through the API."""
     yield st.tuples(st.just("description"), st.sampled_from(["x", "y", ""]))
     yield st.tuples(st.just("name"), st.sampled_from(["N", "M"]))
     yield st.tuples(st.just("key"), st.just("sk-another-value"))
@@ -219,7 +217,7 @@ def edits() -> Iterator[Any]:
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.one_of(*edits())), max_size=8), st.data())
-def test_it_says_what_reading_everything_says(
+def test_it_reports_what_a_full_read_reports(
     story: list[tuple[str, tuple[str, str]]], data: st.DataObject
 ) -> None:
     watched = Watched(*"abcde", description="as declared")
@@ -236,7 +234,7 @@ def test_ten_thousand_take_a_hundredth_of_the_calls_of_two_reads_each() -> None:
     count, pages, every = 10_000, 100, 168
     then = {f"s-{n}": Observed(f"s-{n}", {}, created_at="t", detailed=True) for n in range(count)}
     seen = {slug: SeenState(observed, f"{n:06}") for n, (slug, observed) in enumerate(then.items())}
-    want = IncrementalRead(seen, every=every).narrowed(lambda _row: WantedDetails(), then)
+    want = IncrementalRead(seen, every=every).filter_wants(lambda _row: WantedDetails(), then)
     details = sum(want(replace(row, detailed=False)) is not None for row in then.values())
     assert details == -(-count // every)
     assert 2 * count / (pages + details) >= 100
@@ -258,7 +256,7 @@ def test_the_command_reads_less_once_an_apply_has_been_recorded(tmp_path: Path) 
     assert here.run("drift", "--format", "json").json["not_read"] == 0
 
 
-def test_each_run_looks_at_another_part(tmp_path: Path) -> None:
+def test_each_run_reads_another_part(tmp_path: Path) -> None:
     here = Here(tmp_path)
     for slug in ("alpha", "beta", "gamma"):
         here.integration(slug)

@@ -1,4 +1,4 @@
-"""Channels are reached by the real library, over real sockets on loopback."""
+"""Notifications by the real library, over sockets on loopback."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ MESSAGE = Message(
 )
 
 
-def test_a_channel_gets_the_message_as_it_is() -> None:
+def test_a_channel_gets_the_message_unchanged() -> None:
     with channels() as there:
         assert notify([there.url("good")], MESSAGE) == ()
     ((_, document),) = there.posted
@@ -63,14 +63,14 @@ def test_a_redirect_is_not_followed_since_it_would_carry_the_token_along() -> No
     assert "channel 1 (json)" in failure.summary
 
 
-def test_a_channel_that_never_answers_is_not_waited_for() -> None:
+def test_a_channel_that_never_answers_times_out() -> None:
     with channels() as there:
-        (failure,) = notify([there.url("silent"), there.url("good")], MESSAGE, patience=1.0)
+        (failure,) = notify([there.url("silent"), there.url("good")], MESSAGE, timeout=1.0)
         assert failure.summary == "channel 1 (json) was not notified: it did not answer in time"
     assert there.reached == ["good", "silent"]
 
 
-def test_no_channel_is_nothing_to_do() -> None:
+def test_without_a_channel_nothing_is_sent() -> None:
     assert notify([], MESSAGE) == ()
 
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from reconciler.diagnostics import warning
 from reconciler.domain.last_applied import LastApplied
-from reconciler.drift.detect import detect
-from reconciler.drift.report import DriftReport
+from reconciler.drift.report import DriftReport, detect_drift
 from reconciler.planning.actions import (
     Action,
     ActionInputs,
@@ -63,7 +62,7 @@ def withdrawn() -> Action:
 
 
 def in_sync() -> DriftReport:
-    return detect(
+    return detect_drift(
         samples.plan(
             no_op=12,
             unmanaged=("by-hand-1", "by-hand-2"),
@@ -74,7 +73,7 @@ def in_sync() -> DriftReport:
 
 def drifted() -> DriftReport:
     """Somebody edited one integration in the API and deleted another there."""
-    return detect(
+    return detect_drift(
         samples.plan(
             moved(samples.creation(), ChangeOrigin.REMOTE),
             edited_in_the_api(),
@@ -96,7 +95,7 @@ def drifted() -> DriftReport:
 
 def git_ahead() -> DriftReport:
     """Git declares one more, one differently and one no more; nobody touched the API."""
-    return detect(
+    return detect_drift(
         samples.plan(
             moved(samples.creation(), ChangeOrigin.LOCAL),
             moved(samples.reference_change(), ChangeOrigin.LOCAL),
@@ -108,7 +107,7 @@ def git_ahead() -> DriftReport:
 
 def everybody_moved() -> DriftReport:
     """Every origin at once, one of them blocked."""
-    return detect(
+    return detect_drift(
         samples.plan(
             moved(samples.creation(), ChangeOrigin.LOCAL),
             samples.update(),

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.drift.detect import detect
-from reconciler.drift.report import DriftReport
+from reconciler.drift.report import DriftReport, detect_drift
 from reconciler.planning.actions import ChangeOrigin
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, html, json, markdown, notification, phrases, terminal
@@ -36,7 +35,7 @@ LOCAL = RenderOptions(ledger="local")
 def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[str]) -> None:
     assert_inert(
         markdown.drift(
-            detect(plan),
+            detect_drift(plan),
             replace(LOCAL, context=CommandContext(plan_options=tuple(given))),
         )
     )
@@ -45,7 +44,7 @@ def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[s
 @given(st.lists(texts, max_size=30), st.integers(8192, 20_000))
 @example([WORST] * 30, 8192)
 def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit: int) -> None:
-    report = detect(samples.plan(*(samples.creation(name, name * 5) for name in names)))
+    report = detect_drift(samples.plan(*(samples.creation(name, name * 5) for name in names)))
     text = markdown.drift(report, LOCAL, limit=limit)
     assert len(text.encode()) <= limit
     assert drift_outline.summary_of(report) in text
@@ -56,7 +55,7 @@ def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit
 @given(plans())
 @example(worst_plan())
 def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
-    page = Page(html.drift(detect(plan), LOCAL))
+    page = Page(html.drift(detect_drift(plan), LOCAL))
     known = Page(html.drift(drift_samples.everybody_moved(), LOCAL))
     assert set(page.tags) <= set(known.tags)
     assert not {name for _, name in page.attributes} & {"src", "href", "style", "onerror"}
@@ -68,7 +67,7 @@ def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> No
 def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
     plan: Plan, width: int
 ) -> None:
-    report = detect(plan)
+    report = detect_drift(plan)
     text = terminal.drift(report, replace(LOCAL, width=width))
     coloured = terminal.drift(report, replace(LOCAL, width=width, color=True))
     assert not UNSAFE.search(text)
@@ -82,7 +81,7 @@ def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
 def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> None:
     plain = replace(plan, actions=tuple(replace(a, slug="alpha") for a in plan.actions))
     plain = replace(plain, target=samples.TARGET)
-    message = notification.of_drift(detect(plain), ledger="local")
+    message = notification.of_drift(detect_drift(plain), ledger="local")
     assert MARK not in message.body + message.title
     assert not UNSAFE.search(message.body)
 
@@ -90,7 +89,7 @@ def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> No
 @settings(max_examples=40)
 @given(plans())
 def test_json_is_the_report(plan: Plan) -> None:
-    report = detect(plan)
+    report = detect_drift(plan)
     assert stdlib_json.loads(json.document(report.as_json())) == report.as_json()
 
 
@@ -111,7 +110,7 @@ def test_json_is_the_report(plan: Plan) -> None:
             ),
         ),
         (
-            replace(detect(samples.plan(samples.creation())), not_read=7),
+            replace(detect_drift(samples.plan(samples.creation())), not_read=7),
             "1 integration differs: 1 of unknown origin; 0 unchanged, 7 not read in detail.",
         ),
     ],
@@ -162,7 +161,7 @@ def test_what_is_gone_from_the_api_cannot_be_pulled_and_is_named_instead() -> No
 
 
 def test_what_a_tombstone_deletes_cannot_be_pulled_and_is_named_instead() -> None:
-    report = detect(samples.plan(samples.deletion()))
+    report = detect_drift(samples.plan(samples.deletion()))
     assert [line[3] for line in commands(report)] == ["apply"]
     *_, keep = drift_outline.steps_of(report)
     assert (keep.text, keep.slugs) == (phrases.KEEP, ("old-openai",))
@@ -176,7 +175,7 @@ def test_a_block_is_said_before_the_command_that_it_stops() -> None:
 
 def test_of_many_only_the_first_are_adopted_at_once_and_it_is_said() -> None:
     many = [drift_samples.edited_in_the_api(f"team-{n:02d}") for n in range(25)]
-    _, adopt = drift_outline.steps_of(detect(samples.plan(*many)))
+    _, adopt = drift_outline.steps_of(detect_drift(samples.plan(*many)))
     assert adopt.text == phrases.ADOPT_MORE.format(20, 25)
     assert len(shlex.split(adopt.command)) == 4 + 20
 

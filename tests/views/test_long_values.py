@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from reconciler.diagnostics import warning
-from reconciler.drift.detect import detect
+from reconciler.drift.report import detect_drift
 from reconciler.execution.preflight import Approval, objections
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
@@ -28,9 +28,9 @@ VIEWS: dict[str, Callable[[Plan], str]] = {
     "narrow": lambda plan: terminal.plan(plan, replace(LOCAL, width=40)),
     "markdown": lambda plan: markdown.plan(plan, LOCAL),
     "html": lambda plan: html.plan(plan, LOCAL),
-    "drift text": lambda plan: terminal.drift(detect(plan), LOCAL),
-    "drift markdown": lambda plan: markdown.drift(detect(plan), LOCAL),
-    "drift html": lambda plan: html.drift(detect(plan), LOCAL),
+    "drift text": lambda plan: terminal.drift(detect_drift(plan), LOCAL),
+    "drift markdown": lambda plan: markdown.drift(detect_drift(plan), LOCAL),
+    "drift html": lambda plan: html.drift(detect_drift(plan), LOCAL),
     "result text": lambda plan: terminal.result(
         samples.partial_result(plan), replace(LOCAL, plan=plan)
     ),
@@ -99,7 +99,7 @@ def test_a_host_that_fits_no_comment_sends_the_reader_to_the_artifact() -> None:
     plan = samples.plan(hidden, fitting, samples.deletion())
     for text in (
         markdown.plan(plan, LOCAL),
-        markdown.drift(detect(plan), LOCAL),
+        markdown.drift(detect_drift(plan), LOCAL),
     ):
         assert len(text.encode()) <= markdown.LIMIT
         assert "cannot be shown whole here and must be reviewed from the artifact" in text

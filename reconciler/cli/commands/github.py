@@ -16,8 +16,7 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.rejection import InvalidInput, Refused
-from reconciler.drift import codec as drift_codec
-from reconciler.drift.report import DriftReport
+from reconciler.drift.report import DriftReport, decode_report
 from reconciler.github.job import Job, job_of
 from reconciler.planning import codec
 from reconciler.planning.actions import ActionKind, ChangeOrigin
@@ -154,7 +153,7 @@ def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base:
 
 
 def _report(file: Path) -> DriftReport:
-    return drift_codec.decode(output.read(file, limit=codec.MAX_PLAN_BYTES), name=str(file))
+    return decode_report(output.read(file, limit=codec.MAX_PLAN_BYTES), name=str(file))
 
 
 def _changed(invocation: Invocation) -> dict[str, str | None]:

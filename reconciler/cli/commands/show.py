@@ -32,9 +32,9 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
             result = decode_result(text, name=str(file))
             output.show_result(console, result, style=style, ledger=NOT_READ)
         case "drift_report":
-            from reconciler.drift import codec as reports
+            from reconciler.drift.report import decode_report
 
-            report = reports.decode(text, name=str(file))
+            report = decode_report(text, name=str(file))
             output.show_drift(console, report, style=style, ledger=NOT_READ, context=context)
         case _:
             plan = codec.decode(text, name=str(file))

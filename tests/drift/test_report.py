@@ -1,4 +1,4 @@
-"""What differs is the plan's word; who moved is found out from what is remembered."""
+"""The drift report: what differs, the origin of each change, and the report read back from JSON."""
 
 import json
 from dataclasses import replace
@@ -10,9 +10,13 @@ from hypothesis import given, settings
 from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Declared
-from reconciler.drift import codec
-from reconciler.drift.detect import detect, origin_of
-from reconciler.drift.report import DriftReport
+from reconciler.drift.report import (
+    DriftReport,
+    UnreadableReport,
+    decode_report,
+    detect_drift,
+    origin_of,
+)
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan
 from tests.builders import KEY, declared, desired
@@ -31,7 +35,7 @@ LOCAL, REMOTE, BOTH, UNKNOWN = (
 @pytest.mark.slow
 @given(plans())
 def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> None:
-    report = detect(plan)
+    report = detect_drift(plan)
     assert report.in_sync == plan.in_sync
     assert report.fingerprint == plan.digest
     assert report.items == plan.actions
@@ -40,10 +44,10 @@ def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> 
 
 @pytest.mark.slow
 @given(plans())
-def test_the_fingerprint_does_not_depend_on_time_or_on_who_moved(plan: Plan) -> None:
+def test_the_fingerprint_depends_neither_on_time_nor_on_origins(plan: Plan) -> None:
     later = replace(plan, created_at="2027-01-01T00:00:00Z", commit="another")
     moved = tuple(drift_samples.moved(action, ChangeOrigin.REMOTE) for action in later.actions)
-    assert detect(replace(later, actions=moved)).fingerprint == detect(plan).fingerprint
+    assert detect_drift(replace(later, actions=moved)).fingerprint == detect_drift(plan).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -59,7 +63,7 @@ def test_the_fingerprint_does_not_depend_on_time_or_on_who_moved(plan: Plan) -> 
         ([], UNKNOWN),
     ],
 )
-def test_one_side_is_named_only_if_the_changes_allow_it(
+def test_the_origin_of_an_action_is_one_side_only_if_all_changes_allow_it(
     origins: list[ChangeOrigin], whole: ChangeOrigin
 ) -> None:
     changes = tuple(
@@ -72,7 +76,7 @@ def test_one_side_is_named_only_if_the_changes_allow_it(
 
 
 def test_a_blocked_action_is_a_difference_and_what_is_undeclared_is_not() -> None:
-    assert not detect(samples.blocked_plan()).in_sync
+    assert not detect_drift(samples.blocked_plan()).in_sync
     assert drift_samples.in_sync().in_sync
     assert drift_samples.in_sync().as_json()["undeclared"] != []
 
@@ -82,7 +86,7 @@ def alpha(description: str) -> Declared:
 
 
 class Story:
-    """An integration that was applied, and a memory of what Git declared then."""
+    """An integration that was applied, and the last-applied state of that time."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -97,7 +101,7 @@ class Story:
 
     def drift(self, *integrations: Declared, remembering: bool = True, **rules: Any) -> DriftReport:
         memory = self.memory if remembering else LastAppliedState()
-        return detect(self.world.plan(desired(*integrations, **rules), memory=memory))
+        return detect_drift(self.world.plan(desired(*integrations, **rules), memory=memory))
 
 
 def origins(report: DriftReport) -> dict[str, str]:
@@ -106,13 +110,13 @@ def origins(report: DriftReport) -> dict[str, str]:
     return found
 
 
-def test_nobody_moved() -> None:
+def test_without_a_change_there_is_no_origin() -> None:
     story = Story()
     report = story.drift(story.then)
     assert (report.in_sync, origins(report)) == (True, {})
 
 
-def test_an_edit_in_the_api_is_told_from_one_in_git_and_from_both() -> None:
+def test_an_edit_in_the_api_in_git_and_in_both_have_different_origins() -> None:
     story = Story()
     ahead = alpha("now")
     assert origins(story.drift(ahead)) == {"alpha": "local"}
@@ -131,20 +135,20 @@ def test_edits_of_different_fields_by_both_sides_are_both() -> None:
     assert changes == {"name": REMOTE, "description": LOCAL}
 
 
-def test_without_a_memory_nobody_is_accused() -> None:
+def test_without_a_last_applied_state_the_origin_is_unknown() -> None:
     story = Story()
     story.in_the_api(description="by hand")
     assert origins(story.drift(story.then, remembering=False)) == {"alpha": "unknown"}
 
 
-def test_what_is_gone_from_the_api_was_moved_there_and_what_is_new_in_git_here() -> None:
+def test_a_delete_in_the_api_is_remote_and_a_new_file_is_local() -> None:
     story = Story()
     story.in_the_api("DELETE")
     report = story.drift(story.then, declared("beta", key=KEY))
     assert origins(report) == {"alpha": "remote", "beta": "local"}
 
 
-def test_what_git_withdrew_is_ahead_in_git_and_of_a_foreigner_nothing_is_known() -> None:
+def test_a_delete_is_local_if_git_declared_the_slug_and_unknown_otherwise() -> None:
     story = Story()
     story.world.put(
         "POST",
@@ -162,15 +166,15 @@ def public(report: DriftReport) -> Any:
 @pytest.mark.slow
 @settings(max_examples=50)
 @given(plans())
-def test_a_report_comes_back_from_json(plan: Plan) -> None:
-    report = replace(detect(replace(plan, run=None)), not_read=3)
-    again = codec.decode(json.dumps(report.as_json()), name="drift.json")
+def test_a_report_survives_json(plan: Plan) -> None:
+    report = replace(detect_drift(replace(plan, run=None)), not_read=3)
+    again = decode_report(json.dumps(report.as_json()), name="drift.json")
     assert public(again) == public(report)
 
 
 def test_the_origin_of_a_withdrawn_integration_survives_the_file() -> None:
     report = drift_samples.git_ahead()
-    again = codec.decode(json.dumps(report.as_json()), name="drift.json")
+    again = decode_report(json.dumps(report.as_json()), name="drift.json")
     assert again.origin("old-openai") is LOCAL
 
 
@@ -187,15 +191,15 @@ def test_the_origin_of_a_withdrawn_integration_survives_the_file() -> None:
         {"not_read": None},
     ],
 )
-def test_a_file_that_is_no_report_is_refused_by_name(change: dict[str, Any]) -> None:
+def test_a_file_that_is_not_a_report_is_refused_by_name(change: dict[str, Any]) -> None:
     document = drift_samples.drifted().as_json() | change
-    with pytest.raises(codec.UnreadableReport) as stop:
-        codec.decode(json.dumps(document), name="drift.json")
+    with pytest.raises(UnreadableReport) as stop:
+        decode_report(json.dumps(document), name="drift.json")
     assert (stop.value.code, stop.value.exit_code) == ("unreadable-report", 3)
     assert stop.value.summary.startswith("drift.json: ")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "1", "[" * 100_000])
-def test_text_that_is_no_document_is_refused(text: str) -> None:
-    with pytest.raises(codec.UnreadableReport):
-        codec.decode(text, name="drift.json")
+def test_text_that_is_not_a_document_is_refused(text: str) -> None:
+    with pytest.raises(UnreadableReport):
+        decode_report(text, name="drift.json")
