@@ -92,20 +92,20 @@ async def load(target: Target, *, clients: int, seconds: float) -> tuple[list[fl
 
 
 def percentiles(times: Sequence[float]) -> tuple[float, float]:
-    """Give the median and the 99th percentile in milliseconds."""
+    """Return the median and the 99th percentile in milliseconds."""
     cuts = statistics.quantiles(times, n=100)
     return cuts[49] * 1000, cuts[98] * 1000
 
 
 def resources(pid: int) -> tuple[float, int]:
-    """Give a process's resident memory in MiB and its open files."""
+    """Return a process's resident memory in MiB and its open files."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20, files
 
 
 def cpu_seconds(pid: int) -> float:
-    """Give the processor time that a process has used."""
+    """Return the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

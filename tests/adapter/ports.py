@@ -236,7 +236,7 @@ class _Verbatim:
 
 
 def bearer(token: str = WRITER, **more: str) -> dict[str, str]:
-    """Give the headers of a caller."""
+    """Return the headers of a caller."""
     named = {name.replace("_", "-"): value for name, value in more.items()}
     return {"authorization": f"Bearer {token}", **named}
 
@@ -265,7 +265,7 @@ async def living(application: Application) -> AsyncIterator[None]:
 
 
 def is_problem(response: httpx.Response) -> bool:
-    """Tell whether an answer is a whole problem in the form of RFC 9457."""
+    """Return whether an answer is a whole problem in the form of RFC 9457."""
     members = ["type", "title", "status", "detail", "instance", "upstream_code"]
     document = response.json()
     return (

@@ -25,7 +25,7 @@ QUIET = (
 
 
 async def browse(folder: Path, *arguments: str) -> tuple[str, str]:
-    """Let Chromium look at something and give its stdout and its console."""
+    """Run Chromium and return its stdout and its console messages."""
     chromium = shutil.which("chromium")
     assert chromium is not None
     process = await asyncio.create_subprocess_exec(

@@ -91,7 +91,7 @@ class Site:
 
 
 def words(markup: str) -> str:
-    """Give what a reader reads."""
+    """Return the text of a page."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", markup)))
 
 

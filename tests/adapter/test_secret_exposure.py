@@ -76,7 +76,7 @@ ANSWERS: tuple[Answer, ...] = (
 
 
 def requests() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Give requests that carry secrets in the right and in wrong places."""
+    """Return requests that carry secrets in the right and in wrong places."""
     one = "/v1/integrations/a"
     yield "POST", "/v1/integrations", {"json": BODY}
     yield "PUT", one, {"json": {"key": PROVIDER, "configurations": BODY["configurations"]}}

@@ -49,14 +49,16 @@ def test_it_prints_one_line_and_ends_at_ctrl_c(project: Project) -> None:
     assert words[3].endswith("/mcp")
 
 
-def test_a_missing_extra_is_named(project: Project) -> None:
-    hidden = "import sys; sys.modules['mcp'] = None; sys.argv[0] = 'reconcile'; "
+@pytest.mark.parametrize("library", ["mcp", "jinja2"])
+def test_a_missing_extra_is_named(project: Project, library: str) -> None:
+    hidden = f"import sys; sys.modules[{library!r}] = None; sys.argv[0] = 'reconcile'; "
     done = project.run(
         "serve",
         command=(sys.executable, "-c", hidden + "from reconciler.cli.main import main; main()"),
         RECONCILE_SERVE_TOKEN=WRITER,
     )
     assert done.code == 3
+    assert f"`serve` needs {library}" in done.err
     assert "portkey-reconciler[serve]" in done.err
 
 

@@ -82,7 +82,7 @@ def over_sockets(
 
 
 def is_framed_problem(answer: bytes, status: int) -> bool:
-    """Tell whether bytes of a connection are one problem in the form of RFC 9457."""
+    """Return whether bytes of a connection are one problem in the form of RFC 9457."""
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     return (
