@@ -59,7 +59,7 @@ class GitopsTools:
         }
 
     async def plan(self, arguments: Arguments) -> Document:
-        """Return the plan from the API to the files."""
+        """Return the plan that makes the API match the files."""
         return await self._with_session(arguments, _plan)
 
     async def drift(self, arguments: Arguments) -> Document:

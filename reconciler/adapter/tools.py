@@ -112,7 +112,7 @@ class RawTool:
 
     def _check_confirmation(self, slug: str | None, arguments: Arguments) -> None:
         if self._confirms and arguments["confirm_slug"] != slug:
-            detail = "confirm_slug is another slug than slug; nothing was deleted."
+            detail = "confirm_slug differs from slug; nothing was deleted."
             raise refuse("not-confirmed", 400, detail)
 
 

@@ -265,7 +265,7 @@ def exposures(plan: Plan) -> dict[str, SyncStatus]:
 
 
 def _undeclared_access(declared: Declared, observed: Observed | None) -> SyncStatus | None:
-    """Return whether more workspaces have access than declared, by their count.
+    """Return `UNDECLARED_ACCESS` if more workspaces have access than declared, by count.
 
     Plans do not read the workspaces of an integration whose file lists none.
     """
