@@ -1,0 +1,50 @@
+"""The map of the package, `reconciler/README.md`: what it names exists, and its examples work."""
+
+import re
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.secrets.errors import SecretError
+from tests.architecture.source import PACKAGE
+
+MAP = (PACKAGE / "README.md").read_text(encoding="utf-8")
+LONGEST_TOUR = 3
+
+
+def test_every_module_that_it_names_exists() -> None:
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.(?:py|md))`", MAP))
+    assert "planning/planner.py" in named
+    assert {name for name in named if not (PACKAGE / name).is_file()} == set()
+
+
+def test_it_describes_every_package() -> None:
+    rows = set(re.findall(r"^\| `([a-z_.]+)` \|", MAP, re.MULTILINE))
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert packages - rows == set()
+
+
+def test_every_tour_opens_three_files_at_most() -> None:
+    tours = [line for line in MAP.splitlines() if " → " in line and line.startswith("| ")]
+    lengths = [len(re.findall(r"\.py`", line)) for line in tours]
+    assert len(lengths) >= 3
+    assert max(lengths) <= LONGEST_TOUR
+
+
+def test_the_example_of_a_resolver_reads_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = re.findall(r"```python\n(import keyring\n.*?)```", MAP, re.DOTALL)
+    passwords = {("portkey", "openai"): "sk-from-the-keyring"}
+    library = ModuleType("keyring")
+    library.__dict__["get_password"] = lambda service, user: passwords.get((service, user))
+    monkeypatch.setitem(sys.modules, "keyring", library)
+    namespace: dict[str, Any] = {}
+    exec(example, namespace)  # noqa: S102  it is our own document
+    resolver = namespace["KeyringResolver"](context=None)
+    known, unknown = SecretRef("keyring", "portkey#openai"), SecretRef("keyring", "portkey#other")
+    answers = resolver.read([known, unknown])
+    assert isinstance(answers[known], Redacted)
+    assert answers[known].reveal() == "sk-from-the-keyring"
+    assert isinstance(answers[unknown], SecretError)
