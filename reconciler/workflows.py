@@ -29,10 +29,10 @@ from reconciler.execution.action_runner import RunDependencies
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit
 from reconciler.execution.executor import execute
-from reconciler.execution.existence import ExistenceCheck
 from reconciler.execution.preflight import Approval, require_ready, require_values
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.execution.undo import UndoRevision
+from reconciler.execution.verification import ExistenceCheck
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.auditing import (
     NO_AUDIT,
@@ -163,7 +163,7 @@ def _writer(session: Session, planned: Plan, observed: ObservedState) -> RunDepe
     known_fields = session.desired.target.known_fields
     return RunDependencies(
         api=session.api,
-        presence=ExistenceCheck(session.api, observed.listed, _lister(session.api), known_fields),
+        existence=ExistenceCheck(session.api, observed.listed, _lister(session.api), known_fields),
         planned=frozenset(action.slug for action in planned.actions),
         values=session.secrets,
         timing=session.timing,

@@ -21,10 +21,9 @@ from reconciler.execution.cancellation import (
 )
 from reconciler.execution.create import create
 from reconciler.execution.events import Emit
-from reconciler.execution.existence import ExistenceCheck
 from reconciler.execution.result import ActionFailure, Outcome, Status
 from reconciler.execution.secret_values import carries_secret
-from reconciler.execution.verification import ResourceVerifier
+from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.clock import Clock
@@ -53,7 +52,7 @@ class RunDependencies:
     """
 
     api: IntegrationsAPI
-    presence: ExistenceCheck
+    existence: ExistenceCheck
     planned: frozenset[str]
     values: Mapping[SecretRef, Redacted]
     timing: Clock
@@ -61,7 +60,7 @@ class RunDependencies:
     def attempt(self, action: Action, *, emit: Emit, stop: CancelToken) -> "ActionRunner":
         """Prepare to carry out one action."""
         sender = CallSender(self.api, self.values, action, emit, stop)
-        view = ResourceVerifier(action, self.presence, self.timing, stop, self.values)
+        view = ResourceVerifier(action, self.existence, self.timing, stop, self.values)
         return ActionRunner(self, action, sender, view)
 
 
@@ -100,14 +99,14 @@ class ActionRunner:
                 await self.view.confirm_absent()
                 await self._create(self.action.calls)
             case ActionKind.UPDATE:
-                self.view.confirm_unchanged(await self.view.now())
+                self.view.confirm_unchanged(await self.view.read())
                 await self._write(self.action.calls)
             case ActionKind.REPLACE:
-                await self.view.keep_whole()
-                self.view.confirm_unchanged(await self.view.now())
+                await self.view.read_whole()
+                self.view.confirm_unchanged(await self.view.read())
                 await self._replace()
             case ActionKind.DELETE:
-                await self.view.keep_whole()
+                await self.view.read_whole()
                 await self._delete_unless_gone()
                 return
         self.written = True
@@ -134,7 +133,7 @@ class ActionRunner:
             raise
 
     async def _delete_unless_gone(self) -> None:
-        now = await self.view.now()
+        now = await self.view.read()
         if now is None:
             await self._confirm_unlisted()
         if now is None or now.is_archived:
@@ -147,7 +146,7 @@ class ActionRunner:
 
     async def _confirm_unlisted(self) -> None:
         """Raise if the list still shows what a read says is missing: then neither is proven."""
-        if self.action.slug in await self.writer.presence.list_again():
+        if self.action.slug in await self.writer.existence.list_again():
             raise ChangedSincePlan(
                 "the list shows it, and reading it was answered with 404",
                 code="listed-not-found",
@@ -162,7 +161,7 @@ class ActionRunner:
         try:
             await self.sender.send(call, last_seen=self.view.last_seen)
         except (NotFound, Forbidden):
-            if await self.writer.presence.serves(self.action.slug, certain=True):
+            if await self.writer.existence.exists(self.action.slug, certain=True):
                 raise
         except RemoteError as problem:
             if not problem.outcome_unknown:
@@ -183,11 +182,11 @@ class ActionRunner:
 
     async def _is_gone(self) -> bool:
         """Return whether a read and the list agree that it is gone; one read may be a stale one."""
-        presence, slug = self.writer.presence, self.action.slug
-        found = await presence.read(slug, certain=True)
+        existence, slug = self.writer.existence, self.action.slug
+        found = await existence.read(slug, certain=True)
         if found is not None:
             return found.is_archived
-        return slug not in await presence.list_again()
+        return slug not in await existence.list_again()
 
     async def _write(self, calls: Sequence[Call]) -> None:
         for call in calls:
@@ -202,7 +201,7 @@ class ActionRunner:
         """Find out what became of a write without an answer, as far as reading can tell."""
         alone = len(self.action.calls) == 1 and not carries_secret(call)
         try:
-            now = await self.view.now() if alone else None
+            now = await self.view.read() if alone else None
         except RemoteError:
             now = None
         if self.view.missing(now):
@@ -216,8 +215,8 @@ class ActionRunner:
         """See what a create that went no further has left: later, its mask would prove nothing."""
         if self.made and not self.ends_the_run:
             with suppress(RemoteError):
-                now = await self.writer.presence.read(self.action.slug)
-                self.view.seen_after = None if self.view.is_a_namesake(now) else now
+                now = await self.writer.existence.read(self.action.slug)
+                self.view.seen_after = None if self.view.is_namesake(now) else now
 
     def _fail(self, problem: ReconcilerError) -> None:
         """Record why the action was not carried out, or why that is not known."""

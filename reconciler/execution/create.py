@@ -18,7 +18,7 @@ from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
 from reconciler.execution.call_sender import created_id
 from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed
-from reconciler.execution.similarity import created_between, equals_ours
+from reconciler.execution.verification import created_between, equals_declared
 from reconciler.remote.errors import Conflict, Forbidden, NotSent, Rejected, RemoteError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class _Creation:
 
     async def _look(self, slug: str) -> Observed | None:
         """Read what serves under a slug; an archived one is what a delete has left behind."""
-        found = await self.attempt.writer.presence.read(slug, certain=True)
+        found = await self.attempt.writer.existence.read(slug, certain=True)
         return None if found is None or found.is_archived else found
 
     async def _refused(self, refusal: RemoteError) -> None:
@@ -202,7 +202,7 @@ class _Creation:
     async def _is_removed(self, stray: str) -> bool:
         """Remove what was made of our create under another slug, if it is certainly that."""
         writer = self.attempt.writer
-        if stray in writer.presence.listed or stray in writer.planned:
+        if stray in writer.existence.listed or stray in writer.planned:
             return False
         found = await self._appearing(stray)
         if found is None or not (self._equals_ours(found) and self._in_window(found)):
@@ -249,9 +249,9 @@ class _Creation:
     async def _twins(self) -> list[str]:
         """Give what is new in the list and passes for ours under another slug."""
         writer = self.attempt.writer
-        known = {*writer.presence.listed, *writer.planned, *self.removed, self.slug}
+        known = {*writer.existence.listed, *writer.planned, *self.removed, self.slug}
         twins = []
-        for slug in sorted(set(await writer.presence.list_again()) - known):
+        for slug in sorted(set(await writer.existence.list_again()) - known):
             found = await self._look(slug)
             if found is not None and self._equals_ours(found) and self._in_window(found):
                 twins.append(slug)
@@ -262,7 +262,7 @@ class _Creation:
     def _equals_ours(self, found: Observed) -> bool:
         """Compare name, provider and declared configurations with what we sent."""
         declared = self.attempt.action.subject.declared
-        return declared is not None and equals_ours(declared, found)
+        return declared is not None and equals_declared(declared, found)
 
     def _in_window(self, found: Observed) -> bool:
         return created_between(found, self.began, self.attempt.writer.timing.wall_clock())

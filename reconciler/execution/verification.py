@@ -1,41 +1,101 @@
-"""Look at one integration: is it still what was planned for, and does it show what was sent?
+"""Verification of one integration: does it exist, is it as planned, does it show what was sent?
 
-Every write comes between two such looks. Whether a slug is there at all: `execution.presence`. How
-much of a declaration something shows: `likeness`.
+Every write stands between two such reads. Secrets are not compared, because the API never shows
+them (`reconciler.planning.credentials`); a mask can only prove that what is shown is older than the
+write.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from reconciler.domain.facts import SubResource
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.identifiers import is_uuid
-from reconciler.domain.schema import fields_of
-from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import Observed
-from reconciler.execution import similarity
+from reconciler.domain.last_applied import LastApplied
+from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
+from reconciler.domain.schema import fields_of, immutable_fields
+from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
+from reconciler.domain.state import Declared, Observed
+from reconciler.domain.tree import lookup
 from reconciler.execution.cancellation import CancelToken, ChangedSincePlan, NotConfirmed
-from reconciler.execution.existence import ExistenceCheck
-from reconciler.planning.actions import Action
-from reconciler.planning.normalize import fingerprint
+from reconciler.execution.secret_values import sent_secrets
+from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.comparison import Comparison, SecretLocation, compare
+from reconciler.planning.diff import FieldChange, changed_fields
+from reconciler.planning.normalize import fingerprint, normalize
+from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.clock import Clock
 from reconciler.remote.errors import Forbidden, RemoteError
+from reconciler.remote.observe import read_one
 
 READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
-"""Seconds before each look after a write; then a difference is a warning."""
+"""Seconds before each read after a write; a difference that is left then is a warning."""
+
+CLOCK_SKEW = 120.0
+"""Seconds by which the API's clock may differ from ours when a creation time is compared."""
+
+_IDENTIFYING = frozenset({"name", "ai_provider_id", "configurations", "workspace_id"})
+
+
+@dataclass(frozen=True)
+class ExistenceCheck:
+    """Reads single integrations, and distinguishes absence from denial.
+
+    A JSON 404 means absent. A 403 alone proves nothing, because the API answers 403 for what does
+    not exist, too (remote/API.md §1.7); with a complete list that lacks the slug it means absent.
+
+    `listed` are the slugs of the complete list that the plan was made from. `list_again` returns
+    those of a new complete list; it is called only where a read proves nothing.
+    """
+
+    api: IntegrationsAPI
+    listed: Collection[str]
+    list_again: Callable[[], Awaitable[Collection[str]]]
+    known_fields: KnownFields = field(default_factory=lambda: NO_KNOWN_FIELDS)
+
+    async def read(
+        self, slug: str, *, models: bool = False, workspaces: bool = False, certain: bool = False
+    ) -> Observed | None:
+        """Return an integration as it is now, None where it is certainly absent.
+
+        Set `certain` for a slug that this run may have written: then only a new list counts.
+        Raises `Forbidden` for an integration that is listed and may not be read.
+        """
+        try:
+            return await read_one(
+                self.api,
+                slug,
+                models=models,
+                workspaces=workspaces,
+                known_fields=self.known_fields,
+            )
+        except Forbidden:
+            if (certain or slug in self.listed) and slug in await self.list_again():
+                raise
+            return None
+
+    async def exists(self, slug: str, *, certain: bool = False) -> bool:
+        """Whether a slug is in use and not archived; one that may not be read is in use."""
+        try:
+            found = await self.read(slug, certain=certain)
+        except Forbidden:
+            return True
+        return found is not None and not found.is_archived
 
 
 @dataclass
 class ResourceVerifier:
-    """What one action sees of its integration.
+    """The reads of one action, before and after its writes.
 
-    `last_seen` is all there was before the writes, `seen_after` what was shown last after them;
-    `warnings` are sentences about what could not be seen. `identity` is the id of what is written,
-    where it is known: under the same slug, another id is somebody else's integration. `values` are
-    those that its writes send.
+    `last_seen` is the fullest state read before the writes, `seen_after` the last one shown after
+    them; `warnings` are sentences about what could not be read. `identity` is the id of the
+    integration that is written, where it is known: another id under the same slug is another
+    integration. `values` are the secret values at hand.
     """
 
     action: Action
-    presence: ExistenceCheck
+    existence: ExistenceCheck
     timing: Clock
     stop: CancelToken
     values: Mapping[SecretRef, Redacted] = field(default_factory=dict)
@@ -44,19 +104,13 @@ class ResourceVerifier:
     seen_after: Observed | None = None
     identity: str | None = None
 
-    async def now(self) -> Observed | None:
-        """Read what the action is about, None where it is certainly absent."""
+    async def read(self) -> Observed | None:
+        """Return the integration as it is now, None where it is certainly absent."""
         models, workspaces = self._parts()
-        return await self.presence.read(self.action.slug, models=models, workspaces=workspaces)
-
-    def is_a_namesake(self, now: Observed | None) -> bool:
-        """Tell whether another integration has taken the slug; ids of two forms prove nothing."""
-        if now is None or self.identity is None or now.id is None:
-            return False
-        return now.id != self.identity and is_uuid(now.id) == is_uuid(self.identity)
+        return await self.existence.read(self.action.slug, models=models, workspaces=workspaces)
 
     def _parts(self) -> tuple[bool, bool]:
-        """Tell whether models and workspaces belong to what this action is about."""
+        """Return whether models and workspaces are part of what this action compares."""
         seen, declared = self.action.subject.observed, self.action.subject.declared
         if seen is not None:
             return seen.models_read, seen.workspaces_read
@@ -66,76 +120,95 @@ class ResourceVerifier:
             bool(fields & fields_of(SubResource.WORKSPACES)),
         )
 
+    def is_namesake(self, found: Observed | None) -> bool:
+        """Whether another integration has taken the slug; ids in two forms prove nothing."""
+        if found is None or self.identity is None or found.id is None:
+            return False
+        return found.id != self.identity and is_uuid(found.id) == is_uuid(self.identity)
+
+    # -- before the writes ---------------------------------------------------------------
+
     async def confirm_absent(self) -> None:
-        """Raise `ChangedSincePlan` if it exists by now."""
-        if await self.presence.serves(self.action.slug):
+        """Raise `ChangedSincePlan` if the integration exists by now."""
+        if await self.existence.exists(self.action.slug):
             raise _changed("it exists now, although the list did not have it")
 
-    def confirm_unchanged(self, now: Observed | None) -> None:
-        """Compare with what the plan was made from; a later namesake is not the same thing."""
-        if now is None:
+    def confirm_unchanged(self, found: Observed | None) -> None:
+        """Raise `ChangedSincePlan` unless the integration is what the plan was made from."""
+        if found is None:
             raise _changed("it no longer exists")
-        before, seen = self.action.precondition, self.action.subject.observed
-        self.last_seen = self.last_seen or now
-        if seen is not None and None not in (seen.id, now.id) and seen.id != now.id:
+        before, planned = self.action.precondition, self.action.subject.observed
+        self.last_seen = self.last_seen or found
+        if planned is not None and None not in (planned.id, found.id) and planned.id != found.id:
             raise _changed("somebody deleted it after the plan was made and created it anew")
-        same_print = before.fingerprint in {None, fingerprint(now)}
-        if not same_print or before.last_updated_at != now.last_updated_at:
+        same_fingerprint = before.fingerprint in {None, fingerprint(found)}
+        if not same_fingerprint or before.last_updated_at != found.last_updated_at:
             raise _changed("somebody changed it after the plan was made")
-        self.identity = now.id
+        self.identity = found.id
 
-    async def keep_whole(self) -> None:
-        """Read all of what is about to be deleted, so that it can be asked for again.
+    async def read_whole(self) -> None:
+        """Read all of an integration that is about to be deleted, so that an undo can restore it.
 
-        What the plan read whole is read whole once more right before the write in any case.
+        What the plan read whole is read right before the write in any case.
         """
         if self.action.subject.observed is not None and self.action.subject.observed.is_whole:
             return
         try:
-            self.last_seen = await self.presence.read(
+            self.last_seen = await self.existence.read(
                 self.action.slug, models=True, workspaces=True
             )
         except RemoteError:
             self.warnings.append("its access could not be read; undo will not bring that back")
 
-    async def read_back(self) -> None:
-        """Look until the API shows what was sent; what it does not show is a warning.
+    # -- after the writes ----------------------------------------------------------------
 
-        Raises `NotConfirmed` if in the end it shows a namesake. At first that may be the one
-        before: a read can be stale.
+    async def read_back(self) -> None:
+        """Read until the API shows what was sent; what it does not show is a warning.
+
+        Raises `NotConfirmed` if it shows a namesake at the end. At first that may be the
+        integration from before the write: a read can be stale.
         """
-        left, now = ["everything"], None
+        left, found = ["everything"], None
         for pause in READ_BACK_PAUSES:
             if pause and not await self._wait(pause):
                 break
             try:
-                now = await self.now()
-                self.seen_after = None if self.is_a_namesake(now) else now
+                found = await self.read()
+                self._keep(found)
             except Forbidden:
-                now = None  # some servers deny what they do not show yet
+                found = None  # some servers deny what they do not show yet
             except RemoteError as problem:
                 self.warnings.append(f"it could not be read back: {problem.summary}")
                 return
-            left = self.missing(now) or self._unseen_secrets(now)
+            left = self.missing(found) or self._unseen_secrets(found)
             if not left:
                 return
-        if self.is_a_namesake(now):
+        if self.is_namesake(found):
             raise _replaced()
         self.warnings.append(f"the API does not show yet: {', '.join(left)}")
 
-    def missing(self, now: Observed | None) -> list[str]:
-        """Name what is declared and not shown."""
-        subject = self.action.subject
-        if now is None or now.is_archived or subject.declared is None or self.is_a_namesake(now):
-            return ["everything"]
-        return similarity.missing(subject.declared, now, subject.remembered)
+    async def read_once(self) -> None:
+        """Read the state after writes that were cut short, without waiting for all of them."""
+        self._keep(await self.existence.read(self.action.slug))
 
-    def _unseen_secrets(self, now: Observed | None) -> list[str]:
-        """Name what only a mask can show, and does not yet; a later plan judges by this mask."""
-        return similarity.unseen_secrets(self.action, now, self.values) if now is not None else []
+    def _keep(self, found: Observed | None) -> None:
+        self.seen_after = None if self.is_namesake(found) else found
+
+    def missing(self, found: Observed | None) -> list[str]:
+        """Return the paths that are declared and not shown."""
+        subject = self.action.subject
+        if found is None or found.is_archived or subject.declared is None:
+            return ["everything"]
+        if self.is_namesake(found):
+            return ["everything"]
+        return missing_paths(subject.declared, found, subject.remembered)
+
+    def _unseen_secrets(self, found: Observed | None) -> list[str]:
+        """Return the secrets whose mask is still the old one; a later plan compares this mask."""
+        return unseen_secrets(self.action, found, self.values) if found is not None else []
 
     async def confirm_gone(self) -> None:
-        """Look until it is gone; if it is still shown after that, say so."""
+        """Read until the integration is gone; one that is still shown then is a warning."""
         try:
             if not await self._is_gone():
                 self.warnings.append("the API still shows it")
@@ -143,7 +216,7 @@ class ResourceVerifier:
             self.warnings.append(f"its absence could not be read: {problem.summary}")
 
     async def prove_gone(self) -> None:
-        """Look until it is gone, or raise: what is to be created anew has to be absent."""
+        """Read until the integration is gone, or raise `NotConfirmed`: a create needs the slug."""
         if not await self._is_gone():
             raise NotConfirmed(
                 "it was deleted and is still shown, so it was not created anew",
@@ -155,21 +228,21 @@ class ResourceVerifier:
         for pause in READ_BACK_PAUSES:
             if pause and not await self._wait(pause):
                 break
-            if not await self.presence.serves(self.action.slug, certain=True):
+            if not await self.existence.exists(self.action.slug, certain=True):
                 return True
         return False
 
     async def _wait(self, seconds: float) -> bool:
-        """Pause between two looks; a run that was asked to stop does not wait any more."""
+        """Pause between two reads; return False at once if the run was asked to stop."""
         if self.stop.requested:
             return False
         await self.timing.sleep(seconds)
         return True
 
 
-def _changed(what: str) -> ChangedSincePlan:
+def _changed(summary: str) -> ChangedSincePlan:
     return ChangedSincePlan(
-        what,
+        summary,
         code="changed-since-plan",
         hint="plan again to see what moved; nothing was written to it",
     )
@@ -181,4 +254,82 @@ def _replaced() -> NotConfirmed:
         "what was sent may have reached the new one",
         code="changed-since-plan",
         hint="plan again, and compare who may use the new one",
+    )
+
+
+# -- comparison with what is declared ----------------------------------------------------
+
+
+def missing_paths(declared: Declared, found: Observed, remembered: LastApplied) -> list[str]:
+    """Return the paths of declared fields that an integration does not show as declared."""
+    comparison = compare(declared, found, remembered, just_written=True)
+    return [show_path(change.path) for change in _differences(comparison)]
+
+
+def unseen_secrets(
+    action: Action, found: Observed, values: Mapping[SecretRef, Redacted]
+) -> list[str]:
+    """Return the paths of secrets that were sent and still have the mask from before the update.
+
+    Only a mask that contradicts the new value counts: another one may belong to the new value.
+    """
+    planned = action.subject.observed
+    if planned is None or action.kind is not ActionKind.UPDATE:
+        return []
+    if found.last_updated_at != planned.last_updated_at:
+        return []  # what is shown is newer, so its mask has a format that we cannot read
+    before, now = normalize(planned.fields), normalize(found.fields)
+    paths = []
+    for path, _, value in sent_secrets(action, values):
+        mask = lookup(now, path)
+        if not isinstance(mask, Mask) or mask != lookup(before, path):
+            continue
+        if value.judged_by(mask) is MaskVerdict.CONTRADICTS:
+            paths.append(show_path(path))
+    return paths
+
+
+def equals_declared(declared: Declared, found: Observed) -> bool:
+    """Whether an integration has the declared name, provider, configurations and workspace.
+
+    Secrets are compared only where both sides hold the value itself.
+    """
+    comparison = compare(declared, found, LastApplied(), just_written=True)
+    if any(change.path[0] in _IDENTIFYING for change in _differences(comparison)):
+        return False
+    return not any(_has_another_value(site) for site in comparison.sites)
+
+
+def _has_another_value(site: SecretLocation) -> bool:
+    """Whether the API shows a hidden value that is not the declared one."""
+    if site.path[0] not in _IDENTIFYING or isinstance(site.declared, SecretRef):
+        return False
+    if isinstance(site.declared, Redacted):
+        return isinstance(site.stored, Redacted) and not site.declared.equals(site.stored)
+    return isinstance(site.stored, Redacted)
+
+
+def created_between(found: Observed, began: float, ended: float) -> bool:
+    """Whether the API created it in a span of epoch seconds, allowing for clock skew."""
+    if found.created_at is None:
+        return False
+    try:
+        created = datetime.fromisoformat(found.created_at).timestamp()
+    except ValueError:
+        return False
+    return began - CLOCK_SKEW <= created <= ended + CLOCK_SKEW
+
+
+def _differences(comparison: Comparison) -> list[FieldChange]:
+    changes = changed_fields(comparison.found, comparison.wanted)
+    return [change for change in changes if not _is_other_form(change)]
+
+
+def _is_other_form(change: FieldChange) -> bool:
+    """Whether an id comes back as a UUID where a slug was sent, or the reverse."""
+    return (
+        change.path[0] in immutable_fields()
+        and change.had
+        and change.has
+        and is_uuid(change.before) != is_uuid(change.after)
     )

@@ -10,8 +10,8 @@ from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.execution.action_runner import ActionRunner, RunDependencies
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallStarted
-from reconciler.execution.existence import ExistenceCheck
 from reconciler.execution.result import ActionFailure, Outcome, Status
+from reconciler.execution.verification import ExistenceCheck
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired
@@ -274,8 +274,8 @@ def attempt(story: World, stop: CancelToken | None = None) -> ActionRunner:
     async def list_again() -> dict[str, Any]:
         return {}
 
-    presence = ExistenceCheck(story.api, frozenset(), list_again)
-    writer = RunDependencies(story.api, presence, frozenset({"alpha"}), {}, story.timing)
+    existence = ExistenceCheck(story.api, frozenset(), list_again)
+    writer = RunDependencies(story.api, existence, frozenset({"alpha"}), {}, story.timing)
     action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE)
     return writer.attempt(action, emit=lambda _event: None, stop=stop or CancelToken())
 

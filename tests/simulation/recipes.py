@@ -12,10 +12,9 @@ from reconciler.execution.call_sender import CallSender
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit, Event, RunStarted
 from reconciler.execution.executor import execute
-from reconciler.execution.existence import ExistenceCheck
 from reconciler.execution.preflight import Approval, refuse_blocked
 from reconciler.execution.result import ApplyResult, Outcome
-from reconciler.execution.verification import ResourceVerifier
+from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
@@ -52,7 +51,7 @@ class _Writer(RunDependencies):
 
     def attempt(self, action: Action, *, emit: Emit, stop: CancelToken) -> ActionRunner:
         sender = CallSender(self.api, self.values, action, emit, stop)
-        view = self.views(action, self.presence, self.timing, stop)
+        view = self.views(action, self.existence, self.timing, stop)
         return self.attempts(self, action, sender, view)
 
 
@@ -67,7 +66,7 @@ class _Rewritten(Recipe):
         refuse_blocked(planned)
         writer = self.writer(
             api=session.api,
-            presence=ExistenceCheck(
+            existence=ExistenceCheck(
                 session.api, observed.integrations, workflows._lister(session.api)
             ),
             planned=frozenset(action.slug for action in planned.actions),
@@ -114,7 +113,7 @@ class _Careless(ResourceVerifier):
     async def confirm_absent(self) -> None:
         pass
 
-    async def now(self) -> Observed | None:
+    async def read(self) -> Observed | None:
         return self.action.subject.observed
 
 

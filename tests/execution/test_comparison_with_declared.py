@@ -8,11 +8,11 @@ from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.tree import Path
 from reconciler.execution.secret_values import sent_secrets
-from reconciler.execution.similarity import (
+from reconciler.execution.verification import (
     CLOCK_SKEW,
     created_between,
-    equals_ours,
-    missing,
+    equals_declared,
+    missing_paths,
     unseen_secrets,
 )
 from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind, Risk
@@ -47,15 +47,15 @@ def test_what_has_no_readable_time_is_never_taken_for_ours(moment: str | None) -
 
 def test_a_field_that_does_not_identify_does_not_make_it_foreign() -> None:
     ours = declared(description="new", configurations={"a": "1"})
-    assert equals_ours(ours, observed(description="old", configurations={"a": "1"}))
-    assert not equals_ours(ours, observed(name="Theirs", configurations={"a": "1"}))
-    assert not equals_ours(ours, observed(configurations={"a": "2"}))
+    assert equals_declared(ours, observed(description="old", configurations={"a": "1"}))
+    assert not equals_declared(ours, observed(name="Theirs", configurations={"a": "1"}))
+    assert not equals_declared(ours, observed(configurations={"a": "2"}))
 
 
 def test_what_is_not_shown_as_declared_is_named_by_its_path() -> None:
     ours = declared(description="new", tags={"team": "a", "tier": "1"})
     shown = observed(description="new", tags={"team": "b", "tier": "1"})
-    assert missing(ours, shown, LastApplied()) == ["tags.team"]
+    assert missing_paths(ours, shown, LastApplied()) == ["tags.team"]
 
 
 def test_clocks_may_differ_by_two_minutes() -> None:
@@ -76,22 +76,22 @@ def test_an_id_in_another_form_may_be_the_same_one(
     sent: str, shown: str | None, same: bool
 ) -> None:
     found = observed(**({} if shown is None else {"workspace_id": shown}))
-    assert equals_ours(declared(workspace_id=sent), found) is same
+    assert equals_declared(declared(workspace_id=sent), found) is same
 
 
 def test_a_name_in_another_form_is_another_name() -> None:
-    assert not equals_ours(declared(name=UUID), observed(name="alpha"))
+    assert not equals_declared(declared(name=UUID), observed(name="alpha"))
 
 
 def test_a_default_that_is_shown_though_nobody_declared_it_is_nothing_that_is_missing() -> None:
-    assert missing(declared(), observed(description="theirs"), LastApplied()) == []
-    assert missing(declared(description="ours"), observed(), LastApplied()) == ["description"]
+    assert missing_paths(declared(), observed(description="theirs"), LastApplied()) == []
+    assert missing_paths(declared(description="ours"), observed(), LastApplied()) == ["description"]
 
 
 def test_a_workspace_that_comes_back_under_a_uuid_is_the_one_that_was_just_sent() -> None:
     sent = declared(workspaces=[{"id": "ws-own", "enabled": True}])
     shown = observed(workspaces=[{"id": UUID, "enabled": True}])
-    assert missing(sent, shown, LastApplied()) == []
+    assert missing_paths(sent, shown, LastApplied()) == []
 
 
 # -- secrets, of which only masks are shown --------------------------------------------------

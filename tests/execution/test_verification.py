@@ -11,8 +11,7 @@ from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import Declared, Observed
 from reconciler.errors import ReconcilerError
 from reconciler.execution.cancellation import CancelToken, ChangedSincePlan, NotConfirmed
-from reconciler.execution.existence import ExistenceCheck
-from reconciler.execution.verification import ResourceVerifier
+from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
 from reconciler.planning.actions import Action, ActionInputs, ActionKind, Precondition, Risk
 from reconciler.planning.normalize import fingerprint
 from reconciler.remote.clock import Clock
@@ -165,7 +164,7 @@ def test_as_much_is_read_as_was_read_for_the_plan_or_is_declared(
     want: Declared | None, had: Observed | None, parts: set[str]
 ) -> None:
     look = scene(shows())
-    asyncio.run(look.view(want, had).now())
+    asyncio.run(look.view(want, had).read())
     read = {OperationName.GET_MODELS: "models", OperationName.GET_WORKSPACES: "workspaces"}
     assert {read[asked] for asked in look.asked if asked in read} == parts
 
@@ -173,7 +172,7 @@ def test_as_much_is_read_as_was_read_for_the_plan_or_is_declared(
 def test_all_of_what_is_about_to_go_is_read() -> None:
     look = scene(shows(description="to go"))
     view = look.view(None, observed())
-    asyncio.run(view.keep_whole())
+    asyncio.run(view.read_whole())
     assert view.last_seen is not None
     assert (view.last_seen.models_read, view.last_seen.workspaces_read) == (True, True)
     assert view.last_seen.fields["description"] == "to go"
@@ -182,7 +181,7 @@ def test_all_of_what_is_about_to_go_is_read() -> None:
 
 def test_what_cannot_be_read_whole_goes_all_the_same_and_that_is_said() -> None:
     view = scene(BROKEN).view(None, observed())
-    asyncio.run(view.keep_whole())
+    asyncio.run(view.read_whole())
     assert view.last_seen is None
     assert view.warnings == ["its access could not be read; undo will not bring that back"]
 
@@ -209,8 +208,8 @@ def test_another_id_of_the_same_form_is_somebody_elses(
 ) -> None:
     view = scene().view()
     view.identity = ours
-    assert view.is_a_namesake(observed(id=shown)) is namesake
-    assert not view.is_a_namesake(None)
+    assert view.is_namesake(observed(id=shown)) is namesake
+    assert not view.is_namesake(None)
 
 
 # -- after the writes ------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import Observed
-from reconciler.execution.existence import ExistenceCheck
+from reconciler.execution.verification import ExistenceCheck
 from reconciler.remote.errors import Forbidden, NoAnswer, NotFound, RemoteError
 from tests.builders import observed
 
@@ -39,24 +39,24 @@ class One:
         self.lists += 1
         return {slug: observed(slug) for slug in self.now_listed}
 
-    def presence(self, *listed: str) -> ExistenceCheck:
+    def existence(self, *listed: str) -> ExistenceCheck:
         return ExistenceCheck(self, frozenset(listed), self.list_again)
 
 
 @pytest.mark.parametrize(("status", "there"), [("active", True), ("archived", False)])
 def test_what_is_archived_is_read_and_does_not_serve(status: str, there: bool) -> None:
     api = One(status)
-    found = asyncio.run(api.presence().read("alpha"))
+    found = asyncio.run(api.existence().read("alpha"))
     assert found is not None
     assert (found.slug, found.is_archived) == ("alpha", not there)
-    assert asyncio.run(api.presence().serves("alpha")) is there
+    assert asyncio.run(api.existence().exists("alpha")) is there
     assert {call.slug for call in api.asked} == {"alpha"}
 
 
 def test_what_the_api_says_is_not_there_is_absent_and_no_list_is_read() -> None:
     api = One(MISSING, now_listed=("alpha",))
-    assert asyncio.run(api.presence("alpha").read("alpha", certain=True)) is None
-    assert not asyncio.run(api.presence("alpha").serves("alpha", certain=True))
+    assert asyncio.run(api.existence("alpha").read("alpha", certain=True)) is None
+    assert not asyncio.run(api.existence("alpha").exists("alpha", certain=True))
     assert api.lists == 0
 
 
@@ -75,25 +75,25 @@ def test_a_denial_means_that_it_is_there_where_a_complete_list_shows_it(
     listed: tuple[str, ...], certain: bool, listed_now: tuple[str, ...], denied: bool, lists: int
 ) -> None:
     api = One(DENIED, now_listed=listed_now)
-    presence = api.presence(*listed)
+    existence = api.existence(*listed)
     if denied:
         with pytest.raises(Forbidden):
-            asyncio.run(presence.read("alpha", certain=certain))
+            asyncio.run(existence.read("alpha", certain=certain))
     else:
-        assert asyncio.run(presence.read("alpha", certain=certain)) is None
+        assert asyncio.run(existence.read("alpha", certain=certain)) is None
     assert api.lists == lists
-    assert asyncio.run(presence.serves("alpha", certain=certain)) is denied
+    assert asyncio.run(existence.exists("alpha", certain=certain)) is denied
 
 
 def test_unless_told_otherwise_the_list_of_the_plan_counts() -> None:
     api = One(DENIED, now_listed=("alpha",))
-    assert asyncio.run(api.presence().read("alpha")) is None
-    assert not asyncio.run(api.presence().serves("alpha"))
+    assert asyncio.run(api.existence().read("alpha")) is None
+    assert not asyncio.run(api.existence().exists("alpha"))
 
 
 def test_a_reading_that_fails_proves_nothing() -> None:
     with pytest.raises(NoAnswer):
-        asyncio.run(One(BROKEN).presence().serves("alpha"))
+        asyncio.run(One(BROKEN).existence().exists("alpha"))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_only_the_parts_that_were_asked_for_are_read(
     parts: dict[str, bool], read: set[str]
 ) -> None:
     api = One("active")
-    found = asyncio.run(api.presence().read("alpha", **parts))
+    found = asyncio.run(api.existence().read("alpha", **parts))
     assert found is not None
     names = {"models": found.models_read, "workspaces": found.workspaces_read}
     assert {name for name, was_read in names.items() if was_read} == read
