@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
-from reconciler.desired.references import bind, parse_reference
+from reconciler.desired.references import bind_references, parse_reference
 from reconciler.desired.scalars import typed
 from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean, one_of
@@ -166,7 +166,7 @@ def _check(tree: Any, document: Sourced, problems: ProblemCollector) -> None:
             if isinstance(target, dict):
                 _bind_key(target, ("targets", name), report)
                 _check_target(name, target, document, problems)
-        bind(tree, compiled(ConfigFile), report)
+        bind_references(tree, compiled(ConfigFile), report)
         _check_names(tree, document, problems)
     check_model(
         ConfigFile,

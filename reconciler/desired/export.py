@@ -1,13 +1,23 @@
-"""Say in the words of a file what the API reports of one integration.
+"""Export what the API reports as documents that the loader accepts.
 
-Defaults and bookkeeping are left out, masks become references. How it is written as YAML:
-`desired.export_yaml`; what the references are called: `desired.export_secrets`.
+`export_integration` leaves out defaults and server bookkeeping and replaces masks by references.
+`write_loadable` writes the result and removes what no file may hold: the API accepts more than a
+file does (a `${…}` in a description, a lone surrogate, an unknown shape of a field). What is
+removed is reported and stays unmanaged.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from reconciler.desired.export_secrets import SecretNames
+from reconciler.desired.integration_builder import build_integration
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
+from reconciler.desired.references import SecretNames
+from reconciler.desired.source import MAX_FILE, MemorySource
+from reconciler.desired.yaml_reader import read_yaml
+from reconciler.desired.yaml_writer import NO_COMMENTS, document
+from reconciler.diagnostics import Severity
 from reconciler.domain.access import allows_all_models
 from reconciler.domain.facts import SECRET_NAME, SubResource
 from reconciler.domain.providers import Configuration
@@ -15,9 +25,9 @@ from reconciler.domain.schema import FieldSchema, fields_of, integration_schema
 from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields, target_path
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed
-from reconciler.domain.tree import Path, Value, is_empty
+from reconciler.domain.tree import Path, Tree, Value, is_empty
 
-_WIRE_BOOLEANS: Mapping[Any, bool] = {
+_WIRE_BOOLEANS: Mapping[int | str, bool] = {
     1: True,
     0: False,
     "1": True,
@@ -27,12 +37,12 @@ _WIRE_BOOLEANS: Mapping[Any, bool] = {
 }
 
 
-def exported(
-    observed: Observed, naming: SecretNames, *, keep_mappings: bool = False
-) -> dict[str, Any]:
-    """Give the document of an integration, in the order of the schema.
+def export_integration(
+    observed: Observed, names: SecretNames, *, keep_mappings: bool = False
+) -> dict[str, Value]:
+    """Return the document of an integration, in the order of the schema.
 
-    A stored secret that also has a secret mapping is written as a reference, and as the mapping
+    A stored secret that also has a secret mapping is written as a reference, or as the mapping
     with `keep_mappings`; a file may not hold both.
     """
     fields = dict(observed.fields)
@@ -40,20 +50,19 @@ def exported(
         mapped = set(mapped_fields(fields))
         fields = {name: _without(value, (name,), mapped) for name, value in fields.items()}
     else:
-        fields[MAPPINGS] = _unfilled(fields)
+        fields[MAPPINGS] = _mappings_without_value(fields)
     if fields.get("workspace_id"):
         fields = {name: value for name, value in fields.items() if name != "workspaces"}
     schema = integration_schema(str(fields.get("ai_provider_id")))
-    tree: dict[str, Any] = {"slug": observed.slug}
-    for name in ordered(fields, schema.fields):
+    tree: dict[str, Value] = {"slug": observed.slug}
+    for name in sort_names(fields, schema.fields):
         field = schema.child(name)
-        written = _value(_reduced(field, fields), (name,), field, naming)
+        written = _value(_without_defaults(field, fields), (name,), field, names)
         if not is_empty(written):
             tree[name] = written
-    if "configurations" in tree:
-        tree["configurations"] = _configurations(
-            tree["configurations"], schema.child("configurations")
-        )
+    configurations = tree.get("configurations")
+    if isinstance(configurations, Mapping):
+        tree["configurations"] = _configurations(configurations, schema.child("configurations"))
     return tree
 
 
@@ -71,10 +80,39 @@ def grants_no_access(observed: Observed) -> bool:
     return is_whole and not any(entry.get("enabled") for entry in entries)
 
 
-def ordered(names: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Sort names as a model has them, unknown ones behind by name."""
+def sort_names(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Sort names in the order of a model, followed by unknown ones in alphabetical order."""
     rank = {name: index for index, name in enumerate(known)}
     return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedExport:
+    """A document that loads without an error, and the places that were removed for that."""
+
+    text: str
+    left_out: tuple[Steps, ...] = ()
+
+
+def write_loadable(
+    tree: Tree, *, today: date, comments: Mapping[str, str] = NO_COMMENTS
+) -> CheckedExport | None:
+    """Write a document without what the loader refuses; return None if too little is left.
+
+    `comments` are written behind the fields that they are keyed by.
+    """
+    remaining = {name: _copy(item) for name, item in tree.items()}
+    left_out: list[Steps] = []
+    while True:
+        text = document(remaining, comments=comments)
+        objections = _refused_places(text, remaining, today)
+        if not objections:
+            return CheckedExport(text, tuple(left_out)) if len(text.encode()) <= MAX_FILE else None
+        for steps in objections:
+            dropped = _drop(remaining, steps)
+            if dropped is None:
+                return None
+            left_out.append(dropped)
 
 
 def _without(value: Value, path: Path, dropped: set[Path]) -> Value:
@@ -85,24 +123,24 @@ def _without(value: Value, path: Path, dropped: set[Path]) -> Value:
     return value
 
 
-def _unfilled(fields: Mapping[str, Value]) -> Value:
-    """Give the mappings of fields in which nothing is stored."""
+def _mappings_without_value(fields: Mapping[str, Value]) -> Value:
+    """Return the mappings of fields that store no value."""
     mappings = fields.get(MAPPINGS)
     stored: set[Path] = {(name,) for name, value in fields.items() if not is_empty(value)}
     configurations = fields.get("configurations")
     if isinstance(configurations, Mapping):
-        stored |= {
-            ("configurations", name) for name, v in configurations.items() if not is_empty(v)
-        }
+        for name, value in configurations.items():
+            if not is_empty(value):
+                stored.add(("configurations", name))
     return [
         entry
-        for entry in (mappings if isinstance(mappings, list | tuple) else ())
-        if isinstance(entry, Mapping) and target_path(str(entry.get("target_field"))) not in stored
+        for entry in _entries(mappings)
+        if target_path(str(entry.get("target_field"))) not in stored
     ]
 
 
-def _reduced(field: FieldSchema, fields: Mapping[str, Value]) -> Value:
-    """Leave out what means no more than its absence."""
+def _without_defaults(field: FieldSchema, fields: Mapping[str, Value]) -> Value:
+    """Return the value of a field without what equals its default."""
     value = fields.get(field.name)
     if field.is_flag:
         return None if value is field.facts.default else value
@@ -112,8 +150,9 @@ def _reduced(field: FieldSchema, fields: Mapping[str, Value]) -> Value:
         case "workspaces":
             return [entry for entry in _entries(value) if entry.get("enabled")]
         case "models":
-            everything = allows_all_models(fields)
-            return [entry for entry in _entries(value) if _matters(entry, everything=everything)]
+            if allows_all_models(fields):
+                return value
+            return [entry for entry in _entries(value) if _differs_from_base_model(entry)]
         case _:
             return value
 
@@ -123,68 +162,167 @@ def _entries(value: Value) -> list[Mapping[str, Value]]:
     return [entry for entry in entries if isinstance(entry, Mapping)]
 
 
-def _matters(model: Mapping[str, Value], *, everything: bool) -> bool:
-    """Tell whether a model's entry says more than that a base model is off where all are off."""
-    told = {n for n, v in model.items() if not is_empty(v) and v is not False} - {"slug"}
-    return everything or bool(told)
+def _differs_from_base_model(model: Mapping[str, Value]) -> bool:
+    """Return whether an entry declares more than a model that is off, as base models are."""
+    return any(
+        name != "slug" and value is not False and not is_empty(value)
+        for name, value in model.items()
+    )
 
 
-def _value(value: Value, path: Path, field: FieldSchema, naming: SecretNames) -> Any:
+def _value(value: Value, path: Path, field: FieldSchema, names: SecretNames) -> Value:
     if isinstance(value, Mask) or (field.facts.secret and not is_empty(value)):
-        return naming.reference(path)
+        return names.reference(path)
     if isinstance(value, Redacted):
-        # Of a header or a field that we do not know the name alone tells what Git should not hold.
+        # Only the name of a header or an unknown field shows whether it holds a secret.
         is_by_name = not field.name and SECRET_NAME.search(path[-1])
-        return naming.reference(path) if is_by_name else value
+        return names.reference(path) if is_by_name else value
     if isinstance(value, Mapping):
-        return _mapping(value, path, field, naming)
+        return _mapping(value, path, field, names)
     if isinstance(value, list | tuple):
-        return _list(value, path, field, naming)
+        return _list(value, path, field, names)
     return value
 
 
 def _mapping(
-    tree: Mapping[str, Value], path: Path, field: FieldSchema, naming: SecretNames
-) -> dict[str, Any]:
+    tree: Mapping[str, Value], path: Path, field: FieldSchema, names: SecretNames
+) -> dict[str, Value]:
     written = {}
-    for name in ordered(tree, field.fields):
+    for name in sort_names(tree, field.fields):
         inner = field.child(name)
-        item = _value(tree[name], (*path, name), inner, naming)
+        item = _value(tree[name], (*path, name), inner, names)
         if not is_empty(item) and not (item is False and inner.false_is_absent):
             written[name] = item
-    return _without_moving_time(written, field)
+    return _without_next_reset(written, field)
 
 
-def _list(items: Iterable[Value], path: Path, field: FieldSchema, naming: SecretNames) -> list[Any]:
+def _list(
+    items: Iterable[Value], path: Path, field: FieldSchema, names: SecretNames
+) -> list[Value]:
+    """Write the entries of a list; those of a keyed list are sorted by their key."""
     key = field.key
     inner = field.entries or field
     written = []
     for index, item in enumerate(items):
         name = str(item.get(key)) if key and isinstance(item, Mapping) else str(index)
-        written.append(_value(item, (*path, name), inner, naming))
+        written.append((name, _value(item, (*path, name), inner, names)))
     if key:
-        written.sort(key=lambda entry: str(entry.get(key)))
-    return written
+        written.sort(key=lambda pair: pair[0])
+    return [value for _, value in written]
 
 
-def _without_moving_time(tree: dict[str, Any], field: FieldSchema) -> dict[str, Any]:
-    """Drop the time of the next reset, which the server moves on at each periodic reset."""
+def _without_next_reset(tree: dict[str, Value], field: FieldSchema) -> dict[str, Value]:
+    """Drop the time of the next reset, which the server changes at each periodic reset."""
     if not tree.keys() & {"periodic_reset", "periodic_reset_days"}:
         return tree
     return {name: v for name, v in tree.items() if not field.child(name).facts.instant}
 
 
-def _configurations(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Any]:
-    """Write the fields of the provider before those of every provider, flags as such."""
+def _configurations(tree: Tree, schema: FieldSchema) -> dict[str, Value]:
+    """Order the provider's own fields before the common ones, and write flags as booleans."""
     own = [name for name in schema.fields if name not in Configuration.model_fields]
-    written = {}
-    for name in ordered(tree, [*own, *Configuration.model_fields]):
+    written: dict[str, Value] = {}
+    for name in sort_names(tree, [*own, *Configuration.model_fields]):
         field, value = schema.child(name), tree[name]
         # What the server adds (remote/API.md §1.4) is written only where something needs it.
         if field.facts.server_added and field.facts.required_by not in tree:
             continue
-        is_wire_form = isinstance(value, int | str) and not isinstance(value, bool)
-        written[name] = (
-            _WIRE_BOOLEANS.get(value, value) if field.is_flag and is_wire_form else value
-        )
+        if field.is_flag and isinstance(value, int | str) and not isinstance(value, bool):
+            value = _WIRE_BOOLEANS.get(value, value)
+        written[name] = value
     return written
+
+
+class _ErrorPlaces(ProblemCollector):
+    """A collector that keeps the places of errors and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(MemorySource({}))
+        self.steps: list[Steps] = []
+
+    def add(
+        self,
+        severity: Severity,
+        code: str,
+        summary: str,
+        origin: SourceOrigin,
+        *,
+        hint: str = "",
+        key: bool = False,
+        hide: bool = False,
+    ) -> None:
+        """Keep the place of an error."""
+        del code, summary, hint, key, hide
+        if severity is Severity.ERROR:
+            self.errors += 1
+            self.steps.append(origin.path)
+
+
+def _refused_places(text: str, tree: Tree, today: date) -> list[Steps]:
+    """Return the places of a document that the loader refuses or reads as another value."""
+    parsed = read_yaml(text.encode())
+    if parsed.faults:
+        broken = [(n,) for n in tree if read_yaml(document({n: tree[n]}).encode()).faults]
+        return list(broken) or [()]
+    problems = _ErrorPlaces()
+    source = Sourced(parsed.documents[0].value, SourceOrigin(""))
+    declared = build_integration(source, problems, today)
+    if declared is not None:
+        meant = {name: value for name, value in tree.items() if name not in {"slug", "lifecycle"}}
+        return list(_misread(declared.fields, meant, ()))
+    return list(dict.fromkeys(problems.steps))
+
+
+def _misread(loaded: Value, meant: Value, steps: Steps) -> Iterator[Steps]:
+    """Find values that are read as another value, such as a number in a field of text."""
+    if isinstance(meant, Redacted):
+        return
+    if isinstance(meant, dict) and isinstance(loaded, dict):
+        for name, item in meant.items():
+            yield from _misread(loaded.get(name), item, (*steps, name))
+    elif isinstance(meant, list) and isinstance(loaded, list):
+        for index, (one, other) in enumerate(zip(loaded, meant, strict=True)):
+            yield from _misread(one, other, (*steps, index))
+    elif loaded != meant:
+        yield steps
+
+
+def _drop(tree: dict[str, Value], steps: Steps) -> Steps | None:
+    """Remove the innermost value that exists at a place; return None if there is nothing.
+
+    Containers that become empty are removed too: an empty list or map declares that there are no
+    entries.
+    """
+    node: Any = tree
+    holders: list[Any] = []
+    dropped: list[int | str] = []
+    for step in steps:
+        if not _has_member(node, step):
+            break
+        holders.append(node)
+        node = node[step]
+        dropped.append(step)
+    if not holders:
+        return None
+    place = tuple(dropped)
+    del holders[-1][dropped[-1]]
+    while len(dropped) > 1 and not holders[-1]:
+        holders.pop()
+        dropped.pop()
+        del holders[-1][dropped[-1]]
+    return place
+
+
+def _has_member(node: object, step: int | str) -> bool:
+    if isinstance(node, dict):
+        return step in node
+    return isinstance(node, list) and isinstance(step, int) and step < len(node)
+
+
+def _copy(value: Value) -> Value:
+    """Copy containers; secret values cannot be copied."""
+    if isinstance(value, dict):
+        return {name: _copy(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(item) for item in value]
+    return value

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
-from reconciler.desired.references import bind
+from reconciler.desired.references import bind_references
 from reconciler.desired.rules import CrossFieldRules, check_configurations
 from reconciler.desired.scalars import typed
 from reconciler.desired.validate import check_model, is_hidden
@@ -42,7 +42,7 @@ def build_integration(
         hide = code != "reference-forbidden" and is_hidden(schema, steps)
         problems.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
-    bind(tree, schema, report)
+    bind_references(tree, schema, report)
     check_model(
         Integration, tree, schema=schema, document=document, problems=problems, known_bad=reported
     )

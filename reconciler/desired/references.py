@@ -1,51 +1,48 @@
-"""Turn `${scheme:locator}` into names, and keep literals out of secret fields.
+"""References in files: parse `${scheme:locator}`, keep literals out of secret fields, name secrets.
 
-No value is read here. Which references an environment allows, and how they become values:
+No value is read here. Which references an environment allows, and how they are resolved:
 `reconciler.secrets`.
 """
 
 import posixpath
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from reconciler.desired.problem_collector import Steps
 from reconciler.domain.field_types import REFERENCE_PATTERN
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.secrets import Opaque, Redacted, SecretRef
-from reconciler.domain.tree import canonical_json
+from reconciler.domain.tree import Path, Value, canonical_json
 
 ReportError = Callable[[str, str, str, Steps], None]
-"""Receives code, summary, hint and the path of the value."""
+"""Receives the code, summary and hint of an error, and the path of the value."""
 
 _WHOLE = re.compile(REFERENCE_PATTERN)
 _INSIDE = re.compile(r"\$\{[a-z][a-z0-9+._-]*:[^{}]*\}")
 _NEVER_VARIABLES = ("PORTKEY_", "GITHUB_", "ACTIONS_", "RECONCILE_")
 _NEVER_FOLDERS = ("/proc", "/sys", "/dev")
 _FORMS = "write `${env:SECRET_…}`, `${vault:path#field}` or another `${scheme:locator}`"
-
-
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NO_DEFAULT = (
-    "write the name alone, as in ${env:SECRET_NAME}; a default is not supported, "
-    "it would be a secret in a file"
+    "write only the name, as in `${env:SECRET_NAME}`; a default value is not supported, "
+    "because it would be a secret in a file"
 )
 
 
 def parse_reference(text: str) -> SecretRef | None:
-    """Read a value that is a reference and nothing else; None for anything else."""
+    """Return the reference that a text consists of; None for any other text."""
     if _WHOLE.fullmatch(text) is None:
         return None
     return SecretRef.parse(text[2:-1])
 
 
 def holds_reference(text: str) -> bool:
-    """Return whether a reference stands anywhere in a text; `bind` reports a misplaced one."""
+    """Return whether a text contains a reference; `bind_references` reports a misplaced one."""
     return _INSIDE.search(text) is not None
 
 
 def is_forbidden(ref: SecretRef) -> bool:
-    """Tell whether no environment lets an integration use this name."""
+    """Return whether no environment allows an integration to use this name."""
     if ref.scheme == "env":
         return ref.locator.upper().startswith(_NEVER_VARIABLES)
     if ref.scheme == "file":
@@ -54,38 +51,37 @@ def is_forbidden(ref: SecretRef) -> bool:
     return False
 
 
-def bind(
-    tree: dict[str, Any], schema: FieldSchema, report: ReportError, *, steps: Steps = ()
+def bind_references(
+    tree: dict[str, Value], schema: FieldSchema, report: ReportError, *, steps: Steps = ()
 ) -> None:
-    """Put a `SecretRef` or a `Redacted` in place of every sensitive value of a fresh tree.
+    """Replace each sensitive value of a tree, in place, by a `SecretRef` or a `Redacted`.
 
-    `steps` is the place of the tree in the document. Of a field that no model describes every value
+    `steps` is the place of the tree in the document. Every value of a field that no model describes
     is sensitive, whatever its type.
     """
     known = schema.fields
     for name, value in tree.items():
         field = known.get(name) or schema.child(name)
-        tree[name] = _bound(value, field, name, (*steps, name), report)
+        tree[name] = _bind(value, field, name, (*steps, name), report)
 
 
-def _bound(value: Any, field: FieldSchema, name: str, steps: Steps, report: ReportError) -> Any:
-    kind = type(value)
-    if kind is str:
+def _bind(value: Value, field: FieldSchema, name: str, steps: Steps, report: ReportError) -> Value:
+    if isinstance(value, str):
         if field.facts.sensitive or "${" in value:
             return _leaf(value, field, name, steps, report)
-    elif kind is dict:
+    elif isinstance(value, dict):
         if not _is_literal_object(value, field, name, steps, report):
-            bind(value, field, report, steps=steps)
-    elif kind is list:
+            bind_references(value, field, report, steps=steps)
+    elif isinstance(value, list):
         if not _is_literal_object(value, field, name, steps, report):
-            return _bound_list(value, field, name, steps, report)
+            return _bind_list(value, field, name, steps, report)
     elif value is not None and field.facts.redacted:
         return Opaque.of(value)
     return value
 
 
 def _is_literal_object(
-    value: Any, field: FieldSchema, name: str, steps: Steps, report: ReportError
+    value: Value, field: FieldSchema, name: str, steps: Steps, report: ReportError
 ) -> bool:
     if not value or not field.facts.secret:
         return False
@@ -93,18 +89,16 @@ def _is_literal_object(
     return True
 
 
-def _bound_list(
-    items: list[Any], field: FieldSchema, name: str, steps: Steps, report: ReportError
-) -> Any:
-    """Bind the entries of a list; one that no model describes is a single value that is hidden."""
+def _bind_list(
+    items: list[Value], field: FieldSchema, name: str, steps: Steps, report: ReportError
+) -> Value:
+    """Bind the entries of a list; a list that no model describes is hidden as one value."""
     if field.is_known or not field.facts.redacted:
         entries = field.entries or field
-        return [_bound(item, entries, name, (*steps, i), report) for i, item in enumerate(items)]
+        return [_bind(item, entries, name, (*steps, i), report) for i, item in enumerate(items)]
     if "${" in canonical_json(items):
-        summary = f"`{name}` is a list of an unknown field, and such a list cannot hold a reference"
-        report(
-            "reference-not-allowed", summary, "use a field that is described, or a header", steps
-        )
+        summary = f"`{name}` is a list in an unknown field and cannot contain a reference"
+        report("reference-not-allowed", summary, "use a secret field or a header", steps)
     return Opaque.of(items) if items else items
 
 
@@ -117,22 +111,22 @@ def _leaf(
         if holds_reference(text):
             report(
                 "reference-not-allowed",
-                f"`{name}` is not a secret field, so it cannot hold a reference",
-                "write the value itself, or use a secret field or a header",
+                f"`{name}` is not a secret field and cannot contain a reference",
+                "write the value itself, or move the reference to a secret field or a header",
                 steps,
             )
         return text
     ref = parse_reference(text)
     if ref is not None and not _can_exist(ref):
-        summary = f"the reference in `{name}` names nothing that can exist"
+        summary = f"the reference in `{name}` is not a valid name for its scheme"
         report("invalid-reference", summary, _NO_DEFAULT, steps)
         return Redacted(text)
     if ref is not None:
         if is_forbidden(ref):
             report(
                 "reference-forbidden",
-                f"`{ref}` is never available to integrations",
-                "use a variable SECRET_… or a secret manager",
+                f"`{ref}` is reserved and cannot be used by an integration",
+                "use a variable `SECRET_…` or a secret manager",
                 steps,
             )
         return ref
@@ -145,7 +139,7 @@ def _leaf(
 
 
 def _can_exist(ref: SecretRef) -> bool:
-    """Tell whether anything can have this name; `:-` is how shells write a default."""
+    """Return whether a name is valid for its scheme; `:-` is how shells write a default."""
     if ref.scheme == "env":
         return _VARIABLE.fullmatch(ref.locator) is not None
     return ":-" not in ref.locator
@@ -156,3 +150,71 @@ def _malformed(text: str, name: str) -> tuple[str, str, str]:
         return "invalid-reference", f"the reference in `{name}` is not complete", _FORMS
     summary = f"a reference must be the whole value of `{name}`"
     return "reference-not-allowed", summary, "store the whole value as the secret"
+
+
+_NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
+_NOT_IN_LOCATORS = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+class SecretNames:
+    """References for the secrets of one exported integration: known ones, and generated ones.
+
+    `template` is a reference with `{slug}` and `{field}` in it; without one, an environment
+    variable `SECRET_<SLUG>_<FIELD>` is named. `generated` holds the generated references. Whether
+    they have values, and agree with the masks, is checked elsewhere.
+    """
+
+    def __init__(
+        self,
+        slug: str,
+        *,
+        template: str | None = None,
+        known: Mapping[Path, SecretRef] | None = None,
+    ) -> None:
+        self._slug = slug
+        self._template = template
+        self._known = known or {}
+        self._taken: dict[str, Path] = {}
+        self.generated: dict[Path, SecretRef] = {}
+
+    def reference(self, path: Path) -> SecretRef:
+        """Return the reference for the secret at a path; the same one each time."""
+        if path in self._known:
+            return self._known[path]
+        if path not in self.generated:
+            self.generated[path] = self._generate(path)
+        return self.generated[path]
+
+    def _generate(self, path: Path) -> SecretRef:
+        field = path[-1]
+        if self._taken.setdefault(_variable(field), path) != path:
+            field = "_".join(path)
+        if self._template is None:
+            return SecretRef("env", f"SECRET_{_variable(self._slug)}_{_variable(field)}")
+        return _fill_template(self._template, self._slug, field)
+
+
+def template_problem(template: str) -> str | None:
+    """Return what is wrong with a template, worded to follow its name; None if nothing is."""
+    probe = template.replace("{slug}", "slug").replace("{field}", "key")
+    reference = parse_reference(probe)
+    if reference is None:
+        return "must be a reference such as ${vault:kv/ai/{slug}#{field}}"
+    if is_forbidden(reference):
+        return "cannot name a value that is reserved for the tool itself"
+    if "{slug}" not in template:
+        return "must contain {slug}: without it, all integrations would share one secret"
+    return None
+
+
+def _fill_template(template: str, slug: str, field: str) -> SecretRef:
+    inner = template[2:-1]
+    scheme, _, locator = inner.partition(":")
+    if scheme == "env":
+        slug, field = _variable(slug), _variable(field)
+    field = _NOT_IN_LOCATORS.sub("_", field)
+    return SecretRef(scheme, locator.replace("{slug}", slug).replace("{field}", field))
+
+
+def _variable(text: str) -> str:
+    return _NOT_IN_VARIABLES.sub("_", text.upper())

@@ -5,7 +5,7 @@ What `reconcile init` writes: `desired.scaffold`.
 
 from typing import Any
 
-from reconciler.desired.export_secrets import SecretNames
+from reconciler.desired.references import SecretNames
 from reconciler.desired.scalars import guess
 from reconciler.desired.suggestions import did_you_mean, one_of
 from reconciler.desired.yaml_writer import document

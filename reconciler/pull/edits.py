@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from reconciler.desired.export_secrets import SecretNames
 from reconciler.desired.problem_collector import Sourced, SourceOrigin, Steps
+from reconciler.desired.references import SecretNames
 from reconciler.domain.facts import SubResource
 from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.last_applied import LastApplied

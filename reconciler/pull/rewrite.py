@@ -10,11 +10,15 @@ from datetime import date
 from typing import Any, Protocol
 
 from reconciler.desired.documents import ENVIRONMENTS, INTEGRATIONS, Documents
-from reconciler.desired.export import exported, grants_no_access, ordered
-from reconciler.desired.export_check import writable
-from reconciler.desired.export_secrets import SecretNames
+from reconciler.desired.export import (
+    export_integration,
+    grants_no_access,
+    sort_names,
+    write_loadable,
+)
 from reconciler.desired.integration_builder import build_integration
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
+from reconciler.desired.references import SecretNames
 from reconciler.desired.scalars import typed
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.access import WorkspaceAccess
@@ -113,7 +117,7 @@ class Rewrite:
 
     def _exported(self, observed: Observed) -> dict[str, Any]:
         naming = self._naming(observed.slug)
-        return exported(observed, naming, keep_mappings=self._options.keep_mappings)
+        return export_integration(observed, naming, keep_mappings=self._options.keep_mappings)
 
     def _create(self, observed: Observed) -> bool:
         tree, comments = self._with_empty_list(observed, self._exported(observed))
@@ -148,7 +152,7 @@ class Rewrite:
         if "workspaces" not in tree and grants_no_access(observed) and self._may_manage(observed):
             tree = {**tree, "workspaces": []}
             comments["workspaces"] = _NO_ACCESS
-        return {name: tree[name] for name in ordered(tree, Integration.model_fields)}, comments
+        return {name: tree[name] for name in sort_names(tree, Integration.model_fields)}, comments
 
     def _may_manage(self, observed: Observed) -> bool:
         """Return whether an empty list of workspaces concerns this target alone."""
@@ -161,7 +165,7 @@ class Rewrite:
     def _text(
         self, observed: Observed, tree: dict[str, Any], comments: Mapping[str, str]
     ) -> str | None:
-        written = writable(tree, today=self._today, comments=comments)
+        written = write_loadable(tree, today=self._today, comments=comments)
         if written is None:
             self.remarks.append(_not_writable(observed.slug))
             self.left_out.add(observed.slug)
@@ -234,7 +238,7 @@ class Rewrite:
         """Warn of two secrets under one name: what is set for one would be sent for both."""
         owners: dict[SecretRef, list[str]] = {}
         for slug, naming in self._namings.items():
-            for path, reference in naming.made.items():
+            for path, reference in naming.generated.items():
                 owners.setdefault(reference, []).append(f"{slug} {show_path(path)}")
         for reference, places in sorted(owners.items()):
             if len(places) > 1:

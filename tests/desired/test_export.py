@@ -8,10 +8,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.desired.export import exported, grants_no_access
-from reconciler.desired.export_check import writable
-from reconciler.desired.export_secrets import SecretNames, template_problem
+from reconciler.desired.export import export_integration, grants_no_access, write_loadable
 from reconciler.desired.fmt import formatted
+from reconciler.desired.references import SecretNames, template_problem
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.desired.yaml_writer import document, flow
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
@@ -106,7 +105,7 @@ def test_what_is_written_is_in_canonical_form(tags: dict[str, str]) -> None:
 
 def test_a_lone_surrogate_is_left_out_and_named() -> None:
     tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", "description": "\ud800"}
-    written = writable(tree, today=TODAY)
+    written = write_loadable(tree, today=TODAY)
     assert written is not None
     assert written.left_out == (("description",),)
     assert "description" not in written.text
@@ -121,7 +120,7 @@ def test_the_innermost_thing_that_cannot_stand_is_left_out() -> None:
         "tags": {"a": "x", "b": 1.5, "c": ["list"]},
         "workspaces": [{"id": "w", "enabled": True, "usage_limits": [limit]}],
     }
-    written = writable(tree, today=TODAY)
+    written = write_loadable(tree, today=TODAY)
     assert written is not None
     assert set(written.left_out) == {
         ("tags", "b"),
@@ -133,7 +132,7 @@ def test_the_innermost_thing_that_cannot_stand_is_left_out() -> None:
 
 def test_a_number_that_no_file_keeps_is_left_out() -> None:
     tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", "configurations": {"x": 10**25}}
-    written = writable(tree, today=TODAY)
+    written = write_loadable(tree, today=TODAY)
     assert written is not None
     assert written.left_out == (("configurations", "x"),)
 
@@ -145,7 +144,7 @@ def test_configurations_that_lack_what_the_provider_requires_are_left_out() -> N
         "ai_provider_id": "vertex-ai",
         "configurations": {"vertex_auth_type": "serviceAccount", "vertex_region": "r"},
     }
-    written = writable(tree, today=TODAY)
+    written = write_loadable(tree, today=TODAY)
     assert written is not None
     assert written.left_out == (("configurations",),)
 
@@ -153,12 +152,12 @@ def test_configurations_that_lack_what_the_provider_requires_are_left_out() -> N
 @pytest.mark.parametrize("field", ["name", "ai_provider_id"])
 def test_nothing_is_written_when_what_every_integration_needs_cannot_stand(field: str) -> None:
     tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", field: "\ud800"}
-    assert writable(tree, today=TODAY) is None
+    assert write_loadable(tree, today=TODAY) is None
 
 
 def write(**fields: Any) -> dict[str, Any]:
     """Export an OpenAI integration, without the fields that every one has."""
-    tree = exported(observed(**fields), SecretNames("alpha"))
+    tree = export_integration(observed(**fields), SecretNames("alpha"))
     return {k: v for k, v in tree.items() if k not in {"slug", "name", "ai_provider_id"}}
 
 

@@ -7,8 +7,8 @@ import click
 from reconciler.cli import secret_values, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import ReadingOptions, connection
-from reconciler.desired.export_secrets import template_problem
 from reconciler.desired.load import load_config
+from reconciler.desired.references import template_problem
 from reconciler.desired.source import DirectorySource
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
