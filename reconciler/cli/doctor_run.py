@@ -16,9 +16,8 @@ from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import load
 from reconciler.diagnostics import Severity, counted
-from reconciler.doctor.api_checks import Examination, clock_check
-from reconciler.doctor.checks import Check, CheckStatus, Health, fail, ok, warn
-from reconciler.doctor.ledger_checks import ledger_check
+from reconciler.doctor.api_checks import API_ANSWERS, ApiChecks, clock_check
+from reconciler.doctor.checks import Check, CheckStatus, Health, fail, ledger_check, ok, warn
 from reconciler.doctor.probe import Probe
 from reconciler.domain.policy import Target
 from reconciler.domain.rejection import Rejection
@@ -102,14 +101,14 @@ class DoctorRun:
             self.checks.append(fail("key", problem.summary, problem.hint))
             return
         async with api:
-            examination = Examination(api)
-            await examination.run()
-            self.checks += examination.checks
-            if ok("api", "it answers") in self.checks:
+            api_checks = ApiChecks(api)
+            await api_checks.run()
+            self.checks += api_checks.results
+            if API_ANSWERS in self.checks:
                 self.checks.append(self._clock(target))
-            if examination.listing is None:
+            if api_checks.listing is None:
                 return
-            self.organisation = examination.listing.organisation_id
+            self.organisation = api_checks.listing.organisation_id
             if self.probes:
                 await self._probe(api, target)
 
@@ -159,7 +158,7 @@ class DoctorRun:
             on_runner=self.environment.on_runner,
         )
         self.checks.append(check)
-        if not self.answers and check.verdict is not CheckStatus.FAIL:
+        if not self.answers and check.status is not CheckStatus.FAIL:
             self._recall(records, target)
 
     def _recall(self, records: LedgerAccess, target: Target) -> None:

@@ -1,5 +1,9 @@
-"""Is everything in place for a run: files, key, scopes, paging, clocks, ledger.
+"""Checks of a setup: files, key, scopes, paging, clock, ledger.
 
-`reading` only reads. `probing` writes and removes throw-away integrations, where it is asked to.
-The command: `reconciler.cli.commands.doctor`. The layout: `reconciler.views.reports`.
+    checks        a check and a report of checks; the check of the ledger
+    api_checks    checks of the API with GET alone
+    probe         answers to open questions, on temporary integrations (`doctor --probe`)
+    throwaways    the integrations of a probe, and their removal
+
+The command: `reconciler.cli.commands.doctor`. Rendering: `reconciler.views.reports`.
 """

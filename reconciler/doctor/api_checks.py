@@ -1,4 +1,4 @@
-"""Look at the API with GET alone: does it answer, is the key accepted, what may it read?"""
+"""Checks of the API with GET alone: it answers, the key can list and read, the list is complete."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,14 +21,16 @@ from reconciler.remote.errors import (
 )
 from reconciler.remote.pagination import PAGE_SIZE, CompleteList, list_all
 
-TOLERABLE_SKEW = 30.0
-"""Seconds between two clocks that nobody needs to know about."""
+API_ANSWERS = ok("api", "the API answers")
+_KEY_ACCEPTED = ok("key", "the key is accepted")
 
-GREATEST_SKEW = 120.0
-"""Seconds from which on a create of ours is not recognised by its time any more."""
+_TOLERATED_SKEW_SECONDS = 30.0
+_MAX_SKEW_SECONDS = 120.0
+"""Above this skew a create whose response was lost is not recognised by its time."""
 
 _LARGE_PAGE = 1000
-_ROWS_TRIED = 5
+_MAX_ROWS_TRIED = 5
+_MAX_ROWS_LISTED = 5
 _READS = {
     OperationName.GET: "the integration",
     OperationName.GET_MODELS: "its models",
@@ -37,7 +39,7 @@ _READS = {
 
 
 class ReadPermission(Enum):
-    """What an attempt to read one integration shows about the key."""
+    """Result of an attempt to read one integration."""
 
     ALLOWED = "allowed"
     DENIED = "denied"
@@ -45,69 +47,70 @@ class ReadPermission(Enum):
 
 
 @dataclass
-class Examination:
-    """The checks that reading makes, in order; `listing` is there if the list could be read."""
+class ApiChecks:
+    """The checks that need reads alone; `listing` is None if the list could not be read."""
 
     api: IntegrationsAPI
-    checks: list[Check] = field(default_factory=list)
+    results: list[Check] = field(default_factory=list)
     listing: CompleteList | None = None
 
     async def run(self) -> None:
-        """Look at everything; what a failure leaves without meaning is left out."""
+        """Run the checks, and leave out those that a failure makes meaningless."""
         try:
             self.listing = await list_all(self.api)
         except (Unauthorised, Forbidden) as refusal:
-            self.checks += _refused(refusal)
+            self.results += _refused(refusal)
             return
         except IncompleteRead as problem:
-            self.checks += [ok("api", "it answers"), ok("key", "it is accepted")]
-            self.checks.append(fail("paging", problem.summary, problem.hint))
+            self.results += [API_ANSWERS, _KEY_ACCEPTED]
+            self.results.append(fail("paging", problem.summary, problem.hint))
             return
         except RemoteError as problem:
-            self.checks.append(fail("api", problem.summary, problem.hint))
+            self.results.append(fail("api", problem.summary, problem.hint))
             return
-        self.checks += [ok("api", "it answers"), ok("key", "it is accepted")]
-        self.checks.append(await self._scopes(self.listing))
-        self.checks.append(await self._paging(self.listing))
-        self.checks += _records(self.listing)
+        self.results += [API_ANSWERS, _KEY_ACCEPTED]
+        self.results.append(await self._scopes(self.listing))
+        self.results.append(await self._paging(self.listing))
+        self.results += _records(self.listing)
 
     async def _scopes(self, listing: CompleteList) -> Check:
         live = sorted(slug for slug, row in listing.rows.items() if not row.is_archived)
         if not live:
             return warn(
                 "scopes",
-                "the key may list; whether it may read details cannot be seen, for nothing exists",
-                "`doctor --probe` tries every scope on an integration of its own",
+                "the key can list; read permission was not tested because there are no "
+                "integrations",
+                "run `reconcile doctor --probe`, which tests every scope on temporary integrations",
             )
-        slug, answers = await self._first_found(live)
-        denied = [what for name, what in _READS.items() if answers[name] is ReadPermission.DENIED]
+        slug, answers = await self._read_first_found(live)
+        denied = _parts_with(ReadPermission.DENIED, answers)
         if denied:
             return fail(
                 "scopes",
-                f"the key lists {slug} and may not read {' and '.join(denied)}",
-                "give it the scope `.read` beside `.list`: the one does not imply the other",
+                f"the key lists {slug} and cannot read {' and '.join(denied)}",
+                "grant it the scope `.read` as well: `.list` does not imply it",
             )
-        missing = [what for name, what in _READS.items() if answers[name] is ReadPermission.MISSING]
+        missing = _parts_with(ReadPermission.MISSING, answers)
         if missing:
             return warn(
                 "scopes",
-                f"the list shows {slug}, and reading {' and '.join(missing)} is answered with 404",
-                "repair or delete it in the console; a 404 says nothing about scopes",
+                f"the list has {slug}, and a read of {' and '.join(missing)} returns 404",
+                "repair or delete it in the console; a 404 shows nothing about scopes",
             )
-        return ok("scopes", f"the key may list and read; seen with {slug}")
+        return ok("scopes", f"the key can list and read, tested with {slug}")
 
-    async def _first_found(
+    async def _read_first_found(
         self, slugs: list[str]
     ) -> tuple[str, Mapping[OperationName, ReadPermission]]:
-        """Read the first of some rows, or the next where one is listed and not found."""
+        """Read the first of some integrations, or the next if one is listed and not found."""
         answers: Mapping[OperationName, ReadPermission] = {}
-        for slug in slugs[:_ROWS_TRIED]:
-            answers = {name: await self._reading(name, slug) for name in _READS}
+        for slug in slugs[:_MAX_ROWS_TRIED]:
+            answers = {name: await self._try_read(name, slug) for name in _READS}
             if ReadPermission.MISSING not in answers.values():
                 return slug, answers
         return slugs[0], answers
 
-    async def _reading(self, name: OperationName, slug: str) -> ReadPermission:
+    async def _try_read(self, name: OperationName, slug: str) -> ReadPermission:
         try:
             await self.api.call(Call(name, slug))
         except Forbidden:
@@ -119,7 +122,9 @@ class Examination:
     async def _paging(self, listing: CompleteList) -> Check:
         total = len(listing.slugs) + listing.nameless
         if total < 2:
-            return ok("paging", f"the list is complete: {total} of {total}; too few to turn a page")
+            return ok(
+                "paging", f"the list is complete: {total} of {total}; too few for a second page"
+            )
         try:
             first, second = [await self._page(number, 1) for number in (0, 1)]
             largest = len(await self._page(0, _LARGE_PAGE))
@@ -129,14 +134,14 @@ class Examination:
             return fail(
                 "paging",
                 "the first and the second page are the same",
-                "the API, or a proxy before it, does not pass current_page on",
+                "check that no proxy before the API drops current_page from the query",
             )
-        said = f"the list is complete: {total} of {total}"
+        summary = f"the list is complete: {total} of {total}"
         if len(first) > 1:
-            return ok("paging", f"{said}; the API chooses the page size, {len(first)} rows")
+            return ok("paging", f"{summary}; the API chooses the page size, {len(first)} rows")
         if total > PAGE_SIZE:
-            said += f"; up to {largest} rows come on one page"
-        return ok("paging", said)
+            summary += f"; a page has up to {largest} rows"
+        return ok("paging", summary)
 
     async def _page(self, number: int, size: int) -> list[str]:
         query = {"current_page": number, "page_size": size}
@@ -146,33 +151,41 @@ class Examination:
 
 
 def _records(listing: CompleteList) -> list[Check]:
-    """Name the rows of the list that cannot be read; nothing where all can."""
-    told = [f"{slug}: {record.reason}" for slug, record in sorted(listing.unreadable.items())]
+    """List the rows that cannot be parsed; no check if all can."""
+    unreadable = [f"{slug}: {record.reason}" for slug, record in sorted(listing.unreadable.items())]
     if listing.nameless:
-        told.append(f"{counted(listing.nameless, 'row')} without a readable slug")
-    if not told:
+        unreadable.append(f"{counted(listing.nameless, 'row')} without a readable slug")
+    if not unreadable:
         return []
-    more = f"; and {len(told) - _ROWS_TRIED} more" if len(told) > _ROWS_TRIED else ""
-    hint = "repair them in the console; what cannot be read is neither changed nor deleted"
-    return [warn("records", f"cannot be read: {'; '.join(told[:_ROWS_TRIED])}{more}", hint)]
+    shown = unreadable[:_MAX_ROWS_LISTED]
+    if len(unreadable) > len(shown):
+        shown.append(f"and {len(unreadable) - len(shown)} more")
+    hint = "repair them in the console; until then they are neither changed nor deleted"
+    return [warn("records", f"cannot be read: {'; '.join(shown)}", hint)]
+
+
+def _parts_with(
+    permission: ReadPermission, answers: Mapping[OperationName, ReadPermission]
+) -> list[str]:
+    return [part for name, part in _READS.items() if answers[name] is permission]
 
 
 def clock_check(date: str | None, *, now: datetime) -> Check:
-    """Compare our clock with the `Date` that the API's last answer carried."""
-    theirs = _parsed(date)
-    if theirs is None:
-        return ok("clock", "the API tells no time to compare with")
-    skew = abs((theirs - now).total_seconds())
-    if skew <= TOLERABLE_SKEW:
-        return ok("clock", "it agrees with the API's")
-    said = f"it differs from the API's by {skew:.0f} s"
-    hint = "set this machine's clock, for example by NTP; creates are recognised by their time"
-    if skew <= GREATEST_SKEW:
-        return warn("clock", said, hint)
-    return fail("clock", said, hint)
+    """Compare the clock of this machine with the `Date` of the API's last response."""
+    api_time = _parse_date(date)
+    if api_time is None:
+        return ok("clock", "not compared: the API sends no Date header")
+    skew = abs((api_time - now).total_seconds())
+    if skew <= _TOLERATED_SKEW_SECONDS:
+        return ok("clock", "this machine's clock agrees with the API's")
+    summary = f"this machine's clock differs from the API's by {skew:.0f} s"
+    hint = "synchronise it, for example by NTP; creates are recognised by their time"
+    if skew <= _MAX_SKEW_SECONDS:
+        return warn("clock", summary, hint)
+    return fail("clock", summary, hint)
 
 
-def _parsed(date: str | None) -> datetime | None:
+def _parse_date(date: str | None) -> datetime | None:
     try:
         found = parsedate_to_datetime(date) if date else None
     except ValueError:
@@ -182,14 +195,14 @@ def _parsed(date: str | None) -> datetime | None:
 
 def _refused(refusal: Answered) -> list[Check]:
     if isinstance(refusal, Unauthorised):
-        return [ok("api", "it answers"), fail("key", refusal.summary, refusal.hint)]
+        return [API_ANSWERS, fail("key", refusal.summary, refusal.hint)]
     return [
-        ok("api", "it answers"),
-        ok("key", "it is accepted"),
+        API_ANSWERS,
+        _KEY_ACCEPTED,
         fail(
             "scopes",
-            f"the key may not list integrations: {refusal.summary}",
-            "give it organisation_integrations.list, or workspace_integrations.list for a "
+            f"the key cannot list integrations: {refusal.summary}",
+            "grant it organisation_integrations.list, or workspace_integrations.list for a "
             "workspace key",
         ),
     ]

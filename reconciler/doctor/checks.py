@@ -1,16 +1,23 @@
-"""What was found out about a setup: checks with what to do, and answers to open questions."""
+"""Checks and their results, and the check of the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING
 
+from reconciler.diagnostics import counted
+from reconciler.ledger.errors import BUSY, LedgerError, NoLedger
+from reconciler.ledger.location import LedgerState
 from reconciler.planning.plan import PlanTarget
+
+if TYPE_CHECKING:
+    from reconciler.ledger.models import TargetKey
+    from reconciler.ledger.store import Ledger
 
 
 class CheckStatus(StrEnum):
-    """How a check ended; only `fail` stops a run."""
+    """Result of a check; only `fail` would stop a run."""
 
     OK = "ok"
     WARN = "warn"
@@ -19,43 +26,43 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; `hint` says what to do unless all is well."""
+    """Result of one check; `hint` says what to do unless the status is `ok`."""
 
     name: str
-    verdict: CheckStatus
+    status: CheckStatus
     summary: str
     hint: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """Give the public form."""
+        """Return the public form."""
         return {
             "name": self.name,
-            "status": self.verdict.value,
+            "status": self.status.value,
             "summary": self.summary,
             "hint": self.hint,
         }
 
 
 def ok(name: str, summary: str) -> Check:
-    """Make a check that found nothing wrong."""
+    """Build a check without a problem."""
     return Check(name, CheckStatus.OK, summary)
 
 
 def warn(name: str, summary: str, hint: str) -> Check:
-    """Make a check that found something a user should know."""
+    """Build a check whose problem does not stop a run."""
     return Check(name, CheckStatus.WARN, summary, hint)
 
 
 def fail(name: str, summary: str, hint: str) -> Check:
-    """Make a check that found what would stop a run."""
+    """Build a check whose problem would stop a run."""
     return Check(name, CheckStatus.FAIL, summary, hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All checks of one examination, and what a probe learned of the API, now or before.
+    """All checks of a run of `doctor`, and the answers of this probe or of an earlier one.
 
-    `target` is None where the configuration names none.
+    `target` is None if the configuration has none.
     """
 
     checks: tuple[Check, ...]
@@ -64,11 +71,11 @@ class Health:
 
     @property
     def is_fit(self) -> bool:
-        """Tell whether no check failed."""
-        return not any(check.verdict is CheckStatus.FAIL for check in self.checks)
+        """Whether no check failed."""
+        return not any(check.status is CheckStatus.FAIL for check in self.checks)
 
-    def as_json(self) -> dict[str, Any]:
-        """Give the public form."""
+    def as_json(self) -> dict[str, object]:
+        """Return the public form."""
         return {
             "format_version": "1",
             "kind": "doctor",
@@ -77,3 +84,60 @@ class Health:
             "checks": [check.as_json() for check in self.checks],
             "answers": dict(self.answers),
         }
+
+
+def ledger_check(
+    open_ledger: "Callable[[], Ledger]",
+    try_write: Callable[[], None],
+    *,
+    state: LedgerState,
+    key: "TargetKey",
+    organisation: str | None,
+    on_runner: bool,
+) -> Check:
+    """Check that the ledger is readable, unaltered and writable, without creating one.
+
+    `on_runner` is true on a CI runner, which discards its files after the job.
+    """
+    if on_runner and state is not LedgerState.SHARED:
+        return warn(
+            "ledger",
+            "the ledger is a file on a CI runner, which discards it after the job",
+            "set RECONCILE_LEDGER_URL to a PostgreSQL database that every job can reach",
+        )
+    try:
+        with open_ledger() as ledger:
+            check = _check_records(ledger, state=state, key=key, organisation=organisation)
+    except NoLedger:
+        check = ok("ledger", "there is none yet; the first apply creates it")
+    except LedgerError as problem:
+        return fail("ledger", problem.summary, problem.hint)
+    try:
+        try_write()
+    except LedgerError as problem:
+        # Busy is no problem: a run is writing to the ledger, so it can be written to.
+        if problem.code != BUSY:
+            return fail("ledger", problem.summary, problem.hint)
+    return check
+
+
+def _check_records(
+    ledger: "Ledger", *, state: LedgerState, key: "TargetKey", organisation: str | None
+) -> Check:
+    altered = ledger.verify()
+    if altered:
+        hint = "run `reconcile history --verify`, which lists every altered run"
+        return fail("ledger", altered[0].summary, hint)
+    known = ledger.organisations(key)
+    if organisation is not None and known and organisation not in known:
+        return fail(
+            "ledger",
+            f"the API answers as organisation {organisation}, and earlier runs of this target "
+            f"were in {', '.join(sorted(known))}",
+            "check the key and the base URL, or give the target another name",
+        )
+    if ledger.diagnostics:
+        first = ledger.diagnostics[0]
+        return warn("ledger", first.summary, first.hint)
+    runs = counted(ledger.count(key=key), "run")
+    return ok("ledger", f"{state} at {ledger.where}, {runs} on this target, none altered")

@@ -112,11 +112,11 @@ def history_text(listing: RunList, *, header: str, width: int = 80, color: bool 
 
 
 def _check(page: TextLayout, check: Check) -> None:
-    verdict = f"{_CHECK_SYMBOLS[check.verdict]} {check.verdict.value:<4}"
+    verdict = f"{_CHECK_SYMBOLS[check.status]} {check.status.value:<4}"
     name = f"{check.name:<{_CHECK_NAME_WIDTH}}"
     summary = visible(check.summary, limit=400)
-    page.line((verdict, _CHECK_STYLES[check.verdict]), f"  {name} {summary}")
-    if check.hint and check.verdict is not CheckStatus.OK:
+    page.line((verdict, _CHECK_STYLES[check.status]), f"  {name} {summary}")
+    if check.hint and check.status is not CheckStatus.OK:
         page.line(f"hint: {visible(check.hint, limit=400)}", indent=8)
 
 

@@ -101,7 +101,7 @@ def test_each_way_of_answering_is_recognised(
 ) -> None:
     world = ticking(switches)
     check, probe = probed(world)
-    assert check.verdict is CheckStatus.OK, check
+    assert check.status is CheckStatus.OK, check
     assert probe.answers[question] == answer
     assert left_in(world) == []
 
@@ -118,7 +118,7 @@ def test_each_way_of_answering_is_recognised(
 )
 def test_it_says_what_the_probe_leaves(switches: Switches, left: str) -> None:
     check, _ = probed(World(switches))
-    assert (check.verdict, check.summary) == (CheckStatus.OK, left)
+    assert (check.status, check.summary) == (CheckStatus.OK, left)
 
 
 @pytest.mark.parametrize("touches", [True, False])
@@ -143,7 +143,7 @@ def test_an_integration_with_a_provider_is_deleted_or_named_with_it(switch: Any)
         assert probe.answers["delete_with_provider"] == "allowed"
         (provider,) = created
         gone = f"17 questions answered, {SLUG} is gone again"
-        assert check.verdict is CheckStatus.WARN
+        assert check.status is CheckStatus.WARN
         assert check.summary == f"{gone}; provider {provider} may be left"
         assert "ws-team-a" in check.hint
         assert left_in(world) == []
@@ -151,7 +151,7 @@ def test_an_integration_with_a_provider_is_deleted_or_named_with_it(switch: Any)
     assert probe.answers["delete_with_provider"] == "409 AB07"
     (provider,) = world.remote.providers
     kept = world.remote.integrations[f"{SLUG}-x"]
-    assert check.verdict is CheckStatus.FAIL
+    assert check.status is CheckStatus.FAIL
     assert f"{SLUG}-x (id {kept['id']}, provider {provider['id']})" in check.summary
     assert "DELETE /integrations/SLUG" in check.hint
     assert left_in(world) == [f"{SLUG}-x"]
@@ -179,7 +179,7 @@ def test_a_create_whose_answer_is_lost_is_found_under_another_slug() -> None:
     lost = Fault(kind=FaultKind.RESET_AFTER, method="POST", skip=1)
     world = World(Switches(duplicate_slug="suffixed"), faults=FaultScript([lost]))
     check, _ = probed(world)
-    assert check.verdict is CheckStatus.FAIL
+    assert check.status is CheckStatus.FAIL
     assert left_in(world) == []
 
 
@@ -194,7 +194,7 @@ def test_a_fault_of_the_server_is_never_recorded_as_an_answer(method: str, skip:
 def test_a_server_that_makes_another_slug_of_a_duplicate_is_cleaned_up_twice() -> None:
     world = World(Switches(duplicate_slug="suffixed"))
     check, probe = probed(world)
-    assert check.verdict is CheckStatus.OK
+    assert check.status is CheckStatus.OK
     assert probe.answers["duplicate_slug"].startswith("created ")
     assert left_in(world) == []
 
@@ -202,7 +202,7 @@ def test_a_server_that_makes_another_slug_of_a_duplicate_is_cleaned_up_twice() -
 def test_a_slug_that_may_not_be_used_again_is_an_answer() -> None:
     world = World(Switches(slug_reuse_after_delete=False))
     check, probe = probed(world)
-    assert check.verdict is CheckStatus.OK
+    assert check.status is CheckStatus.OK
     assert probe.answers["slug_reuse"][:3] in {"400", "409"}
 
 
@@ -216,7 +216,7 @@ def test_one_failure_at_any_place_leaves_nothing_behind(
     fault = Fault(kind=kind, method=method, skip=skip, **status)
     world = World(faults=FaultScript([fault]))
     check, _ = probed(world)
-    assert check.verdict in {CheckStatus.OK, CheckStatus.FAIL}
+    assert check.status in {CheckStatus.OK, CheckStatus.FAIL}
     assert left_in(world) == []
 
 
@@ -224,7 +224,7 @@ def test_what_cannot_be_removed_is_named_with_what_to_do() -> None:
     fault = Fault(kind=FaultKind.STATUS, method="DELETE", times=-1, status=403, code="AB03")
     world = World(faults=FaultScript([fault]))
     check, _ = probed(world)
-    assert check.verdict is CheckStatus.FAIL
+    assert check.status is CheckStatus.FAIL
     assert SLUG in check.summary
     assert "console" in check.hint
     assert left_in(world) == [SLUG]
@@ -233,7 +233,7 @@ def test_what_cannot_be_removed_is_named_with_what_to_do() -> None:
 def test_a_key_that_may_not_write_is_told_the_scopes_it_needs() -> None:
     fault = Fault(kind=FaultKind.STATUS, method="POST", times=-1, status=403, code="AB03")
     check, _ = probed(World(faults=FaultScript([fault])))
-    assert check.verdict is CheckStatus.FAIL
+    assert check.status is CheckStatus.FAIL
     assert ".create" in check.hint
 
 
