@@ -69,7 +69,7 @@ class FolderSource:
 
     def wish(self, past: LedgerSnapshot) -> DesiredInput:
         """Ask for what the files declare."""
-        memory = merged(past.memory, self._past.last_applied)
+        memory = merged(past.last_applied, self._past.last_applied)
         found = (*self._loaded.diagnostics, *self._past.diagnostics)
         return DesiredInput(self._desired, memory, found)
 
@@ -119,7 +119,7 @@ class UndoSource:
             self.run,
             self._images,
             target=self.target,
-            memory=past.memory,
+            memory=past.last_applied,
             made=self._made,
             literals=self._literals,
         )
@@ -193,8 +193,8 @@ def _untouched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def _unknown(run: str) -> Diagnostic:
-    hint = "`reconcile history` lists the runs"
-    return error("unknown-run", f"the ledger knows no run {run}", hint=hint)
+    hint = "run `reconcile history` to list the runs"
+    return error("unknown-run", f"the ledger has no run {run}", hint=hint)
 
 
 def read_target(invocation: Invocation, environment: Settings) -> Target:

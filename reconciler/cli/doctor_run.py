@@ -138,7 +138,7 @@ class DoctorRun:
             return
         try:
             with records.open(read_only=False) as ledger:
-                ledger.remember_answers(self._key(target), probe.answers)
+                ledger.store_probe_answers(self._key(target), probe.answers)
         except LedgerError as problem:
             self.checks.append(warn("probe", f"not recorded: {problem.summary}", problem.hint))
 
@@ -167,7 +167,7 @@ class DoctorRun:
             return
         try:
             with records.open(read_only=True) as ledger:
-                self.answers = dict(ledger.answers(self._key(target)))
+                self.answers = dict(ledger.probe_answers(self._key(target)))
         except LedgerError:
             return  # the check of the ledger has said why
 

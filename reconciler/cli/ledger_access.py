@@ -83,7 +83,7 @@ class LedgerAccess:
             return None
         try:
             with self.open(read_only=True) as ledger:
-                return ledger.seen(key_of(target))
+                return ledger.seen_states(key_of(target))
         except LedgerError:
             return None
 
@@ -97,7 +97,7 @@ class LedgerAccess:
         items = {each.slug: SeenState(each, now) for each in observed}
         try:
             with self.open(read_only=False) as ledger:
-                ledger.remember_seen(key, items)
+                ledger.store_seen_states(key, items)
         except LedgerError as problem:
             summary = f"{problem.summary}; the next check reads as much again"
             return (warning(problem.code, summary, hint=problem.hint),)
@@ -142,7 +142,7 @@ class LedgerAccess:
         ):
             past = LedgerSnapshot(
                 state=ledger.state,
-                memory=ledger.memory(key),
+                last_applied=ledger.last_applied(key),
                 organisations=ledger.organisations(key),
                 diagnostics=ledger.diagnostics,
             )

@@ -82,7 +82,7 @@ class ServedTarget:
                 desired=loaded.state,
                 api=api,
                 timing=wiring.timing(),
-                memory=past.memory,
+                memory=past.last_applied,
                 diagnostics=(*loaded.diagnostics, *past.diagnostics),
                 known_organisation=known_organisation(past),
                 ledger=past.state,

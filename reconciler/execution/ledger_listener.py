@@ -112,7 +112,7 @@ class LedgerListener:
             return
         self._ledger.require_lock()
         ended = [event for event in events if isinstance(event, ActionEnded)]
-        with self._ledger.together():
+        with self._ledger.transaction():
             self._recorder.require_open()
             for event in events:
                 self._listen(event)
@@ -135,8 +135,8 @@ class LedgerListener:
         self._sight(observed)
         if self.by_git is not None:
             return
-        known = self._ledger.memory(self._key).integrations
-        self._ledger.remember(
+        known = self._ledger.last_applied(self._key).integrations
+        self._ledger.store_confirmed(
             self._key,
             in_sync(plan, desired=desired, observed=observed, selection=selection),
             gone=gone(known, desired=desired, observed=observed, selection=selection),
@@ -156,7 +156,7 @@ class LedgerListener:
         """Take down how everything looks that was read, after the writes where there were any."""
         now = self._now()
         looks = {**observed.integrations, **self._acted}
-        self._ledger.remember_seen(
+        self._ledger.store_seen_states(
             self._key,
             {s: SeenState(o, now) for s, o in looks.items() if o is not None and o.detailed},
         )
@@ -178,7 +178,7 @@ class LedgerListener:
                 if item.declared.slug in by_git
             ]
         if done or gone:
-            self._ledger.remember(self._key, done, gone=gone, run=self._facts.run)
+            self._ledger.store_confirmed(self._key, done, gone=gone, run=self._facts.run)
 
     def _fingerprints(self, call: Call) -> Mapping[Path, str]:
         return announced(call, values=self.values, pepper=self._ledger.pepper)

@@ -1,5 +1,5 @@
-"""What was done and what was declared: runs, intents, outcomes, pre-images, fingerprints.
+"""Record of runs and of the last-applied state: intents, outcomes, pre-images, fingerprints.
 
-Start at `store.open_ledger`. The ledger informs; a correct result never needs it. This
-package alone knows SQLAlchemy. What a plan learns from here is `reconciler.domain.last_applied`.
+Start at `store.open_ledger`. The ledger adds evidence; a correct result never depends on it. Only
+this package uses SQLAlchemy. What a plan takes from it: `reconciler.domain.last_applied`.
 """

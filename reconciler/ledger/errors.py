@@ -1,7 +1,7 @@
-"""The one exception of this package, and the one function that maps failures of the database to it.
+"""The exception of this package, and the function that maps failures of a database to it.
 
-The sentence of a database server is carried along: "permission denied for schema public" is what a
-user needs. Only its first line is: what follows may show a row, and a password is left out.
+The first line of a server's message is part of the error, because "permission denied for schema
+public" is what a user needs. Later lines may show a row and are dropped; passwords are masked.
 """
 
 import re
@@ -12,28 +12,28 @@ from reconciler.errors import ReconcilerError
 
 BUSY = "ledger-busy"
 
-_SENTENCE_LENGTH = 300
+_MESSAGE_LENGTH = 300
 
 
 class LedgerError(ReconcilerError):
-    """The ledger cannot be used; an apply stops before its first write unless told otherwise."""
+    """The ledger cannot be used; without --no-ledger an apply stops before its first write."""
 
     exit_code: ClassVar[int] = 4
 
 
 class NoLedger(LedgerError):
-    """Nothing was ever recorded here."""
+    """No run was ever recorded here."""
 
     def __init__(self, where: str) -> None:
         super().__init__(
             f"there is no ledger at {where} yet",
             code="no-ledger",
-            hint="the first apply makes it",
+            hint="the first apply creates it",
         )
 
 
 class LockLost(LedgerError):
-    """The lock of a target is no longer held, so another run may have begun."""
+    """The lock of a target is no longer held, so that another run may have begun."""
 
     def __init__(self, target: str, reason: str) -> None:
         super().__init__(
@@ -44,29 +44,29 @@ class LockLost(LedgerError):
 
 
 def damaged() -> LedgerError:
-    """Return the error for a row that does not hold what was written into it."""
+    """Return the error for a row that cannot be parsed."""
     return LedgerError(
         "the ledger holds a row that cannot be read",
         code="ledger-corrupt",
-        hint="`reconcile history --verify` tells what was changed",
+        hint="run `reconcile history --verify` to see what was changed",
     )
 
 
-def incomplete(what: str) -> LedgerError:
-    """Return the error for a ledger that lacks a part which its version has."""
+def incomplete(reason: str) -> LedgerError:
+    """Return the error for a ledger that lacks a part of its version."""
     return LedgerError(
-        f"the ledger is damaged: {what}",
+        f"the ledger is damaged: {reason}",
         code="ledger-corrupt",
-        hint="restore it from a backup, or move it away: the next apply then starts a new one",
+        hint=_RESTORE,
     )
 
 
-_WITHOUT = "repair it, or run with --no-ledger and do without history, undo and fingerprints"
+_WITHOUT = "repair it, or run with --no-ledger: without history, undo and fingerprints"
 _RESTORE = "restore it from a backup, or move it away: the next apply then starts a new one"
 _AGAIN = "try again in a moment"
 
 _Kind = tuple[str, str, str]
-"""A code, what is wrong, and a hint."""
+"""A code, the reason and a hint."""
 
 _CORRUPT: _Kind = ("ledger-corrupt", "is damaged", _RESTORE)
 _READ_ONLY: _Kind = ("ledger-read-only", "cannot be written to", _WITHOUT)
@@ -78,7 +78,7 @@ _TIMEOUT: _Kind = ("ledger-timeout", "did not answer in time", _WITHOUT)
 
 _BY_STATE: dict[str, _Kind] = {
     "42501": _DENIED,
-    "3F000": _DENIED,  # what PostgreSQL says where no schema may be used
+    "3F000": _DENIED,  # what PostgreSQL answers where the role may use no schema
     "42P01": _CORRUPT,
     "42703": _CORRUPT,
     "25006": _READ_ONLY,
@@ -89,7 +89,7 @@ _BY_STATE: dict[str, _Kind] = {
     "40P01": _BUSY,
     "22P05": ("ledger-encoding", "has an encoding that cannot hold a text", "use a UTF8 database"),
 }
-"""SQLSTATE of PostgreSQL, which says the same in every language."""
+"""By SQLSTATE of PostgreSQL, which is the same in every language."""
 
 _BY_TEXT: Sequence[tuple[tuple[str, ...], _Kind]] = (
     (
@@ -108,9 +108,9 @@ _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
 def explain(problem: Exception, *, where: str, hidden: Collection[str] = ()) -> LedgerError:
-    """Return what is wrong with the ledger at `where`, a place without a password.
+    """Return the error for a failure of the ledger at `where`, a place without a password.
 
-    `hidden` are texts that must not be repeated, whatever the database says.
+    `hidden` are texts that must not be repeated even if the database does.
     """
     if isinstance(problem, OSError):
         reason = f"cannot be opened: {problem.strerror or 'unknown reason'}"
@@ -120,11 +120,11 @@ def explain(problem: Exception, *, where: str, hidden: Collection[str] = ()) -> 
         return LedgerError(f"the ledger {where} {reason}", code="ledger-encoding", hint=_WITHOUT)
     code, reason, hint = _kind(problem)
     cause = getattr(problem, "orig", None)
-    said = _sentence(cause, hidden)
+    message = _first_line(cause, hidden)
     return LedgerError(
-        f"the ledger {where} {reason}{': ' if said else ''}{said}",
+        f"the ledger {where} {reason}{': ' if message else ''}{message}",
         code=code,
-        hint=_grant(said, cause) or hint,
+        hint=_grant_hint(message, cause) or hint,
     )
 
 
@@ -132,35 +132,36 @@ def _kind(problem: Exception) -> _Kind:
     from sqlalchemy import exc  # noqa: PLC0415  loaded only when a database failed
 
     cause = getattr(problem, "orig", None)
-    if (kind := _BY_STATE.get(getattr(cause, "sqlstate", None) or "")) is not None:
-        return kind
+    by_state = _BY_STATE.get(getattr(cause, "sqlstate", None) or "")
+    if by_state is not None:
+        return by_state
     text = str(cause).lower() if cause is not None else ""
-    for signs, kind in _BY_TEXT:
-        if any(sign in text for sign in signs):
+    for phrases, kind in _BY_TEXT:
+        if any(phrase in text for phrase in phrases):
             return kind
     if isinstance(problem, exc.OperationalError | exc.InterfaceError):
         return _UNREACHABLE
     return "ledger-failed", f"failed with {type(problem).__name__}", _WITHOUT
 
 
-def _sentence(cause: object, hidden: Collection[str]) -> str:
-    """Return the first line of what the database said, without a secret and without a row."""
+def _first_line(cause: object, hidden: Collection[str]) -> str:
+    """Return the first line of the database's message, without secrets and rows."""
     if cause is None:
         return ""
     primary = getattr(getattr(cause, "diag", None), "message_primary", None)
     lines = (primary or str(cause)).strip().splitlines()
-    text = " ".join(lines[0].split())[:_SENTENCE_LENGTH] if lines else ""
+    text = " ".join(lines[0].split())[:_MESSAGE_LENGTH] if lines else ""
     for secret in sorted(hidden, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
 
 
-def _grant(said: str, cause: object) -> str:
-    """Return the statement that lifts a refusal, empty for any other problem."""
+def _grant_hint(message: str, cause: object) -> str:
+    """Return a hint with the GRANT that is missing, empty for any other problem."""
     role = _role(cause)
-    if "no schema has been selected" in said:
+    if "no schema has been selected" in message:
         return f"as the owner of the schema, run: GRANT USAGE, CREATE ON SCHEMA public TO {role}"
-    found = _DENIED_FOR.search(said)
+    found = _DENIED_FOR.search(message)
     if found is None:
         return ""
     kind, name = found[1], _quoted(found[2])
@@ -173,12 +174,12 @@ def _grant(said: str, cause: object) -> str:
 
 
 def _role(cause: object) -> str:
-    """Return the role that was refused, which `reconciler.ledger.postgres` notes."""
+    """Return the role that was refused, which `reconciler.ledger.postgres` adds as a note."""
     notes = getattr(cause, "__notes__", ())
     return _quoted(notes[0]) if notes else "the role of the URL"
 
 
 def _quoted(name: str) -> str:
-    """Write a name as SQL does."""
+    """Return a name as it is quoted in SQL."""
     doubled = name.replace('"', '""')
     return name if _PLAIN_NAME.fullmatch(name) else f'"{doubled}"'

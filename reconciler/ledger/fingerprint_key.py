@@ -1,10 +1,10 @@
-"""The key of fingerprints: from the environment, else a random file beside a local ledger.
+"""The key of fingerprints (pepper): from the environment, else a random file beside a local ledger.
 
-On a runner of GitHub Actions there is no such file: ledger and key would lie in one cache.
+On a runner of GitHub Actions no such file is used: ledger and key would be in one cache.
 
-Its id is derived from it, so that a fingerprint tells which key made it. A ledger that was carried
-to another machine without its key gets none: a key made there would mark every secret as unknown
-anew on each machine.
+The id of a key is derived from it, so that a fingerprint shows which key made it. A ledger that was
+moved to another machine without its key file gets no new key, which would make the state of every
+secret unknown on each machine.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ VARIABLE = "RECONCILE_LEDGER_PEPPER"
 
 
 def pepper_of(key: str) -> Pepper:
-    """Make a pepper whose id says nothing about its key."""
+    """Build a pepper whose id reveals nothing about its key."""
     identity = hmac.new(key.encode(), b"reconcile: id of this pepper", hashlib.sha256)
     return Pepper(id=identity.hexdigest()[:12], key=Redacted(key))
 
 
 def pepper_beside(ledger: Path, *, create: bool) -> Pepper | None:
-    """Read the random key of a local ledger; `create` is for a ledger that is about to be made."""
+    """Read the key file of a local ledger; `create` is for a ledger that is about to be created."""
     file = _file_beside(ledger)
     if create:
         _create(file)
@@ -37,13 +37,13 @@ def pepper_beside(ledger: Path, *, create: bool) -> Pepper | None:
     return pepper_of(key) if key else None
 
 
-def forget_pepper_beside(ledger: Path) -> None:
-    """Remove the key that a cache of an earlier version brought along."""
+def remove_pepper_beside(ledger: Path) -> None:
+    """Remove the key file that the cache of an earlier version may have restored."""
     _file_beside(ledger).unlink(missing_ok=True)
 
 
-def without_pepper(*, shared: bool, on_runner: bool = False) -> Diagnostic:
-    """Say that rotated secrets will go unnoticed, and why."""
+def no_pepper_warning(*, shared: bool, on_runner: bool = False) -> Diagnostic:
+    """Return the warning that rotated secrets will go unnoticed."""
     what = "a shared ledger" if shared else "this ledger came without its pepper file and"
     if on_runner:
         what = "a ledger in the cache of the workflows"

@@ -1,4 +1,4 @@
-"""Where a ledger is, told without loading what it takes to open one."""
+"""The place of a ledger, known without loading what opening one takes."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,13 +20,13 @@ LIMIT_SECONDS = 10.0
 
 
 class LedgerState(StrEnum):
-    """What outputs say about the ledger in their first line."""
+    """The state of the ledger as outputs show it in their first line."""
 
     SHARED = "shared"
     LOCAL = "local"
     FRESH = "fresh"
     UNREACHABLE = "unreachable"
-    """There is one, and it cannot be read."""
+    """There is a ledger, and it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Location:
 
     @classmethod
     def of(cls, url: str | None, *, default: Path) -> "Location":
-        """Read RECONCILE_LEDGER_URL; without it the ledger is the file `default`."""
+        """Parse RECONCILE_LEDGER_URL; without it the ledger is the file `default`."""
         if not url or not url.strip():
             return cls(file=default)
         from sqlalchemy import make_url  # noqa: PLC0415  a quarter of a second, for a URL only
@@ -46,18 +46,18 @@ class Location:
 
         try:
             parsed = make_url(url.strip())
-            # SQLAlchemy decodes the name of a database since 2.1; a ledger must not move with it.
+            # SQLAlchemy 2.1 decodes the name of a database, earlier ones do not; both must agree.
             if parsed.database and make_url("sqlite:///%2F").database != "/":
                 parsed = parsed.set(database=unquote(parsed.database))
-        except (ArgumentError, ValueError):  # the latter for a port that is no number
+        except (ArgumentError, ValueError):  # ValueError for a port that is not a number
             parsed = None
-        # An "@" in what was taken for the name of the database belongs to a password with a slash.
+        # An "@" in the name of the database belongs to a password that contains a slash.
         unclear = parsed is not None and "@" in (parsed.database or "")
         if parsed is not None and parsed.drivername in _POSTGRES and not unclear:
             return cls(url=parsed.set(drivername="postgresql+psycopg"))
         if parsed is not None and parsed.drivername == "sqlite" and parsed.database:
             return cls(file=Path(parsed.database))
-        # Not `from` the cause: its text is the URL with its password.
+        # Not `from` the cause, whose text is the URL with its password.
         raise InvalidInput(
             [
                 error(
@@ -71,14 +71,14 @@ class Location:
 
     @property
     def where(self) -> str:
-        """Give the place as people may see it, without a password, which a query may hold too."""
+        """Return the place without a password, which the query of a URL may contain as well."""
         if self.url is None:
             return str(self.file)
         return self.url.set(query={}).render_as_string(hide_password=True)
 
     @property
     def hidden(self) -> frozenset[str]:
-        """Return what no message may repeat: the password, and what the query may hold of one."""
+        """Return the texts that no message may repeat: passwords in the URL and in its query."""
         if self.url is None:
             return frozenset()
         values: list[str] = []
@@ -90,17 +90,17 @@ class Location:
 
     @property
     def state(self) -> LedgerState:
-        """Tell whether it is shared, a file of this machine, or not there yet."""
+        """Return whether the ledger is shared, a file of this machine, or does not exist yet."""
         if self.file is None:
             return LedgerState.SHARED
-        return LedgerState.LOCAL if _is_there(self.file) else LedgerState.FRESH
+        return LedgerState.LOCAL if _exists(self.file) else LedgerState.FRESH
 
 
-def _is_there(file: Path) -> bool:
-    """Return whether a name is taken, even by a link that leads nowhere.
+def _exists(file: Path) -> bool:
+    """Whether a name is taken, even by a broken link.
 
-    `Path.exists` says False where a folder may not be entered or a volume is not mounted, and a
-    ledger that is merely out of reach must not pass for none.
+    `Path.exists` is False where a folder may not be entered or a volume is not mounted, and a
+    ledger out of reach must not be taken for none.
     """
     try:
         file.lstat()

@@ -1,10 +1,10 @@
-"""One run at a time on a target: a locked file on this machine, or a lock in a shared ledger.
+"""The lock of a target: a locked file on this machine, or an advisory lock in a shared ledger.
 
-The shards of a run share a target's lock, and each has one of its own besides. That they are cut
-alike is up to whoever starts them.
+The shards of a run share the lock of their target, and each holds one of its own as well; their
+caller must divide the target in the same way for all of them.
 
-The operating system or the database lets go of a lock when its holder dies, so no lock is ever
-stale; what is written beside it only tells who holds it.
+The operating system or the database releases a lock when its holder dies, so no lock is ever stale;
+the document stored beside it only names the holder.
 """
 
 import fcntl
@@ -38,33 +38,33 @@ _HELD_HERE = """
 
 
 Check = Callable[[], None]
-"""Raises `LockLost` once a lock is no longer held."""
+"""Raises `LockLost` when the lock is no longer held."""
 
 
 @contextmanager
 def file_lock(folder: Path, key: TargetKey, holder: Holder) -> Iterator[Check]:
     """Hold the lock of a target on this machine, or refuse with `locked`."""
     with ExitStack() as held:
-        paths = {}
+        streams: dict[Path, IO[str]] = {}
         if holder.shard is not None:
             path = folder / f"{_name(key)}.lock"
-            paths[path] = held.enter_context(_opened(path))
-            _lock(paths[path], fcntl.LOCK_SH, key)
+            streams[path] = held.enter_context(_open(path))
+            _lock(streams[path], fcntl.LOCK_SH, key)
         path = folder / f"{_name(key, holder.shard)}.lock"
-        paths[path] = stream = held.enter_context(_opened(path))
+        streams[path] = stream = held.enter_context(_open(path))
         _lock(stream, fcntl.LOCK_EX, key)
-        # The file stays: removing it would let two runs lock two files of one name.
+        # The file is never removed: two runs could then lock two files of one name.
         with _explained(path):
             stream.truncate(0)
             stream.write(json.dumps(asdict(holder)))
             stream.flush()
 
         def check() -> None:
-            if not all(_is_at(stream, path) for path, stream in paths.items()):
+            if not all(_is_at(stream, path) for path, stream in streams.items()):
                 raise LockLost(key.name, "its file was removed")
 
         yield check
-        with suppress(OSError):  # the lock is let go of either way
+        with suppress(OSError):  # the lock is released either way
             stream.seek(0)
             stream.truncate(0)
 
@@ -73,18 +73,18 @@ def file_lock(folder: Path, key: TargetKey, holder: Holder) -> Iterator[Check]:
 def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[Check]:
     """Hold the lock of a target in the shared ledger, or refuse with `locked`.
 
-    It lives as long as one database session, so a pooler has to pool sessions, not transactions.
+    It lasts as long as one database session, so a pooler must pool sessions, not transactions.
     """
     with database.session() as session, ExitStack() as held:
         names: list[str] = []
 
-        def take(name: str, *, together: bool = False) -> None:
+        def acquire(name: str, *, shared: bool = False) -> None:
             with database.explained():
-                held_by = _take(session, name, holder, together=together)
+                held_by = _acquire(session, name, holder, shared=shared)
             if held_by is not None:
                 raise _refusal(key, held_by)
             names.append(name)
-            held.callback(_release, session, name, together=together)
+            held.callback(_release, session, name, shared=shared)
 
         def check() -> None:
             try:
@@ -93,17 +93,17 @@ def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[
             except LedgerError as problem:
                 raise LockLost(key.name, problem.summary) from None
             if count != len(names):
-                raise LockLost(key.name, "the database let go of it")
+                raise LockLost(key.name, "the database released it")
 
         with database.explained():
             session.execute(text(_NEVER_IDLE))
         if holder.shard is not None:
-            take(_name(key), together=True)
-        take(_name(key, holder.shard))
+            acquire(_name(key), shared=True)
+        acquire(_name(key, holder.shard))
         yield check
 
 
-def _opened(path: Path) -> IO[str]:
+def _open(path: Path) -> IO[str]:
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -119,7 +119,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _is_at(stream: IO[str], path: Path) -> bool:
-    """Return whether an open file is still the one that others would lock."""
+    """Whether an open file is still the one that others would lock."""
     try:
         return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
     except OSError:
@@ -137,23 +137,23 @@ def _number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
-def _take(session: Connection, name: str, holder: Holder, *, together: bool) -> str | None:
-    """Take the lock, alone or together with others, or tell what its holder said of itself."""
-    lock = func.pg_try_advisory_lock_shared if together else func.pg_try_advisory_lock
+def _acquire(session: Connection, name: str, holder: Holder, *, shared: bool) -> str | None:
+    """Acquire a lock, or return the document of its holder, empty where it is unknown."""
+    lock = func.pg_try_advisory_lock_shared if shared else func.pg_try_advisory_lock
     if not session.scalar(select(lock(_number(name)))):
         return session.scalar(select(holders.c.document).where(holders.c.lock == name)) or ""
-    if together:
+    if shared:
         return None
     session.execute(delete(holders).where(holders.c.lock == name))
     session.execute(insert(holders).values(lock=name, document=json.dumps(asdict(holder))))
     return None
 
 
-def _release(session: Connection, name: str, *, together: bool) -> None:
-    """Let go; a connection that was lost on the way has let go already."""
-    unlock = func.pg_advisory_unlock_shared if together else func.pg_advisory_unlock
+def _release(session: Connection, name: str, *, shared: bool) -> None:
+    """Release a lock; a connection that was lost has released it already."""
+    unlock = func.pg_advisory_unlock_shared if shared else func.pg_advisory_unlock
     try:
-        if not together:
+        if not shared:
             session.execute(delete(holders).where(holders.c.lock == name))
         session.scalar(select(unlock(_number(name))))
     except SQLAlchemyError:
@@ -161,7 +161,10 @@ def _release(session: Connection, name: str, *, together: bool) -> None:
 
 
 def _name(key: TargetKey, shard: str | None = None) -> str:
-    """Name the lock by name and host alone: the organisation is learned only while it is held."""
+    """Return the name of a lock.
+
+    The organisation is not part of it, because it is learned only while the lock is held.
+    """
     readable = "".join(c if c.isalnum() else "-" for c in key.name)[:40] or "target"
     part = f"-{shard.replace('/', '-of-')}" if shard is not None else ""
     return f"{readable}-{hashlib.sha256(f'{key.name} {key.host}'.encode()).hexdigest()[:12]}{part}"
@@ -169,7 +172,7 @@ def _name(key: TargetKey, shard: str | None = None) -> str:
 
 def _refusal(key: TargetKey, document: str) -> Refused:
     summary = f"another run holds the lock of target {key.name}{_described(document)}"
-    hint = "wait for it to end; a run that died holds nothing"
+    hint = "wait for it to end; a run that died holds no lock"
     return Refused([error("locked", summary, hint=hint)])
 
 
@@ -177,7 +180,7 @@ def _described(document: str) -> str:
     try:
         holder = Holder(**json.loads(document))
     except (ValueError, TypeError):
-        return ""  # caught between locking and writing
+        return ""  # the holder has locked the file and not yet written to it
     who = f", by {holder.actor}" if holder.actor else ""
     run = f", run {holder.run}" if holder.run else ""
     return f": process {holder.pid} on {holder.host} since {holder.since}{who}{run}"

@@ -1,14 +1,14 @@
-"""The versions of the schema and the way from each to the next.
+"""Versions of the ledger's schema, and the migration from each to the next.
 
-    1  runs and memory
+    1  runs and last-applied state
     2  `seen` for the incremental drift check, `holders` for the lock of a shared ledger, and
        whether a mask agreed with the value that was sent
-    3  `seen` holds the whole picture of an integration; nothing was ever written to the old one
+    3  `seen` holds all of an integration; nothing was ever written to the old table
     4  `declared` holds the id of the object, `intents` the secrets that are about to be sent
-    5  the place of each run in its chain, and anchors of the chains and of the last-applied state;
-       `declared` holds the file that declares
+    5  the position of each run in its chain, and anchors of the chains and of the last-applied
+       rows; `declared` holds the file of the declaration
 
-A new ledger is made at the newest version at once; an old one takes every step in between, in one
+A new ledger is created at the newest version; an old one is migrated step by step, in one
 transaction, when it is opened for writing.
 """
 
@@ -49,7 +49,7 @@ _HIDDEN_SCHEMA = """
       AND NOT has_schema_privilege(n.oid, 'USAGE')
     GROUP BY n.nspname HAVING count(*) = 3 LIMIT 1
 """
-_CREATION = 7_236_834_150_231
+_CREATION_LOCK = 7_236_834_150_231
 
 
 def _to_2(connection: Connection) -> None:
@@ -81,7 +81,7 @@ def _to_5(connection: Connection) -> None:
 STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType(
     {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
 )
-"""What leads to a version from the one before it."""
+"""The migration to each version from the one before it."""
 
 NEWEST = max(STEPS)
 
@@ -89,11 +89,11 @@ NEWEST = max(STEPS)
 def version_of(connection: Connection) -> int | None:
     """Read the version, None where there is no ledger yet.
 
-    Raises `LedgerError` for a place that holds a part of a ledger, or one that cannot be seen.
+    Raises `LedgerError` for an incomplete ledger, and for one that this role cannot see.
     """
-    there = _columns(connection)
-    if meta.name not in there:
-        _require_nothing(connection, there)
+    columns = _columns(connection)
+    if meta.name not in columns:
+        _require_no_ledger(connection, columns)
         return None
     found = connection.scalar(select(meta.c.value).where(meta.c.name == VERSION_NAME))
     if found is None or not _VERSION.fullmatch(found):
@@ -110,22 +110,23 @@ def check_version(found: int | None) -> None:
             hint="use the release of reconcile that last wrote it, or a newer one",
         )
     if found is not None and found < OLDEST:
-        raise incomplete(f"it says version {found}, which no release has written")
+        raise incomplete(f"it has version {found}, which no release has written")
 
 
 def require_tables(connection: Connection) -> None:
-    """Raise `LedgerError` for a table or a column that the newest version has and is missing."""
-    there = _columns(connection)
+    """Raise `LedgerError` for a missing table or column of the newest version."""
+    columns = _columns(connection)
     for table in metadata.sorted_tables:
-        if table.name not in there:
+        if table.name not in columns:
             raise incomplete(f"the table {table.name} is missing")
-        missing = [column.name for column in table.columns if column.name not in there[table.name]]
+        found = columns[table.name]
+        missing = [column.name for column in table.columns if column.name not in found]
         if missing:
             raise incomplete(f"the table {table.name} has no column {missing[0]}")
 
 
 def _columns(connection: Connection) -> dict[str, set[str]]:
-    """Return the columns of the ledger's tables that can be seen, by table."""
+    """Return the visible columns of the ledger's tables, by table."""
     statement = _ON_POSTGRES if connection.dialect.name == "postgresql" else _ON_SQLITE
     found: dict[str, set[str]] = {}
     names: BindParameter[list[str]] = bindparam("tables", sorted(metadata.tables), expanding=True)
@@ -134,14 +135,14 @@ def _columns(connection: Connection) -> dict[str, set[str]]:
     return found
 
 
-def _require_nothing(connection: Connection, there: Mapping[str, set[str]]) -> None:
-    """Raise `LedgerError` unless a place without the table `meta` is one without any ledger."""
-    if there:
-        names = ", ".join(sorted(there))
+def _require_no_ledger(connection: Connection, columns: Mapping[str, set[str]]) -> None:
+    """Raise `LedgerError` where the table `meta` is missing but other parts of a ledger exist."""
+    if columns:
+        names = ", ".join(sorted(columns))
         raise incomplete(f"the table {meta.name} is missing, and these are there: {names}")
     if connection.dialect.name != "postgresql":
         raise incomplete("the file holds no ledger")
-    # A schema that a role may not use is left out of what it sees, tables and all.
+    # Tables of a schema that a role may not use are invisible to it, as if there were none.
     hidden = connection.scalar(text(_HIDDEN_SCHEMA))
     if hidden is not None:
         raise LedgerError(
@@ -153,9 +154,9 @@ def _require_nothing(connection: Connection, there: Mapping[str, set[str]]) -> N
 
 
 def migrate(connection: Connection) -> None:
-    """Create or migrate within the transaction of this connection, one process at a time."""
+    """Create or migrate the tables in the transaction of this connection, one process at a time."""
     if connection.dialect.name == "postgresql":  # SQLite's transaction is exclusive by itself
-        connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
+        connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
     found = version_of(connection)
     check_version(found)
     if found is None:
@@ -170,6 +171,6 @@ def migrate(connection: Connection) -> None:
 
 
 def create_tables(connection: Connection) -> None:
-    """Make the tables of a new ledger."""
+    """Create the tables of a new ledger."""
     metadata.create_all(connection)
     connection.execute(insert(meta).values(name=VERSION_NAME, value=str(NEWEST)))

@@ -14,7 +14,7 @@ from reconciler.planning.actions import ActionKind
 
 @dataclass(frozen=True, slots=True)
 class TargetKey:
-    """What the rows of a target are found by."""
+    """The key by which the rows of a target are found."""
 
     name: str
     host: str
@@ -22,7 +22,7 @@ class TargetKey:
 
     @classmethod
     def of(cls, *, name: str, base_url: str, organisation: str | None) -> "TargetKey":
-        """Keep of the URL what tells one API from another; a simulator has no host but its URL."""
+        """Build a key from a base URL; the whole URL stands for the host of a simulator."""
         parts = urlsplit(base_url)
         host = parts.netloc.rpartition("@")[2]
         return cls(name, host or base_url, organisation or None)
@@ -42,11 +42,11 @@ class Filters(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs are asked for, all by default.
+    """Filter of runs, which by default matches all.
 
-    `key` or `target`, a name alone, are where they ran, `since` is a date or a time in UTC as text,
-    `before` and `after` a run that they are older or newer than. Of these `limit` counts the
-    newest; None is all.
+    `key` or `target`, a name alone, is where they ran; `since` is a date or a time as UTC text;
+    `before` and `after` name a run that they are older or newer than. `limit` keeps the newest of
+    them; None keeps all.
     """
 
     key: TargetKey | None = None
@@ -60,9 +60,9 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Who runs, and on whose word; the CI's environment tells.
+    """Who started a run and who approved it, from the environment of the CI.
 
-    `shard` is `I/N` for a run of a part.
+    `shard` is `I/N` for a run of a part of the target.
     """
 
     run: str
@@ -80,8 +80,8 @@ class RunFacts:
 class Anchor:
     """The end of a target's chain of runs and a digest of what was last applied.
 
-    Kept elsewhere it shows later that runs were taken out or that either was changed. `head` is
-    None before the first run.
+    Kept elsewhere it shows later that runs were removed or that either was changed. `head` is None
+    before the first run.
     """
 
     head: str | None
@@ -91,9 +91,9 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock, for the one who is kept waiting; `since` is text in UTC.
+    """The holder of a lock, as shown to a run that is refused; `since` is UTC text.
 
-    Whoever works on a shard, `I/N`, lets the other shards in.
+    The holder of a shard, `I/N`, shares the lock with the other shards.
     """
 
     pid: int
@@ -106,10 +106,10 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """An integration that now is as declared, and the secrets that were written on the way.
+    """An integration that is now as declared, and the secrets that were written.
 
-    A secret that was not written keeps the record it has. Paths are those of the canonical form.
-    `removed` are the paths of secrets that were taken away, `identity` is the id of the object.
+    A secret that was not written keeps its record. Paths are those of the canonical form; `removed`
+    are the paths of removed secrets, and `identity` is the id of the object.
     """
 
     declared: Declared
@@ -120,7 +120,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class SeenState:
-    """How an integration looked when all of it was last read, and when that was (UTC)."""
+    """How an integration looked when it was last read in full, and the time of that in UTC."""
 
     observed: Observed
     read_at: str

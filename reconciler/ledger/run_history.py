@@ -1,4 +1,4 @@
-"""What the ledger tells of past runs: the public form of `history`, and pre-images for `undo`."""
+"""Queries of past runs: the public form for `history`, and pre-images for `undo`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection
@@ -15,46 +15,46 @@ from reconciler.ledger.tables import calls, outcomes, pre_images, runs, targets
 _STATUSES = ("applied", "failed", "skipped", "unknown")
 
 
-def history(connection: Connection, wanted: RunFilter) -> list[dict[str, Any]]:
+def history(connection: Connection, filters: RunFilter) -> list[dict[str, Any]]:
     """Return the runs, oldest first."""
-    chosen = _chosen(connection, wanted)
-    if chosen is None:
+    condition = _condition(connection, filters)
+    if condition is None:
         return []
-    newest = select(runs).where(chosen).order_by(runs.c.id.desc()).limit(wanted.limit)
+    newest = select(runs).where(condition).order_by(runs.c.id.desc()).limit(filters.limit)
     found = list(reversed(connection.execute(newest).all()))
     if not found:
         return []
-    # Everything between the oldest and the newest that is shown; rows of others are dropped.
+    # A range is faster than a list of ids; rows of runs that are not shown are not used.
     between = runs.c.id.between(found[0].id, found[-1].id)
-    ended = defaultdict(list)
-    of_runs = select(outcomes).join(runs).where(chosen, between)
+    ended: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    of_runs = select(outcomes).join(runs).where(condition, between)
     for row in connection.execute(of_runs.order_by(outcomes.c.slug)):
         ended[row.run].append(parse_document(row.document))
-    open_calls = defaultdict(list)
-    unanswered = select(calls).join(runs).where(chosen, between, calls.c.ended_at.is_(None))
-    for row in connection.execute(unanswered.order_by(calls.c.id)):
-        open_calls[row.run].append({"slug": row.slug, "operation": row.operation})
-    return [_run(row, ended[row.id], open_calls[row.id]) for row in found]
+    unanswered: dict[int, list[dict[str, str]]] = defaultdict(list)
+    open_calls = select(calls).join(runs).where(condition, between, calls.c.ended_at.is_(None))
+    for row in connection.execute(open_calls.order_by(calls.c.id)):
+        unanswered[row.run].append({"slug": row.slug, "operation": row.operation})
+    return [_run(row, ended[row.id], unanswered[row.id]) for row in found]
 
 
-def count(connection: Connection, wanted: RunFilter) -> int:
-    """Return how many runs there are, whatever the limit."""
-    chosen = _chosen(connection, wanted)
-    if chosen is None:
+def count(connection: Connection, filters: RunFilter) -> int:
+    """Return the number of matching runs, ignoring the limit."""
+    condition = _condition(connection, filters)
+    if condition is None:
         return 0
-    return int(connection.scalar(select(func.count()).select_from(runs).where(chosen)) or 0)
+    return int(connection.scalar(select(func.count()).select_from(runs).where(condition)) or 0)
 
 
 def images_of(connection: Connection, run: str) -> list[PreImage]:
-    """Give the pre-images of a run, by slug."""
-    number = connection.scalar(select(runs.c.id).where(runs.c.run == run))
-    if number is None:
+    """Return the pre-images of a run, ordered by slug."""
+    run_id = connection.scalar(select(runs.c.id).where(runs.c.run == run))
+    if run_id is None:
         raise LedgerError(
-            f"the ledger knows no run {run}",
+            f"the ledger has no run {run}",
             code="unknown-run",
-            hint="`reconcile history` lists the runs",
+            hint="run `reconcile history` to list the runs",
         )
-    found = select(pre_images).where(pre_images.c.run == number).order_by(pre_images.c.slug)
+    found = select(pre_images).where(pre_images.c.run == run_id).order_by(pre_images.c.slug)
     rows = connection.execute(found)
     return [preimage_from_document(row.slug, parse_document(row.document)) for row in rows]
 
@@ -62,7 +62,7 @@ def images_of(connection: Connection, run: str) -> list[PreImage]:
 def made_by_runs(
     connection: Connection, run: str, slugs: Collection[str]
 ) -> dict[str, frozenset[str]]:
-    """Return, by slug, the ids of what runs on the same target as this one have created."""
+    """Return the ids of objects that any run on the target of this one created, by slug."""
     target = select(runs.c.target).where(runs.c.run == run).scalar_subquery()
     query = (
         select(pre_images.c.slug, pre_images.c.document)
@@ -78,26 +78,27 @@ def made_by_runs(
     return found
 
 
-def _chosen(connection: Connection, wanted: RunFilter) -> ColumnElement[bool] | None:
-    conditions: list[ColumnElement[bool]] = [runs.c.started_at >= (wanted.since or "")]
-    if wanted.key is not None:
-        target = target_rows.find(connection, wanted.key)
+def _condition(connection: Connection, filters: RunFilter) -> ColumnElement[bool] | None:
+    """Return the condition of a filter, None if it names an unknown target."""
+    conditions: list[ColumnElement[bool]] = [runs.c.started_at >= (filters.since or "")]
+    if filters.key is not None:
+        target = target_rows.find(connection, filters.key)
         if target is None:
             return None
         conditions.append(runs.c.target == target)
-    if wanted.target is not None:
-        named = select(targets.c.id).where(targets.c.name == wanted.target)
+    if filters.target is not None:
+        named = select(targets.c.id).where(targets.c.name == filters.target)
         conditions.append(runs.c.target.in_(named))
-    if wanted.run is not None:
-        conditions.append(runs.c.run == wanted.run)
-    if wanted.before is not None:
-        conditions.append(runs.c.id < _number(wanted.before))
-    if wanted.after is not None:
-        conditions.append(runs.c.id > _number(wanted.after))
+    if filters.run is not None:
+        conditions.append(runs.c.run == filters.run)
+    if filters.before is not None:
+        conditions.append(runs.c.id < _id_of(filters.before))
+    if filters.after is not None:
+        conditions.append(runs.c.id > _id_of(filters.after))
     return and_(*conditions)
 
 
-def _number(run: str) -> ScalarSelect[int]:
+def _id_of(run: str) -> ScalarSelect[int]:
     return select(runs.c.id).where(runs.c.run == run).scalar_subquery()
 
 
@@ -105,7 +106,7 @@ def _run(
     row: Row[Any], ended: list[dict[str, Any]], unanswered: list[dict[str, str]]
 ) -> dict[str, Any]:
     facts = parse_document(row.facts)
-    summary = parse_document(row.summary) if row.summary is not None else _count(ended)
+    summary = parse_document(row.summary) if row.summary is not None else _count_by_status(ended)
     return {
         "run": row.run,
         "target": facts.pop("target", None),
@@ -121,7 +122,7 @@ def _run(
     }
 
 
-def _count(ended: list[dict[str, Any]]) -> dict[str, int]:
-    """Count the outcomes of a run that was cut off before it could."""
-    found = Counter(outcome["status"] for outcome in ended)
-    return {status: found[status] for status in _STATUSES}
+def _count_by_status(ended: list[dict[str, Any]]) -> dict[str, int]:
+    """Count the outcomes of a run that ended before it stored a summary."""
+    counts = Counter(outcome["status"] for outcome in ended)
+    return {status: counts[status] for status in _STATUSES}

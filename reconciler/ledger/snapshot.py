@@ -1,4 +1,4 @@
-"""What a command that only reads may learn from the ledger; a broken one never stops it."""
+"""The part of the ledger that a command which only reads uses; a broken ledger never stops it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from reconciler.ledger.models import TargetKey
 
 @dataclass(frozen=True, slots=True)
 class LedgerSnapshot:
-    """A target's past as far as it could be read.
+    """The last-applied state of a target as far as it could be read.
 
     `organisations` are those that have answered under the target's name and host so far.
     """
 
     state: LedgerState
-    memory: LastAppliedState = LastAppliedState()
+    last_applied: LastAppliedState = LastAppliedState()
     organisations: frozenset[str] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -32,7 +32,7 @@ def read_snapshot(
     on_runner: bool = False,
     limit_seconds: float = LIMIT_SECONDS,
 ) -> LedgerSnapshot:
-    """Read what is known of a target; a ledger that cannot be read is `unreachable`, not empty."""
+    """Read the state of a target; a ledger that cannot be read is `unreachable`, not empty."""
     state = Location.of(url, default=path).state
     if state is LedgerState.FRESH:
         return LedgerSnapshot(state)
@@ -49,15 +49,15 @@ def read_snapshot(
         ) as ledger:
             return LedgerSnapshot(
                 state=ledger.state,
-                memory=ledger.memory(key),
+                last_applied=ledger.last_applied(key),
                 organisations=ledger.organisations(key),
                 diagnostics=ledger.diagnostics,
             )
     except NoLedger:
         return LedgerSnapshot(state)
     except LedgerError as problem:
-        summary = f"{problem.summary}; this run does without it"
+        summary = f"{problem.summary}; this run continues without it"
         found = warning(problem.code, summary, hint=problem.hint)
         gap = warning(LEDGER_UNREADABLE, problem.summary, hint=problem.hint)
-        memory = LastAppliedState(unreadable=(gap,))
-        return LedgerSnapshot(LedgerState.UNREACHABLE, memory, diagnostics=(found,))
+        last_applied = LastAppliedState(unreadable=(gap,))
+        return LedgerSnapshot(LedgerState.UNREACHABLE, last_applied, diagnostics=(found,))

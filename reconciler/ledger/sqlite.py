@@ -1,7 +1,7 @@
-"""How the SQLite file of a ledger is made and opened.
+"""The SQLite file of a ledger.
 
-It has a write-ahead log and full synchronisation: what is committed is on disk. A writing
-transaction takes the write lock at its begin, so that two processes wait for each other.
+It uses a write-ahead log and full synchronisation: what is committed is on disk. A writing
+transaction takes the write lock when it begins, so that two processes wait for each other.
 """
 
 import os
@@ -17,7 +17,7 @@ BUSY_SECONDS = 5.0
 
 
 def engine_of(file: Path, *, read_only: bool, limit_seconds: float) -> Engine:
-    """Make an engine for a file that exists."""
+    """Return an engine for an existing file."""
     mode = f"mode=ro{_immutable(file)}" if read_only else "mode=rw"
     engine = create_engine(
         URL.create("sqlite", database=f"file:{_quoted(file)}?{mode}", query={"uri": "true"}),
@@ -32,8 +32,8 @@ def engine_of(file: Path, *, read_only: bool, limit_seconds: float) -> Engine:
 def require_usable(file: Path, *, read_only: bool) -> None:
     """Raise `OSError` for a file that cannot be opened, and `LedgerError` for an empty one.
 
-    SQLite takes an empty file for a new database. No release leaves one behind: `put_in_place`
-    shows a ledger only when it is complete.
+    SQLite treats an empty file as a new database. No release leaves one behind, because
+    `put_in_place` names a ledger only when it is complete.
     """
     mode = os.O_RDONLY if read_only else os.O_RDWR
     os.close(os.open(file, mode | os.O_NONBLOCK | os.O_CLOEXEC))
@@ -49,13 +49,13 @@ def create_unfinished(file: Path) -> Path:
     """Create an empty file beside a future ledger, which only this user may read."""
     file.parent.mkdir(parents=True, exist_ok=True)
     path = file.with_name(f".{file.name}.{secrets.token_hex(8)}.new")
-    # SQLite gives its log files the mode of the database, which must not follow the umask.
+    # SQLite copies the mode of the database to its log files, so it must not follow the umask.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     return path
 
 
 def put_in_place(unfinished: Path, file: Path) -> None:
-    """Move a complete ledger to its name, unless another process was faster."""
+    """Move a complete ledger to its name, unless another process has created it meanwhile."""
     try:
         os.link(unfinished, file)
     except FileExistsError:
@@ -73,7 +73,10 @@ def _quoted(file: Path) -> str:
 
 
 def _immutable(file: Path) -> str:
-    """Help SQLite where it may not even create its shared memory: nothing can change there."""
+    """Return the parameter for a folder where SQLite cannot create its shared memory.
+
+    Nothing can change in such a folder, unless a write-ahead log is pending.
+    """
     pending = file.with_name(file.name + "-wal").exists()
     return "" if pending or os.access(file.parent, os.W_OK) else "&immutable=1"
 

@@ -1,7 +1,7 @@
-"""The ledger as its users see it; each method is one transaction.
+"""The ledger as other packages use it; each method is one transaction.
 
-`open_ledger` is for commands that write, and raises when it cannot promise to record. Commands that
-only read ask `recall.consult`, which never stops a plan.
+`open_ledger` raises unless a run can be recorded. Commands that only read call
+`reconciler.ledger.snapshot.read_snapshot`, which never stops a plan.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -22,10 +22,10 @@ from reconciler.ledger.database import (
 )
 from reconciler.ledger.errors import NoLedger, explain
 from reconciler.ledger.fingerprint_key import (
-    forget_pepper_beside,
+    no_pepper_warning,
     pepper_beside,
     pepper_of,
-    without_pepper,
+    remove_pepper_beside,
 )
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
 from reconciler.ledger.lock import Check, file_lock, shared_lock
@@ -46,7 +46,7 @@ from reconciler.ledger.verification import verify
 
 
 class Ledger:
-    """An open ledger. `state` is what it was before it was opened; close it, or use `with`."""
+    """An open ledger; `state` is the one before it was opened. Close it, or use `with`."""
 
     def __init__(
         self,
@@ -66,31 +66,31 @@ class Ledger:
 
     @property
     def where(self) -> str:
-        """Give the file or the URL without its password."""
+        """Return the file, or the URL without its password."""
         return self._database.where
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Give what a user should know about this ledger."""
+        """Return what a user should know about this ledger."""
         if self.pepper is not None:
             return ()
         shared = self._database.is_shared
-        return (without_pepper(shared=shared, on_runner=self._on_runner and not shared),)
+        return (no_pepper_warning(shared=shared, on_runner=self._on_runner and not shared),)
 
-    def memory(self, key: TargetKey) -> LastAppliedState:
-        """Give what is known of a target's past."""
+    def last_applied(self, key: TargetKey) -> LastAppliedState:
+        """Return the last-applied state of a target."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             known = {} if target is None else last_applied.read(connection, target)
         return LastAppliedState(integrations=known, pepper=self.pepper, complete=target is not None)
 
     def organisations(self, key: TargetKey) -> frozenset[str]:
-        """Give the organisations that have answered under this name and host so far."""
+        """Return the organisations that have answered under this name and host so far."""
         with self._database.reading() as connection:
             return target_rows.organisations(connection, key)
 
-    def seen(self, key: TargetKey) -> Mapping[str, SeenState]:
-        """Give how each integration looked when all of it was last read."""
+    def seen_states(self, key: TargetKey) -> Mapping[str, SeenState]:
+        """Return how each integration looked when it was last read in full."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             return {} if target is None else last_applied.read_seen(connection, target)
@@ -101,48 +101,48 @@ class Ledger:
             return history(connection, RunFilter(**filters))
 
     def count(self, **filters: Unpack[Filters]) -> int:
-        """Return how many runs there are, whatever the limit."""
+        """Return the number of matching runs, ignoring the limit."""
         with self._database.reading() as connection:
             return count(connection, RunFilter(**filters))
 
     def pre_images(self, run: str) -> list[PreImage]:
-        """Give how everything looked that a run set out to change."""
+        """Return how everything that a run set out to change looked before it."""
         with self._database.reading() as connection:
             return images_of(connection, run)
 
     def made_by_runs(self, run: str, slugs: Collection[str]) -> Mapping[str, frozenset[str]]:
-        """Return, by slug, the ids of what runs on the same target as this one have created."""
+        """Return the ids of objects that any run on the target of this one created, by slug."""
         with self._database.reading() as connection:
             return made_by_runs(connection, run, slugs)
 
-    def answers(self, key: TargetKey) -> Mapping[str, str]:
-        """Give what a probe has learned of a target's API; nothing where there was none."""
+    def probe_answers(self, key: TargetKey) -> Mapping[str, str]:
+        """Return what a probe has learned of a target's API, empty without a probe."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             return {} if target is None else target_rows.read_probe_answers(connection, target)
 
-    def remember_answers(self, key: TargetKey, answers: Mapping[str, str]) -> None:
-        """Store what a probe has learned, in place of what an earlier one had."""
+    def store_probe_answers(self, key: TargetKey, answers: Mapping[str, str]) -> None:
+        """Store what a probe has learned in place of older answers."""
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, key)
             target_rows.write_probe_answers(connection, target, answers)
 
     def verify(self, *, expected_head: str | None = None) -> list[Diagnostic]:
-        """Return a finding for everything that was edited or taken out.
+        """Return a finding for everything that was changed or removed.
 
-        `expected_head` is the hash of a run that was kept elsewhere and has to be on record.
+        `expected_head` is the hash of a run that was kept elsewhere and must be on record.
         """
         with self._database.reading() as connection:
             return verify(connection, expected_head=expected_head)
 
     def anchor(self, key: TargetKey, *, shard: str | None = None) -> Anchor | None:
-        """Return what can be kept elsewhere of a target's runs; None where nothing is known."""
+        """Return the anchor of a target's runs, None for an unknown target."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             return None if target is None else hash_chain.anchor_of(connection, target, shard)
 
     def anchors(self, key: TargetKey) -> Mapping[str | None, Anchor]:
-        """Return the same for each shard that a target has ever had; None is the whole."""
+        """Return the anchor of each shard that a target has ever had; None is the whole target."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             return {} if target is None else hash_chain.anchors_of(connection, target)
@@ -154,31 +154,31 @@ class Ledger:
         facts: RunFacts,
         now: Callable[[], str],
     ) -> Recorder:
-        """Give the record of a run that is about to begin; `now` tells the time as text in UTC."""
+        """Return the recorder of a run that is about to begin; `now` returns a time as UTC text."""
         return Recorder(self._database, key=key, facts=facts, now=now)
 
-    def remember(
+    def store_confirmed(
         self,
         key: TargetKey,
-        fulfilled: Iterable[Confirmed],
+        confirmed: Iterable[Confirmed],
         *,
         gone: Collection[str] = (),
         run: str | None = None,
     ) -> None:
-        """Store what is now as Git declares it; `gone` are slugs that no longer exist."""
+        """Store integrations that are now as declared; `gone` are slugs that no longer exist."""
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, key)
             last_applied.remove(connection, target, gone)
-            last_applied.store(connection, target, fulfilled, run=run)
+            last_applied.store(connection, target, confirmed, run=run)
 
-    def remember_seen(self, key: TargetKey, items: Mapping[str, SeenState]) -> None:
+    def store_seen_states(self, key: TargetKey, items: Mapping[str, SeenState]) -> None:
         """Store how integrations looked, for the next incremental drift check."""
         with self._database.writing() as connection:
             last_applied.store_seen(connection, target_rows.find_or_create(connection, key), items)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Make one transaction of what is stored meanwhile, by one thread."""
+    def transaction(self) -> Iterator[None]:
+        """Make one transaction of everything that one thread stores in the block."""
         with self._database.joined():
             yield
 
@@ -204,7 +204,7 @@ class Ledger:
             self._check()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -231,8 +231,8 @@ def open_ledger(
     """Open the ledger at a URL, else the file at `path`; raises `LedgerError`.
 
     It is created unless `read_only`, and brought up to date in any case. `pepper` is the value of
-    RECONCILE_LEDGER_PEPPER, the only one that counts `on_runner`: what lies beside a ledger there
-    goes into the same cache, and the two together let weak secrets be guessed.
+    RECONCILE_LEDGER_PEPPER. With `on_runner` no other key is used: a key file beside the ledger
+    would be in the same cache, and both together allow guessing weak secrets.
     """
     location = Location.of(url, default=path)
     state = location.state
@@ -256,7 +256,7 @@ def _pepper(
 ) -> Pepper | None:
     try:
         if on_runner and location.file is not None:
-            forget_pepper_beside(location.file)
+            remove_pepper_beside(location.file)
         if variable and variable.strip():
             return pepper_of(variable.strip())
         if location.file is None or on_runner:

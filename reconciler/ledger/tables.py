@@ -1,7 +1,7 @@
-"""The tables. Documents are canonical JSON in text columns, so that their hash never depends on
-the database; times are text in UTC that sorts as it reads.
+"""Tables of the ledger.
 
-A change here needs a step in `migrations`.
+Documents are canonical JSON in text columns, so that their hash never depends on the database;
+times are UTC text that sorts by time. A change here needs a step in `reconciler.ledger.migrations`.
 """
 
 from sqlalchemy import (
@@ -33,7 +33,7 @@ targets = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String, nullable=False),
     Column("host", String, nullable=False),
-    # Empty until the API's list told it; an empty organisation tells nothing.
+    # Empty until the API's list has named the organisation.
     Column("organisation", String, nullable=False),
     UniqueConstraint("name", "host", "organisation"),
 )
@@ -51,14 +51,14 @@ runs = Table(
     Column("summary", Text),
     Column("previous", String),
     Column("hash", String),
-    # Its place in the chain of its target and shard, and the digest of what was last applied then.
+    # Position in the chain of target and shard, and the digest of the last-applied rows then.
     Column("position", Integer),
     Column("state", String),
 )
 
 runs_by_target = Index("ix_runs_target_id", runs.c.target, runs.c.id)
 runs_by_hash = Index("ix_runs_target_hash", runs.c.target, runs.c.hash)
-"""For the few runs of a target that have none yet."""
+"""Finds the few runs of a target that have no hash yet."""
 
 calls = Table(
     "calls",

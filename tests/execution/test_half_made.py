@@ -58,7 +58,7 @@ def books_of(story: World, ledger: Ledger) -> LedgerListener:
 
 
 def known(ledger: Ledger) -> LastApplied:
-    return ledger.memory(TARGET).of("alpha")
+    return ledger.last_applied(TARGET).of("alpha")
 
 
 def fingerprint(ledger: Ledger) -> str:
@@ -69,7 +69,7 @@ def fingerprint(ledger: Ledger) -> str:
 def next_plan(story: World, ledger: Ledger, want: DesiredState, value: str = OURS) -> Plan:
     """Plan once more, with nothing in the way and what the ledger remembers."""
     story.wire._faults = FaultScript([])
-    return story.plan(want, memory=ledger.memory(TARGET), secrets={KEY: Redacted(value)})
+    return story.plan(want, memory=ledger.last_applied(TARGET), secrets={KEY: Redacted(value)})
 
 
 def changes(plan: Plan) -> list[tuple[str, str, str]]:

@@ -145,7 +145,7 @@ def test_a_run_without_any_action_is_no_run_in_history(ledger: Ledger) -> None:
     books.emit(RunEnded(ApplyResult("run-1", fresh.target, fresh.digest)))
     closes(books, fresh, ALPHA)
     assert ledger.history() == []
-    assert ledger.memory(OURS).of("alpha").declared == ALPHA.fields
+    assert ledger.last_applied(OURS).of("alpha").declared == ALPHA.fields
 
 
 def test_events_that_come_together_are_kept_together_or_not_at_all(ledger: Ledger) -> None:
@@ -157,7 +157,7 @@ def test_events_that_come_together_are_kept_together_or_not_at_all(ledger: Ledge
         books.emit_all(both)
     (run,) = ledger.history()
     assert run["outcomes"] == []
-    assert ledger.memory(OURS).of("alpha").declared is None
+    assert ledger.last_applied(OURS).of("alpha").declared is None
 
 
 # -- what the run made true ------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_events_that_come_together_are_kept_together_or_not_at_all(ledger: Ledge
 def test_what_was_applied_is_remembered_as_soon_as_it_ends(ledger: Ledger, tmp_path: Path) -> None:
     shown = observed("alpha", key=Mask("sk*****abc"))
     runs_through(books_on(ledger), ended(action("alpha"), seen_after=shown))
-    known = ledger.memory(OURS).of("alpha")
+    known = ledger.last_applied(OURS).of("alpha")
     assert known.declared == ALPHA.fields
     assert known.secrets["key",].mask == Mask("sk*****abc")
     assert known.secrets["key",].fingerprint is not None
@@ -179,19 +179,19 @@ def test_what_was_applied_is_remembered_as_soon_as_it_ends(ledger: Ledger, tmp_p
 def test_a_run_without_values_remembers_no_secret(ledger: Ledger) -> None:
     books = LedgerListener(ledger, key=OURS, facts=RunFacts(run="run-1"), now=clock())
     runs_through(books, ended(action("alpha")))
-    found = ledger.memory(OURS).of("alpha")
+    found = ledger.last_applied(OURS).of("alpha")
     assert found == LastApplied(ALPHA.fields, declared_at=DeclaredAt(ALPHA.source))
 
 
 def test_what_was_deleted_is_forgotten_and_what_failed_is_not(ledger: Ledger) -> None:
-    ledger.remember(OURS, [Confirmed(declared(slug)) for slug in ("alpha", "beta", "gamma")])
+    ledger.store_confirmed(OURS, [Confirmed(declared(slug)) for slug in ("alpha", "beta", "gamma")])
     runs_through(
         books_on(ledger),
         ended(action("alpha", DELETE)),
         ended(action("beta", DELETE), Status.FAILED),
         ended(action("gamma", DELETE), Status.UNKNOWN),
     )
-    assert set(ledger.memory(OURS).integrations) == {"beta", "gamma"}
+    assert set(ledger.last_applied(OURS).integrations) == {"beta", "gamma"}
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN, Status.SKIPPED])
@@ -205,18 +205,18 @@ def test_of_what_did_not_end_well_only_what_is_certain_is_remembered(
         ended(action("alpha"), status),
         ended(action("beta", want=whole), status, accepted=begun),
     )
-    memory = ledger.memory(OURS)
+    memory = ledger.last_applied(OURS)
     assert set(memory.integrations) == {"beta"}
     assert set(memory.of("beta").declared or {}) == {"name", "ai_provider_id", "key"}
 
 
 def test_where_nothing_became_true_nothing_is_written(ledger: Ledger) -> None:
     runs_through(books_on(ledger), ended(action("alpha"), Status.FAILED))
-    assert ledger.memory(OURS).integrations == {}
+    assert ledger.last_applied(OURS).integrations == {}
 
 
 def test_an_undo_leaves_what_git_declares_as_gits_word(ledger: Ledger) -> None:
-    ledger.remember(OURS, [Confirmed(declared("gamma"))])
+    ledger.store_confirmed(OURS, [Confirmed(declared("gamma"))])
     books = books_on(ledger)
     books.by_git = {"alpha": declared("alpha", key=KEY, description="by Git")}
     restored = declared("alpha", key=KEY, description="restored")
@@ -227,7 +227,7 @@ def test_an_undo_leaves_what_git_declares_as_gits_word(ledger: Ledger) -> None:
         ended(action("gamma", DELETE)),
     )
     closes(books, fresh, declared("delta"))
-    memory = ledger.memory(OURS)
+    memory = ledger.last_applied(OURS)
     assert set(memory.integrations) == {"alpha"}
     assert (memory.of("alpha").declared or {})["description"] == "by Git"
 
@@ -240,7 +240,7 @@ def test_the_organisation_that_the_plan_has_learned_counts_from_the_first_row(
 ) -> None:
     runs_through(books_on(ledger, key=NOBODY), ended(action("alpha")))
     assert ledger.organisations(NOBODY) == {"org-1"}
-    assert set(ledger.memory(OURS).integrations) == {"alpha"}
+    assert set(ledger.last_applied(OURS).integrations) == {"alpha"}
     assert len(ledger.history(key=OURS)) == 1
 
 
@@ -249,7 +249,7 @@ def test_an_organisation_that_is_learned_on_the_way_counts_in_the_end(ledger: Le
     fresh = runs_through(books, ended(action("alpha")), organisation=None)
     closes(books, fresh, ALPHA, organisation="org-1")
     assert ledger.organisations(NOBODY) == {"org-1"}
-    assert set(ledger.memory(OURS).integrations) == {"alpha"}
+    assert set(ledger.last_applied(OURS).integrations) == {"alpha"}
 
 
 def test_an_organisation_that_nobody_learned_this_time_is_not_forgotten(ledger: Ledger) -> None:
@@ -262,7 +262,7 @@ def test_an_organisation_that_nobody_learned_this_time_is_not_forgotten(ledger: 
 def test_without_any_action_the_plan_still_tells_whose_it_is(ledger: Ledger) -> None:
     books = books_on(ledger, key=NOBODY)
     closes(books, plan(), ALPHA)
-    assert set(ledger.memory(OURS).integrations) == {"alpha"}
+    assert set(ledger.last_applied(OURS).integrations) == {"alpha"}
     assert ledger.organisations(NOBODY) == {"org-1"}
 
 
@@ -273,7 +273,7 @@ def test_what_needed_no_action_is_remembered_and_what_is_gone_is_forgotten(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     known = ("withdrawn", "there", "elsewhere", "still")
-    ledger.remember(OURS, [Confirmed(declared(slug)) for slug in known])
+    ledger.store_confirmed(OURS, [Confirmed(declared(slug)) for slug in known])
     books = books_on(ledger, run="run-2")
     files = [declared(slug, description="new") for slug in ("insync", "acted", "other", "still")]
     closes(
@@ -283,7 +283,7 @@ def test_what_needed_no_action_is_remembered_and_what_is_gone_is_forgotten(
         observed=state(observed("there"), observed("insync")),
         selection=Selection(exclude=("elsewhere", "other")),
     )
-    memory = ledger.memory(OURS)
+    memory = ledger.last_applied(OURS)
     assert set(memory.integrations) == {"insync", "there", "elsewhere", "still"}
     runs = by_run(tmp_path)
     assert (runs["insync"], runs["still"], runs["there"]) == ("run-2", "run-2", None)
@@ -294,7 +294,7 @@ def looks(ledger: Ledger) -> dict[str, Any]:
 
 
 def sights(ledger: Ledger) -> dict[str, SeenState]:
-    return dict(ledger.seen(OURS))
+    return dict(ledger.seen_states(OURS))
 
 
 def test_how_all_looks_is_taken_down_as_it_is_after_the_writes(ledger: Ledger) -> None:

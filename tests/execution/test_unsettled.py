@@ -55,7 +55,7 @@ class Runs:
 
     @property
     def memory(self) -> LastAppliedState:
-        return self.ledger.memory(TARGET)
+        return self.ledger.last_applied(TARGET)
 
     @property
     def values(self) -> dict[SecretRef, Redacted]:

@@ -1,4 +1,4 @@
-"""Short ways to say what a run did, and a ledger to write it to."""
+"""Builders of ledgers, and of runs recorded in them."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ REF = SecretRef.parse("env:SECRET_A")
 
 
 def clock() -> Callable[[], str]:
-    """Give times that differ by a second each."""
+    """Return a clock that advances by a second with each call."""
     seconds = itertools.count()
     return lambda: f"2026-03-01T10:{(n := next(seconds)) // 60:02}:{n % 60:02}Z"
 
@@ -105,7 +105,7 @@ def record_run(
     """Go through the events of a run that updates these integrations."""
     facts = RunFacts(run=run, actor="ada", pull_request="17")
     emit = record_in(ledger.recorder(key, facts=facts, now=now or clock()))
-    known = ledger.memory(key)
+    known = ledger.last_applied(key)
     the_plan = plan(
         *(action(slug, before=observed(slug), remembered=known.of(slug)) for slug in slugs)
     )

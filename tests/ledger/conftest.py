@@ -1,4 +1,4 @@
-"""The server that tests of a shared ledger use; it is started where one asks for it."""
+"""The PostgreSQL server of the tests of a shared ledger, started on first use."""
 
 import tempfile
 from collections.abc import Iterator

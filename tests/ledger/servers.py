@@ -1,4 +1,4 @@
-"""A real PostgreSQL that the tests start, and what stands between it and a run."""
+"""A real PostgreSQL server, and proxies that delay or cut connections to it."""
 
 import itertools
 import os

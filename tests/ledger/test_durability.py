@@ -1,4 +1,4 @@
-"""What survives a crash and a crowd, and what is never on disk."""
+"""Records survive a crash and concurrent writers; secret values are never on disk."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ key = TargetKey(sys.argv[2], "host", "org")
 with ledger_in(Path(sys.argv[1])) as ledger:
     for number in range(25):
         record_run(ledger, f"{sys.argv[2]}-{number}", "a", key=key)
-        ledger.remember(key, [Confirmed(declared(f"slug-{number}"))])
+        ledger.store_confirmed(key, [Confirmed(declared(f"slug-{number}"))])
 """
 
 
@@ -86,7 +86,7 @@ def test_no_value_is_in_the_file_or_its_log(tmp_path: Path) -> None:
         mask=Mask("sk-***"),
     )
     with ledger_in(tmp_path, pepper=pepper) as ledger:
-        ledger.remember(KEY, [Confirmed(one, {("key",): record})])
+        ledger.store_confirmed(KEY, [Confirmed(one, {("key",): record})])
         emit = record_in(ledger.recorder(KEY, facts=RunFacts("r-1"), now=clock()))
         past = LastApplied(declared=one.fields)
         emit(RunStarted("r-1", plan(action("a", before=seen, remembered=past))))

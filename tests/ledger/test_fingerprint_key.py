@@ -1,4 +1,4 @@
-"""Where the key of fingerprints comes from, and when there is none."""
+"""The source of the fingerprint key, and ledgers without one."""
 
 import shutil
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_restored_ledger_without_its_pepper_stores_none_and_says_so(tmp_path: 
     shutil.copy(tmp_path / "here" / "ledger.db", tmp_path / "there" / "ledger.db")
     with ledger_in(tmp_path / "there", pepper=None) as ledger:
         assert ledger.pepper is None
-        assert ledger.memory(KEY).pepper is None
+        assert ledger.last_applied(KEY).pepper is None
         assert [d.code for d in ledger.diagnostics] == ["no-pepper"]
     assert not (tmp_path / "there" / "ledger.db.pepper").exists()
 
@@ -59,7 +59,7 @@ def test_on_a_runner_only_the_variable_counts_and_no_key_lies_beside_the_ledger(
     assert "RECONCILE_LEDGER_PEPPER" in found.hint
     beside.write_text("from an earlier cache\n")
     with ledger_in(tmp_path, pepper=None, on_runner=True) as ledger:
-        assert ledger.memory(KEY).pepper is None
+        assert ledger.last_applied(KEY).pepper is None
     assert not beside.exists()
     assert key_of(pepper_in(tmp_path, on_runner=True)) == PEPPER
     assert not beside.exists()

@@ -1,4 +1,4 @@
-"""The anchored chain: what was taken out or changed shows, and what is whole verifies quickly."""
+"""Verification: changed or removed rows are found, and a whole ledger verifies quickly."""
 
 import re
 import sqlite3
@@ -24,8 +24,8 @@ def three_runs(folder: Path) -> Path:
     with ledger_in(folder) as ledger:
         for run in ("r-1", "r-2", "r-3"):
             record_run(ledger, run, "a", "b")
-        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): SecretRecord(REF)})])
-        ledger.remember(KEY, [Confirmed(declared("b"))])
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"), {("key",): SecretRecord(REF)})])
+        ledger.store_confirmed(KEY, [Confirmed(declared("b"))])
         assert ledger.verify() == []
     return folder / "ledger.db"
 
@@ -70,7 +70,9 @@ def test_what_changes_in_the_course_of_things_is_no_finding(tmp_path: Path) -> N
     three_runs(tmp_path)
     with ledger_in(tmp_path) as ledger:
         for protected in (True, False):
-            ledger.remember(KEY, [Confirmed(declared("a", protected=protected))], gone=["b", "x"])
+            ledger.store_confirmed(
+                KEY, [Confirmed(declared("a", protected=protected))], gone=["b", "x"]
+            )
             assert ledger.verify() == []
         record_run(ledger, "r-4", "a", stop_before_answer=True)
         assert ledger.verify() == []
@@ -126,13 +128,13 @@ def test_a_ledger_of_version_3_still_verifies_and_is_anchored(tmp_path: Path) ->
     with ledger_in(tmp_path) as ledger:
         assert len(ledger.history()) == 3
         assert ledger.verify() == []
-        assert set(ledger.memory(key).integrations) == {"a", "b"}
+        assert set(ledger.last_applied(key).integrations) == {"a", "b"}
         assert {shard: end.length for shard, end in ledger.anchors(key).items()} == {
             None: 2,
             "1/1": 1,
         }
         record_run(ledger, "r-4", "a", key=key)
-        ledger.remember(key, [Confirmed(declared("a"))])
+        ledger.store_confirmed(key, [Confirmed(declared("a"))])
         assert ledger.verify() == []
     write_database(file, "DELETE FROM runs WHERE id = 2")
     assert findings(tmp_path)
@@ -220,8 +222,8 @@ def test_a_ledger_that_was_replaced_while_it_was_open_takes_no_more(tmp_path: Pa
         file = tmp_path / "ledger.db"
         file.rename(tmp_path / "moved.db")
         with pytest.raises(LedgerError) as stop:
-            ledger.remember(KEY, [])
+            ledger.store_confirmed(KEY, [])
         assert stop.value.code == "ledger-replaced"
         file.write_bytes((tmp_path / "moved.db").read_bytes())
         with pytest.raises(LedgerError):
-            ledger.remember(KEY, [])
+            ledger.store_confirmed(KEY, [])

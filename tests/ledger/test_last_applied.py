@@ -1,4 +1,4 @@
-"""What the ledger remembers of integrations, and whose they are."""
+"""The last-applied state of integrations, and the target that it belongs to."""
 
 from pathlib import Path
 
@@ -25,8 +25,8 @@ def test_what_was_declared_comes_back_as_it_was(tmp_path: Path) -> None:
     models = [{"slug": "gpt-5", "enabled": True}, {"slug": "x", "custom_host": None}]
     one = declared("a", protected=True, models=models, tags={}, configurations={"n": 1.5})
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Confirmed(one, {("key",): RECORD}), Confirmed(declared("b"))])
-        memory = ledger.memory(KEY)
+        ledger.store_confirmed(KEY, [Confirmed(one, {("key",): RECORD}), Confirmed(declared("b"))])
+        memory = ledger.last_applied(KEY)
     assert memory.of("a").declared == one.fields
     assert memory.of("a").protected
     assert memory.of("a").secrets == {("key",): RECORD}
@@ -37,12 +37,12 @@ def test_what_was_declared_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_secret_that_was_not_written_keeps_its_record(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): RECORD})])
-        ledger.remember(KEY, [Confirmed(declared("a", name="Renamed"))])
-        assert ledger.memory(KEY).of("a").secrets == {("key",): RECORD}
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"), {("key",): RECORD})])
+        ledger.store_confirmed(KEY, [Confirmed(declared("a", name="Renamed"))])
+        assert ledger.last_applied(KEY).of("a").secrets == {("key",): RECORD}
         newer = SecretRecord(REF, fingerprint="p:11")
-        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): newer})])
-        assert ledger.memory(KEY).of("a").secrets == {("key",): newer}
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"), {("key",): newer})])
+        assert ledger.last_applied(KEY).of("a").secrets == {("key",): newer}
 
 
 def test_literals_and_places_in_keyed_lists_have_records_too(tmp_path: Path) -> None:
@@ -56,51 +56,51 @@ def test_literals_and_places_in_keyed_lists_have_records_too(tmp_path: Path) -> 
     records = {paths[0]: literal, paths[1]: RECORD}
     with ledger_in(tmp_path) as ledger:
         one = declared("a", configurations=headers, models=[nested])
-        ledger.remember(KEY, [Confirmed(one, records)])
-        ledger.remember(KEY, [Confirmed(one)])
-        assert ledger.memory(KEY).of("a").secrets == records
+        ledger.store_confirmed(KEY, [Confirmed(one, records)])
+        ledger.store_confirmed(KEY, [Confirmed(one)])
+        assert ledger.last_applied(KEY).of("a").secrets == records
 
 
 def test_a_ledger_that_knows_a_target_knows_what_was_not_declared(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        assert not ledger.memory(KEY).complete
-        ledger.remember(KEY, [])
-        assert ledger.memory(KEY).complete
+        assert not ledger.last_applied(KEY).complete
+        ledger.store_confirmed(KEY, [])
+        assert ledger.last_applied(KEY).complete
 
 
 def test_a_secret_that_is_no_longer_declared_is_forgotten(tmp_path: Path) -> None:
     headers = {"custom_headers": {"x-api-key": REF}}
     with ledger_in(tmp_path) as ledger:
         both = {("key",): RECORD, HEADER: RECORD}
-        ledger.remember(KEY, [Confirmed(declared("a", configurations=headers), both)])
-        assert ledger.memory(KEY).of("a").secrets == both
-        ledger.remember(KEY, [Confirmed(declared("a"))])
-        assert ledger.memory(KEY).of("a").secrets == {("key",): RECORD}
+        ledger.store_confirmed(KEY, [Confirmed(declared("a", configurations=headers), both)])
+        assert ledger.last_applied(KEY).of("a").secrets == both
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"))])
+        assert ledger.last_applied(KEY).of("a").secrets == {("key",): RECORD}
 
 
 def test_what_no_longer_exists_is_forgotten(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): RECORD})])
-        ledger.remember_seen(KEY, {"a": seen("a"), "b": seen("b")})
-        ledger.remember(KEY, [], gone=["a"])
-        assert ledger.memory(KEY).integrations == {}
-        assert ledger.seen(KEY) == {"b": seen("b")}
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"), {("key",): RECORD})])
+        ledger.store_seen_states(KEY, {"a": seen("a"), "b": seen("b")})
+        ledger.store_confirmed(KEY, [], gone=["a"])
+        assert ledger.last_applied(KEY).integrations == {}
+        assert ledger.seen_states(KEY) == {"b": seen("b")}
 
 
 def test_how_integrations_looked_is_replaced_one_by_one(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember_seen(KEY, {"a": seen("a"), "b": seen("b")})
-        ledger.remember_seen(KEY, {"a": seen("a", at="t2", tags={"team": "search"})})
+        ledger.store_seen_states(KEY, {"a": seen("a"), "b": seen("b")})
+        ledger.store_seen_states(KEY, {"a": seen("a", at="t2", tags={"team": "search"})})
         newer = seen("a", at="t2", tags={"team": "search"})
-        assert ledger.seen(KEY) == {"a": newer, "b": seen("b")}
+        assert ledger.seen_states(KEY) == {"a": newer, "b": seen("b")}
 
 
 def test_what_the_api_shows_unmasked_is_not_kept_so_it_is_read_each_time(tmp_path: Path) -> None:
     shown = {"custom_headers": {"x-team": Redacted("in the clear")}}
     with ledger_in(tmp_path) as ledger:
-        ledger.remember_seen(KEY, {"a": seen("a"), "b": seen("b")})
-        ledger.remember_seen(KEY, {"a": seen("a", configurations=shown)})
-        assert list(ledger.seen(KEY)) == ["b"]
+        ledger.store_seen_states(KEY, {"a": seen("a"), "b": seen("b")})
+        ledger.store_seen_states(KEY, {"a": seen("a", configurations=shown)})
+        assert list(ledger.seen_states(KEY)) == ["b"]
     assert b"in the clear" not in (tmp_path / "ledger.db").read_bytes()
 
 
@@ -114,23 +114,23 @@ def test_targets_hosts_and_organisations_are_kept_apart(tmp_path: Path) -> None:
     ]
     with ledger_in(tmp_path) as ledger:
         for number, each in enumerate(keys):
-            ledger.remember(each, [Confirmed(declared(f"slug-{number}"))])
-        found = [list(ledger.memory(each).integrations) for each in keys]
+            ledger.store_confirmed(each, [Confirmed(declared(f"slug-{number}"))])
+        found = [list(ledger.last_applied(each).integrations) for each in keys]
         assert found == [[f"slug-{number}"] for number in range(len(keys))]
         assert ledger.organisations(key(None)) == {"org-1", "org-2"}
-        assert ledger.memory(key(None)) == LastAppliedState(pepper=ledger.pepper)
+        assert ledger.last_applied(key(None)) == LastAppliedState(pepper=ledger.pepper)
 
 
 def test_the_first_known_organisation_takes_over_what_had_none(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(key(None), [Confirmed(declared("a"))])
+        ledger.store_confirmed(key(None), [Confirmed(declared("a"))])
         assert ledger.organisations(key(None)) == frozenset()
-        assert list(ledger.memory(key("org-1")).integrations) == ["a"]
-        ledger.remember(key("org-1"), [Confirmed(declared("b"))])
+        assert list(ledger.last_applied(key("org-1")).integrations) == ["a"]
+        ledger.store_confirmed(key("org-1"), [Confirmed(declared("b"))])
         assert ledger.organisations(key(None)) == {"org-1"}
-        assert sorted(ledger.memory(key("org-1")).integrations) == ["a", "b"]
-        assert ledger.memory(key("org-2")).integrations == {}
-        assert sorted(ledger.memory(key(None)).integrations) == ["a", "b"]
+        assert sorted(ledger.last_applied(key("org-1")).integrations) == ["a", "b"]
+        assert ledger.last_applied(key("org-2")).integrations == {}
+        assert sorted(ledger.last_applied(key(None)).integrations) == ["a", "b"]
 
 
 def test_the_path_of_an_api_does_not_tell_targets_apart() -> None:

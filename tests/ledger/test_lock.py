@@ -1,4 +1,4 @@
-"""One run at a time on a target of this machine, and nothing left by the dead."""
+"""The lock of a target on this machine: one run at a time, released when its holder dies."""
 
 import subprocess
 import sys

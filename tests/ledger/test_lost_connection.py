@@ -1,4 +1,4 @@
-"""A shared ledger that breaks off or hangs while a run writes: what was done is never lost."""
+"""A shared ledger whose connection fails or hangs while a run writes: no record is lost."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Ledgers that are missing, old, newer than us, damaged, read-only or in use."""
+"""Opening ledgers that are missing, old, too new, damaged, read-only or in use."""
 
 import os
 import sqlite3
@@ -64,9 +64,9 @@ def is_unknown(found: LedgerSnapshot) -> bool:
     """Return whether a past is known not to be known, which is not the same as an empty one."""
     return (
         found.state is LedgerState.UNREACHABLE
-        and not found.memory.integrations
-        and found.memory.ledger_problem is not None
-        and not found.memory.complete
+        and not found.last_applied.integrations
+        and found.last_applied.ledger_problem is not None
+        and not found.last_applied.complete
     )
 
 
@@ -74,7 +74,7 @@ def test_a_missing_ledger_is_fresh_and_reading_does_not_make_one(tmp_path: Path)
     file = tmp_path / "state" / "ledger.db"
     found = recall(file)
     assert found == LedgerSnapshot(LedgerState.FRESH)
-    assert found.memory == LastAppliedState()
+    assert found.last_applied == LastAppliedState()
     assert not file.parent.exists()
     with pytest.raises(NoLedger) as stop:
         open_ledger(None, path=file, pepper=PEPPER, read_only=True)
@@ -110,11 +110,11 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> 
     file = write_database(tmp_path / "ledger.db", FIRST_VERSION)
     found = recall(file)
     assert found.diagnostics == ()
-    assert found.memory.of("a").protected
-    assert found.memory.of("a").secrets[("key",)].mask_agreed
+    assert found.last_applied.of("a").protected
+    assert found.last_applied.of("a").secrets[("key",)].mask_agreed
     with ledger_in(tmp_path) as ledger:
-        assert ledger.memory(KEY).of("a").declared == declared("a").fields
-        ledger.remember_seen(KEY, {"a": seen("a")})
+        assert ledger.last_applied(KEY).of("a").declared == declared("a").fields
+        ledger.store_seen_states(KEY, {"a": seen("a")})
         record_run(ledger, "r-1", "a")
         assert ledger.verify() == []
     raw = sqlite3.connect(file)
@@ -163,7 +163,7 @@ def test_a_damaged_file_stops_writing_and_not_reading(tmp_path: Path, content: b
 
 def test_a_file_damaged_in_the_middle_stops_nothing_either(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Confirmed(declared(f"s{n}")) for n in range(200)])
+        ledger.store_confirmed(KEY, [Confirmed(declared(f"s{n}")) for n in range(200)])
     file = tmp_path / "ledger.db"
     content = bytearray(file.read_bytes())
     content[8192:] = b"\xff" * (len(content) - 8192)
@@ -187,7 +187,7 @@ def test_a_file_damaged_in_the_middle_stops_nothing_either(tmp_path: Path) -> No
 def test_a_row_that_somebody_broke_stops_no_plan(tmp_path: Path, edit: str) -> None:
     with ledger_in(tmp_path) as ledger:
         record = SecretRecord(REF)
-        ledger.remember(KEY, [Confirmed(declared("a"), {("key",): record})])
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"), {("key",): record})])
     found = recall(write_database(tmp_path / "ledger.db", edit))
     assert len(found.diagnostics) == 1
     assert is_unknown(found)
@@ -214,7 +214,7 @@ read_snapshot(None, path=Path(sys.argv[2]), pepper=PEPPER, key=KEY)  # imports w
 if os.getuid() == 0:
     os.setuid(65534)  # a superuser could write
 found = read_snapshot(None, path=file, pepper=PEPPER, key=KEY)
-print(sorted(found.memory.integrations), [d.code for d in found.diagnostics])
+print(sorted(found.last_applied.integrations), [d.code for d in found.diagnostics])
 try:
     open_ledger(None, path=file, pepper=PEPPER)
 except LedgerError as problem:
@@ -235,7 +235,7 @@ def test_a_ledger_that_cannot_be_written_is_still_read(open_folder: Path, tmp_pa
     with ledger_in(tmp_path):
         pass
     with ledger_in(open_folder) as ledger:
-        ledger.remember(KEY, [Confirmed(declared("a"))])
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"))])
     (open_folder / "ledger.db").chmod(0o444)
     open_folder.chmod(0o555)
     try:
@@ -252,14 +252,14 @@ def test_a_ledger_that_cannot_be_written_is_still_read(open_folder: Path, tmp_pa
 
 def test_a_ledger_in_use_is_busy_for_writers_and_open_to_readers(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Confirmed(declared("a"))])
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"))])
         raw = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
         raw.execute("BEGIN IMMEDIATE")
-        assert list(recall(tmp_path / "ledger.db").memory.integrations) == ["a"]
+        assert list(recall(tmp_path / "ledger.db").last_applied.integrations) == ["a"]
         with ledger._database.engine.connect() as pooled:
             pooled.exec_driver_sql("PRAGMA busy_timeout = 1")
         with pytest.raises(LedgerError) as stop:
-            ledger.remember(KEY, [])
+            ledger.store_confirmed(KEY, [])
         raw.close()
     assert stop.value.code == "ledger-busy"
 

@@ -1,4 +1,4 @@
-"""The shared ledger, on a real PostgreSQL that the tests start."""
+"""The shared ledger on a real PostgreSQL server."""
 
 import threading
 from pathlib import Path
@@ -28,18 +28,18 @@ def opened(url: str, *, pepper: str | None = PEPPER) -> Ledger:
 def test_everything_is_kept_as_in_a_file(url: str) -> None:
     with opened(url) as ledger:
         assert ledger.state is LedgerState.SHARED
-        ledger.remember(KEY, [Confirmed(declared("a", protected=True))])
-        ledger.remember_seen(KEY, {"a": seen("a")})
+        ledger.store_confirmed(KEY, [Confirmed(declared("a", protected=True))])
+        ledger.store_seen_states(KEY, {"a": seen("a")})
         record_run(ledger, "r-1", "a", "b")
         record_run(ledger, "r-2", "a")
     with opened(url) as ledger:
-        assert ledger.memory(KEY).of("a").declared == declared("a").fields
-        assert ledger.seen(KEY) == {"a": seen("a")}
+        assert ledger.last_applied(KEY).of("a").declared == declared("a").fields
+        assert ledger.seen_states(KEY) == {"a": seen("a")}
         assert [run["run"] for run in ledger.history(key=KEY)] == ["r-1", "r-2"]
         assert ledger.pre_images("r-1")[1].observed == observed("b")
         assert ledger.verify() == []
     found = read_snapshot(url, path=NOWHERE, pepper=PEPPER, key=KEY)
-    assert list(found.memory.integrations) == ["a"]
+    assert list(found.last_applied.integrations) == ["a"]
     assert found.organisations == {"org-1"}
 
 
@@ -57,7 +57,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(url: str) -> None:
     engine.close()
     found = read_snapshot(url, path=NOWHERE, pepper=PEPPER, key=KEY)
     assert found.diagnostics == ()
-    assert found.memory.of("a").secrets[("key",)].mask_agreed
+    assert found.last_applied.of("a").secrets[("key",)].mask_agreed
     with opened(url) as ledger:
         record_run(ledger, "r-1", "a")
         assert ledger.verify() == []
@@ -77,7 +77,7 @@ def test_the_lock_holds_across_connections_and_names_its_holder(url: str) -> Non
             assert stop.value.code == "locked"
             assert "process 4711 on runner-3 since 2026-03-01T10:00:00Z" in stop.value.summary
         with two.run_lock(KEY, HOLDER):
-            two.remember(KEY, [])
+            two.store_confirmed(KEY, [])
 
 
 def test_a_session_that_dies_lets_go_of_the_lock(url: str) -> None:
@@ -88,7 +88,7 @@ def test_a_session_that_dies_lets_go_of_the_lock(url: str) -> None:
                 " WHERE pid <> pg_backend_pid() AND application_name = 'reconcile'"
             )
         with two.run_lock(KEY, HOLDER):
-            two.remember(KEY, [])
+            two.store_confirmed(KEY, [])
 
 
 def test_two_openings_at_once_make_one_ledger(url: str) -> None:
@@ -110,11 +110,11 @@ def test_two_openings_at_once_make_one_ledger(url: str) -> None:
 
 def test_a_failure_shows_neither_password_nor_statement(url: str) -> None:
     with opened(url) as ledger:
-        ledger.remember(KEY, [Confirmed(declared("a"))])
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"))])
         with ledger._database.session() as session:
             session.exec_driver_sql("DROP TABLE declared CASCADE")
         with pytest.raises(LedgerError) as stop:
-            ledger.memory(KEY)
+            ledger.last_applied(KEY)
     assert "canary" not in str(stop.value)
     assert "SELECT" not in str(stop.value)
     assert stop.value.__suppress_context__
@@ -133,4 +133,4 @@ def test_shards_share_the_lock_that_a_whole_run_has_alone(url: str) -> None:
             with one.run_lock(KEY, holder("1/2")):
                 raise AssertionError("two runs hold one lock")
         with one.run_lock(KEY, holder("1/2")):
-            one.remember(KEY, [])
+            one.store_confirmed(KEY, [])

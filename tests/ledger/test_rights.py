@@ -1,4 +1,4 @@
-"""Roles, schemas and encodings of a shared ledger: what a server refuses is said as it says it."""
+"""Roles, schemas and encodings of a shared ledger: a refusal keeps the server's own message."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run leaves behind: history, pre-images, and a chain that shows tampering."""
+"""The record of a run: history, pre-images, and a chain that shows tampering."""
 
 import sqlite3
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_history_is_asked_by_target_and_by_time(tmp_path: Path) -> None:
 
 def test_pre_images_hold_what_was_there_and_what_git_said(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
-        ledger.remember(KEY, [Confirmed(declared("a"))])
+        ledger.store_confirmed(KEY, [Confirmed(declared("a"))])
         record_run(ledger, "r-1", "a", "b")
         first, second = ledger.pre_images("r-1")
     assert first.slug == "a"

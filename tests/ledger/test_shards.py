@@ -1,4 +1,4 @@
-"""Shards of one run work at the same time: their locks let each other in, their records agree."""
+"""Shards of one run at the same time: they share a lock, and their records agree."""
 
 import sqlite3
 from pathlib import Path

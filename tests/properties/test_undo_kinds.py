@@ -143,7 +143,7 @@ def apply(
     undo: UndoRevision | None = more.get("undo")
     books.by_git = undo.by_git if undo is not None else None
     options = {"allow_replace": True, "allow_empty": True, **more.pop("options", {})}
-    given: dict[str, Any] = {"memory": ledger.memory(TARGET), "secrets": values, **more}
+    given: dict[str, Any] = {"memory": ledger.last_applied(TARGET), "secrets": values, **more}
     blocked = world.plan(desired, options=options, **given).blocked
     chosen: Selection = options.get("selection", Selection())
     options["selection"] = replace(chosen, exclude=tuple(action.slug for action in blocked))
@@ -158,7 +158,7 @@ def carry_out(world: World, ledger: Ledger, values: Values, literals: Literals) 
         "second",
         images,
         target=target(limits={**NO_LIMITS, "replaces": 99}),
-        memory=ledger.memory(TARGET),
+        memory=ledger.last_applied(TARGET),
         made=ledger.made_by_runs("second", [image.slug for image in images]),
         literals=literals,
     )

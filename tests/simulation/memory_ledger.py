@@ -28,7 +28,7 @@ class MemoryLedger:
     known: dict[str, LastApplied] = field(default_factory=dict)
     intents: list[Intent] = field(default_factory=list)
 
-    def memory(self, _key: object) -> LastAppliedState:
+    def last_applied(self, _key: object) -> LastAppliedState:
         """Return what is known, with what is still open."""
         open_: dict[str, dict[Path, frozenset[str]]] = {}
         for slug, secrets in self.intents:
@@ -44,8 +44,8 @@ class MemoryLedger:
         )
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Hold nothing together: nothing here can fail halfway."""
+    def transaction(self) -> Iterator[None]:
+        """Do nothing: no store of this ledger can fail halfway."""
         yield
 
     def require_lock(self) -> None:
@@ -58,10 +58,10 @@ class MemoryLedger:
         """Return the record of a run."""
         return MemoryRecorder(self)
 
-    def remember(
+    def store_confirmed(
         self,
         _key: object,
-        fulfilled: Iterable[Confirmed],
+        confirmed: Iterable[Confirmed],
         *,
         gone: Collection[str] = (),
         run: str | None = None,
@@ -70,7 +70,7 @@ class MemoryLedger:
         for slug in gone:
             self.known.pop(slug, None)
             self.intents = [intent for intent in self.intents if intent[0] != slug]
-        for item in fulfilled:
+        for item in confirmed:
             slug = item.declared.slug
             before = self.known.get(slug, LastApplied())
             kept = {} if before.is_another(item.identity) else before.secrets
@@ -88,7 +88,7 @@ class MemoryLedger:
                 for path in item.secrets if owner == slug else ():
                     open_.pop(path, None)
 
-    def remember_seen(self, _key: object, items: Mapping[str, SeenState]) -> None:
+    def store_seen_states(self, _key: object, items: Mapping[str, SeenState]) -> None:
         """Forget how things look: no story asks."""
 
 

@@ -247,7 +247,7 @@ class Play:
         """Return what Git withdrew before the story, and what the ledger knows by now."""
         if not self.scenario.remembers:
             return self.scenario.memory
-        kept = self.ledger.memory(LEDGER_KEY)
+        kept = self.ledger.last_applied(LEDGER_KEY)
         known = {**self.scenario.memory.integrations, **kept.integrations}
         return replace(kept, integrations=known, complete=False)
 

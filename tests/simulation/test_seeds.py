@@ -53,9 +53,9 @@ def test_the_ledger_in_memory_keeps_what_the_real_one_keeps(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_the_oracles_catch_a_ledger_that_forgets_what_was_about_to_be_sent() -> None:
     class Forgetful(MemoryLedger):
-        def memory(self, key: object) -> LastAppliedState:
+        def last_applied(self, key: object) -> LastAppliedState:
             self.intents.clear()
-            return super().memory(key)
+            return super().last_applied(key)
 
     stories = (run_seed(seed, ledger=Forgetful()) for seed in range(POWER))
     assert any("was sent and is unverified" in t for story in stories for t in story.violations)
