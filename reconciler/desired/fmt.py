@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.desired.documents import ACCESS, ENVIRONMENTS, INTEGRATIONS
 from reconciler.desired.fmt_comments import Comments
 from reconciler.desired.fmt_layout import Layout
-from reconciler.desired.yaml_nodes import compose, line_start
+from reconciler.desired.yaml_edit import compose, line_start
 from reconciler.desired.yaml_reader import read_yaml
 
 _BOM = "\ufeff"

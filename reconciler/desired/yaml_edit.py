@@ -1,31 +1,41 @@
 """Change single values in a YAML file and leave every other byte as it is.
 
-Comments, order, quotes, indentation and line ends of a file belong to its authors, so nothing is
-parsed and written anew: places are found with PyYAML's marks, and the text between is spliced.
-Where a value stands: `desired.editing_places`. Whole new documents: `desired.export_yaml`.
+Comments, order, quotes, indentation and line ends of a file belong to its authors. So the file is
+not written from parsed data: values are located by PyYAML's marks, and the text between the marks
+is replaced. Files have passed `desired.yaml_reader` before, so depth and size are bounded and there
+are no aliases. Whole new documents: `desired.yaml_writer`.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 import yaml
 
 from reconciler.desired.problem_collector import Steps
-from reconciler.desired.yaml_nodes import (
-    NodeLocation,
-    compose,
-    last_end,
-    line_end,
-    line_start,
-    locate,
-)
 from reconciler.desired.yaml_writer import block, flow, is_plain, quoted, scalar
+from reconciler.domain.tree import Tree, Value
 
 _BOM = "\ufeff"
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class _NodeLocation:
+    """A node of a file, and whether it stands within brackets of another one, or in JSON."""
+
+    node: yaml.Node
+    in_flow: bool
+    in_json: bool
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether the node itself is a mapping or list within brackets."""
+        return isinstance(self.node, yaml.CollectionNode) and bool(self.node.flow_style)
 
 
 class FileEdit:
-    """One file while it is edited. Places are given as document number and steps."""
+    """A file being edited; a place is the number of a document and the steps to a value."""
 
     def __init__(self, data: bytes) -> None:
         text = data.decode("utf-8")
@@ -35,7 +45,7 @@ class FileEdit:
         self._newline = "\r\n" if "\r\n" in self._text else "\n"
 
     def result(self) -> bytes:
-        """Give the file as it is now."""
+        """Return the edited file."""
         text = self._text
         if self._ends_with_newline and not text.endswith("\n"):
             text += self._newline
@@ -43,46 +53,48 @@ class FileEdit:
             text = text.removesuffix("\n").removesuffix("\r")
         return (self._bom + text).encode("utf-8")
 
-    def replace(self, index: int, steps: Steps, value: Any) -> None:
-        """Put another value in the place of one that is there."""
+    def replace(self, index: int, steps: Steps, value: Value) -> None:
+        """Replace a value that exists."""
         place = self._locate(index, steps)
-        start, end = place.node.start_mark.index, last_end(self._text, place.node)
+        start, end = place.node.start_mark.index, _last_end(self._text, place.node)
         written = _in_style_of(place, value)
         if start == end and self._text[start - 1 : start] == ":":
             written = " " + written
         self._splice(start, end, written)
 
-    def insert(self, index: int, steps: Steps, value: Any, *, order: tuple[str, ...] = ()) -> None:
-        """Add a field that is not there to a mapping with fields; `order` says behind which."""
+    def insert(
+        self, index: int, steps: Steps, value: Value, *, order: tuple[str, ...] = ()
+    ) -> None:
+        """Add a field to a mapping that has others; `order` lists the names it comes after."""
         holder = self._locate(index, steps[:-1])
         pairs = holder.node.value
         key = str(steps[-1])
         after = _predecessor([str(k.value) for k, _ in pairs], key, order)
-        end = last_end(self._text, pairs[after][1])
-        if holder.in_flow or holder.node.flow_style:
+        end = _last_end(self._text, pairs[after][1])
+        if holder.in_flow or holder.is_flow:
             member = flow({key: value}, as_json=holder.in_json)[1:-1]
             self._splice(end, end, f", {member}")
         else:
             self._insert_lines(end, block({key: value}, pairs[0][0].start_mark.column))
 
-    def append(self, index: int, steps: Steps, entry: Mapping[str, Any]) -> None:
-        """Add an entry behind the others of a list that has some."""
+    def append(self, index: int, steps: Steps, entry: Tree) -> None:
+        """Add an entry at the end of a list that has others."""
         place = self._locate(index, steps)
-        node, end = place.node, last_end(self._text, place.node.value[-1])
-        if node.flow_style:
+        node, end = place.node, _last_end(self._text, place.node.value[-1])
+        if place.is_flow:
             self._splice(end, end, f", {flow(entry, as_json=place.in_json)}")
         else:
             self._insert_lines(end, block([entry], node.start_mark.column))
 
     def remove(self, index: int, steps: Steps) -> None:
-        """Take out a field or an entry, and what holds nothing else."""
+        """Remove a field or an entry, and the containers that become empty."""
         while len(steps) > 1 and len(self._locate(index, steps[:-1]).node.value) == 1:
             steps = steps[:-1]
-        holder = self._locate(index, steps[:-1]).node
+        holder = self._locate(index, steps[:-1])
         spans = _spans(self._text, holder)
-        at = _position(holder, steps[-1])
+        at = _position(holder.node, steps[-1])
         start, end = spans[at]
-        if holder.flow_style:
+        if holder.is_flow:
             if at + 1 < len(spans):
                 end = spans[at + 1][0]
             elif at:
@@ -92,31 +104,54 @@ class FileEdit:
             # The first field of an entry shares its line with the dash.
             self._splice(start, spans[at + 1][0], "")
         else:
-            self._splice(line_start(self._text, start), line_end(self._text, end, past=True), "")
+            self._splice(line_start(self._text, start), _line_end(self._text, end, past=True), "")
 
     def replace_document(self, index: int, text: str) -> None:
-        """Put another text in the place of a whole document."""
+        """Replace a whole document by another text."""
         nodes = compose(self._text)
         node = nodes[index]
         is_last = index == len(nodes) - 1
         start = 0 if index == 0 and is_last else node.start_mark.index
-        end = len(self._text) if is_last else last_end(self._text, node)
+        end = len(self._text) if is_last else _last_end(self._text, node)
         written = text if is_last else text.removesuffix("\n")
         self._splice(start, end, written.replace("\n", self._newline))
 
-    def _locate(self, index: int, steps: Steps) -> NodeLocation:
-        return locate(compose(self._text)[index], steps)
+    def _locate(self, index: int, steps: Steps) -> _NodeLocation:
+        return _locate(compose(self._text)[index], steps)
 
     def _splice(self, start: int, end: int, written: str) -> None:
         self._text = self._text[:start] + written + self._text[end:]
 
-    def _insert_lines(self, end: int, lines: Any) -> None:
-        at = line_end(self._text, end)
+    def _insert_lines(self, end: int, lines: Iterable[str]) -> None:
+        at = _line_end(self._text, end)
         self._splice(at, at, "".join(self._newline + line for line in lines))
 
 
-def _in_style_of(place: NodeLocation, value: Any) -> str:
-    """Write a value as the one before it was written: same quotes, same kind of brackets."""
+def compose(text: str) -> list[yaml.Node]:
+    """Return the documents of a text as nodes."""
+    return list(yaml.compose_all(text, Loader=_LOADER))
+
+
+def _locate(root: yaml.Node, steps: Steps) -> _NodeLocation:
+    """Return the node at a place; raises `KeyError` if there is none."""
+    here = _NodeLocation(root, in_flow=False, in_json=_is_json(root))
+    for step in steps:
+        if isinstance(here.node, yaml.SequenceNode):
+            node = here.node.value[int(step)]
+        else:
+            node = {key.value: value for key, value in here.node.value}[step]
+        here = _NodeLocation(node, here.in_flow or here.is_flow, here.in_json)
+    return here
+
+
+def _is_json(root: yaml.Node) -> bool:
+    """Return whether a document looks like JSON: in brackets, with quoted names."""
+    is_mapping = isinstance(root, yaml.MappingNode) and root.flow_style and bool(root.value)
+    return is_mapping and all(key.style == '"' for key, _ in root.value)
+
+
+def _in_style_of(place: _NodeLocation, value: Value) -> str:
+    """Write a value in the style of the one it replaces: quotes and brackets stay."""
     within = place.in_flow
     if place.in_json or isinstance(value, Mapping | list | tuple):
         return flow(value, as_json=place.in_json)
@@ -130,25 +165,54 @@ def _in_style_of(place: NodeLocation, value: Any) -> str:
 
 
 def _predecessor(keys: list[str], key: str, order: tuple[str, ...]) -> int:
-    """Choose the pair behind which a new key goes."""
+    """Return the position of the pair that a new key is written after."""
     before = set(order[: order.index(key)]) if key in order else set(keys)
     return max((at for at, name in enumerate(keys) if name in before), default=len(keys) - 1)
 
 
-def _position(holder: Any, step: int | str) -> int:
+def _position(holder: yaml.Node, step: int | str) -> int:
     if isinstance(holder, yaml.SequenceNode):
         return int(step)
     return next(at for at, (key, _) in enumerate(holder.value) if key.value == step)
 
 
-def _spans(text: str, holder: Any) -> list[tuple[int, int]]:
-    """Give where each member of a mapping or list begins and ends; a dash belongs to its entry."""
-    if isinstance(holder, yaml.MappingNode):
-        return [(key.start_mark.index, last_end(text, value)) for key, value in holder.value]
+def _spans(text: str, holder: _NodeLocation) -> list[tuple[int, int]]:
+    """Return where each member of a mapping or list begins and ends, its dash included."""
+    node = holder.node
+    if isinstance(node, yaml.MappingNode):
+        return [(key.start_mark.index, _last_end(text, value)) for key, value in node.value]
     spans = []
-    for node in holder.value:
-        start = node.start_mark.index
-        if not holder.flow_style:
+    for entry in node.value:
+        start = entry.start_mark.index
+        if not holder.is_flow:
             start = text.rindex("-", 0, start)
-        spans.append((start, last_end(text, node)))
+        spans.append((start, _last_end(text, entry)))
     return spans
+
+
+def _last_end(text: str, node: yaml.Node) -> int:
+    """Return where the last character of a node ends, without comments and blank lines after it."""
+    start, end = node.start_mark.index, int(node.end_mark.index)
+    if isinstance(node, yaml.ScalarNode):
+        if node.style in {"|", ">"}:
+            return int(start) + len(text[start:end].rstrip("\r\n"))
+        return end
+    if not node.value or (isinstance(node, yaml.CollectionNode) and node.flow_style):
+        return end
+    last = node.value[-1]
+    return _last_end(text, last[1] if isinstance(node, yaml.MappingNode) else last)
+
+
+def line_start(text: str, at: int) -> int:
+    """Return where the line of a position begins."""
+    return text.rfind("\n", 0, at) + 1
+
+
+def _line_end(text: str, at: int, *, past: bool = False) -> int:
+    """Return where the line of a position ends: before its line break, or `past` it."""
+    end = text.find("\n", at)
+    if end < 0:
+        return len(text)
+    if past:
+        return end + 1
+    return end - 1 if end and text[end - 1] == "\r" else end
