@@ -1,7 +1,7 @@
 """Where files come from: a directory on disk, or anything else that lists paths and reads bytes.
 
 Reading is bounded and never blocks: only regular files inside the directory are opened, and never
-more than the limit is read. What the bytes mean: `desired.yaml_source`.
+more than the limit is read. What the bytes mean: `desired.yaml_reader`.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Write plain trees as YAML that any YAML program reads back as the same values.
 
 Every text survives: what is not plainly a text is quoted as JSON, which is YAML. Which values are
-written: `desired.export`. Changing a file that exists: `desired.editing`.
+written: `desired.export`. Changing a file that exists: `desired.yaml_edit`.
 """
 
 import json

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.desired.export import export_integration, grants_no_access, write_loadable
-from reconciler.desired.fmt import formatted
+from reconciler.desired.fmt import format_file
 from reconciler.desired.references import SecretNames, template_problem
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.desired.yaml_writer import document, flow
@@ -100,7 +100,7 @@ def test_other_yaml_programs_read_the_same(tree: dict[str, Any]) -> None:
 def test_what_is_written_is_in_canonical_form(tags: dict[str, str]) -> None:
     tree = {"slug": "a", "tags": tags, "models": [{"slug": "x", "enabled": True}]}
     data = document(tree).encode()
-    assert formatted(data, path="integrations/a.yaml") == data
+    assert format_file(data, path="integrations/a.yaml") == data
 
 
 def test_a_lone_surrogate_is_left_out_and_named() -> None:

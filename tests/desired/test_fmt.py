@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.desired.fmt import formatted
+from reconciler.desired.fmt import format_file
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.desired.yaml_writer import document
 from tests.end_to_end.harness import ROOT
 
 
 def fmt(text: str, path: str = "integrations/a.yaml") -> str:
-    return formatted(dedent(text).encode(), path=path).decode()
+    return format_file(dedent(text).encode(), path=path).decode()
 
 
 def test_fields_come_in_the_order_of_the_contract_with_their_comments() -> None:
@@ -174,7 +174,7 @@ def test_the_examples_are_in_canonical_form() -> None:
     folder = ROOT / "desired-state"
     for file in folder.rglob("*.yaml"):
         data = file.read_bytes()
-        assert formatted(data, path=file.relative_to(folder).as_posix()) == data, file
+        assert format_file(data, path=file.relative_to(folder).as_posix()) == data, file
 
 
 LEAVES = st.one_of(
@@ -211,12 +211,12 @@ def test_any_file_keeps_its_meaning_and_its_comments_and_settles_at_once(text: s
     before = read_yaml(data)
     if before.faults:
         return
-    once = formatted(data, path="integrations/a.yaml")
+    once = format_file(data, path="integrations/a.yaml")
     after = read_yaml(once)
     assert [d.value for d in after.documents] == [d.value for d in before.documents]
     for note in (b"# note", b"# apart", b"# behind", b"# end"):
         assert once.count(note) == data.count(note)
-    assert formatted(once, path="integrations/a.yaml") == once
+    assert format_file(once, path="integrations/a.yaml") == once
     known = ["slug", "name", "tags", "models", "x"]
     for one in after.documents:
         assert list(one.value) == [name for name in known if name in one.value]

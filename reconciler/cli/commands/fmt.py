@@ -4,7 +4,7 @@ import click
 
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.documents import blocked_folders, is_in_layout
-from reconciler.desired.fmt import formatted
+from reconciler.desired.fmt import format_file
 from reconciler.desired.problem_collector import ProblemCollector
 from reconciler.desired.source import DirectorySource, UnreadableFile
 from reconciler.desired.yaml_reader import read_yaml
@@ -47,7 +47,7 @@ def _changed(source: DirectorySource) -> dict[str, bytes]:
         reading = read_yaml(data)
         if reading.faults:
             findings.of_reading(path, reading, data)
-        elif (after := formatted(data, path=path)) != data:
+        elif (after := format_file(data, path=path)) != data:
             changed[path] = after
     if findings.diagnostics:
         raise InvalidInput(findings.diagnostics)
