@@ -146,7 +146,7 @@ async def apply(
     result = await execute(
         planned,
         run=run,
-        writer=_writer(session, planned, observed),
+        dependencies=_dependencies(session, planned, observed),
         emit=emit,
         concurrency=session.parallelism,
         abort_on_error=abort_on_error,
@@ -159,7 +159,7 @@ async def apply(
     return Applied(planned, observed, result, organisation)
 
 
-def _writer(session: Session, planned: Plan, observed: ObservedState) -> RunDependencies:
+def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> RunDependencies:
     known_fields = session.desired.target.known_fields
     return RunDependencies(
         api=session.api,

@@ -1,7 +1,7 @@
-"""Write one integration: look again, call in order, look whether it took.
+"""Carry out one action: check that nothing moved, call in order, verify the result.
 
-What is looked at: `reconciler.execution.verification`. How calls are sent and accounted for:
-`sending`. How a POST without an answer is resolved: `creation`.
+The runner alone changes its own state. Its collaborators keep theirs and are asked: `CallSender`
+which calls were answered, `ResourceVerifier` what was read, `Creation` what was created.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from reconciler.domain.calls import Call
+from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.errors import ReconcilerError
 from reconciler.execution.call_sender import CallSender
@@ -19,7 +19,7 @@ from reconciler.execution.cancellation import (
     Interrupted,
     NotConfirmed,
 )
-from reconciler.execution.create import create
+from reconciler.execution.create import Created, Creation
 from reconciler.execution.events import Emit
 from reconciler.execution.result import ActionFailure, Outcome, Status
 from reconciler.execution.secret_values import carries_secret
@@ -37,18 +37,19 @@ from reconciler.remote.errors import (
 
 _AGAIN = "run apply again: it reads first and does only what is left"
 
-_ENDS: Sequence[tuple[type[ReconcilerError], str]] = (
+_RUN_ENDERS: Sequence[tuple[type[ReconcilerError], str]] = (
     (Unauthorised, "the API no longer accepts our credential"),
     (DeadlineExceeded, "the run's deadline passed"),
 )
-"""What one action meets and every later one would meet, too."""
+"""Failures that every later action would meet as well."""
 
 
 @dataclass(frozen=True)
 class RunDependencies:
-    """What every attempt needs.
+    """What the actions of a run share.
 
-    `planned` are the slugs of all actions, so that no attempt takes another's work for a stray.
+    `planned` are the slugs of all actions, so that none takes the integration of another for a
+    stray.
     """
 
     api: IntegrationsAPI
@@ -57,72 +58,82 @@ class RunDependencies:
     values: Mapping[SecretRef, Redacted]
     timing: Clock
 
-    def attempt(self, action: Action, *, emit: Emit, stop: CancelToken) -> "ActionRunner":
-        """Prepare to carry out one action."""
+    def runner(self, action: Action, *, emit: Emit, stop: CancelToken) -> "ActionRunner":
+        """Return the runner of one action."""
         sender = CallSender(self.api, self.values, action, emit, stop)
-        view = ResourceVerifier(action, self.existence, self.timing, stop, self.values)
-        return ActionRunner(self, action, sender, view)
+        verifier = ResourceVerifier(action, self.existence, self.timing, stop, self.values)
+        return ActionRunner(self, action, sender, verifier)
 
 
 @dataclass
 class ActionRunner:
-    """One action being carried out, and what is known about how it went.
+    """One action being carried out, and how it ended.
 
-    `doubt` says what would be left open if the action ended now; `made` that the integration under
-    our slug is certainly of our making; `written` that every call was made and only looking is
-    left. `ends_the_run` is why no other action can do better, empty where one may.
+    `creation` is the create of a new integration, once it has begun. `written` is True when every
+    call was answered and only verification is left. `ends_the_run` is why no later action can
+    succeed, empty where one may.
     """
 
-    writer: RunDependencies
+    dependencies: RunDependencies
     action: Action
     sender: CallSender
-    view: ResourceVerifier
+    verifier: ResourceVerifier
     status: Status = Status.APPLIED
     error: ActionFailure | None = None
     warnings: list[str] = field(default_factory=list)
-    doubt: str = ""
-    made: bool = False
+    creation: Creation | None = None
     written: bool = False
     ends_the_run: str = ""
 
     async def run(self) -> None:
-        """Carry the action out; how that went is known afterwards, also when it was cut off."""
+        """Carry the action out; `outcome` returns how it ended, also after a cancellation."""
         try:
             await self._carry_out()
         except ReconcilerError as problem:
             self._fail(problem)
-            await self._look_once()
+            await self._read_partial_create()
 
     async def _carry_out(self) -> None:
         match self.action.kind:
             case ActionKind.CREATE:
-                await self.view.confirm_absent()
+                await self.verifier.confirm_absent()
                 await self._create(self.action.calls)
             case ActionKind.UPDATE:
-                self.view.confirm_unchanged(await self.view.read())
+                self.verifier.confirm_unchanged(await self.verifier.read())
                 await self._write(self.action.calls)
             case ActionKind.REPLACE:
-                await self.view.read_whole()
-                self.view.confirm_unchanged(await self.view.read())
+                await self.verifier.read_whole()
+                self.verifier.confirm_unchanged(await self.verifier.read())
                 await self._replace()
             case ActionKind.DELETE:
-                await self.view.read_whole()
+                await self.verifier.read_whole()
                 await self._delete_unless_gone()
                 return
         self.written = True
-        await self.view.read_back()
+        await self.verifier.read_back()
 
     # -- writing -------------------------------------------------------------------------
 
     async def _create(self, calls: Sequence[Call]) -> None:
-        await create(self, calls[0])
+        shared = self.dependencies
+        self.creation = Creation(
+            self.action,
+            calls[0],
+            self.sender,
+            shared.existence,
+            planned=shared.planned,
+            timing=shared.timing,
+        )
+        created = await self.creation.run()
+        self.warnings += created.warnings
+        self.verifier.expect(created.identity)
         await self._write(calls[1:])
 
     async def _replace(self) -> None:
         delete_call, *rest = self.action.calls
-        self.view.identity = None
+        self.verifier.expect(None)
         if await self._delete(delete_call):
-            await self.view.prove_gone()
+            await self.verifier.prove_gone()
         try:
             await self._create(rest)
         except ReconcilerError as problem:
@@ -133,20 +144,20 @@ class ActionRunner:
             raise
 
     async def _delete_unless_gone(self) -> None:
-        now = await self.view.read()
-        if now is None:
+        found = await self.verifier.read()
+        if found is None:
             await self._confirm_unlisted()
-        if now is None or now.is_archived:
+        if found is None or found.is_archived:
             self.warnings.append("it was gone already")
             return
-        self.view.confirm_unchanged(now)
+        self.verifier.confirm_unchanged(found)
         if await self._delete(self.action.calls[0]):
             self.written = True
-            await self.view.confirm_gone()
+            await self.verifier.confirm_gone()
 
     async def _confirm_unlisted(self) -> None:
-        """Raise if the list still shows what a read says is missing: then neither is proven."""
-        if self.action.slug in await self.writer.existence.list_again():
+        """Raise if the list shows what a read says is missing: then neither is proven."""
+        if self.action.slug in await self.dependencies.existence.list_again():
             raise ChangedSincePlan(
                 "the list shows it, and reading it was answered with 404",
                 code="listed-not-found",
@@ -154,14 +165,14 @@ class ActionRunner:
             )
 
     async def _delete(self, call: Call) -> bool:
-        """Delete, and tell whether its absence is still to be seen.
+        """Send a delete; return whether its absence has yet to be confirmed.
 
-        A refusal or a lost answer is followed by a look of its own; absence means it is gone.
+        After a refusal or a lost answer it is confirmed here, or the failure is raised.
         """
         try:
-            await self.sender.send(call, last_seen=self.view.last_seen)
+            await self.sender.send(call, last_seen=self.verifier.last_seen)
         except (NotFound, Forbidden):
-            if await self.writer.existence.exists(self.action.slug, certain=True):
+            if await self.dependencies.existence.exists(self.action.slug, certain=True):
                 raise
         except RemoteError as problem:
             if not problem.outcome_unknown:
@@ -181,8 +192,8 @@ class ActionRunner:
         self.sender.settle()
 
     async def _is_gone(self) -> bool:
-        """Return whether a read and the list agree that it is gone; one read may be a stale one."""
-        existence, slug = self.writer.existence, self.action.slug
+        """Whether a read and the list agree that it is gone; a read alone may be stale."""
+        existence, slug = self.dependencies.existence, self.action.slug
         found = await existence.read(slug, certain=True)
         if found is not None:
             return found.is_archived
@@ -198,48 +209,59 @@ class ActionRunner:
                 await self._settle_write(call, problem)
 
     async def _settle_write(self, call: Call, problem: RemoteError) -> None:
-        """Find out what became of a write without an answer, as far as reading can tell."""
-        alone = len(self.action.calls) == 1 and not carries_secret(call)
+        """Read whether a write without an answer was carried out, where reading can prove it."""
+        is_provable = len(self.action.calls) == 1 and not carries_secret(call)
         try:
-            now = await self.view.read() if alone else None
+            found = await self.verifier.read() if is_provable else None
         except RemoteError:
-            now = None
-        if self.view.missing(now):
+            found = None
+        if self.verifier.missing(found):
             _not_confirmed(problem)
         self.sender.settle()
         self.warnings.append("the answer was lost; reading shows that it was carried out")
 
     # -- the end -------------------------------------------------------------------------
 
-    async def _look_once(self) -> None:
-        """See what a create that went no further has left: later, its mask would prove nothing."""
-        if self.made and not self.ends_the_run:
-            with suppress(RemoteError):
-                now = await self.writer.existence.read(self.action.slug)
-                self.view.seen_after = None if self.view.is_namesake(now) else now
+    @property
+    def _created(self) -> Created | None:
+        return self.creation.created if self.creation is not None else None
+
+    @property
+    def _doubt(self) -> str:
+        """Return what would be left open if the action ended now, empty where nothing."""
+        return (self.creation.doubt if self.creation is not None else "") or self.sender.doubt
+
+    async def _read_partial_create(self) -> None:
+        """Read what a create that failed half-way has left: a later mask would prove nothing."""
+        if self._created is None or self.ends_the_run:
+            return
+        self.verifier.expect(self._created.identity)
+        with suppress(RemoteError):
+            await self.verifier.read_once()
 
     def _fail(self, problem: ReconcilerError) -> None:
-        """Record why the action was not carried out, or why that is not known."""
-        doubt = self.doubt or self.sender.doubt
+        """Note why the action was not carried out, or why that is not known."""
+        doubt = self._doubt
         self.status = Status.FAILED
         if doubt or isinstance(problem, NotConfirmed):
             self.status = Status.UNKNOWN
         elif isinstance(problem, Interrupted | DeadlineExceeded) and not self.sender.done:
             self.status = Status.SKIPPED
-        self.ends_the_run = next((why for kind, why in _ENDS if isinstance(problem, kind)), "")
-        said = "" if isinstance(problem, NotConfirmed) or not doubt else f"; {doubt}"
+        reasons = (reason for kind, reason in _RUN_ENDERS if isinstance(problem, kind))
+        self.ends_the_run = next(reasons, "")
+        left_open = "" if isinstance(problem, NotConfirmed) or not doubt else f"; {doubt}"
         self.error = ActionFailure(
             code=problem.code,
-            message=problem.summary + said + self._done_before(),
+            message=problem.summary + left_open + self._done_before(),
             hint=problem.hint,
             http_status=problem.http_status if isinstance(problem, RemoteError) else None,
         )
 
     def interrupt(self) -> None:
-        """Record that the run ended in the middle of this action."""
+        """Note that the run ended in the middle of this action."""
         if self.error is not None:
-            return  # it had ended before
-        if self.written and not self.doubt:
+            return  # the action had failed before
+        if self.written and not self._doubt:
             self.warnings.append("the run ended before it could be read back")
             return
         reason = self.sender.stop.reason or "the run was stopped"
@@ -251,7 +273,7 @@ class ActionRunner:
         return f" (already done: {self.sender.progress})"
 
     def outcome(self, *, duration_ms: int) -> Outcome:
-        """Give what became of the action."""
+        """Return how the action ended."""
         return Outcome(
             slug=self.action.slug,
             kind=self.action.kind,
@@ -260,18 +282,28 @@ class ActionRunner:
             duration_ms=duration_ms,
             request_ids=tuple(self.sender.request_ids),
             error=self.error,
-            warnings=(*self.warnings, *self.view.warnings),
-            seen_after=self.view.seen_after,
-            accepted=frozenset(call.operation for call in self.sender.done if self.made),
+            warnings=(*self.warnings, *self.verifier.warnings),
+            seen_after=self.verifier.seen_after,
+            accepted=self._accepted(),
             identity=self._identity(),
         )
 
+    def _accepted(self) -> frozenset[OperationName]:
+        """Return the kinds of writes that the integration we created has certainly got."""
+        if self._created is None:
+            return frozenset()
+        return frozenset(call.operation for call in self.sender.done)
+
     def _identity(self) -> str | None:
-        """Return the id of what was updated or created; None where that is not certain."""
-        if self.action.kind is not ActionKind.UPDATE and not self.made:
+        """Return the id of what was updated or created, None where it is not certain."""
+        created, seen = self._created, self.verifier.seen_after
+        if created is not None:
+            known = created.identity
+        elif self.action.kind is ActionKind.UPDATE:
+            known = self.verifier.identity
+        else:
             return None
-        seen = self.view.seen_after
-        return self.view.identity or (seen.id if seen is not None else None)
+        return known or (seen.id if seen is not None else None)
 
 
 def _not_confirmed(problem: RemoteError) -> NoReturn:

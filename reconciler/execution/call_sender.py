@@ -1,8 +1,8 @@
-"""Send the writes of one action, and keep account of what became of each.
+"""Send the writes of one action, and keep account of their answers.
 
-A call is announced before it is sent, so that a ledger has the intent on disk first. A call whose
-answer never came stays in `unanswered` until somebody has found out; an action that ends with one
-is `unknown`, whatever else happened.
+A call is announced before it is sent, so that a ledger has the intent on disk first. A call without
+an answer stays in `unanswered` until reading has shown whether it was carried out; an action that
+ends with one is `unknown`, whatever else happened.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ _NAMES = {
 
 @dataclass
 class CallSender:
-    """The calls of one action: `done` were carried out, of `unanswered` it is not known."""
+    """The calls of one action: those `done` were carried out, those `unanswered` may have been."""
 
     api: IntegrationsAPI
     values: Mapping[SecretRef, Redacted]
@@ -46,7 +46,7 @@ class CallSender:
     unanswered: list[Call] = field(default_factory=list)
 
     async def send(self, call: Call, *, last_seen: Observed | None = None) -> Reply:
-        """Announce a call and make it; raises `Interrupted` once the run was asked to stop."""
+        """Announce a call and send it; raise `Interrupted` once the run was asked to stop."""
         if self.stop.requested:
             raise Interrupted(self.stop.reason, code="interrupted", hint="run apply again")
         await self._announce(CallStarted(self.action, call, last_seen))
@@ -67,40 +67,39 @@ class CallSender:
             raise
         self.unanswered.pop()
         self.done.append(call)
-        made = (
-            created_id(reply, self.action.slug) if call.operation is OperationName.CREATE else None
-        )
+        is_create = call.operation is OperationName.CREATE
+        made = created_id(reply, self.action.slug) if is_create else None
         self._account(CallEnded(self.action, call, reply.request_id, made=made), reply.attempts)
         return reply
 
     async def _announce(self, event: CallStarted) -> None:
-        """Tell that a call is about to be made; whoever cannot keep that on record ends the run."""
+        """Emit a call's start and wait until it is on record; a record that fails ends the run."""
         try:
-            kept = self.emit(event)
-            if kept is not None:
-                await kept
+            recorded = self.emit(event)
+            if recorded is not None:
+                await recorded
         except ReconcilerError as problem:
             self.stop.request(problem.summary)
             raise Interrupted(problem.summary, code=problem.code, hint=problem.hint) from problem
 
     def settle(self) -> None:
-        """Note that reading has shown what became of every call."""
+        """Note that reading has shown which of the unanswered calls were carried out."""
         self.unanswered.clear()
 
     @property
     def attempts(self) -> int:
-        """Give how often the most tried call was tried: 1 where all went well at once."""
+        """Return how often the most tried call was sent: 1 where each was answered at once."""
         return max(self.tries.values(), default=0)
 
     @property
     def doubt(self) -> str:
-        """Say which calls may or may not have been carried out; empty where none."""
+        """Return which calls may or may not have been carried out, empty where none."""
         names = ", ".join(_NAMES[call.operation] for call in self.unanswered)
         return f"not known to be carried out: {names}" if names else ""
 
     @property
     def progress(self) -> str:
-        """Say which calls were carried out."""
+        """Return which calls were carried out."""
         return ", ".join(_NAMES[call.operation] for call in self.done)
 
     def _account(self, ended: CallEnded, attempts: int) -> None:
@@ -110,12 +109,12 @@ class CallSender:
         try:
             self.emit(ended)
         except ReconcilerError as problem:
-            # The call is over either way, and its answer has to be looked at.
+            # The call is over either way, and its answer still has to be checked.
             self.stop.request(problem.summary)
 
 
 def created_id(reply: Reply, slug: str) -> str | None:
-    """Return the id that the answer to a create gives; None where it is about another slug."""
+    """Return the id in the answer to a create, None where it is about another slug."""
     body = reply.body if isinstance(reply.body, Mapping) else {}
     identity = body.get("id") if body.get("slug") == slug else None
     return identity if isinstance(identity, str) and is_uuid(identity) else None

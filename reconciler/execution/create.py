@@ -1,14 +1,13 @@
-"""Create without ever creating twice.
+"""Create an integration exactly once.
 
-The API has no idempotency key (remote/API.md §7), so a POST is never blindly repeated. A lost
-answer is resolved by reading the slug that we chose ourselves; an echoed slug that is not ours is a
-stray.
+The API has no idempotency key (remote/API.md §7), so a POST is repeated only after a read shows
+that the one before was not carried out. A lost answer is resolved by reading the slug that we
+chose; an integration that the answer names under another slug is a stray.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.identifiers import SLUG
@@ -16,16 +15,15 @@ from reconciler.domain.integration import Integration
 from reconciler.domain.schema import compiled
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
-from reconciler.execution.call_sender import created_id
+from reconciler.execution.call_sender import CallSender, created_id
 from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed
-from reconciler.execution.verification import created_between, equals_declared
+from reconciler.execution.verification import ExistenceCheck, created_between, equals_declared
+from reconciler.planning.actions import Action
+from reconciler.remote.clock import Clock
 from reconciler.remote.errors import Conflict, Forbidden, NotSent, Rejected, RemoteError
 
-if TYPE_CHECKING:
-    from reconciler.execution.action_runner import ActionRunner
-
 SETTLE_PAUSES = (0.5, 1.0, 2.0)
-"""Seconds to wait after each POST without an answer before looking; also bounds the POSTs."""
+"""Seconds to wait after each POST without an answer before reading; one POST for each."""
 
 _MAY_ARRIVE = "a create without an answer may have been carried out, or may yet be"
 
@@ -35,100 +33,124 @@ class SlugNotHonoured(ReconcilerError):
 
 
 class Foreign(ReconcilerError):
-    """The slug is taken by something that is plainly not ours."""
+    """The slug is taken by an integration that is certainly not ours."""
 
 
-async def create(attempt: "ActionRunner", call: Call) -> None:
-    """Make the integration exist exactly once, under our slug, with our credential."""
-    await _Creation(attempt, call, attempt.writer.timing.wall_clock()).run()
-    attempt.doubt = ""
-    attempt.sender.settle()
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An integration that this run certainly created under the declared slug.
+
+    `identity` is its id, None where no answer named it; `warnings` are sentences for people.
+    """
+
+    identity: str | None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass
-class _Creation:
-    """A create under way.
+class Creation:
+    """The create of one action, from its first POST until nothing about it is in doubt.
 
-    `lost` are the failures that leave open what became of a POST, `removed` the strays that are
-    gone, however long the list still shows them.
+    `planned` are the slugs of all actions, so that the integration of another action is not taken
+    for a stray. `doubt` says what would be left open if the run ended now. `created` is set as soon
+    as the integration exists; what follows only rules out that there is a second one.
     """
 
-    attempt: "ActionRunner"
+    action: Action
     call: Call
-    began: float
-    lost: list[RemoteError] = field(default_factory=list)
-    removed: set[str] = field(default_factory=set)
+    sender: CallSender
+    existence: ExistenceCheck
+    planned: Collection[str]
+    timing: Clock
+    doubt: str = ""
+    created: Created | None = None
+    _lost: list[RemoteError] = field(default_factory=list)
+    """Failures that leave open whether a POST was carried out."""
+    _removed: set[str] = field(default_factory=set)
+    """Strays that were deleted; the list may still show them."""
+    _began: float = 0.0
 
     @property
     def slug(self) -> str:
-        return self.attempt.action.slug
+        return self.action.slug
 
-    async def run(self) -> None:
-        """Send the POST until it is answered, or until reading shows what became of it."""
+    async def run(self) -> Created:
+        """Make the integration exist exactly once, under our slug and with our credential."""
+        self._began = self.timing.wall_clock()
+        created = await self._post()
+        self._settle()
+        return created
+
+    def _settle(self) -> None:
+        """Note that nothing is in doubt any more: every POST is accounted for."""
+        self.doubt = ""
+        self.sender.settle()
+
+    async def _post(self) -> Created:
+        """Send the POST until it is answered, or until reading shows what it did."""
         problem: RemoteError | None = None
         for pause in SETTLE_PAUSES:
             try:
-                reply = await self.attempt.sender.send(self.call)
+                reply = await self.sender.send(self.call)
             except (Conflict, Rejected) as refusal:
-                await self._refused(refusal)
-                return
+                return await self._after_refusal(refusal)
             except RemoteError as error:
                 if not (error.outcome_unknown or isinstance(error, NotSent)):
                     raise
                 problem = error
                 self._note_lost(error)
-                await self.attempt.writer.timing.sleep(pause)
-                if await self._is_resolved():
-                    return
+                await self.timing.sleep(pause)
+                created = await self._found_after_loss()
+                if created is not None:
+                    return created
             else:
-                await self._answered(reply)
-                return
+                return await self._after_answer(reply)
         assert problem is not None  # noqa: S101 - there is at least one pause
-        if not self.lost:
+        if not self._lost:
             raise problem
         raise _unknown(f"{problem.summary}; {_MAY_ARRIVE}", code=problem.code)
 
     def _note_lost(self, error: RemoteError) -> None:
         if error.outcome_unknown:
-            self.lost.append(error)
-            self.attempt.doubt = _MAY_ARRIVE
+            self._lost.append(error)
+            self.doubt = _MAY_ARRIVE
 
-    async def _is_resolved(self) -> bool:
-        """Look under our slug; what is there is ours to complete, or somebody else's."""
-        found = await self._look(self.slug)
+    async def _found_after_loss(self) -> Created | None:
+        """Complete what a lost POST created, None where nothing exists under our slug.
+
+        Raises where the integration under our slug is not ours.
+        """
+        found = await self._read(self.slug)
         if found is None:
-            return False
-        if not self.lost:
+            return None
+        if not self._lost:
             raise ChangedSincePlan(
                 "somebody created it after the plan was made",
                 code="changed-since-plan",
                 hint="plan again; nothing was written to it",
             )
-        await self._adopt(found)
-        return True
+        return await self._adopt(found)
 
-    async def _look(self, slug: str) -> Observed | None:
-        """Read what serves under a slug; an archived one is what a delete has left behind."""
-        found = await self.attempt.writer.existence.read(slug, certain=True)
+    async def _read(self, slug: str) -> Observed | None:
+        """Return what is in use under a slug; an archived one is what a delete has left behind."""
+        found = await self.existence.read(slug, certain=True)
         return None if found is None or found.is_archived else found
 
-    async def _refused(self, refusal: RemoteError) -> None:
-        """Tell a duplicate that we made ourselves from one that somebody else made."""
-        found = await self._look(self.slug)
+    async def _after_refusal(self, refusal: RemoteError) -> Created:
+        """Complete a duplicate that an earlier POST of ours created; raise for any other."""
+        found = await self._read(self.slug)
         if found is None:
             raise refusal
-        if self.lost:
-            await self._adopt(found)
-            return
+        if self._lost:
+            return await self._adopt(found)
         refusal.hint = "somebody created it after the plan was made; plan again"
         raise refusal
 
-    async def _adopt(self, found: Observed) -> None:
+    async def _adopt(self, found: Observed) -> Created:
         """Take over what our own lost POST created, and write it again with the key."""
-        if not self._equals_ours(found):
+        if not self._equals_declared(found):
             await self._rule_out_twins()
-            self.attempt.doubt = ""
-            self.attempt.sender.settle()
+            self._settle()
             raise Foreign(
                 "the slug was taken while our create was under way, by something else",
                 code="foreign-integration",
@@ -147,35 +169,34 @@ class _Creation:
             if name in fields and fields[name].is_updatable
         }
         try:
-            await self.attempt.sender.send(Call(OperationName.UPDATE, self.slug, body=body))
+            await self.sender.send(Call(OperationName.UPDATE, self.slug, body=body))
         except RemoteError as problem:
             with suppress(RemoteError):
                 await self._rule_out_twins()
             raise _unknown(
                 f"it was created, and completing it failed: {problem.summary}", code=problem.code
             ) from None
-        self.attempt.made = True
-        self.attempt.view.identity = found.id
+        warning = "the answer to the create was lost; found it and completed it"
+        self.created = Created(found.id, warnings=(warning,))
         await self._rule_out_twins()
-        self.attempt.warnings.append("the answer to the create was lost; found it and completed it")
+        return self.created
 
     # -- the answer ----------------------------------------------------------------------
 
-    async def _answered(self, reply: Reply) -> None:
-        """Compare the slug that the API names with ours."""
+    async def _after_answer(self, reply: Reply) -> Created:
+        """Compare the slug in the answer with ours; a stray under another slug is removed."""
         echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
         if echoed == self.slug:
-            self.attempt.made = True
-            self.attempt.view.identity = created_id(reply, self.slug)
+            self.created = Created(created_id(reply, self.slug))
             await self._rule_out_twins()
-            return
+            return self.created
         if not isinstance(echoed, str) or not SLUG.fullmatch(echoed):
             raise NotConfirmed(
                 "the API created it and did not say under which slug",
                 code="slug-not-honoured",
                 hint="run apply again: it looks whether the slug was honoured",
             )
-        self.attempt.doubt = f"the API created {echoed} instead of {self.slug}"
+        self.doubt = f"the API created {echoed} instead of {self.slug}"
         if not await self._is_removed(echoed):
             raise NotConfirmed(
                 f"the API created {echoed} instead of {self.slug}, and it is not certain that it "
@@ -183,16 +204,12 @@ class _Creation:
                 code="slug-not-honoured",
                 hint="compare both in the console and delete the one that is not wanted",
             )
-        self.attempt.doubt = _MAY_ARRIVE if self.lost else ""
-        await self._taken_or_not_honoured(echoed)
-
-    async def _taken_or_not_honoured(self, echoed: str) -> None:
-        """Find out why another slug was given: was ours taken, or does the API choose itself?"""
-        if await self._is_resolved():
-            return
+        self.doubt = _MAY_ARRIVE if self._lost else ""
+        created = await self._found_after_loss()
+        if created is not None:
+            return created  # an earlier POST had taken our slug
         await self._rule_out_twins()
-        self.attempt.doubt = ""
-        self.attempt.sender.settle()
+        self._settle()
         raise SlugNotHonoured(
             f"the API created {echoed} instead of {self.slug}; it was removed again",
             code="slug-not-honoured",
@@ -200,25 +217,24 @@ class _Creation:
         )
 
     async def _is_removed(self, stray: str) -> bool:
-        """Remove what was made of our create under another slug, if it is certainly that."""
-        writer = self.attempt.writer
-        if stray in writer.existence.listed or stray in writer.planned:
+        """Delete what our create made under another slug, if it is certainly that."""
+        if stray in self.existence.listed or stray in self.planned:
             return False
         found = await self._appearing(stray)
-        if found is None or not (self._equals_ours(found) and self._in_window(found)):
+        if found is None or not self._is_ours(found):
             return False
-        await self.attempt.sender.send(Call(OperationName.DELETE, stray))
-        self.removed.add(stray)
+        await self.sender.send(Call(OperationName.DELETE, stray))
+        self._removed.add(stray)
         return True
 
     async def _appearing(self, slug: str) -> Observed | None:
-        """Look for what was certainly made and may not be shown yet, or be denied until then."""
+        """Read what was certainly created until it is shown; it may be denied until then."""
         denied: Forbidden | None = None
         for pause in (0.0, *SETTLE_PAUSES):
             if pause:
-                await self.attempt.writer.timing.sleep(pause)
+                await self.timing.sleep(pause)
             try:
-                found = await self._look(slug)
+                found = await self._read(slug)
             except Forbidden as problem:
                 denied = problem
                 continue
@@ -229,14 +245,14 @@ class _Creation:
         return None
 
     async def _rule_out_twins(self) -> None:
-        """After a lost answer, make sure that no second one was made under another slug.
+        """Raise `NotConfirmed` if a lost POST may have created a second one under another slug.
 
-        What was just made may not be listed yet, so there is a pause before looking. Without an
-        echo nobody can be certain whose it is, so it is named and not removed.
+        A new integration may not be listed yet, hence the pause before the list is read. Without
+        an answer that names it, its origin is not certain, so it is named and not deleted.
         """
-        if not self.lost:
+        if not self._lost:
             return
-        await self.attempt.writer.timing.sleep(SETTLE_PAUSES[-1])
+        await self.timing.sleep(SETTLE_PAUSES[-1])
         twins = await self._twins()
         if twins:
             raise NotConfirmed(
@@ -247,28 +263,30 @@ class _Creation:
             )
 
     async def _twins(self) -> list[str]:
-        """Give what is new in the list and passes for ours under another slug."""
-        writer = self.attempt.writer
-        known = {*writer.existence.listed, *writer.planned, *self.removed, self.slug}
+        """Return the slugs that are new in the list and whose integrations may be ours."""
+        known = {*self.existence.listed, *self.planned, *self._removed, self.slug}
         twins = []
-        for slug in sorted(set(await writer.existence.list_again()) - known):
-            found = await self._look(slug)
-            if found is not None and self._equals_ours(found) and self._in_window(found):
+        for slug in sorted(set(await self.existence.list_again()) - known):
+            found = await self._read(slug)
+            if found is not None and self._is_ours(found):
                 twins.append(slug)
         return twins
 
-    # -- the test for adopting and removing ----------------------------------------------
+    # -- evidence of origin --------------------------------------------------------------
 
-    def _equals_ours(self, found: Observed) -> bool:
-        """Compare name, provider and declared configurations with what we sent."""
-        declared = self.attempt.action.subject.declared
+    def _is_ours(self, found: Observed) -> bool:
+        return self._equals_declared(found) and self._in_window(found)
+
+    def _equals_declared(self, found: Observed) -> bool:
+        declared = self.action.subject.declared
         return declared is not None and equals_declared(declared, found)
 
     def _in_window(self, found: Observed) -> bool:
-        return created_between(found, self.began, self.attempt.writer.timing.wall_clock())
+        """Whether it was created while our POSTs were on their way."""
+        return created_between(found, self._began, self.timing.wall_clock())
 
 
-def _unknown(what: str, *, code: str) -> NotConfirmed:
+def _unknown(summary: str, *, code: str) -> NotConfirmed:
     return NotConfirmed(
-        what, code=code, hint="wait a moment and run apply again: it looks for it first"
+        summary, code=code, hint="wait a moment and run apply again: it looks for it first"
     )

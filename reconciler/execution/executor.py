@@ -1,7 +1,7 @@
-"""Carry a plan out, integration by integration, in the order that loses nothing.
+"""Carry out a plan in the order that loses nothing.
 
-Creates and updates come first, in parallel; replaces and deletes follow only if everything before
-succeeded. What happens to one integration: `reconciler.execution.action_runner`.
+Creates and updates run first, in parallel; replaces and then deletes follow only if everything
+before succeeded. One action: `reconciler.execution.action_runner`.
 """
 
 import asyncio
@@ -29,29 +29,29 @@ _PHASES: tuple[Collection[ActionKind], ...] = (
     (ActionKind.DELETE,),
 )
 GRACE_SECONDS = 5.0
-"""How long calls in flight may take after a request to stop; GitHub kills a job after ten."""
+"""How long calls in flight may take after a request to stop; GitHub kills a job after 10 s."""
 
 
 async def execute(
     plan: Plan,
     *,
     run: str,
-    writer: RunDependencies,
+    dependencies: RunDependencies,
     emit: Emit,
     concurrency: int = 10,
     abort_on_error: bool = False,
     stop: CancelToken | None = None,
     shard: str | None = None,
 ) -> ApplyResult:
-    """Carry out every action of a fresh plan and tell what became of each.
+    """Carry out every action of a fresh plan and return the outcomes.
 
-    `concurrency` is how many calls may be in flight, which the client sees to. Raises only what a
-    listener raises at `RunStarted`, when nothing was written yet.
+    `concurrency` is the number of calls in flight; the client enforces it. Raises only what a
+    listener raises at `RunStarted`, before anything is written.
     """
-    kept = emit(RunStarted(run, plan))
-    if kept is not None:
-        await kept
-    execution = _Execution(writer, emit, concurrency, abort_on_error, stop or CancelToken())
+    recorded = emit(RunStarted(run, plan))
+    if recorded is not None:
+        await recorded
+    execution = _Execution(dependencies, emit, concurrency, abort_on_error, stop or CancelToken())
     for phase in _PHASES:
         await execution.carry_out([a for a in plan.actions if a.kind in phase])
     result = ApplyResult(
@@ -67,7 +67,7 @@ async def execute(
 
 @dataclass
 class _Execution:
-    writer: RunDependencies
+    dependencies: RunDependencies
     emit: Emit
     concurrency: int
     abort_on_error: bool
@@ -75,12 +75,12 @@ class _Execution:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     async def carry_out(self, actions: list[Action]) -> None:
-        """Run one phase, each integration by one of a few workers."""
+        """Run the actions of one phase on a few workers."""
         if self._anything_failed():
             self._skip(actions, "something before it did not succeed")
             return
         waiting = iter(actions)
-        # While some wait for their intent to be on disk, the others keep every connection busy.
+        # More workers than calls in flight: some wait for the ledger while others use the API.
         workers = [
             asyncio.create_task(self._work(waiting))
             for _ in range(min(self.concurrency * 3 // 2, len(actions)))
@@ -93,18 +93,18 @@ class _Execution:
         )
 
     async def _wait(self, workers: list[asyncio.Task[None]]) -> None:
-        """Wait for the workers; once asked to stop, give what is in flight a moment to finish."""
-        asked = asyncio.create_task(self.stop.wait())
-        everyone = asyncio.create_task(asyncio.wait(workers))
+        """Wait for the workers; after a request to stop, at most GRACE_SECONDS longer."""
+        stopped = asyncio.create_task(self.stop.wait())
+        finished = asyncio.create_task(asyncio.wait(workers))
         try:
-            await asyncio.wait((asked, everyone), return_when=asyncio.FIRST_COMPLETED)
-            if not everyone.done():
-                await asyncio.wait((everyone,), timeout=GRACE_SECONDS)
+            await asyncio.wait((stopped, finished), return_when=asyncio.FIRST_COMPLETED)
+            if not finished.done():
+                await asyncio.wait((finished,), timeout=GRACE_SECONDS)
         finally:
-            asked.cancel()
+            stopped.cancel()
             for worker in workers:
                 worker.cancel()
-            await everyone
+            await finished
         defects = [problem for worker in workers if (problem := worker.exception())]
         if defects:
             raise defects[0]
@@ -113,39 +113,40 @@ class _Execution:
         for action in waiting:
             if self.stop.requested:
                 return
-            await self._one(action)
+            await self._run(action)
 
-    async def _one(self, action: Action) -> None:
+    async def _run(self, action: Action) -> None:
         self.announce(ActionStarted(action))
-        started = self.writer.timing.clock()
-        attempt = self.writer.attempt(action, emit=self.emit, stop=self.stop)
+        clock = self.dependencies.timing.clock
+        started = clock()
+        runner = self.dependencies.runner(action, emit=self.emit, stop=self.stop)
         try:
-            await attempt.run()
+            await runner.run()
         except asyncio.CancelledError:
             self.stop.request("the run was cancelled")
-            attempt.interrupt()
-        outcome = attempt.outcome(duration_ms=round((self.writer.timing.clock() - started) * 1000))
-        self._note(action, outcome)
-        if attempt.ends_the_run:
-            self.stop.request(attempt.ends_the_run)
+            runner.interrupt()
+        outcome = runner.outcome(duration_ms=round((clock() - started) * 1000))
+        self._end(action, outcome)
+        if runner.ends_the_run:
+            self.stop.request(runner.ends_the_run)
         elif outcome.status is not Status.APPLIED and self.abort_on_error:
             self.stop.request("stopped at the first failure, as --on-error abort asks")
 
-    def _note(self, action: Action, outcome: Outcome) -> None:
+    def _end(self, action: Action, outcome: Outcome) -> None:
         self.outcomes[action.address] = outcome
         self.announce(ActionEnded(action, outcome))
 
     def announce(self, event: Event) -> None:
-        """Tell the listeners; one that cannot keep its record ends the run, not the report."""
+        """Emit an event; a listener that fails stops the run, and the result is still returned."""
         try:
             self.emit(event)
         except ReconcilerError as problem:
             self.stop.request(problem.summary)
 
-    def _skip(self, actions: Iterable[Action], why: str) -> None:
+    def _skip(self, actions: Iterable[Action], reason: str) -> None:
         for action in actions:
-            failure = ActionFailure("skipped", why, hint="run apply again")
-            self._note(action, Outcome(action.slug, action.kind, Status.SKIPPED, error=failure))
+            failure = ActionFailure("skipped", reason, hint="run apply again")
+            self._end(action, Outcome(action.slug, action.kind, Status.SKIPPED, error=failure))
 
     def _anything_failed(self) -> bool:
         return any(outcome.status is not Status.APPLIED for outcome in self.outcomes.values())

@@ -126,6 +126,10 @@ class ResourceVerifier:
             return False
         return found.id != self.identity and is_uuid(found.id) == is_uuid(self.identity)
 
+    def expect(self, identity: str | None) -> None:
+        """Set the id of the integration that is written from now on, None where it is unknown."""
+        self.identity = identity
+
     # -- before the writes ---------------------------------------------------------------
 
     async def confirm_absent(self) -> None:

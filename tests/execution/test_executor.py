@@ -24,7 +24,7 @@ from reconciler.simulator.faults import FaultKind
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import post, sent, somebody_creates, world
 from tests.execution.test_stopping import Gate, is_write, run, statuses, three
-from tests.execution.test_write_wording import attempt
+from tests.execution.test_write_wording import runner
 from tests.remote.virtual import run_virtually
 from tests.runs import World
 
@@ -251,8 +251,8 @@ def test_unless_told_otherwise_ten_are_at_once_and_a_failure_does_not_abort() ->
 
     values = {KEY: Redacted("sk-value-abc")}
     slow = Gate(story, lambda _call: asyncio.sleep(0.1))
-    writer = replace(attempt(story).writer, api=slow, values=values)
-    result = run_virtually(execute(fresh, run="run-1", writer=writer, emit=emit))
+    dependencies = replace(runner(story).dependencies, api=slow, values=values)
+    result = run_virtually(execute(fresh, run="run-1", dependencies=dependencies, emit=emit))
     assert max(most) == 15
     assert result.summary == {"applied": 19, "failed": 1, "skipped": 0, "unknown": 0}
     assert (result.run, result.shard, result.plan_digest) == ("run-1", None, fresh.digest)

@@ -270,20 +270,20 @@ def test_what_was_there_before_is_never_said_to_be_of_our_making() -> None:
 # -- cut off ---------------------------------------------------------------------------------
 
 
-def attempt(story: World, stop: CancelToken | None = None) -> ActionRunner:
+def runner(story: World, stop: CancelToken | None = None) -> ActionRunner:
     async def list_again() -> dict[str, Any]:
         return {}
 
     existence = ExistenceCheck(story.api, frozenset(), list_again)
-    writer = RunDependencies(story.api, existence, frozenset({"alpha"}), {}, story.timing)
+    dependencies = RunDependencies(story.api, existence, frozenset({"alpha"}), {}, story.timing)
     action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE)
-    return writer.attempt(action, emit=lambda _event: None, stop=stop or CancelToken())
+    return dependencies.runner(action, emit=lambda _event: None, stop=stop or CancelToken())
 
 
 def test_what_is_cut_off_before_its_first_write_is_skipped_and_says_why() -> None:
     stop = CancelToken()
     stop.request("interrupted by SIGINT")
-    cut_off = attempt(world(), stop)
+    cut_off = runner(world(), stop)
     cut_off.interrupt()
     outcome = cut_off.outcome(duration_ms=7)
     assert outcome == Outcome(
@@ -296,23 +296,24 @@ def test_what_is_cut_off_before_its_first_write_is_skipped_and_says_why() -> Non
 
 
 def test_what_is_cut_off_without_a_reason_was_stopped() -> None:
-    cut_off = attempt(world())
+    cut_off = runner(world())
     cut_off.interrupt()
     assert cut_off.error == ActionFailure("interrupted", "the run was stopped", AGAIN)
 
 
 def test_what_is_cut_off_in_doubt_is_unknown_though_every_call_was_made() -> None:
-    cut_off = attempt(world())
-    cut_off.written, cut_off.doubt = True, "it may yet arrive"
+    cut_off = runner(world())
+    cut_off.written = True
+    cut_off.sender.unanswered.append(Call(OperationName.CREATE, "alpha"))
     cut_off.interrupt()
     assert cut_off.status is Status.UNKNOWN
     assert cut_off.error == ActionFailure(
-        "interrupted", "the run was stopped; it may yet arrive", AGAIN
+        "interrupted", "the run was stopped; not known to be carried out: created", AGAIN
     )
 
 
 def test_what_had_failed_before_it_was_cut_off_keeps_its_reason() -> None:
-    cut_off = attempt(world())
+    cut_off = runner(world())
     cut_off.error = first = ActionFailure("AB01", "no")
     cut_off.interrupt()
     assert (cut_off.error, cut_off.warnings) == (first, [])

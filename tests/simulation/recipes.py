@@ -44,15 +44,15 @@ REAL = Recipe()
 
 
 @dataclass(frozen=True)
-class _Writer(RunDependencies):
-    attempts: type[ActionRunner] = ActionRunner
+class _Dependencies(RunDependencies):
+    runners: type[ActionRunner] = ActionRunner
 
-    views: type[ResourceVerifier] = ResourceVerifier
+    verifiers: type[ResourceVerifier] = ResourceVerifier
 
-    def attempt(self, action: Action, *, emit: Emit, stop: CancelToken) -> ActionRunner:
+    def runner(self, action: Action, *, emit: Emit, stop: CancelToken) -> ActionRunner:
         sender = CallSender(self.api, self.values, action, emit, stop)
-        view = self.views(action, self.existence, self.timing, stop)
-        return self.attempts(self, action, sender, view)
+        verifier = self.verifiers(action, self.existence, self.timing, stop)
+        return self.runners(self, action, sender, verifier)
 
 
 class _Rewritten(Recipe):
@@ -64,7 +64,7 @@ class _Rewritten(Recipe):
         """Plan afresh and carry it out."""
         planned, observed = await workflows._fresh_plan(session, options)
         refuse_blocked(planned)
-        writer = self.writer(
+        dependencies = self.dependencies(
             api=session.api,
             existence=ExistenceCheck(
                 session.api, observed.integrations, workflows._lister(session.api)
@@ -73,21 +73,21 @@ class _Rewritten(Recipe):
             values=session.secrets,
             timing=session.timing,
         )
-        result = await self.carry_out(planned, writer=writer, emit=emit, run=run)
+        result = await self.carry_out(planned, dependencies=dependencies, emit=emit, run=run)
         return workflows.Applied(planned, observed, result)
 
-    def writer(self, **parts: Any) -> RunDependencies:
-        """Make the writer that carries it out."""
-        return _Writer(attempts=self.attempts, views=self.views, **parts)
+    def dependencies(self, **parts: Any) -> RunDependencies:
+        """Return what the actions share."""
+        return _Dependencies(runners=self.runners, verifiers=self.verifiers, **parts)
 
-    attempts: type[ActionRunner] = ActionRunner
-    views: type[ResourceVerifier] = ResourceVerifier
+    runners: type[ActionRunner] = ActionRunner
+    verifiers: type[ResourceVerifier] = ResourceVerifier
 
     async def carry_out(
-        self, planned: Plan, *, writer: RunDependencies, emit: Emit, run: str
+        self, planned: Plan, *, dependencies: RunDependencies, emit: Emit, run: str
     ) -> ApplyResult:
         """Carry a plan out."""
-        return await execute(planned, run=run, writer=writer, emit=emit, concurrency=3)
+        return await execute(planned, run=run, dependencies=dependencies, emit=emit, concurrency=3)
 
 
 class _Blind(ActionRunner):
@@ -106,7 +106,7 @@ class _Blind(ActionRunner):
 class BlindRetry(_Rewritten):
     """Sends a POST again whenever no answer came, as most clients do, and trusts the answer."""
 
-    attempts = _Blind
+    runners = _Blind
 
 
 class _Careless(ResourceVerifier):
@@ -120,7 +120,7 @@ class _Careless(ResourceVerifier):
 class Unguarded(_Rewritten):
     """Writes without a read right before it."""
 
-    views = _Careless
+    verifiers = _Careless
 
 
 class _NotComparing(ResourceVerifier):
@@ -131,7 +131,7 @@ class _NotComparing(ResourceVerifier):
 class Forgetful(_Rewritten):
     """Reads before a write, and does not compare what it reads with the plan."""
 
-    views = _NotComparing
+    verifiers = _NotComparing
 
 
 class _Taker(ActionRunner):
@@ -148,19 +148,19 @@ class _Taker(ActionRunner):
 class Gullible(_Rewritten):
     """Takes whatever stands under its slug after a failed create for its own."""
 
-    attempts = _Taker
+    runners = _Taker
 
 
 class DeletesFirst(_Rewritten):
     """Makes room before it builds."""
 
     async def carry_out(
-        self, planned: Plan, *, writer: RunDependencies, emit: Emit, run: str
+        self, planned: Plan, *, dependencies: RunDependencies, emit: Emit, run: str
     ) -> ApplyResult:
         """Carry the deletes out, and then the rest."""
         emit(RunStarted(run, planned))
 
-        def told(event: Event) -> None:
+        def emit_rest(event: Event) -> None:
             if not isinstance(event, RunStarted):
                 emit(event)
 
@@ -169,7 +169,9 @@ class DeletesFirst(_Rewritten):
         outcomes: list[Outcome] = []
         for actions in (deletes, others):
             part = replace(planned, actions=tuple(actions))
-            result = await execute(part, run=run, writer=writer, emit=told, concurrency=3)
+            result = await execute(
+                part, run=run, dependencies=dependencies, emit=emit_rest, concurrency=3
+            )
             outcomes += result.outcomes
         return replace(result, outcomes=tuple(outcomes))
 
@@ -182,4 +184,4 @@ class _Optimist(ActionRunner):
 class Optimistic(_Rewritten):
     """Says that everything was applied."""
 
-    attempts = _Optimist
+    runners = _Optimist
