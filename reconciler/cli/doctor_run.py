@@ -32,14 +32,14 @@ from reconciler.remote.request_record import RequestRecord
 from reconciler.workflows import timestamp
 
 PROBE = "reconcile-probe-"
-"""What every throw-away slug begins with."""
+"""Prefix of the slugs of temporary integrations."""
 
 _LISTED = "`reconcile validate` lists everything with its place"
 
 
 @dataclass
 class DoctorRun:
-    """One examination. `probes` allows to write throw-away integrations, and remove them.
+    """One examination. `probes` allows it to create and remove temporary integrations.
 
     `announce` is called with what a probe may have left if it is cut short now; empty for nothing.
     """

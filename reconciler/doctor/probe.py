@@ -1,7 +1,7 @@
-"""Ask the API its open questions on integrations of our own, and leave nothing behind.
+"""Probe of the API: answers to open questions, found with temporary integrations.
 
-The questions are those of remote/API.md §9 that decide how a write has to look. The credential is
-made up, so nothing of value is stored; whatever was created is deleted, also when a step fails.
+The questions are those of remote/API.md §9 that decide the form of a write. The credential is made
+up, so nothing of value is stored. Every integration is deleted, also after a failure.
 """
 
 import asyncio
@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.doctor.checks import Check, fail, ok, warn
-from reconciler.doctor.paging import largest_page, sort_order
-from reconciler.doctor.throwaways import CONFIGURATIONS, HOW_TO_DELETE, Throwaway, Throwaways
+from reconciler.doctor.temporary_integrations import (
+    CONFIGURATIONS,
+    HOW_TO_DELETE,
+    TemporaryIntegration,
+    TemporaryIntegrations,
+)
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.schema import integration_schema
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
@@ -29,23 +33,27 @@ from reconciler.remote.errors import (
     RemoteError,
 )
 from reconciler.remote.observe import read_one
-from reconciler.remote.pagination import list_all
+from reconciler.remote.pagination import PAGE_SIZE, list_all
 
 NOT_ASKED = "not asked: "
-"""How the answer of a question begins that cannot be asked here."""
+"""Prefix of the answer to a question that cannot be asked with this target."""
 
 _AFTER = {"openai_project": "project-two"}
 _CUSTOM_HOST = "https://example.com/v1"
 _UNKNOWN_FIELD = "reconcile_probe"
 _OTHER_PROVIDER = "anthropic"
 _MASKED = re.compile(r"([^*•…]*)([*•…]+)([^*•…]*)")
+_PAGE_SIZES = (1000, 500, 200, PAGE_SIZE)
+"""Page sizes to request, largest first, until one is not refused."""
+
+_ORDERS = ("created_at", "last_updated_at", "name", "slug")
 _REFUSALS = (Rejected, Conflict, Forbidden, NotFound)
-"""Answers to the request itself; a fault of the server says nothing about the question."""
+"""Errors that answer a question; a fault of the server does not."""
 
 
 @dataclass
 class Probe:
-    """Throw-away integrations. `answers` grows with every question the API has answered."""
+    """One probe; `answers` has the questions that the API has answered so far."""
 
     api: IntegrationsAPI
     slug: str
@@ -53,10 +61,10 @@ class Probe:
     workspace: str | None = None
     announce: Callable[[str], None] = lambda _text: None
     answers: dict[str, str] = field(default_factory=dict)
-    throwaways: Throwaways = field(init=False)
+    integrations: TemporaryIntegrations = field(init=False)
 
     def __post_init__(self) -> None:
-        self.throwaways = Throwaways(
+        self.integrations = TemporaryIntegrations(
             self.api,
             f"reconcile doctor --probe, to be deleted ({self.slug})",
             self.key,
@@ -65,49 +73,54 @@ class Probe:
         )
 
     async def run(self) -> Check:
-        """Ask everything, clean up, and report whether both worked."""
+        """Ask all questions, remove what was created, and return the result of both."""
         problem: RemoteError | None = None
         try:
-            await self._ask_everything()
-        except RemoteError as stopped:
-            problem = stopped
+            await self._ask_all()
+        except RemoteError as failure:
+            problem = failure
         finally:
             left = await self._clean_up()
         if left:
             names = ", ".join(map(str, left))
-            return fail("probe", f"still there, or perhaps: {names}", HOW_TO_DELETE)
+            return fail("probe", f"not removed, or perhaps not: {names}", HOW_TO_DELETE)
         if isinstance(problem, Forbidden):
             return fail(
                 "probe",
-                f"the key may not write: {problem.summary}",
-                "an apply needs the scopes .create, .update and .delete",
+                f"the key cannot write: {problem.summary}",
+                "grant it the scopes .create, .update and .delete, which an apply needs",
             )
         if problem is not None:
             return fail("probe", f"it ended early: {problem.summary}", problem.hint)
-        asked = [said for said in self.answers.values() if not said.startswith(NOT_ASKED)]
-        archived = ", ".join(self.throwaways.archived)
-        kept = f"this API keeps what it deletes, archived: {archived}"
-        what_is_left = kept if archived else f"{self.slug} is gone again"
-        summary = f"{len(asked)} questions answered, {what_is_left}"
-        if self.throwaways.providers:
-            providers = ", ".join(self.throwaways.providers)
+        return self._success()
+
+    def _success(self) -> Check:
+        answered = [text for text in self.answers.values() if not text.startswith(NOT_ASKED)]
+        summary = f"{len(answered)} questions answered, "
+        if self.integrations.archived:
+            archived = ", ".join(self.integrations.archived)
+            summary += f"this API archives what is deleted: {archived}"
+        else:
+            summary += f"{self.slug} is removed"
+        if self.integrations.providers:
+            providers = ", ".join(self.integrations.providers)
             hint = f"look in workspace {self.workspace}, and delete it there in the console"
             return warn("probe", f"{summary}; {providers} may be left", hint)
         return ok("probe", summary)
 
-    async def _clean_up(self) -> list[Throwaway]:
-        """Remove everything to the end, also where the probe is cancelled meanwhile."""
-        removing = asyncio.ensure_future(self.throwaways.remove_all())
+    async def _clean_up(self) -> list[TemporaryIntegration]:
+        """Remove everything, even if the probe is cancelled meanwhile."""
+        removing = asyncio.ensure_future(self.integrations.remove_all())
         try:
             return await asyncio.shield(removing)
         except asyncio.CancelledError:
             await asyncio.wait({removing})
             raise
 
-    async def _ask_everything(self) -> None:
-        created = await self.throwaways.create(self.slug)
-        honoured = created.slug == self.slug
-        self.answers["chosen_slug"] = "honoured" if honoured else "replaced"
+    async def _ask_all(self) -> None:
+        created = await self.integrations.create(self.slug)
+        is_honoured = created.slug == self.slug
+        self.answers["chosen_slug"] = "honoured" if is_honoured else "replaced"
         self.slug = created.slug
         questions: Mapping[str, Callable[[], Awaitable[str]]] = {
             "access_touches_integration": self._access_touches,
@@ -124,20 +137,20 @@ class Probe:
         for name, question in questions.items():
             self.answers[name] = await question()
         await self.api.call(Call(OperationName.DELETE, self.slug))
-        self.answers["get_after_delete"] = await self._look_after_delete()
+        self.answers["get_after_delete"] = await self._get_after_delete()
         self.answers["listed_after_delete"] = await self._listed()
         self.answers["slug_reuse"] = await self._reuse()
-        await self.throwaways.create(f"{self.slug}-z")
-        last = await self.throwaways.create(f"{self.slug}-y")
-        self.answers["sort_order"] = await sort_order(self.api)
+        await self.integrations.create(f"{self.slug}-z")
+        last = await self.integrations.create(f"{self.slug}-y")
+        self.answers["sort_order"] = await _sort_order(self.api)
         self.answers["models_touch_integration"] = await self._models_touch(last.slug)
-        self.answers["largest_page"] = await largest_page(self.api)
+        self.answers["largest_page"] = await _largest_page(self.api)
         self.answers["delete_with_provider"] = await self._delete_with_provider()
 
     # -- questions -----------------------------------------------------------------------
 
     async def _access_touches(self) -> str:
-        """Write the access that the integration has already: none."""
+        """Write the access that the integration already has: none."""
         if self.workspace is not None:
             return NOT_ASKED + "an integration of a workspace grants access to no other"
         write = Call(OperationName.UPDATE_WORKSPACES, self.slug, body=NO_ACCESS)
@@ -147,15 +160,15 @@ class Probe:
         return await self._touches(Call(OperationName.UPDATE_MODELS, slug, body=NO_MODELS))
 
     async def _touches(self, write: Call) -> str:
-        """Write to an integration that was never updated, so that its time of update is not set.
+        """Write to an integration without a time of update, and return whether it has one then.
 
-        A time that is set already may stay the same because clocks are coarse.
+        A time that is already set proves nothing: it may stay the same because clocks are coarse.
         """
         before = await self._last_updated_at(write.slug)
         try:
             await self.api.call(write)
         except _REFUSALS as refusal:
-            return _said(refusal)
+            return _refusal_text(refusal)
         if await self._last_updated_at(write.slug) != before:
             return "yes"
         return "no" if before is None else "not seen, last_updated_at is set from the start"
@@ -165,7 +178,7 @@ class Probe:
         return found.last_updated_at if found is not None else None
 
     async def _mask(self) -> str:
-        shown = (await self._seen()).fields.get("key")
+        shown = (await self._read_observed()).fields.get("key")
         if not isinstance(shown, Mask):
             return "not shown"
         form = _MASKED.fullmatch(shown.text)
@@ -178,14 +191,14 @@ class Probe:
 
     async def _duplicate(self) -> str:
         try:
-            other = await self.throwaways.create(self.slug)
+            other = await self.integrations.create(self.slug)
         except _REFUSALS as refusal:
-            return _said(refusal)
+            return _refusal_text(refusal)
         return "accepted" if other.slug == self.slug else f"created {other.slug} instead"
 
     async def _configurations(self) -> str:
         await self._update({"configurations": _AFTER})
-        stored = (await self._seen()).fields.get("configurations")
+        stored = (await self._read_observed()).fields.get("configurations")
         kept = isinstance(stored, Mapping) and "openai_organization" in stored
         return "merge" if kept else "replace"
 
@@ -194,54 +207,55 @@ class Probe:
         try:
             await self._update({"description": value})
         except _REFUSALS as refusal:
-            return _said(refusal)
-        return "keeps" if (await self._seen()).fields.get("description") else "clears"
+            return _refusal_text(refusal)
+        return "keeps" if (await self._read_observed()).fields.get("description") else "clears"
 
     async def _empty_put(self) -> str:
         try:
             await self._update({})
         except _REFUSALS as refusal:
-            return _said(refusal)
+            return _refusal_text(refusal)
         return "accepted"
 
     async def _unknown_field(self) -> str:
-        """Send an unknown field beside a known one, so that the body is not empty without it."""
+        """Send an unknown field with a known one, so that the body is not empty without it."""
         try:
             await self._update({"description": "something else", _UNKNOWN_FIELD: "probe"})
         except _REFUSALS as refusal:
-            return _said(refusal)
-        return "kept" if _UNKNOWN_FIELD in await self._record() else "ignored"
+            return _refusal_text(refusal)
+        return "kept" if _UNKNOWN_FIELD in await self._read_record() else "ignored"
 
     async def _immutable_field(self) -> str:
-        before = (await self._record()).get("ai_provider_id")
+        before = (await self._read_record()).get("ai_provider_id")
         try:
             await self._update({"description": "other", "ai_provider_id": _OTHER_PROVIDER})
         except _REFUSALS as refusal:
-            return _said(refusal)
-        after = (await self._record()).get("ai_provider_id")
+            return _refusal_text(refusal)
+        after = (await self._read_record()).get("ai_provider_id")
         return "ignored" if after == before else "changed"
 
     async def _provider_auth_type(self) -> str:
-        """Set a `custom_host` without `provider_auth_type` beside it, then with it."""
+        """Set `custom_host` without `provider_auth_type`, then with it."""
         auth_type, host = _auth_type_and_host()
         configurations = {**CONFIGURATIONS, host: _CUSTOM_HOST}
         try:
             await self._update({"configurations": configurations})
         except _REFUSALS as refusal:
-            refused = _said(refusal)
+            refused = _refusal_text(refusal)
         else:
             return "not needed with custom_host"
         try:
             await self._update({"configurations": {**configurations, auth_type: "apiKey"}})
         except _REFUSALS as refusal:
-            return f"custom_host is refused with it ({_said(refusal)}) and without it ({refused})"
+            with_it = _refusal_text(refusal)
+            return f"custom_host is refused with it ({with_it}) and without it ({refused})"
         return f"needed with custom_host, {refused} without it"
 
-    async def _look_after_delete(self) -> str:
+    async def _get_after_delete(self) -> str:
         try:
             reply = await self.api.call(Call(OperationName.GET, self.slug))
         except _REFUSALS as refusal:
-            return _said(refusal)
+            return _refusal_text(refusal)
         status = reply.body.get("status") if isinstance(reply.body, Mapping) else None
         return f"{reply.status} {status}" if status == "archived" else str(reply.status)
 
@@ -254,27 +268,27 @@ class Probe:
 
     async def _reuse(self) -> str:
         try:
-            await self.throwaways.create(self.slug)
+            await self.integrations.create(self.slug)
         except _REFUSALS as refusal:
-            return _said(refusal)
+            return _refusal_text(refusal)
         return "allowed"
 
     async def _delete_with_provider(self) -> str:
         if self.workspace is None:
             return NOT_ASKED + "a provider needs a workspace, and the target's scope names none"
         try:
-            attached = await self.throwaways.create(f"{self.slug}-x", with_provider=True)
+            attached = await self.integrations.create(f"{self.slug}-x", with_provider=True)
         except _REFUSALS as refusal:
-            return f"{NOT_ASKED}creating one was refused with {_said(refusal)}"
+            return f"{NOT_ASKED}creating one was refused with {_refusal_text(refusal)}"
         if attached.provider_id is None:
             return NOT_ASKED + "the API named no provider that it has created"
         return await self._delete(attached)
 
-    async def _delete(self, attached: Throwaway) -> str:
+    async def _delete(self, attached: TemporaryIntegration) -> str:
         try:
             await self.api.call(Call(OperationName.DELETE, attached.slug))
         except _REFUSALS as refusal:
-            return _said(refusal)
+            return _refusal_text(refusal)
         return "allowed"
 
     # -- calls ---------------------------------------------------------------------------
@@ -282,24 +296,64 @@ class Probe:
     async def _update(self, body: Tree) -> None:
         await self.api.call(Call(OperationName.UPDATE, self.slug, body=body))
 
-    async def _seen(self) -> Observed:
+    async def _read_observed(self) -> Observed:
         found = await read_one(self.api, self.slug)
         return found if found is not None else Observed(self.slug, {})
 
-    async def _record(self) -> Mapping[str, Any]:
-        """Read the integration as the API writes it."""
+    async def _read_record(self) -> Mapping[str, Any]:
+        """Read the integration as raw JSON."""
         reply = await self.api.call(Call(OperationName.GET, self.slug))
         return reply.body if isinstance(reply.body, Mapping) else {}
 
 
+async def _largest_page(api: IntegrationsAPI) -> str:
+    """Return the most rows on one page, as far as the number of integrations can show it."""
+    refused = ""
+    for size in _PAGE_SIZES:
+        try:
+            rows, total = await _read_page(api, size)
+        except Rejected as refusal:
+            refused = f"; {size} is refused with {refusal.http_status} {refusal.code}"
+            continue
+        if len(rows) < total:
+            return f"{len(rows)} rows{refused}"
+        return f"at least {len(rows)} rows, all that there are{refused}"
+    return f"unknown{refused}"
+
+
+async def _sort_order(api: IntegrationsAPI) -> str:
+    """Return the orders that explain the sequence of rows on the first page."""
+    rows, _ = await _read_page(api, PAGE_SIZE)
+    found = []
+    for name in _ORDERS:
+        values = [str(row[name]) for row in rows if isinstance(row.get(name), str)]
+        # Equal values fit any order.
+        if len(values) < len(rows) or len(set(values)) < 2:
+            continue
+        if values == sorted(values):
+            found.append(f"{name} ascending")
+        elif values == sorted(values, reverse=True):
+            found.append(f"{name} descending")
+    return " or ".join(found) or "by none of " + ", ".join(_ORDERS)
+
+
+async def _read_page(api: IntegrationsAPI, size: int) -> tuple[list[Mapping[str, Any]], int]:
+    query: dict[str, str | int] = {"current_page": 0, "page_size": size}
+    reply = await api.call(Call(OperationName.LIST, query=query))
+    body = reply.body if isinstance(reply.body, Mapping) else {}
+    data, total = body.get("data"), body.get("total")
+    rows = [row for row in data if isinstance(row, Mapping)] if isinstance(data, list) else []
+    return rows, total if isinstance(total, int) else len(rows)
+
+
 def _auth_type_and_host() -> tuple[str, str]:
-    """Return the configuration field that another one may need beside it, and that other one."""
+    """Return the configuration field that another one may require, and that other one."""
     members = integration_schema("openai").child("configurations").fields
     for name, member in members.items():
         if member.facts.required_by is not None:
             return name, member.facts.required_by
-    raise LookupError("the schema knows no field that another one needs")
+    raise LookupError("no field of the schema is required by another one")
 
 
-def _said(refusal: Answered) -> str:
+def _refusal_text(refusal: Answered) -> str:
     return f"{refusal.http_status} {refusal.code}"

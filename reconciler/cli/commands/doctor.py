@@ -18,7 +18,7 @@ _CLEANING_UP = "removing what the probe has created; press Ctrl-C again to leave
 @click.option(
     "--probe",
     is_flag=True,
-    help="Also write and remove throw-away integrations, and record how the API answers",
+    help="Also create and remove temporary integrations, and record how the API answers",
 )
 @connection
 @click.pass_obj

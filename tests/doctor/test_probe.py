@@ -1,4 +1,4 @@
-"""The probe names what each stand-in does, and cleans up whatever goes wrong on the way."""
+"""The probe recognises each behaviour, and cleans up whatever fails on the way."""
 
 import asyncio
 from typing import Any
@@ -96,7 +96,7 @@ def test_each_answer_has_its_row_among_the_open_questions() -> None:
         (Switches(list_order="newest"), "sort_order", "created_at descending"),
     ],
 )
-def test_each_way_of_answering_is_recognised(
+def test_each_behaviour_is_recognised(
     switches: Switches, question: str, answer: str
 ) -> None:
     world = ticking(switches)
@@ -109,20 +109,20 @@ def test_each_way_of_answering_is_recognised(
 @pytest.mark.parametrize(
     ("switches", "left"),
     [
-        (Switches(), "17 questions answered, reconcile-probe-1 is gone again"),
+        (Switches(), "17 questions answered, reconcile-probe-1 is removed"),
         (
             Switches(delete="archived", slug_reuse_after_delete=False),
-            f"17 questions answered, this API keeps what it deletes, archived: {ARCHIVED}",
+            f"17 questions answered, this API archives what is deleted: {ARCHIVED}",
         ),
     ],
 )
-def test_it_says_what_the_probe_leaves(switches: Switches, left: str) -> None:
+def test_the_summary_has_what_the_probe_leaves(switches: Switches, left: str) -> None:
     check, _ = probed(World(switches))
     assert (check.status, check.summary) == (CheckStatus.OK, left)
 
 
 @pytest.mark.parametrize("touches", [True, False])
-def test_times_of_update_are_told_apart_though_the_clock_stands_still(touches: bool) -> None:
+def test_times_of_update_are_distinguished_although_the_clock_stands_still(touches: bool) -> None:
     _, probe = probed(World(Switches(access_touches_integration=touches)))
     expected = "yes" if touches else "no"
     assert probe.answers["access_touches_integration"] == expected
@@ -142,7 +142,7 @@ def test_an_integration_with_a_provider_is_deleted_or_named_with_it(switch: Any)
     if switch == "allow":
         assert probe.answers["delete_with_provider"] == "allowed"
         (provider,) = created
-        gone = f"17 questions answered, {SLUG} is gone again"
+        gone = f"17 questions answered, {SLUG} is removed"
         assert check.status is CheckStatus.WARN
         assert check.summary == f"{gone}; provider {provider} may be left"
         assert "ws-team-a" in check.hint
@@ -157,7 +157,7 @@ def test_an_integration_with_a_provider_is_deleted_or_named_with_it(switch: Any)
     assert left_in(world) == [f"{SLUG}-x"]
 
 
-def test_without_a_workspace_no_provider_is_created_and_the_question_is_named() -> None:
+def test_without_a_workspace_no_provider_is_created_and_the_question_is_not_asked() -> None:
     _, probe = probed(World())
     assert probe.answers["delete_with_provider"].startswith("not asked: ")
 
@@ -188,7 +188,7 @@ def test_a_create_whose_answer_is_lost_is_found_under_another_slug() -> None:
 def test_a_fault_of_the_server_is_never_recorded_as_an_answer(method: str, skip: int) -> None:
     fault = Fault(kind=FaultKind.STATUS, method=method, skip=skip, status=500)
     _, probe = probed(World(faults=FaultScript([fault])))
-    assert not any(said.startswith("500") for said in probe.answers.values())
+    assert not any(answer.startswith("500") for answer in probe.answers.values())
 
 
 def test_a_server_that_makes_another_slug_of_a_duplicate_is_cleaned_up_twice() -> None:
@@ -230,7 +230,7 @@ def test_what_cannot_be_removed_is_named_with_what_to_do() -> None:
     assert left_in(world) == [SLUG]
 
 
-def test_a_key_that_may_not_write_is_told_the_scopes_it_needs() -> None:
+def test_a_key_that_cannot_write_fails_with_the_scopes_it_needs() -> None:
     fault = Fault(kind=FaultKind.STATUS, method="POST", times=-1, status=403, code="AB03")
     check, _ = probed(World(faults=FaultScript([fault])))
     assert check.status is CheckStatus.FAIL
@@ -238,7 +238,7 @@ def test_a_key_that_may_not_write_is_told_the_scopes_it_needs() -> None:
 
 
 class Cancelling:
-    """The API, whose user loses patience before or after the Nth call is carried out."""
+    """The API, with a cancellation before or after the Nth call is carried out."""
 
     def __init__(self, world: World, number: int, *, before: bool) -> None:
         self._api = world.api
@@ -280,7 +280,7 @@ def test_a_probe_that_is_cancelled_at_any_call_still_cleans_up(number: int, befo
     assert f"may have left {SLUG}; " in announced[0]
 
 
-def test_the_made_up_key_shows_nowhere() -> None:
+def test_the_made_up_key_is_shown_nowhere() -> None:
     world = World()
     check, probe = probed(world)
     assert "0123456789" not in repr((check, probe, probe.answers))

@@ -1,7 +1,7 @@
-"""The integrations that a probe creates, and their removal, whatever happens on the way.
+"""The temporary integrations of a probe, and their removal, whatever fails on the way.
 
-Nothing but what was created here is ever changed or deleted. A create whose answer was lost counts
-as ours only if the record that is found bears the name that was sent, which no other probe sends.
+Only integrations created here are changed or deleted. After a create whose response was lost, a
+record counts as created here only if it has the name that was sent: no other probe sends that name.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ HOW_TO_DELETE = (
 
 
 @dataclass(slots=True)
-class Throwaway:
-    """One integration of a probe; `is_certain` once the API has confirmed the create."""
+class TemporaryIntegration:
+    """A temporary integration; `is_certain` once the API has confirmed the create."""
 
     slug: str
     id: str | None = None
@@ -46,14 +46,14 @@ class Throwaway:
 
 
 @dataclass
-class Throwaways:
-    """Everything that a probe has created and not yet removed.
+class TemporaryIntegrations:
+    """The temporary integrations that a probe has created and not yet removed.
 
-    `providers` are those of removed integrations: whether the API removes them too is not known,
-    and no call here can.
+    `archived` are the slugs that the API keeps after their delete. `providers` are the default
+    providers of removed integrations: the API may keep them, and has no call to remove them.
 
-    `announce` is called with a sentence whenever that set changes; it is empty when nothing may be
-    left, so that a command that is cut short can name what remains.
+    `announce` is called whenever the set changes, with a sentence that lists what may be left, or
+    an empty string: a command that is interrupted can then report it.
     """
 
     api: IntegrationsAPI
@@ -61,17 +61,17 @@ class Throwaways:
     key: Redacted
     workspace: str | None = None
     announce: Callable[[str], None] = lambda _text: None
-    created: dict[str, Throwaway] = field(default_factory=dict)
+    created: dict[str, TemporaryIntegration] = field(default_factory=dict)
     archived: list[str] = field(default_factory=list)
     providers: list[str] = field(default_factory=list)
     has_lost_answer: bool = False
 
-    async def create(self, slug: str, *, with_provider: bool = False) -> Throwaway:
-        """Create an integration and return it under the slug that the API has given it.
+    async def create(self, slug: str, *, with_provider: bool = False) -> TemporaryIntegration:
+        """Create an integration, and return it with the slug that the API chose.
 
-        A cancelled create is waited for: only its answer names what has to be removed.
+        A cancelled create is awaited all the same: only its response has what must be removed.
         """
-        self._say(Throwaway(slug))
+        self._announce(TemporaryIntegration(slug))
         sending = asyncio.ensure_future(
             self.api.call(self._create_call(slug, with_provider=with_provider))
         )
@@ -79,35 +79,35 @@ class Throwaways:
             reply = await asyncio.shield(sending)
         except asyncio.CancelledError:
             await asyncio.wait({sending})
-            self._take(slug, sending)
+            self._record_failed_create(slug, sending)
             raise
         except RemoteError:
-            self._take(slug, sending)
+            self._record_failed_create(slug, sending)
             raise
-        return self._confirmed(slug, reply)
+        return self._record_created(slug, reply)
 
-    async def remove_all(self) -> list[Throwaway]:
-        """Delete what was created; return what is still there, or may be."""
+    async def remove_all(self) -> list[TemporaryIntegration]:
+        """Delete the integrations; return those that still exist, or may exist."""
         await self._find_lost()
-        for throwaway in list(self.created.values()):
-            if await self._removed(throwaway):
-                del self.created[throwaway.slug]
-                if throwaway.provider_id is not None:
-                    self.providers.append(f"provider {throwaway.provider_id}")
-                self._say()
+        for integration in list(self.created.values()):
+            if await self._remove(integration):
+                del self.created[integration.slug]
+                if integration.provider_id is not None:
+                    self.providers.append(f"provider {integration.provider_id}")
+                self._announce()
         return list(self.created.values())
 
     async def _find_lost(self) -> None:
-        """Look for a create without an answer under another slug than the one that was sent."""
+        """Find a create without a response that got another slug than the one sent."""
         if not self.has_lost_answer:
             return
         try:
             listing = await list_all(self.api)
         except RemoteError:
-            return  # the slug that was sent is looked at by itself
+            return  # remove_all reads the slug that was sent in any case
         for slug, row in listing.rows.items():
             if row.fields.get("name") == self.name and slug not in self.created:
-                self._note(Throwaway(slug, id=row.id, is_certain=True))
+                self._add(TemporaryIntegration(slug, id=row.id, is_certain=True))
 
     def _create_call(self, slug: str, *, with_provider: bool) -> Call:
         fields: dict[str, Any] = {
@@ -127,65 +127,69 @@ class Throwaways:
         (create,) = create_calls(Declared(slug, fields, SourceLocation("(probe)")))
         return create
 
-    def _take(self, slug: str, sending: "asyncio.Future[Reply]") -> None:
-        """Note what a create without a usable answer may have left."""
+    def _record_failed_create(self, slug: str, sending: "asyncio.Future[Reply]") -> None:
+        """Record what a create without a usable response may have left."""
         problem = None if sending.cancelled() else sending.exception()
         if problem is None and not sending.cancelled():
-            self._confirmed(slug, sending.result())
+            self._record_created(slug, sending.result())
         elif not isinstance(problem, RemoteError) or problem.outcome_unknown:
             self.has_lost_answer = True
-            self._note(Throwaway(slug))
+            self._add(TemporaryIntegration(slug))
         else:
-            self._say()
+            self._announce()
 
-    def _confirmed(self, slug: str, reply: Reply) -> Throwaway:
+    def _record_created(self, slug: str, reply: Reply) -> TemporaryIntegration:
         receipt = reply.body if isinstance(reply.body, Mapping) else {}
-        throwaway = Throwaway(
+        integration = TemporaryIntegration(
             str(receipt.get("slug") or slug),
             id=_text(receipt.get("id")),
             provider_id=_text(receipt.get("provider_id")),
             is_certain=True,
         )
-        self._note(throwaway)
-        return throwaway
+        self._add(integration)
+        return integration
 
-    def _note(self, throwaway: Throwaway) -> None:
-        known = self.created.get(throwaway.slug)
-        if known is None or throwaway.is_certain:
-            self.created[throwaway.slug] = throwaway
-        self._say()
+    def _add(self, integration: TemporaryIntegration) -> None:
+        known = self.created.get(integration.slug)
+        if known is None or integration.is_certain:
+            self.created[integration.slug] = integration
+        self._announce()
 
-    def _say(self, *in_flight: Throwaway) -> None:
+    def _announce(self, *in_flight: TemporaryIntegration) -> None:
         left = [*self.created.values(), *in_flight, *self.providers]
         names = ", ".join(map(str, left))
         self.announce(f"the probe may have left {names}; {HOW_TO_DELETE}" if names else "")
 
-    async def _removed(self, throwaway: Throwaway) -> bool:
-        """Delete one integration if it is ours; return whether it is certain to be gone."""
+    async def _remove(self, integration: TemporaryIntegration) -> bool:
+        """Delete an integration if it was created here; return whether it is certainly gone."""
         try:
-            found = await self._found(throwaway.slug)
+            found = await self._read(integration.slug)
         except RemoteError:
-            if not throwaway.is_certain:
+            if not integration.is_certain:
                 return False
-            found = Observed(throwaway.slug, {"name": self.name})
-        if self._is_gone(throwaway.slug, found):
+            found = Observed(integration.slug, {"name": self.name})
+        if self._is_gone(integration.slug, found):
             return True
-        if not throwaway.is_certain and found is not None and found.fields.get("name") != self.name:
-            return True  # someone else's: our create was not carried out
+        if (
+            not integration.is_certain
+            and found is not None
+            and found.fields.get("name") != self.name
+        ):
+            return True  # of another creator: the create of this probe was not carried out
         try:
-            await self.api.call(Call(OperationName.DELETE, throwaway.slug))
+            await self.api.call(Call(OperationName.DELETE, integration.slug))
         except NotFound:
-            pass  # the look that follows decides
+            pass  # the read that follows decides
         except RemoteError as problem:
             if not problem.outcome_unknown:
                 return False
         try:
-            return self._is_gone(throwaway.slug, await self._found(throwaway.slug))
+            return self._is_gone(integration.slug, await self._read(integration.slug))
         except RemoteError:
             return False
 
-    async def _found(self, slug: str) -> Observed | None:
-        """Read an integration, or its row in the list where reading it proves nothing."""
+    async def _read(self, slug: str) -> Observed | None:
+        """Read an integration, or its row in the list if the read itself fails."""
         try:
             return await read_one(self.api, slug)
         except RemoteError as unread:
@@ -195,9 +199,12 @@ class Throwaways:
             return listing.rows.get(slug)
 
     def _is_gone(self, slug: str, found: Observed | None) -> bool:
-        if found is not None and found.is_archived and slug not in self.archived:
+        """Return whether an integration does not exist, and record one that is archived."""
+        if found is None:
+            return True
+        if found.is_archived and slug not in self.archived:
             self.archived.append(slug)
-        return found is None or found.is_archived
+        return found.is_archived
 
 
 def _text(value: object) -> str | None:
