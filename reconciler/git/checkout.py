@@ -94,7 +94,8 @@ def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
     top, prefix = repository.locate()
     missing = dict(_missing_in(top, prefix, ""))
     shown = dict(islice(missing.items(), _MOST_NAMED))
-    if more := len(missing) - len(shown):
+    more = len(missing) - len(shown)
+    if more:
         path, problem = shown.popitem()
         summary = f"{problem.summary}, as are {more} more"
         shown[path] = UnreadableFile(problem.code, summary, problem.hint)
@@ -123,12 +124,12 @@ def _missing_in(
 def _is_in_submodule(top: Repository, prefix: str) -> bool:
     """Whether a folder above the prefix is a submodule, whose own index then holds the files."""
     parts = prefix.split("/")
-    above = ["/".join(parts[:length]) for length in range(1, len(parts))]
-    return any(
-        entry.mode == SUBMODULE and entry.path == place
-        for place in above
-        for entry in _index(top, place)
-    )
+    for length in range(1, len(parts)):
+        folder = "/".join(parts[:length])
+        for entry in _index(top, folder):
+            if entry.mode == SUBMODULE and entry.path == folder:
+                return True
+    return False
 
 
 def _missing_in_submodule(

@@ -36,7 +36,7 @@ _OBSERVED_FIELDS = (
 """The fields of `Observed` that are stored as they are."""
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """Return a value as JSON in ASCII, which a database of any encoding can store.
 
     A lone surrogate, which no database accepts, becomes U+FFFD.
@@ -97,10 +97,10 @@ def path_from_text(text: str) -> Path:
         raise damaged() from None
 
 
-def preimage_to_document(image: PreImage) -> dict[str, Any]:
+def preimage_to_document(image: PreImage) -> dict[str, object]:
     """Return the stored form of a pre-image, which holds no secret."""
     observed, declared = image.observed, image.declared
-    stored = {
+    stored: dict[str, object] = {
         "action": image.kind.value,
         "observed": None if observed is None else observed_to_document(observed),
         "declared": None if declared is None else json.loads(tree_to_text(declared)),
@@ -123,7 +123,7 @@ def preimage_from_document(slug: str, document: Mapping[str, Any]) -> PreImage:
         raise damaged() from None
 
 
-def observed_to_document(observed: Observed) -> dict[str, Any]:
+def observed_to_document(observed: Observed) -> dict[str, object]:
     """Return the stored form of an observed integration, which holds no secret."""
     stored = {name: getattr(observed, name) for name in _OBSERVED_FIELDS}
     return {"fields": json.loads(tree_to_text(observed.fields)), **stored}
@@ -168,7 +168,7 @@ def _path(stored: Iterable[object]) -> Path:
     return tuple(str(part) for part in stored)
 
 
-def _plain(value: Value, field: FieldSchema, name: str) -> Any:
+def _plain(value: Value, field: FieldSchema, name: str) -> object:
     if _is_withheld(field, name):
         # Only a reference or a mask is stored, whatever else the type of the value would permit.
         return plain(value) if isinstance(value, SecretRef | Mask | None) else _WITHHELD
@@ -200,14 +200,14 @@ def _is_withheld(field: FieldSchema, name: str) -> bool:
     return field.is_known or SECRET_NAME.search(name) is not None
 
 
-def _is_marked(found: Any) -> bool:
+def _is_marked(found: object) -> bool:
     """Whether a value was stored as a reference, as a mask, or withheld."""
     if isinstance(found, str):
         return _REFERENCE.fullmatch(found) is not None
     return found == _WITHHELD or (isinstance(found, dict) and found.keys() == {"mask"})
 
 
-def _sensitive(found: Any) -> Value:
+def _sensitive(found: object) -> Value:
     match found:
         case {"mask": str(text)}:
             return Mask(text)

@@ -83,12 +83,12 @@ class RowsDigest:
         """Return the stored form."""
         return canonical_json({"product": f"{self._product:x}"})
 
-    def add(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    def add(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
         """Add rows of a table to the set."""
         for row in rows:
             self._product = self._product * _number_of(table, row) % _MODULUS
 
-    def remove(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    def remove(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
         """Remove rows of a table from the set, all of which must be in it."""
         product = 1
         for row in rows:
@@ -226,7 +226,7 @@ def _chain_end_name(target: int, shard: str | None) -> str:
     return f"{name}{SHARD_INFIX}{shard}" if shard else name
 
 
-def _hashed_columns(row: Row[Any]) -> dict[str, Any]:
+def _hashed_columns(row: Row[Any]) -> dict[str, object]:
     columns = {
         "run": row.run,
         "target": row.target,
@@ -250,7 +250,7 @@ def _rows_of_run(connection: Connection, run_id: int) -> Mapping[str, list[Row[A
     return found
 
 
-def _number_of(table: str, row: Mapping[str, Any]) -> int:
+def _number_of(table: str, row: Mapping[str, object]) -> int:
     content = {name: value for name, value in row.items() if name != "target"}
     text = canonical_json([table, content])
     hashed = hashlib.shake_256(text.encode("utf-8", "surrogatepass")).digest(_MODULUS_BYTES)

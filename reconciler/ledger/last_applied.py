@@ -274,7 +274,7 @@ def _exchange(
     state.add(table.name, added)
 
 
-def _key(table: Table, row: _Row) -> tuple[Any, ...]:
+def _key(table: Table, row: _Row) -> tuple[object, ...]:
     return tuple(row[column.name] for column in table.primary_key.columns)
 
 

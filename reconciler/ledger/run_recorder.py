@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from types import MappingProxyType
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -144,7 +143,7 @@ class Recorder:
                 self._store_created_id(connection, action.slug, made)
 
     def action_ended(
-        self, action: Action, outcome: Mapping[str, Any], *, made: str | None = None
+        self, action: Action, outcome: Mapping[str, object], *, made: str | None = None
     ) -> None:
         """Record the outcome of an action in its public form.
 
@@ -168,7 +167,7 @@ class Recorder:
             connection.execute(update(runs).where(runs.c.id == self._run_id).values(values))
             hash_chain.append_to_chain(connection, self._run_id)
 
-    def _facts_of(self, plan: Plan) -> dict[str, Any]:
+    def _facts_of(self, plan: Plan) -> dict[str, object]:
         facts = asdict(self._facts)
         del facts["run"]
         if self._facts.shard is None:
@@ -180,7 +179,7 @@ class Recorder:
             "undoes": plan.run,
         }
 
-    def _image_row(self, action: Action) -> dict[str, Any]:
+    def _image_row(self, action: Action) -> dict[str, object]:
         document = _image_document(action, action.subject.observed)
         return {"run": self._run_id, "slug": action.slug, "document": to_json(document)}
 
@@ -195,7 +194,9 @@ class Recorder:
         if known.get("made") != identity:
             self._store_image(connection, slug, known | {"made": identity})
 
-    def _store_image(self, connection: Connection, slug: str, document: Mapping[str, Any]) -> None:
+    def _store_image(
+        self, connection: Connection, slug: str, document: Mapping[str, object]
+    ) -> None:
         connection.execute(
             update(pre_images)
             .where(pre_images.c.run == self._run_id, pre_images.c.slug == slug)
@@ -203,7 +204,7 @@ class Recorder:
         )
 
 
-def _image_document(action: Action, observed: Observed | None) -> dict[str, Any]:
+def _image_document(action: Action, observed: Observed | None) -> dict[str, object]:
     """Return the stored form of how an integration looks before an action."""
     changed = _changed_paths(action)
     last_applied = action.subject.remembered

@@ -6,8 +6,8 @@ transaction takes the write lock when it begins, so that two processes wait for 
 
 import os
 import secrets
+import sqlite3
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
@@ -81,13 +81,13 @@ def _immutable(file: Path) -> str:
     return "" if pending or os.access(file.parent, os.W_OK) else "&immutable=1"
 
 
-def _prepare_writer(connection: Any, _: object) -> None:
+def _prepare_writer(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _prepare_reader(connection: Any, _: object) -> None:
+def _prepare_reader(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA query_only=ON")
 
 

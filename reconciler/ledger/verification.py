@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, select
+from sqlalchemy import Column, Connection, Row, Select, Table, select
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.ledger.errors import LedgerError
@@ -59,6 +59,7 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
     """
     names = {row.id: row.name for row in connection.execute(select(targets))}
     chains: dict[_Chain, list[_Link]] = defaultdict(list)
+    hashes: set[str] = set()
     problems: list[Diagnostic] = []
     parts = {
         "calls": _Parts(connection, calls, calls.c.id),
@@ -74,6 +75,7 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
             continue
         if row.hash != hashed:
             problems.append(_broken(row.run, name, "was changed after it ended"))
+        hashes.add(row.hash)
         link = _Link(row.run, row.position or 0, row.previous, row.hash)
         chains[row.target, shard_of(row.facts)].append(link)
     ends = _chain_ends(connection)
@@ -85,8 +87,7 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
     if not problems and any(part.has_strays() for part in parts.values()):
         summary = "there are calls, outcomes or pre-images of a run that is not on record"
         problems.append(error("ledger-altered", summary, hint=_LOST))
-    heads = {link.hash for links in chains.values() for link in links}
-    if expected_head is not None and expected_head not in heads:
+    if expected_head is not None and expected_head not in hashes:
         summary = f"no run on record has the hash {expected_head}"
         problems.append(
             error(
@@ -187,7 +188,7 @@ def _name_of(chain: _Chain, names: dict[int, str]) -> str:
     return name if chain[1] is None else f"{name}, shard {chain[1]},"
 
 
-def _stream(connection: Connection, query: Any) -> Iterable[Row[Any]]:
+def _stream(connection: Connection, query: Select[Any]) -> Iterable[Row[Any]]:
     return connection.execute(query.execution_options(yield_per=_BATCH))
 
 

@@ -49,8 +49,10 @@ class NotAllowed:
         """Return what to do."""
         if self.never:
             return "use a variable SECRET_… or a secret manager"
-        if self.ref.scheme not in SCHEMES and (near := did_you_mean(self.ref.scheme, SCHEMES)):
-            return near
+        if self.ref.scheme not in SCHEMES:
+            suggestion = did_you_mean(self.ref.scheme, SCHEMES)
+            if suggestion:
+                return suggestion
         pattern = f"{self.ref.scheme}:{_source(self.ref)}"
         return f"if this reference is right, add '{pattern}' to the environment variable {VARIABLE}"
 

@@ -123,13 +123,16 @@ class SopsResolver:
 
     def _variables(self, kinds: Collection[str], *, home: str) -> dict[str, str]:
         """Return the program's whole environment but its path."""
-        wanted = tuple(name for kind in kinds for name in _VARIABLES_OF_KIND[kind])
+        prefixes: list[str] = []
+        for kind in kinds:
+            prefixes += _VARIABLES_OF_KIND[kind]
         given = {
             name: value
             for name, value in self._context.environ.items()
-            if name in _VARIABLES or name.startswith(wanted)
+            if name in _VARIABLES or name.startswith(tuple(prefixes))
         }
-        return given | dict.fromkeys(_HOME_VARIABLES, home) | ({} if kinds else _NO_NETWORK)
+        given |= dict.fromkeys(_HOME_VARIABLES, home)
+        return given if kinds else given | _NO_NETWORK
 
     def _run(
         self, ref: SecretRef, command: Sequence[str], encrypted: bytes, environ: Mapping[str, str]

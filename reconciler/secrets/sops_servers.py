@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from reconciler.desired.yaml_reader import read_yaml
 
@@ -75,7 +75,7 @@ def _in_flat(content: bytes) -> frozenset[Server]:
     return frozenset()
 
 
-def _yaml(content: bytes) -> Mapping[str, Any]:
+def _yaml(content: bytes) -> Mapping[str, object]:
     reading = read_yaml(content)
     if reading.faults or len(reading.documents) != 1:
         raise UnknownServers("it is not one plain document of YAML")
@@ -83,7 +83,7 @@ def _yaml(content: bytes) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _json(content: bytes) -> Mapping[str, Any]:
+def _json(content: bytes) -> Mapping[str, object]:
     try:
         value = json.loads(
             content.decode(), object_pairs_hook=_without_repeats, parse_constant=_refuse_constant
@@ -94,7 +94,7 @@ def _json(content: bytes) -> Mapping[str, Any]:
     raise UnknownServers("it is not one plain document of JSON")
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
     if len(document) != len(pairs):
         raise ValueError("repeated name")
@@ -105,7 +105,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _servers(metadata: Any, *, nested: bool) -> Iterator[Server]:
+def _servers(metadata: object, *, nested: bool) -> Iterator[Server]:
     """Walk the lists of keys; other metadata does not name servers."""
     for kind, entries in _named(metadata).items():
         if not entries or not isinstance(entries, list | dict):
@@ -119,7 +119,7 @@ def _servers(metadata: Any, *, nested: bool) -> Iterator[Server]:
             yield from _of_kind(kind, [_named(entry) for entry in entries])
 
 
-def _of_kind(kind: str, entries: Iterable[Mapping[str, Any]]) -> Iterator[Server]:
+def _of_kind(kind: str, entries: Iterable[Mapping[str, object]]) -> Iterator[Server]:
     host_of = _HOST_BY_KIND.get(kind)
     if host_of is None:
         raise UnknownServers("it is encrypted with a kind of key that is not supported")
@@ -127,20 +127,20 @@ def _of_kind(kind: str, entries: Iterable[Mapping[str, Any]]) -> Iterator[Server
         yield Server(host_of(entry), kind)
 
 
-def _vault(entry: Mapping[str, Any]) -> str:
+def _vault(entry: Mapping[str, object]) -> str:
     _match(_PATH, entry, "engine_path")
     _match(_PATH, entry, "key_name")
     return _host(entry, "vault_address")
 
 
-def _azure(entry: Mapping[str, Any]) -> str:
+def _azure(entry: Mapping[str, object]) -> str:
     _match(_PATH, entry, "name")
     if entry.get("version"):
         _match(_PATH, entry, "version")
     return _host(entry, "vault_url")
 
 
-def _aws(entry: Mapping[str, Any]) -> str:
+def _aws(entry: Mapping[str, object]) -> str:
     if entry.get("role") or entry.get("aws_profile"):
         raise UnknownServers("it names an AWS role or profile, which only the environment may")
     arn = _match(_ARN, entry, "arn")
@@ -148,7 +148,7 @@ def _aws(entry: Mapping[str, Any]) -> str:
     return f"kms.{arn['region']}.{suffix}"
 
 
-def _gcp(entry: Mapping[str, Any]) -> str:
+def _gcp(entry: Mapping[str, object]) -> str:
     _match(_GCP_KEY, entry, "resource_id")
     return "cloudkms.googleapis.com"
 
@@ -156,7 +156,7 @@ def _gcp(entry: Mapping[str, Any]) -> str:
 _HOST_BY_KIND = {"hc_vault": _vault, "azure_kv": _azure, "kms": _aws, "gcp_kms": _gcp}
 
 
-def _host(entry: Mapping[str, Any], name: str) -> str:
+def _host(entry: Mapping[str, object], name: str) -> str:
     address = _match(_ADDRESS, entry, name)
     host = address["host"].lower()
     if address["scheme"] == "http" and not _LOOPBACK.fullmatch(host):
@@ -164,7 +164,7 @@ def _host(entry: Mapping[str, Any], name: str) -> str:
     return host
 
 
-def _match(pattern: re.Pattern[str], entry: Mapping[str, Any], name: str) -> re.Match[str]:
+def _match(pattern: re.Pattern[str], entry: Mapping[str, object], name: str) -> re.Match[str]:
     value = entry.get(name)
     found = pattern.fullmatch(value) if isinstance(value, str) else None
     if found is None:
@@ -172,7 +172,7 @@ def _match(pattern: re.Pattern[str], entry: Mapping[str, Any], name: str) -> re.
     return found
 
 
-def _named(value: Any) -> Mapping[str, Any]:
+def _named(value: object) -> Mapping[str, object]:
     """Return a mapping of the metadata whose names are all lower-case.
 
     Go matches names of JSON in any case, so that two spellings could mean one field.

@@ -217,7 +217,7 @@ def explain(ref: SecretRef, problem: Exception, *, logging_in: bool = False) -> 
     return SecretError(ref, reason, code=code, hint=hint)
 
 
-def _json(reply: Any) -> dict[str, Any]:
+def _json(reply: object) -> dict[str, Any]:
     """Return a document; a redirect is not followed, since the token is a plain header."""
     if not isinstance(reply, dict):
         raise requests.ConnectionError
@@ -237,7 +237,7 @@ def _session(verify: str | bool) -> requests.Session:  # noqa: FBT001 - as reque
     return session
 
 
-def _text(reply: Any, *path: str) -> str:
+def _text(reply: object, *path: str) -> str:
     for key in path:
         reply = reply.get(key) if isinstance(reply, dict) else None
     if not isinstance(reply, str):
