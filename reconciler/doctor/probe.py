@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.doctor.checks import Check, fail, ok, warn
+from reconciler.doctor.checks import Check, CheckStatus, fail, ok, warn
 from reconciler.doctor.temporary_integrations import (
     CONFIGURATIONS,
     HOW_TO_DELETE,
@@ -81,6 +81,9 @@ class Probe:
             problem = failure
         finally:
             left = await self._clean_up()
+        return self._name_providers(self._result(problem, left))
+
+    def _result(self, problem: RemoteError | None, left: list[TemporaryIntegration]) -> Check:
         if left:
             names = ", ".join(map(str, left))
             return fail("probe", f"not removed, or perhaps not: {names}", HOW_TO_DELETE)
@@ -92,9 +95,6 @@ class Probe:
             )
         if problem is not None:
             return fail("probe", f"it ended early: {problem.summary}", problem.hint)
-        return self._success()
-
-    def _success(self) -> Check:
         answered = [text for text in self.answers.values() if not text.startswith(NOT_ASKED)]
         summary = f"{len(answered)} questions answered, "
         if self.integrations.archived:
@@ -102,11 +102,17 @@ class Probe:
             summary += f"this API archives what is deleted: {archived}"
         else:
             summary += f"{self.slug} is removed"
-        if self.integrations.providers:
-            providers = ", ".join(self.integrations.providers)
-            hint = f"look in workspace {self.workspace}, and delete it there in the console"
-            return warn("probe", f"{summary}; {providers} may be left", hint)
         return ok("probe", summary)
+
+    def _name_providers(self, check: Check) -> Check:
+        """Add the default providers that may be left in the workspace to a result."""
+        if not self.integrations.providers:
+            return check
+        summary = f"{check.summary}; {', '.join(self.integrations.providers)} may be left"
+        hint = f"look in workspace {self.workspace}, and delete it there in the console"
+        if check.status is CheckStatus.FAIL:
+            return fail(check.name, summary, f"{check.hint}; {hint}" if check.hint else hint)
+        return warn(check.name, summary, hint)
 
     async def _clean_up(self) -> list[TemporaryIntegration]:
         """Remove everything, even if the probe is cancelled meanwhile."""

@@ -96,9 +96,7 @@ def test_each_answer_has_its_row_among_the_open_questions() -> None:
         (Switches(list_order="newest"), "sort_order", "created_at descending"),
     ],
 )
-def test_each_behaviour_is_recognised(
-    switches: Switches, question: str, answer: str
-) -> None:
+def test_each_behaviour_is_recognised(switches: Switches, question: str, answer: str) -> None:
     world = ticking(switches)
     check, probe = probed(world)
     assert check.status is CheckStatus.OK, check
@@ -155,6 +153,21 @@ def test_an_integration_with_a_provider_is_deleted_or_named_with_it(switch: Any)
     assert f"{SLUG}-x (id {kept['id']}, provider {provider['id']})" in check.summary
     assert "DELETE /integrations/SLUG" in check.hint
     assert left_in(world) == [f"{SLUG}-x"]
+
+
+@pytest.mark.parametrize("times", [1, -1])
+def test_a_failed_probe_names_the_provider_that_may_be_left(times: int) -> None:
+    fault = Fault(kind=FaultKind.STATUS, method="DELETE", path=f"{SLUG}-x", times=times, status=500)
+    seen: list[str] = []
+
+    def look(_request: Request) -> None:
+        seen.extend(provider["id"] for provider in world.remote.providers)
+
+    world = World(faults=FaultScript([fault]), before=look)
+    check, _ = probed(world, workspace="ws-team-a")
+    assert check.status is CheckStatus.FAIL
+    assert f"provider {seen[0]}" in check.summary
+    assert "ws-team-a" in check.hint or f"{SLUG}-x" in check.summary
 
 
 def test_without_a_workspace_no_provider_is_created_and_the_question_is_not_asked() -> None:
