@@ -1,19 +1,24 @@
-"""Keep a run in the ledger while it happens, and what it made true afterwards.
+"""Record a run in the ledger while it happens, and confirm what it has made true.
 
-The record is complete on disk when the listener returns, so a call is announced before it is sent.
-A ledger that fails in the middle of a run raises out of `emit`. What is remembered of an action
-that was applied: `reconciler.execution.confirmed_state`.
+A record is on disk when the listener returns, so that a call is recorded before it is sent. A
+ledger that fails during a run raises out of `emit`. What is confirmed becomes the last-applied
+state of the next plan: declarations, and of written secrets only fingerprints and masks, which
+`reconciler.planning.credentials` compares.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from reconciler.domain.calls import Call
-from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.facts import SubResource
+from reconciler.domain.field_paths import show_path
+from reconciler.domain.last_applied import LastApplied, SecretRecord
+from reconciler.domain.schema import fields_of
+from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
-from reconciler.domain.tree import Path
-from reconciler.execution.confirmed_state import announced, by_action, by_beginning, gone, in_sync
+from reconciler.domain.tree import Path, Tree, leaves, lookup
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,
@@ -24,9 +29,11 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.result import Status
+from reconciler.execution.result import Outcome, Status
+from reconciler.execution.secret_values import sent_secrets
 from reconciler.ledger.models import Anchor, Confirmed, RunFacts, SeenState, TargetKey
-from reconciler.planning.actions import ActionKind
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
+from reconciler.planning.normalize import normalize
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import Plan
 
@@ -35,7 +42,13 @@ if TYPE_CHECKING:
     from reconciler.ledger.store import Ledger
 
 
-_MAKING = frozenset({ActionKind.CREATE, ActionKind.REPLACE})
+_PARTS = {
+    OperationName.UPDATE_MODELS: fields_of(SubResource.MODELS),
+    OperationName.UPDATE_WORKSPACES: fields_of(SubResource.WORKSPACES),
+}
+"""Fields that a create leaves to separate writes."""
+
+_CREATING = frozenset({ActionKind.CREATE, ActionKind.REPLACE})
 Fingerprints: TypeAlias = Callable[[Call], Mapping[Path, str]]
 
 
@@ -44,9 +57,9 @@ def _no_fingerprints(_: Call) -> Mapping[Path, str]:
 
 
 def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerprints) -> Emit:
-    """Make a listener that writes every event of one run to its record.
+    """Build a listener that writes every event of one run to its record.
 
-    `fingerprints` gives those of the secrets that a call carries, by path.
+    `fingerprints` returns the fingerprints of the secrets that a call carries, by path.
     """
 
     def listen(event: Event) -> None:
@@ -64,12 +77,12 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
                     made=event.made,
                 )
             case ActionEnded(action=action, outcome=outcome):
-                made = outcome.identity if action.kind in _MAKING else None
+                made = outcome.identity if action.kind in _CREATING else None
                 recorder.action_ended(action, outcome.as_json(), made=made)
             case RunEnded(result=result):
                 recorder.run_ended(result.summary)
             case ActionStarted():
-                pass  # the calls that follow say it
+                pass  # the record of its first call implies it
             case _:
                 assert_never(event)
 
@@ -77,11 +90,11 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
 
 
 class LedgerListener:
-    """What the ledger is told in one apply.
+    """The ledger's listener of one apply.
 
-    `values` are the secrets of the run; only their fingerprints get out. A run without any action
-    is no run in history, yet what it found in sync is remembered. `by_git` is what Git declares
-    where that is not what the run makes true, as in an undo.
+    `values` are the secret values of the run; only their fingerprints are stored. A run without any
+    action is not recorded, but what it found in sync is confirmed. `by_git` is what Git declares
+    where the run makes something else true, as an undo does.
     """
 
     def __init__(
@@ -98,11 +111,11 @@ class LedgerListener:
         self.by_git: Mapping[str, Declared] | None = None
 
     def emit(self, event: Event) -> None:
-        """Take an event of the run; what an action made true is remembered as soon as it ends."""
+        """Record one event; what an action made true is confirmed as soon as it ends."""
         self.emit_all((event,))
 
     def emit_all(self, events: Sequence[Event]) -> None:
-        """Take some events at once; they are on disk when this returns, or none of them is."""
+        """Record some events in one transaction; all are on disk when this returns, or none is."""
         for event in events:
             if isinstance(event, RunStarted) and event.plan.actions:
                 self._learn(event.plan.target.organisation_id)
@@ -116,8 +129,8 @@ class LedgerListener:
             self._recorder.require_open()
             for event in events:
                 self._listen(event)
-            self._fulfilled(ended)
-        # Of what did not end well only a part was read, which is no picture of how it looks.
+            self._confirm(ended)
+        # After a failure only a part was read, which is not the state of the integration.
         self._acted |= {e.action.slug: e.outcome.seen_after if _applied(e) else None for e in ended}
 
     def close(
@@ -129,66 +142,198 @@ class LedgerListener:
         selection: Selection,
         organisation: str | None = None,
     ) -> None:
-        """Remember what needed no action and how all looks; forget what is gone."""
+        """Confirm what needed no action, store the state that was read, and forget what is gone."""
         self._ledger.require_lock()
         self._learn(organisation or plan.target.organisation_id)
-        self._sight(observed)
+        self._store_seen(observed)
         if self.by_git is not None:
             return
         known = self._ledger.last_applied(self._key).integrations
         self._ledger.store_confirmed(
             self._key,
-            in_sync(plan, desired=desired, observed=observed, selection=selection),
-            gone=gone(known, desired=desired, observed=observed, selection=selection),
+            confirmed_in_sync(plan, desired=desired, observed=observed, selection=selection),
+            gone=_gone(known, desired=desired, observed=observed, selection=selection),
             run=self._facts.run,
         )
 
     def anchor(self) -> Anchor | None:
-        """Return what can be kept elsewhere to prove later that nothing was taken out."""
+        """Return the end of the record; a copy kept elsewhere proves that nothing was removed."""
         return self._ledger.anchor(self._key, shard=self._facts.shard)
 
     def _learn(self, organisation: str | None) -> None:
-        """Note whose API this is; before the first list, and with an empty one, nobody knows."""
+        """Note the organisation, which an empty or missing list does not tell."""
         if organisation is not None:
             self._key = TargetKey(self._key.name, self._key.host, organisation)
 
-    def _sight(self, observed: ObservedState) -> None:
-        """Take down how everything looks that was read, after the writes where there were any."""
+    def _store_seen(self, observed: ObservedState) -> None:
+        """Store the state of all that was read, after the writes where there were any."""
         now = self._now()
-        looks = {**observed.integrations, **self._acted}
-        self._ledger.store_seen_states(
-            self._key,
-            {s: SeenState(o, now) for s, o in looks.items() if o is not None and o.detailed},
-        )
+        states = {**observed.integrations, **self._acted}
+        seen = {
+            slug: SeenState(state, now)
+            for slug, state in states.items()
+            if state is not None and state.detailed
+        }
+        self._ledger.store_seen_states(self._key, seen)
 
-    def _fulfilled(self, ended: Sequence[ActionEnded]) -> None:
-        """Remember what some actions made true, of those that did not end well what is certain."""
-        gone = [e.action.slug for e in ended if _applied(e) and e.action.kind is ActionKind.DELETE]
-        done = [
-            item
-            for e in ended
-            if e.action.kind is not ActionKind.DELETE
-            and (item := self._made_true(e, by_action if _applied(e) else by_beginning))
-        ]
-        if self.by_git is not None:
-            by_git = self.by_git
-            done = [
-                replace(item, declared=by_git[item.declared.slug])
-                for item in done
-                if item.declared.slug in by_git
-            ]
-        if done or gone:
-            self._ledger.store_confirmed(self._key, done, gone=gone, run=self._facts.run)
+    def _confirm(self, ended: Sequence[ActionEnded]) -> None:
+        """Confirm what some actions made true; of failed ones only what is certain."""
+        gone, confirmed = [], []
+        for event in ended:
+            if event.action.kind is not ActionKind.DELETE:
+                confirmed += self._confirmed(event)
+            elif _applied(event):
+                gone.append(event.action.slug)
+        if confirmed or gone:
+            self._ledger.store_confirmed(self._key, confirmed, gone=gone, run=self._facts.run)
+
+    def _confirmed(self, ended: ActionEnded) -> list[Confirmed]:
+        confirm = confirmed_by_action if _applied(ended) else confirmed_by_partial_create
+        pepper = self._ledger.pepper
+        found = confirm(ended.action, ended.outcome, values=self.values, pepper=pepper)
+        if found is None:
+            return []
+        if self.by_git is None:
+            return [found]
+        declared = self.by_git.get(found.declared.slug)
+        return [replace(found, declared=declared)] if declared is not None else []
 
     def _fingerprints(self, call: Call) -> Mapping[Path, str]:
-        return announced(call, values=self.values, pepper=self._ledger.pepper)
-
-    def _made_true(
-        self, ended: ActionEnded, tell: Callable[..., Confirmed | None]
-    ) -> Confirmed | None:
-        pepper = self._ledger.pepper
-        return tell(ended.action, ended.outcome, values=self.values, pepper=pepper)
+        return secret_fingerprints(call, values=self.values, pepper=self._ledger.pepper)
 
 
 def _applied(ended: ActionEnded) -> bool:
     return ended.outcome.status is Status.APPLIED
+
+
+# -- what a run has made true ------------------------------------------------------------
+
+
+def confirmed_by_action(
+    action: Action,
+    outcome: Outcome,
+    *,
+    values: Mapping[SecretRef, Redacted],
+    pepper: Pepper | None,
+) -> Confirmed:
+    """Return what an applied action made true; it must be of a declared integration."""
+    subject = action.subject
+    assert subject.declared is not None  # noqa: S101 - only a delete declares nothing
+    before, after = _tree(subject.observed), _tree(outcome.seen_after)
+    records = {
+        path: _record(
+            reference,
+            value,
+            masks=(lookup(before, path), lookup(after, path)),
+            known=subject.remembered.secrets.get(path),
+            pepper=pepper,
+        )
+        for path, reference, value in sent_secrets(action, values)
+    }
+    removed = {change.path for change in action.changes if _removes_secret(change)}
+    fields = normalize(subject.declared.fields)
+    paths = {path for path, _ in itertools.chain(leaves(before), leaves(fields))}
+    seen = subject.observed if action.kind is ActionKind.UPDATE else None
+    return Confirmed(
+        subject.declared,
+        records,
+        removed=frozenset(path for path in paths if show_path(path) in removed),
+        identity=outcome.identity or (seen.id if seen is not None else None),
+    )
+
+
+def secret_fingerprints(
+    call: Call, *, values: Mapping[SecretRef, Redacted], pepper: Pepper | None
+) -> dict[Path, str]:
+    """Return the fingerprints of the secrets that a call carries, by path."""
+    if call.body is None or pepper is None:
+        return {}
+    found = {}
+    for path, leaf in leaves(normalize(call.body)):
+        value = values.get(leaf) if isinstance(leaf, SecretRef) else leaf
+        if isinstance(value, Redacted):
+            found[path] = value.fingerprint(pepper)
+    return found
+
+
+def confirmed_by_partial_create(
+    action: Action,
+    outcome: Outcome,
+    *,
+    values: Mapping[SecretRef, Redacted],
+    pepper: Pepper | None,
+) -> Confirmed | None:
+    """Return what a create that failed half-way made true, None where nothing is certain.
+
+    The integration is ours, and its secrets were sent. A write without an answer adds nothing.
+    """
+    if not outcome.accepted:
+        return None
+    whole = confirmed_by_action(action, outcome, values=values, pepper=pepper)
+    left: set[str] = set()
+    for operation in _PARTS.keys() - outcome.accepted:
+        left |= _PARTS[operation]
+    fields = {name: value for name, value in whole.declared.fields.items() if name not in left}
+    return Confirmed(
+        replace(whole.declared, fields=fields),
+        {path: record for path, record in whole.secrets.items() if path[0] not in left},
+        identity=whole.identity,
+    )
+
+
+def confirmed_in_sync(
+    plan: Plan, *, desired: DesiredState, observed: ObservedState, selection: Selection
+) -> list[Confirmed]:
+    """Return what was declared and selected and needed no action."""
+    acted = {action.slug for action in plan.actions}
+    ids = {slug: seen.id for slug, seen in observed.integrations.items()}
+    return [
+        Confirmed(declared, identity=ids.get(slug))
+        for slug, declared in sorted(desired.integrations.items())
+        if slug not in acted and selection.includes(slug)
+    ]
+
+
+def _gone(
+    known: Mapping[str, LastApplied],
+    *,
+    desired: DesiredState,
+    observed: ObservedState,
+    selection: Selection,
+) -> list[str]:
+    """Return the slugs that neither Git declares nor the API has any more."""
+    return sorted(
+        slug
+        for slug in known
+        if slug not in desired.integrations
+        and slug not in observed.live
+        and selection.includes(slug)
+    )
+
+
+def _removes_secret(change: Change) -> bool:
+    return change.sensitive and change.op is ChangeKind.REMOVE
+
+
+def _tree(observed: Observed | None) -> Tree:
+    return normalize(observed.fields) if observed is not None else {}
+
+
+def _record(
+    reference: SecretRef,
+    value: Redacted,
+    *,
+    masks: tuple[object, object],
+    known: SecretRecord | None,
+    pepper: Pepper | None,
+) -> SecretRecord:
+    before, after = masks
+    fingerprint = value.fingerprint(pepper) if pepper is not None else None
+    if not isinstance(after, Mask):
+        return SecretRecord(reference, fingerprint)
+    agrees = value.judged_by(after) is not MaskVerdict.CONTRADICTS
+    same_value = known is not None and known.fingerprint == fingerprint is not None
+    if not agrees and after == before and not same_value:
+        # Most likely a read from before our write, so the mask proves nothing about our value.
+        return SecretRecord(reference, fingerprint)
+    return SecretRecord(reference, fingerprint, after, mask_agreed=agrees)

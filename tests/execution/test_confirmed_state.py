@@ -8,7 +8,7 @@ from reconciler.domain.calls import OperationName
 from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
 from reconciler.domain.state import Observed
-from reconciler.execution.confirmed_state import by_action, by_beginning
+from reconciler.execution.ledger_listener import confirmed_by_action, confirmed_by_partial_create
 from reconciler.execution.result import Outcome, Status
 from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind, Risk
 from tests.builders import KEY, declared, desired, observed
@@ -37,7 +37,7 @@ def record_after(
 
 def records(action: Action, seen: Observed | None, *, pepper: Any = PEPPER) -> dict[Any, Any]:
     outcome = Outcome(action.slug, action.kind, Status.APPLIED, seen_after=seen)
-    return dict(by_action(action, outcome, values={KEY: VALUE}, pepper=pepper).secrets)
+    return dict(confirmed_by_action(action, outcome, values={KEY: VALUE}, pepper=pepper).secrets)
 
 
 def test_the_fingerprint_and_the_mask_after_the_write_are_taken_down() -> None:
@@ -90,7 +90,7 @@ def test_of_a_create_that_got_no_further_only_what_was_accepted_is_taken_down() 
 
     def taken_down(*accepted: OperationName) -> tuple[list[str], list[str]] | None:
         outcome = Outcome("alpha", action.kind, Status.FAILED, accepted=frozenset(accepted))
-        begun = by_beginning(action, outcome, values={KEY: VALUE}, pepper=PEPPER)
+        begun = confirmed_by_partial_create(action, outcome, values={KEY: VALUE}, pepper=PEPPER)
         if begun is None:
             return None
         return sorted(begun.declared.fields), sorted(path[0] for path in begun.secrets)
@@ -113,7 +113,7 @@ def test_what_was_taken_down_is_in_sync_in_the_next_plan() -> None:
     plan = world.plan(wish)
     assert len(plan.unverified) == 1
     action = next(e.action for e in world.events if hasattr(e, "outcome") and hasattr(e, "action"))
-    found = by_action(action, outcome, values={KEY: VALUE}, pepper=PEPPER)
+    found = confirmed_by_action(action, outcome, values={KEY: VALUE}, pepper=PEPPER)
     known = LastApplied(found.declared.fields, secrets=found.secrets)
     memory = LastAppliedState({"alpha": known}, pepper=PEPPER)
     again = world.plan(wish, memory=memory)
