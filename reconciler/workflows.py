@@ -34,7 +34,11 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.execution.undo import UndoRevision
 from reconciler.execution.verification import ExistenceCheck
 from reconciler.planning.actions import ActionKind
-from reconciler.planning.auditing import (
+from reconciler.planning.options import PlanOptions, Selection
+from reconciler.planning.plan import Plan
+from reconciler.planning.planner import make_plan
+from reconciler.planning.removals import is_candidate
+from reconciler.planning.undeclared import (
     NO_AUDIT,
     Audit,
     Unread,
@@ -42,10 +46,6 @@ from reconciler.planning.auditing import (
     audited_parts,
     with_audited_parts,
 )
-from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.plan import Plan
-from reconciler.planning.planner import make_plan
-from reconciler.planning.removals import is_candidate
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.clock import Clock
 from reconciler.remote.damaged_rows import damaged, nameless_rows

@@ -22,7 +22,7 @@ from reconciler.domain.schema import integration_schema
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Tree
-from reconciler.planning.access_lists import NO_ACCESS, NO_MODELS
+from reconciler.planning.normalize import NO_ACCESS, NO_MODELS
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import (
     Answered,

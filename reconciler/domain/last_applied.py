@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic, SourceLocation
-from reconciler.domain.identifiers import is_uuid
+from reconciler.domain.identifiers import differ_in_form
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
 from reconciler.domain.tree import Path, Tree
@@ -63,7 +63,7 @@ class LastApplied:
         """Return whether an id is certainly not one of ours; ids of two forms prove nothing."""
         if identity is None or identity in self.identities:
             return False
-        return any(is_uuid(known) == is_uuid(identity) for known in self.identities)
+        return any(not differ_in_form(known, identity) for known in self.identities)
 
     def of_another_object(self) -> "LastApplied":
         """Return what is known of another object under the slug.

@@ -1,4 +1,4 @@
-"""Field trees: what an integration says, as nested mappings with scalars at the leaves.
+"""Field trees: the fields of an integration as nested mappings with scalars at the leaves.
 
 Both sides of a comparison have this form. A tree is never changed after it is made; functions here
 build new ones.
@@ -7,8 +7,8 @@ build new ones.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from types import NoneType
-from typing import Any, TypeAlias, TypeGuard
+from types import MappingProxyType, NoneType
+from typing import TypeAlias, TypeGuard
 
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 
@@ -17,24 +17,36 @@ Leaf: TypeAlias = Scalar | SecretRef | Redacted | Mask
 Value: TypeAlias = "Leaf | Sequence[Value] | Mapping[str, Value]"
 Tree: TypeAlias = Mapping[str, Value]
 Path: TypeAlias = tuple[str, ...]
+Json: TypeAlias = "Scalar | list[Json] | dict[str, Json]"
 
+_NO_MEMBERS: Tree = MappingProxyType({})
 _CONTAINERS = (list, tuple, dict)
 _SCALARS = frozenset({bool, int, float, str, NoneType})
 
 
-def is_empty(value: Value) -> bool:
-    """Tell whether the API could just as well have left this value out."""
+def is_empty(value: object) -> bool:
+    """Return whether the API could just as well have left this value out."""
     return value is None or value == "" or (isinstance(value, _CONTAINERS) and not value)
 
 
-def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Return whether a value of a tree has members; a dict, as nearly all have, is seen at once."""
+def is_mapping(value: object) -> TypeGuard[Tree]:
+    """Return whether a value of a tree has members; a dict, as nearly all are, is seen at once."""
     kind = type(value)
     return kind is dict or (kind not in _SCALARS and isinstance(value, Mapping))
 
 
+def as_mapping(value: Value) -> Tree:
+    """Return a mapping as it is, and an empty one in place of anything else."""
+    return value if is_mapping(value) else _NO_MEMBERS
+
+
+def is_enabled(entry: Value) -> bool:
+    """Return whether an entry or an object is switched on."""
+    return is_mapping(entry) and bool(entry.get("enabled"))
+
+
 def lookup(tree: Tree, path: Path) -> Value:
-    """Give the value at a path, or None where the tree ends before it."""
+    """Return the value at a path, or None where the tree ends before it."""
     here: Value = tree
     for key in path:
         if not is_mapping(here) or key not in here:
@@ -64,21 +76,21 @@ def references(value: Value, path: Path = ()) -> Iterator[tuple[Path, SecretRef]
             yield from references(item, path)
 
 
-def canonical_json(value: Any) -> str:
-    """Give the one JSON text of a value: keys sorted, no spaces, no NaN, text as it is."""
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of a value: keys sorted, no spaces, no NaN, text as it is."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
 
 
-def digest(value: Any) -> str:
-    """Give `sha256:…` of the canonical JSON of a value."""
+def digest(value: object) -> str:
+    """Return `sha256:…` of the canonical JSON of a value."""
     text = canonical_json(value)
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def plain(value: Value) -> Any:
-    """Turn a tree into plain JSON that can be shown: names for references, nothing for values."""
+def plain(value: Value) -> Json:
+    """Return a tree as plain JSON that can be shown: names for references, nothing for values."""
     match value:
         case str() | int() | float() | None:  # first, for most values are
             return value

@@ -12,7 +12,16 @@ from reconciler.domain.integration import Integration
 from reconciler.domain.last_applied import LastApplied, LastAppliedState, merged
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, compiled
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup, references
+from reconciler.domain.tree import (
+    Path,
+    Tree,
+    Value,
+    as_mapping,
+    is_empty,
+    leaves,
+    lookup,
+    references,
+)
 from reconciler.execution.undo_literals import NOTHING_FOUND, Found
 from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import ActionKind
@@ -212,7 +221,7 @@ def _references(tree: Tree | None) -> dict[Path, SecretRef]:
 def _implied_models(image: PreImage) -> list[dict[str, Any]]:
     """Give the base models that no list named before, which followed `allow_all_models`."""
     before = normalize(image.observed.fields) if image.observed is not None else {}
-    listed, changed = before.get("models") or {}, image.changed
+    listed, changed = as_mapping(before.get("models")), image.changed
     named = {path[1] for path in changed if path[0] == "models" and len(path) > 1}
     custom = {path[1] for path in changed if path[0] == "models" and path[2:] == ("is_custom",)}
     enabled = allows_all_models(before)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from reconciler.domain.facts import SubResource
 from reconciler.domain.field_paths import show_path
-from reconciler.domain.identifiers import is_uuid
+from reconciler.domain.identifiers import differ_in_form
 from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.schema import fields_of, immutable_fields
@@ -124,7 +124,7 @@ class ResourceVerifier:
         """Whether another integration has taken the slug; ids in two forms prove nothing."""
         if found is None or self.identity is None or found.id is None:
             return False
-        return found.id != self.identity and is_uuid(found.id) == is_uuid(self.identity)
+        return found.id != self.identity and not differ_in_form(found.id, self.identity)
 
     def expect(self, identity: str | None) -> None:
         """Set the id of the integration that is written from now on, None where it is unknown."""
@@ -325,7 +325,7 @@ def created_between(found: Observed, began: float, ended: float) -> bool:
 
 
 def _differences(comparison: Comparison) -> list[FieldChange]:
-    changes = changed_fields(comparison.found, comparison.wanted)
+    changes = changed_fields(comparison.observed_diff, comparison.desired_diff)
     return [change for change in changes if not _is_other_form(change)]
 
 
@@ -335,5 +335,5 @@ def _is_other_form(change: FieldChange) -> bool:
         change.path[0] in immutable_fields()
         and change.had
         and change.has
-        and is_uuid(change.before) != is_uuid(change.after)
+        and differ_in_form(change.before, change.after)
     )

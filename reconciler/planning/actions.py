@@ -1,44 +1,18 @@
-"""What a plan consists of: actions on integrations, each with its changes, reason and risk."""
+"""Actions of a plan: what happens to each integration, with its changes, reason and risk."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
-from typing import Any
+from enum import StrEnum
 
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.calls import Call
 from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import Scalar
-
-
-class Risk(Enum):
-    """How much a change can hurt; later members outrank earlier ones."""
-
-    COSMETIC = "cosmetic"
-    ADDITIVE = "additive"
-    RESTRICTIVE = "restrictive"
-    CREDENTIAL = "credential"
-    ACCESS_REMOVAL = "access-removal"
-    REPLACE = "replace"
-    DELETE = "delete"
-
-    @property
-    def rank(self) -> int:
-        """Give the place in the order of harm."""
-        return _RANKS[self]
-
-
-_RANKS = {risk: rank for rank, risk in enumerate(Risk)}
-
-
-def highest(risks: list[Risk]) -> Risk | None:
-    """Give the greatest risk, or None of none."""
-    return max(risks, key=lambda r: r.rank, default=None)
+from reconciler.domain.tree import Json
+from reconciler.planning.risk import Risk
 
 
 class ActionKind(StrEnum):
-    """What is done to an integration."""
+    """Kind of an action on an integration."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -47,7 +21,7 @@ class ActionKind(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """What happens to one field. `resend`: a secret in sync has to go along with a write."""
+    """Kind of a change of one field. `resend`: a secret in sync has to go along with a write."""
 
     ADD = "add"
     REMOVE = "remove"
@@ -57,7 +31,7 @@ class ChangeKind(StrEnum):
 
 
 class ChangeOrigin(StrEnum):
-    """Who moved: the files, the API, both; unknown without ledger and `--base`."""
+    """Side that changed: the files, the API, both; unknown without ledger and `--base`."""
 
     LOCAL = "local"
     REMOTE = "remote"
@@ -65,31 +39,28 @@ class ChangeOrigin(StrEnum):
     UNKNOWN = "unknown"
 
 
-Shown = Scalar | list[Any] | dict[str, Any]
-"""A value in a plan: plain JSON, never a secret."""
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field's change. A sensitive one shows references instead of before and after.
+    """One field's change, as plain JSON without secrets.
 
-    `unknown_field` says that it is sensitive because no model describes the field.
+    A sensitive one shows references instead of before and after; it is an `unknown_field` if it is
+    sensitive because no model describes the field.
     """
 
     path: str
     op: ChangeKind
     risk: Risk
-    before: Shown = None
-    after: Shown = None
+    before: Json = None
+    after: Json = None
     sensitive: bool = False
     origin: ChangeOrigin = ChangeOrigin.UNKNOWN
     reference: str | None = None
     before_reference: str | None = None
     unknown_field: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        """Give the public form; references are keys of sensitive changes only."""
-        document: dict[str, Any] = {
+    def as_json(self) -> dict[str, object]:
+        """Return the public form; references are keys of sensitive changes only."""
+        document: dict[str, object] = {
             "path": self.path,
             "op": self.op.value,
             "before": self.before,
@@ -105,8 +76,8 @@ class Change:
         return document
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """Give what a digest and an approval look at: everything but origin and risk."""
+    def identity(self) -> dict[str, object]:
+        """Return what a digest and an approval look at: everything but origin and risk."""
         document = self.as_json()
         del document["origin"], document["risk"]
         document.pop("unknown_field", None)
@@ -115,19 +86,19 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What the integration looked like when the plan was made; both None where it did not exist."""
+    """State of the integration when the plan was made; both None where it did not exist."""
 
     last_updated_at: str | None = None
     fingerprint: str | None = None
 
 
 TOMBSTONE = "tombstone: "
-"""How the reason of a delete begins that `deletions` asks for; a saved plan has no other sign."""
+"""Prefix of the reason of a delete that `deletions` requests; a saved plan has no other sign."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionInputs:
-    """The values an action was derived from, for guards before a write and checks after it."""
+    """Values from which an action was derived, for guards before a write and checks after it."""
 
     declared: Declared | None = None
     observed: Observed | None = None
@@ -138,8 +109,8 @@ class ActionInputs:
 class Action:
     """Everything that happens to one integration, and the calls that do it.
 
-    `calls` and `subject` are there in a fresh plan only. They are not part of the public form and
-    do not count in equality: a saved plan is an approval, not a script.
+    Only a fresh plan has `calls` and `subject`. They are not part of the public form and do not
+    count in equality: a saved plan is an approval, not a script.
     """
 
     slug: str
@@ -155,10 +126,10 @@ class Action:
 
     @property
     def address(self) -> str:
-        """Give the stable name of the integration in plans and results."""
+        """Return the stable name of the integration in plans and results."""
         return f"integration/{self.slug}"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the action as an entry of `actions` in the plan document."""
         return {
             "address": self.address,
@@ -176,8 +147,8 @@ class Action:
         }
 
     @property
-    def identity(self) -> Mapping[str, Any]:
-        """Give what the digest looks at."""
+    def identity(self) -> dict[str, object]:
+        """Return what the digest looks at."""
         return {
             "address": self.address,
             "action": self.kind.value,

@@ -1,7 +1,7 @@
-"""Is this fresh plan contained in those that were approved?
+"""Comparison of a fresh plan with those that were approved.
 
-A saved plan is an approval: whatever is about to happen must have been in it. What has
-meanwhile become true needs no approval any more, so a smaller plan is always contained.
+A saved plan is an approval: everything that is about to happen must be in it. What has been done
+in the meantime needs no approval any more, so a smaller plan is always contained.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,8 +15,8 @@ from reconciler.planning.plan import Plan, Unverified
 class NotApproved:
     """Something in the fresh plan that no approved plan contains; `change` None: the action.
 
-    `approved` is what was approved for the same place, if anything was. `unrecorded` says that a
-    removal was approved by a plan that does not tell what it takes away.
+    `approved` is what was approved for the same field, if anything was. `unrecorded` says that a
+    removal was approved by a plan that does not list what it takes away.
     """
 
     slug: str
@@ -27,7 +27,7 @@ class NotApproved:
 
 
 def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved, ...]:
-    """Give what the fresh plan would do beyond the union of the approved plans."""
+    """Return what the fresh plan would do beyond the union of the approved plans."""
     plans = tuple(approved)
     actions: dict[tuple[str, ActionKind], list[Action]] = {}
     for plan in plans:
@@ -44,7 +44,7 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
             continue
         before = [change for other in same or () for change in other.changes]
         if action.kind is ActionKind.DELETE and action.changes and not before:
-            # Plans of 0.1.0 do not say what a delete takes away, so they approve none that does.
+            # Plans of 0.1.0 do not list what a delete takes away, so they approve none that does.
             excess.append(NotApproved(action.slug, action.kind, unrecorded=True))
             continue
         allowed = {_key(change) for change in before}
@@ -58,13 +58,13 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
 
 
 def _key(change: Change) -> tuple[str, ChangeKind, str]:
-    """Give what has to be equal: path, op, before and after, for a secret its references."""
+    """Return what has to be equal: path, op, before and after, for a secret its references."""
     shown = (change.before, change.after, change.reference, change.before_reference)
     return change.path, change.op, repr(shown)
 
 
 def _sent_by(plan: Plan) -> Iterator[Unverified]:
-    """Walk the secrets that a plan sends; a run cut off in the middle may have to repeat that."""
+    """Walk the secrets that a plan sends; an interrupted run may have to send them again."""
     for action in plan.actions:
         for change in action.changes:
             if change.reference is not None and change.op is not ChangeKind.REMOVE:

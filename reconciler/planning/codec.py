@@ -1,16 +1,17 @@
 """Plans as JSON text, and back.
 
-A plan read from a file is somebody's word: its shape is checked and its digest computed anew. What
-a fresh plan carries beyond its public form (calls, subjects) is not stored.
+A plan that was read from a file is not trusted: its shape is checked and its digest computed again.
+What a fresh plan has beyond its public form (calls, subjects) is not stored.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import NoReturn, cast
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.domain.surrogates import escaped
-from reconciler.domain.tree import canonical_json
+from reconciler.domain.tree import Json, canonical_json
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import (
     Action,
@@ -19,9 +20,9 @@ from reconciler.planning.actions import (
     ChangeKind,
     ChangeOrigin,
     Precondition,
-    Risk,
 )
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+from reconciler.planning.risk import Risk
 
 MAX_PLAN_BYTES = 64 * 1024 * 1024
 
@@ -39,12 +40,12 @@ class TamperedPlan(ReconcilerError):
 
 
 def encode(plan: Plan) -> str:
-    """Give the plan as one line of canonical JSON."""
+    """Return the plan as one line of canonical JSON."""
     return escaped(canonical_json(plan.as_json())) + "\n"
 
 
 def decode(text: str, *, name: str) -> Plan:
-    """Read a plan; `name` says in errors where it came from.
+    """Return the plan that a text holds; `name` says in errors where it came from.
 
     Raises `UnreadablePlan` for a wrong shape and `TamperedPlan` for a wrong digest.
     """
@@ -68,7 +69,7 @@ def decode(text: str, *, name: str) -> Plan:
 
 
 def what_is_wrong(problem: Exception) -> str:
-    """Say in words why a document could not be read; what it holds is not repeated."""
+    """Return why a document could not be read, without repeating its content."""
     if isinstance(problem, json.JSONDecodeError):
         return f"it is not JSON, as line {problem.lineno}, column {problem.colno} shows"
     return "a part of it is missing or of another kind than expected"
@@ -80,79 +81,124 @@ def _unreadable(name: str, why: str) -> UnreadablePlan:
     )
 
 
-def plan_from(document: dict[str, Any]) -> Plan:
-    """Read the public form of a plan, but for kind, version and digest, which the caller checks.
+def plan_from(document: Mapping[str, object]) -> Plan:
+    """Return a plan from its public form; the caller checks kind, version and digest.
 
     Raises what Python raises for a wrong shape: `KeyError`, `TypeError`, `ValueError`.
     """
-    target = document["target"]
+    target = _object(document["target"])
     return Plan(
         target=PlanTarget(
-            _text(target["name"]), _text(target["base_url"]), target["organisation_id"]
+            _text(target["name"]),
+            _text(target["base_url"]),
+            _text_or_none(target["organisation_id"]),
         ),
         created_at=_moment(document["created_at"]),
         desired_digest=_text(document["desired_digest"]),
-        commit=document["commit"],
-        actions=tuple(_action(item) for item in document["actions"]),
-        no_op=int(document["summary"]["no_op"]),
+        commit=_text_or_none(document["commit"]),
+        actions=tuple(_action(item) for item in _objects(document["actions"])),
+        no_op=_number(_object(document["summary"])["no_op"]),
         unverified=tuple(
-            Unverified(_text(i["slug"]), _text(i["path"]), _text(i["reference"]))
-            for i in document["unverified"]
+            Unverified(_text(item["slug"]), _text(item["path"]), _text(item["reference"]))
+            for item in _objects(document["unverified"])
         ),
         undeclared=tuple(
-            Undeclared(_text(i["slug"]), _text(i["path"])) for i in document["undeclared"]
+            Undeclared(_text(item["slug"]), _text(item["path"]))
+            for item in _objects(document["undeclared"])
         ),
-        unmanaged=tuple(_text(slug) for slug in document["unmanaged"]),
-        forgotten=tuple(_text(slug) for slug in document["forgotten"]),
-        diagnostics=tuple(_diagnostic(item) for item in document["diagnostics"]),
-        run=document["source"]["run"] if "source" in document else None,
+        unmanaged=tuple(_text(slug) for slug in _list(document["unmanaged"])),
+        forgotten=tuple(_text(slug) for slug in _list(document["forgotten"])),
+        diagnostics=tuple(_diagnostic(item) for item in _objects(document["diagnostics"])),
+        run=_text_or_none(_object(document["source"])["run"]) if "source" in document else None,
     )
 
 
-def _action(item: dict[str, Any]) -> Action:
-    source = item["source"]
-    before = item["precondition"]
+def _action(item: Mapping[str, object]) -> Action:
+    before = _object(item["precondition"])
     return Action(
         slug=_text(item["slug"]),
-        kind=ActionKind(item["action"]),
+        kind=ActionKind(_text(item["action"])),
         reason=_text(item["reason"]),
         risk=Risk(item["risk"]),
-        changes=tuple(_change(change) for change in item["changes"]),
-        source=SourceLocation(_text(source["file"]), int(source["line"])) if source else None,
-        precondition=Precondition(before["last_updated_at"], before["fingerprint"]),
-        blocked_by=tuple(_text(code) for code in item["blocked_by"]),
+        changes=tuple(_change(change) for change in _objects(item["changes"])),
+        source=_source(item["source"]),
+        precondition=Precondition(
+            _text_or_none(before["last_updated_at"]), _text_or_none(before["fingerprint"])
+        ),
+        blocked_by=tuple(_text(code) for code in _list(item["blocked_by"])),
     )
 
 
-def _change(item: dict[str, Any]) -> Change:
+def _source(value: object) -> SourceLocation | None:
+    if value is None:
+        return None
+    source = _object(value)
+    return SourceLocation(_text(source["file"]), _number(source["line"]))
+
+
+def _change(item: Mapping[str, object]) -> Change:
     return Change(
         path=_text(item["path"]),
-        op=ChangeKind(item["op"]),
+        op=ChangeKind(_text(item["op"])),
         risk=Risk(item["risk"]),
-        before=item["before"],
-        after=item["after"],
+        before=cast("Json", item["before"]),
+        after=cast("Json", item["after"]),
         sensitive=bool(item["sensitive"]),
-        origin=ChangeOrigin(item["origin"]),
-        reference=item.get("reference"),
-        before_reference=item.get("before_reference"),
+        origin=ChangeOrigin(_text(item["origin"])),
+        reference=_text_or_none(item.get("reference")),
+        before_reference=_text_or_none(item.get("before_reference")),
         unknown_field=item.get("unknown_field", False) is True,
     )
 
 
-def _diagnostic(item: dict[str, Any]) -> Diagnostic:
-    place = SourceLocation(item["file"], item["line"], item["column"]) if item["file"] else None
-    severity = Severity(item["severity"])
-    return Diagnostic(severity, _text(item["code"]), _text(item["summary"]), item["hint"], place)
+def _diagnostic(item: Mapping[str, object]) -> Diagnostic:
+    place = None
+    if item["file"] is not None:
+        position = _number(item["line"]), _number(item["column"])
+        place = SourceLocation(_text(item["file"]), *position)
+    return Diagnostic(
+        Severity(_text(item["severity"])),
+        _text(item["code"]),
+        _text(item["summary"]),
+        _text(item["hint"]),
+        place,
+    )
 
 
-def _text(value: Any) -> str:
+def _object(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _objects(value: object) -> list[Mapping[str, object]]:
+    return [_object(item) for item in _list(value)]
+
+
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
 
 
-def _moment(value: Any) -> str:
-    """Insist on a time with its zone, or a plan could never expire."""
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _moment(value: object) -> str:
+    """Return a time that names its zone; without one a plan could never expire."""
     if datetime.fromisoformat(_text(value)).tzinfo is None:
         raise ValueError
     return str(value)
@@ -162,7 +208,7 @@ def _no_constant(_name: str) -> NoReturn:
     raise ValueError
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
     if len(document) != len(pairs):
         raise ValueError

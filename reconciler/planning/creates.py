@@ -1,41 +1,63 @@
-"""Plan what a new integration needs, for a create and for the second half of a replace."""
+"""Plan an integration that is declared and does not exist.
+
+The second half of a replace needs the same: values for its secrets, and nothing in the way.
+"""
 
 from collections.abc import Mapping
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.credentials import has_credential, lacks_credential
 from reconciler.domain.field_paths import show_path
+from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.providers import needs_configurations
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import is_empty, leaves, plain, references
+from reconciler.domain.tree import as_mapping, is_empty, is_enabled, leaves, plain, references
 from reconciler.planning import messages
-from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin
+from reconciler.planning.actions import (
+    Action,
+    ActionInputs,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+)
 from reconciler.planning.normalize import normalize
-from reconciler.planning.risk import risk_of_new
+from reconciler.planning.plan import IntegrationPlan
+from reconciler.planning.risk import Risk, highest, risk_of_new
+from reconciler.planning.write_calls import create_calls
 
 
-def new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, ...]:
-    """List the leaves that a create brings, each as `add`; what is declared empty brings none."""
-    changes = []
-    for path, value in leaves(normalize(declared.fields)):
-        if is_empty(value):
-            continue
-        field = declared.schema.at(path)
-        sensitive = field.facts.sensitive
-        changes.append(
-            Change(
-                path=show_path(path),
-                op=ChangeKind.ADD,
-                risk=risk_of_new(field),
-                unknown_field=sensitive and not field.is_known,
-                after=None if sensitive else plain(value),
-                sensitive=sensitive,
-                origin=origin,
-                reference=str(value) if isinstance(value, SecretRef) else None,
-            )
-        )
-    return tuple(sorted(changes, key=lambda change: change.path))
+def plan_create(
+    declared: Declared,
+    remembered: LastApplied,
+    *,
+    values: Mapping[SecretRef, Redacted],
+    is_past_known: bool,
+) -> IntegrationPlan:
+    """Plan the creation of one integration.
+
+    `is_past_known` says that a slug without a record was certainly not declared before.
+    """
+    origin = _origin(remembered, is_past_known=is_past_known)
+    changes = _new_changes(declared, origin=origin)
+    blocks = creation_blocks(declared)
+    missing = missing_values(declared, values)
+    access = as_mapping(normalize(declared.fields).get("workspaces"))
+    granted = [id_ for id_, entry in access.items() if is_enabled(entry)]
+    action = Action(
+        slug=declared.slug,
+        kind=ActionKind.CREATE,
+        reason="it does not exist",
+        risk=highest([change.risk for change in changes]) or Risk.ADDITIVE,
+        changes=changes,
+        source=declared.source,
+        blocked_by=tuple(block.code for block in blocks),
+        calls=create_calls(declared),
+        subject=ActionInputs(declared, None, remembered),
+    )
+    notes = messages.without_provider(declared, granted)
+    return IntegrationPlan(action=action, diagnostics=(*blocks, *missing, *notes))
 
 
 def creation_blocks(declared: Declared) -> list[Diagnostic]:
@@ -65,6 +87,35 @@ def replacement_blocks(declared: Declared, observed: Observed) -> list[Diagnosti
     if _stores_credential(observed) and not has_credential(declared.fields):
         return [messages.missing_credential(declared)]
     return creation_blocks(declared)
+
+
+def _origin(remembered: LastApplied, *, is_past_known: bool) -> ChangeOrigin:
+    if remembered.declared is not None:
+        return ChangeOrigin.REMOTE
+    return ChangeOrigin.LOCAL if is_past_known else ChangeOrigin.UNKNOWN
+
+
+def _new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, ...]:
+    """Return the leaves that a create brings, each as `add`; what is declared empty brings none."""
+    changes = []
+    for path, value in leaves(normalize(declared.fields)):
+        if is_empty(value):
+            continue
+        field = declared.schema.at(path)
+        sensitive = field.facts.sensitive
+        changes.append(
+            Change(
+                path=show_path(path),
+                op=ChangeKind.ADD,
+                risk=risk_of_new(field),
+                unknown_field=sensitive and not field.is_known,
+                after=None if sensitive else plain(value),
+                sensitive=sensitive,
+                origin=origin,
+                reference=str(value) if isinstance(value, SecretRef) else None,
+            )
+        )
+    return tuple(sorted(changes, key=lambda change: change.path))
 
 
 def _stores_credential(observed: Observed) -> bool:

@@ -1,27 +1,35 @@
-"""What can be known about a secret that the API never shows: in sync, changed, or unverified.
+"""Secrets of one integration: what is known of each, and which of them a write carries.
 
-The evidence is a fingerprint and a mask from the ledger, the mask that the API shows now, and the
-value itself where it is at hand. Values are asked, never looked at.
+The API never shows a secret, so it is in sync, changed, or unverified on this evidence: a
+fingerprint and a mask from the ledger, the mask that the API shows now, and the value itself where
+it is available. Values are compared, never looked at. How the bodies are built: `write_calls`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from reconciler.diagnostics import Diagnostic
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
+from reconciler.domain.schema import FieldSchema
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Placeholder, Redacted, SecretRef
-from reconciler.domain.state import ObservedState
-from reconciler.domain.tree import Path, is_empty, lookup
-from reconciler.planning.actions import ChangeKind, ChangeOrigin
-from reconciler.planning.comparison import SecretLocation
+from reconciler.domain.state import Declared, ObservedState
+from reconciler.domain.tree import Path, is_empty, leaves, lookup
+from reconciler.planning import messages
+from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin
+from reconciler.planning.comparison import Comparison, SecretLocation
+from reconciler.planning.diff import FieldChange
 from reconciler.planning.normalize import normalize
+from reconciler.planning.risk import Risk, decides_host
+from reconciler.planning.write_calls import lost_masks
 
 LITERAL = SecretRef("literal", "")
-"""Stands for a header's or an id's literal value, which is known without any resolver."""
+"""Stands for the literal value of a header or an id, which needs no resolver."""
 
 
 class SecretStatus(StrEnum):
-    """What is known about a stored secret."""
+    """Knowledge about a stored secret."""
 
     IN_SYNC = "in-sync"
     CHANGED = "changed"
@@ -30,9 +38,9 @@ class SecretStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SecretAssessment:
-    """What is known about one secret, and what a change of it would be called.
+    """Knowledge about one secret, and the kind of change that a write of it is.
 
-    `in_doubt` says that a run announced to send it and it is not known whether it did.
+    `in_doubt` says that a run announced to send it and may or may not have done so.
     """
 
     path: Path
@@ -46,13 +54,13 @@ class SecretAssessment:
 
     @property
     def shown_reference(self) -> str | None:
-        """Give the reference's name, None for a literal."""
+        """Return the name of the reference, None for a literal."""
         return str(self.reference) if self.reference and self.reference != LITERAL else None
 
 
 @dataclass(frozen=True, slots=True)
 class SecretEvidence:
-    """All that is known beside the two states.
+    """Everything that is known besides the two states.
 
     `masks_moved` says that every remembered mask looks different now: the format changed, so a
     differing mask proves nothing this time.
@@ -64,7 +72,7 @@ class SecretEvidence:
 
 
 def masks_moved(memory: LastAppliedState, observed: ObservedState) -> bool:
-    """Tell whether all remembered masks, two at least, differ from the ones shown now."""
+    """Return whether all recorded masks, two at least, differ from those that the API shows now."""
     compared = 0
     for slug, remembered in memory.integrations.items():
         current = observed.integrations.get(slug)
@@ -84,29 +92,101 @@ def masks_moved(memory: LastAppliedState, observed: ObservedState) -> bool:
 def assess(
     site: SecretLocation, remembered: LastApplied, evidence: SecretEvidence
 ) -> SecretAssessment:
-    """Decide what is known about the secret at a site."""
+    """Return what is known about the secret at a location."""
     declared, stored = site.declared, site.stored
     if not isinstance(declared, SecretRef | Redacted):
-        return _judge_emptied(site, remembered.secrets.get(site.path))
+        return _assess_emptied(site, remembered.secrets.get(site.path))
     reference = declared if isinstance(declared, SecretRef) else LITERAL
     value = evidence.values.get(reference) if isinstance(declared, SecretRef) else declared
     record = remembered.secrets.get(site.path)
     known = _Known(site.path, reference, value, record, is_object=site.is_object)
     if record is not None and record.reference != reference:
-        return known.says(SecretStatus.CHANGED, ChangeKind.REPLACE, ChangeOrigin.LOCAL)
+        return known.assessed(SecretStatus.CHANGED, ChangeKind.REPLACE, ChangeOrigin.LOCAL)
     if is_empty(stored) and (record is None or record.mask is not None):
-        return known.says(SecretStatus.CHANGED, ChangeKind.ADD)
+        return known.assessed(SecretStatus.CHANGED, ChangeKind.ADD)
     if value is None:
-        return known.says(SecretStatus.UNVERIFIED)
+        return known.assessed(SecretStatus.UNVERIFIED)
     if isinstance(stored, Mask) or is_empty(stored):
         announced = remembered.unsettled.get(site.path, frozenset())
         if _is_open(announced, record):
             return known.in_doubt(announced, evidence.pepper)
     if isinstance(stored, Mask):
-        return _judge_masked(known, value, stored, evidence)
+        return _assess_masked(known, value, stored, evidence)
     if is_empty(stored):
-        return _judge_hidden(known, value, evidence)
-    return known.says(SecretStatus.IN_SYNC) if known.equals(stored) else known.differs()
+        return _assess_hidden(known, value, evidence)
+    return known.assessed(SecretStatus.IN_SYNC) if known.equals(stored) else known.differs()
+
+
+def secrets_to_send(
+    assessments: list[SecretAssessment],
+    differing: Sequence[FieldChange],
+    *,
+    schema: FieldSchema,
+    push: bool,
+) -> list[tuple[SecretAssessment, ChangeKind]]:
+    """Return the secrets that have to be written, each with the kind of its change.
+
+    A changed one is sent. The others in `configurations` are sent again when that object is, and
+    all of them, the key too, when a host changes. A key that is declared empty is
+    never sent: what the API does with an empty one is not known (remote/API.md §2).
+    """
+    assessments = [assessment for assessment in assessments if not keeps_key(assessment)]
+    changed = {
+        assessment.path: assessment.op
+        for assessment in assessments
+        if assessment.state is SecretStatus.CHANGED
+        or (push and assessment.state is SecretStatus.UNVERIFIED)
+    }
+    moves = any(decides_host(schema, path) for path in [*(c.path for c in differing), *changed])
+    tops = {change.path[0] for change in differing} | {path[0] for path in changed}
+    sent = []
+    for assessment in assessments:
+        if assessment.path in changed:
+            sent.append((assessment, changed[assessment.path]))
+        elif assessment.reference is not None and (moves or assessment.path[0] in tops - {"key"}):
+            sent.append((assessment, ChangeKind.RESEND))
+    return sent
+
+
+def keeps_key(assessment: SecretAssessment) -> bool:
+    """Return whether a key is stored that the files declare empty; no call can remove it."""
+    return assessment.path == ("key",) and assessment.op is ChangeKind.REMOVE
+
+
+def secret_change(assessment: SecretAssessment, op: ChangeKind, field: FieldSchema) -> Change:
+    """Build the change of a secret that is written, shown by its reference."""
+    before = assessment.before_reference if op is ChangeKind.REPLACE else None
+    return Change(
+        path=show_path(assessment.path),
+        op=op,
+        risk=Risk.CREDENTIAL,
+        sensitive=True,
+        origin=assessment.origin,
+        reference=assessment.shown_reference,
+        before_reference=str(before) if before else None,
+        unknown_field=not field.is_known,
+    )
+
+
+def write_blocks(
+    declared: Declared,
+    comparison: Comparison,
+    *,
+    paths: list[Path],
+    sent: list[tuple[SecretAssessment, ChangeKind]],
+) -> list[Diagnostic]:
+    """Return why writing these paths would lose a stored secret, or send it to another host."""
+    blocks = [messages.masked_write(declared, path) for path in lost_masks(comparison, paths)]
+    if any(decides_host(declared.schema, path) for path in paths):
+        replaced = {assessment.path for assessment, _ in sent}
+        stored = [
+            path
+            for path, value in leaves(comparison.observed)
+            if isinstance(value, Mask) and path not in replaced
+        ]
+        if stored:
+            blocks.append(messages.credential_retarget(declared, stored))
+    return blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +198,12 @@ class _Known:
     is_object: bool = False
 
     def equals(self, stored: object) -> bool:
-        """Whether a value that the API shows in the clear is ours."""
+        """Return whether a value that the API shows in the clear is the available one."""
         if self.value is None:
             return False
         return self.value.equals_as_json(stored) if self.is_object else self.value.equals(stored)
 
-    def says(
+    def assessed(
         self,
         state: SecretStatus,
         op: ChangeKind = ChangeKind.ROTATE,
@@ -134,33 +214,28 @@ class _Known:
         return SecretAssessment(self.path, self.reference, state, op, before, origin, at_hand)
 
     def differs(self, origin: ChangeOrigin = ChangeOrigin.UNKNOWN) -> SecretAssessment:
-        """Say that another value is stored, unless ours is made up: then nobody asked for it."""
-        made_up = isinstance(self.value, Placeholder)
-        return (
-            self.says(SecretStatus.UNVERIFIED)
-            if made_up
-            else self.says(SecretStatus.CHANGED, origin=origin)
-        )
+        """Return that another value is stored; a placeholder, being undeclared, proves nothing."""
+        if isinstance(self.value, Placeholder):
+            return self.assessed(SecretStatus.UNVERIFIED)
+        return self.assessed(SecretStatus.CHANGED, origin=origin)
 
     def in_doubt(self, announced: frozenset[str], pepper: Pepper | None) -> SecretAssessment:
-        """Return that the value has to be sent once more, which settles what the API holds."""
-        value, ours = self.value, False
-        if value is not None and pepper is not None:
-            ours = value.fingerprint(pepper) in announced
-        found = (
-            self.says(SecretStatus.CHANGED, origin=ChangeOrigin.LOCAL)
-            if ours
-            else self.differs(ChangeOrigin.LOCAL)
-        )
+        """Return that the value has to be sent again, which settles what the API holds."""
+        ours = False
+        if self.value is not None and pepper is not None:
+            ours = self.value.fingerprint(pepper) in announced
+        if ours:
+            found = self.assessed(SecretStatus.CHANGED, origin=ChangeOrigin.LOCAL)
+        else:
+            found = self.differs(ChangeOrigin.LOCAL)
         return replace(found, in_doubt=found.state is SecretStatus.CHANGED)
 
 
-def _judge_emptied(site: SecretLocation, record: SecretRecord | None) -> SecretAssessment:
-    # A secret that we wrote and of which the API shows nothing, not even a mask, is there.
+def _assess_emptied(site: SecretLocation, record: SecretRecord | None) -> SecretAssessment:
+    # A secret that a run wrote and of which the API shows nothing, not even a mask, is stored.
     is_hidden = record is not None and record.mask is None and record.fingerprint is not None
-    state = (
-        SecretStatus.IN_SYNC if is_empty(site.stored) and not is_hidden else SecretStatus.CHANGED
-    )
+    is_gone = is_empty(site.stored) and not is_hidden
+    state = SecretStatus.IN_SYNC if is_gone else SecretStatus.CHANGED
     return SecretAssessment(site.path, None, state, ChangeKind.REMOVE)
 
 
@@ -173,7 +248,7 @@ def _is_open(announced: frozenset[str], record: SecretRecord | None) -> bool:
     return any(fingerprint != known for fingerprint in announced)
 
 
-def _judge_masked(
+def _assess_masked(
     known: _Known, value: Redacted, mask: Mask, evidence: SecretEvidence
 ) -> SecretAssessment:
     verdict = MaskVerdict.UNREADABLE if known.is_object else value.judged_by(mask)
@@ -181,38 +256,38 @@ def _judge_masked(
         case False:
             return known.differs(ChangeOrigin.LOCAL)
         case True if known.record and known.record.mask == mask:
-            # The mask is the one our own write produced; whatever its format, it proves no change.
-            return known.says(SecretStatus.IN_SYNC)
+            # The mask is the one that our own write produced: in any format, it proves no change.
+            return known.assessed(SecretStatus.IN_SYNC)
         case True if known.record and known.record.mask is None:
-            # Our write was never read back, so this mask may be of another value.
+            # The write was never read back, so this mask may be of another value.
             return known.in_doubt(frozenset(), evidence.pepper)
         case True if evidence.masks_moved or known.is_object:
-            return known.says(SecretStatus.UNVERIFIED)
+            return known.assessed(SecretStatus.UNVERIFIED)
         case True:
-            return known.says(SecretStatus.CHANGED, ChangeKind.ROTATE, ChangeOrigin.REMOTE)
+            return known.assessed(SecretStatus.CHANGED, ChangeKind.ROTATE, ChangeOrigin.REMOTE)
         case _ if verdict is MaskVerdict.CONTRADICTS and _is_readable(known.record, mask):
             return known.differs()
         case _:
-            return known.says(SecretStatus.UNVERIFIED)
+            return known.assessed(SecretStatus.UNVERIFIED)
 
 
 def _is_readable(record: SecretRecord | None, mask: Mask) -> bool:
-    """Tell whether this mask's visible parts mean something.
+    """Return whether the visible parts of this mask mean something.
 
-    A mask that contradicted the very value we had just sent has a format we do not know.
+    A mask that contradicted the value that had just been sent has an unknown format.
     """
     return record is None or record.mask != mask or record.mask_agreed
 
 
-def _judge_hidden(known: _Known, value: Redacted, evidence: SecretEvidence) -> SecretAssessment:
-    """Judge a secret that we wrote and of which the API does not even show a mask."""
+def _assess_hidden(known: _Known, value: Redacted, evidence: SecretEvidence) -> SecretAssessment:
+    """Assess a secret that a run wrote and of which the API does not even show a mask."""
     match _matches(known.record, value, evidence.pepper):
         case True:
-            return known.says(SecretStatus.IN_SYNC)
+            return known.assessed(SecretStatus.IN_SYNC)
         case False:
             return known.differs(ChangeOrigin.LOCAL)
         case None:
-            return known.says(SecretStatus.UNVERIFIED)
+            return known.assessed(SecretStatus.UNVERIFIED)
 
 
 def _matches(record: SecretRecord | None, value: Redacted, pepper: Pepper | None) -> bool | None:

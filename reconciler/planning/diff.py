@@ -1,33 +1,32 @@
-"""Which fields differ. The only importer of deepdiff.
+"""Field-level differences between two canonical trees. The only importer of deepdiff.
 
 Equality of the canonical form decides first, and DeepDiff sees just the fields that differ: over
 10,000 equal integrations it would take most of a minute, equality takes a few hundredths of a
 second.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from reconciler.domain.schema import any_provider_schema
-from reconciler.domain.tree import Path, leaves
+from reconciler.domain.tree import Path, Tree, Value, is_mapping, leaves
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One differing leaf; `had` and `has` tell whether a value was and will be there."""
+    """One differing leaf; `had` and `has`: whether there was and will be a value."""
 
     path: Path
-    before: Any
-    after: Any
+    before: Value
+    after: Value
     had: bool
     has: bool
 
 
-def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:
-    """Give the leaves that differ between two canonical trees, ordered by path.
+def changed_fields(before: Tree, after: Tree) -> list[FieldChange]:
+    """Return the leaves that differ between two canonical trees, ordered by path.
 
-    A list without identity is one leaf. An added or removed mapping is given leaf by leaf.
+    A list without identity is one leaf. An added or removed mapping comes leaf by leaf.
     """
     differing = [
         name
@@ -46,7 +45,7 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[
     return [changes[path] for path in sorted(changes)]
 
 
-def _differing_paths(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Path]:
+def _differing_paths(old: Tree, new: Tree) -> Iterator[Path]:
     from deepdiff import DeepDiff  # noqa: PLC0415  # 180 ms to import, needed only for differences
 
     report = DeepDiff(
@@ -62,7 +61,7 @@ def _differing_paths(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
             yield _to_first_index(node.path(output_format="list"))
 
 
-def _to_first_index(steps: list[Any]) -> Path:
+def _to_first_index(steps: list[object]) -> Path:
     path: list[str] = []
     for step in steps:
         if not isinstance(step, str):
@@ -71,7 +70,7 @@ def _to_first_index(steps: list[Any]) -> Path:
     return tuple(path)
 
 
-def _leaf_changes(path: Path, old: Any, new: Any) -> Iterator[FieldChange]:
+def _leaf_changes(path: Path, old: Tree, new: Tree) -> Iterator[FieldChange]:
     before, had = _at(old, path)
     after, has = _at(new, path)
     if had and has:
@@ -85,19 +84,20 @@ def _leaf_changes(path: Path, old: Any, new: Any) -> Iterator[FieldChange]:
             yield FieldChange(leaf, None, value, had=False, has=True)
 
 
-def _removed(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _removed(value: Value, path: Path) -> Iterator[tuple[Path, Value]]:
     """Walk the leaves, but name a removed entry of a keyed list as a whole."""
     is_entry = len(path) > 1 and any_provider_schema().at(path[:-1]).key is not None
-    if isinstance(value, Mapping) and value and not is_entry:
+    if is_mapping(value) and value and not is_entry:
         for name in sorted(value):
             yield from _removed(value[name], (*path, name))
     else:
         yield path, value
 
 
-def _at(tree: Any, path: Path) -> tuple[Any, bool]:
+def _at(tree: Tree, path: Path) -> tuple[Value, bool]:
+    here: Value = tree
     for step in path:
-        if not isinstance(tree, Mapping) or step not in tree:
+        if not is_mapping(here) or step not in here:
             return None, False
-        tree = tree[step]
-    return tree, True
+        here = here[step]
+    return here, True

@@ -1,12 +1,12 @@
-"""What a plan must not do without being told to: safety as diagnostics.
+"""Guards: changes that need an explicit permission, as diagnostics.
 
 A guard never changes what is planned. It names the actions it holds back; one blocked action
 blocks the whole run.
 
-Limits are for all shards of a run together. What the list alone tells, the deletes, every shard
-counts for all of them; what needs a detailed look is counted within the shard and judged against
-its share of the limit, so shards never do more than the whole would have been allowed, though one
-may be stopped by changes that happen to gather in it.
+Limits apply to all shards of a run together. Deletes are known from the list alone, so every shard
+counts them for all shards. Changes that need details are counted within the shard and compared with
+its share of the limit, so shards together never do more than the whole would be allowed, though one
+may be stopped by changes that happen to fall into it.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,9 +17,9 @@ from reconciler.domain.field_paths import parse_path
 from reconciler.domain.last_applied import LEDGER_UNREADABLE
 from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.risk import decides_host
+from reconciler.planning.risk import Risk, decides_host
 
 _GAPS_SHOWN = 5
 
@@ -37,9 +37,9 @@ class GuardViolation:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCounts:
-    """The size of what is compared, in all shards together.
+    """Number of integrations in all shards together.
 
-    Integrations that are declared, that are owned (in scope and existing), that would be deleted.
+    Those that are declared, that are owned (in scope and existing), that would be deleted.
     """
 
     declared: int
@@ -50,7 +50,7 @@ class ChangeCounts:
 def check(
     actions: Iterable[Action],
     *,
-    extent: ChangeCounts,
+    counts: ChangeCounts,
     limits: Limits,
     options: PlanOptions,
     unreadable: Iterable[Diagnostic] = (),
@@ -58,15 +58,15 @@ def check(
 ) -> list[GuardViolation]:
     """Apply the guards that look at a plan as a whole.
 
-    `unreadable` names what of the past could not be read, each with the code of its guard;
+    `unreadable` lists what could not be read of the past, each with the code of its guard;
     `nameless` counts the rows of the API's list without a readable slug.
     """
     planned = list(actions)
     deletes = [a for a in planned if a.kind is ActionKind.DELETE]
     replaces = [a for a in planned if a.kind is ActionKind.REPLACE]
     findings = [
-        _empty(deletes, extent, options),
-        _deletes(deletes, extent, limits, options),
+        _empty(deletes, counts, options),
+        _deletes(deletes, counts, limits, options),
         _replaces(replaces, limits, options),
         _counted(
             planned,
@@ -118,7 +118,7 @@ def _slugs(actions: Iterable[Action]) -> frozenset[str]:
 
 
 def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[GuardViolation]:
-    """Hold back what cannot be undone while protection and origin are not known in full."""
+    """Hold back removals while protection and origin are not known in full."""
     if not removals:
         return []
     findings = []
@@ -142,7 +142,7 @@ def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[GuardV
 
 
 def _nameless(actions: list[Action], rows: int) -> GuardViolation | None:
-    """Hold back what rests on knowing every slug: a row without one may be any integration."""
+    """Hold back what depends on knowing every slug: a row without one may be any integration."""
     if not actions or not rows:
         return None
     return GuardViolation(
@@ -157,24 +157,24 @@ def _nameless(actions: list[Action], rows: int) -> GuardViolation | None:
 
 
 def _empty(
-    deletes: list[Action], extent: ChangeCounts, options: PlanOptions
+    deletes: list[Action], counts: ChangeCounts, options: PlanOptions
 ) -> GuardViolation | None:
-    if extent.declared or not deletes or options.allow_empty:
+    if counts.declared or not deletes or options.allow_empty:
         return None
     return GuardViolation(
         error(
             "empty-desired-state",
-            f"the files declare no integration, and {extent.deletes} would be deleted",
-            hint="check --dir; if everything really is to go, add --allow-empty",
+            f"the files declare no integration, and {counts.deletes} would be deleted",
+            hint="check --dir; if everything has to be deleted, add --allow-empty",
         ),
         _slugs(deletes),
     )
 
 
 def _deletes(
-    deletes: list[Action], extent: ChangeCounts, limits: Limits, options: PlanOptions
+    deletes: list[Action], counts: ChangeCounts, limits: Limits, options: PlanOptions
 ) -> GuardViolation | None:
-    count = extent.deletes
+    count = counts.deletes
     if not deletes:
         return None  # in this shard; those that have some are held back
     if options.max_deletes is not None:
@@ -183,15 +183,15 @@ def _deletes(
         why = f"--max-deletes allows {options.max_deletes}"
     elif count > limits.deletes:
         why = f"the limit is {limits.deletes}"
-    elif extent.owned >= RATIO_COUNTS_FROM and count / extent.owned > limits.delete_ratio:
-        why = f"the limit is {limits.delete_ratio:.0%} of {extent.owned} owned"
+    elif counts.owned >= RATIO_COUNTS_FROM and count / counts.owned > limits.delete_ratio:
+        why = f"the limit is {limits.delete_ratio:.0%} of {counts.owned} owned"
     else:
         return None
     return GuardViolation(
         error(
             "too-many-deletes",
             f"{counted(count, 'integration')} would be deleted, and {why}",
-            hint=f"if that is intended, say so with --max-deletes {count}",
+            hint=f"if that is intended, add --max-deletes {count}",
         ),
         _slugs(deletes),
     )
@@ -203,11 +203,12 @@ def _replaces(
     whole = options.replaces_allowed(limits)
     if whole is None or len(replaces) <= options.selection.share(whole):
         return None
+    count = counted(len(replaces), "integration")
     if whole == 0:
         return GuardViolation(
             error(
                 "replace-not-allowed",
-                f"{len(replaces)} would have to be deleted and created anew: "
+                f"{count} would be replaced (deleted and re-created): "
                 + ", ".join(sorted(_slugs(replaces))[:5]),
                 hint="an immutable field differs; use a new slug, or allow it with --allow-replace",
             ),
@@ -216,7 +217,7 @@ def _replaces(
     return GuardViolation(
         error(
             "too-many-replaces",
-            f"{len(replaces)} would be deleted and created anew, "
+            f"{count} would be replaced (deleted and re-created), "
             f"and {_the_limit(whole, options.selection)}",
             hint="raise limits.replaces, or leave some out with --exclude",
         ),
@@ -225,7 +226,7 @@ def _replaces(
 
 
 def _credential_changes(action: Action) -> int:
-    """Count the credential changes; a secret that only goes along counts if its host changes."""
+    """Return the number of credential changes; a resent secret counts if its host changes."""
     moves = moves_host(action.changes)
     return sum(
         change.risk is Risk.CREDENTIAL and (change.op is not ChangeKind.RESEND or moves)
@@ -238,7 +239,7 @@ def _access_removals(action: Action) -> int:
 
 
 def moves_host(changes: Iterable[Change]) -> bool:
-    """Return whether any change decides where a credential is sent; what stays does not."""
+    """Return whether any change decides where a credential is sent; a value that stays does not."""
     schema = any_provider_schema()
     return any(
         change.op is not ChangeKind.RESEND
@@ -257,20 +258,20 @@ def _counted(
     noun: str,
     flag: str,
 ) -> GuardViolation | None:
-    """Check a limit on changes; creating an integration changes nobody's credential."""
-    counts = {
+    """Check a limit on changes; creating an integration changes no credential."""
+    numbers = {
         action.slug: count(action)
         for action in actions
         if action.kind in {ActionKind.UPDATE, ActionKind.REPLACE}
     }
-    total = sum(counts.values())
+    total = sum(numbers.values())
     if total <= selection.share(limit):
         return None
     return GuardViolation(
         error(
             code,
             f"{counted(total, noun)} planned, and {_the_limit(limit, selection)}",
-            hint=f"if that is intended, say so with {flag} {selection.limit_for(total)}",
+            hint=f"if that is intended, add {flag} {selection.limit_for(total)}",
         ),
-        frozenset(slug for slug, number in counts.items() if number),
+        frozenset(slug for slug, number in numbers.items() if number),
     )

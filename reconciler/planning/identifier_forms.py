@@ -1,66 +1,86 @@
-"""See through values that come back in another form than the one that was written.
+"""Ids that come back in another form than the one that was written: a UUID in place of a slug.
 
 The API accepts a workspace or a secret reference by slug and may report its UUID (remote/API.md
-§1.4, §4, §5.2), and no call of ours turns one into the other. What Git already declared and we
-applied is recognised by its content; anything else is planned, because writing it once more by the
-declared id does no harm, and taking a stranger for it would.
+§1.4, §4, §5.2), and no call turns one into the other. What Git already declared and a run applied
+is recognised by its content; anything else is planned, because writing it again by the declared id
+does no harm, and mistaking another workspace for it would.
+
+Entries are paired as follows: the most particular declaration chooses first, the one that the
+fewest listed entries fit. Entries of equal content are handled as one group, and only groups that
+share a value are compared, so that the time grows in proportion to the number of workspaces.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
-from reconciler.domain.identifiers import is_uuid
+from reconciler.domain.identifiers import differ_in_form, is_uuid
 from reconciler.domain.integration import Integration
-from reconciler.domain.schema import UNKNOWN, FieldSchema, compiled
+from reconciler.domain.schema import UNKNOWN, FieldSchema, compiled, immutable_fields
 from reconciler.domain.surrogates import REPLACEMENT, has_lone_surrogate, repaired, repaired_tree
-from reconciler.domain.tree import Path
-from reconciler.planning.pairing import pair_by_content
+from reconciler.domain.tree import (
+    Path,
+    Tree,
+    Value,
+    as_mapping,
+    canonical_json,
+    is_empty,
+    is_enabled,
+    is_mapping,
+    leaves,
+    plain,
+)
 
 
-def align(
-    want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
-) -> tuple[dict[str, Any], tuple[Path, ...]]:
-    """Give `have` with the ids that are declared, and the paths that were aligned."""
-    aligned = as_stored(want, have) if _has_replacement(want) else dict(have)
+def align(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value], tuple[Path, ...]]:
+    """Return `observed` with the ids that are declared, and the paths that were aligned."""
+    aligned = as_stored(desired, observed) if _has_replacement(desired) else dict(observed)
     paths: list[Path] = []
     if past:
-        paths += _align_ids(want, aligned, past)
+        paths += _align_ids(desired, aligned, past)
     return aligned, tuple(paths)
 
 
-def _align_ids(
-    want: Mapping[str, Any], aligned: dict[str, Any], past: Mapping[str, Any]
-) -> list[Path]:
-    """Replace lists in `aligned` by ones with the declared ids, and return what was aligned."""
-    paths: list[Path] = []
-    for name, field in compiled(Integration).fields.items():
-        if not (isinstance(want.get(name), Mapping) and aligned.get(name) and past.get(name)):
-            continue
-        for member in _ids(field):
-            if member == field.key:
-                aligned[name], known = _workspaces(want[name], aligned[name], past[name])
-            else:
-                aligned[name], known = _references(want[name], aligned[name], past[name], member)
-            paths += [(name, identity) for identity in known]
-    return paths
+def differing_forms(desired: Tree, observed: Tree) -> list[str]:
+    """Return the immutable ids that are a UUID on one side and a slug on the other."""
+    return [
+        name
+        for name in immutable_fields()
+        if desired.get(name)
+        and observed.get(name)
+        and differ_in_form(desired[name], observed[name])
+    ]
 
 
-def as_stored(want: Mapping[str, Any], have: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `have` with U+FFFD for half a character wherever the files have it so.
+def as_stored(desired: Tree, observed: Tree) -> dict[str, Value]:
+    """Return `observed` with U+FFFD for half a character wherever the files have it.
 
     A file cannot hold half a character, so what was pulled from one would never be in sync.
     """
-    halves = {key: repaired(key) for key in have if has_lone_surrogate(key)}
-    names = {key: name for key, name in halves.items() if name in want and name not in have}
+    halves = {key: repaired(key) for key in observed if has_lone_surrogate(key)}
+    names = {key: name for key, name in halves.items() if name in desired and name not in observed}
     result = {}
-    for key, item in have.items():
+    for key, item in observed.items():
         name = names.get(key, key)
-        result[name] = _value_as_stored(want.get(name), item)
+        result[name] = _value_as_stored(desired.get(name), item)
     return result
 
 
-def _has_replacement(value: Any) -> bool:
-    """Return whether a text or a name in a declared tree holds U+FFFD."""
+def _value_as_stored(desired: Value, observed: Value) -> Value:
+    if is_mapping(desired) and is_mapping(observed):
+        return as_stored(desired, observed)
+    if isinstance(desired, str):
+        is_cut = isinstance(observed, str) and REPLACEMENT in desired
+        return desired if is_cut and repaired(str(observed)) == desired else observed
+    if isinstance(desired, list) and isinstance(observed, list) and desired != observed:
+        repaired_list: Value = repaired_tree(observed)
+        return repaired_list if repaired_list == desired else observed
+    return observed
+
+
+def _has_replacement(value: Value) -> bool:
+    """Return whether a string or a name in a declared tree holds U+FFFD."""
     if isinstance(value, str):
         return not value.isascii() and REPLACEMENT in value
     if isinstance(value, dict):
@@ -69,57 +89,175 @@ def _has_replacement(value: Any) -> bool:
     return isinstance(value, list) and any(map(_has_replacement, value))
 
 
-def _value_as_stored(want: Any, have: Any) -> Any:
-    if isinstance(want, Mapping) and isinstance(have, Mapping):
-        return as_stored(want, have)
-    if isinstance(want, str):
-        same = isinstance(have, str) and REPLACEMENT in want and repaired(have) == want
-        return want if same else have
-    if isinstance(want, list) and isinstance(have, list) and want != have:
-        repaired_list = repaired_tree(have)
-        return repaired_list if repaired_list == want else have
-    return have
+def _align_ids(desired: Tree, aligned: dict[str, Value], past: Tree) -> list[Path]:
+    """Replace lists in `aligned` by ones with the declared ids, and return what was aligned."""
+    paths: list[Path] = []
+    for name, schema in compiled(Integration).fields.items():
+        want, have, was = desired.get(name), as_mapping(aligned.get(name)), past.get(name)
+        if not (is_mapping(want) and have and is_mapping(was) and was):
+            continue
+        for member in _ids_of_two_forms(schema):
+            if member == schema.key:
+                have, known = _align_workspaces(want, have, was)
+            else:
+                have, known = _align_references(want, have, was, member)
+            aligned[name] = have
+            paths += [(name, identity) for identity in known]
+    return paths
 
 
-def _ids(field: FieldSchema) -> list[str]:
+def _ids_of_two_forms(schema: FieldSchema) -> list[str]:
     """Return the ids of two forms in the entries of a keyed list."""
-    if field.key is None:
+    if schema.key is None:
         return []
-    members = (field.entries or UNKNOWN).fields
+    members = (schema.entries or UNKNOWN).fields
     return [name for name, member in members.items() if member.facts.two_forms]
 
 
-def _workspaces(
-    want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    """Give UUID entries the slug under which Git declared what they show.
+def _align_workspaces(
+    desired: Tree, observed: Tree, past: Tree
+) -> tuple[dict[str, Value], list[str]]:
+    """Replace UUIDs of entries by the slug under which Git declared the same content.
 
-    Who is to lose access chooses first, and is taken to have it still if nothing fits: revoking or
-    granting once too often by the declared id does no harm, and leaving somebody in would.
+    Match entries to be revoked first. One without a match is treated as still enabled: an extra
+    revoke or grant by the declared id is harmless, a missed revoke is not.
     """
-    unnamed = {i: entry for i, entry in have.items() if is_uuid(i) and entry.get("enabled")}
-    granted = {i for i in past if past[i].get("enabled") and not is_uuid(i) and i not in have}
-    kept = {i for i in granted if want.get(i, {}).get("enabled")}
+    unnamed = {i: entry for i, entry in observed.items() if is_uuid(i) and is_enabled(entry)}
+    granted = {i for i in past if is_enabled(past[i]) and not is_uuid(i) and i not in observed}
+    kept = {i for i in granted if is_enabled(desired.get(i))}
     named: dict[str, str] = {}
     for group in (granted - kept, kept):
         free = {u: entry for u, entry in unnamed.items() if u not in named}
         named |= pair_by_content({i: past[i] for i in group}, free)
-    aligned = {named.get(i, i): entry for i, entry in have.items()}
+    aligned = {named.get(i, i): entry for i, entry in observed.items()}
     if len(named) < len(unnamed):
         aligned |= {i: {"enabled": True} for i in granted - kept if i not in aligned}
     return aligned, sorted(kept & set(named.values()))
 
 
-def _references(
-    want: Mapping[str, Any], have: Mapping[str, Any], past: Mapping[str, Any], member: str
-) -> tuple[dict[str, Any], list[str]]:
-    """Use the declared name of what an entry refers to where it was applied before."""
-    named = dict(have)
+def _align_references(
+    desired: Tree, observed: Tree, past: Tree, member: str
+) -> tuple[dict[str, Value], list[str]]:
+    """Use the declared id that an entry refers to where it was applied before."""
+    aligned = dict(observed)
     known: list[str] = []
-    for field in sorted(set(want) & set(have) & set(past)):
-        declared = want[field].get(member)
-        same = declared == past[field].get(member)
-        if same and is_uuid(have[field].get(member)) and not is_uuid(declared):
-            named[field] = {**have[field], member: declared}
-            known.append(field)
-    return named, known
+    for key in sorted(set(desired) & set(observed) & set(past)):
+        declared, entry = as_mapping(desired[key]).get(member), as_mapping(observed[key])
+        is_unchanged = declared == as_mapping(past[key]).get(member)
+        if is_unchanged and is_uuid(entry.get(member)) and not is_uuid(declared):
+            aligned[key] = {**entry, member: declared}
+            known.append(key)
+    return aligned, known
+
+
+@dataclass(slots=True)
+class _Group:
+    """Entries of equal content: the ids that are still free, in order.
+
+    `partners` are the groups of the other side that fit, `size` the free ids of them.
+    """
+
+    content: Value
+    ids: deque[str] = field(default_factory=deque)
+    partners: list["_Group"] = field(default_factory=list)
+    size: int = 0
+
+
+def pair_by_content(declared: Tree, listed: Tree) -> dict[str, str]:
+    """Return the declared id for each listed id that fits one; each is used at most once."""
+    ours, theirs = _grouped(declared), _grouped(listed)
+    _connect(ours, theirs)
+    paired: dict[str, str] = {}
+    queue = [_rank(group) for group in ours]
+    heapify(queue)
+    choices = {id(group): _choices(group) for group in ours}
+    while queue:
+        rank, identity, _, group = heappop(queue)
+        if not group.ids or (rank, identity) != _rank(group)[:2]:
+            continue  # an older rank of a group that has moved on
+        group.ids.popleft()
+        chosen = _next(choices[id(group)])
+        if chosen is not None:
+            paired[chosen.ids.popleft()] = identity
+            for other in chosen.partners:
+                other.size -= 1
+                _requeue(queue, other)
+        _requeue(queue, group)
+    return paired
+
+
+def fits(entry: Value, declared: Value) -> bool:
+    """Return whether an entry has all that is declared, whatever else it has."""
+    if is_mapping(declared) and declared:
+        return is_mapping(entry) and all(
+            fits(entry.get(name), value) for name, value in declared.items()
+        )
+    return bool(entry == declared) or (is_empty(entry) and is_empty(declared))
+
+
+_Ranked = tuple[int, str, int, _Group]
+"""A rank, the next id, and a number that keeps groups themselves from being compared."""
+
+
+def _grouped(entries: Tree) -> list[_Group]:
+    groups: dict[str, _Group] = {}
+    for identity in sorted(entries):
+        content = entries[identity]
+        groups.setdefault(canonical_json(plain(content)), _Group(content)).ids.append(identity)
+    return list(groups.values())
+
+
+def _connect(ours: Iterable[_Group], theirs: Iterable[_Group]) -> None:
+    """Find the groups that fit each other; only those that share a value are compared."""
+    everything = list(theirs)
+    index: dict[Hashable, list[_Group]] = {}
+    for group in everything:
+        for key in _keys(group.content):
+            index.setdefault(key, []).append(group)
+    for group in ours:
+        shared = [index.get(key, []) for key in _keys(group.content)]
+        candidates = min(shared, key=len) if shared else everything
+        group.partners = [other for other in candidates if fits(other.content, group.content)]
+        group.size = sum(len(other.ids) for other in group.partners)
+        for other in group.partners:
+            other.partners.append(group)
+
+
+def _keys(content: Value) -> list[Hashable]:
+    """Return the values that an entry has to share to fit: no empty ones, and no lists."""
+    return [
+        (path, value)
+        for path, value in leaves(content)
+        if not is_empty(value) and not isinstance(value, list | tuple)
+    ]
+
+
+def _rank(group: _Group) -> _Ranked:
+    return (group.size, group.ids[0], id(group), group)
+
+
+def _requeue(queue: list[_Ranked], group: _Group) -> None:
+    if group.ids:
+        heappush(queue, _rank(group))
+
+
+def _choices(group: _Group) -> list[_Ranked]:
+    """Return the partners of a group as a heap: the entry with the fewest fields comes first."""
+    choices = [
+        (len(list(leaves(other.content))), other.ids[0], id(other), other)
+        for other in group.partners
+    ]
+    heapify(choices)
+    return choices
+
+
+def _next(choices: list[_Ranked]) -> _Group | None:
+    """Return the first partner that is still free; ids that others took only move it back."""
+    while choices:
+        fields, identity, number, group = choices[0]
+        if group.ids and group.ids[0] == identity:
+            return group
+        heappop(choices)
+        if group.ids:
+            heappush(choices, (fields, group.ids[0], number, group))
+    return None

@@ -1,22 +1,22 @@
-"""Times as instants: how one is written does not matter, and a reset that has passed moves on.
+"""Times as instants: their notation does not matter, and a reset that has passed moves on.
 
 The API reports a time in its own form, and moves the time of the next reset forward when a reset
-happens. A declared time that has passed is therefore fulfilled by any later one.
+happens. A declared time that has passed is therefore met by any later one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from reconciler.domain.integration import Integration
 from reconciler.domain.schema import FieldKind, FieldSchema, compiled
+from reconciler.domain.tree import Path, Tree, Value, is_mapping
 
 ANY_KEY = "*"
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 def normalized(text: str) -> str:
-    """Return a time in UTC in the API's own form; what is no time stays as it is."""
+    """Return a time in UTC in the API's own form; any other text stays as it is."""
     moment = parsed(text)
     if moment is None:
         return text
@@ -25,7 +25,7 @@ def normalized(text: str) -> str:
 
 
 def parsed(text: object) -> datetime | None:
-    """Read a time in ISO 8601, in UTC where it names no offset; None for anything else."""
+    """Return a time in ISO 8601, in UTC where it names no offset; None for anything else."""
     if not isinstance(text, str):
         return None
     try:
@@ -35,31 +35,34 @@ def parsed(text: object) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def moved_on(want: Mapping[str, Any], have: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """Return `want` with the API's time in place of each declared one that has passed by `now`."""
-    result = dict(want)
+def moved_on(desired: Tree, observed: Tree, *, now: datetime) -> dict[str, Value]:
+    """Return `desired` with the API's time in place of each declared one that passed by `now`."""
+    result = dict(desired)
     for path in _INSTANTS:
-        if path[0] in want and path[0] in have:
-            result[path[0]] = _moved(want[path[0]], have[path[0]], path[1:], now)
+        if path[0] in desired and path[0] in observed:
+            result[path[0]] = _moved(desired[path[0]], observed[path[0]], path[1:], now)
     return result
 
 
-def _moved(want: Any, have: Any, path: tuple[str, ...], now: datetime) -> Any:
+def _moved(desired: Value, observed: Value, path: Path, now: datetime) -> Value:
     if not path:
-        return have if _is_fulfilled(want, have, now) else want
-    if not isinstance(want, Mapping) or not isinstance(have, Mapping):
-        return want
-    names = want.keys() & have.keys() if path[0] == ANY_KEY else {path[0]} & want.keys()
-    changed = {name: _moved(want[name], have.get(name), path[1:], now) for name in names}
-    return {**want, **changed} if any(changed[n] is not want[n] for n in names) else want
+        return observed if _is_reached(desired, observed, now) else desired
+    if not is_mapping(desired) or not is_mapping(observed):
+        return desired
+    is_any = path[0] == ANY_KEY
+    names = desired.keys() & observed.keys() if is_any else {path[0]} & desired.keys()
+    moved = {name: _moved(desired[name], observed.get(name), path[1:], now) for name in names}
+    # A tree in which nothing moves is returned as it is: most of them, and some are large.
+    has_moved = any(moved[name] is not desired[name] for name in names)
+    return {**desired, **moved} if has_moved else desired
 
 
-def _is_fulfilled(want: Any, have: Any, now: datetime) -> bool:
-    declared, shown = parsed(want), parsed(have)
+def _is_reached(desired: Value, observed: Value, now: datetime) -> bool:
+    declared, shown = parsed(desired), parsed(observed)
     return declared is not None and shown is not None and declared < shown and declared <= now
 
 
-def _instant_paths(schema: FieldSchema, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def _instant_paths(schema: FieldSchema, path: Path = ()) -> Iterator[Path]:
     for name, field in schema.fields.items():
         if field.facts.instant:
             yield (*path, name)

@@ -1,42 +1,45 @@
-"""The sentences of planning: every diagnostic that one integration can give rise to.
+"""Messages of planning: every diagnostic about a single integration.
 
-Guards over many integrations have theirs in `guards`.
+Those about integrations that exist and cannot be read are at the end: such a one is neither present
+nor absent, and nothing is created, changed or deleted for it (`reconciler.remote.damaged_rows`
+finds them). Guards over many integrations have their messages in `guards`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
-from reconciler.diagnostics import Diagnostic, error, notice, warning
+from reconciler.diagnostics import Diagnostic, counted, error, notice, warning
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import SecretRef
-from reconciler.domain.state import Declared
-from reconciler.domain.tree import Path
+from reconciler.domain.state import Declared, UnreadableIntegration
+from reconciler.domain.tree import Path, as_mapping
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import NEW_LEDGER, NOT_JUDGED
 
 _NAMED = 5
-"""Slugs that a sentence names."""
+"""Slugs that a message names."""
 
 _NAMED_WORKSPACES = 20
-"""Workspaces that a sentence names; the list of undeclared values has them all."""
+"""Workspaces that a message names; the list of undeclared values has them all."""
 
 
 def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
-    """Say that an action would send a secret whose value is not at hand."""
+    """Build the warning that an action would send a secret whose value is not available."""
     return warning(
         "missing-value",
         f"{declared.slug}: {show_path(path)} would be sent, and {reference} has no value here",
-        hint="plan can do without it; apply stops before the first write",
+        hint="set it before apply, which stops before the first write without it",
         at=declared.source,
     )
 
 
-def sent_once_more(declared: Declared, path: Path) -> Diagnostic:
+def sent_again(declared: Declared, path: Path) -> Diagnostic:
     """Build the notice that a secret is sent to settle what an earlier run left open."""
     return notice(
         "maybe-sent",
         f"{declared.slug}: an earlier run may or may not have written {show_path(path)}; "
-        "it is sent once more",
+        "it is sent again",
         hint="apply it; the next plan shows the secret in sync",
         at=declared.source,
     )
@@ -69,7 +72,7 @@ def another_withdrawn(slug: str, *, deleted: bool) -> Diagnostic:
 
 
 def key_kept(declared: Declared) -> Diagnostic:
-    """Say that a stored key stays although the files declare none."""
+    """Build the warning that a stored key stays although the files declare none."""
     return warning(
         "key-kept",
         f"{declared.slug}: key is declared empty, and the API keeps one that no call removes",
@@ -79,7 +82,7 @@ def key_kept(declared: Declared) -> Diagnostic:
 
 
 def masked_write(declared: Declared, path: Path) -> Diagnostic:
-    """Say that a write would lose a stored secret."""
+    """Build the error that a write would lose a stored secret."""
     name = f"{declared.slug}_{path[-1]}".upper().replace("-", "_")
     reference = SecretRef("env", f"SECRET_{name}").as_written
     return error(
@@ -92,7 +95,7 @@ def masked_write(declared: Declared, path: Path) -> Diagnostic:
 
 
 def credential_retarget(declared: Declared, stored: Iterable[Path]) -> Diagnostic:
-    """Say that a stored credential would be sent to another host."""
+    """Build the error that a stored credential would be sent to another host."""
     fields = ", ".join(show_path(path) for path in stored)
     return error(
         "credential-retarget",
@@ -103,7 +106,7 @@ def credential_retarget(declared: Declared, stored: Iterable[Path]) -> Diagnosti
 
 
 def undeclared_host(declared: Declared, path: Path) -> Diagnostic:
-    """Say that a credential may be sent somewhere that no file names."""
+    """Build the warning that a credential may be sent to a host that no file declares."""
     return warning(
         "undeclared-host",
         f"{declared.slug}: the API has {show_path(path)}, and no file declares it",
@@ -113,7 +116,7 @@ def undeclared_host(declared: Declared, path: Path) -> Diagnostic:
 
 
 def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> Diagnostic:
-    """Warn that a model or workspace is enabled that Git does not declare.
+    """Build the warning that a model or workspace is enabled that Git does not declare.
 
     `known` is whether the past is: only then is it certain that Git never declared it.
     """
@@ -128,7 +131,10 @@ def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> 
 
 
 def unlisted_access(declared: Declared, count: int, names: Iterable[str] = ()) -> Diagnostic:
-    """Say that workspaces have access although no file lists any; `names` where they were read."""
+    """Build the warning that workspaces have access although no file lists any.
+
+    `names` are those that were read.
+    """
     shown = sorted(names)
     named = f": {', '.join(shown[:_NAMED_WORKSPACES])}" if shown else ""
     if len(shown) > _NAMED_WORKSPACES:
@@ -144,7 +150,7 @@ def unlisted_access(declared: Declared, count: int, names: Iterable[str] = ()) -
 
 
 def differing_form(declared: Declared, name: str) -> Diagnostic:
-    """Say that an id cannot be compared because its two sides have different forms."""
+    """Build the warning that an id cannot be compared: its two sides have different forms."""
     return warning(
         "id-form",
         f"{declared.slug}: {name} is a UUID on one side and a slug on the other, so not compared",
@@ -154,7 +160,7 @@ def differing_form(declared: Declared, name: str) -> Diagnostic:
 
 
 def aligned_form(declared: Declared, path: Path) -> Diagnostic:
-    """Say that an id was recognised by what stands beside it."""
+    """Build the warning that an entry was recognised by its content, not by its id."""
     return warning(
         "id-form",
         f"{declared.slug}: the API shows {show_path(path)} under a UUID, so it was recognised by "
@@ -165,11 +171,11 @@ def aligned_form(declared: Declared, path: Path) -> Diagnostic:
 
 
 def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diagnostic]:
-    """Say for each new grant without a provider that the workspace cannot call yet."""
+    """Build a notice for each new grant without a provider: the workspace cannot call yet."""
     granted = sorted(workspaces)
     if not granted:
         return []
-    entries = normalize(declared.fields).get("workspaces") or {}
+    entries = as_mapping(normalize(declared.fields).get("workspaces"))
     default = bool(declared.fields.get("create_default_provider"))
     return [
         notice(
@@ -179,12 +185,12 @@ def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diag
             at=declared.source,
         )
         for id_ in granted
-        if not entries.get(id_, {}).get("create_default_provider", default)
+        if not as_mapping(entries.get(id_)).get("create_default_provider", default)
     ]
 
 
 def archived(declared: Declared) -> Diagnostic:
-    """Say that the API keeps this slug archived, where nothing can be written to it."""
+    """Build the error that the API keeps this slug archived, so that it cannot be written."""
     return error(
         "archived",
         f"{declared.slug}: it is archived in the API, and no call brings it back",
@@ -194,7 +200,7 @@ def archived(declared: Declared) -> Diagnostic:
 
 
 def not_owned(declared: Declared) -> Diagnostic:
-    """Say that a declared slug lies outside what this repository may own."""
+    """Build the error that a declared slug lies outside the target's scope."""
     return error(
         "not-owned",
         f"{declared.slug}: it lies outside the scope of this target",
@@ -204,7 +210,7 @@ def not_owned(declared: Declared) -> Diagnostic:
 
 
 def declared_elsewhere(declared: Declared) -> Diagnostic:
-    """Say that a file has no effect here, although nothing differs at the moment."""
+    """Build the warning that a file has no effect here, although nothing differs at the moment."""
     return warning(
         "not-owned",
         f"{declared.slug}: it lies outside the scope of this target; any change is refused",
@@ -214,7 +220,7 @@ def declared_elsewhere(declared: Declared) -> Diagnostic:
 
 
 def foreign_tombstone(slug: str) -> Diagnostic:
-    """Say that a tombstone has no effect, because its slug is not ours to delete."""
+    """Build the warning that a tombstone has no effect: its slug lies outside the scope."""
     return warning(
         "not-owned",
         f"{slug}: a tombstone asks to delete it, and it lies outside the scope of this target",
@@ -223,7 +229,7 @@ def foreign_tombstone(slug: str) -> Diagnostic:
 
 
 def no_longer_managed(declared: Declared, name: str) -> Diagnostic:
-    """Say that a whole list left the files, which leaves what it granted in place."""
+    """Build the warning that a whole list left the files, so what it granted stays."""
     return warning(
         "undeclared-access",
         f"{declared.slug}: Git used to declare {name} and no longer does; what they grant stays",
@@ -233,7 +239,7 @@ def no_longer_managed(declared: Declared, name: str) -> Diagnostic:
 
 
 def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
-    """Say that protection holds an integration."""
+    """Build the error that an integration is protected; `what` would happen to it."""
     return error(
         "protected",
         f"{slug}: it is protected, and would be {what}",
@@ -245,7 +251,7 @@ def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
 def limits_of(
     memory: LastAppliedState, unmanaged: Sequence[str], *, in_git: bool
 ) -> list[Diagnostic]:
-    """Say what the past that is known does not allow to judge; `unmanaged` are in no file."""
+    """Build what an incomplete past leaves unknown; `unmanaged` slugs are in no file."""
     named = ", ".join(sorted(unmanaged)[:_NAMED])
     more = f" and {len(unmanaged) - _NAMED} more" if len(unmanaged) > _NAMED else ""
     problem = memory.ledger_problem
@@ -271,7 +277,7 @@ def limits_of(
 
 
 def masks_changed() -> Diagnostic:
-    """Say that every mask looks different, which a new format explains better than rotations."""
+    """Build the notice that every mask differs, which a new format explains best."""
     return notice(
         "masks-changed",
         "every mask differs from the one seen after our last write; that proves no change",
@@ -280,7 +286,7 @@ def masks_changed() -> Diagnostic:
 
 
 def missing_configurations(declared: Declared) -> Diagnostic:
-    """Say that this provider cannot be created without configurations."""
+    """Build the error that this provider cannot be created without configurations."""
     return error(
         "missing-configurations",
         f"{declared.slug}: {declared.fields.get('ai_provider_id')} cannot be created "
@@ -291,7 +297,7 @@ def missing_configurations(declared: Declared) -> Diagnostic:
 
 
 def no_credential(declared: Declared) -> Diagnostic:
-    """Report a create that the API refuses for want of a credential."""
+    """Build the error for a create that the API refuses because it has no credential."""
     return error(
         "missing-credential",
         f"{declared.slug}: an integration of {declared.fields.get('ai_provider_id')} cannot be "
@@ -302,7 +308,7 @@ def no_credential(declared: Declared) -> Diagnostic:
 
 
 def missing_credential(declared: Declared) -> Diagnostic:
-    """Report a replace that would delete a stored credential and create without any."""
+    """Build the error for a replace that deletes a stored credential and creates without one."""
     return error(
         "missing-credential",
         f"{declared.slug}: a replace deletes the stored credential, and the file declares none",
@@ -312,10 +318,67 @@ def missing_credential(declared: Declared) -> Diagnostic:
 
 
 def looks_like_rename(new: Declared, old: str) -> Diagnostic:
-    """Say that a create and a removal look like one changed slug."""
+    """Build the warning that a create and a removal look like one changed slug."""
     return warning(
         "looks-like-rename",
         f"{new.slug}: it is equal to {old}, which is no longer declared; a slug cannot be renamed",
         hint="applications that use the old slug lose it; keep both until they have moved",
         at=new.source,
     )
+
+
+class HasUnreadable(Protocol):
+    """A reading or a list; see `ObservedState` for what each member means."""
+
+    @property
+    def unreadable(self) -> Mapping[str, UnreadableIntegration]:
+        """Return what exists and could not be read, by slug."""
+
+    @property
+    def nameless(self) -> int:
+        """Return the number of rows without a readable slug."""
+
+
+def left_alone(record: UnreadableIntegration, *, deleted: bool) -> Diagnostic:
+    """Build the message on an undeclared integration; `deleted` if a plan would delete it."""
+    if deleted:
+        hint = "it would be deleted and is left alone; repair or delete it in the console"
+        return warning(record.code, _summary(record.slug, record), hint=hint)
+    hint = "no file declares it, so nothing is done; repair it in the console"
+    return notice(record.code, _summary(record.slug, record), hint=hint)
+
+
+def not_compared(declared: Declared, record: UnreadableIntegration) -> Diagnostic:
+    """Build the error for a declared integration that is neither compared nor created."""
+    return error(
+        record.code,
+        _summary(declared.slug, record),
+        hint="repair it in the console, or leave it out with --exclude",
+        at=declared.source,
+    )
+
+
+def rows_without_slug(count: int) -> Diagnostic:
+    """Build the warning on rows of the list of which not even the slug can be read."""
+    return warning(
+        "unreadable-record",
+        f"the API's list has {counted(count, 'row')} without a readable slug",
+        hint="repair it in the console; until then nothing is created, deleted or replaced",
+    )
+
+
+def left_out(
+    observed: HasUnreadable, includes: Callable[[str], bool] = lambda _slug: True
+) -> list[Diagnostic]:
+    """Build the warnings on what a command that plans nothing has to leave out."""
+    hint = "it is left out; repair it in the console"
+    notes = [
+        warning(record.code, _summary(record.slug, record), hint=hint)
+        for slug, record in sorted(observed.unreadable.items())
+        if includes(slug)
+    ]
+    return [*notes, rows_without_slug(observed.nameless)] if observed.nameless else notes
+
+
+def _summary(slug: str, record: UnreadableIntegration) -> str:
+    return f"{slug}: it exists and cannot be read: {record.reason}"

@@ -1,26 +1,123 @@
-"""Bring both sides into one comparable form.
+"""Canonical form, in which both sides of a comparison are equal if they mean the same.
 
-Lists with an identity become mappings by it, lists of at most one entry become that entry, numbers
-lose their accidental type. Nothing is compared here; see `comparison`.
+A list with an identity becomes a mapping by it, a list of at most one entry that entry, and numbers
+lose their accidental type (`normalize`). Models and workspaces are completed on both sides
+(`normalize_access`): for the API an absent workspace has no access, and an absent base model
+follows `allow_all_models`. Nothing is compared here; see `comparison`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
+from reconciler.domain.access import allows_all_models as switch_is_on
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema
 from reconciler.domain.state import DesiredState, Observed
-from reconciler.domain.surrogates import repaired_tree
-from reconciler.domain.tree import Tree, Value, digest, plain
+from reconciler.domain.surrogates import has_lone_surrogate, repaired_tree
+from reconciler.domain.tree import (
+    Path,
+    Tree,
+    Value,
+    as_mapping,
+    digest,
+    is_enabled,
+    is_mapping,
+    plain,
+)
 from reconciler.planning.instants import normalized
 
+OFF: Tree = {"enabled": False}
 
-def normalize(tree: Tree) -> dict[str, Any]:
-    """Return a tree in which the order of lists with an identity does not exist."""
+NO_ACCESS: Tree = {"workspaces": [], "global_workspace_access": OFF}
+"""The body that grants access to nobody and revokes none."""
+
+NO_MODELS: Tree = {"models": [], "allow_all_models": False}
+"""The body that enables no model beyond those that are listed already."""
+
+
+def normalize(tree: Tree) -> dict[str, Value]:
+    """Return a tree in canonical form; the order of lists with an identity is gone."""
     fields = any_provider_schema().fields
     return {name: _canonical(value, fields.get(name, UNKNOWN)) for name, value in tree.items()}
 
 
-def _canonical(value: Value, field: FieldSchema) -> Any:
+def as_list(key: str, entries: Mapping[str, Value]) -> list[dict[str, Value]]:
+    """Return a mapping by identity as the list that the API takes, ordered by identity."""
+    return [{key: identity, **as_mapping(entries[identity])} for identity in sorted(entries)]
+
+
+def normalize_access(
+    desired: Tree, observed: Tree, past: Tree
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Return both sides with complete access fields; the rest passes through unchanged.
+
+    All trees are canonical; `past` is what Git declared before.
+    """
+    ours, theirs = dict(desired), dict(observed)
+    if "global_workspace_access" in desired:
+        shared = _switched(desired["global_workspace_access"])
+        ours["global_workspace_access"] = shared
+        theirs["global_workspace_access"] = _stored(observed.get("global_workspace_access"), shared)
+    if "allow_all_models" in desired:
+        ours["allow_all_models"] = switch_is_on(desired)
+        theirs["allow_all_models"] = switch_is_on(observed)
+    if "models" in desired:
+        ours["models"], theirs["models"] = _models(desired, observed, past)
+    if "workspaces" in desired:
+        ours["workspaces"], theirs["workspaces"] = _workspaces(desired, observed, past)
+    return ours, theirs
+
+
+def allows_all_models(desired: Tree, observed: Tree) -> bool:
+    """Return whether models that no list names are enabled once the plan is carried out."""
+    return switch_is_on(desired if "allow_all_models" in desired else observed)
+
+
+def models_switch(fields: Tree) -> dict[str, bool]:
+    """Return the switch for models that no list names as a write sends it, if it is declared."""
+    if "allow_all_models" not in fields:
+        return {}
+    return {"allow_all_models": switch_is_on(fields)}
+
+
+def switches_models(changed: Collection[Path]) -> bool:
+    """Return whether the switch for models that no list names is among the changes."""
+    return ("allow_all_models",) in changed
+
+
+def withdrawn(name: str, desired: Tree, past: Tree) -> set[str]:
+    """Return the entries of a keyed list that Git used to declare and no longer does."""
+    return set(as_mapping(past.get(name))) - set(as_mapping(desired.get(name)))
+
+
+def is_deletable(model: str) -> bool:
+    """Return whether the API can delete a custom model (remote/API.md §5.1).
+
+    Its `?slugs=` is split at commas, and a URL cannot express half a character.
+    """
+    return "," not in model and not has_lone_surrogate(model)
+
+
+def desired_digest(desired: DesiredState) -> str:
+    """Return the digest of what the files declare; neither positions nor any order count."""
+    integrations = {
+        slug: {"fields": plain(normalize(d.fields)), "protected": d.lifecycle.protected}
+        for slug, d in desired.integrations.items()
+    }
+    return digest({"integrations": integrations, "tombstones": sorted(desired.tombstones)})
+
+
+def fingerprint(observed: Observed | None) -> str | None:
+    """Return the digest of an integration as it is, masks included; None for an absent one.
+
+    The time of the last update is left out: a write that changed nothing does not matter. Half a
+    character counts as U+FFFD, as the ledger stores it.
+    """
+    if observed is None:
+        return None
+    fields = repaired_tree(plain(normalize(observed.fields)))
+    return digest({"status": observed.status, "fields": fields})
+
+
+def _canonical(value: Value, field: FieldSchema) -> Value:
     match value:
         case str():  # first, for most values are: what follows asks an ABC
             return normalized(value) if field.facts.instant else value
@@ -38,7 +135,7 @@ def _canonical(value: Value, field: FieldSchema) -> Any:
             return value
 
 
-def _members(tree: Mapping[str, Value], field: FieldSchema, without: str | None = None) -> Any:
+def _members(tree: Tree, field: FieldSchema, without: str | None = None) -> dict[str, Value]:
     fields, others = field.fields, field.entries or UNKNOWN
     members = {}
     for name, item in tree.items():
@@ -48,8 +145,8 @@ def _members(tree: Mapping[str, Value], field: FieldSchema, without: str | None 
     return members
 
 
-def _entries(entries: Sequence[Value], field: FieldSchema) -> Any:
-    """Turn a list of a known kind into a mapping by identity, or into its only entry."""
+def _entries(entries: Sequence[Value], field: FieldSchema) -> Value:
+    """Return a list of a known kind as a mapping by identity, or as its only entry."""
     inner, key = field.entries or UNKNOWN, field.key
     if key is not None:
         mappings = [entry for entry in entries if isinstance(entry, Mapping)]
@@ -59,27 +156,45 @@ def _entries(entries: Sequence[Value], field: FieldSchema) -> Any:
     return [_canonical(item, inner) for item in entries]
 
 
-def as_list(key: str, entries: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Turn a mapping by identity back into the list that the API wants, in order of identity."""
-    return [{key: identity, **entries[identity]} for identity in sorted(entries)]
+def _switched(access: Value) -> Tree:
+    return access if is_mapping(access) and access.get("enabled") else OFF
 
 
-def desired_digest(desired: DesiredState) -> str:
-    """Identify what the files say; neither places nor any order count."""
-    integrations = {
-        slug: {"fields": plain(normalize(d.fields)), "protected": d.lifecycle.protected}
-        for slug, d in desired.integrations.items()
-    }
-    return digest({"integrations": integrations, "tombstones": sorted(desired.tombstones)})
+def _stored(access: Value, desired: Tree) -> Tree:
+    """Return what the API keeps; behind a switch that stays off nothing else matters.
 
-
-def fingerprint(observed: Observed | None) -> str | None:
-    """Identify what an integration looked like, masks included; None for one that is absent.
-
-    The time of the last update is left out: a write that changed nothing does not matter. Half a
-    character counts as U+FFFD, for so the ledger has it.
+    The API keeps the limits of a workspace that was revoked, and shows them when it is granted
+    again, so a grant is compared with them.
     """
-    if observed is None:
-        return None
-    fields = repaired_tree(plain(normalize(observed.fields)))
-    return digest({"status": observed.status, "fields": fields})
+    if not is_mapping(access) or not access:
+        return OFF
+    return access if access.get("enabled") or desired.get("enabled") else OFF
+
+
+def _models(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value], dict[str, Value]]:
+    declared, listed = as_mapping(desired["models"]), as_mapping(observed.get("models"))
+    # What the API does not list is absent if it is custom, else as the switch says.
+    unlisted: Tree = {"enabled": allows_all_models(desired, observed)}
+    ours: dict[str, Value] = dict(declared)
+    theirs: dict[str, Value] = {}
+    for slug, entry in declared.items():
+        is_custom = as_mapping(entry).get("is_custom")
+        theirs[slug] = listed.get(slug) or ({} if is_custom else unlisted)
+    gone = set(listed) & withdrawn("models", desired, past) if declared else set(listed)
+    for slug in gone:
+        if as_mapping(listed[slug]).get("is_custom") and is_deletable(slug):
+            theirs[slug], ours[slug] = listed[slug], None
+        elif is_enabled(listed[slug]):
+            theirs[slug], ours[slug] = listed[slug], OFF
+    return ours, theirs
+
+
+def _workspaces(
+    desired: Tree, observed: Tree, past: Tree
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    declared, listed = as_mapping(desired["workspaces"]), as_mapping(observed.get("workspaces"))
+    ours = {id_: _switched(entry) for id_, entry in declared.items()}
+    gone = withdrawn("workspaces", desired, past) if declared else set(listed)
+    ours |= dict.fromkeys(gone, OFF)
+    theirs = {id_: _stored(listed.get(id_), entry) for id_, entry in ours.items()}
+    return dict(ours), dict(theirs)

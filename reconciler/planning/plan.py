@@ -1,13 +1,13 @@
-"""The plan: a value that is complete or absent, and the digest that identifies its content."""
+"""Plan: a value that is complete or absent, and the digest that identifies its content."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from reconciler import __version__
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.tree import digest
-from reconciler.planning.actions import Action, ActionKind, Risk, highest
+from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.risk import Risk, highest
 
 NOT_JUDGED = "not-judged"
 """The code of the warning that something the plan depends on could not be read."""
@@ -18,14 +18,14 @@ NEW_LEDGER = "ledger-new"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Unverified:
-    """A secret of which nothing is known: no record, or no value at hand."""
+    """A secret of which nothing is known: there is no record, or no value is available."""
 
     slug: str
     path: str
     reference: str
 
     def as_json(self) -> dict[str, str]:
-        """Give the public form."""
+        """Return the public form."""
         return {"slug": self.slug, "path": self.path, "reference": self.reference}
 
 
@@ -33,8 +33,8 @@ class Unverified:
 class Undeclared:
     """A remote value that no file declares; it is reported and left alone.
 
-    `is_access` marks a workspace or model that is let in, `is_host` a value that decides where a
-    credential goes. Neither is a part of the public form.
+    `is_access` marks an enabled workspace or model, `is_host` a value that decides where a
+    credential is sent. Neither is a part of the public form.
     """
 
     slug: str
@@ -43,20 +43,20 @@ class Undeclared:
     is_host: bool = field(default=False, compare=False)
 
     def as_json(self) -> dict[str, str]:
-        """Give the public form."""
+        """Return the public form."""
         return {"slug": self.slug, "path": self.path}
 
 
 @dataclass(frozen=True, slots=True)
 class PlanTarget:
-    """Where a plan is to be carried out."""
+    """Target of a plan."""
 
     name: str
     base_url: str
     organisation_id: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
-        """Give the public form."""
+        """Return the public form."""
         return {
             "name": self.name,
             "base_url": self.base_url,
@@ -64,9 +64,19 @@ class PlanTarget:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class IntegrationPlan:
+    """The part of a plan that is about one integration; `action` is None where it is in sync."""
+
+    action: Action | None = None
+    unverified: tuple[Unverified, ...] = ()
+    undeclared: tuple[Undeclared, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What will happen to a target, and what was noticed on the way.
+    """Everything that would happen to a target, and the findings.
 
     Actions are ordered by kind (creates, updates, replaces, deletes) and slug. `run` names the run
     that an undo plan reverts, else None.
@@ -87,7 +97,7 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """Identify what would be done; times, reasons and preconditions do not count."""
+        """Return the digest of the actions; times, reasons and preconditions do not count."""
         return digest(
             {
                 "target": {"name": self.target.name, "base_url": self.target.base_url},
@@ -98,7 +108,7 @@ class Plan:
 
     @property
     def in_sync(self) -> bool:
-        """Return whether it is certain that nothing is to be done.
+        """Return whether it is certain that nothing has to change.
 
         What is undeclared or unverified does not count.
         """
@@ -119,17 +129,17 @@ class Plan:
 
     @property
     def blocked(self) -> tuple[Action, ...]:
-        """Give the actions that a guard holds back."""
+        """Return the actions that a guard holds back."""
         return tuple(action for action in self.actions if action.blocked_by)
 
     @property
     def max_risk(self) -> Risk | None:
-        """Give the highest risk of all actions, None without any."""
+        """Return the highest risk of all actions, None without any."""
         return highest([action.risk for action in self.actions])
 
     @property
     def summary(self) -> dict[str, int]:
-        """Count, in the order that people read."""
+        """Return the counts by kind, in the order of the report."""
         kinds = dict.fromkeys(ActionKind, 0)
         for action in self.actions:
             kinds[action.kind] += 1
@@ -142,9 +152,9 @@ class Plan:
             "unverified_secrets": len(self.unverified),
         }
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the plan document, `kind: plan`."""
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "format_version": "1",
             "kind": "plan",
             "tool": f"reconcile {__version__}",

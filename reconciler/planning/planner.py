@@ -1,8 +1,8 @@
 """Decide what has to change.
 
-`make_plan` compares what the files ask for with what the API reports. It opens no file, calls no
-API and reads no clock. One integration that exists on both sides: `updates`. Safety: `guards`. How
-a plan is carried out: `reconciler.execution`.
+`make_plan` compares what the files declare with what the API reports. It opens no file, calls no
+API and reads no clock. One integration at a time: `creates`, `updates`, `removals`. Safety:
+`guards`. How a plan is carried out: `reconciler.execution`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,32 +13,23 @@ from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
-from reconciler.planning import guards, messages, unreadable_messages
-from reconciler.planning.actions import (
-    Action,
-    ActionInputs,
-    ActionKind,
-    ChangeOrigin,
-    Precondition,
-    Risk,
-    highest,
-)
-from reconciler.planning.auditing import NO_AUDIT, Audit, not_audited
-from reconciler.planning.creates import creation_blocks, missing_values, new_changes
+from reconciler.domain.tree import Tree, Value
+from reconciler.planning import guards, messages
+from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.creates import plan_create
 from reconciler.planning.credentials import SecretEvidence, masks_moved
 from reconciler.planning.instants import parsed
-from reconciler.planning.normalize import desired_digest, fingerprint, normalize
+from reconciler.planning.normalize import desired_digest
 from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+from reconciler.planning.plan import IntegrationPlan, Plan, PlanTarget, Undeclared, Unverified
 from reconciler.planning.removals import (
     deletion_reason,
-    lost_by_delete,
     owns,
+    plan_delete,
     was_declared,
-    with_last_declaration,
 )
-from reconciler.planning.updates import UpdateResult, plan_update
-from reconciler.planning.write_calls import create_calls, delete_calls
+from reconciler.planning.undeclared import NO_AUDIT, Audit, not_audited
+from reconciler.planning.updates import plan_update
 
 _ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
 
@@ -56,10 +47,10 @@ def make_plan(
     run: str | None = None,
     audit: Audit = NO_AUDIT,
 ) -> Plan:
-    """Compare both states and give the plan that makes the API equal to the files.
+    """Return the plan that makes the API equal to the files.
 
-    `values` are the secrets at hand; `diagnostics` are findings from before that the plan carries
-    along; `run` names the run that an undo plan reverts; `audit` adds findings and no action.
+    `values` are the secrets that are available; `diagnostics` are earlier findings that the plan
+    repeats; `run` names the run that an undo plan reverts; `audit` adds findings and no action.
     """
     evidence = SecretEvidence(values or {}, memory.pepper, masks_moved(memory, observed))
     draft = _Draft(desired, observed, memory, options, evidence, parsed(created_at), audit)
@@ -70,7 +61,7 @@ def make_plan(
     draft.diagnostics += messages.limits_of(memory, draft.unmanaged, in_git=commit is not None)
     draft.note_unreadable()
     draft.diagnostics += not_audited(audit.unread)
-    actions, findings = draft.guarded()
+    actions, violations = draft.guarded()
     return Plan(
         target=PlanTarget(desired.target.name, desired.target.base_url, observed.organisation_id),
         created_at=created_at,
@@ -82,14 +73,14 @@ def make_plan(
         undeclared=tuple(sorted(draft.undeclared)),
         unmanaged=tuple(sorted(draft.unmanaged)),
         forgotten=tuple(sorted(draft.forgotten)),
-        diagnostics=in_order([*diagnostics, *draft.diagnostics, *findings]),
+        diagnostics=in_order([*diagnostics, *draft.diagnostics, *violations]),
         run=run,
     )
 
 
 @dataclass
 class _Draft:
-    """A plan in the making."""
+    """A plan that is being built."""
 
     desired: DesiredState
     observed: ObservedState
@@ -108,23 +99,22 @@ class _Draft:
     deletes: int = 0
 
     def add_declared(self) -> None:
-        """Plan what the files declare."""
+        """Plan every declared integration."""
         for slug, declared in sorted(self.desired.integrations.items()):
             if not self.options.selection.includes(slug):
                 continue
             if slug in self.observed.unreadable:
                 record = self.observed.unreadable[slug]
-                self.diagnostics.append(unreadable_messages.not_compared(declared, record))
+                self.diagnostics.append(messages.not_compared(declared, record))
                 continue
             current = self.observed.integrations.get(slug)
-            findings = (
-                self._create(declared) if current is None else self._update(declared, current)
-            )
-            self._take(self._owned_only(findings, declared, current))
+            part = self._create(declared) if current is None else self._update(declared, current)
+            self._add(self._owned_only(part, declared, current))
 
     def add_undeclared(self) -> None:
-        """Plan, or only name, what exists and no file declares; count deletes of all shards."""
-        selection, whole = self.options.selection, self.options.selection.whole
+        """Delete or note what exists and no file declares; count the deletes of all shards."""
+        selection = self.options.selection
+        whole = selection.whole
         for slug, current in sorted(self.observed.live.items()):
             if slug in self.desired.integrations or not whole.includes(slug):
                 continue
@@ -132,13 +122,13 @@ class _Draft:
                 self._note_foreign_tombstone(slug)
                 continue
             remembered = self.memory.of(slug)
-            others = remembered.is_another(current.id)
+            is_another = remembered.is_another(current.id)
             once = was_declared(remembered, current)
-            reason = self._why_deleted(slug, once=once)
+            reason = self._deletion_reason(slug, once=once)
             self.deletes += reason is not None
             if not selection.includes(slug):
                 continue
-            if others and remembered.declared is not None:
+            if is_another and remembered.declared is not None:
                 self.diagnostics.append(
                     messages.another_withdrawn(slug, deleted=reason is not None)
                 )
@@ -150,17 +140,17 @@ class _Draft:
                 self.unmanaged.append(slug)
 
     def note_unreadable(self) -> None:
-        """Name what exists and could not be read: it is neither created nor deleted."""
+        """Note what exists and could not be read: it is neither created nor deleted."""
         for slug, record in sorted(self.observed.unreadable.items()):
             if slug in self.desired.integrations or not self.options.selection.includes(slug):
                 continue
             once = self.memory.of(slug).declared is not None
-            deleted = self._why_deleted(slug, once=once) is not None
-            self.diagnostics.append(unreadable_messages.left_alone(record, deleted=deleted))
+            deleted = self._deletion_reason(slug, once=once) is not None
+            self.diagnostics.append(messages.left_alone(record, deleted=deleted))
         if self.observed.nameless:
-            self.diagnostics.append(unreadable_messages.rows_without_slug(self.observed.nameless))
+            self.diagnostics.append(messages.rows_without_slug(self.observed.nameless))
 
-    def _why_deleted(self, slug: str, *, once: bool) -> str | None:
+    def _deletion_reason(self, slug: str, *, once: bool) -> str | None:
         return deletion_reason(slug, desired=self.desired, options=self.options, once=once)
 
     def _note_foreign_tombstone(self, slug: str) -> None:
@@ -168,90 +158,74 @@ class _Draft:
             self.diagnostics.append(messages.foreign_tombstone(slug))
 
     def guarded(self) -> tuple[tuple[Action, ...], list[Diagnostic]]:
-        """Order the actions, mark what guards hold back, and give the guards' diagnostics."""
+        """Return the ordered actions, with what guards hold back marked, and their diagnostics."""
         ordered = sorted(self.actions, key=lambda action: (_ORDER[action.kind], action.slug))
         includes = self.options.selection.whole.includes
-        extent = guards.ChangeCounts(
+        counts = guards.ChangeCounts(
             declared=len(self.desired.integrations),
             owned=sum(owns(self.desired, o) and includes(s) for s, o in self.observed.live.items()),
             deletes=self.deletes,
         )
         limits = self.desired.target.limits
-        findings = guards.check(
+        violations = guards.check(
             ordered,
-            extent=extent,
+            counts=counts,
             limits=limits,
             options=self.options,
             unreadable=self.memory.unreadable,
             nameless=self.observed.nameless,
         )
         self._note_renames(ordered)
-        return guards.block(ordered, findings), [finding.diagnostic for finding in findings]
+        return guards.block(ordered, violations), [item.diagnostic for item in violations]
 
-    def _take(self, findings: UpdateResult) -> None:
-        if findings.action is None:
+    def _add(self, part: IntegrationPlan) -> None:
+        if part.action is None:
             self.no_op += 1
         else:
-            self.actions.append(findings.action)
-        self.unverified += findings.unverified
-        self.undeclared += findings.undeclared
-        self.diagnostics += findings.diagnostics
+            self.actions.append(part.action)
+        self.unverified += part.unverified
+        self.undeclared += part.undeclared
+        self.diagnostics += part.diagnostics
 
     def _owned_only(
-        self, findings: UpdateResult, declared: Declared, current: Observed | None
-    ) -> UpdateResult:
+        self, part: IntegrationPlan, declared: Declared, current: Observed | None
+    ) -> IntegrationPlan:
+        """Return the plan of an integration, held back where it lies outside the target's scope."""
+        if self._is_owned(declared, current):
+            return part
+        if part.action is None:
+            notes = (*part.diagnostics, messages.declared_elsewhere(declared))
+            return replace(part, diagnostics=notes)
+        codes = ("not-owned", *part.action.blocked_by)
+        blocked = replace(part.action, blocked_by=codes, calls=())
+        notes = (*part.diagnostics, messages.not_owned(declared))
+        return replace(part, action=blocked, diagnostics=notes)
+
+    def _is_owned(self, declared: Declared, current: Observed | None) -> bool:
+        if current is not None:
+            return owns(self.desired, current)
         workspace = declared.fields.get("workspace_id")
-        kind = "workspace" if workspace else "organisation"
-        is_owned = (
-            self.desired.target.scope.owns(
-                slug=declared.slug, kind=kind, workspace_id=str(workspace) if workspace else None
-            )
-            if current is None
-            else owns(self.desired, current)
-        )
-        if is_owned:
-            return findings
-        if findings.action is None:
-            notes = (*findings.diagnostics, messages.declared_elsewhere(declared))
-            return replace(findings, diagnostics=notes)
-        blocked = replace(
-            findings.action, blocked_by=("not-owned", *findings.action.blocked_by), calls=()
-        )
-        extra = messages.not_owned(declared)
-        return replace(findings, action=blocked, diagnostics=(*findings.diagnostics, extra))
-
-    def _create(self, declared: Declared) -> UpdateResult:
-        remembered = self.memory.of(declared.slug)
-        known = self.memory.complete or remembered.declared is not None
-        origin = ChangeOrigin.UNKNOWN if not known else ChangeOrigin.LOCAL
-        if remembered.declared is not None:
-            origin = ChangeOrigin.REMOTE
-        changes = new_changes(declared, origin=origin)
-        blocks = creation_blocks(declared)
-        missing = missing_values(declared, self.evidence.values)
-        granted = normalize(declared.fields).get("workspaces") or {}
-        action = Action(
+        return self.desired.target.scope.owns(
             slug=declared.slug,
-            kind=ActionKind.CREATE,
-            reason="it does not exist",
-            risk=highest([change.risk for change in changes]) or Risk.ADDITIVE,
-            changes=changes,
-            source=declared.source,
-            blocked_by=tuple(block.code for block in blocks),
-            calls=create_calls(declared),
-            subject=ActionInputs(declared, None, remembered),
+            kind="workspace" if workspace else "organisation",
+            workspace_id=str(workspace) if workspace else None,
         )
-        enabled = [id_ for id_, entry in granted.items() if entry.get("enabled")]
-        notes = messages.without_provider(declared, enabled)
-        return UpdateResult(action=action, diagnostics=(*blocks, *missing, *notes))
 
-    def _update(self, declared: Declared, current: Observed) -> UpdateResult:
+    def _create(self, declared: Declared) -> IntegrationPlan:
+        return plan_create(
+            declared,
+            self.memory.of(declared.slug),
+            values=self.evidence.values,
+            is_past_known=self.memory.complete,
+        )
+
+    def _update(self, declared: Declared, current: Observed) -> IntegrationPlan:
         remembered = self.memory.of(declared.slug)
         extra: list[Diagnostic] = []
         if remembered.is_another(current.id):
             remembered = remembered.of_another_object()
             extra.append(messages.another_object(declared))
-        findings = plan_update(
+        part = plan_update(
             declared,
             current,
             remembered,
@@ -260,46 +234,32 @@ class _Draft:
             now=self.now,
             audited=self.audit.seen.get(current.slug),
         )
-        if findings.action is not None and "protected" in findings.action.blocked_by:
-            extra.append(messages.protected(declared.slug, "deleted and created anew", declared))
-        return replace(findings, diagnostics=(*findings.diagnostics, *extra))
+        if part.action is not None and "protected" in part.action.blocked_by:
+            extra.append(
+                messages.protected(declared.slug, "replaced (deleted and re-created)", declared)
+            )
+        return replace(part, diagnostics=(*part.diagnostics, *extra))
 
     def _delete(self, current: Observed, reason: str) -> None:
-        remembered = self.memory.of(current.slug)
-        blocked: tuple[str, ...] = ()
-        if remembered.protected and current.slug not in self.desired.tombstones:
-            blocked = ("protected",)
+        is_wanted = current.slug in self.desired.tombstones
+        action = plan_delete(current, self.memory.of(current.slug), reason, is_wanted=is_wanted)
+        if action.blocked_by:
             self.diagnostics.append(messages.protected(current.slug, "deleted", None))
-        origin = ChangeOrigin.LOCAL if was_declared(remembered, current) else ChangeOrigin.UNKNOWN
-        seen = fingerprint(current) if current.detailed else None
-        self.actions.append(
-            Action(
-                slug=current.slug,
-                kind=ActionKind.DELETE,
-                reason=with_last_declaration(reason, remembered),
-                risk=Risk.DELETE,
-                changes=lost_by_delete(current, origin=origin),
-                precondition=Precondition(current.last_updated_at, seen),
-                blocked_by=blocked,
-                calls=delete_calls(current.slug),
-                subject=ActionInputs(None, current, remembered),
-            )
-        )
+        self.actions.append(action)
 
     def _note_renames(self, actions: list[Action]) -> None:
-        """Point out creates that equal something which is no longer declared."""
+        """Note creates that equal an integration which is no longer declared."""
         gone = {a.slug for a in actions if a.kind is ActionKind.DELETE} | set(self.forgotten)
-        names = {
-            (
-                self.observed.integrations[slug].fields.get("name"),
-                self.observed.integrations[slug].fields.get("ai_provider_id"),
-            ): slug
-            for slug in sorted(gone)
-        }
+        slugs = {_likeness(self.observed.integrations[slug].fields): slug for slug in sorted(gone)}
         for action in actions:
             declared = action.subject.declared
             if action.kind is not ActionKind.CREATE or declared is None:
                 continue
-            old = names.get((declared.fields.get("name"), declared.fields.get("ai_provider_id")))
+            old = slugs.get(_likeness(declared.fields))
             if old is not None:
                 self.diagnostics.append(messages.looks_like_rename(declared, old))
+
+
+def _likeness(fields: Tree) -> tuple[Value, Value]:
+    """Return what a renamed integration is recognised by."""
+    return fields.get("name"), fields.get("ai_provider_id")

@@ -1,26 +1,44 @@
-"""What a delete or a replace takes away, and which integrations that concerns.
+"""Plan a deletion, and find what a deletion or a replacement takes away.
 
-A plan is an approval, so it has to say what goes: every value that is stored and not put back. That
-can only be known of an integration that was read whole, and the list alone tells which ones to
+A plan is an approval, so it has to name what goes: every value that is stored and not put back.
+That is known only of an integration that was read whole, and the list alone decides which ones to
 read: `is_candidate`.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from reconciler.domain.field_paths import show_path
-from reconciler.domain.identifiers import is_uuid
+from reconciler.domain.identifiers import differ_in_form
 from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.schema import FieldSchema, immutable_fields, integration_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed
-from reconciler.domain.tree import Path, Value, is_empty, leaves, plain
-from reconciler.planning.actions import TOMBSTONE, Change, ChangeKind, ChangeOrigin, Risk
+from reconciler.domain.tree import (
+    Path,
+    Tree,
+    Value,
+    as_mapping,
+    is_empty,
+    is_enabled,
+    leaves,
+    plain,
+)
+from reconciler.planning.actions import (
+    TOMBSTONE,
+    Action,
+    ActionInputs,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+    Precondition,
+)
 from reconciler.planning.comparison import Comparison
-from reconciler.planning.normalize import normalize
+from reconciler.planning.normalize import fingerprint, normalize
 from reconciler.planning.options import PlanOptions
-from reconciler.planning.risk import risk_of, risk_of_new
+from reconciler.planning.risk import Risk, risk_of, risk_of_new
+from reconciler.planning.write_calls import delete_calls
 
 _SHORT_COMMIT = 12
 
@@ -34,7 +52,7 @@ def owns(desired: DesiredState, current: Observed) -> bool:
 
 
 def was_declared(remembered: LastApplied, current: Observed) -> bool:
-    """Return whether Git declared this very integration once, not another under its slug."""
+    """Return whether Git declared this integration once, not another one under its slug."""
     return remembered.declared is not None and not remembered.is_another(current.id)
 
 
@@ -54,15 +72,6 @@ def deletion_reason(
     return None
 
 
-def with_last_declaration(reason: str, remembered: LastApplied) -> str:
-    """Add the file and the commit that declared an integration last, as far as they are known."""
-    found = remembered.declared_at
-    if found is None:
-        return reason
-    commit = f" at commit {found.commit[:_SHORT_COMMIT]}" if found.commit else ""
-    return f"{reason}; last declared in {found.place.file}:{found.place.line}{commit}"
-
-
 def is_candidate(
     row: Observed, *, desired: DesiredState, memory: LastAppliedState, options: PlanOptions
 ) -> bool:
@@ -80,14 +89,45 @@ def _is_replaced(declared: Declared, row: Observed) -> bool:
     for name in immutable_fields():
         want, have = declared.fields.get(name), row.fields.get(name)
         ignored = any(entry.path == (name,) for entry in declared.lifecycle.ignore)
-        if name not in declared.fields or ignored or is_uuid(want) != is_uuid(have):
+        if name not in declared.fields or ignored or differ_in_form(want, have):
             continue
         if want != have and not (is_empty(want) and is_empty(have)):
             return True
     return False
 
 
-def lost_by_delete(current: Observed, *, origin: ChangeOrigin) -> tuple[Change, ...]:
+def plan_delete(
+    current: Observed, remembered: LastApplied, reason: str, *, is_wanted: bool
+) -> Action:
+    """Plan the deletion of one integration.
+
+    One that was declared `protected` is held back unless a tombstone names it (`is_wanted`).
+    """
+    origin = ChangeOrigin.LOCAL if was_declared(remembered, current) else ChangeOrigin.UNKNOWN
+    seen = fingerprint(current) if current.detailed else None
+    return Action(
+        slug=current.slug,
+        kind=ActionKind.DELETE,
+        reason=_with_last_declaration(reason, remembered),
+        risk=Risk.DELETE,
+        changes=_lost_by_delete(current, origin=origin),
+        precondition=Precondition(current.last_updated_at, seen),
+        blocked_by=("protected",) if remembered.protected and not is_wanted else (),
+        calls=delete_calls(current.slug),
+        subject=ActionInputs(None, current, remembered),
+    )
+
+
+def _with_last_declaration(reason: str, remembered: LastApplied) -> str:
+    """Add the file and the commit that declared an integration last, as far as they are known."""
+    found = remembered.declared_at
+    if found is None:
+        return reason
+    commit = f" at commit {found.commit[:_SHORT_COMMIT]}" if found.commit else ""
+    return f"{reason}; last declared in {found.place.file}:{found.place.line}{commit}"
+
+
+def _lost_by_delete(current: Observed, *, origin: ChangeOrigin) -> tuple[Change, ...]:
     """Return a change for every value that goes with an integration, ordered by path."""
     schema = _schema_of(current)
     lost = _stored(normalize(current.fields), schema)
@@ -115,7 +155,7 @@ def lost_and_recreated(
     sent = dict(_sent(comparison.declared, declared.schema))
     result = [
         _lost(path, value, stored_as.at(path), origin)
-        for path, value in _stored(comparison.have, stored_as)
+        for path, value in _stored(comparison.observed, stored_as)
         if path not in sent and show_path(path) not in known
     ]
     result += [
@@ -126,8 +166,8 @@ def lost_and_recreated(
     return changes + result
 
 
-def _stored(tree: Mapping[str, Any], schema: FieldSchema) -> Iterator[tuple[Path, Value]]:
-    """Walk the leaves that mean something: nothing empty, nothing that lets nobody in."""
+def _stored(tree: Tree, schema: FieldSchema) -> Iterator[tuple[Path, Value]]:
+    """Walk the leaves that mean something: nothing empty, no entry that grants no access."""
     for path, value in leaves(_without_idle_entries(tree, schema)):
         facts = schema.at(path).facts
         is_default = len(path) == 1 and facts.default is not None and value == facts.default
@@ -135,26 +175,25 @@ def _stored(tree: Mapping[str, Any], schema: FieldSchema) -> Iterator[tuple[Path
             yield path, value
 
 
-def _sent(declared: Mapping[str, Any], schema: FieldSchema) -> Iterator[tuple[Path, Value]]:
+def _sent(declared: Tree, schema: FieldSchema) -> Iterator[tuple[Path, Value]]:
     for path, value in leaves(_without_idle_entries(declared, schema)):
         if path and not is_empty(value) and not schema.at(path).facts.write_only:
             yield path, value
 
 
-def _without_idle_entries(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Any]:
+def _without_idle_entries(tree: Tree, schema: FieldSchema) -> dict[str, Value]:
     """Leave out workspaces and base models that are off, and access of all that is not granted."""
     result = {
         name: value
         for name, value in tree.items()
-        if not schema.child(name).has_switch
-        or (isinstance(value, Mapping) and value.get("enabled"))
+        if not schema.child(name).has_switch or is_enabled(value)
     }
     for name in ("models", "workspaces"):
-        entries = result.get(name) or {}
+        entries = as_mapping(result.get(name))
         result[name] = {
             identity: entry
             for identity, entry in entries.items()
-            if entry.get("enabled") or entry.get("is_custom")
+            if is_enabled(entry) or as_mapping(entry).get("is_custom")
         }
     return result
 
@@ -194,8 +233,8 @@ def _recreated(path: Path, value: Value, field: FieldSchema, origin: ChangeOrigi
 
 
 def _risk_of_loss(field: FieldSchema, *, sensitive: bool) -> Risk:
-    """Judge what goes; a limit that goes with its workspace is no limit that is lifted."""
+    """Return the risk of a loss; a limit that goes with its workspace is not lifted."""
     if sensitive:
         return Risk.CREDENTIAL
-    judged = risk_of(field, before=True, after=None, adds=False)
-    return Risk.RESTRICTIVE if judged is Risk.ADDITIVE else judged
+    risk = risk_of(field, before=True, after=None, adds=False)
+    return Risk.RESTRICTIVE if risk is Risk.ADDITIVE else risk

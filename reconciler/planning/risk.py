@@ -1,19 +1,44 @@
-"""How much each change can hurt, as the schema's risk rule of the field decides."""
+"""Risk of each change, as the schema's risk rule of the field decides."""
 
-from typing import Any, assert_never
+from enum import Enum
+from typing import assert_never
 
 from reconciler.domain.facts import RiskRule
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.secret_mappings import MAPPINGS, target_path
-from reconciler.domain.tree import Path
-from reconciler.planning.actions import Risk
+from reconciler.domain.tree import Path, Value
+
+
+class Risk(Enum):
+    """Harm that a change can do; later members outrank earlier ones."""
+
+    COSMETIC = "cosmetic"
+    ADDITIVE = "additive"
+    RESTRICTIVE = "restrictive"
+    CREDENTIAL = "credential"
+    ACCESS_REMOVAL = "access-removal"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+    @property
+    def rank(self) -> int:
+        """Return the place in the order of harm."""
+        return _RANKS[self]
+
+
+_RANKS = {risk: rank for rank, risk in enumerate(Risk)}
+
+
+def highest(risks: list[Risk]) -> Risk | None:
+    """Return the greatest risk, None without any."""
+    return max(risks, key=lambda r: r.rank, default=None)
 
 
 def decides_host(schema: FieldSchema, path: Path) -> bool:
     """Return whether the value at a path decides which host gets a stored credential.
 
-    So does a secret mapping for a host: the gateway reads the name of the host from elsewhere. One
-    for a region does as well, because no check sees what is put into the name of the host.
+    A secret mapping for a host does so, too: the gateway reads the name of the host from elsewhere.
+    So does one for a region, because no check sees what is put into the name of the host.
     """
     if path[0] == MAPPINGS and len(path) > 1:
         facts = schema.at(target_path(path[1])).facts
@@ -22,12 +47,12 @@ def decides_host(schema: FieldSchema, path: Path) -> bool:
 
 
 def risk_of_new(field: FieldSchema) -> Risk:
-    """Judge a leaf of a new integration: nothing exists yet that could break, a host excepted."""
+    """Return the risk of a leaf of a new integration: only a host can do harm there."""
     return Risk.CREDENTIAL if field.facts.host else Risk.ADDITIVE
 
 
-def risk_of(field: FieldSchema, *, before: Any, after: Any, adds: bool) -> Risk:
-    """Judge the change of an existing integration's field; `adds` where nothing was there."""
+def risk_of(field: FieldSchema, *, before: Value, after: Value, adds: bool) -> Risk:
+    """Return the risk of a change of an existing integration; `adds` where nothing was there."""
     rule = RiskRule.ACCESS if field.grants_access else field.facts.risk or RiskRule.RESTRICTIVE
     match rule:
         case RiskRule.COSMETIC:
@@ -48,7 +73,7 @@ def risk_of(field: FieldSchema, *, before: Any, after: Any, adds: bool) -> Risk:
             assert_never(rule)
 
 
-def _is_raised(before: Any, after: Any) -> bool:
+def _is_raised(before: Value, after: Value) -> bool:
     if before is not None and after is None:
         return True
     return isinstance(before, int | float) and isinstance(after, int | float) and after > before

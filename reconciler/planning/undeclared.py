@@ -1,9 +1,21 @@
-"""What the API has beyond the files, and which of it grants access or redirects credentials."""
+"""Remote values that no file declares, and which of them grant access or redirect credentials.
 
+A file that lists no models says nothing about them, so a plan does not read them; yet a custom
+model may send a credential to a host of its own. An audit reads such parts as well. It adds
+findings and never an action: the plan, its digest and its preconditions are made without it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from reconciler.diagnostics import Diagnostic, warning
+from reconciler.domain.access import allows_all_models
+from reconciler.domain.facts import SubResource
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.state import Declared, Observed
-from reconciler.domain.tree import Path
+from reconciler.domain.tree import Path, Tree, Value, as_mapping, is_empty, is_enabled, is_mapping
 from reconciler.planning.comparison import Comparison, redirects
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import Undeclared
@@ -18,19 +30,18 @@ def undeclared_values(
         Undeclared(
             slug,
             show_path(path),
-            # A workspace that is named as a whole has access; deeper paths only limit it.
-            is_access=path in enabled
-            or _is_switch(schema, path)
-            or (path[0] == "workspaces" and len(path) == 2),
+            is_access=path in enabled or _grants_access(schema, path),
             is_host=redirects(schema, path),
         )
         for path in comparison.undeclared
     )
 
 
-def _is_switch(schema: FieldSchema, path: Path) -> bool:
-    """Return whether this is a switch that lets in workspaces that no list names."""
-    return path[1:] == ("enabled",) and schema.child(path[0]).has_switch
+def _grants_access(schema: FieldSchema, path: Path) -> bool:
+    """Return whether a path names a workspace as a whole, or a switch for those in no list."""
+    # A workspace that is named as a whole has access; deeper paths only limit it.
+    is_workspace = path[0] == "workspaces" and len(path) == 2
+    return is_workspace or (path[1:] == ("enabled",) and schema.child(path[0]).has_switch)
 
 
 def workspaces_are_left_out(declared: Declared, observed: Observed) -> bool:
@@ -41,15 +52,127 @@ def workspaces_are_left_out(declared: Declared, observed: Observed) -> bool:
 
 
 def unlisted_workspaces(declared: Declared, observed: Observed) -> int:
-    """Return how many workspaces have access where the file lists none; 0 if the API says nothing.
+    """Return how many workspaces have access where the file lists none; 0 if it is not known.
 
-    What the ledger knows as applied counts as well: without a list nothing takes it back.
+    What the ledger knows as applied counts as well: without a list nothing revokes it.
     """
     if not workspaces_are_left_out(declared, observed):
         return 0
     count = observed.workspace_count or 0
     if not observed.workspaces_read:
         return count
-    listed = normalize(observed.fields).get("workspaces") or {}
-    # An entry may be there without access; one that is counted and not shown may have it.
-    return count if count > len(listed) else sum(bool(e.get("enabled")) for e in listed.values())
+    listed = as_mapping(normalize(observed.fields).get("workspaces"))
+    # An entry may be there without access; one that is counted and not listed may have it.
+    return count if count > len(listed) else sum(is_enabled(entry) for entry in listed.values())
+
+
+_NAMED = 5
+"""Slugs that a sentence names."""
+
+_LOST = {
+    SubResource.MODELS: "a host or a custom model there that no file declares is not reported",
+    SubResource.WORKSPACES: "the workspaces that have access are not named",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unread:
+    """A part of an integration that an audit could not read, with the reason in a few words."""
+
+    slug: str
+    part: SubResource
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Records that an audit completed, by slug, and the parts that it could not read."""
+
+    seen: Mapping[str, Observed] = field(default_factory=lambda: MappingProxyType({}))
+    unread: Sequence[Unread] = ()
+
+
+NO_AUDIT = Audit()
+
+
+def audited_parts(declared: Declared, observed: Observed) -> frozenset[SubResource]:
+    """Return the parts that no file declares, that were not read, and that may matter."""
+    parts = set()
+    if not observed.models_read and _models_are_left_out(declared):
+        parts.add(SubResource.MODELS)
+    if not observed.workspaces_read and _may_have_access(declared, observed):
+        parts.add(SubResource.WORKSPACES)
+    return frozenset(parts)
+
+
+def _models_are_left_out(declared: Declared) -> bool:
+    ignored = {entry.path for entry in declared.lifecycle.ignore}
+    return "models" not in declared.fields and ("models",) not in ignored
+
+
+def _may_have_access(declared: Declared, observed: Observed) -> bool:
+    if unlisted_workspaces(declared, observed):
+        return True
+    # Without a count it is not known whether a workspace has access.
+    return observed.workspace_count is None and workspaces_are_left_out(declared, observed)
+
+
+def with_audited_parts(observed: Observed, parts: Mapping[SubResource, Observed]) -> Observed:
+    """Return a record with the parts that an audit read; of the models only the notable ones."""
+    joined = observed
+    for part, read in parts.items():
+        joined = replace(joined, fields={**joined.fields, **read.fields})
+        if part is SubResource.MODELS:
+            models = _notable(joined.fields)
+            joined = replace(joined, fields={**joined.fields, "models": models}, models_read=True)
+        else:
+            joined = replace(joined, workspaces_read=True)
+    return joined
+
+
+def adds_entries(observed: Observed, audited: Observed) -> bool:
+    """Return whether an audit found models or workspaces that the plan's own record lacks."""
+    return any(
+        not is_empty(audited.fields.get(part)) and is_empty(observed.fields.get(part))
+        for part in SubResource
+    )
+
+
+def _notable(fields: Tree) -> list[Mapping[str, Value]]:
+    """Return the models that differ from the catalogue of the provider.
+
+    Where all models are allowed each base model is enabled by default and needs no declaration.
+    """
+    listed = fields.get("models")
+    entries = listed if isinstance(listed, list | tuple) else ()
+    by_default = {"slug", "enabled"} if allows_all_models(fields) else {"slug"}
+    return [e for e in entries if is_mapping(e) and _is_notable(e, by_default)]
+
+
+def _is_notable(model: Tree, by_default: Collection[str]) -> bool:
+    return any(
+        not is_empty(value) and value is not False
+        for name, value in model.items()
+        if name not in by_default
+    )
+
+
+def not_audited(unread: Iterable[Unread]) -> list[Diagnostic]:
+    """Build a warning for each part and reason: what was not read is not proven absent."""
+    slugs: dict[tuple[SubResource, str], list[str]] = {}
+    for item in sorted(unread, key=lambda item: (item.part.value, item.reason, item.slug)):
+        slugs.setdefault((item.part, item.reason), []).append(item.slug)
+    return [
+        warning(
+            "not-audited",
+            f"{_listed(names)}: the {part.value} could not be read ({reason}), so {_LOST[part]}",
+            hint="allow the key to read integrations (`reconcile doctor` shows its scopes), or "
+            "look at them in the console",
+        )
+        for (part, reason), names in slugs.items()
+    ]
+
+
+def _listed(slugs: Sequence[str]) -> str:
+    more = f" and {len(slugs) - _NAMED} more" if len(slugs) > _NAMED else ""
+    return ", ".join(slugs[:_NAMED]) + more

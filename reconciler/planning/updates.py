@@ -1,18 +1,23 @@
-"""Plan one integration that is declared and exists: its changes, its secrets, what blocks it."""
+"""Plan an integration that is declared and exists: its changes, its secrets, what blocks it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.field_paths import show_path
-from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import FieldSchema, immutable_fields
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.surrogates import repaired
-from reconciler.domain.tree import Path, is_empty, lookup, plain
+from reconciler.domain.tree import (
+    Path,
+    Tree,
+    Value,
+    as_mapping,
+    is_empty,
+    is_enabled,
+    lookup,
+    plain,
+)
 from reconciler.planning import messages
 from reconciler.planning.actions import (
     Action,
@@ -22,35 +27,27 @@ from reconciler.planning.actions import (
     ChangeKind,
     ChangeOrigin,
     Precondition,
-    Risk,
-    highest,
 )
 from reconciler.planning.comparison import Comparison, compare, redirects
 from reconciler.planning.creates import missing_values, replacement_blocks
-from reconciler.planning.credentials import SecretAssessment, SecretEvidence, SecretStatus, assess
-from reconciler.planning.diff import FieldChange, changed_fields
-from reconciler.planning.normalize import fingerprint
-from reconciler.planning.plan import Undeclared, Unverified
-from reconciler.planning.removals import lost_and_recreated
-from reconciler.planning.risk import risk_of
-from reconciler.planning.secret_writes import (
+from reconciler.planning.credentials import (
+    SecretAssessment,
+    SecretEvidence,
+    SecretStatus,
+    assess,
     keeps_key,
     secret_change,
     secrets_to_send,
     write_blocks,
 )
+from reconciler.planning.diff import FieldChange, changed_fields
+from reconciler.planning.identifier_forms import differing_forms
+from reconciler.planning.normalize import fingerprint
+from reconciler.planning.plan import IntegrationPlan, Unverified
+from reconciler.planning.removals import lost_and_recreated
+from reconciler.planning.risk import Risk, highest, risk_of
 from reconciler.planning.undeclared import undeclared_values, unlisted_workspaces
 from reconciler.planning.write_calls import create_calls, delete_calls, update_calls
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateResult:
-    """What comparing one integration brought up; `action` is None where it is in sync."""
-
-    action: Action | None = None
-    unverified: tuple[Unverified, ...] = ()
-    undeclared: tuple[Undeclared, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def plan_update(
@@ -62,8 +59,8 @@ def plan_update(
     push_secrets: bool,
     now: datetime | None,
     audited: Observed | None = None,
-) -> UpdateResult:
-    """Compare one integration and decide what has to happen to it.
+) -> IntegrationPlan:
+    """Compare one integration and plan what has to change.
 
     `audited` is the same record with parts that no file declares; no action depends on it.
     """
@@ -71,11 +68,11 @@ def plan_update(
         return _archived(declared, observed, remembered)
     comparison = compare(declared, observed, remembered, now=now)
     beyond = comparison if audited is None else compare(declared, audited, remembered, now=now)
-    differing = changed_fields(comparison.found, comparison.wanted)
-    judgements = [assess(site, remembered, evidence) for site in comparison.sites]
-    sent = secrets_to_send(judgements, differing, schema=declared.schema, push=push_secrets)
+    differing = changed_fields(comparison.observed_diff, comparison.desired_diff)
+    assessments = [assess(site, remembered, evidence) for site in comparison.sites]
+    sent = secrets_to_send(assessments, differing, schema=declared.schema, push=push_secrets)
     changes = _changes(differing, sent, declared.schema, comparison.past)
-    paths = [change.path for change in differing] + [judgement.path for judgement, _ in sent]
+    paths = [change.path for change in differing] + [assessment.path for assessment, _ in sent]
     replaced = _immutable_changes(comparison, differing)
     if replaced:
         changes = lost_and_recreated(declared, observed, comparison, changes)
@@ -83,7 +80,7 @@ def plan_update(
         notes = missing_values(declared, evidence.values)
     else:
         blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
-        notes = _notes_on_writing(declared, judgements, sent)
+        notes = _notes_on_writing(declared, assessments, sent)
     notes += _uncertain_forms(declared, comparison)
     notes += messages.without_provider(declared, _first_grants(comparison, differing))
     left_out = _left_out(declared, audited or observed, remembered, beyond, replaced=replaced)
@@ -97,9 +94,9 @@ def plan_update(
         immutable=replaced,
         codes={block.code for block in blocks},
     )
-    return UpdateResult(
+    return IntegrationPlan(
         action=action,
-        unverified=() if replaced else _unverified(declared, judgements),
+        unverified=() if replaced else _unverified(declared, assessments),
         undeclared=left_out.undeclared,
         diagnostics=(*blocks, *notes, *left_out.diagnostics),
     )
@@ -112,50 +109,50 @@ def _left_out(
     comparison: Comparison,
     *,
     replaced: list[str],
-) -> UpdateResult:
+) -> IntegrationPlan:
     """Return what the API has that the file leaves out.
 
     A replace, for the sake of the fields `replaced`, takes it away, as the action's changes show.
     """
     warnings = _hosts_and_access(declared, comparison, remembered)
     if replaced:
-        return UpdateResult(diagnostics=tuple(warnings))
+        return IntegrationPlan(diagnostics=tuple(warnings))
     warnings += _lists_left_behind(declared, observed, comparison)
     warnings += _unlisted_access(declared, observed, comparison)
     undeclared = undeclared_values(declared.slug, declared.schema, comparison)
-    return UpdateResult(undeclared=undeclared, diagnostics=tuple(warnings))
+    return IntegrationPlan(undeclared=undeclared, diagnostics=tuple(warnings))
 
 
 def _changes(
     differing: list[FieldChange],
     sent: list[tuple[SecretAssessment, ChangeKind]],
     schema: FieldSchema,
-    past: Mapping[str, Any] | None,
+    past: Tree | None,
 ) -> list[Change]:
     """Return the changes of fields and, after them, the secrets that the write carries."""
     fields = [_field_change(change, schema, past) for change in differing]
-    secrets = [secret_change(judgement, op, schema.at(judgement.path)) for judgement, op in sent]
+    secrets = [secret_change(assessment, op, schema.at(assessment.path)) for assessment, op in sent]
     return [*fields, *secrets]
 
 
-def _unverified(declared: Declared, judgements: list[SecretAssessment]) -> tuple[Unverified, ...]:
+def _unverified(declared: Declared, assessments: list[SecretAssessment]) -> tuple[Unverified, ...]:
     return tuple(
-        Unverified(declared.slug, show_path(judgement.path), judgement.shown_reference)
-        for judgement in judgements
-        if judgement.state is SecretStatus.UNVERIFIED and judgement.shown_reference
+        Unverified(declared.slug, show_path(assessment.path), assessment.shown_reference)
+        for assessment in assessments
+        if assessment.state is SecretStatus.UNVERIFIED and assessment.shown_reference
     )
 
 
 def _notes_on_writing(
     declared: Declared,
-    judgements: list[SecretAssessment],
+    assessments: list[SecretAssessment],
     sent: list[tuple[SecretAssessment, ChangeKind]],
 ) -> list[Diagnostic]:
-    """Return what a write in place lacks, and what it leaves as it is."""
+    """Return notes on what a write in place lacks, and on what it leaves as it is."""
     return [
         *_missing_values(declared, sent),
         *_in_doubt(declared, sent),
-        *_kept_keys(declared, judgements),
+        *_kept_keys(declared, assessments),
     ]
 
 
@@ -163,9 +160,9 @@ def _missing_values(
     declared: Declared, sent: list[tuple[SecretAssessment, ChangeKind]]
 ) -> list[Diagnostic]:
     return [
-        messages.missing_value(declared, judgement.path, str(judgement.reference))
-        for judgement, _ in sent
-        if not judgement.at_hand
+        messages.missing_value(declared, assessment.path, str(assessment.reference))
+        for assessment, _ in sent
+        if not assessment.at_hand
     ]
 
 
@@ -173,30 +170,30 @@ def _in_doubt(
     declared: Declared, sent: list[tuple[SecretAssessment, ChangeKind]]
 ) -> list[Diagnostic]:
     return [
-        messages.sent_once_more(declared, judgement.path)
-        for judgement, _ in sent
-        if judgement.in_doubt
+        messages.sent_again(declared, assessment.path)
+        for assessment, _ in sent
+        if assessment.in_doubt
     ]
 
 
 def _lists_left_behind(
     declared: Declared, observed: Observed, comparison: Comparison
 ) -> list[Diagnostic]:
-    past = comparison.past or {}
+    past: Tree = comparison.past or {}
     return [
         messages.no_longer_managed(declared, name)
         for name in ("models", "workspaces")
         if name not in declared.fields
         and not (name == "workspaces" and unlisted_workspaces(declared, observed))
-        and any(entry.get("enabled") for entry in past.get(name, {}).values())
+        and any(is_enabled(entry) for entry in as_mapping(past.get(name)).values())
     ]
 
 
-def _kept_keys(declared: Declared, judgements: list[SecretAssessment]) -> list[Diagnostic]:
+def _kept_keys(declared: Declared, assessments: list[SecretAssessment]) -> list[Diagnostic]:
     return [
         messages.key_kept(declared)
-        for judgement in judgements
-        if keeps_key(judgement) and judgement.state is SecretStatus.CHANGED
+        for assessment in assessments
+        if keeps_key(assessment) and assessment.state is SecretStatus.CHANGED
     ]
 
 
@@ -220,7 +217,10 @@ def _hosts_and_access(
 def _uncertain_forms(declared: Declared, comparison: Comparison) -> list[Diagnostic]:
     """Return a warning for each id that could not be compared exactly."""
     return [
-        *(messages.differing_form(declared, name) for name in _differing_forms(comparison)),
+        *(
+            messages.differing_form(declared, name)
+            for name in differing_forms(comparison.desired, comparison.observed)
+        ),
         *(messages.aligned_form(declared, path) for path in comparison.aligned),
     ]
 
@@ -228,17 +228,17 @@ def _uncertain_forms(declared: Declared, comparison: Comparison) -> list[Diagnos
 def _unlisted_access(
     declared: Declared, observed: Observed, comparison: Comparison
 ) -> list[Diagnostic]:
-    """Say once that workspaces have access that no file lists, by name where they were read."""
+    """Return one warning for all workspaces with access that no file lists, by name if known."""
     count = unlisted_workspaces(declared, observed)
     if not count:
         return []
-    listed = comparison.have.get("workspaces") or {}
-    names = sorted(id_ for id_, entry in listed.items() if entry.get("enabled"))
+    listed = as_mapping(comparison.observed.get("workspaces"))
+    names = sorted(id_ for id_, entry in listed.items() if is_enabled(entry))
     return [messages.unlisted_access(declared, count, names)]
 
 
-def _archived(declared: Declared, observed: Observed, remembered: LastApplied) -> UpdateResult:
-    """Hold back what the API keeps without serving it; its details are not there to compare."""
+def _archived(declared: Declared, observed: Observed, remembered: LastApplied) -> IntegrationPlan:
+    """Hold back what the API keeps without serving it; it has no details to compare."""
     action = Action(
         slug=declared.slug,
         kind=ActionKind.UPDATE,
@@ -249,15 +249,15 @@ def _archived(declared: Declared, observed: Observed, remembered: LastApplied) -
         blocked_by=("archived",),
         subject=ActionInputs(declared, observed, remembered),
     )
-    return UpdateResult(action=action, diagnostics=(messages.archived(declared),))
+    return IntegrationPlan(action=action, diagnostics=(messages.archived(declared),))
 
 
-def _origin(change: FieldChange, past: Mapping[str, Any] | None) -> ChangeOrigin:
-    """Attribute a difference by comparing both sides with what Git declared before."""
+def _origin(change: FieldChange, past: Tree | None) -> ChangeOrigin:
+    """Return the side that changed, by comparing both with what Git declared before."""
     if past is None:
         return ChangeOrigin.UNKNOWN
     if change.path[0] not in past:
-        return ChangeOrigin.LOCAL  # Git had no say in it, so nothing tells how it was
+        return ChangeOrigin.LOCAL  # Git did not declare it, so its earlier value is not known
     was = lookup(past, change.path)
     local = not _alike(was, change.after)
     remote = not _alike(was, change.before)
@@ -266,30 +266,21 @@ def _origin(change: FieldChange, past: Mapping[str, Any] | None) -> ChangeOrigin
     return ChangeOrigin.REMOTE if remote else ChangeOrigin.LOCAL
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _alike(one: Value, other: Value) -> bool:
     if isinstance(one, str) and isinstance(other, str):
         return repaired(one) == repaired(other)  # the past has U+FFFD for half a character
     return bool(one == other) or (_is_nothing(one) and _is_nothing(other))
 
 
-def _is_nothing(value: Any) -> bool:
+def _is_nothing(value: Value) -> bool:
     return is_empty(value) or value is False
 
 
-def _field_change(
-    change: FieldChange, schema: FieldSchema, past: Mapping[str, Any] | None
-) -> Change:
+def _field_change(change: FieldChange, schema: FieldSchema, past: Tree | None) -> Change:
     field = schema.at(change.path)
-    op = (
-        ChangeKind.REPLACE
-        if change.had and change.has
-        else ChangeKind.ADD
-        if change.has
-        else ChangeKind.REMOVE
-    )
     return Change(
         path=show_path(change.path),
-        op=op,
+        op=_kind_of(change),
         risk=risk_of(field, before=change.before, after=change.after, adds=not change.had),
         before=plain(change.before),
         after=plain(change.after),
@@ -297,26 +288,28 @@ def _field_change(
     )
 
 
-def _differing_forms(comparison: Comparison) -> list[str]:
-    """Give the immutable ids that are a UUID on one side and a slug on the other."""
-    want, have = comparison.settled, comparison.have
-    return [
-        name
-        for name in immutable_fields()
-        if want.get(name) and have.get(name) and is_uuid(want[name]) != is_uuid(have[name])
-    ]
+def _not_compared(comparison: Comparison) -> list[str]:
+    return differing_forms(comparison.desired, comparison.observed)
+
+
+def _kind_of(change: FieldChange) -> ChangeKind:
+    if not change.has:
+        return ChangeKind.REMOVE
+    return ChangeKind.REPLACE if change.had else ChangeKind.ADD
 
 
 def _immutable_changes(comparison: Comparison, differing: list[FieldChange]) -> list[str]:
     """Return the fields that differ and that no call can change in place."""
     if not differing:
         return []
-    changed = {change.path[0] for change in differing} - set(_differing_forms(comparison))
+    changed = {change.path[0] for change in differing} - set(
+        differing_forms(comparison.desired, comparison.observed)
+    )
     return [name for name in immutable_fields() if name in changed]
 
 
 def _first_grants(comparison: Comparison, differing: list[FieldChange]) -> list[str]:
-    known = comparison.have.get("workspaces") or {}
+    known = as_mapping(comparison.observed.get("workspaces"))
     return [
         change.path[1]
         for change in differing
@@ -340,7 +333,7 @@ def _action(
 ) -> Action | None:
     if not changes:
         return None
-    dropped = _differing_forms(comparison)
+    dropped = _not_compared(comparison)
     changes = [change for change in changes if change.path not in dropped]
     paths = [path for path in paths if path[0] not in dropped]
     if not changes:

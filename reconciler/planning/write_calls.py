@@ -1,4 +1,4 @@
-"""Turn a comparison into the calls that make the API equal to the files.
+"""Calls that make the API equal to the files, built from a comparison.
 
 A write sends complete objects: what is declared, laid over what is there, because it is not known
 whether the API merges or replaces inside them (remote/API.md §2). Shapes are those of canonical
@@ -7,56 +7,71 @@ written: `reconciler.execution`.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import Clearing, SubResource
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, fields_of
 from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared
-from reconciler.domain.tree import Path, Value, is_empty, leaves, lookup
-from reconciler.planning.access_lists import allows_all_models, models_switch, switches_models
+from reconciler.domain.tree import (
+    Path,
+    Tree,
+    Value,
+    as_mapping,
+    is_empty,
+    is_enabled,
+    is_mapping,
+    leaves,
+    lookup,
+)
 from reconciler.planning.comparison import Comparison
-from reconciler.planning.normalize import as_list, normalize
+from reconciler.planning.normalize import (
+    allows_all_models,
+    as_list,
+    models_switch,
+    normalize,
+    switches_models,
+)
 
 
 def create_calls(declared: Declared) -> tuple[Call, ...]:
-    """Give the calls that bring an integration into being; nothing empty is sent."""
+    """Return the calls that create an integration; nothing empty is sent."""
     fields, schema = normalize(declared.fields), any_provider_schema()
-    body = {"slug": declared.slug, **_default_provider(fields, schema)}
+    body: dict[str, Value] = {"slug": declared.slug, **_default_provider(fields, schema)}
     for name, value in fields.items():
         field = schema.child(name)
         is_sent = field.facts.sub_resource is None and not field.facts.write_only
         if is_sent and not is_empty(value):
             body[name] = _without_nulls(to_wire(value, field))
     calls = [Call(OperationName.CREATE, body=body)]
-    models = dict(fields.get("models") or {})
+    models = as_mapping(fields.get("models"))
     if models or not allows_all_models(fields, {}):
         calls.append(_models_call(declared, fields, models))
-    granted = {k: v for k, v in (fields.get("workspaces") or {}).items() if v.get("enabled")}
-    access = fields.get("global_workspace_access") or {}
-    if granted or access.get("enabled"):
-        shared = access if access.get("enabled") else None
+    workspaces = as_mapping(fields.get("workspaces"))
+    granted = {id_: as_mapping(entry) for id_, entry in workspaces.items() if is_enabled(entry)}
+    access = as_mapping(fields.get("global_workspace_access"))
+    if granted or is_enabled(access):
+        shared = access if is_enabled(access) else None
         calls.append(_workspaces_call(declared, fields, granted, shared))
     return tuple(calls)
 
 
-def _without_nulls(value: Any) -> Any:
-    """Leave out the members of mappings that are declared null: a new record has none of them."""
-    if isinstance(value, Mapping):
+def _without_nulls(value: Value) -> Value:
+    """Return a tree without members that are declared null: a new record has none of them."""
+    if is_mapping(value):
         return {name: _without_nulls(item) for name, item in value.items() if item is not None}
     return value
 
 
 def delete_calls(slug: str) -> tuple[Call, ...]:
-    """Give the call that removes an integration."""
+    """Return the call that deletes an integration."""
     return (Call(OperationName.DELETE, slug),)
 
 
 def update_calls(
     declared: Declared, comparison: Comparison, changed: Collection[Path]
 ) -> tuple[Call, ...]:
-    """Give the calls that carry out changes at these paths, one for each resource touched."""
+    """Return the calls that carry out changes at these paths, one for each resource touched."""
     tops = {path[0] for path in changed}
     calls: list[Call] = []
     body = _update_body(any_provider_schema(), comparison, tops)
@@ -69,50 +84,65 @@ def update_calls(
     return tuple(calls)
 
 
-def _update_body(schema: FieldSchema, comparison: Comparison, tops: set[str]) -> dict[str, Any]:
-    settled, have = comparison.settled, comparison.have
-    body: dict[str, Any] = {}
+def _update_body(schema: FieldSchema, comparison: Comparison, tops: set[str]) -> Tree:
+    desired, observed = comparison.desired, comparison.observed
+    body: dict[str, Value] = {}
     for name, field in schema.fields.items():
         if name not in tops or not field.is_updatable:
             continue
-        is_cleared = is_empty(settled[name])
+        is_cleared = is_empty(desired[name])
         if not field.facts.sent_whole:
-            body[name] = "" if is_cleared else settled[name]
+            body[name] = "" if is_cleared else desired[name]
         elif is_cleared and field.facts.clearing is Clearing.NULL:
             body[name] = None
         else:
-            body[name] = to_wire(merged(settled[name], have.get(name), field), field)
+            body[name] = to_wire(merged(desired[name], observed.get(name), field), field)
     return body
 
 
-def merged(want: Value, have: Value, field: FieldSchema, *, leaves_out: bool = False) -> Any:
-    """Lay what is declared over what is there.
+def merged(
+    desired: Value, observed: Value, field: FieldSchema, *, leaves_out: bool = False
+) -> Value:
+    """Return what is declared, laid over what is there.
 
     What is declared empty becomes the empty value of its own type, so that servers that merge and
     servers that replace end up alike. It is left out instead where that is certain to remove it:
     an entry of a keyed list, and (`leaves_out`) what stands in a list that is replaced as a whole.
     A header is left out too: an empty one would still be sent to the provider.
     """
-    if isinstance(want, Mapping) and want:
-        result = dict(have) if isinstance(have, Mapping) else {}
-        is_keyed = field.key is not None
-        inside = leaves_out or (is_keyed and field.facts.sent_whole)
-        removes = leaves_out or is_keyed or field.facts.headers
-        for name, value in want.items():
-            if is_empty(value) and removes:
-                result.pop(name, None)
-            else:
-                result[name] = merged(value, result.get(name), field.child(name), leaves_out=inside)
-        return result
-    if not is_empty(want):
-        return want
-    if isinstance(have, Mapping) and field.name == "configurations":
-        members = {name: field.child(name) for name in have}
+    if is_mapping(desired) and desired:
+        return _merged_members(desired, as_mapping(observed), field, leaves_out=leaves_out)
+    if not is_empty(desired):
+        return desired
+    if is_mapping(observed) and field.name == "configurations":
+        members = {name: field.child(name) for name in observed}
         return {
-            name: have[name] if inner.facts.server_added else merged(None, have[name], inner)
+            name: observed[name]
+            if inner.facts.server_added
+            else merged(None, observed[name], inner)
             for name, inner in members.items()
         }
-    match have:
+    return _emptied(observed, desired)
+
+
+def _merged_members(
+    desired: Tree, observed: Tree, field: FieldSchema, *, leaves_out: bool
+) -> dict[str, Value]:
+    result = dict(observed)
+    is_keyed = field.key is not None
+    inside = leaves_out or (is_keyed and field.facts.sent_whole)
+    removes = leaves_out or is_keyed or field.facts.headers
+    for name, value in desired.items():
+        if is_empty(value) and removes:
+            result.pop(name, None)
+        else:
+            result[name] = merged(value, result.get(name), field.child(name), leaves_out=inside)
+    return result
+
+
+def _emptied(observed: Value, desired: Value) -> Value:
+    """Return the empty value of the type that is stored, or what is declared if nothing is."""
+    match observed:
         case str() | Mask():
             return ""
         case Mapping():
@@ -120,12 +150,12 @@ def merged(want: Value, have: Value, field: FieldSchema, *, leaves_out: bool = F
         case list() | tuple():
             return []
         case _:
-            return want
+            return desired
 
 
-def to_wire(value: Value, field: FieldSchema) -> Any:
+def to_wire(value: Value, field: FieldSchema) -> Value:
     """Return the API's form of a canonical value: lists again, masks left out."""
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return value
     if field.key is not None:
         inner = field.entries or UNKNOWN
@@ -142,8 +172,8 @@ def to_wire(value: Value, field: FieldSchema) -> Any:
     }
 
 
-def masks_in_the_way(comparison: Comparison, changed: Collection[Path]) -> tuple[Path, ...]:
-    """Give the stored secrets that a write at these paths would lose, or send as masks.
+def lost_masks(comparison: Comparison, changed: Collection[Path]) -> tuple[Path, ...]:
+    """Return the stored secrets that a write at these paths would lose, or send as masks.
 
     `configurations` is sent whole, and so is every model that changes.
     """
@@ -157,14 +187,14 @@ def masks_in_the_way(comparison: Comparison, changed: Collection[Path]) -> tuple
     )
 
 
-def _whole(comparison: Comparison, place: Path) -> Any:
-    want, have = lookup(comparison.settled, place), lookup(comparison.have, place)
-    if place[0] == "models" and want is None:
+def _whole(comparison: Comparison, place: Path) -> Value:
+    desired, observed = lookup(comparison.desired, place), lookup(comparison.observed, place)
+    if place[0] == "models" and desired is None:
         return None
-    return merged(want, have, any_provider_schema().at(place))
+    return merged(desired, observed, any_provider_schema().at(place))
 
 
-def _models_call(declared: Declared, fields: Mapping[str, Any], entries: Mapping[str, Any]) -> Call:
+def _models_call(declared: Declared, fields: Tree, entries: Tree) -> Call:
     models = to_wire(entries, any_provider_schema().child("models"))
     body = {"models": models, **models_switch(fields)}
     return Call(OperationName.UPDATE_MODELS, declared.slug, body=body)
@@ -173,21 +203,23 @@ def _models_call(declared: Declared, fields: Mapping[str, Any], entries: Mapping
 def _model_updates(
     declared: Declared, comparison: Comparison, changed: Collection[Path]
 ) -> list[Call]:
-    settled, have = comparison.settled, comparison.have
-    listed: Mapping[str, Any] = have.get("models") or {}
+    desired, observed = comparison.desired, comparison.observed
+    wanted, listed = as_mapping(desired.get("models")), as_mapping(observed.get("models"))
     touched = {path[1] for path in changed if path[0] == "models"}
-    if switches_models(changed) and not allows_all_models(settled, have):
+    if switches_models(changed) and not allows_all_models(desired, observed):
         # Models that only the switch had enabled would go with it.
-        touched |= {s for s, e in (settled.get("models") or {}).items() if e and e.get("enabled")}
-    wanted = settled.get("models") or {}
-    gone = sorted(model for model in touched if wanted.get(model) is None)
+        touched |= {slug for slug, entry in wanted.items() if is_enabled(entry)}
     entry = any_provider_schema().child("models").entries or UNKNOWN
-    kept = {
-        m: merged(wanted[m], listed.get(m), entry) for m in touched if wanted.get(m) is not None
-    }
+    gone: list[str] = []
+    kept: dict[str, Value] = {}
+    for model in sorted(touched):
+        if wanted.get(model) is None:
+            gone.append(model)
+        else:
+            kept[model] = merged(wanted[model], listed.get(model), entry)
     calls = []
     if kept or switches_models(changed):
-        calls.append(_models_call(declared, settled, kept))
+        calls.append(_models_call(declared, desired, kept))
     if gone:
         query = {"slugs": ",".join(gone)}
         calls.append(Call(OperationName.DELETE_MODELS, declared.slug, query=query))
@@ -197,41 +229,39 @@ def _model_updates(
 def _workspace_update(
     declared: Declared, comparison: Comparison, changed: Collection[Path]
 ) -> Call:
-    settled, have, schema = comparison.settled, comparison.have, any_provider_schema()
-    listed: Mapping[str, Any] = have.get("workspaces") or {}
-    touched = {path[1] for path in changed if path[0] == "workspaces"}
-    entries = {}
-    for id_ in touched:
-        entry = settled["workspaces"][id_]
+    desired, observed, schema = comparison.desired, comparison.observed, any_provider_schema()
+    wanted, listed = as_mapping(desired.get("workspaces")), as_mapping(observed.get("workspaces"))
+    entries: dict[str, Tree] = {}
+    for id_ in {path[1] for path in changed if path[0] == "workspaces"}:
         # A workspace that is granted again keeps the limits that the API still shows for it.
-        entries[id_] = (
-            merged(entry, listed.get(id_), schema.at(("workspaces", id_)))
-            if entry.get("enabled")
-            else {"enabled": False}
-        )
+        field = schema.at(("workspaces", id_))
+        entries[id_] = _access(wanted[id_], listed.get(id_), field)
     shared = None
     if any(path[0] == "global_workspace_access" for path in changed):
-        access = settled["global_workspace_access"]
-        was = have.get("global_workspace_access") or {}
-        field = schema.child("global_workspace_access")
-        shared = merged(access, was, field) if access.get("enabled") else {"enabled": False}
+        name = "global_workspace_access"
+        shared = _access(desired[name], observed.get(name), schema.child(name))
     return _workspaces_call(declared, comparison.declared, entries, shared)
 
 
+def _access(desired: Value, observed: Value, field: FieldSchema) -> Tree:
+    """Return what a write sends for an access: all of what is granted, of the rest the switch."""
+    if not is_enabled(desired):
+        return {"enabled": False}
+    return as_mapping(merged(desired, as_mapping(observed), field))
+
+
 def _workspaces_call(
-    declared: Declared,
-    fields: Mapping[str, Any],
-    entries: Mapping[str, Any],
-    shared: Mapping[str, Any] | None,
+    declared: Declared, fields: Tree, entries: Mapping[str, Tree], shared: Tree | None
 ) -> Call:
     schema = any_provider_schema()
     workspaces = schema.child("workspaces")
-    listed = fields.get("workspaces") or {}
+    listed = as_mapping(fields.get("workspaces"))
+    inner = workspaces.entries or UNKNOWN
     with_provider = {
-        id_: {**entry, **_write_only(listed.get(id_, {}), workspaces.entries or UNKNOWN)}
+        id_: {**entry, **_write_only(as_mapping(listed.get(id_)), inner)}
         for id_, entry in entries.items()
     }
-    body: dict[str, Any] = {
+    body = {
         "workspaces": to_wire(with_provider, workspaces),
         **_default_provider(fields, schema),
     }
@@ -241,16 +271,16 @@ def _workspaces_call(
     return Call(OperationName.UPDATE_WORKSPACES, declared.slug, body=body)
 
 
-def _write_only(fields: Mapping[str, Any], schema: FieldSchema) -> dict[str, Any]:
+def _write_only(fields: Tree, schema: FieldSchema) -> dict[str, Value]:
     return {name: v for name, v in fields.items() if schema.child(name).facts.write_only}
 
 
-def _default_provider(fields: Mapping[str, Any], schema: FieldSchema) -> dict[str, Any]:
+def _default_provider(fields: Tree, schema: FieldSchema) -> dict[str, Value]:
     """Return the write-only fields, which ask for a provider to be made along with a write.
 
-    Flags are always sent: the API's own default is to create providers that nobody manages.
+    Flags are always sent: the API's own default is to create providers that are not managed.
     """
-    body: dict[str, Any] = {}
+    body: dict[str, Value] = {}
     for name, field in schema.fields.items():
         if field.facts.write_only and field.is_flag:
             body[name] = bool(fields.get(name))

@@ -12,14 +12,12 @@ from typing import Any
 from reconciler.desired.problem_collector import Sourced, SourceOrigin, Steps
 from reconciler.desired.references import SecretNames
 from reconciler.domain.facts import SubResource
-from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import (
     UNKNOWN,
     FieldKind,
     FieldSchema,
     any_provider_schema,
-    immutable_fields,
 )
 from reconciler.domain.secret_mappings import MAPPINGS, target_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
@@ -27,6 +25,7 @@ from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, is_empty, lookup
 from reconciler.planning.comparison import Comparison, SecretLocation, compare
 from reconciler.planning.diff import FieldChange, changed_fields
+from reconciler.planning.identifier_forms import differing_forms
 
 _ABSENT: Any = object()
 
@@ -66,9 +65,9 @@ def drifted(
     """
     comparison, schema = compare(declared, observed, remembered), any_provider_schema()
     finder = _Finder(document, exported, comparison, schema)
-    skipped = _of_another_form(comparison)
+    skipped = differing_forms(comparison.desired, comparison.observed)
     edits: list[Edit] = []
-    for change in changed_fields(comparison.found, comparison.wanted):
+    for change in changed_fields(comparison.observed_diff, comparison.desired_diff):
         if change.path[0] not in skipped and not _is_moot(change, comparison, schema):
             edits += finder.edit(change)
     for path in (*comparison.undeclared_access, *_undeclared_entries(comparison, schema)):
@@ -98,7 +97,7 @@ class _Finder:
     def edit(self, change: FieldChange) -> list[Edit]:
         """Find where one difference has to be mended."""
         entry = self.schema.entry_of(change.path)
-        if not change.had and entry and lookup(self.comparison.found, entry) is None:
+        if not change.had and entry and lookup(self.comparison.observed_diff, entry) is None:
             return self._removed(entry, is_entry=True)
         if not change.had:
             return self._removed(change.path)
@@ -194,9 +193,9 @@ def _undeclared_entries(comparison: Comparison, schema: FieldSchema) -> list[Pat
         entry
         for entry in sorted(entry for entry in entries if entry is not None)
         if schema.child(entry[0]).facts.sub_resource is None
-        and lookup(comparison.settled, entry[:-1])
+        and lookup(comparison.desired, entry[:-1])
         and not (
-            entry[0] == MAPPINGS and lookup(comparison.settled, target_path(entry[1])) is not None
+            entry[0] == MAPPINGS and lookup(comparison.desired, target_path(entry[1])) is not None
         )
     ]
 
@@ -209,15 +208,5 @@ def _is_moot(change: FieldChange, comparison: Comparison, schema: FieldSchema) -
     if top.facts.sub_resource is not SubResource.WORKSPACES:
         return False
     holder = change.path[: 1 if top.has_switch else 2]
-    found = lookup(comparison.found, holder)
+    found = lookup(comparison.observed_diff, holder)
     return isinstance(found, Mapping) and found.get("enabled") is False
-
-
-def _of_another_form(comparison: Comparison) -> set[str]:
-    """Return the ids that planning does not compare: a UUID on one side, a slug on the other."""
-    want, have = comparison.settled, comparison.have
-    return {
-        name
-        for name in immutable_fields()
-        if want.get(name) and have.get(name) and is_uuid(want[name]) != is_uuid(have[name])
-    }

@@ -8,7 +8,7 @@ from reconciler.diagnostics import Diagnostic, error, notice, warning
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.domain.surrogates import repaired_tree
-from reconciler.planning.unreadable_messages import left_out
+from reconciler.planning.messages import left_out
 from reconciler.remote.damaged_rows import damaged, nameless_rows
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from reconciler.diagnostics import Severity
 from reconciler.execution.result import Status
-from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin, Risk
+from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
+from reconciler.planning.risk import Risk
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]

@@ -11,16 +11,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
-from reconciler.planning.actions import (
-    Action,
-    ActionKind,
-    Change,
-    ChangeKind,
-    ChangeOrigin,
-    Risk,
-    Shown,
-)
+from reconciler.domain.tree import Json
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin
 from reconciler.planning.plan import Plan, PlanTarget
+from reconciler.planning.risk import Risk
 from reconciler.planning.value_excerpts import abridged, abridged_pair, is_shown_whole
 from reconciler.views import phrases
 from reconciler.views.diagnostics import summary_of
@@ -267,12 +261,12 @@ def of_diagnostic(item: Diagnostic) -> OutlinedDiagnostic:
     )
 
 
-def shown(value: Shown) -> str:
+def shown(value: Json) -> str:
     """Return a value as JSON in one line, all of it."""
     return visible(json.dumps(value, ensure_ascii=False, sort_keys=True), limit=None)
 
 
-def _shown_pair(before: Shown, after: Shown) -> tuple[str, str]:
+def _shown_pair(before: Json, after: Json) -> tuple[str, str]:
     """Return both values; two that look the same are spelled out, so that they differ visibly."""
     if isinstance(before, str) and isinstance(after, str) and look_alike(before, after):
         return spelled_out(before), spelled_out(after)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.guards import ChangeCounts, GuardViolation, block, check
 from reconciler.planning.options import PlanOptions, Selection
+from reconciler.planning.risk import Risk
 from tests.builders import target
 
 LIMITS = {"deletes": 2, "replaces": 1, "credential_changes": 1, "access_removals": 1}
@@ -22,7 +23,7 @@ def found(
     deletes = sum(action.kind is ActionKind.DELETE for action in planned)
     return check(
         planned,
-        extent=ChangeCounts(declared, owned, deletes),
+        counts=ChangeCounts(declared, owned, deletes),
         limits=target(limits=LIMITS | (limits or {})).limits,
         options=PlanOptions(**options),
     )
@@ -45,7 +46,7 @@ def test_an_empty_folder_deletes_nothing_unless_that_is_said() -> None:
         (
             "empty-desired-state",
             "the files declare no integration, and 2 would be deleted",
-            "check --dir; if everything really is to go, add --allow-empty",
+            "check --dir; if everything has to be deleted, add --allow-empty",
         )
     ]
     assert found(deletes(2), declared=0, allow_empty=True) == []
@@ -71,7 +72,7 @@ def test_too_many_deletes_name_the_limit_and_the_flag(
         (
             "too-many-deletes",
             f"{noun} would be deleted, and {why}",
-            f"if that is intended, say so with --max-deletes {count}",
+            f"if that is intended, add --max-deletes {count}",
         )
     ]
     assert finding.slugs == {f"s-{n}" for n in range(count)}
@@ -96,14 +97,14 @@ def test_replaces_are_named_where_none_are_allowed_and_counted_where_some_are() 
     assert words(found(replaces(6), limits={"replaces": 0})) == [
         (
             "replace-not-allowed",
-            "6 would have to be deleted and created anew: s-0, s-1, s-2, s-3, s-4",
+            "6 integrations would be replaced (deleted and re-created): s-0, s-1, s-2, s-3, s-4",
             "an immutable field differs; use a new slug, or allow it with --allow-replace",
         )
     ]
     assert words(found(replaces(2))) == [
         (
             "too-many-replaces",
-            "2 would be deleted and created anew, and the limit is 1",
+            "2 integrations would be replaced (deleted and re-created), and the limit is 1",
             "raise limits.replaces, or leave some out with --exclude",
         )
     ]
@@ -145,7 +146,7 @@ def test_too_many_changes_name_the_limit_and_the_flag(
     changes: tuple[Change, ...], code: str, says: str, flag: str
 ) -> None:
     [finding] = found(actions(2, UPDATE, *changes))
-    assert words([finding]) == [(code, says, f"if that is intended, say so with {flag}")]
+    assert words([finding]) == [(code, says, f"if that is intended, add {flag}")]
     assert finding.slugs == {"s-0", "s-1"}
     option, number = flag.removeprefix("--").replace("-", "_").split()
     allowed: dict[str, Any] = {option: int(number)}

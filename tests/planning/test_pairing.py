@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.domain.tree import leaves
-from reconciler.planning.pairing import pair_by_content, shows
+from reconciler.planning.identifier_forms import fits, pair_by_content
 
 
 def plain_rule(declared: dict[str, Any], shown: dict[str, Any]) -> dict[str, str]:
     """Let whom the fewest entries fit choose first, and take the entry with the fewest fields."""
     waiting, free, paired = set(declared), dict(shown), {}
     while waiting:
-        fitting = {i: [u for u in free if shows(free[u], declared[i])] for i in waiting}
+        fitting = {i: [u for u in free if fits(free[u], declared[i])] for i in waiting}
         identity = min(sorted(waiting), key=lambda i: len(fitting[i]))
         waiting.remove(identity)
         if fitting[identity]:
@@ -48,7 +48,7 @@ def test_entries_are_paired_as_the_plain_rule_pairs_them(
 
 
 @pytest.mark.parametrize(
-    ("entry", "declared", "fits"),
+    ("entry", "declared", "is_match"),
     [
         ({"enabled": True, "x": 1}, {"enabled": True}, True),
         ({"enabled": True}, {"enabled": True, "usage_limits": {}}, True),
@@ -60,6 +60,6 @@ def test_entries_are_paired_as_the_plain_rule_pairs_them(
     ],
 )
 def test_an_entry_fits_if_it_has_all_that_is_declared(
-    entry: Any, declared: Any, fits: bool
+    entry: Any, declared: Any, is_match: bool
 ) -> None:
-    assert shows(entry, declared) is fits
+    assert fits(entry, declared) is is_match

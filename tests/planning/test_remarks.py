@@ -38,7 +38,7 @@ def every_remark() -> Iterable[Diagnostic]:
     yield messages.missing_configurations(ALPHA)
     yield messages.missing_credential(ALPHA)
     yield messages.looks_like_rename(ALPHA, "old")
-    yield messages.sent_once_more(ALPHA, ("key",))
+    yield messages.sent_again(ALPHA, ("key",))
     yield messages.another_object(ALPHA)
     yield messages.another_withdrawn("old", deleted=False)
     yield messages.another_withdrawn("old", deleted=True)

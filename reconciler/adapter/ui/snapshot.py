@@ -28,11 +28,11 @@ from reconciler.domain.rejection import Rejection
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.messages import left_out
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from reconciler.planning.undeclared import unlisted_workspaces
-from reconciler.planning.unreadable_messages import left_out
 from reconciler.remote import observe
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.pagination import list_all
