@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import Any
 
 from reconciler.diagnostics import counted
 from reconciler.doctor.checks import Check, fail, ok, warn
@@ -208,5 +207,5 @@ def _refused(refusal: Answered) -> list[Check]:
     ]
 
 
-def _slug_of(row: Any) -> str:
+def _slug_of(row: object) -> str:
     return str(row.get("slug")) if isinstance(row, Mapping) else ""

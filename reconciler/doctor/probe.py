@@ -8,7 +8,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from reconciler.doctor.checks import Check, CheckStatus, fail, ok, warn
 from reconciler.doctor.temporary_integrations import (
@@ -306,7 +305,7 @@ class Probe:
         found = await read_one(self.api, self.slug)
         return found if found is not None else Observed(self.slug, {})
 
-    async def _read_record(self) -> Mapping[str, Any]:
+    async def _read_record(self) -> Mapping[str, object]:
         """Read the integration as raw JSON."""
         reply = await self.api.call(Call(OperationName.GET, self.slug))
         return reply.body if isinstance(reply.body, Mapping) else {}
@@ -343,7 +342,7 @@ async def _sort_order(api: IntegrationsAPI) -> str:
     return " or ".join(found) or "by none of " + ", ".join(_ORDERS)
 
 
-async def _read_page(api: IntegrationsAPI, size: int) -> tuple[list[Mapping[str, Any]], int]:
+async def _read_page(api: IntegrationsAPI, size: int) -> tuple[list[Mapping[str, object]], int]:
     query: dict[str, str | int] = {"current_page": 0, "page_size": size}
     reply = await api.call(Call(OperationName.LIST, query=query))
     body = reply.body if isinstance(reply.body, Mapping) else {}

@@ -6,10 +6,9 @@ the API refuses is raised as `RequestRefused`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reconciler.simulator.catalogue import NEW_MODEL
-from reconciler.simulator.messages import invalid_request
+from reconciler.simulator.messages import JsonObject, invalid_request
 from reconciler.simulator.responses import clone
 from reconciler.simulator.store import Record
 from reconciler.simulator.switches import Switches
@@ -87,7 +86,7 @@ def _check_model(item: object) -> None:
         _check_model_configurations(require_object(item["configurations"]))
 
 
-def _check_model_configurations(configurations: Mapping[str, Any]) -> None:
+def _check_model_configurations(configurations: Mapping[str, object]) -> None:
     if any(name.startswith("masked_") for name in configurations):
         raise invalid_request("masked values cannot be sent")
     host = configurations.get("custom_host")
@@ -99,8 +98,8 @@ def _check_model_configurations(configurations: Mapping[str, Any]) -> None:
 
 
 def _merge_model(
-    before: Mapping[str, Any] | None, item: Mapping[str, Any], now: str
-) -> dict[str, Any]:
+    before: Mapping[str, object] | None, item: Mapping[str, object], now: str
+) -> JsonObject:
     sent = {name: clone(item[name]) for name in _MODEL_FIELDS if name in item}
     sent.update({flag: bool(sent[flag]) for flag in _MODEL_FLAGS if flag in sent})
     if before is not None:
@@ -195,11 +194,11 @@ def _check_workspace(item: object) -> None:
         raise invalid_request("workspaces.enabled is required")
 
 
-def _wants_provider(item: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+def _wants_provider(item: Mapping[str, object], body: Mapping[str, object]) -> bool:
     return item.get("create_default_provider", body.get("create_default_provider")) is not False
 
 
-def _provider_slug(item: Mapping[str, Any], body: Mapping[str, Any]) -> str | None:
+def _provider_slug(item: JsonObject, body: JsonObject) -> str | None:
     slug = item.get("default_provider_slug") or body.get("default_provider_slug")
     if slug is not None and not is_slug(slug):
         raise invalid_request("default_provider_slug is invalid")
@@ -207,8 +206,8 @@ def _provider_slug(item: Mapping[str, Any], body: Mapping[str, Any]) -> str | No
 
 
 def _merge_workspace(
-    before: Mapping[str, Any] | None, item: Mapping[str, Any], now: str, new_id: NewId
-) -> dict[str, Any]:
+    before: JsonObject | None, item: JsonObject, now: str, new_id: NewId
+) -> JsonObject:
     start = before or {
         "id": item["id"],
         "usage_limits": None,
@@ -234,7 +233,7 @@ def _merge_workspace(
     return merged
 
 
-def _shared_access(access: object, now: str, new_id: NewId) -> dict[str, Any]:
+def _shared_access(access: object, now: str, new_id: NewId) -> JsonObject:
     access = require_object(access)
     if not isinstance(access.get("enabled"), bool):
         raise invalid_request("global_workspace_access.enabled is required")
@@ -244,7 +243,7 @@ def _shared_access(access: object, now: str, new_id: NewId) -> dict[str, Any]:
     return shared
 
 
-def _override(before: Mapping[str, Any], shared: Mapping[str, Any], now: str) -> dict[str, Any]:
+def _override(before: Mapping[str, object], shared: Mapping[str, object], now: str) -> JsonObject:
     return {
         **before,
         **{name: clone(shared.get(name)) for name in _LIMITS},
@@ -255,8 +254,8 @@ def _override(before: Mapping[str, Any], shared: Mapping[str, Any], now: str) ->
 
 
 def _parse_limits(
-    name: str, sent: object, before: Any, new_id: NewId
-) -> list[dict[str, Any]] | None:
+    name: str, sent: object, before: list[JsonObject] | None, new_id: NewId
+) -> list[JsonObject] | None:
     if sent is None or sent == []:
         return None
     if not isinstance(sent, list) or len(sent) > 1:
@@ -269,8 +268,8 @@ def _parse_limits(
 
 
 def _server_fields(
-    name: str, limit: Mapping[str, Any], before: Any, new_id: NewId
-) -> dict[str, Any]:
+    name: str, limit: Mapping[str, object], before: list[JsonObject] | None, new_id: NewId
+) -> JsonObject:
     """Return what the server adds to a limit; counters survive a change of the limit."""
     old = before[0] if before else {}
     added = {"id": old.get("id") or new_id(), "status": old.get("status", "active")}
@@ -284,7 +283,7 @@ def _server_fields(
     return added
 
 
-def _is_usage_limit(limit: Mapping[str, Any]) -> bool:
+def _is_usage_limit(limit: JsonObject) -> bool:
     reset, days = limit.get("periodic_reset"), limit.get("periodic_reset_days")
     return (
         _is_count(limit.get("credit_limit"))
@@ -295,7 +294,7 @@ def _is_usage_limit(limit: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_rate_limit(limit: Mapping[str, Any]) -> bool:
+def _is_rate_limit(limit: Mapping[str, object]) -> bool:
     return (
         limit.get("type") in ("requests", "tokens")
         and limit.get("unit") in _UNITS

@@ -7,13 +7,14 @@ the vendor does not document is chosen by `Switches`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import match
 from reconciler.simulator import access, responses, validation
 from reconciler.simulator.messages import (
+    JsonObject,
     Request,
     RequestRefused,
     Response,
@@ -103,7 +104,7 @@ class SimulatedAPI:
         }
 
     @property
-    def providers(self) -> list[dict[str, Any]]:
+    def providers(self) -> list[JsonObject]:
         """The default providers that creates and grants have added, oldest first."""
         return self._organisation.providers()
 
@@ -112,11 +113,11 @@ class SimulatedAPI:
         """The organisation's id."""
         return self._organisation.id
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> JsonObject:
         """Return the whole state as plain JSON, secrets included; for a store in memory only."""
         return dict(responses.clone({**self._memory().as_json(), "answered": self._answered}))
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
+    def restore(self, snapshot: Mapping[str, object]) -> None:
         """Replace the state by one that `snapshot` returned; for a store in memory only."""
         state = responses.clone(dict(snapshot))
         self._answered = state.pop("answered")

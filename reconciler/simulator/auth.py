@@ -8,7 +8,7 @@ import hmac
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import parse_qsl
 
 from reconciler.errors import ReconcilerError
@@ -118,7 +118,7 @@ def _with_body(request: Request, content: bytes) -> Request:
     return Request(request.method, request.path, request.query, parse_json(content))
 
 
-def parse_json(content: bytes) -> Any:
+def parse_json(content: bytes) -> object:
     """Parse a body as strict JSON; raise `RequestRefused`, AB01, for anything else.
 
     Not the parser of `reconciler.remote.responses`: the simulator checks that one independently.

@@ -5,9 +5,8 @@ A sample of the vendor's public catalogue, for integrations that list base model
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
-NEW_MODEL: Mapping[str, Any] = MappingProxyType(
+NEW_MODEL: Mapping[str, object] = MappingProxyType(
     {
         "enabled": True,
         "is_custom": False,

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import yaml
 
@@ -66,7 +65,7 @@ def read_script(path: Path) -> Script:
         raise InvalidFaults(
             str(path), "it must be a list of faults, or a mapping of `switches` and `faults`"
         )
-    switches: Any = content.get("switches") or {}
+    switches = content.get("switches") or {}
     if not isinstance(switches, dict):
         raise InvalidFaults(str(path), "`switches` must be a mapping")
     return Script(Switches.parse(switches), parse_faults(content.get("faults") or []))

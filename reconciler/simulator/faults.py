@@ -79,7 +79,7 @@ class Fault:
     body: str = ""
     seconds: float = 5.0
     amount: int = 1
-    merge: Mapping[str, Any] = field(default_factory=dict)
+    merge: Mapping[str, object] = field(default_factory=dict)
 
     def matches(self, request: Request) -> bool:
         """Return whether this fault hits a request; `path` may begin with `/v1` or not."""
@@ -178,7 +178,7 @@ class InvalidFaults(ReconcilerError):
         )
 
 
-def parse_faults(entries: Any) -> tuple[Fault, ...]:
+def parse_faults(entries: object) -> tuple[Fault, ...]:
     """Parse a list of faults; raise `InvalidFaults` with the entry and the field."""
     try:
         text = json.dumps(entries, default=str)

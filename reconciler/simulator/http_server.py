@@ -9,7 +9,6 @@ import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from socket import SO_LINGER, SOL_SOCKET
-from typing import Any
 from urllib.parse import unquote
 
 import h11
@@ -144,7 +143,7 @@ class _Connection:
         self._writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
         self._writer.transport.abort()
 
-    async def _next_event(self) -> Any:
+    async def _next_event(self) -> object:
         event = self._protocol.next_event()
         while event is h11.NEED_DATA:
             if self._protocol.they_are_waiting_for_100_continue:

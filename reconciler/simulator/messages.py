@@ -5,7 +5,10 @@ The error codes are those of remote/API.md §1.7.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object whose members are checked where they are used."""
 
 INVALID = "Invalid request. Please check and try again."
 FORBIDDEN = "You do not have enough permissions to execute this request"

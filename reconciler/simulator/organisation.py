@@ -5,12 +5,11 @@
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from reconciler.simulator import responses
-from reconciler.simulator.messages import FORBIDDEN, invalid_request, refusal
+from reconciler.simulator.messages import FORBIDDEN, JsonObject, invalid_request, refusal
 from reconciler.simulator.store import Record, Store, StoredIntegration
 from reconciler.simulator.switches import Switches
 from reconciler.simulator.validation import CREATABLE, SLUG_MAX_LENGTH, updatable_fields
@@ -72,7 +71,7 @@ class Organisation:
             slug, StoredIntegration(record, before.record if before else None, self.now())
         )
 
-    def slug_for_create(self, sent: Mapping[str, Any]) -> str:
+    def slug_for_create(self, sent: JsonObject) -> str:
         """Return the slug that a create gets; a taken one is refused or gets a suffix (§1.7)."""
         requested = sent.get("slug")
         if requested is None:
@@ -142,7 +141,7 @@ class Organisation:
     # Not part of the reconciled API (remote/API.md §4). They are kept so that tests see an
     # unwanted provider.
 
-    def providers(self) -> list[dict[str, Any]]:
+    def providers(self) -> list[JsonObject]:
         """Return all providers, oldest first."""
         return list(self.store.get_value("providers") or [])
 
@@ -180,7 +179,7 @@ class Organisation:
 
 def new_record(
     slug: str,
-    sent: Mapping[str, Any],
+    sent: JsonObject,
     *,
     ids: tuple[str, str, str],
     now: str,
@@ -213,9 +212,7 @@ def new_record(
     }
 
 
-def apply_update(
-    record: Record, sent: Mapping[str, Any], *, now: str, switches: Switches
-) -> Record:
+def apply_update(record: Record, sent: JsonObject, *, now: str, switches: Switches) -> Record:
     """Return the record after an update, merged at the top level; fields not sent stay.
 
     An empty `key` keeps the stored one: no source shows that a key can be removed.

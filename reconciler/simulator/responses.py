@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.simulator.catalogue import BASE_MODELS, NEW_MODEL
+from reconciler.simulator.messages import JsonObject
 from reconciler.simulator.store import Record
 from reconciler.simulator.switches import Switches
 
@@ -32,7 +33,7 @@ _HEADERS = "custom_headers"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-def mask(value: Any) -> str:
+def mask(value: object) -> str:
     """Mask a value as the API masks virtual keys: two characters, five stars, three characters.
 
     A short string or an object is masked whole: the format for integrations is not public (§1.4).
@@ -52,7 +53,7 @@ def as_uuid(name: str) -> str:
     )
 
 
-def row(record: Record, switches: Switches) -> dict[str, Any]:
+def row(record: Record, switches: Switches) -> JsonObject:
     """Build a row of the list, without configurations and masks (§1.2).
 
     The specification omits fields that it accepts; its shape has them once they are set.
@@ -83,9 +84,9 @@ def row(record: Record, switches: Switches) -> dict[str, Any]:
     }
 
 
-def detail(record: Record, switches: Switches) -> dict[str, Any]:
+def detail(record: Record, switches: Switches) -> JsonObject:
     """Build the body of `GET /integrations/{slug}` (§1.4)."""
-    shown: dict[str, Any] = {
+    shown: JsonObject = {
         **clone(record.get("unexpected", {})),
         **row(record, switches),
         "masked_key": mask(record["key"]) if record["key"] else None,
@@ -105,7 +106,7 @@ def detail(record: Record, switches: Switches) -> dict[str, Any]:
     return shown | {"global_workspace_access": access}
 
 
-def models(record: Record, switches: Switches) -> dict[str, Any]:
+def models(record: Record, switches: Switches) -> JsonObject:
     """Build the body of the models sub-resource; the observed shape has no total (§5.1)."""
     shown = [_model(model, switches) for model in _listed_models(record, switches)]
     if switches.detail_shape == "documented":
@@ -113,7 +114,7 @@ def models(record: Record, switches: Switches) -> dict[str, Any]:
     return {"models": shown, "allow_all_models": record["allow_all_models"], "object": "list"}
 
 
-def _listed_models(record: Record, switches: Switches) -> list[Mapping[str, Any]]:
+def _listed_models(record: Record, switches: Switches) -> list[JsonObject]:
     """Return the models that were written, and before them those of the provider's catalogue."""
     written = record["models"]
     if switches.base_models == "hidden":
@@ -127,7 +128,7 @@ def _listed_models(record: Record, switches: Switches) -> list[Mapping[str, Any]
     return [*catalogue, *written.values()]
 
 
-def workspaces(record: Record, switches: Switches) -> dict[str, Any]:
+def workspaces(record: Record, switches: Switches) -> JsonObject:
     """Build the body of the workspaces sub-resource; revoked ones stay, archived (§5.2)."""
     shown = [
         {**clone(granted), "id": workspace_id(granted["id"], switches)}
@@ -159,9 +160,9 @@ def _workspace_count(record: Record) -> int:
     return sum(1 for granted in record["workspaces"].values() if granted["enabled"])
 
 
-def _configurations(stored: Mapping[str, Any], switches: Switches) -> dict[str, Any]:
+def _configurations(stored: JsonObject, switches: Switches) -> JsonObject:
     hidden = _MASKED | _AWS_IDS if switches.mask_aws_ids else _MASKED
-    shown: dict[str, Any] = {}
+    shown: JsonObject = {}
     for name, value in stored.items():
         if name == _HEADERS:
             shown.update(_headers(value))
@@ -174,13 +175,13 @@ def _configurations(stored: Mapping[str, Any], switches: Switches) -> dict[str, 
     return shown
 
 
-def _headers(headers: Mapping[str, str] | None) -> dict[str, Any]:
+def _headers(headers: Mapping[str, str] | None) -> JsonObject:
     if not headers:
         return {}
     return {f"masked_{_HEADERS}": {name: mask(value) for name, value in headers.items()}}
 
 
-def _mappings(stored: list[dict[str, Any]] | None, switches: Switches) -> Any:
+def _mappings(stored: list[JsonObject] | None, switches: Switches) -> Any:
     if not stored or switches.reference_form == "as_sent":
         return clone(stored)
     return [
@@ -189,7 +190,7 @@ def _mappings(stored: list[dict[str, Any]] | None, switches: Switches) -> Any:
     ]
 
 
-def _model(model: Mapping[str, Any], switches: Switches) -> dict[str, Any]:
+def _model(model: JsonObject, switches: Switches) -> JsonObject:
     shown = {name: clone(value) for name, value in model.items() if name != "configurations"}
     if model.get("configurations"):
         shown["configurations"] = _configurations(model["configurations"], Switches())

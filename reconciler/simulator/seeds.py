@@ -5,13 +5,12 @@ API, so a seed has nothing that a client could not create.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from reconciler.errors import ReconcilerError
 from reconciler.simulator.api import SimulatedAPI
-from reconciler.simulator.messages import Request
+from reconciler.simulator.messages import JsonObject, Request
 
-Body = dict[str, Any]
+Body = JsonObject
 
 
 class UnknownSeed(ReconcilerError):

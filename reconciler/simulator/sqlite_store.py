@@ -114,7 +114,7 @@ class SqliteStore:
         row = self._fetch_one("SELECT value FROM facts WHERE key = ?", key)
         return None if row is None else self._load(row[0])
 
-    def set_value(self, key: str, value: Any) -> None:
+    def set_value(self, key: str, value: object) -> None:
         """Store a value."""
         self._execute(
             "INSERT INTO facts VALUES (?, ?)"
@@ -134,15 +134,15 @@ class SqliteStore:
             raise
         self._execute("COMMIT")
 
-    def _fetch_one(self, sql: str, *values: Any) -> Any:
+    def _fetch_one(self, sql: str, *values: object) -> Any:
         with self._translate_errors():
             return self._database.execute(sql, values).fetchone()
 
-    def _fetch_all(self, sql: str, *values: Any) -> list[Any]:
+    def _fetch_all(self, sql: str, *values: object) -> list[Any]:
         with self._translate_errors():
             return self._database.execute(sql, values).fetchall()
 
-    def _execute(self, sql: str, *values: Any) -> None:
+    def _execute(self, sql: str, *values: object) -> None:
         with self._translate_errors():
             self._database.execute(sql, values)
 

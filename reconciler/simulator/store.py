@@ -10,7 +10,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-Record: TypeAlias = dict[str, Any]
+from reconciler.simulator.messages import JsonObject
+
+Record: TypeAlias = JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Store(Protocol):
         """Return a stored value that belongs to no integration, or None."""
         ...
 
-    def set_value(self, key: str, value: Any) -> None:
+    def set_value(self, key: str, value: object) -> None:
         """Store a value that belongs to no integration."""
         ...
 
@@ -91,7 +93,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._entries: dict[str, StoredIntegration] = {}
         self._slugs: dict[str, str] = {}
-        self._values: dict[str, Any] = {}
+        self._values: JsonObject = {}
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[None]:
@@ -137,16 +139,16 @@ class MemoryStore:
         """Return a stored value, or None."""
         return self._values.get(key)
 
-    def set_value(self, key: str, value: Any) -> None:
+    def set_value(self, key: str, value: object) -> None:
         """Store a value."""
         self._values[key] = value
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """Return the state as plain JSON that shares its values with the store."""
         entries = [[slug, e.record, e.previous, e.changed_at] for slug, e in self.entries()]
         return {"entries": entries, "facts": dict(self._values)}
 
-    def load_json(self, state: dict[str, Any]) -> None:
+    def load_json(self, state: JsonObject) -> None:
         """Replace the state by one that `as_json` returned."""
         self._entries, self._slugs = {}, {}
         self._values = dict(state["facts"])

@@ -4,11 +4,11 @@ The first value of a switch is the default (remote/API.md §9); the section afte
 has the evidence. Documented behaviour has no switch: see `reconciler.simulator.api`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Literal, get_args, get_type_hints
 
 from reconciler.errors import ReconcilerError
+from reconciler.simulator.messages import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class Switches:
     """The `Retry-After` header of that response; empty for none (§7)."""
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> "Switches":
+    def parse(cls, given: JsonObject) -> "Switches":
         """Build switches by name; raise `InvalidSwitch` for an unknown name or value."""
         hints = get_type_hints(cls)
         for name, value in given.items():

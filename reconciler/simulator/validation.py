@@ -9,9 +9,9 @@ confirm the schema by itself. Bodies of the two sub-resources: `reconciler.simul
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from reconciler.simulator.messages import invalid_request
+from reconciler.simulator.messages import JsonObject, invalid_request
 from reconciler.simulator.switches import Switches
 
 UPDATABLE = frozenset(
@@ -47,16 +47,14 @@ def updatable_fields(switches: Switches) -> frozenset[str]:
     return _REPLACEABLE if switches.immutable_fields == "change" else UPDATABLE
 
 
-def require_object(body: object) -> dict[str, Any]:
+def require_object(body: object) -> JsonObject:
     """Return the body if it is a JSON object; raise `RequestRefused` otherwise."""
     if not isinstance(body, dict):
         raise invalid_request()
     return body
 
 
-def expected_fields(
-    body: Mapping[str, Any], allowed: frozenset[str], switches: Switches
-) -> dict[str, Any]:
+def expected_fields(body: JsonObject, allowed: frozenset[str], switches: Switches) -> JsonObject:
     """Return the fields to store; `unexpected_fields` decides about those not allowed."""
     unexpected = sorted(set(body) - allowed)
     if unexpected and switches.unexpected_fields == "refuse":
@@ -66,27 +64,27 @@ def expected_fields(
     return {name: value for name, value in body.items() if name in allowed}
 
 
-def check_create(body: Mapping[str, Any], switches: Switches) -> None:
+def check_create(body: JsonObject, switches: Switches) -> None:
     """Refuse a create whose fields are missing, malformed or contradict each other."""
     for name in ("name", "ai_provider_id"):
         if not body.get(name):
             raise invalid_request(f"{name} is required")
     check_fields(body)
-    record = {"key": None, "configurations": {}, "secret_mappings": None, **body}
+    record: JsonObject = {"key": None, "configurations": {}, "secret_mappings": None, **body}
     check_record(record, switches)
     has_key = record["key"] or "key" in _mapped_fields(record)
     if not has_key and _needs_key(record["ai_provider_id"], record["configurations"] or {}):
         raise invalid_request("key is required")
 
 
-def check_fields(body: Mapping[str, Any]) -> None:
+def check_fields(body: Mapping[str, object]) -> None:
     """Refuse fields of the wrong type or form, one by one."""
     for name, value in body.items():
         if name in _FIELD_CHECKS and not _FIELD_CHECKS[name](value):
             raise invalid_request(f"{name} is invalid")
 
 
-def check_record(record: Mapping[str, Any], switches: Switches) -> None:
+def check_record(record: JsonObject, switches: Switches) -> None:
     """Refuse a record whose configurations do not fit its provider."""
     configurations = record["configurations"] or {}
     masked = sorted(name for name in configurations if name.startswith("masked_"))
@@ -118,12 +116,12 @@ def is_refused_host(host: object) -> bool:
     return len(found[0]) > 2_048 or is_internal or "%" in name or _is_private(name)
 
 
-def _mapped_fields(record: Mapping[str, Any]) -> frozenset[str]:
+def _mapped_fields(record: JsonObject) -> frozenset[str]:
     """Return the fields that are filled from secret references."""
     return frozenset(mapping["target_field"] for mapping in record["secret_mappings"] or ())
 
 
-def _check_custom_host(configurations: Mapping[str, Any], switches: Switches) -> None:
+def _check_custom_host(configurations: Mapping[str, object], switches: Switches) -> None:
     host = configurations.get("custom_host")
     if not host:
         return
@@ -366,7 +364,7 @@ _URL = re.compile(
 
 
 def _missing_fields(
-    provider: str, configurations: Mapping[str, Any], mapped: Collection[str]
+    provider: str, configurations: Mapping[str, object], mapped: Collection[str]
 ) -> list[str]:
     """Return the required fields that are neither present nor mapped to a secret reference."""
     rule = _RULES.get(provider, _ProviderRule(()))
@@ -379,7 +377,7 @@ def _missing_fields(
     ]
 
 
-def _wrong_choice(provider: str, configurations: Mapping[str, Any]) -> str | None:
+def _wrong_choice(provider: str, configurations: Mapping[str, object]) -> str | None:
     """Return the field whose value the provider does not know: the mode or a closed list."""
     if provider in _CHOICES:
         name, choices = _CHOICES[provider]
@@ -392,7 +390,7 @@ def _wrong_choice(provider: str, configurations: Mapping[str, Any]) -> str | Non
     return None
 
 
-def _needs_key(provider: str, configurations: Mapping[str, Any]) -> bool:
+def _needs_key(provider: str, configurations: Mapping[str, object]) -> bool:
     """Return whether a create needs `key`, or a mapping for it."""
     if configurations.get("is_key_required") is False:
         return False
