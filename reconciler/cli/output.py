@@ -1,4 +1,4 @@
-"""Choosing the view for `--format`, and saving what is to be kept."""
+"""Output of commands: the renderer for `--format`, and files that are saved."""
 
 import os
 import stat
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from reconciler.views.render_options import RenderOptions
     from reconciler.views.suggested_command import CommandContext
 
-_LINKS = 40
-_HOW_TO_SAVE = "name a file in a folder that exists and that you may write to"
-_READ = "check the path; it is seen from the folder you are in"
-_OURS = "name a file that reconcile wrote with --out or --format json"
-"""Links that are followed one after the other, as many as Linux does."""
+_MAX_LINKS = 40
+"""Symbolic links that are followed one after the other, as many as Linux follows."""
 
-_UNSPEAKABLE = "backslashreplace"
-"""How half a character is written, which UTF-8 cannot express; in JSON that is the same text."""
+_HOW_TO_SAVE = "name a file in an existing folder that you may write to"
+_HOW_TO_READ = "check the path; it is relative to the current folder"
+_OWN_FILES = "name a file that reconcile wrote with --out or --format json"
+
+_LONE_SURROGATES = "backslashreplace"
+"""Error handler for lone surrogates, which UTF-8 cannot encode; in JSON the escape is equal."""
 
 PLAN_FORMATS = ("text", "json", "markdown", "html")
 
@@ -84,10 +85,10 @@ def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:
 
 
 def save(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all; a device or a pipe is written through.
+    """Write a file atomically; a device or a pipe is written to directly.
 
-    What a symbolic link stands for is replaced, and the link stays. What this process has open
-    already, as /dev/stdout, is written to where it stands: whoever opened it goes on with it.
+    The target of a symbolic link is replaced, and the link stays. A file that this process has
+    open already, such as /dev/stdout, is written at its current position.
     """
     try:
         descriptor = _descriptor(path)
@@ -96,7 +97,7 @@ def save(path: Path, text: str) -> None:
             _replace(path.resolve(), text)
             return
         there = path if descriptor is None else os.dup(descriptor)
-        with open(there, "w", encoding="utf-8", errors=_UNSPEAKABLE) as stream:  # noqa: PTH123  it may be open already
+        with open(there, "w", encoding="utf-8", errors=_LONE_SURROGATES) as stream:  # noqa: PTH123  it may be open already
             stream.write(text)
     except (OSError, RuntimeError) as reason:
         said = reason.strerror if isinstance(reason, OSError) else "a loop of links"
@@ -105,9 +106,9 @@ def save(path: Path, text: str) -> None:
 
 
 def _descriptor(path: Path) -> int | None:
-    """Give the number of an open file of this process that a path stands for, None of any other."""
+    """Return the descriptor of this process that a path refers to, else None."""
     ours = Path("/proc/self/fd").resolve(), Path("/dev/fd")
-    for _ in range(_LINKS):
+    for _ in range(_MAX_LINKS):
         if path.name.isdecimal() and path.parent.resolve() in ours:
             return int(path.name)
         if not path.is_symlink():
@@ -117,13 +118,13 @@ def _descriptor(path: Path) -> int | None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Put a new file in the place of a regular one, or where there is none."""
+    """Create a file, or replace a regular one."""
     unfinished = path.parent / f".{path.name}.{token_hex(8)}"
-    # The umask decides about a new file; one that is there keeps its mode.
+    # The umask decides about a new file; an existing one keeps its mode.
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with open(  # noqa: PTH123  it is open already
-            descriptor, "w", encoding="utf-8", errors=_UNSPEAKABLE
+            descriptor, "w", encoding="utf-8", errors=_LONE_SURROGATES
         ) as stream:
             if path.exists():
                 os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode) & 0o777)
@@ -134,16 +135,18 @@ def _replace(path: Path, text: str) -> None:
         raise
 
 
-def read(path: Path, *, limit: int, code: str = "unreadable-plan", hint: str = _OURS) -> str:
-    """Read a file of at most `limit` bytes that a user names.
+def read(path: Path, *, limit: int, code: str = "unreadable-plan", hint: str = _OWN_FILES) -> str:
+    """Read a text file of at most `limit` bytes that a user names.
 
-    `code` and `hint` are said of a file that is no text; by default it should be one of ours.
+    `code` and `hint` describe a file that is not text; by default reconcile should have written it.
     """
     try:
         with path.open("rb") as stream:
             content = stream.read(limit + 1)
     except OSError as reason:
-        problem = error("cannot-read", f"{path}: {reason.strerror or 'cannot be read'}", hint=_READ)
+        problem = error(
+            "cannot-read", f"{path}: {reason.strerror or 'cannot be read'}", hint=_HOW_TO_READ
+        )
         raise InvalidInput([problem]) from reason
     if len(content) > limit:
         raise InvalidInput([error("too-large", f"{path}: larger than {limit} bytes", hint=hint)])

@@ -1,6 +1,6 @@
-"""What people are told about drift: who moved, what differs, and the two ways to end it.
+"""Outline of a drift report: what differs, on which side it changed, and how to resolve it.
 
-The counterpart of `reconciler.views.plan_outline`, which makes the plan's part.
+Actions and headers come from `reconciler.views.plan_outline`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,16 +26,16 @@ _ORDER = (ChangeOrigin.REMOTE, ChangeOrigin.BOTH, ChangeOrigin.LOCAL, ChangeOrig
 
 @dataclass(frozen=True, slots=True)
 class OriginGroup:
-    """The integrations that the same side has moved, as `moved` says in a few words."""
+    """Integrations whose changes have the same origin, which `phrase` names in a few words."""
 
     title: str
-    moved: str
+    phrase: str
     items: tuple[ActionItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One thing that can be done now: fixed words, then a command, or slugs, or nothing."""
+    """Next step: a fixed phrase, then a command, or slugs, or nothing."""
 
     text: str
     command: str = ""
@@ -44,7 +44,7 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class DriftOutline:
-    """A drift report as people read it; `summary` has nothing but fixed words and figures."""
+    """Drift report for readers; `summary` has only fixed phrases and numbers."""
 
     title: str
     header: str
@@ -54,21 +54,21 @@ class DriftOutline:
     summary: str
     counts: tuple[tuple[str, int], ...]
     groups: tuple[OriginGroup, ...]
-    remark: str
+    note: str
     findings: tuple[OutlinedDiagnostic, ...]
     sections: tuple[Section, ...]
     steps: tuple[Suggestion, ...]
 
     @property
     def items(self) -> tuple[ActionItem, ...]:
-        """Give everything that differs, group by group."""
+        """Return everything that differs, group by group."""
         return tuple(item for group in self.groups for item in group.items)
 
 
 def of_report(
     report: DriftReport, *, ledger: str, context: CommandContext = CommandContext()
 ) -> DriftOutline:
-    """Make the outline of a report; `ledger` is shared, local or fresh."""
+    """Return the outline of a report; `ledger` is shared, local or fresh."""
     by_origin = report.by_origin()
     return DriftOutline(
         title=phrases.DRIFT_TITLE,
@@ -79,66 +79,80 @@ def of_report(
         summary=summary_of(report),
         counts=tuple(report.plan.summary.items()),
         groups=tuple(_groups(by_origin)),
-        remark=phrases.DRIFT_UNKNOWN if by_origin[ChangeOrigin.UNKNOWN] else "",
+        note=phrases.DRIFT_UNKNOWN if by_origin[ChangeOrigin.UNKNOWN] else "",
         findings=tuple(of_diagnostic(item) for item in report.plan.diagnostics),
         sections=sections_of(report.plan, context),
-        steps=tuple(steps_of(report, context=context)),
+        steps=tuple(suggestions(report, context=context)),
     )
 
 
 def summary_of(report: DriftReport) -> str:
-    """Say it all in one sentence: in sync, or how many differ and who moved."""
+    """Return the report in one sentence: in sync, or how many differ, by origin."""
     counts = report.plan.summary
     unchanged = f"{counts['no_op']} unchanged"
     if report.not_read:
         unchanged += f", {phrases.DRIFT_NOT_READ.format(report.not_read)}"
     if report.in_sync:
-        return f"In sync: the API is as Git declares; {unchanged}."
+        return f"In sync: the API matches Git; {unchanged}."
     by_origin = report.by_origin()
-    moved = [
-        f"{len(by_origin[origin])} {phrases.DRIFT_MOVED[origin]}"
+    parts = [
+        f"{len(by_origin[origin])} {phrases.DRIFT_ORIGINS[origin]}"
         for origin in _ORDER
         if by_origin[origin]
     ]
     total = len(report.items)
     differ = "1 integration differs" if total == 1 else f"{total} integrations differ"
     blocked = f"; {counts['blocked']} blocked" if counts["blocked"] else ""
-    return f"{differ}: {', '.join(moved)}{blocked}; {unchanged}."
+    return f"{differ}: {', '.join(parts)}{blocked}; {unchanged}."
 
 
-def steps_of(
+def suggestions(
     report: DriftReport, *, context: CommandContext = CommandContext()
 ) -> Iterable[Suggestion]:
-    """Name the command that heals, the one that adopts, and what only an editor can do."""
+    """Yield the command that applies Git, the one that pulls the API, and what to edit by hand."""
     if report.in_sync:
         return
     target = report.target.name
-    heal = apply_command(target, "--expect-digest", report.fingerprint, context=context)
+    apply = apply_command(target, "--expect-digest", report.fingerprint, context=context)
     if report.plan.blocked:
         yield Suggestion(phrases.NEXT_BLOCKED)
-    yield Suggestion(phrases.HEAL_UNBLOCKED if report.plan.blocked else phrases.HEAL, heal)
-    # Where Git alone has moved there is nothing in the API that Git does not know.
-    moved = [item for item in report.items if report.origin(item.slug) is not ChangeOrigin.LOCAL]
-    buried = [item.slug for item in moved if item.reason.startswith(TOMBSTONE)]
-    there = [i.slug for i in moved if i.kind is not ActionKind.CREATE and i.slug not in buried]
-    if there:
-        cut = phrases.ADOPT_MORE.format(LISTED, len(there))
-        pull = suggested_command(target, "pull", *_first(there), context=context)
-        yield Suggestion(cut if len(there) > LISTED else phrases.ADOPT, pull)
-    yield from _by_hand(buried, phrases.KEEP, phrases.KEEP_MORE)
-    gone = [
-        item.slug
-        for item in moved
-        if item.kind is ActionKind.CREATE and report.origin(item.slug) is not ChangeOrigin.UNKNOWN
-    ]
-    yield from _by_hand(gone, phrases.ADOPT_ABSENCE, phrases.ADOPT_ABSENCE_MORE)
+    yield Suggestion(phrases.HEAL_UNBLOCKED if report.plan.blocked else phrases.HEAL, apply)
+    to_pull, to_keep, missing = _resolvable_in_files(report)
+    if to_pull:
+        text = _phrase_for(to_pull, phrases.ADOPT, phrases.ADOPT_MORE)
+        pull = suggested_command(target, "pull", *_first(to_pull), context=context)
+        yield Suggestion(text, pull)
+    yield from _by_hand(to_keep, phrases.KEEP, phrases.KEEP_MORE)
+    yield from _by_hand(missing, phrases.ADOPT_ABSENCE, phrases.ADOPT_ABSENCE_MORE)
+
+
+def _resolvable_in_files(report: DriftReport) -> tuple[list[str], list[str], list[str]]:
+    """Return the slugs to pull, those that a tombstone deletes, and those gone from the API."""
+    to_pull: list[str] = []
+    to_keep: list[str] = []
+    missing: list[str] = []
+    for item in report.items:
+        origin = report.origin(item.slug)
+        # If only Git changed, the API holds nothing that Git does not know.
+        if origin is ChangeOrigin.LOCAL:
+            continue
+        if item.reason.startswith(TOMBSTONE):
+            to_keep.append(item.slug)
+        elif item.kind is not ActionKind.CREATE:
+            to_pull.append(item.slug)
+        elif origin is not ChangeOrigin.UNKNOWN:
+            missing.append(item.slug)
+    return to_pull, to_keep, missing
 
 
 def _by_hand(slugs: Sequence[str], all_of: str, first_of: str) -> Iterable[Suggestion]:
-    """Name what only an editor can do, and to which integrations."""
+    """Yield what has to be edited in the files, and for which integrations."""
     if slugs:
-        text = first_of.format(LISTED, len(slugs)) if len(slugs) > LISTED else all_of
-        yield Suggestion(text, slugs=_first(slugs))
+        yield Suggestion(_phrase_for(slugs, all_of, first_of), slugs=_first(slugs))
+
+
+def _phrase_for(slugs: Sequence[str], all_of: str, first_of: str) -> str:
+    return first_of.format(LISTED, len(slugs)) if len(slugs) > LISTED else all_of
 
 
 def _first(slugs: Sequence[str]) -> tuple[str, ...]:
@@ -150,12 +164,10 @@ def _groups(by_origin: Mapping[ChangeOrigin, Sequence[Action]]) -> Iterable[Orig
         items = tuple(_item(action) for action in by_origin[origin])
         if items:
             title = f"{phrases.DRIFT_TITLES[origin]} ({len(items)})"
-            yield OriginGroup(title, phrases.DRIFT_MOVED[origin], items)
+            yield OriginGroup(title, phrases.DRIFT_ORIGINS[origin], items)
 
 
 def _item(action: Action) -> ActionItem:
-    """Note at each change who made it, unless the group's title says it of all of them."""
-    several = (
-        len({change.origin for change in action.changes if change.op is not ChangeKind.RESEND}) > 1
-    )
-    return of_action(action, origins=phrases.DRIFT_NOTES if several else {})
+    """Return an action whose changes name their origin where the group's title is not enough."""
+    origins = {change.origin for change in action.changes if change.op is not ChangeKind.RESEND}
+    return of_action(action, origins=phrases.DRIFT_NOTES if len(origins) > 1 else {})

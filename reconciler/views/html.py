@@ -81,7 +81,7 @@ def drift(value: DriftReport, options: RenderOptions) -> str:
         _lead(shown.summary),
         chart(_charted(shown.counts)),
         *(_suggestion(step) for step in shown.steps),
-        *_callout(shown.remark),
+        *_callout(shown.note),
         *_findings(shown.findings),
         filters(_kinds_and_risks(shown.items)),
     ]

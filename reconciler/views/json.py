@@ -5,20 +5,19 @@ The shapes come from `as_json` of each value; nothing is added or left out.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.planning.plan import Plan
 
 
-def document(value: Mapping[str, Any]) -> str:
+def document(value: Mapping[str, object]) -> str:
     """Return a document as text; it is pure ASCII, so that no terminal can be fooled."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def error(diagnostics: Iterable[Diagnostic], *, exit_code: int, refused: Plan | None = None) -> str:
     """Return what replaces a document when a command fails; `refused` is its plan, if any."""
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "format_version": "1",
         "kind": "error",
         "exit_code": exit_code,

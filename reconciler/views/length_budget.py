@@ -1,18 +1,18 @@
-"""Fit a text into a limit: the head always, then what matters most, and the cut is named."""
+"""Fit a text into a limit: the head first, then what matters most, with a note on what is cut."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _RESERVE = 800
-"""Bytes that are kept free for the sentences about what was left out."""
+"""Bytes that are kept free for the note on what is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetedPart:
-    """A part with a short form that takes its place where room is scarce.
+    """Part of a text with a short form for where room is scarce.
 
-    The short form of an `essential` piece is worth more room than anything else: a reader who does
-    not see it must not approve.
+    The short form of an `essential` part comes before everything else: a reader who does not see it
+    must not approve the plan.
     """
 
     full: str
@@ -30,9 +30,9 @@ def fit(
 ) -> str:
     """Join paragraphs within `limit` bytes of UTF-8; each argument's parts end with a newline.
 
-    Short forms of essential details come first, then notes and tail, then the other details. Of
-    those the first have half of the room in full; the rest is for short forms, and what then
-    remains for more full ones.
+    Short forms of essential details come first, then notes and tail, then the other details. The
+    first of those take up to half of the remaining room in full; the rest is for short forms, and
+    what then remains for more full ones.
     """
     selection = _Selection(details, room=limit - _size(head) - _RESERVE)
     selection.add_essential()
@@ -46,7 +46,7 @@ def fit(
 
 
 class _Selection:
-    """Which details are shown, and in which form, while the room lasts."""
+    """Selection of the details to show, and in which form, within the remaining room."""
 
     def __init__(self, details: Sequence[BudgetedPart], *, room: int) -> None:
         self._details = details
@@ -67,26 +67,26 @@ class _Selection:
 
     def add_essential(self) -> None:
         """Show the short form of each essential detail that fits."""
-        for index, piece in enumerate(self._details):
-            if piece.essential:
-                self._take(index, piece.short, self._room)
+        for index, part in enumerate(self._details):
+            if part.essential:
+                self._take(index, part.short, self._room)
 
     def add_short(self) -> None:
-        """Show the short form of what is not shown yet, up to the first that does not fit."""
-        for index, piece in enumerate(self._details):
-            if index in self._forms or piece.essential:
+        """Show the short form of other details, up to the first that does not fit."""
+        for index, part in enumerate(self._details):
+            if index in self._forms or part.essential:
                 continue
-            if not self._take(index, piece.short, self._room):
+            if not self._take(index, part.short, self._room):
                 break
 
     def add_full(self, *, share: int) -> None:
         """Show details in full, in their order, within a part of the room that is left."""
         left = self._room // share
-        for index, piece in enumerate(self._details):
-            if self._forms.get(index) == piece.full or (piece.essential and self._is_hidden(index)):
+        for index, part in enumerate(self._details):
+            if self._forms.get(index) == part.full or (part.essential and self._is_hidden(index)):
                 continue
             before = self._room
-            if self._take(index, piece.full, left):
+            if self._take(index, part.full, left):
                 left -= before - self._room
 
     def shown(self) -> list[str]:
@@ -94,33 +94,33 @@ class _Selection:
         return [self._forms[index] for index in sorted(self._forms)]
 
     def cut(self, lost: int) -> list[str]:
-        """Return what has to be said about what is left out; nothing where all of it is shown."""
+        """Return the notes on what is left out; none if everything is shown."""
         hidden = [i for i in range(len(self._details)) if self._is_hidden(i)]
         folded = sum(form != self._details[i].full for i, form in self._forms.items())
-        of = len(self._details)
-        said = []
+        total = len(self._details)
+        notes = []
         unseen = sum(self._details[index].essential for index in hidden)
         if unseen:
-            said.append(
-                "> [!CAUTION]\n> The plan cannot be shown whole here and must be reviewed from the "
-                f"artifact: the hosts of {unseen} of {of} actions do not fit.\n"
+            notes.append(
+                "> [!CAUTION]\n> The plan is too long for this text and must be reviewed from the "
+                f"artifact: host changes of {unseen} of {total} actions are missing.\n"
             )
         parts = []
         if folded:
-            parts.append(f"{folded} of {of} actions are shown without their details")
+            parts.append(f"{folded} of {total} actions are shown without their details")
         if hidden:
-            parts.append(f"{len(hidden)} of {of} actions are not shown")
+            parts.append(f"{len(hidden)} of {total} actions are not shown")
         if lost:
-            parts.append(f"{lost} notes are left out")
+            parts.append(f"{lost} notes are not shown")
         if parts:
-            said.append(f"> Cut to fit: {', '.join(parts)}. `reconcile show` gives everything.\n")
-        return said
+            notes.append(f"> Cut to fit: {', '.join(parts)}. `reconcile show` shows everything.\n")
+        return notes
 
     def _is_hidden(self, index: int) -> bool:
         return index not in self._forms
 
     def _take(self, index: int, form: str, room: int) -> bool:
-        """Show a form in place of the one before, if that fits."""
+        """Show a form in place of the present one, if it fits."""
         extra = _size(form) - (_size(self._forms[index]) if index in self._forms else 0)
         if extra > room:
             return False

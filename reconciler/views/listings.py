@@ -1,10 +1,9 @@
-"""What is in the API now, as `list` and `get` show it: text, YAML, JSON; masked as the API masks.
+"""Integrations in the API as `list` and `get` show them: text, YAML or JSON.
 
-Nothing is compared with the files here; that is a plan.
+Secrets appear as the API masks them. Nothing is compared with the files here; that is a plan.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import yaml
 
@@ -19,8 +18,8 @@ from reconciler.views.plan_outline import header_of
 COLUMNS = ("slug", "name", "ai_provider_id", "status", "type")
 
 
-def record(observed: Observed) -> dict[str, Any]:
-    """Give one integration as plain data: what the API said, and a mask where it masks."""
+def record(observed: Observed) -> dict[str, object]:
+    """Return one integration as plain data, with masks in place of secrets."""
     about = {
         "id": observed.id,
         "status": observed.status,
@@ -34,22 +33,22 @@ def record(observed: Observed) -> dict[str, Any]:
 
 
 def list_text(state: ObservedState, *, target: PlanTarget, ledger: str) -> str:
-    """Write the integrations as a table, in the order of their slugs."""
+    """Return the integrations as a table, ordered by slug."""
     rows = [COLUMNS, *(_row(item) for item in _ordered(state))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     if not state.integrations:
-        lines = [phrases.NOTHING_THERE]
+        lines = [phrases.NO_INTEGRATIONS]
     return "\n".join([header_of(target, ledger=ledger), "", *lines]) + "\n"
 
 
 def list_yaml(state: ObservedState, *, target: PlanTarget, ledger: str) -> str:
-    """Write the integrations as a YAML list under a comment that names the target."""
+    """Return the integrations as a YAML list under a comment that names the target."""
     return _comment(target, ledger) + _yaml([record(item) for item in _ordered(state)])
 
 
 def list_json(state: ObservedState, *, target: PlanTarget) -> str:
-    """Write the integrations as one JSON document."""
+    """Return the integrations as one JSON document."""
     return json.document(
         {
             "format_version": "1",
@@ -61,17 +60,17 @@ def list_json(state: ObservedState, *, target: PlanTarget) -> str:
 
 
 def get_text(observed: Observed, *, target: PlanTarget, ledger: str) -> str:
-    """Write one integration under the line that names the target."""
+    """Return one integration as YAML under the line that names the target."""
     return f"{header_of(target, ledger=ledger)}\n\n{_yaml(record(observed))}"
 
 
 def get_yaml(observed: Observed, *, target: PlanTarget, ledger: str) -> str:
-    """Write one integration as YAML under a comment that names the target."""
+    """Return one integration as YAML under a comment that names the target."""
     return _comment(target, ledger) + _yaml(record(observed))
 
 
 def get_json(observed: Observed, *, target: PlanTarget) -> str:
-    """Write one integration as one JSON document, its fields at the top."""
+    """Return one integration as one JSON document, its fields at the top level."""
     document = {"format_version": "1", "kind": "integration", "target": target.as_json()}
     return json.document({**record(observed), **document})
 
@@ -88,11 +87,11 @@ def _row(observed: Observed) -> tuple[str, ...]:
     )
 
 
-def _mapping(tree: Mapping[str, Value]) -> dict[str, Any]:
+def _mapping(tree: Mapping[str, Value]) -> dict[str, object]:
     return {key: _shown(value) for key, value in tree.items()}
 
 
-def _shown(value: Value) -> Any:
+def _shown(value: Value) -> object:
     match value:
         case Mask():
             return value.text
@@ -111,10 +110,10 @@ def _comment(target: PlanTarget, ledger: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write each text on one line, quoted where a terminal or a CI could obey it."""
+    """Dumper that keeps each text on one line, quoted where a terminal or a CI could obey it."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
-        """Repeat what is equal: anchors would be news to the reader."""
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+        """Write equal values in full: the API knows no anchors."""
         return True
 
 
@@ -126,7 +125,7 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _yaml(value: Any) -> str:
+def _yaml(value: object) -> str:
     def dump(*, unicode: bool) -> str:
         text: str = yaml.dump(
             value, Dumper=_Dumper, sort_keys=False, allow_unicode=unicode, width=float("inf")
@@ -134,6 +133,6 @@ def _yaml(value: Any) -> str:
         return text
 
     readable = dump(unicode=True)
-    # Bidi and zero-width characters are printable to YAML; escaping them means escaping all.
+    # YAML counts bidi and zero-width characters as printable: to escape them, it must escape all.
     harmless = all(line == visible(line, limit=None) for line in readable.splitlines())
     return readable if harmless else dump(unicode=False)

@@ -47,7 +47,7 @@ def plan(value: Plan, options: RenderOptions, *, limit: int = LIMIT) -> str:
     return fit(
         head=_head(shown),
         notes=[*_risks(shown.actions), *_blocks(shown.actions), *_findings(shown.findings)],
-        details=[_piece(item) for item in ranked],
+        details=[_budgeted(item) for item in ranked],
         tail=[*_sections(shown.sections), *_next(shown)],
         limit=limit,
     )
@@ -81,7 +81,7 @@ def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> 
         f"{code(shown.header)} · fingerprint {code(_first_digits(shown.fingerprint))}\n",
     ]
     details = [
-        _piece(item, moved=group.moved)
+        _budgeted(item, origin=group.phrase)
         for group in shown.groups
         for item in sorted(group.items, key=lambda item: -item.risk.rank)
     ]
@@ -91,7 +91,7 @@ def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> 
             *(_step(step) for step in shown.steps),
             *_risks(shown.items),
             *_blocks(shown.items),
-            *_remark(shown.remark),
+            *_note(shown.note),
             *_findings(shown.findings),
         ],
         details=details,
@@ -125,7 +125,7 @@ def _longer_than_any(text: str, *, least: int) -> int:
     return max(least, 1 + max(map(len, _BACKTICKS.findall(text)), default=0))
 
 
-def _remark(text: str) -> Iterator[str]:
+def _note(text: str) -> Iterator[str]:
     if text:
         yield f"{text}\n"
 
@@ -168,14 +168,14 @@ def _change_risks(item: plan_outline.ActionItem) -> set[str]:
 
 
 def _blocks(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
-    held: dict[plan_outline.Block, list[str]] = {}
+    blocked: dict[plan_outline.Block, list[str]] = {}
     for action in actions:
         for block in action.blocks:
-            held.setdefault(block, []).append(action.slug)
-    if held:
+            blocked.setdefault(block, []).append(action.slug)
+    if blocked:
         lines = (
             f"> - **blocked** by {code(b.code)} ({len(slugs)}): {_named(slugs)} — {b.lift}\n"
-            for b, slugs in islice(held.items(), LISTED)
+            for b, slugs in islice(blocked.items(), LISTED)
         )
         yield "> [!CAUTION]\n" + "".join(lines)
 
@@ -203,13 +203,13 @@ def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterator[s
     yield _folded(title, fence(lines), attributes=opened)
 
 
-def _piece(item: plan_outline.ActionItem, *, moved: str = "") -> BudgetedPart:
+def _budgeted(item: plan_outline.ActionItem, *, origin: str = "") -> BudgetedPart:
     """Return an action in full, and in short with only its changes of hosts."""
-    short = _short_action(item, moved=moved)
+    short = _short_action(item, origin=origin)
     hosts = [f"{change.symbol} {change.text}" for change in item.changes if change.is_whole]
     if hosts:
         short += f"\n{fence(hosts, language='diff')}"
-    return BudgetedPart(full=_action(item, moved=moved), short=short, essential=bool(hosts))
+    return BudgetedPart(full=_action(item, origin=origin), short=short, essential=bool(hosts))
 
 
 def _change_lines(changes: Sequence[plan_outline.ChangeItem]) -> list[str]:
@@ -223,7 +223,7 @@ def _change_lines(changes: Sequence[plan_outline.ChangeItem]) -> list[str]:
     return lines
 
 
-def _action(item: plan_outline.ActionItem, *, moved: str = "") -> str:
+def _action(item: plan_outline.ActionItem, *, origin: str = "") -> str:
     source = f" · source: {code(item.source)}" if item.source else ""
     body = [f"Reason: {code(item.reason)}{source}\n"]
     body += [f"{code(note)}\n" for note in item.notes]
@@ -231,18 +231,18 @@ def _action(item: plan_outline.ActionItem, *, moved: str = "") -> str:
     if lines:
         body.append(fence(lines, language="diff"))
     name = f" {html_code(item.name)}" if item.name else ""
-    moved = f", {moved}" if moved else ""
+    origin = f", {origin}" if origin else ""
     headline = (
-        f"{item.symbol} {item.word} {html_code(item.slug)}{name}{moved}, risk: {item.risk.value}"
+        f"{item.symbol} {item.word} {html_code(item.slug)}{name}{origin}, risk: {item.risk.value}"
     )
     return _folded(headline, "\n".join(body))
 
 
-def _short_action(item: plan_outline.ActionItem, *, moved: str = "") -> str:
+def _short_action(item: plan_outline.ActionItem, *, origin: str = "") -> str:
     name = f" {code(item.name)}" if item.name else ""
-    moved = f", {moved}" if moved else ""
+    origin = f", {origin}" if origin else ""
     what = f"{code(item.symbol)} {item.word} {code(item.slug)}{name}"
-    return f"- {what}{moved}, risk: {item.risk.value}\n"
+    return f"- {what}{origin}, risk: {item.risk.value}\n"
 
 
 def _sections(sections: Iterable[Section]) -> Iterator[str]:

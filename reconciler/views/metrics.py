@@ -1,7 +1,7 @@
-"""The figures of a run in Prometheus' text format, for the node exporter's textfile collector.
+"""Metrics of a run in Prometheus' text format, for the node exporter's textfile collector.
 
-They are gauges about the last run: a run from cron is over before anybody could scrape it. The
-server's own counters are elsewhere: `reconciler.adapter.telemetry`.
+They are gauges about the last run, since a run from cron ends before it could be scraped. The
+server's counters: `reconciler.adapter.telemetry`.
 """
 
 from collections import Counter
@@ -14,16 +14,15 @@ from reconciler.planning.plan import Plan
 
 Sample = tuple[Mapping[str, str], float]
 Family = tuple[str, str, list[Sample]]
-"""A name, what it means, and its values by labels."""
+"""Name, help text, and values by labels."""
 
 
 @dataclass
 class Figures:
-    """What is known of a run when it ends; `plan` is None if it did not come that far.
+    """Figures of a run when it ends; `plan` is None if the run failed before it had one.
 
-    `ledger` is its state, empty if it was not asked for.
-
-    `calls` counts requests by method and HTTP status, or the code of what came instead of one.
+    `ledger` is the state of the ledger, empty if the ledger was not read. `calls` counts requests
+    by method and by HTTP status, or by the code of the failure that came instead of a status.
     """
 
     command: str
@@ -40,13 +39,13 @@ class Figures:
 
 
 def exposition(figures: Figures) -> str:
-    """Write every figure of one run."""
+    """Return all metrics of one run."""
     common = {"command": figures.command, "target": figures.target}
     return families(_families(figures), common=common)
 
 
 def families(found: Iterable[Family], *, common: Mapping[str, str]) -> str:
-    """Write gauges with their help and type; `common` labels stand in every sample."""
+    """Return gauges with their help and type; every sample has the `common` labels."""
     return "".join(
         f"# HELP {name} {explained}\n# TYPE {name} gauge\n{''.join(_lines(name, samples, common))}"
         for name, explained, samples in found
@@ -55,23 +54,32 @@ def families(found: Iterable[Family], *, common: Mapping[str, str]) -> str:
 
 
 def _families(figures: Figures) -> Iterable[Family]:
-    yield "reconcile_run_info", "The last run, by name.", [({"run": figures.run}, 1)]
-    yield "reconcile_run_timestamp_seconds", "When it ended.", [({}, figures.ended_at)]
-    yield "reconcile_run_duration_seconds", "How long it took.", [({}, figures.seconds)]
-    yield "reconcile_run_exit_code", "Its exit code.", [({}, figures.exit_code)]
+    yield "reconcile_run_info", "Name of the last run.", [({"run": figures.run}, 1)]
+    yield _single(
+        "reconcile_run_timestamp_seconds",
+        "Unix time at which the last run ended.",
+        figures.ended_at,
+    )
+    yield _single(
+        "reconcile_run_duration_seconds", "Duration of the last run in seconds.", figures.seconds
+    )
+    yield _single("reconcile_run_exit_code", "Exit code of the last run.", figures.exit_code)
     yield (
         "reconcile_requests",
-        "Requests of the last run by method and status.",
+        "Requests of the last run, by method and status.",
         [({"method": m, "status": s}, n) for (m, s), n in sorted(figures.calls.items())],
     )
     yield (
         "reconcile_requests_duration_seconds",
-        "Time spent in requests of the last run, summed over those in flight together.",
+        "Seconds spent in requests of the last run, summed over concurrent requests.",
         [({"method": m}, seconds) for m, seconds in sorted(figures.call_seconds.items())],
     )
     if figures.ledger:
-        readable = int(figures.ledger != "unreachable")
-        yield "reconcile_ledger_readable", "0 if the ledger is unreachable.", [({}, readable)]
+        yield _single(
+            "reconcile_ledger_readable",
+            "1 if the ledger could be read, 0 if it is unreachable.",
+            int(figures.ledger != "unreachable"),
+        )
     if figures.plan is not None:
         yield from _of_plan(figures.plan)
     if figures.result is not None:
@@ -80,20 +88,24 @@ def _families(figures: Figures) -> Iterable[Family]:
 
 def _of_plan(plan: Plan) -> Iterable[Family]:
     summary = plan.summary
-    yield (
+    yield _single(
         "reconcile_in_sync",
-        "1 if it is certain that nothing was to be done.",
-        [({}, int(plan.in_sync))],
+        "1 if the API matched the desired state with certainty, else 0.",
+        int(plan.in_sync),
     )
-    yield "reconcile_drift_items", "Integrations that differed.", [({}, len(plan.actions))]
+    yield _single(
+        "reconcile_drift_items",
+        "Integrations that differed from the desired state.",
+        len(plan.actions),
+    )
     yield (
         "reconcile_planned_actions",
-        "Actions planned, by kind.",
+        "Planned actions, by kind.",
         [({"action": kind.value}, summary[kind.value]) for kind in ActionKind],
     )
     yield (
         "reconcile_integrations",
-        "Integrations and values by what was found about them.",
+        "Integrations and values, by state.",
         [({"state": name}, summary[name]) for name in list(summary)[len(ActionKind) :]],
     )
 
@@ -102,14 +114,18 @@ def _of_result(result: ApplyResult) -> Iterable[Family]:
     counts = Counter((o.kind.value, o.status.value) for o in result.outcomes)
     yield (
         "reconcile_outcomes",
-        "Actions carried out or not, by kind and status.",
+        "Actions of the last run, by kind and status.",
         [({"action": kind, "status": status}, n) for (kind, status), n in sorted(counts.items())],
     )
-    yield (
+    yield _single(
         "reconcile_not_applied",
-        "Actions that failed, were skipped, or are unknown.",
-        [({}, len(result.outcomes) - result.summary["applied"])],
+        "Actions of the last run that failed, were skipped, or have an unknown outcome.",
+        len(result.outcomes) - result.summary["applied"],
     )
+
+
+def _single(name: str, explained: str, value: float) -> Family:
+    return name, explained, [({}, value)]
 
 
 def _lines(name: str, samples: Iterable[Sample], common: Mapping[str, str]) -> Iterable[str]:

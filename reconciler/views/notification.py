@@ -1,7 +1,7 @@
-"""What channels are told, in plain text: that something is wrong, where, and what can be done.
+"""Notifications for channels, in plain text: what is wrong, where, and what to do.
 
-Fixed words, figures and slugs alone. Names, values and the API's messages stay in the reports: a
-chat would take a mention or a link in them for its own. How it is sent: `reconciler.drift.notify`.
+Only fixed phrases, numbers and slugs. Names, values and messages of the API stay in the reports,
+since a chat would resolve a mention or a link in them. Sending: `reconciler.drift.notify`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from reconciler.views.suggested_command import CommandContext
 def of_drift(
     report: DriftReport, *, ledger: str, context: CommandContext = CommandContext()
 ) -> Message:
-    """Announce drift: who moved which integrations, and the commands that end it."""
+    """Return the message about drift: what changed where, and the commands that resolve it."""
     shown = drift_outline.of_report(report, ledger=ledger, context=context)
     lines = [shown.summary, shown.header, f"fingerprint: {shown.fingerprint}", ""]
     for group in shown.groups:
@@ -29,7 +29,7 @@ def of_drift(
 
 
 def of_failed_apply(result: ApplyResult, *, ledger: str) -> Message:
-    """Announce an apply that did not do all it should: what was not done, and what comes next."""
+    """Return the message about an incomplete apply: what was not applied, and what to do next."""
     shown = result_outline.of_result(result, ledger=ledger)
     failed = [item for item in shown.outcomes if item.status is not Status.APPLIED]
     lines = [
@@ -44,8 +44,8 @@ def of_failed_apply(result: ApplyResult, *, ledger: str) -> Message:
     return Message(_title(phrases.RESULT_FAILED_TITLE, result.target.name), "\n".join(lines) + "\n")
 
 
-def _title(what: str, target: str) -> str:
-    return f"reconcile: {what} on {visible(target)}"
+def _title(subject: str, target: str) -> str:
+    return f"reconcile: {subject} on {visible(target)}"
 
 
 def _listed(lines: Sequence[str]) -> Iterable[str]:

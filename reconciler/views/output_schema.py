@@ -6,7 +6,6 @@ enumerations themselves. The schemas of files: `desired.schema`.
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
 
 from reconciler.diagnostics import Severity
 from reconciler.execution.result import Status
@@ -14,7 +13,7 @@ from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
 from reconciler.planning.risk import Risk
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-Schema = dict[str, Any]
+Schema = dict[str, object]
 
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
@@ -25,7 +24,7 @@ DIGEST: Schema = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 
 
 def plan() -> Schema:
-    """Give the schema of a plan."""
+    """Return the schema of a plan."""
     shape = _object(
         {**_head("plan"), **_planned(), "digest": DIGEST, "actions": _list("Action")},
         optional={"source": _object({"run": TEXT})},
@@ -34,7 +33,7 @@ def plan() -> Schema:
 
 
 def result() -> Schema:
-    """Give the schema of what an apply did."""
+    """Return the schema of the result of an apply."""
     summary = _object({status.value: COUNT for status in Status})
     failure = _object(
         {
@@ -75,7 +74,7 @@ def result() -> Schema:
 
 
 def drift() -> Schema:
-    """Give the schema of a drift report."""
+    """Return the schema of a drift report."""
     shape = _object(
         {
             **_head("drift_report"),
@@ -91,7 +90,7 @@ def drift() -> Schema:
 
 
 def _object(required: Schema, *, optional: Schema | None = None) -> Schema:
-    """Describe an object; a later version may add keys, so readers ignore what they do not know."""
+    """Return the schema of an object; other keys are allowed, since later versions may add some."""
     return {
         "type": "object",
         "properties": {**required, **(optional or {})},
@@ -112,7 +111,7 @@ def _head(kind: str) -> Schema:
 
 
 def _planned() -> Schema:
-    """Give the keys that a plan and a drift report have in common."""
+    """Return the keys that a plan and a drift report have in common."""
     counts = [*ActionKind, *("no_op", "blocked", "unmanaged", "undeclared", "unverified_secrets")]
     return {
         "tool": TEXT,

@@ -1,14 +1,14 @@
-"""The fixed words of plans and results: symbols, kind words, what lifts a guard, what comes next.
+"""Fixed phrases of plans, results and drift reports: symbols, titles, hints and next steps.
 
-Only tables and short sentences. Which of them a plan or a result needs is decided in
-`reconciler.views.plan_outline` and `reconciler.views.result_outline`.
+Only tables and short sentences, so that wording is reviewed in one place. Which of them an output
+needs is decided in `plan_outline`, `result_outline` and `drift_outline`.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 
-from reconciler.diagnostics import Severity
+from reconciler.diagnostics import Severity, counted
 from reconciler.execution.result import Status
 from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
 
@@ -46,19 +46,19 @@ RECREATED_NOTE = "re-created, unchanged"
 
 OP_NOTES = MappingProxyType(
     {
-        ChangeKind.RESEND: "resend: unchanged, this write has to carry it",
+        ChangeKind.RESEND: "resend: unchanged, but this write must include it",
     }
 )
 
-LITERAL_NOTE = "the value in the file is another than the API holds"
-PUSH_NOTE = "rotate: unverified, and --push-secrets sends it"
+LITERAL_NOTE = "the value in the file differs from the value in the API"
+PUSH_NOTE = "rotate: unverified, sent because of --push-secrets"
 
 ROTATE_NOTES = MappingProxyType(
     {
-        ChangeOrigin.LOCAL: "rotate: the value behind the reference has changed",
-        ChangeOrigin.REMOTE: "rotate: the API holds another value than was sent",
-        ChangeOrigin.BOTH: "rotate: the value behind the reference has changed, and the API's too",
-        ChangeOrigin.UNKNOWN: "rotate: the mask that the API shows contradicts the value",
+        ChangeOrigin.LOCAL: "rotate: the value behind the reference changed",
+        ChangeOrigin.REMOTE: "rotate: the API holds a different value than was last sent",
+        ChangeOrigin.BOTH: "rotate: the values behind the reference and in the API both changed",
+        ChangeOrigin.UNKNOWN: "rotate: the mask in the API does not match the value",
     }
 )
 
@@ -69,46 +69,49 @@ ORIGIN_NOTES = MappingProxyType(
     }
 )
 
-# What an undo asks for comes from a run, so no change of it was made in Git.
+# The desired state of an undo comes from a run, so none of its changes was made in Git.
 UNDO_NOTES = MappingProxyType(dict.fromkeys(ORIGIN_NOTES, ORIGIN_NOTES[ChangeOrigin.REMOTE]))
 
-DRIFT_NOTES = MappingProxyType({**ORIGIN_NOTES, ChangeOrigin.LOCAL: "changed in Git, not applied"})
+DRIFT_NOTES = MappingProxyType(
+    {**ORIGIN_NOTES, ChangeOrigin.LOCAL: "changed in Git, not yet applied"}
+)
 
 DRIFT_TITLES = MappingProxyType(
     {
         ChangeOrigin.REMOTE: "Changed in the API, outside Git",
         ChangeOrigin.BOTH: "Changed in Git and in the API",
-        ChangeOrigin.LOCAL: "Git is ahead, not applied",
-        ChangeOrigin.UNKNOWN: "Of unknown origin",
+        ChangeOrigin.LOCAL: "Changed in Git, not yet applied",
+        ChangeOrigin.UNKNOWN: "Origin unknown",
     }
 )
 
-DRIFT_MOVED = MappingProxyType(
+DRIFT_ORIGINS = MappingProxyType(
     {
         ChangeOrigin.REMOTE: "changed in the API",
         ChangeOrigin.BOTH: "changed in both",
-        ChangeOrigin.LOCAL: "ahead in Git",
+        ChangeOrigin.LOCAL: "changed in Git",
         ChangeOrigin.UNKNOWN: "of unknown origin",
     }
 )
 
 DRIFT_UNKNOWN = (
-    "Without a record of what was applied, nobody can tell who moved: keep a ledger, or pass "
-    "--base REF."
+    "The origin of some changes is unknown because there is no record of what was applied: keep a "
+    "ledger, or pass --base REF."
 )
 DRIFT_NOT_READ = "{} not read in detail"
-HEAL = "To make the API as Git declares:"
-HEAL_UNBLOCKED = "Once nothing is blocked, to make the API as Git declares:"
-ADOPT = "To take over into Git what the API has:"
-ADOPT_MORE = "To take over into Git what the API has (the first {} of {}):"
-KEEP = "To keep these, take them out of `deletions` in reconcile.yaml, then pull them:"
+HEAL = "To make the API match Git, run:"
+HEAL_UNBLOCKED = "Once no action is blocked, to make the API match Git, run:"
+ADOPT = "To make the files match the API, run:"
+ADOPT_MORE = "To make the files match the API (the first {} of {} integrations), run:"
+KEEP = "To keep these integrations, remove them from `deletions` in reconcile.yaml and pull them:"
 KEEP_MORE = (
-    "To keep these, take them out of `deletions` in reconcile.yaml, then pull them "
+    "To keep these integrations, remove them from `deletions` in reconcile.yaml and pull them "
     "(the first {} of {}):"
 )
-ADOPT_ABSENCE = "To accept that these are gone from the API, take them out of the files:"
+ADOPT_ABSENCE = "To accept that these integrations are gone from the API, remove them from files:"
 ADOPT_ABSENCE_MORE = (
-    "To accept that these are gone from the API, take them out of the files (the first {} of {}):"
+    "To accept that these integrations are gone from the API, remove them from files "
+    "(the first {} of {}):"
 )
 
 LIFTS = MappingProxyType(
@@ -123,18 +126,18 @@ LIFTS = MappingProxyType(
             "pass --max-access-removals N, or raise limits.access_removals"
         ),
         "replace-not-allowed": (
-            "pass --allow-replace; the integration is then deleted and created again"
+            "pass --allow-replace; the integration is then deleted and re-created"
         ),
-        "ledger-unreadable": "no flag lifts it; make the ledger readable",
-        "protected": "no flag lifts it; add a tombstone under deletions and remove the file",
+        "ledger-unreadable": "no option lifts this; make the ledger readable",
+        "protected": "no option lifts this; add the slug under `deletions` and remove the file",
         "not-owned": "widen the target's scope in reconcile.yaml, or remove the file",
-        "credential-retarget": "give the credential as a reference, so that this write replaces it",
+        "credential-retarget": "declare the credential as a reference, so that this write sends it",
         "missing-credential": "declare the new integration's key, or `key: null` for none",
         "masked-write": "declare the secret as a reference; the API shows only its mask",
-        "archived": "restore or delete it in Portkey, or remove the file",
+        "archived": "restore or delete the integration in Portkey, or remove the file",
     }
 )
-LIFT_UNKNOWN = "the diagnostics say more"
+LIFT_UNKNOWN = "see the diagnostics"
 
 STATUS_SYMBOLS = MappingProxyType(
     {Status.APPLIED: "✓", Status.FAILED: "✗", Status.SKIPPED: "○", Status.UNKNOWN: "?"}
@@ -142,73 +145,81 @@ STATUS_SYMBOLS = MappingProxyType(
 
 STATUS_MEANINGS = MappingProxyType(
     {
-        Status.APPLIED: "Done",
-        Status.FAILED: "Not done",
-        Status.SKIPPED: "Not tried",
-        Status.UNKNOWN: "Not known whether done",
+        Status.APPLIED: "Applied",
+        Status.FAILED: "Not applied",
+        Status.SKIPPED: "Not attempted",
+        Status.UNKNOWN: "Unknown whether applied",
     }
 )
 
 STATUS_ADVICE = MappingProxyType(
     {
         Status.UNKNOWN: (
-            "Look first: `reconcile plan` reads the API afresh and shows what is still to do."
+            "Run `reconcile plan` first: it reads the API again and shows what remains to be done."
         ),
         Status.FAILED: (
-            "Mend the causes shown and apply again: it plans afresh and sends nothing twice."
+            "Fix the errors shown, then apply again: a new plan contains only what is missing."
         ),
-        Status.SKIPPED: "Apply again to carry out what was not tried.",
+        Status.SKIPPED: "Apply again to attempt the skipped actions.",
     }
 )
 
-NOTHING_THERE = "No integrations."
-ALL_APPLIED = "Everything in the plan was carried out."
-OTHERS_UNKNOWN = "What the other shards did is not known: they left no result here."
-NOTHING_TO_APPLY = "There was nothing to carry out."
+NO_INTEGRATIONS = "No integrations."
+ALL_APPLIED = "All actions of the plan were applied."
+OTHERS_UNKNOWN = "The outcome of other shards is unknown: their results are missing."
+NOTHING_TO_APPLY = "There was nothing to apply."
 
 SECTION_TITLES = MappingProxyType(
     {
         "unverified": (
-            "Unverified secrets ({}): nothing proves them in sync, --push-secrets sends them"
+            "Unverified secrets ({}): not known to be in sync; --push-secrets sends them"
         ),
-        "undeclared": "Undeclared values ({}): set in the API, in no file, left alone",
+        "undeclared": "Undeclared values ({}): set in the API but in no file; left unchanged",
         "forgotten": (
-            "Forgotten integrations ({}): declared once, in no file now, not pruned on this target"
+            "Forgotten integrations ({}): no longer in any file, but not pruned on this target"
         ),
-        "unmanaged": "Unmanaged integrations ({}): in the API, never declared, left alone",
+        "unmanaged": "Unmanaged integrations ({}): in the API but never declared; left unchanged",
     }
 )
-UNMANAGED_NEW_LEDGER = "Integrations in no file ({}): unknown: the ledger is new; --base REF tells"
-UNMANAGED_UNREADABLE = "Integrations in no file ({}): unknown: the ledger cannot be read"
-LEDGER_UNREACHABLE = "ledger: unreachable"
+UNMANAGED_NEW_LEDGER = (
+    "Integrations in no file ({}): unknown whether declared before, the ledger is new; "
+    "pass --base REF"
+)
+UNMANAGED_UNREADABLE = (
+    "Integrations in no file ({}): unknown whether declared before, the ledger cannot be read"
+)
+LEDGER_STATES = MappingProxyType({"fresh": "none yet"})
+"""Ledger states that the header names by another word."""
+
 DECLARE = (
-    "To declare them, edit the files (`reconcile get SLUG` shows the values) or rewrite them whole:"
+    "To declare these values, add them to the files (`reconcile get SLUG` shows them), or "
+    "overwrite the files:"
 )
 DECLARE_MORE = (
-    "To declare them, edit the files (`reconcile get SLUG` shows the values) or rewrite them whole "
-    "(the first {} of {}):"
+    "To declare these values, add them to the files (`reconcile get SLUG` shows them), or "
+    "overwrite the files (the first {} of {} integrations):"
 )
 LINE_TO_ADD = "{}; to declare it, add under {}: - {}"
-MORE = "… and {} more; --format json names all"
+MORE = "… and {} more; --format json lists all"
 AND_MORE = "… and {} more"
 
 REDACTED = "(secret)"
 UNKNOWN_FIELD = "(not shown: unknown field)"
 REDACTED_WITHOUT_NAME = "(secret) value not shown"
 UNDO_WARNING = (
-    "Git still says otherwise: the next apply of the files reverts this, unless they change too."
+    "The files are unchanged: the next apply of the files reverts this undo, unless you edit them."
 )
 
 LOSES = "loses"
-LOSES_NOTHING = "nothing but what is re-created"
-LOSS_UNKNOWN = "what is lost was not recorded in this plan"
+LOSES_NOTHING = "nothing that is not re-created"
+LOSS_UNKNOWN = "this plan does not record what is lost"
 RECREATED = "re-created from the file"
 
-NEXT_APPLY = "To carry it out:"
-NEXT_UNDO = "To carry it out, hand over the saved plan:"
+NEXT_APPLY = "To apply this plan, run:"
+NEXT_UNDO = "To apply this undo, run the saved plan:"
 NEXT_BLOCKED = (
     "Nothing is applied while an action is blocked: lift the block as shown, "
-    "or leave the action out with --exclude SLUG."
+    "or exclude the integration with --exclude SLUG."
 )
 
 
@@ -220,7 +231,7 @@ def named(names: Sequence[str], *, limit: int = LISTED) -> str:
 
 
 def findings_title(severities: Iterable[Severity]) -> str:
-    """Count diagnostics by severity, in one line."""
+    """Return the numbers of diagnostics by severity, such as `Diagnostics: 1 error, 2 warnings`."""
     counts = Counter(severities)
-    named = [f"{counts[s]} {s.value}{'s' * (counts[s] != 1)}" for s in Severity if counts[s]]
-    return f"Diagnostics: {', '.join(named)}"
+    parts = [counted(counts[severity], severity.value) for severity in Severity if counts[severity]]
+    return f"Diagnostics: {', '.join(parts)}"

@@ -1,8 +1,8 @@
-"""What people are told about a plan: a small tree of plain, safe text, made once for every format.
+"""Outline of a plan: a small tree of plain, safe text that every format renders.
 
 Data from files and from the API passes `visible` here, so it is one line without control
-characters. Escaping for a format comes on top, in the view that knows it. Fixed words live in
-`reconciler.views.phrases`, results in `reconciler.views.result_outline`.
+characters. Escaping for a format comes on top, in the view that knows it. Fixed phrases live in
+`reconciler.views.phrases`.
 """
 
 import json
@@ -29,11 +29,10 @@ NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class ChangeItem:
-    """One field's change: `before` is None for what is added, `after` for what is removed.
+    """Change of one field: `before` is None if the value is added, `after` if it is removed.
 
-    Both are complete. `is_whole` says that no view may shorten them, as those of a host.
-    `is_restated` marks what a replace puts back as it was. `risk` is named from `credential`
-    upward, else empty.
+    Both are complete. `is_whole` marks values that no view may shorten, such as hosts.
+    `is_restated` marks what a replace puts back as it was. `risk` is empty below `credential`.
     """
 
     symbol: str
@@ -63,7 +62,7 @@ class ChangeItem:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A guard that holds an action back, and what lifts it."""
+    """Guard that blocks an action, and what lifts the block."""
 
     code: str
     lift: str
@@ -71,9 +70,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ActionItem:
-    """One integration's action; `name` is known for a create, a delete and a changed name.
+    """Action on one integration; `name` is known for a create, a delete and a changed name.
 
-    `notes` say in short what a delete or a replace takes away and puts back.
+    `notes` summarize what a delete or a replace removes and re-creates.
     """
 
     slug: str
@@ -90,13 +89,13 @@ class ActionItem:
 
     @property
     def essential_changes(self) -> tuple[ChangeItem, ...]:
-        """Return the changes without those that only say what a replace puts back."""
+        """Return the changes without those that only restate what a replace puts back."""
         return tuple(change for change in self.changes if not change.is_restated)
 
 
 @dataclass(frozen=True, slots=True)
 class OutlinedDiagnostic:
-    """A diagnostic as three short texts; `place` and `hint` may be empty."""
+    """Diagnostic as three short texts; `place` and `hint` may be empty."""
 
     severity: Severity
     headline: str
@@ -106,9 +105,9 @@ class OutlinedDiagnostic:
 
 @dataclass(frozen=True, slots=True)
 class PlanOutline:
-    """A plan as people read it; `run`, `commit`, `warning`, `next_step` and `command` may be empty.
+    """Plan for readers; `run`, `commit`, `warning`, `next_step` and `command` may be empty.
 
-    Nothing but fixed words and figures stands in `title`, `warning`, `summary` and `next_step`.
+    `title`, `warning`, `summary` and `next_step` contain only fixed phrases and numbers.
     """
 
     title: str
@@ -127,14 +126,18 @@ class PlanOutline:
 
 
 def header(*, target: str, base_url: str, ledger: str) -> str:
-    """Give the line that every text output begins with: target, host and ledger state."""
+    """Return the first line of every text output: target, host and ledger state."""
     host = visible(_host(base_url), limit=None)
-    state = phrases.LEDGER_UNREACHABLE if ledger == "unreachable" else f"ledger {visible(ledger)}"
-    return f"target {visible(target, limit=None)} · host {host} · {state}"
+    return f"target {visible(target, limit=None)} · host {host} · {ledger_state(ledger)}"
+
+
+def ledger_state(ledger: str) -> str:
+    """Return the part of the header that names the state of the ledger."""
+    return f"ledger: {visible(phrases.LEDGER_STATES.get(ledger, ledger))}"
 
 
 def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> PlanOutline:
-    """Make the outline of a plan; `ledger` is shared, local, fresh or unreachable."""
+    """Return the outline of a plan; `ledger` is shared, local, fresh or unreachable."""
     next_step, command = _next_step(plan, context)
     unverified: dict[str, list[str]] = {}
     for secret in plan.unverified:
@@ -161,13 +164,13 @@ def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext
 
 
 def question(plan: Plan) -> str:
-    """Return the question whether to apply a plan, in one line that says again what it does."""
+    """Return the question whether to apply a plan, in one line that repeats what it does."""
     where = f"{visible(plan.target.name)} ({visible(_host(plan.target.base_url), limit=None)})"
     return f"{_counts(plan, name_losses=True)}. Apply to {where}?"
 
 
 def header_of(target: PlanTarget, *, ledger: str) -> str:
-    """Give the header line of a plan's or a result's target."""
+    """Return the header line of a target."""
     return header(target=target.name, base_url=target.base_url, ledger=ledger)
 
 
@@ -177,16 +180,14 @@ def of_action(
     origins: Mapping[ChangeOrigin, str] = phrases.ORIGIN_NOTES,
     unverified: Collection[str] = (),
 ) -> ActionItem:
-    """Make the outline of one action; `origins` says which origins of a change are worth a note.
+    """Return the outline of one action; `origins` holds the notes on origins of a change.
 
-    `unverified` are the paths of its secrets that nothing proves in sync.
+    `unverified` are the paths of its secrets that are not known to be in sync.
     """
     blocked = bool(action.blocked_by)
-    values = [c.after if c.op is not ChangeKind.REMOVE else c.before for c in _of_name(action)]
-    names = [value for value in values if isinstance(value, str)]
     return ActionItem(
         slug=visible(action.slug, limit=255),
-        name=shown(names[0]) if names else None,
+        name=_name_of(action),
         kind=action.kind,
         symbol=phrases.BLOCKED_SYMBOL if blocked else phrases.SYMBOLS[action.kind],
         word=f"blocked {action.kind.value}" if blocked else action.kind.value,
@@ -210,8 +211,13 @@ def of_action(
     )
 
 
-def _of_name(action: Action) -> list[Change]:
-    return [change for change in action.changes if change.path == "name"]
+def _name_of(action: Action) -> str | None:
+    """Return the name that the action gives or takes away."""
+    for change in action.changes:
+        if change.path == "name":
+            name = change.before if change.op is ChangeKind.REMOVE else change.after
+            return shown(name) if isinstance(name, str) else None
+    return None
 
 
 def of_change(
@@ -221,7 +227,7 @@ def of_change(
     unverified: bool = False,
     is_restated: bool = False,
 ) -> ChangeItem:
-    """Make the outline of one change; of a sensitive one only references are shown."""
+    """Return the outline of one change; a sensitive one shows only references."""
     before, after = _shown_pair(change.before, change.after)
     if change.sensitive:
         hidden = phrases.UNKNOWN_FIELD if change.unknown_field else phrases.REDACTED_WITHOUT_NAME
@@ -243,7 +249,7 @@ def of_change(
 
 
 def _why(change: Change, *, unverified: bool) -> str | None:
-    """Say why a secret is sent."""
+    """Return the reason why a secret is sent."""
     if change.op is not ChangeKind.ROTATE:
         return phrases.OP_NOTES.get(change.op)
     if change.reference is None:
@@ -252,7 +258,7 @@ def _why(change: Change, *, unverified: bool) -> str | None:
 
 
 def of_diagnostic(item: Diagnostic) -> OutlinedDiagnostic:
-    """Make the outline of one diagnostic."""
+    """Return the outline of one diagnostic."""
     return OutlinedDiagnostic(
         severity=item.severity,
         headline=f"{item.severity.value}[{visible(item.code)}]: {summary_of(item)}",
@@ -267,7 +273,7 @@ def shown(value: Json) -> str:
 
 
 def _shown_pair(before: Json, after: Json) -> tuple[str, str]:
-    """Return both values; two that look the same are spelled out, so that they differ visibly."""
+    """Return both values as text; two that look the same are spelled out in ASCII."""
     if isinstance(before, str) and isinstance(after, str) and look_alike(before, after):
         return spelled_out(before), spelled_out(after)
     return shown(before), shown(after)
@@ -280,8 +286,8 @@ def _place(at: SourceLocation) -> str:
 def _host(base_url: str) -> str:
     if base_url.startswith("simulator:"):
         return "simulator"
-    # By hand, since a plan from anywhere is shown and urllib raises on what is no URL. Userinfo
-    # is refused elsewhere, and must not be echoed here either.
+    # Not by urllib: a saved plan may hold any text, and urllib raises on some. User info is
+    # refused when a target is read; a saved plan could hold it, and it must not be shown.
     authority = re.split(r"[/?#]", base_url.partition("://")[2] or base_url, maxsplit=1)[0]
     return authority.rpartition("@")[2]
 
@@ -290,25 +296,25 @@ def _summary(plan: Plan) -> str:
     counts = plan.summary
     unchanged = f"{counts['no_op']} unchanged"
     if plan.in_sync:
-        why = "the API is as declared" if plan.run is None else "there is nothing to undo"
+        why = "the API matches the files" if plan.run is None else "there is nothing to undo"
         return f"No changes: {why}; {unchanged}."
     if not plan.actions:
-        return f"No changes found, but not all could be judged; {unchanged}."
+        return f"No changes found, but the comparison is incomplete; {unchanged}."
     return f"{_counts(plan)}; {unchanged}."
 
 
 def _counts(plan: Plan, *, name_losses: bool = False) -> str:
-    """Count the actions by kind; `name_losses` also names what would be deleted."""
+    """Return the number of actions by kind; `name_losses` also names what would be deleted."""
     counts = plan.summary
     parts = []
     for kind in ActionKind:
         if not counts[kind.value]:
             continue
-        loses = name_losses and kind in {ActionKind.REPLACE, ActionKind.DELETE}
-        slugs = [visible(a.slug, limit=255) for a in plan.actions if loses and a.kind is kind]
-        more = [f"and {len(slugs) - NAMED} more"] if len(slugs) > NAMED else []
-        named = f" ({', '.join([*slugs[:NAMED], *more])})" if slugs else ""
-        parts.append(f"{counts[kind.value]} to {kind.value}{named}")
+        part = f"{counts[kind.value]} to {kind.value}"
+        if name_losses and kind in {ActionKind.REPLACE, ActionKind.DELETE}:
+            slugs = [visible(a.slug, limit=255) for a in plan.actions if a.kind is kind]
+            part += f" ({phrases.named(slugs, limit=NAMED)})"
+        parts.append(part)
     if counts["blocked"]:
         parts.append(f"{counts['blocked']} blocked")
     risk = plan.max_risk.value if plan.max_risk else "none"
@@ -320,8 +326,9 @@ def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
         return "", ""
     if plan.blocked:
         return phrases.NEXT_BLOCKED, ""
-    saved = () if context.saved_plan is None else (context.saved_plan,)
     if plan.run is not None:
-        saved = saved or ("PLAN",)
-        return phrases.NEXT_UNDO, apply_command(plan.target.name, *saved, context=context)
-    return phrases.NEXT_APPLY, apply_command(plan.target.name, *saved, context=context)
+        # An undo has no files to plan from again: it can only be applied from a saved plan.
+        saved = context.saved_plan or "PLAN"
+        return phrases.NEXT_UNDO, apply_command(plan.target.name, saved, context=context)
+    arguments = [context.saved_plan] if context.saved_plan is not None else []
+    return phrases.NEXT_APPLY, apply_command(plan.target.name, *arguments, context=context)

@@ -1,8 +1,8 @@
-"""A run while it happens, on stderr: what the executor announces, as lines or as a moving picture.
+"""Progress of a run on stderr: one line per action, or a live display.
 
-Three listeners for `execution.events`: `LiveProgress` for a terminal, `LineProgress` for logs,
-`QuietProgress` for nobody. Each is a context manager, so that the terminal is left in order when a
-run breaks off. The end of the run is told by `reconciler.views.terminal`.
+Three listeners for `execution.events`: `LiveProgress` for a terminal, `LineProgress` for logs, and
+`QuietProgress`, which writes nothing. Each is a context manager, so that the terminal is restored
+when a run breaks off. The result is shown by `reconciler.views.terminal`.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from reconciler.diagnostics import counted
 from reconciler.execution.events import ActionEnded, ActionStarted, Event, RunEnded, RunStarted
 from reconciler.execution.result import Outcome, Status
 from reconciler.planning.actions import Action
@@ -31,14 +32,14 @@ from reconciler.views.escape import visible
 from reconciler.views.result_outline import OutcomeItem, duration, of_outcome
 
 Monotonic = Callable[[], float]
-"""Seconds that only grow, from wherever."""
+"""Monotonic seconds from an arbitrary start."""
 
 
 class QuietProgress:
-    """Listen and say nothing."""
+    """Listener that writes nothing."""
 
     def __call__(self, event: Event) -> None:
-        """Take an event."""
+        """Ignore an event."""
 
     def __enter__(self) -> Self:
         return self
@@ -52,11 +53,11 @@ class QuietProgress:
         self.close()
 
     def close(self) -> None:
-        """Leave the stream in order; may be called more than once."""
+        """Restore the terminal; may be called more than once."""
 
 
 class LineProgress(QuietProgress):
-    """Write a line for each action that is over, and the elapsed time at the end."""
+    """Listener that writes a line for each action that ended, and the elapsed time at the end."""
 
     def __init__(self, stream: TextIO, *, clock: Monotonic) -> None:
         self._stream = stream
@@ -64,52 +65,52 @@ class LineProgress(QuietProgress):
         self._began = clock()
 
     def __call__(self, event: Event) -> None:
-        """Write what is worth a line in a log."""
+        """Write a line for the start of the run, for each action that ended, and for the end."""
         match event:
             case RunStarted():
                 self._began = self._clock()
-                self._say(f"run {visible(event.run)}: {_actions(len(event.plan.actions))}")
+                self._write(f"run {visible(event.run)}: {_actions(len(event.plan.actions))}")
             case ActionEnded():
                 for line in _lines(event.outcome):
-                    self._say(line)
+                    self._write(line)
             case RunEnded():
                 elapsed = duration((self._clock() - self._began) * 1000)
-                self._say(f"run {visible(event.result.run)} is over after {elapsed}")
+                self._write(f"run {visible(event.result.run)} finished after {elapsed}")
             case _:
                 pass
 
-    def _say(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         self._stream.write(line + "\n")
         self._stream.flush()
 
 
 class LiveProgress(QuietProgress):
-    """Show a bar, the elapsed time and one line for each action that is running.
+    """Listener that shows a bar, the elapsed time and one line for each running action.
 
-    An action that was not applied leaves a line above the picture; the rest only moves the bar.
+    An action that was not applied leaves a line above the display; any other only moves the bar.
     """
 
     def __init__(self, console: Console, *, clock: Monotonic, refresh: bool = True) -> None:
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}", markup=False),
-            _OfTheWhole(BarColumn(bar_width=30)),
-            _OfTheWhole(MofNCompleteColumn()),
+            _RunColumn(BarColumn(bar_width=30)),
+            _RunColumn(MofNCompleteColumn()),
             TimeElapsedColumn(),
             console=console,
             auto_refresh=refresh,
             transient=True,
             get_time=clock,
         )
-        self._whole: TaskID | None = None
+        self._run_task: TaskID | None = None
         self._running: dict[str, TaskID] = {}
 
     def __call__(self, event: Event) -> None:
-        """Move the picture."""
+        """Update the display."""
         match event:
             case RunStarted():
-                self._whole = self._progress.add_task(
-                    "applying", total=len(event.plan.actions), whole=True
+                self._run_task = self._progress.add_task(
+                    "applying", total=len(event.plan.actions), is_run=True
                 )
                 self._progress.start()
             case ActionStarted():
@@ -124,35 +125,35 @@ class LiveProgress(QuietProgress):
                 pass
 
     def close(self) -> None:
-        """Take the picture away; what was printed above it stays."""
+        """Remove the display; lines printed above it stay."""
         self._progress.stop()
 
     def _end(self, event: ActionEnded) -> None:
         task = self._running.pop(event.action.slug, None)
         if task is not None:
             self._progress.remove_task(task)
-        if self._whole is not None:
-            self._progress.advance(self._whole)
+        if self._run_task is not None:
+            self._progress.advance(self._run_task)
         if event.outcome.status is not Status.APPLIED:
             for line in _lines(event.outcome):
                 self._progress.console.print(Text(line), soft_wrap=True)
             self._progress.refresh()
 
 
-class _OfTheWhole(ProgressColumn):
-    """Show a column for the run and nothing for its single actions."""
+class _RunColumn(ProgressColumn):
+    """Column that is shown for the run but not for its actions."""
 
     def __init__(self, column: ProgressColumn) -> None:
         super().__init__()
         self._column = column
 
     def render(self, task: Task) -> RenderableType:
-        """Draw the column, or nothing."""
-        return self._column.render(task) if task.fields.get("whole") else Text()
+        """Return the column for the run, else nothing."""
+        return self._column.render(task) if task.fields.get("is_run") else Text()
 
 
 def _actions(count: int) -> str:
-    return f"{count} action{'s' * (count != 1)} to carry out"
+    return f"{counted(count, 'action')} to apply"
 
 
 def _headline(action: Action) -> str:

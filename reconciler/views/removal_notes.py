@@ -1,4 +1,4 @@
-"""What a delete or a replace takes away and puts back, in a few lines above its changes."""
+"""Notes above the changes of a delete or a replace: what it removes and what it re-creates."""
 
 from collections.abc import Iterable, Sequence
 
@@ -28,7 +28,7 @@ def removal_notes(action: Action) -> tuple[str, ...]:
 
 
 def is_restated(action: Action, change: Change) -> bool:
-    """Return whether a change only says that a replace puts back what was there, in the clear."""
+    """Return whether a change only restates a readable value that a replace puts back."""
     is_replace = action.kind is ActionKind.REPLACE
     return is_replace and change.op is ChangeKind.RESEND and not change.sensitive
 

@@ -28,7 +28,7 @@ _MORE_RUNS = "Showing the newest {} of {} runs; list more with --limit N, --sinc
 _CHECK_SYMBOLS = {CheckStatus.OK: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
 _CHECK_STYLES = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "bold red"}
 _CHECK_NAME_WIDTH = 7
-_ANSWERS = "How the API answers its open questions"
+_ANSWERS = "Behaviour of the API, as probed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _result(run: Mapping[str, Any]) -> str:
     counts = [f"{summary[status]} {status.value}" for status in Status if summary.get(status)]
     if run["finished_at"] is None:
         counts.append(_UNFINISHED)
-    return ", ".join(counts) or "nothing done"
+    return ", ".join(counts) or "no changes"
 
 
 def _went_well(run: Mapping[str, Any]) -> bool:
@@ -151,14 +151,14 @@ def _went_well(run: Mapping[str, Any]) -> bool:
 
 def _notes(run: Mapping[str, Any]) -> Iterable[str]:
     if run.get("undoes"):
-        yield f"undid run {visible(str(run['undoes']))}"
+        yield f"undoes run {visible(str(run['undoes']))}"
     for outcome in run["outcomes"]:
         if outcome["status"] != Status.APPLIED:
             error = outcome["error"] or {"message": ""}
             what = f"{outcome['status']}: {outcome['action']} {outcome['slug']}: {error['message']}"
             yield visible(what)
     for call in run["unanswered"]:
-        yield visible(f"no answer on record: {call['operation']} {call['slug']}")
+        yield visible(f"no response recorded: {call['operation']} {call['slug']}")
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> str:

@@ -1,6 +1,6 @@
-"""What people are told about a run that is over: done, not done, not known, and what to do next.
+"""Outline of the result of a run: what was applied, what was not, and what to do next.
 
-The counterpart of `reconciler.views.plan_outline`, which makes the plan's part.
+Actions and headers come from `reconciler.views.plan_outline`.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from reconciler.views.plan_outline import ActionItem, header_of, of_action
 
 @dataclass(frozen=True, slots=True)
 class OutcomeItem:
-    """What became of one action; `action` is there when the plan was at hand."""
+    """Outcome of one action; `action` is set if the plan is available."""
 
     slug: str
     kind: ActionKind
@@ -34,9 +34,9 @@ class OutcomeItem:
 
 @dataclass(frozen=True, slots=True)
 class ResultOutline:
-    """A result as people read it. `account` has one line for each status, when they differ.
+    """Result for readers; `by_status` names the integrations of each status, unless all applied.
 
-    `ledger` says where the record of the run ends, or why it is not complete; it may be empty.
+    `ledger` holds the anchor of the ledger, or why the record is incomplete; it may be empty.
     """
 
     title: str
@@ -46,13 +46,13 @@ class ResultOutline:
     summary: str
     counts: tuple[tuple[str, int], ...]
     outcomes: tuple[OutcomeItem, ...]
-    account: tuple[tuple[Status, str], ...]
+    by_status: tuple[tuple[Status, str], ...]
     next_steps: tuple[str, ...]
     ledger: tuple[str, ...]
 
 
 def of_result(result: ApplyResult, *, ledger: str, plan: Plan | None = None) -> ResultOutline:
-    """Make the outline of a result; a plan adds each action's changes."""
+    """Return the outline of a result; with the plan each outcome has its changes."""
     actions = {a.slug: of_action(a) for a in plan.actions} if plan else {}
     counts = result.summary
     return ResultOutline(
@@ -63,14 +63,14 @@ def of_result(result: ApplyResult, *, ledger: str, plan: Plan | None = None) -> 
         summary=", ".join(f"{number} {status}" for status, number in counts.items()) + ".",
         counts=tuple(counts.items()),
         outcomes=tuple(of_outcome(o, actions.get(o.slug)) for o in result.outcomes),
-        account=() if result.complete else tuple(_account(result.outcomes)),
+        by_status=() if result.complete else tuple(_by_status(result.outcomes)),
         next_steps=_next_steps(result),
         ledger=_ledger(result),
     )
 
 
 def anchor_lines(anchor: Anchor, *, shard: str | None = None) -> tuple[str, ...]:
-    """Return what can be kept elsewhere to prove later that the ledger is whole."""
+    """Return the lines to keep elsewhere, which prove later that the ledger is complete."""
     part = f" of shard {shard}" if shard else ""
     head = visible(anchor.head or "none")
     return (
@@ -91,7 +91,7 @@ def _ledger(result: ApplyResult) -> tuple[str, ...]:
 
 
 def duration(milliseconds: float) -> str:
-    """Write a duration as people read it: `81 ms`, `2.3 s`, `4 min 05 s`."""
+    """Return a duration such as `81 ms`, `2.3 s` or `4 min 05 s`."""
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
@@ -101,7 +101,7 @@ def duration(milliseconds: float) -> str:
 
 
 def of_outcome(outcome: Outcome, action: ActionItem | None = None) -> OutcomeItem:
-    """Make the outline of one outcome."""
+    """Return the outline of one outcome."""
     effort = duration(outcome.duration_ms) if outcome.attempts else ""
     if outcome.attempts > 1:
         effort += f", {outcome.attempts} attempts"
@@ -127,7 +127,7 @@ def _problem(outcome: Outcome) -> str:
     return f"{visible(error.code)}{status}: {shortened(error.message)}"
 
 
-def _account(outcomes: Iterable[Outcome]) -> Iterable[tuple[Status, str]]:
+def _by_status(outcomes: Iterable[Outcome]) -> Iterable[tuple[Status, str]]:
     slugs: dict[Status, list[str]] = {status: [] for status in Status}
     for outcome in outcomes:
         slugs[outcome.status].append(visible(outcome.slug, limit=255))

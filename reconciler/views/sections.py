@@ -1,4 +1,4 @@
-"""Lists of findings that are not actions: what was noticed about a plan and is left alone."""
+"""Sections of a plan: unverified, undeclared, forgotten and unmanaged, which it leaves alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +18,9 @@ _ENTRY = 2
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A list of findings that are not actions; `more` counts what `lines` leaves out.
+    """List of findings that are not actions; `more` counts what `lines` leaves out.
 
-    `advice` are fixed words about the whole list that end in the command, both empty for none.
+    `advice` is a fixed phrase that introduces `command`; both may be empty.
     """
 
     key: str
@@ -32,18 +32,18 @@ class Section:
 
 
 def sections_of(plan: Plan, context: CommandContext = CommandContext()) -> tuple[Section, ...]:
-    """Give what was noticed and is left alone, list by list; an empty list is no section."""
+    """Return the sections of a plan that are not empty."""
     unverified = [
         f"{visible(u.slug)}: {visible(u.path, None)}: {reference(u.reference)}"
         for u in plan.unverified
     ]
-    made = (
+    sections = (
         _section("unverified", unverified),
         _undeclared(plan, context),
         _names("forgotten", plan.forgotten),
         _names("unmanaged", plan.unmanaged, title=_unmanaged_title(plan)),
     )
-    return tuple(section for section in made if section.lines)
+    return tuple(section for section in sections if section.lines)
 
 
 def _undeclared(plan: Plan, context: CommandContext) -> Section:
@@ -86,14 +86,14 @@ def _names(key: str, slugs: Sequence[str], *, title: str | None = None) -> Secti
 
 
 def _unmanaged_title(plan: Plan) -> str | None:
-    """Return the title for integrations of which the past is not known, None where it is."""
+    """Return a title where it is unknown which integrations were declared before, else None."""
     if not plan.is_judged:
         return phrases.UNMANAGED_UNREADABLE
     return phrases.UNMANAGED_NEW_LEDGER if plan.is_first else None
 
 
 def reference(name: str | None, without: str = phrases.REDACTED_WITHOUT_NAME) -> str:
-    """Return a secret as it is shown: by the name of its reference, never by its value."""
+    """Return a secret by the name of its reference, never by its value."""
     if name is None:
         return without
     return f"{phrases.REDACTED} reference {visible(name, None)}"

@@ -1,4 +1,4 @@
-"""Command lines that outputs suggest: one order, every option repeated, quoted for a shell.
+"""Command lines that outputs suggest: in one order, with every option, quoted for a shell.
 
 A suggested command finds the same digest only if it looks at the same part of the same files, so
 it carries on every option that shaped the plan. Which options those are is collected from the
@@ -13,10 +13,10 @@ from reconciler.views.escape import visible
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """The options of the command line at hand that a suggested command repeats.
+    """Options of the current command line that a suggested command repeats.
 
-    `global_options` holds all of them but the target, `plan_options` those that decide what a plan
-    contains and what it may do. `saved_plan` is the file that the plan was saved to, if any.
+    `global_options` are all but the target, `plan_options` those that decide what a plan contains
+    and what it may do. `saved_plan` is the file that the plan was saved to, if any.
     """
 
     global_options: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ def apply_command(target: str, *arguments: str, context: CommandContext = Comman
 
 
 def as_operand(path: str) -> str:
-    """Return a path that no command takes for an option."""
+    """Return a path that no command parses as an option."""
     return f"./{path}" if path.startswith("-") else path
 
 

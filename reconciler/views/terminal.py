@@ -94,7 +94,7 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     for item in shown.outcomes:
         _outcome(page, item, column=min(column, 40))
     page.blank()
-    for status, text in shown.account:
+    for status, text in shown.by_status:
         page.line((text, _STATUS_STYLES[status]))
     for text in shown.next_steps:
         page.line(text)
@@ -119,9 +119,9 @@ def drift(value: DriftReport, options: RenderOptions) -> str:
         for action in group.items:
             page.blank()
             _action(page, action)
-    if shown.remark:
+    if shown.note:
         page.blank()
-        page.line((shown.remark, "dim"))
+        page.line((shown.note, "dim"))
     _findings(page, shown.findings)
     _sections(page, shown.sections)
     for step in shown.steps:

@@ -1,4 +1,4 @@
-"""Lay styled lines out for a terminal of any width, with or without colour.
+"""Layout of styled lines for a terminal of any width, with or without colour.
 
 What stands in the lines is decided in `reconciler.views.terminal`. A line that is too long is
 continued under its own text; a continuation never looks like a command to a CI.
@@ -15,11 +15,11 @@ from rich.text import Text
 from reconciler.views.escape import visible
 
 Part = str | tuple[str, str] | Text
-"""A piece of a line: text, or text with a rich style."""
+"""Part of a line: text, or text with a rich style."""
 
 
 class TextLayout:
-    """Lines that are collected first and become one text at the end."""
+    """Lines that are collected and joined into one text."""
 
     def __init__(self, *, width: int, color: bool) -> None:
         self._width = max(width, 20)
@@ -51,11 +51,11 @@ class TextLayout:
             self._wrap(text, indent=indent + hang)
 
     def whole(self, *parts: Part, indent: int = 0) -> None:
-        """Add a line that is to be copied, and so is never broken."""
+        """Add a line that readers copy, such as a command; it is never broken."""
         self._lines.append(self._joined(" " * indent, *parts))
 
     def blank(self) -> None:
-        """Separate what comes next."""
+        """Add a blank line, unless there is one."""
         if self._lines and str(self._lines[-1]):
             self._lines.append("")
 
@@ -102,10 +102,10 @@ def _continuations(text: str, start: int, room: int) -> Iterator[tuple[int, int]
 
 
 def _break(text: str, room: int, *, after: int) -> int:
-    """Find where a line ends: at a space, else where the room ends.
+    """Return the position at which a line ends: at a space, else where the room ends.
 
-    A space in the first half will do where the word behind it then stays whole, in the room
-    `after` this line: a value is read and copied as one.
+    A space in the first half is taken only if the word behind it then fits into the room `after`
+    this line: a value is read and copied as one.
     """
     end = len(set_cell_size(text, room).rstrip()) if cell_len(text) > room else len(text)
     if end >= len(text):

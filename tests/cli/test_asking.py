@@ -130,7 +130,7 @@ def test_a_question_about_many_deletes_names_the_first_and_counts_the_rest(tmp_p
     for slug in slugs:
         project.remove(slug)
     shown = sitting(project, "apply", "--max-deletes", "7").err
-    assert "\n7 to delete (old-0, old-1, old-2, old-3, old-4, and 2 more); highest" in shown
+    assert "\n7 to delete (old-0, old-1, old-2, old-3, old-4 and 2 more); highest" in shown
 
 
 def test_a_question_names_what_is_replaced(tmp_path: Path) -> None:

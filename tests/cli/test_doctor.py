@@ -62,7 +62,7 @@ def test_over_http_the_same_is_checked(tmp_path: Path) -> None:
 
 def test_the_text_has_a_line_for_each_check_under_the_target(tmp_path: Path) -> None:
     lines = project_in(tmp_path).run("doctor").out.splitlines()
-    assert lines[0] == "target here · host simulator · ledger fresh"
+    assert lines[0] == "target here · host simulator · ledger: none yet"
     assert [line.split()[2] for line in lines[2:] if line[:1] in "✓!✗"] == [
         *("config", "api", "key", "scopes", "paging", "clock", "ledger")
     ]

@@ -45,7 +45,7 @@ def test_runs_are_listed_oldest_first_with_what_they_did(tmp_path: Path) -> None
 def test_the_text_is_a_table_under_the_target(tmp_path: Path) -> None:
     lines = two_runs(tmp_path).run("history").out.splitlines()
     assert lines[0].startswith("target here")
-    assert lines[0].endswith("ledger local")
+    assert lines[0].endswith("ledger: local")
     assert lines[2].split() == ["run", "started", "by", "commit", "result"]
     assert [("ada" in lines[3], "c0ffee012" in lines[3]), "grace" in lines[4]] == [
         (True, True),

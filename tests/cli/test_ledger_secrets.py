@@ -140,10 +140,10 @@ def test_without_a_ledger_a_secret_is_written_and_stays_unverified(tmp_path: Pat
 def test_every_text_tells_the_state_of_the_ledger_first(tmp_path: Path, reading: str) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
-    assert project.run(reading).out.splitlines()[0].endswith("ledger fresh")
+    assert project.run(reading).out.splitlines()[0].endswith("ledger: none yet")
     assert not (project.state / "ledger.db").exists()
-    assert project.apply().out.splitlines()[0].endswith("ledger fresh")
-    assert project.run(reading).out.splitlines()[0].endswith("ledger local")
+    assert project.apply().out.splitlines()[0].endswith("ledger: none yet")
+    assert project.run(reading).out.splitlines()[0].endswith("ledger: local")
 
 
 def test_a_ledger_that_was_carried_elsewhere_without_its_pepper_says_so(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_plan_names_what_it_could_not_judge(tmp_path: Path, how: str) -> None:
     assert done.out.splitlines()[0].endswith("ledger: unreachable")
     assert "No changes: " not in done.out
     assert "never declared" not in done.out
-    assert "unknown: the ledger cannot be read" in done.out
+    assert "unknown whether declared before" in done.out
     plan = project.plan()
     (found,) = [d for d in plan["diagnostics"] if d["code"] == "not-judged"]
     assert "beta" in found["summary"]
@@ -154,12 +154,12 @@ def test_a_new_ledger_in_git_does_not_know_what_was_declared(tmp_path: Path) -> 
     (project.state / "ledger.db").unlink()
     done = project.run("plan")
     assert "never declared" not in done.out
-    assert "unknown: the ledger is new; --base REF tells" in done.out
+    assert "unknown whether declared before" in done.out
     (found,) = [d for d in project.plan()["diagnostics"] if d["code"] == "ledger-new"]
     assert "beta" in found["summary"]
     assert "--base" in found["hint"]
     based = project.run("plan", "--base", "HEAD")
-    assert "ledger is new" not in based.out
+    assert "unknown whether declared" not in based.out
     assert "never declared" in based.out
 
 

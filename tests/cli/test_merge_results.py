@@ -143,13 +143,13 @@ def test_a_shard_that_left_no_result_is_missed(tmp_path: Path) -> None:
     assert "hint: " in done.err
 
 
-def test_nothing_is_called_carried_out_while_a_shard_is_missed(tmp_path: Path) -> None:
+def test_nothing_is_called_applied_while_a_shard_is_missed(tmp_path: Path) -> None:
     here = project(tmp_path)
     files = [applied(here, index) for index in (1, 2, 3)]
     whole, part = (here.run("merge-results", *some) for some in (files, files[:2]))
-    assert "Everything in the plan was carried out." in whole.out
-    assert "carried out" not in part.out
-    assert "What the other shards did is not known" in part.out
+    assert "All actions of the plan were applied." in whole.out
+    assert "All actions" not in part.out
+    assert "The outcome of other shards is unknown" in part.out
 
 
 def test_where_nothing_was_to_be_done_a_shard_that_is_missed_is_bad_input(tmp_path: Path) -> None:

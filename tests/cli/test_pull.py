@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_writes_what_exists_and_the_plan_is_empty(folder: Path) -> None:
     code, out, err = outcome("pull")
     assert (code, err) == (0, "")
-    assert out.splitlines()[0].startswith("target here · host simulator · ledger ")
+    assert out.splitlines()[0].startswith("target here · host simulator · ledger: ")
     assert out.splitlines()[2:] == [
         "wrote  desired-state/integrations/a.yaml",
         "",

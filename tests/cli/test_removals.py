@@ -167,7 +167,7 @@ def test_a_plan_that_does_not_say_what_a_delete_loses_approves_none(there: Scene
     file.write_text(json.dumps(document))
     shown = there.run("show", "p.json")
     assert shown.code == 0
-    assert "what is lost was not recorded in this plan" in shown.out
+    assert "this plan does not record what is lost" in shown.out
     done = there.run("apply", "p.json", "--format", "json")
     assert done.code == 4
     (found,) = done.json["diagnostics"]

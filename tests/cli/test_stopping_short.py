@@ -73,7 +73,7 @@ def test_a_pushed_secret_is_not_said_to_be_contradicted(tmp_path: Path) -> None:
     (project.state / "ledger.db").unlink()
     (project.state / "ledger.key").unlink(missing_ok=True)
     planned = project.run("plan", "--push-secrets").out
-    assert "(rotate: unverified, and --push-secrets sends it)" in " ".join(planned.split())
+    assert "(rotate: unverified, sent because of --push-secrets)" in " ".join(planned.split())
 
 
 def test_the_plan_and_what_stopped_it_stand_apart(tmp_path: Path) -> None:

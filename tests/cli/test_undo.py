@@ -110,7 +110,7 @@ def test_an_undo_brings_the_store_back_field_by_field(tmp_path: Path) -> None:
     }
     told = carry_out(project)
     assert store(project) == before
-    assert "Git still says otherwise" in told.err
+    assert "The files are unchanged" in told.err
     assert undo(project, run)["actions"] == []
 
 

@@ -44,7 +44,7 @@ def test_an_edit_in_the_api_is_reported_and_the_suggested_command_reverts_it(
     with applied(tmp_path) as (project, url):
         clean = project.run("drift")
         assert clean.code == 0
-        assert "In sync: the API is as Git declares; 2 unchanged." in clean.out
+        assert "In sync: the API matches Git; 2 unchanged." in clean.out
 
         by_hand(url, "alpha", description="by hand")
         found = project.run("drift", "--format", "json")
@@ -113,8 +113,8 @@ def test_the_origin_is_known_from_the_ledger_and_unknown_without(tmp_path: Path)
         found = project.run("drift", "--format", "json")
         assert found.json["origins"] == {"alpha": "remote", "beta": "local"}
         shown = project.run("drift")
-        assert "2 integrations differ: 1 changed in the API, 1 ahead in Git" in shown.out
-        assert "ledger local" in shown.out.splitlines()[0]
+        assert "2 integrations differ: 1 changed in the API, 1 changed in Git" in shown.out
+        assert "ledger: local" in shown.out.splitlines()[0]
         (adopt,) = [line for line in shown.out.splitlines() if " pull " in line]
         assert adopt.endswith("pull alpha")
 

@@ -252,7 +252,7 @@ def test_the_command_reads_less_once_an_apply_has_been_recorded(tmp_path: Path) 
     again = here.run("-vv", "drift", "--incremental", "--sample-every", "1")
     assert "3 unchanged." in again.out
     text = here.run("drift", "--incremental")
-    assert "In sync: the API is as Git declares; 3 unchanged, 2 not read in detail." in text.out
+    assert "In sync: the API matches Git; 3 unchanged, 2 not read in detail." in text.out
     assert here.run("drift", "--format", "json").json["not_read"] == 0
 
 

@@ -15,11 +15,14 @@ def test_the_first_command_of_the_readme_creates_the_examples_and_repeats_withou
     tmp_path: Path,
 ) -> None:
     project = Project.with_examples(tmp_path)
-    assert "To carry it out:\n    reconcile --target simulator apply" in project.run("plan").out
+    assert (
+        "To apply this plan, run:\n    reconcile --target simulator apply"
+        in project.run("plan").out
+    )
     first = project.run("apply", "--yes", command=INSTALLED)
     assert first.code == 0, first.err
     assert "4 applied, 0 failed" in first.out
-    assert "To carry it out" not in first.err
+    assert "To apply this plan" not in first.err
     second = project.run("apply", "--yes", command=INSTALLED)
     assert second.code == 0, second.err
     assert "0 applied" in second.out

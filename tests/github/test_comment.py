@@ -23,7 +23,7 @@ def test_the_first_report_writes_a_comment_with_the_summary_and_the_digest(
     assert title == "### Plan"
     assert summary.startswith("**1 to create, ")
     assert f"`{PLAN.digest.removeprefix('sha256:')[:12]}`" in body
-    assert "ledger shared" in body
+    assert "ledger: shared" in body
     assert "**access-removal**" in body
     assert body.splitlines()[-1].startswith("environment `production`")
 

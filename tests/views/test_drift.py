@@ -96,16 +96,16 @@ def test_json_is_the_report(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("report", "sentence"),
     [
-        (drift_samples.in_sync(), "In sync: the API is as Git declares; 12 unchanged."),
+        (drift_samples.in_sync(), "In sync: the API matches Git; 12 unchanged."),
         (
             drift_samples.drifted(),
             "2 integrations differ: 2 changed in the API; 7 unchanged.",
         ),
-        (drift_samples.git_ahead(), "3 integrations differ: 3 ahead in Git; 3 unchanged."),
+        (drift_samples.git_ahead(), "3 integrations differ: 3 changed in Git; 3 unchanged."),
         (
             drift_samples.everybody_moved(),
             (
-                "4 integrations differ: 1 changed in the API, 1 changed in both, 1 ahead in Git, "
+                "4 integrations differ: 1 changed in the API, 1 changed in both, 1 changed in Git, "
                 "1 of unknown origin; 1 blocked; 1 unchanged."
             ),
         ),
@@ -128,7 +128,7 @@ def test_the_first_sentence_says_it_all_in_every_format(report: DriftReport, sen
 
 
 def commands(report: DriftReport, context: CommandContext = CommandContext()) -> list[list[str]]:
-    steps = drift_outline.steps_of(report, context=context)
+    steps = drift_outline.suggestions(report, context=context)
     return [shlex.split(step.command) for step in steps if step.command]
 
 
@@ -155,7 +155,7 @@ def test_nothing_is_adopted_where_git_alone_has_moved() -> None:
 
 
 def test_what_is_gone_from_the_api_cannot_be_pulled_and_is_named_instead() -> None:
-    _, adopt, gone = drift_outline.steps_of(drift_samples.drifted())
+    _, adopt, gone = drift_outline.suggestions(drift_samples.drifted())
     assert "openai-production" not in adopt.command
     assert (gone.text, gone.slugs) == (phrases.ADOPT_ABSENCE, ("openai-production",))
 
@@ -163,19 +163,19 @@ def test_what_is_gone_from_the_api_cannot_be_pulled_and_is_named_instead() -> No
 def test_what_a_tombstone_deletes_cannot_be_pulled_and_is_named_instead() -> None:
     report = detect_drift(samples.plan(samples.deletion()))
     assert [line[3] for line in commands(report)] == ["apply"]
-    *_, keep = drift_outline.steps_of(report)
+    *_, keep = drift_outline.suggestions(report)
     assert (keep.text, keep.slugs) == (phrases.KEEP, ("old-openai",))
 
 
 def test_a_block_is_said_before_the_command_that_it_stops() -> None:
-    first, second, *_ = drift_outline.steps_of(drift_samples.everybody_moved())
+    first, second, *_ = drift_outline.suggestions(drift_samples.everybody_moved())
     assert (first.text, first.command) == (phrases.NEXT_BLOCKED, "")
     assert second.text == phrases.HEAL_UNBLOCKED
 
 
 def test_of_many_only_the_first_are_adopted_at_once_and_it_is_said() -> None:
     many = [drift_samples.edited_in_the_api(f"team-{n:02d}") for n in range(25)]
-    _, adopt = drift_outline.steps_of(detect_drift(samples.plan(*many)))
+    _, adopt = drift_outline.suggestions(detect_drift(samples.plan(*many)))
     assert adopt.text == phrases.ADOPT_MORE.format(20, 25)
     assert len(shlex.split(adopt.command)) == 4 + 20
 
@@ -190,7 +190,7 @@ def test_each_change_names_its_mover_only_where_the_group_cannot() -> None:
 
 
 def test_every_origin_has_its_words() -> None:
-    assert set(phrases.DRIFT_TITLES) == set(phrases.DRIFT_MOVED) == set(ChangeOrigin)
+    assert set(phrases.DRIFT_TITLES) == set(phrases.DRIFT_ORIGINS) == set(ChangeOrigin)
 
 
 def test_a_failed_apply_names_what_was_not_done_and_what_comes_next() -> None:

@@ -103,8 +103,8 @@ def test_a_host_that_fits_no_comment_sends_the_reader_to_the_artifact() -> None:
         markdown.drift(detect_drift(plan), LOCAL),
     ):
         assert len(text.encode()) <= markdown.LIMIT
-        assert "cannot be shown whole here and must be reviewed from the artifact" in text
-        assert "the hosts of 1 of 3 actions do not fit" in " ".join(text.split())
+        assert "is too long for this text and must be reviewed from the artifact" in text
+        assert "host changes of 1 of 3 actions are missing" in " ".join(text.split())
         assert HOST in text
         assert "aaaa" * 30 not in text.replace(HOST, "")
 

@@ -23,7 +23,7 @@ from tests.views import samples
 )
 def test_the_header_names_target_host_and_ledger(base_url: str, host: str) -> None:
     line = plan_outline.header(target="production", base_url=base_url, ledger="fresh")
-    assert line == f"target production · host {host} · ledger fresh"
+    assert line == f"target production · host {host} · ledger: none yet"
 
 
 def change(op: ChangeKind, **others: object) -> str:
@@ -64,9 +64,9 @@ def test_a_secret_that_is_sent_along_says_why() -> None:
 @pytest.mark.parametrize(
     ("origin", "why"),
     [
-        (ChangeOrigin.LOCAL, "the value behind the reference has changed"),
-        (ChangeOrigin.REMOTE, "the API holds another value than was sent"),
-        (ChangeOrigin.UNKNOWN, "the mask that the API shows contradicts the value"),
+        (ChangeOrigin.LOCAL, "the value behind the reference changed"),
+        (ChangeOrigin.REMOTE, "the API holds a different value than was last sent"),
+        (ChangeOrigin.UNKNOWN, "the mask in the API does not match the value"),
     ],
 )
 def test_a_rotation_says_what_is_known_of_its_cause(origin: ChangeOrigin, why: str) -> None:
@@ -128,5 +128,5 @@ def test_a_duration_reads_well(milliseconds: int, text: str) -> None:
 def test_a_complete_result_needs_no_account() -> None:
     result = samples.complete_result(samples.mixed_plan())
     shown = result_outline.of_result(result, ledger="local")
-    assert shown.account == ()
+    assert shown.by_status == ()
     assert shown.next_steps == (phrases.ALL_APPLIED,)

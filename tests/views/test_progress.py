@@ -36,14 +36,14 @@ def test_without_a_terminal_each_action_that_is_over_gets_a_line() -> None:
             listen(event)
             clock.now += 0.5
     assert stream.getvalue().splitlines() == [
-        "run run-1: 4 actions to carry out",
+        "run run-1: 4 actions to apply",
         "applied  integration/openai-production (create) 2.3 s, 2 attempts",
         "failed   integration/azure-search (update) 140 ms",
         "         AB07 (HTTP 409): workspace ws-team-b is locked",
         "unknown  integration/bedrock-eu (update) 1 min 32 s, 4 attempts",
         "         no-answer: the connection was lost after the request was sent",
         "skipped  integration/old-openai (delete)",
-        "run run-1 is over after 4.5 s",
+        "run run-1 finished after 4.5 s",
     ]
 
 

@@ -9,7 +9,9 @@ import yaml
 from reconciler.domain.field_paths import show_path
 from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import html, markdown, terminal
-from reconciler.views.sections import LISTED, Section, sections_of
+from reconciler.views.phrases import LISTED
+from reconciler.views.render_options import RenderOptions
+from reconciler.views.sections import Section, sections_of
 from reconciler.views.suggested_command import CommandContext
 from tests.views import samples
 
@@ -74,19 +76,19 @@ def test_the_command_writes_each_file_once_and_repeats_the_folder() -> None:
 def test_of_many_integrations_the_first_are_named_and_counted() -> None:
     section = section_of(*(Undeclared(f"i-{n}", "tags") for n in range(LISTED + 2)))
     assert section.command.split()[-LISTED:] == [f"i-{n}" for n in range(LISTED)]
-    assert f"(the first {LISTED} of {LISTED + 2}):" in section.advice
+    assert f"(the first {LISTED} of {LISTED + 2} integrations):" in section.advice
 
 
 def test_every_form_of_a_plan_shows_line_and_command() -> None:
     plan = with_undeclared(Undeclared("alpha", "workspaces[ws-a]"))
     for text in (
-        terminal.plan(plan, ledger="local", width=120),
-        markdown.plan(plan, ledger="local"),
-        html.plan(plan, ledger="local"),
+        terminal.plan(plan, RenderOptions(ledger="local", width=120)),
+        markdown.plan(plan, RenderOptions(ledger="local")),
+        html.plan(plan, RenderOptions(ledger="local")),
     ):
         assert "add under workspaces: - {id: ws-a, enabled: true}" in text
         assert "reconcile --target production pull --force alpha" in text
 
 
 def test_a_plan_without_undeclared_values_suggests_no_pull() -> None:
-    assert "pull --force" not in terminal.plan(samples.empty_plan(), ledger="local")
+    assert "pull --force" not in terminal.plan(samples.empty_plan(), RenderOptions(ledger="local"))

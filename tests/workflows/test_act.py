@@ -57,7 +57,7 @@ def test_plan_apply_and_drift_really_run_one_after_the_other(tmp_path: Path) -> 
 
         code, log = here.act("schedule", "drift", {"schedule": "23 5 * * *"})
         assert code == 0, log
-        assert "In sync: the API is as Git declares; 4 unchanged." in log
+        assert "In sync: the API matches Git; 4 unchanged." in log
         assert here.github.issues == {}
 
 

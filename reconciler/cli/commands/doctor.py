@@ -31,7 +31,7 @@ def command(invocation: Invocation, *, style: str, probe: bool, connection: Read
     from reconciler.cli.doctor_run import DoctorRun
     from reconciler.doctor.checks import Health
     from reconciler.views import reports
-    from reconciler.views.plan_outline import header_of
+    from reconciler.views.plan_outline import header_of, ledger_state
 
     async def work(interruption: signals.SignalHandler) -> Health:
         task = asyncio.current_task()
@@ -53,7 +53,7 @@ def command(invocation: Invocation, *, style: str, probe: bool, connection: Read
         console.data(reports.doctor_json(health))
     else:
         state = wiring.ledger_state(invocation)
-        header = header_of(health.target, ledger=state) if health.target else f"ledger {state}"
+        header = header_of(health.target, ledger=state) if health.target else ledger_state(state)
         color, width = console.colors_data, console.width
         console.data(reports.doctor_text(health, header=header, width=width, color=color))
     return 0 if health.is_fit else UNFIT
