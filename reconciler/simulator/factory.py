@@ -108,9 +108,9 @@ async def serve_simulator(
         if seed:
             # Without the script: a 429 must not leave holes in the seed.
             apply_seed(SimulatedAPI(Switches(), dependencies.now, dependencies.new_id, store), seed)
-        remote = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, store)
+        api = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, store)
         service = ApiService(
-            Wire(remote, faults=FaultScript(script.faults)),
+            Wire(api, faults=FaultScript(script.faults)),
             accepts=accept_only(api_key) if api_key else accept_any_key,
             throttle=Throttle(rate_limit, dependencies.monotonic) if rate_limit else None,
         )
@@ -130,9 +130,9 @@ def simulator_transport(
     """
     script = script or Script()
     store = SqliteStore(db)
-    remote = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, store)
+    api = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, store)
     service = ApiService(
-        Wire(remote, faults=FaultScript(script.faults)), accepts=accept_without_key
+        Wire(api, faults=FaultScript(script.faults)), accepts=accept_without_key
     )
     return SimulatorTransport(service, on_close=store.close)
 

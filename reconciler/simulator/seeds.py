@@ -26,7 +26,7 @@ class UnknownSeed(ReconcilerError):
         )
 
 
-def apply_seed(remote: SimulatedAPI, seed: str) -> int:
+def apply_seed(api: SimulatedAPI, seed: str) -> int:
     """Create the integrations of a seed that do not exist; return how many were created.
 
     `seed` is a name in `SEEDS` or a number of integrations to generate.
@@ -42,7 +42,7 @@ def apply_seed(remote: SimulatedAPI, seed: str) -> int:
     for request in requests:
         if _slug_in_path(request) in skipped:
             continue
-        response = remote.handle(request)
+        response = api.handle(request)
         if request.method != "POST":
             continue
         if response.status == 200:

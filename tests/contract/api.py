@@ -1,4 +1,4 @@
-"""The stand-in as a test sees it: the same requests in the process and over a loopback socket."""
+"""The simulator for tests: the same requests in the process and over a loopback socket."""
 
 import asyncio
 import itertools
@@ -24,7 +24,7 @@ KEY = {"x-portkey-api-key": "test-key"}
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; `body` is None for an empty one."""
+    """Response to a request; `body` is None for an empty one."""
 
     status: int
     body: Any
@@ -36,7 +36,7 @@ class Answer:
 
 
 class Api(Protocol):
-    """One way to reach a stand-in."""
+    """A way to reach a simulated API."""
 
     remote: SimulatedAPI
 
@@ -53,7 +53,7 @@ class Api(Protocol):
 
 
 class ManualClock:
-    """A clock that tests move; each reading is one millisecond later."""
+    """Clock that tests set; each reading is one millisecond later."""
 
     def __init__(self) -> None:
         self.milliseconds = 0
@@ -66,7 +66,7 @@ class ManualClock:
 
 
 def make_remote(switches: Switches | None = None, clock: ManualClock | None = None) -> SimulatedAPI:
-    """Make a stand-in whose ids count up and whose clock ticks with each reading."""
+    """Build a simulated API whose ids count up and whose clock ticks with each reading."""
     count = itertools.count(1)
     return SimulatedAPI(
         switches or Switches(),
@@ -127,7 +127,7 @@ class OverHttp:
 
 @contextmanager
 def served(service: ApiService) -> Iterator[str]:
-    """Serve on a loopback port in a thread of its own; gives the URL without a path."""
+    """Serve on a loopback port in a thread; yield the URL without a path."""
     ready: list[int] = []
     started = threading.Event()
     ends: list[Any] = []
@@ -156,7 +156,7 @@ def served(service: ApiService) -> Iterator[str]:
 
 @contextmanager
 def reach(way: str, switches: Switches | None = None) -> Iterator[Api]:
-    """Make an empty stand-in and a way to it."""
+    """Build an empty simulated API, and yield a way to reach it."""
     remote = make_remote(switches)
     if way == "in process":
         yield InProcess(remote)
@@ -169,7 +169,7 @@ def reach(way: str, switches: Switches | None = None) -> Iterator[Api]:
 
 
 def openai(slug: Any = "openai-main", /, **fields: Any) -> dict[str, Any]:
-    """Make the body of a create; a field given as `...` is left out."""
+    """Build the body of a create; a field set to `...` is omitted."""
     body = {
         "slug": slug,
         "name": "OpenAI",
@@ -181,7 +181,7 @@ def openai(slug: Any = "openai-main", /, **fields: Any) -> dict[str, Any]:
 
 
 def azure(slug: str = "azure-main", /, **configurations: Any) -> dict[str, Any]:
-    """Make the body of a create with entra credentials."""
+    """Build the body of a create with Entra credentials."""
     deployment = {
         "azure_api_version": "2025-04-01",
         "azure_deployment_name": "main",

@@ -1,4 +1,4 @@
-"""Each fact is checked in the process and over a socket."""
+"""Each fact is tested in the process and over a socket."""
 
 from collections.abc import Iterator
 

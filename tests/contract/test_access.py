@@ -39,7 +39,7 @@ def grant(**fields: Any) -> dict[str, Any]:
 # §5.1 Models
 
 
-def test_5_1_the_answer_has_no_total_and_may_be_empty(api: Api) -> None:
+def test_5_1_the_response_has_no_total_and_may_be_empty(api: Api) -> None:
     assert api.call("GET", MODELS).body == {
         "models": [],
         "allow_all_models": True,
@@ -47,7 +47,7 @@ def test_5_1_the_answer_has_no_total_and_may_be_empty(api: Api) -> None:
     }
 
 
-def test_5_1_an_item_has_the_keys_that_were_seen(api: Api) -> None:
+def test_5_1_an_item_has_the_observed_keys(api: Api) -> None:
     put(api, MODELS, {"models": [{"slug": "gpt-5", "enabled": True}]})
     assert set(models(api)["gpt-5"]) == {
         "slug",
@@ -62,21 +62,21 @@ def test_5_1_an_item_has_the_keys_that_were_seen(api: Api) -> None:
     }
 
 
-def test_5_1_flags_come_back_in_several_forms(api: Api) -> None:
+def test_5_1_flags_are_returned_in_several_forms(api: Api) -> None:
     tuned = {"slug": "mine", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}
     put(api, MODELS, {"models": [{"slug": "gpt-5", "enabled": True}, tuned]})
     assert models(api)["mine"]["is_custom"] == 1
     assert models(api)["gpt-5"]["is_custom"] == "false"
 
 
-def test_5_1_a_put_changes_what_is_listed_and_leaves_the_rest(api: Api) -> None:
+def test_5_1_a_put_changes_the_listed_models_alone(api: Api) -> None:
     put(api, MODELS, {"models": [{"slug": "a", "enabled": True}, {"slug": "b", "enabled": True}]})
     put(api, MODELS, {"models": [{"slug": "b", "enabled": False}, {"slug": "c", "enabled": True}]})
     enabled = {slug: item["enabled"] for slug, item in models(api).items()}
     assert enabled == {"a": True, "b": False, "c": True}
 
 
-def test_5_1_an_upsert_keeps_the_fields_it_does_not_send(api: Api) -> None:
+def test_5_1_an_upsert_keeps_fields_that_are_not_sent(api: Api) -> None:
     pricing = {"type": "static", "pay_as_you_go": {"request_token": {"price": 1}}}
     put(api, MODELS, {"models": [{"slug": "a", "enabled": True, "pricing_config": pricing}]})
     put(api, MODELS, {"models": [{"slug": "a", "enabled": False}]})
@@ -137,7 +137,7 @@ def test_5_1_a_delete_needs_the_query_and_ignores_a_body(api: Api) -> None:
 # §5.2 Workspaces
 
 
-def test_5_2_the_answer_holds_global_access_and_no_total(api: Api) -> None:
+def test_5_2_the_response_has_global_access_and_no_total(api: Api) -> None:
     assert api.call("GET", WORKSPACES).body == {
         "workspaces": [],
         "global_workspace_access": {"enabled": False},
@@ -145,7 +145,7 @@ def test_5_2_the_answer_holds_global_access_and_no_total(api: Api) -> None:
     }
 
 
-def test_5_2_an_item_has_the_keys_that_were_seen(api: Api) -> None:
+def test_5_2_an_item_has_the_observed_keys(api: Api) -> None:
     put(api, WORKSPACES, grant())
     assert set(workspaces(api)["ws-a"]) == {
         "id",
@@ -159,7 +159,7 @@ def test_5_2_an_item_has_the_keys_that_were_seen(api: Api) -> None:
     }
 
 
-def test_5_2_a_put_merges_each_listed_workspace_and_leaves_the_rest(api: Api) -> None:
+def test_5_2_a_put_merges_the_listed_workspaces_alone(api: Api) -> None:
     limits = [{"type": "requests", "unit": "rpm", "value": 5}]
     put(api, WORKSPACES, grant(rate_limits=limits))
     put(api, WORKSPACES, {"workspaces": [{"id": "ws-b", "enabled": True}]})
@@ -209,12 +209,12 @@ def test_5_2_null_clears_limits(api: Api, empty: Any) -> None:
         {"id": 7},
     ],
 )
-def test_5_2_limits_have_their_bounds(api: Api, fields: dict[str, Any]) -> None:
+def test_5_2_limits_outside_their_bounds_are_refused(api: Api, fields: dict[str, Any]) -> None:
     assert api.call("PUT", WORKSPACES, grant(**fields)).code == "AB01"
 
 
 @pytest.mark.parametrize("unit", ["rpd", "rph", "rpm", "rpw"])
-def test_5_2_rate_limits_know_four_units(api: Api, unit: str) -> None:
+def test_5_2_rate_limits_have_four_units(api: Api, unit: str) -> None:
     put(api, WORKSPACES, grant(rate_limits=[{"type": "tokens", "unit": unit, "value": 9}]))
     assert workspaces(api)["ws-a"]["rate_limits"][0]["unit"] == unit
 
@@ -226,7 +226,7 @@ def test_5_2_global_access_can_be_set_without_workspaces(api: Api) -> None:
     assert shown["global_workspace_access"] == {"enabled": True}
 
 
-def test_5_2_override_carries_the_global_settings_to_existing_workspaces(api: Api) -> None:
+def test_5_2_override_applies_the_global_settings_to_existing_workspaces(api: Api) -> None:
     put(api, WORKSPACES, grant(rate_limits=[{"type": "tokens", "unit": "rpm", "value": 9}]))
     shared = {"global_workspace_access": {"enabled": False}, "workspaces": []}
     put(api, WORKSPACES, {**shared, "override_existing_workspaces_access": True})
@@ -236,7 +236,7 @@ def test_5_2_override_carries_the_global_settings_to_existing_workspaces(api: Ap
     assert workspaces(api)["ws-a"]["rate_limits"] is None
 
 
-def test_5_2_a_grant_makes_a_provider_unless_told_not_to(api: Api) -> None:
+def test_5_2_a_grant_creates_a_provider_unless_it_is_declined(api: Api) -> None:
     put(api, WORKSPACES, {**grant(), "create_default_provider": False})
     put(api, WORKSPACES, {"workspaces": [{"id": "ws-b", "enabled": True}]})
     loud = {"id": "ws-c", "enabled": True, "create_default_provider": True}
@@ -244,19 +244,19 @@ def test_5_2_a_grant_makes_a_provider_unless_told_not_to(api: Api) -> None:
     assert [provider["workspace_id"] for provider in api.remote.providers] == ["ws-b", "ws-c"]
 
 
-def test_5_2_granting_again_makes_no_second_provider(api: Api) -> None:
+def test_5_2_a_second_grant_creates_no_second_provider(api: Api) -> None:
     for enabled in (True, True, False, True):
         put(api, WORKSPACES, grant(enabled=enabled))
     assert len(api.remote.providers) == 1
 
 
-def test_5_2_a_workspace_that_had_access_already_gets_no_provider(api: Api) -> None:
+def test_5_2_a_workspace_with_access_gets_no_provider(api: Api) -> None:
     put(api, WORKSPACES, {**grant(), "create_default_provider": False})
     put(api, WORKSPACES, grant(usage_limits=[{"credit_limit": 9}]))
     assert api.remote.providers == []
 
 
-def test_4_a_refused_grant_leaves_no_provider_behind(api: Api) -> None:
+def test_4_a_refused_grant_leaves_no_provider(api: Api) -> None:
     other = openai("other", workspace_id="ws-b", default_provider_slug="mine")
     assert api.call("POST", "/integrations", other).status == 200
     both = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}]
@@ -279,7 +279,7 @@ def test_4_a_workspace_scoped_integration_has_no_grants(api: Api) -> None:
     assert api.call("PUT", "/integrations/narrow/workspaces", grant()).code == "AB01"
 
 
-def test_5_a_sub_resource_of_nothing_is_404(api: Api) -> None:
+def test_5_a_sub_resource_of_a_missing_integration_is_404(api: Api) -> None:
     for part in ("models", "workspaces"):
         assert api.call("GET", f"/integrations/nobody/{part}").status == 404
 

@@ -20,7 +20,7 @@ def hosted(provider: str, **configurations: Any) -> dict[str, Any]:
 # §1.4 Masking
 
 
-def test_1_4_the_key_never_comes_back_and_its_mask_does(api: Api) -> None:
+def test_1_4_the_key_is_returned_as_a_mask_only(api: Api) -> None:
     shown = detail(api, openai())
     assert "key" not in shown
     assert shown["masked_key"] == "sk*****b4a"
@@ -31,18 +31,18 @@ def test_1_4_a_mask_is_null_when_there_is_no_key(api: Api) -> None:
     assert detail(api, openai(key=..., secret_mappings=[mapping]))["masked_key"] is None
 
 
-def test_1_4_a_short_key_shows_nothing_of_itself(api: Api) -> None:
+def test_1_4_a_short_key_is_masked_whole(api: Api) -> None:
     assert detail(api, openai(key="short"))["masked_key"] == "*****"
 
 
-def test_1_4_a_secret_field_comes_back_as_its_masked_twin(api: Api) -> None:
+def test_1_4_a_secret_field_is_returned_as_a_masked_field(api: Api) -> None:
     shown = detail(api, azure())["configurations"]
     assert shown["masked_azure_entra_client_secret"] == "en*****890"
     assert "azure_entra_client_secret" not in shown
     assert shown["azure_entra_client_id"] == "client"
 
 
-def test_1_4_a_secret_object_is_masked_without_a_trace(api: Api) -> None:
+def test_1_4_a_secret_object_is_masked_whole(api: Api) -> None:
     body = hosted(
         "vertex-ai",
         vertex_auth_type="serviceAccount",
@@ -66,7 +66,7 @@ def test_3_a_role_arn_is_not_masked(api: Api) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_2_a_masked_field_is_never_taken_back(api: Api, method: str) -> None:
+def test_2_a_masked_field_is_refused(api: Api, method: str) -> None:
     masked = {"configurations": {"masked_custom_headers": {"a": "*****"}}}
     if method == "PUT":
         detail(api, openai())
@@ -89,7 +89,7 @@ def test_2_a_masked_field_is_never_taken_back(api: Api, method: str) -> None:
         "azure_entra_client_secret",
     ],
 )
-def test_3_azure_with_entra_demands_its_fields(api: Api, field: str) -> None:
+def test_3_azure_with_entra_requires_its_fields(api: Api, field: str) -> None:
     assert api.call("POST", "/integrations", azure(**{field: ...})).code == "AB01"
 
 
@@ -214,7 +214,7 @@ ORACLE = {
         ("groq", {"custom_headers": {"Authorization": "canary-canary-canary"}}),
     ],
 )
-def test_3_these_need_no_key(api: Api, provider: str, fields: dict[str, Any]) -> None:
+def test_3_these_providers_need_no_key(api: Api, provider: str, fields: dict[str, Any]) -> None:
     detail(api, hosted(provider, **fields))
 
 
@@ -232,7 +232,7 @@ def test_3_a_mixture_of_fields_is_accepted(api: Api) -> None:
 # §4 Mappings and default providers
 
 
-def test_4_a_mapping_stands_in_for_a_required_secret(api: Api) -> None:
+def test_4_a_mapping_replaces_a_required_secret(api: Api) -> None:
     mapping = {
         "target_field": "configurations.vertex_service_account_json",
         "secret_reference_id": "vertex-prod",
@@ -252,11 +252,11 @@ def test_4_a_mapping_stands_in_for_a_required_secret(api: Api) -> None:
         ["key"],
     ],
 )
-def test_4_mappings_have_their_form_and_are_unique(api: Api, mappings: list[Any]) -> None:
+def test_4_malformed_and_duplicate_mappings_are_refused(api: Api, mappings: list[Any]) -> None:
     assert api.call("POST", "/integrations", openai(secret_mappings=mappings)).code == "AB01"
 
 
-def test_4_a_workspace_scoped_create_makes_a_provider_unless_told_not_to(api: Api) -> None:
+def test_4_a_workspace_scoped_create_creates_a_provider_unless_it_is_declined(api: Api) -> None:
     receipt = api.call("POST", "/integrations", openai("loud", workspace_id="ws-a")).body
     (provider,) = api.remote.providers
     assert receipt["provider_id"] == provider["id"]

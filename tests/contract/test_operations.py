@@ -54,7 +54,7 @@ def put(api: Api, body: Any, slug: str = "openai-main") -> None:
 # §1.1 Common
 
 
-def test_1_1_the_key_comes_in_its_own_header(api: Api) -> None:
+def test_1_1_the_key_has_its_own_header(api: Api) -> None:
     assert api.call("GET", "/integrations", headers=KEY).status == 200
 
 
@@ -67,7 +67,7 @@ def test_1_7_no_key_is_401_ab05(api: Api) -> None:
     assert (answer.status, answer.code) == (401, "AB05")
 
 
-def test_1_1_a_uuid_stands_for_a_slug_in_the_path(api: Api) -> None:
+def test_1_1_the_path_takes_an_id_instead_of_a_slug(api: Api) -> None:
     identifier = create(api, openai())["id"]
     assert get(api, identifier)["slug"] == "openai-main"
 
@@ -95,13 +95,13 @@ def test_1_2_the_envelope_has_object_total_and_data_and_nothing_else(api: Api) -
     assert api.call("GET", "/integrations").body == {"object": "list", "total": 0, "data": []}
 
 
-def test_1_2_a_row_has_the_keys_that_were_seen_and_no_configurations(api: Api) -> None:
+def test_1_2_a_row_has_the_observed_keys_and_no_configurations(api: Api) -> None:
     create(api, openai(configurations={"openai_project": "p"}))
     (row,) = api.call("GET", "/integrations").body["data"]
     assert set(row) == ROW
 
 
-def test_1_2_pages_count_from_zero_and_hold_a_hundred(api: Api) -> None:
+def test_1_2_pages_count_from_zero_and_have_a_hundred_rows(api: Api) -> None:
     for number in range(105):
         create(api, openai(f"i-{number:03}"))
     first = api.call("GET", "/integrations").body
@@ -111,7 +111,7 @@ def test_1_2_pages_count_from_zero_and_hold_a_hundred(api: Api) -> None:
     assert second["data"][0]["slug"] == "i-100"
 
 
-def test_1_2_a_page_behind_the_last_is_empty(api: Api) -> None:
+def test_1_2_a_page_after_the_last_is_empty(api: Api) -> None:
     create(api, openai())
     answer = api.call("GET", "/integrations", query={"current_page": 9})
     assert (answer.body["total"], answer.body["data"]) == (1, [])
@@ -120,11 +120,11 @@ def test_1_2_a_page_behind_the_last_is_empty(api: Api) -> None:
 @pytest.mark.parametrize(
     "query", [{"current_page": "x"}, {"current_page": -1}, {"page_size": 0}, {"type": "some"}]
 )
-def test_1_2_a_query_that_is_no_count_or_type_is_400(api: Api, query: dict[str, Any]) -> None:
+def test_1_2_an_invalid_count_or_type_is_400(api: Api, query: dict[str, Any]) -> None:
     assert api.call("GET", "/integrations", query=query).code == "AB01"
 
 
-def test_1_2_type_tells_organisation_from_workspace(api: Api) -> None:
+def test_1_2_type_separates_organisation_and_workspace(api: Api) -> None:
     create(api, openai("wide"))
     create(api, openai("narrow", workspace_id="ws-a"))
 
@@ -151,14 +151,14 @@ def test_1_2_workspace_id_shows_what_a_workspace_can_use(api: Api) -> None:
 # §1.3 Create
 
 
-def test_1_3_a_create_answers_with_a_receipt(api: Api) -> None:
+def test_1_3_a_create_returns_a_receipt(api: Api) -> None:
     receipt = create(api, openai())
     assert set(receipt) == {"id", "slug", "provider_id", "object"}
     assert (receipt["slug"], receipt["provider_id"]) == ("openai-main", None)
 
 
 @pytest.mark.parametrize("field", ["name", "ai_provider_id", "key"])
-def test_1_3_required_fields_are_demanded(api: Api, field: str) -> None:
+def test_1_3_a_missing_required_field_is_refused(api: Api, field: str) -> None:
     answer = api.call("POST", "/integrations", openai(**{field: ...}))
     assert (answer.status, answer.code) == (400, "AB01")
 
@@ -219,7 +219,7 @@ def test_1_3_an_unknown_field_is_refused_by_default(api: Api) -> None:
 # §1.4 Get
 
 
-def test_1_4_a_detail_has_the_keys_that_were_seen(api: Api) -> None:
+def test_1_4_a_detail_has_the_observed_keys(api: Api) -> None:
     create(api, openai())
     assert set(get(api)) == DETAIL
 
@@ -231,7 +231,7 @@ def test_1_4_global_access_and_mappings_are_null_at_first(api: Api) -> None:
     assert shown["allow_all_models"] is True
 
 
-def test_1_4_the_provider_comes_back_as_it_was_sent(api: Api) -> None:
+def test_1_4_the_provider_is_returned_as_sent(api: Api) -> None:
     create(api, openai(ai_provider_id="some-provider"))
     assert get(api)["ai_provider_id"] == "some-provider"
 
@@ -239,7 +239,7 @@ def test_1_4_the_provider_comes_back_as_it_was_sent(api: Api) -> None:
 # §1.5 and §2 Update
 
 
-def test_2_an_update_keeps_what_it_does_not_send(api: Api) -> None:
+def test_2_an_update_keeps_fields_that_are_not_sent(api: Api) -> None:
     create(api, openai(description="d", configurations={"openai_project": "p"}))
     put(api, {"name": "New"})
     shown = get(api)
@@ -298,7 +298,7 @@ def test_2_configurations_are_replaced_whole_by_default(api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [None, [], "x", 7])
-def test_1_5_a_body_that_is_no_object_is_400(api: Api, body: Any) -> None:
+def test_1_5_a_body_other_than_an_object_is_400(api: Api, body: Any) -> None:
     create(api, openai())
     assert api.call("PUT", "/integrations/openai-main", body).code == "AB01"
     assert api.call("POST", "/integrations", body).code == "AB01"
@@ -315,7 +315,7 @@ def test_1_6_a_delete_removes_it_from_get_and_list(api: Api) -> None:
     assert api.call("GET", "/integrations").body["total"] == 0
 
 
-def test_1_6_a_slug_may_be_used_again_and_is_somebody_else(api: Api) -> None:
+def test_1_6_a_slug_can_be_used_again_for_another_integration(api: Api) -> None:
     before = create(api, openai())["id"]
     api.call("DELETE", "/integrations/openai-main")
     after = create(api, openai())["id"]
@@ -358,6 +358,6 @@ def test_1_7_a_taken_slug_is_409_ab07(api: Api) -> None:
         ("DELETE", "/integrations/"),
     ],
 )
-def test_1_7_what_is_no_route_is_a_json_404(api: Api, method: str, path: str) -> None:
+def test_1_7_an_unknown_route_is_a_json_404(api: Api, method: str, path: str) -> None:
     answer = api.call(method, path)
     assert (answer.status, answer.code) == (404, "AB08")

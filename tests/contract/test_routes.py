@@ -1,4 +1,4 @@
-"""The stand-in answers what the one table of operations holds, and nothing else."""
+"""The simulator has a handler for each operation of the table, and for nothing else."""
 
 import pytest
 
@@ -16,7 +16,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", list(OPERATIONS))
-def test_every_operation_of_the_table_is_answered(name: OperationName) -> None:
+def test_every_operation_of_the_table_has_a_handler(name: OperationName) -> None:
     remote = make_remote()
     remote.handle(Request("POST", "/integrations", {}, openai()))
     models = {"models": [{"slug": "mine", "enabled": True, "is_custom": True}]}
@@ -29,7 +29,7 @@ def test_every_operation_of_the_table_is_answered(name: OperationName) -> None:
 
 
 @pytest.mark.parametrize("path", sorted({operation.path for operation in OPERATIONS.values()}))
-def test_every_other_method_is_not(path: str) -> None:
+def test_every_other_method_is_refused(path: str) -> None:
     remote = make_remote()
     remote.handle(Request("POST", "/integrations", {}, openai()))
     taken = {operation.method for operation in OPERATIONS.values() if operation.path == path}

@@ -1,4 +1,4 @@
-"""remote/API.md §9: each open question can be answered either way."""
+"""remote/API.md §9: each open question has a switch with every possible answer."""
 
 from dataclasses import fields
 from typing import Any
@@ -76,7 +76,7 @@ def test_a_deleted_integration_can_stay_archived() -> None:
 
 
 @pytest.mark.parametrize("delete", ["hard", "archived"])
-def test_a_slug_can_be_used_up(delete: str) -> None:
+def test_a_deleted_slug_can_stay_reserved(delete: str) -> None:
     remote = with_one(delete=delete, slug_reuse_after_delete=False)
     call(remote, "DELETE", "/openai-main")
     assert call(remote, "POST", "", openai()).status == 409
@@ -88,7 +88,7 @@ def test_dependent_providers_can_prevent_a_delete() -> None:
     assert code(call(remote, "DELETE", "/openai-main")) == "AB07"
 
 
-def test_answers_can_have_the_documented_shape() -> None:
+def test_responses_can_have_the_documented_shape() -> None:
     remote = make_remote(Switches(detail_shape="documented"))
     assert set(call(remote, "POST", "", openai()).body) == {"id", "slug"}
     shown = call(remote, "GET", "/openai-main").body
@@ -99,7 +99,7 @@ def test_answers_can_have_the_documented_shape() -> None:
     assert call(remote, "GET", "/openai-main/workspaces").body == {"total": 0, "workspaces": []}
 
 
-def test_the_documented_shape_shows_what_is_set_beyond_the_specification() -> None:
+def test_the_documented_shape_has_unspecified_fields_once_they_are_set() -> None:
     remote = make_remote(Switches(detail_shape="documented"))
     call(remote, "POST", "", openai("plain"))
     call(remote, "POST", "", openai("rich", tags={"team": "a"}, workspace_id="ws-a"))
@@ -108,7 +108,7 @@ def test_the_documented_shape_shows_what_is_set_beyond_the_specification() -> No
     assert (shown["tags"], shown["workspace_id"]) == ({"team": "a"}, "ws-a")
 
 
-def test_workspace_ids_can_come_back_as_uuids_and_are_the_same_workspace() -> None:
+def test_workspace_ids_can_be_returned_as_uuids_of_the_same_workspace() -> None:
     remote = with_one(workspace_id_form="uuid")
     grant = {"workspaces": [{"id": "ws-a", "enabled": True}]}
     call(remote, "PUT", "/openai-main/workspaces", grant)
@@ -120,7 +120,7 @@ def test_workspace_ids_can_come_back_as_uuids_and_are_the_same_workspace() -> No
     assert (after["id"], after["enabled"]) == (shown["id"], False)
 
 
-def test_secret_references_can_come_back_as_uuids() -> None:
+def test_secret_references_can_be_returned_as_uuids() -> None:
     remote = make_remote(Switches(reference_form="uuid"))
     mapping = {"target_field": "key", "secret_reference_id": "openai-prod"}
     call(remote, "POST", "", openai(key=..., secret_mappings=[mapping]))
@@ -136,7 +136,7 @@ def test_flags_can_be_booleans() -> None:
     assert (shown["is_custom"], shown["is_finetune"]) == (True, False)
 
 
-def test_a_successful_write_can_answer_nothing() -> None:
+def test_a_successful_write_can_have_an_empty_body() -> None:
     remote = with_one(put_body="empty")
     assert call(remote, "PUT", "/openai-main", {"name": "x"}) == Response(200, None)
     assert call(remote, "DELETE", "/openai-main") == Response(200, None)
@@ -155,7 +155,7 @@ def test_unexpected_fields_can_be_ignored() -> None:
     assert "odd" not in remote.integrations["openai-main"]
 
 
-def test_unexpected_fields_can_be_kept_as_by_an_api_that_has_grown_them() -> None:
+def test_unexpected_fields_can_be_stored_as_by_a_later_version() -> None:
     remote = with_one(unexpected_fields="keep")
     call(remote, "PUT", "/openai-main", {"name": "New", "odd": {"a": 1}, "slug": "other"})
     call(remote, "PUT", "/openai-main", {"description": "d"})
@@ -180,7 +180,7 @@ def test_an_empty_list_of_budgets_can_be_refused() -> None:
     assert call(remote, "PUT", "/openai-main/workspaces", body).status == 200
 
 
-def test_a_null_description_can_mean_nothing() -> None:
+def test_a_null_description_can_be_ignored() -> None:
     for choice, expected in (("clear", None), ("keep", "d")):
         remote = with_one(description_null=choice)
         call(remote, "PUT", "/openai-main", {"description": "d"})
@@ -193,7 +193,7 @@ def test_the_server_can_add_a_field() -> None:
     assert shown["configurations"]["provider_auth_type"] == "apiKey"
 
 
-def test_a_custom_host_can_need_an_auth_type() -> None:
+def test_a_custom_host_can_require_an_auth_type() -> None:
     remote = make_remote(Switches(require_provider_auth_type=True))
     host = {"custom_host": "https://models.example.com"}
     assert call(remote, "POST", "", openai(configurations=host)).status == 400
@@ -215,7 +215,7 @@ def test_aws_ids_can_be_masked() -> None:
     assert shown["masked_aws_access_key_id"] == "AK*****345"
 
 
-def test_deleting_an_unknown_model_can_be_nothing() -> None:
+def test_the_delete_of_an_unknown_model_can_be_ignored() -> None:
     for choice, status in (("refuse", 400), ("ignore", 200)):
         remote = with_one(unknown_model_delete=choice)
         assert call(remote, "DELETE", "/openai-main/models", slugs="gone").status == status
@@ -232,7 +232,7 @@ def test_models_can_also_be_deleted_by_a_body() -> None:
 
 
 @pytest.mark.parametrize("body", [None, {}, {"models": []}, {"models": "my-tune"}, {"models": [1]}])
-def test_a_body_that_names_no_model_deletes_nothing(body: Any) -> None:
+def test_a_body_without_a_model_deletes_nothing(body: Any) -> None:
     remote = with_one(models_delete="query_or_body")
     assert call(remote, "DELETE", "/openai-main/models", body).status == 400
 
@@ -251,7 +251,7 @@ def test_the_models_of_the_catalogue_can_be_listed() -> None:
     assert call(with_one(), "GET", "/openai-main/models").body["models"] == []
 
 
-def test_writing_access_can_touch_the_integration() -> None:
+def test_a_write_of_access_can_update_the_time_of_the_integration() -> None:
     for choice in (False, True):
         remote = with_one(access_touches_integration=choice)
         call(remote, "PUT", "/openai-main/models", {"models": []})
@@ -259,7 +259,7 @@ def test_writing_access_can_touch_the_integration() -> None:
         assert touched is choice
 
 
-def test_the_list_can_begin_with_the_newest() -> None:
+def test_the_list_can_start_with_the_newest() -> None:
     remote = with_one(list_order="newest")
     call(remote, "POST", "", openai("second"))
     for query in ({}, {"type": "organisation"}):
@@ -267,7 +267,7 @@ def test_the_list_can_begin_with_the_newest() -> None:
         assert [row["slug"] for row in rows] == ["second", "openai-main"]
 
 
-def test_a_listed_integration_can_be_missing_on_its_own_path() -> None:
+def test_the_detail_of_a_listed_integration_can_be_404() -> None:
     remote = with_one(detail_404="other,openai-main")
     assert [row["slug"] for row in call(remote, "GET").body["data"]] == ["openai-main"]
     assert call(remote, "GET", "/openai-main").status == 404
@@ -301,7 +301,7 @@ def test_reads_can_be_stale_for_a_while_and_writes_are_not() -> None:
     assert call(remote, "GET", "/openai-main").status == 404
 
 
-def test_every_so_many_requests_one_can_be_refused() -> None:
+def test_every_nth_request_can_be_refused() -> None:
     remote = make_remote(Switches(rate_limit_after=2, retry_after="7"))
     answers = [call(remote, "GET") for _ in range(6)]
     assert [answer.status for answer in answers] == [200, 200, 429, 200, 200, 429]
@@ -311,7 +311,7 @@ def test_every_so_many_requests_one_can_be_refused() -> None:
 @pytest.mark.parametrize(
     "given", [{"odd": 1}, {"delete": "soft"}, {"page_max": "10"}, {"slug_reuse_after_delete": 1}]
 )
-def test_a_switch_that_does_not_exist_is_named(given: dict[str, Any]) -> None:
+def test_an_unknown_switch_is_named(given: dict[str, Any]) -> None:
     with pytest.raises(InvalidSwitch) as caught:
         Switches.parse(given)
     assert next(iter(given)) in caught.value.summary

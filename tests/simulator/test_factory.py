@@ -1,4 +1,4 @@
-"""The simulator put together, as the command and `simulator:` targets use it."""
+"""The assembled simulator of the command and of `simulator:` targets."""
 
 import asyncio
 import itertools
@@ -28,7 +28,7 @@ def dependencies() -> Dependencies:
 
 
 def ask(path: str = "", /, **options: Any) -> httpx.Response:
-    """Serve with the given options and ask for one path."""
+    """Serve with these options, and request one path."""
 
     async def run() -> httpx.Response:
         stop = asyncio.Event()
@@ -83,22 +83,22 @@ def test_it_limits_the_rate() -> None:
     assert ask(rate_limit=1).status_code == 200
 
 
-def test_it_accepts_the_key_it_was_given_only() -> None:
+def test_it_accepts_the_configured_key_alone() -> None:
     assert ask(api_key="test-key").status_code == 200
     assert ask(api_key="another").status_code == 401
 
 
-def test_it_misbehaves_by_a_script(tmp_path: Path) -> None:
+def test_it_applies_the_faults_of_a_script(tmp_path: Path) -> None:
     script = written(tmp_path, "- {kind: status, status: 503}")
     assert ask(faults=script).status_code == 503
 
 
-def test_a_script_may_hold_switches(tmp_path: Path) -> None:
+def test_a_script_can_have_switches(tmp_path: Path) -> None:
     script = written(tmp_path, "switches: {missing: 403_AB03}\nfaults: []\n")
     assert ask("/nobody", faults=script).status_code == 403
 
 
-def test_a_seed_is_whole_however_the_script_misbehaves(tmp_path: Path) -> None:
+def test_a_seed_is_complete_whatever_the_faults(tmp_path: Path) -> None:
     whims = "{rate_limit_after: 3, require_provider_auth_type: true, duplicate_slug: suffixed}"
     script = written(tmp_path, f"switches: {whims}")
     for _ in range(2):
@@ -130,12 +130,12 @@ def test_a_script_is_read_as_yaml_or_json(tmp_path: Path) -> None:
         "- {kind: slow, seconds: 2024-99-99}",
     ],
 )
-def test_a_script_that_cannot_be_understood_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_invalid_script_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidFaults):
         read_script(written(tmp_path, text))
 
 
-def test_a_switch_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_switch_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSwitch):
         read_script(written(tmp_path, "switches: {odd: 1}"))
 
@@ -148,7 +148,7 @@ def test_a_switch_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         (None, "No such file or directory"),
     ],
 )
-def test_a_script_that_cannot_be_read_says_why_in_one_line(
+def test_a_script_that_cannot_be_parsed_is_explained_in_one_line(
     tmp_path: Path, text: str | None, why: str
 ) -> None:
     path = tmp_path / "none" if text is None else written(tmp_path, text)
@@ -157,14 +157,14 @@ def test_a_script_that_cannot_be_read_says_why_in_one_line(
     assert caught.value.summary == f"{path}: {why}"
 
 
-def test_a_script_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_binary_script_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name in ("missing", "binary", ""):
         with pytest.raises(InvalidFaults):
             read_script(tmp_path / name)
 
 
-def test_an_unknown_seed_ends_before_anything_is_served() -> None:
+def test_an_unknown_seed_fails_before_the_server_starts() -> None:
     with pytest.raises(ReconcilerError, match="no seed"):
         ask(seed="odd")
 
@@ -179,7 +179,7 @@ def test_latency_is_between_its_bounds_and_repeatable() -> None:
     assert latency(0, 0) is None
 
 
-def test_a_target_inside_the_process_keeps_its_file_between_clients(tmp_path: Path) -> None:
+def test_an_in_process_target_keeps_its_state_between_clients(tmp_path: Path) -> None:
     db = tmp_path / ".reconcile" / "simulator.db"
 
     async def run(method: str, **options: Any) -> Any:

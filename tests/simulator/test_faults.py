@@ -1,4 +1,4 @@
-"""Faults: which request they strike, and what then arrives."""
+"""Faults: which request they hit, and what then arrives."""
 
 import json
 from random import Random
@@ -29,9 +29,9 @@ GET = Request("GET", "/integrations/openai-main")
 CREATE = Request("POST", "/integrations", {}, openai())
 
 
-def strikes(script: FaultScript, *requests: Request) -> list[str | None]:
-    struck = [script.next_fault(request) for request in requests]
-    return [fault.kind.value if fault else None for fault in struck]
+def kinds_hit(script: FaultScript, *requests: Request) -> list[str | None]:
+    hit = [script.next_fault(request) for request in requests]
+    return [fault.kind.value if fault else None for fault in hit]
 
 
 def one(kind: FaultKind, **fields: Any) -> Fault:
@@ -49,41 +49,41 @@ def filled(count: int = 1) -> SimulatedAPI:
     return remote
 
 
-def test_a_fault_strikes_as_often_as_it_says() -> None:
+def test_a_fault_hits_as_often_as_its_times() -> None:
     script = FaultScript([one(FaultKind.SLOW, times=2)])
-    assert strikes(script, LIST, LIST, LIST) == ["slow", "slow", None]
+    assert kinds_hit(script, LIST, LIST, LIST) == ["slow", "slow", None]
 
 
 def test_a_fault_can_let_requests_pass_first() -> None:
     script = FaultScript([one(FaultKind.SLOW, skip=2)])
-    assert strikes(script, LIST, LIST, LIST, LIST) == [None, None, "slow", None]
+    assert kinds_hit(script, LIST, LIST, LIST, LIST) == [None, None, "slow", None]
 
 
-def test_a_fault_can_strike_for_ever() -> None:
+def test_a_fault_can_hit_every_request() -> None:
     script = FaultScript([one(FaultKind.SLOW, times=-1)])
-    assert strikes(script, *[LIST] * 50) == ["slow"] * 50
+    assert kinds_hit(script, *[LIST] * 50) == ["slow"] * 50
 
 
-def test_a_fault_strikes_by_method_and_path() -> None:
+def test_a_fault_hits_by_method_and_path() -> None:
     script = FaultScript([one(FaultKind.SLOW, method="get", path="^/integrations/[^/]+$")])
-    assert strikes(script, LIST, CREATE, GET) == [None, None, "slow"]
+    assert kinds_hit(script, LIST, CREATE, GET) == [None, None, "slow"]
 
 
 @pytest.mark.parametrize("path", ["^/integrations$", "^/v1/integrations$"])
 def test_a_path_may_be_written_with_the_version_or_without(path: str) -> None:
-    assert strikes(FaultScript([one(FaultKind.SLOW, path=path)]), LIST) == ["slow"]
+    assert kinds_hit(FaultScript([one(FaultKind.SLOW, path=path)]), LIST) == ["slow"]
 
 
-def test_the_first_fault_that_concerns_a_request_strikes() -> None:
+def test_the_first_matching_fault_hits_a_request() -> None:
     script = FaultScript([one(FaultKind.SLOW, skip=1), one(FaultKind.HTML, times=2)])
-    assert strikes(script, LIST, LIST, LIST) == ["html", "slow", "html"]
+    assert kinds_hit(script, LIST, LIST, LIST) == ["html", "slow", "html"]
 
 
 def test_a_fault_can_be_added_while_running() -> None:
     script = FaultScript()
-    assert strikes(script, LIST) == [None]
+    assert kinds_hit(script, LIST) == [None]
     script.add(one(FaultKind.EMPTY))
-    assert strikes(script, LIST) == ["empty"]
+    assert kinds_hit(script, LIST) == ["empty"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_fault_can_be_added_while_running() -> None:
         (FaultKind.MISSING_TOTAL, True, ConnectionEnd.COMPLETE),
     ],
 )
-def test_each_kind_says_whether_the_write_happened_and_how_it_ends(
+def test_each_kind_carries_out_the_write_or_not_and_ends_as_documented(
     kind: FaultKind, applied: bool, ending: ConnectionEnd
 ) -> None:
     remote = make_remote()
@@ -125,7 +125,7 @@ def test_a_late_request_arrives_after_some_others() -> None:
     assert totals == [0, 1, 1]
 
 
-def test_late_requests_can_be_made_to_arrive_at_once() -> None:
+def test_late_requests_can_be_delivered_at_once() -> None:
     remote = make_remote()
     wire = Wire(remote, faults=FaultScript([one(FaultKind.LATE, amount=9)]))
     wire.deliver(CREATE)
@@ -136,7 +136,7 @@ def test_late_requests_can_be_made_to_arrive_at_once() -> None:
     assert remote.integrations == {}
 
 
-def test_others_can_write_before_each_request() -> None:
+def test_other_clients_can_write_before_each_request() -> None:
     remote = make_remote(Switches(list_order="newest", page_max=1))
     count = iter(range(9))
 
@@ -161,14 +161,14 @@ def test_a_status_has_its_code_message_and_headers() -> None:
     assert body(delivery)["data"] == {"message": "slow down", "errorCode": "AB06"}
 
 
-def test_html_and_raw_come_as_they_are() -> None:
+def test_html_and_raw_are_sent_unchanged() -> None:
     html = deliver(make_remote(), LIST, one(FaultKind.HTML))
     assert (html.status, html.headers["content-type"]) == (200, "text/html")
     raw = deliver(make_remote(), LIST, one(FaultKind.RAW, body="[[[", status=302))
     assert (raw.status, raw.content) == (302, b"[[[")
 
 
-def test_a_page_can_be_given_twice() -> None:
+def test_a_page_can_be_returned_twice() -> None:
     request = Request("GET", "/integrations", {"current_page": "1", "page_size": "2"})
     delivery = deliver(filled(4), request, one(FaultKind.DUPLICATE_PAGE))
     assert [row["slug"] for row in body(delivery)["data"]] == ["i-0", "i-1"]
@@ -187,7 +187,7 @@ def test_a_read_can_be_stale() -> None:
     assert body(deliver(remote, read))["name"] == "New"
 
 
-def test_an_answer_can_be_edited() -> None:
+def test_a_response_can_be_edited() -> None:
     fault = one(FaultKind.EDIT, merge={"name": "Other", "tags": None})
     shown = body(deliver(filled(), Request("GET", "/integrations/i-0"), fault))
     assert shown["name"] == "Other"
@@ -202,7 +202,7 @@ def test_merging_follows_the_json_merge_patch() -> None:
     assert merge_patch({"a": 1}, "text") == "text"
 
 
-def test_the_same_seed_strikes_the_same_way() -> None:
+def test_the_same_seed_draws_the_same_faults() -> None:
     def story(seed: int) -> list[Fault | None]:
         faults = SeededFaults(Random(seed), rate=0.5)
         return [faults.next_fault(LIST) for _ in range(200)]
@@ -212,10 +212,10 @@ def test_the_same_seed_strikes_the_same_way() -> None:
     assert {fault.kind for fault in story(1) if fault} == set(FaultKind)
 
 
-def test_seeded_faults_can_be_narrowed_and_stopped() -> None:
+def test_seeded_faults_can_be_restricted_and_stopped() -> None:
     faults = SeededFaults(Random(1), rate=1.0, kinds=[FaultKind.RESET_AFTER])
-    struck = [faults.next_fault(LIST) for _ in range(9)]
-    assert {fault.kind for fault in struck if fault} == {FaultKind.RESET_AFTER}
+    hit = [faults.next_fault(LIST) for _ in range(9)]
+    assert {fault.kind for fault in hit if fault} == {FaultKind.RESET_AFTER}
     faults.stop()
     assert faults.next_fault(LIST) is None
 
@@ -243,7 +243,7 @@ def test_every_kind_can_be_written_in_a_script(kind: FaultKind) -> None:
         [{"kind": "status", "times": True}],
     ],
 )
-def test_a_script_that_cannot_be_understood_is_refused(entries: Any) -> None:
+def test_an_invalid_script_is_refused(entries: Any) -> None:
     with pytest.raises(InvalidFaults) as caught:
         parse_faults(entries)
     assert caught.value.exit_code == 3

@@ -18,7 +18,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def run_served(app: Application, client: Callable[[int], Awaitable[Any]]) -> Any:
-    """Serve an application while a client talks to it; gives what the client gave."""
+    """Serve an application while a client talks to it; return what the client returned."""
 
     async def run() -> Any:
         stop = asyncio.Event()
@@ -41,7 +41,7 @@ def application(kind: FaultKind | None = None, **fields: Any) -> SimulatorApp:
 
 
 async def exchange(port: int, data: bytes) -> bytes:
-    """Send bytes, end our side, and read to the end."""
+    """Send bytes, close the sending side, and read to the end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(data)
     writer.write_eof()
@@ -100,7 +100,7 @@ def test_a_body_that_is_too_large_is_answered_413(size: int) -> None:
     assert run_served(application(), client).startswith(b"HTTP/1.1 413")
 
 
-def test_a_client_that_waits_to_continue_is_told_to() -> None:
+def test_a_client_that_waits_for_100_continue_gets_it() -> None:
     async def client(port: int) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         body = json.dumps(openai()).encode()
@@ -128,7 +128,7 @@ def test_a_client_that_waits_to_continue_is_told_to() -> None:
         b"GET / HTTP/1.1\r\nhost: x\r\n" + b"a: b\r\n" * 50_000 + b"\r\n",
     ],
 )
-def test_what_is_no_request_is_refused_and_the_server_lives(data: bytes) -> None:
+def test_a_malformed_request_is_refused_and_the_server_continues(data: bytes) -> None:
     async def client(port: int) -> tuple[bytes, bytes]:
         return await exchange(port, data), await exchange(port, raw())
 
@@ -147,7 +147,7 @@ def test_what_is_no_request_is_refused_and_the_server_lives(data: bytes) -> None
         (FaultKind.HANG_AFTER, httpx.ReadTimeout),
     ],
 )
-def test_a_broken_wire_is_broken_for_the_client(
+def test_a_broken_connection_is_broken_for_the_client(
     kind: FaultKind, error: type[httpx.TransportError]
 ) -> None:
     async def client(port: int) -> list[int]:
@@ -161,7 +161,7 @@ def test_a_broken_wire_is_broken_for_the_client(
     assert run_served(application(kind), client) == [200]
 
 
-def test_half_of_a_truncated_answer_arrives() -> None:
+def test_half_of_a_truncated_response_arrives() -> None:
     async def client(port: int) -> bytes:
         return await exchange(port, raw())
 
@@ -205,7 +205,7 @@ def test_a_request_in_flight_is_finished_when_the_server_stops() -> None:
     assert b"connection: close" in answer.lower()
 
 
-def test_a_taken_port_is_an_os_error() -> None:
+def test_a_port_in_use_is_an_os_error() -> None:
     async def client(port: int) -> None:
         with pytest.raises(OSError, match="address already in use"):
             await serve(

@@ -1,4 +1,4 @@
-"""When the server ends, it closes every connection, those that it just accepted included."""
+"""Shutdown of the server closes every connection, also those that it just accepted."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ async def never_called(*_arguments: Any) -> None:
 
 
 def ended_with(clients: int) -> list[socket.socket]:
-    """Connect some clients while the server is told to stop, and return them after its end."""
+    """Connect some clients while the server stops, and return them after its end."""
     loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
     ports: list[int] = []
 

@@ -36,7 +36,7 @@ def test_a_call_reaches_the_state_with_its_secrets() -> None:
     assert remote.integrations["openai-main"]["key"] == "sk-canary-9f8e7d6c5b4a"
 
 
-def test_numbers_in_a_query_are_understood() -> None:
+def test_numbers_in_a_query_are_accepted() -> None:
     reply = call(make_remote(), CREATE, Call(OperationName.LIST, query={"current_page": 0}))
     assert reply.body["total"] == 1
 
@@ -61,7 +61,7 @@ def test_numbers_in_a_query_are_understood() -> None:
         ({"kind": FaultKind.RAW, "status": 302}, errors.NoAnswer),
     ],
 )
-def test_each_fault_is_the_error_that_the_client_gives(
+def test_each_fault_is_the_error_that_the_client_raises(
     fault: dict[str, Any], error: type[errors.RemoteError]
 ) -> None:
     with pytest.raises(error) as caught:
@@ -69,7 +69,7 @@ def test_each_fault_is_the_error_that_the_client_gives(
     assert type(caught.value) is error
 
 
-def test_a_late_call_fails_and_arrives_when_the_wire_settles() -> None:
+def test_a_late_call_fails_and_is_delivered_later() -> None:
     remote = make_remote()
     late = Fault(kind=FaultKind.LATE, method="POST", amount=9)
     seen: list[str] = []
@@ -89,7 +89,7 @@ def test_a_missing_slug_is_not_found() -> None:
         call(make_remote(), GET)
 
 
-def test_a_snapshot_brings_back_every_answer() -> None:
+def test_a_snapshot_restores_every_response() -> None:
     remote = make_remote()
     call(remote, CREATE)
     before = remote.snapshot()

@@ -1,4 +1,4 @@
-"""Whatever is asked: an answer in a documented form, honest totals, no secret in sight."""
+"""Any request gets a response in a documented form, with correct totals and without a secret."""
 
 import json
 from dataclasses import replace
@@ -104,7 +104,7 @@ SWITCHES = st.builds(
 
 
 def read(remote: SimulatedAPI, path: str, **query: str) -> Response:
-    """Read, once more when the answer is a 429."""
+    """Read, and repeat the read after a 429."""
     answer = remote.handle(Request("GET", path, query))
     return remote.handle(Request("GET", path, query)) if answer.status == 429 else answer
 
@@ -118,7 +118,7 @@ def documented(response: Response) -> bool:
 
 @settings(max_examples=150)
 @given(SWITCHES, st.lists(REQUESTS, max_size=25))
-def test_every_request_gets_an_answer_in_a_documented_form(
+def test_every_request_gets_a_response_in_a_documented_form(
     switches: Switches, requests: list[Request]
 ) -> None:
     remote = make_remote(switches)
@@ -130,7 +130,7 @@ def test_every_request_gets_an_answer_in_a_documented_form(
 
 @settings(max_examples=100)
 @given(SWITCHES, st.lists(REQUESTS, max_size=25))
-def test_no_answer_ever_contains_a_secret(switches: Switches, requests: list[Request]) -> None:
+def test_no_response_contains_a_secret(switches: Switches, requests: list[Request]) -> None:
     remote = make_remote(switches)
     paths = ["/integrations"]
     paths += [f"/integrations/{s}{part}" for s in "abc" for part in ("", "/models", "/workspaces")]
@@ -142,7 +142,7 @@ def test_no_answer_ever_contains_a_secret(switches: Switches, requests: list[Req
 
 @settings(max_examples=100)
 @given(SWITCHES, st.lists(CREATE | to_item("DELETE", "", st.none()), max_size=30))
-def test_the_pages_hold_as_many_as_the_total_says(
+def test_the_pages_have_as_many_rows_as_the_total(
     switches: Switches, requests: list[Request]
 ) -> None:
     remote = make_remote(replace(switches, stale_read_ms=0))
@@ -161,7 +161,7 @@ def test_the_pages_hold_as_many_as_the_total_says(
 
 @settings(max_examples=60)
 @given(st.lists(REQUESTS, max_size=15), st.lists(REQUESTS, max_size=15))
-def test_a_restored_state_answers_as_the_original_did(
+def test_a_restored_state_responds_as_the_original_did(
     before: list[Request], after: list[Request]
 ) -> None:
     remote = make_remote()

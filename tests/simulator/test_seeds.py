@@ -1,4 +1,4 @@
-"""Seeds: deterministic, of every kind of provider, harmless to plant twice."""
+"""Seeds: deterministic, with every kind of provider, safe to apply twice."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from reconciler.simulator.seeds import SEEDS, UnknownSeed, apply_seed
 from tests.contract.api import make_remote
 
 
-def test_the_same_number_gives_the_same_world() -> None:
+def test_the_same_number_generates_the_same_integrations() -> None:
     first, second = make_remote(), make_remote()
     assert apply_seed(first, "50") == apply_seed(second, "50") == 50
     assert first.integrations == second.integrations
 
 
-def test_generated_integrations_are_of_every_kind() -> None:
+def test_generated_integrations_have_every_kind_of_provider() -> None:
     remote = make_remote()
     apply_seed(remote, "24")
     kinds = {record["ai_provider_id"] for record in remote.integrations.values()}
@@ -45,7 +45,7 @@ def test_some_have_models_and_workspaces_and_none_has_a_provider() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SEEDS))
-def test_a_named_seed_can_be_planted_twice_and_keeps_what_is_there(name: str) -> None:
+def test_a_named_seed_can_be_applied_twice_and_keeps_what_exists(name: str) -> None:
     remote = make_remote()
     planted = apply_seed(remote, name)
     assert planted == len(remote.integrations)
@@ -65,7 +65,7 @@ def test_a_named_seed_can_be_planted_twice_and_keeps_what_is_there(name: str) ->
 
 
 @pytest.mark.parametrize("seed", ["unheard-of", "-1", "1.5", "", "12345678", "²"])
-def test_a_seed_that_is_no_name_or_number_is_refused(seed: str) -> None:
+def test_a_seed_other_than_a_name_or_a_number_is_refused(seed: str) -> None:
     with pytest.raises(UnknownSeed) as caught:
         apply_seed(make_remote(), seed)
     assert caught.value.exit_code == 3

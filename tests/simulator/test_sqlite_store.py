@@ -1,4 +1,4 @@
-"""The file: what was answered is kept, two processes share it, and trouble has a name."""
+"""The store on disk: answered writes are kept, processes share it, and errors are explained."""
 
 import os
 import signal
@@ -67,7 +67,7 @@ def test_a_reopened_file_shows_the_state(tmp_path: Path) -> None:
     assert second.organisation_id == organisation
 
 
-def test_a_killed_process_leaves_what_it_had_answered(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_every_answered_write(tmp_path: Path) -> None:
     path = tmp_path / "simulator.db"
     with writer("killed", path, 1) as process:
         assert process.stdout is not None
@@ -98,7 +98,7 @@ def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
         assert file.stat().st_mode & 0o077 == 0, file.name
 
 
-def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+def test_a_file_other_than_a_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "simulator.db"
     path.write_bytes(b"this is no database, and it is long enough to be noticed" * 20)
     with pytest.raises(SimulatorStateError) as caught:
@@ -117,7 +117,7 @@ def test_a_file_of_another_version_is_named(tmp_path: Path) -> None:
         open_remote(path)
 
 
-def test_a_row_that_is_no_json_is_named(tmp_path: Path) -> None:
+def test_a_row_without_valid_json_is_named(tmp_path: Path) -> None:
     path = tmp_path / "simulator.db"
     remote = open_remote(path)
     remote.handle(Request("POST", "/integrations", {}, openai()))
@@ -129,12 +129,12 @@ def test_a_row_that_is_no_json_is_named(tmp_path: Path) -> None:
             remote.handle(request)
 
 
-def test_a_directory_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
+def test_a_directory_instead_of_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SimulatorStateError):
         open_remote(tmp_path)
 
 
-def test_a_locked_file_is_named_after_some_patience(tmp_path: Path) -> None:
+def test_a_locked_file_is_named_after_the_busy_timeout(tmp_path: Path) -> None:
     path = tmp_path / "simulator.db"
     open_remote(path)
     holder = sqlite3.connect(path, isolation_level=None)
@@ -153,7 +153,7 @@ def test_a_locked_file_is_named_after_some_patience(tmp_path: Path) -> None:
     holder.close()
 
 
-def test_a_refused_write_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_refused_write_stores_nothing(tmp_path: Path) -> None:
     remote = open_remote(tmp_path / "simulator.db")
     body = openai("one", workspace_id="ws-a", default_provider_slug="mine")
     assert remote.handle(Request("POST", "/integrations", {}, body)).status == 200
@@ -164,7 +164,7 @@ def test_a_refused_write_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
-def test_a_write_refused_halfway_is_undone(tmp_path: Path, kind: str) -> None:
+def test_a_partly_carried_out_write_is_rolled_back(tmp_path: Path, kind: str) -> None:
     remote = make_remote() if kind == "memory" else open_remote(tmp_path / "simulator.db")
     body = openai("one", workspace_id="ws-b", default_provider_slug="mine")
     remote.handle(Request("POST", "/integrations", {}, body))
@@ -176,7 +176,7 @@ def test_a_write_refused_halfway_is_undone(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
-def test_both_stores_keep_order_ids_and_absence(tmp_path: Path, kind: str) -> None:
+def test_both_stores_keep_order_ids_and_deletes(tmp_path: Path, kind: str) -> None:
     remote = make_remote() if kind == "memory" else open_remote(tmp_path / "simulator.db")
 
     def slugs(**query: str) -> list[str]:

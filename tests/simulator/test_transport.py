@@ -1,4 +1,4 @@
-"""The in-process transport: what httpx sees of answers and of broken wires."""
+"""The httpx transport: responses, and the errors of broken connections."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tests.contract.api import KEY, make_remote, openai
 
 
 class Sleeps:
-    """Waits without time and remembers how long."""
+    """Sleep function that returns at once and records the seconds."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -52,7 +52,7 @@ def faulty(kind: FaultKind, remote: SimulatedAPI | None = None, **fields: Any) -
     return ApiService(Wire(remote or make_remote(), faults=faults), accepts=accept_without_key)
 
 
-def test_it_answers_json_without_a_socket() -> None:
+def test_it_returns_json_without_a_socket() -> None:
     response = ask(ApiService(Wire(make_remote()), accepts=accept_without_key))
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
@@ -75,20 +75,20 @@ def test_a_reset_is_a_read_error(kind: FaultKind) -> None:
     assert bool(remote.integrations) is (kind is FaultKind.RESET_AFTER)
 
 
-def test_a_truncated_answer_breaks_while_it_is_read() -> None:
+def test_a_truncated_response_fails_while_it_is_read() -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         ask(faulty(FaultKind.TRUNCATE))
 
 
 @pytest.mark.parametrize("kind", [FaultKind.HANG_BEFORE, FaultKind.HANG_AFTER])
-def test_a_hanging_call_ends_with_the_patience_of_the_client(kind: FaultKind) -> None:
+def test_a_hanging_call_ends_with_the_read_timeout_of_the_client(kind: FaultKind) -> None:
     sleep = Sleeps()
     with pytest.raises(httpx.ReadTimeout):
         ask(faulty(kind), sleep=sleep, timeout=7)
     assert sleep.slept == [7]
 
 
-def test_a_slow_answer_comes_late_or_too_late() -> None:
+def test_a_slow_response_arrives_late_or_times_out() -> None:
     sleep = Sleeps()
     assert ask(faulty(FaultKind.SLOW, seconds=3), sleep=sleep, timeout=7).status_code == 200
     with pytest.raises(httpx.ReadTimeout):
@@ -96,7 +96,7 @@ def test_a_slow_answer_comes_late_or_too_late() -> None:
     assert sleep.slept == [3, 7]
 
 
-def test_latency_is_waited_for_before_each_answer() -> None:
+def test_latency_passes_before_each_response() -> None:
     sleep = Sleeps()
     ask(
         ApiService(Wire(make_remote()), accepts=accept_without_key),
@@ -132,7 +132,7 @@ def test_closing_the_client_closes_the_store_once() -> None:
         (accept_only("right"), {}, 401),
     ],
 )
-def test_a_key_is_asked_for_as_configured(
+def test_a_key_is_required_as_configured(
     accepts: Callable[[str | None], bool], headers: dict[str, str], status: int
 ) -> None:
     delivery = ApiService(Wire(make_remote()), accepts=accepts).respond(
@@ -145,7 +145,7 @@ def test_a_key_is_asked_for_as_configured(
     "content",
     [b"{", b"\xff", b"[" * 100_000, b'{"name": NaN}', b"1" * 5000, b'"\\ud800"'],
 )
-def test_a_body_that_is_no_json_is_400(content: bytes) -> None:
+def test_a_body_without_valid_json_is_400(content: bytes) -> None:
     delivery = ApiService(Wire(make_remote())).respond("POST", "/integrations", KEY, content)
     assert delivery.status == 400
 
@@ -156,7 +156,7 @@ def test_a_body_over_one_mebibyte_is_413() -> None:
     assert service.respond("POST", "/integrations", KEY, body).status == 413
 
 
-def test_a_rate_limit_admits_so_many_in_any_second() -> None:
+def test_a_rate_limit_allows_its_number_in_any_second() -> None:
     now = [0.0]
     service = ApiService(Wire(make_remote()), throttle=Throttle(2, lambda: now[0]))
 
@@ -170,7 +170,7 @@ def test_a_rate_limit_admits_so_many_in_any_second() -> None:
     assert [status() for _ in range(3)] == [200, 200, 429]
 
 
-def test_a_throttled_request_says_when_to_come_back() -> None:
+def test_a_throttled_request_has_a_retry_after() -> None:
     remote = make_remote()
     service = ApiService(Wire(remote), throttle=Throttle(0, lambda: 0.0))
     delivery = service.respond("POST", "/integrations", KEY, b"{}")
