@@ -25,7 +25,7 @@ from reconciler.git.repository import (
     tree_entries,
 )
 
-_MAX_LINKS = 8
+_MAX_LINKS = 8  # a longer chain of links is taken for a loop
 _OBJECT_ID = re.compile(r"\b[0-9a-f]{40,64}\b")
 _PARTIAL_CLONE = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 

@@ -121,6 +121,7 @@ def head(repository: Repository) -> str | None:
 
 def commit_id(repository: Repository, ref: str) -> str | None:
     """Return the full id of a commit, None for an unknown one."""
+    # A ref that begins with a dash must not be read as an option.
     words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     answer = repository.run(*words)
     return answer.decode("ascii", "replace").strip() if answer else None

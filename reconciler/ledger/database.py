@@ -143,6 +143,7 @@ def open_for_reading(location: Location, limit_seconds: float) -> Database:
         raise
     if found == NEWEST:
         return database
+    # A migration needs a connection that may write.
     database.close()
     return open_for_writing(location, limit_seconds)
 
@@ -191,6 +192,7 @@ def require_writable(url: str | None, *, path: Path) -> None:
         with database.writing() as connection:
             if database.is_shared:
                 _require_rights(connection)
+            # DDL takes part in the transaction in both engines, so a failure leaves no table.
             name = f"reconcile_doctor_{secrets.token_hex(8)}"
             connection.execute(text(f"CREATE TABLE {name} (number INTEGER)"))
             connection.execute(text(f"DROP TABLE {name}"))

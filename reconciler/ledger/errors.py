@@ -151,6 +151,7 @@ def _first_line(cause: object, hidden: Collection[str]) -> str:
     primary = getattr(getattr(cause, "diag", None), "message_primary", None)
     lines = (primary or str(cause)).strip().splitlines()
     text = " ".join(lines[0].split())[:_MESSAGE_LENGTH] if lines else ""
+    # Longest first, because one secret may contain another.
     for secret in sorted(hidden, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text

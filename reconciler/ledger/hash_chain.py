@@ -90,6 +90,7 @@ class RowsDigest:
 
     def remove(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
         """Remove rows of a table from the set, all of which must be in it."""
+        # All rows are divided out at once: one inversion costs as much as many products.
         product = 1
         for row in rows:
             product = product * _number_of(table, row) % _MODULUS
@@ -108,6 +109,7 @@ def close_abandoned(connection: Connection, target: int, *, shard: str | None) -
     """
     target_rows.lock(connection, target)
     never_ended = select(runs).where(runs.c.target == target, runs.c.hash.is_(None))
+    # All rows are fetched first, because the loop changes the table.
     for row in connection.execute(never_ended.order_by(runs.c.id)).all():
         if shard_of(row.facts) == shard:
             append_to_chain(connection, row.id)
@@ -132,6 +134,7 @@ def append_to_chain(connection: Connection, run_id: int) -> str:
         "state": str(read_state_digest(connection, row.target)),
     }
     connection.execute(update(runs).where(this_run).values(place))
+    # The hash covers the place in the chain, so the row is read again with it.
     row = connection.execute(select(runs).where(this_run)).one()
     hashed = hash_of(row, **_rows_of_run(connection, run_id))
     connection.execute(update(runs).where(this_run).values(hash=hashed))
@@ -254,4 +257,5 @@ def _number_of(table: str, row: Mapping[str, object]) -> int:
     content = {name: value for name, value in row.items() if name != "target"}
     text = canonical_json([table, content])
     hashed = hashlib.shake_256(text.encode("utf-8", "surrogatepass")).digest(_MODULUS_BYTES)
+    # Zero has no inverse, and would erase the whole product.
     return int.from_bytes(hashed, "big") % _MODULUS or 1

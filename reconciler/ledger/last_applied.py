@@ -67,6 +67,7 @@ def read(connection: Connection, target: int) -> dict[str, LastApplied]:
             identities=frozenset() if row.identity is None else frozenset({row.identity}),
             declared_at=_declared_at(row.source, commits.get(row.run)),
         )
+    # A create that was interrupted leaves intents without a declaration.
     never_declared = {slug: LastApplied(unsettled=paths) for slug, paths in unsettled.items()}
     return known | never_declared
 
@@ -78,6 +79,7 @@ def store(
     items = list(confirmed)
     slugs = [item.declared.slug for item in items]
     known = _rows_of(connection, secrets, target, slugs)
+    # Secrets of an object that was replaced under its slug do not belong to the new one.
     replaced = _replaced_slugs(connection, target, items)
     kept = {(row["slug"], row["path"]): row for row in known if row["slug"] not in replaced}
     secret_rows: list[_Row] = []

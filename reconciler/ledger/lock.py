@@ -92,6 +92,7 @@ def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[
                     count = session.scalar(text(_HELD_HERE))
             except LedgerError as problem:
                 raise LockLost(key.name, problem.summary) from None
+            # A session that a pooler or the server replaced holds none of them.
             if count != len(names):
                 raise LockLost(key.name, "the database released it")
 
@@ -134,6 +135,7 @@ def _lock(stream: IO[str], how: int, key: TargetKey) -> None:
 
 
 def _number(name: str) -> int:
+    # Advisory locks are named by a signed 64-bit integer.
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 

@@ -48,7 +48,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             self.pgconn.finish()
             raise
         except Exception:
-            raise
+            raise  # an error of the database, after which the connection can be used
         except BaseException:
             self.pgconn.finish()  # an interrupted exchange leaves it unusable
             raise
@@ -84,9 +84,9 @@ def engine_of(url: URL, *, limit_seconds: float) -> Engine:
     engine = create_engine(
         url,
         connect_args=connect_args,
-        hide_parameters=True,
+        hide_parameters=True,  # rows must not appear in messages
         pool_pre_ping=True,
-        use_native_hstore=False,
+        use_native_hstore=False,  # saves a query for each connection
     )
 
     def connect(_dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:

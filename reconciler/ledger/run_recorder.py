@@ -60,6 +60,7 @@ class Recorder:
         """Record who runs which plan, and how everything that it will change looks now."""
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, self._key)
+            # A crashed run joins the chain first: nothing may be recorded for it after this one.
             hash_chain.close_abandoned(connection, target, shard=self._facts.shard)
             values = {
                 "target": target,
@@ -163,6 +164,7 @@ class Recorder:
         """Close the run and add it to the hash chain."""
         values = {"finished_at": self._now(), "summary": to_json(dict(summary))}
         with self._database.writing() as connection:
+            # In the same transaction, so that no other run can close this one in between.
             self._require_open(connection)
             connection.execute(update(runs).where(runs.c.id == self._run_id).values(values))
             hash_chain.append_to_chain(connection, self._run_id)
@@ -233,6 +235,7 @@ def _stored_fingerprints(last_applied: LastApplied, observed: Observed | None) -
     found = {}
     for path, record in last_applied.secrets.items():
         shown = lookup(stored, path)
+        # Another mask means that the secret was changed outside of our runs.
         as_written = shown == record.mask or (
             record.mask is None and isinstance(shown, str | Redacted)
         )

@@ -22,9 +22,10 @@ def engine_of(file: Path, *, read_only: bool, limit_seconds: float) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=f"file:{_quoted(file)}?{mode}", query={"uri": "true"}),
         connect_args={"timeout": min(BUSY_SECONDS, limit_seconds), "isolation_level": None},
-        hide_parameters=True,
+        hide_parameters=True,  # rows must not appear in messages
     )
     event.listen(engine, "connect", _prepare_reader if read_only else _prepare_writer)
+    # `isolation_level` None leaves transactions to this listener instead of the driver.
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -36,6 +37,7 @@ def require_usable(file: Path, *, read_only: bool) -> None:
     `put_in_place` names a ledger only when it is complete.
     """
     mode = os.O_RDONLY if read_only else os.O_RDWR
+    # O_NONBLOCK keeps a FIFO from blocking the open.
     os.close(os.open(file, mode | os.O_NONBLOCK | os.O_CLOEXEC))
     if file.stat().st_size == 0:
         raise LedgerError(

@@ -238,6 +238,7 @@ def open_ledger(
     state = location.state
     if read_only and state is LedgerState.FRESH:
         raise NoLedger(location.where)
+    # The key is created first: a ledger that exists without its key never gets one.
     key = _pepper(location, pepper, create=state is LedgerState.FRESH, on_runner=on_runner)
     try:
         if location.file is not None:

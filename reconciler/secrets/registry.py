@@ -170,6 +170,7 @@ def _group_by_source(
 ) -> dict[tuple[str, str], _Batch]:
     """Group by scheme and source; a reference without a resolver gets its answer at once."""
     batches: dict[tuple[str, str], _Batch] = {}
+    # A resolver that cannot be loaded is not tried again for each reference.
     broken: dict[str, SecretError] = {}
     for ref in refs:
         try:

@@ -145,7 +145,7 @@ class SopsResolver:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environ,
-                cwd="/",
+                cwd="/",  # no relative path may lead into the checkout
                 timeout=self._context.timeout,
                 check=False,
             )

@@ -67,6 +67,7 @@ class VaultResolver:
             return explain(ref, problem)
 
     def _connected(self, ref: SecretRef) -> hvac.Client | SecretError:
+        # One login for all paths; a refused one is not repeated, which could lock an account.
         with self._lock:
             if self._client is None and self._refused is None:
                 try:
@@ -88,6 +89,7 @@ class VaultResolver:
         return cast("Mapping[str, object]", _json(client.adapter.get(f"/v1/{path}"))["data"] or {})
 
     def _mount(self, client: hvac.Client, path: str) -> tuple[str, str]:
+        # A copy, because other threads add mounts meanwhile.
         for mount, version in tuple(self._versions.items()):
             if path.startswith(mount):
                 return mount, version
