@@ -1,16 +1,24 @@
-"""Values become text: one outline, several formats. Pure; nothing here can see a secret.
+"""Values become text: one outline for each kind of document, several formats. Pure.
 
-    outline, ending   what people are told about a plan and about a result; every word, once
-    drift_outline     the same about drift; announcement: what channels are told of it
-    words, escape     the fixed words; foreign text made harmless
-    terminal          `plan`, `result`, `drift` for terminals (lines: page)
-    markdown          `plan`, `result`, `drift` for comments and job summaries (inert text:
-                      inert, length: budget)
-    html              `plan`, `result`, `drift` as one self-contained page (frame: html_page)
-    json              `plan`, `result`, `drift`, `error` as one document
-    list_view         what is in the API now: text, YAML, JSON
-    problems          diagnostics: text, JSON, annotations, SARIF
+    plan_outline, result_outline, drift_outline
+                      every sentence about a plan, a result and drift, once for all formats;
+                      parts: sections, removal_notes, suggested_command
+    phrases           the fixed phrases
+    escape            foreign text made harmless
+    renderers         the table of renderers by kind and format; they take render_options
+    terminal          `plan`, `result`, `drift` for terminals (lines: text_layout)
+    markdown          the same for comments and job summaries (length: length_budget)
+    html              the same as one self-contained page (report.css, palette.css)
+    json              any value as one document; output_schema: the schemas of these documents
+    diagnostics       problems as text, JSON, annotations, SARIF
+    listings          `list` and `get`
+    reports           `doctor` and `history`
+    changed_files     `pull` and `undo --edit-files`
+    field_reference   `explain`, and the generated reference of fields
     progress          a run while it happens
+    notification      messages to channels
+    metrics           Prometheus text of a run
 
-A view takes values and gives a string. Import the module and qualify: `markdown.plan(plan, …)`.
+A view takes values and returns a string; it never sees a secret. Import the module and qualify:
+`markdown.plan(plan, options)`.
 """

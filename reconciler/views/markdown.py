@@ -163,7 +163,7 @@ def _risks(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
 
 
 def _change_risks(item: plan_outline.ActionItem) -> set[str]:
-    """Return the risks of the changes; a delete removes everything, so its own risk says it."""
+    """Return the risks of the changes; a delete removes everything, so its own risk is enough."""
     return set() if item.kind is ActionKind.DELETE else {change.risk for change in item.changes}
 
 

@@ -212,7 +212,7 @@ def of_action(
 
 
 def _name_of(action: Action) -> str | None:
-    """Return the name that the action gives or takes away."""
+    """Return the name that the action sets or removes."""
     for change in action.changes:
         if change.path == "name":
             name = change.before if change.op is ChangeKind.REMOVE else change.after

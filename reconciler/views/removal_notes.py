@@ -1,6 +1,6 @@
 """Notes above the changes of a delete or a replace: what it removes and what it re-creates."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 from reconciler.diagnostics import counted
 from reconciler.domain.facts import RiskRule
@@ -33,43 +33,50 @@ def is_restated(action: Action, change: Change) -> bool:
     return is_replace and change.op is ChangeKind.RESEND and not change.sensitive
 
 
-def _loses(changes: Sequence[Change]) -> Iterable[str]:
-    paths = [(_steps(change), change) for change in changes]
-    provider = [c.before for p, c in paths if p == ("ai_provider_id",)]
-    if provider:
-        yield f"provider {visible(str(provider[0]))}"
-    workspaces = [p[1] for p, _ in paths if p[:1] == ("workspaces",) and p[2:] == ("enabled",)]
+def _loses(changes: Sequence[Change]) -> Iterator[str]:
+    paths = [_steps(change) for change in changes]
+    for change in changes:
+        if change.path == "ai_provider_id":
+            yield f"provider {visible(str(change.before))}"
+    yield from _lost_access(paths)
+    yield from _listed("model", _identities(paths, "models"))
+    limited = dict.fromkeys(_holder(path) for path in paths if _is_limit(path))
+    if limited:
+        yield f"limits of {_named(list(limited))}"
+    yield from _listed("secret", [change.path for change in changes if change.sensitive])
+
+
+def _lost_access(paths: Sequence[Path]) -> Iterator[str]:
+    workspaces = [p[1] for p in paths if p[:1] == ("workspaces",) and p[2:] == ("enabled",)]
     if workspaces:
         verb = "loses" if len(workspaces) == 1 else "lose"
         yield f"{counted(len(workspaces), 'workspace')} {verb} access ({_named(workspaces)})"
     schema = any_provider_schema()
-    for path, _ in paths:
+    for path in paths:
+        # The switch of a whole list, such as that for access of all workspaces.
         if schema.child(path[0]).has_switch and path[1:] == ("enabled",):
             yield f"every workspace loses access ({path[0]})"
-    if models := _identities((p for p, _ in paths), "models"):
-        yield f"{counted(len(models), 'model')} ({_named(models)})"
-    limited = dict.fromkeys(_holder(p) for p, _ in paths if _is_limit(p))
-    if limited:
-        yield f"limits of {_named(list(limited))}"
-    if secrets := [c.path for _, c in paths if c.sensitive]:
-        yield f"{counted(len(secrets), 'secret')} ({_named(secrets)})"
 
 
 def _is_limit(path: Path) -> bool:
     return any_provider_schema().at(path).facts.risk is RiskRule.LIMIT
 
 
-def _recreated(changes: Sequence[Change]) -> Iterable[str]:
+def _recreated(changes: Sequence[Change]) -> Iterator[str]:
     paths = [_steps(change) for change in changes]
     for name in dict.fromkeys(path[0] for path in paths):
         if name in {"models", "workspaces"}:
-            identities = _identities(paths, name)
-            yield f"{counted(len(identities), name[:-1])} ({_named(identities)})"
+            yield from _listed(name.removesuffix("s"), _identities(paths, name))
         else:
             yield visible(name)
 
 
-def _identities(paths: Iterable[Path], name: str) -> list[str]:
+def _listed(noun: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"{counted(len(names), noun)} ({_named(names)})"
+
+
+def _identities(paths: Sequence[Path], name: str) -> list[str]:
     return list(dict.fromkeys(p[1] for p in paths if p[0] == name and len(p) > 1))
 
 

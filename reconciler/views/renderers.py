@@ -4,7 +4,7 @@ To add a format, write a module with a function for each kind and enter it here.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import Protocol, TypedDict, TypeVar
 
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
@@ -25,7 +25,7 @@ class RendererTable(TypedDict):
 
 
 class _HasDocument(Protocol):
-    def as_json(self) -> dict[str, Any]: ...
+    def as_json(self) -> Mapping[str, object]: ...
 
 
 def _json(value: _HasDocument, _options: RenderOptions) -> str:

@@ -20,6 +20,9 @@ from reconciler.views.escape import visible
 from reconciler.views.result_outline import anchor_lines
 from reconciler.views.text_layout import TextLayout
 
+PublicRun = Mapping[str, Any]
+"""A run as `reconciler.ledger.run_history` publishes it."""
+
 _NO_RUNS = "No runs."
 _COLUMNS = ("run", "started", "by", "commit", "result")
 _UNFINISHED = "unfinished"
@@ -40,7 +43,7 @@ class RunList:
     """
 
     ledger: str
-    runs: Sequence[Mapping[str, Any]] = ()
+    runs: Sequence[PublicRun] = ()
     total: int = 0
     anchors: Mapping[str | None, Anchor] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -70,7 +73,7 @@ def doctor_text(health: Health, *, header: str, width: int = 80, color: bool = F
 
 def history_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = None) -> str:
     """Return the runs; with `problems` also whether the records match their hashes."""
-    document: dict[str, Any] = {
+    document: dict[str, object] = {
         "format_version": "1",
         "kind": "history",
         "ledger": listing.ledger,
@@ -120,7 +123,7 @@ def _check(page: TextLayout, check: Check) -> None:
         page.line(f"hint: {visible(check.hint, limit=400)}", indent=8)
 
 
-def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(run: PublicRun) -> tuple[str, ...]:
     pull_request = f"#{run['pull_request']} " if run.get("pull_request") else ""
     return tuple(
         visible(text, limit=40)
@@ -134,7 +137,7 @@ def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _result(run: Mapping[str, Any]) -> str:
+def _result(run: PublicRun) -> str:
     summary = run["summary"]
     counts = [f"{summary[status]} {status.value}" for status in Status if summary.get(status)]
     if run["finished_at"] is None:
@@ -142,14 +145,14 @@ def _result(run: Mapping[str, Any]) -> str:
     return ", ".join(counts) or "no changes"
 
 
-def _went_well(run: Mapping[str, Any]) -> bool:
+def _went_well(run: PublicRun) -> bool:
     counts = run["summary"]
     return run["finished_at"] is not None and not any(
         counts.get(status, 0) for status in Status if status is not Status.APPLIED
     )
 
 
-def _notes(run: Mapping[str, Any]) -> Iterable[str]:
+def _notes(run: PublicRun) -> Iterable[str]:
     if run.get("undoes"):
         yield f"undoes run {visible(str(run['undoes']))}"
     for outcome in run["outcomes"]:

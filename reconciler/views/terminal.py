@@ -1,6 +1,6 @@
 """Plans, results and drift for people at a terminal: symbols, words and, on top, colour.
 
-Colour repeats what a symbol and a word already say. The words come from the outlines, the lines
+Colour repeats what a symbol and a word already show. The words come from the outlines, the lines
 from `reconciler.views.text_layout`.
 """
 

@@ -9,7 +9,7 @@ from tests.github.reporting import SCHEDULE, Done, Reporter, failure
 from tests.views import drift_samples
 
 DRIFTED = drift_samples.drifted()
-MORE = drift_samples.everybody_moved()
+MORE = drift_samples.every_origin()
 CLEAN = drift_samples.in_sync()
 LABEL = "reconcile-drift"
 BROKEN = failure(1, None, ("incomplete-read", "the list was short"))

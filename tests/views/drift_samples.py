@@ -105,7 +105,7 @@ def git_ahead() -> DriftReport:
     )
 
 
-def everybody_moved() -> DriftReport:
+def every_origin() -> DriftReport:
     """Every origin at once, one of them blocked."""
     return detect_drift(
         samples.plan(

@@ -21,7 +21,7 @@ PARTIAL = samples.partial_result(MIXED)
 COMPLETE = samples.complete_result(MIXED)
 
 DRIFTED = drift_samples.drifted()
-EVERYBODY = drift_samples.everybody_moved()
+EVERY_ORIGIN = drift_samples.every_origin()
 CONTEXT = CommandContext(
     global_options=("--dir", "config"), plan_options=("--only", "team-*", "--base", "main")
 )
@@ -68,10 +68,10 @@ CASES: dict[str, Callable[[], str]] = {
     "drift-git.md": lambda: markdown.drift(drift_samples.git_ahead(), LOCAL),
     "drift-git.html": lambda: html.drift(drift_samples.git_ahead(), LOCAL),
     "drift-git.json": lambda: json.document(drift_samples.git_ahead().as_json()),
-    "drift-both.txt": lambda: terminal.drift(EVERYBODY, replace(FRESH_WITH_CONTEXT, width=120)),
-    "drift-both.md": lambda: markdown.drift(EVERYBODY, FRESH_WITH_CONTEXT),
-    "drift-both.html": lambda: html.drift(EVERYBODY, FRESH_WITH_CONTEXT),
-    "drift-both.json": lambda: json.document(EVERYBODY.as_json()),
+    "drift-both.txt": lambda: terminal.drift(EVERY_ORIGIN, replace(FRESH_WITH_CONTEXT, width=120)),
+    "drift-both.md": lambda: markdown.drift(EVERY_ORIGIN, FRESH_WITH_CONTEXT),
+    "drift-both.html": lambda: html.drift(EVERY_ORIGIN, FRESH_WITH_CONTEXT),
+    "drift-both.json": lambda: json.document(EVERY_ORIGIN.as_json()),
     "apply-channel.txt": lambda: notification.of_failed_apply(PARTIAL, ledger="shared").body,
     "error.json": lambda: json.error(
         [error("locked", "run-1 holds the lock", hint="wait for it")], exit_code=4

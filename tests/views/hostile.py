@@ -1,4 +1,4 @@
-"""Texts that somebody may write into a name to be obeyed, and plans that are full of them.
+"""Texts that try to act from inside a name, and plans that are full of them.
 
 Each begins with `MARK`, so that a test can find where a foreign text ended up.
 """

@@ -1,4 +1,4 @@
-"""Whatever somebody writes into a name stays text, as parsers of each format judge."""
+"""Names that try to act stay text in every format, as parsers of each format judge."""
 
 import json as stdlib_json
 import re

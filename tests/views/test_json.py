@@ -1,3 +1,5 @@
+"""JSON documents: strict, complete, and with the plan of a command that failed."""
+
 import json as stdlib_json
 
 import pytest

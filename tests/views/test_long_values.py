@@ -1,4 +1,4 @@
-"""Long values: hosts are shown whole everywhere, of others what differs is shown."""
+"""Long values: hosts are shown whole everywhere, other values by what differs."""
 
 import html as entities
 import re

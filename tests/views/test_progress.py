@@ -1,3 +1,5 @@
+"""Progress of a run: lines for logs, a display for terminals, and no trace of commands in names."""
+
 from collections.abc import Iterable
 from io import StringIO
 

@@ -56,7 +56,7 @@ def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit
 @example(worst_plan())
 def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
     page = Page(html.drift(detect_drift(plan), LOCAL))
-    known = Page(html.drift(drift_samples.everybody_moved(), LOCAL))
+    known = Page(html.drift(drift_samples.every_origin(), LOCAL))
     assert set(page.tags) <= set(known.tags)
     assert not {name for _, name in page.attributes} & {"src", "href", "style", "onerror"}
     assert page.tags.count("style") == page.tags.count("title") == 1
@@ -103,7 +103,7 @@ def test_json_is_the_report(plan: Plan) -> None:
         ),
         (drift_samples.git_ahead(), "3 integrations differ: 3 changed in Git; 3 unchanged."),
         (
-            drift_samples.everybody_moved(),
+            drift_samples.every_origin(),
             (
                 "4 integrations differ: 1 changed in the API, 1 changed in both, 1 changed in Git, "
                 "1 of unknown origin; 1 blocked; 1 unchanged."
@@ -168,7 +168,7 @@ def test_what_a_tombstone_deletes_cannot_be_pulled_and_is_named_instead() -> Non
 
 
 def test_a_block_is_said_before_the_command_that_it_stops() -> None:
-    first, second, *_ = drift_outline.suggestions(drift_samples.everybody_moved())
+    first, second, *_ = drift_outline.suggestions(drift_samples.every_origin())
     assert (first.text, first.command) == (phrases.NEXT_BLOCKED, "")
     assert second.text == phrases.HEAL_UNBLOCKED
 
@@ -181,7 +181,7 @@ def test_of_many_only_the_first_are_adopted_at_once_and_it_is_said() -> None:
 
 
 def test_each_change_names_its_mover_only_where_the_group_cannot() -> None:
-    both = drift_outline.of_report(drift_samples.everybody_moved(), ledger="local")
+    both = drift_outline.of_report(drift_samples.every_origin(), ledger="local")
     notes = {c.path: c.note for item in both.groups[1].items for c in item.changes}
     assert notes["description"] == phrases.DRIFT_NOTES[ChangeOrigin.REMOTE]
     assert notes["configurations.azure_api_version"] == phrases.DRIFT_NOTES[ChangeOrigin.LOCAL]

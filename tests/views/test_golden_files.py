@@ -1,4 +1,4 @@
-"""Every visible word is pinned; see tests/views/golden.py for how the files are made."""
+"""Every visible word is pinned; tests/views/golden.py makes the files."""
 
 import pytest
 

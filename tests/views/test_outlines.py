@@ -1,3 +1,5 @@
+"""Outlines: the words and values that all formats of plans and results share."""
+
 import pytest
 
 from reconciler.execution.result import Status

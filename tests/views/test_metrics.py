@@ -1,4 +1,4 @@
-"""Figures in Prometheus' text format, read back by Prometheus' own parser."""
+"""Metrics in the text format of Prometheus, read back by its own parser."""
 
 from collections import Counter
 
