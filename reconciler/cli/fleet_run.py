@@ -4,17 +4,16 @@ One member's part: `reconciler.cli.fleet_member`. How orders are carried out: th
 `reconciler.fleet`.
 """
 
-import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.cli import output, settings
 from reconciler.cli.console import Console
-from reconciler.cli.desired_source import state_folder_in
 from reconciler.cli.fleet_member import MemberRunner
+from reconciler.cli.fleet_options import FleetSelection
+from reconciler.cli.ledger_access import state_folder_in
 from reconciler.cli.signals import SignalHandler
 from reconciler.cli.wiring import new_run
 from reconciler.desired.source import MAX_FILE
@@ -27,46 +26,12 @@ from reconciler.fleet.local_engine import not_run, run_locally
 from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
 from reconciler.fleet.table import action_counts, line_of, table
 from reconciler.fleet.task import MemberTask
-from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
-    from reconciler.fleet.temporal.client import TemporalClient
+    pass
 
-FILE = Path("fleet.yaml")
-LOCAL = "local"
 OTHERWISE = "look at `reconcile fleet plan`, then use --yes"
 Ended = Callable[[MemberOutcome], None]
-
-
-@dataclass(frozen=True, slots=True)
-class FleetSelection:
-    """Which members of which fleet take part, and how many at a time."""
-
-    file: Path = FILE
-    only: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    resume: str | None = None
-    parallelism: int = 8
-    deadline: float = 900
-    engine: str = LOCAL
-
-    def chosen(self, fleet: Fleet) -> list[Member]:
-        """Give the members that take part."""
-        return [
-            member
-            for member in fleet.members
-            if (not self.only or any(fnmatchcase(member.name, glob) for glob in self.only))
-            and not any(fnmatchcase(member.name, glob) for glob in self.exclude)
-        ]
-
-    @property
-    def repeated(self) -> str:
-        """Give the options that another command for the same members has to have."""
-        said = [] if self.file == FILE else ["--file", str(self.file)]
-        said += [word for glob in self.only for word in ("--only", glob)]
-        said += [word for glob in self.exclude for word in ("--exclude", glob)]
-        said += [] if self.engine == LOCAL else ["--engine", self.engine]
-        return "".join(f" {shlex.quote(visible(word, 300))}" for word in said)
 
 
 class Engine(Protocol):
@@ -96,38 +61,6 @@ class LocalEngine:
         """Carry out every order, a few at a time."""
         await run_locally(
             orders, self.crew, parallelism=self.parallelism, cancel=cancel, ended=ended
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class TemporalOptions:
-    """Where Temporal is, as the options say; what they leave open the environment may know."""
-
-    address: str | None = None
-    namespace: str | None = None
-    queue: str = "reconcile"
-    tls: bool = False
-
-    def service(self) -> "TemporalClient":
-        """Give the connection, or raise `InvalidInput` where the extra is not installed."""
-        try:
-            from reconciler.fleet.temporal.client import TemporalClient
-        except ImportError:
-            problem = error(
-                "missing-extra",
-                "the engine temporal needs the package temporalio, which is not installed",
-                hint="pip install 'portkey-reconciler[temporal]'",
-            )
-            raise InvalidInput([problem]) from None
-        from reconciler.domain.secrets import Redacted
-
-        key = settings.variable("TEMPORAL_API_KEY")
-        return TemporalClient(
-            address=self.address or settings.variable("TEMPORAL_ADDRESS") or "localhost:7233",
-            namespace=self.namespace or settings.variable("TEMPORAL_NAMESPACE") or "default",
-            queue=self.queue,
-            key=Redacted(key) if key else None,
-            tls=self.tls,
         )
 
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.global_options import Invocation
 from reconciler.cli.settings import Settings
-from reconciler.diagnostics import Diagnostic, warning
+from reconciler.diagnostics import Diagnostic, SourceLocation, error, warning
 from reconciler.domain.policy import Target
+from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.state import Observed
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.ledger.errors import LedgerError
@@ -173,6 +175,29 @@ class LedgerAccess:
                 found = (warning("not-locked", summary),)
             past = self.recall(target, limit_seconds=limit_seconds)
             yield replace(past, diagnostics=(*past.diagnostics, *found))
+
+
+def state_folder(invocation: Invocation) -> Path:
+    """Return `.reconcile`, which lies beside the folder of the files; raises `InvalidInput`."""
+    return state_folder_in(invocation.dir.absolute().parent)
+
+
+def state_folder_in(parent: Path) -> Path:
+    """Return `.reconcile` in a folder.
+
+    Raises `InvalidInput` for a link in its place, through which another ledger would be read.
+    """
+    folder = parent / ".reconcile"
+    if folder.is_symlink():
+        summary = f"{folder} is a symbolic link in place of a folder, which is not followed"
+        hint = "put the folder itself in its place"
+        raise InvalidInput([error("symlink", summary, hint=hint, at=SourceLocation(str(folder)))])
+    return folder
+
+
+def records_of(invocation: Invocation, environment: Settings) -> LedgerAccess:
+    """Give the place of the ledger."""
+    return LedgerAccess(state_folder(invocation), environment)
 
 
 def key_of(target: Target) -> TargetKey:

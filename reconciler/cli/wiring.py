@@ -19,11 +19,9 @@ from reconciler.cli.desired_source import (
     DesiredSource,
     FolderSource,
     read_target,
-    records_of,
-    state_folder,
 )
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.ledger_access import facts_of, known_organisation
+from reconciler.cli.ledger_access import facts_of, known_organisation, records_of, state_folder
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.domain.policy import Target

@@ -8,14 +8,13 @@ import click
 
 from reconciler.cli import (
     command_context,
-    desired_source,
     exit_codes,
     notifications,
     output,
     signals,
     wiring,
 )
-from reconciler.cli.apply_run import carry_out
+from reconciler.cli.apply_run import RunDisplay, carry_out
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import (
@@ -27,8 +26,8 @@ from reconciler.cli.options import (
     planning,
     reading,
 )
-from reconciler.cli.run_display import RunDisplay
 from reconciler.cli.telemetry import RunTelemetry
+from reconciler.cli.undo_source import UndoSource
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.execution.cancellation import CancelToken
@@ -81,7 +80,7 @@ def command(
     async def work(interruption: signals.SignalHandler) -> int:
         source = None
         if undoes:
-            source = await in_thread(partial(desired_source.UndoSource, invocation, undoes))
+            source = await in_thread(partial(UndoSource, invocation, undoes))
         asked = source.options(options) if source else options
         async with wiring.run(
             seen.invocation,

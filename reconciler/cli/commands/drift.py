@@ -3,20 +3,29 @@
 The same reading and the same decisions as `plan`, told as a report; nothing is written.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from reconciler import workflows
-from reconciler.cli import command_context, notifications, output, signals, wiring
-from reconciler.cli import incremental_drift as memory
+from reconciler.cli import command_context, notifications, output, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.ledger_access import records_of
 from reconciler.cli.options import ReadingOptions, format_option, metrics_file, planning, reading
 from reconciler.cli.telemetry import RunTelemetry
+from reconciler.diagnostics import Diagnostic, notice
+from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
+from reconciler.execution.threads import in_thread
 from reconciler.planning.options import PlanOptions
+from reconciler.views.diagnostics import as_text
+from reconciler.workflows import Session
 
 DIFFERENT = 2
+
+EVERY = 168
+"""Runs in which everything is read once, unless told otherwise: a week of hourly checks."""
 
 
 @click.command("drift", cls=Command)
@@ -36,7 +45,7 @@ DIFFERENT = 2
     "--sample-every",
     type=click.IntRange(1),
     metavar="RUNS",
-    default=memory.EVERY,
+    default=EVERY,
     show_default=True,
     help="With --incremental, read everything once in so many runs.",
 )
@@ -80,7 +89,7 @@ def command(
             workflows.require_ledger(session)
             if not incremental:
                 return await workflows.drift(session, options), session.ledger
-            report = await memory.drift(invocation, session, options, every=sample_every)
+            report = await _incremental_drift(invocation, session, options, every=sample_every)
             return report, session.ledger
 
     with seen:
@@ -93,3 +102,32 @@ def command(
             return seen.ends(0)
         notifications.drift(console, notify, report, ledger=ledger, context=context)
         return seen.ends(DIFFERENT)
+
+
+async def _incremental_drift(
+    invocation: Invocation, session: Session, options: PlanOptions, *, every: int
+) -> DriftReport:
+    """Look at what moved and a sample, and take down what was read; see `workflows.drift`.
+
+    Without a ledger everything is read, and the report says so.
+    """
+    records = records_of(invocation, invocation.environment or settings.from_environment())
+    seen = await in_thread(lambda: records.seen(session.desired.target))
+    if seen is None:
+        told = replace(session, diagnostics=(*session.diagnostics, _nothing_remembered()))
+        return await workflows.drift(told, options)
+    rounds = IncrementalRead(seen, every=every)
+    report = await workflows.drift(session, options, rounds=rounds)
+    now = workflows.timestamp(settings.now())
+    read = rounds.read.values()
+    if found := await in_thread(lambda: records.sight(report.target, read, now=now)):
+        invocation.console.insist(as_text(found))
+    return report
+
+
+def _nothing_remembered() -> Diagnostic:
+    return notice(
+        "nothing-remembered",
+        "--incremental found no ledger to compare with, so everything was read",
+        hint="an apply keeps one in .reconcile; RECONCILE_LEDGER_URL names a shared one",
+    )

@@ -6,18 +6,41 @@ import click
 
 from reconciler.cli import fleet_run, signals
 from reconciler.cli.console import Console
-from reconciler.cli.fleet_options import MemberOptions, meeting, muster
-from reconciler.cli.fleet_run import Engine, FleetRun, FleetSelection, LocalEngine, TemporalOptions
-from reconciler.cli.fleet_telemetry import FleetTelemetry
+from reconciler.cli.fleet_options import (
+    FleetSelection,
+    MemberOptions,
+    TemporalOptions,
+    meeting,
+    muster,
+)
+from reconciler.cli.fleet_run import Engine, FleetRun, LocalEngine
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.options import format_option, metrics_file
+from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.fleet.config import Fleet
+from reconciler.fleet.metrics import figures_of
 from reconciler.fleet.outcome import FleetOperation, FleetResult
 from reconciler.fleet.task import MemberTask
 
 OFF = "off"
+
+
+class FleetTelemetry(RunTelemetry):
+    """Keeps the figures of a fleet; `result` is set once there is one."""
+
+    def __init__(
+        self, invocation: Invocation, verb: FleetOperation, metrics_file: Path | None
+    ) -> None:
+        super().__init__(
+            invocation, command=f"fleet {verb.value}", run="", metrics_file=metrics_file
+        )
+        self.result: FleetResult | None = None
+
+    def text(self) -> str:
+        """Write the figures of all members."""
+        return figures_of(self.figures, self.result)
 
 
 class Verbs(click.Group):

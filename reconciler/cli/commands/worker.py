@@ -6,8 +6,13 @@ import click
 
 from reconciler.cli import fleet_run, signals
 from reconciler.cli.fleet_member import MemberRunner
-from reconciler.cli.fleet_options import MemberOptions, file_option, meeting, parallelism_option
-from reconciler.cli.fleet_run import TemporalOptions
+from reconciler.cli.fleet_options import (
+    MemberOptions,
+    TemporalOptions,
+    file_option,
+    meeting,
+    parallelism_option,
+)
 from reconciler.cli.global_options import Invocation
 from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.config import Fleet

@@ -1,0 +1,185 @@
+"""A run of the ledger as a desired state: what was there before it, for `undo` and its apply.
+
+What can be restored: `reconciler.execution.undo`. The ledger withholds literal values, so those
+are looked for in the files and in earlier commits. What is found counts only if its fingerprint is
+the recorded one (`reconciler.execution.undo_literals`); what is not found is named.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from reconciler import git
+from reconciler.cli import settings
+from reconciler.cli.checkout import repository_of
+from reconciler.cli.desired_source import DesiredInput, read_target
+from reconciler.cli.global_options import Invocation
+from reconciler.cli.ledger_access import records_of
+from reconciler.desired.load import load_readable
+from reconciler.desired.source import DirectorySource
+from reconciler.diagnostics import Diagnostic, error, warning
+from reconciler.domain.policy import Target
+from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.domain.secrets import Redacted
+from reconciler.domain.tree import Tree, leaves
+from reconciler.execution.result import Status
+from reconciler.execution.undo import options_for, undo_of
+from reconciler.execution.undo_literals import NO_LITERALS, Literals
+from reconciler.git.base_commit import declared_at
+from reconciler.ledger.models import PreImage
+from reconciler.ledger.snapshot import LedgerSnapshot
+from reconciler.planning.normalize import normalize
+from reconciler.planning.options import PlanOptions, Selection
+from reconciler.workflows import unmatched_patterns
+
+_COMMITS = 3
+"""Earlier commits that are read at most; the literal most often stands in the newest one."""
+
+
+class UndoSource:
+    """A run of the ledger that is to be undone; what it never reached is left alone."""
+
+    def __init__(self, invocation: Invocation, run: str, *, to_edit: bool = False) -> None:
+        """Read the run's record; `to_edit` is for files, where no literal value is written."""
+        self.run = run
+        self.environment = invocation.environment or settings.from_environment()
+        self.target = read_target(invocation, self.environment)
+        with records_of(invocation, self.environment).open(read_only=True) as ledger:
+            this = next(iter(ledger.history(run=run)), None)
+            if this is None:
+                raise InvalidInput([_unknown(run)])
+            self._refuse_other_target(this["target"])
+            earlier = ledger.history(before=run, target=self.target.name)
+            later = ledger.history(after=run, target=self.target.name)
+            untouched = _untouched(this["outcomes"])
+            images = ledger.pre_images(run)
+            self._made = ledger.made_by_runs(run, [image.slug for image in images])
+        self._images = [image for image in images if image.slug not in untouched]
+        self._later = [item for item in later if self._is_ours(item["target"])]
+        self._literals = literals_of(
+            repository_of(invocation, self.environment),
+            target=self.target,
+            images=() if to_edit else self._images,
+            earlier=[item for item in earlier if self._is_ours(item["target"])],
+        )
+
+    def options(self, options: PlanOptions) -> PlanOptions:
+        """Narrow options to what the run changed; `InvalidInput` for a pattern of anything else."""
+        self.refuse_unmatched(options.selection)
+        return options_for(self._images, options)
+
+    def refuse_unmatched(self, selection: Selection) -> None:
+        """Raise `InvalidInput` for each pattern of `--only` that the run has nothing to do with."""
+        what = f"integration that run {self.run} changed"
+        slugs = [image.slug for image in self._images]
+        if unmatched := unmatched_patterns(selection, slugs, what=what):
+            raise InvalidInput(unmatched)
+
+    def wish(self, past: LedgerSnapshot) -> DesiredInput:
+        """Ask for how things were before the run."""
+        undo = undo_of(
+            self.run,
+            self._images,
+            target=self.target,
+            memory=past.last_applied,
+            made=self._made,
+            literals=self._literals,
+        )
+        found = (*undo.diagnostics, *self._changed_later())
+        return DesiredInput(undo.desired, undo.memory, found, undo)
+
+    def _refuse_other_target(self, target: object) -> None:
+        said = target if isinstance(target, dict) else {}
+        if not self._is_ours(target):
+            where = f"{said.get('name')} at {said.get('base_url')}"
+            problem = error(
+                "wrong-target",
+                f"run {self.run} was on target {where}",
+                hint="choose that one with --target",
+            )
+            raise Refused([problem])
+
+    def _is_ours(self, target: object) -> bool:
+        """Compare a recorded target with ours; a first run may not know its organisation yet."""
+        said = target if isinstance(target, dict) else {}
+        return (said.get("name"), said.get("base_url")) == (self.target.name, self.target.base_url)
+
+    def _changed_later(self) -> list[Diagnostic]:
+        ours = {image.slug for image in self._images}
+        return [
+            warning(
+                "changed-later",
+                f"run {item['run']} changed {', '.join(both)} afterwards; what both changed goes "
+                f"back to before run {self.run}",
+            )
+            for item in self._later
+            if (both := sorted(ours & _touched(item["outcomes"])))
+        ]
+
+
+def _touched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {str(item["slug"]) for item in outcomes} - _untouched(outcomes)
+
+
+def _untouched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Give what a run planned and did not send a single write for."""
+    return {
+        str(item["slug"])
+        for item in outcomes
+        if item["status"] == Status.SKIPPED
+        or (item["status"] == Status.FAILED and not item["attempts"])
+    }
+
+
+def _unknown(run: str) -> Diagnostic:
+    hint = "run `reconcile history` to list the runs"
+    return error("unknown-run", f"the ledger has no run {run}", hint=hint)
+
+
+def literals_of(
+    repository: git.Repository,
+    *,
+    target: Target,
+    images: Sequence[PreImage],
+    earlier: Sequence[Mapping[str, Any]],
+) -> Literals:
+    """Read the files of today and of earlier commits, if a picture lacks any literal.
+
+    `earlier` are the runs before the one that is undone, oldest first.
+    """
+    slugs = {image.slug for image in images if _lacks_literals(image)}
+    if not slugs:
+        return NO_LITERALS
+    today, _ = load_readable(DirectorySource(repository.folder), target, date.min)
+    return Literals(
+        today={s: item.fields for s, item in today.integrations.items() if s in slugs},
+        earlier=tuple(_declared_at(_commits(earlier, slugs), repository, target)),
+    )
+
+
+def _lacks_literals(image: PreImage) -> bool:
+    """Return whether Git declared a literal that the record withholds."""
+    declared = normalize(image.declared or {})
+    return any(isinstance(leaf, Redacted) for _, leaf in leaves(declared))
+
+
+def _commits(earlier: Iterable[Mapping[str, Any]], slugs: set[str]) -> list[str]:
+    """Return the newest commits whose runs wrote one of these integrations."""
+    found: dict[str, None] = {}
+    for run in reversed(list(earlier)):
+        touched = {str(outcome["slug"]) for outcome in run["outcomes"]}
+        if run["commit"] and touched & slugs:
+            found[str(run["commit"])] = None
+    return list(found)[:_COMMITS]
+
+
+def _declared_at(
+    commits: Iterable[str], repository: git.Repository, target: Target
+) -> Iterator[Mapping[str, Tree]]:
+    for commit in commits:
+        try:
+            past = declared_at(commit, repository=repository, target=target)
+        except git.GitError:
+            continue  # the commit is not here, for instance in a shallow clone
+        known = past.last_applied.integrations
+        yield {s: item.declared for s, item in known.items() if item.declared is not None}
