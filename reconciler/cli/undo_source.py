@@ -2,7 +2,7 @@
 
 What can be restored: `reconciler.execution.undo`. The ledger withholds literal values, so those
 are looked for in the files and in earlier commits. What is found counts only if its fingerprint is
-the recorded one (`reconciler.execution.undo_literals`); what is not found is named.
+the recorded one (`reconciler.execution.undo_fields`); what is not found is named.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, leaves
 from reconciler.execution.result import Status
 from reconciler.execution.undo import options_for, undo_of
-from reconciler.execution.undo_literals import NO_LITERALS, Literals
+from reconciler.execution.undo_fields import NO_LITERALS, Literals
 from reconciler.git.base_commit import declared_at
 from reconciler.ledger.models import PreImage
 from reconciler.ledger.snapshot import LedgerSnapshot

@@ -1,27 +1,34 @@
-"""What taking a run back asks for, from the pictures that were taken before it.
+"""Plan the undo of a run from the pre-images that the ledger keeps of it.
 
-An undo is a plan like any other: here the desired state of what the run changed is made up from its
-pre-images, and planning, guards and execution do the rest. No secret is in a picture, so none comes
-back; where its name is known, the reference does. The pictures are kept in `reconciler.ledger`.
+An undo is a plan like any other: the pre-images become the desired state of what the run changed,
+and planning, guards and execution do the rest. A pre-image holds no secret; where the reference of
+one is known, it is declared again. What stands in the way is an obstacle, which blocks an action;
+what does not come back is a warning.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 
-from reconciler.diagnostics import Diagnostic, SourceLocation, in_order
+from reconciler.diagnostics import Diagnostic, SourceLocation, error, in_order, warning
+from reconciler.domain.field_paths import show_path
 from reconciler.domain.last_applied import NO_FILE, LastApplied, LastAppliedState, merged
 from reconciler.domain.policy import Prune, Target
-from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Lifecycle
-from reconciler.execution.undo_literals import NO_LITERALS, Literals
-from reconciler.execution.undo_losses import (
-    Obstacle,
-    UndoInputs,
-    another_object,
-    obstacles,
-    other_values,
-    undo_losses,
+from reconciler.domain.tree import Path
+from reconciler.execution.secret_values import sent_secrets
+from reconciler.execution.undo_fields import (
+    NO_LITERALS,
+    Found,
+    Literals,
+    added_entries,
+    fields_to_restore,
+    lost_secrets,
+    may_lack,
+    unknown_secrets,
 )
 from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import Action, ActionKind
@@ -31,6 +38,7 @@ from reconciler.planning.plan import Plan
 NOTHING = Selection(only=("",))
 _OF_FILES = frozenset({"undeclared-access", "undeclared-host"})
 MISSING_CREDENTIAL = "missing-credential"
+NEWLY_MADE = frozenset({ActionKind.CREATE, ActionKind.REPLACE})
 _VERBS = {
     ActionKind.CREATE: "created",
     ActionKind.UPDATE: "changed",
@@ -40,15 +48,75 @@ _VERBS = {
 
 
 @dataclass(frozen=True, slots=True)
-class UndoRevision:
-    """A run to be taken back.
+class Obstacle:
+    """Why no action of these kinds can restore an integration."""
 
-    `desired` holds what it changed or deleted as it was before; what it created is withdrawn.
-    `by_git` is what Git declares, which an undo does not change.
+    slug: str
+    kinds: frozenset[ActionKind]
+    finding: Diagnostic
+
+
+@dataclass(frozen=True)
+class UndoInputs:
+    """One integration of the run: its pre-image, and what is known of it now.
+
+    `made` are the ids of the integrations that runs have created under its slug.
+    """
+
+    image: PreImage
+    now: LastApplied
+    made: frozenset[str]
+    pepper: Pepper | None
+    literals: Literals
+
+    @cached_property
+    def found(self) -> Found:
+        """The literal values that were found in files."""
+        return self.literals.of(self.image, self.now, self.pepper)
+
+    @property
+    def created_ids(self) -> frozenset[str]:
+        """Return the ids of the integrations that this run and others have created."""
+        return self.made | ({self.image.made} if self.image.made is not None else frozenset())
+
+    def is_another(self, identity: str | None) -> bool:
+        """Whether an id certainly belongs to an integration that the run did not change."""
+        seen = self.image.observed
+        before = frozenset({seen.id}) if seen is not None and seen.id is not None else frozenset()
+        ours = self.created_ids | before | self.now.identities
+        return LastApplied(identities=ours).is_another(identity)
+
+    @property
+    def known(self) -> LastApplied:
+        """Return the last-applied state to plan the undo with.
+
+        What the run created counts as declared, so that it is withdrawn, but only under an id that
+        is known. The protection of today always holds.
+        """
+        if self.image.observed is not None:
+            # `UndoRevision` blocks another integration itself, whatever is declared of it.
+            return replace(added_entries(self.image, self.now), identities=frozenset())
+        if not self.created_ids:
+            return replace(self.now, declared=None)
+        declared = self.now.declared if self.now.declared is not None else {}
+        return replace(self.now, declared=declared, identities=self.created_ids)
+
+    def declared(self, place: SourceLocation) -> Declared:
+        """Return the declaration that restores the integration."""
+        fields = fields_to_restore(self.image, self.now.declared, found=self.found)
+        return Declared(self.image.slug, fields, place, Lifecycle(protected=self.now.protected))
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRevision:
+    """The undo of a run, as a desired state and a revision of the plan that is made from it.
+
+    `desired` declares what the run changed or deleted as it was before; what the run created is
+    withdrawn. `by_git` is what Git declares, which an undo does not change.
     """
 
     run: str
-    pasts: Mapping[str, UndoInputs]
+    inputs: Mapping[str, UndoInputs]
     desired: DesiredState
     memory: LastAppliedState
     by_git: Mapping[str, Declared]
@@ -57,28 +125,28 @@ class UndoRevision:
 
     @property
     def images(self) -> Mapping[str, PreImage]:
-        """Return the pictures from before the run, by slug."""
-        return {slug: past.image for slug, past in self.pasts.items()}
+        """Return the pre-images of the run by slug."""
+        return {slug: undone.image for slug, undone in self.inputs.items()}
 
     def revise(
         self, plan: Plan, values: Mapping[SecretRef, Redacted] = MappingProxyType({})
     ) -> Plan:
-        """Add to a fresh plan why things happen, and hold back what cannot be restored.
+        """Return a fresh plan with the reasons of the undo; block what cannot be restored.
 
-        `values` are the secrets at hand, which may be others than before the run.
+        `values` are the secret values at hand, which may differ from those before the run.
         """
         actions, found = [], []
         for action in plan.actions:
-            past = self.pasts.get(action.slug)
-            if past is None:
+            undone = self.inputs.get(action.slug)
+            if undone is None:
                 actions.append(action)
                 continue
-            blocks = self._blocks(past, action)
-            actions.append(self._revised(past, action, blocks))
+            blocks = self._blocks(undone, action)
+            actions.append(self._revised(undone, action, blocks))
             found += blocks
             if not blocks:
-                found += other_values(past, action, values)
-        # What no file declares is not for an undo to tell: it looks at one run, not at the files.
+                found += other_values(undone, action, values)
+        # An undo concerns one run: what no file declares is not its subject.
         dropped = set(_OF_FILES)
         if not any(MISSING_CREDENTIAL in action.blocked_by for action in actions):
             dropped.add(MISSING_CREDENTIAL)
@@ -86,25 +154,25 @@ class UndoRevision:
         diagnostics = in_order([*kept, *found])
         return replace(plan, actions=tuple(actions), undeclared=(), diagnostics=diagnostics)
 
-    def _blocks(self, past: UndoInputs, action: Action) -> list[Diagnostic]:
+    def _blocks(self, undone: UndoInputs, action: Action) -> list[Diagnostic]:
         slug, current = action.slug, action.subject.observed
         blocks = [o.finding for o in self.obstacles if o.slug == slug and action.kind in o.kinds]
-        existed = past.image.observed is not None
-        if existed and current is not None and past.is_another(current.id):
+        existed = undone.image.observed is not None
+        if existed and current is not None and undone.is_another(current.id):
             blocks.append(another_object(slug, SourceLocation(f"run {self.run}")))
         return blocks
 
-    def _revised(self, past: UndoInputs, action: Action, blocks: list[Diagnostic]) -> Action:
-        reason = f"run {self.run} {_VERBS[past.image.kind]} it"
+    def _revised(self, undone: UndoInputs, action: Action, blocks: list[Diagnostic]) -> Action:
+        reason = f"run {self.run} {_VERBS[undone.image.kind]} it"
         codes = [*action.blocked_by, *(block.code for block in blocks)]
         if action.kind is ActionKind.CREATE:
-            # It existed like this before the run; a credential that was lost is a block of its own.
+            # It existed like this before the run; a lost credential is an obstacle of its own.
             codes = [code for code in codes if code != MISSING_CREDENTIAL]
         return replace(action, reason=reason, source=None, blocked_by=tuple(dict.fromkeys(codes)))
 
 
 def options_for(images: Sequence[PreImage], options: PlanOptions) -> PlanOptions:
-    """Narrow what a caller asked for to what the run changed; other integrations do not matter."""
+    """Return the options that select only what the run changed and the caller asked for."""
     slugs = tuple(i.slug for i in images if options.selection.includes(i.slug))
     return replace(
         options,
@@ -123,13 +191,13 @@ def undo_of(
     made: Mapping[str, frozenset[str]] = MappingProxyType({}),
     literals: Literals = NO_LITERALS,
 ) -> UndoRevision:
-    """Work out what taking a run back asks for; `memory` is what is known now.
+    """Return the undo of a run; `memory` is the last-applied state of today.
 
-    `made` are the ids of the objects that runs have created, by slug; `literals` says where values
-    may be found that the ledger keeps no text of.
+    `made` are the ids of the integrations that runs have created, by slug. `literals` finds values
+    of which the ledger keeps only fingerprints.
     """
     place = SourceLocation(f"run {run}")
-    pasts = {
+    inputs = {
         image.slug: UndoInputs(
             image,
             memory.of(image.slug),
@@ -139,21 +207,28 @@ def undo_of(
         )
         for image in images
     }
-    existed = {slug: past for slug, past in pasts.items() if past.image.observed is not None}
-    known = {slug: past.known for slug, past in pasts.items()}
+    existed = {slug: undone for slug, undone in inputs.items() if undone.image.observed is not None}
+    known = {slug: undone.known for slug, undone in inputs.items()}
     return UndoRevision(
         run=run,
-        pasts=pasts,
-        desired=DesiredState(target, {s: past.declared(place) for s, past in existed.items()}),
+        inputs=inputs,
+        desired=DesiredState(target, {s: undone.declared(place) for s, undone in existed.items()}),
         memory=replace(memory, integrations={**memory.integrations, **known}),
-        by_git={s: git for s, past in existed.items() if (git := _by_git(past.image, memory))},
-        obstacles=tuple(o for past in existed.values() for o in obstacles(past, place)),
-        diagnostics=tuple(found for past in pasts.values() for found in undo_losses(past, run)),
+        by_git=_declared_in_git(existed, memory),
+        obstacles=tuple(chain(*(obstacles(undone, place) for undone in existed.values()))),
+        diagnostics=tuple(chain(*(undo_losses(undone, run) for undone in inputs.values()))),
     )
 
 
+def _declared_in_git(
+    existed: Mapping[str, UndoInputs], memory: LastAppliedState
+) -> dict[str, Declared]:
+    found = {slug: _by_git(undone.image, memory) for slug, undone in existed.items()}
+    return {slug: declared for slug, declared in found.items() if declared is not None}
+
+
 def _by_git(image: PreImage, memory: LastAppliedState) -> Declared | None:
-    """Give what Git declares, and what it declared before the run: that comes back by the undo.
+    """Return what Git declares, merged with what it declared before the run.
 
     Without the latter the next apply would take a withdrawn entry for one that Git never had.
     """
@@ -164,3 +239,135 @@ def _by_git(image: PreImage, memory: LastAppliedState) -> Declared | None:
     lifecycle = Lifecycle(protected=remembered.protected)
     place = remembered.declared_at.place if remembered.declared_at else NO_FILE
     return Declared(image.slug, remembered.declared, place, lifecycle)
+
+
+# -- obstacles ---------------------------------------------------------------------------
+
+
+def obstacles(undone: UndoInputs, place: SourceLocation) -> list[Obstacle]:
+    """Return what stands in the way of restoring an integration that existed before the run."""
+    image = undone.image
+    if image.kind is ActionKind.UPDATE:
+        return [Obstacle(image.slug, NEWLY_MADE, _gone_since(image.slug, place))]
+    findings = [
+        error(
+            "credential-unknown",
+            f"{image.slug}: no reference of {show_path(path)} is on record, only a mask",
+            hint="restore its file from Git, with a reference, and apply that",
+            at=place,
+        )
+        for path in unknown_secrets(image, found=undone.found)
+        if not may_lack(path)
+    ]
+    if image.observed is not None and not image.observed.detailed:
+        findings.append(
+            error(
+                "not-on-record",
+                f"{image.slug}: the run ended before all of it was on record",
+                hint="restore its file from Git and apply that",
+                at=place,
+            )
+        )
+    return [Obstacle(image.slug, NEWLY_MADE, finding) for finding in findings]
+
+
+def _gone_since(slug: str, place: SourceLocation) -> Diagnostic:
+    return error(
+        "deleted-since",
+        f"{slug}: it was deleted after the run, and only what the run changed is restored",
+        hint="undo the run that deleted it first, or leave it out with --exclude",
+        at=place,
+    )
+
+
+def another_object(slug: str, place: SourceLocation) -> Diagnostic:
+    """Build the error for an integration under the same slug that the run did not change."""
+    return error(
+        "another-object",
+        f"{slug}: the object under this slug is not the one that the run changed; "
+        "it was deleted and created again since",
+        hint="leave it out with --exclude",
+        at=place,
+    )
+
+
+# -- losses ------------------------------------------------------------------------------
+
+
+def undo_losses(undone: UndoInputs, run: str) -> Iterator[Diagnostic]:
+    """Walk the warnings about what does not come back although nothing stands in the way."""
+    image = undone.image
+    if image.observed is None:
+        if not undone.created_ids:
+            yield _id_unknown(image.slug, run)
+        return
+    for path in lost_secrets(image, undone.now.declared, found=undone.found):
+        yield _value_lost(image, path)
+    if image.kind is ActionKind.UPDATE:
+        return
+    for path in unknown_secrets(image, found=undone.found):
+        if may_lack(path):
+            yield warning(
+                "credential-not-restored",
+                f"{image.slug}: the value of {show_path(path)} is kept nowhere; "
+                "it is created without it",
+                hint="declare it in its file and apply the files",
+            )
+    unread = {"models": image.observed.models_read, "workspaces": image.observed.workspaces_read}
+    if image.observed.detailed and not all(unread.values()):
+        names = " and ".join(name for name, was_read in unread.items() if not was_read)
+        yield warning(
+            "access-not-restored",
+            f"{image.slug}: its {names} could not be read before the run, "
+            "so they do not come back as they were",
+            hint="compare them with its file after the undo",
+        )
+
+
+def _id_unknown(slug: str, run: str) -> Diagnostic:
+    return warning(
+        "not-on-record",
+        f"{slug}: run {run} created it or tried to, and the id of what it created is not on "
+        "record; what exists there now is not deleted",
+        hint="if it is to go, remove its file or add a tombstone under `deletions`",
+    )
+
+
+def _value_lost(image: PreImage, path: Path) -> Diagnostic:
+    if path in image.removed:
+        return warning(
+            "credential-not-restored",
+            f"{image.slug}: the run removed {show_path(path)}, and its value is kept nowhere; "
+            "it does not come back",
+            hint="declare it in its file and apply the files",
+        )
+    return warning(
+        "credential-not-restored",
+        f"{image.slug}: the run replaced {show_path(path)}, and the value before is kept "
+        "nowhere; it stays as it is",
+        hint="put the old value behind the reference and apply the files",
+    )
+
+
+def other_values(
+    undone: UndoInputs, action: Action, values: Mapping[SecretRef, Redacted]
+) -> Iterator[Diagnostic]:
+    """Walk the warnings about secrets that may get another value than before the run."""
+    image, pepper = undone.image, undone.pepper
+    newly_made = action.kind in NEWLY_MADE
+    named = set(lost_secrets(image, undone.now.declared, found=undone.found))
+    for path, reference, value in sent_secrets(action, values):
+        if path in named or not (newly_made or path in image.changed):
+            continue
+        before = image.fingerprints.get(path)
+        if pepper is None or before is None:
+            said = "may get another value than it had before the run"
+        elif before != value.fingerprint(pepper):
+            said = "had another value before the run, which is kept nowhere"
+        else:
+            continue
+        yield warning(
+            "credential-not-restored",
+            f"{image.slug}: {show_path(path)} is sent from {reference} and {said}",
+            hint="put the old value behind the reference, or rotate it afterwards",
+        )

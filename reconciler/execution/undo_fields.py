@@ -1,17 +1,20 @@
-"""From a picture of an integration to the fields that bring it back: whole, or what a run changed.
+"""The fields that restore an integration from its pre-image: all of them, or what a run changed.
 
-Pictures hold masks where secrets were; references come from what Git declared then and now.
+A pre-image holds masks where secrets were. References come from what Git declared then and declares
+now. A literal value, which only a header may hold, is found in files: it counts only if it has the
+recorded fingerprint, so that it certainly is the value that was stored.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from reconciler.domain.access import allows_all_models
 from reconciler.domain.integration import Integration
 from reconciler.domain.last_applied import LastApplied, LastAppliedState, merged
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, compiled
-from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.secrets import Mask, Pepper, Redacted, SecretRef
 from reconciler.domain.tree import (
     Path,
     Tree,
@@ -22,21 +25,76 @@ from reconciler.domain.tree import (
     lookup,
     references,
 )
-from reconciler.execution.undo_literals import NOTHING_FOUND, Found
 from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.normalize import normalize
 from reconciler.planning.risk import decides_host
 
 Secret: TypeAlias = SecretRef | Redacted
+Values: TypeAlias = Mapping[Path, Redacted]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The literals of one integration: as they were before a run, and as they are stored now."""
+
+    then: Values = field(default_factory=lambda: MappingProxyType({}))
+    now: Values = field(default_factory=lambda: MappingProxyType({}))
+
+
+NOTHING_FOUND = Found()
+
+
+@dataclass(frozen=True, slots=True)
+class Literals:
+    """The files that may hold literals: those of today, and those of earlier commits."""
+
+    today: Mapping[str, Tree] = field(default_factory=lambda: MappingProxyType({}))
+    earlier: tuple[Mapping[str, Tree], ...] = ()
+
+    def of(self, image: PreImage, now: LastApplied, pepper: Pepper | None) -> Found:
+        """Return the literals of an integration that have the recorded fingerprints."""
+        if pepper is None:
+            return NOTHING_FOUND
+        written = {
+            path: record.fingerprint
+            for path, record in now.secrets.items()
+            if record.fingerprint is not None
+        }
+        today = self.today.get(image.slug, {})
+        trees = [today, *(files.get(image.slug, {}) for files in self.earlier)]
+        return Found(
+            then=_confirmed(trees, image.fingerprints, pepper),
+            now=_confirmed([today], written, pepper),
+        )
+
+
+def literals_in(tree: Tree) -> dict[Path, Redacted]:
+    """Return the literal values of a tree by path, without those that were withheld."""
+    found = {path: leaf for path, leaf in leaves(normalize(tree)) if isinstance(leaf, Redacted)}
+    return {path: leaf for path, leaf in found.items() if not leaf.is_empty}
+
+
+def _confirmed(
+    trees: Iterable[Tree], fingerprints: Mapping[Path, str], pepper: Pepper
+) -> dict[Path, Redacted]:
+    confirmed: dict[Path, Redacted] = {}
+    for tree in trees:
+        for path, value in literals_in(tree).items():
+            if value.fingerprint(pepper) == fingerprints.get(path):
+                confirmed.setdefault(path, value)
+    return confirmed
+
+
+NO_LITERALS = Literals()
 
 
 def fields_to_restore(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> Tree:
-    """Return the fields to declare so that an integration is again as it was.
+    """Return the fields to declare so that an integration is as it was before the run.
 
-    After an update that is what the run changed; a list is restored whole. `now` is what Git
-    declares now; it knows the references that have to go along with a write. `found` are literal
-    values that were found again.
+    After an update these are the fields that the run changed; a list is restored whole. `now` is
+    what Git declares now, with the references that a write must send along. `found` are literal
+    values from files.
     """
     if image.observed is None:
         return {}
@@ -53,19 +111,19 @@ def fields_to_restore(image: PreImage, now: Tree | None, *, found: Found = NOTHI
 
 
 def unknown_secrets(image: PreImage, *, found: Found = NOTHING_FOUND) -> list[Path]:
-    """Return the secrets of a picture of which neither reference nor value is known."""
+    """Return the secrets of a pre-image of which neither reference nor value is known."""
     known = _known_then(image, found)
     return [path for path in _secrets(image) if path not in known]
 
 
 def may_lack(path: Path) -> bool:
-    """Return whether an integration can be created without this secret: a header's literal."""
+    """Whether an integration can be created without this secret: the literal of a header."""
     schema = any_provider_schema()
     return schema.at(path[:-1]).facts.headers and not schema.at(path).facts.secret
 
 
 def lost_secrets(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> list[Path]:
-    """Return the secrets that the run replaced or removed and whose value is kept nowhere."""
+    """Return the secrets that the run replaced or removed and whose value is stored nowhere."""
     if image.kind not in {ActionKind.UPDATE, ActionKind.REPLACE}:
         return []
     then, present = _known_then(image, found), _known_now(image, now, found)
@@ -81,7 +139,7 @@ def lost_secrets(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FO
 
 
 def added_entries(image: PreImage, now: LastApplied) -> LastApplied:
-    """Count the entries that the run added to lists as declared, so that they are withdrawn."""
+    """Declare the list entries that the run added, so that the undo withdraws them."""
     if image.observed is None:
         return now
     before, schema = normalize(image.observed.fields), any_provider_schema()
@@ -127,14 +185,14 @@ def _whole(image: PreImage, found: Found) -> dict[str, Any]:
 
 
 def _granularity(path: Path) -> Path:
-    """Give the part of the tree, as the API writes it, that is restored for a change at a path."""
+    """Return the path, in the API's form, of the smallest part that a change restores."""
     if compiled(Integration).child(path[0]).kind is not FieldKind.MAP:
         return path[:1]  # only maps are restored member by member
     return path[:3] if any_provider_schema().at(path[:2]).facts.headers else path[:2]
 
 
 def _without_secrets(value: Value, field: FieldSchema) -> Any:
-    """Leave out what is withheld, and headers, which are restored one by one."""
+    """Return a value without what is withheld, and without headers, which are restored singly."""
     if isinstance(value, Mapping):
         return {
             name: _without_secrets(item, inner)
@@ -148,15 +206,15 @@ def _without_secrets(value: Value, field: FieldSchema) -> Any:
 
 
 def _is_withheld_at(path: Path, before: Tree) -> bool:
-    """Return whether a picture in canonical form lacks the value at a path."""
+    """Whether a normalized pre-image lacks the value at a path."""
     return _is_withheld(any_provider_schema().at(path), lookup(before, path))
 
 
 def _is_withheld(field: FieldSchema, value: Value) -> bool:
-    """Return whether a picture holds no value of this field that could be sent again.
+    """Whether a pre-image holds no value of this field that could be sent again.
 
-    The schema closes what it does not know, but a target may have vouched for it: then the value
-    stands in the picture.
+    The value of a field that the schema does not know is in the pre-image only if the target's
+    `known_fields` lists the field.
     """
     if not field.facts.sensitive:
         return False
@@ -166,7 +224,7 @@ def _is_withheld(field: FieldSchema, value: Value) -> bool:
 def _secrets_along(
     image: PreImage, now: Tree | None, fields: Mapping[str, Any], found: Found
 ) -> Iterator[tuple[Path, Secret]]:
-    """Walk the secrets that change back, and those that have to go along with a write."""
+    """Walk the secrets that change back, and those that a write must send along."""
     then, present = _known_then(image, found), _known_now(image, now, found)
     moves = any(decides_host(any_provider_schema(), path) for path in image.changed)
     models = {path[1] for path in image.changed if path[0] == "models" and len(path) > 1}
@@ -189,7 +247,7 @@ def _known_then(image: PreImage, found: Found) -> dict[Path, Secret]:
 
 
 def _known_now(image: PreImage, now: Tree | None, found: Found) -> dict[Path, Secret]:
-    """Return what stands behind the secrets now; where Git's word is not known, as before."""
+    """Return the secrets of today; where Git's declaration is not known, those of before."""
     declared = now if now is not None else image.declared
     return {**found.now, **_references(declared)}
 
@@ -219,7 +277,7 @@ def _references(tree: Tree | None) -> dict[Path, SecretRef]:
 
 
 def _implied_models(image: PreImage) -> list[dict[str, Any]]:
-    """Give the base models that no list named before, which followed `allow_all_models`."""
+    """Return entries for base models that no list named before: `allow_all_models` decided."""
     before = normalize(image.observed.fields) if image.observed is not None else {}
     listed, changed = as_mapping(before.get("models")), image.changed
     named = {path[1] for path in changed if path[0] == "models" and len(path) > 1}
@@ -231,7 +289,7 @@ def _implied_models(image: PreImage) -> list[dict[str, Any]]:
 
 
 def _absent(image: PreImage, before: Mapping[str, Any]) -> Iterator[Path]:
-    """Walk what the run added to something that was there; new entries of lists are withdrawn."""
+    """Walk what the run added to existing parts; added list entries are withdrawn otherwise."""
     schema = any_provider_schema()
     for path in image.changed:
         if _is_withheld_at(path, before):
@@ -250,7 +308,7 @@ def _has(tree: Mapping[str, Any], path: Path, length: int) -> bool:
 
 
 def _put(fields: dict[str, Any], path: Path, value: Any) -> None:
-    """Set a value at a path in canonical form of a tree that has the API's form."""
+    """Set the value at a normalized path in a tree that has the API's form."""
     here: Any = fields
     field = any_provider_schema()
     for name in path[:-1]:

@@ -14,7 +14,7 @@ from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.undo import UndoRevision, options_for, undo_of
-from reconciler.execution.undo_literals import NO_LITERALS, Literals
+from reconciler.execution.undo_fields import NO_LITERALS, Literals
 from reconciler.ledger.models import RunFacts
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.options import PlanOptions, Selection
