@@ -131,9 +131,7 @@ def simulator_transport(
     script = script or Script()
     store = SqliteStore(db)
     api = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, store)
-    service = ApiService(
-        Wire(api, faults=FaultScript(script.faults)), accepts=accept_without_key
-    )
+    service = ApiService(Wire(api, faults=FaultScript(script.faults)), accepts=accept_without_key)
     return SimulatorTransport(service, on_close=store.close)
 
 

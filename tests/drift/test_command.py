@@ -109,7 +109,7 @@ def test_what_is_undeclared_is_reported_and_is_no_drift(tmp_path: Path) -> None:
 def test_the_origin_is_known_from_the_ledger_and_unknown_without(tmp_path: Path) -> None:
     with applied(tmp_path) as (project, url):
         by_hand(url, "alpha", description="by hand")
-        project.integration("beta", name="Declared anew")
+        project.integration("beta", name="Declared again")
         found = project.run("drift", "--format", "json")
         assert found.json["origins"] == {"alpha": "remote", "beta": "local"}
         shown = project.run("drift")
@@ -153,15 +153,15 @@ def test_channels_are_notified_and_one_that_fails_changes_and_leaks_nothing(
         assert (quiet.code, there.posted) == (0, [])
 
         by_hand(url, "alpha", description="<b>@everybody</b>")
-        told = project.run("drift", "-vv", "--format", "json", *given)
-        assert told.code == 2
-        assert told.json["kind"] == "drift_report"
-        assert "warning[not-notified]: channel 1 (json) was not notified" in told.err
-        assert TOKEN not in told.out + told.err
+        found = project.run("drift", "-vv", "--format", "json", *given)
+        assert found.code == 2
+        assert found.json["kind"] == "drift_report"
+        assert "warning[not-notified]: channel 1 (json) was not notified" in found.err
+        assert TOKEN not in found.out + found.err
         assert there.reached == ["good", "refusing"]
         document = dict(there.posted)["good"]
         assert document["title"] == "reconcile: Drift on here"
-        assert told.json["fingerprint"] in document["message"]
+        assert found.json["fingerprint"] in document["message"]
         assert "alpha" in document["message"]
         assert "everybody" not in document["message"]
 

@@ -106,10 +106,10 @@ def test_a_client_that_waits_for_100_continue_gets_it() -> None:
         body = json.dumps(openai()).encode()
         head, _, _ = raw("POST", body=body).partition(b"\r\n\r\n")
         writer.write(head + b"\r\nexpect: 100-continue\r\n\r\n")
-        told = await reader.readuntil(b"\r\n\r\n")
+        received = await reader.readuntil(b"\r\n\r\n")
         writer.write(body)
         writer.write_eof()
-        answer = told + await reader.read()
+        answer = received + await reader.read()
         writer.close()
         return answer
 

@@ -47,8 +47,8 @@ def test_some_have_models_and_workspaces_and_none_has_a_provider() -> None:
 @pytest.mark.parametrize("name", sorted(SEEDS))
 def test_a_named_seed_can_be_applied_twice_and_keeps_what_exists(name: str) -> None:
     remote = make_remote()
-    planted = apply_seed(remote, name)
-    assert planted == len(remote.integrations)
+    created = apply_seed(remote, name)
+    assert created == len(remote.integrations)
     for slug in remote.integrations:
         remote.handle(Request("PUT", f"/integrations/{slug}", {}, {"name": "Kept"}))
         remote.handle(
