@@ -60,10 +60,10 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
     try:
         data = source.read(CONFIG_FILE)
     except UnreadableFile as problem:
-        problems.of_file(CONFIG_FILE, _missing(problem))
+        problems.add_unreadable(CONFIG_FILE, _missing(problem))
         return None
     reading = read_yaml(data)
-    problems.of_reading(CONFIG_FILE, reading, data)
+    problems.add_faults(CONFIG_FILE, reading, data)
     if reading.broken:
         return None
     before = len(problems.diagnostics)

@@ -117,7 +117,7 @@ class Documents:
     def _report_blocked(self) -> None:
         """Report the folders that cannot be entered; they would read as empty ones."""
         for path, problem in blocked_folders(self._source).items():
-            self._problems.of_file(path, problem)
+            self._problems.add_unreadable(path, problem)
             self._blocked.add(path)
             self._incomplete = True
 
@@ -152,7 +152,7 @@ class Documents:
         try:
             data = self._source.read(path)
         except UnreadableFile as problem:
-            self._problems.of_file(path, problem)
+            self._problems.add_unreadable(path, problem)
             self._incomplete = True
             return []
         self._bytes += len(data)
@@ -162,12 +162,12 @@ class Documents:
                 "and the files before it exceed 64 MiB",
                 "divide the integrations among several folders, each with its own reconcile.yaml",
             )
-            self._problems.of_file(path, excess)
+            self._problems.add_unreadable(path, excess)
             self._incomplete = True
             return []
         reading = read_yaml(data)
         if reading.faults:
-            self._problems.of_reading(path, reading, data)
+            self._problems.add_faults(path, reading, data)
             self._incomplete = self._incomplete or reading.broken
         return [] if reading.broken else reading.documents
 
@@ -200,7 +200,7 @@ class Documents:
         name = str(slug)
         first = self._base.setdefault(name, sourced)
         if first is not sourced:
-            place = self._problems.place(first.origin.at("slug"))
+            place = self._problems.location_of(first.origin.at("slug"))
             self._problems.error(
                 "duplicate-slug",
                 f"`{name}` is declared twice; first at {place.file}:{place.line}",
@@ -230,7 +230,7 @@ class Documents:
                 add(slug, patch, origin.at(slug), documents)
             elif not self._incomplete:
                 summary = f"there is no integration `{slug}`"
-                hint = self._problems.nearest(slug, documents)
+                hint = self._problems.did_you_mean(slug, documents)
                 self._problems.error("unknown-slug", summary, origin.at(slug), hint=hint, key=True)
 
     def _add_patch(

@@ -55,7 +55,7 @@ def build_integration(
     return Declared(
         slug=tree["slug"],
         fields={name: value for name, value in tree.items() if name not in _NOT_FIELDS},
-        source=SourceLocation(problems.shown(document.origin.file), document.line),
+        source=SourceLocation(problems.display_path(document.origin.file), document.line),
         lifecycle=_build_lifecycle(tree.get("lifecycle")),
         vouched=known_fields.get(provider, ()),
     )

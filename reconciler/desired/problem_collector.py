@@ -1,7 +1,7 @@
-"""Collect what is wrong and find the line each value came from.
+"""Collector of problems, which finds the file and line of each value it reports.
 
-Positions are not kept while everything is right: a file is read again when a finding needs a place
-in it. Origins survive merging, so a finding names the file that a person has to edit.
+Positions are not kept while there is no problem: a file is parsed again when a problem needs a
+position in it. Origins survive merging, so that a problem names the file that has to be edited.
 """
 
 from collections import Counter
@@ -19,47 +19,45 @@ from reconciler.domain.secrets import SecretRef
 
 Steps = tuple[Step, ...]
 ReferenceCheck = Callable[[SecretRef], Diagnostic | None]
-"""Gives what the surroundings have against a reference; its place is known here."""
+"""Returns an objection of the caller to a reference, None if there is none."""
 
-_KEPT_READINGS = 16
-_TOLD = 200
-"""Findings told of one file; a generated file with more has one cause."""
-_SUGGESTED = 500
+_CACHED_FILES = 16
+_MAX_PER_FILE = 200
+"""Reported problems of one file; more than this usually have one cause."""
+_MAX_SUGGESTIONS = 500
 
-_REMEDIES: Mapping[str, str] = MappingProxyType(
+_DEFAULT_HINTS: Mapping[str, str] = MappingProxyType(
     {
         "conflicting-fields": "keep one of the two",
-        "invalid-value": "`reconcile schema` describes what each field may hold",
-        "missing-field": "`reconcile schema` describes the fields and their values",
-        "unknown-configuration-field": "if it is new at the vendor, leave it as it is",
-        "unknown-field": "remove it; `reconcile schema` lists the fields there are",
-        "unknown-provider": "if it is new at the vendor, leave it as it is",
-        "unknown-slug": "correct it, or declare the integration in integrations/",
-        "wrong-type": "`reconcile schema` describes what each field may hold",
+        "invalid-value": "run `reconcile schema` to see the values of each field",
+        "missing-field": "run `reconcile schema` to see the fields and their values",
+        "unknown-field": "remove it; `reconcile schema` lists the known fields",
+        "unknown-provider": "correct it, or leave it as it is if the vendor has added it",
+        "unknown-slug": "correct the slug, or declare the integration in integrations/",
+        "wrong-type": "run `reconcile schema` to see the type of each field",
     }
 )
-"""What to do where nothing better can be said: no problem is told without a way out."""
+"""Hints for problems that are reported without one, by code."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceOrigin:
-    """Where a value stands: a file, the number of the document in it, a path in that document."""
+    """Origin of a value: a file, the number of a document in it, and a path in that document."""
 
     file: str
     index: int = 0
     path: Steps = ()
 
     def at(self, *steps: Step) -> "SourceOrigin":
-        """Give the origin of something inside."""
+        """Return the origin of a value inside this one."""
         return SourceOrigin(self.file, self.index, (*self.path, *steps))
 
 
 @dataclass(slots=True)
 class Sourced:
-    """A document with the origin of everything in it.
+    """A document with the origin of every value in it.
 
-    `moved` holds what did not come from the document itself: a path in `value`, and the origin of
-    what stands there.
+    `moved` holds the origins of values that come from elsewhere, by their path in `value`.
     """
 
     value: Any
@@ -68,7 +66,7 @@ class Sourced:
     moved: Mapping[Steps, SourceOrigin] = field(default_factory=lambda: MappingProxyType({}))
 
     def origin_of(self, path: Steps) -> SourceOrigin:
-        """Give the origin of the value at a path."""
+        """Return the origin of the value at a path."""
         if self.moved:
             for length in range(len(path), 0, -1):
                 start = self.moved.get(path[:length])
@@ -78,10 +76,11 @@ class Sourced:
 
 
 class ProblemCollector:
-    """All diagnostics of one loading, in the order of discovery.
+    """All diagnostics of one load, in the order of discovery.
 
-    `errors` counts those of values, told or not; `judge` has an opinion of every reference that is
-    otherwise right. `expects_creates` asks for what matters only if an integration does not exist.
+    `errors` counts the errors of values, reported or not. `check_reference` may object to a
+    reference that is otherwise valid. With `expects_creates`, problems are reported that matter
+    only if an integration does not exist yet.
     """
 
     def __init__(
@@ -94,24 +93,42 @@ class ProblemCollector:
         self.check_reference = check_reference
         self.expects_creates = expects_creates
         self._source = source
-        self._readings: dict[str, tuple[YamlFile, Sequence[str]]] = {}
+        self._parsed_files: dict[str, tuple[YamlFile, Sequence[str]]] = {}
         self.diagnostics: list[Diagnostic] = []
         self.errors = 0
-        self._told: Counter[str | tuple[str, str]] = Counter()
-        self._suggested = 0
+        self._reported: Counter[str | tuple[str, str]] = Counter()
+        self._suggestions = 0
 
-    def shown(self, file: str) -> str:
-        """Give the path of a file as the user knows it."""
+    def display_path(self, file: str) -> str:
+        """Return the path of a file as it is shown to users."""
         path = f"{self._source.label}/{file}" if file else self._source.label
         return path.encode("utf-8", "backslashreplace").decode()
 
-    def error(self, code: str, summary: str, origin: SourceOrigin, **details: Any) -> None:
-        """Collect an error; `details` are those of `add`."""
-        self.add(Severity.ERROR, code, summary, origin, **details)
+    def error(
+        self,
+        code: str,
+        summary: str,
+        origin: SourceOrigin,
+        *,
+        hint: str = "",
+        key: bool = False,
+        hide: bool = False,
+    ) -> None:
+        """Add an error; see `add`."""
+        self.add(Severity.ERROR, code, summary, origin, hint=hint, key=key, hide=hide)
 
-    def warning(self, code: str, summary: str, origin: SourceOrigin, **details: Any) -> None:
-        """Collect a warning; `details` are those of `add`."""
-        self.add(Severity.WARNING, code, summary, origin, **details)
+    def warning(
+        self,
+        code: str,
+        summary: str,
+        origin: SourceOrigin,
+        *,
+        hint: str = "",
+        key: bool = False,
+        hide: bool = False,
+    ) -> None:
+        """Add a warning; see `add`."""
+        self.add(Severity.WARNING, code, summary, origin, hint=hint, key=key, hide=hide)
 
     def add(
         self,
@@ -124,71 +141,72 @@ class ProblemCollector:
         key: bool = False,
         hide: bool = False,
     ) -> None:
-        """Collect a finding; `key` points at the name of the field, `hide` leaves its value out."""
-        if not self._is_worth_telling(severity, origin.file):
+        """Add a problem; `key` points at the name of the field, `hide` omits its value."""
+        if not self._is_within_limit(severity, origin.file):
             return
-        reading, lines = self._reading(origin.file)
-        spot = reading.spot(origin.index, origin.path, key=key)
+        parsed, lines = self._parsed(origin.file)
+        span = parsed.span(origin.index, origin.path, key=key)
         self.diagnostics.append(
             Diagnostic(
                 severity,
                 code,
                 summary,
-                hint or _REMEDIES.get(code, ""),
-                SourceLocation(self.shown(origin.file), spot.line + 1, spot.column + 1),
-                excerpt(lines, spot.line, spot.column, spot.length, key=key, hide=hide),
+                hint or _DEFAULT_HINTS.get(code, ""),
+                SourceLocation(self.display_path(origin.file), span.line + 1, span.column + 1),
+                excerpt(lines, span.line, span.column, span.length, key=key, hide=hide),
             )
         )
 
-    def nearest(self, word: str, known: Iterable[str]) -> str:
-        """Suggest a known word, as long as there are few findings; searching takes time."""
-        self._suggested += 1
-        return did_you_mean(word, known) if self._suggested <= _SUGGESTED else ""
+    def did_you_mean(self, word: str, known: Iterable[str]) -> str:
+        """Return a hint with the nearest known word; after many searches, which are slow, ""."""
+        self._suggestions += 1
+        return did_you_mean(word, known) if self._suggestions <= _MAX_SUGGESTIONS else ""
 
-    def _is_worth_telling(self, severity: Severity, file: str) -> bool:
-        """Stop after so many findings in a file, but never before its first error."""
-        self._told[file] += 1
+    def _is_within_limit(self, severity: Severity, file: str) -> bool:
+        """Count a problem; refuse it if its file has many, unless it is the first error there."""
+        self._reported[file] += 1
         if severity is Severity.ERROR:
             self.errors += 1
-            self._told[file, "errors"] += 1
-            return self._told[file] <= _TOLD or self._told[file, "errors"] == 1
-        return self._told[file] <= _TOLD
+            self._reported[file, "errors"] += 1
+            return self._reported[file] <= _MAX_PER_FILE or self._reported[file, "errors"] == 1
+        return self._reported[file] <= _MAX_PER_FILE
 
-    def of_file(self, file: str, problem: UnreadableFile) -> None:
-        """Collect that a file cannot be used at all."""
-        at = SourceLocation(self.shown(file))
+    def add_unreadable(self, file: str, problem: UnreadableFile) -> None:
+        """Add the error of a file that cannot be read."""
+        at = SourceLocation(self.display_path(file))
         summary = f"{at.file} {problem.summary}"
         self.diagnostics.append(Diagnostic(Severity.ERROR, problem.code, summary, problem.hint, at))
 
-    def of_reading(self, file: str, reading: YamlFile, data: bytes) -> None:
-        """Collect the faults of a file."""
+    def add_faults(self, file: str, parsed: YamlFile, data: bytes) -> None:
+        """Add the errors of a file that is not valid YAML."""
         lines = lines_of(data)
-        for fault in reading.faults:
+        for fault in parsed.faults:
             self.diagnostics.append(
                 Diagnostic(
                     Severity.ERROR,
                     fault.code,
                     fault.summary,
                     fault.hint,
-                    SourceLocation(self.shown(file), fault.line + 1, fault.column + 1),
+                    SourceLocation(self.display_path(file), fault.line + 1, fault.column + 1),
                     excerpt(lines, fault.line, fault.column, 1),
                 )
             )
 
-    def place(self, origin: SourceOrigin, *, key: bool = False) -> SourceLocation:
-        """Give the place of a value without saying anything about it."""
-        spot = self._reading(origin.file)[0].spot(origin.index, origin.path, key=key)
-        return SourceLocation(self.shown(origin.file), spot.line + 1, spot.column + 1)
+    def location_of(self, origin: SourceOrigin, *, key: bool = False) -> SourceLocation:
+        """Return the location of a value, or with `key` that of its name."""
+        span = self._parsed(origin.file)[0].span(origin.index, origin.path, key=key)
+        return SourceLocation(self.display_path(origin.file), span.line + 1, span.column + 1)
 
-    def _reading(self, file: str) -> tuple[YamlFile, Sequence[str]]:
-        kept = self._readings.get(file)
+    def _parsed(self, file: str) -> tuple[YamlFile, Sequence[str]]:
+        """Return a file as it is parsed, and its lines; the latest files are kept."""
+        kept = self._parsed_files.get(file)
         if kept is None:
             try:
                 data = self._source.read(file)
             except UnreadableFile:
                 data = b""
             kept = (read_yaml(data), lines_of(data))
-            if len(self._readings) >= _KEPT_READINGS:
-                self._readings.pop(next(iter(self._readings)))
-            self._readings[file] = kept
+            if len(self._parsed_files) >= _CACHED_FILES:
+                self._parsed_files.pop(next(iter(self._parsed_files)))
+            self._parsed_files[file] = kept
         return kept

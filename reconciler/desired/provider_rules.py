@@ -81,7 +81,7 @@ class ProviderRules:
             ("ai_provider_id",),
             hint=f"did you mean `{right}`?"
             if right
-            else self.problems.nearest(self.provider, KNOWN_PROVIDERS),
+            else self.problems.did_you_mean(self.provider, KNOWN_PROVIDERS),
         )
 
     def _configurations(self, given: dict[str, Any]) -> None:
@@ -145,7 +145,7 @@ class ProviderRules:
             self._budget(node, field, steps)
 
     def _unknown_field(self, name: str, around: FieldSchema, place: Steps) -> None:
-        near = self.problems.nearest(name, around.fields)
+        near = self.problems.did_you_mean(name, around.fields)
         if around.model is self.model and name in self.model.other_names:
             near = f"the field is called `{self.model.other_names[name]}`"
         vouch = (

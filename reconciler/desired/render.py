@@ -44,7 +44,7 @@ def render(
         tree["lifecycle"] = typed(document.value["lifecycle"], compiled(LifecycleRules))
     fields = {name: _shown(value) for name, value in tree.items()}
     origins = {
-        steps: problems.place(document.origin_of(steps), key=isinstance(steps[-1], str))
+        steps: problems.location_of(document.origin_of(steps), key=isinstance(steps[-1], str))
         for steps in _leaf_steps(fields, ())
     }
     return RenderedIntegration(integration.slug, fields, origins)

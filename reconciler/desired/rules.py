@@ -62,7 +62,7 @@ class CrossFieldRules:
                 if not isinstance(key, str):
                     continue
                 if key in first:
-                    before = self.problems.place(
+                    before = self.problems.location_of(
                         self.document.origin_of((*at, name, first[key], identity))
                     )
                     first_at = f"{before.file}:{before.line}"
@@ -125,7 +125,9 @@ class CrossFieldRules:
             summary = f"`{path[0]}` is not a field that can be ignored"
             begins = [name for name in known if len(path[0]) > 2 and name.startswith(path[0])]
             hint = (
-                f"did you mean `{begins[0]}`?" if begins else self.problems.nearest(path[0], known)
+                f"did you mean `{begins[0]}`?"
+                if begins
+                else self.problems.did_you_mean(path[0], known)
             )
             self._error("unknown-field", summary, steps, hint=hint)
 

@@ -149,7 +149,7 @@ class _Explainer:
         around = name_of(steps[:-1], self.what)
         known = names_at(self.schema, steps[:-1])
         name = str(steps[-1])
-        hint = self.problems.nearest(name, known) or (one_of(known) if len(known) <= 8 else "")
+        hint = self.problems.did_you_mean(name, known) or (one_of(known) if len(known) <= 8 else "")
         self._say(
             "unknown-field",
             f"{quoted(name)} is not a field of {around}",
@@ -179,7 +179,7 @@ class _Explainer:
         if not choices:
             self._say("invalid-value", f"{name} must be {expected}", steps)
         elif isinstance(given, str):
-            near = self._other_word(given, steps) or self.problems.nearest(given, choices)
+            near = self._other_word(given, steps) or self.problems.did_you_mean(given, choices)
             hint = (near + " " if near else "") + one_of(choices)
             self._say("invalid-value", f"{name} cannot be `{_echo(given)}`", steps, hint=hint)
         else:

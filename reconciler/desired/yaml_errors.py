@@ -1,62 +1,63 @@
-"""What can be wrong with a file before anyone asks what it means, and how to mend it.
+"""Errors of the YAML format, with hints.
 
-Found by looking at the bytes, by the parser, or by `desired.yaml_source` while it builds.
+They are found in the bytes of a file, by the parser, or by `desired.yaml_reader` while it builds
+the data. What the data mean is checked later.
 """
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from yaml.error import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
 from reconciler.desired.suggestions import quoted
 
 BOM = b"\xef\xbb\xbf"
 MAX_FAULTS = 50
-"""Faults told of one file; a file with more has one cause."""
+"""Reported errors of one file; more than this usually have one cause."""
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MARKER = re.compile(rb"^(<{7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
-_WORDS = {
+_MESSAGES = {
     "alias": (
-        "an alias repeats another part of the file, which is not allowed",
-        "write the value out; shared parts belong into environments/",
+        "aliases are not allowed",
+        "write the value out; move shared parts to environments/",
     ),
     "merge-key": (
         "the merge key `<<` is not allowed",
-        "write the fields out; shared parts belong into environments/",
+        "write the fields out; move shared parts to environments/",
     ),
     "tag": (
-        "a tag (`!…`) is not allowed",
-        "remove the tag; a field's type decides how its value is read",
+        "tags (`!…`) are not allowed",
+        "remove the tag; the type of the field decides how its value is read",
     ),
     "too-deep": (
-        "values are nested more than 32 deep",
-        "an integration needs about six levels; look for a stray bracket",
+        "values are nested more than 32 levels deep",
+        "look for a stray bracket; an integration needs about six levels",
     ),
-    "too-many-nodes": ("the file holds more than 100,000 values", "split the file"),
+    "too-many-nodes": ("the file has more than 100,000 values", "split the file"),
     "missing-value": (
         "a name within `{…}` has no value",
-        "write `name: value`, and put a text that holds a comma in quotes",
+        "write `name: value`, and quote a string that contains a comma",
     ),
     "complex-key": (
-        "the name of a field must be a plain text",
-        "take the brackets away; a name in quotes may hold any sign",
+        "the name of a field must be a string",
+        "remove the brackets, or quote the name",
     ),
 }
 _NESTING_LIMIT = "exceeded maximum nesting depth"
-"""How libyaml words its own limit of 1,000 levels, which it has since PyYAML 6.0.4."""
+"""The message of libyaml for its own limit of 1,000 levels, since PyYAML 6.0.4."""
 
-_MISLEADING = frozenset({"alias", "too-deep", "too-many-nodes", "complex-key", "missing-value"})
+_FATAL = frozenset({"alias", "too-deep", "too-many-nodes", "complex-key", "missing-value"})
 
 
 @dataclass(frozen=True, slots=True)
 class YamlError:
-    """One finding; line and column count from 0.
+    """An error in a file; line and column count from 0.
 
-    `fatal` tells that data is missing because of it, so that checking the rest would mislead.
+    `fatal` if data are missing because of it, so that checking the rest would mislead.
     """
 
     code: str
@@ -67,18 +68,20 @@ class YamlError:
     fatal: bool = True
 
 
-def of_event(code: str, line: int, column: int, **facts: Any) -> YamlError:
-    """Describe what the builder does not accept."""
-    if code == "duplicate-key":
-        name, first = quoted(facts["name"]), facts["first"]
-        summary = f"{name} stands here for the second time; first on line {first}"
-        return YamlError(code, summary, "keep one of the two", line, column, fatal=False)
-    summary, hint = _WORDS[code]
-    return YamlError(code, summary, hint, line, column, fatal=code in _MISLEADING)
+def describe_refusal(code: str, line: int, column: int) -> YamlError:
+    """Return the error for a construct that the reader refuses."""
+    summary, hint = _MESSAGES[code]
+    return YamlError(code, summary, hint, line, column, fatal=code in _FATAL)
 
 
-def before_parsing(data: bytes) -> list[YamlError]:
-    """Find what makes parsing pointless: another encoding, binary content, conflict markers."""
+def describe_duplicate(name: str, first_line: int, line: int, column: int) -> YamlError:
+    """Return the error for a field that a mapping has twice."""
+    summary = f"{quoted(name)} is set twice; first on line {first_line}"
+    return YamlError("duplicate-key", summary, "keep one of the two", line, column, fatal=False)
+
+
+def find_encoding_errors(data: bytes) -> list[YamlError]:
+    """Return errors that make parsing pointless: encoding, binary content, conflict markers."""
     if data.startswith(_UTF16):
         return [YamlError("not-utf8", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
     zero = data.find(b"\0")
@@ -96,13 +99,13 @@ def before_parsing(data: bytes) -> list[YamlError]:
 
 
 def _conflicts(data: bytes) -> list[YamlError]:
-    found = [(m.start(), m[1][:1]) for m in _MARKER.finditer(data)]
-    starts = [at for at, sign in found if sign == b"<"] or [at for at, _ in found]
+    markers = [(m.start(), m[1][:1]) for m in _MARKER.finditer(data)]
+    starts = [at for at, sign in markers if sign == b"<"] or [at for at, _ in markers]
     return [
         YamlError(
             "conflict-marker",
             "a merge conflict has not been resolved",
-            "choose one side, then remove the lines with <<<<<<<, ======= and >>>>>>>",
+            "choose one side, and remove the lines with <<<<<<<, ======= and >>>>>>>",
             *_position(data, at),
         )
         for at in starts[:MAX_FAULTS]
@@ -115,60 +118,61 @@ def _position(data: bytes, offset: int) -> tuple[int, int]:
     return before.count(b"\n"), len(before[start:].decode("utf-8", "replace"))
 
 
-def is_nesting_limit(error: Any) -> bool:
-    """Return whether the parser gave up because values are nested deeper than it accepts."""
-    return getattr(error, "problem", None) == _NESTING_LIMIT
+def is_nesting_limit(error: YAMLError) -> bool:
+    """Return whether the parser refused to nest values deeper."""
+    return isinstance(error, MarkedYAMLError) and error.problem == _NESTING_LIMIT
 
 
-def of_parser(error: Any, data: bytes) -> YamlError:
-    """Describe what the parser does not understand."""
+def describe_parser_error(error: YAMLError, data: bytes) -> YamlError:
+    """Return the error for a text that the parser cannot parse."""
     if isinstance(error, ReaderError):
         return _control_character(data)
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if not isinstance(error, MarkedYAMLError):
+        return YamlError("syntax", "not valid YAML", _SYNTAX_HINT)
+    mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     if is_nesting_limit(error):
-        return of_event("too-deep", line, column)
+        return describe_refusal("too-deep", line, column)
     rows = data.removeprefix(BOM).decode("utf-8", "replace").splitlines()
-    if _is_bracket_as_name(error, rows):
+    if _is_bracket_as_name(error, rows) and error.context_mark is not None:
         # The parser notices up to 1,024 characters behind the bracket, or at the end of the file.
         at = error.context_mark
         return YamlError("syntax", *_BRACKET_AS_NAME, at.line, at.column)
     row = rows[line] if line < len(rows) else ""
     tab = row.find("\t")
     if tab >= 0 and (not row[:tab].strip() or tab == column):
-        return YamlError("tab", "a tab cannot indent YAML", "use spaces", line, tab)
-    problem = getattr(error, "problem", None) or "it is not complete"
-    context = getattr(error, "context", None)
-    words = f"not valid YAML: {problem}" + (f", {context}" if context else "")
-    return YamlError("syntax", words, _SYNTAX_HINTS.get(problem, _SYNTAX_HINT), line, column)
+        return YamlError("tab", "YAML cannot be indented with tabs", "use spaces", line, tab)
+    problem = error.problem or "it is not complete"
+    summary = f"not valid YAML: {problem}" + (f", {error.context}" if error.context else "")
+    return YamlError("syntax", summary, _SYNTAX_HINTS.get(problem, _SYNTAX_HINT), line, column)
 
 
-def _is_bracket_as_name(error: Any, rows: list[str]) -> bool:
+def _is_bracket_as_name(error: MarkedYAMLError, rows: list[str]) -> bool:
     """Return whether a list or mapping begins where the name of a field is required."""
-    at = getattr(error, "context_mark", None)
-    if getattr(error, "context", None) != "while scanning a simple key" or at is None:
+    at = error.context_mark
+    if error.context != "while scanning a simple key" or at is None:
         return False
     row = rows[at.line] if at.line < len(rows) else ""
     return row[at.column : at.column + 1] in {"[", "{"}
 
 
 _BRACKET_AS_NAME = (
-    "not valid YAML: a bracket begins where the name of a field must be",
+    "not valid YAML: a bracket stands where the name of a field is required",
     "remove the bracket, or indent it below the field that it belongs to",
 )
-_SYNTAX_HINT = "look here and just above for a bracket, a quote or an indentation that does not fit"
+_SYNTAX_HINT = "check the brackets, quotes and indentation of this line and the one above"
 _SYNTAX_HINTS = {
-    "mapping values are not allowed in this context": "put quotes around a value with a colon, "
+    "mapping values are not allowed in this context": "quote a value that contains a colon, "
     "and check the indentation",
-    "found character that cannot start any token": "put quotes around a value that begins with "
-    "@ or `",
-    "could not find expected ':'": "a line without a colon; check the one above as well",
-    "found unexpected end of stream": "a quote or a bracket is not closed",
+    "found character that cannot start any token": "quote a value that begins with @ or `",
+    "could not find expected ':'": "add the missing colon to this line or the one above",
+    "found unexpected end of stream": "close the open quote or bracket",
 }
 
 
 def _control_character(data: bytes) -> YamlError:
-    found = _CONTROL.search(data.decode("utf-8", "replace"))
-    offset = len(data.decode("utf-8", "replace")[: found.start()].encode()) if found else 0
+    text = data.decode("utf-8", "replace")
+    found = _CONTROL.search(text)
+    offset = len(text[: found.start()].encode()) if found else 0
     line, column = _position(data, offset)
-    return YamlError("binary", "the file holds a control character", "remove it", line, column)
+    return YamlError("binary", "the file contains a control character", "remove it", line, column)

@@ -1,17 +1,18 @@
-"""Read YAML strictly: plain data with a place for everything, and no surprises.
+"""Read YAML strictly, as plain data with a source position for every value.
 
-Built on libyaml's events, because its composer recurses (a folder of brackets kills the process)
-and its constructor follows YAML 1.1. Left out on purpose: aliases, merge keys, tags. What a scalar
-means is decided later, by its field: `desired.scalars`.
+Built on the events of libyaml: its composer recurses, so that a file of brackets would crash the
+process, and its constructor follows YAML 1.1. Aliases, merge keys and tags are refused. How a
+scalar is interpreted depends on its field: `desired.scalars`.
 """
 
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast
 
 import yaml
+from yaml.error import Mark, MarkedYAMLError
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -31,12 +32,26 @@ from reconciler.desired.yaml_errors import MAX_FAULTS, YamlError
 MAX_DEPTH = 32
 MAX_NODES = 100_000
 
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAYBE_TYPED = frozenset("-0123456789tf")
-_DROPPED = object()
+_DROPPED: Final = Plain("")
+"""Key of a value that is not kept; compared by identity."""
 _BOM = "\ufeff"
 
 Step = str | int
+_Container: TypeAlias = "list[Data] | dict[str, Data]"
+Data: TypeAlias = "str | list[Data] | dict[str, Data] | None"
+"""Plain data: a scalar is None, a string, or a `Plain` if it may be of another type."""
+
+
+class EventParser(Protocol):
+    """A loader of PyYAML, as far as it parses events."""
+
+    def get_event(self) -> Event | None: ...
+    def dispose(self) -> None: ...
+
+
+ParserFactory = Callable[[bytes], EventParser]
+_LOADER: Final[ParserFactory] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +65,16 @@ class Span:
 
 @dataclass(slots=True)
 class Document:
-    """One document of a file, as plain data in which a scalar is None, a text or a `Plain`."""
+    """One document of a file: its number, first line and data."""
 
     index: int
     line: int
-    value: Any
+    value: Data
 
 
 @dataclass(slots=True)
 class YamlFile:
-    """What a file holds. `broken` tells that some of it could not be understood."""
+    """The documents of a file, its errors, and the events that mark each value."""
 
     documents: list[Document] = field(default_factory=list)
     faults: list[YamlError] = field(default_factory=list)
@@ -68,87 +83,89 @@ class YamlFile:
 
     @property
     def broken(self) -> bool:
-        """Tell whether a value is missing or wrong, so that looking further would mislead."""
+        """Whether a value is missing or wrong, so that checking further would mislead."""
         return any(fault.fatal for fault in self.faults)
 
-    def spot(self, index: int, path: tuple[Step, ...], *, key: bool = False) -> Span:
-        """Find a place by document and path, or the innermost place around it.
+    def span(self, index: int, path: tuple[Step, ...], *, key: bool = False) -> Span:
+        """Return the span of a value, or of the innermost value around it.
 
-        `key` asks for the name of the last step instead of its value.
+        With `key`, the span of the last step's name instead of its value.
         """
         document = next((d for d in self.documents if d.index == index), None)
         if document is None:
             return Span(0, 0, 1)
-        event, node = self.roots[index], document.value
+        event = self.roots[index]
+        node: Any = document.value
         for depth, step in enumerate(path, start=1):
             pair = self.marks.get((id(node), step))
             if pair is None:
                 break
             event = pair[0] if key and depth == len(path) else pair[1]
             node = node[step]
-        return _spot(event)
+        return _span_of(event)
 
 
-def read_yaml(data: bytes, *, parser: Any = _LOADER) -> YamlFile:
-    """Read all documents of a file and collect what is wrong with it; nothing is raised.
+def read_yaml(data: bytes, *, parser: ParserFactory = _LOADER) -> YamlFile:
+    """Read all documents of a file and collect its errors; nothing is raised.
 
-    `parser` is a loader class of PyYAML; libyaml's where it is installed.
+    `parser` is a loader class of PyYAML, by default that of libyaml if it is installed.
     """
-    faults = yaml_errors.before_parsing(data)
+    faults = yaml_errors.find_encoding_errors(data)
     if faults:
         return YamlFile(faults=faults)
-    reading, error = _parse(data, parser)
+    parsed, error = _parse(data, parser)
     if error is None:
-        return reading
-    if yaml_errors.is_nesting_limit(error):
+        return parsed
+    if isinstance(error, MarkedYAMLError) and yaml_errors.is_nesting_limit(error):
         return _parse_up_to(error, data, parser)
-    reading.faults.append(yaml_errors.of_parser(error, data))
-    return reading
+    parsed.faults.append(yaml_errors.describe_parser_error(error, data))
+    return parsed
 
 
-def _parse(data: bytes, parser: Any) -> tuple[YamlFile, yaml.YAMLError | None]:
-    """Parse a file up to its end, the first stop or the first error of the parser."""
-    reading = YamlFile()
+def _parse(data: bytes, parser: ParserFactory) -> tuple[YamlFile, yaml.YAMLError | None]:
+    """Parse a file to its end, to a refused construct, or to an error of the parser."""
+    parsed = YamlFile()
     try:
         loader = parser(data)
         try:
-            _Builder(reading).consume(loader.get_event)
+            _Builder(parsed).consume(loader.get_event)
         finally:
             loader.dispose()
     except _Stop:
         pass
     except yaml.YAMLError as error:
-        return reading, error
-    return reading, None
+        return parsed, error
+    return parsed, None
 
 
-def _parse_up_to(limit: Any, data: bytes, parser: Any) -> YamlFile:
-    """Parse the part of a file that is in front of the parser's own nesting limit.
+def _parse_up_to(limit: MarkedYAMLError, data: bytes, parser: ParserFactory) -> YamlFile:
+    """Parse the part of a file that precedes the parser's own nesting limit.
 
     PyYAML 6.0.4 refuses 1,000 levels while it scans ahead, before it has delivered the event of the
     33rd. Without the text behind the limit it delivers them, and the builder finds the place.
     """
     text = data.decode("utf-8").removeprefix(_BOM)
-    reading, error = _parse(text[: limit.problem_mark.index].encode("utf-8"), parser)
-    if error is not None and not reading.broken:
-        reading.faults.append(yaml_errors.of_parser(error, data))
-    if not reading.broken:
-        reading.faults.append(yaml_errors.of_parser(limit, data))
-    return reading
+    end = limit.problem_mark.index if limit.problem_mark is not None else 0
+    parsed, error = _parse(text[:end].encode("utf-8"), parser)
+    if error is not None and not parsed.broken:
+        parsed.faults.append(yaml_errors.describe_parser_error(error, data))
+    if not parsed.broken:
+        parsed.faults.append(yaml_errors.describe_parser_error(limit, data))
+    return parsed
 
 
 class _Stop(Exception):
-    """Nothing more of this file is worth reading."""
+    """Raised when the rest of a file is not worth reading."""
 
 
 class _Builder:
-    """Turn events into data; the stack is a list, so depth costs nothing."""
+    """Builds data from events; the stack is a list, so that depth needs no recursion."""
 
-    def __init__(self, reading: YamlFile) -> None:
-        self.reading = reading
-        self.stack: list[tuple[Any, Any, Event | None]] = []
-        self.container: Any = None
-        self.key: Any = None
+    def __init__(self, parsed: YamlFile) -> None:
+        self.parsed = parsed
+        self.stack: list[tuple[_Container | None, str | None, Event | None]] = []
+        self.container: _Container | None = None
+        self.key: str | None = None
         self.key_event: Event | None = None
         self.nodes = 0
         self.index = -1
@@ -156,47 +173,47 @@ class _Builder:
     def consume(self, get_event: Callable[[], Event | None]) -> None:
         """Read events to the end of the file."""
         while (event := get_event()) is not None:
-            kind = type(event)
-            if kind is ScalarEvent:
+            # Compared by `type`, which is faster than `isinstance`: this runs for each event.
+            if type(event) is ScalarEvent:
                 self._scalar(event)
-            elif kind is MappingStartEvent:
+            elif type(event) is MappingStartEvent:
                 self._start({}, event)
-            elif kind is SequenceStartEvent:
-                self._start([], event)
-            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+            elif type(event) is MappingEndEvent or type(event) is SequenceEndEvent:
                 self.container, self.key, self.key_event = self.stack.pop()
-            elif kind is AliasEvent:
-                self._fault("alias", event)
+            elif type(event) is SequenceStartEvent:
+                self._start([], event)
+            elif type(event) is AliasEvent:
+                self._refuse("alias", event)
                 self._add(None, event)
-            elif kind is DocumentStartEvent:
+            elif type(event) is DocumentStartEvent:
                 self.index += 1
-            elif kind is StreamEndEvent:
+            elif type(event) is StreamEndEvent:
                 return
 
-    def _scalar(self, event: Any) -> None:
+    def _scalar(self, event: ScalarEvent) -> None:
         self._count(event)
-        value = event.value
+        value: str | None = event.value
         if event.style is None or event.style == "":
             if self.key is None and type(self.container) is dict:
                 if value == "<<":
-                    self._fault("merge-key", event)
+                    self._refuse("merge-key", event)
                     self.key, self.key_event = _DROPPED, event
                     return
-            elif value in {"", "null"}:
+            elif not value or value == "null":
                 self._check_value(event)
                 value = None
             elif value[0] in _MAYBE_TYPED and may_be_typed(value):
                 value = Plain(value)
         self._add(value, event)
 
-    def _check_value(self, event: Any) -> None:
-        """Refuse a name without a colon: in `{a: x,y}` the name `y` may be part of a text."""
-        key: Any = self.key_event
-        is_member = self.key is not None and key is not None and not event.value
-        if is_member and event.end_mark.index == key.end_mark.index:
-            self._fault("missing-value", event)
+    def _check_value(self, event: ScalarEvent) -> None:
+        """Refuse a name without a colon: in `{a: x,y}` the name `y` may be part of a string."""
+        if self.key is None or self.key_event is None or event.value:
+            return
+        if _mark(event.end_mark).index == _mark(self.key_event.end_mark).index:
+            self._refuse("missing-value", event)
 
-    def _start(self, container: Any, event: Any) -> None:
+    def _start(self, container: _Container, event: MappingStartEvent | SequenceStartEvent) -> None:
         self._count(event)
         if len(self.stack) >= MAX_DEPTH:
             self._stop("too-deep", event)
@@ -206,56 +223,63 @@ class _Builder:
         self.stack.append((self.container, None, None))
         self.container, self.key = container, None
 
-    def _count(self, event: Any) -> None:
+    def _count(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             self._stop("too-many-nodes", event)
         if event.tag is not None:
-            self._fault("tag", event)
+            self._refuse("tag", event)
 
-    def _add(self, value: Any, event: Event) -> None:
+    def _add(self, value: Data, event: Event) -> None:
         container = self.container
         if container is None:
-            mark: Any = event
-            line = mark.start_mark.line + 1
-            self.reading.documents.append(Document(self.index, line, value))
-            self.reading.roots[self.index] = event
+            line = _mark(event.start_mark).line + 1
+            self.parsed.documents.append(Document(self.index, line, value))
+            self.parsed.roots[self.index] = event
         elif type(container) is list:
-            self.reading.marks[id(container), len(container)] = (event, event)
+            self.parsed.marks[id(container), len(container)] = (event, event)
             container.append(value)
         elif self.key is None:
             self._add_key(value, event)
-        else:
+        elif isinstance(container, dict):
             if self.key is not _DROPPED and self.key_event is not None:
                 container[self.key] = value
-                self.reading.marks[id(container), self.key] = (self.key_event, event)
+                self.parsed.marks[id(container), self.key] = (self.key_event, event)
             self.key = None
 
-    def _add_key(self, key: Any, event: Any) -> None:
+    def _add_key(self, key: Data, event: Event) -> None:
         if not isinstance(key, str):
             self._stop("complex-key", event)
-        first = self.reading.marks.get((id(self.container), key))
+        first = self.parsed.marks.get((id(self.container), key))
         self.key_event = event
         if first is None:
             self.key = sys.intern(str(key))
             return
-        mark: Any = first[0]
-        self._fault("duplicate-key", event, name=key, first=mark.start_mark.line + 1)
+        span, first_line = _span_of(event), _mark(first[0].start_mark).line + 1
+        self._add_fault(yaml_errors.describe_duplicate(key, first_line, span.line, span.column))
         self.key = _DROPPED
 
-    def _fault(self, code: str, event: Any, **facts: Any) -> None:
-        spot = _spot(event)
-        self.reading.faults.append(yaml_errors.of_event(code, spot.line, spot.column, **facts))
-        if len(self.reading.faults) >= MAX_FAULTS:
+    def _refuse(self, code: str, event: Event) -> None:
+        span = _span_of(event)
+        self._add_fault(yaml_errors.describe_refusal(code, span.line, span.column))
+
+    def _add_fault(self, fault: YamlError) -> None:
+        self.parsed.faults.append(fault)
+        if len(self.parsed.faults) >= MAX_FAULTS:
             raise _Stop
 
-    def _stop(self, code: str, event: Any) -> NoReturn:
-        self._fault(code, event)
+    def _stop(self, code: str, event: Event) -> NoReturn:
+        self._refuse(code, event)
         raise _Stop
 
 
-def _spot(event: Any) -> Span:
-    start, end = event.start_mark, event.end_mark
+def _mark(mark: object) -> Mark:
+    """Return a mark of an event; the parser marks each one, only its types allow None."""
+    return cast("Mark", mark)
+
+
+def _span_of(event: Event) -> Span:
+    start, end = _mark(event.start_mark), _mark(event.end_mark)
     length = end.column - start.column if end.line == start.line else 1
     return Span(start.line, start.column, max(1, length))
 

@@ -107,7 +107,7 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
     file = path.name
     problems = ProblemCollector(MemorySource({file: data}, label=str(path.parent)))
     reading = read_yaml(data)
-    problems.of_reading(file, reading, data)
+    problems.add_faults(file, reading, data)
     members: list[Member] = []
     if not reading.broken:
         value = reading.documents[0].value if reading.documents else {}

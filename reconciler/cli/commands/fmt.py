@@ -35,18 +35,18 @@ def _changed(source: DirectorySource) -> dict[str, bytes]:
     changed = {}
     blocked = blocked_folders(source)
     for path, problem in blocked.items():
-        findings.of_file(path, problem)
+        findings.add_unreadable(path, problem)
     for path in source.paths():
         if path in blocked or not is_in_layout(path):
             continue
         try:
             data = source.read(path)
         except UnreadableFile as problem:
-            findings.of_file(path, problem)
+            findings.add_unreadable(path, problem)
             continue
         reading = read_yaml(data)
         if reading.faults:
-            findings.of_reading(path, reading, data)
+            findings.add_faults(path, reading, data)
         elif (after := format_file(data, path=path)) != data:
             changed[path] = after
     if findings.diagnostics:

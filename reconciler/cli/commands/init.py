@@ -55,7 +55,7 @@ def _refuse_blocked(folder: Path) -> None:
     source = DirectorySource(folder)
     findings = ProblemCollector(source)
     for path, problem in blocked_folders(source).items():
-        findings.of_file(path, problem)
+        findings.add_unreadable(path, problem)
     if findings.diagnostics:
         raise InvalidInput(findings.diagnostics)
 
