@@ -108,9 +108,11 @@ KEEP_MORE = (
     "To keep these integrations, remove them from `deletions` in reconcile.yaml and pull them "
     "(the first {} of {}):"
 )
-ADOPT_ABSENCE = "To accept that these integrations are gone from the API, remove them from files:"
+ADOPT_ABSENCE = (
+    "To accept that these integrations are gone from the API, remove them from the files:"
+)
 ADOPT_ABSENCE_MORE = (
-    "To accept that these integrations are gone from the API, remove them from files "
+    "To accept that these integrations are gone from the API, remove them from the files "
     "(the first {} of {}):"
 )
 

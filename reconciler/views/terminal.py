@@ -5,7 +5,6 @@ from `reconciler.views.text_layout`.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Severity
 from reconciler.drift.report import DriftReport
@@ -16,9 +15,7 @@ from reconciler.planning.risk import Risk
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.render_options import RenderOptions
 from reconciler.views.sections import Section
-
-if TYPE_CHECKING:
-    from reconciler.views.text_layout import TextLayout
+from reconciler.views.text_layout import TextLayout
 
 _KIND_STYLES = {
     ActionKind.CREATE: "green",
@@ -47,7 +44,7 @@ def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> s
     without the command that would apply it.
     """
     shown = plan_outline.of_plan(value, ledger=options.ledger, context=options.context)
-    page = _layout(options)
+    page = TextLayout(width=options.width, color=options.color)
     page.line(shown.header)
     if shown.run:
         page.line(f"{shown.title} {shown.run}")
@@ -82,7 +79,7 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     With the plan each action that was not applied shows the changes that remain to be made.
     """
     shown = result_outline.of_result(value, ledger=options.ledger, plan=options.plan)
-    page = _layout(options)
+    page = TextLayout(width=options.width, color=options.color)
     page.line(shown.header)
     page.line(f"{shown.title} {shown.run}")
     page.line(f"digest: {shown.digest}")
@@ -106,7 +103,7 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
 def drift(value: DriftReport, options: RenderOptions) -> str:
     """Return a drift report: the summary, the changes by origin, and how to resolve them."""
     shown = drift_outline.of_report(value, ledger=options.ledger, context=options.context)
-    page = _layout(options)
+    page = TextLayout(width=options.width, color=options.color)
     page.line(shown.header)
     page.whole(f"fingerprint: {shown.fingerprint}")
     if shown.commit:
@@ -134,14 +131,7 @@ def drift(value: DriftReport, options: RenderOptions) -> str:
     return page.text()
 
 
-def _layout(options: RenderOptions) -> "TextLayout":
-    # rich takes longer to load than a plan takes to render, and only text needs it.
-    from reconciler.views.text_layout import TextLayout  # noqa: PLC0415
-
-    return TextLayout(width=options.width, color=options.color)
-
-
-def _action(page: "TextLayout", item: plan_outline.ActionItem) -> None:
+def _action(page: TextLayout, item: plan_outline.ActionItem) -> None:
     style = "bold red" if item.blocks else _KIND_STYLES[item.kind]
     risk = (item.risk.value, "bold" if item.risk.rank >= Risk.CREDENTIAL.rank else "")
     name = f" {item.name}" if item.name else ""
@@ -157,7 +147,7 @@ def _action(page: "TextLayout", item: plan_outline.ActionItem) -> None:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
 
 
-def _findings(page: "TextLayout", findings: Iterable[plan_outline.OutlinedDiagnostic]) -> None:
+def _findings(page: TextLayout, findings: Iterable[plan_outline.OutlinedDiagnostic]) -> None:
     for item in findings:
         page.blank()
         page.line((item.headline, _SEVERITY_STYLES[item.severity]))
@@ -167,7 +157,7 @@ def _findings(page: "TextLayout", findings: Iterable[plan_outline.OutlinedDiagno
             page.line(f"hint: {item.hint}")
 
 
-def _sections(page: "TextLayout", sections: Iterable[Section]) -> None:
+def _sections(page: TextLayout, sections: Iterable[Section]) -> None:
     for section in sections:
         page.blank()
         page.line(section.title)
@@ -180,7 +170,7 @@ def _sections(page: "TextLayout", sections: Iterable[Section]) -> None:
             page.whole(section.command, indent=4)
 
 
-def _outcome(page: "TextLayout", item: result_outline.OutcomeItem, *, column: int) -> None:
+def _outcome(page: TextLayout, item: result_outline.OutcomeItem, *, column: int) -> None:
     slug = item.slug + " " * (column - page.columns(item.slug))
     status = (f"{item.symbol} {item.status.value:<7}", _STATUS_STYLES[item.status])
     page.line(status, f"  {item.kind.value:<7}  {slug}  {item.effort}".rstrip())
