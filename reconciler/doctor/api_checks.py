@@ -125,6 +125,7 @@ class ApiChecks:
                 "paging", f"the list is complete: {total} of {total}; too few for a second page"
             )
         try:
+            # One row per page, so that two rows are enough for a second page.
             first, second = [await self._page(number, 1) for number in (0, 1)]
             largest = len(await self._page(0, _LARGE_PAGE))
         except RemoteError as problem:

@@ -78,6 +78,7 @@ class Probe:
             await self._ask_all()
         except RemoteError as failure:
             problem = failure
+        # Also after a cancellation: nothing may be left behind.
         finally:
             left = await self._clean_up()
         return self._name_providers(self._result(problem, left))
@@ -145,6 +146,7 @@ class Probe:
         self.answers["get_after_delete"] = await self._get_after_delete()
         self.answers["listed_after_delete"] = await self._listed()
         self.answers["slug_reuse"] = await self._reuse()
+        # In reverse order, so that the order of slugs differs from that of creates.
         await self.integrations.create(f"{self.slug}-z")
         last = await self.integrations.create(f"{self.slug}-y")
         self.answers["sort_order"] = await _sort_order(self.api)
@@ -307,6 +309,7 @@ class Probe:
 
     async def _read_record(self) -> Mapping[str, object]:
         """Read the integration as raw JSON."""
+        # Not decoded: the decoder leaves out unknown fields.
         reply = await self.api.call(Call(OperationName.GET, self.slug))
         return reply.body if isinstance(reply.body, Mapping) else {}
 
@@ -314,6 +317,7 @@ class Probe:
 async def _largest_page(api: IntegrationsAPI) -> str:
     """Return the most rows on one page, as far as the number of integrations can show it."""
     refused = ""
+    # A refused size says nothing about smaller ones.
     for size in _PAGE_SIZES:
         try:
             rows, total = await _read_page(api, size)

@@ -76,6 +76,7 @@ class TemporaryIntegrations:
             self.api.call(self._create_call(slug, with_provider=with_provider))
         )
         try:
+            # Shielded: a create that is on its way cannot be taken back.
             reply = await asyncio.shield(sending)
         except asyncio.CancelledError:
             await asyncio.wait({sending})
@@ -89,6 +90,7 @@ class TemporaryIntegrations:
     async def remove_all(self) -> list[TemporaryIntegration]:
         """Delete the integrations; return those that still exist, or may exist."""
         await self._find_lost()
+        # A copy, because the loop removes entries.
         for integration in list(self.created.values()):
             if await self._remove(integration):
                 del self.created[integration.slug]

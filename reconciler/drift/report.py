@@ -147,6 +147,7 @@ def decode_report(text: str, *, name: str) -> DriftReport:
 
 
 def _parse_report(document: dict[str, Any]) -> DriftReport:
+    # An unknown origin is a ValueError, which the caller reports.
     origins = {slug: ChangeOrigin(origin) for slug, origin in document["origins"].items()}
     return DriftReport(
         plan=plan_from({**document, "actions": document["items"]}),

@@ -101,6 +101,7 @@ def _merge_model(
     before: Mapping[str, object] | None, item: Mapping[str, object], now: str
 ) -> JsonObject:
     sent = {name: clone(item[name]) for name in _MODEL_FIELDS if name in item}
+    # A flag can be sent as null, which means false.
     sent.update({flag: bool(sent[flag]) for flag in _MODEL_FLAGS if flag in sent})
     if before is not None:
         return {**before, **sent, "last_updated_at": now}
@@ -153,6 +154,7 @@ def put_workspaces(
     `override_existing_workspaces_access`, the spelling of two SDKs, is ignored (§5.2).
     """
     body = require_object(body)
+    # Optional: the global settings can be written alone (§5.2).
     listed = body.get("workspaces") or []
     if not isinstance(listed, list):
         raise invalid_request("workspaces is invalid")
@@ -208,6 +210,7 @@ def _provider_slug(item: JsonObject, body: JsonObject) -> str | None:
 def _merge_workspace(
     before: JsonObject | None, item: JsonObject, now: str, new_id: NewId
 ) -> JsonObject:
+    # `before` is None for a workspace that had no entry.
     start = before or {
         "id": item["id"],
         "usage_limits": None,
@@ -271,6 +274,7 @@ def _server_fields(
     name: str, limit: Mapping[str, object], before: list[JsonObject] | None, new_id: NewId
 ) -> JsonObject:
     """Return what the server adds to a limit; counters survive a change of the limit."""
+    # A list of limits has one entry at most.
     old = before[0] if before else {}
     added = {"id": old.get("id") or new_id(), "status": old.get("status", "active")}
     if name == "usage_limits":

@@ -81,6 +81,7 @@ class SimulatedAPI:
             return error_response(429, "AB06", "Rate limit exceeded", headers)
         try:
             matched = match(request.method, request.path)
+        # A path whose slug is malformed is unknown, like any other.
         except InvalidCall:
             matched = None
         if matched is None:
@@ -115,6 +116,7 @@ class SimulatedAPI:
 
     def snapshot(self) -> JsonObject:
         """Return the whole state as plain JSON, secrets included; for a store in memory only."""
+        # A copy: later writes must not change a snapshot.
         return dict(responses.clone({**self._memory().as_json(), "answered": self._answered}))
 
     def restore(self, snapshot: Mapping[str, object]) -> None:
@@ -133,6 +135,7 @@ class SimulatedAPI:
         """Count a request; return whether the switch `rate_limit_after` refuses it."""
         limit = self.switches.rate_limit_after
         if limit and self._answered >= limit:
+            # The refused request starts the next count.
             self._answered = 0
             return True
         self._answered += 1
@@ -170,6 +173,7 @@ class SimulatedAPI:
         if record["workspace_id"] and sent.get("create_default_provider") is not False:
             provider_slug = sent.get("default_provider_slug")
             provider_id = organisation.add_provider(record, record["workspace_id"], provider_slug)
+        # Last: a create whose provider is refused must leave no record.
         organisation.put(slug, record)
         receipt = {"id": record["id"], "slug": slug}
         if self.switches.detail_shape == "observed":
@@ -191,6 +195,7 @@ class SimulatedAPI:
             raise invalid_request("no valid fields to update")
         validation.check_fields(sent)
         after = apply_update(record, sent, now=self._organisation.now(), switches=self.switches)
+        # Only then: a new name must not fail because of what is stored already.
         if "configurations" in sent or "secret_mappings" in sent:
             validation.check_record(after, self.switches)
         self._organisation.put(after["slug"], after)
@@ -243,6 +248,7 @@ class SimulatedAPI:
             resolve=self._organisation.register_workspace,
             switches=self.switches,
         )
+        # Before the record is stored: a refused provider refuses the whole write.
         for grant in written.grants:
             self._organisation.add_provider(record, grant.workspace, grant.provider_slug)
         return self._put_access(written.record)

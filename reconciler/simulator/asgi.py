@@ -48,6 +48,7 @@ class SimulatorApp:
         content = await _read_body(receive)
         if self._latency is not None:
             await self._sleep(self._latency())
+        # Not `path`: it is decoded already, and an encoded slash in a slug would separate.
         query = scope["query_string"]
         target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
         headers = {

@@ -85,6 +85,7 @@ class Fault:
         """Return whether this fault hits a request; `path` may begin with `/v1` or not."""
         if self.method is not None and self.method.upper() != request.method:
             return False
+        # Scripts copy paths from the documentation, which has the version.
         paths = (request.path, f"/v1{request.path}")
         return any(re.search(self.path, path) for path in paths)
 
@@ -181,6 +182,7 @@ class InvalidFaults(ReconcilerError):
 def parse_faults(entries: object) -> tuple[Fault, ...]:
     """Parse a list of faults; raise `InvalidFaults` with the entry and the field."""
     try:
+        # By way of JSON: pydantic takes a string for an enum in strict mode from JSON alone.
         text = json.dumps(entries, default=str)
         faults = _FAULTS.validate_json(text, strict=True)
         for index, fault in enumerate(faults):
@@ -246,6 +248,7 @@ class Wire:
 
     def deliver(self, request: Request) -> Delivery:
         """Handle a request under the fault that hits it, and return what arrives."""
+        # Late requests arrive before the one that follows them.
         self._advance_late()
         if self._before is not None:
             self._before(request)

@@ -22,6 +22,7 @@ _SHUTDOWN_GRACE_SECONDS = 5.0
 _LINGER_SECONDS = 1.0
 _LINGER_READS = 64
 _ACCEPT_LOOP_TURNS = 5
+# SO_LINGER with a timeout of zero: close sends a reset.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -97,6 +98,7 @@ class _Connection:
         try:
             while not self._ending and await self._serve_request():
                 self._protocol.start_next_cycle()
+            # Answered before its body was read, for example with 413.
             if self._protocol.their_state is h11.SEND_BODY:
                 await self._linger()
         except h11.RemoteProtocolError as reason:

@@ -90,6 +90,7 @@ class Organisation:
         entry = self.store.entry(reference)
         if entry is not None:
             return entry
+        # The API takes an id wherever it takes a slug (§1.1).
         slug = self.store.slug_of(reference)
         return self.store.entry(slug) if slug is not None else None
 
@@ -133,6 +134,7 @@ class Organisation:
 
     def register_workspace(self, workspace: str) -> str:
         """Return the stored form of a workspace, and map its UUID to it from now on."""
+        # Clients may use the UUID that a response has in place of the slug (§5.2).
         key = self.workspace_key(workspace)
         self.store.set_value(f"workspace/{responses.as_uuid(key)}", key)
         return key
@@ -150,6 +152,7 @@ class Organisation:
 
         Raises `RequestRefused` where the workspace has a provider with this slug.
         """
+        # Drawn even if it is not needed, so that ids do not depend on what exists.
         provider_id = self.new_id()
         known = self.providers()
         for provider in known:
@@ -219,6 +222,7 @@ def apply_update(record: Record, sent: JsonObject, *, now: str, switches: Switch
     """
     known = updatable_fields(switches)
     changes = {name: value for name, value in sent.items() if name in known}
+    # Stored apart, for the switch `unexpected_fields: keep`.
     unexpected = {name: sent[name] for name in sent.keys() - known}
     changes["unexpected"] = {**record.get("unexpected", {}), **unexpected}
     if not changes.get("key"):

@@ -47,6 +47,7 @@ def as_uuid(name: str) -> str:
     """Return the UUID of a workspace or secret reference, derived from its slug; a UUID stays."""
     if _UUID.fullmatch(name):
         return name.lower()
+    # Any stable mapping will do; lone surrogates cannot be encoded.
     digits = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
     return "-".join(
         digits[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
@@ -102,6 +103,7 @@ def detail(record: Record, switches: Switches) -> JsonObject:
             "workspace_count": _workspace_count(record),
             "secret_mappings": shown["secret_mappings"] or [],
         }
+    # The observed detail does not have these two members of a row.
     del shown["organisation_id"], shown["workspaces_count"]
     return shown | {"global_workspace_access": access}
 
@@ -195,6 +197,7 @@ def _model(model: JsonObject, switches: Switches) -> JsonObject:
     if model.get("configurations"):
         shown["configurations"] = _configurations(model["configurations"], Switches())
     if switches.flexbool == "mixed":
+        # The three forms that were observed (§5.1).
         shown["is_custom"] = 1 if model["is_custom"] else "false"
         shown["is_finetune"] = True if model["is_finetune"] else "false"
     return shown

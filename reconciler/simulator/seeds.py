@@ -61,6 +61,7 @@ def _slug_in_path(request: Request) -> str | None:
 def generated_requests(count: int) -> Iterator[Request]:
     """Generate integrations of all providers in turn, some with models and workspaces."""
     makers = tuple(_MAKERS)
+    # The remainders 3, 4, 5 and 7 mix providers, models and workspaces without a random number.
     for number in range(count):
         maker = makers[number % len(makers)]
         slug = f"seed-{number:05d}"

@@ -70,6 +70,7 @@ def check_create(body: JsonObject, switches: Switches) -> None:
         if not body.get(name):
             raise invalid_request(f"{name} is required")
     check_fields(body)
+    # The defaults of a create, so that both checks see a whole record.
     record: JsonObject = {"key": None, "configurations": {}, "secret_mappings": None, **body}
     check_record(record, switches)
     has_key = record["key"] or "key" in _mapped_fields(record)
@@ -111,6 +112,7 @@ def is_refused_host(host: object) -> bool:
     found = _URL.fullmatch(host) if isinstance(host, str) else None
     if found is None:
         return True
+    # A host with a trailing dot is the same host.
     name = found["name"].strip("[]").lower().rstrip(".")
     is_internal = name in _INTERNAL_NAMES or name.endswith(_INTERNAL_SUFFIXES)
     return len(found[0]) > 2_048 or is_internal or "%" in name or _is_private(name)
@@ -238,6 +240,7 @@ def _is_amount(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
+# Below the checks, because it refers to them.
 _FIELD_CHECKS: Mapping[str, Check] = {
     "name": _text(1, 255),
     "ai_provider_id": _text(1, 255),
@@ -346,6 +349,7 @@ _CHOICES: Mapping[str, tuple[str, frozenset[str]]] = {
 }
 """Provider → a field other than its mode whose values are documented as a closed list."""
 
+# A header such as `api-key` replaces the key of the integration.
 _CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret", re.IGNORECASE)
 _INTERNAL_NAMES = frozenset({"localhost", "metadata", "instance-data", "kubernetes", "lvh.me"})
 # fmt: off
@@ -355,6 +359,7 @@ _INTERNAL_SUFFIXES = (
     ".metadata.azure.com", ".metadata.cloud.ibm.com", ".internal.cloudapp.net",
 )
 # fmt: on
+# 127.1, 2130706433 and 0x7f000001 are addresses to many resolvers.
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*", re.IGNORECASE)
 
 _URL = re.compile(
@@ -408,6 +413,7 @@ def _is_private(name: str) -> bool:
         address = ipaddress.ip_address(name)
     except ValueError:
         return _NUMERIC.fullmatch(name) is not None  # an address in another notation
+    # An IPv6 address may contain an internal IPv4 address, as in ::ffff:10.0.0.1.
     embedded = address.ipv4_mapped if address.version == 6 else None
     return not address.is_global or (embedded is not None and not embedded.is_global)
 
