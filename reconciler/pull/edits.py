@@ -1,7 +1,7 @@
-"""Which places of the files have to change so that they say what the API has.
+"""Find the edits with which the files declare what the API has.
 
-A declared value that differs is replaced where it was written, an overlay included. What no file
-declares stays undeclared, apart from new entries of a list that is declared.
+A declared value that differs is replaced where it is written, an overlay included. What no file
+declares stays undeclared, except new entries of a declared list.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _ABSENT: Any = object()
 
 
 class EditKind(IntEnum):
-    """What to do at a place, in the order in which it can be done without moving the others."""
+    """The kind of an edit. In this order, no edit moves the place of a later one."""
 
     REPLACE = 0
     INSERT = 1
@@ -41,15 +41,15 @@ class EditKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change of a file. `is_entry` tells that an entry of a keyed list is removed."""
+    """One edit of a file. `is_entry` is True for the removal of an entry of a keyed list."""
 
-    how: EditKind
+    kind: EditKind
     origin: SourceOrigin
     value: Any = None
     is_entry: bool = False
 
 
-def drifted(
+def required_edits(
     declared: Declared,
     observed: Observed,
     *,
@@ -58,10 +58,10 @@ def drifted(
     exported: Mapping[str, Any],
     naming: SecretNames,
 ) -> list[Edit]:
-    """Give the edits after which the files declare what is observed.
+    """Return the edits with which the files declare what is observed.
 
-    `document` is the merged one that `declared` was made of, `exported` the whole of what the API
-    reports in the form of files.
+    `document` is the merged document of `declared`, and `exported` all that the API reports, in
+    the form of files.
     """
     comparison, schema = compare(declared, observed, remembered), any_provider_schema()
     finder = _Finder(document, exported, comparison, schema)
@@ -74,17 +74,17 @@ def drifted(
         edits += finder.missing(path)
     for site in comparison.sites:
         edits += finder.secret(site, naming)
-    unique = {(edit.how, edit.origin): edit for edit in edits}
+    unique = {(edit.kind, edit.origin): edit for edit in edits}
     return [unique[key] for key in sorted(unique, key=_order)]
 
 
 def _order(key: tuple[EditKind, SourceOrigin]) -> Any:
-    how, origin = key
+    kind, origin = key
     steps = [(isinstance(s, int), s if isinstance(s, int) else 0, str(s)) for s in origin.path]
-    if how is not EditKind.REMOVE:
-        return how, origin.file, origin.index, steps
-    # Entries are removed from behind, so that the numbers of those in front stay true.
-    return how, origin.file, -origin.index, [(kind, -number, text) for kind, number, text in steps]
+    if kind is not EditKind.REMOVE:
+        return kind, origin.file, origin.index, steps
+    # Entries are removed from the end, so that the indexes of those before them stay valid.
+    return kind, origin.file, -origin.index, [(kind, -number, text) for kind, number, text in steps]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class _Finder:
     schema: FieldSchema
 
     def edit(self, change: FieldChange) -> list[Edit]:
-        """Find where one difference has to be mended."""
+        """Return the edits for one difference."""
         entry = self.schema.entry_of(change.path)
         if not change.had and entry and lookup(self.comparison.observed_diff, entry) is None:
             return self._removed(entry, is_entry=True)
@@ -104,12 +104,12 @@ class _Finder:
         return self._set(change.path, self._exported_at(change.path, otherwise=change.before))
 
     def missing(self, path: Path) -> list[Edit]:
-        """Find where something that is only in the API has to be added."""
+        """Return the edits that add what only the API has."""
         value = self._exported_at(path, otherwise=_ABSENT)
         return [] if value is _ABSENT else self._set(path, value)
 
     def secret(self, site: SecretLocation, naming: SecretNames) -> list[Edit]:
-        """Adopt a sensitive value that is declared as a literal or as empty; references stay."""
+        """Return the edits for a sensitive value that is declared, but not as a reference."""
         declared, stored = site.declared, site.stored
         if isinstance(declared, SecretRef):
             return []
@@ -126,7 +126,7 @@ class _Finder:
         return self._set(site.path, self._exported_at(site.path, otherwise=stored))
 
     def _set(self, path: Path, value: Any) -> list[Edit]:
-        """Replace what stands at a path, or add it to the innermost thing that is there."""
+        """Replace the value at a path, or insert it into the innermost part that exists."""
         steps, covered, node = _walk(self.document.value, path, self.schema)
         origin = self.document.origin_of(steps)
         if covered == len(path):
@@ -156,7 +156,7 @@ def _is_list(node: Any) -> bool:
 
 
 def _walk(value: Any, path: Path, schema: FieldSchema) -> tuple[Steps, int, Any]:
-    """Follow a path as far as it goes: the steps, how many names they cover, what is there."""
+    """Follow a path as far as it exists: the steps, the names they cover, the value there."""
     steps: list[int | str] = []
     node, field = value, schema
     for covered, name in enumerate(path):
@@ -177,7 +177,7 @@ def _walk(value: Any, path: Path, schema: FieldSchema) -> tuple[Steps, int, Any]
 
 
 def _index(entries: list[Any], field: FieldSchema, identity: str) -> int | None:
-    """Find an entry of a list by its identity; a list of at most one has only its first."""
+    """Return the index of an entry by its identity; of a list of at most one, the first."""
     if field.kind is FieldKind.SINGLE:
         return 0 if entries else None
     for index, entry in enumerate(entries):
@@ -187,7 +187,7 @@ def _index(entries: list[Any], field: FieldSchema, identity: str) -> int | None:
 
 
 def _undeclared_entries(comparison: Comparison, schema: FieldSchema) -> list[Path]:
-    """Return the entries of declared lists that only the API has; access is judged by planning."""
+    """Return the entries of declared lists that only the API has; planning compares access."""
     entries = {schema.entry_of(path) for path in comparison.undeclared}
     return [
         entry
@@ -201,7 +201,7 @@ def _undeclared_entries(comparison: Comparison, schema: FieldSchema) -> list[Pat
 
 
 def _is_moot(change: FieldChange, comparison: Comparison, schema: FieldSchema) -> bool:
-    """Return whether a limit differs only because access has been taken away as a whole."""
+    """Whether a limit differs only because all access was revoked."""
     top = schema.child(change.path[0])
     if change.had or change.path[-1] == "enabled":
         return False

@@ -1,8 +1,8 @@
-"""Pull: make the files say what the API has, and prove it by planning.
+"""Pull: write what the API has into the files, and prove it with a plan.
 
-`pull` reads the API, changes a copy of the files, loads the copy and plans it against the very
-state it was made from. Nothing is written here: `adoption.files.write`. What changes inside a file:
-`adoption.drifted`.
+`pull` reads the API, edits a copy of the files, loads the copy and plans it against the same
+reading. Nothing reaches the disk here: `reconciler.pull.working_copy.write` does that. What is
+edited inside a file: `reconciler.pull.edits`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.rejection import InvalidInput, refuse_other_organisation
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
-from reconciler.domain.tree import Path, Value, leaves, lookup
+from reconciler.domain.tree import Path, Value, lookup, references
 from reconciler.planning.normalize import normalize
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
@@ -29,15 +29,16 @@ from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.observe import WantedDetails, observe
 
 Values = Callable[[Iterable[Declared]], Mapping[SecretRef, Redacted]]
-"""Gives the secrets at hand of those that some integrations name."""
+"""Returns the values at hand of the secrets that some integrations name."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullOptions:
     """What to pull and how to write it.
 
-    Without `patterns` everything in scope; `everything` means beyond the scope, too. `force` writes
-    existing documents whole. `template` names references, `keep_mappings` prefers secret mappings.
+    Without `patterns` all integrations in scope are pulled, with `everything` those beyond it as
+    well. `force` writes existing documents whole. `template` is the pattern of reference names, and
+    `keep_mappings` writes secret mappings where a field would do.
     """
 
     patterns: tuple[str, ...] = ()
@@ -49,7 +50,7 @@ class PullOptions:
 
 @dataclass(frozen=True, slots=True)
 class SecretCheck:
-    """What the API's mask says about the secret that a file names; None without a value at hand."""
+    """Whether the API's mask fits the value of a declared secret; None without a value at hand."""
 
     slug: str
     path: Path
@@ -59,11 +60,11 @@ class SecretCheck:
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """What a pull came to. `changed` holds new and edited files by their path in the folder.
+    """The result of a pull. `changed` holds new and edited files by their path in the folder.
 
-    `new` are paths that did not exist; `left_out` are slugs that were asked for and that no file
-    could take over. `plan` is the plan of the changed files that follows, but for `not_compared`:
-    declared integrations that were not asked for, and of which only the list row was read.
+    `new` are the paths that did not exist; `left_out` are requested slugs that no file could
+    declare. `plan` is the plan of the changed files, without `not_compared`: declared integrations
+    that were not requested, and of which only the list row was read.
     """
 
     slugs: tuple[str, ...]
@@ -90,19 +91,20 @@ async def pull(
     known_organisation: str | None = None,
     concurrency: int = 10,
 ) -> PullResult:
-    """Read the API and give the files that make the following plan empty.
+    """Read the API and return the files with which the next plan is empty.
 
-    `desired` is what the files declare before. Raises `RemoteError` for an incomplete reading,
-    `Refused` for another organisation, `InvalidInput` for patterns or files that do not fit.
+    `desired` is what the files declare now. Raises `RemoteError` for an incomplete reading,
+    `Refused` for another organisation, and `InvalidInput` for patterns without a match and for
+    files that do not load.
     """
     candidates = Candidates(desired, options.patterns, everything=options.everything)
     observed = await _read(api, candidates, concurrency=concurrency)
     organisation = observed.organisation_id
     refuse_other_organisation(desired.target.name, known=known_organisation, found=organisation)
-    chosen, remarks = choose(candidates, observed)
+    chosen, diagnostics = choose(candidates, observed)
     copy = WorkingCopy(files)
-    rewriting = Rewrite(copy, desired, options=options, memory=memory, today=today)
-    pulled = rewriting.take(chosen)
+    rewrite = Rewrite(copy, desired, options=options, last_applied=memory, today=today)
+    pulled = rewrite.declare(chosen)
     after, problems = load_desired(copy.source, config, desired.target, today)
     if after is None:
         raise InvalidInput(problems)
@@ -121,9 +123,9 @@ async def pull(
             created_at=created_at,
             diagnostics=problems,
         ),
-        secrets=tuple(_checks(_only(after, pulled), observed, at_hand)),
-        diagnostics=in_order([*remarks, *rewriting.remarks]),
-        left_out=_left_out(rewriting.left_out, pulled, candidates, observed),
+        secrets=tuple(_secret_checks(_only(after, pulled), observed, at_hand)),
+        diagnostics=in_order(diagnostics + rewrite.diagnostics),
+        left_out=_left_out(rewrite.left_out, pulled, candidates, observed),
         not_compared=following.not_compared,
     )
 
@@ -131,14 +133,14 @@ async def pull(
 def _left_out(
     failed: Iterable[str], pulled: Iterable[str], candidates: Candidates, there: ObservedState
 ) -> tuple[str, ...]:
-    """Return what could not be taken over, and what was asked for by its name and is not taken."""
+    """Return what no file could declare, and what was requested by its slug and is not pulled."""
     named = {slug for slug in candidates.patterns if slug in there.integrations}
     return tuple(sorted({*failed, *candidates.unreadable(there), *(named - set(pulled))}))
 
 
 @dataclass(frozen=True, slots=True)
 class _Following:
-    """Both sides of the plan that follows, without what was not read in detail."""
+    """Both sides of the next plan, without integrations of which only the list row was read."""
 
     desired: DesiredState
     observed: ObservedState
@@ -146,11 +148,8 @@ class _Following:
 
 
 def _following(after: DesiredState, observed: ObservedState) -> _Following:
-    unread = tuple(
-        slug
-        for slug in after.integrations
-        if (row := observed.live.get(slug)) is not None and not row.detailed
-    )
+    live = observed.live
+    unread = tuple(s for s in after.integrations if s in live and not live[s].detailed)
     declared = {s: d for s, d in after.integrations.items() if s not in unread}
     rows = {s: row for s, row in observed.integrations.items() if s not in unread}
     return _Following(
@@ -184,15 +183,13 @@ def _only(desired: DesiredState, slugs: Iterable[str]) -> DesiredState:
     return replace(desired, integrations=chosen, tombstones={})
 
 
-def _checks(
+def _secret_checks(
     desired: DesiredState, observed: ObservedState, values: Mapping[SecretRef, Redacted]
 ) -> Iterable[SecretCheck]:
-    """Compare every named secret with the mask the API shows for it."""
+    """Compare the value of every declared secret with the mask that the API shows."""
     for slug, declared in desired.integrations.items():
         stored = normalize(observed.integrations[slug].fields)
-        for path, reference in leaves(normalize(declared.fields)):
-            if not isinstance(reference, SecretRef):
-                continue
+        for path, reference in references(normalize(declared.fields)):
             value, mask = values.get(reference), lookup(stored, path)
             verdict = None if value is None else _judged(value, mask)
             yield SecretCheck(slug, path, reference, verdict)

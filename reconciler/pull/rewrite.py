@@ -1,7 +1,7 @@
-"""Change a copy of the files so that they declare what was observed.
+"""Edit a copy of the files so that they declare what was observed.
 
-A slug without a document gets a file of its own; one with a document is edited in place, or its
-document is written anew where that is asked for.
+A slug without a document gets a new file. A document that exists is edited in place, or written
+whole with `--force`.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.tree import leaves
 from reconciler.planning.normalize import normalize
-from reconciler.pull.edits import Edit, EditKind, drifted
+from reconciler.pull.edits import Edit, EditKind, required_edits
 from reconciler.pull.working_copy import WorkingCopy
 
 LONGEST_NAME = 240
@@ -38,12 +38,12 @@ LONGEST_NAME = 240
 
 _NO_ACCESS = "no workspace has access; remove this line to stop managing the list"
 
-_ROUNDS = 5
-"""Edits of one round can uncover others: a value withdrawn in an overlay shows the one below."""
+_MAX_ROUNDS = 5
+"""Rounds of edits at most: a value withdrawn in an overlay uncovers the one below it."""
 
 
 class WriteOptions(Protocol):
-    """The options that have a say here."""
+    """The options of a pull that a rewrite needs."""
 
     @property
     def force(self) -> bool: ...
@@ -54,9 +54,10 @@ class WriteOptions(Protocol):
 
 
 class Rewrite:
-    """The copy while it is changed.
+    """Edits a working copy.
 
-    `remarks` grows with what is to be told, `left_out` with the slugs that no file could take over.
+    `diagnostics` collects what the user should know, `left_out` the slugs that no file could
+    declare.
     """
 
     def __init__(
@@ -65,21 +66,21 @@ class Rewrite:
         desired: DesiredState,
         *,
         options: WriteOptions,
-        memory: LastAppliedState,
+        last_applied: LastAppliedState,
         today: date,
     ) -> None:
         self.files = files
-        self.remarks: list[Diagnostic] = []
+        self.diagnostics: list[Diagnostic] = []
         self.left_out: set[str] = set()
         self._desired = desired
         self._options = options
-        self._memory = memory
+        self._last_applied = last_applied
         self._today = today
         self._namings: dict[str, SecretNames] = {}
         self._touched: dict[str, set[str]] = {}
 
-    def take(self, observed: Mapping[str, Observed]) -> tuple[str, ...]:
-        """Make the files declare these integrations, and give the slugs for which that worked."""
+    def declare(self, observed: Mapping[str, Observed]) -> tuple[str, ...]:
+        """Make the files declare these integrations; return the slugs that they now declare."""
         base = {str(d.value.get("slug")): d for d in self._documents(None)}
         pulled = []
         for slug, current in observed.items():
@@ -88,14 +89,14 @@ class Rewrite:
                     self._rewrite(current, base[slug])
                 pulled.append(slug)
             elif slug in base:
-                self.remarks.append(_withdrawn(slug, self._desired.target.environment))
+                self.diagnostics.append(_withdrawn(slug, self._desired.target.environment))
             elif self._create(current):
                 pulled.append(slug)
         existing = {s: observed[s] for s in pulled if s in self._desired.integrations}
-        for _ in range(_ROUNDS):
+        for _ in range(_MAX_ROUNDS):
             if not self._edit(existing):
                 break
-        self._note_shared_names()
+        self._warn_of_shared_names()
         return tuple(slug for slug in pulled if slug not in self.left_out)
 
     def _documents(self, environment: str | None) -> Iterator[Sourced]:
@@ -104,9 +105,9 @@ class Rewrite:
         yield from Documents(source, findings).merged(environment)
 
     def _naming(self, slug: str) -> SecretNames:
-        """Give the names of an integration's secrets: the declared, then the remembered ones."""
+        """Return the reference names of an integration: as declared, else as last applied."""
         if slug not in self._namings:
-            known = {p: r.reference for p, r in self._memory.of(slug).secrets.items()}
+            known = {p: r.reference for p, r in self._last_applied.of(slug).secrets.items()}
             declared = self._desired.integrations.get(slug)
             named = leaves(normalize(declared.fields)) if declared else ()
             known |= {path: leaf for path, leaf in named if isinstance(leaf, SecretRef)}
@@ -127,7 +128,7 @@ class Rewrite:
         return text is not None
 
     def _rewrite(self, observed: Observed, document: Sourced) -> None:
-        """Write a document whole; what only files know is taken along."""
+        """Write a document whole, with the fields that the API never reports."""
         tree = self._exported(observed) | _own_fields(document)
         if "workspaces" in tree:
             tree["workspaces"] = _own_workspaces(tree["workspaces"], document)
@@ -155,9 +156,9 @@ class Rewrite:
         return {name: tree[name] for name in sort_names(tree, Integration.model_fields)}, comments
 
     def _may_manage(self, observed: Observed) -> bool:
-        """Return whether an empty list of workspaces concerns this target alone."""
+        """Whether an empty list of workspaces affects this target only."""
         if self._desired.target.environment is not None:
-            return False  # the document holds in the other environments, too
+            return False  # the document is shared with the other environments
         declared = self._desired.integrations.get(observed.slug)
         ignored = declared.lifecycle.ignore if declared is not None else ()
         return all(entry.path[0] != "workspaces" for entry in ignored)
@@ -167,15 +168,15 @@ class Rewrite:
     ) -> str | None:
         written = write_loadable(tree, today=self._today, comments=comments)
         if written is None:
-            self.remarks.append(_not_writable(observed.slug))
+            self.diagnostics.append(_not_writable(observed.slug))
             self.left_out.add(observed.slug)
             return None
         if written.left_out:
-            self.remarks.append(_left_out(observed.slug, written.left_out))
+            self.diagnostics.append(_left_out(observed.slug, written.left_out))
         return written.text
 
     def _free_path(self, slug: str) -> str:
-        """Give `integrations/<slug>.yaml`, or a name beside it where that one cannot be had."""
+        """Return `integrations/<slug>.yaml`, with a hash where that is taken or too long."""
         path = f"{INTEGRATIONS}/{slug}.yaml"
         if len(slug) > LONGEST_NAME or self.files.has(path):
             mark = hashlib.sha256(slug.encode()).hexdigest()[:8]
@@ -183,7 +184,7 @@ class Rewrite:
         return path
 
     def _edit(self, observed: dict[str, Observed]) -> int:
-        """Edit what differs in documents that exist, and give the number of edits made."""
+        """Edit what differs in existing documents; return the number of edits."""
         edits: list[Edit] = []
         for document in self._documents(self._desired.target.environment):
             slug = str(document.value.get("slug"))
@@ -192,40 +193,40 @@ class Rewrite:
             declared = build_integration(document, ProblemCollector(self.files.source), self._today)
             if declared is None:
                 del observed[slug]
-                return self._give_up(slug) + 1
-            found = drifted(
+                return self._revert(slug) + 1
+            found = required_edits(
                 declared,
                 observed[slug],
                 document=document,
-                remembered=self._memory.of(slug),
+                remembered=self._last_applied.of(slug),
                 exported=self._exported(observed[slug]),
                 naming=self._naming(slug),
             )
             self._touched.setdefault(slug, set()).update(edit.origin.file for edit in found)
             edits += found
-        return sum(self._carry_out(edit) for edit in edits)
+        return sum(self._make(edit) for edit in edits)
 
-    def _give_up(self, slug: str) -> int:
-        """Take back the edits after which an integration would not load."""
+    def _revert(self, slug: str) -> int:
+        """Revert the edits of an integration that does not load with them."""
         for path in self._touched.get(slug, ()):
             self.files.restore(path)
-        self.remarks.append(_not_editable(slug))
+        self.diagnostics.append(_not_editable(slug))
         self.left_out.add(slug)
         return len(self._touched.get(slug, ()))
 
-    def _carry_out(self, edit: Edit) -> bool:
-        """Make one edit; False where the file has no such place any more."""
+    def _make(self, edit: Edit) -> bool:
+        """Make one edit; return False where the file has no such place any more."""
         at = edit.origin
         file = self.files.edit(at.file)
-        withdraws = edit.how is EditKind.REMOVE and at.file.startswith(ENVIRONMENTS + "/")
+        withdraws = edit.kind is EditKind.REMOVE and at.file.startswith(ENVIRONMENTS + "/")
         try:
-            if edit.how is EditKind.REPLACE or (withdraws and not edit.is_entry):
-                # In an overlay null takes a declaration back, whatever lies below.
+            if edit.kind is EditKind.REPLACE or (withdraws and not edit.is_entry):
+                # In an overlay, null withdraws a declaration of the layers below.
                 file.replace(at.index, at.path, None if withdraws else edit.value)
-            elif edit.how is EditKind.INSERT:
+            elif edit.kind is EditKind.INSERT:
                 order = tuple(Integration.model_fields) if len(at.path) == 1 else ()
                 file.insert(at.index, at.path, edit.value, order=order)
-            elif edit.how is EditKind.APPEND:
+            elif edit.kind is EditKind.APPEND:
                 file.append(at.index, at.path, edit.value)
             else:
                 file.remove(at.index, at.path)
@@ -234,15 +235,15 @@ class Rewrite:
         self.files.put(at.file, file.result())
         return True
 
-    def _note_shared_names(self) -> None:
-        """Warn of two secrets under one name: what is set for one would be sent for both."""
+    def _warn_of_shared_names(self) -> None:
+        """Warn of two secrets under one name: the value of one would be sent for both."""
         owners: dict[SecretRef, list[str]] = {}
         for slug, naming in self._namings.items():
             for path, reference in naming.generated.items():
                 owners.setdefault(reference, []).append(f"{slug} {show_path(path)}")
         for reference, places in sorted(owners.items()):
             if len(places) > 1:
-                self.remarks.append(_shared(reference, places))
+                self.diagnostics.append(_shared(reference, places))
 
 
 def _own_fields(document: Sourced) -> dict[str, Any]:
@@ -260,7 +261,7 @@ def _known_to_files(written: Any, schema: FieldSchema) -> dict[str, Any]:
 
 
 def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[dict[str, Any]]:
-    """Leave out what fragments grant, and keep what only the file knows of an entry."""
+    """Return the entries without those of fragments, with the fields only files have."""
     given = document.value.get("workspaces")
     own: dict[str, dict[str, Any]] = {}
     elsewhere = set()

@@ -1,4 +1,4 @@
-"""Which integrations are pulled, and what is said about those that are not."""
+"""Choose the integrations that a pull takes, and report those that it does not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,79 +14,80 @@ from reconciler.remote.damaged_rows import damaged, nameless_rows
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The rule: patterns, scope, not archived, no tombstone."""
+    """The selection: patterns, scope, not archived, no tombstone."""
 
     desired: DesiredState
     patterns: tuple[str, ...] = ()
     everything: bool = False
 
-    def names(self, slug: str) -> bool:
-        """Tell whether a slug is asked for."""
+    def matches(self, slug: str) -> bool:
+        """Whether a slug is requested."""
         return not self.patterns or any(fnmatchcase(slug, p) for p in self.patterns)
 
-    def owns(self, row: Observed) -> bool:
-        """Tell whether an integration lies in the scope of the target."""
+    def is_in_scope(self, row: Observed) -> bool:
+        """Whether an integration is in the scope of the target."""
         workspace = row.fields.get("workspace_id")
         return self.desired.target.scope.owns(
             slug=row.slug, kind=row.kind, workspace_id=str(workspace) if workspace else None
         )
 
     def unreadable(self, observed: ObservedState) -> list[str]:
-        """Return what would be pulled if it could be read, as far as its slug tells."""
+        """Return unreadable integrations whose slugs are requested and may be in scope."""
         allowed = ("*",) if self.everything else self.desired.target.scope.slugs
         return [
             slug
             for slug in observed.unreadable
-            if self.names(slug)
+            if self.matches(slug)
             and slug not in self.desired.tombstones
             and any(fnmatchcase(slug, pattern) for pattern in allowed)
         ]
 
     def includes(self, row: Observed) -> bool:
-        """Tell whether an integration is pulled."""
+        """Whether an integration is pulled."""
         return (
-            self.names(row.slug)
+            self.matches(row.slug)
             and not row.is_archived
             and row.slug not in self.desired.tombstones
-            and (self.everything or row.slug in self.desired.integrations or self.owns(row))
+            and (self.everything or row.slug in self.desired.integrations or self.is_in_scope(row))
         )
 
 
 def choose(
     candidates: Candidates, observed: ObservedState
 ) -> tuple[Mapping[str, Observed], list[Diagnostic]]:
-    """Give what is pulled, by slug, and remarks on what is not.
+    """Return the integrations to pull by slug, and diagnostics about the others.
 
-    Raises `InvalidInput` for a pattern that fits nothing, and `UnreadableRecords` where it is not
-    known how something declared is, or whether it is there.
+    Raises `InvalidInput` for a pattern without a match, and `UnreadableRecords` where the state or
+    the existence of a declared integration is not known.
     """
     _refuse_unmatched(candidates, observed)
     _refuse_unreadable(candidates, observed)
     chosen: dict[str, Observed] = {}
-    remarks: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     outside: list[str] = []
     for slug, row in observed.integrations.items():
-        if not candidates.names(slug):
+        if not candidates.matches(slug):
             continue
         if candidates.includes(row):
             chosen[slug] = _in_files(row)
         elif row.is_archived:
-            remarks.append(notice("archived", f"{slug}: it is archived, so it is not pulled"))
+            diagnostics.append(notice("archived", f"{slug}: it is archived, so it is not pulled"))
         elif slug in candidates.desired.tombstones:
             hint = "remove the entry under `deletions` in reconcile.yaml to keep it"
-            remarks.append(
+            diagnostics.append(
                 warning("tombstoned-slug", f"{slug}: it is to be deleted; not pulled", hint=hint)
             )
         else:
             outside.append(slug)
     if outside:
-        remarks.append(_outside(outside))
+        diagnostics.append(_outside(outside))
     declared = candidates.desired.integrations
-    absent = [s for s in sorted(declared) if candidates.names(s) and s not in observed.integrations]
-    remarks += left_out(observed, candidates.names)
+    requested = [slug for slug in sorted(declared) if candidates.matches(slug)]
+    absent = [slug for slug in requested if slug not in observed.integrations]
+    diagnostics += left_out(observed, candidates.matches)
     if absent:
-        remarks.append(_absent(absent))
-    return chosen, remarks
+        diagnostics.append(_absent(absent))
+    return chosen, diagnostics
 
 
 def _refuse_unmatched(candidates: Candidates, observed: ObservedState) -> None:
@@ -100,8 +101,8 @@ def _refuse_unmatched(candidates: Candidates, observed: ObservedState) -> None:
 
 
 def _refuse_unreadable(candidates: Candidates, observed: ObservedState) -> None:
-    """Raise if it is not known how something declared is, or whether it is there at all."""
-    asked = [s for s in sorted(candidates.desired.integrations) if candidates.names(s)]
+    """Raise where the state or the existence of a declared integration is not known."""
+    asked = [s for s in sorted(candidates.desired.integrations) if candidates.matches(s)]
     records = [observed.unreadable[slug] for slug in asked if slug in observed.unreadable]
     if records:
         raise damaged(*records)
@@ -126,7 +127,7 @@ def _outside(slugs: list[str]) -> Diagnostic:
 
 
 def _absent(slugs: list[str]) -> Diagnostic:
-    """Say why the plan that follows is not empty: no file is ever deleted here."""
+    """Build the warning that the next plan is not empty: a pull deletes no file."""
     return warning(
         "not-in-the-api",
         f"declared and not in the API, so the next plan creates: {_some(slugs)}",
@@ -135,9 +136,10 @@ def _absent(slugs: list[str]) -> Diagnostic:
 
 
 def _some(slugs: list[str]) -> str:
-    return ", ".join(slugs[:5]) + (f" and {len(slugs) - 5} more" if len(slugs) > 5 else "")
+    more = f" and {len(slugs) - 5} more" if len(slugs) > 5 else ""
+    return ", ".join(slugs[:5]) + more
 
 
 def _in_files(integration: Observed) -> Observed:
-    """Return an integration as a file can say it: UTF-8 cannot express half a character."""
+    """Return an integration that a file can hold: UTF-8 cannot express a lone surrogate."""
     return replace(integration, fields=repaired_tree(integration.fields))

@@ -1,7 +1,7 @@
-"""Make the files declare again what was there before a run; its undo, said in Git.
+"""Undo a run in the files: make them declare what was there before it.
 
-What that is comes from elsewhere, as fields by slug. Places are found and edited as `pull` does it;
-nothing is written here: `adoption.files.write`.
+The fields to restore are passed in by slug. Places are found and edited as in a pull. Nothing
+reaches the disk here: `reconciler.pull.working_copy.write` does that.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -20,7 +20,7 @@ from reconciler.domain.last_applied import LastApplied, LastAppliedState, Secret
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed
-from reconciler.domain.tree import Path, Tree, Value, leaves, lookup
+from reconciler.domain.tree import Path, Tree, Value, leaves, lookup, references
 from reconciler.planning.normalize import normalize
 from reconciler.pull.pull import PullOptions
 from reconciler.pull.rewrite import Rewrite
@@ -31,7 +31,7 @@ _HIDDEN = Mask("*****")
 
 @dataclass(frozen=True, slots=True)
 class RestoreTarget:
-    """How an integration was: the fields to restore, and whether they are all there were."""
+    """The fields to restore of one integration, and whether these are all that it had."""
 
     fields: Tree
     is_whole: bool
@@ -39,7 +39,7 @@ class RestoreTarget:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Files by their path in the folder: new and edited ones, and those that have to go."""
+    """Files by their path in the folder: new and edited ones, and those to delete."""
 
     changed: Mapping[str, bytes]
     new: frozenset[str]
@@ -52,23 +52,23 @@ def restore(
     *,
     config: Config,
     desired: DesiredState,
-    pictures: Mapping[str, RestoreTarget],
+    targets: Mapping[str, RestoreTarget],
     gone: Collection[str],
     today: date,
 ) -> Restored:
-    """Change a copy of the files so that they declare the pictures and nothing that is `gone`.
+    """Return the files that declare the targets, without the documents of `gone` slugs.
 
-    `desired` is what they declare before. Raises `InvalidInput` where they would not load.
+    `desired` is what the files declare now. Raises `InvalidInput` if the result does not load.
     """
     files = WorkingCopy(source)
-    restoring = _Restoring(files, desired, pictures)
-    rewriting = Rewrite(
-        files, desired, options=PullOptions(), memory=restoring.names(), today=today
+    undo = _UndoEdits(files, desired, targets)
+    rewrite = Rewrite(
+        files, desired, options=PullOptions(), last_applied=undo.references(), today=today
     )
-    rewriting.take(restoring.states())
-    restoring.put_references_back()
+    rewrite.declare(undo.states())
+    undo.restore_references()
     for slug in gone:
-        restoring.drop(slug)
+        undo.drop(slug)
     after, found = load_desired(files.source, config, desired.target, today)
     if after is None or has_errors(found):
         raise InvalidInput(found)
@@ -76,39 +76,36 @@ def restore(
         changed=files.changed,
         new=frozenset(path for path in files.changed if files.is_new(path)),
         removed=files.removed,
-        diagnostics=in_order([*restoring.remarks, *rewriting.remarks]),
+        diagnostics=in_order(undo.diagnostics + rewrite.diagnostics),
     )
 
 
-class _Restoring:
+class _UndoEdits:
     def __init__(
-        self, files: WorkingCopy, desired: DesiredState, pictures: Mapping[str, RestoreTarget]
+        self, files: WorkingCopy, desired: DesiredState, targets: Mapping[str, RestoreTarget]
     ) -> None:
         self._files = files
         self._desired = desired
-        self._pictures = pictures
-        self.remarks: list[Diagnostic] = []
+        self._targets = targets
+        self.diagnostics: list[Diagnostic] = []
 
-    def names(self) -> LastAppliedState:
-        """Give the names of the secrets of what is to be written anew."""
-        return LastAppliedState(
-            {
-                slug: LastApplied(
-                    secrets={path: SecretRecord(ref) for path, ref in _references(picture.fields)}
-                )
-                for slug, picture in self._pictures.items()
-            }
-        )
+    def references(self) -> LastAppliedState:
+        """Return the references to restore, as the names that a new document uses."""
+        known = {}
+        for slug, target in self._targets.items():
+            found = references(normalize(target.fields))
+            known[slug] = LastApplied(secrets={path: SecretRecord(ref) for path, ref in found})
+        return LastAppliedState(known)
 
     def states(self) -> dict[str, Observed]:
-        """Give what the files are to declare, in the form of what the API reports."""
+        """Return what the files should declare, in the form that the API reports."""
         states = {}
-        for slug, picture in self._pictures.items():
+        for slug, target in self._targets.items():
             declared = self._desired.integrations.get(slug)
-            if declared is None and not picture.is_whole:
-                self.remarks.append(_not_declared(slug))
+            if declared is None and not target.is_whole:
+                self.diagnostics.append(_not_declared(slug))
                 continue
-            fields = _over(declared.fields if declared else {}, picture.fields)
+            fields = _over(declared.fields if declared else {}, target.fields)
             states[slug] = Observed(
                 slug,
                 _masked(fields),
@@ -119,20 +116,20 @@ class _Restoring:
             )
         return states
 
-    def put_references_back(self) -> None:
-        """Name the secrets as before where the files name others, none, or some too many."""
-        for slug, picture in self._pictures.items():
-            for path, leaf in leaves(normalize(picture.fields)):
+    def restore_references(self) -> None:
+        """Restore the references of secrets where the files have others, none, or extra ones."""
+        for slug, target in self._targets.items():
+            for path, leaf in leaves(normalize(target.fields)):
                 if isinstance(leaf, SecretRef):
                     self._change(slug, path, leaf)
                 elif leaf is None:
                     self._change(slug, path, None)
 
     def _change(self, slug: str, path: Path, secret: SecretRef | None) -> None:
-        """Change one secret of a file that declares the integration already."""
+        """Change one secret in the file of an integration that is declared."""
         declared = self._desired.integrations.get(slug)
         now = lookup(declared.fields, path) if declared is not None else secret
-        # Only references are left where they are when the files are edited; values are gone.
+        # `Rewrite` has removed literal values and left only references in place.
         if now == secret or (secret is None and not isinstance(now, SecretRef)):
             return
         try:
@@ -141,7 +138,7 @@ class _Restoring:
                     self._write(document, declared.fields, path, secret)
                     return
         except (KeyError, IndexError, ValueError):
-            self.remarks.append(_not_put_back(slug, path))
+            self.diagnostics.append(_not_put_back(slug, path))
 
     def _write(
         self, document: Sourced, declared: Tree, path: Path, secret: SecretRef | None
@@ -164,7 +161,7 @@ class _Restoring:
         self._files.put(at.file, edit.result())
 
     def drop(self, slug: str) -> None:
-        """Take the file of an integration away, if there is nothing else in it."""
+        """Delete the file of an integration, if it holds no other document."""
         documents = list(self._documents())
         found = [d for d in documents if d.value.get("slug") == slug]
         for document in found:
@@ -172,7 +169,7 @@ class _Restoring:
             if sum(other.origin.file == file for other in documents) == 1:
                 self._files.drop(file)
             else:
-                self.remarks.append(_shares_a_file(slug, file))
+                self.diagnostics.append(_shares_a_file(slug, file))
 
     def _documents(self) -> Iterator[Sourced]:
         source = self._files.source
@@ -182,7 +179,7 @@ class _Restoring:
 
 
 def _depth_of(declared: Tree, path: Path) -> int:
-    """Return how many steps of a path lead through mappings that hold something."""
+    """Return how many steps of a path lead through mappings that are not empty."""
     depth = 0
     while depth < len(path) - 1:
         here = lookup(declared, path[: depth + 1])
@@ -192,14 +189,8 @@ def _depth_of(declared: Tree, path: Path) -> int:
     return depth
 
 
-def _references(fields: Tree) -> Iterator[tuple[Path, SecretRef]]:
-    for path, leaf in leaves(normalize(fields)):
-        if isinstance(leaf, SecretRef):
-            yield path, leaf
-
-
 def _over(under: Tree, over: Tree) -> dict[str, Any]:
-    """Lay restored fields over declared ones; None takes a field out, maps merge."""
+    """Merge restored fields into declared ones; None removes a field."""
     result = dict(under)
     for name, value in over.items():
         below = result.get(name)

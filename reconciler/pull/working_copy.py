@@ -1,6 +1,6 @@
-"""The files of a desired-state folder while they are changed: in memory first, on disk at the end.
+"""Files of a desired-state folder that are edited in memory, and written to disk at the end.
 
-Nothing reaches the disk before everything is known to load; each file is replaced as a whole.
+Nothing reaches the disk before the edited files are known to load; each file is replaced whole.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from reconciler.domain.rejection import InvalidInput
 
 
 class WorkingCopy:
-    """A copy of the files of a source that can be changed."""
+    """An editable copy of the files of a source."""
 
     def __init__(self, source: FileSource) -> None:
         self._original = source
@@ -29,43 +29,43 @@ class WorkingCopy:
 
     @property
     def source(self) -> MemorySource:
-        """Give the files as they are now, to be loaded."""
+        """The files as they are now, to be loaded."""
         return MemorySource(dict(self._now), self._original.label, self._original)
 
     @property
     def changed(self) -> dict[str, bytes]:
-        """Give the files that are new or differ from what was read."""
+        """The files that are new or differ from what was read."""
         return {p: c for p, c in sorted(self._now.items()) if self._before.get(p) != c}
 
     @property
     def removed(self) -> tuple[str, ...]:
-        """Give the files that were read and are to go."""
+        """The files that were read and are to be deleted."""
         return tuple(sorted(self._before.keys() - self._now.keys()))
 
     def is_new(self, path: str) -> bool:
-        """Tell whether this file was not there before."""
+        """Whether the source has no file at this path."""
         return path not in self._before
 
     def has(self, path: str) -> bool:
-        """Tell whether there is a file of this name, upper and lower case being the same."""
+        """Whether a file has this path, ignoring case."""
         return path.casefold() in self._names
 
     def edit(self, path: str) -> FileEdit:
-        """Begin to edit a file; `put` keeps the result."""
+        """Return an editor of a file; pass its result to `put`."""
         return FileEdit(self._now[path])
 
     def put(self, path: str, content: bytes) -> None:
-        """Give a file new content."""
+        """Set the content of a file."""
         self._now[path] = content
         self._names.add(path.casefold())
 
     def drop(self, path: str) -> None:
-        """Take a file out."""
+        """Delete a file from the copy."""
         self._now.pop(path, None)
         self._names.discard(path.casefold())
 
     def restore(self, path: str) -> None:
-        """Take a file back to what was read, or out if it is new."""
+        """Reset a file to what was read; delete it if it is new."""
         if path in self._before:
             self._now[path] = self._before[path]
         else:
@@ -73,9 +73,9 @@ class WorkingCopy:
 
 
 def write(directory: Path, changed: Mapping[str, bytes]) -> None:
-    """Put files on disk, each as a whole; raises `InvalidInput` that names the one that failed.
+    """Write files to disk, each whole; raise `InvalidInput` for the first that fails.
 
-    Nothing is written where one of them would go through a link in place of a folder.
+    Nothing is written if the folder of any file is a symbolic link.
     """
     _refuse_links(directory, changed)
     for name, content in changed.items():
@@ -90,10 +90,10 @@ def write(directory: Path, changed: Mapping[str, bytes]) -> None:
 
 
 def remove(directory: Path, names: Iterable[str]) -> None:
-    """Take files off the disk; raises `InvalidInput` that names the one that would not go."""
-    going = list(names)
-    _refuse_links(directory, going)
-    for name in going:
+    """Delete files from disk; raise `InvalidInput` for the first that fails."""
+    names = list(names)
+    _refuse_links(directory, names)
+    for name in names:
         try:
             (directory / name).unlink(missing_ok=True)
         except OSError as reason:
@@ -103,7 +103,7 @@ def remove(directory: Path, names: Iterable[str]) -> None:
 
 
 def _refuse_links(directory: Path, names: Iterable[str]) -> None:
-    """Raise `InvalidInput` for a file whose folder is a link, below the directory itself."""
+    """Raise `InvalidInput` for a file in a folder that is a link, below the directory itself."""
     folders = {folder for name in names for folder in PurePosixPath(name).parents}
     links = [directory / folder for folder in sorted(folders) if folder.name]
     problems = [
@@ -122,7 +122,7 @@ def _refuse_links(directory: Path, names: Iterable[str]) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     unfinished = path.parent / f".unfinished-{token_hex(8)}"
-    # The umask decides about a new file; one that is there keeps its mode.
+    # A new file gets its mode from the umask; an existing one keeps its own.
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123  it is open already
@@ -139,7 +139,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename last; where a folder cannot be synced there is nothing more to do."""
+    """Sync the rename to disk, on file systems that can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -145,7 +145,7 @@ def test_a_file_that_an_undo_writes_says_so_only_where_that_is_on_record(
         MemorySource({"reconcile.yaml": here.config.encode()}),
         config=before.config,
         desired=before.state,
-        pictures={"alpha": RestoreTarget(fields, is_whole=True)},
+        targets={"alpha": RestoreTarget(fields, is_whole=True)},
         gone=(),
         today=TODAY,
     )

@@ -134,7 +134,7 @@ def _edited(invocation: Invocation, run: str, selection: Selection) -> Edited:
         DirectorySource(invocation.dir),
         config=loaded.config,
         desired=desired,
-        pictures={
+        targets={
             slug: RestoreTarget(
                 declared.fields, is_whole=images[slug].kind is not ActionKind.UPDATE
             )
