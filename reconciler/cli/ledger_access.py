@@ -146,6 +146,7 @@ class LedgerAccess:
                 state=ledger.state,
                 last_applied=ledger.last_applied(key),
                 organisations=ledger.organisations(key),
+                commits=ledger.finished_commits(key),
                 diagnostics=ledger.diagnostics,
             )
             yield past, LedgerListener(ledger, key=key, facts=facts, now=now)

@@ -239,6 +239,7 @@ class ApprovalOptions:
     expect_digest: str | None = None
     on_error: str = "continue"
     no_ledger: bool = False
+    allow_older_commit: bool = False
 
 
 consent = gathered(
@@ -256,4 +257,9 @@ consent = gathered(
         help="What to do with the rest when one item fails.",
     ),
     no_ledger=click.option("--no-ledger", is_flag=True, help="Keep no record of what was done."),
+    allow_older_commit=click.option(
+        "--allow-older-commit",
+        is_flag=True,
+        help="Apply this commit although a newer one was applied.",
+    ),
 )

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from reconciler import git
 from reconciler.cli import secret_values, settings
 from reconciler.cli.allowed_hosts import refuse_unknown_host
+from reconciler.cli.checkout import repository_of
 from reconciler.cli.desired_source import (
     DesiredSource,
     FolderSource,
@@ -22,6 +24,7 @@ from reconciler.cli.desired_source import (
 )
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import facts_of, known_organisation, records_of, state_folder
+from reconciler.cli.older_commit import refuse_older_commit
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.domain.policy import Target
@@ -92,15 +95,22 @@ async def run(
     name: str,
     keeps_records: bool,
     source: DesiredSource | None = None,
+    allow_older_commit: bool = False,
 ) -> AsyncIterator[tuple[Session, LedgerListener | None]]:
     """Open everything that a run needs that writes, its ledger and the lock of its target first.
 
-    Raises what `session` raises, `Refused` where another run holds the lock, and `LedgerError`
-    where nothing can be recorded; without `keeps_records` there are no books.
+    Raises what `session` raises, `Refused` where another run holds the lock or has applied a newer
+    commit, and `LedgerError` where nothing can be recorded; without `keeps_records` there are no
+    books.
     """
+    # A source of its own, an undo, does not come from the commit that is checked out.
+    compares_commits = source is None and not allow_older_commit
     source = source or FolderSource(invocation, reading)
     records, target = records_of(invocation, source.environment), source.target
-    facts = replace(facts_of(source.environment, name), shard=selection.part)
+    repository = repository_of(invocation, source.environment)
+    facts = facts_of(source.environment, name)
+    commit = facts.commit or await in_thread(lambda: git.head(repository))
+    facts = replace(facts, commit=commit, shard=selection.part)
     async with AsyncExitStack() as held:
         books = None
         limit = reading.deadline
@@ -110,6 +120,11 @@ async def run(
         else:
             locking = records.locking(target, facts, _time, limit_seconds=limit)
             past = await held.enter_async_context(entered(locking))
+        if compares_commits:
+            found = await in_thread(
+                lambda: refuse_older_commit(repository, past.commits, source.environment)
+            )
+            past = replace(past, diagnostics=(*past.diagnostics, *found))
         async with _open(
             invocation, reading, source, past, selection=selection, writes=True
         ) as opened:

@@ -1,4 +1,5 @@
-"""The desired-state folder in Git: its commit, its files at a base commit, missing checkouts.
+"""The desired-state folder in Git: its commit, its files at a base commit, missing
+checkouts, the order of commits.
 
 What it knows of the past is imported on its own, from `git.base_commit`, which needs all that reads
 files. Everything here only reads. The program `git` does it, because it alone knows every form of a
@@ -6,15 +7,19 @@ repository.
 """
 
 from reconciler.git.checkout import CheckedOutFiles, not_checked_out
+from reconciler.git.commit_order import CommitOrder, compare_with_head, known_commits
 from reconciler.git.commits import FilesAtCommit, files_at
 from reconciler.git.repository import GitError, Repository, head
 
 __all__ = [
     "CheckedOutFiles",
+    "CommitOrder",
     "FilesAtCommit",
     "GitError",
     "Repository",
+    "compare_with_head",
     "files_at",
     "head",
+    "known_commits",
     "not_checked_out",
 ]

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func,
 from reconciler.ledger import target_rows
 from reconciler.ledger.codec import parse_document, preimage_from_document
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.models import PreImage, RunFilter
+from reconciler.ledger.models import PreImage, RunFilter, TargetKey
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs, targets
 
 _STATUSES = ("applied", "failed", "skipped", "unknown")
@@ -43,6 +43,17 @@ def count(connection: Connection, filters: RunFilter) -> int:
     if condition is None:
         return 0
     return int(connection.scalar(select(func.count()).select_from(runs).where(condition)) or 0)
+
+
+def finished_commits(connection: Connection, key: TargetKey, *, limit: int) -> tuple[str, ...]:
+    """Return the commits of the newest finished runs on a target, newest first, each once."""
+    target = target_rows.find(connection, key)
+    if target is None:
+        return ()
+    query = select(runs.c.facts).where(runs.c.target == target, runs.c.finished_at.is_not(None))
+    rows = connection.execute(query.order_by(runs.c.id.desc()).limit(limit))
+    commits = (parse_document(row.facts).get("commit") for row in rows)
+    return tuple(dict.fromkeys(commit for commit in commits if isinstance(commit, str)))
 
 
 def images_of(connection: Connection, run: str) -> list[PreImage]:

@@ -14,12 +14,14 @@ from reconciler.ledger.models import TargetKey
 class LedgerSnapshot:
     """The last-applied state of a target as far as it could be read.
 
-    `organisations` are those that have answered under the target's name and host so far.
+    `organisations` are those that have answered under the target's name and host so far. `commits`
+    are those of the newest finished runs, newest first.
     """
 
     state: LedgerState
     last_applied: LastAppliedState = LastAppliedState()
     organisations: frozenset[str] = frozenset()
+    commits: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -51,6 +53,7 @@ def read_snapshot(
                 state=ledger.state,
                 last_applied=ledger.last_applied(key),
                 organisations=ledger.organisations(key),
+                commits=ledger.finished_commits(key),
                 diagnostics=ledger.diagnostics,
             )
     except NoLedger:

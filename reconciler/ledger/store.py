@@ -40,9 +40,18 @@ from reconciler.ledger.models import (
     SeenState,
     TargetKey,
 )
-from reconciler.ledger.run_history import count, history, images_of, made_by_runs
+from reconciler.ledger.run_history import (
+    count,
+    finished_commits,
+    history,
+    images_of,
+    made_by_runs,
+)
 from reconciler.ledger.run_recorder import Recorder
 from reconciler.ledger.verification import verify
+
+_MAX_FINISHED_RUNS = 1000
+"""Runs whose commits are compared with the one that is checked out."""
 
 
 class Ledger:
@@ -104,6 +113,11 @@ class Ledger:
         """Return the number of matching runs, ignoring the limit."""
         with self._database.reading() as connection:
             return count(connection, RunFilter(**filters))
+
+    def finished_commits(self, key: TargetKey) -> tuple[str, ...]:
+        """Return the commits of a target's newest finished runs, newest first."""
+        with self._database.reading() as connection:
+            return finished_commits(connection, key, limit=_MAX_FINISHED_RUNS)
 
     def pre_images(self, run: str) -> list[PreImage]:
         """Return how everything that a run set out to change looked before it."""

@@ -89,6 +89,7 @@ def command(
             name=seen.run,
             keeps_records=not consent.no_ledger,
             source=source,
+            allow_older_commit=consent.allow_older_commit,
         ) as (session, books):
             display = RunDisplay(
                 invocation.console, interruption, CancelToken(), style=style, ledger=session.ledger

@@ -1,0 +1,59 @@
+"""Refusal to apply a commit after a newer one.
+
+What the newer commit changed would be taken back, although no file of the newest commit says so: an
+old job that is started again does that, and a clone that was not updated.
+"""
+
+from collections.abc import Sequence
+
+from reconciler import git
+from reconciler.cli.settings import Settings
+from reconciler.diagnostics import Diagnostic, error, warning
+from reconciler.domain.rejection import Refused
+
+STALE_COMMIT = "stale-commit"
+
+
+def refuse_older_commit(
+    repository: git.Repository, commits: Sequence[str], environment: Settings
+) -> tuple[Diagnostic, ...]:
+    """Raise `Refused` if a finished run applied a descendant of the commit that is checked out.
+
+    `commits` are those of the finished runs, newest first. Returns a warning where the last one is
+    on no branch of a complete clone on GitHub, as after a force-push: there the workflow has asked
+    for the newest commit of the branch. In any other clone such a commit may be the newer one.
+    """
+    try:
+        order = git.compare_with_head(repository, commits)
+    except git.GitError:
+        return ()  # reading the files has the warning `checkout-unverified`
+    if order is None:
+        return ()
+    if order.newer:
+        raise Refused([_stale(order)])
+    last = commits[0] if commits else None
+    if last not in order.unknown:
+        return ()
+    if environment.on_runner and not order.is_shallow:
+        summary = f"commit {last}, which was applied last, is on no branch of this clone"
+        return (warning("unknown-commit", summary),)
+    raise Refused([_undecided(order, last)])
+
+
+def _stale(order: git.CommitOrder) -> Diagnostic:
+    return error(
+        STALE_COMMIT,
+        f"commit {order.head} is older than {order.newer[0]}, which was applied already",
+        hint="check out the newest commit; to go back to the older one on purpose, pass "
+        "--allow-older-commit",
+    )
+
+
+def _undecided(order: git.CommitOrder, last: str) -> Diagnostic:
+    command = "git fetch --unshallow" if order.is_shallow else "git fetch --all"
+    return error(
+        STALE_COMMIT,
+        f"commit {order.head} may be older than {last}, which was applied last: this clone does "
+        "not have that commit",
+        hint=f"run `{command}` (on GitHub: fetch-depth: 0), or pass --allow-older-commit",
+    )

@@ -1,0 +1,71 @@
+"""Order of commits: which of some commits contain the one that is checked out."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler.git.repository import Repository, head
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitOrder:
+    """Commits compared with `head`, each list in the order in which they were given.
+
+    `newer` are descendants of `head`. `unknown` are not in this clone, so nothing is known of their
+    order; `is_shallow` says that the clone lacks a part of its history.
+    """
+
+    head: str
+    newer: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    is_shallow: bool = False
+
+
+def compare_with_head(repository: Repository, commits: Sequence[str]) -> CommitOrder | None:
+    """Compare commits with the one that is checked out; None where there is none.
+
+    Strings that are no full commit id are ignored. Raises `GitError` for a repository that git
+    cannot read.
+    """
+    here = head(repository)
+    if here is None:
+        return None
+    others = [each for each in dict.fromkeys(commits) if _COMMIT.fullmatch(each) and each != here]
+    if not others:
+        return CommitOrder(here)
+    known = known_commits(repository, others)
+    newer = _descendants(repository, here, [each for each in others if each in known])
+    return CommitOrder(
+        here,
+        newer=tuple(each for each in others if each in newer),
+        unknown=tuple(each for each in others if each not in known),
+        is_shallow=is_shallow(repository),
+    )
+
+
+def known_commits(repository: Repository, commits: Sequence[str]) -> frozenset[str]:
+    """Return those of some full commit ids that are in this clone."""
+    stdin = "".join(f"{each}\n" for each in commits).encode()
+    answer = repository.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=stdin)
+    lines = (answer or b"").decode("ascii", "replace").splitlines()
+    found = (line.partition(" ") for line in lines)
+    return frozenset(name for name, _, kind in found if kind == "commit")
+
+
+def is_shallow(repository: Repository) -> bool:
+    """Return whether the clone lacks a part of its history."""
+    return (repository.run("rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
+
+
+def _descendants(repository: Repository, ancestor: str, commits: Sequence[str]) -> frozenset[str]:
+    """Return the commits between an ancestor and some commits that descend from it.
+
+    One walk for all of them: `merge-base --is-ancestor` would start git once for each.
+    """
+    if not commits:
+        return frozenset()
+    stdin = "".join(f"{each}\n" for each in (f"^{ancestor}", *commits)).encode()
+    answer = repository.run("rev-list", "--ancestry-path", "--stdin", stdin=stdin) or b""
+    return frozenset(answer.decode("ascii", "replace").split())

@@ -1,0 +1,145 @@
+"""An older commit is not applied after a newer one, whatever starts it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.project import Here
+from tests.git.repositories import commit, git, init
+
+pytestmark = pytest.mark.needs_system
+
+
+def described(project: Here, text: str) -> str:
+    """Declare a description, and return the commit that does."""
+    project.integration("alpha", description=text)
+    (project.folder / ".gitignore").write_text(".reconcile/\n")
+    if (project.folder / ".git").exists():
+        return commit(project.folder)
+    return init(project.folder)
+
+
+def remote(project: Here) -> str:
+    return str(project.run("get", "alpha", "--format", "json").json["description"])
+
+
+def with_two_runs(folder: Path) -> tuple[Here, str, str]:
+    """Apply two commits one after the other."""
+    project = Here(folder)
+    first = described(project, "first")
+    project.apply()
+    second = described(project, "second")
+    project.apply()
+    return project, first, second
+
+
+def go_back(project: Here, to: str) -> None:
+    git(project.folder, "checkout", "--quiet", to)
+
+
+def test_an_older_commit_is_refused_and_the_newer_one_named(tmp_path: Path) -> None:
+    project, first, second = with_two_runs(tmp_path)
+    go_back(project, first)
+    done = project.run("apply", "--yes", "--format", "json")
+    assert done.code == 4, done.err
+    (found,) = done.json["diagnostics"]
+    assert found["code"] == "stale-commit"
+    assert first in found["summary"]
+    assert second in found["summary"]
+    assert "--allow-older-commit" in found["hint"]
+    assert remote(project) == "second"
+    # No record is kept, and still the record of others counts.
+    assert project.run("apply", "--yes", "--no-ledger").code == 4
+    assert remote(project) == "second"
+    project.apply("--allow-older-commit")
+    assert remote(project) == "first"
+
+
+def test_the_saved_plan_and_the_digest_of_an_older_commit_are_refused_too(tmp_path: Path) -> None:
+    project, first, _ = with_two_runs(tmp_path)
+    go_back(project, first)
+    plan = project.plan("--out", "plan.json")
+    for approval in (("plan.json",), ("--expect-digest", plan["digest"])):
+        done = project.run("apply", *approval)
+        assert (done.code, "stale-commit" in done.err) == (4, True), done.err
+    assert remote(project) == "second"
+
+
+def test_the_same_commit_and_a_newer_or_unrelated_one_are_applied(tmp_path: Path) -> None:
+    project, first, _ = with_two_runs(tmp_path)
+    project.apply()
+    git(project.folder, "checkout", "--quiet", "-b", "side", first)
+    described(project, "side")
+    project.apply()
+    assert remote(project) == "side"
+    git(project.folder, "checkout", "--quiet", "main")
+    git(project.folder, "merge", "--quiet", "--strategy=ours", "--no-edit", "side")
+    project.apply()
+    assert remote(project) == "second"
+
+
+def test_a_run_of_a_part_counts_as_well(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    first = described(project, "first")
+    project.apply()
+    project.integration("beta")
+    described(project, "second")
+    project.apply("--only", "alpha")
+    go_back(project, first)
+    assert project.run("apply", "--yes").code == 4
+
+
+def test_an_undo_does_not_depend_on_the_commit(tmp_path: Path) -> None:
+    project, first, _ = with_two_runs(tmp_path)
+    run = project.run("history", "--format", "json").json["runs"][-1]["run"]
+    go_back(project, first)
+    assert project.run("undo", run, "--out", "undo.json").code == 0
+    done = project.run("apply", "undo.json")
+    assert done.code == 0, done.err
+    assert remote(project) == "first"
+
+
+def clone_without_the_last_commit(project: Here, folder: Path, *options: str) -> Here:
+    """Clone as of the first commit; the clone shares ledger and simulator."""
+    git(project.folder, "branch", "old", "main~1")
+    origin = project.folder.as_uri()
+    git(folder, "clone", "--quiet", "--single-branch", "-b", "old", *options, origin, "clone")
+    clone = Here.__new__(Here)
+    clone.folder, clone.environment = folder / "clone", project.environment
+    clone.files = clone.folder / "desired-state"
+    shutil.copytree(project.state, clone.state)
+    return clone
+
+
+def test_a_clone_that_was_not_updated_is_refused(tmp_path: Path) -> None:
+    project, _, second = with_two_runs(tmp_path / "origin")
+    clone = clone_without_the_last_commit(project, tmp_path)
+    done = clone.run("apply", "--yes")
+    assert done.code == 4, done.err
+    assert "stale-commit" in done.err
+    assert second in done.err
+    assert "git fetch --all" in done.err
+    assert remote(clone) == "second"
+
+
+def test_a_rewritten_history_on_github_is_a_warning_and_a_shallow_clone_is_refused(
+    tmp_path: Path,
+) -> None:
+    project, _, second = with_two_runs(tmp_path / "origin")
+    clone = clone_without_the_last_commit(project, tmp_path, "--depth", "1")
+    done = clone.run("apply", "--yes", GITHUB_ACTIONS="true")
+    assert (done.code, "--unshallow" in done.err) == (4, True), done.err
+    git(clone.folder, "fetch", "--quiet", "--unshallow")
+    done = clone.run("apply", "--yes", GITHUB_ACTIONS="true")
+    assert done.code == 0, done.err
+    assert "unknown-commit" in done.err
+    assert second in done.err
+
+
+def test_a_folder_without_git_is_applied_as_before(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    for text, sha in (("first", "b" * 40), ("second", "a" * 40)):
+        project.integration("alpha", description=text)
+        project.apply(GITHUB_SHA=sha)
+    assert remote(project) == "second"
