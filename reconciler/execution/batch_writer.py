@@ -1,10 +1,9 @@
-"""Write a run down in groups: what workers say at the same time is on disk with one commit.
+"""Batch ledger writes: events from concurrent workers share one commit.
 
-A commit that waits for the disk takes as long as a call or two; sixteen workers that each wait for
-their own would stand in one line. Here they wait together, in a thread, while answers come in. A
-call is still not sent before its intent is on disk: whoever is about to send awaits what `emit`
-gives. Everything else is written a moment later. What is written:
-`reconciler.execution.ledger_listener`.
+A commit takes as long as a call or two, so that sixteen workers with a commit each would wait in
+line. Here they wait together, in a thread, while answers come in. A call is still sent only after
+its intent is on disk: its worker awaits what `emit` returns. Every other event is written within
+BATCH_SECONDS. What is written: `reconciler.execution.ledger_listener`.
 """
 
 import asyncio
@@ -18,17 +17,17 @@ from reconciler.execution.events import CallStarted, Event, RunStarted
 from reconciler.execution.threads import HURRIED_SECONDS, in_thread
 from reconciler.ledger.errors import LedgerError
 
-PATIENCE = 0.02
-"""Seconds in which an event for which nobody waits may find company."""
+BATCH_SECONDS = 0.02
+"""Longest time that an event waits for others before its batch is written."""
 
 CLOSING_SECONDS = 2.0
-"""How long the last writes may take in a run that was asked to stop."""
+"""Time for the last writes of a run that was asked to stop."""
 
 
 class BatchWriter:
-    """Hands events to `write` in groups while it is open; all are written when it is closed.
+    """Passes events to `write` in batches while it is open; all are written when it is closed.
 
-    The first failure of `write` is raised out of every later event, and stays in `problem`.
+    The first failure of `write` is raised for every later event, and kept in `problem`.
     """
 
     def __init__(
@@ -38,12 +37,12 @@ class BatchWriter:
         self._write = write
         self._stop = stop or CancelToken()
         self._waiting: list[tuple[Event, asyncio.Future[None]]] = []
-        self._something = asyncio.Event()
+        self._wake = asyncio.Event()
         self._closed = False
-        self._unkept = False
+        self._start_unwritten = False
 
     async def __aenter__(self) -> Self:
-        self._work = asyncio.create_task(self._keep_all())
+        self._worker = asyncio.create_task(self._write_batches())
         return self
 
     async def __aexit__(
@@ -53,64 +52,64 @@ class BatchWriter:
         traceback: TracebackType | None,
     ) -> None:
         self._closed = True
-        self._something.set()
+        self._wake.set()
         if kind is not None and not issubclass(kind, Exception):
-            await asyncio.wait({self._work}, timeout=HURRIED_SECONDS)
+            await asyncio.wait({self._worker}, timeout=HURRIED_SECONDS)
         else:
-            await finished(self._work, self._stop)
-        if not self._work.done():
-            self._work.cancel()
+            await finished(self._worker, self._stop)
+        if not self._worker.done():
+            self._worker.cancel()
             self.problem = self.problem or unanswered()
-        if self._unkept and self.problem is not None and kind is None:
+        if self._start_unwritten and self.problem is not None and kind is None:
             raise self.problem
 
     def emit(self, event: Event) -> Awaitable[None] | None:
-        """Take an event; before a call give something to wait for, which raises if it is not kept.
+        """Queue an event; return an awaitable for one that must be on disk before the run goes on.
 
-        So does the beginning of a run: nothing was sent yet, so its failure ends the run.
+        These are the start of the run and of each call. The awaitable raises if the write fails.
         """
         if self.problem is not None:
             raise self.problem
         written = asyncio.get_running_loop().create_future()
         self._waiting.append((event, written))
         if isinstance(event, CallStarted | RunStarted):
-            self._unkept = self._unkept or isinstance(event, RunStarted)
-            self._something.set()
+            self._start_unwritten = self._start_unwritten or isinstance(event, RunStarted)
+            self._wake.set()
             return written
         if len(self._waiting) == 1:
-            asyncio.get_running_loop().call_later(PATIENCE, self._something.set)
+            asyncio.get_running_loop().call_later(BATCH_SECONDS, self._wake.set)
         return None
 
-    async def _keep_all(self) -> None:
+    async def _write_batches(self) -> None:
         while self._waiting or not self._closed:
-            await self._something.wait()
-            self._something.clear()
-            group, self._waiting = self._waiting, []
-            if group:
-                await self._keep(group)
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await self._write_batch(batch)
 
-    async def _keep(self, group: list[tuple[Event, "asyncio.Future[None]"]]) -> None:
-        events = [event for event, _ in group]
+    async def _write_batch(self, batch: list[tuple[Event, "asyncio.Future[None]"]]) -> None:
+        events = [event for event, _ in batch]
         try:
             if self.problem is None:
                 await in_thread(lambda: self._write(events))
-                self._unkept = False
+                self._start_unwritten = False
         except ReconcilerError as problem:
             self.problem = problem
-        except Exception as problem:  # noqa: BLE001  whatever it is, the run must end in order
+        except Exception as problem:  # noqa: BLE001  whatever it is, the run must end cleanly
             self.problem = defect(problem)
-        for _, written in group:
+        for _, written in batch:
             if written.done():  # a worker that was cancelled no longer waits
                 continue
             if self.problem is None:
                 written.set_result(None)
             else:
                 written.set_exception(self.problem)
-                written.exception()  # nobody has to wait for it
+                written.exception()  # mark it as retrieved: a worker may not await it
 
 
 async def finished(work: "asyncio.Future[Any]", stop: CancelToken) -> bool:
-    """Wait for work to end, but not long once the run is asked to stop; return whether it has."""
+    """Wait for work, for CLOSING_SECONDS after a request to stop; return whether it has ended."""
     asked = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -122,7 +121,7 @@ async def finished(work: "asyncio.Future[Any]", stop: CancelToken) -> bool:
 
 
 def unanswered() -> LedgerError:
-    """Return the error for a ledger that was still silent when the run had to end."""
+    """Return the error for a ledger that had not answered when the run had to end."""
     return LedgerError(
         "the ledger did not answer before the run had to end",
         code="ledger-timeout",
@@ -131,7 +130,7 @@ def unanswered() -> LedgerError:
 
 
 def defect(problem: Exception) -> LedgerError:
-    """Return the error for a failure that nobody has foreseen; only its type is shown."""
+    """Return the error for an unexpected failure, of which only the type is shown."""
     return LedgerError(
         f"the record of this run failed: internal error: {type(problem).__name__}",
         code="ledger-failed",

@@ -1,7 +1,8 @@
-"""What the executor says while it works. Progress, ledger and logs listen; nobody answers.
+"""Events of a run, for progress, the ledger and logs.
 
-A listener that keeps records may ask for a moment: what it gives at `RunStarted` is awaited before
-the run begins, and at `CallStarted` before the call is sent.
+A listener that keeps records may return an awaitable: at `RunStarted` the run waits for it before
+it begins, at `CallStarted` before the call is sent. No listener can change what a run does, except
+that one that fails ends it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +18,7 @@ from reconciler.planning.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run begins; no call was made yet."""
+    """A run begins; no call was sent yet."""
 
     run: str
     plan: Plan
@@ -25,16 +26,16 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class ActionStarted:
-    """An action's turn has come."""
+    """An action begins."""
 
     action: Action
 
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A write is about to be sent, once the records of it are kept.
+    """A write is about to be sent, as soon as it is on record.
 
-    `last_seen` is everything there was, as read right before a delete; None for other writes.
+    `last_seen` is the whole integration as read right before its delete; None for other writes.
     """
 
     action: Action
@@ -44,9 +45,10 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A write was answered; `error` is the failure's code, None on success.
+    """A write was answered or failed; `error` is the code of the failure, None on success.
 
-    `refused` says that it was certainly not carried out, `made` is the id of what it created.
+    `refused` is True for a write that was certainly not carried out; `made` is the id of the
+    integration that it created.
     """
 
     action: Action
@@ -59,7 +61,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class ActionEnded:
-    """An action is over, whatever became of it."""
+    """An action is over, however it ended."""
 
     action: Action
     outcome: Outcome
@@ -77,27 +79,31 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None] | None]
 
 
 def to_all(*listeners: Emit) -> Emit:
-    """Make one listener of several; each hears an event only if those before it took it.
+    """Return one listener for several; each gets an event only if those before it accepted it.
 
-    A run has begun only when its record has: until then the later listeners hear nothing.
+    At `RunStarted` each waits for the one before it: a run that cannot be recorded is not shown.
     """
 
     def emit(event: Event) -> Awaitable[None] | None:
         if isinstance(event, RunStarted):
             return _in_turn(event, listeners)
-        waits = [wait for listen in listeners if (wait := listen(event)) is not None]
-        return _all_of(waits) if waits else None
+        pending = []
+        for listener in listeners:
+            wait = listener(event)
+            if wait is not None:
+                pending.append(wait)
+        return _all_of(pending) if pending else None
 
     return emit
 
 
-async def _all_of(waits: list[Awaitable[None]]) -> None:
-    for wait in waits:
+async def _all_of(pending: Sequence[Awaitable[None]]) -> None:
+    for wait in pending:
         await wait
 
 
 async def _in_turn(event: Event, listeners: Sequence[Emit]) -> None:
-    for listen in listeners:
-        wait = listen(event)
+    for listener in listeners:
+        wait = listener(event)
         if wait is not None:
             await wait

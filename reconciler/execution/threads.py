@@ -1,7 +1,7 @@
-"""Do what blocks in a thread of its own, so that signals and deadlines reach the event loop.
+"""Run blocking work in threads, so that signals and deadlines reach the event loop.
 
-The threads are daemons: a database that hangs keeps neither the loop nor the end of the process
-waiting. What `asyncio.to_thread` starts is waited for when the process ends.
+The threads are daemons: a database that hangs delays neither the loop nor the end of the process.
+`asyncio.to_thread` would not do, because its threads are joined when the process ends.
 """
 
 import asyncio
@@ -15,23 +15,23 @@ from reconciler.errors import ReconcilerError
 Result = TypeVar("Result")
 
 LEAVING_SECONDS = 2.0
-"""How long the end of a context may take after work that ended well."""
+"""Time to leave a context after work that succeeded."""
 
 HURRIED_SECONDS = 0.3
-"""How long it may take after work that was cut off."""
+"""Time to leave it after work that was interrupted."""
 
 
 async def in_thread(
     work: Callable[[], Result], *, abandoned: Callable[[Result], object] | None = None
 ) -> Result:
-    """Return what `work` returns; `abandoned` takes it if nobody waits for it any more."""
+    """Return the result of `work`; `abandoned` gets it if the waiter was cancelled."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[Result] = loop.create_future()
     handover = _Handover(abandoned)
 
     def settle(result: Result | None, problem: BaseException | None) -> None:
         if ended.done():
-            return  # the waiter gave up and has dealt with it
+            return  # the waiter was cancelled, so `handover` takes care of the result
         if problem is None:
             ended.set_result(result)  # type: ignore[arg-type]  # it is a Result
         else:
@@ -40,7 +40,7 @@ async def in_thread(
     def run() -> None:
         try:
             outcome: _Outcome[Result] = (work(), None)
-        except BaseException as problem:  # noqa: BLE001  it is raised where the work is awaited
+        except BaseException as problem:  # noqa: BLE001  it is raised to the waiter
             outcome = (None, problem)
         if handover.arrive(outcome):
             try:
@@ -60,9 +60,9 @@ _Outcome: TypeAlias = tuple[Result | None, BaseException | None]
 
 
 class _Handover(Generic[Result]):
-    """Settles, between a thread and its waiter, which of the two takes care of the result.
+    """Decides, between a thread and its waiter, which of the two takes care of the result.
 
-    The loop cannot: it may end between the arrival of a result and the callback that takes it.
+    The loop cannot decide: it may end after the result has arrived and before its callback runs.
     """
 
     def __init__(self, abandoned: Callable[[Result], object] | None) -> None:
@@ -72,7 +72,7 @@ class _Handover(Generic[Result]):
         self._given_up = False
 
     def arrive(self, outcome: _Outcome[Result]) -> bool:
-        """Note the outcome and return whether it is still awaited; if not, give it back."""
+        """Store the outcome; return whether it is still awaited, and give it back if not."""
         with self._lock:
             self._outcome = outcome
             given_up = self._given_up
@@ -81,7 +81,7 @@ class _Handover(Generic[Result]):
         return not given_up
 
     def give_up(self) -> None:
-        """Stop waiting; what has arrived already is given back in a thread of its own."""
+        """Stop waiting; an outcome that has arrived is given back in another thread."""
         with self._lock:
             self._given_up = True
             outcome = self._outcome
@@ -89,7 +89,7 @@ class _Handover(Generic[Result]):
             _start(lambda: self.give_back(outcome))
 
     def give_back(self, outcome: _Outcome[Result]) -> None:
-        """Hand a result that nobody takes to `abandoned`."""
+        """Pass a result that is not awaited any more to `abandoned`."""
         result, problem = outcome
         if problem is None and self._abandoned is not None:
             self._abandoned(result)  # type: ignore[arg-type]  # it is a Result
@@ -97,9 +97,9 @@ class _Handover(Generic[Result]):
 
 @asynccontextmanager
 async def entered(context: AbstractContextManager[Result]) -> AsyncIterator[Result]:
-    """Enter and leave a context in threads; what hinders leaving is not raised.
+    """Enter and leave a context in threads; an error on leaving is not raised.
 
-    Whoever is asked to stop does not wait for the end of it.
+    Leaving takes at most LEAVING_SECONDS, after an interruption HURRIED_SECONDS.
     """
 
     def leave(_: object = None) -> None:
@@ -107,13 +107,13 @@ async def entered(context: AbstractContextManager[Result]) -> AsyncIterator[Resu
             context.__exit__(None, None, None)
 
     value = await in_thread(context.__enter__, abandoned=leave)
-    patience = HURRIED_SECONDS
+    timeout = HURRIED_SECONDS
     try:
         yield value
-        patience = LEAVING_SECONDS
+        timeout = LEAVING_SECONDS
     finally:
         left = asyncio.ensure_future(in_thread(leave))
-        await asyncio.wait({left}, timeout=patience)
+        await asyncio.wait({left}, timeout=timeout)
         left.cancel()
 
 
