@@ -28,6 +28,7 @@ _OWN_FILES = "name a file that reconcile wrote with --out or --format json"
 _LONE_SURROGATES = "backslashreplace"
 """Error handler for lone surrogates, which UTF-8 cannot encode; in JSON the escape is equal."""
 
+# Named here, too, since `--help` must not load the views; a test compares both.
 PLAN_FORMATS = ("text", "json", "markdown", "html")
 
 
@@ -92,7 +93,7 @@ def save(path: Path, text: str) -> None:
     """
     try:
         descriptor = _descriptor(path)
-        # Asked of the path itself: /dev/stdout resolves to a name that no file has.
+        # By the path itself: /dev/stdout resolves to a name that no file has.
         if descriptor is None and (path.is_file() or not path.exists()):
             _replace(path.resolve(), text)
             return

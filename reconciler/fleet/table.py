@@ -47,10 +47,10 @@ def table(result: FleetResult, *, repeated: str = "", width: int = 80, color: bo
     page.line((f"{counted(count, 'member')}: {counts or 'none'}.", "bold"))
     if result.exit_code not in {0, 2} or result.summary["not-run"]:
         words = f"{result.operation.value}{repeated} --resume {visible(result.run)}"
-        page.line("To do what is left:")
+        page.line("To finish the run:")
         page.whole(f"reconcile fleet {words}", indent=4)
     elif result.operation is FleetOperation.PLAN and result.summary["different"]:
-        page.whole(f"To carry it out: reconcile fleet apply{repeated}")
+        page.whole(f"To apply, run: reconcile fleet apply{repeated}")
     return page.text()
 
 

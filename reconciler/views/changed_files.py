@@ -49,6 +49,7 @@ def pull_summary(pulled: PullResult) -> str:
     plan = pulled.plan
     differences = sum(_differences(action) for action in plan.actions)
     parts = [counted(len(pulled.slugs), "integration")]
+    # Without a comparison of all, no line may claim that there is no difference.
     if differences or not pulled.not_compared:
         parts.append(counted(differences, "difference"))
     if pulled.not_compared:
@@ -64,6 +65,7 @@ def undo_text(restored: Restored, *, header: str, folder: str) -> str:
     """Return a line for each file that an undo changed, and what to do next."""
     lines = []
     for name in restored.changed:
+        # Padded, so that the names form a column.
         verb = "new    " if name in restored.new else "changed"
         lines.append(f"{verb}  {visible(f'{folder}/{name}')}")
     lines += [f"removed  {visible(f'{folder}/{name}')}" for name in restored.removed]
@@ -114,6 +116,7 @@ def _next_plan(plan: Plan) -> Iterator[str]:
     """List what the next plan would do; what exists on one side only takes one line."""
     for action in plan.actions:
         if action.kind in {ActionKind.UPDATE, ActionKind.REPLACE}:
+            # An action without changes exists only for its reason, such as a blocked replace.
             paths = ", ".join(change.path for change in action.changes)
             yield f"still differs: {visible(f'{action.slug}: {paths or action.reason}')}"
     missing = [a.slug for a in plan.actions if a.kind is ActionKind.CREATE]

@@ -21,6 +21,7 @@ from reconciler.views.escape import LONGEST_SENTENCE, shortened, visible
 
 FORMAT_VERSION = "1"
 
+# A host that is cut short could be taken for another one.
 _NAMES_HOSTS = frozenset(
     {"credential-retarget", "host-not-allowed", "not-approved", "undeclared-host", "wrong-target"}
 )
@@ -142,6 +143,7 @@ def _workflow_command(diagnostic: Diagnostic) -> str:
 
 
 def _command_data(text: str) -> str:
+    # The percent sign first: the others are escaped by one.
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

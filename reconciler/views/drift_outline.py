@@ -113,7 +113,9 @@ def suggestions(
     if report.in_sync:
         return
     target = report.target.name
+    # The digest makes the command apply what this report shows, or nothing.
     apply = apply_command(target, "--expect-digest", report.fingerprint, context=context)
+    # First, since one blocked action stops the whole apply.
     if report.plan.blocked:
         yield Suggestion(phrases.NEXT_BLOCKED)
     yield Suggestion(phrases.HEAL_UNBLOCKED if report.plan.blocked else phrases.HEAL, apply)
@@ -169,5 +171,6 @@ def _groups(by_origin: Mapping[ChangeOrigin, Sequence[Action]]) -> Iterable[Orig
 
 def _item(action: Action) -> ActionItem:
     """Return an action whose changes name their origin where the group's title is not enough."""
+    # A resend follows from another change and has no origin of its own.
     origins = {change.origin for change in action.changes if change.op is not ChangeKind.RESEND}
     return of_action(action, origins=phrases.DRIFT_NOTES if len(origins) > 1 else {})

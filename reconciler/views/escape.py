@@ -20,6 +20,7 @@ _INVISIBLE = re.compile(
     "\U000e0000-\U000e0fff"  # tag characters, variation selectors
     "]"
 )
+# GitHub Actions obeys lines that begin with `::`, Azure Pipelines those with `##[`.
 _COMMAND = re.compile(r"^(\s*)(::|##\[)")
 _CUT = "…"
 
@@ -34,6 +35,7 @@ def visible(text: str, limit: int | None = 200) -> str:
     command. A limit of None keeps all of it.
     """
     if limit is not None and len(text) > limit:
+        # Before escaping, so that no escape is cut in half.
         text = text[: limit - 1] + _CUT
     return _COMMAND.sub(_defuse, _INVISIBLE.sub(_escape, text))
 

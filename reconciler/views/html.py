@@ -29,6 +29,7 @@ FILTERS: Mapping[str, Sequence[str]] = {
 }
 """What a reader can filter by; a class `action-create` and an id `show-action-create` for each."""
 
+# Not the number of unchanged integrations, which would dwarf all bars.
 _CHARTED = {*ActionKind, "blocked", *Status}
 
 
@@ -102,6 +103,7 @@ def chart(counts: Iterable[tuple[str, int]]) -> str:
     rows = "\n".join(
         f'<tr class="{escape(label)}"><th scope="row">{escape(label)}</th>'
         f'<td><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        # At least one unit: a single delete among thousands stays visible.
         f'<rect width="{max(1, round(100 * number / most))}" height="10"/></svg></td>'
         f"<td>{number}</td></tr>"
         for label, number in bars
@@ -169,6 +171,7 @@ def _suggestion(step: drift_outline.Suggestion) -> str:
 def _filtered_actions(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
     yield filters(_kinds_and_risks(actions))
     few = len(actions) <= OPENED
+    # A block must be seen before anything can be applied, so it is never folded away.
     for item in actions:
         yield _action(item, is_open=few or bool(item.blocks))
 
@@ -263,6 +266,7 @@ def _notes(change: plan_outline.ChangeItem) -> str:
 
 
 def _value(side: str, value: str | None) -> str:
+    # The label replaces the table's head on narrow screens (report.css).
     if value is None:
         return f'<td class="{side} none" data-label="{side}">–</td>'
     return f'<td class="{side}" data-label="{side}"><code>{escape(value)}</code></td>'

@@ -38,6 +38,7 @@ def fit(
     selection.add_essential()
     kept_notes, lost_notes = selection.keep(notes)
     kept_tail, lost_tail = selection.keep(tail)
+    # Half of the room for full forms: a reader wants to see some actions whole and all by name.
     selection.add_full(share=2)
     selection.add_short()
     selection.add_full(share=1)
@@ -83,6 +84,7 @@ class _Selection:
         """Show details in full, in their order, within a part of the room that is left."""
         left = self._room // share
         for index, part in enumerate(self._details):
+            # An essential part whose short form did not fit is reported as missing, not shown late.
             if self._forms.get(index) == part.full or (part.essential and self._is_hidden(index)):
                 continue
             before = self._room

@@ -72,6 +72,7 @@ def get_yaml(observed: Observed, *, target: PlanTarget, ledger: str) -> str:
 def get_json(observed: Observed, *, target: PlanTarget) -> str:
     """Return one integration as one JSON document, its fields at the top level."""
     document = {"format_version": "1", "kind": "integration", "target": target.as_json()}
+    # In this order, so that no field of the API can replace a key of the document.
     return json.document({**record(observed), **document})
 
 

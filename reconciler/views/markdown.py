@@ -43,6 +43,7 @@ def plan(value: Plan, options: RenderOptions, *, limit: int = LIMIT) -> str:
     of hosts are the last to go, and then the text refers to the saved plan.
     """
     shown = plan_outline.of_plan(value, ledger=options.ledger, context=options.context)
+    # The first ones are the last to be cut.
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
     return fit(
         head=_head(shown),
@@ -229,6 +230,7 @@ def _action(item: plan_outline.ActionItem, *, origin: str = "") -> str:
     body += [f"{code(note)}\n" for note in item.notes]
     lines = _change_lines(item.essential_changes)
     if lines:
+        # GitHub colours lines of a diff by their first character, which is the change's symbol.
         body.append(fence(lines, language="diff"))
     name = f" {html_code(item.name)}" if item.name else ""
     origin = f", {origin}" if origin else ""
@@ -247,6 +249,7 @@ def _short_action(item: plan_outline.ActionItem, *, origin: str = "") -> str:
 
 def _sections(sections: Iterable[Section]) -> Iterator[str]:
     for section in sections:
+        # Their number is enough in a comment: nothing is asked of the reviewer.
         if section.key == "unmanaged":
             yield f"{section.title}.\n"
             continue

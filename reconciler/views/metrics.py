@@ -46,6 +46,7 @@ def exposition(figures: Figures) -> str:
 
 def families(found: Iterable[Family], *, common: Mapping[str, str]) -> str:
     """Return gauges with their help and type; every sample has the `common` labels."""
+    # A family without samples is left out: zero would claim that something was counted.
     return "".join(
         f"# HELP {name} {explained}\n# TYPE {name} gauge\n{''.join(_lines(name, samples, common))}"
         for name, explained, samples in found
@@ -103,6 +104,7 @@ def _of_plan(plan: Plan) -> Iterable[Family]:
         "Planned actions, by kind.",
         [({"action": kind.value}, summary[kind.value]) for kind in ActionKind],
     )
+    # The summary begins with the kinds of actions, which have a metric of their own.
     yield (
         "reconcile_integrations",
         "Integrations and values, by state.",

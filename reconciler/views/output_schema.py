@@ -151,6 +151,7 @@ _DEFINITIONS: Schema = {
             {
                 "path": TEXT,
                 "op": _one_of(ChangeKind),
+                # Any JSON value: the value of a field.
                 "before": {},
                 "after": {},
                 "sensitive": FLAG,
@@ -163,6 +164,7 @@ _DEFINITIONS: Schema = {
                 "unknown_field": FLAG,
             },
         ),
+        # No document may show the value of a secret.
         "if": {"properties": {"sensitive": {"const": True}}},
         "then": {"properties": {"before": {"type": "null"}, "after": {"type": "null"}}},
     },

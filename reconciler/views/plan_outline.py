@@ -51,6 +51,7 @@ class ChangeItem:
         if before is not None and after is not None:
             if not self.is_whole:
                 before, after = abridged_pair(before, after)
+            # Once per line: `(secret) reference A → reference B`.
             after = after.removeprefix(f"{phrases.REDACTED} ")
             values = f"{before} → {after}"
         else:
@@ -235,6 +236,7 @@ def of_change(
         after = reference(change.reference, hidden)
     why = phrases.RECREATED_NOTE if is_restated else _why(change, unverified=unverified)
     notes = (why, None if is_restated else origins.get(change.origin))
+    # These say what will be there; the value before is absent, unknown or the same.
     one_sided = change.op in {ChangeKind.ADD, ChangeKind.ROTATE, ChangeKind.RESEND}
     return ChangeItem(
         symbol=phrases.OP_SYMBOLS[change.op],
@@ -324,6 +326,7 @@ def _counts(plan: Plan, *, name_losses: bool = False) -> str:
 def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
     if not plan.actions:
         return "", ""
+    # No command: it would be refused.
     if plan.blocked:
         return phrases.NEXT_BLOCKED, ""
     if plan.run is not None:

@@ -81,7 +81,7 @@ class LineProgress(QuietProgress):
 
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")
-        self._stream.flush()
+        self._stream.flush()  # logs are watched while the run goes on
 
 
 class LiveProgress(QuietProgress):
@@ -99,7 +99,7 @@ class LiveProgress(QuietProgress):
             TimeElapsedColumn(),
             console=console,
             auto_refresh=refresh,
-            transient=True,
+            transient=True,  # the result that follows says it all again
             get_time=clock,
         )
         self._run_task: TaskID | None = None

@@ -18,6 +18,7 @@ def removal_notes(action: Action) -> tuple[str, ...]:
         return ()
     lost = [c for c in action.changes if c.op is ChangeKind.REMOVE]
     kept = [c for c in action.changes if c.op is not ChangeKind.REMOVE]
+    # A plan of version 0.1.0 does not list what a delete removes.
     if action.kind is ActionKind.DELETE and not lost:
         return (phrases.LOSS_UNKNOWN,)
     loses = "; ".join(_loses(lost)) or phrases.LOSES_NOTHING

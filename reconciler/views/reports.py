@@ -84,6 +84,7 @@ def history_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = No
             for shard, anchor in listing.anchors.items()
         ],
     }
+    # Without --verify nothing is claimed about the hashes.
     if problems is not None:
         found = [problem.as_json() for problem in problems]
         document |= {"verified": not found, "diagnostics": found}
@@ -165,5 +166,6 @@ def _notes(run: PublicRun) -> Iterable[str]:
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    # By columns of the terminal: some characters take two.
     cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
     return "  ".join(cells).rstrip()

@@ -95,6 +95,7 @@ def duration(milliseconds: float) -> str:
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
+    # From here on one decimal would round up to `60.0 s`.
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
@@ -137,6 +138,7 @@ def _by_status(outcomes: Iterable[Outcome]) -> Iterable[tuple[Status, str]]:
 
 
 def _next_steps(result: ApplyResult) -> tuple[str, ...]:
+    # Of a part of the shards it cannot be said that all actions were applied.
     if result.lacking:
         return (*_advice(result), phrases.OTHERS_UNKNOWN)
     if not result.outcomes:

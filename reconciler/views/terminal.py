@@ -55,6 +55,7 @@ def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> s
         page.line((f"warning: {shown.warning}", "yellow"))
     page.blank()
     page.line((shown.summary, "bold"))
+    # Before the actions, which may fill the screen, so that the question stands below them.
     if in_progress:
         _findings(page, shown.findings)
         _sections(page, shown.sections)
@@ -89,6 +90,7 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
         page.blank()
     column = max((page.columns(item.slug) for item in shown.outcomes), default=0)
     for item in shown.outcomes:
+        # One long slug must not push the durations of all others out of sight.
         _outcome(page, item, column=min(column, 40))
     page.blank()
     for status, text in shown.by_status:

@@ -73,7 +73,7 @@ def test_the_next_command_is_for_the_same_members(tmp_path: Path) -> None:
     chosen = ("--file", "the fleet.yaml", "--exclude", "in*", "--exclude", "far-away")
     shown = project.run("fleet", "plan", *chosen).out
     words = "--file 'the fleet.yaml' --exclude 'in*' --exclude far-away"
-    assert f"To carry it out: reconcile fleet apply {words}\n" in shown
+    assert f"To apply, run: reconcile fleet apply {words}\n" in shown
     (tmp_path / "globex/desired-state/integrations/alpha.yaml").write_text("slug: [\n")
     broken = project.run("fleet", "plan", *chosen).out
     assert f"    reconcile fleet plan {words} --resume 2" in broken
