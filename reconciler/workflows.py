@@ -50,8 +50,8 @@ from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.clock import Clock
 from reconciler.remote.damaged_rows import damaged, nameless_rows
 from reconciler.remote.errors import RemoteError
-from reconciler.remote.observe import WantedDetails, list_all, observe
-from reconciler.remote.part_reads import read_parts
+from reconciler.remote.observe import WantedDetails, observe, read_parts
+from reconciler.remote.pagination import list_all
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,9 @@ REST_PREFIX: Final = "/v1"
 
 
 class Upstream(Protocol):
-    """Client that makes a call with one request; see `reconciler.remote.client.Client.once`."""
+    """Client that makes a call with one request, as `reconciler.remote.client.Client` does."""
 
-    async def once(self, call: Call) -> Reply:
+    async def call_once(self, call: Call) -> Reply:
         """Make one call; raises `RemoteError`."""
         ...
 
@@ -81,7 +81,7 @@ class UpstreamService:
         result = "failed"
         try:
             async with asyncio.timeout(self.timeout):
-                reply = await self.upstream.once(call)
+                reply = await self.upstream.call_once(call)
             result = str(reply.status)
         except RemoteError as error:
             result = str(error.http_status or "failed")

@@ -27,8 +27,8 @@ from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState
 from reconciler.ledger.models import TargetKey
 from reconciler.planning.plan import PlanTarget
+from reconciler.remote.api import RequestRecord
 from reconciler.remote.client import Client
-from reconciler.remote.request_record import RequestRecord
 from reconciler.workflows import timestamp
 
 PROBE = "reconcile-probe-"
@@ -91,7 +91,7 @@ class DoctorRun:
         return target
 
     async def _api(self, target: Target) -> None:
-        heard = replace(self.invocation, listen=self._hear)
+        heard = replace(self.invocation, on_request=self._hear)
         secrets = secret_values.Secrets(self.environment, self.invocation.dir)
         try:
             api = wiring.open_client(
@@ -114,8 +114,8 @@ class DoctorRun:
 
     def _hear(self, exchange: RequestRecord) -> None:
         self._date = exchange.date or self._date
-        if self.invocation.listen is not None:
-            self.invocation.listen(exchange)
+        if self.invocation.on_request is not None:
+            self.invocation.on_request(exchange)
 
     def _clock(self, target: Target) -> Check:
         if target.is_simulator:

@@ -17,7 +17,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from reconciler.remote.request_record import RequestRecord
+    from reconciler.remote.api import RequestRecord
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 _MENTIONED = "reconciler.cli.global_options"
@@ -27,15 +27,15 @@ _MENTIONED = "reconciler.cli.global_options"
 class Invocation:
     """What every command is told: where the files are, which target, and whom it talks to.
 
-    `environment` takes the place of this process's, for a member of a fleet; `listen` hears every
-    request.
+    `environment` takes the place of this process's, for a member of a fleet; `on_request` is called
+    for every request.
     """
 
     console: Console = field(repr=False)
     dir: Path = Path("desired-state")
     target: str | None = None
     environment: Settings | None = field(default=None, repr=False)
-    listen: "Callable[[RequestRecord], None] | None" = field(default=None, repr=False)
+    on_request: "Callable[[RequestRecord], None] | None" = field(default=None, repr=False)
 
 
 class Command(click.Command):

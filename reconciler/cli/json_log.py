@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reconciler.execution.events import Event
     from reconciler.execution.result import ApplyResult
     from reconciler.planning.plan import Plan
-    from reconciler.remote.request_record import RequestRecord
+    from reconciler.remote.api import RequestRecord
 
 LEVELS = {"error": "error", "warning": "warning", "notice": "info"}
 """The level of a diagnostic, by its severity."""

@@ -21,7 +21,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views.metrics import Figures, exposition
 
 if TYPE_CHECKING:
-    from reconciler.remote.request_record import RequestRecord
+    from reconciler.remote.api import RequestRecord
 
 
 class RunTelemetry:
@@ -40,7 +40,7 @@ class RunTelemetry:
         if self._console.journal is not None:
             known = {"run": run, "command": command} if run else {"command": command}
             self._console.journal = self._console.journal.about(**known)
-        self.invocation = replace(invocation, listen=self._hear)
+        self.invocation = replace(invocation, on_request=self._hear)
 
     def __enter__(self) -> Self:
         _check_place(self._file)

@@ -33,9 +33,9 @@ from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import PlanTarget
+from reconciler.remote.api import RequestRecord
 from reconciler.remote.client import Client, make_client
 from reconciler.remote.clock import Clock
-from reconciler.remote.request_record import RequestRecord
 from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp
 
@@ -202,7 +202,7 @@ def open_client(
         read_only=not writes,
         concurrency=reading.parallelism,
         deadline=reading.deadline,
-        listen=_listener(invocation),
+        on_request=_listener(invocation),
     )
 
 
@@ -282,13 +282,13 @@ def _listener(invocation: Invocation) -> Callable[[RequestRecord], None] | None:
     """Let a watch hear every call, and with `-vv` say it: no header, no query, no body."""
     console = invocation.console
     if console.verbosity < 2 or console.journal is not None:
-        return invocation.listen
+        return invocation.on_request
 
     def say(exchange: RequestRecord) -> None:
         outcome = exchange.error or str(exchange.status)
         took = f"{exchange.seconds * 1000:.0f} ms"
         console.detail(f"{exchange.method} {visible(exchange.path)}: {visible(outcome)}, {took}")
-        if invocation.listen is not None:
-            invocation.listen(exchange)
+        if invocation.on_request is not None:
+            invocation.on_request(exchange)
 
     return say

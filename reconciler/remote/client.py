@@ -1,8 +1,8 @@
-"""The HTTP client of the API: one call in, one reply or one of our errors out.
+"""HTTP client of the API: one call in, one reply or one of our errors out.
 
-What an answer means: `answers`. When a call is repeated: `retry`. How fast calls leave: `limits`.
-Which connections they take: `lanes`. The credential and the bodies stay in here: no error holds a
-request, and none is chained to an exception of httpx, which would.
+What an answer means: `responses`. When a call is repeated: `retry`. How fast calls leave:
+`rate_limiter`. Over which connections: `transport`. The credential and the bodies stay in here: no
+error holds a request, and none is chained to an exception of httpx, which would.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from reconciler.domain.calls import Call, Reply
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
 from reconciler.remote import responses
+from reconciler.remote.api import RequestRecord
 from reconciler.remote.clock import Clock, Deadline
-from reconciler.remote.connection_pool import ConnectionPool, read_body
 from reconciler.remote.errors import (
     DeadlineExceeded,
     InvalidCall,
@@ -37,20 +37,25 @@ from reconciler.remote.operations import Prepared, prepare
 from reconciler.remote.rate_limiter import RateLimiter
 from reconciler.remote.redaction import Needles, needles_of, redact
 from reconciler.remote.request_body import encode_body, parts_of, sent_parts
-from reconciler.remote.request_record import RequestRecord
 from reconciler.remote.responses import RawAnswer
 from reconciler.remote.retry import Retries
-from reconciler.remote.transport import connection_maker
-from reconciler.remote.transport_errors import READING_FAILURES, from_httpx, from_reading
+from reconciler.remote.transport import (
+    READING_FAILURES,
+    ConnectionPool,
+    connection_maker,
+    from_httpx,
+    from_reading,
+    read_body,
+)
 
-CONNECT_TIMEOUT = 5.0
-CALL_TIMEOUT = 30.0
-RUN_DEADLINE = 900.0
+CONNECT_TIMEOUT_SECONDS = 5.0
+CALL_TIMEOUT_SECONDS = 30.0
+RUN_DEADLINE_SECONDS = 900.0
 CONCURRENCY = 10
 
 
 class Client:
-    """The API over HTTP; made by `make_client`, used as an async context manager."""
+    """API over HTTP; built by `make_client`, used as an async context manager."""
 
     def __init__(
         self,
@@ -58,26 +63,26 @@ class Client:
         base_url: str,
         headers: list[tuple[str, str]],
         credential: Redacted | None,
-        lanes: ConnectionPool,
+        pool: ConnectionPool,
         timing: Clock,
         deadline: Deadline,
         read_only: bool,
         call_timeout: float,
-        listen: Callable[[RequestRecord], None] | None,
+        on_request: Callable[[RequestRecord], None] | None,
     ) -> None:
-        self.gate = RateLimiter(timing, deadline)
+        self.rate_limiter = RateLimiter(timing, deadline)
         self.retries = Retries(timing, deadline)
         self._base_url = base_url
         self._headers = headers
         self._secrets: tuple[Redacted, ...] = () if credential is None else (credential,)
         self._credential = needles_of(parts_of(self._secrets))
         self._known: Needles | None = None
-        self._lanes = lanes
+        self._pool = pool
         self._timing = timing
         self._deadline = deadline
         self._read_only = read_only
         self._call_timeout = call_timeout
-        self._listen = listen
+        self._on_request = on_request
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,20 +96,20 @@ class Client:
         await self.aclose()
 
     def keep_secret(self, values: Iterable[Redacted]) -> None:
-        """Take these out of every error's text, too, though no call may ever send them."""
+        """Redact these values in every error, too, although no call may ever send them."""
         self._secrets = (*self._secrets, *values)
         self._known = None
 
     async def drop_expired(self) -> None:
-        """Close connections that were idle for long; whoever keeps a client for days calls it."""
-        await self._lanes.drop_expired()
+        """Close connections that were idle for long; for clients that live for days."""
+        await self._pool.drop_expired()
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._lanes.aclose()
+        await self._pool.aclose()
 
     async def call(self, call: Call) -> Reply:
-        """Make one call and give its successful answer; see `IntegrationsAPI`."""
+        """Make one call and return its successful answer; see `IntegrationsAPI`."""
         prepared, content = self._prepare(call)
         reply, attempts = await self.retries.run(
             partial(self._until_not_throttled, prepared, content),
@@ -112,14 +117,14 @@ class Client:
         )
         return reply if attempts == 1 else replace(reply, attempts=attempts)
 
-    async def once(self, call: Call) -> Reply:
+    async def call_once(self, call: Call) -> Reply:
         """Make one call with one request at most: never repeated, never paced.
 
-        For those who pass calls on: whoever asked decides what a fault or a 429 means. Raises
+        For a caller that forwards calls and leaves a fault or a 429 to its own client. Raises
         `RemoteError`, a `Throttled` included.
         """
         prepared, content = self._prepare(call)
-        async with self._lanes.lane() as transport:
+        async with self._pool.acquire() as transport:
             return await self._exchange(transport, prepared, content)
 
     def _prepare(self, call: Call) -> tuple[Prepared, bytes | None]:
@@ -134,24 +139,24 @@ class Client:
 
     async def _until_not_throttled(self, prepared: Prepared, content: bytes | None) -> Reply:
         while True:
-            async with self._lanes.lane() as transport:
-                sent_at = await self.gate.turn()
+            async with self._pool.acquire() as transport:
+                sent_at = await self.rate_limiter.acquire()
                 counted = True
                 try:
                     return await self._exchange(transport, prepared, content)
                 except Throttled as error:
                     counted = False
-                    self.gate.pause(error, sent_at=sent_at)
+                    self.rate_limiter.pause(error, sent_at=sent_at)
                 except (NotSent, InvalidCall, DeadlineExceeded):
                     counted = False
                     raise
                 finally:
-                    self.gate.done(sent_at, counted=counted)
+                    self.rate_limiter.release(sent_at, counted=counted)
 
     async def _exchange(
         self, transport: httpx.AsyncBaseTransport, prepared: Prepared, content: bytes | None
     ) -> Reply:
-        """Send one request and judge its answer."""
+        """Send one request and return its answer, or raise what the answer means."""
         started = self._timing.clock()
         answer: RawAnswer | None = None
         failure: RemoteError | None = None
@@ -165,33 +170,24 @@ class Client:
             failure = error
             raise
         finally:
-            if self._listen is not None:
-                self._listen(
-                    RequestRecord(
-                        prepared.method,
-                        prepared.path,
-                        self._timing.clock() - started,
-                        answer.status if answer else None,
-                        answer.request_id if answer else None,
-                        failure.code if failure else None,
-                        answer.headers.get("date") if answer else None,
-                    )
-                )
+            if self._on_request is not None:
+                seconds = self._timing.clock() - started
+                self._on_request(_record(prepared, answer, failure, seconds=seconds))
 
     def _without_echo(self, answer: RawAnswer, prepared: Prepared) -> RawAnswer:
-        """Drop a request id that repeats a secret of its own request: ids are logged and kept."""
-        told = answer.request_id
-        if told is None:
+        """Drop a request id that repeats a secret of its own request: ids are logged and stored."""
+        identity = answer.request_id
+        if identity is None:
             return answer
         needles = self._credential
         if prepared.body:
             needles |= needles_of(sent_parts(prepared.body))
-        if redact(told, needles) == told:
+        if redact(identity, needles) == identity:
             return answer
         return replace(answer, headers=responses.without_request_id(answer.headers))
 
     def _needles(self) -> Needles:
-        """Return what no message may hold, whatever the request; prepared for the first error."""
+        """Return what no message may hold, for any request; prepared at the first error."""
         if self._known is None:
             self._known = needles_of(parts_of(self._secrets))
         return self._known
@@ -220,7 +216,7 @@ class Client:
             failure = from_httpx(error, what=what, base_url=self._base_url)
         except READING_FAILURES as error:
             failure = from_reading(error, what=what, base_url=self._base_url)
-        # Raised out here, so that no exception that holds the request becomes its context.
+        # Raised outside, so that no exception that holds the request becomes its context.
         raise failure
 
     def _request(self, prepared: Prepared, content: bytes | None) -> httpx.Request:
@@ -237,8 +233,10 @@ class Client:
         )
 
 
-# The total is watched in `_send`; a limit for each read would never end a server that drips.
-_EXTENSIONS = {"timeout": {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}}
+# The total is watched in `_send`: a limit for each read would not end a server that sends slowly.
+_EXTENSIONS = {
+    "timeout": {"connect": CONNECT_TIMEOUT_SECONDS, "read": None, "write": None, "pool": None}
+}
 
 AuthHeader: TypeAlias = Literal["x-portkey-api-key", "authorization"]
 
@@ -252,17 +250,18 @@ def make_client(
     read_only: bool = False,
     transport: httpx.AsyncBaseTransport | None = None,
     concurrency: int = CONCURRENCY,
-    deadline: float | None = RUN_DEADLINE,
-    call_timeout: float = CALL_TIMEOUT,
+    deadline: float | None = RUN_DEADLINE_SECONDS,
+    call_timeout: float = CALL_TIMEOUT_SECONDS,
     ca_file: Path | None = None,
     proxy: str | None = None,
     user_agent: str = f"portkey-reconciler/{__version__}",
-    listen: Callable[[RequestRecord], None] | None = None,
+    on_request: Callable[[RequestRecord], None] | None = None,
 ) -> Client:
-    """Make the one client of a run.
+    """Build the client of a run.
 
     `deadline` counts from now, in seconds. `transport` replaces the network (the simulator, a
-    test) and is then shared by all lanes. Whether the key may go to `base_url` is decided before.
+    test) and is then shared by all connections. Whether the key may go to `base_url` is decided
+    before. `on_request` is called for every request once its answer is there.
     """
     base_url = base_url.rstrip("/")
     headers = [
@@ -276,12 +275,26 @@ def make_client(
         base_url=base_url,
         headers=headers,
         credential=api_key,
-        lanes=ConnectionPool(make if transport is None else lambda: transport, max(1, concurrency)),
+        pool=ConnectionPool(make if transport is None else lambda: transport, max(1, concurrency)),
         timing=timing,
         deadline=Deadline(timing.clock, deadline),
         read_only=read_only,
         call_timeout=call_timeout,
-        listen=listen,
+        on_request=on_request,
+    )
+
+
+def _record(
+    prepared: Prepared, answer: RawAnswer | None, failure: RemoteError | None, *, seconds: float
+) -> RequestRecord:
+    return RequestRecord(
+        prepared.method,
+        prepared.path,
+        seconds,
+        answer.status if answer else None,
+        answer.request_id if answer else None,
+        failure.code if failure else None,
+        answer.headers.get("date") if answer else None,
     )
 
 

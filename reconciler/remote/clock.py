@@ -1,6 +1,6 @@
-"""Time and chance, handed in from outside, and the deadline of a run.
+"""Clock of a run, passed in from outside, and its deadline.
 
-Nothing here reads a clock of its own; the command line hands in the real ones, tests a virtual one.
+Nothing here reads a clock of its own: the command line passes the real one, tests a virtual one.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What the client needs to know of time.
+    """Time and randomness for the client.
 
     `clock` is monotonic, `wall_clock` counts seconds since 1970 (only for dates in headers),
     `random` gives floats in [0, 1).
@@ -23,7 +23,7 @@ class Clock:
 
 
 class Deadline:
-    """The end of a run, counted from the moment this is made; None is never."""
+    """Deadline of a run in seconds from now; None for no deadline."""
 
     __slots__ = ("_clock", "_end")
 
@@ -33,5 +33,5 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Give the seconds that are left, never below 0."""
+        """Return the seconds that are left, never below 0."""
         return max(0.0, self._end - self._clock())

@@ -1,6 +1,6 @@
-"""Run a few coroutines side by side, and raise one error where several failed.
+"""Run a few coroutines concurrently, and raise one error where several failed.
 
-Many small jobs are not given to this: a handful of workers take them from a queue.
+For many small jobs, a handful of workers take them from a queue.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ async def gather_or_raise(work: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 def _most_telling(many: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Choose a defect of ours before a refusal, and a refusal before the deadline it caused."""
+    """Return a defect of ours before a refusal, and a refusal before the deadline it caused."""
     found: list[BaseException] = []
     stack: list[BaseException] = [many]
     while stack:

@@ -1,14 +1,13 @@
-"""Rows of the list that cannot be read: whose they are, and that each counts once.
+"""Rows of the list that cannot be read: to which slug they belong, each counted once.
 
 A damaged row is neither data nor absence. It belongs to the slug that it names; if that is no slug,
-to the one that is left without the characters that no slug has; and if nothing is left, to any.
+to the one that is left without the characters that no slug has; if nothing is left, to any.
 """
 
 import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.state import UnreadableIntegration
@@ -23,12 +22,12 @@ _LONGEST_SLUG = 255
 
 
 def damaged(*records: UnreadableIntegration) -> UnreadableRecords:
-    """Build the error for integrations that matter and cannot be read; there is one at least."""
+    """Build the error for integrations that matter and cannot be read, at least one."""
     first = min(records, key=_by_slug)
-    told = [f"{record.slug}: {record.reason}" for record in sorted(records, key=_by_slug)]
-    more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    reasons = [f"{record.slug}: {record.reason}" for record in sorted(records, key=_by_slug)]
+    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
     return UnreadableRecords(
-        f"an integration exists and cannot be read: {'; '.join(told[:_SHOWN])}{more}",
+        f"an integration exists and cannot be read: {'; '.join(reasons[:_SHOWN])}{more}",
         code=first.code,
         hint="repair it in the console; `--exclude SLUG` plans the others without it",
     )
@@ -50,7 +49,7 @@ def _by_slug(record: UnreadableIntegration) -> str:
 
 @dataclass(slots=True)
 class Damage:
-    """The unreadable rows of one reading, each under what tells it from all others."""
+    """The unreadable rows of one reading, each under a name that no other has."""
 
     records: dict[str, UnreadableIntegration] = field(default_factory=dict)
 
@@ -61,12 +60,12 @@ class Damage:
 
     @property
     def unidentified(self) -> int:
-        """Count the rows whose slug is none; what it is most likely meant to be is a guess."""
+        """Return the number of rows without a well-formed slug; the slug of those is a guess."""
         return len(self.records) - len(self.slugs)
 
     @property
     def nameless(self) -> int:
-        """Count the rows of which not even the slug can be read."""
+        """Return the number of rows of which not even the slug can be read."""
         return sum(not record.slug for record in self.records.values())
 
     def by_slug(self, readable: Collection[str]) -> Mapping[str, UnreadableIntegration]:
@@ -82,7 +81,7 @@ class Damage:
         return found
 
     def page(self) -> "DamagedPage":
-        """Return where to note the damaged rows of the next page."""
+        """Return the collector of the damaged rows of the next page."""
         return DamagedPage(self)
 
 
@@ -93,15 +92,15 @@ class DamagedPage:
     damage: Damage
     _alike: dict[str, int] = field(default_factory=dict)
 
-    def note(self, row: Any, problem: WrongShape) -> None:
+    def note(self, row: object, problem: WrongShape) -> None:
         """Count a row once, however many pages show it."""
-        told = row.get("slug") if isinstance(row, dict) else None
-        name = _name(told)
+        slug = row.get("slug") if isinstance(row, dict) else None
+        name = _name(slug)
         if not name:
             name = self._identity(row)
-        self.damage.records[name] = UnreadableIntegration(_slug_in(told), CODE, problem.reason)
+        self.damage.records[name] = UnreadableIntegration(_slug_in(slug), CODE, problem.reason)
 
-    def _identity(self, row: Any) -> str:
+    def _identity(self, row: object) -> str:
         """Identify a row without a slug by its id, else by its content and its place among equals.
 
         Two pages that shift show the same row twice; one page does not.
@@ -117,14 +116,14 @@ class DamagedPage:
         return f"row {number}:{content}"
 
 
-def _name(told: Any) -> str:
-    """Return what a row calls itself, "" for nothing that could be a slug."""
-    if isinstance(told, int) and not isinstance(told, bool):
-        return f"{told} (a number)"
-    return repaired(told) if isinstance(told, str) and _slug_in(told) else ""
+def _name(slug: object) -> str:
+    """Return the name that a row gives as its slug, "" if it cannot be one."""
+    if isinstance(slug, int) and not isinstance(slug, bool):
+        return f"{slug} (a number)"
+    return repaired(slug) if isinstance(slug, str) and _slug_in(slug) else ""
 
 
-def _slug_in(told: Any) -> str:
-    """Return the slug that a row most likely has, "" if none can be made out."""
-    text = str(told) if isinstance(told, str | int) and not isinstance(told, bool) else ""
+def _slug_in(slug: object) -> str:
+    """Return the slug that a row most likely has, "" if none can be recognised."""
+    text = str(slug) if isinstance(slug, str | int) and not isinstance(slug, bool) else ""
     return _NO_SLUG.sub("", text)[:_LONGEST_SLUG]

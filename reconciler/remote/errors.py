@@ -1,28 +1,28 @@
-"""Every way a call can fail; nothing of httpx gets past this package.
+"""Errors of calls; no exception of httpx leaves this package.
 
     RemoteError
     ├── InvalidCall     malformed by us: a slug, a query, a body; nothing was sent
-    ├── NotSent         no connection: the API saw nothing
+    ├── NotSent         no connection: the API received nothing
     ├── NoAnswer        sent, and nothing usable came back: timeout, reset, HTML, 3xx, too big
-    │   └── WrongShape  JSON, and a value in it has not the documented form
+    │   └── WrongShape  JSON in which a value has not the documented form
     ├── Answered        the API said no, in its documented form
     │   ├── Unauthorised  401      ├── Conflict   409
     │   ├── Forbidden     403      ├── Throttled  429
     │   ├── NotFound      404      └── ServerFault 408, 425, 5xx
     │   └── Rejected      other 4xx (400, 402, 413, 422)
-    ├── DeadlineExceeded   the run's time is over; the call was not sent
+    ├── DeadlineExceeded   the run's deadline passed; the call was not sent
     ├── IncompleteRead     a list that could not be proven complete
     │   └── UnreadableRecords  a complete list, and in it a record that matters and cannot be read
-    └── ReadOnlyViolation  a write was asked of a read-only client; a defect of ours
+    └── ReadOnlyViolation  a write through a read-only client; a defect of ours
 
-After a write, `outcome_unknown` tells whether the API may have carried it out.
+After a write, `outcome_unknown` says that the API may have carried it out.
 """
 
 from reconciler.errors import ReconcilerError
 
 
 class RemoteError(ReconcilerError):
-    """A call that gave no usable answer. `attempts` counts what was sent."""
+    """A call without a usable answer; `attempts` counts the requests that were sent."""
 
     outcome_unknown: bool = False
 
@@ -47,7 +47,7 @@ class InvalidCall(RemoteError):
 
 
 class NotSent(RemoteError):
-    """No connection could be made, so the API has not seen the request."""
+    """No connection could be made, so the API has not received the request."""
 
 
 class NoAnswer(RemoteError):
@@ -119,7 +119,7 @@ class Conflict(Answered):
 
 
 class Throttled(Answered):
-    """429 beyond what waiting could cure; the call was not carried out."""
+    """429 that waiting cannot resolve; the call was not carried out."""
 
 
 class ServerFault(Answered):

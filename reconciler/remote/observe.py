@@ -1,8 +1,8 @@
 """Read a target: the complete list, and the details that are wanted, or an error.
 
 Details are read while the list is still paging, by a fixed number of workers. A row whose detail
-is denied makes the reading incomplete, unless a second list proves that it has gone meanwhile. One
-whose detail is missing or cannot be read is `unreadable`: a problem of that integration alone.
+is denied makes the reading incomplete, unless a second list proves that it was deleted meanwhile.
+One whose detail is missing or cannot be read is `unreadable`: a problem of that integration alone.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.facts import SubResource
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.state import Observed, ObservedState, UnreadableIntegration
 from reconciler.remote import decode, decode_values
@@ -18,20 +19,21 @@ from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.concurrency import gather_or_raise
 from reconciler.remote.damaged_rows import CODE, damaged
 from reconciler.remote.errors import (
+    Answered,
     Forbidden,
     IncompleteRead,
     NoAnswer,
     NotFound,
+    Throttled,
+    Unauthorised,
     WrongShape,
 )
 from reconciler.remote.pagination import PAGE_SIZE, CompleteList, Kind, list_all
 
-__all__ = ["CompleteList", "Kind", "WantedDetails", "list_all", "observe", "read_one"]
-
 
 @dataclass(frozen=True, slots=True)
 class WantedDetails:
-    """What to read of an integration beyond its row in the list."""
+    """Parts of an integration to read beyond its row in the list."""
 
     detail: bool = True
     models: bool = False
@@ -49,10 +51,10 @@ async def observe(
     expected: Collection[str] = (),
     known_fields: KnownFields = NO_KNOWN_FIELDS,
 ) -> ObservedState:
-    """Read the list and what `wants` says of each row (None: the row is enough).
+    """Read the list and, for each row, what `wants` returns for it (None: the row is enough).
 
-    `expected` are slugs whose absence would matter: if the list has rows that may be any, each of
-    them that it does not show is read on its own.
+    `expected` are slugs whose absence would matter: if the list has rows without a readable slug,
+    each of them that it does not show is read on its own.
 
     Raises `IncompleteRead` where the list cannot be proven complete, or a wanted part is denied.
     """
@@ -85,10 +87,85 @@ async def observe(
     return reading.state(listed, hidden=hidden, calls=calls)
 
 
+async def read_one(
+    api: IntegrationsAPI,
+    slug: str,
+    *,
+    models: bool = False,
+    workspaces: bool = False,
+    known_fields: KnownFields = NO_KNOWN_FIELDS,
+) -> Observed | None:
+    """Read one integration as it is now; None only for the API's own 404 on its path.
+
+    Raises `Forbidden` for a 403, which proves nothing, `UnreadableRecords` for a damaged record.
+    """
+    try:
+        reply = await api.call(Call(OperationName.GET, slug))
+        answer = decode_values.mapping(reply.body, "the answer")
+        observed = decode.from_detail(answer, asked=slug, known_fields=known_fields)
+    except NotFound:
+        return None
+    except NoAnswer as problem:
+        raise damaged(unreadable(slug, problem)) from None
+    if not models and not workspaces:
+        return observed
+    reading = _Reading(
+        api, lambda _: WantedDetails(detail=False, models=models, workspaces=workspaces)
+    )
+    reading.enqueue(observed)
+    reading.close(2)
+    await gather_or_raise(reading.work() for _ in range(2))
+    refusal = reading.refused.get(slug)
+    if refusal is not None:
+        if isinstance(refusal, NotFound):
+            raise damaged(
+                UnreadableIntegration(slug, "listed-not-found", "a part of it answers 404")
+            )
+        raise _denied(slug, refusal)
+    if slug in reading.damaged:
+        raise damaged(reading.damaged[slug])
+    return reading.joined(observed)
+
+
+@dataclass(slots=True)
+class PartReads:
+    """Parts that were read, by slug, and why the others were not."""
+
+    parts: dict[str, dict[SubResource, Observed]] = field(default_factory=dict)
+    refused: dict[tuple[str, SubResource], str] = field(default_factory=dict)
+
+
+async def read_parts(
+    api: IntegrationsAPI,
+    wanted: Mapping[str, Collection[SubResource]],
+    *,
+    concurrency: int,
+) -> PartReads:
+    """Read sub-resources of integrations that are known already, one call each.
+
+    Unlike in `observe`, one refusal does not end the reading: its part stays unread, with a reason.
+    Raises `RemoteError` for what concerns every other call as well: the key is not accepted, there
+    is no connection, the deadline has passed.
+    """
+    reads = PartReads()
+    queue: asyncio.Queue[tuple[str, SubResource]] = asyncio.Queue()
+    for slug in sorted(wanted):
+        for part in sorted(wanted[slug]):
+            queue.put_nowait((slug, part))
+
+    async def work() -> None:
+        while not queue.empty():
+            slug, part = queue.get_nowait()
+            await _read(api, slug, part, reads)
+
+    await gather_or_raise(work() for _ in range(min(concurrency, queue.qsize())))
+    return reads
+
+
 async def _hidden(
     api: IntegrationsAPI, slugs: Iterable[str], *, concurrency: int
 ) -> dict[str, UnreadableIntegration]:
-    """Return those that the list does not show and that are not proven absent either."""
+    """Return those that the list does not show and that are not proven absent."""
     found: dict[str, UnreadableIntegration] = {}
     waiting = iter(slugs)
 
@@ -114,7 +191,7 @@ async def _is_absent(api: IntegrationsAPI, slug: str) -> bool:
 
 @dataclass(slots=True)
 class _Parts:
-    """The answers of one integration, in whatever order they came."""
+    """The answers of one integration, in any order."""
 
     detail: Observed | None = None
     models: Observed | None = None
@@ -123,7 +200,7 @@ class _Parts:
 
 @dataclass(slots=True)
 class _Reading:
-    """The queue of point reads and what they gave.
+    """The queue of point reads and their results.
 
     `refused` are those that were denied or not found, `damaged` those that cannot be read.
     """
@@ -151,7 +228,7 @@ class _Reading:
                 self._queue.put_nowait(Call(operation, row.slug))
 
     def close(self, workers: int) -> None:
-        """Say that nothing more will be queued."""
+        """Stop the workers once the queue is empty."""
         for _ in range(workers):
             self._queue.put_nowait(None)
 
@@ -184,7 +261,7 @@ class _Reading:
     def check(self, proof: CompleteList) -> None:
         """Raise `IncompleteRead` if something that was denied is still listed.
 
-        What is still listed and was not found is damaged: neither there nor absent.
+        What is still listed and was not found is damaged: neither present nor absent.
         """
         for slug, error in sorted(self.refused.items()):
             if slug not in proof.slugs:
@@ -210,7 +287,7 @@ class _Reading:
         )
 
     def joined(self, row: Observed) -> Observed:
-        """Give a row with everything that was read of it."""
+        """Return a row with everything that was read of it."""
         parts = self._parts.pop(row.slug, None)
         if parts is None:
             return row
@@ -220,11 +297,11 @@ class _Reading:
 
 
 _BROKEN = frozenset({"invalid-json", "empty-answer", "unexpected-shape"})
-"""What one record can cause; a page of a proxy or a lost connection concerns every other, too."""
+"""Codes that one record can cause; a proxy's page or a lost connection concerns all of them."""
 
 
 def unreadable(slug: str, problem: NoAnswer) -> UnreadableIntegration:
-    """Return what is known of an integration whose record cannot be read, or raise the problem."""
+    """Return the record of an integration that cannot be read, or raise the problem."""
     if isinstance(problem, WrongShape):
         return UnreadableIntegration(slug, CODE, problem.reason)
     if problem.code not in _BROKEN:
@@ -242,40 +319,24 @@ def _denied(slug: str, error: NotFound | Forbidden) -> IncompleteRead:
     )
 
 
-async def read_one(
-    api: IntegrationsAPI,
-    slug: str,
-    *,
-    models: bool = False,
-    workspaces: bool = False,
-    known_fields: KnownFields = NO_KNOWN_FIELDS,
-) -> Observed | None:
-    """Read one integration as it is now; None only for the API's own 404 on its path.
+_OPERATIONS = {
+    SubResource.MODELS: OperationName.GET_MODELS,
+    SubResource.WORKSPACES: OperationName.GET_WORKSPACES,
+}
+_READERS = {
+    SubResource.MODELS: decode.with_models,
+    SubResource.WORKSPACES: decode.with_workspaces,
+}
 
-    Raises `Forbidden` for a 403, which proves nothing, `UnreadableRecords` for a damaged record.
-    """
+
+async def _read(api: IntegrationsAPI, slug: str, part: SubResource, reads: PartReads) -> None:
     try:
-        reply = await api.call(Call(OperationName.GET, slug))
+        reply = await api.call(Call(_OPERATIONS[part], slug))
         answer = decode_values.mapping(reply.body, "the answer")
-        observed = decode.from_detail(answer, asked=slug, known_fields=known_fields)
-    except NotFound:
-        return None
+        reads.parts.setdefault(slug, {})[part] = _READERS[part](Observed(slug, {}), answer)
+    except (Unauthorised, Throttled):
+        raise
+    except Answered as refusal:
+        reads.refused[slug, part] = f"HTTP {refusal.http_status}, {refusal.code}"
     except NoAnswer as problem:
-        raise damaged(unreadable(slug, problem)) from None
-    if not models and not workspaces:
-        return observed
-    reading = _Reading(
-        api, lambda _: WantedDetails(detail=False, models=models, workspaces=workspaces)
-    )
-    reading.enqueue(observed)
-    reading.close(2)
-    await gather_or_raise(reading.work() for _ in range(2))
-    if refusal := reading.refused.get(slug):
-        if isinstance(refusal, NotFound):
-            raise damaged(
-                UnreadableIntegration(slug, "listed-not-found", "a part of it answers 404")
-            )
-        raise _denied(slug, refusal)
-    if slug in reading.damaged:
-        raise damaged(reading.damaged[slug])
-    return reading.joined(observed)
+        reads.refused[slug, part] = unreadable(slug, problem).reason

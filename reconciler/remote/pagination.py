@@ -1,4 +1,4 @@
-"""Read the whole list, and prove that it is whole.
+"""Read the whole list, and prove that it is complete.
 
 A list is complete if and only if every page names the same integer `total` and that many different
 records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was short,
@@ -28,7 +28,7 @@ Kind: TypeAlias = Literal["all", "organisation", "workspace"]
 
 @dataclass(frozen=True, slots=True)
 class CompleteList:
-    """A complete list: its rows by slug, whose they are (None when empty), the calls it took.
+    """Complete list: its rows by slug, their organisation (None when empty), the calls it took.
 
     `unreadable` are rows that are there and cannot be read, `unidentified` counts those whose slug
     is none, `nameless` those of them of which not even a guess can be made.
@@ -63,22 +63,22 @@ class _Pass:
     calls: int = 0
 
     @property
-    def complete(self) -> bool:
-        """Tell whether the rule of this module is met."""
+    def is_complete(self) -> bool:
+        """Return whether every record was read, as the rule of this module defines it."""
         return not self.problem and self.count == self.total
 
     @property
     def count(self) -> int:
-        """Return how many different records were read."""
+        """Return the number of different records that were read."""
         return len(self.rows) + len(self.damage.records)
 
     @property
-    def over(self) -> bool:
-        """Tell whether more pages cannot change anything."""
+    def is_over(self) -> bool:
+        """Return whether more pages cannot change anything."""
         return bool(self.problem) or self.exhausted or self.count >= (self.total or 0)
 
-    def agree(self, total: object) -> None:
-        """Take note of a page's `total`; it has to be a number, and the same on all pages."""
+    def record_total(self, total: object) -> None:
+        """Record the `total` of a page; it has to be a number, and the same on all pages."""
         if not isinstance(total, int) or isinstance(total, bool):
             self.problem = "a page names no total"
         elif self.total is None:
@@ -88,7 +88,7 @@ class _Pass:
 
     @property
     def explanation(self) -> str:
-        """Say what kept it from being complete."""
+        """Return why the list is not complete."""
         return self.problem or f"total says {self.total}, and {self.count} were there"
 
 
@@ -103,8 +103,8 @@ async def list_all(
 ) -> CompleteList:
     """Read every integration, or raise `IncompleteRead`.
 
-    `on_row` hears of each row as it comes, at most once a slug, also of those of a reading that is
-    given up later.
+    `on_row` is called for each row as it arrives, once for a slug, also if the reading is given up
+    later.
     """
     query: dict[str, str | int] = {"page_size": page_size}
     if workspace_id is not None:
@@ -116,7 +116,7 @@ async def list_all(
     for _ in range(1 + RELISTS):
         reading = await lister.read()
         calls += reading.calls
-        if reading.complete:
+        if reading.is_complete:
             return CompleteList(
                 reading.rows,
                 reading.organisation_id,
@@ -148,22 +148,22 @@ class _Lister:
         self._query = query
         self._concurrency = concurrency
         self._on_row = on_row
-        self._heard: set[str] = set()
+        self._seen: set[str] = set()
 
     async def read(self) -> _Pass:
-        """Read the first page, then those that `total` promises, then on until nothing new."""
+        """Read the first page, then those that `total` promises, then on until one adds nothing."""
         reading = _Pass()
         pages = itertools.count()
         await self._page(reading, next(pages))
-        if not reading.over:
+        if not reading.is_over:
             promised = -(-(reading.total or 0) // reading.granted) - 1
             await self._wave(reading, itertools.islice(pages, promised), promised)
-        while not reading.over:
+        while not reading.is_over:
             await self._page(reading, next(pages))
         return reading
 
     async def _wave(self, reading: _Pass, pages: Iterator[int], promised: int) -> None:
-        """Read pages side by side; a lying `total` ends with the first page that adds nothing."""
+        """Read pages concurrently; a wrong `total` ends with the first page that adds nothing."""
 
         async def work() -> None:
             for number in pages:
@@ -178,7 +178,7 @@ class _Lister:
         query = {"current_page": number, **self._query}
         reply = await self._api.call(Call(OperationName.LIST, query=query))
         answer = decode_values.mapping(reply.body, "the list")
-        reading.agree(answer.get("total"))
+        reading.record_total(answer.get("total"))
         if "data" not in answer:
             raise decode_values.wrong_shape("data", "there")
         self._take(reading, decode_values.rows(answer["data"], "data"))
@@ -197,8 +197,8 @@ class _Lister:
                     row.get("organisation_id"), "owner"
                 )
             reading.rows[observed.slug] = observed
-            if self._on_row is not None and observed.slug not in self._heard:
-                self._heard.add(observed.slug)
+            if self._on_row is not None and observed.slug not in self._seen:
+                self._seen.add(observed.slug)
                 self._on_row(observed)
         for slug in reading.damage.slugs & reading.rows.keys():
             del reading.rows[slug]  # of two rows with one slug the damaged one counts

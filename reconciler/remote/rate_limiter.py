@@ -1,13 +1,13 @@
-"""The rate gate that all workers share: one 429 pauses everybody, then calls are paced.
+"""Rate limiter shared by all workers: one 429 pauses all of them, then calls are paced.
 
-Nobody publishes the limit (remote/API.md §7), so it is measured. Until the first 429 nothing is
-held back. After it, the calls that were accepted in the window before tell the rate, and calls
-leave evenly spaced a little below it (GCRA): even spacing suits sliding windows, fixed windows and
-token buckets alike. As a guard against jitter no more calls are let into a window than it held: a
-call counts from the latest moment at which the server may have counted it, its answer less the
-shortest time that an answer ever took. The rate recovers slowly, except
-where so few calls were counted that they prove little (a 429 on the first call of a run, a limit
-that others use up): then it doubles every second until the server objects.
+The limit is not documented (remote/API.md §7), so it is measured. Until the first 429 nothing is
+held back. After it, the rate is that of the calls accepted in the window before, and calls leave
+evenly spaced a little below it (GCRA): even spacing suits sliding windows, fixed windows and token
+buckets alike. As a guard against jitter no more calls enter a window than it held: a call counts
+from the latest moment at which the server may have counted it, its answer less the shortest time
+that any answer took. The rate recovers slowly, except where so few calls were counted that they
+prove little (a 429 on the first call of a run, a limit that other clients use up): then it doubles
+every second until the next 429.
 """
 
 import math
@@ -15,7 +15,7 @@ from collections import deque
 
 from reconciler.remote.clock import Clock, Deadline
 from reconciler.remote.errors import DeadlineExceeded, Throttled
-from reconciler.remote.responses import LONGEST_PAUSE
+from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
 
 MARGIN = 0.99
 """Share of the measured rate at which calls leave."""
@@ -43,7 +43,7 @@ LOWEST_GUESS = 0.5
 """Calls a second with which a search for the rate begins, and the least it is halved to."""
 
 PATIENCE = 60.0
-"""Seconds without a 429 (and at least as many windows as `GROWTH_WINDOWS`) before more is tried."""
+"""Seconds without a 429, and at least `GROWTH_WINDOWS` windows, before a higher rate is tried."""
 
 GROWTH_WINDOWS = 5
 GROWTH = 0.01
@@ -53,7 +53,7 @@ _MEMORY = 4096
 
 
 class RateLimiter:
-    """Let calls pass at the rate that the server accepts. `throttled` counts the 429s."""
+    """Limiter to the rate that the server accepts; `throttled` counts the 429s."""
 
     def __init__(self, timing: Clock, deadline: Deadline) -> None:
         self.throttled = 0
@@ -61,7 +61,7 @@ class RateLimiter:
         self._deadline = deadline
         self._accepted: deque[float] = deque(maxlen=_MEMORY)
         self._answered: deque[float] = deque(maxlen=_MEMORY)
-        self._under_way = 0
+        self._in_flight = 0
         self._fastest = math.inf
         self._rate = math.inf
         self._next = -math.inf
@@ -73,19 +73,19 @@ class RateLimiter:
         self._streak = 0
         self._guessing = False
 
-    async def turn(self) -> float:
-        """Wait until a call may leave, and give the moment at which it does.
+    async def acquire(self) -> float:
+        """Wait until a call may leave, and return the moment at which it does.
 
-        Each turn is given back with `done`.
+        Each call ends with `release`.
         """
-        while not await self._try_turn():
+        while not await self._try_acquire():
             pass
-        self._under_way += 1
+        self._in_flight += 1
         return self._timing.clock()
 
-    def done(self, sent_at: float, *, counted: bool) -> None:
-        """Give a turn back; `counted` tells whether the server may have counted the call."""
-        self._under_way -= 1
+    def release(self, sent_at: float, *, counted: bool) -> None:
+        """End a call; `counted` if the server may have counted it."""
+        self._in_flight -= 1
         if not counted:
             return
         now = self._timing.clock()
@@ -94,8 +94,8 @@ class RateLimiter:
         self._fastest = min(self._fastest, now - sent_at)
         self._streak = 0
 
-    async def _try_turn(self) -> bool:
-        """Wait once; False if meanwhile everybody was paused and it has to be tried again."""
+    async def _try_acquire(self) -> bool:
+        """Wait once; return False if all calls were paused meanwhile and it has to be repeated."""
         now = self._timing.clock()
         if now < self._paused_until:
             await self._hold(self._paused_until - now)
@@ -112,24 +112,24 @@ class RateLimiter:
         return episode == self._episode
 
     def _full_for(self, now: float) -> float:
-        """Give the seconds until the window has room for one more call, 0 if it has."""
+        """Return the seconds until the window has room for one more call, 0 if it has."""
         if self._guessing:
             return 0.0
         leaves = self._window - min(self._fastest, self._window) + SLACK
         while self._answered and self._answered[0] + leaves <= now:
             self._answered.popleft()
         room = self._pace(now) / MARGIN * self._window
-        if self._under_way + len(self._answered) + 1 <= max(1.0, room + 1e-6):
+        if self._in_flight + len(self._answered) + 1 <= max(1.0, room + 1e-6):
             return 0.0
         if self._answered:
             return self._answered[0] + leaves - now
         return self._window / room
 
     def pause(self, error: Throttled, *, sent_at: float) -> None:
-        """Hold everybody back after a 429; raise it where waiting is out of proportion."""
+        """Pause all calls after a 429; raise it if the pause is too long for a run."""
         self.throttled += 1
         wait = error.retry_after or self._own_pause()
-        if wait > LONGEST_PAUSE:
+        if wait > LONGEST_PAUSE_SECONDS:
             error.hint = f"The API asks to wait {wait:.0f} s, which is too long for a run."
             raise error
         if wait >= self._deadline.remaining:
@@ -138,7 +138,7 @@ class RateLimiter:
         self._paused_until = max(self._paused_until, self._timing.clock() + wait)
         self._next = -math.inf
         self._episode += 1
-        # A straggler that left before the last pause says nothing about the pace after it.
+        # A late answer to a call from before the last pause says nothing about the pace after it.
         if sent_at > self._resumed_at:
             self._note(sent_at, error.retry_after or 0.0)
 
@@ -160,18 +160,18 @@ class RateLimiter:
         await self._timing.sleep(seconds)
 
     def _own_pause(self) -> float:
-        """Give a pause for a server that names none: longer while nothing is accepted."""
+        """Return a pause for a server that names none: longer while nothing is accepted."""
         cap = min(20.0, 0.5 * 2.0 ** min(self._streak, 10))
         return max(0.05, self._timing.random() * cap)
 
     def _reserve(self, now: float) -> float:
-        """Take the next place in the queue and give the seconds until it."""
+        """Take the next place in the queue and return the seconds until it."""
         place = max(now, self._next - CATCH_UP)
         self._next = max(place, self._next) + 1.0 / self._pace(place)
         return max(place - now, self._full_for(now))
 
     def _measure(self, now: float, throttled_at: float) -> None:
-        """Learn the rate from what was accepted in the window before the last refused call."""
+        """Set the rate to that of the accepted calls in the window before the last refused one."""
         since = throttled_at - self._window
         count = sum(1 for sent in self._accepted if since < sent <= throttled_at)
         measured = count / self._window * MARGIN
@@ -183,7 +183,7 @@ class RateLimiter:
         self._throttled_at = None
 
     def _pace(self, moment: float) -> float:
-        """Give the calls a second that are tried at a moment."""
+        """Return the calls a second that are tried at a moment."""
         since = max(0.0, moment - self._resumed_at)
         if self._guessing:
             return self._rate * math.pow(2.0, min(since, 20.0))

@@ -1,4 +1,4 @@
-"""What an HTTP answer means: a reply, or one of our errors.
+"""Meaning of an HTTP answer: a reply, or one of our errors.
 
 Only documented shapes count. A denial, a redirect, a page of a proxy or half a document is never
 taken for data, and a 404 is absence only in the API's own form (remote/API.md §1.7).
@@ -28,8 +28,8 @@ from reconciler.remote.errors import (
 from reconciler.remote.redaction import Needles, needles_of, redact
 
 MESSAGE_LENGTH = 200
-LONGEST_PAUSE = 300.0
-"""Seconds; a server that asks for a longer pause stops the run."""
+LONGEST_PAUSE_SECONDS = 300.0
+"""A server that asks for a longer pause stops the run."""
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -62,7 +62,7 @@ _FOREIGN_HINT = "Check the target's base_url, and what stands between here and t
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """An answer as it came: header names in lower case, the body decompressed."""
+    """Answer as it was received: header names in lower case, the body decompressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -70,7 +70,7 @@ class RawAnswer:
 
     @property
     def request_id(self) -> str | None:
-        """Give the server's id of the request, None without a printable one that is no key."""
+        """Return the server's id of the request, None without a printable one that is no key."""
         for name in _REQUEST_ID_HEADERS:
             value = self.headers.get(name)
             if value and _REQUEST_ID.fullmatch(value) and not LOOKS_SECRET.search(value):
@@ -80,7 +80,7 @@ class RawAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is needed to judge an answer: what was asked, and which texts must not come back.
+    """Request to which an answer belongs, and the secrets that no message may repeat.
 
     `secrets` are those of the request, walked only for an error; `known` are those of the run.
     """
@@ -95,12 +95,12 @@ class Sent:
 
 
 def without_request_id(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Give headers without those that may name the request."""
+    """Return headers without those that may name the request."""
     return {name: value for name, value in headers.items() if name not in _REQUEST_ID_HEADERS}
 
 
 def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
-    """Give the reply, or raise the error that the answer is."""
+    """Return the reply, or raise the error that the answer means."""
     if 300 <= answer.status < 400:
         raise _nothing(sent, answer, "redirected", "was redirected, which is never followed")
     if answer.status >= 400:
@@ -116,10 +116,12 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
 
 
 def _document(sent: Sent, answer: RawAnswer) -> Any:
-    told = answer.headers.get("content-type", "").partition(";")[0].strip()
-    kind = told.lower()
+    content_type = answer.headers.get("content-type", "").partition(";")[0].strip()
+    kind = content_type.lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise _nothing(sent, answer, "not-json", f"was answered with {told} instead of JSON")
+        raise _nothing(
+            sent, answer, "not-json", f"was answered with {content_type} instead of JSON"
+        )
     try:
         return read_json(answer.body)
     except (ValueError, RecursionError):
@@ -129,9 +131,9 @@ def _document(sent: Sent, answer: RawAnswer) -> Any:
 
 
 class UnreadableNumber:
-    """Stands for a number that is none: NaN, infinite, or too long to be parsed.
+    """Stands for a number that cannot be used: NaN, infinite, or too long to be parsed.
 
-    It belongs to one record, which is then unreadable; the rest of the answer is not.
+    It makes one record unreadable and leaves the rest of the answer as it is.
     """
 
 
@@ -179,7 +181,7 @@ _TOLERANT = json.JSONDecoder(
 
 
 def _nothing(sent: Sent, answer: RawAnswer, code: str, what: str) -> NoAnswer:
-    secrets = _unspeakable(sent)
+    secrets = _all_secrets(sent)
     return NoAnswer(
         f"{sent} {_without(what, secrets)} (status {answer.status})",
         code=code,
@@ -190,7 +192,7 @@ def _nothing(sent: Sent, answer: RawAnswer, code: str, what: str) -> NoAnswer:
 
 
 def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
-    """Raise what a status of 400 or more means."""
+    """Raise the error that a status of 400 or more means."""
     documented, code, message = _error_body(answer)
     status = answer.status
     if status in {403, 404} and not documented:
@@ -198,7 +200,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
     kind = _CLASSES.get(status, ServerFault if status >= 500 else Rejected)
     if status == 404 and code == "AB02":
         kind = Rejected  # documented as a validation error that happens to carry 404
-    secrets = _unspeakable(sent)
+    secrets = _all_secrets(sent)
     message = _without(message, secrets)
     code = code if _without(code, secrets) == code else ""
     shown = code or f"http-{status}"
@@ -214,7 +216,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
 
 
 def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
-    """Read the known forms of an error (remote/API.md §1.7): documented?, code, message."""
+    """Return whether an error has a known form (remote/API.md §1.7), its code and its message."""
     try:
         body = read_json(answer.body)
     except (ValueError, RecursionError):
@@ -228,18 +230,18 @@ def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
     return body.get("success") is False, code, message if isinstance(message, str) else ""
 
 
-def _unspeakable(sent: Sent) -> Needles:
+def _all_secrets(sent: Sent) -> Needles:
     return needles_of(sent.secrets) | sent.known()
 
 
 def _request_id(answer: RawAnswer, secrets: Needles) -> str | None:
-    """Give the server's id of the request, unless it repeats a secret."""
+    """Return the server's id of the request, unless it repeats a secret."""
     id_ = answer.request_id
     return None if id_ is None or redact(id_, secrets) != id_ else id_
 
 
 def _without(text: str, secrets: Needles) -> str:
-    """Take secrets out of a text, and what looks like one; and cut it.
+    """Return a text without secrets and without what looks like one, cut to `MESSAGE_LENGTH`.
 
     A command that only reads knows no secret but its own, and the API may quote any.
     """
@@ -248,7 +250,7 @@ def _without(text: str, secrets: Needles) -> str:
 
 
 def retry_after(headers: Mapping[str, str], *, wall_clock: float) -> float | None:
-    """Give the seconds that `Retry-After` asks for; None without it or where it is nonsense.
+    """Return the seconds that `Retry-After` asks for; None if it is absent or malformed.
 
     A date is measured against the server's own `Date` where it sends one, else against
     `wall_clock`, so that it is never early.

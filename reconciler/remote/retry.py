@@ -1,8 +1,8 @@
-"""When a call is made again (remote/API.md §7); GitHub's own: `github.client`.
+"""Retries of calls (remote/API.md §7). The only importer of tenacity here.
 
-Reads and idempotent writes are repeated after faults that may pass, at most four attempts with
-full jitter, within a budget for the whole run. A POST is never repeated here: whoever sent it
-finds out what became of it. A 429 is not a matter of this file: `reconciler.remote.rate_limiter`.
+Reads and idempotent writes are repeated after transient faults, at most four attempts with full
+jitter, within a budget for the whole run. A POST is never repeated here: its caller finds out
+whether it was carried out. A 429 is handled by `reconciler.remote.rate_limiter`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,29 +12,32 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from reconciler.remote.clock import Clock, Deadline
 from reconciler.remote.errors import Answered, NoAnswer, NotSent, RemoteError, ServerFault
-from reconciler.remote.responses import LONGEST_PAUSE
+from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
 
 ATTEMPTS = 4
-BASE = 0.5
-CAP = 20.0
+BASE_SECONDS = 0.5
+CAP_SECONDS = 20.0
 BUDGET_SHARE = 0.1
 BUDGET_FREE = 10
 
-_PASSING_STATUS = frozenset({408, 425, 500, 502, 503, 504})
-_PASSING_CODES = frozenset({"unreachable", "proxy-failed", "timeout", "connection-lost"})
+_TRANSIENT_STATUS = frozenset({408, 425, 500, 502, 503, 504})
+_TRANSIENT_CODES = frozenset({"unreachable", "proxy-failed", "timeout", "connection-lost"})
 
 T = TypeVar("T")
 
 
-def may_pass(error: BaseException) -> bool:
-    """Tell whether the same call could succeed a moment later."""
+def is_transient(error: BaseException) -> bool:
+    """Return whether an error is transient: the same call could succeed a moment later."""
     if isinstance(error, ServerFault):
-        return error.http_status in _PASSING_STATUS and (error.retry_after or 0) <= LONGEST_PAUSE
-    return isinstance(error, NotSent | NoAnswer) and error.code in _PASSING_CODES
+        return (
+            error.http_status in _TRANSIENT_STATUS
+            and (error.retry_after or 0) <= LONGEST_PAUSE_SECONDS
+        )
+    return isinstance(error, NotSent | NoAnswer) and error.code in _TRANSIENT_CODES
 
 
 class Retries:
-    """Repeat calls within one run. `used` counts the repetitions, `calls` the calls."""
+    """Retries within one run; `used` counts the repetitions, `calls` the calls."""
 
     def __init__(self, timing: Clock, deadline: Deadline) -> None:
         self.calls = 0
@@ -43,21 +46,21 @@ class Retries:
         self._deadline = deadline
 
     async def run(self, send: Callable[[], Awaitable[T]], *, repeatable: bool) -> tuple[T, int]:
-        """Make a call, again if that is allowed and useful; give its result and the attempts.
+        """Make a call, repeat it if that is allowed and useful; return its result and the attempts.
 
-        Raises the last error, which then says how many attempts were made.
+        Raises the last error, with the number of attempts.
         """
         self.calls += 1
         try:
             return await send(), 1
         except RemoteError as error:
-            if not repeatable or not may_pass(error):
+            if not repeatable or not is_transient(error):
                 raise
             first: RemoteError | None = error
 
         async def attempt() -> T:
-            # The first attempt is over; tenacity is told its result, so that it is only set up
-            # for the few calls that need it.
+            # tenacity is set up only for the few calls that need it, so the first attempt is over
+            # and its result is passed on.
             nonlocal first
             if first is not None:
                 known, first = first, None
@@ -65,9 +68,9 @@ class Retries:
             self.used += 1
             return await send()
 
-        return await self._again(attempt)
+        return await self._repeated(attempt)
 
-    async def _again(self, attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+    async def _repeated(self, attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
         number = 0
         unsure = False
 
@@ -84,7 +87,7 @@ class Retries:
             sleep=self._timing.sleep,
             wait=self._wait,
             stop=self._is_enough,
-            retry=retry_if_exception(may_pass),
+            retry=retry_if_exception(is_transient),
             reraise=True,
         )
         try:
@@ -95,8 +98,10 @@ class Retries:
             raise
 
     def _wait(self, state: RetryCallState) -> float:
-        """Give full jitter, and never less than the server asked for."""
-        jitter = self._timing.random() * min(CAP, BASE * 2.0 ** (state.attempt_number - 1))
+        """Return full jitter, and never less than the server asked for."""
+        jitter = self._timing.random() * min(
+            CAP_SECONDS, BASE_SECONDS * 2.0 ** (state.attempt_number - 1)
+        )
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, Answered) else None
         return max(jitter, asked or 0.0)

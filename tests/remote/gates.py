@@ -28,14 +28,14 @@ class Gate:
 
     def __init__(self, *, random: float = 0.5, deadline: float | None = None) -> None:
         self.clock = ManualClock(random=random)
-        self.gate = RateLimiter(self.clock.timing, Deadline(self.clock.timing.clock, deadline))
+        self.limiter = RateLimiter(self.clock.timing, Deadline(self.clock.timing.clock, deadline))
 
     def leaves(self, *, at: float | None = None, takes: float = 0.0) -> float:
         """Make a call that is accepted, and give the moment at which it left."""
         self.clock.now = self.clock.now if at is None else at
-        left = asyncio.run(self.gate.turn())
+        left = asyncio.run(self.limiter.acquire())
         self.clock.now += takes
-        self.gate.done(left, counted=True)
+        self.limiter.release(left, counted=True)
         return left
 
     def all_leave(self, moments: Iterable[float]) -> None:
@@ -48,18 +48,18 @@ class Gate:
     def refused(self, asked: float | None = None, *, at: float | None = None) -> Throttled:
         """Make a call that is refused with a 429."""
         self.clock.now = self.clock.now if at is None else at
-        left = asyncio.run(self.gate.turn())
+        left = asyncio.run(self.limiter.acquire())
         error = Throttled("no", code="AB06", retry_after=asked)
         try:
-            self.gate.pause(error, sent_at=left)
+            self.limiter.pause(error, sent_at=left)
         finally:
-            self.gate.done(left, counted=False)
+            self.limiter.release(left, counted=False)
         return error
 
     def fails_to_leave(self) -> None:
         """Take a turn for a call that finds no connection."""
-        self.gate.done(asyncio.run(self.gate.turn()), counted=False)
+        self.limiter.release(asyncio.run(self.limiter.acquire()), counted=False)
 
     def pace(self, *, at: float | None = None) -> float:
         """Give the calls a second that are tried."""
-        return self.gate._pace(self.clock.now if at is None else at)
+        return self.limiter._pace(self.clock.now if at is None else at)

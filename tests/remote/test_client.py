@@ -11,9 +11,9 @@ import pytest
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
+from reconciler.remote.api import RequestRecord
 from reconciler.remote.errors import InvalidCall, NoAnswer, ReadOnlyViolation, RemoteError
 from reconciler.remote.operations import OPERATIONS
-from reconciler.remote.request_record import RequestRecord
 from tests.remote.builders import BASE, KEY, answering, body_of, client, detail, error_answer
 from tests.remote.virtual import run_virtually
 
@@ -199,7 +199,7 @@ def test_a_listener_hears_of_every_exchange() -> None:
 
     async def main() -> None:
         transport, _ = answering(error_answer(500), FINE)
-        async with client(transport, listen=heard.append) as api:
+        async with client(transport, on_request=heard.append) as api:
             await api.call(Call(OperationName.GET, "a"))
 
     run_virtually(main())
@@ -220,7 +220,7 @@ def test_a_request_id_that_repeats_what_was_sent_is_neither_told_nor_kept(header
     put = Call(OperationName.UPDATE, "a", body={"key": Redacted(sent)})
 
     async def main() -> list[str | None]:
-        async with client(transport, listen=heard.append) as api:
+        async with client(transport, on_request=heard.append) as api:
             return [(await api.call(put)).request_id for _ in echoes]
 
     assert asyncio.run(main()) == [None, None, "id-1"]

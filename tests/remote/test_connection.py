@@ -12,8 +12,7 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
-from reconciler.remote.connection_pool import ConnectionPool
-from reconciler.remote.transport import ApiConnection, connection_maker
+from reconciler.remote.transport import ApiConnection, ConnectionPool, connection_maker
 from tests.remote.builders import client
 from tests.remote.raw_server import RawServer, says
 
@@ -114,15 +113,15 @@ def test_connections_that_nobody_needs_any_more_are_given_back() -> None:
     lines = Lines()
 
     async def main() -> list[int]:
-        lanes = ConnectionPool(lambda: ApiConnection(lines), 3)
-        async with lanes.lane() as busy, lanes.lane() as idle, lanes.lane() as fresh:
+        pool = ConnectionPool(lambda: ApiConnection(lines), 3)
+        async with pool.acquire() as busy, pool.acquire() as idle, pool.acquire() as fresh:
             for transport in (busy, idle, fresh):
                 await asked(transport)
-        async with lanes.lane() as borrowed:
+        async with pool.acquire() as borrowed:
             assert borrowed is busy
             lines.opened[0].expired = lines.opened[1].expired = True
-            await lanes.drop_expired()
-            await lanes.drop_expired()
+            await pool.drop_expired()
+            await pool.drop_expired()
             closed = [line.closed for line in lines.opened]
         assert await asked(idle) == b"one two"
         return closed
@@ -255,7 +254,7 @@ def test_a_proxy_is_shown_its_own_credential() -> None:
             through = f"http://me:pass@127.0.0.1:{proxy.port}"
             settings = {"transport": None, "base_url": "http://api.example/v1", "proxy": through}
             async with client(**settings) as api:  # type: ignore[arg-type]  # None: the network
-                await api.once(Call(OperationName.GET, "a"))
+                await api.call_once(Call(OperationName.GET, "a"))
             return proxy.requests[0].lower()
 
     assert b"proxy-authorization: basic bwu6cgfzcw==\r\n" in asyncio.run(main())

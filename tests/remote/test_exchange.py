@@ -10,6 +10,7 @@ from reconciler import __version__
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
+from reconciler.remote.api import RequestRecord
 from reconciler.remote.errors import (
     Answered,
     DeadlineExceeded,
@@ -18,7 +19,6 @@ from reconciler.remote.errors import (
     RemoteError,
     Throttled,
 )
-from reconciler.remote.request_record import RequestRecord
 from tests.remote.builders import KEY, answering, body_of, client, detail, error_answer
 from tests.remote.virtual import run_virtually, virtual_timing
 
@@ -47,9 +47,9 @@ def heard(call: Call, answer: httpx.Response | Exception) -> RequestRecord:
     exchanges: list[RequestRecord] = []
 
     async def main() -> None:
-        async with client(Slow(answer), listen=exchanges.append) as api:
+        async with client(Slow(answer), on_request=exchanges.append) as api:
             await asyncio.sleep(10)
-            await asyncio.gather(api.once(call), return_exceptions=True)
+            await asyncio.gather(api.call_once(call), return_exceptions=True)
 
     run_virtually(main())
     [exchange] = exchanges
@@ -97,7 +97,7 @@ def failure(call: Call, transport: httpx.AsyncBaseTransport, **settings: Any) ->
     async def main() -> RemoteError:
         async with client(transport, **settings) as api:
             with pytest.raises(RemoteError) as caught:
-                await api.once(call)
+                await api.call_once(call)
         return caught.value
 
     return run_virtually(main())
@@ -135,7 +135,7 @@ def test_a_call_takes_its_own_time_at_most_and_never_more_than_the_run_has(
     async def main() -> tuple[str, float]:
         async with client(Slow(FINE, seconds=1000), **settings) as api:
             with pytest.raises(NoAnswer) as caught:
-                await api.once(GET)
+                await api.call_once(GET)
         return caught.value.summary, asyncio.get_running_loop().time()
 
     assert run_virtually(main()) == ("GET /integrations/a: no complete answer in time", seconds)
@@ -147,7 +147,7 @@ def test_a_run_lasts_a_quarter_of_an_hour_unless_told_otherwise() -> None:
         async with client(answering(FINE)[0]) as api:
             for moment in (899.0, 2.0):
                 await asyncio.sleep(moment)
-                [result] = await asyncio.gather(api.once(GET), return_exceptions=True)
+                [result] = await asyncio.gather(api.call_once(GET), return_exceptions=True)
                 codes.append(getattr(result, "code", "fine"))
         return codes
 
@@ -158,7 +158,7 @@ def test_a_request_says_what_it_accepts_and_how_long_a_connection_may_take() -> 
     async def main() -> list[httpx.Request]:
         transport, seen = answering(FINE)
         async with client(transport) as api:
-            await api.once(PUT)
+            await api.call_once(PUT)
         return seen
 
     [request] = run_virtually(main())
@@ -179,7 +179,7 @@ def test_another_name_of_the_program_is_said_where_it_is_given() -> None:
     async def main() -> str:
         transport, seen = answering(FINE)
         async with client(transport, user_agent="other/1") as api:
-            await api.once(GET)
+            await api.call_once(GET)
         return str(seen[0].headers["user-agent"])
 
     assert run_virtually(main()) == "other/1"
@@ -191,8 +191,8 @@ def test_once_is_once_whatever_is_answered(answer: httpx.Response) -> None:
         transport, seen = answering(answer)
         async with client(transport) as api:
             with pytest.raises(Answered) as caught:
-                await api.once(GET)
-            throttled = api.gate.throttled
+                await api.call_once(GET)
+            throttled = api.rate_limiter.throttled
         return caught.value, len(seen), throttled, asyncio.get_running_loop().time()
 
     error, requests, throttled, seconds = run_virtually(main())
@@ -240,7 +240,7 @@ def test_an_id_that_repeats_what_was_sent_in_secret_is_told_to_nobody(
         transport, _ = answering(
             httpx.Response(status, json={"success": status == 200}, headers={"x-request-id": told})
         )
-        async with client(transport, listen=exchanges.append) as api:
+        async with client(transport, on_request=exchanges.append) as api:
             try:
                 return (await api.call(Call(OperationName.UPDATE, "a", body=body))).request_id
             except RemoteError as error:
@@ -273,20 +273,20 @@ def test_a_key_that_no_header_can_carry_is_named_as_what_it_is() -> None:
     assert caught.value.code == "bad-api-key"
 
 
-@pytest.mark.parametrize(("asked", "lanes"), [(3, 3), (1, 1), (0, 1), (-5, 1), (None, 10)])
+@pytest.mark.parametrize(("asked", "connections"), [(3, 3), (1, 1), (0, 1), (-5, 1), (None, 10)])
 def test_there_are_as_many_lanes_as_asked_for_and_at_least_one(
-    asked: int | None, lanes: int
+    asked: int | None, connections: int
 ) -> None:
     async def main() -> int:
         transport = Slow(FINE, seconds=5)
         settings = {} if asked is None else {"concurrency": asked}
         async with client(transport, **settings) as api, asyncio.TaskGroup() as group:
             for _ in range(12):
-                group.create_task(api.once(GET))
+                group.create_task(api.call_once(GET))
             await asyncio.sleep(1)
             return len(transport.seen)
 
-    assert run_virtually(main()) == lanes
+    assert run_virtually(main()) == connections
 
 
 def test_a_second_attempt_that_works_counts_both() -> None:

@@ -5,9 +5,8 @@ import ssl
 import httpx
 import pytest
 
-from reconciler.remote.connection_pool import TooLargeError, UndecodableError
 from reconciler.remote.errors import InvalidCall, NoAnswer, NotSent, RemoteError
-from reconciler.remote.transport_errors import from_httpx, from_reading
+from reconciler.remote.transport import TooLargeError, UndecodableError, from_httpx, from_reading
 
 BASE = "https://gateway.example/v1"
 WHAT = "PUT /integrations/a"

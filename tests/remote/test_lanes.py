@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from reconciler.remote.connection_pool import (
+from reconciler.remote.responses import RawAnswer
+from reconciler.remote.transport import (
     BODY_LIMIT,
     ConnectionPool,
     TooLargeError,
     UndecodableError,
     read_body,
 )
-from reconciler.remote.responses import RawAnswer
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -45,12 +45,12 @@ def read(*parts: bytes, **headers: str) -> RawAnswer:
 
 def test_the_transport_that_was_used_last_is_used_first() -> None:
     async def main() -> None:
-        lanes = ConnectionPool(Transport, 3)
-        async with lanes.lane() as first, lanes.lane() as second:
+        pool = ConnectionPool(Transport, 3)
+        async with pool.acquire() as first, pool.acquire() as second:
             assert first is not second
-        async with lanes.lane() as again, lanes.lane() as other:
+        async with pool.acquire() as again, pool.acquire() as other:
             assert (again, other) == (first, second)
-        async with lanes.lane() as again:
+        async with pool.acquire() as again:
             assert again is first
 
     asyncio.run(main())
@@ -58,11 +58,11 @@ def test_the_transport_that_was_used_last_is_used_first() -> None:
 
 def test_a_transport_comes_back_after_a_failure_too() -> None:
     async def main() -> None:
-        lanes = ConnectionPool(Transport, 1)
+        pool = ConnectionPool(Transport, 1)
         with pytest.raises(KeyError):
-            async with lanes.lane() as first:
+            async with pool.acquire() as first:
                 raise KeyError
-        async with lanes.lane() as again:
+        async with pool.acquire() as again:
             assert again is first
 
     asyncio.run(main())
@@ -70,14 +70,14 @@ def test_a_transport_comes_back_after_a_failure_too() -> None:
 
 def test_no_more_are_lent_than_there_are_and_who_waits_gets_the_next() -> None:
     async def main() -> list[str]:
-        lanes, told = ConnectionPool(Transport, 2), []
+        pool, told = ConnectionPool(Transport, 2), []
 
         async def third() -> None:
-            async with lanes.lane():
+            async with pool.acquire():
                 told.append("third")
 
-        async with lanes.lane():
-            async with lanes.lane():
+        async with pool.acquire():
+            async with pool.acquire():
                 waiting = asyncio.create_task(third())
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
@@ -96,13 +96,13 @@ def test_all_are_closed_once_and_new_ones_are_made_afterwards() -> None:
             made.append(Transport())
             return made[-1]
 
-        lanes = ConnectionPool(make, 2)
-        async with lanes.lane(), lanes.lane():
+        pool = ConnectionPool(make, 2)
+        async with pool.acquire(), pool.acquire():
             pass
-        await lanes.aclose()
-        await lanes.aclose()
+        await pool.aclose()
+        await pool.aclose()
         assert [transport.closed for transport in made] == [1, 1]
-        async with lanes.lane() as fresh:
+        async with pool.acquire() as fresh:
             assert fresh is made[2]
 
     asyncio.run(main())

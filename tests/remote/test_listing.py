@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.remote.errors import IncompleteRead, NoAnswer
-from reconciler.remote.observe import CompleteList, list_all
+from reconciler.remote.pagination import CompleteList, list_all
 from tests.remote.builders import page
 from tests.remote.fake_api import FakeAPI, names
 

@@ -24,16 +24,16 @@ def test_a_named_pause_is_waited_out_to_the_moment() -> None:
     gate.refused(7.0, at=3.0)
     assert gate.leaves() == 10.0
     assert gate.clock.slept == [7.0]
-    assert gate.gate.throttled == 1
+    assert gate.limiter.throttled == 1
 
 
 def test_of_two_pauses_the_one_that_ends_later_counts() -> None:
     gate = Gate()
     late = Throttled("no", code="AB06", retry_after=1.0)
     gate.refused(7.0, at=3.0)
-    gate.gate.pause(late, sent_at=3.0)
+    gate.limiter.pause(late, sent_at=3.0)
     assert gate.leaves() == 10.0
-    assert gate.gate.throttled == 2
+    assert gate.limiter.throttled == 2
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_whoever_would_wait_beyond_the_deadline_hears_it_at_once() -> None:
     gate = Gate(deadline=10.0)
     gate.refused(9.0)
     gate.clock.now = 0.5
-    gate.gate._deadline = Deadline(gate.clock.timing.clock, 8.5)
+    gate.limiter._deadline = Deadline(gate.clock.timing.clock, 8.5)
     with pytest.raises(DeadlineExceeded) as caught:
         gate.leaves()
     error = caught.value
@@ -126,7 +126,7 @@ def test_the_last_of_several_refused_calls_ends_the_window() -> None:
     gate = Gate()
     gate.all_leave(moment / 2 for moment in tenths(60))
     for left in (2.5, 2.0):
-        gate.gate.pause(Throttled("no", code="AB06", retry_after=1.0), sent_at=left)
+        gate.limiter.pause(Throttled("no", code="AB06", retry_after=1.0), sent_at=left)
     assert gate.leaves() > 3.0
     assert gate.pace() == pytest.approx(0.99 * 20)
 
@@ -147,11 +147,11 @@ def test_a_call_fills_the_window_until_its_answer_less_the_fastest_one() -> None
     for moment in tenths(20):
         gate.leaves(at=moment, takes=0.25)
     gate.refused(2.0, at=1.95)
-    left = [asyncio.run(gate.gate.turn()) for _ in range(20)]
+    left = [asyncio.run(gate.limiter.acquire()) for _ in range(20)]
     answered = left[-1] + 0.25
     gate.clock.now = answered
     for moment in left:
-        gate.gate.done(moment, counted=True)
+        gate.limiter.release(moment, counted=True)
     assert gate.leaves() == pytest.approx(answered + 2.0 - 0.25 + 0.002)
 
 
@@ -159,10 +159,10 @@ def test_calls_under_way_fill_the_window_too_until_one_is_given_back() -> None:
     gate = Gate()
     gate.all_leave(tenths(20))
     gate.refused(2.0, at=1.95)
-    left = [asyncio.run(gate.gate.turn()) for _ in range(20)]
+    left = [asyncio.run(gate.limiter.acquire()) for _ in range(20)]
     gate.clock.slept.clear()
-    gate.clock.at_sleep[5] = lambda: gate.gate.done(left[0], counted=False)
-    asyncio.run(gate.gate.turn())
+    gate.clock.at_sleep[5] = lambda: gate.limiter.release(left[0], counted=False)
+    asyncio.run(gate.limiter.acquire())
     assert gate.clock.slept[1:] == [0.1] * 4  # a twentieth of the window, again and again
 
 
@@ -203,10 +203,10 @@ def test_a_search_that_failed_begins_at_half_and_never_below_one_in_two_seconds(
     gate.refused(1.0)
     begins = []
     for _ in range(5):
-        left = asyncio.run(gate.gate.turn())
+        left = asyncio.run(gate.limiter.acquire())
         begins.append(gate.pace(at=left))
-        gate.gate.pause(Throttled("no", code="AB06", retry_after=1.0), sent_at=left + 1e-6)
-        gate.gate.done(left, counted=False)
+        gate.limiter.pause(Throttled("no", code="AB06", retry_after=1.0), sent_at=left + 1e-6)
+        gate.limiter.release(left, counted=False)
     assert begins == pytest.approx([4.0, 0.98 * 2, 0.98**2, 0.5, 0.5], rel=1e-5)
 
 
@@ -243,7 +243,7 @@ def test_a_straggler_from_before_the_pause_changes_nothing_of_the_pace() -> None
     gate.refused(1.0, at=0.5)
     gate.leaves()
     before = gate.pace()
-    gate.gate.pause(Throttled("no", code="AB06", retry_after=1.0), sent_at=1.5)
+    gate.limiter.pause(Throttled("no", code="AB06", retry_after=1.0), sent_at=1.5)
     gate.clock.now = 10.0
     gate.leaves()
     assert gate.pace() == before
@@ -252,8 +252,8 @@ def test_a_straggler_from_before_the_pause_changes_nothing_of_the_pace() -> None
 def test_a_call_that_was_not_counted_leaves_no_trace() -> None:
     gate = Gate()
     for _ in range(20):
-        left = asyncio.run(gate.gate.turn())
-        gate.gate.done(left, counted=False)
+        left = asyncio.run(gate.limiter.acquire())
+        gate.limiter.release(left, counted=False)
     gate.refused(1.0)
     gate.leaves()
     assert gate.pace() == 4.0

@@ -15,7 +15,8 @@ from reconciler.remote.errors import (
     NoAnswer,
     UnreadableRecords,
 )
-from reconciler.remote.observe import WantedDetails, list_all, observe, read_one
+from reconciler.remote.observe import WantedDetails, observe, read_one
+from reconciler.remote.pagination import list_all
 from tests.remote.builders import page
 from tests.remote.fake_api import FakeAPI, forbidden, names, not_found
 
