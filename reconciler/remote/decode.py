@@ -1,7 +1,7 @@
-"""From the API's shapes to `Observed`: documented and observed ones alike, secrets as masks.
+"""Decoder of the API's shapes, documented and observed ones, to `Observed`; secrets as masks.
 
-`fields` comes out with the names and the shape that files have, so that both sides compare.
-Server-added bookkeeping is left out; a wrong shape is an error (`reconciler.remote.decode_values`).
+`fields` has the names and the shape of the files, so that both sides compare. Server-added
+bookkeeping is left out; a wrong shape is an error (`reconciler.remote.decode_values`).
 """
 
 import re
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from reconciler.domain.facts import MASK_PREFIX, SubResource
 from reconciler.domain.integration import Integration
@@ -22,16 +22,16 @@ from reconciler.domain.tree import Value, canonical_json, digest, is_empty
 from reconciler.remote import decode_values
 
 _HIDES = re.compile(r"\.{3}|[*•…·●]|x{4}", re.IGNORECASE)
-"""What a mask of any format has: a sign that something was left out."""
+"""Sign of a mask in any format: something was left out."""
 
-Reader: TypeAlias = Callable[[Any, str], Value]
+Reader: TypeAlias = Callable[[object, str], Value]
 """Reads a value; the text names the place in messages."""
 
 _SHORTEST_WITH_ENDS = 12
 _OF_CUSTOM_MODELS = ("name", "description")
 
 
-def from_row(row: Mapping[str, Any]) -> Observed:
+def from_row(row: Mapping[str, object]) -> Observed:
     """Read a row of the list."""
     slug = decode_values.slug(row.get("slug"), "slug")
     decode_values.identifier(row.get("organisation_id"), "organisation_id")
@@ -39,7 +39,7 @@ def from_row(row: Mapping[str, Any]) -> Observed:
 
 
 def from_detail(
-    record: Mapping[str, Any], *, asked: str, known_fields: KnownFields = NO_KNOWN_FIELDS
+    record: Mapping[str, object], *, asked: str, known_fields: KnownFields = NO_KNOWN_FIELDS
 ) -> Observed:
     """Read one integration; `asked` is the slug or UUID in the path, and the answer must be it.
 
@@ -53,7 +53,8 @@ def from_detail(
             raise decode_values.wrong_shape("slug", "the one that was asked for")
         slug = asked if slug == identity else slug
     fields = _plain_fields(record)
-    if (key := _key(record)) is not None:
+    key = _key(record)
+    if key is not None:
         fields["key"] = key
     configurations = decode_values.object_or_json(record.get("configurations"), "configurations")
     if configurations:
@@ -68,8 +69,8 @@ def from_detail(
     return replace(_record(slug, record, fields), detailed=True)
 
 
-def with_models(observed: Observed, answer: Mapping[str, Any]) -> Observed:
-    """Add what the models sub-resource says."""
+def with_models(observed: Observed, answer: Mapping[str, object]) -> Observed:
+    """Return a record with the answer of the models sub-resource."""
     if "models" not in answer:
         raise decode_values.wrong_shape("models", "there")
     fields = dict(observed.fields)
@@ -78,8 +79,8 @@ def with_models(observed: Observed, answer: Mapping[str, Any]) -> Observed:
     return replace(observed, fields=fields, models_read=True)
 
 
-def with_workspaces(observed: Observed, answer: Mapping[str, Any]) -> Observed:
-    """Add what the workspaces sub-resource says."""
+def with_workspaces(observed: Observed, answer: Mapping[str, object]) -> Observed:
+    """Return a record with the answer of the workspaces sub-resource."""
     name = next((name for name in ("workspaces", "data") if name in answer), None)
     if name is None:
         raise decode_values.wrong_shape("workspaces", "there")
@@ -90,7 +91,7 @@ def with_workspaces(observed: Observed, answer: Mapping[str, Any]) -> Observed:
 
 
 def detail_over_row(row: Observed, detail: Observed) -> Observed:
-    """Join the two readings of one integration; the detail is newer and lacks a few facts."""
+    """Return both readings of one integration as one; the detail is newer and lacks a few facts."""
     workspace_count = detail.workspace_count
     return replace(
         detail,
@@ -103,7 +104,7 @@ def detail_over_row(row: Observed, detail: Observed) -> Observed:
 def with_parts(
     observed: Observed, *, models: Observed | None, workspaces: Observed | None
 ) -> Observed:
-    """Add sub-resources that were read on their own; they are newer than the record's own copy."""
+    """Return a record with sub-resources that were read later than the record's own copy."""
     fields = dict(observed.fields)
     for part in (models, workspaces):
         if part is not None:
@@ -116,7 +117,7 @@ def with_parts(
     )
 
 
-def _record(slug: str, record: Mapping[str, Any], fields: dict[str, Value]) -> Observed:
+def _record(slug: str, record: Mapping[str, object], fields: dict[str, Value]) -> Observed:
     return Observed(
         slug=slug,
         fields=fields,
@@ -158,11 +159,12 @@ def _put(fields: dict[str, Value], field: FieldSchema, value: Value) -> None:
         fields[field.name] = value
 
 
-def _plain_fields(record: Mapping[str, Any]) -> dict[str, Value]:
+def _plain_fields(record: Mapping[str, object]) -> dict[str, Value]:
     """Read the fields that the list and the detail have in common: scalars and labels."""
     fields: dict[str, Value] = {}
     for name, read in _plain_readers():
-        if (value := read(record.get(name), name)) is not None:
+        value = read(record.get(name), name)
+        if value is not None:
             fields[name] = value
     return fields
 
@@ -175,7 +177,7 @@ def _plain_readers() -> tuple[tuple[str, Reader], ...]:
 
 
 def _scalar_reader(field: FieldSchema) -> Reader | None:
-    """Return what reads a scalar or labels; None for a field that holds anything else."""
+    """Return the reader of a scalar or of labels; None for a field that holds anything else."""
     if field.kind is FieldKind.MAP and field.entries is not None and field.entries.is_known:
         return decode_values.shallow
     if field.kind is not FieldKind.SCALAR:
@@ -187,7 +189,7 @@ def _scalar_reader(field: FieldSchema) -> Reader | None:
     return decode_values.optional_text if field.is_text else decode_values.shallow
 
 
-def _structure(record: Mapping[str, Any], field: FieldSchema) -> Value:
+def _structure(record: Mapping[str, object], field: FieldSchema) -> Value:
     """Read a list or an object of the record itself; an empty one is absent."""
     value = record.get(field.name)
     if is_empty(value):
@@ -197,8 +199,8 @@ def _structure(record: Mapping[str, Any], field: FieldSchema) -> Value:
     return _free(value, field.name) if field.kind is FieldKind.OBJECT else None
 
 
-def _switches(record: Mapping[str, Any], part: SubResource) -> dict[str, Value]:
-    """Read what sub-resources have beside their lists; the record itself shows it, too."""
+def _switches(record: Mapping[str, object], part: SubResource) -> dict[str, Value]:
+    """Read what sub-resources have beside their lists, which the record itself shows, too."""
     fields: dict[str, Value] = {}
     for field in _beside(part):
         if field.is_flag:
@@ -208,14 +210,15 @@ def _switches(record: Mapping[str, Any], part: SubResource) -> dict[str, Value]:
     return fields
 
 
-def _key(record: Mapping[str, Any]) -> Value:
-    if (mask := decode_values.optional_text(record.get("masked_key"), "masked_key")) is not None:
+def _key(record: Mapping[str, object]) -> Value:
+    mask = decode_values.optional_text(record.get("masked_key"), "masked_key")
+    if mask is not None:
         return _mask(mask) if mask else None
     return _hidden(decode_values.shallow(record.get("key"), "key"))
 
 
 def _mask(text: str) -> Mask:
-    """Take a mask as it is, and of what hides nothing keep only the ends: it may be the value."""
+    """Return a mask as it is; of a text that hides nothing, which may be the value, the ends."""
     text = repaired(text)  # a mask is stored and compared, and never sent
     mask = Mask(text)
     if _HIDES.search(text) or mask.judge("") is not MaskVerdict.UNREADABLE:
@@ -223,8 +226,8 @@ def _mask(text: str) -> Mask:
     return Mask(f"{text[:2]}…{text[-2:]}" if len(text) > _SHORTEST_WITH_ENDS else "…")
 
 
-def _hidden(value: Any) -> Value:
-    """Give a sensitive value that came under its plain name in a form that cannot be shown."""
+def _hidden(value: object) -> Value:
+    """Return a sensitive value that came under its plain name in a form that cannot be shown."""
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -233,8 +236,8 @@ def _hidden(value: Any) -> Value:
     return Redacted(canonical_json(value))
 
 
-def _unmasked(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Value]:
-    """Fold `masked_x` back into `x`, and hide what came unmasked and should not be shown."""
+def _unmasked(tree: Mapping[str, object], schema: FieldSchema) -> dict[str, Value]:
+    """Return a tree with `masked_x` as `x`, and sensitive values that came unmasked hidden."""
     fields: dict[str, Value] = {}
     for key, value in tree.items():
         # Interned, a name is held once for thousands of integrations.
@@ -247,7 +250,7 @@ def _unmasked(tree: Mapping[str, Any], schema: FieldSchema) -> dict[str, Value]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _masks(value: Any, field: FieldSchema) -> Value:
+def _masks(value: object, field: FieldSchema) -> Value:
     if value is None or value == "":
         return None
     if not isinstance(value, dict):
@@ -258,7 +261,7 @@ def _masks(value: Any, field: FieldSchema) -> Value:
     return {name: _masks(item, field.child(name)) for name, item in value.items()}
 
 
-def _visible(value: Any, field: FieldSchema) -> Value:
+def _visible(value: object, field: FieldSchema) -> Value:
     if field.facts.headers:
         if not isinstance(value, dict):
             return _hidden(value)
@@ -275,12 +278,12 @@ def _visible(value: Any, field: FieldSchema) -> Value:
     return cast(Value, value)
 
 
-def _free(value: Any, where: str) -> Value:
+def _free(value: object, where: str) -> Value:
     return decode_values.shallow(decode_values.mapping(value, where), where)
 
 
-def _picked(item: Mapping[str, Any], names: tuple[str, ...], where: str) -> dict[str, Value]:
-    """Keep the fields that a file can declare; null and "" are absence here."""
+def _picked(item: Mapping[str, object], names: tuple[str, ...], where: str) -> dict[str, Value]:
+    """Return the fields that a file can declare; null and "" count as absent here."""
     return {
         name: decode_values.shallow(item[name], f"{where}.{name}")
         for name in names
@@ -288,8 +291,8 @@ def _picked(item: Mapping[str, Any], names: tuple[str, ...], where: str) -> dict
     }
 
 
-def _entry(item: Mapping[str, Any], field: FieldSchema) -> dict[str, Value]:
-    """Read an entry of a list; it has to have what a file has to have."""
+def _entry(item: Mapping[str, object], field: FieldSchema) -> dict[str, Value]:
+    """Read an entry of a list; it must have the fields that a file must have."""
     members = (field.entries or UNKNOWN).fields
     for member in members.values():
         if member.is_required:
@@ -297,11 +300,12 @@ def _entry(item: Mapping[str, Any], field: FieldSchema) -> dict[str, Value]:
     return _picked(item, tuple(members), field.name)
 
 
-def _model(item: Mapping[str, Any]) -> dict[str, Value]:
+def _model(item: Mapping[str, object]) -> dict[str, Value]:
     fields: dict[str, Value] = {"slug": decode_values.text(item.get("slug"), "models.slug")}
     fields["enabled"] = _enabled(item, "models")
     for name, where, read in _model_readers():
-        if (value := read(item.get(name), where)) is not None:
+        value = read(item.get(name), where)
+        if value is not None:
             fields[name] = value
     if fields.get("is_custom"):  # the catalogue names and describes the others
         fields |= _picked(item, _OF_CUSTOM_MODELS, "models")
@@ -310,7 +314,7 @@ def _model(item: Mapping[str, Any]) -> dict[str, Value]:
 
 @cache
 def _model_readers() -> tuple[tuple[str, str, Reader], ...]:
-    """Return the optional fields of a model, with the place of each and what reads it."""
+    """Return the optional fields of a model, each with its place and its reader."""
     members = (compiled(Integration).child("models").entries or UNKNOWN).fields.values()
     return tuple(
         (member.name, f"models.{member.name}", _scalar_reader(member) or _object_reader(member))
@@ -320,11 +324,11 @@ def _model_readers() -> tuple[tuple[str, str, Reader], ...]:
 
 
 def _object_reader(field: FieldSchema) -> Reader:
-    """Return what reads an object in an entry, empty in any form where there is none."""
+    """Return the reader of an object in an entry; it may be empty in any form."""
     if field.name != "configurations":
         return lambda value, where: None if is_empty(value) else _free(value, where)
 
-    def read(value: Any, where: str) -> Value:
+    def read(value: object, where: str) -> Value:
         configurations = decode_values.object_or_json(value, where)
         decode_values.shallow(configurations, where)
         return _unmasked(configurations, field) if configurations else None
@@ -332,21 +336,21 @@ def _object_reader(field: FieldSchema) -> Reader:
     return read
 
 
-def _workspace(item: Mapping[str, Any]) -> dict[str, Value]:
+def _workspace(item: Mapping[str, object]) -> dict[str, Value]:
     field = compiled(Integration).child("workspaces")
     identity = decode_values.text(item.get("id"), "workspaces.id")
     limits = _limits(item, field.entries or UNKNOWN, field.name)
     return {"id": identity, "enabled": _enabled(item, field.name), **limits}
 
 
-def _enabled(item: Mapping[str, Any], where: str) -> bool:
+def _enabled(item: Mapping[str, object], where: str) -> bool:
     enabled = decode_values.flag(item.get("enabled"), f"{where}.enabled")
     if enabled is None:
         raise decode_values.wrong_shape(f"{where}.enabled", "there")
     return enabled
 
 
-def _limits(item: Mapping[str, Any], field: FieldSchema, where: str) -> dict[str, Value]:
+def _limits(item: Mapping[str, object], field: FieldSchema, where: str) -> dict[str, Value]:
     fields: dict[str, Value] = {}
     for name, member in field.fields.items():
         if member.kind is FieldKind.SINGLE:
@@ -357,7 +361,7 @@ def _limits(item: Mapping[str, Any], field: FieldSchema, where: str) -> dict[str
     return fields
 
 
-def _access_of_all(record: Mapping[str, Any], field: FieldSchema) -> dict[str, Value] | None:
+def _access_of_all(record: Mapping[str, object], field: FieldSchema) -> dict[str, Value] | None:
     """Read the setting for new workspaces under either of its names; null is None."""
     names = (field.name, f"{field.name}_settings")
     value = next((record[name] for name in names if record.get(name) is not None), None)

@@ -1,17 +1,17 @@
-"""Tolerant readers for single values of the API's answers, and the one error for a wrong shape.
+"""Tolerant readers of single values in the API's answers, and the error for a wrong shape.
 
-Tolerance ends at what is documented or was observed (remote/API.md): a field that is empty in any
-form (null, "", [], {}), three forms of a boolean, an object as JSON text. Anything else is an error
+They accept what is documented or was observed (remote/API.md): a field that is empty in any form
+(null, "", [], {}), three forms of a boolean, an object as JSON text. Anything else is an error
 that names the field and never its value. What the values mean: `reconciler.remote.decode`.
 """
 
 import sys
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import cast
 
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.surrogates import repaired
-from reconciler.domain.tree import is_empty
+from reconciler.domain.tree import Value, is_empty
 from reconciler.remote.errors import WrongShape
 from reconciler.remote.responses import UnreadableNumber, read_json
 
@@ -19,13 +19,13 @@ DEEPEST = 32
 """Levels of nesting in a free-form object; the same limit that files have."""
 
 LARGEST_NUMBER = 2**63
-"""What other programs that read our JSON can hold."""
+"""Largest number that other readers of our JSON can hold."""
 
 ACTIVE = "active"
 STATUSES = frozenset({ACTIVE, "archived"})
 """The values that the API documents; of a record with another one nothing is known."""
 
-_FLAGS: Mapping[Any, bool] = {
+_FLAGS: Mapping[object, bool] = {
     1: True,
     0: False,
     "true": True,
@@ -34,22 +34,20 @@ _FLAGS: Mapping[Any, bool] = {
     "0": False,
 }
 
-T = TypeVar("T")
-
 
 def wrong_shape(where: str, expected: str) -> WrongShape:
     """Build the error for a value that is not what the API documents."""
     return WrongShape(where, expected)
 
 
-def mapping(value: Any, where: str) -> dict[str, Any]:
+def mapping(value: object, where: str) -> dict[str, object]:
     """Read an object."""
     if not isinstance(value, dict):
         raise wrong_shape(where, "an object")
     return value
 
 
-def object_or_json(value: Any, where: str) -> dict[str, Any]:
+def object_or_json(value: object, where: str) -> dict[str, object]:
     """Read an object that may be missing, empty in any form, or JSON text."""
     if is_empty(value):
         return {}
@@ -61,26 +59,26 @@ def object_or_json(value: Any, where: str) -> dict[str, Any]:
     return mapping(value, where)
 
 
-def rows(value: Any, where: str) -> list[Any]:
-    """Read a list of whatever it holds; null is empty."""
+def rows(value: object, where: str) -> list[object]:
+    """Read a list of anything; null is empty."""
     if value is not None and not isinstance(value, list):
         raise wrong_shape(where, "a list")
     return value or []
 
 
-def items(value: Any, where: str) -> list[dict[str, Any]]:
+def items(value: object, where: str) -> list[dict[str, object]]:
     """Read a list of objects; null is empty."""
     return [mapping(item, f"an entry of {where}") for item in rows(value, where)]
 
 
-def text(value: Any, where: str) -> str:
+def text(value: object, where: str) -> str:
     """Read a string that has to be there."""
     if not isinstance(value, str) or not value:
         raise wrong_shape(where, "text")
     return value
 
 
-def optional_text(value: Any, where: str) -> str | None:
+def optional_text(value: object, where: str) -> str | None:
     """Read a string that may be empty in any form."""
     if is_empty(value):
         return None
@@ -89,13 +87,13 @@ def optional_text(value: Any, where: str) -> str | None:
     return value
 
 
-def identifier(value: Any, where: str) -> str | None:
+def identifier(value: object, where: str) -> str | None:
     """Read a string that identifies or dates and is never sent back, as text that can be stored."""
     found = optional_text(value, where)
     return None if found is None else repaired(found)
 
 
-def status(value: Any, where: str) -> str:
+def status(value: object, where: str) -> str:
     """Read the status of a record; none is `active`, as observed of deployments without it."""
     found = optional_text(value, where) or ACTIVE
     if found not in STATUSES:
@@ -103,14 +101,14 @@ def status(value: Any, where: str) -> str:
     return sys.intern(found)
 
 
-def slug(value: Any, where: str) -> str:
-    """Read a slug that may come near a URL."""
+def slug(value: object, where: str) -> str:
+    """Read a slug that may become part of a URL."""
     if not isinstance(value, str) or not SLUG.fullmatch(value):
         raise wrong_shape(where, "a slug")
     return value
 
 
-def flag(value: Any, where: str) -> bool | None:
+def flag(value: object, where: str) -> bool | None:
     """Read a boolean in any of its forms (`1`, `"false"`, `true`); null is None."""
     if value is None or isinstance(value, bool):
         return value
@@ -120,7 +118,7 @@ def flag(value: Any, where: str) -> bool | None:
     raise wrong_shape(where, "a boolean")
 
 
-def count(value: Any, where: str) -> int | None:
+def count(value: object, where: str) -> int | None:
     """Read a number of things that may be null."""
     if value is not None and (
         not isinstance(value, int) or isinstance(value, bool) or value < 0 or _is_huge(value)
@@ -129,11 +127,11 @@ def count(value: Any, where: str) -> int | None:
     return value
 
 
-def _is_huge(value: Any) -> bool:
+def _is_huge(value: object) -> bool:
     return isinstance(value, int | float) and abs(value) >= LARGEST_NUMBER
 
 
-def shallow(value: T, where: str, depth: int = 0) -> T:
+def shallow(value: object, where: str, depth: int = 0) -> Value:
     """Return a free-form value if it is not nested deeper than `DEEPEST` and has usable numbers."""
     if isinstance(value, str):
         return value
@@ -144,4 +142,4 @@ def shallow(value: T, where: str, depth: int = 0) -> T:
             raise wrong_shape(where, f"nested at most {DEEPEST} deep")
         for item in value.values() if isinstance(value, dict) else value:
             shallow(item, where, depth + 1)
-    return value
+    return cast("Value", value)

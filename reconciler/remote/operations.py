@@ -1,15 +1,14 @@
-"""The one table of the API's operations: what each is called, where it lives and what it takes.
+"""Table of the API's operations: the name, the route and the parameters of each.
 
 The client builds requests from it, the simulator and the adapter their routes, the adapter its
-descriptions. Five operations are `raw`: the adapter offers exactly these to others. Sending is
-not done here: `reconciler.remote.client`.
+descriptions. Five operations are `raw`: exactly those are offered by the adapter. Requests are sent
+by `reconciler.remote.client`.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.identifiers import SLUG
@@ -31,8 +30,8 @@ class Parameter:
     required: bool = False
 
     @property
-    def schema(self) -> dict[str, Any]:
-        """Give the parameter as JSON Schema, without its name."""
+    def schema(self) -> dict[str, object]:
+        """Return the parameter as JSON Schema, without its name."""
         facts = {
             "type": self.type,
             "minimum": self.minimum,
@@ -71,13 +70,13 @@ class Operation:
 
     @property
     def takes_slug(self) -> bool:
-        """Tell whether the path names an integration."""
+        """Return whether the path names an integration."""
         return "{slug}" in self.path
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call as it goes out; the path is below the base URL and needs no further quoting."""
+    """Call as it is sent; the path is below the base URL and needs no further quoting."""
 
     operation: Operation
     path: str
@@ -86,7 +85,7 @@ class Prepared:
 
     @property
     def method(self) -> str:
-        """Give the HTTP method."""
+        """Return the HTTP method."""
         return self.operation.method
 
 
@@ -244,7 +243,7 @@ def prepare(call: Call) -> Prepared:
 
 
 def checked_slug(slug: object) -> str:
-    """Give a slug back if it may come near a URL, else raise `InvalidCall` (`bad-slug`)."""
+    """Return a slug that may become part of a URL, else raise `InvalidCall` (`bad-slug`)."""
     if isinstance(slug, str) and SLUG.fullmatch(slug):
         return slug
     raise InvalidCall(
@@ -258,7 +257,8 @@ def checked_slug(slug: object) -> str:
 def _check_query(operation: Operation, query: Mapping[str, str | int]) -> None:
     known = {parameter.name for parameter in operation.query}
     required = {parameter.name for parameter in operation.query if parameter.required}
-    if wrong := (set(query) - known) | (required - set(query)):
+    wrong = (set(query) - known) | (required - set(query))
+    if wrong:
         names = ", ".join(sorted(wrong))
         raise InvalidCall(f"{operation.name} and query {names}", code="bad-call", attempts=0)
 
@@ -277,7 +277,7 @@ def match(method: str, path: str) -> tuple[Operation, str | None] | None:
 
 
 def allowed_methods(path: str) -> tuple[str, ...]:
-    """Give the methods that a path answers, for `Allow`; none where there is no such route."""
+    """Return the methods that a path answers, for `Allow`; none where there is no such route."""
     found = _ROUTE.fullmatch(path)
     if found is None:
         return ()

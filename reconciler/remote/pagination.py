@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.state import Observed, UnreadableIntegration
@@ -183,18 +183,19 @@ class _Lister:
             raise decode_values.wrong_shape("data", "there")
         self._take(reading, decode_values.rows(answer["data"], "data"))
 
-    def _take(self, reading: _Pass, rows: list[Any]) -> None:
+    def _take(self, reading: _Pass, rows: list[object]) -> None:
         before = reading.count
         page = reading.damage.page()
         for row in rows:
             try:
-                observed = decode.from_row(decode_values.mapping(row, "a row"))
+                record = decode_values.mapping(row, "a row")
+                observed = decode.from_row(record)
             except WrongShape as problem:
                 page.note(row, problem)
                 continue
             if reading.organisation_id is None:
                 reading.organisation_id = decode_values.identifier(
-                    row.get("organisation_id"), "owner"
+                    record.get("organisation_id"), "owner"
                 )
             reading.rows[observed.slug] = observed
             if self._on_row is not None and observed.slug not in self._seen:

@@ -1,4 +1,4 @@
-"""Take secrets out of a text that the API wrote, in whatever encoding they come back.
+"""Redaction of secrets in a text that the API wrote, in any encoding.
 
 A server, or a proxy before it, may quote what was sent as HTML, in a URL, in JSON or as base64, and
 one inside the other. So a text is decoded until nothing changes, and compared at every step; the
@@ -16,13 +16,13 @@ from reconciler.domain.secrets import LOOKS_SECRET
 
 REDACTED = "[redacted]"
 SHORTEST = 4
-"""A secret of one to three characters stands in almost any text and would only spoil it."""
+"""A secret of one to three characters occurs in almost any text and would only spoil it."""
 
 LONGEST_TEXT = 1 << 16
 """Characters; a longer text is withheld as a whole, so that the work is bounded."""
 
 MOST_STEPS = 8
-"""What is encoded more often is redacted unread."""
+"""A text that is encoded more often is redacted as a whole."""
 
 _SHORTEST_SKELETON = 10
 _PIECE = 24
@@ -51,7 +51,7 @@ class Needles:
 
 
 def needles_of(secrets: Iterable[str]) -> Needles:
-    """Return what to look for so that none of these is shown."""
+    """Return the texts to look for so that none of these is shown."""
     literal: set[str] = set()
     skeletons: set[str] = set()
     for secret in {text.strip() for text in secrets}:
@@ -141,7 +141,7 @@ def _decoded(text: str) -> str:
 def _decoded_once(text: str) -> str:
     """Undo one layer of entities, percent encoding and backslashes; never longer than before."""
     if "&" in text:
-        import html  # half a megabyte of names, which hardly any run needs
+        import html  # half a megabyte of names that few runs need
 
         text = _NAMED.sub(_entity, html.unescape(text))
     if "%" in text:

@@ -1,4 +1,4 @@
-"""From a call's body to the bytes of a request; the only place where secret values are revealed.
+"""Encoder of a call's body to the bytes of a request; the only place that reveals secret values.
 
 A body that still holds a reference or a mask is refused: sending either would store it as the
 credential. No message here ever contains a value.
@@ -6,7 +6,6 @@ credential. No message here ever contains a value.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.schema import FieldSchema, any_provider_schema
@@ -25,12 +24,12 @@ SHORTEST_UNKNOWN = 4
 
 
 def encode_body(tree: Tree) -> bytes:
-    """Write a body as canonical JSON in ASCII, or raise `InvalidCall` (`bad-body`)."""
-    encoder = json.dumps
+    """Return a body as canonical JSON in ASCII, or raise `InvalidCall` (`bad-body`)."""
     try:
-        return encoder(
+        text = json.dumps(
             _revealed(tree, ()), sort_keys=True, separators=(",", ":"), allow_nan=False
-        ).encode("ascii")
+        )
+        return text.encode("ascii")
     except (TypeError, ValueError, RecursionError):
         # The library's message may quote the value that it could not write.
         pass
@@ -38,7 +37,7 @@ def encode_body(tree: Tree) -> bytes:
 
 
 def sent_secrets(tree: Value, field: FieldSchema | None = None) -> Iterator[str]:
-    """List every secret text in a body, so that it can be taken out of what comes back.
+    """Walk every secret text in a body, so that it can be removed from answers.
 
     Of a secret that is an object, and of a field that no model describes, every text is one.
     """
@@ -65,7 +64,7 @@ def _inside(field: FieldSchema, name: str) -> FieldSchema:
     return field if is_secret_object else field.child(name)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     match value:
         case str() if len(value) >= SHORTEST_UNKNOWN:
             yield value
@@ -104,7 +103,7 @@ def secret_parts(secret: str) -> Iterator[str]:
                 yield part
 
 
-def _revealed(value: Value, path: Path) -> Any:
+def _revealed(value: Value, path: Path) -> object:
     match value:
         case Opaque():
             return value.as_value()
@@ -123,7 +122,7 @@ def _revealed(value: Value, path: Path) -> Any:
             return value
 
 
-def _as_object(text: str, name: str) -> dict[str, Any]:
+def _as_object(text: str, name: str) -> dict[str, object]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

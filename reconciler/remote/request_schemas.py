@@ -19,19 +19,19 @@ Schema: TypeAlias = Mapping[str, Any]
 SLUG_PATTERN = "^[A-Za-z0-9_-]{1,255}$"
 
 _ANY_SCALAR = ("string", "number", "boolean", "null")
-"""What the API takes as the value of a label; files write strings only."""
+"""Types that the API accepts as the value of a label; files write strings only."""
 
 
 @cache
 def update_body() -> Schema:
-    """Return what PUT takes: only the fields that are sent change."""
+    """Return the body of PUT: only the fields that are sent change."""
     fields = {field.name: _property(field) for field in _record_fields() if field.is_updatable}
     return MappingProxyType(_closed(fields))
 
 
 @cache
 def create_body() -> Schema:
-    """Return what POST takes; without a slug the API makes one."""
+    """Return the body of POST; without a slug the API assigns one."""
     required = [
         field.name
         for field in _record_fields()
@@ -54,7 +54,7 @@ def record_properties() -> Schema:
 
 
 def _record_fields() -> Iterator[FieldSchema]:
-    """List the fields that the calls for the integration itself carry."""
+    """Walk the fields that the calls for the integration itself carry."""
     for field in compiled(Integration).fields.values():
         if field.facts.sub_resource is None and not field.facts.local:
             yield field

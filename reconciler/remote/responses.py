@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from reconciler.domain.calls import Reply
 from reconciler.domain.secrets import LOOKS_SECRET
@@ -115,7 +115,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
     return Reply(answer.status, body, answer.request_id, content=answer.body)
 
 
-def _document(sent: Sent, answer: RawAnswer) -> Any:
+def _document(sent: Sent, answer: RawAnswer) -> object:
     content_type = answer.headers.get("content-type", "").partition(";")[0].strip()
     kind = content_type.lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
@@ -141,7 +141,7 @@ LONGEST_INTEGER = 4000
 """Digits; Python refuses to convert more than 4,300."""
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes) -> object:
     """Parse strict JSON; raises ValueError or RecursionError for anything else.
 
     NaN and lone surrogates are refused: no output of ours could carry them.
@@ -152,7 +152,7 @@ def parse_json(body: bytes) -> Any:
     return document
 
 
-def read_json(body: bytes | str) -> Any:
+def read_json(body: bytes | str) -> object:
     """Parse what the API sends; raises ValueError or RecursionError for what is not JSON.
 
     A lone surrogate stays as it is, and a number that cannot be used is an `UnreadableNumber`: one
