@@ -25,7 +25,7 @@ from tests.builders import KEY, declared, desired
 from tests.execution.stories import post, sent, somebody_creates, world
 from tests.execution.test_stopping import Gate, is_write, run, statuses, three
 from tests.execution.test_write_wording import runner
-from tests.remote.virtual import run_virtually
+from tests.remote.virtual_time import run_virtually
 from tests.runs import World
 
 

@@ -24,7 +24,7 @@ from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import OURS, before, ending, get, post, somebody_creates, world
 from tests.execution.test_stopping import Gate
-from tests.remote.virtual import run_virtually
+from tests.remote.virtual_time import run_virtually
 from tests.runs import World
 
 TARGET = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organisation=None)

@@ -21,7 +21,7 @@ from reconciler.remote.errors import DeadlineExceeded
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import before, ending, post, sent, somebody_creates, world
-from tests.remote.virtual import run_virtually
+from tests.remote.virtual_time import run_virtually
 from tests.runs import World
 
 MODELS = [{"slug": "gpt-5", "enabled": True}]

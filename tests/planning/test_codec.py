@@ -1,4 +1,4 @@
-"""A plan in a file: everything of it comes back, and what is wrong with a text is said in words."""
+"""A plan in a file: everything is restored, and a wrong text is explained."""
 
 import json
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What is known about a secret, and when it is written."""
+"""Knowledge about a secret, and when it is written."""
 
 from typing import Any
 

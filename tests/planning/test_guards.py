@@ -1,4 +1,4 @@
-"""What a plan must not do without being told to, and what it deletes."""
+"""Changes that need an explicit permission, and what a plan deletes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Shards together are the whole: the same actions, and no limit that splitting would lift."""
+"""Shards together equal the whole: the same actions, and no limit that splitting lifts."""
 
 from collections import Counter
 from dataclasses import dataclass, replace

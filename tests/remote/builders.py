@@ -1,4 +1,4 @@
-"""Answers as the API gives them, and clients that get them."""
+"""Answers of the API, and clients that receive them."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import httpx
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.client import Client, make_client
 from reconciler.remote.clock import Clock
-from tests.remote.virtual import virtual_timing
+from tests.remote.virtual_time import virtual_timing
 
 KEY = "pk-canary-0123456789"
 BASE = "http://127.0.0.1:9/v1"

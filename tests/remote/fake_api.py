@@ -1,4 +1,4 @@
-"""A stand-in for the seam: answers calls from a list of slugs, without HTTP."""
+"""Fake of the API's interface: answers calls from a list of slugs, without HTTP."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The client on a stand-in transport: what it sends, what it refuses, what it never says."""
+"""The client on a fake transport: what it sends, refuses and never reveals."""
 
 import asyncio
 import traceback
@@ -15,7 +15,7 @@ from reconciler.remote.api import RequestRecord
 from reconciler.remote.errors import InvalidCall, NoAnswer, ReadOnlyViolation, RemoteError
 from reconciler.remote.operations import OPERATIONS
 from tests.remote.builders import BASE, KEY, answering, body_of, client, detail, error_answer
-from tests.remote.virtual import run_virtually
+from tests.remote.virtual_time import run_virtually
 
 CANARY = "sk-body-canary-42=="
 FINE = httpx.Response(200, json=detail())

@@ -1,4 +1,4 @@
-"""One connection: when it is used again or replaced, and what becomes of a failure below it."""
+"""One connection: when it is reused or replaced, and how failures below it are reported."""
 
 import asyncio
 import importlib.util

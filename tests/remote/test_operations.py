@@ -1,4 +1,4 @@
-"""The table builds requests and finds operations again, and lets nothing odd near a URL."""
+"""The table builds requests and finds operations again, and lets no malformed slug near a URL."""
 
 import jsonschema
 import pytest

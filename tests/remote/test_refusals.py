@@ -1,4 +1,4 @@
-"""What a refusal says, word for word, and what of the other side's texts is never repeated."""
+"""Messages of refusals, and the texts of the server that they never repeat."""
 
 import json
 from typing import Any

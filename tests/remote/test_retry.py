@@ -1,4 +1,4 @@
-"""When calls are made again, in virtual time."""
+"""Retries, in virtual time."""
 
 import asyncio
 from dataclasses import replace
@@ -16,7 +16,7 @@ from reconciler.remote.errors import (
     ServerFault,
 )
 from tests.remote.builders import answering, client, detail, error_answer
-from tests.remote.virtual import run_virtually, virtual_timing
+from tests.remote.virtual_time import run_virtually, virtual_timing
 
 GET = Call(OperationName.GET, "a")
 PUT = Call(OperationName.UPDATE, "a", body={"name": "A"})

@@ -1,4 +1,4 @@
-"""Who is trusted: the certificate authorities of the system, one of our own, and nobody else."""
+"""Trusted certificate authorities: those of the system, the configured one, and no other."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""An answer of a wrong shape is refused with the name of the field and what it should have been."""
+"""A wrong shape is refused with the name of the field and what it should be."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The notation of paths: one text for each path, and what people write is read back."""
+"""The notation of paths: one text for each path, and every text is read back."""
 
 import pytest
 from hypothesis import example, given

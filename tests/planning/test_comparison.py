@@ -1,4 +1,4 @@
-"""What counts as a difference: field ownership, and which values are equal."""
+"""Differences: field ownership, and which values are equal."""
 
 from typing import Any
 

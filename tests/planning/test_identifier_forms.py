@@ -1,4 +1,4 @@
-"""Ids that come back in another form, one rule at a time; and what a write lays over what."""
+"""Ids that come back in another form, one rule at a time; and what a write merges."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Every sentence of planning, as a person reads it: `tests/golden/planning/messages.txt`.
+"""Every message of planning: `tests/golden/planning/messages.txt`.
 
-`python -m tests.planning.test_remarks` writes that file; read the difference.
+`python -m tests.planning.test_messages` writes that file; read the difference.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden/planning/messages.txt"
 ALPHA = declared("alpha")
 
 
-def every_remark() -> Iterable[Diagnostic]:
+def every_message() -> Iterable[Diagnostic]:
     yield messages.missing_value(ALPHA, ("key",), "env:SECRET_KEY")
     yield messages.key_kept(ALPHA)
     yield messages.masked_write(declared("my-alpha"), ("configurations", "aws_secret_access_key"))
@@ -50,10 +50,10 @@ def shown(remark: Diagnostic) -> str:
 
 
 def document() -> str:
-    return "\n".join(map(shown, every_remark()))
+    return "\n".join(map(shown, every_message()))
 
 
-def test_every_remark_reads_as_reviewed() -> None:
+def test_every_message_reads_as_reviewed() -> None:
     assert document() == GOLDEN.read_text(encoding="utf-8")
 
 

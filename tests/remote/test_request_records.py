@@ -1,4 +1,4 @@
-"""What the client does around one exchange: what it tells a listener, when it sends nothing."""
+"""The record of each request, and the requests that are never sent."""
 
 import asyncio
 from typing import Any
@@ -20,7 +20,7 @@ from reconciler.remote.errors import (
     Throttled,
 )
 from tests.remote.builders import KEY, answering, body_of, client, detail, error_answer
-from tests.remote.virtual import run_virtually, virtual_timing
+from tests.remote.virtual_time import run_virtually, virtual_timing
 
 GET = Call(OperationName.GET, "a")
 PUT = Call(OperationName.UPDATE, "a", body={"name": "A", "key": Redacted("body-canary")})

@@ -1,4 +1,4 @@
-"""A replace deletes and creates from the file alone: only what the new record needs holds it."""
+"""A replace creates from the file alone: only what the new record lacks blocks it."""
 
 from typing import Any
 

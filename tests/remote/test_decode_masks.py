@@ -1,4 +1,4 @@
-"""What is kept of a detail and its sub-resources, and in which form it can be shown."""
+"""Values of a detail and its sub-resources that are kept, and the form in which they are shown."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the readers say when something is missing, and which of several failures is told."""
+"""Messages when something is missing, and which of several failures is raised."""
 
 import asyncio
 from typing import Any

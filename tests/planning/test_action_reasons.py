@@ -1,4 +1,4 @@
-"""Why a plan does something, or may not: the words that go into it."""
+"""Reasons of actions and of blocks, as a plan shows them."""
 
 from dataclasses import replace
 from typing import Any

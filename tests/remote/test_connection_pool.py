@@ -1,4 +1,4 @@
-"""How transports are lent out, and how the bytes of an answer are read from one."""
+"""The pool of transports, and how the bytes of an answer are read."""
 
 import asyncio
 import gzip

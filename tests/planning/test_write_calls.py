@@ -1,4 +1,4 @@
-"""Which calls a plan makes, and how risky it calls each change."""
+"""Calls of a plan, and the risk of each change."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The rate gate on a clock that stands still unless somebody sleeps or sets it."""
+"""The rate limiter on a clock that moves only when a test sets it or a call sleeps."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from reconciler.remote.rate_limiter import RateLimiter
 
 
 class ManualClock:
-    """Stands still unless somebody sleeps or sets it."""
+    """Clock that moves only when it is set or slept on."""
 
     def __init__(self, *, random: float = 0.5) -> None:
         self.now = 0.0
@@ -23,8 +23,8 @@ class ManualClock:
         self.now += seconds
 
 
-class Gate:
-    """A gate with its clock; a call takes no time unless it is said."""
+class LimiterProbe:
+    """A limiter with its clock; a call takes no time unless a test sets it."""
 
     def __init__(self, *, random: float = 0.5, deadline: float | None = None) -> None:
         self.clock = ManualClock(random=random)

@@ -1,4 +1,4 @@
-"""The rate gate against servers that throttle, in virtual time."""
+"""The rate limiter against servers that throttle, in virtual time."""
 
 import asyncio
 from collections import deque
@@ -10,7 +10,7 @@ import pytest
 from reconciler.domain.calls import Call, OperationName
 from reconciler.remote.errors import DeadlineExceeded, RemoteError, Throttled
 from tests.remote.builders import answering, client, detail, error_answer
-from tests.remote.virtual import run_virtually
+from tests.remote.virtual_time import run_virtually
 
 GET = Call(OperationName.GET, "a")
 

@@ -1,4 +1,4 @@
-"""What each kind of answer means; a table, and the rules for texts from the other side."""
+"""Meaning of each kind of answer, and the rules for texts that the server wrote."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""A secret does not come back in a message, in whatever encoding a server writes it."""
+"""A secret never appears in a message, in any encoding in which a server repeats it."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""Request bodies: values appear there and nowhere else."""
+"""Request bodies: secret values appear there and nowhere else."""
 
 import json
 import traceback

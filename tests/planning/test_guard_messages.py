@@ -1,4 +1,4 @@
-"""What each guard says, word for word, just when it fires and not before."""
+"""Messages of each guard, and the exact limit at which it fires."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is said where no answer came: one line for each way, and never a word of what was sent."""
+"""Messages when no answer came: one for each cause, without anything that was sent."""
 
 import ssl
 

@@ -1,4 +1,4 @@
-"""Joining what was applied with what Git declared at a commit."""
+"""Merging what was applied with what Git declared at a commit."""
 
 from typing import Any
 

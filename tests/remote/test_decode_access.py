@@ -1,4 +1,4 @@
-"""The models and workspaces of an integration, in every form that was seen."""
+"""Models and workspaces of an integration, in every form that was observed."""
 
 from typing import Any
 

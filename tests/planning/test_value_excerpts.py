@@ -1,4 +1,4 @@
-"""How long values are shortened: what differs stays, what is left out is counted."""
+"""Long values are shortened: what differs stays, what is left out is counted."""
 
 import re
 
