@@ -61,6 +61,7 @@ $environment    steps:
 $variables"""
 
 _PUSHED = """\
+          GITHUB_TOKEN: ${{ github.token }}
           # The commit before the push: what is no longer declared since then is removed.
           BASE: ${{ github.event.created && github.sha || github.event.before }}
           # One line for each ${env:SECRET_…} that a file names:
@@ -90,7 +91,9 @@ def workflows(folder: str, version: str) -> dict[str, str]:
             job="apply",
             trigger=f"  push:\n    branches: [main]\n{paths}",
             group="reconcile-production",
-            command=f'{base} apply --target production --yes --base "$BASE"',
+            # An old run that is started again must not write what main no longer declares.
+            command=f"{base} github check-commit\n          "
+            f'{base} apply --target production --yes --base "$BASE"',
             environment=_ENVIRONMENT,
             variables=_PUSHED,
         ),

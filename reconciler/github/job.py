@@ -34,7 +34,9 @@ class Job:
     repository: str | None = None
     token: Redacted | None = None
     event: Mapping[str, object] = field(default_factory=dict, repr=False)
+    event_name: str | None = None
     commit: str | None = None
+    ref: str | None = None
     branch: str | None = None
     workflow_url: str | None = None
     summary: Path | None = None
@@ -60,6 +62,12 @@ class Job:
         pushed = self.event.get("after")
         candidate = pushed if isinstance(pushed, str) else self.commit
         return candidate if candidate and _COMMIT.fullmatch(candidate) else None
+
+    @property
+    def triggering_branch(self) -> str | None:
+        """Return the branch that the event is about, None for a tag or a pull request."""
+        is_branch = self.ref is None or self.ref.startswith("refs/heads/")
+        return self.branch if is_branch else None
 
     def required_commit(self) -> str:
         """Return the commit that the job works on; raises `InvalidInput` if there is none."""
@@ -100,7 +108,9 @@ def job_of(environment: Mapping[str, str]) -> Job:
         repository=repository,
         token=Redacted(token) if token else None,
         event=_event(path("GITHUB_EVENT_PATH")),
+        event_name=text("GITHUB_EVENT_NAME"),
         commit=text("GITHUB_SHA"),
+        ref=text("GITHUB_REF"),
         branch=text("GITHUB_REF_NAME"),
         workflow_url=_workflow_url(text("GITHUB_SERVER_URL"), text("GITHUB_WORKFLOW_REF")),
         summary=path("GITHUB_STEP_SUMMARY"),

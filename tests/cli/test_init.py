@@ -88,7 +88,9 @@ def test_workflows_lie_at_the_root_of_the_repository(folder: Path) -> None:
     workflow = yaml.safe_load((folder / ".github/workflows/reconcile-apply.yml").read_text())
     assert workflow[True]["push"]["paths"] == ["teams/search team/state/**"]
     command = workflow["jobs"]["apply"]["steps"][3]["run"]
-    assert command.startswith("reconcile --dir 'teams/search team/state' apply --target production")
+    check, apply = command.splitlines()
+    assert check == "reconcile --dir 'teams/search team/state' github check-commit"
+    assert apply.startswith("reconcile --dir 'teams/search team/state' apply --target production")
     assert (folder / "teams/search team/.gitignore").exists()
 
 

@@ -194,6 +194,7 @@ def _pull(self: FakeGitHub, _call: Call, _author: Author, number: str) -> Answer
 
 
 def _compare(self: FakeGitHub, call: Call, _author: Author, base: str, head: str) -> Answer:
+    base, head = (self.branches.get(name, name) for name in (base, head))
     if base not in self.history or head not in self.history:
         return Answer(404, {"message": "Not Found"})
     first, last = self.history.index(base), self.history.index(head)
@@ -246,6 +247,10 @@ def _patch_pull(self: FakeGitHub, call: Call, _author: Author, number: str) -> A
     return Answer(200, self.pulls[int(number)])
 
 
+def _repository(self: FakeGitHub, _call: Call, _author: Author) -> Answer:
+    return Answer(body={"full_name": REPO, "default_branch": "main"})
+
+
 def _git_commit(self: FakeGitHub, _call: Call, _author: Author, sha: str) -> Answer:
     return Answer(body=self.commits.get(sha, {"sha": sha, "tree": {"sha": f"tree-of-{sha}"}}))
 
@@ -278,6 +283,7 @@ def _patch_branch(self: FakeGitHub, call: Call, _author: Author, name: str) -> A
 
 
 _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+    ("GET", r"", _repository),
     ("GET", r"/issues/(\d+)/comments", _list_comments),
     ("POST", r"/issues/(\d+)/comments", _post_comment),
     ("PATCH", r"/issues/comments/(\d+)", _patch_comment),
@@ -297,7 +303,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("PATCH", r"/git/refs/heads/(.+)", _patch_branch),
     ("GET", r"/pulls/(\d+)/reviews", _reviews),
     ("GET", r"/issues/(\d+)/timeline", _events),
-    ("GET", r"/compare/([0-9a-f]+)\.\.\.([0-9a-f]+)", _compare),
+    ("GET", r"/compare/([\w/-]+)\.\.\.([\w/-]+)", _compare),
     ("GET", r"/actions/artifacts", _artifacts),
     ("GET", r"/actions/artifacts/(\d+)/zip", _archive),
     ("GET", r"/actions/runs/(\d+)", _run),

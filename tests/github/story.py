@@ -164,10 +164,29 @@ class Story:
             self.github.merged_by_commit.setdefault(commit, []).append(number)
         self.github.merged_by_commit.setdefault(pull["head"]["sha"], []).append(number)
 
-    def apply(self, *, digest: str = "", pushed: bool = True, **values: str) -> Job:
-        """Run the apply job of apply.yml: after a push to main, or dispatched manually."""
-        head = self.git("rev-parse", "main")
+    def apply(
+        self, *, digest: str = "", pushed: bool = True, commit: str | None = None, **values: str
+    ) -> Job:
+        """Run the apply job of apply.yml: after a push to main, or dispatched manually.
+
+        With a commit it is the job of that older push, started again.
+        """
+        tip = self.git("rev-parse", "main")
+        head = commit or tip
+        self.github.branches["main"] = tip
+        self.git("checkout", "--quiet", head if commit else "main")
+        try:
+            return self._apply(head, digest=digest, pushed=pushed, **values)
+        finally:
+            self.git("checkout", "--quiet", "main")
+
+    def _apply(self, head: str, *, digest: str, pushed: bool, **values: str) -> Job:
         event: dict[str, Any] = {"after": head} if pushed else {"inputs": {"digest": digest}}
+        checked = self._into(
+            "result.json", "github", "check-commit", "--format", "json", **self._job(event, head)
+        )
+        if checked.code:
+            return self._report("result", checked, event=event, sha=head)
         variables = {**self.values, **values, "GITHUB_SHA": head}
         approval = ["--expect-digest", digest]
         audit: dict[str, str] = {}

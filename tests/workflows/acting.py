@@ -62,6 +62,11 @@ class Scratch:
         self.git("commit", "--quiet", "--allow-empty", "--message", "change")
         return self.git("rev-parse", "HEAD")
 
+    def push(self) -> str:
+        """Commit to main, and let GitHub know."""
+        self.github.branches["main"] = self.commit()
+        return self.github.branches["main"]
+
     def git(self, *arguments: str) -> str:
         nowhere = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
         done = subprocess.run(

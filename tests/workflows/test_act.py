@@ -46,7 +46,7 @@ def test_plan_apply_and_drift_really_run_one_after_the_other(tmp_path: Path) -> 
         installed = (tmp_path / "installed.log").read_text()
         assert "--require-hashes --only-binary :all: -r " in installed
 
-        merged = here.commit()
+        merged = here.push()
         publish(here.github, plan, merged=merged, before=base)
         code, log = here.act("push", "apply", {"before": base, "after": merged})
         assert code == 0, log
@@ -77,7 +77,7 @@ def test_what_nobody_approved_fails_the_job_says_why_and_still_keeps_the_ledger(
 ) -> None:
     with scratch(tmp_path) as here:
         before = here.git("rev-parse", "HEAD")
-        merged = here.commit()
+        merged = here.push()
         code, log = here.act("push", "apply", {"before": before, "after": merged})
         assert code != 0
         assert "not-approved" in log
@@ -92,7 +92,7 @@ def test_files_that_are_wrong_after_a_merge_are_told_on_the_merged_pull_request(
     with scratch(tmp_path) as here:
         before = here.git("rev-parse", "HEAD")
         (here.repository / "desired-state/integrations/bad.yaml").write_text("slug: bad\nnam: x\n")
-        merged = here.commit()
+        merged = here.push()
         here.github.merged_by_commit[merged] = [7]
         merge = {"number": 7, "merged_at": "2026-11-23T08:00:00Z", "merge_commit_sha": merged}
         here.github.pulls[7] = merge

@@ -37,6 +37,34 @@ def command() -> None:
     """Do what the workflows need and nobody types."""
 
 
+@command.command("check-commit", cls=Command)
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def check_commit(invocation: Invocation, *, style: str) -> int:
+    """Check that the job works on the newest commit of the branch that triggered it.
+
+    Exits 4 if it does not, as when an old job is started again, or if the job was started by hand
+    on another branch than the default one.
+    """
+    from reconciler.github.newest_commit import require_newest_commit
+    from reconciler.views import json
+
+    job = job_of(settings.from_environment().environment)
+
+    async def work(_interruption: signals.SignalHandler) -> None:
+        async with connected(job) as github:
+            await require_newest_commit(github, job)
+
+    signals.run(work)
+    commit = job.required_commit()
+    if style == "json":
+        document = {"format_version": "1", "kind": "checked_commit", "commit": commit}
+        invocation.console.data(json.document(document))
+    else:
+        invocation.console.say(f"commit {commit} is the newest of {job.branch}")
+    return 0
+
+
 @command.command("gather-plans", cls=Command)
 @click.option("--plan", type=_FILE, metavar="FILE", required=True, help="What would be done now.")
 @click.option("--out", type=_FOLDER, metavar="DIR", required=True, help="Where to save them.")

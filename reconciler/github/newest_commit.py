@@ -1,0 +1,77 @@
+"""Check that a job applies the newest commit of its branch.
+
+A job may run long after its push: somebody starts it again, or approves two waiting jobs in another
+order. It would write what its branch no longer declares.
+"""
+
+from typing import NoReturn
+from urllib.parse import quote
+
+from reconciler.diagnostics import error
+from reconciler.domain.rejection import Refused
+from reconciler.github.answers import required_text, text_at
+from reconciler.github.client import GitHub, GitHubNotFound
+from reconciler.github.job import Job
+
+STALE_COMMIT = "stale-commit"
+
+_BY_HAND = "workflow_dispatch"
+
+
+async def require_newest_commit(github: GitHub, job: Job) -> None:
+    """Raise `Refused` unless the job's commit is at the tip of the branch that triggered it.
+
+    A job that was started by hand must be on the default branch. Raises `GitHubError` where GitHub
+    does not answer, which proves nothing about the commit.
+    """
+    commit, branch = job.required_commit(), job.triggering_branch
+    if branch is None:
+        _refuse(job, f"commit {commit} is not at the tip of a branch: {job.ref} is none")
+    if job.event_name == _BY_HAND:
+        await _require_default_branch(github, job, branch)
+    try:
+        found = await github.get(f"/repos/{github.repository}/git/ref/heads/{quote(branch)}")
+    except GitHubNotFound:
+        await _require_no_difference(github, job, branch)
+        return
+    tip = required_text(found, "object", "sha")
+    if tip != commit:
+        _refuse(job, f"commit {commit} is not the newest of {branch}, which is at {tip}")
+
+
+async def _require_default_branch(github: GitHub, job: Job, branch: str) -> None:
+    default = text_at(job.event, "repository", "default_branch")
+    if default is None:
+        try:
+            default = text_at(await github.get(f"/repos/{github.repository}"), "default_branch")
+        except GitHubNotFound:
+            default = None
+    if branch != default:
+        summary = f"the job was started by hand on {branch}, which is not the default branch"
+        hint = f"start it on {default}" if default else "start it on the default branch"
+        raise Refused([error("not-default-branch", summary, hint=hint)])
+
+
+async def _require_no_difference(github: GitHub, job: Job, branch: str) -> None:
+    """Raise `Refused` if the branch and the commit differ, or the branch does not exist.
+
+    Servers that only resemble GitHub lack the route for a single branch; all of them compare.
+    """
+    commit, name = job.required_commit(), quote(branch, safe="")
+    compare = f"/repos/{github.repository}/compare"
+    try:
+        newer = await github.pages(f"{compare}/{commit}...{name}", under="commits")
+        lost = await github.pages(f"{compare}/{name}...{commit}", under="commits")
+    except GitHubNotFound:
+        _refuse(job, f"commit {commit} is not on {branch}, or there is no such branch any more")
+    if newer:
+        tip = required_text(newer[-1], "sha")
+        _refuse(job, f"commit {commit} is not the newest of {branch}, which is at {tip}")
+    if lost:
+        _refuse(job, f"commit {commit} is no longer on {branch}")
+
+
+def _refuse(job: Job, summary: str) -> NoReturn:
+    where = f" at {job.workflow_url}" if job.workflow_url else ""
+    hint = f"the run of the newest commit applies what it declares; or start one by hand{where}"
+    raise Refused([error(STALE_COMMIT, summary, hint=hint)])
