@@ -1,17 +1,16 @@
-"""The system in a few functions: plan, apply and drift.
+"""The system in three functions: `plan`, `apply` and `drift`.
 
-Each takes values and collaborators and returns values. Nothing here prints, asks the environment or
-reads a clock; `reconciler.cli.wiring` puts the collaborators together.
+Each takes values and collaborators and returns values. An apply runs downhill: read, plan, check
+(`execution.preflight`), execute (`execution.executor`). Nothing here prints, reads the environment
+or a clock; `reconciler.cli.wiring` builds the collaborators.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.facts import SubResource
 from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.rejection import (
     CannotDecide,
@@ -19,9 +18,8 @@ from reconciler.domain.rejection import (
     Refused,
     refuse_other_organisation,
 )
-from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import DesiredState, Observed, ObservedState
+from reconciler.domain.state import DesiredState, ObservedState
 from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport, detect_drift
 from reconciler.errors import ReconcilerError
@@ -37,31 +35,23 @@ from reconciler.planning.actions import ActionKind
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
-from reconciler.planning.removals import is_candidate
-from reconciler.planning.undeclared import (
-    NO_AUDIT,
-    Audit,
-    Unread,
-    adds_entries,
-    audited_parts,
-    with_audited_parts,
-)
+from reconciler.planning.undeclared import Audit
+from reconciler.reading import PlanReader, fresh_list
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.clock import Clock
-from reconciler.remote.damaged_rows import damaged, nameless_rows
 from reconciler.remote.errors import RemoteError
-from reconciler.remote.observe import WantedDetails, observe, read_parts
 from reconciler.remote.pagination import list_all
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a run works with.
+    """The parameters of a workflow.
 
-    `secrets` are the values at hand and `missing` says of the others why not. `diagnostics` are
-    findings from before: of the files, the allow-list, the ledger. `known_organisation` is the one
-    that answered on this target before, None on the first run. `ledger` is the state of the ledger
-    that outputs begin with. `undo` replaces the files by how things were before a run.
+    `secrets` are the values at hand, `missing` the reasons why others are not. `diagnostics` come
+    from the files, the allow-list and the ledger. `known_organisation` is the organisation that
+    this target had before, None on the first run. `memory` is the last-applied state, and `ledger`
+    the state of the ledger that outputs begin with. `undo` is set where the desired state is that
+    before a run.
     """
 
     desired: DesiredState
@@ -82,16 +72,16 @@ class Session:
 
     @property
     def now(self) -> datetime:
-        """Give the time in UTC."""
+        """Return the time in UTC."""
         return datetime.fromtimestamp(self.timing.wall_clock(), UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an apply saw and planned, and what became of it.
+    """What an apply read, planned and did.
 
-    `organisation_id` is whose API it is, read once more if an empty list could not tell;
-    `diagnostics` are what came up after the last write.
+    `organisation_id` is the organisation of the API, read again after the writes if the first list
+    was empty; `diagnostics` are those from after the last write.
     """
 
     plan: Plan
@@ -102,7 +92,7 @@ class Applied:
 
 
 async def plan(session: Session, options: PlanOptions) -> Plan:
-    """Read the API and decide what has to change.
+    """Read the API and return what has to change.
 
     Raises `RemoteError` for an incomplete reading, `Refused` for another organisation than before,
     and `InvalidInput` for missing values if the session requires secrets.
@@ -112,7 +102,7 @@ async def plan(session: Session, options: PlanOptions) -> Plan:
 
 
 async def observe_and_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:
-    """Return a plan with the reading it was made from; raises what `plan` raises."""
+    """Return a plan with the observed state it was made from; raise what `plan` raises."""
     return await _fresh_plan(session, options)
 
 
@@ -127,10 +117,10 @@ async def apply(
     stop: CancelToken,
     abort_on_error: bool = False,
 ) -> Applied:
-    """Plan afresh, check every guard and the approval, ask if need be, and carry it out.
+    """Make a fresh plan, check it, ask for confirmation if need be, and carry it out.
 
     Nothing is written before all checks have passed. Raises what `plan` raises, `Refused` for a
-    guard, an approval or the answer no, and `InvalidInput` for a value that would have to be sent.
+    guard, an approval or the answer no, and `InvalidInput` for a secret value that is missing.
     """
     planned, observed = await _fresh_plan(session, options)
     require_ready(
@@ -160,10 +150,15 @@ async def apply(
 
 
 def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> RunDependencies:
-    known_fields = session.desired.target.known_fields
+    existence = ExistenceCheck(
+        session.api,
+        observed.listed,
+        list_again=fresh_list(session.api),
+        known_fields=session.desired.target.known_fields,
+    )
     return RunDependencies(
         api=session.api,
-        existence=ExistenceCheck(session.api, observed.listed, _lister(session.api), known_fields),
+        existence=existence,
         planned=frozenset(action.slug for action in planned.actions),
         values=session.secrets,
         timing=session.timing,
@@ -171,16 +166,16 @@ def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> R
 
 
 async def drift(
-    session: Session, options: PlanOptions, *, rounds: IncrementalRead | None = None
+    session: Session, options: PlanOptions, *, incremental: IncrementalRead | None = None
 ) -> DriftReport:
-    """Return how the API differs from the files, and who moved; always audits.
+    """Return how the API differs from the files, and which side moved; always audits.
 
-    With `rounds` only what moved and a sample is read. Raises what `plan` raises, and
+    With `incremental`, only what moved and a sample are read. Raises what `plan` raises, and
     `CannotDecide` where the ledger cannot be read.
     """
     require_ledger(session)
-    planned, _ = await _fresh_plan(session, replace(options, audit=True), rounds)
-    return detect_drift(planned, not_read=rounds.not_read if rounds else 0)
+    planned, _ = await _fresh_plan(session, replace(options, audit=True), incremental)
+    return detect_drift(planned, not_read=incremental.not_read if incremental else 0)
 
 
 def require_ledger(session: Session) -> None:
@@ -196,22 +191,33 @@ async def _organisation(api: IntegrationsAPI) -> str | None:
     try:
         return (await list_all(api)).organisation_id
     except RemoteError:
-        return None  # the run is over and reported; the next one learns it
+        return None  # the run is over; the next one reads it
 
 
 async def _fresh_plan(
-    session: Session, options: PlanOptions, rounds: IncrementalRead | None = None
+    session: Session, options: PlanOptions, incremental: IncrementalRead | None = None
 ) -> tuple[Plan, ObservedState]:
-    observed = await _observed(session, options, rounds)
+    # An undo concerns one run, not what the files leave out.
+    options = replace(options, audit=options.audit and session.undo is None)
+    reader = PlanReader(
+        session.api,
+        session.desired,
+        session.memory,
+        options,
+        concurrency=session.parallelism,
+        incremental=incremental,
+    )
+    observed = await reader.read()
     name, known = session.desired.target.name, session.known_organisation
     refuse_other_organisation(name, known=known, found=observed.organisation_id)
     _refuse_unmatched(session, options.selection, observed)
-    audit = await _audit(session, options, observed, rounds)
-    planned = _made_of(session, options, observed, rounds, audit)
-    if missed := _removed_unread(planned):
-        # The list did not tell that these are replaced; their details did.
-        observed = await _observed(session, options, None, also=missed)
-        planned = _made_of(session, options, observed, rounds, audit)
+    audit = await reader.audit(observed)
+    planned = _make_plan(session, options, observed, audit, incremental)
+    unread = _removed_unread(planned)
+    if unread:
+        # Their details showed that these are replaced, which the list could not.
+        observed = await reader.read_whole(unread)
+        planned = _make_plan(session, options, observed, audit, incremental)
     if session.undo is not None:
         planned = session.undo.revise(planned, session.secrets)
     if session.require_secrets:
@@ -219,33 +225,16 @@ async def _fresh_plan(
     return planned, observed
 
 
-async def _audit(
-    session: Session, options: PlanOptions, observed: ObservedState, rounds: IncrementalRead | None
-) -> Audit:
-    """Read the parts that no file declares, except of what `rounds` took for unchanged."""
-    if not options.audit or session.undo is not None:
-        return NO_AUDIT  # an undo concerns one run, not what the files leave out
-    wanted: dict[str, frozenset[SubResource]] = {}
-    for slug in _selected(session, options) & observed.live.keys():
-        if rounds is None or rounds.has_read(slug):
-            declared = session.desired.integrations[slug]
-            wanted[slug] = audited_parts(declared, observed.live[slug])
-    reads = await read_parts(session.api, wanted, concurrency=session.parallelism)
-    seen = {s: with_audited_parts(observed.live[s], read) for s, read in reads.parts.items()}
-    for slug, audited in seen.items():
-        if rounds is not None and adds_entries(observed.live[slug], audited):
-            rounds.read_again(slug)
-    unread = [Unread(slug, part, reason) for (slug, part), reason in reads.refused.items()]
-    return Audit(seen, unread)
-
-
-def _made_of(
+def _make_plan(
     session: Session,
     options: PlanOptions,
     observed: ObservedState,
-    rounds: IncrementalRead | None,
     audit: Audit,
+    incremental: IncrementalRead | None,
 ) -> Plan:
+    diagnostics = session.diagnostics
+    if incremental is not None:
+        diagnostics += tuple(incremental.diagnostics())
     return make_plan(
         desired=session.desired,
         observed=observed,
@@ -254,14 +243,14 @@ def _made_of(
         options=options,
         created_at=timestamp(session.now),
         commit=session.commit,
-        diagnostics=(*session.diagnostics, *(rounds.diagnostics() if rounds else ())),
+        diagnostics=diagnostics,
         run=session.undo.run if session.undo else None,
         audit=audit,
     )
 
 
 def _removed_unread(planned: Plan) -> frozenset[str]:
-    """Return what would be deleted or replaced and was not read whole."""
+    """Return the slugs that the plan deletes or replaces and that were not read whole."""
     return frozenset(
         action.slug
         for action in planned.actions
@@ -271,52 +260,15 @@ def _removed_unread(planned: Plan) -> frozenset[str]:
     )
 
 
-async def _observed(
-    session: Session,
-    options: PlanOptions,
-    rounds: IncrementalRead | None,
-    *,
-    also: Collection[str] = (),
-) -> ObservedState:
-    """Read all that matters, or with `rounds` what it cannot do without; `also` is read whole."""
-    wants, selected = _wants(session, options, also), _selected(session, options)
-    read = partial(
-        observe,
-        session.api,
-        concurrency=session.parallelism,
-        expected=selected,
-        known_fields=session.desired.target.known_fields,
-    )
-    if rounds is not None:
-        seen = await read(wants=rounds.filter_wants(wants, selected))
-        _refuse_unreadable(seen, selected)
-        if (whole := rounds.merge(seen)) is not None:
-            return whole
-    observed = await read(wants=wants)
-    _refuse_unreadable(observed, selected)
-    return observed
-
-
-def _refuse_unreadable(observed: ObservedState, selected: Collection[str]) -> None:
-    """Raise for what is declared and exists, and of which nobody can tell how it is."""
-    records = [record for slug, record in observed.unreadable.items() if slug in selected]
-    if records:
-        raise damaged(*records)
-
-
-def _selected(session: Session, options: PlanOptions) -> frozenset[str]:
-    return frozenset(s for s in session.desired.integrations if options.selection.includes(s))
-
-
 def timestamp(moment: datetime) -> str:
-    """Write a time as the API does: ISO 8601, UTC, milliseconds, Z."""
+    """Format a time as the API does: ISO 8601, UTC, milliseconds, Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _refuse_unmatched(session: Session, selection: Selection, observed: ObservedState) -> None:
-    """Raise `InvalidInput` for each pattern of `--only` that matches nothing, a typo most often.
+    """Raise `InvalidInput` for patterns of `--only` without a match: most often a typo.
 
-    What Git used to declare, and what a tombstone names, may be gone already; it counts as known.
+    What Git declared before, and what a tombstone names, may be gone already; it counts as known.
     """
     if session.undo is not None:
         return  # its selection names the integrations of the run, which may be gone
@@ -337,38 +289,3 @@ def unmatched_patterns(
         error("nothing-selected", f"`--only {pattern}` matches no {what}", hint=hint)
         for pattern in selection.idle(slugs)
     ]
-
-
-def _wants(
-    session: Session, options: PlanOptions, also: Collection[str]
-) -> Callable[[Observed], WantedDetails | None]:
-    """Ask for details of what is declared, and for sub-resources only where declared.
-
-    What is going to be deleted or replaced is read whole, since a plan says what it takes away.
-    """
-    desired, selected = session.desired, _selected(session, options)
-
-    def want(row: Observed) -> WantedDetails | None:
-        if row.slug in also or is_candidate(
-            row, desired=desired, memory=session.memory, options=options
-        ):
-            return WantedDetails(models=True, workspaces=not row.is_workspace_scoped)
-        if row.slug not in selected or row.is_archived:
-            return None
-        fields = desired.integrations[row.slug].fields.keys()
-        return WantedDetails(
-            models=bool(fields & fields_of(SubResource.MODELS)),
-            workspaces=bool(fields & fields_of(SubResource.WORKSPACES)),
-        )
-
-    return want
-
-
-def _lister(api: IntegrationsAPI) -> Callable[[], Awaitable[frozenset[str]]]:
-    async def list_again() -> frozenset[str]:
-        listing = await list_all(api)
-        if listing.nameless:
-            raise nameless_rows(listing.nameless)
-        return listing.slugs
-
-    return list_again

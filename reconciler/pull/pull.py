@@ -94,8 +94,7 @@ async def pull(
     """Read the API and return the files with which the next plan is empty.
 
     `desired` is what the files declare now. Raises `RemoteError` for an incomplete reading,
-    `Refused` for another organisation, and `InvalidInput` for patterns without a match and for
-    files that do not load.
+    `Refused` for another organisation, `InvalidInput` for patterns without a match or bad files.
     """
     candidates = Candidates(desired, options.patterns, everything=options.everything)
     observed = await _read(api, candidates, concurrency=concurrency)

@@ -45,19 +45,21 @@ class Watched:
         """Check once, and store what was read as the command does."""
         self.asked.clear()
         self.checks += 1
-        rounds = IncrementalRead(self.seen, every=every)
-        report = self._drift(files, rounds)
+        incremental = IncrementalRead(self.seen, every=every)
+        report = self._drift(files, incremental)
         at = f"{self.checks:06}"
-        self.seen |= {slug: SeenState(observed, at) for slug, observed in rounds.read.items()}
+        self.seen |= {slug: SeenState(observed, at) for slug, observed in incremental.read.items()}
         return report
 
     def full(self, files: DesiredState | None = None) -> DriftReport:
         """Check by reading everything."""
         return self._drift(files, None)
 
-    def _drift(self, files: DesiredState | None, rounds: IncrementalRead | None) -> DriftReport:
+    def _drift(
+        self, files: DesiredState | None, incremental: IncrementalRead | None
+    ) -> DriftReport:
         session = self.world.session(files or self.files)
-        return asyncio.run(workflows.drift(session, PlanOptions(), rounds=rounds))
+        return asyncio.run(workflows.drift(session, PlanOptions(), incremental=incremental))
 
     @property
     def details(self) -> list[str]:
@@ -173,13 +175,13 @@ def test_a_delete_in_the_api_is_found_although_an_earlier_read_exists() -> None:
 
 def test_earlier_reads_are_not_merged_with_a_list_that_changes_meanwhile() -> None:
     then = Observed("a", {"name": "A"}, id="1", created_at="t1", detailed=True)
-    rounds = IncrementalRead({"a": SeenState(then, "1"), "z": SeenState(then, "0")}, every=2)
-    filter_wants = rounds.filter_wants(lambda _row: WantedDetails(), ["a", "z"])
+    incremental = IncrementalRead({"a": SeenState(then, "1"), "z": SeenState(then, "0")}, every=2)
+    filter_wants = incremental.filter_wants(lambda _row: WantedDetails(), ["a", "z"])
     row = replace(then, detailed=False)
     assert filter_wants(row) is None
     moved = ObservedState({"a": replace(row, last_updated_at="t2")})
-    assert rounds.merge(moved) is None
-    assert rounds.not_read == 0
+    assert incremental.merge(moved) is None
+    assert incremental.not_read == 0
 
 
 @pytest.mark.parametrize(
@@ -201,8 +203,8 @@ def test_any_difference_in_the_list_causes_a_read(now: Mapping[str, Any]) -> Non
     )
     then = replace(row, detailed=True, models_read=True, workspaces_read=True)
     other = replace(then, slug="z")
-    rounds = IncrementalRead({"a": SeenState(then, "1"), "z": SeenState(other, "0")}, every=2)
-    want = rounds.filter_wants(lambda _row: EVERYTHING, ["a", "z"])
+    incremental = IncrementalRead({"a": SeenState(then, "1"), "z": SeenState(other, "0")}, every=2)
+    want = incremental.filter_wants(lambda _row: EVERYTHING, ["a", "z"])
     assert want(row) is None
     assert want(replace(row, **now)) == EVERYTHING
 

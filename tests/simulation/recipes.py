@@ -18,6 +18,7 @@ from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
+from reconciler.reading import fresh_list
 from reconciler.remote.errors import RemoteError
 from reconciler.simulator.validation import UPDATABLE
 
@@ -66,9 +67,7 @@ class _Rewritten(Recipe):
         refuse_blocked(planned)
         dependencies = self.dependencies(
             api=session.api,
-            existence=ExistenceCheck(
-                session.api, observed.integrations, workflows._lister(session.api)
-            ),
+            existence=ExistenceCheck(session.api, observed.integrations, fresh_list(session.api)),
             planned=frozenset(action.slug for action in planned.actions),
             values=session.secrets,
             timing=session.timing,

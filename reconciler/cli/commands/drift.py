@@ -116,10 +116,10 @@ async def _incremental_drift(
     if seen is None:
         told = replace(session, diagnostics=(*session.diagnostics, _nothing_remembered()))
         return await workflows.drift(told, options)
-    rounds = IncrementalRead(seen, every=every)
-    report = await workflows.drift(session, options, rounds=rounds)
+    incremental = IncrementalRead(seen, every=every)
+    report = await workflows.drift(session, options, incremental=incremental)
     now = workflows.timestamp(settings.now())
-    read = rounds.read.values()
+    read = incremental.read.values()
     if found := await in_thread(lambda: records.sight(report.target, read, now=now)):
         invocation.console.insist(as_text(found))
     return report

@@ -1,0 +1,136 @@
+"""Read what a plan needs: the whole list, and the details of what is declared or will go.
+
+How much is read is decided per integration: its details if a file declares it, its models and
+workspaces if the file declares these, and all of it if the plan deletes or replaces it.
+"""
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from reconciler.domain.facts import SubResource
+from reconciler.domain.last_applied import LastAppliedState
+from reconciler.domain.schema import fields_of
+from reconciler.domain.state import DesiredState, Observed, ObservedState
+from reconciler.drift.incremental import IncrementalRead
+from reconciler.planning.options import PlanOptions
+from reconciler.planning.removals import is_candidate
+from reconciler.planning.undeclared import (
+    NO_AUDIT,
+    Audit,
+    Unread,
+    adds_entries,
+    audited_parts,
+    with_audited_parts,
+)
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.damaged_rows import damaged, nameless_rows
+from reconciler.remote.observe import WantedDetails, observe, read_parts
+from reconciler.remote.pagination import list_all
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReader:
+    """The reads of one plan; with `incremental`, only of what moved and of a sample."""
+
+    api: IntegrationsAPI
+    desired: DesiredState
+    last_applied: LastAppliedState
+    options: PlanOptions
+    concurrency: int
+    incremental: IncrementalRead | None = None
+
+    async def read(self) -> ObservedState:
+        """Return the observed state.
+
+        Raises `RemoteError` for an incomplete reading, also where only the record of a declared
+        integration cannot be decoded.
+        """
+        if self.incremental is not None:
+            wants = self.incremental.filter_wants(self._wants, self._selected)
+            whole = self.incremental.merge(await self._observe(wants))
+            if whole is not None:
+                return whole
+        return await self._observe(self._wants)
+
+    async def read_whole(self, slugs: Collection[str]) -> ObservedState:
+        """Return the observed state with all parts of these integrations."""
+
+        def wants(row: Observed) -> WantedDetails | None:
+            return _everything(row) if row.slug in slugs else self._wants(row)
+
+        return await self._observe(wants)
+
+    async def audit(self, observed: ObservedState) -> Audit:
+        """Read the parts that no file declares, if the options ask for an audit.
+
+        What an incremental read took for unchanged is not audited.
+        """
+        if not self.options.audit:
+            return NO_AUDIT
+        wanted: dict[str, frozenset[SubResource]] = {}
+        for slug in self._selected & observed.live.keys():
+            if self.incremental is None or self.incremental.has_read(slug):
+                declared = self.desired.integrations[slug]
+                wanted[slug] = audited_parts(declared, observed.live[slug])
+        reads = await read_parts(self.api, wanted, concurrency=self.concurrency)
+        seen = {
+            slug: with_audited_parts(observed.live[slug], parts)
+            for slug, parts in reads.parts.items()
+        }
+        for slug, audited in seen.items():
+            if self.incremental is not None and adds_entries(observed.live[slug], audited):
+                self.incremental.read_again(slug)
+        unread = [Unread(slug, part, reason) for (slug, part), reason in reads.refused.items()]
+        return Audit(seen, unread)
+
+    @property
+    def _selected(self) -> frozenset[str]:
+        selection = self.options.selection
+        return frozenset(slug for slug in self.desired.integrations if selection.includes(slug))
+
+    async def _observe(self, wants: Callable[[Observed], WantedDetails | None]) -> ObservedState:
+        selected = self._selected
+        observed = await observe(
+            self.api,
+            wants=wants,
+            concurrency=self.concurrency,
+            expected=selected,
+            known_fields=self.desired.target.known_fields,
+        )
+        records = [record for slug, record in observed.unreadable.items() if slug in selected]
+        if records:
+            raise damaged(*records)
+        return observed
+
+    def _wants(self, row: Observed) -> WantedDetails | None:
+        """Return the details to read of a list row, None where the row is enough.
+
+        What may be deleted is read whole, since the plan shows what it takes away.
+        """
+        if is_candidate(row, desired=self.desired, memory=self.last_applied, options=self.options):
+            return _everything(row)
+        declared = self.desired.integrations.get(row.slug)
+        is_selected = self.options.selection.includes(row.slug)
+        if declared is None or not is_selected or row.is_archived:
+            return None
+        fields = declared.fields.keys()
+        return WantedDetails(
+            models=bool(fields & fields_of(SubResource.MODELS)),
+            workspaces=bool(fields & fields_of(SubResource.WORKSPACES)),
+        )
+
+
+def _everything(row: Observed) -> WantedDetails:
+    return WantedDetails(models=True, workspaces=not row.is_workspace_scoped)
+
+
+def fresh_list(api: IntegrationsAPI) -> Callable[[], Awaitable[frozenset[str]]]:
+    """Return a function that reads the complete list again and returns its slugs."""
+
+    async def list_again() -> frozenset[str]:
+        listing = await list_all(api)
+        if listing.nameless:
+            raise nameless_rows(listing.nameless)
+        return listing.slugs
+
+    return list_again
