@@ -27,9 +27,11 @@ from reconciler.cli.ledger_access import facts_of, known_organisation, records_o
 from reconciler.cli.older_commit import refuse_older_commit
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
+from reconciler.diagnostics import Diagnostic
 from reconciler.domain.policy import Target
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.threads import entered, in_thread
+from reconciler.ledger.fingerprint_key import NO_PEPPER
 from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.planning.options import Selection
 from reconciler.planning.plan import PlanTarget
@@ -159,7 +161,11 @@ async def _open(
             secrets=resolution.values,
             missing=resolution.missing,
             memory=wish.memory,
-            diagnostics=(*wish.diagnostics, *past.diagnostics, *secrets.findings),
+            diagnostics=(
+                *wish.diagnostics,
+                *_relevant(past.diagnostics, has_values=writes or bool(resolution.values)),
+                *secrets.findings,
+            ),
             known_organisation=known_organisation(past),
             ledger=past.state,
             commit=environment.commit,
@@ -167,6 +173,11 @@ async def _open(
             require_secrets=reading.require_secrets,
             undo=wish.undo,
         )
+
+
+def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagnostic, ...]:
+    """Return what applies to a run; without values there is nothing to take a fingerprint of."""
+    return tuple(item for item in found if has_values or item.code != NO_PEPPER)
 
 
 @asynccontextmanager

@@ -17,6 +17,8 @@ from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.secrets import Pepper, Redacted
 
 VARIABLE = "RECONCILE_LEDGER_PEPPER"
+NO_PEPPER = "no-pepper"
+"""Code of the warning that a ledger stores no fingerprints."""
 
 
 def pepper_of(key: str) -> Pepper:
@@ -48,7 +50,7 @@ def no_pepper_warning(*, shared: bool, on_runner: bool = False) -> Diagnostic:
     if on_runner:
         what = "a ledger in the cache of the workflows"
     return warning(
-        "no-pepper",
+        NO_PEPPER,
         f"{what} stores no fingerprints: a secret that changed shows only by its mask",
         hint=f"set {VARIABLE} to one long random text, the same wherever this ledger is used",
     )

@@ -169,3 +169,15 @@ def test_what_a_runner_caches_confirms_no_guess_of_a_secret(tmp_path: Path, runn
     alone = "ledger.db.pepper" not in kept and FINGERPRINT.search(ledger) is None
     assert alone == bool(runner)
     assert ("no-pepper" in [d["code"] for d in plan["diagnostics"]]) == bool(runner)
+
+
+def test_where_no_value_is_at_hand_the_missing_pepper_is_no_news(tmp_path: Path) -> None:
+    project = Here(tmp_path, PORTKEY_API_KEY="pk-canary")
+    with project.serving() as url:
+        project.config(url, api_key="${env:PORTKEY_API_KEY}", prune="managed")
+        project.integration("alpha")
+        project.apply()
+        (project.state / "ledger.db.pepper").unlink()
+        codes = [item["code"] for item in project.plan(SECRET_KEY="")["diagnostics"]]
+        assert "no-pepper" not in codes
+        assert "no-pepper" in [item["code"] for item in project.plan()["diagnostics"]]

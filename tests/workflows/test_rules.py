@@ -148,6 +148,70 @@ def test_applies_wait_for_each_other_and_none_is_cancelled() -> None:
     assert [step["if"] for step in save] == ["always()"]
 
 
+def environments(name: str) -> dict[str, str]:
+    """Return the environment of each job of a workflow, for the environment `production`."""
+    found = {}
+    for job_name, job in load(GITHUB / f"workflows/{name}.yml")["jobs"].items():
+        if "environment" in job:
+            found[job_name] = re.sub(r"\$\{\{.*?\}\}", "production", job["environment"].strip())
+    return found
+
+
+def test_each_job_works_in_the_environment_whose_keys_it_needs() -> None:
+    assert environments("plan") == {"plan": "production-plan"}
+    assert environments("apply") == {"plan": "production-read", "apply": "production"}
+    assert environments("drift") == {"drift": "production-read", "adopt": "production-read"}
+
+
+def test_what_a_pull_request_runs_reads_no_value_and_no_key_of_fingerprints() -> None:
+    jobs = load(GITHUB / "workflows/plan.yml")["jobs"]
+    read = re.findall(r"secrets\.(\w+)( != '')?", str(jobs))
+    # SECRET_VALUES is compared with nothing, to warn; its value reaches no step.
+    assert set(read) == {
+        ("PORTKEY_API_KEY", ""),
+        ("RECONCILE_LEDGER_URL", ""),
+        ("SECRET_VALUES", " != ''"),
+    }
+
+
+@pytest.mark.parametrize(("found", "warnings"), [("true", 1), ("false", 0)])
+def test_a_value_within_reach_of_a_pull_request_is_a_warning(found: str, warnings: int) -> None:
+    steps = load(GITHUB / "workflows/plan.yml")["jobs"]["plan"]["steps"]
+    (step,) = (s for s in steps if s.get("env", {}).keys() == {"FOUND"})
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", step["run"]],
+        env={"PATH": "/usr/bin:/bin", "FOUND": found, "ENVIRONMENT": "production"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.count("::warning title=SECRET_VALUES::") == warnings
+    assert ("production-plan" in done.stdout) == bool(warnings)
+
+
+@pytest.mark.parametrize("name", REUSABLE)
+def test_a_caller_can_pass_exactly_the_secrets_that_are_used(name: str) -> None:
+    workflow = load(GITHUB / f"workflows/{name}.yml")
+    used = set(re.findall(r"secrets\.(\w+)", str(workflow["jobs"])))
+    declared = workflow["on"]["workflow_call"]["secrets"]
+    assert set(declared) == used
+    # A required one would fail where it is kept in an environment: the caller does not see it.
+    assert not any(secret.get("required") for secret in declared.values())
+
+
+def test_an_environment_restores_the_ledger_of_no_other() -> None:
+    def key(text: str, environment: str) -> str:
+        return text.replace("${{ env.ENVIRONMENT }}", environment)
+
+    caches = [s["with"] for _, s in steps() if s.get("uses", "").startswith("actions/cache/")]
+    restored = {cache["restore-keys"] for cache in caches if "restore-keys" in cache}
+    assert len({cache["key"] for cache in caches}) == len(restored) == 1
+    for prefix in restored:
+        assert key(caches[0]["key"], "production").startswith(key(prefix, "production"))
+        for other in ("production-eu", "production-", "production-1"):
+            assert not key(caches[0]["key"], other).startswith(key(prefix, "production"))
+
+
 def test_the_cache_holds_the_ledger_and_no_key_of_it() -> None:
     paths = [
         step["with"]["path"].split()
