@@ -34,6 +34,12 @@ from reconciler.workflows import timestamp
 PROBE = "reconcile-probe-"
 """Prefix of the slugs of temporary integrations."""
 
+NO_TOKEN = warn(
+    "environments",
+    "not checked: GITHUB_TOKEN is not set",
+    "pass GITHUB_TOKEN: ${{ github.token }} to the step, and grant the job `actions: read`",
+)
+
 _LISTED = "`reconcile validate` lists everything with its place"
 
 
@@ -48,6 +54,7 @@ class DoctorRun:
     reading: ReadingOptions
     probes: bool
     announce: Callable[[str], None] = lambda _text: None
+    github_environment: str | None = None
     environment: Settings = field(default_factory=settings.from_environment)
     checks: list[Check] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
@@ -62,6 +69,7 @@ class DoctorRun:
         await self._api(target)
         records = wiring.records_of(self.invocation, self.environment)
         await in_thread(lambda: self._ledger(records, target))
+        self.checks += await self._environments(target)
         named = PlanTarget(target.name, target.base_url, self.organisation)
         return Health(tuple(self.checks), named, self.answers)
 
@@ -147,6 +155,23 @@ class DoctorRun:
         facts = facts_of(self.environment, run)
         with records.locking(target, facts, lambda: timestamp(settings.now())):
             yield
+
+    async def _environments(self, target: Target) -> list[Check]:
+        """Check the environments of the workflows where a job, or a token, can ask GitHub."""
+        from reconciler.cli.commands.report import connected
+        from reconciler.github.environments import environment_checks
+        from reconciler.github.job import job_of
+
+        try:
+            job = job_of(self.environment.environment)
+        except Rejection as problem:
+            return [warn("environments", problem.summary, problem.hint)]
+        if job.token is None or job.repository is None:
+            return [NO_TOKEN] if self.environment.on_runner else []
+        name = self.github_environment or settings.variable("RECONCILE_ENVIRONMENT") or target.name
+        risky = settings.variable("RECONCILE_RISKY_ENVIRONMENT") or None
+        async with connected(job) as github:
+            return await environment_checks(github, job, name, risky=risky)
 
     def _ledger(self, records: LedgerAccess, target: Target) -> None:
         check = ledger_check(

@@ -9,6 +9,7 @@
     outputs       job summary, annotations, $GITHUB_OUTPUT
     approvals     the plans that were approved by merging
     run_origin    whether the run that uploaded a plan belongs to the pull request
+    environments  checks of `doctor`: which branches get the secrets of an environment
     pull_request  pull requests: merged ones, and one that proposes files
     client        the REST API, its errors and retries
     answers       fields of its answers

@@ -65,6 +65,8 @@ class FakeGitHub:
     branches: dict[str, str] = field(default_factory=dict)
     trees: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     commits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    branch_rules: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     script: Callable[[Call], Answer | None] = lambda _call: None
     ids: int = 100
@@ -282,6 +284,19 @@ def _patch_branch(self: FakeGitHub, call: Call, _author: Author, name: str) -> A
     return Answer(200, {})
 
 
+def _repository(_self: FakeGitHub, _call: Call, _author: Author) -> Answer:
+    return Answer(body={"full_name": REPO, "default_branch": "main"})
+
+
+def _environment(self: FakeGitHub, _call: Call, _author: Author, name: str) -> Answer:
+    found = self.environments.get(name)
+    return Answer(404, {"message": "Not Found"}) if found is None else Answer(body=found)
+
+
+def _branch_rules(self: FakeGitHub, call: Call, _author: Author, name: str) -> Answer:
+    return self.page(call, self.branch_rules.get(name, []), under="branch_policies")
+
+
 _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"", _repository),
     ("GET", r"/issues/(\d+)/comments", _list_comments),
@@ -307,6 +322,9 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/actions/artifacts", _artifacts),
     ("GET", r"/actions/artifacts/(\d+)/zip", _archive),
     ("GET", r"/actions/runs/(\d+)", _run),
+    ("GET", r"", _repository),
+    ("GET", r"/environments/([^/]+)", _environment),
+    ("GET", r"/environments/([^/]+)/deployment-branch-policies", _branch_rules),
 ]
 
 

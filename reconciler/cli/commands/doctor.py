@@ -1,12 +1,16 @@
 """`reconcile doctor`: is everything in place, and if not, what to do."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import signals, wiring
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import ReadingOptions, connection, format_option
+
+if TYPE_CHECKING:
+    from reconciler.doctor.checks import Health
 
 UNFIT = 1
 
@@ -20,20 +24,32 @@ _CLEANING_UP = "removing what the probe has created; press Ctrl-C again to leave
     is_flag=True,
     help="Also create and remove temporary integrations, and record how the API answers",
 )
+@click.option(
+    "--environment",
+    metavar="NAME",
+    help="GitHub environment to check, with NAME-read and NAME-plan  [default: the target's name]",
+)
 @connection
 @click.pass_obj
-def command(invocation: Invocation, *, style: str, probe: bool, connection: ReadingOptions) -> int:
+def command(
+    invocation: Invocation,
+    *,
+    style: str,
+    probe: bool,
+    environment: str | None,
+    connection: ReadingOptions,
+) -> int:
     """Check config, key, scopes, paging, clock and ledger.
+
+    With GITHUB_REPOSITORY and GITHUB_TOKEN also the environments of the workflows: only the default
+    branch may get the secrets of NAME and NAME-read.
 
     Each is ok, warn or fail, with what to do; exits 1 if one fails. Without --probe nothing is sent
     but GET.
     """
     from reconciler.cli.doctor_run import DoctorRun
-    from reconciler.doctor.checks import Health
-    from reconciler.views import reports
-    from reconciler.views.plan_outline import header_of, ledger_state
 
-    async def work(interruption: signals.SignalHandler) -> Health:
+    async def work(interruption: signals.SignalHandler) -> "Health":
         task = asyncio.current_task()
 
         def clean_up() -> None:
@@ -45,15 +61,30 @@ def command(invocation: Invocation, *, style: str, probe: bool, connection: Read
             interruption.undone = left or signals.UNFINISHED
             interruption.ask = clean_up if left else None
 
-        return await DoctorRun(invocation, connection, probes=probe, announce=announce).examine()
+        run = DoctorRun(
+            invocation,
+            connection,
+            probes=probe,
+            announce=announce,
+            github_environment=environment,
+        )
+        return await run.examine()
 
     console = invocation.console
     health = signals.run(work)
+    _show(invocation, health, style)
+    return 0 if health.is_fit else UNFIT
+
+
+def _show(invocation: Invocation, health: "Health", style: str) -> None:
+    from reconciler.views import reports
+    from reconciler.views.plan_outline import header_of, ledger_state
+
+    console = invocation.console
     if style == "json":
         console.data(reports.doctor_json(health))
-    else:
-        state = wiring.ledger_state(invocation)
-        header = header_of(health.target, ledger=state) if health.target else ledger_state(state)
-        color, width = console.colors_data, console.width
-        console.data(reports.doctor_text(health, header=header, width=width, color=color))
-    return 0 if health.is_fit else UNFIT
+        return
+    state = wiring.ledger_state(invocation)
+    header = header_of(health.target, ledger=state) if health.target else ledger_state(state)
+    color, width = console.colors_data, console.width
+    console.data(reports.doctor_text(health, header=header, width=width, color=color))
