@@ -17,7 +17,7 @@ from reconciler.domain.tree import references
 from reconciler.errors import ReconcilerError
 from reconciler.execution.secret_values import references_of, with_values
 from reconciler.planning.actions import Action, Change, ChangeKind
-from reconciler.planning.approval import NotApproved, beyond_approval
+from reconciler.planning.approval import NotApproved, beyond_approval, renews_secrets_only
 from reconciler.planning.plan import Plan
 from reconciler.planning.value_excerpts import abridged_pair, is_shown_whole
 from reconciler.remote.errors import InvalidCall
@@ -94,19 +94,18 @@ def objections(
                 hint="something moved since it was approved; look at the new plan and approve that",
             )
         ]
-    found = [
-        problem
-        for plan in approval.plans
-        for problem in _wrong_plan(plan, fresh, now=now, max_age_hours=max_age_hours)
-    ]
+    found = [problem for plan in approval.plans for problem in _wrong_target(plan, fresh)]
+    # A rotated secret needs no approval of its own, so the age of an older one does not matter.
+    if renews_secrets_only(fresh):
+        return found
+    max_age = timedelta(hours=max_age_hours)
+    found += [p for plan in approval.plans for p in _wrong_age(plan, now=now, max_age=max_age)]
     if found or not approval.plans:
         return found
     return [_not_approved(excess) for excess in beyond_approval(fresh, approval.plans)]
 
 
-def _wrong_plan(
-    plan: Plan, fresh: Plan, *, now: datetime, max_age_hours: float
-) -> Iterable[Diagnostic]:
+def _wrong_target(plan: Plan, fresh: Plan) -> Iterable[Diagnostic]:
     same = (plan.target.name, plan.target.base_url) == (fresh.target.name, fresh.target.base_url)
     known = plan.target.organisation_id is not None and fresh.target.organisation_id is not None
     if not same or (known and plan.target.organisation_id != fresh.target.organisation_id):
@@ -115,16 +114,22 @@ def _wrong_plan(
             f"the plan was made for {plan.target.name} at {plan.target.base_url}",
             hint="apply it to that target, or plan again for this one",
         )
-    age = now - datetime.fromisoformat(plan.created_at)
-    if age > timedelta(hours=max_age_hours):
-        when = f"more than {max_age_hours:g} hours ago"
+
+
+def _wrong_age(plan: Plan, *, now: datetime, max_age: timedelta) -> Iterable[Diagnostic]:
+    """Check the time since the plan was approved, or made where no approval is recorded."""
+    event = "made" if plan.approved_at is None else "approved"
+    since = plan.approved_at or plan.created_at
+    age = now - datetime.fromisoformat(since)
+    if age > max_age:
+        when = f"more than {max_age / timedelta(hours=1):g} hours ago"
     elif age < -CLOCK_SKEW:
         when = "which is in the future"
     else:
         return
     yield error(
         "expired-plan",
-        f"the plan was made at {plan.created_at}, {when}",
+        f"the plan was {event} at {since}, {when}",
         hint="plan again and have it approved again",
     )
 

@@ -13,7 +13,8 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from reconciler.diagnostics import Diagnostic, warning
@@ -84,8 +85,8 @@ async def gather(
 ) -> GatheredPlans:
     """Return the plans of the pull requests that were merged after `since`, up to `head`.
 
-    Where nothing was merged since, the plan that approved `head` itself counts again: a rotated key
-    changes no file and needs no new approval.
+    Where nothing was merged since, the plan that approved `head` itself counts again. The age of a
+    plan counts from the merge.
     """
     commits, diagnostics = await _commits(github, since=since, head=head)
     requests: dict[int, JsonObject] = {}
@@ -103,6 +104,8 @@ async def gather(
             summary = f"pull request #{number} has no plan that counts: {reason}"
             diagnostics.append(warning("no-approved-plan", summary))
             continue
+        # An upload cannot date its own approval: the merge is the approval.
+        plan = replace(plan, approved_at=_merged_after(plan, request))
         reviewers = await _reviewers(github, number)
         approved.append(ApprovedPlan(number, plan, text_at(request, "user", "login"), reviewers))
     return GatheredPlans(tuple(approved), tuple(diagnostics))
@@ -154,6 +157,17 @@ async def _commits(
         summary = f"of {len(commits)} commits since the last apply only the newest count"
         return commits[-MAX_COMMITS:], [warning("too-many-commits", summary)]
     return commits or [head], []
+
+
+def _merged_after(plan: Plan, request: JsonObject) -> str | None:
+    """Return when a pull request was merged, None where that was not after the plan was made."""
+    try:
+        merged = datetime.fromisoformat(text_at(request, "merged_at") or "")
+    except ValueError:
+        return None
+    if merged.tzinfo is None or merged <= datetime.fromisoformat(plan.created_at):
+        return None
+    return merged.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _planned_commits(request: JsonObject, commits: Iterable[str]) -> list[str]:

@@ -31,6 +31,8 @@ _RESERVE = 4096
 _MIN_ROOM = 8192
 """The smallest limit that a view of `markdown` keeps within."""
 
+_HOURS_A_DAY = 24
+
 NO_DIGEST = "none"
 """Stands for the digest where no plan could be made."""
 
@@ -61,13 +63,15 @@ _REFUSED = {
 class ReportContext:
     """Facts that a text shows beside the document: environment, ledger state, where to approve.
 
-    `command_context` holds the options that a suggested command repeats.
+    `command_context` holds the options that a suggested command repeats. `plan_age_hours` is how
+    long after its approval a plan may be applied, if that is known.
     """
 
     environment: str
     ledger: str
     workflow_url: str | None = None
     command_context: CommandContext = CommandContext()
+    plan_age_hours: float | None = None
 
     @property
     def render_options(self) -> RenderOptions:
@@ -197,7 +201,17 @@ def _last_line(document: Document, context: ReportContext) -> str:
         commit = document.plan.commit
     if commit is not None:
         parts.append(f"commit {code(visible(commit[:12]))}")
+    if isinstance(document, Plan) and document.actions and context.plan_age_hours is not None:
+        parts.append(f"holds until {_duration(context.plan_age_hours)} after the merge")
     return f"{' · '.join(parts)}\n"
+
+
+def _duration(hours: float) -> str:
+    """Return a duration in whole days where it is that, else in hours."""
+    days = hours / _HOURS_A_DAY
+    if days > 1 and days.is_integer():
+        return f"{days:g} days"
+    return f"{hours:g} hours"
 
 
 def _quoted(text: str) -> str:

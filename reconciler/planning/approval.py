@@ -7,6 +7,7 @@ in the meantime needs no approval any more, so a smaller plan is always containe
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from reconciler.domain.field_paths import show_path
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.plan import Plan, Unverified
 
@@ -57,6 +58,37 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
     return tuple(excess)
 
 
+def sends_secrets_only(plan: Plan) -> bool:
+    """Return whether a plan has actions, and all of them only send secrets of files."""
+    return bool(plan.actions) and all(
+        action.kind is ActionKind.UPDATE and all(map(_sends_secret, action.changes))
+        for action in plan.actions
+    )
+
+
+def renews_secrets_only(fresh: Plan) -> bool:
+    """Return whether a fresh plan only sends secrets whose references are those last applied.
+
+    Only values in the secret store have changed then. No file has, so there is nothing that a pull
+    request could approve.
+    """
+    return (
+        fresh.run is None
+        and sends_secrets_only(fresh)
+        and all(_keeps_references(action) for action in fresh.actions)
+    )
+
+
+def _sends_secret(change: Change) -> bool:
+    return change.op in {ChangeKind.ROTATE, ChangeKind.RESEND} and change.reference is not None
+
+
+def _keeps_references(action: Action) -> bool:
+    records = action.subject.remembered.secrets.items()
+    applied = {show_path(path): str(record.reference) for path, record in records}
+    return all(applied.get(change.path) == change.reference for change in action.changes)
+
+
 def _key(change: Change) -> tuple[str, ChangeKind, str]:
     """Return what has to be equal: path, op, before and after, for a secret its references."""
     shown = (change.before, change.after, change.reference, change.before_reference)
@@ -73,6 +105,6 @@ def _sent_by(plan: Plan) -> Iterator[Unverified]:
 
 def _is_known_secret(action: Action, change: Change, sendable: set[Unverified]) -> bool:
     """Return whether an approved plan sends this secret too, or could not verify it."""
-    if change.op not in {ChangeKind.ROTATE, ChangeKind.RESEND} or change.reference is None:
+    if not _sends_secret(change) or change.reference is None:
         return False
     return Unverified(action.slug, change.path, change.reference) in sendable

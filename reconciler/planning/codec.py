@@ -110,6 +110,7 @@ def plan_from(document: Mapping[str, object]) -> Plan:
         forgotten=tuple(_text(slug) for slug in _list(document["forgotten"])),
         diagnostics=tuple(_diagnostic(item) for item in _objects(document["diagnostics"])),
         run=_text_or_none(_object(document["source"])["run"]) if "source" in document else None,
+        approved_at=_moment(document["approved_at"]) if "approved_at" in document else None,
     )
 
 

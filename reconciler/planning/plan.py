@@ -79,7 +79,8 @@ class Plan:
     """Everything that would happen to a target, and the findings.
 
     Actions are ordered by kind (creates, updates, replaces, deletes) and slug. `run` names the run
-    that an undo plan reverts, else None.
+    that an undo plan reverts, else None. `approved_at` is when the plan was approved, if that was
+    later than it was made: its age counts from then.
     """
 
     target: PlanTarget
@@ -94,6 +95,7 @@ class Plan:
     forgotten: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     run: str | None = None
+    approved_at: str | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -172,6 +174,8 @@ class Plan:
             "forgotten": list(self.forgotten),
             "diagnostics": [item.as_json() for item in self.diagnostics],
         }
+        if self.approved_at is not None:
+            document["approved_at"] = self.approved_at
         if self.run is not None:
             document["source"] = {"run": self.run}
         return document

@@ -27,7 +27,7 @@ def plan() -> Schema:
     """Return the schema of a plan."""
     shape = _object(
         {**_head("plan"), **_planned(), "digest": DIGEST, "actions": _list("Action")},
-        optional={"source": _object({"run": TEXT})},
+        optional={"source": _object({"run": TEXT}), "approved_at": TIME},
     )
     return _finished("Plan", shape, _DEFINITIONS)
 

@@ -17,6 +17,7 @@ CONTEXT = ReportContext(
     environment="production",
     ledger="shared",
     workflow_url="https://github.com/acme/gateway/actions/workflows/apply.yml",
+    plan_age_hours=168,
 )
 PLAN = samples.plan(samples.creation())
 BROKEN = error(

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from reconciler.drift.report import DriftReport, decode_report
 from reconciler.github.job import Job, job_of
 from reconciler.planning import codec
 from reconciler.planning.actions import ActionKind, ChangeOrigin
+from reconciler.planning.approval import sends_secrets_only
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
@@ -93,8 +95,8 @@ def gather_plans(
 ) -> int:
     """Save the plans that were approved by merging, for `reconcile apply DIR/*.json`.
 
-    Exits 4 if there is none and the fresh plan has something to do. Outputs of the step are
-    `pull_request`, `author` and `approver`, for the record of the run.
+    Exits 4 if there is none and the fresh plan does more than renew secrets. Outputs of the step
+    are `pull_request`, `author` and `approver`, for the record of the run.
     """
     from reconciler.github.approvals import ApprovalQuery, gather
     from reconciler.github.outputs import append_outputs
@@ -113,11 +115,12 @@ def gather_plans(
     gathered = signals.run(work)
     if gathered.diagnostics:
         invocation.console.insist(diagnostics.as_text(gathered.diagnostics))
-    if not gathered.approved and not fresh.in_sync:
+    if not (gathered.approved or fresh.in_sync or sends_secrets_only(fresh)):
         raise Refused([_not_approved(job)], plan=fresh)
-    # Without any there is nothing to do: a plan that says so lets `apply` do just that.
     plans = {f"pull-request-{item.number}": item.plan for item in gathered.approved}
-    _save(out, plans or {"nothing-to-do": fresh})
+    # Without any there is nothing to do, or secrets to renew, which needs no approval: `apply`
+    # gets a plan that approves nothing, and decides whether it is no more than that.
+    _save(out, plans or {"nothing-to-do": replace(fresh, actions=(), unverified=())})
     if job.output is not None:
         append_outputs(job.output, _facts(gathered), delimiter=secrets.token_hex)
     if style == "json":

@@ -10,12 +10,15 @@ import click
 
 from reconciler.cli import command_context, output, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
+from reconciler.desired.config import choose_target
+from reconciler.desired.load import load_config
 from reconciler.diagnostics import error
 from reconciler.domain.rejection import InvalidInput
 from reconciler.github import inputs
 from reconciler.github.bodies import ReportContext, ReportKind
 from reconciler.github.job import Job, job_of
 from reconciler.planning.codec import MAX_PLAN_BYTES
+from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.github.client import GitHub
@@ -58,7 +61,7 @@ def github(
 
     kind, document = _document(plan=plan, result=result, drift=drift)
     job = job_of(settings.from_environment().environment)
-    context = _context(invocation, job, environment)
+    context = _context(invocation, job, environment, document)
     write_job_files(job, document, kind=kind, context=context, delimiter=secrets.token_hex)
     console = invocation.console
     annotations = as_annotations(annotated(document))
@@ -116,7 +119,9 @@ def _text(file: Path) -> str:
     return output.read(file, limit=MAX_PLAN_BYTES)
 
 
-def _context(invocation: Invocation, job: Job, environment: str) -> ReportContext:
+def _context(
+    invocation: Invocation, job: Job, environment: str, document: "Document"
+) -> ReportContext:
     """Return the context, with the ledger's state as the workflow or else this machine knows it."""
     if not environment.strip() or len(environment) > _LONGEST_NAME:
         problem = error("environment", f"--environment takes 1 to {_LONGEST_NAME} characters")
@@ -125,5 +130,18 @@ def _context(invocation: Invocation, job: Job, environment: str) -> ReportContex
     ledger = said if said in _LEDGERS else wiring.ledger_state(invocation)
     command = command_context.command_context(invocation, click.get_current_context())
     return ReportContext(
-        environment, ledger, workflow_url=job.workflow_url, command_context=command
+        environment,
+        ledger,
+        workflow_url=job.workflow_url,
+        command_context=command,
+        plan_age_hours=_plan_age_hours(invocation, document),
     )
+
+
+def _plan_age_hours(invocation: Invocation, document: "Document") -> float | None:
+    """Return how long a plan may be applied; None where reconcile.yaml does not tell."""
+    if not isinstance(document, Plan):
+        return None
+    config, _ = load_config(invocation.dir)
+    target, _ = choose_target(config, document.target.name) if config else (None, ())
+    return target.limits.plan_age_hours if target else None
