@@ -1,16 +1,15 @@
-"""How we talk to people about their files: a problem, its place and its remedy, as a value.
+"""Diagnostics: a problem in the files, its location and its remedy, as a value.
 
-A diagnostic is collected, never raised; how it looks is decided in `reconciler.views.diagnostics`.
+A diagnostic is collected, never raised; `reconciler.views.diagnostics` renders it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 
 class Severity(StrEnum):
-    """How much a diagnostic weighs: an error stops the run, the others do not."""
+    """Severity of a diagnostic: an error stops the run, the others do not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -28,7 +27,7 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The source line a diagnostic points at, already free of secrets, and what to underline.
+    """The source line that a diagnostic points to, without secrets, and the part to underline.
 
     `start` counts characters from 0 in `text`; `length` is at least 1.
     """
@@ -40,7 +39,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `code` is stable and public; the words may be improved at any time."""
+    """One finding. `code` is stable and public; the wording may change."""
 
     severity: Severity
     code: str
@@ -49,8 +48,8 @@ class Diagnostic:
     at: SourceLocation | None = None
     excerpt: Excerpt | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Give the public JSON form; a finding without a place has null for file, line, column."""
+    def as_json(self) -> dict[str, object]:
+        """Return the public JSON form; without a location file, line and column are null."""
         return {
             "severity": self.severity.value,
             "code": self.code,
@@ -65,31 +64,31 @@ class Diagnostic:
 def error(
     code: str, summary: str, *, hint: str = "", at: SourceLocation | None = None
 ) -> Diagnostic:
-    """Make an error without an excerpt."""
+    """Build an error without an excerpt."""
     return Diagnostic(Severity.ERROR, code, summary, hint, at)
 
 
 def warning(
     code: str, summary: str, *, hint: str = "", at: SourceLocation | None = None
 ) -> Diagnostic:
-    """Make a warning without an excerpt."""
+    """Build a warning without an excerpt."""
     return Diagnostic(Severity.WARNING, code, summary, hint, at)
 
 
 def notice(
     code: str, summary: str, *, hint: str = "", at: SourceLocation | None = None
 ) -> Diagnostic:
-    """Make a notice without an excerpt."""
+    """Build a notice without an excerpt."""
     return Diagnostic(Severity.NOTICE, code, summary, hint, at)
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
-    """Tell whether any finding stops the run."""
+    """Return whether any finding stops the run."""
     return any(d.severity is Severity.ERROR for d in diagnostics)
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sort by place, then weight, code and words, so that output never depends on discovery."""
+    """Return diagnostics by location, severity, code and text, in any order of discovery."""
     rank = list(Severity)
 
     def position(d: Diagnostic) -> tuple[bool, SourceLocation, int, str, str]:
@@ -99,5 +98,5 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 def counted(number: int, noun: str) -> str:
-    """Count things for people: `1 error`, `2 errors`."""
+    """Return a number with its noun: `1 error`, `2 errors`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

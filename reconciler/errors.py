@@ -1,23 +1,27 @@
-"""Everything this package raises on purpose.
+"""Exceptions that this package raises on purpose.
 
     ReconcilerError                     1  failed before the first write
-    ├── InvalidInput    (domain.rejection)  3  files, flags, configuration, a missing value
-    ├── Refused         (domain.rejection)  4  a guard, an approval, a lock, a host, the answer no
-    ├── Unjudged        (domain.rejection)  1  the ledger cannot be read, and drift needs it
-    ├── SecretError     (secrets)           3  a reference that does not resolve
-    ├── LedgerError     (ledger)            4  the ledger cannot be written
-    ├── RemoteError     (remote.errors)     1  the API could not be read or understood
-    └── GitHubError     (github.client)     1  a request to GitHub failed
+    ├── Rejection                          stopped before the first write, with diagnostics
+    │   ├── InvalidInput                3  files, flags, configuration, a missing value
+    │   ├── Refused                     4  a guard, an approval, a lock, a host, the answer no
+    │   └── CannotDecide                1  the ledger cannot be read, and drift needs it
+    ├── SecretError     (secrets)       3  a reference that does not resolve
+    ├── LedgerError     (ledger)        4  the ledger cannot be written
+    ├── RemoteError     (remote.errors) 1  the API could not be read or understood
+    └── GitHubError     (github.client) 1  GitHub could not be reached or understood
 
-A class carries its exit code (product contract, "Exit codes"). Facts are attributes; the sentence
-for people is made from them once. Problems in files are not raised: see `reconciler.diagnostics`.
+A class carries its exit code. Facts are attributes; the message is built from them once. Problems
+in files are not raised: see `reconciler.diagnostics`.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+from reconciler.diagnostics import Diagnostic, Severity, error
 
 
 class ReconcilerError(Exception):
-    """A failure with a code for scripts, a sentence for people and a way forward."""
+    """A failure with a code for scripts, a message and a hint for people."""
 
     exit_code: ClassVar[int] = 1
 
@@ -26,3 +30,50 @@ class ReconcilerError(Exception):
         self.summary = summary
         self.code = code
         self.hint = hint
+
+
+class Rejection(ReconcilerError):
+    """A stop before the first write, explained by diagnostics, all of them at once.
+
+    `plan` is the fresh plan when there is one (a guard, an approval, a missing value), else None.
+    """
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], *, plan: object = None) -> None:
+        first = next((d for d in diagnostics if d.severity is Severity.ERROR), diagnostics[0])
+        super().__init__(first.summary, code=first.code, hint=first.hint)
+        self.diagnostics = tuple(diagnostics)
+        self.plan = plan
+
+
+class InvalidInput(Rejection):
+    """Files, flags or configuration cannot be used as they are."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class Refused(Rejection):
+    """The input is understood, but carrying it out would break a rule that protects the user."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class CannotDecide(Rejection):
+    """A question cannot be answered, because something it depends on could not be read."""
+
+    exit_code: ClassVar[int] = 1
+
+
+def refuse_other_organisation(target: str, *, known: str | None, found: str | None) -> None:
+    """Raise `Refused` if another organisation answers on a target than before; None is unknown.
+
+    Its integrations are not those that the ledger knows, so everything that Git declares would
+    count as deleted, and everything that exists as foreign.
+    """
+    if None in (known, found) or known == found:
+        return
+    summary = f"{target} answers as organisation {found}, and it was {known} before"
+    hint = (
+        "check the API key and the base URL; if the target was moved on purpose, "
+        "give it another name in reconcile.yaml"
+    )
+    raise Refused([error("wrong-target", summary, hint=hint)])

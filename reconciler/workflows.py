@@ -12,17 +12,17 @@ from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.last_applied import LastAppliedState
-from reconciler.domain.rejection import (
-    CannotDecide,
-    InvalidInput,
-    Refused,
-    refuse_other_organisation,
-)
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState, ObservedState
 from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport, detect_drift
-from reconciler.errors import ReconcilerError
+from reconciler.errors import (
+    CannotDecide,
+    InvalidInput,
+    ReconcilerError,
+    Refused,
+    refuse_other_organisation,
+)
 from reconciler.execution.action_runner import RunDependencies
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit

@@ -14,7 +14,7 @@ from typing import Final
 
 from reconciler.adapter.problems import Refusal, refuse
 from reconciler.diagnostics import Diagnostic, SourceLocation, error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 
 MIN_TOKEN_LENGTH: Final = 32
 """Minimum length of a token: 128 random bits in hexadecimal."""

@@ -22,8 +22,7 @@ from reconciler.adapter.problems import refuse
 from reconciler.adapter.tools import Arguments, LocalTool, ToolDefinition, ToolFailure
 from reconciler.adapter.validation import SchemaValidator
 from reconciler.diagnostics import Diagnostic, error, has_errors
-from reconciler.domain.rejection import Rejection
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, Rejection
 from reconciler.planning.options import PlanOptions
 from reconciler.workflows import Session
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from reconciler.desired.config import is_loopback
 from reconciler.diagnostics import error
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 
 VARIABLE = "RECONCILE_ALLOWED_HOSTS"
 KNOWN_HOSTS = frozenset({"api.portkey.ai"})

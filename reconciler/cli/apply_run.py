@@ -16,8 +16,7 @@ from reconciler.cli import output, settings
 from reconciler.cli.console import Console
 from reconciler.cli.signals import SignalHandler
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput, Rejection
-from reconciler.errors import ReconcilerError
+from reconciler.errors import InvalidInput, ReconcilerError, Rejection
 from reconciler.execution.batch_writer import BatchWriter, defect, finished, unanswered
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit, Event, RunStarted, to_all

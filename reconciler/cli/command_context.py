@@ -14,7 +14,7 @@ import click
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.options import PLAN_PARAMETERS
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.rejection import Rejection
+from reconciler.errors import Rejection
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.domain.last_applied import LastAppliedState, merged
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.state import DesiredState
+from reconciler.errors import InvalidInput
 from reconciler.execution.undo import UndoRevision
 from reconciler.git.base_commit import DeclaredAtBase, declared_at
 from reconciler.ledger.snapshot import LedgerSnapshot

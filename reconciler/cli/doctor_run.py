@@ -20,8 +20,8 @@ from reconciler.doctor.api_checks import API_ANSWERS, ApiChecks, clock_check
 from reconciler.doctor.checks import Check, CheckStatus, Health, fail, ledger_check, ok, warn
 from reconciler.doctor.probe import Probe
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import Rejection
 from reconciler.domain.secrets import Redacted
+from reconciler.errors import Rejection
 from reconciler.execution.threads import in_thread
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState

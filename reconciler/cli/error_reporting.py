@@ -16,8 +16,7 @@ import click
 from reconciler.cli import settings
 from reconciler.cli.console import Console
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.rejection import Rejection
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, Rejection
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 from reconciler.cli.global_options import Command
 from reconciler.cli.options import Number, gathered
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 
 FILE = Path("fleet.yaml")
 LOCAL = "local"

@@ -18,7 +18,7 @@ from reconciler.cli.signals import SignalHandler
 from reconciler.cli.wiring import new_run
 from reconciler.desired.source import MAX_FILE
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput, Refused
+from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.checkpoint import Checkpoint, resume
 from reconciler.fleet.config import Fleet, Member, read_fleet

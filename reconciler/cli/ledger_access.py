@@ -18,8 +18,8 @@ from reconciler.cli.global_options import Invocation
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, SourceLocation, error, warning
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.state import Observed
+from reconciler.errors import InvalidInput
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location

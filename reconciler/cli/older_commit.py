@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from reconciler import git
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, error, warning
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 
 STALE_COMMIT = "stale-commit"
 

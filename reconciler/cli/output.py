@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.console import Console
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.execution.result import ApplyResult
 from reconciler.planning.plan import Plan
 

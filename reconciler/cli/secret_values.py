@@ -6,10 +6,10 @@ from pathlib import Path
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, error, notice
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import references
+from reconciler.errors import InvalidInput
 from reconciler.secrets.allowlist import AllowList, api_key_problem
 from reconciler.secrets.registry import Resolution, Resolvers, resolve_all
 from reconciler.secrets.resolver import ResolverContext

@@ -14,7 +14,7 @@ from reconciler.cli.ledger_access import known_organisation
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.execution.threads import in_thread
 from reconciler.ledger.errors import NoLedger
 from reconciler.remote.client import Client

@@ -19,7 +19,7 @@ from reconciler.cli import settings
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.serve_target import ServedTarget
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.remote.client import Client
 
 if TYPE_CHECKING:

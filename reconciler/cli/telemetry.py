@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from reconciler.cli import error_reporting, settings, signals
 from reconciler.cli.global_options import Invocation
 from reconciler.diagnostics import error, warning
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.execution.events import Event, RunEnded, RunStarted
 from reconciler.execution.result import ApplyResult
 from reconciler.ledger.errors import LedgerError, NoLedger

@@ -19,9 +19,9 @@ from reconciler.desired.load import load_readable
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, leaves
+from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.result import Status
 from reconciler.execution.undo import options_for, undo_of
 from reconciler.execution.undo_fields import NO_LITERALS, Literals

@@ -21,8 +21,8 @@ from reconciler.domain.providers import (
     configuration_of,
     is_known,
 )
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.schema import FieldKind, FieldSchema, any_provider_schema, integration_schema
+from reconciler.errors import InvalidInput
 
 RISKS: Mapping[RiskRule, str] = {
     RiskRule.RESTRICTIVE: "restrictive",

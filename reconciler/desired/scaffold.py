@@ -12,9 +12,9 @@ from reconciler.desired.yaml_writer import document
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS, configuration_of
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.schema import FieldKind, FieldSchema, integration_schema
 from reconciler.domain.tree import Path
+from reconciler.errors import InvalidInput
 
 _CONFIGURATIONS = "configurations"
 

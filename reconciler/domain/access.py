@@ -1,28 +1,28 @@
-"""Who may use an integration and how much: models, workspaces, limits.
+"""Access to an integration: models, workspaces, limits.
 
 These are the two sub-resources of the API (remote/API.md §5), written by calls of their own.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.field_types import (
-    Flag,
+    Bool,
     Identifier,
+    Integer,
     SensitiveText,
     SlugText,
     StrictModel,
     Text,
-    Whole,
 )
 from reconciler.domain.pricing import PricingConfig
 
-Positive: TypeAlias = Annotated[Whole, Field(ge=1)]
+Positive: TypeAlias = Annotated[Integer, Field(ge=1)]
 
 
 class UsageLimit(StrictModel):
@@ -34,7 +34,7 @@ class UsageLimit(StrictModel):
     periodic_reset: Literal["monthly", "weekly", ""] | None = Field(
         None, description="When the count starts again."
     )
-    periodic_reset_days: Annotated[Whole, Field(ge=1, le=365)] | None = Field(
+    periodic_reset_days: Annotated[Integer, Field(ge=1, le=365)] | None = Field(
         None, description="Start the count again every so many days; not with `periodic_reset`."
     )
     next_usage_reset_at: Annotated[Text | None, Facts(instant=True)] = Field(
@@ -64,13 +64,13 @@ class UsageLimit(StrictModel):
 
 
 class RateLimit(StrictModel):
-    """How fast a workspace may call."""
+    """Rate at which a workspace may call."""
 
     type: Literal["requests", "tokens"] | None = Field(None, description="What is counted.")
     unit: Literal["rpm", "rph", "rpd", "rpw"] | None = Field(
         None, description="Per minute, hour, day or week."
     )
-    value: Annotated[Whole, Field(ge=0)] | None = Field(None, description="How many.")
+    value: Annotated[Integer, Field(ge=0)] | None = Field(None, description="How many.")
 
 
 UsageLimits: TypeAlias = Annotated[tuple[UsageLimit, ...], Field(max_length=1)]
@@ -78,7 +78,7 @@ RateLimits: TypeAlias = Annotated[tuple[RateLimit, ...], Field(max_length=1)]
 
 
 class ModelConfiguration(StrictModel):
-    """Where a model is served, when not at the provider's own address."""
+    """Host of a model that is not served at the provider's own address."""
 
     # The API grows fields here, as in the configurations of a provider: they are sent, and closed.
     model_config = ConfigDict(extra="ignore")
@@ -92,18 +92,18 @@ class ModelConfiguration(StrictModel):
 
 
 class ModelAccess(StrictModel):
-    """One model: allowed or not, own or the provider's."""
+    """One model, custom or of the provider: enabled or not."""
 
     slug: Annotated[Identifier, Facts(identity=True)] = Field(
         description="The model's name at the provider."
     )
-    enabled: Annotated[Flag, Facts(risk=RiskRule.ACCESS, default=False)] = Field(
+    enabled: Annotated[Bool, Facts(risk=RiskRule.ACCESS, default=False)] = Field(
         description="Whether it may be called."
     )
-    is_custom: Annotated[Flag | None, Facts(default=False)] = Field(
+    is_custom: Annotated[Bool | None, Facts(default=False)] = Field(
         None, description="A model the provider's list does not have."
     )
-    is_finetune: Annotated[Flag | None, Facts(default=False)] = Field(
+    is_finetune: Annotated[Bool | None, Facts(default=False)] = Field(
         None, description="A fine-tuned model."
     )
     base_model_slug: Text | None = Field(
@@ -120,9 +120,9 @@ class ModelAccess(StrictModel):
 
 
 class GlobalWorkspaceAccess(StrictModel):
-    """Access of workspaces that will be made in future."""
+    """Access of workspaces that are created later."""
 
-    enabled: Annotated[Flag, Facts(risk=RiskRule.SWITCH, default=False)] = Field(
+    enabled: Annotated[Bool, Facts(risk=RiskRule.SWITCH, default=False)] = Field(
         description="Whether a new workspace gets access by itself."
     )
     usage_limits: Annotated[UsageLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
@@ -134,12 +134,12 @@ class GlobalWorkspaceAccess(StrictModel):
 
 
 class WorkspaceAccess(StrictModel):
-    """One workspace: allowed or not, and how much."""
+    """One workspace: enabled or not, and its limits."""
 
     id: Annotated[Identifier, Facts(identity=True, two_forms=True)] = Field(
         description="Slug or UUID of the workspace."
     )
-    enabled: Annotated[Flag, Facts(risk=RiskRule.ACCESS, default=False)] = Field(
+    enabled: Annotated[Bool, Facts(risk=RiskRule.ACCESS, default=False)] = Field(
         description="Whether it may use the integration."
     )
     usage_limits: Annotated[UsageLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
@@ -148,7 +148,7 @@ class WorkspaceAccess(StrictModel):
     rate_limits: Annotated[RateLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
         None, description="Rate; at most one entry."
     )
-    create_default_provider: Annotated[Flag, Facts(write_only=True, default=False)] = Field(
+    create_default_provider: Annotated[Bool, Facts(write_only=True, default=False)] = Field(
         default=False, description="Make a provider when access is first granted; write-only."
     )
     default_provider_slug: Annotated[SlugText | None, Facts(write_only=True)] = Field(
@@ -156,6 +156,6 @@ class WorkspaceAccess(StrictModel):
     )
 
 
-def allows_all_models(fields: Mapping[str, Any]) -> bool:
+def allows_all_models(fields: Mapping[str, object]) -> bool:
     """Return whether models that these fields do not list are enabled; that is the default."""
     return fields.get("allow_all_models") is not False

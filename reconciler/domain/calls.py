@@ -1,4 +1,4 @@
-"""One call of the remote API, as a value: the plan holds them, the executor carries them out.
+"""Calls of the remote API as values: a plan holds them, the executor carries them out.
 
 The body may hold `SecretRef` leaves; they become values only when the request is written. What an
 operation looks like on the wire: `reconciler.remote.operations`.
@@ -13,7 +13,7 @@ from reconciler.domain.tree import Tree
 
 
 class OperationName(StrEnum):
-    """The ten operations on integrations, by the names that the adapter's tools carry."""
+    """The ten operations on integrations, by the names of the adapter's tools."""
 
     LIST = "list-all-integrations"
     CREATE = "create-integration"
@@ -41,7 +41,7 @@ class Call:
 class Reply:
     """A successful answer: status, JSON (None for an empty body), the server's request id.
 
-    `content` is the body as it came, for those who pass it on.
+    `content` is the body as it was received, for callers that forward it.
     """
 
     status: int

@@ -1,10 +1,9 @@
-"""Whether an integration says with which credential its provider is called.
+"""Credentials of an integration: whether it declares the one with which its provider is called.
 
-The API refuses to create an integration that has none, in words that name no field.
+The API refuses to create an integration that has none, with a message that names no field.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from reconciler.domain.providers import configuration_of, knows_by_name
 from reconciler.domain.schema import FieldSchema, integration_schema
@@ -13,19 +12,19 @@ from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import is_empty
 
 
-def lacks_credential(fields: Mapping[str, Any]) -> bool:
-    """Whether a create from these fields would be refused for want of a credential.
+def lacks_credential(fields: Mapping[str, object]) -> bool:
+    """Return whether a create from these fields would be refused because it has no credential.
 
-    Of a provider that is not in the public record nothing is demanded: it may need none.
+    A provider that is not in the public record may need none.
     """
     provider = fields.get("ai_provider_id")
     return isinstance(provider, str) and knows_by_name(provider) and not has_credential(fields)
 
 
-def has_credential(fields: Mapping[str, Any]) -> bool:
-    """Whether these fields hold a credential, say that there is none, or need none.
+def has_credential(fields: Mapping[str, object]) -> bool:
+    """Return whether these fields hold a credential, declare that there is none, or need none.
 
-    An empty `key` is declared, too: there is to be none.
+    An empty `key` is a declaration, too: there must be none.
     """
     if "key" in fields:
         return True
@@ -42,8 +41,8 @@ def has_credential(fields: Mapping[str, Any]) -> bool:
     )
 
 
-def _maps_credential(mappings: Any, schema: FieldSchema) -> bool:
-    """Whether the gateway fetches a credential; a mapping can fill any field."""
+def _maps_credential(mappings: object, schema: FieldSchema) -> bool:
+    """Return whether the gateway fetches a credential; a mapping can fill any field."""
     if is_empty(mappings) or not isinstance(mappings, list | tuple | Mapping):
         return False
     entries = mappings.values() if isinstance(mappings, Mapping) else mappings
@@ -57,9 +56,9 @@ def _maps_credential(mappings: Any, schema: FieldSchema) -> bool:
 
 
 def _values(
-    node: Any, field: FieldSchema, *, is_header: bool = False
-) -> Iterator[tuple[Any, bool]]:
-    """List the values of a tree, and whether each is a header with a harmless name."""
+    node: object, field: FieldSchema, *, is_header: bool = False
+) -> Iterator[tuple[object, bool]]:
+    """Walk the values of a tree, each with whether it is a header with a harmless name."""
     if isinstance(node, Mapping):
         for name, item in node.items():
             member = field.child(name)

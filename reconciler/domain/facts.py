@@ -1,4 +1,4 @@
-"""What the engine has to know about a field beyond its type.
+"""Facts about a field beyond its type.
 
 A model of `reconciler.domain` states the facts of each of its fields once, as metadata beside the
 type: `Annotated[Text, Facts(immutable=True)]`. `reconciler.domain.schema` compiles them into what
@@ -8,7 +8,6 @@ validation, planning, requests, decoding and documentation walk.
 import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Any
 
 
 class SubResource(StrEnum):
@@ -19,7 +18,7 @@ class SubResource(StrEnum):
 
 
 class Clearing(Enum):
-    """How a write empties a field that the files declare empty."""
+    """Way in which a write empties a field that the files declare empty."""
 
     EMPTY = "the empty value of its type"
     NULL = "null"
@@ -27,7 +26,7 @@ class Clearing(Enum):
 
 
 class RiskRule(Enum):
-    """How the risk of a change follows from its two values."""
+    """Rule by which the risk of a change follows from its two values."""
 
     RESTRICTIVE = "restrictive"
     COSMETIC = "cosmetic"
@@ -40,7 +39,7 @@ class RiskRule(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything about a field that its type cannot say.
+    """Properties of a field that its type does not express.
 
     `identity` distinguishes the entries of a keyed list, and integrations themselves. `two_forms`
     marks an id that the API may report as a UUID where a slug was written. Files may hold only a
@@ -73,7 +72,7 @@ class Facts:
     sent_whole: bool = False
     instant: bool = False
     clearing: Clearing = Clearing.EMPTY
-    default: Any = None
+    default: object = None
     required_by: str | None = None
     risk: RiskRule | None = None
     sub_resource: SubResource | None = None
@@ -86,7 +85,7 @@ class Facts:
 
     @property
     def sensitive(self) -> bool:
-        """Whether the value is shown nowhere."""
+        """Return whether the value is shown nowhere."""
         return self.secret or self.redacted
 
 
@@ -101,7 +100,7 @@ SECRET_NAME = re.compile(
     r"|(?:^|[_.-])(?:pass|sas|pat)(?:[_.-]|\d*$)",
     re.IGNORECASE,
 )
-"""Field names that speak of a secret; a target cannot vouch for a field with such a name."""
+"""Field names of secrets; a target cannot vouch for a field with such a name."""
 
 MASK_PREFIX = "masked_"
-"""What the API puts before the name of a field whose value it masks (remote/API.md §1.4)."""
+"""Prefix of the name of a field whose value the API masks (remote/API.md §1.4)."""

@@ -1,11 +1,11 @@
-"""The kinds of scalar an integration is made of, each with its check and its JSON Schema.
+"""Scalar types of the fields of an integration, each with its check and its JSON Schema.
 
-They are strict: files are read by field type, so nothing is left to convert here. The facts
-of a field (secret, host, immutable): `reconciler.domain.facts`.
+They are strict: files are read by field type, so nothing has to be converted here. The facts of a
+field (secret, host, immutable): `reconciler.domain.facts`.
 """
 
 import re
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -23,8 +23,8 @@ from reconciler.domain.secrets import Redacted, SecretRef
 REFERENCE_PATTERN = r"^\$\{[a-z][a-z0-9+._-]*:[^\s{}]+\}$"
 
 Text: TypeAlias = Annotated[str, Strict()]
-Flag: TypeAlias = Annotated[bool, Strict()]
-Whole: TypeAlias = Annotated[int, Strict()]
+Bool: TypeAlias = Annotated[bool, Strict()]
+Integer: TypeAlias = Annotated[int, Strict()]
 Amount: TypeAlias = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Name: TypeAlias = Annotated[str, Strict(), Field(min_length=1, max_length=255)]
 SlugText: TypeAlias = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
@@ -82,13 +82,13 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-def _reference(value: Any) -> Any:
+def _reference(value: object) -> object:
     if value is None or isinstance(value, SecretRef) or (isinstance(value, str) and not value):
         return value
     raise PydanticCustomError("literal-secret", "a secret must be a reference")
 
 
-def _sensitive(value: Any) -> Any:
+def _sensitive(value: object) -> object:
     if isinstance(value, SecretRef | Redacted) or (isinstance(value, str) and not value):
         return value
     raise PydanticCustomError("string_type", "must be a text")

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from reconciler.domain.access import GlobalWorkspaceAccess, ModelAccess, WorkspaceAccess
 from reconciler.domain.facts import Clearing, Facts, RiskRule, SubResource
 from reconciler.domain.field_types import (
-    Flag,
+    Bool,
     Identifier,
     Name,
     Reference,
@@ -59,7 +59,7 @@ Ignored: TypeAlias = Annotated[
 class LifecycleRules(StrictModel):
     """How carefully the integration is treated."""
 
-    protected: Flag = Field(default=False, description="Never delete or replace it.")
+    protected: Bool = Field(default=False, description="Never delete or replace it.")
     ignore: tuple[Ignored, ...] | None = Field(None, description="Fields that are left alone.")
 
 
@@ -98,7 +98,8 @@ class Integration(StrictModel):
         Facts(sent_whole=True, clearing=Clearing.NULL, risk=RiskRule.COSMETIC),
     ] = Field(None, description="Labels.")
     allow_all_models: Annotated[
-        Flag | None, Facts(default=True, risk=RiskRule.SWITCH, sub_resource=SubResource.MODELS)
+        Bool | None,
+        Facts(default=True, risk=RiskRule.SWITCH, sub_resource=SubResource.MODELS),
     ] = Field(None, description="Whether every model may be called.")
     models: Annotated[
         tuple[ModelAccess, ...] | None,
@@ -110,7 +111,7 @@ class Integration(StrictModel):
     workspaces: Annotated[
         tuple[WorkspaceAccess, ...] | None, Facts(sub_resource=SubResource.WORKSPACES)
     ] = Field(None, description="Workspaces that may use it, by id.")
-    create_default_provider: Annotated[Flag, Facts(write_only=True, default=False)] = Field(
+    create_default_provider: Annotated[Bool, Facts(write_only=True, default=False)] = Field(
         default=False,
         description="Make a provider along with it. The API's own default is true.",
     )

@@ -1,24 +1,23 @@
-"""What Git used to declare and what was last applied: the plan's knowledge of the past.
+"""Last-applied state: what Git used to declare and what was last applied.
 
-It comes from the ledger, from a commit (`--base`), or from both; an empty memory is always
-allowed, and then origins are unknown and nothing counts as withdrawn.
+It comes from the ledger, from a commit (`--base`), or from both. It may be empty; then origins are
+unknown and nothing counts as withdrawn.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
 
 from reconciler.diagnostics import Diagnostic, SourceLocation
 from reconciler.domain.identifiers import differ_in_form
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
-from reconciler.domain.tree import Path, Tree
+from reconciler.domain.tree import Path, Tree, Value
 
 
 @dataclass(frozen=True, slots=True)
 class SecretRecord:
-    """What is known of a secret after our last write of it; never the value.
+    """Record of the last write of a secret, without its value.
 
     `fingerprint` is `pepper id:hex` or None where none could be stored; `mask` is the one the API
     showed after the write, and `mask_agreed` whether it fitted the value that was sent.
@@ -31,12 +30,12 @@ class SecretRecord:
 
 
 NO_FILE = SourceLocation("-")
-"""Where something is declared that no file declares, as by an undo."""
+"""Location of a declaration that is in no file, such as that of an undo."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAt:
-    """Where Git declared an integration last: its file, and the commit if that is known."""
+    """Last declaration of an integration in Git: its file, and the commit if it is known."""
 
     place: SourceLocation
     commit: str | None = None
@@ -60,7 +59,7 @@ class LastApplied:
     declared_at: DeclaredAt | None = None
 
     def is_another(self, identity: str | None) -> bool:
-        """Return whether an id is certainly not one of ours; ids of two forms prove nothing."""
+        """Return whether an id is certainly not one that was applied; two forms prove nothing."""
         if identity is None or identity in self.identities:
             return False
         return any(not differ_in_form(known, identity) for known in self.identities)
@@ -68,7 +67,7 @@ class LastApplied:
     def of_another_object(self) -> "LastApplied":
         """Return what is known of another object under the slug.
 
-        What was written to our own may or may not stand in that one too, so it is open again.
+        A secret that was written to the former may or may not be in this one, so it is open again.
         """
         open_ = dict(self.unsettled)
         for path, record in self.secrets.items():
@@ -78,7 +77,7 @@ class LastApplied:
 
 
 LEDGER_UNREADABLE = "ledger-unreadable"
-"""The guard that a ledger sets off which exists and cannot be read."""
+"""Code of the guard for a ledger that exists and cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class LastAppliedState:
         return next((gap for gap in self.unreadable if gap.code == LEDGER_UNREADABLE), None)
 
     def of(self, slug: str) -> LastApplied:
-        """Give what is remembered of a slug; nothing known is an empty `LastApplied`."""
+        """Return the past of a slug; an empty `LastApplied` if nothing is known."""
         return self.integrations.get(slug, _NOTHING)
 
 
@@ -108,10 +107,10 @@ _NOTHING = LastApplied()
 
 
 def merged(applied: LastAppliedState, declared_then: LastAppliedState) -> LastAppliedState:
-    """Join what the ledger knows to be applied with what Git declared at a commit.
+    """Merge what the ledger knows to be applied with what Git declared at a commit.
 
-    Where both speak of a field or a secret, what was applied counts; entries of lists, integrations
-    and protection count if either knows them, since forgetting one would keep what Git withdrew.
+    Where both hold a field or a secret, what was applied counts; entries of lists, integrations and
+    protection count if either has them, since losing one would keep what Git withdrew.
     """
     slugs = applied.integrations.keys() | declared_then.integrations.keys()
     return LastAppliedState(
@@ -140,9 +139,9 @@ def _joined(applied: LastApplied, then: LastApplied) -> LastApplied:
     )
 
 
-def _all_entries(applied: Tree, then: Tree, schema: FieldSchema) -> dict[str, Any]:
-    """Give the keyed lists that both declare, at any depth of maps, with the entries of both."""
-    lists: dict[str, Any] = {}
+def _all_entries(applied: Tree, then: Tree, schema: FieldSchema) -> dict[str, Value]:
+    """Return the keyed lists that both declare, at any depth of maps, with the entries of both."""
+    lists: dict[str, Value] = {}
     for name in applied.keys() & then.keys():
         first, second, field = applied[name], then[name], schema.child(name)
         key = field.key

@@ -1,4 +1,4 @@
-"""What a repository may own and how much one run may change: reconcile.yaml as values.
+"""Policy of a target: the content of reconcile.yaml as values.
 
 These models are the schema of reconcile.yaml. Reading the file with positions:
 `reconciler.desired`. Enforcing the limits: `reconciler.planning.guards`.
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,7 +16,7 @@ from reconciler.domain.secrets import SecretRef
 
 
 class Prune(StrEnum):
-    """Which integrations without a file a run deletes."""
+    """Integrations without a file that a run deletes."""
 
     NONE = "none"
     MANAGED = "managed"
@@ -24,20 +24,20 @@ class Prune(StrEnum):
 
 
 class StrictSettings(BaseModel):
-    """A frozen piece of configuration that accepts no unknown field."""
+    """Frozen part of the configuration that accepts no unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class Scope(StrictSettings):
-    """What this repository may own on a target; anything else is `not-owned`."""
+    """Integrations of a target that this repository may own; any other is `not-owned`."""
 
     type: Literal["all", "organisation", "workspace"] = "all"
     workspace_id: str | None = None
     slugs: tuple[str, ...] = ("*",)
 
     def owns(self, *, slug: str, kind: str | None, workspace_id: str | None) -> bool:
-        """Tell whether an integration lies in this scope; a slug pattern `!x*` takes slugs out.
+        """Return whether an integration lies in this scope; a slug pattern `!x*` excludes slugs.
 
         `kind` is the API's `type` (organisation or workspace), None where it is not known.
         """
@@ -45,11 +45,11 @@ class Scope(StrictSettings):
             return False
         if self.workspace_id is not None and workspace_id != self.workspace_id:
             return False
-        out = [p[1:] for p in self.slugs if p.startswith("!")]
-        within = [p for p in self.slugs if not p.startswith("!")] or ["*"]
-        return any(fnmatchcase(slug, p) for p in within) and not any(
-            fnmatchcase(slug, p) for p in out
-        )
+        excluded = [p[1:] for p in self.slugs if p.startswith("!")]
+        included = [p for p in self.slugs if not p.startswith("!")] or ["*"]
+        if any(fnmatchcase(slug, pattern) for pattern in excluded):
+            return False
+        return any(fnmatchcase(slug, pattern) for pattern in included)
 
 
 KnownFields: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -59,7 +59,7 @@ NO_KNOWN_FIELDS: KnownFields = MappingProxyType({})
 
 
 class Limits(StrictSettings):
-    """How much one run may change; a limit is exceeded when a figure is strictly greater."""
+    """Limits of the changes of one run; a limit is exceeded by a strictly greater number."""
 
     deletes: Annotated[int, Field(ge=0, strict=True)] = 3
     delete_ratio: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.3
@@ -84,11 +84,11 @@ class Target(StrictSettings):
 
     @property
     def is_simulator(self) -> bool:
-        """Tell whether this target is the embedded simulator."""
+        """Return whether this target is the embedded simulator."""
         return self.base_url.startswith("simulator:")
 
-    def as_json(self, organisation_id: str | None) -> dict[str, Any]:
-        """Give the form that stands in plans, results and reports."""
+    def as_json(self, organisation_id: str | None) -> dict[str, object]:
+        """Return the form of plans, results and reports."""
         return {
             "name": self.name,
             "base_url": self.base_url,
@@ -97,7 +97,7 @@ class Target(StrictSettings):
 
 
 class Tombstone(StrictSettings):
-    """A slug that must not exist, with the reason a reader of the file will want."""
+    """A slug that must not exist, with the reason for readers of the file."""
 
     slug: str
     reason: str | None = None

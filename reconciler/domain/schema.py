@@ -1,4 +1,4 @@
-"""The schema: the facts of every field of an integration, compiled from the models.
+"""Schema: the facts of every field of an integration, compiled from the models.
 
 `integration_schema(provider)` is the root; `at` follows a path. Whatever the models do not describe
 is `UNKNOWN`: treated as a secret and as a host, because the API may grow a field of either kind.
@@ -31,7 +31,7 @@ from reconciler.domain.tree import Path
 
 
 class FieldKind(Enum):
-    """What can stand at a place."""
+    """Kind of value that a field holds."""
 
     SCALAR = "scalar"
     OBJECT = "object"
@@ -72,34 +72,34 @@ class FieldSchema:
 
     @property
     def is_known(self) -> bool:
-        """Whether a model describes this field."""
+        """Return whether a model describes this field."""
         return self.kind is not FieldKind.ANY
 
     @property
     def is_updatable(self) -> bool:
-        """Whether an update of the integration itself may carry this field."""
+        """Return whether an update of the integration itself may carry this field."""
         facts = self.facts
         fixed = facts.identity or facts.immutable or facts.write_only or facts.local
         return facts.sub_resource is None and not fixed
 
     @property
     def is_required(self) -> bool:
-        """Whether the field has to be there."""
+        """Return whether the field must be present."""
         return self.info is not None and self.info.is_required()
 
     @property
     def is_flag(self) -> bool:
-        """Whether the value is true or false."""
+        """Return whether the value is true or false."""
         return self.type_name == "boolean"
 
     @property
     def has_switch(self) -> bool:
-        """Whether this is an object that means nothing unless it is enabled."""
+        """Return whether this is an object that means nothing unless it is enabled."""
         return self.kind is FieldKind.OBJECT and "enabled" in self.fields
 
     @property
     def grants_access(self) -> bool:
-        """Whether this is an entry that gives access, or the switch inside it."""
+        """Return whether this is an entry that gives access, or the switch inside it."""
         switch = self.fields.get("enabled")
         return self.facts.risk is RiskRule.ACCESS or (
             switch is not None and switch.facts.risk is RiskRule.ACCESS
@@ -133,7 +133,7 @@ class FieldSchema:
         return None
 
     def walk(self, path: Path = ()) -> Iterator[tuple[Path, "FieldSchema"]]:
-        """List the fields below this one in the order of the models; entries have no name."""
+        """Walk the fields below this one in the order of the models; entries have no name."""
         for name, child in self.fields.items():
             yield (*path, name), child
             yield from child.walk((*path, name))
@@ -290,7 +290,7 @@ _SCALAR_NAMES: Mapping[Any, str] = MappingProxyType(
 
 
 def _of_union(members: list[FieldSchema]) -> FieldSchema:
-    """Join the members of a union; as an object it has the fields of each of them."""
+    """Return the schema of a union; as an object it has the fields of each member."""
     structured = [member for member in members if member.kind is not FieldKind.SCALAR]
     chosen = structured[0] if structured else members[0]
     fields = {name: child for member in members for name, child in member.fields.items()}
@@ -320,7 +320,7 @@ def _longest(metadata: Sequence[Any]) -> int | None:
 
 
 def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:
-    """Hand the risk and the sub-resource of an outer field down to fields that state none."""
+    """Return a schema whose fields inherit the risk and the sub-resource of the outer field."""
     facts = schema.facts
     risk = facts.risk or outer.risk
     if facts.sensitive or facts.host or facts.endpoint:

@@ -1,7 +1,7 @@
 """Secret mappings: fields that the gateway itself fills at request time (remote/API.md §4)."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -30,7 +30,7 @@ class SecretMapping(StrictModel):
     )
 
 
-def mapped_fields(tree: Mapping[str, Any]) -> dict[Path, int]:
+def mapped_fields(tree: Mapping[str, object]) -> dict[Path, int]:
     """Return the path of each field that a mapping fills, with the index of the mapping."""
     mappings = tree.get(MAPPINGS)
     found: dict[Path, int] = {}

@@ -1,4 +1,4 @@
-"""Secrets: their names, their values that cannot be shown, and the masks the API shows instead.
+"""Secrets: their names, their values that cannot be shown, and the masks that the API shows.
 
 A `SecretRef` is a name and may appear anywhere. A `Redacted` holds a value between resolution and
 the request body and appears nowhere. How a name becomes a value: `reconciler.secrets`.
@@ -25,18 +25,18 @@ class SecretRef:
 
     @property
     def as_written(self) -> str:
-        """Give the form that stands in a file."""
+        """Return the form in files."""
         return f"${{{self}}}"
 
     @classmethod
     def parse(cls, text: str) -> "SecretRef":
-        """Read `scheme:locator` back, as plans and ledgers hold it."""
+        """Return the reference of `scheme:locator`, the form in plans and ledgers."""
         scheme, _, locator = text.partition(":")
         return cls(scheme, locator)
 
 
 class MaskVerdict(StrEnum):
-    """What a mask says about a value; nothing ever proves that they are equal."""
+    """Result of comparing a mask with a value; nothing ever proves that they are equal."""
 
     AGREES = "agrees"
     CONTRADICTS = "contradicts"
@@ -47,7 +47,7 @@ LOOKS_SECRET = re.compile(
     r"\b(?:sk|pk|rk|pa|ghp|ghs|gsk|hf|xai|xoxb|github_pat)[-_][A-Za-z0-9_-]{8,}"
     r"|AKIA[0-9A-Z]{12,}|AIza[\w-]{20,}|eyJ[\w-]{10,}|-----BEGIN[\s\S]*"
 )
-"""Text with the prefix of a well-known kind of key, hidden wherever somebody may have put it."""
+"""Text with the prefix of a well-known kind of key, redacted wherever it occurs."""
 
 _MASK = re.compile(r"([^*•…]*)[*•…]{3,}([^*•…]*)")
 
@@ -75,7 +75,7 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Pepper:
-    """The key of fingerprints, with an id that tells old fingerprints from new ones."""
+    """Key of fingerprints, with an id that distinguishes old fingerprints from new ones."""
 
     id: str
     key: "Redacted"
@@ -85,7 +85,7 @@ class Redacted:
     """A secret value that cannot be printed, pickled, copied into text or compared.
 
     Equality is identity, so that no container operation can leak by comparing. `reveal` is for
-    resolvers and for the code that writes a request body; nothing else may call it (a test looks).
+    resolvers and for the code that writes a request body; nothing else may call it (a test checks).
     """
 
     __slots__ = ("_value",)
@@ -94,15 +94,15 @@ class Redacted:
         self._value = value
 
     def reveal(self) -> str:
-        """Give the value itself."""
+        """Return the value itself."""
         return self._value
 
     def judged_by(self, mask: Mask) -> MaskVerdict:
-        """Tell what the API's mask says about this value."""
+        """Compare this value with a mask of the API."""
         return mask.judge(self._value)
 
     def fingerprint(self, pepper: Pepper) -> str:
-        """Give the HMAC-SHA256 of the value, with the pepper's id before a colon."""
+        """Return the HMAC-SHA256 of the value, with the pepper's id before a colon."""
         key = pepper.key.reveal().encode()
         digest = hmac.new(key, _octets(self._value), hashlib.sha256)
         return f"{pepper.id}:{digest.hexdigest()}"
@@ -115,7 +115,7 @@ class Redacted:
         return hmac.compare_digest(_octets(self._value), _octets(text))
 
     def equals_as_json(self, other: object) -> bool:
-        """Compare with an object that the API shows in the clear, however either is written."""
+        """Compare with an object that the API shows in the clear, in any notation."""
         text = other.reveal() if isinstance(other, Redacted) else str(other)
         try:
             return bool(json.loads(self._value) == json.loads(text))
@@ -124,7 +124,7 @@ class Redacted:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there is nothing in it; an empty secret is never sent."""
+        """Return whether the value is blank; an empty secret is never sent."""
         return not self._value.strip()
 
     def __repr__(self) -> str:
@@ -149,7 +149,7 @@ class Opaque(Redacted):
 
     @classmethod
     def of(cls, value: Any) -> "Opaque":
-        """Wrap a number, a boolean, a list or a mapping; a whole number is the same as a float."""
+        """Wrap a number, a boolean, a list or a mapping; 1.0 and 1 are the same value."""
         return cls(json.dumps(_by_value(value), sort_keys=True, separators=(",", ":")))
 
     def as_value(self) -> Any:
@@ -162,7 +162,7 @@ class Opaque(Redacted):
 
 
 def closed(value: Any) -> Any:
-    """Wrap a value that must not be shown; what is empty, wrapped, masked or a name stays."""
+    """Return a value that must not be shown, wrapped; one that shows nothing stays as it is."""
     match value:
         case None | "" | SecretRef() | Redacted() | Mask():
             return value
@@ -194,7 +194,7 @@ def _opened(value: Any) -> Any:
 
 
 def _by_value(value: Any) -> Any:
-    """Replace floats that are whole numbers by integers, at any depth."""
+    """Return a value with integers in place of whole floats, at any depth."""
     match value:
         case float() if value.is_integer():
             return int(value)
@@ -207,7 +207,7 @@ def _by_value(value: Any) -> Any:
 
 
 class Placeholder(Redacted):
-    """A made-up value, for a simulator: it can be sent and recognised, and contradicts nothing."""
+    """A generated value, for a simulator: it can be sent and recognised, and proves nothing."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""The two sides of a comparison: what the files declare and what the API reports.
+"""Desired and observed state: the two sides of a comparison.
 
 Both are immutable and complete: a `DesiredState` exists only when every file was understood, an
 `ObservedState` only when the list was proven complete.
@@ -27,7 +27,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """How carefully an integration is treated."""
+    """Options for the treatment of an integration."""
 
     protected: bool = False
     ignore: tuple[Ignored, ...] = ()
@@ -62,7 +62,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """Everything the files say for one target."""
+    """Everything that the files declare for one target."""
 
     target: Target
     integrations: Mapping[str, Declared]
@@ -74,8 +74,8 @@ class Observed:
     """One integration as the API reports it.
 
     `fields` has the names and the shape of `Declared.fields`, with a `Mask` where the API masks.
-    `detailed` tells whether the record itself was read; the list carries no configurations.
-    `models_read` and `workspaces_read` tell the same of the two sub-resources.
+    `detailed` says that the record itself was read; the list has no configurations. `models_read`
+    and `workspaces_read` say the same of the two sub-resources.
     """
 
     slug: str
@@ -92,18 +92,18 @@ class Observed:
 
     @property
     def is_workspace_scoped(self) -> bool:
-        """Whether it belongs to one workspace, and so grants access to no other."""
+        """Return whether it belongs to one workspace, and so grants access to no other."""
         return self.kind == "workspace" or bool(self.fields.get("workspace_id"))
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything that the API tells of it was read."""
+        """Return whether everything that the API returns for it was read."""
         parts_read = self.models_read and (self.workspaces_read or self.is_workspace_scoped)
         return self.detailed and parts_read
 
     @property
     def is_archived(self) -> bool:
-        """Tell whether the API keeps this record without serving it."""
+        """Return whether the API keeps this record without serving it."""
         return self.status == "archived"
 
 
@@ -138,10 +138,10 @@ class ObservedState:
 
     @cached_property
     def listed(self) -> frozenset[str]:
-        """Return every slug of which the list speaks."""
+        """Return every slug in the list, readable or not."""
         return frozenset(self.integrations) | frozenset(self.unreadable)
 
     @cached_property
     def live(self) -> Mapping[str, Observed]:
-        """Give the integrations that are not archived."""
+        """Return the integrations that are not archived."""
         return {s: o for s, o in self.integrations.items() if not o.is_archived}

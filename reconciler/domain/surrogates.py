@@ -28,7 +28,7 @@ def repaired(text: str) -> str:
 
 
 def repaired_tree(value: Any) -> Any:
-    """Return a tree with every text repaired, its keys, too; no two keys become one."""
+    """Return a tree with every text and key repaired; no two keys become one."""
     match value:
         case str():
             return repaired(value)

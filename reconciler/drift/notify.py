@@ -12,7 +12,7 @@ from threading import Thread
 from types import ModuleType
 
 from reconciler.diagnostics import Diagnostic, error, warning
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 
 TIMEOUT_SECONDS = 30.0
 """Timeout of all channels together: a run must not hang on a chat server."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.tree import digest
+from reconciler.errors import InvalidInput
 from reconciler.execution.result import ActionFailure, ApplyResult, UnreadableResult
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.diagnostics import Diagnostic, Severity, error
-from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState
 from reconciler.domain.tree import references
-from reconciler.errors import ReconcilerError
+from reconciler.errors import InvalidInput, ReconcilerError, Refused
 from reconciler.execution.secret_values import references_of, with_values
 from reconciler.planning.actions import Action, Change, ChangeKind
 from reconciler.planning.approval import NotApproved, beyond_approval, renews_secrets_only

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import FleetOperation, MemberOutcome, outcome_from
 

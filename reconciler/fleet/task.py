@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import Refused
 from reconciler.domain.tree import digest
+from reconciler.errors import Refused
 from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.outcome import FleetOperation, MemberOutcome
 from reconciler.planning.plan import Plan

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
-from reconciler.domain.rejection import InvalidInput
 from reconciler.drift.report import DriftReport, decode_report
+from reconciler.errors import InvalidInput
 from reconciler.execution.result import ApplyResult, decode_result, document_kind
 from reconciler.planning import codec as plan_codec
 from reconciler.planning.plan import Plan

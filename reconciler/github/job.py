@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
+from reconciler.errors import InvalidInput
 
 PUBLIC_API = "https://api.github.com"
 ACTIONS_LOGIN = "github-actions[bot]"

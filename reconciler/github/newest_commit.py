@@ -8,7 +8,7 @@ from typing import NoReturn
 from urllib.parse import quote
 
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 from reconciler.github.answers import required_text, text_at
 from reconciler.github.client import GitHub, GitHubNotFound
 from reconciler.github.job import Job

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import assert_never
 
 from reconciler.diagnostics import Diagnostic, Severity, error
-from reconciler.domain.rejection import InvalidInput
 from reconciler.drift.report import DriftReport
+from reconciler.errors import InvalidInput
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.github.inputs import Document, FailedCommand
 from reconciler.planning.actions import ActionKind

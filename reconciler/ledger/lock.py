@@ -21,7 +21,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 from reconciler.ledger.database import Database
 from reconciler.ledger.errors import LedgerError, LockLost, explain
 from reconciler.ledger.models import Holder, TargetKey

@@ -14,10 +14,10 @@ from reconciler.desired.load import load_desired
 from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.last_applied import LastAppliedState
-from reconciler.domain.rejection import InvalidInput, refuse_other_organisation
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.domain.tree import Path, Value, lookup, references
+from reconciler.errors import InvalidInput, refuse_other_organisation
 from reconciler.planning.normalize import normalize
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from reconciler.diagnostics import Diagnostic, error, notice, warning
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.domain.surrogates import repaired_tree
+from reconciler.errors import InvalidInput
 from reconciler.planning.messages import left_out
 from reconciler.remote.damaged_rows import damaged, nameless_rows
 

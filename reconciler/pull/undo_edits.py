@@ -17,10 +17,10 @@ from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, warning
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.tree import Path, Tree, Value, leaves, lookup, references
+from reconciler.errors import InvalidInput
 from reconciler.planning.normalize import normalize
 from reconciler.pull.pull import PullOptions
 from reconciler.pull.rewrite import Rewrite

@@ -12,7 +12,7 @@ from secrets import token_hex
 from reconciler.desired.source import FileSource, MemorySource, UnreadableFile
 from reconciler.desired.yaml_edit import FileEdit
 from reconciler.diagnostics import SourceLocation, error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 
 
 class WorkingCopy:

@@ -20,8 +20,8 @@ import httpx
 from reconciler import __version__
 from reconciler.diagnostics import error as problem
 from reconciler.domain.calls import Call, Reply
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
+from reconciler.errors import InvalidInput
 from reconciler.remote import responses
 from reconciler.remote.api import RequestRecord
 from reconciler.remote.clock import Clock, Deadline

@@ -21,7 +21,7 @@ import httpcore
 import httpx
 
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.remote.errors import InvalidCall, NoAnswer, NotSent, RemoteError
 from reconciler.remote.responses import RawAnswer
 

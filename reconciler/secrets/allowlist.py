@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from reconciler.desired.references import is_forbidden
 from reconciler.desired.suggestions import did_you_mean
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef
+from reconciler.errors import InvalidInput
 from reconciler.secrets.errors import SecretError
 
 DEFAULTS = ("env:SECRET_*", "file:/run/secrets/*")

@@ -17,7 +17,7 @@ from reconciler.cli.commands.serve import command
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.main import run
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from tests.adapter.ports import READER, WRITER, bearer
 from tests.end_to_end.harness import Project
 from tests.end_to_end.upstream import serving as upstream_serving

@@ -3,7 +3,7 @@
 import pytest
 
 from reconciler.adapter.auth import Token, Tokens, TokenScope, parse_tokens
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from tests.adapter.ports import READER, WRITER
 
 

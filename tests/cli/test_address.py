@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.cli.allowed_hosts import refuse_unknown_host
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.console import Console
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 
 
 class Terminal(io.StringIO):

@@ -5,8 +5,7 @@ import pytest
 
 from reconciler.cli.error_reporting import asks_for_json, explain
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput, Refused
-from reconciler.errors import ReconcilerError
+from reconciler.errors import InvalidInput, ReconcilerError, Refused
 from reconciler.remote.errors import Unauthorised
 
 COMMANDS = ("plan", "apply")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli import output
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from tests.cli.project import Here
 
 

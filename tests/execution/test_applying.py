@@ -9,8 +9,8 @@ import pytest
 from reconciler.domain.calls import Call, Reply
 from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
-from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import Mask, Redacted
+from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.events import ActionEnded, ActionStarted, CallStarted, Event
 from reconciler.execution.preflight import Approval
 from reconciler.execution.result import Outcome

@@ -2,8 +2,8 @@
 
 import pytest
 
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.tree import digest
+from reconciler.errors import InvalidInput
 from reconciler.execution.merge_results import merge, missing_shards
 from reconciler.execution.result import ApplyResult, Outcome, Status
 from reconciler.planning.actions import ActionKind

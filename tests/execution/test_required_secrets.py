@@ -6,10 +6,9 @@ import pytest
 
 from reconciler.diagnostics import Diagnostic, SourceLocation, error
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
-from reconciler.errors import ReconcilerError
+from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.execution.preflight import needed_secrets, require_values, require_writable
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan, PlanTarget

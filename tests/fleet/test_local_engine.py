@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.local_engine import run_locally
 from reconciler.fleet.outcome import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.lock import file_lock
 from reconciler.ledger.models import Holder, TargetKey

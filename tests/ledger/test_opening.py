@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.last_applied import LastAppliedState, SecretRecord
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.migrations import NEWEST

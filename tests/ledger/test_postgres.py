@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 from reconciler.ledger.database import Database
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState, Location

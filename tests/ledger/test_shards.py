@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 from reconciler.execution.events import RunEnded, RunStarted
 from reconciler.execution.ledger_listener import record_in
 from reconciler.execution.result import ApplyResult

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.domain.secrets import MaskVerdict, Redacted, SecretRef
+from reconciler.errors import InvalidInput, Refused
 from reconciler.pull.pull import PullResult
 from reconciler.simulator.seeds import apply_seed
 from reconciler.simulator.switches import Switches

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
+from reconciler.errors import InvalidInput
 from reconciler.remote.api import RequestRecord
 from reconciler.remote.errors import InvalidCall, NoAnswer, ReadOnlyViolation, RemoteError
 from reconciler.remote.operations import OPERATIONS

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.remote.transport import ApiConnection, ConnectionPool, connection_maker
 from tests.remote.builders import client
 from tests.remote.raw_server import RawServer, says

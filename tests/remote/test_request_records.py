@@ -8,8 +8,8 @@ import pytest
 
 from reconciler import __version__
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted
+from reconciler.errors import InvalidInput
 from reconciler.remote.api import RequestRecord
 from reconciler.remote.errors import (
     Answered,

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from reconciler.desired.references import is_forbidden
 from reconciler.diagnostics import Severity
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import SecretRef
+from reconciler.errors import InvalidInput
 from reconciler.secrets.allowlist import SCHEMES, AllowList, api_key_problem
 from reconciler.secrets.registry import BUILT_IN
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler import workflows
-from reconciler.domain.rejection import Refused
+from reconciler.errors import Refused
 from reconciler.execution.result import ApplyResult, Status
 from tests.simulation.chronicle import Made
 from tests.simulation.oracles import differences, is_live, leaks

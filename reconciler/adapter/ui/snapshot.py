@@ -24,9 +24,8 @@ from reconciler.adapter.problems import refuse
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.policy import Target
-from reconciler.domain.rejection import Rejection
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, Rejection
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.messages import left_out
 from reconciler.planning.options import PlanOptions

@@ -29,7 +29,7 @@ from reconciler.cli.options import (
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.cli.undo_source import UndoSource
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.preflight import Approval

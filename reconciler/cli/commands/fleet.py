@@ -18,7 +18,7 @@ from reconciler.cli.global_options import Invocation
 from reconciler.cli.options import format_option, metrics_file
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.fleet.config import Fleet
 from reconciler.fleet.metrics import figures_of
 from reconciler.fleet.outcome import FleetOperation, FleetResult

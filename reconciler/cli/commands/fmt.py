@@ -8,7 +8,7 @@ from reconciler.desired.fmt import format_file
 from reconciler.desired.problem_collector import ProblemCollector
 from reconciler.desired.source import DirectorySource, UnreadableFile
 from reconciler.desired.yaml_reader import read_yaml
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.pull import working_copy
 from reconciler.views.escape import visible
 

@@ -7,8 +7,7 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import ReadingOptions, connection, format_option
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
-from reconciler.domain.rejection import InvalidInput
-from reconciler.errors import ReconcilerError
+from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.remote.observe import read_one
 from reconciler.views import listings
 

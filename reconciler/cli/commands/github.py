@@ -16,8 +16,8 @@ from reconciler.cli.commands.report import connected
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.rejection import InvalidInput, Refused
 from reconciler.drift.report import DriftReport, decode_report
+from reconciler.errors import InvalidInput, Refused
 from reconciler.github.job import Job, job_of
 from reconciler.planning import codec
 from reconciler.planning.actions import ActionKind, ChangeOrigin

@@ -12,7 +12,7 @@ from reconciler.desired.init_files import CONFIG, STATE_FOLDER, workflows
 from reconciler.desired.problem_collector import ProblemCollector
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.pull import working_copy
 from reconciler.views.escape import visible
 

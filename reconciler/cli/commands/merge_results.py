@@ -9,7 +9,7 @@ from reconciler.cli import exit_codes, output
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.execution.merge_results import (
     KIND,
     ErrorDocument,

@@ -10,9 +10,9 @@ from reconciler.cli.options import ReadingOptions, connection
 from reconciler.desired.load import load_config
 from reconciler.desired.references import template_problem
 from reconciler.desired.source import DirectorySource
-from reconciler.domain.rejection import InvalidInput
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
+from reconciler.errors import InvalidInput
 from reconciler.planning.options import Selection
 from reconciler.pull import working_copy
 from reconciler.pull.pull import PullOptions, PullResult, pull

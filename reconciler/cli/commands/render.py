@@ -9,7 +9,7 @@ from reconciler.cli.options import format_option
 from reconciler.desired import render
 from reconciler.desired.load import load_rendered
 from reconciler.diagnostics import has_errors
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.views import diagnostics
 
 

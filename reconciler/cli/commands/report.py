@@ -13,7 +13,7 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.config import choose_target
 from reconciler.desired.load import load_config
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.github import inputs
 from reconciler.github.bodies import ReportContext, ReportKind
 from reconciler.github.job import Job, job_of

@@ -10,7 +10,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Number
 from reconciler.diagnostics import error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.simulator.factory import serve_simulator
 
 HOST = "127.0.0.1"

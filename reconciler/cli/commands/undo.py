@@ -17,7 +17,7 @@ from reconciler.cli.options import ReadingOptions, connection, format_option, un
 from reconciler.cli.undo_source import UndoSource
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, in_order
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
 from reconciler.planning.actions import ActionKind

@@ -100,22 +100,22 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def configuration_of(provider: str) -> type[Configuration]:
-    """Give the model of a provider's configurations; the general one for any other id."""
+    """Return the model of a provider's configurations; the general one for any other id."""
     return PROVIDERS.get(provider, Configuration)
 
 
 def is_known(provider: str) -> bool:
-    """Tell whether the public record has this id; some deployments use UUIDs instead."""
+    """Return whether the public record has this id; some deployments use UUIDs instead."""
     return provider in KNOWN_PROVIDERS or _UUID.fullmatch(provider) is not None
 
 
 def knows_by_name(provider: str) -> bool:
-    """Whether this is an id of the public record, so that its needs are known."""
+    """Return whether this is an id of the public record, so that its needs are known."""
     return provider in KNOWN_PROVIDERS
 
 
 def needs_configurations(provider: str) -> bool:
-    """Tell whether an integration of this provider cannot be created without configurations."""
+    """Return whether an integration of this provider cannot be created without configurations."""
     return bool(configuration_of(provider).required)
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
 from reconciler.domain.facts import Facts, RiskRule
 from reconciler.domain.field_types import (
+    Bool,
     DeploymentName,
-    Flag,
     HostLabel,
     Identifier,
     Reference,
@@ -100,7 +100,7 @@ class AzureDeployment(StrictModel):
     alias: Annotated[Text | None, Facts(example="fast", source=_TERRAFORM)] = Field(
         None, description="Name that callers use; needed unless it is the default."
     )
-    is_default: Annotated[Flag | None, Facts(default=False, example="true", source=_OPENAI_API)] = (
+    is_default: Annotated[Bool | None, Facts(default=False, example="true", source=_OPENAI_API)] = (
         Field(None, description="Used when a caller names no deployment.")
     )
 
@@ -180,7 +180,7 @@ class AzureFoundry(AzureAuthentication):
     ] = Field(None, description="Region, of records older than `azure_foundry_url`.")
 
     @classmethod
-    def missing(cls, given: Mapping[str, Any], mapped: Collection[str]) -> list[Missing]:
+    def missing(cls, given: Mapping[str, object], mapped: Collection[str]) -> list[Missing]:
         """Find the required fields; a deployment that is named by its parts needs all of them."""
         kind = given.get("azure_deployment_type")
         if not isinstance(kind, str) or given.get("azure_foundry_url"):
@@ -190,8 +190,8 @@ class AzureFoundry(AzureAuthentication):
         return [Missing(name, because) for name in needed if not given.get(name)]
 
     @classmethod
-    def needs_key(cls, given: Mapping[str, Any]) -> bool:
-        """Whether a key is needed; a deployment that is named by its parts has no other mode."""
+    def needs_key(cls, given: Mapping[str, object]) -> bool:
+        """Return whether a key is needed; one that is named by its parts has no other mode."""
         if "azure_deployment_type" in given and given.get("azure_auth_mode") is None:
             return given.get("is_key_required") is not False
         return super().needs_key(given)

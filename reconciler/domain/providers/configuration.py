@@ -7,12 +7,12 @@ grows faster than its public record, so it is reported and sent.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.field_types import Flag, SensitiveText, Text
+from reconciler.domain.field_types import Bool, SensitiveText, Text
 from reconciler.domain.tree import is_empty
 
 ByMode: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -74,23 +74,23 @@ class Configuration(BaseModel):
     ] = Field(
         None, description="How calls to a custom host are authenticated, for example `apiKey`."
     )
-    is_key_required: Annotated[Flag | None, Facts(example="false", source=_TERRAFORM)] = Field(
+    is_key_required: Annotated[Bool | None, Facts(example="false", source=_TERRAFORM)] = Field(
         None, description="Whether a key is needed as well."
     )
 
     @classmethod
-    def missing(cls, given: Mapping[str, Any], mapped: Collection[str]) -> list[Missing]:
+    def missing(cls, given: Mapping[str, object], mapped: Collection[str]) -> list[Missing]:
         """Find the required fields that are neither given nor filled by a secret mapping."""
         return cls._absent(given, mapped, cls.required, cls.required_by_mode)
 
     @classmethod
-    def missed(cls, given: Mapping[str, Any], mapped: Collection[str]) -> list[Missing]:
+    def missed(cls, given: Mapping[str, object], mapped: Collection[str]) -> list[Missing]:
         """Find the expected fields that are neither given nor filled by a secret mapping."""
         return cls._absent(given, mapped, cls.expected, cls.expected_by_mode)
 
     @classmethod
-    def needs_key(cls, given: Mapping[str, Any]) -> bool:
-        """Whether the API refuses to create an integration with these settings and no `key`."""
+    def needs_key(cls, given: Mapping[str, object]) -> bool:
+        """Return whether the API refuses a create with these settings and no `key`."""
         if given.get("is_key_required") is False:
             return False
         if cls.mode_field is None:
@@ -100,7 +100,7 @@ class Configuration(BaseModel):
     @classmethod
     def _absent(
         cls,
-        given: Mapping[str, Any],
+        given: Mapping[str, object],
         mapped: Collection[str],
         always: tuple[str, ...],
         by_mode: ByMode,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.field_types import Flag, Reference, RegionName, Text
+from reconciler.domain.field_types import Bool, Reference, RegionName, Text
 from reconciler.domain.providers.configuration import Configuration
 
 _API = "Portkey-AI/openapi: openapi.yaml, VertexAIConfiguration"
@@ -48,9 +48,9 @@ class VertexAI(Configuration):
         Reference, Facts(secret=True, secret_object=True, source=_API)
     ] = Field(None, description="The service account's key file.")
     vertex_skip_ptu_cost_attribution: Annotated[
-        Flag | None, Facts(example="true", source=_TERRAFORM)
+        Bool | None, Facts(example="true", source=_TERRAFORM)
     ] = Field(None, description="Leave provisioned throughput out of the cost.")
-    vertex_map_metadata: Annotated[Flag | None, Facts(example="true", source=_TERRAFORM)] = Field(
+    vertex_map_metadata: Annotated[Bool | None, Facts(example="true", source=_TERRAFORM)] = Field(
         None, description="Pass metadata on as labels."
     )
 

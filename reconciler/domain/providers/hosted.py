@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from reconciler.domain.facts import Facts
-from reconciler.domain.field_types import Flag, HostLabel, HostLabels, Text
+from reconciler.domain.field_types import Bool, HostLabel, HostLabels, Text
 from reconciler.domain.providers.configuration import Configuration, OwnHost
 
 _API = "Portkey-AI/openapi: openapi.yaml"
@@ -84,7 +84,7 @@ class Anthropic(Configuration):
     """Anthropic, called directly."""
 
     anthropic_inspect_stream_for_overloaded_error: Annotated[
-        Flag | None, Facts(example="true", source=_CHANGELOG)
+        Bool | None, Facts(example="true", source=_CHANGELOG)
     ] = Field(None, description="Look for an overload inside a stream that began well.")
 
 
@@ -101,8 +101,8 @@ class Modal(Configuration):
     """Modal, by a key or by a pair of headers."""
 
     @classmethod
-    def needs_key(cls, given: Mapping[str, Any]) -> bool:
-        """Whether a key is needed: not where both headers are given."""
+    def needs_key(cls, given: Mapping[str, object]) -> bool:
+        """Return whether a key is needed: not where both headers are given."""
         headers = given.get("custom_headers")
         names = {name.lower() for name in headers} if isinstance(headers, Mapping) else set()
         return not names >= {"modal-key", "modal-secret"} and super().needs_key(given)

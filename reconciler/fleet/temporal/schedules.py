@@ -16,7 +16,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.rejection import InvalidInput
+from reconciler.errors import InvalidInput
 from reconciler.fleet.temporal.client import TemporalClient
 from reconciler.fleet.temporal.messages import WorkflowInput
 from reconciler.fleet.temporal.workflow import Reconciliation
