@@ -183,7 +183,7 @@ def require_ledger(session: Session) -> None:
     problem = session.memory.ledger_problem
     if problem is None:
         return
-    summary = f"drift cannot be judged without the ledger: {problem.summary}"
+    summary = f"drift cannot be determined without the ledger: {problem.summary}"
     raise CannotDecide([error(problem.code, summary, hint=problem.hint)])
 
 

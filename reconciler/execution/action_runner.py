@@ -138,7 +138,7 @@ class ActionRunner:
             await self._create(rest)
         except ReconcilerError as problem:
             problem.hint = (
-                "it was deleted and could not be created anew; run apply again: "
+                "run apply again: the integration was deleted and could not be re-created; "
                 "its file is complete and a create needs no approval of a replace"
             )
             raise

@@ -125,7 +125,7 @@ class Creation:
             return None
         if not self._lost:
             raise ChangedSincePlan(
-                "somebody created it after the plan was made",
+                "it was created after the plan was made",
                 code="changed-since-plan",
                 hint="plan again; nothing was written to it",
             )
@@ -143,7 +143,7 @@ class Creation:
             raise refusal
         if self._lost:
             return await self._adopt(found)
-        refusal.hint = "somebody created it after the plan was made; plan again"
+        refusal.hint = "plan again: it was created after the plan was made"
         raise refusal
 
     async def _adopt(self, found: Observed) -> Created:

@@ -88,7 +88,7 @@ def _different_targets(results: Sequence[ApplyResult]) -> list[Diagnostic]:
         named = " and ".join(f"organisation {name}" for name in organisations[:2])
     else:
         return []
-    hint = "join only the results of one run's shards"
+    hint = "pass only the results of one run's shards"
     return [error("different-targets", f"the results are of {named}", hint=hint)]
 
 
@@ -96,12 +96,13 @@ def _inconsistent_shards(results: Sequence[ApplyResult]) -> list[Diagnostic]:
     shards = Counter(result.shard for result in results if result.shard is not None)
     counts = sorted({int(shard.partition("/")[2]) for shard in shards})
     if len(counts) > 1:
-        summary = f"the results are of shards of {' and of '.join(map(str, counts))}"
-        hint = "join only the results of one run's shards"
+        numbers = " and ".join(str(count) for count in counts)
+        summary = f"the results are of runs with different numbers of shards: {numbers}"
+        hint = "pass only the results of one run's shards"
         return [error("different-shards", summary, hint=hint)]
-    hint = "a file was given twice, or a shard was run again: give its last result"
+    hint = "pass each file once, and only the last result of a shard that was run again"
     return [
-        error("duplicate-outcome", f"shard {shard} stands in {count} results", hint=hint)
+        error("duplicate-outcome", f"shard {shard} occurs in {count} results", hint=hint)
         for shard, count in sorted(shards.items())
         if count > 1
     ]
@@ -110,9 +111,9 @@ def _inconsistent_shards(results: Sequence[ApplyResult]) -> list[Diagnostic]:
 def _duplicate_slugs(results: Sequence[ApplyResult]) -> list[Diagnostic]:
     outcomes = itertools.chain.from_iterable(result.outcomes for result in results)
     counts = Counter(outcome.slug for outcome in outcomes)
-    hint = "a file was given twice, or the shards were cut differently"
+    hint = "pass each file once, and only results with the same number of shards"
     return [
-        error("duplicate-outcome", f"{slug} stands in {count} results", hint=hint)
+        error("duplicate-outcome", f"{slug} occurs in {count} results", hint=hint)
         for slug, count in sorted(counts.items())
         if count > 1
     ]

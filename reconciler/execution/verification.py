@@ -144,10 +144,10 @@ class ResourceVerifier:
         before, planned = self.action.precondition, self.action.subject.observed
         self.last_seen = self.last_seen or found
         if planned is not None and None not in (planned.id, found.id) and planned.id != found.id:
-            raise _changed("somebody deleted it after the plan was made and created it anew")
+            raise _changed("it was deleted and re-created after the plan was made")
         same_fingerprint = before.fingerprint in {None, fingerprint(found)}
         if not same_fingerprint or before.last_updated_at != found.last_updated_at:
-            raise _changed("somebody changed it after the plan was made")
+            raise _changed("it was changed after the plan was made")
         self.identity = found.id
 
     async def read_whole(self) -> None:
@@ -223,7 +223,7 @@ class ResourceVerifier:
         """Read until the integration is gone, or raise `NotConfirmed`: a create needs the slug."""
         if not await self._is_gone():
             raise NotConfirmed(
-                "it was deleted and is still shown, so it was not created anew",
+                "it was deleted and is still shown, so it was not re-created",
                 code="not-confirmed",
                 hint="wait a moment and run apply again",
             )
@@ -254,7 +254,7 @@ def _changed(summary: str) -> ChangedSincePlan:
 
 def _replaced() -> NotConfirmed:
     return NotConfirmed(
-        "somebody deleted it and created it anew while it was written; "
+        "it was deleted and re-created while it was written; "
         "what was sent may have reached the new one",
         code="changed-since-plan",
         hint="plan again, and compare who may use the new one",

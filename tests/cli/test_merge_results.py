@@ -118,7 +118,7 @@ def test_a_shard_in_two_results_is_an_error_whatever_it_did(tmp_path: Path) -> N
     (problem,) = done.json["diagnostics"]
     assert (problem["code"], problem["summary"]) == (
         "duplicate-outcome",
-        "shard 1/3 stands in 2 results",
+        "shard 1/3 occurs in 2 results",
     )
 
 
@@ -130,7 +130,7 @@ def test_shards_of_different_numbers_are_not_joined(tmp_path: Path) -> None:
     (problem,) = done.json["diagnostics"]
     assert (problem["code"], problem["summary"]) == (
         "different-shards",
-        "the results are of shards of 3 and of 10",
+        "the results are of runs with different numbers of shards: 3 and 10",
     )
 
 

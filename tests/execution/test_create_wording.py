@@ -126,7 +126,7 @@ def made_twice() -> World:
                 "AB07",
                 "POST /integrations was answered with 409 AB07: "
                 "Integration with this slug already exists",
-                "somebody created it after the plan was made; plan again",
+                "plan again: it was created after the plan was made",
                 409,
             ),
             id="refused as a duplicate",
@@ -179,7 +179,7 @@ def made_twice() -> World:
             "failed",
             ActionFailure(
                 "changed-since-plan",
-                "somebody created it after the plan was made (already done: created, deleted)",
+                "it was created after the plan was made (already done: created, deleted)",
                 "plan again; nothing was written to it",
             ),
             id="taken, and ours under another slug",

@@ -232,7 +232,7 @@ def test_a_duplicate_that_somebody_made_is_refused_with_a_hint() -> None:
     outcome = create(story)
     assert ending(outcome) == ("failed", "AB07")
     assert outcome.error is not None
-    assert outcome.error.hint == "somebody created it after the plan was made; plan again"
+    assert outcome.error.hint == "plan again: it was created after the plan was made"
 
 
 # -- servers that choose another slug --------------------------------------------------------

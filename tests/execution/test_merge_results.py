@@ -74,9 +74,9 @@ def test_a_shard_that_learned_no_organisation_takes_that_of_the_others() -> None
     assert merge([shard(target=nobody)]).target == nobody
 
 
-ONE_RUN = "join only the results of one run's shards"
-LAST_RESULT = "a file was given twice, or a shard was run again: give its last result"
-GIVEN_TWICE = "a file was given twice, or the shards were cut differently"
+ONE_RUN = "pass only the results of one run's shards"
+LAST_RESULT = "pass each file once, and only the last result of a shard that was run again"
+GIVEN_TWICE = "pass each file once, and only results with the same number of shards"
 
 
 def test_results_of_different_targets_are_not_joined() -> None:
@@ -101,21 +101,21 @@ def test_results_of_different_organisations_are_not_joined() -> None:
 
 def test_a_slug_that_stands_in_several_results_is_named_with_their_number() -> None:
     results = [shard(outcome("beta"), outcome("alpha")), shard(outcome("beta")), shard()]
-    told = "beta stands in 2 results"
+    told = "beta occurs in 2 results"
     assert problems(*results) == [("duplicate-outcome", told, GIVEN_TWICE)]
 
 
 def test_shards_that_were_cut_differently_are_not_joined_and_one_reason_is_enough() -> None:
     results = [shard(outcome("alpha"), part=name) for name in ("1/10", "1/3", "2/3")]
-    told = "the results are of shards of 3 and of 10"
+    told = "the results are of runs with different numbers of shards: 3 and 10"
     assert problems(*results) == [("different-shards", told, ONE_RUN)]
 
 
 def test_a_shard_that_is_given_twice_is_named_instead_of_all_its_slugs() -> None:
     results = [shard(outcome("alpha"), part=name) for name in ("2/3", "1/3", "2/3", "1/3", "2/3")]
     assert problems(*results) == [
-        ("duplicate-outcome", "shard 1/3 stands in 2 results", LAST_RESULT),
-        ("duplicate-outcome", "shard 2/3 stands in 3 results", LAST_RESULT),
+        ("duplicate-outcome", "shard 1/3 occurs in 2 results", LAST_RESULT),
+        ("duplicate-outcome", "shard 2/3 occurs in 3 results", LAST_RESULT),
     ]
 
 

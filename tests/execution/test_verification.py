@@ -100,14 +100,14 @@ def changed(now: Observed | None, had: Observed = SEEN) -> tuple[str, str, str]:
     ("now", "what"),
     [
         (None, "it no longer exists"),
-        (replace(SEEN, fields={"name": "X"}), "somebody changed it after the plan was made"),
+        (replace(SEEN, fields={"name": "X"}), "it was changed after the plan was made"),
         (
             replace(SEEN, last_updated_at="2026-11-23T12:00:01Z"),
-            "somebody changed it after the plan was made",
+            "it was changed after the plan was made",
         ),
         (
             replace(SEEN, id=OTHER_ID),
-            "somebody deleted it after the plan was made and created it anew",
+            "it was deleted and re-created after the plan was made",
         ),
     ],
 )
@@ -289,7 +289,7 @@ def test_a_namesake_at_first_may_be_a_stale_picture_and_in_the_end_is_not() -> N
         asyncio.run(view.read_back())
     summary, code, hint = told(caught.value)
     assert summary == (
-        "somebody deleted it and created it anew while it was written; "
+        "it was deleted and re-created while it was written; "
         "what was sent may have reached the new one"
     )
     assert code == "changed-since-plan"
@@ -326,7 +326,7 @@ def test_what_never_goes_is_named_or_keeps_a_create_back(there: Reply | RemoteEr
     with pytest.raises(NotConfirmed) as caught:
         asyncio.run(view.prove_gone())
     assert told(caught.value) == (
-        "it was deleted and is still shown, so it was not created anew",
+        "it was deleted and is still shown, so it was not re-created",
         "not-confirmed",
         "wait a moment and run apply again",
     )

@@ -32,7 +32,7 @@ OPEN = "it may or may not have been carried out"
 AGAIN = "run apply again: it reads first and does only what is left"
 LOOK_AGAIN = "plan again to see what moved; nothing was written to it"
 CREATE_IS_LEFT = (
-    "it was deleted and could not be created anew; run apply again: "
+    "run apply again: the integration was deleted and could not be re-created; "
     "its file is complete and a create needs no approval of a replace"
 )
 ACCESS = [{"id": "ws-a", "enabled": True}]
@@ -114,9 +114,7 @@ CASES = [
     pytest.param(
         lambda: updated(edited_meanwhile()),
         "failed",
-        ActionFailure(
-            "changed-since-plan", "somebody changed it after the plan was made", LOOK_AGAIN
-        ),
+        ActionFailure("changed-since-plan", "it was changed after the plan was made", LOOK_AGAIN),
         id="update: changed meanwhile",
     ),
     pytest.param(
@@ -160,7 +158,7 @@ CASES = [
         "unknown",
         ActionFailure(
             "not-confirmed",
-            "it was deleted and is still shown, so it was not created anew (already done: deleted)",
+            "it was deleted and is still shown, so it was not re-created (already done: deleted)",
             "wait a moment and run apply again",
         ),
         id="replace: the old one is still shown",
