@@ -5,12 +5,16 @@ server's counters: `reconciler.adapter.telemetry`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from reconciler.execution.result import ApplyResult
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from prometheus_client.core import GaugeMetricFamily
 
 Sample = tuple[Mapping[str, str], float]
 Family = tuple[str, str, list[Sample]]
@@ -46,12 +50,33 @@ def exposition(figures: Figures) -> str:
 
 def families(found: Iterable[Family], *, common: Mapping[str, str]) -> str:
     """Return gauges with their help and type; every sample has the `common` labels."""
-    # A family without samples is left out: zero would claim that something was counted.
-    return "".join(
-        f"# HELP {name} {explained}\n# TYPE {name} gauge\n{''.join(_lines(name, samples, common))}"
-        for name, explained, samples in found
-        if samples
-    )
+    # Imported here, since only a run with --metrics-file needs it.
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(found, common))
+    return generate_latest(registry).decode()
+
+
+class _Collector:
+    """Source of a registry's metric families."""
+
+    def __init__(self, found: Iterable[Family], common: Mapping[str, str]) -> None:
+        # A family without samples is left out: zero would claim that something was counted.
+        self._families = [family for family in found if family[2]]
+        self._common = common
+
+    def collect(self) -> "Iterator[GaugeMetricFamily]":
+        # Not `Gauge`, which writes files of its own where PROMETHEUS_MULTIPROC_DIR is set.
+        from prometheus_client.core import GaugeMetricFamily
+
+        for name, explained, samples in self._families:
+            labels = [*self._common, *samples[0][0]]
+            family = GaugeMetricFamily(name, explained, labels=labels)
+            for own, value in samples:
+                texts = [*self._common.values(), *own.values()]
+                family.add_metric([_encodable(text) for text in texts], value)
+            yield family
 
 
 def _families(figures: Figures) -> Iterable[Family]:
@@ -130,13 +155,6 @@ def _single(name: str, explained: str, value: float) -> Family:
     return name, explained, [({}, value)]
 
 
-def _lines(name: str, samples: Iterable[Sample], common: Mapping[str, str]) -> Iterable[str]:
-    for own, value in samples:
-        labels = {**common, **own}
-        pairs = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-        yield f"{name}{{{pairs}}} {value!r}\n"
-
-
-def _escaped(text: str) -> str:
-    plain = text.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written
-    return plain.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _encodable(text: str) -> str:
+    """Return a text without lone surrogates, which cannot be written as UTF-8."""
+    return text.encode("utf-8", "replace").decode()

@@ -14,6 +14,7 @@ HEAVY = {
     "deepdiff",
     "httpx",
     "mcp",
+    "prometheus_client",
     "pydantic",
     "rich",
     "sqlalchemy",

@@ -1,6 +1,9 @@
 """Metrics in the text format of Prometheus, read back by its own parser."""
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +70,33 @@ def test_what_is_not_known_is_left_out() -> None:
         "reconcile_run_duration_seconds",
         "reconcile_run_exit_code",
     }
+
+
+def test_every_family_is_a_gauge_with_a_help_text() -> None:
+    figures = Figures(command="apply", plan=PLAN, result=partial_result(PLAN), ledger="ok")
+    figures.calls = Counter({("GET", "200"): 2, ("POST", "429"): 1})
+    found = list(text_string_to_metric_families(exposition(figures)))
+    assert {family.type for family in found} == {"gauge"}
+    assert all(family.documentation for family in found)
+    assert len({family.name for family in found}) == len(found) == 12
+
+
+def test_a_family_without_samples_is_left_out() -> None:
+    assert "reconcile_requests" not in exposition(Figures(command="plan"))
+
+
+def test_no_other_file_is_written(tmp_path: Path) -> None:
+    """The library shares values of processes in files where an application server asks for it."""
+    program = (
+        "from reconciler.views.metrics import Figures, exposition; import sys;"
+        "assert 'prometheus_client' not in sys.modules; print(exposition(Figures('plan')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "reconcile_run_exit_code" in done.stdout
+    assert list(tmp_path.iterdir()) == []
