@@ -1,7 +1,7 @@
-"""Read reconcile.yaml: targets, what may be owned, limits, tombstones.
+"""Read reconcile.yaml: targets, scopes, limits and deletions.
 
-The schema is `reconciler.domain.policy`; this file finds the mistakes. The API key is named here
-and never read.
+The schema is `reconciler.domain.policy`; the mistakes are reported here. The API key is a
+reference, which is never resolved here.
 """
 
 import ipaddress
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
-from reconciler.desired.references import bind_references, parse_reference
+from reconciler.desired.references import ReportError, bind_references, parse_reference
 from reconciler.desired.scalars import typed
 from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean, one_of
@@ -28,6 +28,7 @@ from reconciler.domain.identifiers import SLUG
 from reconciler.domain.policy import StrictSettings, Target, Tombstone
 from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted
+from reconciler.domain.tree import Tree, Value
 
 CONFIG_FILE = "reconcile.yaml"
 
@@ -48,7 +49,7 @@ class ConfigFile(StrictSettings):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What reconcile.yaml says."""
+    """The content of reconcile.yaml."""
 
     default_target: str | None
     targets: Mapping[str, Target]
@@ -56,46 +57,47 @@ class Config:
 
 
 def read_config(source: FileSource, problems: ProblemCollector) -> Config | None:
-    """Read reconcile.yaml of a source; None when something in it is wrong."""
+    """Return the configuration of a source; None, after reports, if it has a problem."""
     try:
         data = source.read(CONFIG_FILE)
     except UnreadableFile as problem:
         problems.add_unreadable(CONFIG_FILE, _missing(problem))
         return None
-    reading = read_yaml(data)
-    problems.add_faults(CONFIG_FILE, reading, data)
-    if reading.broken:
+    parsed = read_yaml(data)
+    problems.add_faults(CONFIG_FILE, parsed, data)
+    if parsed.broken:
         return None
     before = len(problems.diagnostics)
-    value = reading.documents[0].value if reading.documents else {}
+    value = parsed.documents[0].value if parsed.documents else {}
     document = Sourced({} if value is None else value, SourceOrigin(CONFIG_FILE))
-    if len(reading.documents) > 1:
-        second = SourceOrigin(CONFIG_FILE, reading.documents[1].index)
-        problems.error("wrong-type", f"{CONFIG_FILE} holds one document", second)
+    if len(parsed.documents) > 1:
+        second = SourceOrigin(CONFIG_FILE, parsed.documents[1].index)
+        hint = "remove the line `---` and what follows it"
+        problems.error("wrong-type", f"{CONFIG_FILE} must hold one document", second, hint=hint)
     tree = typed(document.value, compiled(ConfigFile))
     _check(tree, document, problems)
-    if len(problems.diagnostics) > before or reading.faults:
+    if len(problems.diagnostics) > before or parsed.faults:
         return None
     return _build(tree)
 
 
 def choose_target(config: Config, name: str | None) -> tuple[Target | None, tuple[Diagnostic, ...]]:
-    """Pick a target by name, or the default one."""
-    wanted = name or config.default_target
-    if wanted is None:
+    """Return the target of a name, or the default one; None with an error if there is none."""
+    chosen = name or config.default_target
+    if chosen is None:
         hint = "use --target with " + one_of(sorted(config.targets))
-        summary = f"no target is named, and {CONFIG_FILE} has no default_target"
+        summary = f"no target is chosen, and {CONFIG_FILE} has no default_target"
         return None, (error("no-target", summary, hint=hint),)
-    target = config.targets.get(wanted)
+    target = config.targets.get(chosen)
     if target is None:
-        hint = did_you_mean(wanted, config.targets) or one_of(sorted(config.targets))
-        summary = f"there is no target `{wanted}` in {CONFIG_FILE}"
+        hint = did_you_mean(chosen, config.targets) or one_of(sorted(config.targets))
+        summary = f"{CONFIG_FILE} has no target `{chosen}`"
         return None, (error("unknown-target", summary, hint=hint),)
     return target, ()
 
 
 def override_base_url(target: Target, url: str) -> tuple[Target | None, tuple[Diagnostic, ...]]:
-    """Point a target at the URL of the environment; a simulator target stays what it is."""
+    """Return a target with another base URL; a simulator target keeps its own."""
     if target.is_simulator:
         return target, ()
     problem = base_url_problem(url)
@@ -105,38 +107,38 @@ def override_base_url(target: Target, url: str) -> tuple[Target | None, tuple[Di
     return target.model_copy(update={"base_url": _plain_url(url)}), ()
 
 
-_URL_HINT = "such as https://api.portkey.ai/v1; http:// is for this machine only"
+_URL_HINT = "write a URL such as https://api.portkey.ai/v1; http:// is for loopback only"
 
 
 def base_url_problem(url: str) -> str | None:
-    """Say what is wrong with a base URL, in words that follow its name; never shows the URL."""
+    """Return what is wrong with a base URL, worded to follow its name; never the URL itself."""
     if url == "simulator:":
         return None
     if any(c.isspace() or not c.isprintable() for c in url) or "\\" in url:
-        return "must not hold spaces, backslashes or control characters"
+        return "must not contain spaces, backslashes or control characters"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "is not a URL"
     if parts.scheme not in {"https", "http"} or not host:
-        return "must begin with https:// and name a host"
+        return "must begin with https:// and a host name"
     if "@" in parts.netloc:
-        return "must not hold a user name or password"
+        return "must not contain a user name or password"
     if parts.fragment or parts.query or "#" in url or "?" in url:
         return "must not have a query or a fragment"
     if parts.scheme == "http" and not is_loopback(host):
-        return "must begin with https://, because the API key would travel in the open"
+        return "must begin with https://, or the API key would be sent unencrypted"
     return None
 
 
 def _plain_url(url: str) -> str:
-    """Drop a slash at the end: with it and without, a plan is for the same target."""
+    """Remove trailing slashes, so that a plan is for the same target with or without them."""
     return url.rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine."""
+    """Return whether a host is this machine."""
     if host == "localhost":
         return True
     try:
@@ -148,15 +150,15 @@ def is_loopback(host: str) -> bool:
 def _missing(problem: UnreadableFile) -> UnreadableFile:
     if problem.code not in {"unreadable", "missing-file"}:
         return problem
-    hint = "`reconcile init` writes one; --dir names another folder"
+    hint = "run `reconcile init` to create it, or set --dir to another folder"
     return UnreadableFile("missing-config", problem.summary, hint)
 
 
-def _check(tree: Any, document: Sourced, problems: ProblemCollector) -> None:
-    bad: set[Steps] = set()
+def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
+    reported: set[Steps] = set()
 
     def report(code: str, summary: str, hint: str, steps: Steps) -> None:
-        bad.add(steps)
+        reported.add(steps)
         hide = code != "reference-forbidden"
         problems.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
@@ -174,12 +176,12 @@ def _check(tree: Any, document: Sourced, problems: ProblemCollector) -> None:
         schema=compiled(ConfigFile),
         document=document,
         problems=problems,
-        known_bad=bad,
+        known_bad=reported,
         what=CONFIG_FILE,
     )
 
 
-def _bind_key(target: dict[str, Any], steps: Steps, report: Any) -> None:
+def _bind_key(target: dict[str, Value], steps: Steps, report: ReportError) -> None:
     text, at = target.get("api_key"), (*steps, "api_key")
     if not isinstance(text, str):
         return
@@ -191,28 +193,26 @@ def _bind_key(target: dict[str, Any], steps: Steps, report: Any) -> None:
         return
     target["api_key"] = ref
     if ref.scheme == "file" or (ref.scheme == "env" and not ref.locator.startswith("PORTKEY_")):
-        summary = f"`{ref}` cannot be the key of a target"
+        summary = f"`{ref}` cannot be the API key of a target"
         report("reference-forbidden", summary, _KEY_HINT, at)
 
 
-def _check_target(
-    name: str, target: dict[str, Any], document: Sourced, problems: ProblemCollector
-) -> None:
+def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemCollector) -> None:
     here = document.origin_of(("targets", name))
     if "name" in target:
         summary = "`name` is not a field of a target"
-        problems.error("unknown-field", summary, here.at("name"), key=True)
+        hint = "remove it; the name of a target is its key in `targets`"
+        problems.error("unknown-field", summary, here.at("name"), hint=hint, key=True)
     url = target.get("base_url")
     if isinstance(url, str):
         problem = base_url_problem(url)
         if problem is not None:
-            where, may_hold_a_secret = here.at("base_url"), any(c in url for c in "@?#")
             problems.error(
                 "invalid-base-url",
                 f"`base_url` {problem}",
-                where,
+                here.at("base_url"),
                 hint=_URL_HINT,
-                hide=may_hold_a_secret,
+                hide=any(c in url for c in "@?#"),  # the URL may contain a secret
             )
         elif url != "simulator:" and target.get("api_key") is None:
             summary = f"target `{name}` needs `api_key`"
@@ -221,16 +221,17 @@ def _check_target(
     environment = target.get("environment")
     if isinstance(environment, str) and not _is_folder_name(environment):
         summary = "`environment` must be the name of a folder in environments/"
-        problems.error("invalid-value", summary, here.at("environment"))
+        hint = "use letters, digits, `.`, `_` and `-`"
+        problems.error("invalid-value", summary, here.at("environment"), hint=hint)
 
 
-def _check_known_fields(known: Any, here: SourceOrigin, problems: ProblemCollector) -> None:
-    """Refuse to treat a field as plain whose name speaks of a secret."""
+def _check_known_fields(known: Value, here: SourceOrigin, problems: ProblemCollector) -> None:
+    """Refuse to treat a field as plain if its name is that of a secret."""
     for provider, names in known.items() if isinstance(known, dict) else ():
         for index, name in enumerate(names if isinstance(names, list) else ()):
             if isinstance(name, str) and SECRET_NAME.search(name):
-                summary = "a field whose name speaks of a secret cannot be listed in `known_fields`"
-                hint = "remove it; its value stays hidden, and it may hold a reference"
+                summary = "`known_fields` cannot list a field with the name of a secret"
+                hint = "remove it; the field stays hidden, and can hold a reference"
                 problems.error("invalid-value", summary, here.at(provider, index), hint=hint)
 
 
@@ -238,7 +239,7 @@ def _is_folder_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and PurePosixPath(name).name == name
 
 
-def _check_names(tree: dict[str, Any], document: Sourced, problems: ProblemCollector) -> None:
+def _check_names(tree: Tree, document: Sourced, problems: ProblemCollector) -> None:
     targets, default = tree.get("targets"), tree.get("default_target")
     if isinstance(targets, dict) and not targets:
         hint = 'add one, such as `simulator: {base_url: "simulator:"}`'
@@ -247,7 +248,7 @@ def _check_names(tree: dict[str, Any], document: Sourced, problems: ProblemColle
     if isinstance(targets, dict) and isinstance(default, str) and default not in targets:
         origin = document.origin_of(("default_target",))
         hint = did_you_mean(default, targets) or one_of(sorted(targets))
-        problems.error("unknown-target", f"there is no target `{default}`", origin, hint=hint)
+        problems.error("unknown-target", f"`targets` has no target `{default}`", origin, hint=hint)
     deletions = tree.get("deletions")
     for index, entry in enumerate(deletions if isinstance(deletions, list) else ()):
         slug = entry.get("slug") if isinstance(entry, dict) else None
@@ -256,7 +257,7 @@ def _check_names(tree: dict[str, Any], document: Sourced, problems: ProblemColle
             problems.error("invalid-value", "`slug` must be letters, digits, `_` or `-`", origin)
 
 
-def _build(tree: dict[str, Any]) -> Config:
+def _build(tree: Tree) -> Config:
     checked = ConfigFile.model_validate(tree)
     targets = {
         name: target.model_copy(update={"name": name, "base_url": _plain_url(target.base_url)})

@@ -1,12 +1,12 @@
-"""Gather the documents of a source by slug: integrations, access fragments, overlays.
+"""Collect the documents of a source by slug: integrations, access fragments, overlays.
 
-This file knows the folders. What a document says is not looked at, apart from its slug; merging
-itself is `desired.overlay`.
+This module knows the folders, not the fields: of a document, only its slug is read here. How
+documents are merged: `desired.overlay`.
 """
 
 import posixpath
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Protocol
 
 from reconciler.desired.config import CONFIG_FILE, Config
 from reconciler.desired.overlay import add_entries, apply_patch
@@ -14,12 +14,12 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced, Sour
 from reconciler.desired.source import MAX_TOTAL, FileSource, UnreadableFile, is_yaml
 from reconciler.desired.suggestions import did_you_mean
 from reconciler.desired.validate import describe
-from reconciler.desired.yaml_reader import Document, read_yaml
+from reconciler.desired.yaml_reader import Data, Document, read_yaml
 from reconciler.domain.identifiers import SLUG
 
 INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"
 _FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)
-_ALSO_AT_HOME = frozenset({CONFIG_FILE, "fleet.yaml"})
+_TOP_LEVEL_FILES = frozenset({CONFIG_FILE, "fleet.yaml"})
 
 
 def is_in_layout(path: str) -> bool:
@@ -28,9 +28,9 @@ def is_in_layout(path: str) -> bool:
 
 
 def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
-    """Return the folders of the layout that cannot be entered, with the reason.
+    """Return the folders of the layout that cannot be read, with the reason.
 
-    Such are a link or a file in the place of a folder, and a folder that may not be read.
+    These are links and files in the place of a folder, and folders without permission.
     """
     paths = source.paths()
     overlays = [p for p in paths if p.startswith(ENVIRONMENTS + "/") and p.count("/") == 1]
@@ -45,13 +45,13 @@ def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
         else:
             if not is_yaml(path):
                 # Git writes a link as a file where the file system has no links.
-                summary, hint = "is a file in the place of a folder", "put the folder in its place"
+                summary, hint = "is a file, but must be a folder", "replace it by the folder"
                 blocked[path] = UnreadableFile("not-a-folder", summary, hint)
     return blocked
 
 
 class Documents:
-    """The documents of a source. The base is read once and then merged for each environment."""
+    """The documents of a source, read once and then merged for each environment."""
 
     def __init__(
         self, source: FileSource, problems: ProblemCollector, config: Config | None = None
@@ -63,7 +63,7 @@ class Documents:
         self._incomplete = False
         self._config = config
         self._blocked: set[str] = set()
-        self._nameless: list[Sourced] = []
+        self._without_slug: list[Sourced] = []
         self._base: dict[str, Sourced] = {}
         self._report_blocked()
         self._find_strays()
@@ -76,36 +76,36 @@ class Documents:
                 self._each_slug(path, document, self._base, self._add_fragment)
 
     def merged(self, environment: str | None) -> Iterator[Sourced]:
-        """Give every integration as it is in an environment, and those whose slug is unknown."""
+        """Return every integration as it is in an environment, those without a slug first."""
         documents = dict(self._base)
         if environment is not None:
             self._overlay(environment, documents)
-        yield from self._nameless
+        yield from self._without_slug
         yield from documents.values()
 
     def _overlay(self, environment: str, documents: dict[str, Sourced]) -> None:
         folder = f"{ENVIRONMENTS}/{environment}"
         paths = self._inside(folder)
         if not paths and self._blocked.isdisjoint({ENVIRONMENTS, folder}):
-            self._note_missing(environment, folder)
+            self._report_missing(environment, folder)
         for path in paths:
             for document in self._read(path):
                 self._each_slug(path, document, documents, self._add_patch)
 
-    def _note_missing(self, environment: str, folder: str) -> None:
-        """Report a target whose environment has no folder, or nothing in it."""
+    def _report_missing(self, environment: str, folder: str) -> None:
+        """Report a target whose environment has no folder, or an empty one."""
         known = {p.split("/")[1] for p in self._inside(ENVIRONMENTS) if p.count("/") > 1}
         hint = did_you_mean(environment, known)
-        hint = hint or "add an overlay there, or take `environment` off the target"
-        where, summary = self._place_of(environment), f"there is no overlay in {folder}/"
+        hint = hint or "add an overlay there, or remove `environment` from the target"
+        where, summary = self._origin_of(environment), f"{folder}/ has no overlay"
         if self._source.has_folder(folder):
             self._problems.warning("missing-environment", summary, where, hint=hint)
         else:
             self._problems.error("missing-environment", summary, where, hint=hint)
             self._incomplete = True
 
-    def _place_of(self, environment: str) -> SourceOrigin:
-        """Return where reconcile.yaml names an environment first."""
+    def _origin_of(self, environment: str) -> SourceOrigin:
+        """Return the origin of an environment's first mention in reconcile.yaml."""
         targets = self._config.targets if self._config is not None else {}
         names = [name for name, target in targets.items() if target.environment == environment]
         path = ("targets", names[0], "environment") if names else ()
@@ -115,38 +115,38 @@ class Documents:
         return [p for p in self._paths if p.startswith(folder + "/")]
 
     def _report_blocked(self) -> None:
-        """Report the folders that cannot be entered; they would read as empty ones."""
+        """Report the folders that cannot be read; otherwise they would count as empty."""
         for path, problem in blocked_folders(self._source).items():
             self._problems.add_unreadable(path, problem)
             self._blocked.add(path)
             self._incomplete = True
 
     def _find_strays(self) -> None:
+        """Report YAML files beside the folders; folders of other names may hold anything."""
         for path in self._paths:
             folder, _, rest = path.partition("/")
-            if path in self._blocked or (
-                folder in _FOLDERS and (folder != ENVIRONMENTS or "/" in rest)
-            ):
+            is_read = folder in _FOLDERS and (folder != ENVIRONMENTS or "/" in rest)
+            if is_read or path in self._blocked or path in _TOP_LEVEL_FILES:
                 continue
             near = did_you_mean(folder, _FOLDERS) if rest and folder not in _FOLDERS else ""
-            if path in _ALSO_AT_HOME or (rest and not near and folder not in _FOLDERS):
+            if rest and not near and folder not in _FOLDERS:
                 continue
-            hint = near or f"integrations belong into {INTEGRATIONS}/"
+            hint = near or f"move integrations to {INTEGRATIONS}/"
             where = SourceOrigin(path)
             self._problems.warning("stray-file", f"{path} is not read", where, hint=hint)
 
     def _find_unused(self, environments: Collection[str | None]) -> None:
-        """Tell of folders of overlays that no target asks for, the first file of each."""
+        """Report the folders of overlays that no target names, by the first file of each."""
         for path in self._inside(ENVIRONMENTS):
             name = path.split("/")[1]
             if "/" in path.removeprefix(f"{ENVIRONMENTS}/") and name not in environments:
                 environments = {*environments, name}
-                summary = f"{ENVIRONMENTS}/{name}/ is not read: no target names this environment"
+                summary = f"{ENVIRONMENTS}/{name}/ is not read, because no target names it"
                 hint = f"add `environment: {name}` to a target in {CONFIG_FILE}"
                 self._problems.warning("stray-file", summary, SourceOrigin(path), hint=hint)
 
     def _read(self, path: str) -> list[Document]:
-        """Read a file; problems are reported, and what is left is nothing."""
+        """Return the documents of a file; none, after a report, if there is an error."""
         if self._bytes > MAX_TOTAL:
             return []
         try:
@@ -160,16 +160,16 @@ class Documents:
             excess = UnreadableFile(
                 "files-too-large",
                 "and the files before it exceed 64 MiB",
-                "divide the integrations among several folders, each with its own reconcile.yaml",
+                "split the integrations into several folders, each with its own reconcile.yaml",
             )
             self._problems.add_unreadable(path, excess)
             self._incomplete = True
             return []
-        reading = read_yaml(data)
-        if reading.faults:
-            self._problems.add_faults(path, reading, data)
-            self._incomplete = self._incomplete or reading.broken
-        return [] if reading.broken else reading.documents
+        parsed = read_yaml(data)
+        if parsed.faults:
+            self._problems.add_faults(path, parsed, data)
+            self._incomplete = self._incomplete or parsed.broken
+        return [] if parsed.broken else parsed.documents
 
     def _read_integrations(self, path: str) -> None:
         before = len(self._problems.diagnostics)
@@ -178,9 +178,9 @@ class Documents:
         if not present and len(self._problems.diagnostics) == before:
             self._problems.error(
                 "empty-file",
-                "there is no integration in this file",
+                "the file declares no integration",
                 SourceOrigin(path),
-                hint="delete the file if that is meant; an empty one may be an accident",
+                hint="declare one, or delete the file",
             )
         for document in present:
             self._add_integration(path, document, alone=len(present) == 1)
@@ -194,47 +194,47 @@ class Documents:
         sourced = Sourced(value, origin, document.line)
         slug = value.get("slug")
         if not isinstance(slug, str):
-            self._nameless.append(sourced)
+            self._without_slug.append(sourced)
             self._incomplete = True
             return
         name = str(slug)
         first = self._base.setdefault(name, sourced)
         if first is not sourced:
-            place = self._problems.location_of(first.origin.at("slug"))
+            location = self._problems.location_of(first.origin.at("slug"))
             self._problems.error(
                 "duplicate-slug",
-                f"`{name}` is declared twice; first at {place.file}:{place.line}",
+                f"`{name}` is declared twice; first at {location.file}:{location.line}",
                 origin.at("slug"),
-                hint="a slug is the identity of an integration; keep one of the two",
+                hint="keep one of the two, or change this slug",
             )
-            self._nameless.append(sourced)
+            self._without_slug.append(sourced)
         stem, _ = posixpath.splitext(posixpath.basename(path))
         if alone and stem != name and SLUG.fullmatch(name):
-            summary = f"the file is called `{stem}`, and the slug is `{name}`"
+            summary = f"the file is named `{stem}`, but its slug is `{name}`"
             hint = f"rename the file to {name}.yaml"
             self._problems.warning("file-name", summary, origin.at("slug"), hint=hint)
 
     def _each_slug(
-        self, path: str, document: Document, documents: dict[str, Sourced], add: Any
+        self, path: str, document: Document, documents: dict[str, Sourced], add: "_AddEntry"
     ) -> None:
-        """Hand every entry `<slug>: …` of a file to `add`, if there is such an integration."""
+        """Call `add` for each entry `<slug>: …` of a file whose integration exists."""
         origin, value = SourceOrigin(path, document.index), document.value
         if value is None:
             return
         if type(value) is not dict:
-            summary = f"this file must be a mapping from slugs, not {describe(value)}"
+            summary = f"the file must be a mapping with slugs as names, not {describe(value)}"
             self._problems.error("wrong-type", summary, origin)
             return
         for slug, patch in value.items():
             if slug in documents:
                 add(slug, patch, origin.at(slug), documents)
             elif not self._incomplete:
-                summary = f"there is no integration `{slug}`"
+                summary = f"no integration `{slug}` is declared"
                 hint = self._problems.did_you_mean(slug, documents)
                 self._problems.error("unknown-slug", summary, origin.at(slug), hint=hint, key=True)
 
     def _add_patch(
-        self, slug: str, patch: Any, origin: SourceOrigin, documents: dict[str, Sourced]
+        self, slug: str, patch: Data, origin: SourceOrigin, documents: dict[str, Sourced]
     ) -> None:
         if patch is None:
             del documents[slug]
@@ -242,8 +242,8 @@ class Documents:
             summary = f"a patch must be a mapping or null, not {describe(patch)}"
             self._problems.error("wrong-type", summary, origin)
         elif "slug" in patch:
-            summary = "an overlay cannot change the slug"
-            hint = "remove the line; another slug is another integration, with a file of its own"
+            summary = "an overlay cannot change the slug of an integration"
+            hint = "remove the line; declare another integration in a file of its own"
             where = origin.at("slug")
             self._problems.error("invalid-value", summary, where, hint=hint, key=True)
         else:
@@ -251,7 +251,7 @@ class Documents:
             documents[slug] = apply_patch(documents[slug], patch, origin, error)
 
     def _add_fragment(
-        self, slug: str, fragment: Any, origin: SourceOrigin, documents: dict[str, Sourced]
+        self, slug: str, fragment: Data, origin: SourceOrigin, documents: dict[str, Sourced]
     ) -> None:
         if type(fragment) is not dict:
             summary = f"a fragment must be a mapping with `workspaces`, not {describe(fragment)}"
@@ -260,13 +260,23 @@ class Documents:
         for name in fragment:
             if name != "workspaces":
                 summary = f"`{name}` is not a field of an access fragment"
-                hint = did_you_mean(name, ["workspaces"]) or "only `workspaces` is"
+                hint = did_you_mean(name, ["workspaces"]) or "remove it; `workspaces` is allowed"
                 where = origin.at(name)
                 self._problems.error("unknown-field", summary, where, hint=hint, key=True)
-        entries = fragment.get("workspaces")
-        if "workspaces" in fragment and type(entries) is not list:
+        if "workspaces" not in fragment:
+            return
+        entries = fragment["workspaces"]
+        if type(entries) is not list:
             summary = f"`workspaces` must be a list, not {describe(entries)}"
             self._problems.error("wrong-type", summary, origin.at("workspaces"))
         elif entries and isinstance(documents[slug].value.get("workspaces") or [], list):
             where = origin.at("workspaces")
             documents[slug] = add_entries(documents[slug], "workspaces", entries, where)
+
+
+class _AddEntry(Protocol):
+    """Merges the entry for a slug into its document."""
+
+    def __call__(
+        self, slug: str, entry: Data, origin: SourceOrigin, documents: dict[str, Sourced], /
+    ) -> None: ...

@@ -1,9 +1,9 @@
-"""What speaks against the URL of a host, from its text alone.
+"""Rules for the URL of a host, checked on its text alone.
 
 The API checks a `custom_host` before it stores it, so that a gateway cannot be made to call its own
 network: Portkey-AI/docs-core: product/ai-gateway/custom-hosts.mdx. What no deployment can allow is
-an error here. What a self-hosted deployment may be set to allow, and plain http, is a warning,
-because the files do not say which deployment they are for.
+an error here. What a self-hosted deployment can be configured to allow, and plain http, is a
+warning, because the files do not show which deployment they are for.
 """
 
 import ipaddress
@@ -65,12 +65,12 @@ _IN_A_URL = re.compile(r"[\x21-\x7e]+")
 _HOST_NAME = re.compile(
     r"[a-z0-9_%-]+(\.[a-z0-9_%-]+)*\.?|[0-9a-f]*:[0-9a-f:.]*(%.+)?", re.IGNORECASE
 )
-"""A name, or an IPv6 address; that a name is written in an encoded form is judged by itself."""
+"""A name or an IPv6 address; encoded names have a rule of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """What is wrong with a URL, in words that follow the name of its field."""
+    """A problem of a URL; the summary follows the name of its field."""
 
     severity: Severity
     code: str
@@ -79,38 +79,38 @@ class Objection:
 
 
 def malformed(url: str) -> Objection | None:
-    """Return what keeps a text from being the URL of a host, None if nothing does."""
+    """Return why a text is not the URL of a host; None if it is one."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return _not_a_url("is not a URL that can be read")
+        return _not_a_url("is not a valid URL")
     if _IN_A_URL.fullmatch(url) is None or "\\" in url:
-        return _not_a_url("holds a character that cannot stand in a URL")
+        return _not_a_url("contains a character that is not allowed in a URL")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         return _not_a_url("must be an absolute URL")
     if "@" in parts.netloc:
-        return _not_a_url("holds a user name or password, which the API refuses")
+        return _not_a_url("contains a user name or password, which the API refuses")
     if "#" in url:
         return _not_a_url("has a fragment, which the API refuses")
     if _HOST_NAME.fullmatch(parts.hostname) is None:
-        return _not_a_url("names a host with a character or a dot that no host name has")
+        return _not_a_url("contains a host name with an invalid character or dot")
     if len(url) > LONGEST_URL:
         return _not_a_url(f"is longer than {LONGEST_URL:,} characters")
     if port == 0 or port in _SERVICE_PORTS:
-        return _not_a_url(f"names port {port}, which the API refuses")
+        return _not_a_url(f"uses port {port}, which the API refuses")
     return None
 
 
 def encoded(url: str) -> Objection | None:
-    """Return why a well-formed URL may name another host than it seems to."""
+    """Return the problem of a URL whose host is percent-encoded, which can disguise it."""
     if "%" in (urlsplit(url).hostname or ""):
-        return _not_a_url("names a host in an encoded form")
+        return _not_a_url("contains a host name in an encoded form")
     return None
 
 
 def private(url: str) -> Objection | None:
-    """Return why a well-formed URL leads into a network that the API keeps closed."""
+    """Return the problem of a URL that leads into a network that the API blocks."""
     parts = urlsplit(url)
     name = (parts.hostname or "").rstrip(".")
     return _of_address(name) or _of_name(name) or _unencrypted(parts)
@@ -118,26 +118,29 @@ def private(url: str) -> Objection | None:
 
 def _not_a_url(summary: str) -> Objection:
     return Objection(
-        Severity.ERROR, "invalid-value", summary, "write it like `https://models.example.com/v1`"
+        Severity.ERROR,
+        "invalid-value",
+        summary,
+        "write a URL such as `https://models.example.com/v1`",
     )
 
 
 def _refused(what: str) -> Objection:
     summary = f"names {what}, which the API always refuses"
-    hint = "use a public host name, reached by https"
+    hint = "use a public host name and https"
     return Objection(Severity.ERROR, "custom-host-private", summary, hint)
 
 
 def _closed(what: str) -> Objection:
     summary = f"names {what}, which the API refuses unless a self-hosted deployment trusts it"
-    hint = "use a public host name, or add the host to those that your deployment trusts"
+    hint = "use a public host name, or add the host to the trusted hosts of your deployment"
     return Objection(Severity.WARNING, "custom-host-private", summary, hint)
 
 
 def _unencrypted(parts: SplitResult) -> Objection | None:
     if parts.scheme != "http":
         return None
-    summary = "is plain http: the credential would be sent unencrypted"
+    summary = "uses plain http: the credential would be sent unencrypted"
     return Objection(Severity.WARNING, "custom-host-private", summary, "use an https URL")
 
 
@@ -157,7 +160,7 @@ def _of_address(name: str) -> Objection | None:
 
 
 def _of_disguised_address(name: str) -> Objection | None:
-    """Judge what resolvers take for an address although it is not written as one."""
+    """Return the problem of a name that resolvers interpret as an address."""
     labels = name.split(".")
     if labels and all(_NUMBER.fullmatch(label) for label in labels):
         return _refused("an IP address in decimal, octal, hexadecimal or short form")
@@ -197,5 +200,5 @@ def _of_name(name: str) -> Objection | None:
 
 
 def _is_below(name: str, domains: tuple[str, ...]) -> bool:
-    # One call tells that most names are not; only then each domain is tried.
+    # For most names one call suffices; the domains are compared only after a match.
     return name.endswith(domains) and any(f".{name}".endswith(f".{d}") for d in domains)

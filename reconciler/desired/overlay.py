@@ -1,15 +1,16 @@
-"""Merge patches over integrations, so that every leaf keeps its file and line.
+"""Merge the patches of environments into integrations, with the origin of every value.
 
-A map merges, a keyed list merges by key, anything else replaces; null withdraws the declaration.
-Merging works on what the files say, before anything is checked.
+A map is merged, a keyed list is merged by key, any other value is replaced; null removes the
+declaration. Merging works on the data of the files, before anything is checked.
 """
 
 from collections import Counter
 from copy import deepcopy
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from reconciler.desired.problem_collector import Sourced, SourceOrigin, Steps
 from reconciler.desired.scalars import Plain
+from reconciler.desired.yaml_reader import Data
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 
 REMOVE = "$remove"
@@ -17,7 +18,7 @@ _TRUE = Plain("true")
 
 
 class ReportProblem(Protocol):
-    """Receives an error and where it is."""
+    """Receives an error and its origin."""
 
     def __call__(
         self, code: str, summary: str, origin: SourceOrigin, *, hint: str = ""
@@ -25,17 +26,17 @@ class ReportProblem(Protocol):
 
 
 def apply_patch(
-    document: Sourced, patch: dict[str, Any], origin: SourceOrigin, report: ReportProblem
+    document: Sourced, patch: dict[str, Data], origin: SourceOrigin, report: ReportProblem
 ) -> Sourced:
-    """Give a new document with the patch merged in; `document` stays as it is."""
-    merging = _Merging(dict(document.moved), document, report)
+    """Return a document with the patch merged in; `document` is not changed."""
+    merge = _Merge(dict(document.moved), document, report)
     value = deepcopy(document.value)
-    merging.into_map(value, patch, (), origin, any_provider_schema())
-    return Sourced(value, document.origin, document.line, merging.moved)
+    merge.into_map(value, patch, (), origin, any_provider_schema())
+    return Sourced(value, document.origin, document.line, merge.moved)
 
 
-def add_entries(document: Sourced, name: str, entries: list[Any], origin: SourceOrigin) -> Sourced:
-    """Give a new document with entries behind those of a keyed list, as they are written."""
+def add_entries(document: Sourced, name: str, entries: list[Data], origin: SourceOrigin) -> Sourced:
+    """Return a document with entries appended to a keyed list, as they are written."""
     value = {**document.value, name: [*(document.value.get(name) or ()), *entries]}
     moved = dict(document.moved)
     first = len(value[name]) - len(entries)
@@ -46,7 +47,9 @@ def add_entries(document: Sourced, name: str, entries: list[Any], origin: Source
     return Sourced(value, document.origin, document.line, moved)
 
 
-class _Merging:
+class _Merge:
+    """One merge: `moved` collects the origins of values that come from the patch."""
+
     def __init__(
         self, moved: dict[Steps, SourceOrigin], before: Sourced, report: ReportProblem
     ) -> None:
@@ -56,8 +59,8 @@ class _Merging:
 
     def into_map(
         self,
-        target: dict[str, Any],
-        patch: dict[str, Any],
+        target: dict[str, Data],
+        patch: dict[str, Data],
         at: Steps,
         origin: SourceOrigin,
         schema: FieldSchema,
@@ -73,7 +76,7 @@ class _Merging:
                     present = target[key] = {}
                     self.moved[here] = source
                 self.into_map(present, item, here, source, field)
-            elif _is_keyed(field, item) and (not present or _is_keyed(field, present)):
+            elif _is_keyed(item, field) and (not present or _is_keyed(present, field)):
                 self._into_list(target, field, item, here, source)
             else:
                 target[key] = deepcopy(item)
@@ -82,13 +85,13 @@ class _Merging:
 
     def _into_list(
         self,
-        target: dict[str, Any],
+        target: dict[str, Data],
         field: FieldSchema,
-        patch: list[Any],
+        patch: list[dict[str, Any]],
         here: Steps,
         origin: SourceOrigin,
     ) -> None:
-        """Merge by identity; the order of what was there stays, new entries follow."""
+        """Merge a keyed list by its keys; existing entries keep their order, new ones follow."""
         key, identity, inside = field.name, field.key or "", field.entries or field
         if not target.get(key):
             target[key] = []
@@ -105,8 +108,8 @@ class _Merging:
             patched.add(name)
             if item.get(REMOVE) == _TRUE:
                 if not entries.drop(name):
-                    summary = f"there is no `{name}` in `{key}` to remove"
-                    hint = "correct the name, or drop the line: it is withdrawn already"
+                    summary = f"`{key}` has no entry `{name}` to remove"
+                    hint = "correct the name, or remove the line"
                     self.report("unknown-entry", summary, source.at(identity), hint=hint)
                 continue
             known = entries.positions.get(name)
@@ -118,53 +121,55 @@ class _Merging:
                 self.into_map(entries.values[known], change, (*here, known), source, inside)
         entries.close()
 
-    def _forget(self, here: Steps, previous: Any) -> None:
-        """Drop the origins of what stood at a place; only a container has any below it."""
+    def _forget(self, here: Steps, previous: Data) -> None:
+        """Drop the origins of a replaced value and of everything inside it."""
         self.moved.pop(here, None)
         if isinstance(previous, dict | list):
             for path in [p for p in self.moved if p[: len(here)] == here]:
                 del self.moved[path]
 
     def origin_of(self, path: Steps) -> SourceOrigin:
-        """Give the origin of a value while merging."""
+        """Return the origin of a value during the merge."""
         return Sourced(None, self.before.origin, 1, self.moved).origin_of(path)
 
 
 class _Entries:
-    """A keyed list while it changes; what is dropped leaves a gap until `close`."""
+    """A keyed list while it is merged; a dropped entry leaves a gap until `close`."""
 
     def __init__(
-        self, merging: _Merging, holder: dict[str, Any], field: FieldSchema, here: Steps
+        self, merge: _Merge, holder: dict[str, Any], field: FieldSchema, here: Steps
     ) -> None:
-        self.merging = merging
+        self.merge = merge
         self.holder = holder
         self.key = field.name
         self.here = here
         self.values: list[Any] = holder[field.name]
         identity = field.key or ""
-        self.positions = {str(v[identity]): i for i, v in reversed([*enumerate(self.values)])}
+        self.positions: dict[str, int] = {}
+        for index, value in enumerate(self.values):
+            self.positions.setdefault(str(value[identity]), index)
         times = Counter(str(value[identity]) for value in self.values)
-        self.doubles = {name for name, count in times.items() if count > 1}
+        self.duplicates = {name for name, count in times.items() if count > 1}
         for index in range(len(self.values)):
             at = (*here, index)
-            merging.moved.setdefault(at, merging.origin_of(at))
+            merge.moved.setdefault(at, merge.origin_of(at))
 
     def append(self, name: str, origin: SourceOrigin) -> tuple[dict[str, Any], Steps]:
-        """Add an empty entry at the end and tell where it is."""
+        """Add an empty entry at the end; return it and its place."""
         at = (*self.here, len(self.values))
         entry: dict[str, Any] = {}
         self.positions[name] = len(self.values)
-        self.merging.moved[at] = origin
+        self.merge.moved[at] = origin
         self.values.append(entry)
         return entry, at
 
     def drop(self, name: str) -> bool:
-        """Remove an entry; False if there is none of this name.
+        """Remove an entry; return False if there is none of this name.
 
-        One that is listed twice stays, so that the fault is found where it is: without the first
-        of the two, the second would quietly declare what was to be withdrawn.
+        An entry that is listed twice stays, so that the duplicate is reported: without the first of
+        the two, the second would still declare what the patch removes.
         """
-        if name in self.doubles:
+        if name in self.duplicates:
             return True
         position = self.positions.pop(name, None)
         if position is None:
@@ -173,24 +178,24 @@ class _Entries:
         return True
 
     def close(self) -> None:
-        """Let what stands behind a gap move up, with its origins."""
+        """Close the gaps: later entries move up, with their origins."""
         kept = [i for i, value in enumerate(self.values) if value is not None]
         if len(kept) == len(self.values):
             return
         rank = {old: new for new, old in enumerate(kept)}
         depth = len(self.here)
         moved: dict[Steps, SourceOrigin] = {}
-        for path, origin in self.merging.moved.items():
+        for path, origin in self.merge.moved.items():
             if path[:depth] != self.here or len(path) == depth:
                 moved[path] = origin
             elif (step := path[depth]) in rank:
                 moved[*path[:depth], rank[int(step)], *path[depth + 1 :]] = origin
-        self.merging.moved = moved
+        self.merge.moved = moved
         self.holder[self.key] = [self.values[i] for i in kept]
 
 
-def _is_keyed(field: FieldSchema, value: Any) -> bool:
-    """Return whether this is a list whose entries can be told apart; an empty one just replaces."""
+def _is_keyed(value: Data, field: FieldSchema) -> TypeGuard[list[dict[str, Any]]]:
+    """Return whether a value is a list whose entries have keys; an empty list has none."""
     identity = field.key
     return (
         identity is not None

@@ -1,13 +1,13 @@
-"""What a provider asks for beyond the types of its fields.
+"""Rules of a provider beyond the types of its fields.
 
-Required fields, documented forms, hosts, deployments and credentials: whatever the API is known to
-answer with a 400 that names no field. An error is what the API certainly refuses; where the record
-shows only that the vendor's own tools refuse it, it is a warning.
+Required fields, documented forms, hosts, deployments and credentials: what the API is known to
+refuse with a 400 that names no field. What the API certainly refuses is an error; what only the
+vendor's own tools are recorded to refuse is a warning.
 """
 
 import re
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TypedDict
 
 from reconciler.desired import host_rules
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
@@ -25,7 +25,7 @@ from reconciler.domain.providers import (
 )
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secret_mappings import mapped_fields
-from reconciler.domain.tree import is_empty
+from reconciler.domain.tree import Tree, Value, is_empty
 
 _CONFIGURATIONS = "configurations"
 _TOKEN_AMOUNTS = ("credit_limit", "alert_threshold")
@@ -38,7 +38,7 @@ class ProviderRules:
 
     def __init__(
         self,
-        tree: dict[str, Any],
+        tree: Tree,
         schema: FieldSchema,
         document: Sourced,
         problems: ProblemCollector,
@@ -54,7 +54,7 @@ class ProviderRules:
         self.model = configuration_of(self.provider)
 
     def check(self) -> None:
-        """Apply all of them; without a provider there is nothing to judge by."""
+        """Apply all rules; without a provider there are none."""
         if not self.provider:
             return
         self._id()
@@ -65,26 +65,47 @@ class ProviderRules:
         if self.problems.expects_creates and lacks_credential(self.tree):
             self._no_credential()
 
-    def _error(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
-        self.problems.error(code, summary, self.document.origin_of(steps), **details)
+    def _error(
+        self,
+        code: str,
+        summary: str,
+        steps: Steps,
+        *,
+        hint: str = "",
+        key: bool = False,
+        hide: bool = False,
+    ) -> None:
+        origin = self.document.origin_of(steps)
+        self.problems.error(code, summary, origin, hint=hint, key=key, hide=hide)
 
-    def _warning(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
-        self.problems.warning(code, summary, self.document.origin_of(steps), **details)
+    def _warning(
+        self,
+        code: str,
+        summary: str,
+        steps: Steps,
+        *,
+        hint: str = "",
+        key: bool = False,
+        hide: bool = False,
+    ) -> None:
+        origin = self.document.origin_of(steps)
+        self.problems.warning(code, summary, origin, hint=hint, key=key, hide=hide)
 
     def _id(self) -> None:
         if is_known(self.provider):
             return
-        right = ALIASES.get(self.provider.lower())
+        hint = self.problems.did_you_mean(self.provider, KNOWN_PROVIDERS)
+        alias_of = ALIASES.get(self.provider.lower())
+        if alias_of:
+            hint = f"did you mean `{alias_of}`?"
         self._warning(
             "unknown-provider",
-            f"`{self.provider[:60]}` is not a provider that is known here",
+            f"`{self.provider[:60]}` is not a known provider",
             ("ai_provider_id",),
-            hint=f"did you mean `{right}`?"
-            if right
-            else self.problems.did_you_mean(self.provider, KNOWN_PROVIDERS),
+            hint=hint,
         )
 
-    def _configurations(self, given: dict[str, Any]) -> None:
+    def _configurations(self, given: Tree) -> None:
         mapped = {target[-1] for target in mapped_fields(self.tree)}
         for missing in self.model.missing(given, mapped):
             summary = f"`configurations` of {self.provider} needs {_named(missing)}"
@@ -98,7 +119,7 @@ class ProviderRules:
         if not is_empty(given.get("custom_host")) and is_empty(given.get("provider_auth_type")):
             self._warning(
                 "custom-host-auth",
-                "`custom_host` is given without `provider_auth_type`, which the API may refuse",
+                "`custom_host` is set without `provider_auth_type`, which the API may refuse",
                 (_CONFIGURATIONS, "custom_host"),
                 hint="add `provider_auth_type: apiKey`",
                 key=True,
@@ -108,32 +129,32 @@ class ProviderRules:
         field = name.removeprefix(MASK_PREFIX)
         self._error(
             "masked-field",
-            f"{quoted(name)} is what the API shows instead of {quoted(field)}; it cannot be sent",
+            f"{quoted(name)} is the masked form of {quoted(field)} and cannot be declared",
             (_CONFIGURATIONS, name),
-            hint=f"declare `{field}: ${{env:SECRET_…}}`",
+            hint=f"write `{field}: ${{env:SECRET_…}}`",
             key=True,
             hide=True,
         )
 
-    def _values(self, node: Any, field: FieldSchema, steps: Steps) -> None:
-        """Judge each value of a mapping or a list by the facts of its field."""
-        if type(node) is list:
+    def _values(self, node: Value, field: FieldSchema, steps: Steps) -> None:
+        """Check each value of a mapping or a list by the facts of its field."""
+        if isinstance(node, list):
             entries = field.entries or UNKNOWN
             for index, item in enumerate(node):
                 self._values(item, entries, (*steps, index))
-        elif type(node) is dict:
+        elif isinstance(node, dict):
             self._members(node, field, steps)
 
-    def _members(self, node: dict[str, Any], field: FieldSchema, steps: Steps) -> None:
+    def _members(self, node: Tree, field: FieldSchema, steps: Steps) -> None:
         known = field.fields
         for name, value in node.items():
-            member, kind = known.get(name) or field.child(name), type(value)
+            member = known.get(name) or field.child(name)
             if member is UNKNOWN:
                 if _CONFIGURATIONS in steps and not name.startswith(MASK_PREFIX):
                     self._unknown_field(name, field, (*steps, name))
-            elif kind is dict or kind is list:
+            elif type(value) is dict or type(value) is list:
                 self._values(value, member, (*steps, name))
-            elif kind is str and value:
+            elif isinstance(value, str) and value:
                 facts = member.facts
                 if facts.url or facts.instant or facts.form is not None:
                     self._text(value, member, (*steps, name))
@@ -145,21 +166,22 @@ class ProviderRules:
             self._budget(node, field, steps)
 
     def _unknown_field(self, name: str, around: FieldSchema, place: Steps) -> None:
-        near = self.problems.did_you_mean(name, around.fields)
+        hint = self.problems.did_you_mean(name, around.fields)
         if around.model is self.model and name in self.model.other_names:
-            near = f"the field is called `{self.model.other_names[name]}`"
-        vouch = (
-            f"list it in `known_fields` of the target, below `{self.provider}`, "
-            "to treat it as plain"
-        )
-        if SECRET_NAME.search(name):
-            vouch = "write a secret as a reference, such as `${env:SECRET_…}`"
+            hint = f"rename it to `{self.model.other_names[name]}`"
+        elif not hint and SECRET_NAME.search(name):
+            hint = "write a secret as a reference, such as `${env:SECRET_…}`"
+        elif not hint:
+            hint = (
+                f"list it in `known_fields` of the target, below `{self.provider}`, "
+                "to treat it as plain"
+            )
         self._warning(
             "unknown-configuration-field",
-            f"{quoted(name)} is not a known field of {self.provider}: it is sent and never shown, "
-            "and counts as a credential and a host",
+            f"{quoted(name)} is not a known field of {self.provider}; "
+            "its value is sent, never shown, and treated as a credential and a host",
             place,
-            hint=near or vouch,
+            hint=hint,
             key=True,
             hide=True,
         )
@@ -167,7 +189,7 @@ class ProviderRules:
     def _replaced(self, name: str, successor: str, place: Steps) -> None:
         self._warning(
             "legacy-field",
-            f"`{name}` is of an older form of this provider, which the API no longer creates",
+            f"`{name}` belongs to an older form of this provider, which the API no longer creates",
             place,
             hint=f"use `{successor}` instead",
             key=True,
@@ -176,22 +198,22 @@ class ProviderRules:
     def _text(self, text: str, field: FieldSchema, steps: Steps) -> None:
         facts = field.facts
         if holds_reference(text):
-            return  # a reference where none can stand is reported already
+            return  # `bind_references` reports a misplaced reference
         if facts.url:
             self._host(text, field, steps)
         elif facts.instant and _is_before(text, self.today):
             self._warning(
                 "past-date",
-                f"`{field.name}` is a date that has passed",
+                f"`{field.name}` is in the past",
                 steps,
-                hint="write a date to come, or leave it out: the API computes it",
+                hint="set a future date, or remove the field; the API then computes the date",
             )
         elif facts.form is not None and re.fullmatch(facts.form, text) is None:
             if facts.endpoint and not is_host_label(text):
-                return  # the model says so, as an error
+                return  # the model reports it as an error
             self._warning(
                 "unexpected-form",
-                f"`{field.name}` does not have the form that is documented for it",
+                f"`{field.name}` does not have its documented form",
                 steps,
                 hint=f"write it like `{facts.example}`",
             )
@@ -211,25 +233,25 @@ class ProviderRules:
                 hide="@" in text,
             )
 
-    def _deployment(self, given: dict[str, Any], steps: Steps) -> None:
+    def _deployment(self, given: Tree, steps: Steps) -> None:
         if given.get("is_default") is not True and is_empty(given.get("alias")):
             self._warning(
                 "missing-field",
-                "a deployment that is not the default needs an `alias`",
+                "a deployment that is not the default needs `alias`",
                 steps,
                 hint="add `alias: …`, or `is_default: true` to one of the deployments",
             )
 
-    def _budget(self, given: dict[str, Any], field: FieldSchema, steps: Steps) -> None:
-        """Judge the amounts of a budget of tokens; a rate of tokens has none of these fields."""
+    def _budget(self, given: Tree, field: FieldSchema, steps: Steps) -> None:
+        """Check the amounts of a budget in tokens; a rate limit has none of these fields."""
         for name in _TOKEN_AMOUNTS:
             amount = given.get(name)
             if name in field.fields and type(amount) is int and 0 < amount < _LEAST_TOKENS:
                 self._warning(
                     "unexpected-form",
-                    f"`{name}` of tokens is below {_LEAST_TOKENS}, the least that is documented",
+                    f"`{name}` in tokens is less than {_LEAST_TOKENS}, the documented minimum",
                     (*steps, name),
-                    hint="write a larger number, or `type: cost` for a budget in US dollars",
+                    hint="set a larger number, or `type: cost` for a budget in US dollars",
                 )
 
     def _no_credential(self) -> None:
@@ -238,16 +260,16 @@ class ProviderRules:
             f"an integration of {self.provider} cannot be created without a credential",
             ("ai_provider_id",),
             hint="declare `key` as a reference, or a secret mapping for it; "
-            "of an integration that exists, the stored one is kept",
+            "an integration that exists keeps its stored credential",
         )
 
 
 def _is_before(text: str, today: date) -> bool:
-    """Whether a text is an instant before the beginning of a day in UTC."""
+    """Return whether a text is an instant before the beginning of a day in UTC."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        return False  # the model says so
+        return False  # the model reports it
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)
     return instant < datetime(today.year, today.month, today.day, tzinfo=UTC)
@@ -258,5 +280,10 @@ def _named(missing: Missing) -> str:
     return f"`{missing.field}`{because}"
 
 
-def _addition(missing: Missing) -> dict[str, Any]:
+class _Addition(TypedDict):
+    hint: str
+    key: bool
+
+
+def _addition(missing: Missing) -> _Addition:
     return {"hint": f"add `{missing.field}: …` below `configurations`", "key": True}

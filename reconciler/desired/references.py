@@ -24,7 +24,7 @@ _NEVER_FOLDERS = ("/proc", "/sys", "/dev")
 _FORMS = "write `${env:SECRET_…}`, `${vault:path#field}` or another `${scheme:locator}`"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NO_DEFAULT = (
-    "write only the name, as in `${env:SECRET_NAME}`; a default value is not supported, "
+    "write only the name, as in `${env:SECRET_NAME}`; a default is not supported, "
     "because it would be a secret in a file"
 )
 

@@ -1,10 +1,10 @@
-"""What no single field can tell: duplicates, two credentials, what a provider asks for.
+"""Rules that concern more than one field: duplicates, credentials, scope, ignored paths.
 
-These rules run on a typed tree. Types, unknown fields and choices: `desired.validate`.
+They run on a typed tree. Types, unknown fields and choices: `desired.validate`; the rules of one
+provider: `desired.provider_rules`.
 """
 
 from datetime import date
-from typing import Any
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.provider_rules import ProviderRules
@@ -15,14 +15,15 @@ from reconciler.domain.providers import configuration_of
 from reconciler.domain.schema import FieldKind, FieldSchema
 from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields
 from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.tree import Tree, Value, lookup
 
 
 class CrossFieldRules:
-    """The rules for one integration; each reports what it finds."""
+    """The rules of one integration; each reports the problems that it finds."""
 
     def __init__(
         self,
-        tree: dict[str, Any],
+        tree: Tree,
         schema: FieldSchema,
         document: Sourced,
         problems: ProblemCollector,
@@ -35,68 +36,67 @@ class CrossFieldRules:
         self.today = today
 
     def check(self) -> None:
-        """Apply all of them."""
+        """Apply all rules."""
         self._duplicates(self.tree, self.schema, ())
         self._credentials()
         self._scope()
         ProviderRules(self.tree, self.schema, self.document, self.problems, self.today).check()
         self._ignored()
 
-    def _error(self, code: str, summary: str, steps: Steps, **details: Any) -> None:
-        self.problems.error(code, summary, self.document.origin_of(steps), **details)
+    def _error(
+        self, code: str, summary: str, steps: Steps, *, hint: str = "", key: bool = False
+    ) -> None:
+        self.problems.error(code, summary, self.document.origin_of(steps), hint=hint, key=key)
 
-    def _duplicates(self, node: dict[str, Any], schema: FieldSchema, at: Steps) -> None:
+    def _duplicates(self, node: Tree, schema: FieldSchema, at: Steps) -> None:
         for name, value in node.items():
-            kind = type(value)
-            if kind is not dict and kind is not list:
+            # Most values are scalars; they are skipped before anything is looked up.
+            if type(value) is dict:
+                field = schema.child(name)
+                if field.kind is FieldKind.OBJECT:
+                    self._duplicates(value, field, (*at, name))
+            elif type(value) is list:
+                identity = schema.child(name).key
+                if identity is not None:
+                    self._duplicates_in(value, name, identity, (*at, name))
+
+    def _duplicates_in(self, entries: list[Value], name: str, identity: str, at: Steps) -> None:
+        first: dict[str, int] = {}
+        for index, item in enumerate(entries):
+            key = item.get(identity) if isinstance(item, dict) else None
+            if not isinstance(key, str):
                 continue
-            field = schema.child(name)
-            if field.kind is FieldKind.OBJECT and kind is dict:
-                self._duplicates(value, field, (*at, name))
-            identity = field.key
-            if identity is None or type(value) is not list:
+            if key not in first:
+                first[key] = index
                 continue
-            first: dict[str, int] = {}
-            for index, item in enumerate(value):
-                key = item.get(identity) if type(item) is dict else None
-                if not isinstance(key, str):
-                    continue
-                if key in first:
-                    before = self.problems.location_of(
-                        self.document.origin_of((*at, name, first[key], identity))
-                    )
-                    first_at = f"{before.file}:{before.line}"
-                    self._error(
-                        "duplicate-entry",
-                        f"`{key}` is listed twice in `{name}`; first at {first_at}",
-                        (*at, name, index, identity),
-                        hint="keep one of the two",
-                    )
-                first.setdefault(key, index)
+            origin = self.document.origin_of((*at, first[key], identity))
+            location = self.problems.location_of(origin)
+            self._error(
+                "duplicate-entry",
+                f"`{key}` is listed twice in `{name}`; first at {location.file}:{location.line}",
+                (*at, index, identity),
+                hint="keep one of the two",
+            )
 
     def _credentials(self) -> None:
         for target, index in mapped_fields(self.tree).items():
-            *holders, name = target
-            node: Any = self.tree
-            for holder in holders:
-                node = node.get(holder) if type(node) is dict else None
-            given = node.get(name) if type(node) is dict else None
+            given = lookup(self.tree, target)
             if isinstance(given, SecretRef | Redacted):
                 shown = ".".join(target)
                 self._error(
                     "duplicate-credential",
-                    f"`{shown}` has a value of its own and a secret mapping",
+                    f"`{shown}` has both a value and a secret mapping",
                     (MAPPINGS, index, "target_field"),
-                    hint=f"keep the mapping and remove `{shown}`, or the other way round",
+                    hint=f"remove `{shown}` or the mapping",
                 )
 
     def _scope(self) -> None:
         if self.tree.get("workspace_id") is not None and "workspaces" in self.tree:
             self._error(
                 "workspaces-not-allowed",
-                "an integration that belongs to a workspace has no `workspaces`",
+                "an integration that belongs to a workspace cannot have `workspaces`",
                 ("workspaces",),
-                hint="remove `workspaces`, or `workspace_id` to share it",
+                hint="remove `workspaces`, or remove `workspace_id` to share the integration",
                 key=True,
             )
 
@@ -116,13 +116,13 @@ class CrossFieldRules:
     def _ignored_path(self, text: str, steps: Steps) -> None:
         path = parse_path(text)
         if path is None:
-            summary = f"`{text[:60]}` is not a path"
-            hint = "write it like `description` or `models[gpt-5].enabled`"
+            summary = f"`{text[:60]}` is not a field path"
+            hint = "write a path such as `description` or `models[gpt-5].enabled`"
             self._error("invalid-value", summary, steps, hint=hint)
             return
         known = [f for f in Integration.model_fields if f not in {"slug", "lifecycle"}]
         if path[0] not in known:
-            summary = f"`{path[0]}` is not a field that can be ignored"
+            summary = f"`{path[0]}` is not a field of an integration that can be ignored"
             begins = [name for name in known if len(path[0]) > 2 and name.startswith(path[0])]
             hint = (
                 f"did you mean `{begins[0]}`?"
@@ -135,18 +135,18 @@ class CrossFieldRules:
         try:
             end = date.fromisoformat(until)
         except ValueError:
-            return  # the model says so
+            return  # the model reports it
         if end < self.today:
             self._error(
                 "expired-ignore",
-                f"this exception ended on {until}",
+                f"the exception expired on {until}",
                 steps,
-                hint="remove it, or give it a new date",
+                hint="remove the entry, or set a later date",
             )
 
 
 def check_configurations(
-    tree: dict[str, Any],
+    tree: Tree,
     schema: FieldSchema,
     document: Sourced,
     problems: ProblemCollector,

@@ -1,7 +1,7 @@
-"""Where files come from: a directory on disk, or anything else that lists paths and reads bytes.
+"""Sources of files: a directory on disk, or anything else that lists paths and reads bytes.
 
-Reading is bounded and never blocks: only regular files inside the directory are opened, and never
-more than the limit is read. What the bytes mean: `desired.yaml_reader`.
+Reading is bounded and never blocks: only regular files inside the directory are opened, and no more
+than the limit is read. What the bytes mean: `desired.yaml_reader`.
 """
 
 import os
@@ -23,12 +23,12 @@ _LFS_POINTERS = (b"version https://git-lfs.github.com/spec/", b"version https://
 
 
 def is_yaml(name: str) -> bool:
-    """Tell whether a file counts by its name; `A.YAML` does, lest it be taken for a removed one."""
+    """Return whether a file is YAML by its name, in any case: `A.YAML` must not seem removed."""
     return name.lower().endswith(SUFFIXES)
 
 
 class UnreadableFile(Exception):
-    """A file that cannot be used at all; it becomes a diagnostic, it never leaves this package."""
+    """Raised for a file that cannot be used; callers turn it into a diagnostic."""
 
     def __init__(self, code: str, summary: str, hint: str = "") -> None:
         super().__init__(summary)
@@ -42,7 +42,7 @@ class FileSource(Protocol):
 
     @property
     def label(self) -> str:
-        """The folder as users should see it in front of a path."""
+        """The folder as it is shown to users, in front of a path."""
         ...
 
     def paths(self) -> list[str]:
@@ -50,15 +50,15 @@ class FileSource(Protocol):
         ...
 
     def read(self, path: str) -> bytes:
-        """Give the content of a listed file, or raise `UnreadableFile`."""
+        """Return the content of a listed file; raises `UnreadableFile`."""
         ...
 
     def has_folder(self, path: str) -> bool:
-        """Whether there is a folder, with or without YAML files in it."""
+        """Return whether there is a folder, with or without YAML files in it."""
         ...
 
     def has_file(self, path: str) -> bool:
-        """Whether there is anything but a folder, a link to one included."""
+        """Return whether there is a file, or anything else that is not a folder, such as a link."""
         ...
 
 
@@ -75,30 +75,29 @@ class MemorySource:
         return sorted(p for p in self.files if is_yaml(p))
 
     def read(self, path: str) -> bytes:
-        """Give the content of a file."""
+        """Return the content of a file."""
         content = self.files.get(path)
         if content is None:
-            raise UnreadableFile(
-                "missing-file", "does not exist", "add it, or remove what names it"
-            )
+            hint = "add the file, or remove the reference to it"
+            raise UnreadableFile("missing-file", "does not exist", hint)
         if len(content) > MAX_FILE:
             raise too_large()
         return check_content(content)
 
     def has_folder(self, path: str) -> bool:
-        """Whether there is a folder, with a file in it or empty in the original."""
+        """Return whether there is a folder with files, or an empty one in the original."""
         if any(name.startswith(path + "/") for name in self.files):
             return True
         return self.original is not None and self.original.has_folder(path)
 
     def has_file(self, path: str) -> bool:
-        """Whether there is a file."""
+        """Return whether there is a file."""
         return path in self.files
 
 
 @dataclass(frozen=True, slots=True)
 class DirectorySource:
-    """Files of a directory. Hidden files and folders do not count."""
+    """Files of a directory; hidden files and folders are ignored."""
 
     directory: Path
     label: str = ""
@@ -117,17 +116,17 @@ class DirectorySource:
         try:
             return self._read(path)
         except OSError as error:
-            reason = error.strerror or "the system refuses"
+            reason = error.strerror or "unknown reason"
             hint = "check its permissions, and those of the folders above it"
             raise UnreadableFile("unreadable", f"cannot be read: {reason}", hint) from None
 
     def has_folder(self, path: str) -> bool:
-        """Whether there is a folder; a link to one does not count."""
+        """Return whether there is a folder; a link to one does not count."""
         full = f"{self._root}/{path}"
         return os.path.realpath(full) == full and Path(full).is_dir()
 
     def has_file(self, path: str) -> bool:
-        """Whether there is anything but a folder, a link to one included."""
+        """Return whether there is a file, or anything else that is not a folder, such as a link."""
         full = f"{self._root}/{path}"
         return os.path.lexists(full) and (Path(full).is_symlink() or not Path(full).is_dir())
 
@@ -137,16 +136,16 @@ class DirectorySource:
         if real != full and not real.startswith(self._root + "/"):
             raise UnreadableFile(
                 "symlink",
-                "is a symbolic link that leads out of the directory",
-                "put a copy of the file in its place",
+                "is a symbolic link to a place outside of the directory",
+                "replace it by a copy of the file",
             )
         if real != full and (Path(real).is_dir() or not is_yaml(path)):
             raise UnreadableFile(
                 "symlink",
-                "is a symbolic link in place of a folder, which is not followed",
-                "put the folder itself in its place",
+                "is a symbolic link to a folder, which is not followed",
+                "replace it by the folder itself",
             )
-        # A FIFO without a writer would block; O_NONBLOCK opens it at once, and fstat turns it away.
+        # Opening a FIFO without a writer blocks; O_NONBLOCK avoids that, and fstat then refuses it.
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
             return check_content(_read_regular(descriptor))
@@ -155,21 +154,21 @@ class DirectorySource:
 
 
 def _has_no_link(root: str, path: str) -> bool:
-    """Whether no step from a real folder to a file is a link, so that the path is real, too.
+    """Return whether no part of a path below a real folder is a link, so that the path is real.
 
-    `os.path.realpath` would look at every folder above the root again, for each file.
+    `os.path.realpath` would inspect every folder above the root again, for each file.
     """
     here = root
     for name in path.split("/"):
         here = f"{here}/{name}"
-        is_link = os.path.islink(here)  # noqa: PTH114 - a `Path` takes longer than the look itself
+        is_link = os.path.islink(here)  # noqa: PTH114 - making a `Path` takes longer than the check
         if is_link or name in {"", ".", ".."}:
             return False
     return True
 
 
 def check_content(content: bytes) -> bytes:
-    """Return the content of a file; raises `UnreadableFile` for one that stands for another."""
+    """Return the content of a file; raises `UnreadableFile` for a Git LFS pointer."""
     if content.startswith(_LFS_POINTERS):
         raise UnreadableFile(
             "not-checked-out",
@@ -180,11 +179,11 @@ def check_content(content: bytes) -> bytes:
 
 
 def too_large() -> UnreadableFile:
-    """Say that a file is over the limit."""
+    """Return the error of a file that exceeds the limit."""
     return UnreadableFile(
         "file-too-large",
         "is larger than 1 MiB",
-        "an integration takes a few hundred bytes; split the file or remove what is not YAML",
+        "split the file, or remove what is not YAML; an integration takes a few hundred bytes",
     )
 
 
@@ -207,7 +206,7 @@ def _walk(root: str, folder: str) -> Iterator[str]:
 
 
 def _stands_for_folder(entry: "os.DirEntry[str]") -> bool:
-    """Whether an entry is a link to a folder, or may be one: a link that leads nowhere."""
+    """Return whether an entry is a link to a folder, or may be one because it is broken."""
     return entry.is_symlink() and (entry.is_dir() or not Path(entry.path).exists())
 
 
@@ -215,11 +214,11 @@ def _read_regular(descriptor: int) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableFile(
-            "not-a-file", "is not a regular file", "put a file in its place, or remove it"
+            "not-a-file", "is not a regular file", "replace it by a file, or remove it"
         )
     if status.st_size > MAX_FILE:
         raise too_large()
-    # A buffer as large as the limit, made and given back for each file, takes half of the time.
+    # Sized by the file: allocating a buffer of the limit for each file takes half of the time.
     content = os.read(descriptor, status.st_size + 1)
     while len(content) <= MAX_FILE and (more := os.read(descriptor, _CHUNK)):
         content += more

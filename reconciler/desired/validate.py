@@ -1,12 +1,11 @@
-"""Check a tree against a model of the domain and say what is wrong in our own words.
+"""Check a tree against a model of the domain, and report each error in the terms of the files.
 
-pydantic finds, this file explains: its locations become places, its error types stable codes.
-What no single field can tell (duplicates, credentials, provider rules): `desired.rules`.
+pydantic finds the errors; its locations become places in the files, its error types stable codes.
+Rules that concern more than one field: `desired.rules`.
 """
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,7 +19,7 @@ _QUOTED = re.compile(r"'([^']*)'")
 _LONGEST_ECHO = 60
 
 _EXPECTED = {
-    "string": "a text",
+    "string": "a string",
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
@@ -30,16 +29,16 @@ _EXPECTED = {
     "model": "a mapping",
     "mapping": "a mapping",
 }
-_WRITTEN = {
-    "string": "write a text, in quotes where YAML might take it for something else",
+_TYPE_HINTS = {
+    "string": "write a string, in quotes if YAML could read it as another type",
     "int": "write it in decimal digits, such as 500",
     "float": "write it in decimal digits, such as 0.8",
     "bool": "write `true` or `false`",
-    "list": "write each entry on a line that begins with `- `",
-    "tuple": "write each entry on a line that begins with `- `",
-    "dict": "write `name: value` on lines of their own below it",
-    "model": "write `name: value` on lines of their own below it",
-    "mapping": "write `name: value` on lines of their own below it",
+    "list": "write each entry on a line of its own that begins with `- `",
+    "tuple": "write each entry on a line of its own that begins with `- `",
+    "dict": "write each `name: value` on a line of its own below it",
+    "model": "write each `name: value` on a line of its own below it",
+    "mapping": "write each `name: value` on a line of its own below it",
 }
 _TYPE_ERROR = re.compile(
     r"(string|int|float|bool|list|tuple|dict|model|mapping)(_attributes)?_type"
@@ -48,7 +47,7 @@ _TYPE_ERROR = re.compile(
 
 def check_model(
     model: type[BaseModel],
-    tree: Any,
+    tree: object,
     *,
     schema: FieldSchema,
     document: Sourced,
@@ -57,10 +56,10 @@ def check_model(
     known_bad: Collection[Steps] = (),
     what: str = "an integration",
 ) -> bool:
-    """Report everything the model objects to; True when it objects to nothing.
+    """Report everything that is invalid for a model; return whether the tree is valid.
 
-    `prefix` is where the tree stands in the document; `known_bad` are places that have been
-    reported already; `what` names the whole for people.
+    `prefix` is the place of the tree in the document, `known_bad` are places that have been
+    reported, `what` names the whole tree in messages.
     """
     try:
         model.model_validate(tree)
@@ -74,8 +73,8 @@ def check_model(
     return True
 
 
-def _steps(loc: tuple[int | str, ...], tree: Any) -> Steps:
-    """Translate a location of pydantic into a path: the names of union members are no steps."""
+def _steps(loc: tuple[int | str, ...], tree: object) -> Steps:
+    """Return the path for a location of pydantic, which also holds names of union members."""
     steps: list[int | str] = []
     node = tree
     for position, part in enumerate(loc):
@@ -90,7 +89,7 @@ def _steps(loc: tuple[int | str, ...], tree: Any) -> Steps:
 
 
 def name_of(steps: Steps, what: str) -> str:
-    """Name a place for people: the innermost field that has a name."""
+    """Return how messages name a place: by the innermost field that has a name."""
     names = [s for s in steps if isinstance(s, str)]
     if not names:
         return what
@@ -125,22 +124,24 @@ class _Explainer:
             self._not_a_choice(problem, steps)
         elif kind == "is_instance_of":
             summary = f"{name_of(steps, self.what)} must be a reference"
-            self._say("wrong-type", f"{summary}, not {describe(problem['input'])}", steps)
+            self._report("wrong-type", f"{summary}, not {describe(problem['input'])}", steps)
         elif "-" in kind:
-            named = f"{name_of(steps, self.what)} " if problem["msg"].startswith("must") else ""
-            self._say(kind, named + problem["msg"], steps, hint=self._likeness(kind, steps))
+            summary = problem["msg"]
+            if summary.startswith("must"):
+                summary = f"{name_of(steps, self.what)} {summary}"
+            self._report(kind, summary, steps, hint=self._example_hint(kind, steps))
         else:
-            self._say("invalid-value", f"{name_of(steps, self.what)} {_limit(problem)}", steps)
+            self._report("invalid-value", f"{name_of(steps, self.what)} {_limit(problem)}", steps)
 
-    def _say(
+    def _report(
         self, code: str, summary: str, steps: Steps, *, hint: str = "", key: bool = False
     ) -> None:
         origin = self.document.origin_of((*self.prefix, *steps))
         hide = not key and is_hidden(self.schema, steps)
         self.problems.error(code, summary, origin, hint=hint, key=key, hide=hide)
 
-    def _likeness(self, kind: str, steps: Steps) -> str:
-        """Return the hint that shows a value of the right form, where the schema has one."""
+    def _example_hint(self, kind: str, steps: Steps) -> str:
+        """Return a hint with an example of the right form, if the schema has one."""
         names = tuple(step for step in steps if isinstance(step, str))
         example = self.schema.at(names).facts.example if kind == "unexpected-form" else None
         return f"write it like `{example}`" if example else ""
@@ -150,7 +151,7 @@ class _Explainer:
         known = names_at(self.schema, steps[:-1])
         name = str(steps[-1])
         hint = self.problems.did_you_mean(name, known) or (one_of(known) if len(known) <= 8 else "")
-        self._say(
+        self._report(
             "unknown-field",
             f"{quoted(name)} is not a field of {around}",
             steps,
@@ -160,34 +161,37 @@ class _Explainer:
 
     def _missing_field(self, steps: Steps) -> None:
         around, name = name_of(steps[:-1], self.what), steps[-1]
-        hint = f"add `{name}: …` to it"
-        self._say("missing-field", f"{around} needs `{name}`", steps[:-1], hint=hint)
+        self._report(
+            "missing-field", f"{around} needs `{name}`", steps[:-1], hint=f"add `{name}: …`"
+        )
 
-    def _wrong_type(self, expected: str, given: Any, steps: Steps) -> None:
+    def _wrong_type(self, expected: str, given: object, steps: Steps) -> None:
         name = name_of(steps, self.what)
         kind = "a fraction" if expected == "int" and type(given) is float else describe(given)
         summary = f"{name} must be {_EXPECTED[expected]}, not {kind}"
-        hint = (isinstance(given, str) and _type_hint(expected, given)) or _WRITTEN[expected]
+        hint = _TYPE_HINTS[expected]
         if given is None:
-            hint = "give it a value, or leave the field out if it is not needed"
-        self._say("wrong-type", summary, steps, hint=hint)
+            hint = "set a value, or remove the field"
+        elif isinstance(given, str):
+            hint = _type_hint(expected, given) or hint
+        self._report("wrong-type", summary, steps, hint=hint)
 
     def _not_a_choice(self, problem: ErrorDetails, steps: Steps) -> None:
         expected = str(problem.get("ctx", {}).get("expected", ""))
         given, name = problem["input"], name_of(steps, self.what)
         choices = [c for c in _QUOTED.findall(expected) if c]
         if not choices:
-            self._say("invalid-value", f"{name} must be {expected}", steps)
+            self._report("invalid-value", f"{name} must be {expected}", steps)
         elif isinstance(given, str):
             near = self._other_word(given, steps) or self.problems.did_you_mean(given, choices)
             hint = (near + " " if near else "") + one_of(choices)
-            self._say("invalid-value", f"{name} cannot be `{_echo(given)}`", steps, hint=hint)
+            self._report("invalid-value", f"{name} cannot be `{_echo(given)}`", steps, hint=hint)
         else:
-            summary = f"{name} must be a text, not {describe(given)}"
-            self._say("wrong-type", summary, steps, hint=one_of(choices))
+            summary = f"{name} must be a string, not {describe(given)}"
+            self._report("wrong-type", summary, steps, hint=one_of(choices))
 
     def _other_word(self, given: str, steps: Steps) -> str:
-        """Suggest the choice that the vendor calls by this word elsewhere."""
+        """Return a hint with the choice for which the vendor uses this word elsewhere."""
         choice = dict(schema_at(self.schema, steps).facts.other_words).get(given)
         return f"did you mean `{choice}`?" if choice else ""
 
@@ -200,7 +204,7 @@ def schema_at(schema: FieldSchema, steps: Steps) -> FieldSchema:
 
 
 def is_hidden(schema: FieldSchema, steps: Steps) -> bool:
-    """Whether the value at a place never stands in an excerpt."""
+    """Return whether the value at a place must not be shown in an excerpt."""
     for step in steps:
         schema = (schema.entries or UNKNOWN) if isinstance(step, int) else schema.child(step)
         if schema.facts.sensitive or schema.facts.headers:
@@ -214,8 +218,8 @@ def names_at(schema: FieldSchema, steps: Steps) -> Collection[str]:
     return tuple(here.fields or (here.entries.fields if here.entries else ()))
 
 
-def describe(value: Any) -> str:
-    """Name the kind of a value without showing it."""
+def describe(value: object) -> str:
+    """Return the type of a value in words, without showing it."""
     match value:
         case None:
             return "null"
@@ -224,7 +228,7 @@ def describe(value: Any) -> str:
         case int() | float():
             return "a number"
         case str():
-            return "a text"
+            return "a string"
         case list():
             return "a list"
         case Mapping():
@@ -241,7 +245,7 @@ def _type_hint(expected: str, given: str) -> str:
     if expected not in {"int", "float"}:
         return ""
     if re.fullmatch(r"-?0\d{1,18}", given):
-        return "write it without the zero in front"
+        return "remove the leading zero"
     is_number = re.fullmatch(r"-?\d{1,18}(\.\d{1,18})?", given) is not None
     return "write it without quotes" if is_number else ""
 
@@ -263,7 +267,7 @@ _LIMITS = {
     "string_too_long": "must not be longer than {max_length} characters",
     "too_long": "must not have more than {max_length} entry",
     "greater_than_equal": "must be at least {ge:g}",
-    "greater_than": "must be more than {gt:g}",
+    "greater_than": "must be greater than {gt:g}",
     "less_than_equal": "must be at most {le:g}",
     "finite_number": "must be a finite number",
 }
@@ -274,7 +278,7 @@ def _limit(problem: ErrorDetails) -> str:
     if kind == "string_too_short":
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        return _PATTERNS.get(facts["pattern"], "does not have the right form")
+        return _PATTERNS.get(facts["pattern"], "does not have the required form")
     if kind in _LIMITS:
         return _LIMITS[kind].format(**facts)
     return "is not valid"
@@ -282,7 +286,7 @@ def _limit(problem: ErrorDetails) -> str:
 
 _PATTERNS = {
     r"^[A-Za-z0-9_-]{1,255}$": "must be 1 to 255 letters, digits, `_` or `-`",
-    r"^[^\s/:?#@.]*$": "must be a name, not a URL or the name of a host",
+    r"^[^\s/:?#@.]*$": "must be a name, not a URL or a host name",
     r"^[^\s/:?#@]*$": "must be a name, not a URL",
     r"^(key|configurations\.[A-Za-z0-9_]+)$": "must be `key` or `configurations.<field>`",
 }

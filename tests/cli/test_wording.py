@@ -39,7 +39,7 @@ def test_a_missing_environment_has_a_hint(tmp_path: Path) -> None:
     project.integration("alpha")
     found = project.run("validate", "--format", "json").json["diagnostics"]
     hints = {d["code"]: d["hint"] for d in found}
-    assert "take `environment` off" in hints["missing-environment"]
+    assert "remove `environment` from" in hints["missing-environment"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_null_where_a_text_is_needed_has_a_hint(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", name=None)
     found = project.run("validate", "--format", "json").json["diagnostics"]
-    assert [(d["code"], "give it a value" in d["hint"]) for d in found] == [("wrong-type", True)]
+    assert [(d["code"], "set a value" in d["hint"]) for d in found] == [("wrong-type", True)]
 
 
 def test_an_undo_lists_nothing_that_no_file_declares(tmp_path: Path) -> None:
