@@ -108,7 +108,7 @@ class ActionRunner:
             case ActionKind.DELETE:
                 await self.verifier.read_whole()
                 await self._delete_unless_gone()
-                return
+                return  # its absence is confirmed there
         self.written = True
         await self.verifier.read_back()
 
@@ -172,6 +172,7 @@ class ActionRunner:
         try:
             await self.sender.send(call, last_seen=self.verifier.last_seen)
         except (NotFound, Forbidden):
+            # The API answers 403 for what does not exist, too.
             if await self.dependencies.existence.exists(self.action.slug, certain=True):
                 raise
         except RemoteError as problem:
@@ -210,6 +211,7 @@ class ActionRunner:
 
     async def _settle_write(self, call: Call, problem: RemoteError) -> None:
         """Read whether a write without an answer was carried out, where reading can prove it."""
+        # With several calls, or with a secret, what is shown does not prove that this one arrived.
         is_provable = len(self.action.calls) == 1 and not carries_secret(call)
         try:
             found = await self.verifier.read() if is_provable else None

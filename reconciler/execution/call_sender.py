@@ -50,6 +50,7 @@ class CallSender:
         if self.stop.requested:
             raise Interrupted(self.stop.reason, code="interrupted", hint="run apply again")
         await self._announce(CallStarted(self.action, call, last_seen))
+        # Noted before the request: a cancellation while it is under way leaves the call in doubt.
         self.unanswered.append(call)
         try:
             reply = await self.api.call(with_values(call, self.values))

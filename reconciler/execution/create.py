@@ -99,6 +99,7 @@ class Creation:
                     raise
                 problem = error
                 self._note_lost(error)
+                # The request may still be on its way, so a read right now would prove nothing.
                 await self.timing.sleep(pause)
                 created = await self._found_after_loss()
                 if created is not None:
@@ -162,6 +163,7 @@ class Creation:
                 code="foreign-integration",
                 hint="look at it in the console, then plan again; nothing of it was touched",
             )
+        # A second POST would be refused; an update stores our key and all else for certain.
         fields = compiled(Integration).fields
         body = {
             name: value
@@ -177,6 +179,7 @@ class Creation:
                 f"it was created, and completing it failed: {problem.summary}", code=problem.code
             ) from None
         warning = "the answer to the create was lost; found it and completed it"
+        # Set before the list is read: the integration is ours even if that fails.
         self.created = Created(found.id, warnings=(warning,))
         await self._rule_out_twins()
         return self.created
@@ -196,6 +199,7 @@ class Creation:
                 code="slug-not-honoured",
                 hint="run apply again: it looks whether the slug was honoured",
             )
+        # Until the stray is gone, an interruption must leave its slug in the result.
         self.doubt = f"the API created {echoed} instead of {self.slug}"
         if not await self._is_removed(echoed):
             raise NotConfirmed(

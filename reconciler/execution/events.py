@@ -86,6 +86,7 @@ def to_all(*listeners: Emit) -> Emit:
 
     def emit(event: Event) -> Awaitable[None] | None:
         if isinstance(event, RunStarted):
+            # One by one: progress must not show a run that the ledger refuses.
             return _in_turn(event, listeners)
         pending = []
         for listener in listeners:

@@ -23,6 +23,7 @@ from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Sta
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan
 
+# What takes something away waits until everything that may fail without a loss has succeeded.
 _PHASES: tuple[Collection[ActionKind], ...] = (
     (ActionKind.CREATE, ActionKind.UPDATE),
     (ActionKind.REPLACE,),
@@ -104,7 +105,9 @@ class _Execution:
             stopped.cancel()
             for worker in workers:
                 worker.cancel()
+            # A cancelled worker still emits how its action ended.
             await finished
+        # The failure of an action is in its outcome, so a worker raises only for a defect.
         defects = [problem for worker in workers if (problem := worker.exception())]
         if defects:
             raise defects[0]

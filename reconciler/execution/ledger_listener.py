@@ -117,6 +117,7 @@ class LedgerListener:
     def emit_all(self, events: Sequence[Event]) -> None:
         """Record some events in one transaction; all are on disk when this returns, or none is."""
         for event in events:
+            # A run without any action would fill the history and change nothing.
             if isinstance(event, RunStarted) and event.plan.actions:
                 self._learn(event.plan.target.organisation_id)
                 self._recorder = self._ledger.recorder(self._key, facts=self._facts, now=self._now)

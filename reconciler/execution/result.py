@@ -190,6 +190,7 @@ def _outcome(item: Mapping[str, Any]) -> Outcome:
         duration_ms=int(item["duration_ms"]),
         request_ids=tuple(_text(value) for value in item["request_ids"]),
         error=None if problem is None else _failure(problem),
+        # Results of early releases have no warnings.
         warnings=tuple(_text(value) for value in item.get("warnings", ())),
     )
 

@@ -184,6 +184,7 @@ class ResourceVerifier:
             except RemoteError as problem:
                 self.warnings.append(f"it could not be read back: {problem.summary}")
                 return
+            # A mask is compared last: while other fields are old, the mask is old as well.
             left = self.missing(found) or self._unseen_secrets(found)
             if not left:
                 return

@@ -27,6 +27,7 @@ from reconciler.planning.comparison import Comparison, SecretLocation, compare
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.identifier_forms import differing_forms
 
+# None is a value that a file may hold.
 _ABSENT: Any = object()
 
 

@@ -88,6 +88,7 @@ class Rewrite:
                 if self._options.force:
                     self._rewrite(current, base[slug])
                 pulled.append(slug)
+            # Its document exists and an overlay withdraws it, so a new file would be a duplicate.
             elif slug in base:
                 self.diagnostics.append(_withdrawn(slug, self._desired.target.environment))
             elif self._create(current):

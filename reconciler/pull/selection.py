@@ -106,6 +106,7 @@ def _refuse_unreadable(candidates: Candidates, observed: ObservedState) -> None:
     records = [observed.unreadable[slug] for slug in asked if slug in observed.unreadable]
     if records:
         raise damaged(*records)
+    # A row without a slug may be the one that is missing from the list.
     if observed.nameless and any(slug not in observed.listed for slug in asked):
         raise nameless_rows(observed.nameless)
 

@@ -1,4 +1,4 @@
-"""What the stories of this folder are told with: one integration, and what happened to it."""
+"""Builders for the tests of this folder: one integration, and what others do to it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def get(kind: Any, **more: Any) -> Fault:
 
 @dataclass
 class At:
-    """Lets somebody act once, right before the first request of a method and path."""
+    """Lets another party act once, right before the first request of a method and path."""
 
     method: str
     path: str
@@ -51,18 +51,18 @@ def world(*faults: Fault, **switches: Any) -> World:
 
 
 def before(story: World, method: str, path: str, act: Callable[[], None], *, skip: int = 0) -> None:
-    """Let somebody act at a moment of the story."""
+    """Let another party act right before a request."""
     story.wire._before = At(method, path, act, skip)
 
 
 def somebody_creates(story: World, slug: str = "alpha", **fields: Any) -> Callable[[], None]:
-    """Let somebody create an integration; unless told otherwise it is plainly theirs."""
+    """Return an act that creates an integration, by default one that is certainly not ours."""
     body = {"slug": slug, "name": "Theirs", "ai_provider_id": "anthropic", "key": THEIRS}
     return lambda: story.put("POST", "/integrations", body | fields)
 
 
 def somebody_had_created(story: World, slug: str = "alpha", **fields: Any) -> Callable[[], None]:
-    """Let something come to light that somebody created ten minutes ago."""
+    """Return an act that shows an integration which others created ten minutes ago."""
 
     def long_ago() -> None:
         story.seconds -= 600
@@ -80,7 +80,7 @@ def create(story: World, **fields: Any) -> Outcome:
 
 
 def sent(story: World) -> list[str]:
-    """Give the writes that left, by operation."""
+    """Return the writes that were sent, by operation."""
     return [
         event.call.operation.value.removesuffix("-integration")
         for event in story.events
@@ -89,5 +89,5 @@ def sent(story: World) -> list[str]:
 
 
 def ending(outcome: Outcome) -> tuple[str, str | None]:
-    """Give status and code."""
+    """Return status and error code."""
     return outcome.status.value, outcome.error.code if outcome.error else None

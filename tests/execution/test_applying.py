@@ -71,7 +71,7 @@ def test_what_the_files_declare_exists_afterwards_and_the_next_plan_is_empty() -
 
 
 def rotated(**switches: Any) -> tuple[World, Outcome]:
-    """Apply another value than the one that somebody created `alpha` with."""
+    """Apply another value than the one that `alpha` was created with."""
     world = World(Switches(**switches))
     create(world, "alpha")
     world.seconds += 60

@@ -119,7 +119,7 @@ def test_a_long_value_is_shortened_to_what_differs() -> None:
 
 
 def words(change: Change) -> str:
-    """Give what is said of a change that was not approved."""
+    """Return the message about a change that was not approved."""
 
     def changing(found: Change) -> Plan:
         base = plan(declared())

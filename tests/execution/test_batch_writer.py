@@ -20,7 +20,7 @@ def intent(of: object) -> CallStarted:
 
 
 class Disk:
-    """Keeps groups; holds the first one back until it is told to go on."""
+    """Keeps batches; holds the first one back until it is released."""
 
     def __init__(self, *, fails: bool = False) -> None:
         self.groups: list[list[Event]] = []

@@ -23,7 +23,7 @@ HEADERS = {"x-team-token": Redacted("literal-value-1")}
 def record_after(
     shown: Any, *, before: Any = None, known: SecretRecord | None = None, pepper: Any = PEPPER
 ) -> SecretRecord:
-    """Give what is recorded of a rotated key after which the API shows a mask."""
+    """Return the record of a rotated key for which the API shows a mask."""
     secrets = {("key",): known} if known is not None else {}
     action = Action(
         slug="alpha",

@@ -1,4 +1,4 @@
-"""What a person is told when a create ends in doubt or in failure, and what helps then."""
+"""Messages and hints of a create that ends in doubt or in failure."""
 
 from collections.abc import Callable
 from dataclasses import replace

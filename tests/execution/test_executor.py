@@ -38,7 +38,7 @@ def endings(result: ApplyResult) -> dict[str, tuple[str, ActionFailure | None]]:
 
 
 def names(story: World) -> list[str]:
-    """Give what the listeners heard, by kind of event and slug."""
+    """Return the events that listeners got, by kind and slug."""
     told = []
     for event in story.events:
         action = getattr(event, "action", None)

@@ -1,4 +1,4 @@
-"""Absence and denial look alike to the API (403), and are told apart by a complete list."""
+"""Absence and denial look alike (403); a complete list distinguishes them."""
 
 import asyncio
 from collections.abc import Mapping

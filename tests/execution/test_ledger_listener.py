@@ -72,7 +72,7 @@ def ended(item: Action, status: Status = Status.APPLIED, **more: Any) -> ActionE
 def runs_through(
     books: LedgerListener, *endings: ActionEnded, organisation: str | None = "org-1"
 ) -> Plan:
-    """Tell of a run that began, of how its actions ended, and of no more."""
+    """Emit the start of a run and the ends of its actions, and nothing else."""
     fresh = plan(*(e.action for e in endings), organisation=organisation)
     books.emit(RunStarted("run-1", fresh))
     for ending in endings:
@@ -86,7 +86,7 @@ def closes(books: LedgerListener, fresh: Plan, *files: Declared, **more: Any) ->
 
 
 def by_run(tmp_path: Path) -> dict[str, str | None]:
-    """Give which run the ledger has on record for each declaration."""
+    """Return the run that the ledger has on record for each declaration."""
     connection = sqlite3.connect(tmp_path / "ledger.db")
     try:
         return dict(connection.execute("SELECT slug, run FROM declared").fetchall())

@@ -1,4 +1,4 @@
-"""Somebody deletes an integration while we write it, and creates another under the same slug."""
+"""An integration is deleted while it is written, and re-created under the same slug."""
 
 from typing import Any
 

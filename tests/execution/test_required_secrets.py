@@ -36,7 +36,7 @@ def complaints(
     files: DesiredState,
     reasons: dict[SecretRef, ReconcilerError] | None = None,
 ) -> tuple[Diagnostic, ...]:
-    """Demand these of somebody who has only the third, and give what is said."""
+    """Return the errors for these references where only the third has a value."""
     fresh = plan(update("alpha"))
     with pytest.raises(InvalidInput) as caught:
         require_values(needed, {THIRD: VALUE}, reasons or {}, files, fresh)
@@ -89,6 +89,12 @@ def test_the_first_who_needs_it_is_named_and_the_others_are_counted() -> None:
 def test_one_that_names_it_twice_needs_it_once() -> None:
     headers = {"custom_headers": {"x-token": KEY}}
     (problem,) = complaints([KEY], desired(declared(key=KEY, configurations=headers)))
+    assert problem.summary == "env:SECRET_KEY has no value here; needed by alpha"
+
+
+def test_a_reference_inside_a_list_is_found_as_well() -> None:
+    files = desired(declared("alpha", configurations={"fallbacks": [{"token": KEY}, "plain"]}))
+    (problem,) = complaints([KEY], files)
     assert problem.summary == "env:SECRET_KEY has no value here; needed by alpha"
 
 

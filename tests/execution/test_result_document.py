@@ -84,7 +84,7 @@ def test_the_result_of_a_shard_says_of_which() -> None:
 
 
 def edited(**change: Any) -> str:
-    """Give the result with another word in its second outcome."""
+    """Return the result document with a changed member in its second outcome."""
     document = RESULT.as_json()
     document["outcomes"][1] |= change
     return json.dumps(document)

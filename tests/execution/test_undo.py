@@ -26,7 +26,7 @@ ID = frozenset({"id-1"})
 
 
 def image(slug: str, kind: ActionKind, *changed: Path, **more: Any) -> PreImage:
-    """Give the picture that a run took of an integration before it changed it."""
+    """Return the pre-image that a run stored of an integration."""
     seen = None if kind is CREATE else observed(slug, **more.pop("fields", {}))
     return PreImage(slug, kind, more.pop("seen", seen), changed=changed, **more)
 

@@ -81,7 +81,7 @@ def scene(*answers: Reply | RemoteError, **more: Any) -> Scene:
     return Scene(list(answers), **more)
 
 
-def told(problem: ReconcilerError) -> tuple[str, str, str]:
+def described(problem: ReconcilerError) -> tuple[str, str, str]:
     return problem.summary, problem.code, problem.hint
 
 
@@ -93,7 +93,7 @@ SEEN = observed(id=ID, last_updated_at="2026-11-23T12:00:00Z", description="old"
 def changed(now: Observed | None, had: Observed = SEEN) -> tuple[str, str, str]:
     with pytest.raises(ChangedSincePlan) as caught:
         scene().view(declared(), had).confirm_unchanged(now)
-    return told(caught.value)
+    return described(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_what_the_list_did_not_have_must_not_be_there_before_a_create() -> None:
     with pytest.raises(ChangedSincePlan) as caught:
         asyncio.run(scene(shows()).view(declared()).confirm_absent())
     what = "it exists now, although the list did not have it"
-    assert told(caught.value) == (what, "changed-since-plan", LOOK_AGAIN)
+    assert described(caught.value) == (what, "changed-since-plan", LOOK_AGAIN)
 
 
 @pytest.mark.parametrize("answer", [MISSING, DENIED, shows(status="archived")])
@@ -287,7 +287,7 @@ def test_a_namesake_at_first_may_be_a_stale_picture_and_in_the_end_is_not() -> N
     view.identity = ID
     with pytest.raises(NotConfirmed) as caught:
         asyncio.run(view.read_back())
-    summary, code, hint = told(caught.value)
+    summary, code, hint = described(caught.value)
     assert summary == (
         "it was deleted and re-created while it was written; "
         "what was sent may have reached the new one"
@@ -325,7 +325,7 @@ def test_what_never_goes_is_named_or_keeps_a_create_back(there: Reply | RemoteEr
     assert (look.looks, look.seconds) == (5, 0.2 + 0.5 + 1.0 + 2.0)
     with pytest.raises(NotConfirmed) as caught:
         asyncio.run(view.prove_gone())
-    assert told(caught.value) == (
+    assert described(caught.value) == (
         "it was deleted and is still shown, so it was not re-created",
         "not-confirmed",
         "wait a moment and run apply again",

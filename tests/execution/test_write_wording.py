@@ -1,4 +1,4 @@
-"""How an update, a replace and a delete end when something goes wrong, word for word."""
+"""Messages of updates, replaces and deletes that fail, word for word."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -34,7 +34,7 @@ lifecycle: {protected: true}
 
 
 def repository(text: str = COMMENTED, *, path: str = "integrations/alpha.yaml") -> Repository:
-    """Give files and an API that agree."""
+    """Return files and an API that agree."""
     here = Repository()
     here.create(
         description="Old",

@@ -24,7 +24,7 @@ def declared(slug: str, **fields: str) -> str:
 
 
 def last_lines(adoption: PullResult) -> list[str]:
-    """Give the last section of what pull prints, and the line that counts."""
+    """Return the last section that pull prints, and the line with the counts."""
     lines = changed_files.pull_text(adoption, folder="desired-state", ledger="local").splitlines()
     empty = [at for at, line in enumerate(lines) if not line]
     return lines[empty[-2] + 1 :]
