@@ -149,8 +149,6 @@ def _all_entries(applied: Tree, then: Tree, schema: FieldSchema) -> dict[str, Va
             lists[name] = {**first, **_all_entries(first, second, field)}
         elif key and isinstance(first, list | tuple) and isinstance(second, list | tuple):
             known = {entry.get(key) for entry in first if isinstance(entry, Mapping)}
-            lists[name] = [
-                *first,
-                *(e for e in second if isinstance(e, Mapping) and e.get(key) not in known),
-            ]
+            added = [e for e in second if isinstance(e, Mapping) and e.get(key) not in known]
+            lists[name] = [*first, *added]
     return lists

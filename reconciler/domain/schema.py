@@ -164,8 +164,9 @@ def integration_schema(provider: str | None, *, vouched: tuple[str, ...] = ()) -
     its name cannot be known here. `vouched` are configuration fields that the target declares plain
     (`known_fields` in reconcile.yaml); a name that speaks of a secret stays closed.
     """
-    known = provider if provider in PROVIDERS else _ANY_PROVIDER if is_uuid(provider) else ""
-    return _integration_schema(known or "", vouched)
+    if provider is not None and provider in PROVIDERS:
+        return _integration_schema(provider, vouched)
+    return _integration_schema(_ANY_PROVIDER if is_uuid(provider) else "", vouched)
 
 
 def any_provider_schema() -> FieldSchema:
@@ -293,7 +294,9 @@ def _of_union(members: list[FieldSchema]) -> FieldSchema:
     """Return the schema of a union; as an object it has the fields of each member."""
     structured = [member for member in members if member.kind is not FieldKind.SCALAR]
     chosen = structured[0] if structured else members[0]
-    fields = {name: child for member in members for name, child in member.fields.items()}
+    fields: dict[str, FieldSchema] = {}
+    for member in members:
+        fields |= member.fields
     return replace(chosen, is_text=any(m.is_text for m in members), fields=MappingProxyType(fields))
 
 

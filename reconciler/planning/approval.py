@@ -29,13 +29,13 @@ class NotApproved:
 
 def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved, ...]:
     """Return what the fresh plan would do beyond the union of the approved plans."""
-    plans = tuple(approved)
     actions: dict[tuple[str, ActionKind], list[Action]] = {}
-    for plan in plans:
+    sendable: set[Unverified] = set()
+    for plan in approved:
         for action in plan.actions:
             actions.setdefault((action.slug, action.kind), []).append(action)
-    sendable = {item for plan in plans for item in plan.unverified}
-    sendable |= {item for plan in plans for item in _sent_by(plan)}
+        # A secret that an approved plan could not verify may turn out to be another one.
+        sendable |= {*plan.unverified, *_sent_by(plan)}
     excess: list[NotApproved] = []
     for action in fresh.actions:
         same = actions.get((action.slug, action.kind))
@@ -43,7 +43,9 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
         if same is None and not (action.kind is ActionKind.UPDATE and rotates_only):
             excess.append(NotApproved(action.slug, action.kind))
             continue
-        before = [change for other in same or () for change in other.changes]
+        before: list[Change] = []
+        for other in same or ():
+            before += other.changes
         if action.kind is ActionKind.DELETE and action.changes and not before:
             # Plans of 0.1.0 do not list what a delete takes away, so they approve none that does.
             excess.append(NotApproved(action.slug, action.kind, unrecorded=True))

@@ -117,6 +117,7 @@ def compare(
     horizon = END_OF_TIME if just_written else now
     if horizon is not None:
         desired = moved_on(desired, completed, now=horizon)
+    # The fields of all providers: the one that was declared before may have been another.
     if past:
         desired = _with_withdrawn(desired, completed, past, any_provider_schema())
     reduction = _Reduction()

@@ -127,8 +127,8 @@ def secrets_to_send(
     """Return the secrets that have to be written, each with the kind of its change.
 
     A changed one is sent. The others in `configurations` are sent again when that object is, and
-    all of them, the key too, when a host changes. A key that is declared empty is
-    never sent: what the API does with an empty one is not known (remote/API.md §2).
+    all of them, the key too, when a host changes. A key that is declared empty is never sent: what
+    the API does with an empty one is not known (remote/API.md §2).
     """
     assessments = [assessment for assessment in assessments if not keeps_key(assessment)]
     changed = {
@@ -137,8 +137,10 @@ def secrets_to_send(
         if assessment.state is SecretStatus.CHANGED
         or (push and assessment.state is SecretStatus.UNVERIFIED)
     }
-    moves = any(decides_host(schema, path) for path in [*(c.path for c in differing), *changed])
-    tops = {change.path[0] for change in differing} | {path[0] for path in changed}
+    paths = {change.path for change in differing} | changed.keys()
+    # All credentials go to a new host with the write that names it, or with none.
+    moves = any(decides_host(schema, path) for path in paths)
+    tops = {path[0] for path in paths}
     sent = []
     for assessment in assessments:
         if assessment.path in changed:

@@ -37,11 +37,10 @@ def changed_fields(before: Tree, after: Tree) -> list[FieldChange]:
         return []
     old = {name: before[name] for name in differing if name in before}
     new = {name: after[name] for name in differing if name in after}
-    changes = {
-        change.path: change
-        for path in _differing_paths(old, new)
-        for change in _leaf_changes(path, old, new)
-    }
+    changes: dict[Path, FieldChange] = {}
+    for path in _differing_paths(old, new):
+        # A list reports each differing index, and all of them are the one leaf of that list.
+        changes |= {change.path: change for change in _leaf_changes(path, old, new)}
     return [changes[path] for path in sorted(changes)]
 
 

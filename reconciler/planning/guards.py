@@ -176,7 +176,7 @@ def _deletes(
 ) -> GuardViolation | None:
     count = counts.deletes
     if not deletes:
-        return None  # in this shard; those that have some are held back
+        return None  # in this shard; the shards with deletes hold them back
     if options.max_deletes is not None:
         if count <= options.max_deletes:
             return None

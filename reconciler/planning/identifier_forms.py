@@ -126,10 +126,12 @@ def _align_workspaces(
     granted = {i for i in past if is_enabled(past[i]) and not is_uuid(i) and i not in observed}
     kept = {i for i in granted if is_enabled(desired.get(i))}
     named: dict[str, str] = {}
+    # An entry that is paired with a kept workspace keeps its access, so revocations come first.
     for group in (granted - kept, kept):
         free = {u: entry for u, entry in unnamed.items() if u not in named}
         named |= pair_by_content({i: past[i] for i in group}, free)
     aligned = {named.get(i, i): entry for i, entry in observed.items()}
+    # A UUID without a match may be any of the workspaces that lose access.
     if len(named) < len(unnamed):
         aligned |= {i: {"enabled": True} for i in granted - kept if i not in aligned}
     return aligned, sorted(kept & set(named.values()))

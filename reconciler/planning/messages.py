@@ -61,14 +61,14 @@ def another_withdrawn(slug: str, *, deleted: bool) -> Diagnostic:
 
     `deleted` says that a tombstone, or `prune: all`, deletes it all the same.
     """
-    return warning(
-        "another-object",
-        f"{slug}: the object under this slug is not the one that was applied before"
-        + (", and it would be deleted" if deleted else ", so it is not deleted"),
-        hint="leave it out with --exclude if it is to stay"
-        if deleted
-        else "to delete it, add a tombstone under `deletions` in reconcile.yaml",
-    )
+    if deleted:
+        outcome = ", and it would be deleted"
+        hint = "leave it out with --exclude to keep it"
+    else:
+        outcome = ", so it is not deleted"
+        hint = "to delete it, add a tombstone under `deletions` in reconcile.yaml"
+    summary = f"{slug}: the object under this slug is not the one that was applied before{outcome}"
+    return warning("another-object", summary, hint=hint)
 
 
 def key_kept(declared: Declared) -> Diagnostic:

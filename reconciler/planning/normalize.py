@@ -180,8 +180,10 @@ def _models(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value]
     for slug, entry in declared.items():
         is_custom = as_mapping(entry).get("is_custom")
         theirs[slug] = listed.get(slug) or ({} if is_custom else unlisted)
+    # An empty list declares that there are none, so models that Git never declared go as well.
     gone = set(listed) & withdrawn("models", desired, past) if declared else set(listed)
     for slug in gone:
+        # A custom model can be deleted; a base model can only be switched off.
         if as_mapping(listed[slug]).get("is_custom") and is_deletable(slug):
             theirs[slug], ours[slug] = listed[slug], None
         elif is_enabled(listed[slug]):
@@ -195,6 +197,7 @@ def _workspaces(
     declared, listed = as_mapping(desired["workspaces"]), as_mapping(observed.get("workspaces"))
     ours = {id_: _switched(entry) for id_, entry in declared.items()}
     gone = withdrawn("workspaces", desired, past) if declared else set(listed)
+    # What Git withdrew is declared without access, so that it is revoked if it still has any.
     ours |= dict.fromkeys(gone, OFF)
     theirs = {id_: _stored(listed.get(id_), entry) for id_, entry in ours.items()}
     return dict(ours), dict(theirs)

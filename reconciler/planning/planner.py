@@ -119,12 +119,14 @@ class _Draft:
             if slug in self.desired.integrations or not whole.includes(slug):
                 continue
             if not owns(self.desired, current):
+                # It belongs to another repository, so it is not even unmanaged.
                 self._note_foreign_tombstone(slug)
                 continue
             remembered = self.memory.of(slug)
             is_another = remembered.is_another(current.id)
             once = was_declared(remembered, current)
             reason = self._deletion_reason(slug, once=once)
+            # Limits hold for all shards together, so deletes of the other shards count as well.
             self.deletes += reason is not None
             if not selection.includes(slug):
                 continue
@@ -223,6 +225,7 @@ class _Draft:
         remembered = self.memory.of(declared.slug)
         extra: list[Diagnostic] = []
         if remembered.is_another(current.id):
+            # What was applied to the former object proves nothing about this one.
             remembered = remembered.of_another_object()
             extra.append(messages.another_object(declared))
         part = plan_update(

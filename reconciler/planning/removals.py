@@ -89,6 +89,7 @@ def _is_replaced(declared: Declared, row: Observed) -> bool:
     for name in immutable_fields():
         want, have = declared.fields.get(name), row.fields.get(name)
         ignored = any(entry.path == (name,) for entry in declared.lifecycle.ignore)
+        # Ids of two forms may name one object, so they are no reason to replace it.
         if name not in declared.fields or ignored or differ_in_form(want, have):
             continue
         if want != have and not (is_empty(want) and is_empty(have)):

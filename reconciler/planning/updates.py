@@ -75,6 +75,7 @@ def plan_update(
     paths = [change.path for change in differing] + [assessment.path for assessment, _ in sent]
     replaced = _immutable_changes(comparison, differing)
     if replaced:
+        # Nothing of the old record survives, so the blocks of a write in place do not apply.
         changes = lost_and_recreated(declared, observed, comparison, changes)
         blocks = replacement_blocks(declared, observed)
         notes = missing_values(declared, evidence.values)
@@ -149,11 +150,10 @@ def _notes_on_writing(
     sent: list[tuple[SecretAssessment, ChangeKind]],
 ) -> list[Diagnostic]:
     """Return notes on what a write in place lacks, and on what it leaves as it is."""
-    return [
-        *_missing_values(declared, sent),
-        *_in_doubt(declared, sent),
-        *_kept_keys(declared, assessments),
-    ]
+    notes = _missing_values(declared, sent)
+    notes += _in_doubt(declared, sent)
+    notes += _kept_keys(declared, assessments)
+    return notes
 
 
 def _missing_values(
@@ -201,28 +201,25 @@ def _hosts_and_access(
     declared: Declared, comparison: Comparison, remembered: LastApplied
 ) -> list[Diagnostic]:
     """Return a warning for each host and each access that no file declares."""
-    return [
-        *(
-            messages.undeclared_host(declared, path)
-            for path in comparison.undeclared
-            if redirects(declared.schema, path)
-        ),
-        *(
-            messages.undeclared_access(declared, path, known=remembered.declared is not None)
-            for path in comparison.undeclared_access
-        ),
+    hosts = [
+        messages.undeclared_host(declared, path)
+        for path in comparison.undeclared
+        if redirects(declared.schema, path)
     ]
+    is_past_known = remembered.declared is not None
+    access = [
+        messages.undeclared_access(declared, path, known=is_past_known)
+        for path in comparison.undeclared_access
+    ]
+    return hosts + access
 
 
 def _uncertain_forms(declared: Declared, comparison: Comparison) -> list[Diagnostic]:
     """Return a warning for each id that could not be compared exactly."""
-    return [
-        *(
-            messages.differing_form(declared, name)
-            for name in differing_forms(comparison.desired, comparison.observed)
-        ),
-        *(messages.aligned_form(declared, path) for path in comparison.aligned),
-    ]
+    names = differing_forms(comparison.desired, comparison.observed)
+    differing = [messages.differing_form(declared, name) for name in names]
+    aligned = [messages.aligned_form(declared, path) for path in comparison.aligned]
+    return differing + aligned
 
 
 def _unlisted_access(
@@ -347,6 +344,7 @@ def _action(
         risk = highest([change.risk for change in changes]) or Risk.RESTRICTIVE
         reason = _reason(paths)
         calls = update_calls(declared, comparison, paths)
+    # An update of a protected integration is allowed; only its deletion is not.
     if immutable and declared.lifecycle.protected:
         codes.add("protected")
     return Action(

@@ -45,6 +45,7 @@ def create_calls(declared: Declared) -> tuple[Call, ...]:
             body[name] = _without_nulls(to_wire(value, field))
     calls = [Call(OperationName.CREATE, body=body)]
     models = as_mapping(fields.get("models"))
+    # A new integration allows all models, so the switch alone is reason enough for a call.
     if models or not allows_all_models(fields, {}):
         calls.append(_models_call(declared, fields, models))
     workspaces = as_mapping(fields.get("workspaces"))
@@ -115,13 +116,12 @@ def merged(
     if not is_empty(desired):
         return desired
     if is_mapping(observed) and field.name == "configurations":
-        members = {name: field.child(name) for name in observed}
-        return {
-            name: observed[name]
-            if inner.facts.server_added
-            else merged(None, observed[name], inner)
-            for name, inner in members.items()
-        }
+        # Each member is emptied: a server that merges would keep everything that `{}` leaves out.
+        cleared: dict[str, Value] = {}
+        for name, value in observed.items():
+            inner = field.child(name)
+            cleared[name] = value if inner.facts.server_added else merged(None, value, inner)
+        return cleared
     return _emptied(observed, desired)
 
 
@@ -179,12 +179,11 @@ def lost_masks(comparison: Comparison, changed: Collection[Path]) -> tuple[Path,
     """
     sent = {path[:1] for path in changed if path[0] == "configurations"}
     sent |= {path[:2] for path in changed if path[0] == "models"}
-    return tuple(
-        path
-        for place in sorted(sent)
-        for path, value in leaves(_whole(comparison, place), place)
-        if isinstance(value, Mask)
-    )
+    lost: list[Path] = []
+    for place in sorted(sent):
+        written = leaves(_whole(comparison, place), place)
+        lost += [path for path, value in written if isinstance(value, Mask)]
+    return tuple(lost)
 
 
 def _whole(comparison: Comparison, place: Path) -> Value:

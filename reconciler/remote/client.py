@@ -110,6 +110,7 @@ class Client:
 
     async def call(self, call: Call) -> Reply:
         """Make one call and return its successful answer; see `IntegrationsAPI`."""
+        # The body is encoded once, before the first attempt: a refused body sends nothing.
         prepared, content = self._prepare(call)
         reply, attempts = await self.retries.run(
             partial(self._until_not_throttled, prepared, content),
@@ -145,6 +146,7 @@ class Client:
                 try:
                     return await self._exchange(transport, prepared, content)
                 except Throttled as error:
+                    # The server did not carry it out, so it is repeated whatever the operation.
                     counted = False
                     self.rate_limiter.pause(error, sent_at=sent_at)
                 except (NotSent, InvalidCall, DeadlineExceeded):
@@ -266,7 +268,7 @@ def make_client(
     base_url = base_url.rstrip("/")
     headers = [
         ("accept", "application/json"),
-        ("accept-encoding", "gzip"),
+        ("accept-encoding", "gzip"),  # the only one that `read_body` decompresses
         ("user-agent", user_agent),
         *_credential_header(auth_header, api_key),
     ]

@@ -76,6 +76,7 @@ async def observe(
     await gather_or_raise([read_list(), *(reading.work() for _ in range(concurrency))])
     listed, calls = listing[0], listing[0].calls + reading.calls
     if reading.refused:
+        # A second list decides: what it no longer shows was deleted while the first was read.
         proof = await list_again()
         calls += proof.calls
         reading.check(proof)
@@ -234,7 +235,10 @@ class _Reading:
 
     async def work(self) -> None:
         """Make queued calls until there are no more."""
-        while (call := await self._queue.get()) is not None:
+        while True:
+            call = await self._queue.get()
+            if call is None:
+                return
             self.calls += 1
             try:
                 reply = await self.api.call(call)
@@ -277,6 +281,7 @@ class _Reading:
     ) -> ObservedState:
         """Return the rows of the list with everything that was read of them."""
         damaged = {s: record for s, record in self.damaged.items() if s in listed.rows}
+        # What was refused and is no longer listed has been deleted meanwhile.
         known = [s for s in sorted(listed.rows) if s not in self.refused and s not in damaged]
         return ObservedState(
             {slug: self.joined(listed.rows[slug]) for slug in known},

@@ -156,6 +156,7 @@ class _Lister:
         pages = itertools.count()
         await self._page(reading, next(pages))
         if not reading.is_over:
+            # Rounded up, less the first page; the server may grant fewer rows than requested.
             promised = -(-(reading.total or 0) // reading.granted) - 1
             await self._wave(reading, itertools.islice(pages, promised), promised)
         while not reading.is_over:

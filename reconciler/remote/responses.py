@@ -108,6 +108,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
     if answer.status not in {200, 201, 202, 204}:
         raise _nothing(sent, answer, "unexpected-status", "was answered with an unknown status")
     body = _document(sent, answer) if answer.body.strip() else None
+    # Every documented answer to these two has a body, so this one is not the API's.
     if body is None and sent.method in {"GET", "POST"}:
         raise _nothing(sent, answer, "empty-answer", "was answered with nothing")
     if body is not None and (not isinstance(body, dict) or body.get("success") is False):

@@ -61,6 +61,7 @@ class ConnectionPool:
     async def acquire(self) -> AsyncIterator[httpx.AsyncBaseTransport]:
         """Borrow a transport, waiting until one is free."""
         async with self._places:
+            # The most recently used one: connections beyond the need expire and are closed.
             transport = self._free.pop() if self._free else self._new()
             try:
                 yield transport
@@ -94,20 +95,24 @@ def connection_maker(
     via = _proxy(proxy)
     trust = _trust(secure=base_url.startswith("https:") or via is not None, ca_file=ca_file)
 
-    # Of the pool only the factory of its connections is used.
-    connections = (
-        httpcore.AsyncConnectionPool(ssl_context=trust, keepalive_expiry=IDLE_SECONDS)
-        if via is None
-        else httpcore.AsyncHTTPProxy(
-            proxy_url=str(via.url),
-            proxy_auth=via.raw_auth,
-            proxy_headers=via.headers.raw,
-            ssl_context=trust,
-            proxy_ssl_context=via.ssl_context,
-            keepalive_expiry=IDLE_SECONDS,
-        )
-    )
+    connections = _connection_factory(via, trust)
     return lambda: ApiConnection(connections)
+
+
+def _connection_factory(
+    via: httpx.Proxy | None, trust: ssl.SSLContext
+) -> httpcore.AsyncConnectionPool:
+    # httpcore makes connections in its pools alone; the pool itself is not used.
+    if via is None:
+        return httpcore.AsyncConnectionPool(ssl_context=trust, keepalive_expiry=IDLE_SECONDS)
+    return httpcore.AsyncHTTPProxy(
+        proxy_url=str(via.url),
+        proxy_auth=via.raw_auth,
+        proxy_headers=via.headers.raw,
+        ssl_context=trust,
+        proxy_ssl_context=via.ssl_context,
+        keepalive_expiry=IDLE_SECONDS,
+    )
 
 
 class ApiConnection(httpx.AsyncBaseTransport):
@@ -149,6 +154,7 @@ class ApiConnection(httpx.AsyncBaseTransport):
 
     async def _ready(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
         """Return the open connection, or a new one in place of one that cannot be used."""
+        # A connection that the server has closed meanwhile is replaced before anything is sent.
         kept = self._open
         if kept is not None and _serves(kept, origin):
             return kept
