@@ -1,15 +1,20 @@
-"""What a new repository begins with: an empty desired state and, asked for, workflows.
+"""Text of the files that `reconcile init` writes: the configuration and the GitHub workflows.
 
-Texts only; where they go and that nothing is overwritten: `reconciler.cli.commands.init`.
+The workflows are the callers that .github/workflows/README.md shows. They hold no steps, so that
+nothing is installed by name and an update is one commit.
+
+The command that writes them: `reconciler.cli.commands.init`.
 """
 
-import shlex
+import json
+import re
+from dataclasses import dataclass
 from string import Template
 
 from reconciler.desired.yaml_writer import quoted
 
 STATE_FOLDER = ".reconcile/"
-"""What git has to ignore: simulator, ledger and lock lie there."""
+"""Folder of simulator, ledger and lock, which git must ignore."""
 
 CONFIG = """\
 # Where the integrations of this folder live, and how much one run may change there.
@@ -28,102 +33,161 @@ targets:
     prune: managed # delete what these files used to declare and no longer do
 """
 
-_HEAD = """\
-name: $name
+_PLAN = """\
+# Shows on a pull request what merging it would do.
+name: reconcile plan
 
 on:
-$trigger
+  pull_request:
+    paths: [$paths]
+  merge_group:
 
-permissions:
-  contents: read
-
-concurrency:
-  group: $group
-  cancel-in-progress: false
+permissions: {}
 
 jobs:
-  $job:
-    runs-on: ubuntu-latest
-    timeout-minutes: 30
-$environment    steps:
-      - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
-        with:
-          fetch-depth: 0
-          persist-credentials: false
-      - uses: actions/setup-python@e797f83bcb11b83ae66e0230d6156d7c80228e7c # v6.0.0
-        with:
-          python-version: "3.12"
-      - run: pip install "portkey-reconciler==$version"
-      - run: |
-          $command
-        env:
-          PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
-$variables"""
-
-_PUSHED = """\
-          GITHUB_TOKEN: ${{ github.token }}
-          # The commit before the push: what is no longer declared since then is removed.
-          BASE: ${{ github.event.created && github.sha || github.event.before }}
-          # One line for each ${env:SECRET_…} that a file names:
-          # SECRET_OPENAI_KEY: ${{ secrets.SECRET_OPENAI_KEY }}
+  plan:
+    permissions:
+      contents: read # to check the files out
+      pull-requests: write # to comment
+    uses: $repository/.github/workflows/plan.yml@$commit
+    with:
+      target: production
+      environment: production
+      directory: $directory
+    # They are secrets of the environment production-plan.
+    secrets:
+      PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
+      RECONCILE_LEDGER_URL: $${{ secrets.RECONCILE_LEDGER_URL }}
+      SECRET_VALUES: $${{ secrets.SECRET_VALUES }} # to warn if it can be read here
 """
 
-_ENVIRONMENT = """\
-    environment: production # its rules decide who has to approve
+_APPLY = """\
+# Carries out what was approved: by merging a pull request, or by hand for one digest.
+name: reconcile apply
+
+on:
+  push:
+    branches: [$branch]
+    paths: [$paths]
+  workflow_dispatch:
+    inputs:
+      digest:
+        description: Apply the plan with this digest; empty applies what merging has approved.
+        type: string
+        default: ""
+
+permissions: {}
+
+jobs:
+  apply:
+    permissions:
+      contents: read # to check the files out, and to find the pull requests of a commit
+      actions: read # to download the plans that were approved
+      pull-requests: write # to say on the merged pull request what was not done
+    uses: $repository/.github/workflows/apply.yml@$commit
+    with:
+      target: production
+      environment: production
+      risky-environment: production # or one with other reviewers, for deletes and credentials
+      directory: $directory
+      digest: $${{ inputs.digest || '' }}
+      plan-workflow: reconcile-plan.yml
+    # They are secrets of the environments production-read and production.
+    secrets:
+      PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
+      RECONCILE_LEDGER_URL: $${{ secrets.RECONCILE_LEDGER_URL }}
+      RECONCILE_LEDGER_PEPPER: $${{ secrets.RECONCILE_LEDGER_PEPPER }}
+      SECRET_VALUES: $${{ secrets.SECRET_VALUES }}
 """
 
+_DRIFT = """\
+# Looks once a day whether the API is still as declared, and keeps one issue about it.
+name: reconcile drift
 
-def workflows(folder: str, version: str) -> dict[str, str]:
-    """Give the workflow files by name; `folder` holds the desired state, seen from the root."""
-    base = f"reconcile --dir {shlex.quote(folder)}"
-    summary = '--format markdown >> "$GITHUB_STEP_SUMMARY"'
-    paths = f"    paths: [{quoted(folder + '/**')}]"
-    return {
-        "reconcile-plan.yml": _workflow(
-            version,
-            job="plan",
-            trigger=f"  pull_request:\n{paths}",
-            group="reconcile-plan-${{ github.ref }}",
-            command=f'{base} plan --target production --base "origin/$GITHUB_BASE_REF" {summary}',
-        ),
-        "reconcile-apply.yml": _workflow(
-            version,
-            job="apply",
-            trigger=f"  push:\n    branches: [main]\n{paths}",
-            group="reconcile-production",
-            # An old run that is started again must not write what main no longer declares.
-            command=f"{base} github check-commit\n          "
-            f'{base} apply --target production --yes --base "$BASE"',
-            environment=_ENVIRONMENT,
-            variables=_PUSHED,
-        ),
-        "reconcile-drift.yml": _workflow(
-            version,
-            job="drift",
-            trigger='  schedule:\n    - cron: "17 5 * * *"\n  workflow_dispatch:',
-            group="reconcile-drift",
-            command=f"{base} drift --target production {summary}",
-        ),
+on:
+  schedule:
+    - cron: "23 5 * * *" # off the hour, when runners are free
+  workflow_dispatch:
+    inputs:
+      adopt:
+        description: Open a pull request that takes over into Git what has changed in the API.
+        type: boolean
+        default: false
+
+permissions: {}
+
+jobs:
+  drift:
+    permissions:
+      contents: write # to check the files out; with adopt, to make the commit and its branch
+      issues: write # to keep the drift issue
+      pull-requests: write # with adopt, to open the pull request
+    uses: $repository/.github/workflows/drift.yml@$commit
+    with:
+      target: production
+      environment: production
+      directory: $directory
+      adopt: $${{ inputs.adopt || false }}
+    # They are secrets of the environment production-read.
+    secrets:
+      PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
+      RECONCILE_DRIFT_NOTIFY: $${{ secrets.RECONCILE_DRIFT_NOTIFY }}
+      RECONCILE_LEDGER_URL: $${{ secrets.RECONCILE_LEDGER_URL }}
+      RECONCILE_LEDGER_PEPPER: $${{ secrets.RECONCILE_LEDGER_PEPPER }}
+      SECRET_VALUES: $${{ secrets.SECRET_VALUES }}
+"""
+
+_WORKFLOWS = {
+    "reconcile-plan.yml": _PLAN,
+    "reconcile-apply.yml": _APPLY,
+    "reconcile-drift.yml": _DRIFT,
+}
+
+_ON_GITHUB = re.compile(r"(?:https://|ssh://git@)github\.com/(.+?)(?:\.git)?/?")
+_SOURCE = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)@([0-9a-f]{40})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSource:
+    """The repository and the commit whose workflows are called."""
+
+    repository: str
+    commit: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.commit}"
+
+
+UNKNOWN_SOURCE = WorkflowSource("OWNER/REPO", "0" * 40)
+"""Placeholder that names no repository, so that GitHub refuses to start the workflows."""
+
+
+def parse_source(text: str) -> WorkflowSource | None:
+    """Parse OWNER/REPO@COMMIT, None if it is something else; a tag or a branch can be moved."""
+    found = _SOURCE.fullmatch(text)
+    return WorkflowSource(found[1], found[2]) if found else None
+
+
+def recorded_source(record: str | None) -> WorkflowSource | None:
+    """Parse the record of an installation from GitHub (PEP 610), None if it is something else."""
+    try:
+        document = json.loads(record or "{}")
+        url, commit = document["url"], document["vcs_info"]["commit_id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    found = _ON_GITHUB.fullmatch(str(url))
+    return parse_source(f"{found[1]}@{commit}") if found else None
+
+
+def workflows(folder: str, source: WorkflowSource, *, branch: str = "main") -> dict[str, str]:
+    """Return the workflow files by name; `folder` holds the desired state, seen from the root."""
+    # A path filter is a pattern, in which these characters stand for others.
+    pattern = re.sub(r"([\\*?+\[\]!])", r"\\\1", folder) + "/**"
+    values = {
+        "repository": source.repository,
+        "commit": source.commit,
+        "branch": quoted(branch),
+        "paths": quoted(pattern),
+        "directory": quoted(folder),
     }
-
-
-def _workflow(
-    version: str,
-    *,
-    job: str,
-    trigger: str,
-    group: str,
-    command: str,
-    environment: str = "",
-    variables: str = "",
-) -> str:
-    return Template(_HEAD).substitute(
-        name=f"reconcile {job}",
-        job=job,
-        trigger=trigger,
-        group=group,
-        command=command,
-        environment=environment,
-        variables=variables,
-        version=version,
-    )
+    return {name: Template(text).substitute(values) for name, text in _WORKFLOWS.items()}

@@ -1,12 +1,14 @@
 """A repository begins empty and valid, and nothing that is there is overwritten."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from reconciler import __version__
 from reconciler.cli.main import run
+from reconciler.desired.init_files import recorded_source
 from tests.cli.speaking import Listening
 
 
@@ -65,33 +67,97 @@ def test_a_link_that_leads_nowhere_counts_as_being_there(folder: Path) -> None:
     assert not (folder / "nowhere").exists()
 
 
-def test_workflows_name_a_target_a_version_and_no_more_rights_than_reading(folder: Path) -> None:
-    outcome("init", "--with-workflows")
+SOURCE = "acme/reconcile@" + "0123456789abcdef" * 2 + "01234567"
+
+
+def workflow(folder: Path, job: str) -> Any:
+    text = (folder / f".github/workflows/reconcile-{job}.yml").read_text(encoding="utf-8")
+    return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  `on` stays a string
+
+
+def test_workflows_call_those_of_a_repository_and_commit(folder: Path) -> None:
+    code, _, err = outcome("init", "--with-workflows", "--workflows-from", SOURCE)
+    assert code == 0
+    assert "replace" not in err
+    repository, _, commit = SOURCE.partition("@")
     for job in ("plan", "apply", "drift"):
-        text = (folder / f".github/workflows/reconcile-{job}.yml").read_text()
-        workflow = yaml.safe_load(text)
-        assert workflow["permissions"] == {"contents": "read"}
-        steps = workflow["jobs"][job]["steps"]
-        assert [step["uses"].partition("@")[0] for step in steps if "uses" in step] == [
-            "actions/checkout",
-            "actions/setup-python",
-        ]
-        assert all(len(s["uses"].partition("@")[2]) == 40 for s in steps if "uses" in s)
-        assert f"portkey-reconciler=={__version__}" in steps[2]["run"]
-        assert f"reconcile --dir desired-state {job} --target production" in steps[3]["run"]
-        assert "${{" not in steps[3]["run"]
+        called = workflow(folder, job)["jobs"][job]
+        assert called["uses"] == f"{repository}/.github/workflows/{job}.yml@{commit}"
+        assert "steps" not in called
+    apply = workflow(folder, "apply")
+    # A plan counts if the workflow file of that name has uploaded it.
+    assert apply["jobs"]["apply"]["with"]["plan-workflow"] == "reconcile-plan.yml"
+    assert "digest" in apply["on"]["workflow_dispatch"]["inputs"]
+
+
+def test_an_unknown_source_is_a_placeholder_that_no_repository_has(folder: Path) -> None:
+    _, _, err = outcome("init", "--with-workflows")
+    placeholder = f"OWNER/REPO/.github/workflows/plan.yml@{'0' * 40}"
+    assert workflow(folder, "plan")["jobs"]["plan"]["uses"] == placeholder
+    assert f"replace OWNER/REPO@{'0' * 40}" in err
+
+
+@pytest.mark.parametrize(
+    ("url", "is_known"),
+    [
+        ("https://github.com/acme/reconcile", True),
+        ("https://github.com/acme/reconcile.git", True),
+        ("ssh://git@github.com/acme/reconcile.git", True),
+        ("https://github.com.example/acme/reconcile", False),
+        ("https://gitlab.com/acme/reconcile", False),
+        ("https://github.com/acme/reconcile/../other", False),
+        ("file:///home/dev/reconcile", False),
+    ],
+)
+def test_the_source_is_the_commit_of_github_that_pip_recorded(url: str, is_known: bool) -> None:
+    commit = SOURCE.partition("@")[2]
+    record = {"url": url, "vcs_info": {"vcs": "git", "commit_id": commit}}
+    found = recorded_source(json.dumps(record))
+    assert str(found) == (SOURCE if is_known else "None")
+
+
+@pytest.mark.parametrize(
+    "record", [None, "", "{}", "[]", "no JSON", '{"url": "x", "dir_info": {}}']
+)
+def test_another_installation_has_no_source(record: str | None) -> None:
+    assert recorded_source(record) is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["acme/reconcile@v1", "acme/reconcile@main", "acme/reconcile", f"acme@{'0' * 40}", "a/b@abc"],
+)
+def test_a_source_that_can_be_moved_is_refused_before_anything_is_written(
+    folder: Path, source: str
+) -> None:
+    code, _, err = outcome("init", "--with-workflows", "--workflows-from", source)
+    assert code == 3
+    assert "--workflows-from" in err
+    assert list(folder.iterdir()) == []
 
 
 def test_workflows_lie_at_the_root_of_the_repository(folder: Path) -> None:
     (folder / ".git").mkdir()
-    outcome("--dir", "teams/search team/state", "init", "--with-workflows")
-    workflow = yaml.safe_load((folder / ".github/workflows/reconcile-apply.yml").read_text())
-    assert workflow[True]["push"]["paths"] == ["teams/search team/state/**"]
-    command = workflow["jobs"]["apply"]["steps"][3]["run"]
-    check, apply = command.splitlines()
-    assert check == "reconcile --dir 'teams/search team/state' github check-commit"
-    assert apply.startswith("reconcile --dir 'teams/search team/state' apply --target production")
-    assert (folder / "teams/search team/.gitignore").exists()
+    outcome("--dir", "teams/search team [1]/state", "init", "--with-workflows")
+    apply = workflow(folder, "apply")
+    assert apply["on"]["push"]["paths"] == [r"teams/search team \[1\]/state/**"]
+    assert apply["jobs"]["apply"]["with"]["directory"] == "teams/search team [1]/state"
+    assert (folder / "teams/search team [1]/.gitignore").exists()
+
+
+@pytest.mark.parametrize(
+    ("head", "branch"),
+    [("ref: refs/remotes/origin/trunk\n", "trunk"), ("0123\n", "main"), (None, "main")],
+)
+def test_workflows_apply_the_default_branch_of_the_clone(
+    folder: Path, head: str | None, branch: str
+) -> None:
+    if head is not None:
+        file = folder / ".git/refs/remotes/origin/HEAD"
+        file.parent.mkdir(parents=True)
+        file.write_text(head)
+    outcome("init", "--with-workflows")
+    assert workflow(folder, "apply")["on"]["push"]["branches"] == [branch]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +175,7 @@ def test_whoever_takes_the_workflows_is_told_to_name_who_reviews_the_rules(
         (folder / there).parent.mkdir(exist_ok=True)
         (folder / there).write_text("* @mine")
     _, out, err = outcome("--dir", "our state", "init", "--with-workflows")
-    beginning, config, workflows, _ = err.splitlines()
+    _, beginning, config, workflows, _ = err.splitlines()
     assert beginning.startswith(said)
     assert config == r"  /our\ state/reconcile.yaml  @YOUR-ORG/YOUR-TEAM"
     assert workflows == "  /.github/  @YOUR-ORG/YOUR-TEAM"

@@ -1,14 +1,23 @@
 """`reconcile init`: begin a repository; what is there already is kept as it is."""
 
+import re
+from importlib import metadata
 from pathlib import Path
 
 import click
 
-from reconciler import __version__
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import blocked_folders
-from reconciler.desired.init_files import CONFIG, STATE_FOLDER, workflows
+from reconciler.desired.init_files import (
+    CONFIG,
+    STATE_FOLDER,
+    UNKNOWN_SOURCE,
+    WorkflowSource,
+    parse_source,
+    recorded_source,
+    workflows,
+)
 from reconciler.desired.problem_collector import ProblemCollector
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import error
@@ -16,10 +25,17 @@ from reconciler.errors import InvalidInput
 from reconciler.pull import working_copy
 from reconciler.views.escape import visible
 
+_DISTRIBUTION = "portkey-reconciler"
+_INSTALLED_FROM = "direct_url.json"
+_UNKNOWN = (
+    f"replace {UNKNOWN_SOURCE} in the workflows with the repository and a commit of reconcile that "
+    "you trust, or write them with --workflows-from"
+)
 _IGNORE = ".gitignore"
 _WORKFLOWS = ".github/workflows"
 _CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 """Where GitHub looks for it, in this order."""
+_ORIGIN_HEAD = ".git/refs/remotes/origin/HEAD"
 
 
 @click.command("init", cls=Command)
@@ -28,14 +44,20 @@ _CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
     is_flag=True,
     help="Also write GitHub workflows for plan, apply and drift of target production.",
 )
+@click.option(
+    "--workflows-from",
+    metavar="OWNER/REPO@COMMIT",
+    help="Repository and commit of reconcile to call  [default: as installed from GitHub]",
+)
 @click.pass_obj
-def command(invocation: Invocation, *, with_workflows: bool) -> int:
+def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str | None) -> int:
     """Begin a repository: an empty desired state and, asked for, workflows.
 
     Git is told to ignore .reconcile/, where simulator and ledger lie. Nothing is overwritten; what
     is there already is kept and named.
     """
     console, folder = invocation.console, invocation.dir
+    source = _source(workflows_from)
     _refuse_blocked(folder)
     console.data(_write(folder, CONFIG_FILE, CONFIG))
     (folder / "integrations").mkdir(exist_ok=True)
@@ -43,11 +65,45 @@ def command(invocation: Invocation, *, with_workflows: bool) -> int:
     if with_workflows:
         root = _root(folder)
         inside = folder.absolute().relative_to(root).as_posix()
-        for name, text in workflows(inside, __version__).items():
+        texts = workflows(inside, source, branch=_default_branch(root))
+        for name, text in texts.items():
             console.data(_write(_as_given(root, folder), f"{_WORKFLOWS}/{name}", text))
+        if source == UNKNOWN_SOURCE:
+            console.say(_UNKNOWN)
         console.say(_owners(root, inside))
     console.say("next: `reconcile pull --target production` writes files for what exists")
     return 0
+
+
+def _source(given: str | None) -> WorkflowSource:
+    """Return what the workflows call: as given, else the commit of GitHub that was installed."""
+    if given is None:
+        return _installed_source() or UNKNOWN_SOURCE
+    source = parse_source(given)
+    if source is None:
+        raise click.BadParameter(
+            "must be OWNER/REPO@COMMIT with all 40 digits of the commit, which cannot be moved",
+            param_hint="--workflows-from",
+        )
+    return source
+
+
+def _installed_source() -> WorkflowSource | None:
+    """Return the commit of GitHub that pip has installed, None for another installation."""
+    try:
+        return recorded_source(metadata.distribution(_DISTRIBUTION).read_text(_INSTALLED_FROM))
+    except (metadata.PackageNotFoundError, OSError):
+        return None
+
+
+def _default_branch(root: Path) -> str:
+    """Return the default branch of the remote repository as the clone knows it, else `main`."""
+    try:
+        text = (root / _ORIGIN_HEAD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return "main"
+    found = re.fullmatch(r"ref: refs/remotes/origin/(\S+)\n?", text)
+    return found[1] if found else "main"
 
 
 def _refuse_blocked(folder: Path) -> None:
