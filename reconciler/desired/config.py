@@ -17,7 +17,7 @@ from pydantic import Field
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import ReportError, bind_references, parse_reference
-from reconciler.desired.scalars import typed
+from reconciler.desired.scalars import apply_types
 from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean, one_of
 from reconciler.desired.validate import check_model
@@ -74,7 +74,7 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
         second = SourceOrigin(CONFIG_FILE, parsed.documents[1].index)
         hint = "remove the line `---` and what follows it"
         problems.error("wrong-type", f"{CONFIG_FILE} must hold one document", second, hint=hint)
-    tree = typed(document.value, compiled(ConfigFile))
+    tree = apply_types(document.value, compiled(ConfigFile))
     _check(tree, document, problems)
     if len(problems.diagnostics) > before or parsed.faults:
         return None

@@ -1,13 +1,12 @@
-"""Look a field up in the schema, for people who ask what it means.
+"""Documentation of fields, looked up in the schema.
 
-Everything comes from the schema; nothing about a field is written here. How it is shown:
-`reconciler.views.field_reference`.
+Everything is derived from the schema; nothing about a field is written here. How a field is
+displayed: `reconciler.views.field_reference`.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic_core import PydanticUndefined
 
@@ -33,7 +32,7 @@ RISKS: Mapping[RiskRule, str] = {
     RiskRule.LIMIT: "additive when raised or removed, restrictive when lowered or added",
     RiskRule.SETTING: "additive when set for the first time, restrictive when changed",
 }
-"""The risk of a change, as plans name it."""
+"""Risks of a change, as plans name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,8 @@ class ExplainedField:
     """A field at a path, with its members.
 
     `path` is written as in files, without the keys of entries: `models.pricing_config`. `providers`
-    are those whose configurations have the field; empty for fields of every provider.
-    `required_by` says when a configuration field has to be there.
+    lists those whose configurations have the field; it is empty for fields of every provider.
+    `required_by` is the condition under which a configuration field is required.
     """
 
     path: str
@@ -53,7 +52,7 @@ class ExplainedField:
 
     @property
     def marks(self) -> list[str]:
-        """The facts of the field in a word or two each."""
+        """The properties of the field, in one or two words each."""
         facts = self.field.facts
         marks = {
             "required": self._is_required,
@@ -75,13 +74,13 @@ class ExplainedField:
 
     @property
     def description(self) -> str:
-        """What the field is for."""
+        """The purpose of the field."""
         info = self.field.info
         return (info.description if info is not None else None) or ""
 
     @property
     def details(self) -> list[tuple[str, str]]:
-        """Name and text of everything else that is known about the field."""
+        """The other properties of the field, each with a name and a text."""
         facts = self.field.facts
         default = self._default
         details = [
@@ -99,7 +98,7 @@ class ExplainedField:
         return [(name, text) for name, text in details if text]
 
     @property
-    def _default(self) -> Any:
+    def _default(self) -> object:
         if self.field.facts.default is not None:
             return self.field.facts.default
         info = self.field.info
@@ -107,8 +106,8 @@ class ExplainedField:
             return None
         return info.default
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the field as plain data, members included."""
+    def as_json(self) -> dict[str, object]:
+        """Return the field as JSON data, members included."""
         facts = self.field.facts
         return {
             "path": self.path,
@@ -134,16 +133,17 @@ class ExplainedField:
 
 
 def explain(path: str, *, provider: str | None = None, recursive: bool = False) -> ExplainedField:
-    """Return what is known about the field at a path; "" is the integration itself.
+    """Return the documentation of the field at a path; "" is the integration itself.
 
-    The keys of entries may be left out: `models.enabled` is `models[gpt-5].enabled`. Without a
-    provider, `configurations` has the fields of all of them. Raises `InvalidInput` for a path that
-    no model describes and for a provider that is not known.
+    The keys of entries can be omitted: `models.enabled` is `models[gpt-5].enabled`. Without a
+    provider, `configurations` has the fields of all providers. Raises `InvalidInput` for an unknown
+    path and for an unknown provider.
     """
     if provider is not None and not is_known(provider):
         summary = f"`{provider}` is not a known provider"
-        if right := ALIASES.get(provider.lower()):
-            hint = f"did you mean `{right}`?"
+        alias_of = ALIASES.get(provider.lower())
+        if alias_of:
+            hint = f"did you mean `{alias_of}`?"
             raise InvalidInput([error("unknown-provider", summary, hint=hint)])
         raise _unknown("unknown-provider", summary, dict.fromkeys(KNOWN_PROVIDERS), provider)
     field = any_provider_schema() if provider is None else integration_schema(provider)
@@ -168,9 +168,9 @@ _ROOT = "integration"
 
 
 def _hint(word: str, around: str, field: FieldSchema, whole: FieldSchema) -> str:
-    """Return where the field that was meant may stand."""
+    """Return a hint to the path of the field that was probably meant."""
     if field.kind in _OPEN_KINDS:
-        return f"its names are your own; run `reconcile explain {around}`"
+        return f"run `reconcile explain {around}`; names inside are free"
     providers = _providers_with(word) if around == _CONFIGURATIONS else ()
     if providers:
         return f"it is a field of {', '.join(providers)}"
@@ -225,18 +225,18 @@ def _explained(
 _CONFIGURATIONS = "configurations"
 _PATHS_NAMED = 3
 _SHORTEST_GUESSED = 6
-"""A shorter word resembles too many of all the names there are."""
+"""Characters of a word that is searched in all names; a shorter one resembles too many."""
 _OPEN_KINDS = frozenset({FieldKind.HEADERS, FieldKind.MAP, FieldKind.ANY})
 
 
 def _providers_with(name: str) -> tuple[str, ...]:
-    """List the providers whose configurations have a field; none where all of them have it."""
-    having = [p for p, model in PROVIDERS.items() if name in model.model_fields]
-    return tuple(sorted(having)) if len(having) < len(PROVIDERS) else ()
+    """Return the providers whose configurations have a field; none if all of them have it."""
+    providers = [p for p, model in PROVIDERS.items() if name in model.model_fields]
+    return tuple(sorted(providers)) if len(providers) < len(PROVIDERS) else ()
 
 
 def _required_by(name: str, provider: str) -> str:
-    """Return in which cases a configuration field has to be there."""
+    """Return the condition under which a configuration field is required."""
     model = configuration_of(provider)
     if name in model.required:
         return "always"

@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.references import bind_references
 from reconciler.desired.rules import CrossFieldRules, check_configurations
-from reconciler.desired.scalars import typed
+from reconciler.desired.scalars import apply_types
 from reconciler.desired.validate import check_model, is_hidden
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.field_paths import parse_path
@@ -34,7 +34,7 @@ def build_integration(
     provider = document.value.get("ai_provider_id")
     provider = provider if isinstance(provider, str) else ""
     schema = integration_schema(provider, vouched=known_fields.get(provider, ()))
-    tree = typed(document.value, schema)
+    tree = apply_types(document.value, schema)
     reported: set[Steps] = set()
 
     def report(code: str, summary: str, hint: str, steps: Steps) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
-from reconciler.desired.scalars import typed
+from reconciler.desired.scalars import apply_types
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.integration import LifecycleRules
@@ -41,7 +41,7 @@ def render(
     """Return an integration as plain data, with the locations of its leaves."""
     tree: dict[str, Value] = {"slug": integration.slug, **integration.fields}
     if "lifecycle" in document.value:
-        tree["lifecycle"] = typed(document.value["lifecycle"], compiled(LifecycleRules))
+        tree["lifecycle"] = apply_types(document.value["lifecycle"], compiled(LifecycleRules))
     fields = {name: _shown(value) for name, value in tree.items()}
     origins = {
         steps: problems.location_of(document.origin_of(steps), key=isinstance(steps[-1], str))

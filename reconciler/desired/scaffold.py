@@ -1,39 +1,36 @@
-"""A first file for an integration of a provider, from the schema's required fields and examples.
+"""Starter file for an integration, from the required fields and examples of its provider.
 
-What `reconcile init` writes: `desired.scaffold`.
+The files of a new repository: `desired.init_files`.
 """
 
-from typing import Any
-
 from reconciler.desired.references import SecretNames
-from reconciler.desired.scalars import guess
+from reconciler.desired.scalars import infer_scalar
 from reconciler.desired.suggestions import did_you_mean, one_of
 from reconciler.desired.yaml_writer import document
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS, configuration_of
 from reconciler.domain.schema import FieldKind, FieldSchema, integration_schema
-from reconciler.domain.tree import Path
+from reconciler.domain.tree import Path, Value
 from reconciler.errors import InvalidInput
 
 _CONFIGURATIONS = "configurations"
 
 
-def starter(provider: str, *, auth: str | None = None, slug: str | None = None) -> str:
+def starter_file(provider: str, *, auth: str | None = None, slug: str | None = None) -> str:
     """Return the text of a file that declares an integration of a provider.
 
-    `auth` is one of the provider's auth modes, the first one if it is left out. Raises
-    `InvalidInput` for a provider that is not known, a mode that it does not have, and a slug that
-    cannot be one.
+    `auth` is one of the provider's auth modes, by default the first one. Raises `InvalidInput` for
+    an unknown provider, an unknown auth mode and an invalid slug.
     """
     _check_provider(provider)
     slug = slug if slug is not None else provider
     if SLUG.fullmatch(slug) is None:
-        summary = f"`{slug[:60]}` cannot be a slug"
+        summary = f"`{slug[:60]}` is not a valid slug"
         hint = "use 1 to 255 letters, digits, `_` or `-`"
         raise InvalidInput([error("invalid-value", summary, hint=hint)])
     builder = _Builder(provider, SecretNames(slug))
-    fields: dict[str, Any] = {
+    fields: dict[str, Value] = {
         "slug": slug,
         "name": slug.replace("-", " ").replace("_", " ").title(),
         "ai_provider_id": provider,
@@ -52,34 +49,37 @@ def starter(provider: str, *, auth: str | None = None, slug: str | None = None) 
 def _check_provider(provider: str) -> None:
     if provider in KNOWN_PROVIDERS:
         return
-    right = ALIASES.get(provider.lower())
-    near = f"did you mean `{right}`?" if right else did_you_mean(provider, KNOWN_PROVIDERS)
-    hint = near or "`reconcile schema` lists the known providers"
+    alias_of = ALIASES.get(provider.lower())
+    near = f"did you mean `{alias_of}`?" if alias_of else did_you_mean(provider, KNOWN_PROVIDERS)
+    hint = near or "run `reconcile schema` to list the known providers"
     summary = f"`{provider[:60]}` is not a known provider"
     raise InvalidInput([error("unknown-provider", summary, hint=hint)])
 
 
 class _Builder:
+    """Builds the fields of a starter file for one provider."""
+
     def __init__(self, provider: str, naming: SecretNames) -> None:
         self.provider = provider
         self.naming = naming
         self.model = configuration_of(provider)
         self.schema = integration_schema(provider).child(_CONFIGURATIONS)
 
-    def configurations(self, auth: str | None) -> dict[str, Any]:
-        """Return the fields that this provider needs with an auth mode, in the order of the model.
+    def configurations(self, auth: str | None) -> dict[str, Value]:
+        """Return the fields that the provider needs with an auth mode, in the order of the model.
 
-        Expected fields are among them, and whatever another one does not work without.
+        They include fields that are usually needed, and fields that other ones depend on.
         """
-        given: dict[str, Any] = {}
+        given: dict[str, Value] = {}
         if self.model.mode_field is not None:
             given[self.model.mode_field] = self._mode(self.model.mode_field, auth)
         elif auth is not None:
             summary = f"{self.provider} has no auth modes"
-            hint = "leave --auth out"
+            hint = "remove --auth"
             raise InvalidInput([error("invalid-value", summary, hint=hint)])
-        lacking = [*self.model.missing(given, ()), *self.model.missed(given, ())]
-        needed = {*given, *(missing.field for missing in lacking)}
+        needed = set(given)
+        for missing in (*self.model.missing(given, ()), *self.model.missed(given, ())):
+            needed.add(missing.field)
         return {
             name: given.get(name) or self._example(field, (_CONFIGURATIONS, name))
             for name, field in self.schema.fields.items()
@@ -97,16 +97,16 @@ class _Builder:
             raise InvalidInput([error("invalid-value", summary, hint=hint)])
         return auth
 
-    def _example(self, field: FieldSchema, path: Path) -> Any:
+    def _example(self, field: FieldSchema, path: Path) -> Value:
         if field.facts.secret:
             return self.naming.reference(path)
         if field.kind is FieldKind.KEYED_LIST and field.entries is not None:
             return [self._entry(field.entries, path)]
         example = field.facts.example or ""
-        return example if field.is_text else guess(example)
+        return example if field.is_text else infer_scalar(example)
 
-    def _entry(self, entry: FieldSchema, path: Path) -> dict[str, Any]:
-        """Return an entry with its required fields and switches: the only one is the default."""
+    def _entry(self, entry: FieldSchema, path: Path) -> dict[str, Value]:
+        """Return an entry with its required fields and flags; as the only one it is the default."""
         return {
             name: self._example(field, (*path, name))
             for name, field in entry.fields.items()

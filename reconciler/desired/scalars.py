@@ -1,7 +1,7 @@
-"""Read plain scalars by the type of their field.
+"""Typing of plain scalars by their field.
 
-YAML does not say whether `123` is a number or a text; the field does. The builder marks what could
-be either as `Plain`, and `typed` decides by the schema.
+YAML does not decide whether `123` is a number or a string; the field does. The reader marks a
+scalar that could be either as `Plain`, and `apply_types` decides by the schema.
 """
 
 import math
@@ -16,18 +16,18 @@ _MAX_FLOAT = 64
 
 
 class Plain(str):
-    """A scalar without quotes that is true, false or a number in a field that is not text."""
+    """A scalar without quotes: true, false or a number, unless its field holds strings."""
 
     __slots__ = ()
 
 
 def may_be_typed(text: str) -> bool:
-    """Tell whether a scalar without quotes means more than its text."""
+    """Return whether a scalar without quotes can be a boolean or a number."""
     return text in {"true", "false"} or _NUMBER.fullmatch(text) is not None
 
 
-def guess(text: str) -> bool | int | float | str:
-    """Give what YAML 1.2's JSON schema says; what no number can hold stays text."""
+def infer_scalar(text: str) -> bool | int | float | str:
+    """Return a scalar's value by YAML 1.2's JSON schema; a number out of range stays a string."""
     if text in {"true", "false"}:
         return text == "true"
     number = _NUMBER.fullmatch(text)
@@ -39,20 +39,20 @@ def guess(text: str) -> bool | int | float | str:
     return value if math.isfinite(value) else str(text)
 
 
-def typed(node: Any, schema: FieldSchema) -> Any:
-    """Build the value that a document means at a place of this schema."""
+def apply_types(node: Any, schema: FieldSchema) -> Any:
+    """Return the value of a document, or of a part of it, with scalars typed by the schema."""
     kind = type(node)
     if kind is str:
         return node
     if kind is Plain:
-        return str(node) if schema.is_text else guess(node)
+        return str(node) if schema.is_text else infer_scalar(node)
     if kind is dict:
         fields, entries = schema.fields, schema.entries or UNKNOWN
         return {
-            key: item if type(item) is str else typed(item, fields.get(key, entries))
+            key: item if type(item) is str else apply_types(item, fields.get(key, entries))
             for key, item in node.items()
         }
     if kind is list:
         entries = schema.entries or UNKNOWN
-        return [typed(item, entries) for item in node]
+        return [apply_types(item, entries) for item in node]
     return node

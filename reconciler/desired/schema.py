@@ -1,7 +1,7 @@
-"""JSON Schemas of the files, for editors: made from the models that also check them.
+"""JSON Schemas of the files, for editors, derived from the models that also validate them.
 
-An editor sees less than `reconcile validate`: overlays, duplicates and dates are not expressed
-here. The schemas of outputs: `reconciler.views.output_schema`.
+An editor checks less than `reconcile validate`: overlays, duplicates and dates cannot be expressed.
+The schemas of outputs: `reconciler.views.output_schema`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,18 +17,17 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
 _MAPPABLE = {"not": {"required": [MAPPINGS]}}
-"""A required field may be filled by a secret mapping; without any it has to be there."""
+"""A secret mapping can fill a required field; without mappings the field must be set."""
 
 _TARGET = {
-    "base_url": "Where the API is; `simulator:` is the embedded simulator.",
-    "api_key": "The API key, as `${env:PORTKEY_…}` or from a secret manager.",
-    "auth_header": "The header that carries the key.",
+    "base_url": "Base URL of the API; `simulator:` is the embedded simulator.",
+    "api_key": "Reference to the API key: `${env:PORTKEY_…}` or a secret manager.",
+    "auth_header": "Header that carries the API key.",
     "environment": "Folder in environments/ whose overlays are merged.",
-    "scope": "What this repository may own; anything else is never touched.",
+    "scope": "Integrations that this repository may own; others are never changed.",
     "prune": "Which integrations without a file are deleted.",
-    "limits": "How much one run may change; more is refused.",
-    "known_fields": "Configuration fields to treat as plain although no model describes them, "
-    "by provider.",
+    "limits": "Limits for the changes of one run; a plan beyond them is refused.",
+    "known_fields": "Unknown configuration fields to treat as plain, by provider.",
 }
 _SCOPE = {
     "type": "Integrations of the organisation, of workspaces, or all.",
@@ -38,16 +37,16 @@ _SCOPE = {
 _LIMITS = {
     "deletes": "Integrations that one run may delete.",
     "delete_ratio": "Share of the owned integrations that one run may delete, from 10 owned on.",
-    "replaces": "Integrations that one run may delete and create anew.",
+    "replaces": "Integrations that one run may replace (delete and re-create).",
     "credential_changes": "Credentials that one run may change.",
     "access_removals": "Workspaces and models that one run may take away.",
-    "plan_age_hours": "How long a saved plan may be applied.",
+    "plan_age_hours": "Hours for which a saved plan can be applied.",
 }
-_TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Why; for the next reader."}
+_TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Reason, for readers of the file."}
 
 
 def integration() -> Schema:
-    """Give the schema of a document in integrations/."""
+    """Return the schema of a document in integrations/."""
     schema = Integration.model_json_schema()
     definitions = schema.setdefault("$defs", {})
     properties = schema["properties"]
@@ -69,7 +68,7 @@ def integration() -> Schema:
 
 
 def config() -> Schema:
-    """Give the schema of reconcile.yaml."""
+    """Return the schema of reconcile.yaml."""
     schema = ConfigFile.model_json_schema()
     definitions = schema["$defs"]
     target = definitions["Target"]["properties"]
@@ -87,7 +86,7 @@ def config() -> Schema:
 
 
 def _rule(providers: Schema, model: type[Configuration]) -> Schema:
-    """Say what `configurations` are where the provider is one of these."""
+    """Return the condition that ties `configurations` to the model of some providers."""
     reference = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"}, {"type": "null"}]}
     then: Schema = {"properties": {"configurations": reference}}
     if demands := list(_demands(model)):
@@ -111,20 +110,20 @@ def _demands(model: type[Configuration]) -> Iterable[Schema]:
 
 
 def _configuration(model: type[Configuration], definitions: Schema) -> Schema:
-    """Give the schema of one provider's configurations; fields nobody knows are allowed."""
+    """Return the schema of one provider's configurations; unknown fields are allowed."""
     schema = model.model_json_schema()
     definitions |= schema.pop("$defs", {})
     return schema
 
 
 def _finished(schema: Schema, title: str, **more: Any) -> Schema:
-    """Take out what only repeats names, and say which dialect this is."""
+    """Return a schema without generated titles, with its dialect and title."""
     plain = _without_titles(schema)
     return {"$schema": DIALECT, **plain, "title": title, **more}
 
 
 def _without_titles(schema: Any, *, is_schema: bool = True) -> Any:
-    """Drop the titles that pydantic makes of names; a field may itself be called `title`."""
+    """Drop the titles that pydantic generates; a field can itself be named `title`."""
     if isinstance(schema, list):
         return [_without_titles(item) for item in schema]
     if isinstance(schema, float) and schema.is_integer():

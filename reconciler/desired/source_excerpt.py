@@ -1,8 +1,8 @@
-"""Cut the source line a diagnostic points at, and leave every secret out of it.
+"""Excerpt of the source line that a diagnostic points at, without secrets.
 
-The line may be one that does not parse, so this looks at words, not at YAML: from the first word
-that smells of a secret on, nothing is shown unless it is a reference. It hides too much rather
-than too little. How an excerpt looks: `reconciler.views.diagnostics`.
+The line may be invalid YAML, so words are examined, not structure: nothing is shown after the first
+word that suggests a secret, unless it is a reference. Too much is hidden rather than too little.
+How an excerpt is displayed: `reconciler.views.diagnostics`.
 """
 
 import re
@@ -22,10 +22,10 @@ _SENSITIVE = re.compile(
     re.IGNORECASE,
 )
 _HARMLESS_ELSEWHERE = frozenset({"auth_header", "credential_changes", "tokens"})
-"""Words of reconcile.yaml and of values that sound like a secret and are none."""
+"""Words of reconcile.yaml and of values that suggest a secret but are none."""
 
 _CONFIGURATIONS = re.compile(r"""(?<![^\s{,\[\-"'])configurations["']?\s*:""")
-"""Where the fields of providers begin; a name that no model describes hides its value there."""
+"""Start of the fields of a provider, where an unknown name hides its value."""
 
 _OPEN_END = re.compile(r"(?::|[|>][0-9+-]{0,2})\s*(?:#.*)?$")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
@@ -38,7 +38,7 @@ _KEY = re.compile(
 _BEFORE_KEY = re.compile(r"[\s\-{\[,?]*")
 _LOOK_BACK = 200
 _LONGEST_LINE = 4_000
-"""Lines beyond this are written by nobody; searching them could take quadratic time."""
+"""Characters of a line that is searched; longer ones could take quadratic time."""
 
 
 def excerpt(
@@ -50,10 +50,10 @@ def excerpt(
     key: bool = False,
     hide: bool = False,
 ) -> Excerpt | None:
-    """Cut a line (0-based line and column), or return None where nothing can be shown.
+    """Return an excerpt of a line (0-based line and column); None if nothing can be shown.
 
-    `hide` says that what stands at the place is sensitive, whatever its name; with `key` the place
-    is the name, and what follows it is hidden.
+    With `hide`, the value at the place is sensitive, whatever its name; with `key` too, the place
+    is the name, and everything after it is hidden.
     """
     if not 0 <= line < len(lines) or len(lines[line]) > _LONGEST_LINE:
         return None
@@ -84,13 +84,13 @@ def excerpt(
 
 @cache
 def _known_names() -> frozenset[str]:
-    """Return the names of all fields whose value may be shown."""
+    """Return the names of all fields whose value can be shown."""
     fields = (field for _, field in any_provider_schema().walk())
     return frozenset(f.name for f in fields if not (f.facts.sensitive or f.facts.headers))
 
 
 def _cut(text: str, end: int, *, closed: bool = False) -> int:
-    """Find where the shown part of a line ends; `closed` inside the fields of a provider."""
+    """Return where the shown part of a line ends; `closed` within the fields of a provider."""
     position = 0
     references = {at: m.end() for m in _REFERENCE.finditer(text) for at in range(*m.span())}
     opened = _CONFIGURATIONS.search(text)
@@ -113,7 +113,7 @@ def _cut(text: str, end: int, *, closed: bool = False) -> int:
 
 
 def _hides_its_value(text: str, word: re.Match[str], *, closed: bool) -> bool:
-    """Whether a word sounds like a secret, or is the name of a field that nobody described."""
+    """Return whether a word suggests a secret, or is the name of an unknown provider field."""
     known = word[0].lower() in _known_names()
     if closed and not known and _NAME_END.match(text, word.end()):
         return True
@@ -122,24 +122,24 @@ def _hides_its_value(text: str, word: re.Match[str], *, closed: bool) -> bool:
     )
 
 
-def _smells(text: str, *, closed: bool = False) -> bool:
+def _hides_something(text: str, *, closed: bool = False) -> bool:
     if len(text) > _LONGEST_LINE:
         return True
     return _cut(text + " x", len(text) + 2, closed=closed) < len(text) + 2
 
 
 def _is_sensitive(enclosing: Sequence[str]) -> bool:
-    """Whether one of the lines that a line belongs to hides what stands below it."""
+    """Return whether an enclosing line hides the lines below it."""
     closed = False
     for text in reversed(enclosing):  # the outermost first
-        if _smells(text, closed=closed):
+        if _hides_something(text, closed=closed):
             return True
         closed = closed or _CONFIGURATIONS.search(text) is not None
     return False
 
 
 def _enclosing(lines: Sequence[str], line: int) -> list[str]:
-    """Return the lines above that this one belongs to, the nearest first."""
+    """Return the lines above that enclose a line, the nearest first."""
     indent = _indent(lines[line])
     nearest = True
     found = []
@@ -159,14 +159,14 @@ def _indent(text: str) -> int:
 
 
 def _is_open(text: str) -> bool:
-    """Tell whether a value that begins here may go on below."""
+    """Return whether a value that begins on a line can continue below it."""
     return (
         text.count('"') % 2 == 1 or text.count("'") % 2 == 1 or _OPEN_END.search(text) is not None
     )
 
 
 def _window(text: str, start: int, length: int) -> Excerpt:
-    """Keep at most `WIDTH` characters around the place."""
+    """Cut an excerpt to `WIDTH` characters around the place."""
     if len(text) > WIDTH:
         left = max(0, min(start - WIDTH // 3, len(text) - WIDTH))
         right = left + WIDTH

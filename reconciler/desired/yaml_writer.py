@@ -1,46 +1,34 @@
-"""Write plain trees as YAML that any YAML program reads back as the same values.
+"""Write trees as YAML that every YAML parser reads back as the same values.
 
-Every text survives: what is not plainly a text is quoted as JSON, which is YAML. Which values are
-written: `desired.export`. Changing a file that exists: `desired.yaml_edit`.
+Every string survives: one that could be read as another type is quoted as JSON, which is YAML.
+Which values are written: `desired.export`. Changes to existing files: `desired.yaml_edit`.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.tree import Tree, Value
 
 WIDTH = 100
 INDENT = "  "
 
 _MARKS = frozenset("_./@+()'-&%;=!: ")
-_WORDS = frozenset(
-    [
-        "y",
-        "n",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "true",
-        "false",
-        "null",
-        "nan",
-        "inf",
-    ]  # YAML 1.1 gives these a meaning
-)
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
+"""Words that YAML 1.1 reads as another type."""
+
 _PLAIN_REFERENCE = re.compile(r"\$\{[^\s#,\[\]{}]+(#[^\s#,\[\]{}]+)?\}")
 
 
 NO_COMMENTS: Mapping[str, str] = MappingProxyType({})
 
 
-def document(tree: Mapping[str, Any], *, comments: Mapping[str, str] = NO_COMMENTS) -> str:
-    """Give a document in block style; short entries of lists stand on one line.
+def document(tree: Tree, *, comments: Mapping[str, str] = NO_COMMENTS) -> str:
+    """Return a document in block style; short entries of lists are on one line.
 
-    `comments` are written behind the line with which a field begins.
+    `comments` are written at the end of the first line of the fields that they are keyed by.
     """
     lines: list[str] = []
     for name, item in tree.items():
@@ -50,8 +38,8 @@ def document(tree: Mapping[str, Any], *, comments: Mapping[str, str] = NO_COMMEN
     return "".join(line + "\n" for line in lines)
 
 
-def block(value: Any, column: int) -> Iterator[str]:
-    """Give the lines of a mapping or list that begins at a column; none for an empty one."""
+def block(value: Tree | Sequence[Value], column: int) -> Iterator[str]:
+    """Return the lines of a mapping or list at a column; none if it is empty."""
     pad = " " * column
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -67,7 +55,7 @@ def block(value: Any, column: int) -> Iterator[str]:
             yield line
 
 
-def _member(head: str, item: Any, column: int) -> Iterator[str]:
+def _member(head: str, item: Value, column: int) -> Iterator[str]:
     if isinstance(item, Mapping | list | tuple) and item:
         yield head
         yield from block(item, column + 2)
@@ -75,8 +63,8 @@ def _member(head: str, item: Any, column: int) -> Iterator[str]:
         yield f"{head} {flow(item) if isinstance(item, Mapping | list) else scalar(item)}"
 
 
-def flow(value: Any, *, as_json: bool = False) -> str:
-    """Write a value on one line, so that it can stand within brackets; also so that JSON stays."""
+def flow(value: Value, *, as_json: bool = False) -> str:
+    """Return a value on one line, so that it can stand within brackets, or in JSON."""
     write = _json_scalar if as_json else _flow_scalar
     match value:
         case Mapping():
@@ -88,14 +76,14 @@ def flow(value: Any, *, as_json: bool = False) -> str:
             return write(value)
 
 
-def scalar(value: Any, *, within: bool = False) -> str:
-    """Write a leaf; `within` says that it stands within brackets."""
+def scalar(value: Value, *, within: bool = False) -> str:
+    """Return a leaf as YAML, for a place `within` brackets or outside of them."""
     match value:
         case SecretRef():
             text = value.as_written
             return text if not within and _PLAIN_REFERENCE.fullmatch(text) else quoted(text)
         case Redacted():
-            # A literal that a file may hold; secrets come here as references.
+            # A value that a file can contain; secrets arrive here as references.
             return scalar(value.reveal(), within=within)
         case str():
             return value if is_plain(value, within=within) else quoted(value)
@@ -103,11 +91,11 @@ def scalar(value: Any, *, within: bool = False) -> str:
             return json.dumps(value, allow_nan=False)
 
 
-def _flow_scalar(value: Any) -> str:
+def _flow_scalar(value: Value) -> str:
     return scalar(value, within=True)
 
 
-def _json_scalar(value: Any) -> str:
+def _json_scalar(value: Value) -> str:
     if isinstance(value, Redacted):
         return _json_scalar(value.reveal())
     text = value.as_written if isinstance(value, SecretRef) else value
@@ -115,7 +103,7 @@ def _json_scalar(value: Any) -> str:
 
 
 def is_plain(text: str, *, within: bool = False) -> bool:
-    """Tell whether a text without quotes is that text to everybody."""
+    """Return whether every YAML parser reads a string without quotes as that string."""
     if not text or not (text[0].isalpha() or text[0] in "_/") or text.endswith((" ", ":")):
         return False
     if text.lower() in _WORDS or ": " in text or len(text) > WIDTH * 2:
@@ -125,7 +113,7 @@ def is_plain(text: str, *, within: bool = False) -> bool:
 
 
 def quoted(text: str) -> str:
-    """Write a text in double quotes, with everything that cannot be seen escaped."""
+    """Return a string in double quotes, with invisible characters escaped."""
     written = json.dumps(text, ensure_ascii=False)
     return "".join(c if c.isprintable() else _escaped(ord(c)) for c in written)
 
@@ -134,7 +122,7 @@ def _escaped(code: int) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def _is_deep(entry: Mapping[str, Any]) -> bool:
+def _is_deep(entry: Tree) -> bool:
     return any(
         (isinstance(item, Mapping | list | tuple) and item) or isinstance(item, SecretRef)
         for item in entry.values()

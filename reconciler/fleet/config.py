@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
-from reconciler.desired.scalars import typed
+from reconciler.desired.scalars import apply_types
 from reconciler.desired.source import MemorySource
 from reconciler.desired.validate import check_model
 from reconciler.desired.yaml_reader import read_yaml
@@ -117,7 +117,7 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
                 "wrong-type", f"{file} must hold one document", SourceOrigin(file, extra.index)
             )
         schema = compiled(FleetFile)
-        tree = typed(document.value, schema)
+        tree = apply_types(document.value, schema)
         if check_model(
             FleetFile, tree, schema=schema, document=document, problems=problems, what=file
         ):

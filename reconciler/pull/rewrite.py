@@ -19,7 +19,7 @@ from reconciler.desired.export import (
 from reconciler.desired.integration_builder import build_integration
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.references import SecretNames
-from reconciler.desired.scalars import typed
+from reconciler.desired.scalars import apply_types
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.access import WorkspaceAccess
 from reconciler.domain.field_paths import show_path
@@ -253,7 +253,7 @@ def _own_fields(document: Sourced) -> dict[str, Any]:
 
 def _known_to_files(written: Any, schema: FieldSchema) -> dict[str, Any]:
     """Return the fields that the API never reports."""
-    meant = typed(written, schema)
+    meant = apply_types(written, schema)
     return {
         name: meant[name]
         for name, field in schema.fields.items()

@@ -92,7 +92,7 @@ def test_an_unknown_field_or_provider_is_bad_input_with_a_hint(words: list[str],
         ("models.pricing_confg", "did you mean `pricing_config`?"),
         ("models.credit_limit", "`workspaces.usage_limits.credit_limit`?"),
         ("slug.x", "`slug` has no fields"),
-        ("tags.team", "its names are your own; run `reconcile explain tags`"),
+        ("tags.team", "run `reconcile explain tags`; names inside are free"),
         (
             "configurations.custom_headers.authorization",
             "run `reconcile explain configurations.custom_headers`",

@@ -90,7 +90,7 @@ def test_a_server_of_ones_own_has_a_host_and_no_key() -> None:
         (["bedrock", "--auth", "accesskey"], "did you mean `accessKey`?"),
         (["bedrock", "--auth", "x"], "one of `accessKey`"),
         (["openai", "--auth", "x"], "openai has no auth modes"),
-        (["openai", "--slug", "a b"], "cannot be a slug"),
+        (["openai", "--slug", "a b"], "is not a valid slug"),
     ],
 )
 def test_what_does_not_exist_is_bad_input_with_a_hint(words: list[str], hint: str) -> None:

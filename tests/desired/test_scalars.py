@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.desired.scalars import Plain, guess, may_be_typed
+from reconciler.desired.scalars import Plain, infer_scalar, may_be_typed
 from tests.desired.building import declared, integration
 
 AMBIGUOUS = "123 0123 no Yes on 2024-01-02 12:30:45 1e3 0x1F 1_000 true ~ .inf -1 1.50 Null"
@@ -47,8 +47,8 @@ def test_null_is_null_in_a_text_field_too() -> None:
 )
 def test_elsewhere_the_json_schema_of_yaml_holds(written: str, value: object) -> None:
     assert may_be_typed(written)
-    assert guess(Plain(written)) == value
-    assert type(guess(Plain(written))) is type(value)
+    assert infer_scalar(Plain(written)) == value
+    assert type(infer_scalar(Plain(written))) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_elsewhere_the_json_schema_of_yaml_holds(written: str, value: object) ->
     [*TEXTS.split(), "9" * 20, "1." + "1" * 70],
 )
 def test_nothing_else_is_guessed(written: str) -> None:
-    assert guess(written) == written
+    assert infer_scalar(written) == written
 
 
 @pytest.mark.parametrize("written", ["0123", "'5'", "9" * 20, "1.5", "true", "1e3"])

@@ -15,7 +15,7 @@ def command(invocation: Invocation, *, provider: str, auth: str | None, slug: st
 
     The file validates as it is: replace the examples in it, and write it to integrations/.
     """
-    from reconciler.desired.scaffold import starter
+    from reconciler.desired.scaffold import starter_file
 
-    invocation.console.data(starter(provider, auth=auth, slug=slug))
+    invocation.console.data(starter_file(provider, auth=auth, slug=slug))
     return 0
