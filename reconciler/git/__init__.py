@@ -7,7 +7,7 @@ repository.
 """
 
 from reconciler.git.checkout import CheckedOutFiles, not_checked_out
-from reconciler.git.commit_order import CommitOrder, compare_with_head, known_commits
+from reconciler.git.commit_order import CommitOrder, compare_with_head, newest_known
 from reconciler.git.commits import FilesAtCommit, files_at
 from reconciler.git.repository import GitError, Repository, head
 
@@ -20,6 +20,6 @@ __all__ = [
     "compare_with_head",
     "files_at",
     "head",
-    "known_commits",
+    "newest_known",
     "not_checked_out",
 ]

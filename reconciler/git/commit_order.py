@@ -45,6 +45,21 @@ def compare_with_head(repository: Repository, commits: Sequence[str]) -> CommitO
     )
 
 
+def newest_known(repository: Repository, commits: Sequence[str]) -> str | None:
+    """Return one of some commits that is no ancestor of the others; those not here do not count.
+
+    Raises `GitError` for a repository that git cannot read.
+    """
+    full = [each for each in commits if _COMMIT.fullmatch(each)]
+    known = known_commits(repository, full) if full else frozenset()
+    if not known:
+        return None
+    stdin = "".join(f"{each}\n" for each in full if each in known).encode()
+    # In topological order no commit comes before its descendants.
+    words = ("rev-list", "--topo-order", "--max-count=1", "--stdin")
+    return (repository.run(*words, stdin=stdin) or b"").decode("ascii", "replace").strip() or None
+
+
 def known_commits(repository: Repository, commits: Sequence[str]) -> frozenset[str]:
     """Return those of some full commit ids that are in this clone."""
     stdin = "".join(f"{each}\n" for each in commits).encode()

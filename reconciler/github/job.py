@@ -69,6 +69,17 @@ class Job:
         is_branch = self.ref is None or self.ref.startswith("refs/heads/")
         return self.branch if is_branch else None
 
+    @property
+    def workflow_file(self) -> str | None:
+        """Return the name of the workflow file that was triggered."""
+        return self.workflow_url.rpartition("/")[2] if self.workflow_url else None
+
+    @property
+    def commit_before(self) -> str | None:
+        """Return the commit of the branch before the push, None for a new branch or no push."""
+        before = self.event.get("before")
+        return before if isinstance(before, str) and before.strip("0") else None
+
     def required_commit(self) -> str:
         """Return the commit that the job works on; raises `InvalidInput` if there is none."""
         if self.merged_commit is None:

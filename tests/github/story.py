@@ -22,6 +22,7 @@ from tests.github.reporting import read_outputs
 
 ENVIRONMENT = "production"
 ARTIFACT = f"reconcile-plan-{ENVIRONMENT}"
+APPLIED = f"reconcile-applied-{ENVIRONMENT}"
 PORTKEY_KEY = "pk-canary-story"
 
 
@@ -165,39 +166,62 @@ class Story:
         self.github.merged_by_commit.setdefault(pull["head"]["sha"], []).append(number)
 
     def apply(
-        self, *, digest: str = "", pushed: bool = True, commit: str | None = None, **values: str
+        self,
+        *,
+        digest: str = "",
+        pushed: bool = True,
+        commit: str | None = None,
+        before: str | None = None,
+        **values: str,
     ) -> Job:
         """Run the apply job of apply.yml: after a push to main, or dispatched manually.
 
-        With a commit it is the job of that older push, started again.
+        With a commit it is the job of that older push, started again. `before` is where main was.
         """
         tip = self.git("rev-parse", "main")
         head = commit or tip
         self.github.branches["main"] = tip
         self.git("checkout", "--quiet", head if commit else "main")
         try:
-            return self._apply(head, digest=digest, pushed=pushed, **values)
+            return self._apply(head, digest=digest, pushed=pushed, before=before, **values)
         finally:
             self.git("checkout", "--quiet", "main")
 
-    def _apply(self, head: str, *, digest: str, pushed: bool, **values: str) -> Job:
-        event: dict[str, Any] = {"after": head} if pushed else {"inputs": {"digest": digest}}
+    def _apply(
+        self, head: str, *, digest: str, pushed: bool, before: str | None, **values: str
+    ) -> Job:
+        event: dict[str, Any] = {"inputs": {"digest": digest}}
+        if pushed:
+            event = {"after": head} if before is None else {"before": before, "after": head}
         checked = self._into(
-            "result.json", "github", "check-commit", "--format", "json", **self._job(event, head)
+            "result.json",
+            "github",
+            "check-commit",
+            "--format",
+            "json",
+            **self.job_variables(event, head),
         )
         if checked.code:
             return self._report("result", checked, event=event, sha=head)
+        found = self.run(
+            "github", "find-base", "--artifact", APPLIED, **self.job_variables(event, head)
+        )
+        assert found.code == 0, found.err
+        base = self._outputs()["base"]
+        assert found.out.strip() == base
+        on_base = ["--base", base] if base else []
         variables = {**self.values, **values, "GITHUB_SHA": head}
         approval = ["--expect-digest", digest]
         audit: dict[str, str] = {}
         if not digest:
-            fresh = self._into("fresh.json", "plan", "--format", "json", **variables)
+            fresh = self._into("fresh.json", "plan", *on_base, "--format", "json", **variables)
             assert fresh.code == 0, fresh.err
             gathered = self._into(
                 "result.json",
                 *("github", "gather-plans", "--plan", "fresh.json", "--out", "approved"),
                 *("--artifact", ARTIFACT, "--format", "json"),
-                **self._job(event, head),
+                *(("--since", base) if base else ()),
+                **self.job_variables(event, head),
             )
             if gathered.code:
                 return self._report("result", gathered, event=event, sha=head)
@@ -211,11 +235,28 @@ class Story:
             folder = self.project.folder / "approved"
             approval = [str(file) for file in sorted(folder.glob("*.json"))]
         done = self._into(
-            "result.json", "apply", *approval, "--format", "json", **variables, **audit
+            "result.json", "apply", *on_base, *approval, "--format", "json", **variables, **audit
         )
+        if done.code == 0:
+            self.remember_applied(head)
         for file in (self.project.folder / "approved").glob("*.json"):
             file.unlink()
         return self._report("result", done, event=event, sha=head)
+
+    def remember_applied(self, commit: str, **run: Any) -> None:
+        """Upload what a complete apply does; only the commit of its run counts."""
+        number = self.github.new_id()
+        self.github.runs[number] = {
+            "id": number,
+            "event": "push",
+            "path": ".github/workflows/apply.yml@refs/heads/main",
+            "head_sha": commit,
+            "head_branch": "main",
+            "head_repository": {"full_name": REPO},
+            **run,
+        }
+        upload = {"id": number + 1, "name": APPLIED, "workflow_run": {"id": number}}
+        self.github.artifacts[self.github.new_id()] = upload
 
     def drift(self, **variables: str) -> Job:
         """Run drift.yml, which has the values, so that its digests are those of an apply."""
@@ -229,7 +270,7 @@ class Story:
         assert self.run("pull", *slugs, **self.values).code == 0
         words = ("github", "propose", "--drift", "drift.json", "--environment", ENVIRONMENT)
         head = self.git("rev-parse", "main")
-        return self.run(*words, **self._job({"inputs": {"adopt": True}}, head))
+        return self.run(*words, **self.job_variables({"inputs": {"adopt": True}}, head))
 
     def by_hand(self, slug: str, **fields: Any) -> None:
         """Edit the gateway past Git."""
@@ -253,13 +294,13 @@ class Story:
         return done
 
     def _report(self, kind: str, done: Done, *, event: dict[str, Any], sha: str) -> Job:
-        variables = self._job(event, sha)
+        variables = self.job_variables(event, sha)
         words = ("report", "github", f"--{kind}", f"{kind}.json", "--environment", ENVIRONMENT)
         report = self.run(*words, **variables)
         assert report.code == 0, report.err
         return Job(done, report, self._outputs())
 
-    def _job(self, event: dict[str, Any], sha: str) -> dict[str, str]:
+    def job_variables(self, event: dict[str, Any], sha: str) -> dict[str, str]:
         folder = self.project.folder
         (folder / "event.json").write_text(json.dumps(event), encoding="utf-8")
         for name in ("output", "summary.md"):

@@ -1,7 +1,7 @@
 """`reconcile github`: what the workflows under .github/workflows need and nobody types."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from reconciler.cli.checkout import repository_of
 from reconciler.cli.commands.report import connected
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.source import DirectorySource
-from reconciler.diagnostics import Diagnostic, error
+from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.drift.report import DriftReport, decode_report
 from reconciler.errors import InvalidInput, Refused
 from reconciler.github.job import Job, job_of
@@ -67,6 +67,57 @@ def check_commit(invocation: Invocation, *, style: str) -> int:
     return 0
 
 
+@command.command("find-base", cls=Command)
+@click.option("--artifact", metavar="NAME", required=True, help="What a complete apply uploads.")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
+    """Print the commit that was applied last, for --base; nothing if there is none.
+
+    The newest commit counts that the ledger or an upload of an earlier run names and that is in the
+    clone, else the one before the push. Output of the step is `base`.
+    """
+    from reconciler.github.applied_commits import last_applied_commit
+    from reconciler.github.client import GitHubForbidden
+    from reconciler.github.outputs import append_outputs
+    from reconciler.views import diagnostics, json
+
+    job = job_of(settings.from_environment().environment)
+    target = wiring.read_target(invocation, settings.from_environment()).name
+
+    async def work(_interruption: signals.SignalHandler) -> str | None:
+        try:
+            async with connected(job) as github:
+                return await last_applied_commit(github, job, artifact=artifact)
+        except GitHubForbidden as refused:
+            hint = "grant the job actions: read"
+            found = warning(
+                refused.code, f"earlier runs are not known: {refused.summary}", hint=hint
+            )
+            invocation.console.insist(diagnostics.as_text([found]))
+            return None
+
+    named = signals.run(work), _last_applied(invocation, target)
+    base = _newest(invocation, named) or _newest(invocation, (job.commit_before,))
+    if job.output is not None:
+        append_outputs(job.output, {"base": base or ""}, delimiter=secrets.token_hex)
+    if style == "json":
+        document = {"format_version": "1", "kind": "base_commit", "commit": base}
+        invocation.console.data(json.document(document))
+    elif base is not None:
+        invocation.console.data(base)
+    return 0
+
+
+def _newest(invocation: Invocation, commits: Iterable[str | None]) -> str | None:
+    """Return the newest of some commits as far as this clone has them."""
+    named = [commit for commit in commits if commit is not None]
+    try:
+        return git.newest_known(repository_of(invocation), named)
+    except git.GitError:
+        return None  # what is planned from these files has the warning
+
+
 @command.command("gather-plans", cls=Command)
 @click.option("--plan", type=_FILE, metavar="FILE", required=True, help="What would be done now.")
 @click.option("--out", type=_FOLDER, metavar="DIR", required=True, help="Where to save them.")
@@ -105,7 +156,7 @@ def gather_plans(
     fresh = codec.decode(output.read(plan, limit=codec.MAX_PLAN_BYTES), name=str(plan))
     job = job_of(settings.from_environment().environment)
     head = job.required_commit()
-    begin = since or _last_applied(invocation, fresh.target.name) or _before(job)
+    begin = since or _last_applied(invocation, fresh.target.name) or job.commit_before
     wanted = ApprovalQuery(artifact=artifact, workflow=workflow, branch=job.branch)
 
     async def work(_interruption: signals.SignalHandler) -> "GatheredPlans":
@@ -220,12 +271,6 @@ def _complete(runs: Sequence[Mapping[str, Any]]) -> str | None:
         if run["finished_at"] and run["commit"] and not undone:
             return str(run["commit"])
     return None
-
-
-def _before(job: Job) -> str | None:
-    """Give what the branch was at before the push, None for a new branch or another event."""
-    before = job.event.get("before")
-    return before if isinstance(before, str) and before.strip("0") else None
 
 
 def _save(out: Path, plans: Mapping[str, Plan]) -> None:
