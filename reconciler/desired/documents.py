@@ -4,7 +4,6 @@ This module knows the folders, not the fields: of a document, only its slug is r
 documents are merged: `desired.overlay`.
 """
 
-import posixpath
 from collections.abc import Collection, Iterator
 from typing import Protocol
 
@@ -208,7 +207,7 @@ class Documents:
                 hint="keep one of the two, or change this slug",
             )
             self._without_slug.append(sourced)
-        stem, _ = posixpath.splitext(posixpath.basename(path))
+        stem = path.rpartition("/")[2].rpartition(".")[0]
         if alone and stem != name and SLUG.fullmatch(name):
             summary = f"the file is named `{stem}`, but its slug is `{name}`"
             hint = f"rename the file to {name}.yaml"

@@ -152,14 +152,14 @@ class ProviderRules:
             if member is UNKNOWN:
                 if _CONFIGURATIONS in steps and not name.startswith(MASK_PREFIX):
                     self._unknown_field(name, field, (*steps, name))
-            elif type(value) is dict or type(value) is list:
-                self._values(value, member, (*steps, name))
-            elif isinstance(value, str) and value:
+            elif isinstance(value, str):
                 facts = member.facts
-                if facts.url or facts.instant or facts.form is not None:
+                if value and (facts.url or facts.instant or facts.form is not None):
                     self._text(value, member, (*steps, name))
-                if facts.replaced_by is not None:
+                if value and facts.replaced_by is not None:
                     self._replaced(name, facts.replaced_by, (*steps, name))
+            elif isinstance(value, dict | list):
+                self._values(value, member, (*steps, name))
         if "is_default" in field.fields:
             self._deployment(node, steps)
         elif node.get("type") == "tokens":

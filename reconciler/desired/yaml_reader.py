@@ -46,7 +46,7 @@ Data: TypeAlias = "str | list[Data] | dict[str, Data] | None"
 class EventParser(Protocol):
     """A loader of PyYAML, as far as it parses events."""
 
-    def get_event(self) -> Event | None: ...
+    def get_event(self) -> Any: ...
     def dispose(self) -> None: ...
 
 
@@ -170,24 +170,25 @@ class _Builder:
         self.nodes = 0
         self.index = -1
 
-    def consume(self, get_event: Callable[[], Event | None]) -> None:
+    def consume(self, get_event: Callable[[], Any]) -> None:
         """Read events to the end of the file."""
         while (event := get_event()) is not None:
-            # Compared by `type`, which is faster than `isinstance`: this runs for each event.
-            if type(event) is ScalarEvent:
+            # Compared by identity, which is faster than `isinstance`: this runs for each event.
+            kind = type(event)
+            if kind is ScalarEvent:
                 self._scalar(event)
-            elif type(event) is MappingStartEvent:
+            elif kind is MappingStartEvent:
                 self._start({}, event)
-            elif type(event) is MappingEndEvent or type(event) is SequenceEndEvent:
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
                 self.container, self.key, self.key_event = self.stack.pop()
-            elif type(event) is SequenceStartEvent:
+            elif kind is SequenceStartEvent:
                 self._start([], event)
-            elif type(event) is AliasEvent:
+            elif kind is AliasEvent:
                 self._refuse("alias", event)
                 self._add(None, event)
-            elif type(event) is DocumentStartEvent:
+            elif kind is DocumentStartEvent:
                 self.index += 1
-            elif type(event) is StreamEndEvent:
+            elif kind is StreamEndEvent:
                 return
 
     def _scalar(self, event: ScalarEvent) -> None:
