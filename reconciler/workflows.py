@@ -141,7 +141,7 @@ async def apply(
         concurrency=session.parallelism,
         abort_on_error=abort_on_error,
         stop=stop,
-        shard=options.selection.part,
+        shard=options.selection.shard_label,
     )
     organisation = observed.organisation_id
     if organisation is None and result.summary[Status.APPLIED] and not stop.requested:
@@ -287,5 +287,5 @@ def unmatched_patterns(
     hint = "check the spelling; `reconcile list` shows what exists"
     return [
         error("nothing-selected", f"`--only {pattern}` matches no {what}", hint=hint)
-        for pattern in selection.idle(slugs)
+        for pattern in selection.unmatched(slugs)
     ]

@@ -112,7 +112,7 @@ async def run(
     repository = repository_of(invocation, source.environment)
     facts = facts_of(source.environment, name)
     commit = facts.commit or await in_thread(lambda: git.head(repository))
-    facts = replace(facts, commit=commit, shard=selection.part)
+    facts = replace(facts, commit=commit, shard=selection.shard_label)
     async with AsyncExitStack() as held:
         books = None
         limit = reading.deadline

@@ -28,17 +28,17 @@ Positive: TypeAlias = Annotated[Integer, Field(ge=1)]
 class UsageLimit(StrictModel):
     """A budget: how much a workspace may spend before it is stopped."""
 
-    type: Literal["cost", "tokens"] | None = Field(None, description="What is counted.")
+    type: Literal["cost", "tokens"] | None = Field(None, description="Unit of the count.")
     credit_limit: Positive | None = Field(None, description="The budget.")
     alert_threshold: Positive | None = Field(None, description="Warn from here on.")
     periodic_reset: Literal["monthly", "weekly", ""] | None = Field(
-        None, description="When the count starts again."
+        None, description="Interval after which the count is reset."
     )
     periodic_reset_days: Annotated[Integer, Field(ge=1, le=365)] | None = Field(
-        None, description="Start the count again every so many days; not with `periodic_reset`."
+        None, description="Number of days between resets of the count; excludes `periodic_reset`."
     )
     next_usage_reset_at: Annotated[Text | None, Facts(instant=True)] = Field(
-        None, description="When the count starts again next, ISO 8601 in UTC."
+        None, description="Time of the next reset, ISO 8601 in UTC."
     )
 
     @field_validator("next_usage_reset_at")
@@ -66,11 +66,13 @@ class UsageLimit(StrictModel):
 class RateLimit(StrictModel):
     """Rate at which a workspace may call."""
 
-    type: Literal["requests", "tokens"] | None = Field(None, description="What is counted.")
+    type: Literal["requests", "tokens"] | None = Field(None, description="Unit of the count.")
     unit: Literal["rpm", "rph", "rpd", "rpw"] | None = Field(
         None, description="Per minute, hour, day or week."
     )
-    value: Annotated[Integer, Field(ge=0)] | None = Field(None, description="How many.")
+    value: Annotated[Integer, Field(ge=0)] | None = Field(
+        None, description="Number of requests or tokens in each period."
+    )
 
 
 UsageLimits: TypeAlias = Annotated[tuple[UsageLimit, ...], Field(max_length=1)]
@@ -110,12 +112,14 @@ class ModelAccess(StrictModel):
         None, description="The known model that a custom one behaves like."
     )
     name: Annotated[Text | None, Facts(risk=RiskRule.COSMETIC)] = Field(
-        None, description="Name of a custom model, shown to people."
+        None, description="Display name of a custom model."
     )
     description: Annotated[Text | None, Facts(risk=RiskRule.COSMETIC)] = Field(
-        None, description="What a custom model is for."
+        None, description="Purpose of a custom model."
     )
-    configurations: ModelConfiguration | None = Field(None, description="Where it is served.")
+    configurations: ModelConfiguration | None = Field(
+        None, description="Host and headers of a custom model."
+    )
     pricing_config: PricingConfig | None = Field(None, description="Its own price.")
 
 
@@ -123,7 +127,7 @@ class GlobalWorkspaceAccess(StrictModel):
     """Access of workspaces that are created later."""
 
     enabled: Annotated[Bool, Facts(risk=RiskRule.SWITCH, default=False)] = Field(
-        description="Whether a new workspace gets access by itself."
+        description="Whether a new workspace gets access automatically."
     )
     usage_limits: Annotated[UsageLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
         None, description="Budget of a new workspace."

@@ -46,7 +46,7 @@ class Facts:
     reference to a `secret`; of a `redacted` field they may hold a literal, and it is shown nowhere.
     The value of a `secret_object` is a JSON object. A `host` decides where a stored credential is
     sent, an `endpoint` chooses between hosts of one vendor, such as a region; `headers` is a map of
-    HTTP headers. A `local` field stands in files only and is never sent. A `write_only` field is
+    HTTP headers. A `local` field is in files only and is never sent. A `write_only` field is
     accepted and never returned; a `server_added` one appears without being sent, and no write
     removes it. A field is `sent_whole` where the API may replace instead of merge. `default` is
     what an absent field stands for. `required_by` names the field beside it that does not work

@@ -57,7 +57,7 @@ Ignored: TypeAlias = Annotated[
 
 
 class LifecycleRules(StrictModel):
-    """How carefully the integration is treated."""
+    """Options for the treatment of the integration."""
 
     protected: Bool = Field(default=False, description="Never delete or replace it.")
     ignore: tuple[Ignored, ...] | None = Field(None, description="Fields that are left alone.")
@@ -69,14 +69,12 @@ class Integration(StrictModel):
     slug: Annotated[SlugText, Facts(identity=True)] = Field(
         description="Identity; it never changes."
     )
-    name: Annotated[Name, Facts(risk=RiskRule.COSMETIC)] = Field(
-        description="Name shown to people."
-    )
+    name: Annotated[Name, Facts(risk=RiskRule.COSMETIC)] = Field(description="Display name.")
     ai_provider_id: Annotated[Identifier, Facts(immutable=True, two_forms=True)] = Field(
         description="The provider, for example `openai`."
     )
     description: Annotated[Text | None, Facts(risk=RiskRule.COSMETIC)] = Field(
-        None, description="What it is for."
+        None, description="Purpose of the integration."
     )
     key: Annotated[Reference, Facts(secret=True, clearing=Clearing.NEVER)] = Field(
         None, description="The provider's API key. Left out, a stored key is kept."
@@ -92,7 +90,7 @@ class Integration(StrictModel):
     )
     pricing_adjustments: Annotated[
         PricingAdjustments | None, Facts(sent_whole=True, clearing=Clearing.NULL)
-    ] = Field(None, description="How prices differ from the list.")
+    ] = Field(None, description="Prices that differ from the list.")
     tags: Annotated[
         dict[str, Text] | None,
         Facts(sent_whole=True, clearing=Clearing.NULL, risk=RiskRule.COSMETIC),

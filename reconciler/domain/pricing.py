@@ -50,7 +50,7 @@ class PricingMultiplier(StrictModel):
 
 
 class PricingAdjustments(StrictModel):
-    """How this integration's prices differ from the list, for cost reports and budgets."""
+    """Prices of this integration that differ from the list, for cost reports and budgets."""
 
     multiplier: PricingMultiplier | None = Field(None, description="Factors by kind of token.")
 
@@ -71,5 +71,5 @@ class PayAsYouGo(StrictModel):
 class PricingConfig(StrictModel):
     """The own price of a model, where it has one."""
 
-    type: Literal["static"] | None = Field(None, description="How the price is made.")
+    type: Literal["static"] | None = Field(None, description="Method of pricing.")
     pay_as_you_go: PayAsYouGo | None = Field(None, description="Price by use.")

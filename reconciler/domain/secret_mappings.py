@@ -23,7 +23,7 @@ class SecretMapping(StrictModel):
         description="Slug or UUID of the secret reference."
     )
     secret_key: Text | None = Field(
-        None, description="Which part of a secret with several values; overrides the reference's."
+        None, description="Part of a secret with several values; overrides that of the reference."
     )
     value_format: Literal["json", "string"] | None = Field(
         None, description="`json` when the target field holds an object."

@@ -54,7 +54,7 @@ _MASK = re.compile(r"([^*•…]*)[*•…]{3,}([^*•…]*)")
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What the API shows instead of a secret: a visible prefix, three or more of `*•…`, a suffix.
+    """Mask that the API shows instead of a secret: a prefix, three or more of `*•…`, a suffix.
 
     The exact format on api.portkey.ai is not public (remote/API.md §1.4), so any other form is
     kept and called unreadable.

@@ -302,7 +302,7 @@ def equals_declared(declared: Declared, found: Observed) -> bool:
     comparison = compare(declared, found, LastApplied(), just_written=True)
     if any(change.path[0] in _IDENTIFYING for change in _differences(comparison)):
         return False
-    return not any(_has_another_value(site) for site in comparison.sites)
+    return not any(_has_another_value(site) for site in comparison.secrets)
 
 
 def _has_another_value(site: SecretLocation) -> bool:

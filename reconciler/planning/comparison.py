@@ -68,8 +68,9 @@ class Comparison:
     `declared` is everything that the files say in canonical form, `past` what Git declared before
     (None when unknown). `desired` and `observed` are complete canonical trees, the former with what
     was withdrawn declared empty; `desired_diff` and `observed_diff` are the reduced ones that are
-    diffed. `undeclared_access` holds enabled models and workspaces that Git never declared,
-    `aligned` ids that the API reports in another form.
+    diffed. `secrets` are the places of secrets on either side. `undeclared_access` holds enabled
+    models and workspaces that Git never declared, `aligned` ids that the API reports in another
+    form.
     """
 
     declared: Tree
@@ -78,7 +79,7 @@ class Comparison:
     observed: Tree
     desired_diff: Tree
     observed_diff: Tree
-    sites: tuple[SecretLocation, ...]
+    secrets: tuple[SecretLocation, ...]
     undeclared: tuple[Path, ...]
     undeclared_access: tuple[Path, ...]
     aligned: tuple[Path, ...]
@@ -136,7 +137,7 @@ def compare(
         observed=stored,
         desired_diff={} if desired_diff is _ABSENT else as_mapping(desired_diff),
         observed_diff={} if observed_diff is _ABSENT else as_mapping(observed_diff),
-        sites=tuple(reduction.sites),
+        secrets=tuple(reduction.secrets),
         undeclared=_shortened(undeclared, schema, compared, stored),
         undeclared_access=_undeclared_access(desired, compared, stored),
         aligned=aligned,
@@ -184,7 +185,7 @@ def _without_write_only(tree: Tree, schema: FieldSchema) -> dict[str, Value]:
 class _Reduction:
     """The walk that reduces both sides to what is declared and collects the secrets on its way."""
 
-    sites: list[SecretLocation] = field(default_factory=list)
+    secrets: list[SecretLocation] = field(default_factory=list)
 
     def reduce(
         self, desired: Value, observed: Value, path: Path, schema: FieldSchema
@@ -194,7 +195,7 @@ class _Reduction:
             # Values from before a field was closed, such as an old ledger's, may still be open.
             is_object = schema.facts.secret_object
             site = SecretLocation(path, closed(desired), closed(observed), is_object=is_object)
-            self.sites.append(site)
+            self.secrets.append(site)
             return _ABSENT, _ABSENT
         if is_mapping(desired) and (desired or not path):  # nothing declared empties nothing
             return self._reduce_members(desired, as_mapping(observed), path, schema)

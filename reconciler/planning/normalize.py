@@ -27,7 +27,7 @@ from reconciler.planning.instants import normalized
 OFF: Tree = {"enabled": False}
 
 NO_ACCESS: Tree = {"workspaces": [], "global_workspace_access": OFF}
-"""The body that grants access to nobody and revokes none."""
+"""The body that grants no access and revokes none."""
 
 NO_MODELS: Tree = {"models": [], "allow_all_models": False}
 """The body that enables no model beyond those that are listed already."""

@@ -24,7 +24,7 @@ class Selection:
             return False
         return self.shard is None or _shard_of(slug, self.shard[1]) == self.shard[0]
 
-    def idle(self, slugs: Collection[str]) -> tuple[str, ...]:
+    def unmatched(self, slugs: Collection[str]) -> tuple[str, ...]:
         """Return the patterns of `only` that match none of these slugs."""
         return tuple(p for p in self.only if not any(fnmatchcase(slug, p) for slug in slugs))
 
@@ -34,7 +34,7 @@ class Selection:
         return replace(self, shard=None)
 
     @property
-    def part(self) -> str | None:
+    def shard_label(self) -> str | None:
         """Return the shard as `I/N`, None for the whole."""
         return f"{self.shard[0]}/{self.shard[1]}" if self.shard is not None else None
 

@@ -124,8 +124,8 @@ class _Draft:
                 continue
             remembered = self.memory.of(slug)
             is_another = remembered.is_another(current.id)
-            once = was_declared(remembered, current)
-            reason = self._deletion_reason(slug, once=once)
+            was_in_git = was_declared(remembered, current)
+            reason = self._deletion_reason(slug, was_in_git=was_in_git)
             # Limits hold for all shards together, so deletes of the other shards count as well.
             self.deletes += reason is not None
             if not selection.includes(slug):
@@ -136,7 +136,7 @@ class _Draft:
                 )
             if reason is not None:
                 self._delete(current, reason)
-            elif once:
+            elif was_in_git:
                 self.forgotten.append(slug)
             else:
                 self.unmanaged.append(slug)
@@ -146,14 +146,16 @@ class _Draft:
         for slug, record in sorted(self.observed.unreadable.items()):
             if slug in self.desired.integrations or not self.options.selection.includes(slug):
                 continue
-            once = self.memory.of(slug).declared is not None
-            deleted = self._deletion_reason(slug, once=once) is not None
+            was_in_git = self.memory.of(slug).declared is not None
+            deleted = self._deletion_reason(slug, was_in_git=was_in_git) is not None
             self.diagnostics.append(messages.left_alone(record, deleted=deleted))
         if self.observed.nameless:
             self.diagnostics.append(messages.rows_without_slug(self.observed.nameless))
 
-    def _deletion_reason(self, slug: str, *, once: bool) -> str | None:
-        return deletion_reason(slug, desired=self.desired, options=self.options, once=once)
+    def _deletion_reason(self, slug: str, *, was_in_git: bool) -> str | None:
+        return deletion_reason(
+            slug, desired=self.desired, options=self.options, was_in_git=was_in_git
+        )
 
     def _note_foreign_tombstone(self, slug: str) -> None:
         if slug in self.desired.tombstones and self.options.selection.includes(slug):

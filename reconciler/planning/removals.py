@@ -52,23 +52,23 @@ def owns(desired: DesiredState, current: Observed) -> bool:
 
 
 def was_declared(remembered: LastApplied, current: Observed) -> bool:
-    """Return whether Git declared this integration once, not another one under its slug."""
+    """Return whether Git used to declare this integration, not another one under its slug."""
     return remembered.declared is not None and not remembered.is_another(current.id)
 
 
 def deletion_reason(
-    slug: str, *, desired: DesiredState, options: PlanOptions, once: bool
+    slug: str, *, desired: DesiredState, options: PlanOptions, was_in_git: bool
 ) -> str | None:
     """Return why something without a file is deleted, None where it is left alone.
 
-    `once` says that Git used to declare it.
+    `was_in_git` says that Git used to declare it.
     """
     tombstone = desired.tombstones.get(slug)
     prune = options.prune or desired.target.prune
     if tombstone is not None:
         return f"{TOMBSTONE}{tombstone.reason or 'no reason given'}"
-    if prune is Prune.ALL or (prune is Prune.MANAGED and once):
-        return "no longer declared" if once else "not declared, and prune is all"
+    if prune is Prune.ALL or (prune is Prune.MANAGED and was_in_git):
+        return "no longer declared" if was_in_git else "not declared, and prune is all"
     return None
 
 
@@ -81,8 +81,11 @@ def is_candidate(
     declared = desired.integrations.get(row.slug)
     if declared is not None:
         return _is_replaced(declared, row)
-    once = was_declared(memory.of(row.slug), row)
-    return deletion_reason(row.slug, desired=desired, options=options, once=once) is not None
+    was_in_git = was_declared(memory.of(row.slug), row)
+    return (
+        deletion_reason(row.slug, desired=desired, options=options, was_in_git=was_in_git)
+        is not None
+    )
 
 
 def _is_replaced(declared: Declared, row: Observed) -> bool:

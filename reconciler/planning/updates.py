@@ -69,7 +69,7 @@ def plan_update(
     comparison = compare(declared, observed, remembered, now=now)
     beyond = comparison if audited is None else compare(declared, audited, remembered, now=now)
     differing = changed_fields(comparison.observed_diff, comparison.desired_diff)
-    assessments = [assess(site, remembered, evidence) for site in comparison.sites]
+    assessments = [assess(site, remembered, evidence) for site in comparison.secrets]
     sent = secrets_to_send(assessments, differing, schema=declared.schema, push=push_secrets)
     changes = _changes(differing, sent, declared.schema, comparison.past)
     paths = [change.path for change in differing] + [assessment.path for assessment, _ in sent]

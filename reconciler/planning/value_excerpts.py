@@ -45,7 +45,7 @@ def _bears_host(path: Path) -> bool:
 
 
 def left_out(count: int) -> str:
-    """Return the note that stands in the place of characters that are left out."""
+    """Return the note in place of characters that are left out."""
     return f"…[{count} characters left out]…"
 
 

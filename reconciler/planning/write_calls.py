@@ -108,7 +108,7 @@ def merged(
 
     What is declared empty becomes the empty value of its own type, so that servers that merge and
     servers that replace end up alike. It is left out instead where that is certain to remove it:
-    an entry of a keyed list, and (`leaves_out`) what stands in a list that is replaced as a whole.
+    an entry of a keyed list, and (`leaves_out`) a member in a list that is replaced as a whole.
     A header is left out too: an empty one would still be sent to the provider.
     """
     if is_mapping(desired) and desired:

@@ -73,7 +73,7 @@ def required_edits(
             edits += finder.edit(change)
     for path in (*comparison.undeclared_access, *_undeclared_entries(comparison, schema)):
         edits += finder.missing(path)
-    for site in comparison.sites:
+    for site in comparison.secrets:
         edits += finder.secret(site, naming)
     unique = {(edit.kind, edit.origin): edit for edit in edits}
     return [unique[key] for key in sorted(unique, key=_order)]

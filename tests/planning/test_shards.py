@@ -140,9 +140,9 @@ def test_a_shard_that_is_held_back_says_what_its_share_is_and_what_would_lift_it
 
 def test_the_patterns_that_match_nothing_are_named_in_their_order() -> None:
     chosen = Selection(only=("b*", "a", "c?", "A"), shard=(1, 2))
-    assert chosen.idle(["a", "ax", "cc"]) == ("b*", "A")
-    assert chosen.idle([]) == chosen.only
-    assert Selection().idle(["a"]) == ()
+    assert chosen.unmatched(["a", "ax", "cc"]) == ("b*", "A")
+    assert chosen.unmatched([]) == chosen.only
+    assert Selection().unmatched(["a"]) == ()
 
 
 def test_a_slug_stays_in_its_shard_in_every_version() -> None:

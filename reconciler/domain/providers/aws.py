@@ -41,7 +41,7 @@ ExternalId: TypeAlias = Annotated[
     SensitiveText | None, Facts(redacted=True, example="external-id", source=_BEDROCK)
 ]
 
-_WHO = "How the gateway proves to AWS who it is."
+_WHO = "Authentication of the gateway at AWS."
 _REGION = "AWS region, for example `eu-central-1`."
 _ROLE = "Role that the gateway assumes."
 _EXTERNAL_ID = "External id agreed for the role; never shown."

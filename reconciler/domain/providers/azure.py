@@ -32,7 +32,7 @@ _UUID = "11111111-2222-3333-4444-555555555555"
 
 
 class AzureAuthentication(Configuration):
-    """How the gateway proves to Azure who it is."""
+    """Mode in which the gateway authenticates to Azure."""
 
     mode_field = "azure_auth_mode"
     required_by_mode = MappingProxyType(

@@ -1,4 +1,4 @@
-"""What every provider's configuration has in common, and how its required fields are found.
+"""Base of every provider's configuration, and the rules for its required fields.
 
 The families beside this file say what differs. A field that no family knows is allowed: the API
 grows faster than its public record, so it is reported and sent.
@@ -71,9 +71,7 @@ class Configuration(BaseModel):
             example="apiKey",
             source=_CUSTOM_HOST_TESTS,
         ),
-    ] = Field(
-        None, description="How calls to a custom host are authenticated, for example `apiKey`."
-    )
+    ] = Field(None, description="Authentication of calls to a custom host, for example `apiKey`.")
     is_key_required: Annotated[Bool | None, Facts(example="false", source=_TERRAFORM)] = Field(
         None, description="Whether a key is needed as well."
     )

@@ -31,7 +31,7 @@ class VertexAI(Configuration):
     vertex_auth_type: Annotated[
         Literal["basic", "serviceAccount", "workload"] | None,
         Facts(risk=RiskRule.CREDENTIAL, example="serviceAccount", source=_API),
-    ] = Field(None, description="How the gateway proves to Google who it is.")
+    ] = Field(None, description="Authentication of the gateway at Google.")
     vertex_region: Annotated[
         RegionName | None,
         Facts(
