@@ -20,21 +20,23 @@ def refuse_older_commit(
     """Raise `Refused` if a finished run applied a descendant of the commit that is checked out.
 
     `commits` are those of the finished runs, newest first. Returns a warning where the last one is
-    on no branch of a complete clone on GitHub, as after a force-push: there the workflow has asked
-    for the newest commit of the branch. In any other clone such a commit may be the newer one.
+    on no branch of a complete clone that a CI job has just made, as after a force-push. In any
+    other clone such a commit may be the newer one.
     """
+    ours = environment.commit
     try:
-        order = git.compare_with_head(repository, commits)
+        order = git.compare_with_head(repository, [*commits, *([ours] if ours else [])])
     except git.GitError:
         return ()  # reading the files has the warning `checkout-unverified`
-    if order is None:
+    # A CI job names the commit of its repository. Files in a submodule have others.
+    if order is None or (ours in order.unknown and not order.is_shallow):
         return ()
     if order.newer:
         raise Refused([_stale(order)])
     last = commits[0] if commits else None
     if last not in order.unknown:
         return ()
-    if environment.on_runner and not order.is_shallow:
+    if environment.in_ci and not order.is_shallow:
         summary = f"commit {last}, which was applied last, is on no branch of this clone"
         return (warning("unknown-commit", summary),)
     raise Refused([_undecided(order, last)])

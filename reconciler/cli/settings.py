@@ -36,6 +36,11 @@ class Settings:
         """Whether this is a machine of GitHub Actions, whose files go into a cache."""
         return self.environment.get("GITHUB_ACTIONS") == "true"
 
+    @property
+    def in_ci(self) -> bool:
+        """Whether this is a job of a CI system, whose clone was made for it."""
+        return self.on_runner or self.environment.get("CI") == "true"
+
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings; an empty variable counts as unset."""

@@ -13,8 +13,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 class CommitOrder:
     """Commits compared with `head`, each list in the order in which they were given.
 
-    `newer` are descendants of `head`. `unknown` are not in this clone, so nothing is known of their
-    order; `is_shallow` says that the clone lacks a part of its history.
+    `newer` are descendants of `head`. The order of `unknown` ones cannot be determined: they are
+    not in this clone, or a shallow clone (`is_shallow`) lacks the commits between.
     """
 
     head: str
@@ -37,11 +37,14 @@ def compare_with_head(repository: Repository, commits: Sequence[str]) -> CommitO
         return CommitOrder(here)
     known = known_commits(repository, others)
     newer = _descendants(repository, here, [each for each in others if each in known])
+    shallow = is_shallow(repository)
+    # Where history is cut off, a commit without a path to this one may still have had one.
+    decided = newer | _history(repository, here) if shallow else known
     return CommitOrder(
         here,
         newer=tuple(each for each in others if each in newer),
-        unknown=tuple(each for each in others if each not in known),
-        is_shallow=is_shallow(repository),
+        unknown=tuple(each for each in others if each not in decided),
+        is_shallow=shallow,
     )
 
 
@@ -72,6 +75,11 @@ def known_commits(repository: Repository, commits: Sequence[str]) -> frozenset[s
 def is_shallow(repository: Repository) -> bool:
     """Return whether the clone lacks a part of its history."""
     return (repository.run("rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
+
+
+def _history(repository: Repository, commit: str) -> frozenset[str]:
+    answer = repository.run("rev-list", commit) or b""
+    return frozenset(answer.decode("ascii", "replace").split())
 
 
 def _descendants(repository: Repository, ancestor: str, commits: Sequence[str]) -> frozenset[str]:

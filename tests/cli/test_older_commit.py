@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.project import Here
-from tests.git.repositories import commit, git, init
+from tests.git.repositories import commit, git, init, submodule
 
 pytestmark = pytest.mark.needs_system
 
@@ -105,10 +105,16 @@ def clone_without_the_last_commit(project: Here, folder: Path, *options: str) ->
     git(project.folder, "branch", "old", "main~1")
     origin = project.folder.as_uri()
     git(folder, "clone", "--quiet", "--single-branch", "-b", "old", *options, origin, "clone")
+    return clone_of(project, folder / "clone")
+
+
+def clone_of(project: Here, folder: Path) -> Here:
+    """Return the project in another folder, with a copy of its ledger and simulator."""
     clone = Here.__new__(Here)
-    clone.folder, clone.environment = folder / "clone", project.environment
+    clone.folder, clone.environment = folder, project.environment
     clone.files = clone.folder / "desired-state"
-    shutil.copytree(project.state, clone.state)
+    if not clone.state.exists() and project.state.exists():
+        shutil.copytree(project.state, clone.state)
     return clone
 
 
@@ -135,6 +141,41 @@ def test_a_rewritten_history_on_github_is_a_warning_and_a_shallow_clone_is_refus
     assert done.code == 0, done.err
     assert "unknown-commit" in done.err
     assert second in done.err
+
+
+def test_a_shallow_clone_without_the_commits_between_is_refused(tmp_path: Path) -> None:
+    project = Here(tmp_path / "origin")
+    first = described(project, "first")
+    project.apply()
+    for text in ("second", "third"):
+        described(project, text)
+    project.apply()
+    git(project.folder, "branch", "old", first)
+    origin = project.folder.as_uri()
+    git(tmp_path, "clone", "--quiet", "--depth", "1", "--no-single-branch", origin, "clone")
+    clone = clone_of(project, tmp_path / "clone")
+    git(clone.folder, "checkout", "--quiet", "old")
+    done = clone.run("apply", "--yes", CI="true")
+    assert (done.code, "--unshallow" in done.err) == (4, True), done.err
+    assert remote(clone) == "third"
+
+
+def test_files_in_a_submodule_are_not_compared_with_the_commits_of_the_ci_job(
+    tmp_path: Path,
+) -> None:
+    project = Here(tmp_path / "origin")
+    project.integration("alpha", description="first")
+    init(project.folder)
+    submodule(project, "integrations-of-others")
+    outer = commit(project.folder)
+    clone = clone_of(project, project.folder)
+    clone.files = clone.folder / "desired-state" / "integrations-of-others"
+    for text, sha in (("first", outer), ("second", "b" * 40)):
+        clone.config()
+        clone.integration("alpha", description=text)
+        clone.environment = {**project.environment, "RECONCILE_DIR": str(clone.files)}
+        clone.apply(CI_COMMIT_SHA=sha)
+    assert remote(clone) == "second"
 
 
 def test_a_folder_without_git_is_applied_as_before(tmp_path: Path) -> None:
