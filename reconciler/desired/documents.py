@@ -22,7 +22,7 @@ _TOP_LEVEL_FILES = frozenset({CONFIG_FILE, "fleet.yaml"})
 
 
 def is_in_layout(path: str) -> bool:
-    """Whether a path is reconcile.yaml, one of the folders that are read, or lies in one."""
+    """Return whether a path is reconcile.yaml, a folder of the layout, or inside of one."""
     return path == CONFIG_FILE or path.partition("/")[0] in _FOLDERS
 
 

@@ -92,7 +92,9 @@ def _known_names() -> frozenset[str]:
 def _cut(text: str, end: int, *, closed: bool = False) -> int:
     """Return where the shown part of a line ends; `closed` within the fields of a provider."""
     position = 0
-    references = {at: m.end() for m in _REFERENCE.finditer(text) for at in range(*m.span())}
+    references: dict[int, int] = {}  # the end of the reference around each position
+    for reference in _REFERENCE.finditer(text):
+        references.update(dict.fromkeys(range(*reference.span()), reference.end()))
     opened = _CONFIGURATIONS.search(text)
     closed_from = 0 if closed else opened.end() if opened else len(text)
     while word := _WORD.search(text, position):
@@ -105,10 +107,10 @@ def _cut(text: str, end: int, *, closed: bool = False) -> int:
             continue
         after = _AFTER_WORD.match(text, position)
         value = after.end() if after else position
-        reference = _REFERENCE.match(text, value)
-        if reference is None:
+        value_reference = _REFERENCE.match(text, value)
+        if value_reference is None:
             return min(value, end)
-        position = reference.end()
+        position = value_reference.end()
     return end
 
 

@@ -1,4 +1,4 @@
-"""Every kind of mistake has a code and a place, and none is fatal to the program."""
+"""Every kind of mistake is reported with a code and a location, and none raises."""
 
 from pathlib import Path
 

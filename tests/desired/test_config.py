@@ -1,4 +1,4 @@
-"""reconcile.yaml says where and how much; what is wrong in it is found before anything runs."""
+"""Problems of reconcile.yaml are reported before anything runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is written can be read, whatever the API says."""
+"""Exported documents load again, whatever the API reports."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""The canonical form: one way to lay out a file, every comment kept, no meaning changed."""
+"""The canonical form keeps every comment and changes no meaning."""
 
 from textwrap import dedent
 

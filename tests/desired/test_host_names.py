@@ -113,7 +113,7 @@ def document(slug: str, provider: str, path: FieldPath, value: str) -> dict[str,
     return written | {"configurations": configurations}
 
 
-def judged(folder: Path, *, urls: bool, values: list[str]) -> dict[str, set[tuple[str, str]]]:
+def problems_in(folder: Path, *, urls: bool, values: list[str]) -> dict[str, set[tuple[str, str]]]:
     """Write each value into each field; return severities and codes by field and value."""
     (folder / "integrations").mkdir()
     (folder / "reconcile.yaml").write_text(CONFIG)
@@ -137,14 +137,14 @@ def judged(folder: Path, *, urls: bool, values: list[str]) -> dict[str, set[tupl
 def test_another_host_cannot_be_smuggled_into_a_field(
     tmp_path: Path, urls: bool, values: list[str]
 ) -> None:
-    found = judged(tmp_path, urls=urls, values=values)
+    found = problems_in(tmp_path, urls=urls, values=values)
     assert len(found) > 100
     unseen = [name for name, told in found.items() if "error" not in {s for s, _ in told}]
     assert unseen == []
 
 
 def test_an_error_of_a_name_is_about_its_form_and_stands_alone(tmp_path: Path) -> None:
-    found = judged(tmp_path, urls=False, values=["x\u200by", "x;y", "%2fevil"])
+    found = problems_in(tmp_path, urls=False, values=["x\u200by", "x;y", "%2fevil"])
     names = {
         name: told
         for name, told in found.items()
@@ -157,6 +157,6 @@ def test_an_error_of_a_name_is_about_its_form_and_stands_alone(tmp_path: Path) -
 
 
 def test_ordinary_names_are_no_errors(tmp_path: Path) -> None:
-    found = judged(tmp_path, urls=False, values=RIGHT)
+    found = problems_in(tmp_path, urls=False, values=RIGHT)
     wrong = {name for name, told in found.items() if ("error", "unexpected-form") in told}
     assert wrong == set()

@@ -1,4 +1,4 @@
-"""Hosts that the API keeps closed are found from the text of the URL alone."""
+"""Hosts that the API blocks are recognised by the text of the URL alone."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What right files come to, and what no file can do to the loader."""
+"""Valid files load as declared, and no file makes the loader raise."""
 
 from datetime import date
 from pathlib import Path

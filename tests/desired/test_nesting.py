@@ -64,7 +64,7 @@ def indented(text: str, levels: int) -> str:
         pytest.param("a: b\n[c]\nd: e\n", ("syntax", 2, 1), id="a short one"),
     ],
 )
-def test_depth_is_judged_where_it_passes_the_limit(
+def test_depth_is_checked_where_it_passes_the_limit(
     text: str, expected: Finding, parser: Any
 ) -> None:
     assert first(text.encode(), parser) == expected
@@ -108,7 +108,7 @@ def test_the_place_is_that_of_the_level_too_many(
 @pytest.mark.parametrize(
     "file", ["integrations/b.yaml", "access/a.yaml", "environments/production/a.yaml"]
 )
-def test_every_file_of_a_folder_is_judged_alike(file: str) -> None:
+def test_every_file_of_a_folder_is_checked_alike(file: str) -> None:
     result = loaded({"integrations/a.yaml": OPENAI, file: DEEP}, target="production")
     assert result.state is None
     assert ("too-deep", file, 1, 33) in places(result.diagnostics)
@@ -118,13 +118,13 @@ def found(diagnostics: tuple[Diagnostic, ...]) -> list[tuple[str, int | None, in
     return [(d.code, d.at.line, d.at.column) for d in diagnostics if d.at is not None]
 
 
-def test_the_configuration_is_judged_alike() -> None:
+def test_the_configuration_is_checked_alike() -> None:
     result = loaded({"integrations/a.yaml": OPENAI}, config=DEEP)
     assert result.state is None
     assert found(result.diagnostics) == [("too-deep", 1, 33)]
 
 
-def test_the_members_of_a_fleet_are_judged_alike() -> None:
+def test_the_members_of_a_fleet_are_checked_alike() -> None:
     fleet, diagnostics = read_fleet(DEEP.encode(), path=Path("fleet.yaml"))
     assert fleet is None
     assert found(diagnostics) == [("too-deep", 1, 33)]

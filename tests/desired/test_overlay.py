@@ -1,4 +1,4 @@
-"""Environments patch integrations, and every value keeps the place it was written at."""
+"""Overlays patch integrations, and every value keeps its source location."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a provider asks for: a credential, fields by mode, documented forms, its right id."""
+"""Rules of providers: credentials, fields by mode, documented forms, known ids."""
 
 import pytest
 
@@ -214,7 +214,7 @@ def test_what_is_no_instant_is_an_error_and_a_past_one_a_warning(
     assert found(everywhere + f"[{{next_usage_reset_at: '{value}'}}]}}\n") == [finding]
 
 
-def test_a_host_of_one_model_is_judged_as_well() -> None:
+def test_a_host_of_one_model_is_checked_as_well() -> None:
     models = "models: [{slug: m, enabled: true, configurations: {custom_host: 'https://10.0.0.1'}}]"
     assert found(OPENAI + KEY + models + "\n") == [("warning", "custom-host-private")]
 

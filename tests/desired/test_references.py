@@ -1,4 +1,4 @@
-"""Secrets stand in files by name only, and a literal is refused without being shown."""
+"""Files name secrets by reference only; a literal is refused and never shown."""
 
 import json
 

@@ -14,7 +14,7 @@ from tests.desired.building import CONFIG
 CAUSES = [*refused_fields.CAUSES, *refused_configurations.CAUSES]
 
 
-def findings(path: Path) -> dict[str, set[str]]:
+def problems_in(path: Path) -> dict[str, set[str]]:
     """Validate a repository that has a file for each cause; the codes by file."""
     (path / "integrations").mkdir()
     (path / "reconcile.yaml").write_text(CONFIG)
@@ -30,7 +30,7 @@ def findings(path: Path) -> dict[str, set[str]]:
 
 
 def test_validate_finds_at_least_nine_of_ten_causes(tmp_path: Path) -> None:
-    found = findings(tmp_path)
+    found = problems_in(tmp_path)
     missed = [
         cause.what
         for number, cause in enumerate(CAUSES)

@@ -1,4 +1,4 @@
-"""Rendering shows what files come to, with origins, and never a value that must not be shown."""
+"""Rendering shows merged integrations with locations, and no hidden value."""
 
 import json
 

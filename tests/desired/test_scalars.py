@@ -1,4 +1,4 @@
-"""A plain scalar is read by the type of its field; nothing else is guessed."""
+"""A plain scalar is typed by its field, and by nothing else."""
 
 import pytest
 
