@@ -144,3 +144,9 @@ def test_the_comment_says_until_when_the_plan_holds(tmp_path: Path) -> None:
         story.plan(number)
         (comment,) = story.github.comments[number]
         assert "holds until 7 days after the merge" in comment["body"]
+        key, limits = "${env:PORTKEY_API_KEY}", {"plan_age_hours": 36}
+        story.project.config(story.gateway, api_key=key, limits=limits)
+        story.push(number)
+        story.plan(number)
+        (comment,) = story.github.comments[number]
+        assert "holds until 36 hours after the merge" in comment["body"]

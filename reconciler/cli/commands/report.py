@@ -134,13 +134,13 @@ def _context(
         ledger,
         workflow_url=job.workflow_url,
         command_context=command,
-        plan_age_hours=_plan_age_hours(invocation, document),
+        plan_age_hours=_plan_age_hours(invocation, job, document),
     )
 
 
-def _plan_age_hours(invocation: Invocation, document: "Document") -> float | None:
-    """Return how long a plan may be applied; None where reconcile.yaml does not tell."""
-    if not isinstance(document, Plan):
+def _plan_age_hours(invocation: Invocation, job: Job, document: "Document") -> float | None:
+    """Return how long a plan may be applied once its pull request is merged, None if unknown."""
+    if job.pull_request is None or not isinstance(document, Plan):
         return None
     config, _ = load_config(invocation.dir)
     target, _ = choose_target(config, document.target.name) if config else (None, ())
