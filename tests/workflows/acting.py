@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.desired.init_files import UNKNOWN_SOURCE, workflows
 from tests.github.fake import REPO, FakeGitHub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,11 +52,20 @@ class Scratch:
             # Two things that act does not know yet: the workflow's own repository, and queues.
             text = file.read_text().replace("uses: $/", "uses: ./")
             file.write_text(re.sub(r"\n +queue: max", "", text))
+        for name, text in workflows("desired-state", UNKNOWN_SOURCE).items():
+            (self.repository / ".github/workflows" / name).write_text(self._local(text))
         (self.repository / ".gitignore").write_text("/*\n!/.github\n!/desired-state\n")
         self.git("init", "--quiet", "--initial-branch=main")
         self.git("remote", "add", "origin", f"https://github.com/{REPO}.git")
         self.commit()
         self._stubs()
+
+    @staticmethod
+    def _local(caller: str) -> str:
+        """Let a caller use the workflows beside it, for the simulator."""
+        called = caller.replace(f"{UNKNOWN_SOURCE.repository}/", "./")
+        called = called.replace(f"@{UNKNOWN_SOURCE.commit}", "")
+        return called.replace(": production\n", ": simulator\n")
 
     def commit(self) -> str:
         self.git("add", ".")

@@ -29,7 +29,7 @@ def steps(log: str) -> list[str]:
     return re.findall(r"Success - Main (.*?) \[", log)
 
 
-def test_plan_apply_and_drift_really_run_one_after_the_other(tmp_path: Path) -> None:
+def test_plan_apply_and_drift_really_run_as_a_repository_calls_them(tmp_path: Path) -> None:
     with scratch(tmp_path) as here:
         base = here.git("rev-parse", "HEAD")
         request = {
@@ -37,9 +37,13 @@ def test_plan_apply_and_drift_really_run_one_after_the_other(tmp_path: Path) -> 
             "head": {"sha": HEAD, "repo": {"full_name": REPO}},
             "base": {"sha": base},
         }
-        code, log = here.act("pull_request", "plan", {"number": 7, "pull_request": request})
+        code, log = here.act(
+            "pull_request", "reconcile-plan", {"number": 7, "pull_request": request}
+        )
         assert code == 0, log
         assert {"Plan", "Report"} <= set(steps(log))
+        # Here SECRET_VALUES is a secret of the repository, which a pull request could print.
+        assert "a pull request can read it" in log
         (comment,) = here.github.comments[7]
         assert "**4 to create" in comment["body"]
         plan = here.store / f"reconcile-plan-simulator-{HEAD}" / "plan.json"
@@ -48,14 +52,14 @@ def test_plan_apply_and_drift_really_run_one_after_the_other(tmp_path: Path) -> 
 
         merged = here.push()
         publish(here.github, plan, merged=merged, before=base)
-        code, log = here.act("push", "apply", {"before": base, "after": merged})
+        code, log = here.act("push", "reconcile-apply", {"before": base, "after": merged})
         assert code == 0, log
         assert {"Gather the approved plans", "Apply", "Report"} <= set(steps(log))
         assert "**4 applied, 0 failed, 0 skipped, 0 unknown.**" in log
         assert (here.store / "cache" / "ledger.db").is_file()
         assert VALUE not in log
 
-        code, log = here.act("schedule", "drift", {"schedule": "23 5 * * *"})
+        code, log = here.act("schedule", "reconcile-drift", {"schedule": "23 5 * * *"})
         assert code == 0, log
         assert "In sync: the API matches Git; 4 unchanged." in log
         assert here.github.issues == {}
@@ -120,7 +124,7 @@ def publish(github: FakeGitHub, plan: Path, *, merged: str, before: str) -> None
     }
     github.runs[1] = {
         "event": "pull_request",
-        "path": ".github/workflows/plan.yml",
+        "path": ".github/workflows/reconcile-plan.yml",
         "head_sha": HEAD,
         "conclusion": "success",
         "head_repository": {"full_name": REPO},
