@@ -5,15 +5,25 @@ Pure. What differs was decided by `reconciler.planning`; a report only attribute
 computed again.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import StrictBool
 
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import Action, ActionKind, ChangeKind, ChangeOrigin
-from reconciler.planning.codec import plan_from, what_is_wrong
+from reconciler.planning.codec import build_plan
+from reconciler.planning.documents import (
+    ActionDocument,
+    ComparisonDocument,
+    Count,
+    Digest,
+    parse_json,
+    validated,
+    what_is_wrong,
+)
 from reconciler.planning.plan import Plan, PlanTarget
 
 _KIND = "drift_report"
@@ -121,6 +131,17 @@ def origin_of(action: Action) -> ChangeOrigin:
     return ChangeOrigin.LOCAL if origins == {ChangeOrigin.LOCAL} else ChangeOrigin.UNKNOWN
 
 
+class DriftDocument(ComparisonDocument):
+    """Report as `reconcile drift` prints it as JSON."""
+
+    kind: Literal["drift_report"]
+    in_sync: StrictBool
+    fingerprint: Digest
+    items: list[ActionDocument]
+    not_read: Count
+    origins: dict[str, ChangeOrigin]
+
+
 class UnreadableReport(ReconcilerError):
     """Raised for a text that is not a drift report of this version."""
 
@@ -133,27 +154,25 @@ def decode_report(text: str, *, name: str) -> DriftReport:
     Raises `UnreadableReport` for a wrong shape or a fingerprint that does not match.
     """
     try:
-        document = json.loads(text)
-        if not isinstance(document, dict) or document.get("kind") != _KIND:
-            raise _unreadable(name, "it is not a drift report")
-        if document.get("format_version") != "1":
-            raise _unreadable(name, "it has another format version")
-        report = _parse_report(document)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        document = validated(DriftDocument, _of_this_version(parse_json(text), name))
+        report = DriftReport(
+            plan=build_plan(document, document["items"]),
+            origins=MappingProxyType(document["origins"]),
+            not_read=document["not_read"],
+        )
+    except (ValueError, RecursionError) as problem:
         raise _unreadable(name, what_is_wrong(problem)) from None
     if (document["fingerprint"], document["in_sync"]) != (report.fingerprint, report.in_sync):
         raise _unreadable(name, "its content does not have the fingerprint it claims")
     return report
 
 
-def _parse_report(document: dict[str, Any]) -> DriftReport:
-    # An unknown origin is a ValueError, which the caller reports.
-    origins = {slug: ChangeOrigin(origin) for slug, origin in document["origins"].items()}
-    return DriftReport(
-        plan=plan_from({**document, "actions": document["items"]}),
-        origins=MappingProxyType(origins),
-        not_read=int(document["not_read"]),
-    )
+def _of_this_version(document: object, name: str) -> object:
+    if not isinstance(document, dict) or document.get("kind") != _KIND:
+        raise _unreadable(name, "it is not a drift report")
+    if document.get("format_version") != "1":
+        raise _unreadable(name, "it has another format version")
+    return document
 
 
 def _unreadable(name: str, problem: str) -> UnreadableReport:

@@ -5,18 +5,26 @@ Like a saved result it is only shown, never relied on.
 """
 
 import itertools
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
+from pydantic import StrictInt
+from typing_extensions import TypedDict
+
+from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.tree import digest
 from reconciler.errors import InvalidInput
 from reconciler.execution.result import ActionFailure, ApplyResult, UnreadableResult
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
+from reconciler.planning.documents import (
+    DiagnosticDocument,
+    diagnostic_from,
+    parse_json,
+    validated,
+)
 from reconciler.planning.plan import PlanTarget
 
 KIND = "error"
@@ -127,30 +135,21 @@ class ErrorDocument:
     diagnostics: tuple[Diagnostic, ...]
 
 
+class _ErrorShape(TypedDict):
+    format_version: Literal["1"]
+    kind: Literal["error"]
+    exit_code: StrictInt
+    diagnostics: list[DiagnosticDocument]
+
+
 def decode_error(text: str, *, name: str) -> ErrorDocument:
     """Parse an error document; errors call it `name`."""
     try:
-        document = json.loads(text)
-        if document["kind"] != KIND or document["format_version"] != "1":
-            raise KeyError
-        code = int(document["exit_code"])
-        return ErrorDocument(
-            code or 1, tuple(_diagnostic(item) for item in document["diagnostics"])
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        document = validated(_ErrorShape, parse_json(text))
+        found = tuple(diagnostic_from(item) for item in document["diagnostics"])
+    except (ValueError, RecursionError):
         raise UnreadableResult(
             f"{name}: it is no error document of this version", code="unreadable-result"
         ) from None
-
-
-def _diagnostic(item: Mapping[str, Any]) -> Diagnostic:
-    at = None
-    if item["file"]:
-        at = SourceLocation(str(item["file"]), int(item["line"]), int(item["column"]))
-    return Diagnostic(
-        Severity(item["severity"]),
-        str(item["code"]),
-        str(item["summary"]),
-        str(item["hint"]),
-        at,
-    )
+    # Whatever it claims, a run without a result is never a success.
+    return ErrorDocument(document["exit_code"] or 1, found)

@@ -5,16 +5,25 @@ A saved result is not proof of anything: it is read only to be shown and merged.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import AfterValidator, Field, StrictInt
+from typing_extensions import TypedDict
 
 from reconciler.domain.calls import OperationName
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
+from reconciler.planning.documents import (
+    Count,
+    Digest,
+    TargetDocument,
+    parse_json,
+    validated,
+)
 from reconciler.planning.plan import PlanTarget
 
 
@@ -139,6 +148,69 @@ def _ledger_as_json(ledger: Anchor | ActionFailure) -> dict[str, Any]:
     return {"head": ledger.head, "length": ledger.length, "state": ledger.state}
 
 
+class FailureDocument(TypedDict):
+    code: str
+    http_status: StrictInt | None
+    message: str
+    hint: str
+
+
+class OutcomeDocument(TypedDict):
+    address: str
+    slug: str
+    action: ActionKind
+    status: Status
+    attempts: Count
+    duration_ms: Count
+    request_ids: list[str]
+    error: FailureDocument | None
+    warnings: NotRequired[list[str]]
+
+
+class ResultSummaryDocument(TypedDict):
+    applied: Count
+    failed: Count
+    skipped: Count
+    unknown: Count
+
+
+class LedgerDocument(TypedDict):
+    """Either the end of the record, or the error that prevented it."""
+
+    head: NotRequired[str | None]
+    length: NotRequired[Count]
+    state: NotRequired[str]
+    error: NotRequired[FailureDocument]
+
+
+def _shard(text: str) -> str:
+    index, _, count = text.partition("/")
+    if not 1 <= int(index) <= int(count):
+        raise ValueError
+    return f"{int(index)}/{int(count)}"
+
+
+Shard = Annotated[
+    str,
+    AfterValidator(_shard),
+    Field(json_schema_extra={"pattern": "^[1-9][0-9]*/[1-9][0-9]*$"}),
+]
+
+
+class ResultDocument(TypedDict):
+    """Result as `reconcile apply` prints it as JSON."""
+
+    format_version: Literal["1"]
+    kind: Literal["apply_result"]
+    run: str
+    target: TargetDocument
+    plan_digest: Digest
+    summary: ResultSummaryDocument
+    outcomes: list[OutcomeDocument]
+    shard: NotRequired[Shard | None]
+    ledger: NotRequired[LedgerDocument | None]
+
+
 class UnreadableResult(ReconcilerError):
     """The text is not a result that this version understands."""
 
@@ -158,21 +230,16 @@ def document_kind(text: str) -> str | None:
 def decode_result(text: str, *, name: str) -> ApplyResult:
     """Parse a result document; errors call it `name`."""
     try:
-        document = json.loads(text)
-        if document["kind"] != "apply_result" or document["format_version"] != "1":
-            raise KeyError
-        target = document["target"]
+        document = validated(ResultDocument, parse_json(text))
         return ApplyResult(
-            run=_text(document["run"]),
-            target=PlanTarget(
-                _text(target["name"]), _text(target["base_url"]), target["organisation_id"]
-            ),
-            plan_digest=_text(document["plan_digest"]),
+            run=document["run"],
+            target=PlanTarget(**document["target"]),
+            plan_digest=document["plan_digest"],
             outcomes=tuple(_outcome(item) for item in document["outcomes"]),
-            shard=_shard(document.get("shard")),
+            shard=document.get("shard"),
             ledger=_ledger(document.get("ledger")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, RecursionError):
         raise UnreadableResult(
             f"{name}: it is not a result of this version",
             code="unreadable-result",
@@ -180,54 +247,25 @@ def decode_result(text: str, *, name: str) -> ApplyResult:
         ) from None
 
 
-def _outcome(item: Mapping[str, Any]) -> Outcome:
-    problem = item["error"]
+def _outcome(item: OutcomeDocument) -> Outcome:
     return Outcome(
-        slug=_text(item["slug"]),
-        kind=ActionKind(item["action"]),
-        status=Status(item["status"]),
-        attempts=int(item["attempts"]),
-        duration_ms=int(item["duration_ms"]),
-        request_ids=tuple(_text(value) for value in item["request_ids"]),
-        error=None if problem is None else _failure(problem),
+        slug=item["slug"],
+        kind=item["action"],
+        status=item["status"],
+        attempts=item["attempts"],
+        duration_ms=item["duration_ms"],
+        request_ids=tuple(item["request_ids"]),
+        error=ActionFailure(**item["error"]) if item["error"] else None,
         # Results of early releases have no warnings.
-        warnings=tuple(_text(value) for value in item.get("warnings", ())),
+        warnings=tuple(item.get("warnings", ())),
     )
 
 
-def _failure(problem: Mapping[str, Any]) -> ActionFailure:
-    status = problem["http_status"]
-    return ActionFailure(
-        code=_text(problem["code"]),
-        message=_text(problem["message"]),
-        hint=_text(problem["hint"]),
-        http_status=None if status is None else int(status),
-    )
-
-
-def _ledger(found: Mapping[str, Any] | None) -> Anchor | ActionFailure | None:
+def _ledger(found: LedgerDocument | None) -> Anchor | ActionFailure | None:
     if found is None:
         return None
     if "error" in found:
-        return _failure(found["error"])
-    head = found["head"]
-    return Anchor(
-        head=None if head is None else _text(head),
-        length=int(found["length"]),
-        state=_text(found["state"]),
-    )
-
-
-def _shard(value: object) -> str | None:
-    if value is None:
-        return None
-    index, _, count = _text(value).partition("/")
-    if not 1 <= int(index) <= int(count):
-        raise ValueError
-    return f"{int(index)}/{int(count)}"
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+        return ActionFailure(**found["error"])
+    if "head" in found and "length" in found and "state" in found:
+        return Anchor(head=found["head"], length=found["length"], state=found["state"])
+    raise ValueError

@@ -65,7 +65,7 @@ def _failed_command(text: str, *, name: str) -> FailedCommand:
         return FailedCommand(
             exit_code=int(document["exit_code"]),
             diagnostics=tuple(_diagnostic(item) for item in document["diagnostics"]),
-            plan=None if plan is None else plan_codec.plan_from(plan),
+            plan=None if plan is None else plan_codec.plan_from_document(plan),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         problem = error("unreadable-report", f"{name} is not an error document of this version")

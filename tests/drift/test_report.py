@@ -200,6 +200,35 @@ def test_a_file_that_is_not_a_report_is_refused_by_name(change: dict[str, Any]) 
     assert stop.value.summary.startswith("drift.json: ")
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"origins": {"sk-live-1f2e": "martian"}}, "origins is missing or of another kind"),
+        ({"origins": {"alpha": "sk-live-1f2e"}}, "origins is missing or of another kind"),
+        ({"target": "sk-live-1f2e"}, "target is missing or of another kind"),
+        ({"not_read": "sk-live-1f2e"}, "not_read is missing or of another kind"),
+        ({"not_read": True}, "not_read is missing or of another kind"),
+        ({"items": [{"sk-live-1f2e": 1}]}, "items[0].address is missing or of another kind"),
+    ],
+)
+def test_a_damaged_report_is_refused_with_the_place_and_without_its_content(
+    change: dict[str, Any], why: str
+) -> None:
+    document = drift_samples.drifted().as_json() | change
+    with pytest.raises(UnreadableReport) as stop:
+        decode_report(json.dumps(document), name="drift.json")
+    assert stop.value.summary == f"drift.json: {why} than expected"
+    assert stop.value.__cause__ is None
+
+
+def test_a_report_with_a_key_that_occurs_twice_is_refused() -> None:
+    text = json.dumps(drift_samples.in_sync().as_json())
+    with pytest.raises(UnreadableReport):
+        decode_report(
+            text.replace('"in_sync": true', '"in_sync": false, "in_sync": true'), name="x"
+        )
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "1", "[" * 100_000])
 def test_text_that_is_not_a_document_is_refused(text: str) -> None:
     with pytest.raises(UnreadableReport):

@@ -54,6 +54,9 @@ def test_a_run_that_broke_off_is_never_read_as_a_success() -> None:
         {"diagnostics": [{}]},
         {"diagnostics": [SAID | {"severity": "loud"}]},
         {"diagnostics": [SAID | {"line": None}]},
+        {"diagnostics": [SAID | {"column": None}]},
+        {"diagnostics": [SAID | {"line": 0}]},
+        {"exit_code": True},
     ],
 )
 def test_what_is_no_error_document_is_bad_input_that_names_the_file(change: dict[str, Any]) -> None:

@@ -68,6 +68,31 @@ def test_what_is_no_result_is_bad_input_that_names_the_file(change: dict[str, An
     assert caught.value.hint == "save one with `reconcile apply --format json`"
 
 
+@pytest.mark.parametrize(
+    "ledger",
+    [
+        {},
+        {"head": "sha256:0"},
+        {"head": "sha256:0", "length": 2},
+        {"head": None, "length": -1, "state": "ok"},
+        {"head": None, "length": True, "state": "ok"},
+        {"error": {}},
+        {"error": None},
+    ],
+)
+def test_a_damaged_end_of_the_record_is_refused(ledger: object) -> None:
+    with pytest.raises(UnreadableResult):
+        decode_result(json.dumps({**RESULT.as_json(), "ledger": ledger}), name="x")
+
+
+def test_a_result_with_a_key_that_occurs_twice_is_refused() -> None:
+    text = json.dumps(RESULT.as_json())
+    with pytest.raises(UnreadableResult):
+        decode_result(
+            text.replace('"status": "failed"', '"status": "applied", "status": "failed"'), name="x"
+        )
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000])
 def test_any_text_may_come(text: str) -> None:
     assert document_kind(text) is None

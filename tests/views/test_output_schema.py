@@ -2,19 +2,26 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
+from reconciler.drift.report import decode_report, detect_drift
+from reconciler.planning.codec import decode, encode
+from reconciler.planning.plan import Plan
 from reconciler.views import output_schema
 from tests.end_to_end.harness import ROOT
+from tests.views.hostile import plans
 
 KINDS: dict[str, Callable[[], dict[str, Any]]] = {
     "plan": output_schema.plan,
     "apply_result": output_schema.result,
     "drift_report": output_schema.drift,
 }
+VALIDATORS = {kind: Draft202012Validator(schema()) for kind, schema in KINDS.items()}
 DOCUMENTS = {
     file.relative_to(ROOT / "tests" / "golden").as_posix(): document
     for file in sorted((ROOT / "tests" / "golden").rglob("*.json"))
@@ -49,6 +56,18 @@ def test_a_document_that_lacks_a_key_or_shows_a_sensitive_value_does_not_fit(kin
         assert not validator.is_valid({k: v for k, v in document.items() if k != key}), key
 
 
+@pytest.mark.slow
+@settings(max_examples=25)
+@given(plans())
+def test_every_plan_and_report_fits_its_schema_and_reads_back(made: Plan) -> None:
+    made = replace(made, run=None)
+    report = detect_drift(made)
+    for kind, document in (("plan", made.as_json()), ("drift_report", report.as_json())):
+        assert list(VALIDATORS[kind].iter_errors(json.loads(json.dumps(document)))) == []
+    assert decode(encode(made), name="x").as_json() == made.as_json()
+    assert decode_report(json.dumps(report.as_json()), name="x").as_json() == report.as_json()
+
+
 def test_a_sensitive_change_with_a_value_does_not_fit() -> None:
     change = {
         "path": "key",
@@ -60,6 +79,6 @@ def test_a_sensitive_change_with_a_value_does_not_fit() -> None:
         "risk": "credential",
     }
     document = output_schema.plan()
-    validator = Draft202012Validator({"$ref": "#/$defs/Change", "$defs": document["$defs"]})
+    validator = Draft202012Validator({"$ref": "#/$defs/ChangeDocument", "$defs": document["$defs"]})
     assert not validator.is_valid(change)
     assert validator.is_valid(change | {"after": None})

@@ -1,0 +1,225 @@
+"""Shapes of the JSON documents: they check what is read, and JSON Schemas are made from them.
+
+Values are written by their `as_json`. A document may have further keys, since later versions may
+add some; every release has written the keys that a shape requires. The shapes of results and drift
+reports: `reconciler.execution.result`, `reconciler.drift.report`.
+"""
+
+import json
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Literal, NoReturn, NotRequired, TypeVar, cast
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+from typing_extensions import TypedDict
+
+from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
+from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
+from reconciler.planning.risk import Risk
+
+Shape = TypeVar("Shape")
+
+_FREE_KEYS = "origins"
+"""Name of the object whose keys are chosen by the document: no message repeats them."""
+
+
+def _with_zone(text: str) -> str:
+    """Return a time that names its zone; without one a plan could never expire."""
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError
+    return text
+
+
+Count = Annotated[StrictInt, Field(ge=0)]
+Position = Annotated[StrictInt, Field(ge=1)]
+# Patterns are for schemas only: a reader computes a digest again instead of checking its form.
+Digest = Annotated[str, Field(json_schema_extra={"pattern": "^sha256:[0-9a-f]{64}$"})]
+Time = Annotated[
+    str,
+    AfterValidator(_with_zone),
+    Field(json_schema_extra={"pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"}),
+]
+Address = Annotated[str, Field(json_schema_extra={"pattern": "^integration/"})]
+
+
+class TargetDocument(TypedDict):
+    name: str
+    base_url: str
+    organisation_id: str | None
+
+
+class SourceDocument(TypedDict):
+    file: str
+    line: Position
+
+
+class PreconditionDocument(TypedDict):
+    last_updated_at: str | None
+    fingerprint: str | None
+
+
+@with_config(
+    ConfigDict(
+        # No document may show the value of a secret.
+        json_schema_extra={
+            "if": {"properties": {"sensitive": {"const": True}}},
+            "then": {"properties": {"before": {"type": "null"}, "after": {"type": "null"}}},
+        }
+    )
+)
+class ChangeDocument(TypedDict):
+    path: str
+    op: ChangeKind
+    before: object
+    after: object
+    sensitive: StrictBool
+    origin: ChangeOrigin
+    risk: Risk
+    reference: NotRequired[str | None]
+    before_reference: NotRequired[str | None]
+    unknown_field: NotRequired[StrictBool]
+
+
+class ActionDocument(TypedDict):
+    address: Address
+    slug: str
+    action: ActionKind
+    reason: str
+    risk: Risk
+    source: SourceDocument | None
+    precondition: PreconditionDocument
+    changes: list[ChangeDocument]
+    blocked_by: list[str]
+
+
+class SummaryDocument(TypedDict):
+    create: Count
+    update: Count
+    replace: Count
+    delete: Count
+    no_op: Count
+    blocked: Count
+    unmanaged: Count
+    undeclared: Count
+    unverified_secrets: Count
+
+
+class UnverifiedDocument(TypedDict):
+    slug: str
+    path: str
+    reference: str
+
+
+class UndeclaredDocument(TypedDict):
+    slug: str
+    path: str
+
+
+class DiagnosticDocument(TypedDict):
+    severity: Severity
+    code: str
+    summary: str
+    hint: str
+    file: str | None
+    line: Position | None
+    column: Position | None
+
+
+class ComparisonDocument(TypedDict):
+    """Keys that a plan and a drift report have in common."""
+
+    format_version: Literal["1"]
+    tool: str
+    created_at: Time
+    commit: str | None
+    target: TargetDocument
+    desired_digest: Digest
+    max_risk: Risk | None
+    summary: SummaryDocument
+    unverified: list[UnverifiedDocument]
+    undeclared: list[UndeclaredDocument]
+    unmanaged: list[str]
+    forgotten: list[str]
+    diagnostics: list[DiagnosticDocument]
+
+
+class UndoneRunDocument(TypedDict):
+    run: str
+
+
+class PlanDocument(ComparisonDocument):
+    """Plan as `reconcile plan` saves it and prints it as JSON."""
+
+    kind: Literal["plan"]
+    digest: Digest
+    actions: list[ActionDocument]
+    source: NotRequired[UndoneRunDocument]
+
+
+def parse_json(text: str) -> object:
+    """Parse JSON text; raises `ValueError` for NaN and for a key that occurs twice.
+
+    Raises `RecursionError` for what is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+
+
+def validated(shape: type[Shape], document: object) -> Shape:
+    """Return the document, checked; raises `ValueError` where it has another shape."""
+    return cast("Shape", _adapter(cast("type", shape)).validate_python(document))
+
+
+@cache
+def _adapter(shape: type) -> TypeAdapter[object]:
+    # Built on first use: a command that reads no document does not pay for it.
+    return TypeAdapter(shape)
+
+
+def what_is_wrong(problem: Exception) -> str:
+    """Return why a document could not be read, without repeating its content."""
+    if isinstance(problem, json.JSONDecodeError):
+        return f"it is not JSON, as line {problem.lineno}, column {problem.colno} shows"
+    place = _place(problem) if isinstance(problem, ValidationError) else ""
+    return f"{place or 'a part of it'} is missing or of another kind than expected"
+
+
+def _place(problem: ValidationError) -> str:
+    place = ""
+    for part in problem.errors(include_input=False, include_url=False)[0]["loc"]:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        else:
+            place += f".{part}" if place else part
+        if part == _FREE_KEYS:
+            break
+    return place
+
+
+def diagnostic_from(item: DiagnosticDocument) -> Diagnostic:
+    """Return the diagnostic; raises `ValueError` for a file without a position."""
+    at = None
+    if item["file"] is not None:
+        if item["line"] is None or item["column"] is None:
+            raise ValueError
+        at = SourceLocation(item["file"], item["line"], item["column"])
+    return Diagnostic(item["severity"], item["code"], item["summary"], item["hint"], at)
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError
+    return document
