@@ -1,4 +1,4 @@
-"""Where the API key may go, judged before anything is sent.
+"""Hosts that may receive the API key, checked before anything is sent.
 
 A pull request can edit a target's URL; the hosts beyond the known ones come from the environment,
 which it cannot edit. Whether a URL is one at all: `reconciler.desired.config`.
@@ -25,6 +25,6 @@ def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> No
     problem = error(
         "host-not-allowed",
         f"target {target.name}: the API key is not sent to {host}",
-        hint=f"if this is right, add {host} to the environment variable {VARIABLE}",
+        hint=f"if the host is trusted, add {host} to the environment variable {VARIABLE}",
     )
     raise Refused([problem])

@@ -1,6 +1,6 @@
 """One apply: the run with its ledger, and its display on stderr.
 
-`carry_out` is what `apply` and every member of a fleet do once a session is open. `RunDisplay` is
+`run_apply` is what `apply` and every member of a fleet do once a session is open. `RunDisplay` is
 for a single apply: a member of a fleet shows nothing.
 """
 
@@ -32,21 +32,21 @@ from reconciler.views.progress import LineProgress, LiveProgress, QuietProgress
 from reconciler.workflows import Applied, Session
 
 
-async def carry_out(
+async def run_apply(
     session: Session,
     options: PlanOptions,
     approval: Approval,
     *,
     run: str,
-    books: LedgerListener | None,
+    ledger_listener: LedgerListener | None,
     listeners: Sequence[Emit],
     confirm: Callable[[Plan], bool],
     stop: CancelToken,
     abort_on_error: bool = False,
 ) -> Applied:
-    """Apply while the books take it down, and remember in them what has become true.
+    """Apply, and record the run and the new last-applied state in the ledger.
 
-    The books hear of each event before the listeners; raises what `workflows.apply` raises.
+    The ledger receives each event before the listeners; raises what `workflows.apply` raises.
     """
 
     async def apply(*recorded: Emit) -> Applied:
@@ -61,37 +61,39 @@ async def carry_out(
             abort_on_error=abort_on_error,
         )
 
-    if books is None:
+    if ledger_listener is None:
         return await apply()
-    async with BatchWriter(books.emit_all, stop) as clerk:
-        applied = await apply(clerk.emit)
-    return await _remembered(applied, books, session, options, stop=stop, problem=clerk.problem)
+    async with BatchWriter(ledger_listener.emit_all, stop) as writer:
+        applied = await apply(writer.emit)
+    return await _recorded(
+        applied, ledger_listener, session, options, stop=stop, problem=writer.problem
+    )
 
 
-async def _remembered(
+async def _recorded(
     applied: Applied,
-    books: LedgerListener,
+    ledger_listener: LedgerListener,
     session: Session,
     options: PlanOptions,
     *,
     stop: CancelToken,
     problem: ReconcilerError | None,
 ) -> Applied:
-    """Remember what is true now, and add to the result where its record ends.
+    """Record the new state, and add the end of the ledger's records to the result.
 
-    `problem` is what kept the books from taking the run down to its end. Once something was
-    written, a failure of the ledger does not hide what was done: it becomes part of the result.
+    `problem` is the error that kept the ledger from recording the whole run. Once something was
+    written, a failure of the ledger does not hide the result: it becomes part of it.
     """
 
     def close() -> Anchor | None:
-        books.close(
+        ledger_listener.close(
             applied.plan,
             desired=session.desired,
             observed=applied.observed,
             selection=options.selection,
             organisation=applied.organisation_id,
         )
-        return books.anchor()
+        return ledger_listener.anchor()
 
     try:
         if problem is not None:
@@ -110,10 +112,10 @@ async def _remembered(
 
 def _with_failure(applied: Applied, failure: ReconcilerError) -> Applied:
     """Add to a result that the ledger does not hold all of it."""
-    hint = f"{failure.hint}; once the ledger is well, run apply again: it does only what is left"
+    hint = f"{failure.hint}; once the ledger works, run apply again: it makes only the changes left"
     found = error(
         failure.code,
-        f"{failure.summary}; the record of this run is not complete, its result is",
+        f"{failure.summary}; the ledger's record of this run is incomplete, the result is complete",
         hint=hint,
     )
     ledger = ActionFailure(found.code, found.summary, found.hint)
@@ -121,13 +123,13 @@ def _with_failure(applied: Applied, failure: ReconcilerError) -> Applied:
 
 
 _CUT_SHORT = (
-    "what was in flight may have been done or not, and the rest was not begun; "
-    "`reconcile plan` tells what is left"
+    "calls in progress may or may not have taken effect, and the remaining actions were not "
+    "started; run `reconcile plan` to see what is left"
 )
 
 
 class RunDisplay:
-    """Listens to a run, all of it on stderr, and connects the signals to it.
+    """Display of a run on stderr, which also connects the signals to it.
 
     Until the first write a signal ends the command; from then on it asks the run to stop.
     """
@@ -135,16 +137,16 @@ class RunDisplay:
     def __init__(
         self,
         console: Console,
-        interruption: SignalHandler,
+        handler: SignalHandler,
         stop: CancelToken,
         *,
         style: str,
         ledger: str,
     ) -> None:
         self._console = console
-        self._interruption = interruption
+        self._handler = handler
         self.stop = stop
-        self._shows_plan = style == "text" and console.journal is None
+        self._shows_plan = style == "text" and console.json_log is None
         self._ledger = ledger
         self._progress = _progress(console)
         self._has_work = False
@@ -161,55 +163,57 @@ class RunDisplay:
     ) -> None:
         self._progress.__exit__(kind, error, trace)
         if isinstance(error, Rejection) and isinstance(error.plan, Plan) and self._shows_plan:
-            # What stops the run is said last, and by whoever ends it: not twice.
+            # The caller reports the diagnostics that stop the run, after the plan.
             rest = tuple(d for d in error.plan.diagnostics if d not in error.diagnostics)
             self._show(replace(error.plan, diagnostics=rest))
 
     def confirm(self, plan: Plan) -> bool:
-        """Show the plan and ask for it."""
+        """Show the plan and ask for confirmation."""
         self._shows_plan = False
-        self._console.insist(self._as_text(plan))
-        otherwise = "look at the plan, then use --yes"
+        self._console.warning(self._as_text(plan))
+        hint = "review the plan, then use --yes"
         try:
-            with self._interruption.left_to_python():
-                return self._console.confirm(question(plan), otherwise=otherwise)
+            with self._handler.suspended():
+                return self._console.confirm(question(plan), hint=hint)
         except InvalidInput as problem:
             raise InvalidInput(problem.diagnostics, plan=plan) from None
 
     def emit(self, event: Event) -> None:
-        """Take an event of the run."""
+        """Handle an event of the run."""
         if isinstance(event, RunStarted):
-            self._interruption.ask = self._ask_to_stop
-            self._interruption.undone = _CUT_SHORT
+            self._handler.on_signal = self._ask_to_stop
+            self._handler.if_interrupted = _CUT_SHORT
             self._show(event.plan)
             self._has_work = bool(event.plan.actions)
         if self._has_work:
             self._progress(event)
 
     def _ask_to_stop(self) -> None:
-        number = self._interruption.received or signal.SIGINT
+        number = self._handler.received or signal.SIGINT
         self.stop.request(f"interrupted by {number.name}")
-        self._console.insist("finishing what is in flight; press Ctrl-C again to leave at once")
+        self._console.warning(
+            "finishing the calls in progress; press Ctrl-C again to stop immediately"
+        )
 
     def _show(self, plan: Plan) -> None:
         """Show a plan, once."""
         if self._shows_plan:
             self._shows_plan = False
-            self._console.say(self._as_text(plan))
+            self._console.info(self._as_text(plan))
 
     def _as_text(self, plan: Plan) -> str:
         console = self._console
-        text = output.plan_text(console, plan, ledger=self._ledger, color=console.colors_talk)
-        return text.rstrip("\n") + "\n\n"  # what follows is the question, progress or an error
+        text = output.plan_text(console, plan, ledger=self._ledger, color=console.colors_stderr)
+        return text.rstrip("\n") + "\n\n"  # a question, progress or an error follows
 
 
 def _progress(console: Console) -> QuietProgress:
     stream = console.stderr
-    if console.quiet or stream is None or console.journal is not None:
+    if console.quiet or stream is None or console.json_log is not None:
         return QuietProgress()
     if console.is_live:
         from rich.console import Console as RichConsole
 
-        rich = RichConsole(file=stream, no_color=not console.colors_talk, width=console.width)
+        rich = RichConsole(file=stream, no_color=not console.colors_stderr, width=console.width)
         return LiveProgress(rich, clock=settings.monotonic)
     return LineProgress(stream, clock=settings.monotonic)

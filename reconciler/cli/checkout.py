@@ -1,7 +1,7 @@
-"""The files of the desired-state folder as Git has them checked out.
+"""Files of the desired-state folder as Git has them checked out.
 
-Commands that only read files need nothing more, and start in half the time: what a plan or an
-apply takes is in `reconciler.cli.desired_source`.
+Commands that only read files need no other module and start in half the time. What a plan or an
+apply needs is in `reconciler.cli.desired_source`.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from reconciler.diagnostics import Diagnostic, warning
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """The files of the folder; `doubts` says why Git cannot tell whether they are complete."""
+    """Files of the folder; `doubts` says why Git cannot verify that they are complete."""
 
     files: FileSource
     doubts: tuple[Diagnostic, ...] = ()
@@ -34,6 +34,6 @@ def checkout_of(invocation: Invocation, environment: Settings | None = None) -> 
     try:
         missing = git.not_checked_out(repository_of(invocation, environment))
     except git.GitError as problem:
-        summary = f"whether all files are checked out is not known: {problem.summary}"
+        summary = f"cannot verify that all files are checked out: {problem.summary}"
         return Checkout(there, (warning("checkout-unverified", summary, hint=problem.hint),))
     return Checkout(git.CheckedOutFiles(there, missing) if missing else there)

@@ -1,6 +1,7 @@
-"""The options of this command line, written down again for the commands that outputs suggest.
+"""Options of this command line that a suggested command has to repeat.
 
-`apply --expect-digest` only finds the same digest if it looks at the same part of the same files.
+`apply --expect-digest` only finds the same digest if it reads the same part of the same files. How
+a command line is written: `reconciler.views.suggested_command`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,13 +25,13 @@ _PLAN_AGAIN = frozenset({"digest-mismatch", "expired-plan", "not-approved"})
 """Refusals that a new plan and a new approval resolve."""
 
 _LONGEST_COMMAND = 1500
-"""Characters of a command within a hint; hints are cut where they are shown, commands must not."""
+"""Maximum characters of a command within a hint: views cut long hints, and never a command."""
 
 
 def command_context(
     invocation: Invocation, context: click.Context, *, saved_plan: Path | None = None
 ) -> "CommandContext":
-    """Return what a suggested command has to repeat, beside the target."""
+    """Return the options that a suggested command has to repeat, except the target."""
     from reconciler.views.suggested_command import CommandContext, as_operand
 
     folder = invocation.dir
@@ -66,12 +67,12 @@ def _with_commands(
     named: set[str] = set()
     found: list[Diagnostic] = []
     for diagnostic in diagnostics:
-        said = _next_command(diagnostic.code, plan, context)
-        if said is None or diagnostic.code in named or len(said) > _LONGEST_COMMAND:
+        command = _next_command(diagnostic.code, plan, context)
+        if command is None or diagnostic.code in named or len(command) > _LONGEST_COMMAND:
             found.append(diagnostic)
             continue
         named.add(diagnostic.code)  # of many with one code the first names the command
-        found.append(replace(diagnostic, hint=f"{diagnostic.hint}; {said}"))
+        found.append(replace(diagnostic, hint=f"{diagnostic.hint}; {command}"))
     return found
 
 

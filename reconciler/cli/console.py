@@ -1,7 +1,7 @@
-"""Talking to the person or the pipe at the other end: stdout is data, stderr is conversation.
+"""Standard streams of a command: stdout is for data, stderr for messages.
 
-What is said is decided elsewhere (`reconciler.views` words it, the commands choose it); here is how
-it gets out, and what is known about the other end.
+Commands choose what is written and `reconciler.views` words it. This module writes it, and knows
+whether the other end is a terminal.
 """
 
 import os
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Console:
-    """The three standard streams, with what the global options said about them.
+    """The three standard streams, with the global options that concern them.
 
     A reader that has gone away (`reconcile list | head -1`) is not an error: what follows is
-    dropped, and the exit code still tells how the work ended. `lost` is why data did not arrive
-    that somebody waits for, on a full disk for one.
+    dropped, and the exit code still shows how the work ended. `lost` is the error that kept data
+    from a reader that expects it, such as a full disk.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Console:
         self.color_allowed = True
         self.has_written = False
         self.lost: OSError | None = None
-        self.journal: JsonLog | None = None
+        self.json_log: JsonLog | None = None
 
     @classmethod
     def of_this_process(cls) -> "Console":
-        """Take the streams of the process; text is UTF-8 in every locale."""
+        """Return the console of this process; text is UTF-8 in every locale."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -50,33 +50,33 @@ class Console:
 
     @property
     def width(self) -> int:
-        """Give the columns of the terminal, 80 where there is none."""
+        """Return the columns of the terminal, 80 without one."""
         import shutil  # takes a third of the time that `--version` needs
 
         return shutil.get_terminal_size((80, 24)).columns
 
     @property
-    def colors_data(self) -> bool:
-        """Tell whether data goes to a person's eyes and may be coloured."""
+    def colors_stdout(self) -> bool:
+        """Return whether stdout is a terminal that may show colours."""
         return self.color_allowed and _is_terminal(self._out)
 
     @property
-    def colors_talk(self) -> bool:
-        """Tell whether conversation goes to a person's eyes and may be coloured."""
+    def colors_stderr(self) -> bool:
+        """Return whether stderr is a terminal that may show colours."""
         return self.color_allowed and _is_terminal(self._err)
 
     @property
     def is_live(self) -> bool:
-        """Tell whether lines on stderr can be redrawn."""
+        """Return whether lines on stderr can be redrawn."""
         return _is_terminal(self._err)
 
     @property
     def stderr(self) -> TextIO | None:
-        """Give the stream of conversation, for what draws on it itself; None where it is closed."""
+        """Return stderr, for code that draws on it; None if it is closed."""
         return self._err
 
     def data(self, text: str) -> None:
-        """Write a result to stdout, with the newline at its end that it may lack."""
+        """Write a result to stdout, with a newline at its end."""
         self.has_written = True
         problem = None if self._out is None else _write(self._out, text)
         if problem is None:
@@ -85,49 +85,50 @@ class Console:
         if not isinstance(problem, BrokenPipeError):
             self.lost = OSError(problem.errno, problem.strerror, "standard output")
 
-    def say(self, text: str) -> None:
-        """Write conversation to stderr, unless `--quiet` asked for silence."""
+    def info(self, text: str) -> None:
+        """Write a message to stderr, unless `--quiet` was given."""
         if not self.quiet:
-            self._talk(text, level="info")
+            self._message(text, level="info")
 
-    def detail(self, text: str) -> None:
-        """Write what only `--verbose` asks for."""
+    def debug(self, text: str) -> None:
+        """Write a message that only `--verbose` shows."""
         if self.verbosity:
-            self._talk(text, level="debug")
+            self._message(text, level="debug")
 
-    def insist(self, text: str) -> None:
-        """Write what has to be seen even with `--quiet`: problems and questions."""
-        self._talk(text, level="warning")
+    def warning(self, text: str) -> None:
+        """Write a message that `--quiet` does not suppress: a problem or a question."""
+        self._message(text, level="warning")
 
     def log_as_json(self, now: Callable[[], datetime]) -> None:
-        """Write conversation as the lines of a journal from now on."""
+        """Write messages as lines of JSON from now on."""
         from reconciler.cli.json_log import JsonLog
 
-        self.journal = JsonLog(self._converse, now)
+        self.json_log = JsonLog(self._write_stderr, now)
 
-    def _talk(self, text: str, *, level: str) -> None:
-        if self.journal is not None:
-            self.journal.talk(text, level=level)
+    def _message(self, text: str, *, level: str) -> None:
+        if self.json_log is not None:
+            self.json_log.message(text, level=level)
         else:
-            self._converse(text)
+            self._write_stderr(text)
 
-    def _converse(self, text: str) -> None:
+    def _write_stderr(self, text: str) -> None:
         if self._err is not None and _write(self._err, text) is not None:
             self._err = None
 
-    def require_terminal(self, *, otherwise: str) -> None:
-        """Insist on somebody to ask; `otherwise` is the hint that names the option that answers."""
-        if not _is_terminal(self._in) or not _is_terminal(self._err):
-            problem = error("no-terminal", "there is no terminal to ask on", hint=otherwise)
-            raise InvalidInput([problem])
+    def require_terminal(self, *, hint: str) -> None:
+        """Raise `InvalidInput` where no question can be asked, with `hint` as its hint."""
+        for name, stream in (("stdin", self._in), ("stderr", self._err)):
+            if not _is_terminal(stream):
+                summary = f"cannot ask for confirmation: {name} is not a terminal"
+                raise InvalidInput([error("no-terminal", summary, hint=hint)])
 
-    def confirm(self, question: str, *, otherwise: str) -> bool:
+    def confirm(self, question: str, *, hint: str) -> bool:
         """Ask a question whose default answer is no.
 
-        Keys that were typed before the question was there do not answer it. Without a terminal to
-        ask on this is bad input, see `require_terminal`.
+        Keys typed before the question is shown do not answer it. Raises `InvalidInput` without a
+        terminal, see `require_terminal`.
         """
-        self.require_terminal(otherwise=otherwise)
+        self.require_terminal(hint=hint)
         assert self._in is not None  # noqa: S101  a terminal is a stream; this tells the type checker
         assert self._err is not None  # noqa: S101
         _discard_typed_ahead(self._in)
@@ -139,7 +140,7 @@ class Console:
         return answer.strip().lower() in {"y", "yes"}
 
     def close(self) -> None:
-        """Flush what is left, before the interpreter does so and complains of a gone reader."""
+        """Flush both streams, before the interpreter does and reports a lost reader."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 if stream is not None:
@@ -153,18 +154,18 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def _discard_typed_ahead(stream: TextIO) -> None:
-    """Drop the keys that a terminal holds and nobody has read yet, unfinished lines included."""
+    """Drop keys that were typed but not read yet, unfinished lines included."""
     try:
         import termios
     except ImportError:  # no POSIX terminal
         return
-    # A stream in memory has no descriptor, and a terminal may be gone by now: reading tells then.
+    # A stream in memory has no descriptor, and a closed terminal fails when it is read.
     with suppress(OSError, termios.error):
         termios.tcflush(stream.fileno(), termios.TCIFLUSH)
 
 
 def _write(stream: TextIO, text: str) -> OSError | None:
-    """Write whole lines at once; what hinders it is given and never met again."""
+    """Write whole lines at once; return the error, after which the stream is silenced."""
     try:
         stream.write(text if text.endswith("\n") else text + "\n")
         stream.flush()

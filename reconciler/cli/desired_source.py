@@ -1,6 +1,7 @@
-"""Where a desired state comes from: the files, today's and those of a commit, or a run to undo.
+"""Sources of a desired state: the files, today's and those of a commit.
 
-Opening what it takes to act on one: `reconciler.cli.wiring`.
+A run to undo is another source: `reconciler.cli.undo_source`. Sessions are opened in
+`reconciler.cli.wiring`.
 """
 
 from collections.abc import Iterable
@@ -28,18 +29,18 @@ from reconciler.views.escape import visible
 
 
 class DesiredSource(Protocol):
-    """Where the desired state comes from: the files, or the pictures of a run to be undone."""
+    """Source of a desired state: the files, or the pre-images of a run to undo."""
 
     @property
     def environment(self) -> Settings: ...
     @property
     def target(self) -> Target: ...
-    def wish(self, past: LedgerSnapshot) -> "DesiredInput": ...
+    def desired_input(self, past: LedgerSnapshot) -> "DesiredInput": ...
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredInput:
-    """A desired state, with what is known of the past and what was found on the way."""
+    """A desired state, with the last-applied state and the diagnostics of both."""
 
     desired: DesiredState
     memory: LastAppliedState
@@ -61,15 +62,15 @@ class FolderSource:
         self._past = read_past(repository, reading.base, target, doubts=doubts)
         self.target = self._desired.target
 
-    def wish(self, past: LedgerSnapshot) -> DesiredInput:
-        """Ask for what the files declare."""
+    def desired_input(self, past: LedgerSnapshot) -> DesiredInput:
+        """Return what the files declare."""
         memory = merged(past.last_applied, self._past.last_applied)
         found = (*self._loaded.diagnostics, *self._past.diagnostics)
         return DesiredInput(self._desired, memory, found)
 
 
 def read_target(invocation: Invocation, environment: Settings) -> Target:
-    """Read reconcile.yaml alone and choose the target."""
+    """Read only reconcile.yaml and return the selected target."""
     config, found = load_config(invocation.dir)
     if config is None or has_errors(found):
         raise InvalidInput(found)
@@ -85,7 +86,7 @@ def read_target(invocation: Invocation, environment: Settings) -> Target:
 def read_files(
     invocation: Invocation, environment: Settings, files: FileSource | None = None
 ) -> tuple[Loaded, DesiredState]:
-    """Read what the files declare for the chosen target, or raise all that is wrong with them."""
+    """Return what the files declare for the selected target; raise `InvalidInput` for mistakes."""
     loaded = load(
         files or checkout_of(invocation, environment).files,
         target_name=invocation.target,
@@ -101,7 +102,7 @@ def read_files(
 def read_past(
     repository: git.Repository, base: str | None, target: Target, *, doubts: Iterable[Diagnostic]
 ) -> DeclaredAtBase:
-    """Read what Git declared at the commit of `--base`, nothing without one.
+    """Return what Git declared at the commit of `--base`, nothing without one.
 
     `doubts` about the checkout become part of its `unreadable`, so that they hold back deletes.
     """
@@ -116,4 +117,6 @@ def read_past(
 def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:
     if environment.base_url and not target.is_simulator:
         where = visible(target.base_url, None)
-        invocation.console.say(f"notice: PORTKEY_BASE_URL sends target {target.name} to {where}")
+        invocation.console.info(
+            f"notice: PORTKEY_BASE_URL overrides the URL of target {target.name}: {where}"
+        )

@@ -1,4 +1,4 @@
-"""Everything `doctor` looks at, one after the other; what fails early leaves the rest out.
+"""Run of all checks of `doctor`, one after the other; an early failure skips the rest.
 
 The checks themselves: `reconciler.doctor`.
 """
@@ -11,7 +11,7 @@ from secrets import token_hex
 from reconciler.cli import secret_values, settings, wiring
 from reconciler.cli.checkout import checkout_of
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.ledger_access import LedgerAccess, facts_of, key_of
+from reconciler.cli.ledger_access import LedgerAccess, key_of, run_facts
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import load
@@ -40,12 +40,12 @@ NO_TOKEN = warn(
     "pass GITHUB_TOKEN: ${{ github.token }} to the step, and grant the job `actions: read`",
 )
 
-_LISTED = "`reconcile validate` lists everything with its place"
+_LISTED = "run `reconcile validate` to list them with their locations"
 
 
 @dataclass
 class DoctorRun:
-    """One examination. `probes` allows it to create and remove temporary integrations.
+    """One run of `doctor`. `probes` allows it to create and remove temporary integrations.
 
     `announce` is called with what a probe may have left if it is cut short now; empty for nothing.
     """
@@ -61,20 +61,20 @@ class DoctorRun:
     organisation: str | None = None
     _date: str | None = None
 
-    async def examine(self) -> Health:
-        """Look at everything and give what was found."""
+    async def run(self) -> Health:
+        """Run every check and return the results."""
         target = self._target()
         if target is None:
             return Health(tuple(self.checks))
         await self._api(target)
-        records = wiring.records_of(self.invocation, self.environment)
-        await in_thread(lambda: self._ledger(records, target))
+        ledger_access = wiring.ledger_access_of(self.invocation, self.environment)
+        await in_thread(lambda: self._ledger(ledger_access, target))
         self.checks += await self._environments(target)
         named = PlanTarget(target.name, target.base_url, self.organisation)
         return Health(tuple(self.checks), named, self.answers)
 
     def _target(self) -> Target | None:
-        """Read the configuration, then all files: they may be wrong while the target is clear."""
+        """Check the configuration and the files; return the target even if files have errors."""
         try:
             target = wiring.read_target(self.invocation, self.environment)
         except Rejection as problem:
@@ -99,11 +99,11 @@ class DoctorRun:
         return target
 
     async def _api(self, target: Target) -> None:
-        heard = replace(self.invocation, on_request=self._hear)
+        invocation = replace(self.invocation, on_request=self._on_request)
         secrets = secret_values.Secrets(self.environment, self.invocation.dir)
         try:
             api = wiring.open_client(
-                heard, self.environment, target, self.reading, secrets, writes=self.probes
+                invocation, self.environment, target, self.reading, secrets, writes=self.probes
             )
         except Rejection as problem:
             self.checks.append(fail("key", problem.summary, problem.hint))
@@ -120,14 +120,14 @@ class DoctorRun:
             if self.probes:
                 await self._probe(api, target)
 
-    def _hear(self, exchange: RequestRecord) -> None:
+    def _on_request(self, exchange: RequestRecord) -> None:
         self._date = exchange.date or self._date
         if self.invocation.on_request is not None:
             self.invocation.on_request(exchange)
 
     def _clock(self, target: Target) -> Check:
         if target.is_simulator:
-            return ok("clock", "the simulator has this machine's")
+            return ok("clock", "the simulator uses the clock of this machine")
         return clock_check(self._date, now=settings.now())
 
     async def _probe(self, api: Client, target: Target) -> None:
@@ -138,22 +138,22 @@ class DoctorRun:
             workspace=target.scope.workspace_id,
             announce=self.announce,
         )
-        records = wiring.records_of(self.invocation, self.environment)
-        with self._alone(records, target, probe.slug):
+        ledger_access = wiring.ledger_access_of(self.invocation, self.environment)
+        with self._locked(ledger_access, target, probe.slug):
             self.checks.append(await probe.run())
         self.answers = probe.answers
-        if records.state is LedgerState.FRESH or not probe.answers:
+        if ledger_access.state is LedgerState.FRESH or not probe.answers:
             return
         try:
-            with records.open(read_only=False) as ledger:
+            with ledger_access.open(read_only=False) as ledger:
                 ledger.store_probe_answers(self._key(target), probe.answers)
         except LedgerError as problem:
             self.checks.append(warn("probe", f"not recorded: {problem.summary}", problem.hint))
 
     @contextmanager
-    def _alone(self, records: LedgerAccess, target: Target, run: str) -> Iterator[None]:
-        facts = facts_of(self.environment, run)
-        with records.locking(target, facts, lambda: timestamp(settings.now())):
+    def _locked(self, ledger_access: LedgerAccess, target: Target, run: str) -> Iterator[None]:
+        facts = run_facts(self.environment, run)
+        with ledger_access.locked_run(target, facts, lambda: timestamp(settings.now())):
             yield
 
     async def _environments(self, target: Target) -> list[Check]:
@@ -173,28 +173,28 @@ class DoctorRun:
         async with connected(job) as github:
             return await environment_checks(github, job, name, risky=risky)
 
-    def _ledger(self, records: LedgerAccess, target: Target) -> None:
+    def _ledger(self, ledger_access: LedgerAccess, target: Target) -> None:
         check = ledger_check(
-            lambda: records.open(read_only=True),
-            records.try_out,
-            state=records.state,
+            lambda: ledger_access.open(read_only=True),
+            ledger_access.require_writable,
+            state=ledger_access.state,
             key=self._key(target),
             organisation=self.organisation,
             on_runner=self.environment.on_runner,
         )
         self.checks.append(check)
         if not self.answers and check.status is not CheckStatus.FAIL:
-            self._recall(records, target)
+            self._recall(ledger_access, target)
 
-    def _recall(self, records: LedgerAccess, target: Target) -> None:
-        """Repeat what an earlier probe has learned."""
-        if records.state is LedgerState.FRESH:
+    def _recall(self, ledger_access: LedgerAccess, target: Target) -> None:
+        """Load the answers of an earlier probe."""
+        if ledger_access.state is LedgerState.FRESH:
             return
         try:
-            with records.open(read_only=True) as ledger:
+            with ledger_access.open(read_only=True) as ledger:
                 self.answers = dict(ledger.probe_answers(self._key(target)))
         except LedgerError:
-            return  # the check of the ledger has said why
+            return  # the check of the ledger has reported it
 
     def _key(self, target: Target) -> TargetKey:
         return replace(key_of(target), organisation=self.organisation)

@@ -1,4 +1,4 @@
-"""From an exception to what the user sees and the exit code: the one place where failures end.
+"""Turn exceptions into error reports and exit codes, in one place for all commands.
 
 The exceptions themselves, and their codes, are drawn in `reconciler.errors`. Nothing that is not
 ours shows its message here: a foreign exception may quote anything, a secret among it.
@@ -32,14 +32,14 @@ class ErrorReport:
 
 
 def explain(problem: BaseException) -> ErrorReport:
-    """Turn any exception into an ending; of a foreign one only the type's name is told."""
+    """Return the report of any exception; of a foreign one it holds only the name of the type."""
     match problem:
         case Rejection():
             plan = cast("Plan | None", problem.plan)
             return ErrorReport(problem.exit_code, problem.diagnostics, plan)
         case ReconcilerError():
-            said = error(problem.code, problem.summary, hint=problem.hint)
-            return ErrorReport(problem.exit_code, (said,))
+            diagnostic = error(problem.code, problem.summary, hint=problem.hint)
+            return ErrorReport(problem.exit_code, (diagnostic,))
         case click.ClickException():
             return ErrorReport(3, (_of_click(problem),))
         case KeyboardInterrupt() | EOFError() | click.Abort():
@@ -50,16 +50,16 @@ def explain(problem: BaseException) -> ErrorReport:
             where = f": {problem.filename}" if isinstance(problem.filename, str) else ""
             return ErrorReport(1, (error("system", f"{problem.strerror}{where}"),))
         case _:
-            said = error(
+            diagnostic = error(
                 "internal",
                 f"internal error: {type(problem).__name__}",
-                hint="this is a defect of reconcile; `-vv` shows where it happened",
+                hint="report this defect; run the command with -vv to see where it happened",
             )
-            return ErrorReport(1, (said,))
+            return ErrorReport(1, (diagnostic,))
 
 
 def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
-    """Tell the user about an exception and give the exit code.
+    """Report an exception to the user and return the exit code.
 
     A JSON document goes to stdout only while nothing else is there: there is never a second one.
     """
@@ -70,19 +70,19 @@ def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
 
         document = json.error(ending.diagnostics, exit_code=ending.exit_code, refused=ending.plan)
         console.data(document)
-    if console.journal is not None:
-        console.journal.diagnostics(ending.diagnostics)
+    if console.json_log is not None:
+        console.json_log.diagnostics(ending.diagnostics)
     elif not in_document:
         from reconciler.views.diagnostics import as_text
 
-        console.insist(as_text(ending.diagnostics))
+        console.warning(as_text(ending.diagnostics))
     if console.verbosity >= 2:
-        console.insist(_places(problem))
+        console.warning(_places(problem))
     return ending.exit_code
 
 
-def asks_for_json(arguments: Sequence[str], *, commands: Iterable[str], prefix: str) -> bool:
-    """Tell whether a command line wants JSON, though it may be too wrong to be parsed."""
+def wants_json(arguments: Sequence[str], *, commands: Iterable[str], prefix: str) -> bool:
+    """Return whether a command line asks for JSON, even if it cannot be parsed."""
     words = list(arguments)
     if "--" in words:
         words = words[: words.index("--")]
@@ -94,24 +94,26 @@ def asks_for_json(arguments: Sequence[str], *, commands: Iterable[str], prefix: 
     return settings.variable(f"{prefix}_{command.upper().replace('-', '_')}_FORMAT") == "json"
 
 
-def asks_for_log(arguments: Sequence[str], *, prefix: str) -> bool:
-    """Tell whether a command line wants events on stderr, though it may be wrong itself."""
+def wants_json_log(arguments: Sequence[str], *, prefix: str) -> bool:
+    """Return whether a command line asks for JSON events on stderr, even if it cannot be parsed."""
     words = list(arguments)
-    said = [after for word, after in pairwise(words) if word == "--log-format"]
-    said += [w.partition("=")[2] for w in words if w.startswith("--log-format=")]
-    return (said[-1] if said else settings.variable(f"{prefix}_LOG_FORMAT")) == "json"
+    values = [after for word, after in pairwise(words) if word == "--log-format"]
+    values += [w.partition("=")[2] for w in words if w.startswith("--log-format=")]
+    return (values[-1] if values else settings.variable(f"{prefix}_LOG_FORMAT")) == "json"
 
 
 def _of_interrupt(problem: BaseException) -> ErrorReport:
     from reconciler.cli import signals
 
-    return ErrorReport(signals.exit_code(problem), (error("interrupted", signals.told(problem)),))
+    return ErrorReport(
+        signals.exit_code(problem), (error("interrupted", signals.message(problem)),)
+    )
 
 
 def _of_click(problem: click.ClickException) -> Diagnostic:
     hint = ""
     if isinstance(problem, click.UsageError) and problem.ctx is not None:
-        hint = f"`{problem.ctx.command_path} --help` tells what is possible"
+        hint = f"run `{problem.ctx.command_path} --help` for usage"
     summary = problem.format_message().replace("\n", " ").strip()
     return error("usage", summary[:1].lower() + summary[1:].rstrip("."), hint=hint)
 

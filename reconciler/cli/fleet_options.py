@@ -1,4 +1,4 @@
-"""The options that the commands of a fleet and its workers share."""
+"""Options that the commands of a fleet and its workers share, with their values."""
 
 import shlex
 from collections.abc import Collection
@@ -17,7 +17,7 @@ from reconciler.views.escape import visible
 if TYPE_CHECKING:
     from reconciler.fleet.temporal.client import TemporalClient
 from reconciler.cli.global_options import Command
-from reconciler.cli.options import Number, gathered
+from reconciler.cli.options import Number, grouped
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 
@@ -27,7 +27,7 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class FleetSelection:
-    """Which members of which fleet take part, and how many at a time."""
+    """Selected members of a fleet, and how they are run."""
 
     file: Path = FILE
     only: tuple[str, ...] = ()
@@ -37,8 +37,8 @@ class FleetSelection:
     deadline: float = 900
     engine: str = LOCAL
 
-    def chosen(self, fleet: Fleet) -> list[Member]:
-        """Give the members that take part."""
+    def members_of(self, fleet: Fleet) -> list[Member]:
+        """Return the selected members."""
         return [
             member
             for member in fleet.members
@@ -58,7 +58,7 @@ class FleetSelection:
 
 @dataclass(frozen=True, slots=True)
 class TemporalOptions:
-    """Where Temporal is, as the options say; what they leave open the environment may know."""
+    """Connection options of Temporal; the environment supplies those that are not given."""
 
     address: str | None = None
     namespace: str | None = None
@@ -66,14 +66,14 @@ class TemporalOptions:
     tls: bool = False
 
     def service(self) -> "TemporalClient":
-        """Give the connection, or raise `InvalidInput` where the extra is not installed."""
+        """Return the client, or raise `InvalidInput` if the extra is not installed."""
         try:
             from reconciler.fleet.temporal.client import TemporalClient
         except ImportError:
             problem = error(
                 "missing-extra",
                 "the engine temporal needs the package temporalio, which is not installed",
-                hint="pip install 'portkey-reconciler[temporal]'",
+                hint="run `pip install 'portkey-reconciler[temporal]'`",
             )
             raise InvalidInput([problem]) from None
         from reconciler.domain.secrets import Redacted
@@ -89,15 +89,20 @@ class TemporalOptions:
 
 
 class MemberOptions(Command):
-    """A command whose folders and targets stand in fleet.yaml, one or more for each member."""
+    """Command whose folders and targets stand in fleet.yaml."""
 
-    def heed(self, console: Console, typed: Collection[str]) -> None:
-        """Refuse `--target`; a `--dir`, which scripts give to every command, changes nothing."""
+    def check_global_options(self, console: Console, typed: Collection[str]) -> None:
+        """Refuse `--target`; ignore `--dir`, which scripts pass to every command."""
         if "target" in typed:
-            hint = "targets stand in fleet.yaml; `fleet --only GLOB` chooses members by their names"
-            raise InvalidInput([error("usage", "--target has no say in a fleet", hint=hint)])
+            command = "worker" if self.name == "worker" else "fleet"
+            hint = (
+                "name the targets in fleet.yaml; select members with `reconcile fleet --only GLOB`"
+            )
+            raise InvalidInput(
+                [error("usage", f"--target cannot be used with `{command}`", hint=hint)]
+            )
         if "dir" in typed:
-            console.say("--dir has no say in a fleet: the folders stand in fleet.yaml")
+            console.info("--dir is ignored: fleet.yaml names the folders")
 
 
 file_option = click.option(
@@ -106,7 +111,7 @@ file_option = click.option(
     metavar="FILE",
     default=FILE,
     show_default=True,
-    help="The fleet's members.",
+    help="File that lists the fleet's members",
 )
 parallelism_option = click.option(
     "--parallelism",
@@ -114,13 +119,23 @@ parallelism_option = click.option(
     metavar="N",
     default=8,
     show_default=True,
-    help="Members at a time.",
+    help="Maximum number of members processed at the same time",
 )
-_MUSTER = {
+_SELECTION = {
     "file": file_option,
-    "only": click.option("--only", metavar="GLOB", multiple=True, help="Just these members."),
-    "exclude": click.option("--exclude", metavar="GLOB", multiple=True, help="Not these members."),
-    "resume": click.option("--resume", metavar="RUN", help="Go on with a run that broke off."),
+    "only": click.option(
+        "--only",
+        metavar="GLOB",
+        multiple=True,
+        help="Include only members whose names match; repeatable",
+    ),
+    "exclude": click.option(
+        "--exclude",
+        metavar="GLOB",
+        multiple=True,
+        help="Exclude members whose names match; repeatable",
+    ),
+    "resume": click.option("--resume", metavar="RUN", help="Resume an interrupted run"),
     "parallelism": parallelism_option,
     "deadline": click.option(
         "--deadline",
@@ -128,36 +143,38 @@ _MUSTER = {
         metavar="SECONDS",
         default=900,
         show_default=True,
-        help="When to give up a member.",
+        help="Timeout for each member, in seconds",
     ),
     "engine": click.option(
         "--engine",
         type=click.Choice(["local", "temporal"]),
         default="local",
         show_default=True,
-        help="This machine, or the workers that Temporal knows (extra `temporal`).",
+        help="Run on this machine or on Temporal workers (needs the extra `temporal`)",
     ),
 }
-_MEETING = {
+_TEMPORAL = {
     "address": click.option(
-        "--address", metavar="HOST:PORT", help="Temporal. [default: localhost:7233]"
+        "--address",
+        metavar="HOST:PORT",
+        help="Address of the Temporal server  [default: localhost:7233]",
     ),
     "namespace": click.option(
-        "--namespace", metavar="NAME", help="Its namespace. [default: default]"
+        "--namespace", metavar="NAME", help="Temporal namespace  [default: default]"
     ),
     "queue": click.option(
         "--queue",
         metavar="NAME",
         default="reconcile",
         show_default=True,
-        help="Where callers and workers of a fleet meet.",
+        help="Temporal task queue shared by callers and workers",
     ),
-    "tls": click.option("--tls", is_flag=True, help="Speak to Temporal encrypted."),
+    "tls": click.option("--tls", is_flag=True, help="Connect to Temporal over TLS"),
 }
 
 
-muster = gathered("muster", FleetSelection, **_MUSTER)
-"""Adds who takes part and how; the body receives `muster`."""
+selection = grouped("selection", FleetSelection, **_SELECTION)
+"""Add the options that select members; the body receives `selection`."""
 
-meeting = gathered("meeting", TemporalOptions, **_MEETING)
-"""Adds where Temporal is; the body receives `meeting`."""
+temporal = grouped("temporal", TemporalOptions, **_TEMPORAL)
+"""Add the options of Temporal; the body receives `temporal`."""

@@ -1,6 +1,6 @@
-"""One run of a fleet: who takes part, what is asked of them, and what is told at the end.
+"""One run of a fleet: selected members, their tasks and the result.
 
-One member's part: `reconciler.cli.fleet_member`. How orders are carried out: the engines in
+How one member runs: `reconciler.cli.fleet_member`. How tasks are distributed: the engines in
 `reconciler.fleet`.
 """
 
@@ -15,7 +15,7 @@ from reconciler.cli.fleet_member import MemberRunner
 from reconciler.cli.fleet_options import FleetSelection
 from reconciler.cli.ledger_access import state_folder_in
 from reconciler.cli.signals import SignalHandler
-from reconciler.cli.wiring import new_run
+from reconciler.cli.wiring import new_run_id
 from reconciler.desired.source import MAX_FILE
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput, Refused
@@ -30,42 +30,42 @@ from reconciler.fleet.task import MemberTask
 if TYPE_CHECKING:
     pass
 
-OTHERWISE = "look at `reconcile fleet plan`, then use --yes"
+CONFIRM_HINT = "review the output of `reconcile fleet plan`, then use --yes"
 Ended = Callable[[MemberOutcome], None]
 
 
 class Engine(Protocol):
-    """Carries out orders and tells each outcome as it comes."""
+    """Engine that runs tasks and reports each outcome when it is known."""
 
     @property
     def name(self) -> str:
-        """What outputs call it."""
+        """Name of the engine in outputs."""
         ...
 
     def run(
-        self, orders: Sequence[MemberTask], *, cancel: CancelToken, ended: Ended
+        self, tasks: Sequence[MemberTask], *, cancel: CancelToken, ended: Ended
     ) -> Awaitable[None]:
-        """Carry out every order."""
+        """Run every task."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
-    """This machine."""
+    """Engine that runs tasks on this machine."""
 
-    crew: MemberRunner
+    runner: MemberRunner
     parallelism: int
     name: str = "local"
 
-    async def run(self, orders: Sequence[MemberTask], *, cancel: CancelToken, ended: Ended) -> None:
-        """Carry out every order, a few at a time."""
+    async def run(self, tasks: Sequence[MemberTask], *, cancel: CancelToken, ended: Ended) -> None:
+        """Run every task, at most `parallelism` at a time."""
         await run_locally(
-            orders, self.crew, parallelism=self.parallelism, cancel=cancel, ended=ended
+            tasks, self.runner, parallelism=self.parallelism, cancel=cancel, ended=ended
         )
 
 
 def read(file: Path) -> Fleet:
-    """Read a fleet.yaml, or raise all that is wrong with it."""
+    """Read a fleet.yaml; raise `InvalidInput` with all its mistakes."""
     content = output.read(file, limit=MAX_FILE, code="not-utf8", hint="save it as UTF-8")
     fleet, found = read_fleet(content.encode(), path=file)
     if fleet is None:
@@ -74,69 +74,75 @@ def read(file: Path) -> Fleet:
 
 
 def member_runner(console: Console, fleet: Fleet) -> MemberRunner:
-    """Make the members of a fleet ready to work in this process."""
+    """Return the runner of the members of a fleet in this process."""
     environment = settings.from_environment().environment
     return MemberRunner({member.name: member for member in fleet.members}, environment, console)
 
 
 class FleetRun:
-    """A run of a fleet from its first order to its table."""
+    """A run of a fleet from its first task to its result."""
 
     def __init__(
         self,
         console: Console,
-        muster: FleetSelection,
+        selection: FleetSelection,
         engine: Engine,
         fleet: Fleet,
-        order: MemberTask,
+        task: MemberTask,
     ) -> None:
         self._console = console
-        self._muster = muster
+        self._selection = selection
         self._engine = engine
-        self._members = muster.chosen(fleet)
+        self._members = selection.members_of(fleet)
         if not self._members:
-            hint = f"{muster.file} names the members; --only and --exclude choose among them"
-            raise InvalidInput([error("no-members", "no member of the fleet is chosen", hint=hint)])
-        self._order = order
-        folder = state_folder_in(muster.file.absolute().parent) / "fleet"
+            hint = f"compare --only and --exclude with the members in {selection.file}"
+            raise InvalidInput(
+                [error("no-members", "no member of the fleet is selected", hint=hint)]
+            )
+        self._task = task
+        folder = state_folder_in(selection.file.absolute().parent) / "fleet"
         self._checkpoint = (
-            resume(folder, muster.resume, operation=order.operation)
-            if muster.resume is not None
-            else Checkpoint(folder, new_run(), order.operation)
+            resume(folder, selection.resume, operation=task.operation)
+            if selection.resume is not None
+            else Checkpoint(folder, new_run_id(), task.operation)
         )
-        if self._console.journal is not None:
-            self._console.journal = self._console.journal.about(fleet_run=self._checkpoint.run)
+        if self._console.json_log is not None:
+            self._console.json_log = self._console.json_log.with_context(
+                fleet_run=self._checkpoint.run
+            )
         self._checkpoint.save()
         self._cancel = CancelToken()
         self._outcomes: dict[str, MemberOutcome] = {}
 
-    async def carry_out(self, interruption: SignalHandler, *, asks: bool = False) -> FleetResult:
-        """Give the order to all who are not done; with `asks` plan first and ask whether to apply.
+    async def run(self, handler: SignalHandler, *, asks: bool = False) -> FleetResult:
+        """Run the task of every member that is not done; with `asks`, plan and confirm first.
 
         Raises `Refused` for the answer no.
         """
-        self._stop_on(interruption)
-        orders = [
-            replace(self._order, member=member.name)
+        self._stop_on(handler)
+        tasks = [
+            replace(self._task, member=member.name)
             for member in self._members
             if not self._resumed(member)
         ]
         if asks:
-            orders = await self._approved(orders, interruption)
-        await self._engine.run(orders, cancel=self._cancel, ended=self._ended)
+            tasks = await self._approved(tasks, handler)
+        await self._engine.run(tasks, cancel=self._cancel, ended=self._ended)
         return FleetResult(
             self._checkpoint.run,
-            self._order.operation,
+            self._task.operation,
             self._engine.name,
             tuple(self._outcomes[member.name] for member in self._members),
         )
 
-    def _stop_on(self, interruption: SignalHandler) -> None:
-        def ask() -> None:
+    def _stop_on(self, handler: SignalHandler) -> None:
+        def on_signal() -> None:
             self._cancel.request("interrupted")
-            self._console.insist("finishing what is in flight; press Ctrl-C again to leave at once")
+            self._console.warning(
+                "finishing the calls in progress; press Ctrl-C again to stop immediately"
+            )
 
-        interruption.ask = ask
+        handler.on_signal = on_signal
 
     def _resumed(self, member: Member) -> bool:
         outcome = self._checkpoint.completed(member)
@@ -151,27 +157,27 @@ class FleetRun:
             self._checkpoint.record(member, outcome)
         except InvalidInput as reason:
             # What the member has done stands; only resuming would do it again.
-            self._console.insist(f"warning: {reason.summary}")
+            self._console.warning(f"warning: {reason.summary}")
         announce(self._console, outcome)
 
     async def _approved(
-        self, orders: Sequence[MemberTask], interruption: SignalHandler
+        self, tasks: Sequence[MemberTask], handler: SignalHandler
     ) -> list[MemberTask]:
-        """Plan, show and ask; what cannot be planned is over, what is in sync is done."""
+        """Plan, show and confirm; return the tasks of the members that have changes to apply."""
         planned: dict[str, MemberOutcome] = {}
 
         def keep(outcome: MemberOutcome) -> None:
             planned[outcome.member] = outcome
 
-        plans = [replace(order, operation=FleetOperation.PLAN) for order in orders]
+        plans = [replace(task, operation=FleetOperation.PLAN) for task in tasks]
         await self._engine.run(plans, cancel=self._cancel, ended=keep)
-        ready = [o for o in orders if planned[o.member].status is MemberStatus.DIFFERENT]
+        ready = [o for o in tasks if planned[o.member].status is MemberStatus.DIFFERENT]
         for outcome in planned.values():
             if outcome.status is not MemberStatus.DIFFERENT:
                 self._ended(outcome)
         if self._cancel.requested:
-            for order in ready:
-                self._ended(not_run(order))
+            for task in ready:
+                self._ended(not_run(task))
             return []
         if not ready:
             return []
@@ -182,23 +188,23 @@ class FleetRun:
             tuple(planned[m.name] for m in self._members if m.name in planned),
         )
         console = self._console
-        color, repeated = console.colors_talk, self._muster.repeated
-        console.insist(table(shown, repeated=repeated, width=console.width, color=color))
-        with interruption.left_to_python():
-            members = [planned[order.member] for order in ready]
+        color, repeated = console.colors_stderr, self._selection.repeated
+        console.warning(table(shown, repeated=repeated, width=console.width, color=color))
+        with handler.suspended():
+            members = [planned[task.member] for task in ready]
             question = f"{action_counts(members)}. Apply to these {len(ready)} members?"
-            agreed = console.confirm(question, otherwise=OTHERWISE)
+            agreed = console.confirm(question, hint=CONFIRM_HINT)
         if not agreed:
             raise Refused([error("declined", "the answer was no; nothing was written")])
-        return [replace(order, approved=planned[order.member].change_digests) for order in ready]
+        return [replace(task, approved=planned[task.member].change_digests) for task in ready]
 
 
 def announce(console: Console, outcome: MemberOutcome) -> None:
-    """Say on stderr that a member has ended."""
-    if console.journal is None:
-        console.say(line_of(outcome))
+    """Report on stderr that a member has ended."""
+    if console.json_log is None:
+        console.info(line_of(outcome))
         return
-    console.journal.say(
+    console.json_log.write(
         "member_ended",
         level="info" if outcome.done else "error",
         member=outcome.member,
@@ -210,12 +216,12 @@ def announce(console: Console, outcome: MemberOutcome) -> None:
     )
 
 
-def show(console: Console, result: FleetResult, *, muster: FleetSelection, style: str) -> None:
+def show(console: Console, result: FleetResult, *, selection: FleetSelection, style: str) -> None:
     """Write the result to stdout."""
     if style == "json":
         from reconciler.views import json
 
         console.data(json.document(result.as_json()))
     else:
-        color, width = console.colors_data, console.width
-        console.data(table(result, repeated=muster.repeated, width=width, color=color))
+        color, width = console.colors_stdout, console.width
+        console.data(table(result, repeated=selection.repeated, width=width, color=color))

@@ -1,4 +1,4 @@
-"""What every command has in common: the global options, before and after its name.
+"""Global options, which every command accepts before and after its name.
 
 The options that only some commands have: `reconciler.cli.options`.
 """
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from reconciler.remote.api import RequestRecord
 
 Body = TypeVar("Body", bound=Callable[..., Any])
-_MENTIONED = "reconciler.cli.global_options"
+_GLOBAL_VALUES = "reconciler.cli.global_options"
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What every command is told: where the files are, which target, and whom it talks to.
+    """Common context of every command: folder, target and console.
 
-    `environment` takes the place of this process's, for a member of a fleet; `on_request` is called
-    for every request.
+    `environment` replaces that of this process for a member of a fleet; `on_request` is called
+    with every API request.
     """
 
     console: Console = field(repr=False)
@@ -38,8 +38,30 @@ class Invocation:
     on_request: "Callable[[RequestRecord], None] | None" = field(default=None, repr=False)
 
 
-class Command(click.Command):
-    """A command that also takes the global options, listed in a part of their own in its help."""
+class HelpOption(click.Command):
+    """Command or group whose option `--help` is worded like the others."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return click's option with our help text."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = "Show this message and exit"
+        return option
+
+
+class CommandGroup(HelpOption, click.Group):
+    """Group of commands that shows its help as bad input if no command is given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line, or show the help and exit if it is empty."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(3)
+        return super().parse_args(ctx, args)
+
+
+class Command(HelpOption):
+    """Command that also accepts the global options, in a section of their own in its help."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,11 +71,11 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options before the global ones."""
-        everything = self.get_params(ctx)
-        own = [p for p in everything if p in self._own]
+        # Arguments stand in the usage line; the command's text describes them.
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         for title, params in (
-            ("Options", own),
-            ("Global options", [p for p in everything if p not in self._own]),
+            ("Options", [param for param in options if param in self._own]),
+            ("Global options", [param for param in options if param not in self._own]),
         ):
             rows = [row for param in params if (row := param.get_help_record(ctx)) is not None]
             if rows:
@@ -61,42 +83,44 @@ class Command(click.Command):
                     formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Hand the global options, wherever they stood, to the command's body."""
-        said = {name: value for name, (value, _) in ctx.meta.get(_MENTIONED, {}).items()}
+        """Run the command's body with the global options, given before or after its name."""
+        values = {name: value for name, (value, _) in ctx.meta.get(_GLOBAL_VALUES, {}).items()}
         invocation: Invocation = ctx.obj
         console = invocation.console
-        console.verbosity = said.get("verbose", 0)
-        console.quiet = said.get("quiet", False)
-        if said.get("log_format") == "json" and console.journal is None:
+        console.verbosity = values.get("verbose", 0)
+        console.quiet = values.get("quiet", False)
+        if values.get("log_format") == "json" and console.json_log is None:
             console.log_as_json(settings.now)
-        console.color_allowed = not (said.get("no_color") or settings.refuses_color())
+        console.color_allowed = not (values.get("no_color") or settings.refuses_color())
         ctx.obj = replace(
             invocation,
-            dir=said.get("dir", invocation.dir),
-            target=said.get("target", invocation.target),
+            dir=values.get("dir", invocation.dir),
+            target=values.get("target", invocation.target),
         )
-        mentioned = ctx.meta.get(_MENTIONED, {}).items()
-        self.heed(console, {n for n, (_, at) in mentioned if at is ParameterSource.COMMANDLINE})
+        mentioned = ctx.meta.get(_GLOBAL_VALUES, {}).items()
+        self.check_global_options(
+            console, {n for n, (_, at) in mentioned if at is ParameterSource.COMMANDLINE}
+        )
         return super().invoke(ctx)
 
-    def heed(self, console: Console, typed: Collection[str]) -> None:
-        """Refuse a global option that was typed and has no say in this command; here all have."""
+    def check_global_options(self, console: Console, typed: Collection[str]) -> None:
+        """Raise for a global option on the command line that this command does not accept."""
 
 
-def _mention(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Note a global option; the later place wins, and a command line wins over the environment."""
+def _store_global_option(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Store a global option; the last one wins, and the command line over the environment."""
     assert param.name is not None  # noqa: S101  every option has a name; this tells the type checker
     source = ctx.get_parameter_source(param.name)
     if source not in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}:
         return
-    said = ctx.meta.setdefault(_MENTIONED, {})
-    _, before = said.get(param.name, (None, None))
+    values = ctx.meta.setdefault(_GLOBAL_VALUES, {})
+    _, before = values.get(param.name, (None, None))
     if not (before is ParameterSource.COMMANDLINE and source is ParameterSource.ENVIRONMENT):
-        said[param.name] = (value, source)
+        values[param.name] = (value, source)
 
 
 def _global(*names: str, **settings: Any) -> Callable[[Body], Body]:
-    return click.option(*names, expose_value=False, callback=_mention, **settings)
+    return click.option(*names, expose_value=False, callback=_store_global_option, **settings)
 
 
 def _version(ctx: click.Context, _param: click.Parameter, asked: object) -> None:
@@ -110,24 +134,24 @@ _GLOBAL = (
         "--dir",
         metavar="PATH",
         type=click.Path(path_type=Path),
-        help="Folder of the files. [default: desired-state]",
+        help="Desired-state folder  [default: desired-state]",
     ),
-    _global("--target", metavar="NAME", help="Target, as reconcile.yaml names it."),
-    _global("-v", "--verbose", count=True, help="Say more; -vv says every call."),
-    _global("-q", "--quiet", is_flag=True, help="Say nothing but results and problems."),
+    _global("--target", metavar="NAME", help="Name of the target in reconcile.yaml"),
+    _global("-v", "--verbose", count=True, help="Show more details; -vv also shows each API call"),
+    _global("-q", "--quiet", is_flag=True, help="Show only results and problems"),
     _global(
         "--log-format",
         type=click.Choice(["text", "json"]),
-        help="How to write what goes to stderr; json is one event a line.",
+        help="Format of messages on stderr; json writes one event per line",
     ),
-    _global("--no-color", is_flag=True, help="Use no colour (as NO_COLOR does)."),
+    _global("--no-color", is_flag=True, help="Disable colours, as the variable NO_COLOR does"),
     click.option(
         "--version",
         is_flag=True,
         is_eager=True,
         expose_value=False,
         callback=_version,
-        help="Print the version.",
+        help="Print the version and exit",
     ),
 )
 

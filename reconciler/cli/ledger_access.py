@@ -1,4 +1,4 @@
-"""The ledger of a project as commands meet it: where it is, what it tells, and one run in it.
+"""Access of commands to the ledger: its place, its snapshots and the record of one run.
 
 What is recorded and remembered: `reconciler.execution.ledger_listener`. How it is stored:
 `reconciler.ledger`.
@@ -35,35 +35,37 @@ _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 
 @dataclass(frozen=True, slots=True)
 class LedgerAccess:
-    """Where the ledger is: the file in `folder`, unless the environment names another place."""
+    """Access to the ledger: the file in `folder`, unless the environment names a database."""
 
     folder: Path
     environment: Settings
 
     @property
     def file(self) -> Path:
-        """Give the file of a local ledger."""
+        """Return the file of a local ledger."""
         return self.folder / "ledger.db"
 
     @property
     def url(self) -> str | None:
-        """Give what RECONCILE_LEDGER_URL says."""
+        """Return the value of RECONCILE_LEDGER_URL."""
         found = self.environment.ledger_url
         return found.reveal() if found is not None else None
 
     @property
     def pepper(self) -> str | None:
-        """Give what RECONCILE_LEDGER_PEPPER says."""
+        """Return the value of RECONCILE_LEDGER_PEPPER."""
         found = self.environment.ledger_pepper
         return found.reveal() if found is not None else None
 
     @property
     def state(self) -> LedgerState:
-        """Tell what outputs begin with, without opening anything."""
+        """Return the state of the ledger without opening it."""
         return Location.of(self.url, default=self.file).state
 
-    def recall(self, target: Target, *, limit_seconds: float = LIMIT_SECONDS) -> LedgerSnapshot:
-        """Read a target's past; a ledger that cannot be read is `unreachable`.
+    def read_snapshot(
+        self, target: Target, *, limit_seconds: float = LIMIT_SECONDS
+    ) -> LedgerSnapshot:
+        """Return the snapshot of a target; a ledger that cannot be read is `unreachable`.
 
         `limit_seconds` is the deadline of the whole command.
         """
@@ -77,9 +79,9 @@ class LedgerAccess:
         )
 
     def seen(self, target: Target) -> Mapping[str, SeenState] | None:
-        """Tell how integrations looked when they were last read; None where there is no ledger.
+        """Return the integrations as they were last read; None without a ledger.
 
-        One that cannot be read counts as none; `recall` has the words for it.
+        One that cannot be read counts as none; `read_snapshot` has the words for it.
         """
         if self.state is LedgerState.FRESH:
             return None
@@ -89,10 +91,10 @@ class LedgerAccess:
         except LedgerError:
             return None
 
-    def sight(
+    def save_seen_states(
         self, target: PlanTarget, observed: Iterable[Observed], *, now: str
     ) -> tuple[Diagnostic, ...]:
-        """Take down how integrations look; what keeps the ledger from it is a warning."""
+        """Store integrations as they were read; a failure of the ledger is a warning."""
         key = TargetKey.of(
             name=target.name, base_url=target.base_url, organisation=target.organisation_id
         )
@@ -101,7 +103,7 @@ class LedgerAccess:
             with self.open(read_only=False) as ledger:
                 ledger.store_seen_states(key, items)
         except LedgerError as problem:
-            summary = f"{problem.summary}; the next check reads as much again"
+            summary = f"{problem.summary}; the next check reads the same integrations again"
             return (warning(problem.code, summary, hint=problem.hint),)
         return ()
 
@@ -118,14 +120,14 @@ class LedgerAccess:
             limit_seconds=min(limit_seconds, LIMIT_SECONDS),
         )
 
-    def try_out(self) -> None:
-        """Find out whether a run could be recorded; raises `LedgerError`."""
+    def require_writable(self) -> None:
+        """Raise `LedgerError` if a run could not be recorded."""
         from reconciler.ledger.database import require_writable
 
         require_writable(self.url, path=self.file)
 
     @contextmanager
-    def keeping(
+    def recorded_run(
         self,
         target: Target,
         facts: RunFacts,
@@ -152,7 +154,7 @@ class LedgerAccess:
             yield past, LedgerListener(ledger, key=key, facts=facts, now=now)
 
     @contextmanager
-    def locking(
+    def locked_run(
         self,
         target: Target,
         facts: RunFacts,
@@ -172,9 +174,9 @@ class LedgerAccess:
             try:
                 held.enter_context(file_lock(self.folder, key_of(target), holder))
             except LedgerError as problem:
-                summary = f"{problem.summary}; nothing keeps a second run out"
+                summary = f"{problem.summary}; a second run at the same time is not prevented"
                 found = (warning("not-locked", summary),)
-            past = self.recall(target, limit_seconds=limit_seconds)
+            past = self.read_snapshot(target, limit_seconds=limit_seconds)
             yield replace(past, diagnostics=(*past.diagnostics, *found))
 
 
@@ -190,29 +192,29 @@ def state_folder_in(parent: Path) -> Path:
     """
     folder = parent / ".reconcile"
     if folder.is_symlink():
-        summary = f"{folder} is a symbolic link in place of a folder, which is not followed"
-        hint = "put the folder itself in its place"
+        summary = f"{folder} is a symbolic link, which is not followed"
+        hint = "replace the link with a folder"
         raise InvalidInput([error("symlink", summary, hint=hint, at=SourceLocation(str(folder)))])
     return folder
 
 
-def records_of(invocation: Invocation, environment: Settings) -> LedgerAccess:
-    """Give the place of the ledger."""
+def ledger_access_of(invocation: Invocation, environment: Settings) -> LedgerAccess:
+    """Return the access to the ledger of a project."""
     return LedgerAccess(state_folder(invocation), environment)
 
 
 def key_of(target: Target) -> TargetKey:
-    """Name a target before its API has told the organisation."""
+    """Return the key of a target whose organisation is not known yet."""
     return TargetKey.of(name=target.name, base_url=target.base_url, organisation=None)
 
 
 def known_organisation(past: LedgerSnapshot) -> str | None:
-    """Give the organisation that answered before, None unless there is exactly one."""
+    """Return the organisation that answered before, None unless there is exactly one."""
     return next(iter(past.organisations)) if len(past.organisations) == 1 else None
 
 
-def facts_of(environment: Settings, run: str) -> RunFacts:
-    """Say who runs, and on whose word, as far as the CI's environment tells."""
+def run_facts(environment: Settings, run: str) -> RunFacts:
+    """Return who runs and who approved it, as far as the CI's environment names them."""
 
     def first(*names: str) -> str | None:
         found = (environment.environment.get(name, "").strip() for name in names)

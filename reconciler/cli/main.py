@@ -1,4 +1,4 @@
-"""The command `reconcile`: which commands exist, and the outermost border around all of them.
+"""Entry point of the command line: the list of commands, and the handler of every exception.
 
 A command's module is imported when the command is used, so `reconcile --help` costs little more
 than click. What an error looks like and which exit code it has: `reconciler.cli.error_reporting`.
@@ -16,51 +16,51 @@ import click
 
 from reconciler.cli import settings
 from reconciler.cli.console import Console
-from reconciler.cli.global_options import Invocation, global_options
+from reconciler.cli.global_options import CommandGroup, Invocation, global_options
 
 COMMANDS = {
-    "init": "Begin a repository: an empty desired state and, asked for, workflows.",
-    "validate": "Check the files offline and name every problem at once.",
-    "fmt": "Write the files in canonical form, comments kept.",
+    "init": "Create an empty desired-state folder and, if requested, GitHub workflows.",
+    "validate": "Check the files offline and report every problem.",
+    "fmt": "Rewrite the files in canonical format, keeping comments.",
     "render": "Print the merged documents with the origin of each field.",
-    "plan": "Show what apply would change, and why; write nothing.",
-    "apply": "Make the API equal to the files.",
-    "drift": "Tell how the API differs from the files, and who moved.",
+    "plan": "Show the changes that apply would make, without making them.",
+    "apply": "Make the API match the files.",
+    "drift": "Report how the API differs from the files, and which side changed.",
     "show": "Print a saved plan, result or drift report.",
-    "pull": "Write files for what exists, and count what the next plan would do.",
-    "history": "List past runs on a target, the newest last.",
-    "report": "Tell GitHub what was planned, done or found.",
-    "undo": "Plan to restore what a RUN changed; write nothing.",
-    "list": "List the integrations that exist now.",
-    "get": "Print one integration as the API has it.",
+    "pull": "Write files for existing integrations, and count the changes left to plan.",
+    "history": "List past runs on a target, newest last.",
+    "report": "Publish a plan, result or drift report on GitHub.",
+    "undo": "Plan how to restore the state before a run, without changing anything.",
+    "list": "List the integrations in the API.",
+    "get": "Print one integration as the API returns it.",
     "explain": "Explain a field of an integration.",
-    "scaffold": "Print a first file for an integration of PROVIDER.",
-    "schema": "Print JSON Schemas of files and outputs.",
-    "merge-results": "Join the results of shards into one.",
-    "doctor": "Check config, key, scopes, paging, clock and ledger.",
-    "fleet": "Plan, apply or watch many organisations at once.",
-    "worker": "Work for a fleet that Temporal directs.",
-    "simulate": "Serve a stand-in of the API on this machine.",
-    "serve": "Offer the five raw operations over REST and MCP.",
+    "scaffold": "Print an example file for an integration of a provider.",
+    "schema": "Print the JSON Schema of a file or an output.",
+    "merge-results": "Merge the results of several shards into one.",
+    "doctor": "Check configuration, API key, scopes, pagination, clock and ledger.",
+    "fleet": "Plan, apply or check drift for many organisations.",
+    "worker": "Run a Temporal worker for a fleet.",
+    "simulate": "Serve a simulator of the API on this machine.",
+    "serve": "Serve the five integration operations over REST and MCP.",
 }
 """The commands in the order of help, each with its one line of help."""
 
 _UNLISTED = frozenset({"github"})
-"""Commands for workflows, which nobody types and no help lists."""
+"""Commands for GitHub workflows, which the help does not list."""
 
 ENVIRONMENT_PREFIX = "RECONCILE"
 """Every option has a twin: RECONCILE_DIR for `--dir`, RECONCILE_PLAN_BASE for `plan --base`."""
 
 
-class Commands(click.Group):
+class Commands(CommandGroup):
     """A group that knows its commands by name and imports the one that is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the names in the order of help."""
+        """Return the names in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command, or give None for a name that is not one."""
+        """Import a command; return None for an unknown name."""
         if cmd_name not in COMMANDS and cmd_name not in _UNLISTED:
             return None
         module = _imported(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}")
@@ -70,7 +70,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is asked for; of a misspelt one, tell which was meant."""
+        """Return the requested command; suggest a similar one for an unknown name."""
         name = args[0]
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
             from reconciler.desired.suggestions import did_you_mean  # loaded for a mistake alone
@@ -84,19 +84,12 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take `reconcile` alone for a question: show the help, as bad input."""
-        if not args and not ctx.resilient_parsing:
-            click.echo(ctx.get_help(), err=True)
-            ctx.exit(3)
-        return super().parse_args(ctx, args)
-
 
 def _imported(name: str) -> ModuleType:
     """Import the module of a command.
 
-    Code lives as long as the process. The garbage collector neither interrupts the import nor ever
-    looks at what it made, which saves 25 ms of a command, most of them at its end.
+    Code lives as long as the process. Keeping the garbage collector from scanning it, during the
+    import and later, saves 25 ms of a command.
     """
     if name in sys.modules:
         return sys.modules[name]
@@ -115,17 +108,17 @@ def _imported(name: str) -> ModuleType:
 )
 @global_options
 def reconcile() -> None:
-    """Make the integrations of a Portkey AI gateway equal to YAML files in Git."""
+    """Make the integrations of a Portkey AI gateway match YAML files in Git."""
 
 
 def run(arguments: Sequence[str], console: Console) -> int:
-    """Carry out one command line and give its exit code; never raises, whatever happens."""
+    """Run one command line and return its exit code; never raise."""
     code = _run(arguments, console)
     if console.lost is not None:
-        told = _report(console.lost, arguments, console)
-        code = told if code in {0, 2} else code
-    if console.journal is not None:
-        console.journal.say("command_ended", exit_code=code)
+        lost_code = _report(console.lost, arguments, console)
+        code = lost_code if code in {0, 2} else code
+    if console.json_log is not None:
+        console.json_log.write("command_ended", exit_code=code)
     return code
 
 
@@ -147,18 +140,18 @@ def _run(arguments: Sequence[str], console: Console) -> int:
 def _report(problem: BaseException, arguments: Sequence[str], console: Console) -> int:
     from reconciler.cli import error_reporting
 
-    if console.journal is None and error_reporting.asks_for_log(
+    if console.json_log is None and error_reporting.wants_json_log(
         arguments, prefix=ENVIRONMENT_PREFIX
     ):
         console.log_as_json(settings.now)
-    as_json = error_reporting.asks_for_json(arguments, commands=COMMANDS, prefix=ENVIRONMENT_PREFIX)
+    as_json = error_reporting.wants_json(arguments, commands=COMMANDS, prefix=ENVIRONMENT_PREFIX)
     return error_reporting.report(problem, console=console, as_json=as_json)
 
 
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
-    # Thousands of integrations live until the end; looking for garbage among them every 700
-    # allocations takes a fifth of a plan's time and finds none.
+    # Thousands of integrations live until the end. A garbage collection every 700 allocations
+    # takes a fifth of a plan's time and frees nothing.
     gc.set_threshold(50_000)
     settings.keep_plugins_out()
     # httpx imports its own command line where click, rich and pygments are installed: 23 ms of the
@@ -167,7 +160,7 @@ def main() -> NoReturn:
     console = Console.of_this_process()
     code = run(sys.argv[1:], console)
     console.close()
-    gc.freeze()  # the interpreter would look for garbage once more before it ends
+    gc.freeze()  # spares the interpreter a last garbage collection
     if "temporalio" in sys.modules:
         # Its threads may abort an interpreter that ends in order: temporalio/sdk-python#300.
         os._exit(code)

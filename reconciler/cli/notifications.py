@@ -1,6 +1,6 @@
-"""Telling channels what a command found: the message is worded and sent, a failure is a warning.
+"""Notification of channels about drift or a failed apply; a channel that fails is a warning.
 
-The words: `reconciler.views.notification`. The sending: `reconciler.drift.notify`.
+Messages are built in `reconciler.views.notification` and sent by `reconciler.drift.notify`.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check(channels: Sequence[str]) -> None:
-    """Insist, before any work, that channels can be told at all."""
+    """Raise `InvalidInput`, before any work, if channels cannot be notified."""
     if channels:
         from reconciler.drift.notify import require_channels
 
@@ -31,7 +31,7 @@ def drift(
     ledger: str,
     context: "CommandContext",
 ) -> None:
-    """Tell every channel what differs."""
+    """Notify every channel of the differences."""
     if channels:
         from reconciler.views import notification
 
@@ -41,7 +41,7 @@ def drift(
 def failed_apply(
     console: Console, channels: Sequence[str], result: "ApplyResult", *, ledger: str
 ) -> None:
-    """Tell every channel what an apply did not do."""
+    """Notify every channel of the actions that were not applied."""
     if channels:
         from reconciler.views import notification
 
@@ -54,7 +54,7 @@ def _send(console: Console, channels: Sequence[str], message: "Message") -> None
 
     failures = notify(channels, message)
     if failures:
-        console.insist(as_text(failures))
-    told = len(channels) - len(failures)
-    if told:
-        console.say(f"told {told} of {len(channels)} channels")
+        console.warning(as_text(failures))
+    notified = len(channels) - len(failures)
+    if notified:
+        console.info(f"notified {notified} of {len(channels)} channels")

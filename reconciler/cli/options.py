@@ -1,7 +1,7 @@
-"""The options that several commands share, each defined once.
+"""Options that several commands share, each defined once.
 
-Every option has an environment twin that click derives from the command's and the option's name.
-Options that belong together reach a command as one value.
+click derives an environment variable for every option from the names of the command and the option.
+Options that belong together are passed to a command as one value.
 """
 
 import math
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 Body = TypeVar("Body", bound=Callable[..., Any])
 
 
-def gathered(
+def grouped(
     name: str, make: Callable[..., Any], **options: Callable[[Any], Any]
 ) -> Callable[[Body], Any]:
-    """Make a decorator that hands some options to the body as one value called `name`."""
+    """Return a decorator that passes some options to the body as one value called `name`."""
 
     def decorate(body: Body) -> Any:
         @wraps(body)
@@ -51,7 +51,7 @@ def format_option(*choices: str) -> Callable[[Body], Any]:
             type=click.Choice(choices),
             default=choices[0],
             show_default=True,
-            help="How to write the output.",
+            help="Output format",
         )(call)
 
     return decorate
@@ -60,7 +60,7 @@ def format_option(*choices: str) -> Callable[[Body], Any]:
 def _shard(
     _ctx: click.Context, _param: click.Parameter, value: str | None
 ) -> tuple[int, int] | None:
-    """Read `I/N`, the I-th of N parts counted from 1."""
+    """Parse `I/N`, the I-th of N parts counted from 1."""
     if value is None:
         return None
     index, _, count = value.partition("/")
@@ -70,21 +70,28 @@ def _shard(
 
 
 _SELECTORS = {
-    "only": click.option("--only", metavar="GLOB", multiple=True, help="Just these slugs."),
-    "exclude": click.option("--exclude", metavar="GLOB", multiple=True, help="Not these slugs."),
+    "only": click.option(
+        "--only", metavar="GLOB", multiple=True, help="Include only slugs that match; repeatable"
+    ),
+    "exclude": click.option(
+        "--exclude", metavar="GLOB", multiple=True, help="Exclude slugs that match; repeatable"
+    ),
     "shard": click.option(
-        "--shard", metavar="I/N", callback=_shard, help="The I-th of N parts of all slugs."
+        "--shard",
+        metavar="I/N",
+        callback=_shard,
+        help="Process only the I-th of N parts of all slugs",
     ),
 }
 
 
 class Number(click.FloatRange):
-    """A number within limits; `nan` is in the way of no limit, and `inf` of no upper one."""
+    """A number within limits; `nan` would pass every limit, `inf` a missing upper one."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Read a finite number."""
+        """Parse a finite number."""
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
@@ -92,9 +99,9 @@ class Number(click.FloatRange):
 
 
 def _not_empty(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Insist on a name where an option is given at all: a variable of a script may be empty."""
+    """Refuse an empty value, such as an unset variable in a script."""
     if value is not None and not value.strip():
-        raise click.BadParameter("it is empty; name a commit, or leave the option out")
+        raise click.BadParameter("the value is empty; name a commit or omit the option")
     return value
 
 
@@ -104,28 +111,35 @@ _PLANNING = {
     "prune": click.option(
         "--prune",
         type=click.Choice(["none", "managed", "all"]),
-        help="What to delete, instead of what the target says.",
+        help="Choose which undeclared integrations to delete, overriding the target",
     ),
     "push_secrets": click.option(
-        "--push-secrets", is_flag=True, help="Send the unverified secrets, too."
+        "--push-secrets",
+        is_flag=True,
+        help="Also send secrets whose current value cannot be verified",
     ),
     "max_deletes": click.option(
-        "--max-deletes", type=_AT_LEAST_0, metavar="N", help="Allow N deletes, of any share."
+        "--max-deletes",
+        type=_AT_LEAST_0,
+        metavar="N",
+        help="Allow up to N deletes, ignoring the ratio limit",
     ),
     "max_credential_changes": click.option(
         "--max-credential-changes",
         type=_AT_LEAST_0,
         metavar="N",
-        help="Allow N credential changes.",
+        help="Allow up to N credential changes",
     ),
     "max_access_removals": click.option(
-        "--max-access-removals", type=_AT_LEAST_0, metavar="N", help="Allow N removals of access."
+        "--max-access-removals", type=_AT_LEAST_0, metavar="N", help="Allow up to N access removals"
     ),
     "allow_replace": click.option(
-        "--allow-replace", is_flag=True, help="Allow to delete and create again."
+        "--allow-replace",
+        is_flag=True,
+        help="Allow replacing integrations (deleting and re-creating them)",
     ),
     "allow_empty": click.option(
-        "--allow-empty", is_flag=True, help="Allow deletes though no file is left."
+        "--allow-empty", is_flag=True, help="Allow deletes even if no file is left"
     ),
 }
 
@@ -154,11 +168,11 @@ def _make_options(
     )
 
 
-selection = gathered("selection", _make_selection, **_SELECTORS)
-"""Adds the selectors; the body receives `selection`."""
+selection = grouped("selection", _make_selection, **_SELECTORS)
+"""Add the selectors; the body receives `selection`."""
 
-planning = gathered("options", _make_options, **_SELECTORS, **_PLANNING)
-"""Adds everything that has a say in what is planned; the body receives `options`."""
+planning = grouped("options", _make_options, **_SELECTORS, **_PLANNING)
+"""Add the options that decide what is planned; the body receives `options`."""
 
 PLAN_PARAMETERS = frozenset({*_SELECTORS, *_PLANNING, "base", "require_secrets"})
 """The parameters that decide what a plan contains and what it may do.
@@ -166,18 +180,18 @@ PLAN_PARAMETERS = frozenset({*_SELECTORS, *_PLANNING, "base", "require_secrets"}
 `plan --audit` is none of them: it adds warnings alone, so a suggested `apply` does without it.
 """
 
-undoing = gathered(
+undo_options = grouped(
     "options",
     _make_options,
     **_SELECTORS,
     **{name: it for name, it in _PLANNING.items() if name not in {"prune", "allow_empty"}},
 )
-"""Adds what has a say in an undo, which looks at one run; the body receives `options`."""
+"""Add the options that decide what an undo plans; the body receives `options`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
-    """How the past, the secrets and the API are read."""
+    """How Git, the secrets and the API are read."""
 
     base: str | None = None
     parallelism: int = 10
@@ -192,7 +206,7 @@ _CONNECTION = {
         metavar="N",
         default=10,
         show_default=True,
-        help="Calls in flight at a time.",
+        help="Maximum concurrent API calls",
     ),
     "deadline": click.option(
         "--deadline",
@@ -200,25 +214,25 @@ _CONNECTION = {
         metavar="SECONDS",
         default=900,
         show_default=True,
-        help="When to give up in all.",
+        help="Overall timeout for the command, in seconds",
     ),
 }
 
-connection = gathered("connection", ReadingOptions, **_CONNECTION)
-"""Adds what a plain look at the API needs; the body receives `connection`."""
+connection = grouped("connection", ReadingOptions, **_CONNECTION)
+"""Add the options of the API client; the body receives `connection`."""
 
-reading = gathered(
+reading = grouped(
     "reading",
     ReadingOptions,
     base=click.option(
         "--base",
         metavar="REF",
         callback=_not_empty,
-        help="Commit that says what Git used to declare.",
+        help="Read what Git declared before from this commit",
     ),
     **_CONNECTION,
     require_secrets=click.option(
-        "--require-secrets", is_flag=True, help="Take a missing secret value for an error."
+        "--require-secrets", is_flag=True, help="Treat a missing secret value as an error"
     ),
 )
 
@@ -227,13 +241,13 @@ metrics_file = click.option(
     "--metrics-file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="PATH",
-    help="Write the run's figures to this file, for Prometheus.",
+    help="Write metrics of the run to this file, in Prometheus format",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalOptions:
-    """Who agrees to an apply, and what happens when one item of it fails."""
+    """How an apply is approved, and how it proceeds after a failure."""
 
     yes: bool = False
     expect_digest: str | None = None
@@ -242,24 +256,24 @@ class ApprovalOptions:
     allow_older_commit: bool = False
 
 
-consent = gathered(
-    "consent",
+approval_options = grouped(
+    "approval_options",
     ApprovalOptions,
-    yes=click.option("--yes", is_flag=True, help="Do not ask."),
+    yes=click.option("--yes", is_flag=True, help="Apply without asking for confirmation"),
     expect_digest=click.option(
-        "--expect-digest", metavar="D", help="Apply nothing but the plan with this digest."
+        "--expect-digest", metavar="D", help="Apply only if the plan has this digest"
     ),
     on_error=click.option(
         "--on-error",
         type=click.Choice(["continue", "abort"]),
         default="continue",
         show_default=True,
-        help="What to do with the rest when one item fails.",
+        help="Choose what to do with the remaining actions after one fails",
     ),
-    no_ledger=click.option("--no-ledger", is_flag=True, help="Keep no record of what was done."),
+    no_ledger=click.option("--no-ledger", is_flag=True, help="Do not record the run in the ledger"),
     allow_older_commit=click.option(
         "--allow-older-commit",
         is_flag=True,
-        help="Apply this commit although a newer one was applied.",
+        help="Apply this commit even if a newer one was applied",
     ),
 )

@@ -74,7 +74,7 @@ def show_drift(
 def _options(console: Console, ledger: str) -> "RenderOptions":
     from reconciler.views.render_options import RenderOptions
 
-    return RenderOptions(ledger=ledger, width=console.width, color=console.colors_data)
+    return RenderOptions(ledger=ledger, width=console.width, color=console.colors_stdout)
 
 
 def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:
@@ -101,8 +101,8 @@ def save(path: Path, text: str) -> None:
         with open(there, "w", encoding="utf-8", errors=_LONE_SURROGATES) as stream:  # noqa: PTH123  it may be open already
             stream.write(text)
     except (OSError, RuntimeError) as reason:
-        said = reason.strerror if isinstance(reason, OSError) else "a loop of links"
-        problem = error("cannot-save", f"{path}: {said or 'cannot be written'}", hint=_HOW_TO_SAVE)
+        cause = reason.strerror if isinstance(reason, OSError) else "too many symbolic links"
+        problem = error("cannot-save", f"{path}: {cause or 'cannot be written'}", hint=_HOW_TO_SAVE)
         raise InvalidInput([problem]) from reason
 
 

@@ -1,4 +1,4 @@
-"""From the names of secrets to their values, and what is said about those that have none."""
+"""Resolution of secret references, with diagnostics for those that have no value."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,13 +16,13 @@ from reconciler.secrets.resolver import ResolverContext
 
 
 class Secrets:
-    """The secrets of one run. `findings` grows with what is to be told about them."""
+    """The secrets of one run; `findings` collects their diagnostics."""
 
     def __init__(self, environment: Settings, directory: Path) -> None:
         self.allowed = AllowList.parse(environment.allowed_secrets)
         self.findings: list[Diagnostic] = []
-        surroundings = ResolverContext(environment.environment, directory, self.allowed)
-        self._resolvers = Resolvers(surroundings)
+        context = ResolverContext(environment.environment, directory, self.allowed)
+        self._resolvers = Resolvers(context)
 
     def key_of(self, target: Target) -> Redacted:
         """Resolve the API key of a target, or raise `InvalidInput` that names what is missing."""
@@ -63,7 +63,7 @@ class Secrets:
 def not_allowed(
     integrations: Iterable[Declared], allowed: AllowList, *, strict: bool = False
 ) -> list[Diagnostic]:
-    """Name every reference that this environment does not let the files use."""
+    """Return a diagnostic for every reference that the environment does not allow."""
     return [
         problem.as_diagnostic(declared.source, strict=strict)
         for declared in integrations
@@ -77,4 +77,6 @@ def _references(declared: Declared) -> set[SecretRef]:
 
 def _placeholders(resolution: Resolution) -> Diagnostic:
     names = ", ".join(str(ref) for ref in sorted(resolution.placeholders))
-    return notice("placeholder", f"the simulator gets made-up values for what is not set: {names}")
+    return notice(
+        "placeholder", f"the simulator uses placeholder values for unset secrets: {names}"
+    )

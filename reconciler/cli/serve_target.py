@@ -1,4 +1,4 @@
-"""The target behind the adapter: its clients, the files that declare it, and its past."""
+"""Target of the adapter: its clients, the files that declare it, and its past runs."""
 
 import math
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServedTarget:
-    """The target that is served, with what it takes to reach it.
+    """The target that is served, with the settings of its clients.
 
     `connections` bounds the calls in flight of each client.
     """
@@ -40,14 +40,14 @@ class ServedTarget:
 
     @classmethod
     def of(cls, invocation: Invocation, *, call_timeout: float, connections: int) -> "ServedTarget":
-        """Read reconcile.yaml; raises what that raises, and `Refused` for an unknown host."""
+        """Read reconcile.yaml; raise `InvalidInput` for mistakes, `Refused` for an unknown host."""
         environment = settings.from_environment()
         target = wiring.read_target(invocation, environment)
         refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
         return cls(invocation, environment, target, call_timeout, connections)
 
     def client(self, *, read_only: bool) -> Client:
-        """Make a client without a deadline: the adapter runs until it is told to stop."""
+        """Return a client without a deadline, since the adapter runs until it is stopped."""
         return wiring.client_of(
             self.invocation,
             self.environment,
@@ -60,7 +60,7 @@ class ServedTarget:
         )
 
     def files(self) -> "DeclaredFiles":
-        """Give the files of the target, to be read whenever they are asked."""
+        """Return the files of the target, which are read at each use."""
         from reconciler.adapter.declared_files import DeclaredFiles
 
         return DeclaredFiles(
@@ -72,11 +72,11 @@ class ServedTarget:
 
     @asynccontextmanager
     async def session(self, loaded: Loaded) -> AsyncIterator[Session]:
-        """Open a session that only reads and knows no secret."""
+        """Open a read-only session without secrets."""
         if loaded.state is None:
             raise InvalidInput(loaded.diagnostics)
-        records = wiring.records_of(self.invocation, self.environment)
-        past = await in_thread(lambda: records.recall(self.target))
+        ledger_access = wiring.ledger_access_of(self.invocation, self.environment)
+        past = await in_thread(lambda: ledger_access.read_snapshot(self.target))
         async with self.client(read_only=True) as api:
             yield Session(
                 desired=loaded.state,
@@ -91,27 +91,29 @@ class ServedTarget:
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[Client]:
-        """Open a client that only reads."""
+        """Open a read-only client."""
         async with self.client(read_only=True) as api:
             yield api
 
     async def runs(self) -> list[dict[str, Any]]:
-        """Read the runs on this target from the ledger, oldest first; none without a ledger."""
+        """Return the runs on this target, oldest first; none without a ledger."""
         return await in_thread(self._runs)
 
     def _runs(self) -> list[dict[str, Any]]:
         from reconciler.adapter.ui.pages import MAX_RUNS
 
         try:
-            with wiring.records_of(self.invocation, self.environment).open(read_only=True) as book:
-                everything = book.history(target=self.target.name, limit=MAX_RUNS + 1)
+            with wiring.ledger_access_of(self.invocation, self.environment).open(
+                read_only=True
+            ) as ledger:
+                everything = ledger.history(target=self.target.name, limit=MAX_RUNS + 1)
         except NoLedger:
             return []
         ours = (self.target.name, self.target.base_url)
         return [run for run in everything if _target_of(run) == ours]
 
-    def lookout(self) -> "StateCache":
-        """Give what the page is shown from."""
+    def state_cache(self) -> "StateCache":
+        """Return the cached state that the web page shows."""
         from reconciler.adapter.ui.snapshot import StateCache
 
         return StateCache(
@@ -126,5 +128,5 @@ class ServedTarget:
 
 
 def _target_of(run: dict[str, Any]) -> tuple[Any, Any]:
-    said = run.get("target") or {}
-    return said.get("name"), said.get("base_url")
+    target = run.get("target") or {}
+    return target.get("name"), target.get("base_url")

@@ -1,4 +1,4 @@
-"""Put the adapter together for `reconcile serve`, and run its two ports.
+"""Composition of the adapter for `reconcile serve`, and its two ports.
 
 The adapter's libraries come with the extra `serve`, so they are imported here only when they are
 used, and their absence is a sentence.
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("jinja2", "jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 
-_TIDY_SECONDS = 5
+_DROP_EXPIRED_SECONDS = 5
 TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
 _TOKEN_FILE_LIMIT = 1024 * 1024
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
@@ -56,7 +56,7 @@ _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What the options of `serve` say."""
+    """Values of the options of `serve`."""
 
     host: str
     rest_port: int
@@ -76,7 +76,7 @@ class ServeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the adapter listens."""
+    """Host and ports of the adapter."""
 
     host: str
     rest_port: int
@@ -84,12 +84,12 @@ class Addresses:
 
     @property
     def rest_url(self) -> str:
-        """Give the base URL of the operations."""
+        """Return the base URL of the REST operations."""
         return f"http://{self._host}:{self.rest_port}/v1"
 
     @property
     def mcp_url(self) -> str:
-        """Give the endpoint for MCP."""
+        """Return the URL of the MCP endpoint."""
         return f"http://{self._host}:{self.mcp_port}/mcp"
 
     @property
@@ -99,94 +99,97 @@ class Addresses:
 
 async def serve(
     invocation: Invocation,
-    serving: ServeOptions,
+    options: ServeOptions,
     *,
     stop: asyncio.Event,
     ready: Callable[[Addresses], None],
 ) -> None:
-    """Serve until `stop` is set; `ready` is told where.
+    """Serve until `stop` is set; call `ready` with the addresses.
 
     Raises `InvalidInput` for options and files that cannot be used, `Refused` for a host that the
     key may not go to.
     """
-    _need_extra()
+    _require_extra()
     from reconciler.adapter.connections import connection_budget, raise_file_limit
     from reconciler.adapter.failure_hooks import reported_failures
     from reconciler.adapter.server import ServerLimits
     from reconciler.adapter.server import serve as serve_ports
     from reconciler.adapter.telemetry import Metrics
 
-    counted = Metrics()
-    shared = rules(invocation.console, serving, counted)
+    metrics = Metrics()
+    config = middleware_config(invocation.console, options, metrics)
     budget = connection_budget(raise_file_limit())
     served = ServedTarget.of(
-        invocation, call_timeout=serving.upstream_timeout, connections=budget.upstream
+        invocation, call_timeout=options.upstream_timeout, connections=budget.upstream
     )
     with (
-        _listener(serving.host, serving.rest_port) as rest,
-        _listener(serving.host, serving.mcp_port) as mcp,
+        _listener(options.host, options.rest_port) as rest,
+        _listener(options.host, options.mcp_port) as mcp,
     ):
-        async with served.client(read_only=serving.read_only) as client:
-            ports = _Ports(serving, served, shared, counted, lambda: not stop.is_set())
+        async with served.client(read_only=options.read_only) as client:
+            ports = _Ports(options, served, config, metrics, lambda: not stop.is_set())
             applications = ports.applications(client, rest=rest, mcp=mcp)
-            # What is there now stays for good; looking through it again and again for garbage
-            # would hold requests up for tens of milliseconds.
+            # Objects that exist now live until the end. A garbage collection that scans them
+            # would delay requests by tens of milliseconds.
             gc.freeze()
-            tidying = asyncio.create_task(_tidy(client))
+            dropping = asyncio.create_task(_drop_expired(client))
             try:
-                with reported_failures(lambda failure: shared.failed(shared.new_id(), failure)):
+                with reported_failures(lambda failure: config.failed(config.new_id(), failure)):
                     await serve_ports(
                         applications,
                         stop=stop,
-                        ready=lambda: ready(Addresses(serving.host, _port(rest), _port(mcp))),
-                        trusted_proxies=serving.forwarded_allow,
+                        ready=lambda: ready(Addresses(options.host, _port(rest), _port(mcp))),
+                        trusted_proxies=options.forwarded_allow,
                         limits=ServerLimits(connections=budget.callers),
                     )
             finally:
-                tidying.cancel()
+                dropping.cancel()
 
 
-async def _tidy(client: Client) -> None:
-    """Give back, every now and then, the connections upstream that nobody needs any more."""
+async def _drop_expired(client: Client) -> None:
+    """Close idle upstream connections at regular intervals."""
     while True:
-        await asyncio.sleep(_TIDY_SECONDS)
+        await asyncio.sleep(_DROP_EXPIRED_SECONDS)
         await client.drop_expired()
 
 
 @dataclass(frozen=True, slots=True)
 class _Ports:
-    """What the applications are made of."""
+    """Parts that the applications of both ports share."""
 
-    serving: ServeOptions
+    options: ServeOptions
     served: ServedTarget
-    rules: "MiddlewareConfig"
-    counted: "Metrics"
+    middleware_config: "MiddlewareConfig"
+    metrics: "Metrics"
     is_ready: Callable[[], bool]
 
     def applications(
         self, client: Client, *, rest: socket.socket, mcp: socket.socket
     ) -> "list[tuple[Application, socket.socket]]":
-        """Make the application of each listening socket."""
+        """Return the application of each listening socket."""
         from reconciler.adapter.allowed_hosts import AllowedHosts
         from reconciler.adapter.mcp_server import mcp_application
         from reconciler.adapter.rest import rest_application
 
-        relay = self._relay(client)
+        service = self._service(client)
 
         def allowed(listener: socket.socket) -> AllowedHosts:
-            hosts, origins = self.serving.allow_host, self.serving.allow_origin
+            hosts, origins = self.options.allow_host, self.options.allow_origin
             return AllowedHosts.for_port(_port(listener), hosts=hosts, origins=origins)
 
         rest_app = rest_application(
-            relay,
-            config=self.rules,
+            service,
+            config=self.middleware_config,
             allowed=allowed(rest),
-            metrics=self.counted,
+            metrics=self.metrics,
             is_ready=self.is_ready,
             page=self._page(),
         )
         mcp_app = mcp_application(
-            self._offers(relay), config=self.rules, allowed=allowed(mcp), is_ready=self.is_ready
+            self._tools(service),
+            config=self.middleware_config,
+            allowed=allowed(mcp),
+            is_ready=self.is_ready,
         )
         return [(rest_app, rest), (mcp_app, mcp)]
 
@@ -195,35 +198,35 @@ class _Ports:
         from reconciler.adapter.ui.sessions import Sessions
 
         sessions = Sessions(lambda: token_urlsafe(32), settings.monotonic)
-        return PageRoutes(self.served.lookout(), sessions, self.rules.tokens)
+        return PageRoutes(self.served.state_cache(), sessions, self.middleware_config.tokens)
 
-    def _relay(self, client: Client) -> "UpstreamService":
+    def _service(self, client: Client) -> "UpstreamService":
         from reconciler.adapter.service import UpstreamService
 
         return UpstreamService(
             client,
-            timeout=self.serving.upstream_timeout,
-            read_only=self.serving.read_only,
-            declared_in=self.served.files().declared_in if self.serving.guard_managed else None,
-            count=self.counted.count_upstream,
+            timeout=self.options.upstream_timeout,
+            read_only=self.options.read_only,
+            declared_in=self.served.files().declared_in if self.options.guard_managed else None,
+            count=self.metrics.count_upstream,
         )
 
-    def _offers(self, relay: "UpstreamService") -> "list[ToolDefinition]":
+    def _tools(self, service: "UpstreamService") -> "list[ToolDefinition]":
         from reconciler.adapter.gitops_tools import GitopsTools, gitops_tools
         from reconciler.adapter.tools import raw_tools
 
-        offers = raw_tools(relay, confirms=self.serving.confirm_deletes)
-        if self.serving.with_gitops_tools:
+        tools = raw_tools(service, confirms=self.options.confirm_deletes)
+        if self.options.with_gitops_tools:
             files = self.served.files()
-            offers += gitops_tools(GitopsTools(files, self.served.session, asyncio.Lock()))
-        return offers
+            tools += gitops_tools(GitopsTools(files, self.served.session, asyncio.Lock()))
+        return tools
 
 
-def _need_extra() -> None:
+def _require_extra() -> None:
     for name in _LIBRARIES:
         if find_spec(name) is None:
             summary = f"`serve` needs {name}, which is not installed"
-            hint = "pip install 'portkey-reconciler[serve]'"
+            hint = "run `pip install 'portkey-reconciler[serve]'`"
             raise InvalidInput([error("missing-extra", summary, hint=hint)])
 
 
@@ -234,9 +237,9 @@ def _listener(host: str, port: int) -> socket.socket:
         return open_listener(host, port)
     except OSError as reason:
         summary = f"cannot serve on {host}:{port}: {reason.strerror}"
-        hint = "choose another port, or 0 for a free one"
+        hint = "use another port; 0 selects a free port"
         if isinstance(reason, socket.gaierror) or reason.errno == errno.EADDRNOTAVAIL:
-            hint = "--host is an address of this machine, such as 127.0.0.1, ::1 or 0.0.0.0"
+            hint = "set --host to an address of this machine, such as 127.0.0.1, ::1 or 0.0.0.0"
         raise InvalidInput([error("port", summary, hint=hint)]) from None
 
 
@@ -245,25 +248,27 @@ def _port(listener: socket.socket) -> int:
     return port
 
 
-def rules(console: Console, serving: ServeOptions, counted: "Metrics") -> "MiddlewareConfig":
-    """Put together what both ports share; raises `InvalidInput` without a token."""
+def middleware_config(
+    console: Console, options: ServeOptions, metrics: "Metrics"
+) -> "MiddlewareConfig":
+    """Return the middleware configuration of both ports; raise `InvalidInput` without a token."""
     from reconciler.adapter import telemetry
     from reconciler.adapter.middleware import MiddlewareConfig
     from reconciler.adapter.rate_limit import CallerRateLimiter
 
     def log(context: "RequestContext") -> None:
         seconds = settings.monotonic() - context.started
-        counted.count(context, seconds)
+        metrics.count(context, seconds)
         moment = timestamp(settings.now())
-        console.insist(telemetry.request_line(context, time=moment, seconds=seconds))
+        console.warning(telemetry.request_line(context, time=moment, seconds=seconds))
 
     def failed(request_id: str, problem: BaseException) -> None:
         moment = timestamp(settings.now())
-        console.insist(telemetry.failure_line(request_id, problem, time=moment))
+        console.warning(telemetry.failure_line(request_id, problem, time=moment))
 
     return MiddlewareConfig(
-        tokens=_tokens(console, serving),
-        rates=CallerRateLimiter(serving.rate_limit, settings.monotonic),
+        tokens=_tokens(console, options),
+        rates=CallerRateLimiter(options.rate_limit, settings.monotonic),
         clock=settings.monotonic,
         new_id=lambda: str(uuid4()),
         log=log,
@@ -286,30 +291,34 @@ def _warn_if_exposed(console: Console, file: Path) -> None:
             f"{file}: other users of this machine can read the tokens (mode {mode})",
             hint=f"run `chmod 600 {shlex.quote(str(file))}`",
         )
-        console.insist(as_text([found]))
+        console.warning(as_text([found]))
 
 
-def _tokens(console: Console, serving: ServeOptions) -> "Tokens":
-    """Gather the tokens, and refuse to serve anybody without."""
+def _tokens(console: Console, options: ServeOptions) -> "Tokens":
+    """Return the tokens of the file and the environment; raise `InvalidInput` without any."""
     from reconciler.adapter.auth import LINE_HINT, Token, Tokens, parse_tokens
 
-    if serving.insecure_no_auth:
-        if not is_loopback(serving.host):
-            summary = f"--insecure-no-auth is for this machine only, and {serving.host} is not"
+    if options.insecure_no_auth:
+        if not is_loopback(options.host):
+            summary = (
+                f"--insecure-no-auth requires a loopback address, and {options.host} is not one"
+            )
             raise InvalidInput([error("insecure", summary, hint="set a token instead")])
-        console.insist("warning: --insecure-no-auth lets every program on this machine in")
+        console.warning(
+            "warning: --insecure-no-auth accepts requests from every program on this machine"
+        )
         return Tokens(())
     found: list[Token] = []
-    if serving.token_file is not None:
+    if options.token_file is not None:
         text = output.read(
-            serving.token_file, limit=_TOKEN_FILE_LIMIT, code="bad-token", hint=LINE_HINT
+            options.token_file, limit=_TOKEN_FILE_LIMIT, code="bad-token", hint=LINE_HINT
         )
-        found += parse_tokens(text, file=str(serving.token_file))
-        _warn_if_exposed(console, serving.token_file)
+        found += parse_tokens(text, file=str(options.token_file))
+        _warn_if_exposed(console, options.token_file)
     text = (settings.variable(TOKEN_VARIABLE) or "").strip()
     if text:
         found.append(Token.of(text))
     if not found:
         hint = f"set {TOKEN_VARIABLE} to 32 or more characters, or use --token-file"
-        raise InvalidInput([error("no-token", "without a token nobody is served", hint=hint)])
+        raise InvalidInput([error("no-token", "no token is set", hint=hint)])
     return Tokens(tuple(found))

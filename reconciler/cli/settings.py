@@ -1,8 +1,8 @@
 """The only place that reads the environment and the clock.
 
-Everything below `reconciler.cli` takes them as parameters. Options have environment twins of their
-own, which click reads; these here are the settings that are deliberately no options, because a pull
-request can edit files and command lines but not the environment.
+Everything below `reconciler.cli` takes them as parameters. click reads the variables that stand for
+options. The settings here are deliberately no options, because a pull request can edit files and
+command lines but not the environment.
 """
 
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says, read once. Nothing in it shows when it is printed."""
+    """Settings from the environment, read once; printing them reveals no secret."""
 
     environment: Mapping[str, str] = field(repr=False)
     base_url: str | None = None
@@ -43,7 +43,7 @@ class Settings:
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings; an empty variable counts as unset."""
+    """Return the settings; an empty variable counts as unset."""
     from reconciler.domain.secrets import Redacted  # hashlib would slow `--version` down
 
     if environment is None:
@@ -73,25 +73,25 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def keep_plugins_out() -> None:
-    """Let pydantic load no plugin: one would see every secret, and to look for some takes 8 ms."""
+    """Disable pydantic plugins: one could see every secret, and the search for them takes 8 ms."""
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # noqa: TID251  this module is the reader
 
 
 def refuses_color() -> bool:
-    """Tell whether the environment asks for plain text (no-color.org, or a terminal without)."""
+    """Return whether the environment disables colours (no-color.org, or a dumb terminal)."""
     return bool(variable("NO_COLOR")) or variable("TERM") == "dumb"
 
 
 def variable(name: str) -> str | None:
-    """Give one variable, None when it is unset or empty."""
+    """Return one variable, None if it is unset or empty."""
     return os.environ.get(name) or None  # noqa: TID251  this module is the reader
 
 
 def now() -> datetime:
-    """Give the time of day in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)  # noqa: TID251  this module is the reader
 
 
 def monotonic() -> float:
-    """Give seconds on a clock that only goes forward."""
+    """Return the seconds of a monotonic clock."""
     return time.monotonic()

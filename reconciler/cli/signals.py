@@ -1,7 +1,7 @@
-"""What Ctrl-C and SIGTERM do: ask once politely, then leave.
+"""Handling of Ctrl-C and SIGTERM.
 
-The first signal asks the work to stop; work that cannot be asked is cancelled. The second one ends
-it at once. The exit code is 130 or 143 either way.
+The first signal asks the work to stop, or cancels work that cannot be asked. The second one stops
+it immediately. The exit code is 130 or 143 either way.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from typing import Any, NoReturn, TypeVar
 
 Result = TypeVar("Result")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-UNFINISHED = "the command is not finished"
-"""What is told of work that has nothing better to say."""
+UNFINISHED = "the command did not finish"
+"""Message about interrupted work that sets no other one."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -22,72 +22,72 @@ class Terminated(KeyboardInterrupt):
 
 
 class SignalHandler:
-    """The signals that arrive while asynchronous work is done.
+    """Handler of the signals that arrive during asynchronous work.
 
-    `ask` is set by work that can stop by itself: it is called on the first signal. `undone` tells
-    what has not been done if the work is cut short now.
+    Work that can stop by itself sets `on_signal`, which the first signal calls. `if_interrupted`
+    describes what is not done if the work is interrupted now.
     """
 
-    def __init__(self, undone: str) -> None:
-        self.undone = undone
+    def __init__(self, if_interrupted: str) -> None:
+        self.if_interrupted = if_interrupted
         self.received: signal.Signals | None = None
-        self.ask: Callable[[], None] | None = None
+        self.on_signal: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._left = False
+        self._forced = False
 
     @property
     def exit_code(self) -> int:
-        """Give 130 or 143 after a signal, else 0."""
+        """Return 130 or 143 after a signal, else 0."""
         return 0 if self.received is None else 128 + self.received
 
     def __call__(self, number: signal.Signals) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         again = self.received is not None
         self.received = self.received or number
         if again:
-            self._left = True
+            self._forced = True
             raise self._as_exception(self.received)
-        if self.ask is not None:
-            self.ask()
+        if self.on_signal is not None:
+            self.on_signal()
         elif self._task is not None:
             self._task.cancel()
 
-    async def over(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Do the work with signals coming here."""
+    async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run the work with this handler installed."""
         self._task = asyncio.current_task()
-        self._listen()
+        self._add_handlers()
         try:
             return await work
         except asyncio.CancelledError:
-            if self.received is None or self._left:
+            if self.received is None or self._forced:
                 raise
             raise self._as_exception(self.received) from None
         finally:
-            self._let_go()
+            self._remove_handlers()
 
     @contextmanager
-    def left_to_python(self) -> Iterator[None]:
-        """Let signals raise exceptions again while a question blocks the loop."""
-        self._let_go()
+    def suspended(self) -> Iterator[None]:
+        """Let signals raise exceptions while a question blocks the event loop."""
+        self._remove_handlers()
         try:
             yield
         except KeyboardInterrupt as caught:
             if caught.args:
                 raise
-            raise type(caught)(self.undone) from None
+            raise type(caught)(self.if_interrupted) from None
         finally:
-            self._listen()
+            self._add_handlers()
 
     def _as_exception(self, number: signal.Signals) -> KeyboardInterrupt:
         kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
-        return kind(self.undone)
+        return kind(self.if_interrupted)
 
-    def _listen(self) -> None:
+    def _add_handlers(self) -> None:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self, number)
 
-    def _let_go(self) -> None:
+    def _remove_handlers(self) -> None:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.remove_signal_handler(number)
@@ -95,23 +95,25 @@ class SignalHandler:
 
 
 def run(
-    work: Callable[[SignalHandler], Coroutine[Any, Any, Result]], *, undone: str = UNFINISHED
+    work: Callable[[SignalHandler], Coroutine[Any, Any, Result]],
+    *,
+    if_interrupted: str = UNFINISHED,
 ) -> Result:
     """Run asynchronous work to its end; raises `KeyboardInterrupt` when it was cut short."""
-    interruption = SignalHandler(undone)
-    return asyncio.run(interruption.over(work(interruption)))
+    handler = SignalHandler(if_interrupted)
+    return asyncio.run(handler.run(work(handler)))
 
 
 def exit_code(interrupt: BaseException | None) -> int:
-    """Give the exit code of a command that one of these exceptions has ended."""
+    """Return the exit code of a command that this exception has ended."""
     return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
-def told(interrupt: BaseException) -> str:
-    """Say of such an exception what was interrupted, and what is therefore not done."""
+def message(interrupt: BaseException) -> str:
+    """Build the message of such an exception: the signal, and what is not done."""
     name = "SIGTERM" if isinstance(interrupt, Terminated) else "SIGINT"
-    undone = interrupt.args[0] if interrupt.args else UNFINISHED
-    return f"interrupted by {name}; {undone}"
+    if_interrupted = interrupt.args[0] if interrupt.args else UNFINISHED
+    return f"interrupted by {name}; {if_interrupted}"
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Observe one run from outside: what is logged of it, and the figures it leaves behind.
+"""Telemetry of one run: its log lines and its metrics.
 
 What a log line looks like: `reconciler.cli.json_log`. What the file of figures looks like:
 `reconciler.views.metrics`.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class RunTelemetry:
-    """Listens to a run; used as a context manager around all of it.
+    """Listener of a run, used as a context manager around all of it.
 
     `invocation` is the one to work with: its requests are heard. The figures are written however
     the run ends, so that an alert can ask for the exit code.
@@ -37,10 +37,10 @@ class RunTelemetry:
         self._console = invocation.console
         self._file = metrics_file
         self.figures = Figures(command=command, target=invocation.target or "", run=run)
-        if self._console.journal is not None:
+        if self._console.json_log is not None:
             known = {"run": run, "command": command} if run else {"command": command}
-            self._console.journal = self._console.journal.about(**known)
-        self.invocation = replace(invocation, on_request=self._hear)
+            self._console.json_log = self._console.json_log.with_context(**known)
+        self.invocation = replace(invocation, on_request=self._on_request)
 
     def __enter__(self) -> Self:
         _check_place(self._file)
@@ -64,53 +64,53 @@ class RunTelemetry:
 
     @property
     def run(self) -> str:
-        """Give the name of the run."""
+        """Return the id of the run."""
         return self.figures.run
 
-    def opened(self, target: str, *, ledger: str = "") -> None:
-        """Take the target, which may not have been named, and the state of its ledger."""
+    def set_target(self, target: str, *, ledger: str = "") -> None:
+        """Store the target, which need not have been named, and the state of its ledger."""
         self.figures.target = target
         self.figures.ledger = ledger
-        if self._console.journal is not None:
-            self._console.journal = self._console.journal.about(target=target)
+        if self._console.json_log is not None:
+            self._console.json_log = self._console.json_log.with_context(target=target)
 
-    def planned(self, plan: Plan) -> None:
-        """Take the plan of a run that writes nothing."""
+    def set_plan(self, plan: Plan) -> None:
+        """Store and log the plan of a run that writes nothing."""
         self.figures.plan = plan
-        if self._console.journal is not None:
-            self._console.journal.plan(plan)
+        if self._console.json_log is not None:
+            self._console.json_log.plan(plan)
 
-    def recorded(self, result: ApplyResult) -> None:
-        """Log where the record of the run ends: an audit log can prove later what it held."""
-        if self._console.journal is not None:
-            self._console.journal.recorded(result)
+    def log_ledger(self, result: ApplyResult) -> None:
+        """Log the end of the run's ledger records, so that an audit log can prove them later."""
+        if self._console.json_log is not None:
+            self._console.json_log.ledger_anchored(result)
 
     def text(self) -> str:
-        """Write the figures."""
+        """Return the metrics in Prometheus format."""
         return exposition(self.figures)
 
     def emit(self, event: Event) -> None:
-        """Take an event of an apply."""
+        """Store and log an event of an apply."""
         match event:
             case RunStarted(plan=plan):
                 self.figures.plan = plan
             case RunEnded(result=result):
                 self.figures.result = result
-        if self._console.journal is not None:
-            self._console.journal.event(event)
+        if self._console.json_log is not None:
+            self._console.json_log.event(event)
 
-    def ends(self, code: int) -> int:
-        """Take the exit code, and give it back."""
+    def finish(self, code: int) -> int:
+        """Store the exit code and return it."""
         self.figures.exit_code = code
         return code
 
-    def _hear(self, exchange: "RequestRecord") -> None:
+    def _on_request(self, exchange: "RequestRecord") -> None:
         status = str(exchange.status) if exchange.status is not None else exchange.error or "none"
         self.figures.calls[exchange.method, status] += 1
         spent = self.figures.call_seconds
         spent[exchange.method] = spent.get(exchange.method, 0.0) + exchange.seconds
-        if self._console.journal is not None:
-            self._console.journal.exchange(exchange)
+        if self._console.json_log is not None:
+            self._console.json_log.request(exchange)
 
     def _save(self, file: Path) -> None:
         """Write the figures; what the run has done stands, whether they can be kept or not."""
@@ -120,14 +120,16 @@ class RunTelemetry:
         try:
             output.save(file, self.text())
         except InvalidInput as reason:
-            said = warning("metrics-not-saved", reason.summary)
-            self._console.insist(as_text([said]))
+            problem = warning("metrics-not-saved", reason.summary)
+            self._console.warning(as_text([problem]))
 
 
 def _check_place(file: Path | None) -> None:
     """Refuse a place that cannot hold the file before anything is done."""
     if file is not None and not file.absolute().parent.is_dir():
-        problem = error("cannot-save", f"{file}: there is no such folder")
+        problem = error(
+            "cannot-save", f"{file}: the folder does not exist", hint="create the folder first"
+        )
         raise InvalidInput([problem])
 
 

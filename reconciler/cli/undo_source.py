@@ -14,7 +14,7 @@ from reconciler.cli import settings
 from reconciler.cli.checkout import repository_of
 from reconciler.cli.desired_source import DesiredInput, read_target
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.ledger_access import records_of
+from reconciler.cli.ledger_access import ledger_access_of
 from reconciler.desired.load import load_readable
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
@@ -37,14 +37,14 @@ _COMMITS = 3
 
 
 class UndoSource:
-    """A run of the ledger that is to be undone; what it never reached is left alone."""
+    """A run of the ledger to undo; integrations that it never reached are left alone."""
 
-    def __init__(self, invocation: Invocation, run: str, *, to_edit: bool = False) -> None:
-        """Read the run's record; `to_edit` is for files, where no literal value is written."""
+    def __init__(self, invocation: Invocation, run: str, *, for_files: bool = False) -> None:
+        """Read the run's record; `for_files` skips literal values, which no file may hold."""
         self.run = run
         self.environment = invocation.environment or settings.from_environment()
         self.target = read_target(invocation, self.environment)
-        with records_of(invocation, self.environment).open(read_only=True) as ledger:
+        with ledger_access_of(invocation, self.environment).open(read_only=True) as ledger:
             this = next(iter(ledger.history(run=run)), None)
             if this is None:
                 raise InvalidInput([_unknown(run)])
@@ -56,27 +56,27 @@ class UndoSource:
             self._made = ledger.made_by_runs(run, [image.slug for image in images])
         self._images = [image for image in images if image.slug not in untouched]
         self._later = [item for item in later if self._is_ours(item["target"])]
-        self._literals = literals_of(
+        self._literals = find_literals(
             repository_of(invocation, self.environment),
             target=self.target,
-            images=() if to_edit else self._images,
+            images=() if for_files else self._images,
             earlier=[item for item in earlier if self._is_ours(item["target"])],
         )
 
     def options(self, options: PlanOptions) -> PlanOptions:
-        """Narrow options to what the run changed; `InvalidInput` for a pattern of anything else."""
+        """Restrict options to what the run changed; raise `InvalidInput` for any other pattern."""
         self.refuse_unmatched(options.selection)
         return options_for(self._images, options)
 
     def refuse_unmatched(self, selection: Selection) -> None:
-        """Raise `InvalidInput` for each pattern of `--only` that the run has nothing to do with."""
+        """Raise `InvalidInput` for each `--only` pattern that matches nothing the run changed."""
         what = f"integration that run {self.run} changed"
         slugs = [image.slug for image in self._images]
         if unmatched := unmatched_patterns(selection, slugs, what=what):
             raise InvalidInput(unmatched)
 
-    def wish(self, past: LedgerSnapshot) -> DesiredInput:
-        """Ask for how things were before the run."""
+    def desired_input(self, past: LedgerSnapshot) -> DesiredInput:
+        """Return the state before the run."""
         undo = undo_of(
             self.run,
             self._images,
@@ -89,28 +89,31 @@ class UndoSource:
         return DesiredInput(undo.desired, undo.memory, found, undo)
 
     def _refuse_other_target(self, target: object) -> None:
-        said = target if isinstance(target, dict) else {}
+        recorded = target if isinstance(target, dict) else {}
         if not self._is_ours(target):
-            where = f"{said.get('name')} at {said.get('base_url')}"
+            where = f"{recorded.get('name')} at {recorded.get('base_url')}"
             problem = error(
                 "wrong-target",
                 f"run {self.run} was on target {where}",
-                hint="choose that one with --target",
+                hint="select that target with --target",
             )
             raise Refused([problem])
 
     def _is_ours(self, target: object) -> bool:
         """Compare a recorded target with ours; a first run may not know its organisation yet."""
-        said = target if isinstance(target, dict) else {}
-        return (said.get("name"), said.get("base_url")) == (self.target.name, self.target.base_url)
+        recorded = target if isinstance(target, dict) else {}
+        return (recorded.get("name"), recorded.get("base_url")) == (
+            self.target.name,
+            self.target.base_url,
+        )
 
     def _changed_later(self) -> list[Diagnostic]:
         ours = {image.slug for image in self._images}
         return [
             warning(
                 "changed-later",
-                f"run {item['run']} changed {', '.join(both)} afterwards; what both changed goes "
-                f"back to before run {self.run}",
+                f"run {item['run']} changed {', '.join(both)} afterwards; fields that both changed "
+                f"are restored to their values before run {self.run}",
             )
             for item in self._later
             if (both := sorted(ours & _touched(item["outcomes"])))
@@ -122,7 +125,7 @@ def _touched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def _untouched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Give what a run planned and did not send a single write for."""
+    """Return the integrations that a run planned to change without sending any write."""
     return {
         str(item["slug"])
         for item in outcomes
@@ -136,14 +139,14 @@ def _unknown(run: str) -> Diagnostic:
     return error("unknown-run", f"the ledger has no run {run}", hint=hint)
 
 
-def literals_of(
+def find_literals(
     repository: git.Repository,
     *,
     target: Target,
     images: Sequence[PreImage],
     earlier: Sequence[Mapping[str, Any]],
 ) -> Literals:
-    """Read the files of today and of earlier commits, if a picture lacks any literal.
+    """Read the files of today and of earlier commits, if a pre-image lacks any literal.
 
     `earlier` are the runs before the one that is undone, oldest first.
     """

@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows every part and puts them together.
+"""Composition root: the only module that creates and connects all parts.
 
 A command opens a `Session` here, hands it to a function of `reconciler.workflows`, and shows what
 comes back. Nothing here decides anything about integrations.
@@ -23,7 +23,12 @@ from reconciler.cli.desired_source import (
     read_target,
 )
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.ledger_access import facts_of, known_organisation, records_of, state_folder
+from reconciler.cli.ledger_access import (
+    known_organisation,
+    ledger_access_of,
+    run_facts,
+    state_folder,
+)
 from reconciler.cli.older_commit import refuse_older_commit
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
@@ -50,22 +55,22 @@ __all__ = [
     "IN_PROCESS",
     "client",
     "client_of",
-    "clockwork",
+    "ledger_access_of",
     "ledger_state",
-    "new_run",
+    "new_run_id",
     "open_client",
     "plan_target",
     "read_target",
-    "records_of",
     "run",
     "session",
+    "simulator_dependencies",
     "simulator_file",
     "state_folder",
     "timing",
 ]
 
 IN_PROCESS = "http://simulator/v1"
-"""What the client calls an embedded simulator; no such host is ever looked up."""
+"""Base URL of an embedded simulator for the client; the host is never resolved."""
 
 
 @asynccontextmanager
@@ -76,15 +81,17 @@ async def session(
     selection: Selection = Selection(),
     source: DesiredSource | None = None,
 ) -> AsyncIterator[Session]:
-    """Open everything that a command needs that only reads; its client can send nothing but GET.
+    """Open a session for a command that only reads; its client can only send GET requests.
 
     Raises `InvalidInput` for files and settings that cannot be used, all their problems at once,
     and `Refused` for a host that the key may not go to.
     """
     source = source or FolderSource(invocation, reading)
-    records, target = records_of(invocation, source.environment), source.target
-    past = await in_thread(lambda: records.recall(target, limit_seconds=reading.deadline))
-    async with _open(invocation, reading, source, past, selection=selection) as opened:
+    ledger_access, target = ledger_access_of(invocation, source.environment), source.target
+    snapshot = await in_thread(
+        lambda: ledger_access.read_snapshot(target, limit_seconds=reading.deadline)
+    )
+    async with _open(invocation, reading, source, snapshot, selection=selection) as opened:
         yield opened
 
 
@@ -99,7 +106,7 @@ async def run(
     source: DesiredSource | None = None,
     allow_older_commit: bool = False,
 ) -> AsyncIterator[tuple[Session, LedgerListener | None]]:
-    """Open everything that a run needs that writes, its ledger and the lock of its target first.
+    """Open a session for a run that writes, after its ledger and the lock of its target.
 
     Raises what `session` raises, `Refused` where another run holds the lock or has applied a newer
     commit, and `LedgerError` where nothing can be recorded; without `keeps_records` there are no
@@ -108,32 +115,34 @@ async def run(
     # A source of its own, an undo, does not come from the commit that is checked out.
     compares_commits = source is None and not allow_older_commit
     source = source or FolderSource(invocation, reading)
-    records, target = records_of(invocation, source.environment), source.target
+    ledger_access, target = ledger_access_of(invocation, source.environment), source.target
     repository = repository_of(invocation, source.environment)
-    facts = facts_of(source.environment, name)
+    facts = run_facts(source.environment, name)
     commit = facts.commit or await in_thread(lambda: git.head(repository))
     facts = replace(facts, commit=commit, shard=selection.shard_label)
     async with AsyncExitStack() as held:
-        books = None
+        ledger_listener = None
         limit = reading.deadline
         if keeps_records:
-            keeping = records.keeping(target, facts, _time, limit_seconds=limit)
-            past, books = await held.enter_async_context(entered(keeping))
+            recorded_run = ledger_access.recorded_run(
+                target, facts, _timestamp, limit_seconds=limit
+            )
+            snapshot, ledger_listener = await held.enter_async_context(entered(recorded_run))
         else:
-            locking = records.locking(target, facts, _time, limit_seconds=limit)
-            past = await held.enter_async_context(entered(locking))
+            locked_run = ledger_access.locked_run(target, facts, _timestamp, limit_seconds=limit)
+            snapshot = await held.enter_async_context(entered(locked_run))
         if compares_commits:
             found = await in_thread(
-                lambda: refuse_older_commit(repository, past.commits, source.environment)
+                lambda: refuse_older_commit(repository, snapshot.commits, source.environment)
             )
-            past = replace(past, diagnostics=(*past.diagnostics, *found))
+            snapshot = replace(snapshot, diagnostics=(*snapshot.diagnostics, *found))
         async with _open(
-            invocation, reading, source, past, selection=selection, writes=True
+            invocation, reading, source, snapshot, selection=selection, writes=True
         ) as opened:
-            if books is not None:
-                books.values = opened.secrets
-                books.by_git = opened.undo.by_git if opened.undo else None
-            yield opened, books
+            if ledger_listener is not None:
+                ledger_listener.values = opened.secrets
+                ledger_listener.by_git = opened.undo.by_git if opened.undo else None
+            yield opened, ledger_listener
 
 
 @asynccontextmanager
@@ -141,13 +150,13 @@ async def _open(
     invocation: Invocation,
     reading: ReadingOptions,
     source: DesiredSource,
-    past: LedgerSnapshot,
+    snapshot: LedgerSnapshot,
     *,
     selection: Selection,
     writes: bool = False,
 ) -> AsyncIterator[Session]:
-    wish, environment = source.wish(past), source.environment
-    desired = wish.desired
+    desired_input, environment = source.desired_input(snapshot), source.environment
+    desired = desired_input.desired
     secrets = secret_values.Secrets(environment, invocation.dir)
     api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
     async with api:
@@ -160,18 +169,18 @@ async def _open(
             timing=timing(),
             secrets=resolution.values,
             missing=resolution.missing,
-            memory=wish.memory,
+            memory=desired_input.memory,
             diagnostics=(
-                *wish.diagnostics,
-                *_relevant(past.diagnostics, has_values=writes or bool(resolution.values)),
+                *desired_input.diagnostics,
+                *_relevant(snapshot.diagnostics, has_values=writes or bool(resolution.values)),
                 *secrets.findings,
             ),
-            known_organisation=known_organisation(past),
-            ledger=past.state,
+            known_organisation=known_organisation(snapshot),
+            ledger=snapshot.state,
             commit=environment.commit,
             parallelism=reading.parallelism,
             require_secrets=reading.require_secrets,
-            undo=wish.undo,
+            undo=desired_input.undo,
         )
 
 
@@ -184,7 +193,7 @@ def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagn
 async def client(
     invocation: Invocation, reading: ReadingOptions
 ) -> AsyncIterator[tuple[Target, Client]]:
-    """Open a client that only reads, for a target; the integrations' files do not matter."""
+    """Open a read-only client of a target, without reading the files of integrations."""
     environment = settings.from_environment()
     target = read_target(invocation, environment)
     secrets = secret_values.Secrets(environment, invocation.dir)
@@ -202,9 +211,9 @@ def open_client(
     *,
     writes: bool,
 ) -> Client:
-    """Make the client of a target: over the network, or onto the simulator's file."""
+    """Return the client of a target: over the network, or on the simulator's file."""
     refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
-    invocation.console.detail(f"reading target {target.name} at {visible(target.base_url, None)}")
+    invocation.console.debug(f"reading target {target.name} at {visible(target.base_url, None)}")
     return client_of(
         invocation,
         environment,
@@ -213,7 +222,7 @@ def open_client(
         read_only=not writes,
         concurrency=reading.parallelism,
         deadline=reading.deadline,
-        on_request=_listener(invocation),
+        on_request=_request_listener(invocation),
     )
 
 
@@ -222,9 +231,9 @@ def client_of(
     environment: Settings,
     target: Target,
     secrets: secret_values.Secrets,
-    **manner: Any,
+    **client_options: Any,
 ) -> Client:
-    """Make a client whose host was found to be allowed; `manner` is what `make_client` takes."""
+    """Return a client for an allowed host; `client_options` go to `make_client`."""
     simulated = target.is_simulator
     return make_client(
         base_url=IN_PROCESS if simulated else target.base_url,
@@ -234,27 +243,27 @@ def client_of(
         transport=_simulated(invocation) if simulated else None,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,
         proxy=environment.proxy,
-        **manner,
+        **client_options,
     )
 
 
 def ledger_state(invocation: Invocation) -> str:
-    """Tell the state of the ledger to a command that asks it nothing else."""
-    return records_of(invocation, settings.from_environment()).state
+    """Return the state of the ledger, for a command that does not read it otherwise."""
+    return ledger_access_of(invocation, settings.from_environment()).state
 
 
 def simulator_file(invocation: Invocation) -> Path:
-    """Give the file in which the embedded simulator keeps its state."""
+    """Return the file that holds the state of the embedded simulator."""
     return state_folder(invocation) / "simulator.db"
 
 
 def plan_target(target: Target, organisation_id: str | None = None) -> PlanTarget:
-    """Name a target as outputs do."""
+    """Return a target as outputs name it."""
     return PlanTarget(target.name, target.base_url, organisation_id)
 
 
 def timing() -> Clock:
-    """Give the client the real time and real chance."""
+    """Return the clock of this process, with real time and randomness."""
     return Clock(
         clock=settings.monotonic,
         wall_clock=lambda: settings.now().timestamp(),
@@ -266,39 +275,39 @@ def timing() -> Clock:
 def _simulated(invocation: Invocation) -> "httpx.AsyncBaseTransport":
     from reconciler.simulator.factory import simulator_transport  # no other target needs it
 
-    return simulator_transport(simulator_file(invocation), clockwork())
+    return simulator_transport(simulator_file(invocation), simulator_dependencies())
 
 
-def clockwork() -> "Dependencies":
-    """Give the simulator its clock and its ids."""
+def simulator_dependencies() -> "Dependencies":
+    """Return the simulator's clock and id generator."""
     from reconciler.simulator.factory import Dependencies
 
     return Dependencies(
-        now=_time,
+        now=_timestamp,
         new_id=lambda: str(uuid4()),
         monotonic=settings.monotonic,
     )
 
 
-def _time() -> str:
+def _timestamp() -> str:
     return timestamp(settings.now())
 
 
-def new_run() -> str:
-    """Name a run: its time, and enough chance to be alone."""
+def new_run_id() -> str:
+    """Return a unique run id: the time and a random suffix."""
     return f"{settings.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
 
 
-def _listener(invocation: Invocation) -> Callable[[RequestRecord], None] | None:
-    """Let a watch hear every call, and with `-vv` say it: no header, no query, no body."""
+def _request_listener(invocation: Invocation) -> Callable[[RequestRecord], None] | None:
+    """Return the listener of API calls; with `-vv` it prints them without headers or bodies."""
     console = invocation.console
-    if console.verbosity < 2 or console.journal is not None:
+    if console.verbosity < 2 or console.json_log is not None:
         return invocation.on_request
 
     def say(exchange: RequestRecord) -> None:
         outcome = exchange.error or str(exchange.status)
         took = f"{exchange.seconds * 1000:.0f} ms"
-        console.detail(f"{exchange.method} {visible(exchange.path)}: {visible(outcome)}, {took}")
+        console.debug(f"{exchange.method} {visible(exchange.path)}: {visible(outcome)}, {took}")
         if invocation.on_request is not None:
             invocation.on_request(exchange)
 

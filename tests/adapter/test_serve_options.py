@@ -155,7 +155,7 @@ def test_a_foreign_address_has_its_own_hint(project: Project) -> None:
     err = io.StringIO()
     words = ["serve", "--rest-port", "0", "--mcp-port", "0", "--host", "192.0.2.1"]
     assert run(words, Console(stdin=None, stdout=io.StringIO(), stderr=err)) == 3
-    assert "hint: --host is an address of this machine" in err.getvalue()
+    assert "hint: set --host to an address of this machine" in err.getvalue()
 
 
 def test_without_authentication_it_serves_loopback_with_a_warning(project: Project) -> None:

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.cli.apply_run import carry_out
+from reconciler.cli.apply_run import run_apply
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallEnded, Event, RunEnded
 from reconciler.execution.ledger_listener import LedgerListener
@@ -37,12 +37,12 @@ def applied(folder: Path, world: World, when: Callable[[Event], bool]) -> Applie
         session = world.session(wish, parallelism=1)
         books.values = session.secrets
         return asyncio.run(
-            carry_out(
+            run_apply(
                 session,
                 PlanOptions(),
                 Approval(assumed=True),
                 run="run-1",
-                books=books,
+                ledger_listener=books,
                 listeners=[strike],
                 confirm=lambda _plan: True,
                 stop=CancelToken(),

@@ -23,15 +23,15 @@ def a_console(answer: str = "") -> tuple[Console, Terminal, Terminal]:
 def test_data_goes_to_stdout_and_conversation_to_stderr() -> None:
     console, out, err = a_console()
     console.data("result")
-    console.say("by the way")
+    console.info("by the way")
     assert (out.getvalue(), err.getvalue()) == ("result\n", "by the way\n")
 
 
 def test_quiet_silences_conversation_but_not_problems() -> None:
     console, _, err = a_console()
     console.quiet = True
-    console.say("by the way")
-    console.insist("error: broken")
+    console.info("by the way")
+    console.warning("error: broken")
     assert err.getvalue() == "error: broken\n"
 
 
@@ -41,7 +41,7 @@ def test_quiet_silences_conversation_but_not_problems() -> None:
 )
 def test_only_yes_is_yes(answer: str, agreed: bool) -> None:
     console, out, err = a_console(answer)
-    assert console.confirm("Apply?", otherwise="--yes") is agreed
+    assert console.confirm("Apply?", hint="--yes") is agreed
     assert err.getvalue() == "Apply? [y/N] " + ("" if answer else "\n")
     assert out.getvalue() == ""
 
@@ -50,7 +50,7 @@ def test_without_a_terminal_nothing_is_asked() -> None:
     err = io.StringIO()
     console = Console(stdin=io.StringIO("y\n"), stdout=io.StringIO(), stderr=err)
     with pytest.raises(InvalidInput) as caught:
-        console.confirm("Apply?", otherwise="pass --yes")
+        console.confirm("Apply?", hint="pass --yes")
     assert caught.value.exit_code == 3
     assert caught.value.hint == "pass --yes"
     assert err.getvalue() == ""
@@ -70,7 +70,7 @@ def test_a_full_disk_loses_data_once_and_conversation_without_a_word() -> None:
     full = Path("/dev/full")
     with full.open("w") as out, full.open("w") as err:
         console = Console(stdin=None, stdout=out, stderr=err)
-        console.say("by the way")
+        console.info("by the way")
         conversation_lost = console.lost
         console.data("one")
         console.data("two")
@@ -81,6 +81,6 @@ def test_a_full_disk_loses_data_once_and_conversation_without_a_word() -> None:
 def test_closed_streams_are_borne() -> None:
     console = Console(stdin=None, stdout=None, stderr=None)
     console.data("one")
-    console.say("two")
-    assert not console.colors_data
+    console.info("two")
+    assert not console.colors_stdout
     assert not console.is_live

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from reconciler.cli.error_reporting import asks_for_json, explain
+from reconciler.cli.error_reporting import explain, wants_json
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput, ReconcilerError, Refused
 from reconciler.remote.errors import Unauthorised
@@ -11,8 +11,8 @@ from reconciler.remote.errors import Unauthorised
 COMMANDS = ("plan", "apply")
 
 
-def wants_json(*words: str) -> bool:
-    return asks_for_json(words, commands=COMMANDS, prefix="RECONCILE")
+def is_json(*words: str) -> bool:
+    return wants_json(words, commands=COMMANDS, prefix="RECONCILE")
 
 
 def test_bad_input_keeps_all_its_diagnostics_and_exits_3() -> None:
@@ -70,14 +70,14 @@ def test_a_system_error_names_the_file() -> None:
         ((), False),
     ],
 )
-def test_a_broken_command_line_still_says_whether_it_wants_json(
+def test_a_broken_command_line_still_says_whether_it_is_json(
     words: tuple[str, ...], expected: bool
 ) -> None:
-    assert wants_json(*words) is expected
+    assert is_json(*words) is expected
 
 
 def test_the_environment_twin_of_format_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILE_PLAN_FORMAT", "json")
-    assert wants_json("plan", "--bogus")
-    assert not wants_json("apply", "--bogus")
-    assert not wants_json("plan", "--format", "text")
+    assert is_json("plan", "--bogus")
+    assert not is_json("apply", "--bogus")
+    assert not is_json("plan", "--format", "text")

@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_initialised_folder_is_valid_and_there_is_nothing_to_do(folder: Path) -> None:
     code, out, err = outcome("init")
     assert (code, out) == (0, "wrote desired-state/reconcile.yaml\nwrote .gitignore\n")
-    assert "reconcile pull" in err
+    assert "reconcile --target production pull" in err
     assert (folder / ".gitignore").read_text() == ".reconcile/\n"
     assert "default_target" not in (folder / "desired-state/reconcile.yaml").read_text()
     assert outcome("validate")[:2] == (0, "desired-state: no problem found\n")

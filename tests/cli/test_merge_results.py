@@ -139,7 +139,7 @@ def test_a_shard_that_left_no_result_is_missed(tmp_path: Path) -> None:
     done = merged(here, applied(here, 3), applied(here, 1))
     assert done.code == 5
     assert done.json["kind"] == "apply_result"
-    assert "error[missing-shard]: no result of shard 2/3 is given" in done.err
+    assert "error[missing-shard]: the result of shard 2/3 is missing" in done.err
     assert "hint: " in done.err
 
 
@@ -161,7 +161,7 @@ def test_where_nothing_was_to_be_done_a_shard_that_is_missed_is_bad_input(tmp_pa
 def test_what_broke_off_may_be_any_of_the_shards_that_are_missed(tmp_path: Path) -> None:
     here = project(tmp_path)
     first, refused = applied(here, 1), applied(here, 2, "--expect-digest", "sha256:00")
-    assert "no result of shard 1 of 2/3, 3/3 is given" in merged(here, first, refused).err
+    assert "the result of shard 1 of 2/3, 3/3 is missing" in merged(here, first, refused).err
     assert "missing-shard" not in merged(here, first, refused, applied(here, 3)).err
 
 
@@ -170,7 +170,7 @@ def test_of_a_thousand_missed_shards_the_first_are_named(tmp_path: Path) -> None
     file = edited(applied(here, 2), shard="2/1000000000000")
     err = merged(here, file).err
     named = ", ".join(f"{index}/1000000000000" for index in (1, 3, 4, 5, 6))
-    assert f"no result of shard {named} …" in " ".join(err.split())
+    assert f"the result of shard {named} …" in " ".join(err.split())
 
 
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", 1, ["1/3"], ""])

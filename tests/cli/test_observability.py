@@ -167,7 +167,7 @@ def test_a_place_that_cannot_hold_the_figures_is_refused_before_anything_is_done
 def test_figures_that_cannot_be_written_do_not_change_what_the_run_has_done(tmp_path: Path) -> None:
     file, said = tmp_path / "reconcile.prom", io.StringIO()
     invocation = Invocation(Console(stdin=None, stdout=None, stderr=said))
-    with RunTelemetry(invocation, command="apply", run="run-1", metrics_file=file) as seen:
+    with RunTelemetry(invocation, command="apply", run="run-1", metrics_file=file) as telemetry:
         file.mkdir()
-        assert seen.ends(5) == 5
+        assert telemetry.finish(5) == 5
     assert "warning[metrics-not-saved]" in said.getvalue()

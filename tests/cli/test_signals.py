@@ -7,10 +7,10 @@ from reconciler.cli import signals
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, signals.Terminated])
 def test_a_signal_at_a_question_tells_what_was_not_done(kind: type[KeyboardInterrupt]) -> None:
-    async def ask(interruption: signals.SignalHandler) -> None:
+    async def ask(handler: signals.SignalHandler) -> None:
         with interruption.left_to_python():
             raise kind
 
     with pytest.raises(kind) as caught:
-        signals.run(ask, undone="nothing was written")
-    assert signals.told(caught.value).endswith("; nothing was written")
+        signals.run(ask, if_interrupted="nothing was written")
+    assert signals.message(caught.value).endswith("; nothing was written")

@@ -25,7 +25,7 @@ def test_an_empty_base_is_a_wrong_command_line_that_says_what_to_do(tmp_path: Pa
     project.integration("alpha")
     done = project.run("plan", "--base", "")
     assert done.code == 3
-    assert "name a commit, or leave the option out" in done.err
+    assert "name a commit or omit the option" in done.err
 
 
 def test_the_help_of_limits_names_what_they_limit(tmp_path: Path) -> None:

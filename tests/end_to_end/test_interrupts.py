@@ -79,7 +79,7 @@ def test_a_second_interrupt_leaves_at_once_and_says_what_is_unknown(
         told = [line for line in said.splitlines() if line.startswith("error")]
         assert out == ""
     assert len(told) == 1
-    assert told[0].startswith("error[interrupted]: interrupted by SIGINT; what was in flight may")
+    assert told[0].startswith("error[interrupted]: interrupted by SIGINT; calls in progress may")
 
 
 def test_an_interrupted_reading_is_one_line_for_a_person(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_an_interrupted_reading_is_one_line_for_a_person(tmp_path: Path) -> None
         out, said = process.communicate(timeout=20)
     assert out == ""
     assert [line for line in said.splitlines() if line] == [
-        "error[interrupted]: interrupted by SIGINT; there is no plan, and nothing was written"
+        "error[interrupted]: interrupted by SIGINT; no plan was made, and nothing was written"
     ]
 
 
@@ -104,7 +104,7 @@ def test_a_probe_that_is_interrupted_twice_names_what_it_may_have_left(tmp_path:
         process = started(project, "doctor", "--probe")
         assert upstream.written_to.wait(20)
         process.send_signal(signal.SIGINT)
-        wait_for(process, "removing what the probe has created")
+        wait_for(process, "removing what the probe created")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=5)
     assert process.returncode == 130

@@ -118,16 +118,17 @@ def test_a_target_for_a_fleet_is_bad_input(tmp_path: Path, words: tuple[str, ...
     project = three(tmp_path)
     done = project.run(*words)
     assert (done.code, done.out) == (3, "")
-    assert "error[usage]: --target has no say in a fleet" in done.err
+    command = "worker" if "worker" in words else "fleet"
+    assert f"error[usage]: --target cannot be used with `{command}`" in done.err
     assert "--only GLOB" in done.err
 
 
-def test_a_folder_for_a_fleet_is_said_to_have_no_say(tmp_path: Path) -> None:
+def test_a_folder_for_a_fleet_is_ignored_with_a_message(tmp_path: Path) -> None:
     project = three(tmp_path)
     done = project.run("--dir", "elsewhere", "fleet", "plan", "--format", "json")
     assert (done.code, len(done.json["members"])) == (0, 3)
-    assert "--dir has no say in a fleet: the folders stand in fleet.yaml" in done.err
-    assert "no say" not in project.run("-q", "--dir", "elsewhere", "fleet", "plan").err
+    assert "--dir is ignored: fleet.yaml names the folders" in done.err
+    assert "ignored" not in project.run("-q", "--dir", "elsewhere", "fleet", "plan").err
 
 
 def test_what_the_environment_says_to_all_commands_is_no_mistake_for_a_fleet(
@@ -136,7 +137,7 @@ def test_what_the_environment_says_to_all_commands_is_no_mistake_for_a_fleet(
     project = three(tmp_path)
     done = project.run("fleet", "plan", RECONCILE_TARGET="here", RECONCILE_DIR="elsewhere")
     assert done.code == 0
-    assert "no say" not in done.err
+    assert "ignored" not in done.err
 
 
 def test_choosing_nobody_is_bad_input(tmp_path: Path) -> None:
@@ -345,7 +346,7 @@ def test_ctrl_c_lets_the_member_in_flight_finish_and_begins_no_other(tmp_path: P
     with serving("acme", "globex") as served, stuck(tmp_path, served) as running:
         running.send_signal(signal.SIGINT)
         assert running.stderr is not None
-        assert "finishing what is in flight" in running.stderr.readline()
+        assert "finishing the calls in progress" in running.stderr.readline()
         served.open()
         out, _ = running.communicate(timeout=60)
         result = json.loads(out)
@@ -364,7 +365,7 @@ def test_a_second_signal_ends_it_at_once_and_quietly(tmp_path: Path) -> None:
     with serving("acme") as served, stuck(tmp_path, served) as running:
         running.send_signal(signal.SIGTERM)
         assert running.stderr is not None
-        assert "finishing what is in flight" in running.stderr.readline()
+        assert "finishing the calls in progress" in running.stderr.readline()
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
         assert (running.returncode, err.strip()) == (143, "")

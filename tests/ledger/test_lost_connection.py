@@ -194,7 +194,7 @@ def test_a_second_signal_ends_a_run_whose_database_hangs_after_a_write(
         process.send_signal(number)
         assert process.stderr is not None
         for line in process.stderr:
-            if "finishing what is in flight" in line:
+            if "finishing the calls in progress" in line:
                 break
         process.send_signal(number)
         process.communicate(timeout=4)

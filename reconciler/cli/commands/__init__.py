@@ -1,1 +1,1 @@
-"""One module a command, imported only when it runs; the list is in `reconciler.cli.main`."""
+"""One module per command, imported only when it runs; the list is in `reconciler.cli.main`."""

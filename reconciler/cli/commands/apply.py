@@ -1,4 +1,4 @@
-"""`reconcile apply`: plan afresh, ask, carry out, tell what became of it."""
+"""`reconcile apply`: plan, confirm, apply and show the result."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -14,13 +14,13 @@ from reconciler.cli import (
     signals,
     wiring,
 )
-from reconciler.cli.apply_run import RunDisplay, carry_out
+from reconciler.cli.apply_run import RunDisplay, run_apply
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import (
     ApprovalOptions,
     ReadingOptions,
-    consent,
+    approval_options,
     format_option,
     metrics_file,
     planning,
@@ -48,9 +48,9 @@ from reconciler.workflows import Applied, Session
     "--notify",
     metavar="URL",
     multiple=True,
-    help="Tell this channel, too, if anything is not applied (extra `notify`); may be repeated.",
+    help="Also notify this channel if any action fails (needs the extra `notify`); repeatable",
 )
-@consent
+@approval_options
 @metrics_file
 @planning
 @reading
@@ -61,60 +61,71 @@ def command(
     plans: tuple[Path, ...],
     style: str,
     notify: tuple[str, ...],
-    consent: ApprovalOptions,
+    approval_options: ApprovalOptions,
     metrics_file: Path | None,
     options: PlanOptions,
     reading: ReadingOptions,
 ) -> int:
-    """Make the API equal to the files.
+    """Make the API match the files.
 
-    With saved PLANS, no more is done than they contain. The plan of an undo takes back its run.
+    With saved PLANS, only changes that they contain are made. A plan saved by `undo` restores the
+    state before its run.
     """
     notifications.check(notify)
     saved = tuple(_read_plan(path) for path in plans)
-    approval = Approval(digest=consent.expect_digest, plans=saved, assumed=consent.yes)
+    approval = Approval(
+        digest=approval_options.expect_digest, plans=saved, assumed=approval_options.yes
+    )
     undoes = _run_to_undo(saved, base=reading.base)
-    run = wiring.new_run()
-    seen = RunTelemetry(invocation, command="apply", run=run, metrics_file=metrics_file)
+    run = wiring.new_run_id()
+    telemetry = RunTelemetry(invocation, command="apply", run=run, metrics_file=metrics_file)
 
-    async def work(interruption: signals.SignalHandler) -> int:
+    async def work(handler: signals.SignalHandler) -> int:
         source = None
         if undoes:
             source = await in_thread(partial(UndoSource, invocation, undoes))
         asked = source.options(options) if source else options
         async with wiring.run(
-            seen.invocation,
+            telemetry.invocation,
             reading,
             selection=asked.selection,
-            name=seen.run,
-            keeps_records=not consent.no_ledger,
+            name=telemetry.run,
+            keeps_records=not approval_options.no_ledger,
             source=source,
-            allow_older_commit=consent.allow_older_commit,
-        ) as (session, books):
+            allow_older_commit=approval_options.allow_older_commit,
+        ) as (session, ledger_listener):
             display = RunDisplay(
-                invocation.console, interruption, CancelToken(), style=style, ledger=session.ledger
+                invocation.console, handler, CancelToken(), style=style, ledger=session.ledger
             )
             applied = await _carry_out(
-                session, asked, approval, display=display, books=books, seen=seen, consent=consent
+                session,
+                asked,
+                approval,
+                display=display,
+                ledger_listener=ledger_listener,
+                telemetry=telemetry,
+                approval_options=approval_options,
             )
-        seen.recorded(applied.result)
+        telemetry.log_ledger(applied.result)
         _report(invocation.console, applied, style=style, ledger=session.ledger, channels=notify)
-        # A result that did not arrive must not look like a run that never wrote.
-        told = invocation.console.lost is None
-        code = exit_codes.of_result(applied.result) if told else exit_codes.INCOMPLETE
-        return interruption.exit_code or code
+        return handler.exit_code or _exit_code(invocation.console, applied)
 
-    with seen, command_context.suggesting_commands(invocation, plans):
-        return seen.ends(signals.run(work, undone="nothing was written"))
+    with telemetry, command_context.suggesting_commands(invocation, plans):
+        return telemetry.finish(signals.run(work, if_interrupted="nothing was written"))
+
+
+def _exit_code(console: Console, applied: Applied) -> int:
+    # A result that could not be printed must not look like a run that wrote nothing.
+    return exit_codes.INCOMPLETE if console.lost else exit_codes.for_result(applied.result)
 
 
 def _report(
     console: Console, applied: Applied, *, style: str, ledger: str, channels: Sequence[str]
 ) -> None:
-    """Show the result, and tell the channels what was not done."""
+    """Show the result, and notify the channels of actions that were not applied."""
     output.show_result(console, applied.result, applied.plan, style=style, ledger=ledger)
     if applied.diagnostics:
-        console.insist(diagnostics.as_text(applied.diagnostics))
+        console.warning(diagnostics.as_text(applied.diagnostics))
     if not applied.result.complete:
         notifications.failed_apply(console, channels, applied.result, ledger=ledger)
 
@@ -125,34 +136,42 @@ async def _carry_out(
     approval: Approval,
     *,
     display: RunDisplay,
-    books: LedgerListener | None,
-    seen: RunTelemetry,
-    consent: ApprovalOptions,
+    ledger_listener: LedgerListener | None,
+    telemetry: RunTelemetry,
+    approval_options: ApprovalOptions,
 ) -> Applied:
-    """Apply while the display shows it and the watch observes it."""
-    seen.opened(session.desired.target.name, ledger=session.ledger)
+    """Apply with a display and telemetry."""
+    telemetry.set_target(session.desired.target.name, ledger=session.ledger)
     with display:
-        return await carry_out(
+        return await run_apply(
             session,
             options,
             approval,
-            run=seen.run,
-            books=books,
-            listeners=(display.emit, seen.emit),
+            run=telemetry.run,
+            ledger_listener=ledger_listener,
+            listeners=(display.emit, telemetry.emit),
             confirm=display.confirm,
             stop=display.stop,
-            abort_on_error=consent.on_error == "abort",
+            abort_on_error=approval_options.on_error == "abort",
         )
 
 
 def _run_to_undo(plans: Collection[Plan], *, base: str | None) -> str | None:
-    """Give the run that the plans take back; None for plans that come from files."""
+    """Return the run that the plans undo; None for plans of files."""
     runs = {plan.run for plan in plans}
     if runs <= {None}:
         return None
     if len(runs) > 1 or base is not None:
-        hint = "hand over one undo plan alone, without --base"
-        raise InvalidInput([error("undo-alone", "an undo has nothing to do with files", hint=hint)])
+        hint = "pass one undo plan, without other plans and without --base"
+        raise InvalidInput(
+            [
+                error(
+                    "undo-alone",
+                    "an undo plan cannot be combined with other plans or with --base",
+                    hint=hint,
+                )
+            ]
+        )
     return runs.pop()
 
 

@@ -1,4 +1,4 @@
-"""`reconcile doctor`: is everything in place, and if not, what to do."""
+"""`reconcile doctor`: check the setup, with a hint for each problem."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 UNFIT = 1
 
-_CLEANING_UP = "removing what the probe has created; press Ctrl-C again to leave at once"
+_CLEANING_UP = "removing what the probe created; press Ctrl-C again to stop immediately"
 
 
 @click.command("doctor", cls=Command)
@@ -39,27 +39,27 @@ def command(
     environment: str | None,
     connection: ReadingOptions,
 ) -> int:
-    """Check config, key, scopes, paging, clock and ledger.
+    """Check configuration, API key, scopes, pagination, clock and ledger.
 
-    With GITHUB_REPOSITORY and GITHUB_TOKEN also the environments of the workflows: only the default
-    branch may get the secrets of NAME and NAME-read.
+    If GITHUB_REPOSITORY and GITHUB_TOKEN are set, the environments of the workflows are checked,
+    too: only the default branch may receive the secrets of NAME and NAME-read.
 
-    Each is ok, warn or fail, with what to do; exits 1 if one fails. Without --probe nothing is sent
-    but GET.
+    Each check is ok, warn or fail, with a hint; the exit code is 1 if any check fails. Without
+    --probe, only GET requests are sent.
     """
     from reconciler.cli.doctor_run import DoctorRun
 
-    async def work(interruption: signals.SignalHandler) -> "Health":
+    async def work(handler: signals.SignalHandler) -> "Health":
         task = asyncio.current_task()
 
         def clean_up() -> None:
-            console.insist(_CLEANING_UP)
+            console.warning(_CLEANING_UP)
             if task is not None:
                 task.cancel()
 
         def announce(left: str) -> None:
-            interruption.undone = left or signals.UNFINISHED
-            interruption.ask = clean_up if left else None
+            handler.if_interrupted = left or signals.UNFINISHED
+            handler.on_signal = clean_up if left else None
 
         run = DoctorRun(
             invocation,
@@ -68,7 +68,7 @@ def command(
             announce=announce,
             github_environment=environment,
         )
-        return await run.examine()
+        return await run.run()
 
     console = invocation.console
     health = signals.run(work)
@@ -86,5 +86,5 @@ def _show(invocation: Invocation, health: "Health", style: str) -> None:
         return
     state = wiring.ledger_state(invocation)
     header = header_of(health.target, ledger=state) if health.target else ledger_state(state)
-    color, width = console.colors_data, console.width
+    color, width = console.colors_stdout, console.width
     console.data(reports.doctor_text(health, header=header, width=width, color=color))

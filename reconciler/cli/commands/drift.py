@@ -1,6 +1,6 @@
-"""`reconcile drift`: has the API moved away from the files, and who moved it?
+"""`reconcile drift`: report how the API differs from the files.
 
-The same reading and the same decisions as `plan`, told as a report; nothing is written.
+The API is read and compared as for `plan`; nothing is written.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ import click
 from reconciler import workflows
 from reconciler.cli import command_context, notifications, output, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.ledger_access import records_of
+from reconciler.cli.ledger_access import ledger_access_of
 from reconciler.cli.options import ReadingOptions, format_option, metrics_file, planning, reading
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import Diagnostic, notice
@@ -25,7 +25,7 @@ from reconciler.workflows import Session
 DIFFERENT = 2
 
 EVERY = 168
-"""Runs in which everything is read once, unless told otherwise: a week of hourly checks."""
+"""Default of --sample-every: a week of hourly checks."""
 
 
 @click.command("drift", cls=Command)
@@ -34,12 +34,12 @@ EVERY = 168
     "--notify",
     metavar="URL",
     multiple=True,
-    help="Tell this channel, too, if anything differs (extra `notify`); may be repeated.",
+    help="Also notify this channel if anything differs (needs the extra `notify`); repeatable",
 )
 @click.option(
     "--incremental",
     is_flag=True,
-    help="Read what moved since the ledger's last look, and a sample of the rest.",
+    help="Read only what changed since the last check in the ledger, and a sample of the rest",
 )
 @click.option(
     "--sample-every",
@@ -47,7 +47,7 @@ EVERY = 168
     metavar="RUNS",
     default=EVERY,
     show_default=True,
-    help="With --incremental, read everything once in so many runs.",
+    help="With --incremental, read everything once in this number of runs",
 )
 @metrics_file
 @planning
@@ -64,70 +64,78 @@ def command(
     options: PlanOptions,
     reading: ReadingOptions,
 ) -> int:
-    """Tell how the API differs from the files, and who moved.
+    """Report how the API differs from the files, and which side changed.
 
-    Exits 2 if anything differs. A URL of --notify is one that apprise understands, such as
-    slack://…; it holds a token, so put it into RECONCILE_DRIFT_NOTIFY rather than on the command
-    line. Channels are told at every run that finds a difference; the fingerprint in the message
-    says whether it is the same one. A channel that fails is a warning.
+    The exit code is 2 if anything differs. --notify takes a URL of apprise (slack://…). The URL
+    holds a token, so set RECONCILE_DRIFT_NOTIFY rather than passing it on the command line.
+    Channels are notified by every run that finds a difference; the fingerprint in the message
+    shows whether it is the same difference. A channel that fails is a warning.
 
-    Models and workspaces that no file declares are read as by `plan --audit`, and an undeclared
-    host or access there is a warning.
+    Models and workspaces that no file declares are read as by `plan --audit`; an undeclared host
+    or access is a warning.
 
-    With --incremental, what the list shows unmoved is taken to be as it was when it was last read,
-    and the report counts it as not read. An apply always reads everything.
+    With --incremental, integrations whose list entry has not changed are assumed to be as they
+    were last read, and the report counts them as not read. An apply always reads everything.
     """
     notifications.check(notify)
 
-    seen = RunTelemetry(
-        invocation, command="drift", run=wiring.new_run(), metrics_file=metrics_file
+    telemetry = RunTelemetry(
+        invocation, command="drift", run=wiring.new_run_id(), metrics_file=metrics_file
     )
 
-    async def work(_interruption: signals.SignalHandler) -> tuple[DriftReport, str]:
-        async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
-            seen.opened(session.desired.target.name, ledger=session.ledger)
+    async def work(_handler: signals.SignalHandler) -> tuple[DriftReport, str]:
+        async with wiring.session(
+            telemetry.invocation, reading, selection=options.selection
+        ) as session:
+            telemetry.set_target(session.desired.target.name, ledger=session.ledger)
             workflows.require_ledger(session)
             if not incremental:
                 return await workflows.drift(session, options), session.ledger
             report = await _incremental_drift(invocation, session, options, every=sample_every)
             return report, session.ledger
 
-    with seen:
-        report, ledger = signals.run(work, undone="there is no report, and nothing was written")
-        seen.planned(report.plan)
+    with telemetry:
+        report, ledger = signals.run(
+            work, if_interrupted="no report was made, and nothing was written"
+        )
+        telemetry.set_plan(report.plan)
         context = command_context.command_context(invocation, click.get_current_context())
         console = invocation.console
         output.show_drift(console, report, style=style, ledger=ledger, context=context)
         if report.in_sync:
-            return seen.ends(0)
+            return telemetry.finish(0)
         notifications.drift(console, notify, report, ledger=ledger, context=context)
-        return seen.ends(DIFFERENT)
+        return telemetry.finish(DIFFERENT)
 
 
 async def _incremental_drift(
     invocation: Invocation, session: Session, options: PlanOptions, *, every: int
 ) -> DriftReport:
-    """Look at what moved and a sample, and take down what was read; see `workflows.drift`.
+    """Read what changed and a sample, and store it in the ledger; see `workflows.drift`.
 
-    Without a ledger everything is read, and the report says so.
+    Without a ledger, everything is read, and the report says so.
     """
-    records = records_of(invocation, invocation.environment or settings.from_environment())
-    seen = await in_thread(lambda: records.seen(session.desired.target))
+    ledger_access = ledger_access_of(
+        invocation, invocation.environment or settings.from_environment()
+    )
+    seen = await in_thread(lambda: ledger_access.seen(session.desired.target))
     if seen is None:
-        told = replace(session, diagnostics=(*session.diagnostics, _nothing_remembered()))
-        return await workflows.drift(told, options)
+        noted = replace(session, diagnostics=(*session.diagnostics, _no_ledger()))
+        return await workflows.drift(noted, options)
     incremental = IncrementalRead(seen, every=every)
     report = await workflows.drift(session, options, incremental=incremental)
     now = workflows.timestamp(settings.now())
     read = incremental.read.values()
-    if found := await in_thread(lambda: records.sight(report.target, read, now=now)):
-        invocation.console.insist(as_text(found))
+    if found := await in_thread(
+        lambda: ledger_access.save_seen_states(report.target, read, now=now)
+    ):
+        invocation.console.warning(as_text(found))
     return report
 
 
-def _nothing_remembered() -> Diagnostic:
+def _no_ledger() -> Diagnostic:
     return notice(
         "nothing-remembered",
-        "--incremental found no ledger to compare with, so everything was read",
-        hint="an apply keeps one in .reconcile; RECONCILE_LEDGER_URL names a shared one",
+        "there is no ledger to compare with, so --incremental read everything",
+        hint="run `reconcile apply` to create one in .reconcile, or set RECONCILE_LEDGER_URL",
     )

@@ -1,4 +1,4 @@
-"""`reconcile explain`: what a field means, from the schema that also checks it."""
+"""`reconcile explain`: describe a field, from the schema that checks files."""
 
 import click
 
@@ -8,8 +8,10 @@ from reconciler.cli.options import format_option
 
 @click.command("explain", cls=Command)
 @click.argument("path", default="")
-@click.option("--provider", metavar="ID", help="Only the configuration fields of this provider")
-@click.option("--recursive", is_flag=True, help="Also list the fields of the fields")
+@click.option(
+    "--provider", metavar="ID", help="Show only the configuration fields of this provider"
+)
+@click.option("--recursive", is_flag=True, help="Also list nested fields")
 @format_option("text", "json", "markdown")
 @click.pass_obj
 def command(
@@ -17,8 +19,8 @@ def command(
 ) -> int:
     """Explain a field of an integration.
 
-    PATH is written as in a file: `models.pricing_config`, `configurations.aws_role_arn`. Without a
-    PATH, the fields of an integration are listed.
+    PATH joins field names by dots, such as `models.pricing_config` or
+    `configurations.aws_role_arn`. Without PATH, the fields of an integration are listed.
     """
     from reconciler.desired.explain import explain
     from reconciler.views import field_reference

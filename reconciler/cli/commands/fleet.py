@@ -1,4 +1,4 @@
-"""`reconcile fleet plan|apply|drift`: many organisations from fleet.yaml, with one exit code."""
+"""`reconcile fleet plan|apply|drift`: run the members of fleet.yaml, with one exit code."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from reconciler.cli.fleet_options import (
     FleetSelection,
     MemberOptions,
     TemporalOptions,
-    meeting,
-    muster,
+    selection,
+    temporal,
 )
 from reconciler.cli.fleet_run import Engine, FleetRun, LocalEngine
-from reconciler.cli.global_options import Invocation
+from reconciler.cli.global_options import CommandGroup, Invocation
 from reconciler.cli.options import format_option, metrics_file
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import error
@@ -28,7 +28,7 @@ OFF = "off"
 
 
 class FleetTelemetry(RunTelemetry):
-    """Keeps the figures of a fleet; `result` is set once there is one."""
+    """Telemetry of a fleet, whose members have their own; `result` is set when it is known."""
 
     def __init__(
         self, invocation: Invocation, verb: FleetOperation, metrics_file: Path | None
@@ -39,36 +39,25 @@ class FleetTelemetry(RunTelemetry):
         self.result: FleetResult | None = None
 
     def text(self) -> str:
-        """Write the figures of all members."""
+        """Return the metrics of all members."""
         return figures_of(self.figures, self.result)
 
 
-class Verbs(click.Group):
-    """A group that, asked for nothing, shows its help as bad input."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line."""
-        if not args and not ctx.resilient_parsing:
-            click.echo(ctx.get_help(), err=True)
-            ctx.exit(3)
-        return super().parse_args(ctx, args)
-
-
-@click.group("fleet", cls=Verbs)
+@click.group("fleet", cls=CommandGroup)
 def command() -> None:
-    """Plan, apply or watch many organisations at once.
+    """Plan, apply or check drift for many organisations.
 
-    fleet.yaml lists the members: folders and targets in them. Each is run on its own; the exit code
-    is the worst of all: 130 and 143, then 5, 1, 3, 4, 2, 0.
+    fleet.yaml lists the members, each a folder and a target in it. Each member is run separately;
+    the exit code is the worst one, in the order 130 and 143, 5, 1, 3, 4, 2, 0.
     """
 
 
 @command.command("plan", cls=MemberOptions)
 @format_option("text", "json")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to do.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes")
 @metrics_file
-@muster
-@meeting
+@selection
+@temporal
 @click.pass_obj
 def plan(
     invocation: Invocation,
@@ -76,15 +65,15 @@ def plan(
     style: str,
     detailed_exitcode: bool,
     metrics_file: Path | None,
-    muster: FleetSelection,
-    meeting: TemporalOptions,
+    selection: FleetSelection,
+    temporal: TemporalOptions,
 ) -> int:
-    """Show which members differ; write nothing."""
-    order = MemberTask(
-        "", FleetOperation.PLAN, deadline=muster.deadline, differences_matter=detailed_exitcode
+    """Show the changes of each member, without making them."""
+    task = MemberTask(
+        "", FleetOperation.PLAN, deadline=selection.deadline, differences_matter=detailed_exitcode
     )
-    with FleetTelemetry(invocation, order.operation, metrics_file) as seen:
-        return _run(seen, muster, meeting, order, style=style)
+    with FleetTelemetry(invocation, task.operation, metrics_file) as telemetry:
+        return _run(telemetry, selection, temporal, task, style=style)
 
 
 @command.command("drift", cls=MemberOptions)
@@ -92,11 +81,11 @@ def plan(
 @click.option(
     "--schedule",
     metavar="CRON",
-    help="Have it done again and again by Temporal; `off` ends that.",
+    help="Schedule the check in Temporal with this cron expression; `off` removes the schedule",
 )
 @metrics_file
-@muster
-@meeting
+@selection
+@temporal
 @click.pass_obj
 def drift(
     invocation: Invocation,
@@ -104,30 +93,30 @@ def drift(
     style: str,
     schedule: str | None,
     metrics_file: Path | None,
-    muster: FleetSelection,
-    meeting: TemporalOptions,
+    selection: FleetSelection,
+    temporal: TemporalOptions,
 ) -> int:
-    """Tell which members have moved away from their files; exits 2 if any has."""
+    """Report which members differ from their files; the exit code is 2 if any does."""
     if schedule is not None:
-        _only_for_temporal(muster, "--schedule")
-        return _schedule(invocation.console, muster, meeting, schedule)
-    order = MemberTask("", FleetOperation.DRIFT, deadline=muster.deadline)
-    with FleetTelemetry(invocation, order.operation, metrics_file) as seen:
-        return _run(seen, muster, meeting, order, style=style)
+        _only_for_temporal(selection, "--schedule")
+        return _schedule(invocation.console, selection, temporal, schedule)
+    task = MemberTask("", FleetOperation.DRIFT, deadline=selection.deadline)
+    with FleetTelemetry(invocation, task.operation, metrics_file) as telemetry:
+        return _run(telemetry, selection, temporal, task, style=style)
 
 
 @command.command("apply", cls=MemberOptions)
 @format_option("text", "json")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--no-ledger", is_flag=True, help="Keep no record of what was done.")
+@click.option("--yes", is_flag=True, help="Apply without asking for confirmation")
+@click.option("--no-ledger", is_flag=True, help="Do not record the runs in the ledger")
 @click.option(
     "--await-approval",
     is_flag=True,
-    help="Let each plan wait in Temporal for the signal `approve` with its digest.",
+    help="Wait in Temporal for the signal `approve` with the digest of each plan",
 )
 @metrics_file
-@muster
-@meeting
+@selection
+@temporal
 @click.pass_obj
 def apply(
     invocation: Invocation,
@@ -137,75 +126,82 @@ def apply(
     no_ledger: bool,
     await_approval: bool,
     metrics_file: Path | None,
-    muster: FleetSelection,
-    meeting: TemporalOptions,
+    selection: FleetSelection,
+    temporal: TemporalOptions,
 ) -> int:
-    """Make every member's API equal to its files.
+    """Make the API of each member match its files.
 
-    Without --yes all members are planned first, and no more is applied than was shown.
+    Without --yes, all members are planned first, and only the changes shown are applied.
     """
     if await_approval:
-        _only_for_temporal(muster, "--await-approval")
+        _only_for_temporal(selection, "--await-approval")
     asks = not (yes or await_approval)
     if asks:
-        invocation.console.require_terminal(otherwise=fleet_run.OTHERWISE)
-    order = MemberTask(
-        "", FleetOperation.APPLY, deadline=muster.deadline, keeps_records=not no_ledger
+        invocation.console.require_terminal(hint=fleet_run.CONFIRM_HINT)
+    task = MemberTask(
+        "", FleetOperation.APPLY, deadline=selection.deadline, keeps_records=not no_ledger
     )
     waits = await_approval and not yes
-    with FleetTelemetry(invocation, order.operation, metrics_file) as seen:
-        return _run(seen, muster, meeting, order, style=style, asks=asks, waits=waits)
+    with FleetTelemetry(invocation, task.operation, metrics_file) as telemetry:
+        return _run(telemetry, selection, temporal, task, style=style, asks=asks, waits=waits)
 
 
 def _run(
-    seen: FleetTelemetry,
-    muster: FleetSelection,
-    meeting: TemporalOptions,
-    order: MemberTask,
+    telemetry: FleetTelemetry,
+    selection: FleetSelection,
+    temporal: TemporalOptions,
+    task: MemberTask,
     *,
     style: str,
     asks: bool = False,
     waits: bool = False,
 ) -> int:
-    fleet = fleet_run.read(muster.file)
-    console = seen.invocation.console
-    engine = _engine(console, muster, meeting, fleet, waits=waits)
+    fleet = fleet_run.read(selection.file)
+    console = telemetry.invocation.console
+    engine = _engine(console, selection, temporal, fleet, waits=waits)
 
-    async def work(interruption: signals.SignalHandler) -> tuple[FleetResult, int]:
-        run = FleetRun(console, muster, engine, fleet, order)
-        result = await run.carry_out(interruption, asks=asks)
-        return result, interruption.exit_code or result.exit_code
+    async def work(handler: signals.SignalHandler) -> tuple[FleetResult, int]:
+        run = FleetRun(console, selection, engine, fleet, task)
+        result = await run.run(handler, asks=asks)
+        return result, handler.exit_code or result.exit_code
 
     result, code = signals.run(work)
-    seen.result = result
-    fleet_run.show(console, result, muster=muster, style=style)
-    return seen.ends(code)
+    telemetry.result = result
+    fleet_run.show(console, result, selection=selection, style=style)
+    return telemetry.finish(code)
 
 
 def _engine(
-    console: Console, muster: FleetSelection, meeting: TemporalOptions, fleet: Fleet, *, waits: bool
+    console: Console,
+    selection: FleetSelection,
+    temporal: TemporalOptions,
+    fleet: Fleet,
+    *,
+    waits: bool,
 ) -> Engine:
-    if muster.engine == "local":
-        return LocalEngine(fleet_run.member_runner(console, fleet), muster.parallelism)
-    service = meeting.service()
+    if selection.engine == "local":
+        return LocalEngine(fleet_run.member_runner(console, fleet), selection.parallelism)
+    service = temporal.service()
     from reconciler.fleet.temporal.engine import TemporalEngine
 
-    return TemporalEngine(service, fleet.digest, console.insist, await_approval=waits)
+    return TemporalEngine(service, fleet.digest, console.warning, await_approval=waits)
 
 
-def _schedule(console: Console, muster: FleetSelection, meeting: TemporalOptions, cron: str) -> int:
-    members = [member.name for member in muster.chosen(fleet_run.read(muster.file))]
-    service = meeting.service()
+def _schedule(
+    console: Console, selection: FleetSelection, temporal: TemporalOptions, cron: str
+) -> int:
+    members = [member.name for member in selection.members_of(fleet_run.read(selection.file))]
+    service = temporal.service()
     from reconciler.fleet.temporal import messages, schedules
 
     tasks = [
         messages.workflow_input(
-            MemberTask(name, FleetOperation.DRIFT, deadline=muster.deadline), fleet=""
+            MemberTask(name, FleetOperation.DRIFT, deadline=selection.deadline), fleet=""
         )
         for name in members
     ]
 
-    async def work(_interruption: signals.SignalHandler) -> None:
+    async def work(_handler: signals.SignalHandler) -> None:
         if cron == OFF:
             await schedules.unschedule(service, members)
         else:
@@ -213,12 +209,12 @@ def _schedule(console: Console, muster: FleetSelection, meeting: TemporalOptions
 
     signals.run(work)
     done = "no longer scheduled" if cron == OFF else f"scheduled: {cron}"
-    console.say(f"drift of {len(members)} members is {done}")
+    console.info(f"drift of {len(members)} members is {done}")
     return 0
 
 
-def _only_for_temporal(muster: FleetSelection, option: str) -> None:
-    if muster.engine != "temporal":
-        hint = "add --engine temporal, or leave it out"
+def _only_for_temporal(selection: FleetSelection, option: str) -> None:
+    if selection.engine != "temporal":
+        hint = "add --engine temporal or omit the option"
         problem = error("usage", f"{option} needs --engine temporal", hint=hint)
         raise InvalidInput([problem])

@@ -1,4 +1,4 @@
-"""`reconcile fmt`: bring the files into their canonical form, comments kept."""
+"""`reconcile fmt`: rewrite the files in canonical format, keeping comments."""
 
 import click
 
@@ -14,13 +14,15 @@ from reconciler.views.escape import visible
 
 
 @click.command("fmt", cls=Command)
-@click.option("--check", is_flag=True, help="Write nothing; exit 2 if a file would change.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with code 2 if a file would change"
+)
 @click.pass_obj
 def command(invocation: Invocation, *, check: bool) -> int:
-    """Write the files in canonical form, comments kept.
+    """Rewrite the files in canonical format, keeping comments.
 
-    That is: order of fields, indentation, empty lines. What a file means never changes. The names
-    of the files that change are printed. If a file cannot be read, none is written.
+    The order of fields, the indentation and empty lines may change, the meaning of a file never
+    does. The names of changed files are printed. If any file cannot be read, no file is written.
     """
     changed = _changed(DirectorySource(invocation.dir))
     if not check:

@@ -1,4 +1,4 @@
-"""`reconcile get`: one integration as the API has it, models and workspaces included."""
+"""`reconcile get`: one integration as the API returns it, with models and workspaces."""
 
 import click
 
@@ -13,13 +13,13 @@ from reconciler.views import listings
 
 
 class NoSuchIntegration(ReconcilerError):
-    """The API has nothing under this slug, or hides it."""
+    """The API has no integration with this slug, or hides it."""
 
     def __init__(self, slug: str, target: str) -> None:
         super().__init__(
             f"there is no integration {slug} on target {target}",
             code="no-such-integration",
-            hint="`reconcile list` shows what there is",
+            hint="run `reconcile list` to list the integrations",
         )
 
 
@@ -29,15 +29,15 @@ class NoSuchIntegration(ReconcilerError):
 @connection
 @click.pass_obj
 def command(invocation: Invocation, *, slug: str, style: str, connection: ReadingOptions) -> int:
-    """Print one integration as the API has it.
+    """Print one integration as the API returns it.
 
     Secrets are masked as the API masks them.
     """
     if SLUG.fullmatch(slug) is None:
-        hint = "a slug has 1 to 255 letters, digits, `_` or `-`"
+        hint = "use 1 to 255 letters, digits, `_` or `-`"
         raise InvalidInput([error("invalid-slug", f"{slug!r} is not a slug", hint=hint)])
 
-    async def work(_interruption: signals.SignalHandler) -> str:
+    async def work(_handler: signals.SignalHandler) -> str:
         async with wiring.client(invocation, connection) as (target, api):
             observed = await read_one(
                 api, slug, models=True, workspaces=True, known_fields=target.known_fields

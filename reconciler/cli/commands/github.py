@@ -1,4 +1,4 @@
-"""`reconcile github`: what the workflows under .github/workflows need and nobody types."""
+"""`reconcile github`: steps of the workflows in .github/workflows."""
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from reconciler import git
 from reconciler.cli import output, settings, signals, wiring
 from reconciler.cli.checkout import repository_of
 from reconciler.cli.commands.report import connected
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, CommandGroup, Invocation
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.drift.report import DriftReport, decode_report
@@ -31,12 +31,12 @@ _MOVED = frozenset({ChangeOrigin.REMOTE, ChangeOrigin.BOTH})
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _RECENT = 50
-"""Runs that are read first; hardly ever are so many incomplete."""
+"""Runs that are read first; so many are rarely all incomplete."""
 
 
-@click.group("github", hidden=True)
+@click.group("github", cls=CommandGroup, hidden=True)
 def command() -> None:
-    """Do what the workflows need and nobody types."""
+    """Run the steps of the GitHub workflows."""
 
 
 @command.command("check-commit", cls=Command)
@@ -53,7 +53,7 @@ def check_commit(invocation: Invocation, *, style: str) -> int:
 
     job = job_of(settings.from_environment().environment)
 
-    async def work(_interruption: signals.SignalHandler) -> None:
+    async def work(_handler: signals.SignalHandler) -> None:
         async with connected(job) as github:
             await require_newest_commit(github, job)
 
@@ -63,19 +63,21 @@ def check_commit(invocation: Invocation, *, style: str) -> int:
         document = {"format_version": "1", "kind": "checked_commit", "commit": commit}
         invocation.console.data(json.document(document))
     else:
-        invocation.console.say(f"commit {commit} is the newest of {job.branch}")
+        invocation.console.info(f"commit {commit} is the newest of {job.branch}")
     return 0
 
 
 @command.command("find-base", cls=Command)
-@click.option("--artifact", metavar="NAME", required=True, help="What a complete apply uploads.")
+@click.option(
+    "--artifact", metavar="NAME", required=True, help="Name of the upload of a complete apply"
+)
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
 def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
     """Print the commit that was applied last, for --base; nothing if there is none.
 
-    The newest commit counts that the ledger or an upload of an earlier run names and that is in the
-    clone, else the one before the push. Output of the step is `base`.
+    It is the newest commit of the clone that the ledger or an upload of an earlier run names, else
+    the one before the push. The step's output is `base`.
     """
     from reconciler.github.applied_commits import last_applied_commit
     from reconciler.github.client import GitHubForbidden
@@ -85,7 +87,7 @@ def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
     job = job_of(settings.from_environment().environment)
     target = wiring.read_target(invocation, settings.from_environment()).name
 
-    async def work(_interruption: signals.SignalHandler) -> str | None:
+    async def work(_handler: signals.SignalHandler) -> str | None:
         try:
             async with connected(job) as github:
                 return await last_applied_commit(github, job, artifact=artifact)
@@ -94,7 +96,7 @@ def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
             found = warning(
                 refused.code, f"earlier runs are not known: {refused.summary}", hint=hint
             )
-            invocation.console.insist(diagnostics.as_text([found]))
+            invocation.console.warning(diagnostics.as_text([found]))
             return None
 
     named = signals.run(work), _last_applied(invocation, target)
@@ -119,19 +121,24 @@ def _newest(invocation: Invocation, commits: Iterable[str | None]) -> str | None
 
 
 @command.command("gather-plans", cls=Command)
-@click.option("--plan", type=_FILE, metavar="FILE", required=True, help="What would be done now.")
-@click.option("--out", type=_FOLDER, metavar="DIR", required=True, help="Where to save them.")
-@click.option("--artifact", metavar="NAME", required=True, help="Uploads are called NAME-<commit>.")
+@click.option("--plan", type=_FILE, metavar="FILE", required=True, help="Plan of the current files")
+@click.option(
+    "--out", type=_FOLDER, metavar="DIR", required=True, help="Folder to save the approved plans in"
+)
+@click.option(
+    "--artifact",
+    metavar="NAME",
+    required=True,
+    help="Name of the uploaded plans, without `-<commit>`",
+)
 @click.option(
     "--workflow",
     metavar="FILE",
     default="plan.yml",
     show_default=True,
-    help="The workflow that uploads them.",
+    help="Workflow that uploads the plans",
 )
-@click.option(
-    "--since", metavar="SHA", help="The last applied commit. [default: as the ledger knows]"
-)
+@click.option("--since", metavar="SHA", help="Last applied commit  [default: from the ledger]")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
 def gather_plans(
@@ -146,8 +153,8 @@ def gather_plans(
 ) -> int:
     """Save the plans that were approved by merging, for `reconcile apply DIR/*.json`.
 
-    Exits 4 if there is none and the fresh plan does more than renew secrets. Outputs of the step
-    are `pull_request`, `author` and `approver`, for the record of the run.
+    The exit code is 4 if there is none and the fresh plan does more than renew secrets. The step's
+    outputs are `pull_request`, `author` and `approver`, for the record of the run.
     """
     from reconciler.github.approvals import ApprovalQuery, gather
     from reconciler.github.outputs import append_outputs
@@ -159,18 +166,18 @@ def gather_plans(
     begin = since or _last_applied(invocation, fresh.target.name) or job.commit_before
     wanted = ApprovalQuery(artifact=artifact, workflow=workflow, branch=job.branch)
 
-    async def work(_interruption: signals.SignalHandler) -> "GatheredPlans":
+    async def work(_handler: signals.SignalHandler) -> "GatheredPlans":
         async with connected(job) as github:
             return await gather(github, since=begin, head=head, wanted=wanted)
 
     gathered = signals.run(work)
     if gathered.diagnostics:
-        invocation.console.insist(diagnostics.as_text(gathered.diagnostics))
+        invocation.console.warning(diagnostics.as_text(gathered.diagnostics))
     if not (gathered.approved or fresh.in_sync or sends_secrets_only(fresh)):
         raise Refused([_not_approved(job)], plan=fresh)
     plans = {f"pull-request-{item.number}": item.plan for item in gathered.approved}
-    # Without any there is nothing to do, or secrets to renew, which needs no approval: `apply`
-    # gets a plan that approves nothing, and decides whether it is no more than that.
+    # Without an approved plan nothing differs, or only secrets are renewed, which needs no
+    # approval: `apply` gets a plan that approves nothing, and checks that itself.
     _save(out, plans or {"nothing-to-do": replace(fresh, actions=(), unverified=())})
     if job.output is not None:
         append_outputs(job.output, _facts(gathered), delimiter=secrets.token_hex)
@@ -182,7 +189,7 @@ def gather_plans(
             json.document({"format_version": "1", "kind": "approved_plans", "plans": listed})
         )
     else:
-        invocation.console.say(f"gathered {len(gathered.approved)} approved plans")
+        invocation.console.info(f"gathered {len(gathered.approved)} approved plans")
     return 0
 
 
@@ -190,7 +197,7 @@ def gather_plans(
 @click.argument("file", metavar="DRIFT", type=_FILE)
 @click.pass_obj
 def moved(invocation: Invocation, *, file: Path) -> int:
-    """Print the slugs that `reconcile pull` can adopt, one a line: what moved in the API."""
+    """Print the slugs that changed in the API and that `reconcile pull` can adopt, one per line."""
     report = _report(file)
     for item in report.items:
         if report.origin(item.slug) in _MOVED and item.kind is not ActionKind.CREATE:
@@ -199,14 +206,22 @@ def moved(invocation: Invocation, *, file: Path) -> int:
 
 
 @command.command("propose", cls=Command)
-@click.option("--drift", type=_FILE, metavar="FILE", required=True, help="What has been pulled.")
-@click.option("--environment", metavar="NAME", required=True, help="Whose pull request it is.")
 @click.option(
-    "--base", metavar="BRANCH", default="main", show_default=True, help="For which branch."
+    "--drift", type=_FILE, metavar="FILE", required=True, help="Drift report of the pulled changes"
+)
+@click.option(
+    "--environment", metavar="NAME", required=True, help="Environment that owns the pull request"
+)
+@click.option(
+    "--base",
+    metavar="BRANCH",
+    default="main",
+    show_default=True,
+    help="Base branch of the pull request",
 )
 @click.pass_obj
 def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base: str) -> int:
-    """Open or renew the pull request that holds what `reconcile pull` has written."""
+    """Open or update the pull request with the files that `reconcile pull` has written."""
     from reconciler.github.pull_request import Proposal, propose
     from reconciler.views import markdown
     from reconciler.views.render_options import RenderOptions
@@ -214,7 +229,7 @@ def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base:
     job = job_of(settings.from_environment().environment)
     files = _changed(invocation)
     if not files:
-        invocation.console.say("nothing was pulled that is not in Git")
+        invocation.console.info("there are no pulled changes to propose")
         return 0
     options = RenderOptions(ledger=wiring.ledger_state(invocation))
     proposal = Proposal(
@@ -226,11 +241,11 @@ def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base:
         files=files,
     )
 
-    async def work(_interruption: signals.SignalHandler) -> int:
+    async def work(_handler: signals.SignalHandler) -> int:
         async with connected(job) as github:
             return await propose(github, proposal)
 
-    invocation.console.say(f"pull request #{signals.run(work)}")
+    invocation.console.info(f"pull request #{signals.run(work)}")
     return 0
 
 
@@ -239,7 +254,7 @@ def _report(file: Path) -> DriftReport:
 
 
 def _changed(invocation: Invocation) -> dict[str, str | None]:
-    """Give the files below a folder that differ from HEAD, by their path in the repository."""
+    """Return the files below a folder that differ from HEAD, by path in the repository."""
     folder = invocation.dir
     before = git.files_at("HEAD", repository=repository_of(invocation)).files
     there = DirectorySource(folder)
@@ -252,12 +267,12 @@ def _changed(invocation: Invocation) -> dict[str, str | None]:
 
 
 def _last_applied(invocation: Invocation, target: str) -> str | None:
-    """Ask the ledger for the commit of the last run on a target that did everything it should."""
+    """Return the commit of the last complete run on a target, from the ledger."""
     from reconciler.ledger.errors import LedgerError
 
-    records = wiring.records_of(invocation, settings.from_environment())
+    ledger_access = wiring.ledger_access_of(invocation, settings.from_environment())
     try:
-        with records.open(read_only=True) as ledger:
+        with ledger_access.open(read_only=True) as ledger:
             newest = _complete(ledger.history(target=target, limit=_RECENT))
             return newest or _complete(ledger.history(target=target))
     except LedgerError:
@@ -265,10 +280,12 @@ def _last_applied(invocation: Invocation, target: str) -> str | None:
 
 
 def _complete(runs: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the commit of the newest run that did everything it should."""
+    """Return the commit of the newest complete run."""
     for run in reversed(runs):
-        undone = sum(run["summary"].get(status, 0) for status in ("failed", "skipped", "unknown"))
-        if run["finished_at"] and run["commit"] and not undone:
+        incomplete = sum(
+            run["summary"].get(status, 0) for status in ("failed", "skipped", "unknown")
+        )
+        if run["finished_at"] and run["commit"] and not incomplete:
             return str(run["commit"])
     return None
 
@@ -277,14 +294,14 @@ def _save(out: Path, plans: Mapping[str, Plan]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
-        problem = error("cannot-save", f"{out}: {reason.strerror or 'cannot be made'}")
+        problem = error("cannot-save", f"{out}: {reason.strerror or 'cannot be created'}")
         raise InvalidInput([problem]) from reason
     for name, plan in plans.items():
         output.save(out / f"{name}.json", codec.encode(plan))
 
 
 def _facts(gathered: "GatheredPlans") -> dict[str, str]:
-    """Say for the record whose approval this is: who reviewed, and which commit they saw."""
+    """Return the step's outputs: pull requests, authors, and who approved which commit."""
     reviews = [f"{who}@{what}" for item in gathered.approved for who, what in item.reviewers]
     return {
         "pull_request": ",".join(str(item.number) for item in gathered.approved),
@@ -298,6 +315,6 @@ def _not_approved(job: Job) -> Diagnostic:
     return error(
         "not-approved",
         "no plan was approved by merging a pull request",
-        hint=f"look at the fresh plan; to approve it, run the workflow by hand{where} "
+        hint=f"review the current plan; to approve it, run the workflow manually{where} "
         "with its digest",
     )

@@ -1,4 +1,4 @@
-"""`reconcile history`: what was done to a target, when and on whose word, from the ledger alone."""
+"""`reconcile history`: past runs on a target, from the ledger alone."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ _AGO = re.compile(r"(\d{1,5})([dh])")
 
 
 def _since(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Read a date, a time or an age, and give the time in UTC as the ledger writes it."""
+    """Parse a date, a time or an age, and return the time in UTC as the ledger writes it."""
     from reconciler.workflows import timestamp
 
     if value is None:
@@ -43,20 +43,20 @@ def _since(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     "--since",
     metavar="T",
     callback=_since,
-    help="Only runs from this date or time (UTC) on, or from an age on: 7d, 12h.",
+    help="List only runs since this date or time in UTC, or this age, such as 7d or 12h",
 )
 @click.option(
     "--limit",
     type=click.IntRange(1),
     metavar="N",
-    help="Newest runs to list.  [default: 50, without a limit after --since]",
+    help="List only the newest N runs  [default: 50; no limit with --since]",
 )
-@click.option("--all", "everything", is_flag=True, help="List every run.")
-@click.option("--verify", is_flag=True, help="Check that no record was changed or taken out.")
+@click.option("--all", "everything", is_flag=True, help="List all runs")
+@click.option("--verify", is_flag=True, help="Verify that no record was changed or removed")
 @click.option(
     "--expect-head",
     metavar="HASH",
-    help="With --verify, fail unless the run with this hash, as apply printed it, is on record.",
+    help="With --verify, fail unless the run with this hash, printed by apply, is recorded",
 )
 @click.pass_obj
 def command(
@@ -69,9 +69,9 @@ def command(
     verify: bool,
     expect_head: str | None,
 ) -> int:
-    """List past runs on a target, the newest last.
+    """List past runs on a target, newest last.
 
-    With --verify the whole ledger is compared with its hashes; exits 1 if anything differs.
+    With --verify, the whole ledger is compared with its hashes; the exit code is 1 if any differs.
     """
     from reconciler.ledger.errors import NoLedger
     from reconciler.views import reports
@@ -82,13 +82,13 @@ def command(
         limit = NEWEST
     environment = settings.from_environment()
     target = wiring.read_target(invocation, environment)
-    records = wiring.records_of(invocation, environment)
-    listing = reports.RunList(ledger=records.state)
+    ledger_access = wiring.ledger_access_of(invocation, environment)
+    listing = reports.RunList(ledger=ledger_access.state)
     found: list[Diagnostic] = []
     try:
-        with records.open(read_only=True) as ledger:
+        with ledger_access.open(read_only=True) as ledger:
             listing = reports.RunList(
-                ledger=records.state,
+                ledger=ledger_access.state,
                 runs=ledger.history(target=target.name, since=since, limit=limit),
                 total=ledger.count(target=target.name, since=since),
                 anchors=ledger.anchors(key_of(target)),
@@ -103,10 +103,10 @@ def command(
         console.data(reports.history_json(listing, problems=found if verify else None))
     else:
         header = header_of(wiring.plan_target(target), ledger=listing.ledger)
-        width, color = console.width, console.colors_data
+        width, color = console.width, console.colors_stdout
         console.data(reports.history_text(listing, header=header, width=width, color=color))
         if verify:
-            console.say(diagnostics.as_text(found) or "every record is as it was written")
+            console.info(diagnostics.as_text(found) or "verified: no record was changed or removed")
     return 1 if found else 0
 
 

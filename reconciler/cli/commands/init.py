@@ -1,4 +1,4 @@
-"""`reconcile init`: begin a repository; what is there already is kept as it is."""
+"""`reconcile init`: create a desired-state folder; existing files are kept."""
 
 import re
 from importlib import metadata
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli import command_context
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import blocked_folders
@@ -24,6 +25,7 @@ from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 from reconciler.pull import working_copy
 from reconciler.views.escape import visible
+from reconciler.views.suggested_command import suggested_command
 
 _DISTRIBUTION = "portkey-reconciler"
 _INSTALLED_FROM = "direct_url.json"
@@ -34,7 +36,7 @@ _UNKNOWN = (
 _IGNORE = ".gitignore"
 _WORKFLOWS = ".github/workflows"
 _CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
-"""Where GitHub looks for it, in this order."""
+"""Places where GitHub looks for the file, in this order."""
 _ORIGIN_HEAD = ".git/refs/remotes/origin/HEAD"
 
 
@@ -42,7 +44,7 @@ _ORIGIN_HEAD = ".git/refs/remotes/origin/HEAD"
 @click.option(
     "--with-workflows",
     is_flag=True,
-    help="Also write GitHub workflows for plan, apply and drift of target production.",
+    help="Also write GitHub workflows for plan, apply and drift of the target production",
 )
 @click.option(
     "--workflows-from",
@@ -51,10 +53,10 @@ _ORIGIN_HEAD = ".git/refs/remotes/origin/HEAD"
 )
 @click.pass_obj
 def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str | None) -> int:
-    """Begin a repository: an empty desired state and, asked for, workflows.
+    """Create an empty desired-state folder and, if requested, GitHub workflows.
 
-    Git is told to ignore .reconcile/, where simulator and ledger lie. Nothing is overwritten; what
-    is there already is kept and named.
+    The folder .reconcile/, which holds the simulator's state and the ledger, is added to
+    .gitignore. Existing files are kept and listed, never overwritten.
     """
     console, folder = invocation.console, invocation.dir
     source = _source(workflows_from)
@@ -69,9 +71,11 @@ def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str
         for name, text in texts.items():
             console.data(_write(_as_given(root, folder), f"{_WORKFLOWS}/{name}", text))
         if source == UNKNOWN_SOURCE:
-            console.say(_UNKNOWN)
-        console.say(_owners(root, inside))
-    console.say("next: `reconcile pull --target production` writes files for what exists")
+            console.info(_UNKNOWN)
+        console.info(_owners(root, inside))
+    context = command_context.command_context(invocation, click.get_current_context())
+    command = suggested_command("production", "pull", context=context)
+    console.info(f"to write files for the integrations in the API, run: {command}")
     return 0
 
 
@@ -117,13 +121,13 @@ def _refuse_blocked(folder: Path) -> None:
 
 
 def _owners(root: Path, inside: str) -> str:
-    """Say whom GitHub has to ask, which only people know: who decides what may be deleted."""
+    """Build the hint to name reviewers of limits and workflows, which only people know."""
     rules = f"{inside}/{CONFIG_FILE}".replace(" ", r"\ "), ".github/"
     lines = [f"/{path}  @YOUR-ORG/YOUR-TEAM" for path in rules]
     found = next((name for name in _CODEOWNERS if (root / name).is_file()), None)
     begin = f"edit {found}" if found else f"write {_CODEOWNERS[0]}"
     return "\n".join(
-        [f"{begin} so that limits and workflows change only with a review, with a team of yours:"]
+        [f"{begin} to require a review of limits and workflows; replace the team with yours:"]
         + [f"  {visible(line, limit=None)}" for line in lines]
     )
 
@@ -154,11 +158,11 @@ def _ignore(folder: Path) -> str:
 
 
 def _root(folder: Path) -> Path:
-    """Give the folder of the repository, where .github has to be."""
+    """Return the root of the repository, which holds .github."""
     beside = folder.absolute().parent
     return next((p for p in (beside, *beside.parents) if (p / ".git").exists()), beside)
 
 
 def _as_given(root: Path, folder: Path) -> Path:
-    """Name the root as briefly as the user named the folder."""
+    """Return the root as a relative path if the folder was given as one."""
     return folder.parent if folder.absolute().parent == root else root

@@ -1,4 +1,4 @@
-"""`reconcile list`: what is in the API now, the files aside."""
+"""`reconcile list`: the integrations in the API, regardless of the files."""
 
 import click
 
@@ -20,9 +20,9 @@ from reconciler.views import diagnostics, listings
 def command(
     invocation: Invocation, *, style: str, selection: Selection, connection: ReadingOptions
 ) -> int:
-    """List the integrations that exist now."""
+    """List the integrations in the API."""
 
-    async def work(_interruption: signals.SignalHandler) -> str:
+    async def work(_handler: signals.SignalHandler) -> str:
         async with wiring.client(invocation, connection) as (target, api):
             seen = await observe(api, wants=lambda _row: None, concurrency=connection.parallelism)
         wanted = {s: o for s, o in seen.integrations.items() if selection.includes(s)}
@@ -30,7 +30,7 @@ def command(
         named = wiring.plan_target(target, seen.organisation_id)
         notes = left_out(seen, selection.includes)
         if notes:
-            invocation.console.insist(diagnostics.as_text(notes))
+            invocation.console.warning(diagnostics.as_text(notes))
         match style:
             case "json":
                 return listings.list_json(state, target=named)

@@ -1,4 +1,4 @@
-"""`reconcile merge-results`: the results of shards as the one result they are together."""
+"""`reconcile merge-results`: merge the results of shards into one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,15 +32,15 @@ NOT_READ = "not read"
 @format_option(*output.PLAN_FORMATS)
 @click.pass_obj
 def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> int:
-    """Join the results of shards into one.
+    """Merge the results of several shards into one.
 
-    Each FILE is what `apply --shard I/N --format json` printed. Exits as one run would have: 5 if
-    anything is failed, skipped or unknown, or if a shard broke off or left no result while others
-    wrote.
+    Each FILE holds the output of `apply --shard I/N --format json`. The exit code is that of a
+    single run: 5 if any action failed, was skipped or has an unknown outcome, or if a shard failed
+    or left no result while others wrote.
     """
     results, failures = _read(files)
     merged = merge(results) if results else None
-    failures += _absent(results, broken_off=len(failures))
+    failures += _absent(results, failed=len(failures))
     console = invocation.console
     problems = [item for failure in failures for item in failure.diagnostics]
     code = exit_code(merged, failures)
@@ -51,30 +51,30 @@ def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> i
         console.data(json.error(problems, exit_code=code))
         return code
     if problems:
-        console.insist(as_text(problems))
+        console.warning(as_text(problems))
     return code
 
 
 def exit_code(merged: ApplyResult | None, failures: list[ErrorDocument]) -> int:
-    """Give the exit code that a single run would have had."""
+    """Return the exit code that a single run would have had."""
     outcomes = merged.outcomes if merged is not None else ()
     written = any(outcome.status is not Status.SKIPPED for outcome in outcomes)
-    if (merged is not None and exit_codes.of_result(merged)) or (failures and written):
+    if (merged is not None and exit_codes.for_result(merged)) or (failures and written):
         return exit_codes.INCOMPLETE
     return max((failure.exit_code for failure in failures), default=0)
 
 
-def _absent(results: list[ApplyResult], *, broken_off: int) -> list[ErrorDocument]:
-    """Complain of shards that left nothing; what broke off does not say which shard it was."""
+def _absent(results: list[ApplyResult], *, failed: int) -> list[ErrorDocument]:
+    """Return an error for shards without a result; a failed one does not name its shard."""
     number, named = missing_shards(results)
-    if number <= broken_off:
+    if number <= failed:
         return []
     names = ", ".join(named) + (" …" if number > len(named) else "")
-    missing = f"{number - broken_off} of {names}" if broken_off else names
+    missing = f"{number - failed} of {names}" if failed else names
     problem = error(
         "missing-shard",
-        f"no result of shard {missing} is given, so what it did is not known",
-        hint="give the files of all shards; run one that left no file again, with its --shard",
+        f"the result of shard {missing} is missing, so its changes are unknown",
+        hint="pass the results of all shards; run a shard without a result again, with its --shard",
     )
     return [ErrorDocument(InvalidInput.exit_code, (problem,))]
 

@@ -1,4 +1,4 @@
-"""`reconcile plan`: read the API, decide, show; nothing is written but the file of `--out`."""
+"""`reconcile plan`: read the API and show the changes; only the file of `--out` is written."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +20,14 @@ from reconciler.planning.plan import Plan
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Save the plan for `reconcile apply FILE`.",
+    help="Save the plan to this file, for `reconcile apply FILE`",
 )
 @format_option(*output.PLAN_FORMATS)
-@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to do.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes")
 @click.option(
     "--audit",
     is_flag=True,
-    help="Also read models and workspaces that no file declares, and warn of what they let in.",
+    help="Also read models and workspaces that no file declares, and warn about risks",
 )
 @metrics_file
 @planning
@@ -44,23 +44,27 @@ def command(
     options: PlanOptions,
     reading: ReadingOptions,
 ) -> int:
-    """Show what apply would change, and why; write nothing.
+    """Show the changes that apply would make, without making them.
 
-    With --audit the custom models of integrations that declare no models are read as well, and the
-    workspaces that have access although none is declared. An undeclared host there is a warning.
-    That costs one call more for each such list; the actions and the digest stay the same.
+    With --audit, the custom models of integrations that declare no models and the workspaces of
+    integrations that declare none are read, too. An undeclared host or access is a warning. Each
+    such list costs one more API call; the actions and the digest stay the same.
     """
 
-    seen = RunTelemetry(invocation, command="plan", run=wiring.new_run(), metrics_file=metrics_file)
+    telemetry = RunTelemetry(
+        invocation, command="plan", run=wiring.new_run_id(), metrics_file=metrics_file
+    )
 
-    async def work(_interruption: signals.SignalHandler) -> tuple[Plan, str]:
-        async with wiring.session(seen.invocation, reading, selection=options.selection) as session:
-            seen.opened(session.desired.target.name, ledger=session.ledger)
+    async def work(_handler: signals.SignalHandler) -> tuple[Plan, str]:
+        async with wiring.session(
+            telemetry.invocation, reading, selection=options.selection
+        ) as session:
+            telemetry.set_target(session.desired.target.name, ledger=session.ledger)
             return await workflows.plan(session, replace(options, audit=audit)), session.ledger
 
-    with seen:
-        plan, ledger = signals.run(work, undone="there is no plan, and nothing was written")
-        seen.planned(plan)
+    with telemetry:
+        plan, ledger = signals.run(work, if_interrupted="no plan was made, and nothing was written")
+        telemetry.set_plan(plan)
         if out is not None:
             output.save(out, codec.encode(plan))
         console = invocation.console
@@ -69,5 +73,5 @@ def command(
         )
         output.show_plan(console, plan, style=style, ledger=ledger, context=context)
         if out is not None:
-            console.say(output.how_to_apply_saved(plan, context))
-        return seen.ends(exit_codes.of_differences(plan) if detailed_exitcode else 0)
+            console.info(output.how_to_apply_saved(plan, context))
+        return telemetry.finish(exit_codes.for_plan(plan) if detailed_exitcode else 0)

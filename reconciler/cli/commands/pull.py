@@ -1,4 +1,4 @@
-"""`reconcile pull`: write files for what the API has, so that the following plan is empty."""
+"""`reconcile pull`: write files for existing integrations, so that the next plan is empty."""
 
 from collections.abc import Iterable, Mapping
 
@@ -22,21 +22,23 @@ from reconciler.workflows import Session, timestamp
 INCOMPLETE = 5
 
 _NOTHING = Selection(exclude=("*",))
-"""The secrets of the files are read after they have changed, not before."""
+"""Select nothing: the secrets of the files are resolved after the files have changed."""
 
 
 @click.command("pull", cls=Command)
 @click.argument("patterns", nargs=-1, metavar="[SLUG|GLOB]...")
-@click.option("--all", "everything", is_flag=True, help="Also what lies outside the scope.")
-@click.option("--force", is_flag=True, help="Write existing documents whole instead of editing.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Also pull integrations outside the target's scope"
+)
+@click.option(
+    "--force", is_flag=True, help="Rewrite existing documents instead of editing them in place"
+)
 @click.option(
     "--secret-template",
     metavar="REFERENCE",
-    help="Name secrets so, with {slug} and {field}. [default: ${env:SECRET_<SLUG>_<FIELD>}]",
+    help="Template of references, with {slug} and {field}  [default: ${env:SECRET_<SLUG>_<FIELD>}]",
 )
-@click.option(
-    "--secret-mappings", is_flag=True, help="Write a secret mapping rather than a reference."
-)
+@click.option("--secret-mappings", is_flag=True, help="Write secret mappings instead of references")
 @connection
 @click.pass_obj
 def command(
@@ -49,13 +51,13 @@ def command(
     secret_mappings: bool,
     connection: ReadingOptions,
 ) -> int:
-    """Write files for what exists, and count what the next plan would do.
+    """Write files for existing integrations, and count the changes left to plan.
 
-    Without a SLUG everything in the scope of the target is pulled; what is archived never is. A new
-    integration gets a file of its own with a reference for each secret. An existing document is
-    edited in place: only lines whose declared value differs change, also in overlays. A file that
-    is new or written with --force says `workspaces: []` if no workspace has access. Exits 5 if an
-    integration had to be left out.
+    Without a SLUG, every integration in the target's scope is pulled, except archived ones. A new
+    integration gets its own file, with a reference for each secret. An existing document is edited
+    in place: only lines whose declared value differs change, in overlays, too. A file that is new
+    or written with --force declares `workspaces: []` if no workspace has access. The exit code is
+    5 if an integration could not be pulled.
     """
     options = PullOptions(
         patterns=patterns,
@@ -67,17 +69,18 @@ def command(
     if secret_template is not None and (problem := template_problem(secret_template)):
         raise click.BadParameter(problem, param_hint="--secret-template")
 
-    async def work(_interruption: signals.SignalHandler) -> tuple[PullResult, str]:
+    async def work(_handler: signals.SignalHandler) -> tuple[PullResult, str]:
         async with wiring.session(invocation, connection, selection=_NOTHING) as session:
             return await _pull(invocation, session, options), session.ledger
 
-    adoption, ledger = signals.run(work)
-    working_copy.write(invocation.dir, adoption.changed)
-    console = invocation.console
-    if adoption.diagnostics:
-        console.insist(diagnostics.as_text(adoption.diagnostics))
-    console.data(changed_files.pull_text(adoption, folder=str(invocation.dir), ledger=ledger))
-    return INCOMPLETE if adoption.left_out else 0
+    pulled, ledger = signals.run(work)
+    working_copy.write(invocation.dir, pulled.changed)
+    if pulled.diagnostics:
+        invocation.console.warning(diagnostics.as_text(pulled.diagnostics))
+    invocation.console.data(
+        changed_files.pull_text(pulled, folder=str(invocation.dir), ledger=ledger)
+    )
+    return INCOMPLETE if pulled.left_out else 0
 
 
 async def _pull(invocation: Invocation, session: Session, options: PullOptions) -> PullResult:

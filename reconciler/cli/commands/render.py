@@ -1,4 +1,4 @@
-"""`reconcile render`: what the files come to for one target, and where each value stands."""
+"""`reconcile render`: the merged documents of one target, with the origin of each value."""
 
 import click
 
@@ -19,7 +19,7 @@ from reconciler.views import diagnostics
 def command(invocation: Invocation, *, style: str) -> int:
     """Print the merged documents with the origin of each field.
 
-    Secrets are shown by their reference. Nothing is sent or resolved.
+    Secrets are shown as references. No secret is resolved and no API call is made.
     """
     documents, found = load_rendered(
         checkout_of(invocation).files,
@@ -31,5 +31,5 @@ def command(invocation: Invocation, *, style: str) -> int:
     console = invocation.console
     console.data(render.as_json(documents) if style == "json" else render.as_yaml(documents))
     if found:
-        console.insist(diagnostics.as_text(found))
+        console.warning(diagnostics.as_text(found))
     return 0

@@ -1,4 +1,4 @@
-"""`reconcile report`: what was planned, done or found, told where people read it."""
+"""`reconcile report`: publish a plan, result or drift report on GitHub."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import command_context, output, settings, signals, wiring
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, CommandGroup, Invocation
 from reconciler.desired.config import choose_target
 from reconciler.desired.load import load_config
 from reconciler.diagnostics import error
@@ -29,16 +29,23 @@ _LONGEST_NAME = 255
 _LEDGERS = ("shared", "local", "fresh")
 
 
-@click.group("report")
+@click.group("report", cls=CommandGroup)
 def command() -> None:
-    """Tell GitHub what was planned, done or found."""
+    """Publish a plan, result or drift report on GitHub."""
 
 
 @command.command("github", cls=Command)
-@click.option("--plan", type=_FILE, metavar="FILE", help="What `plan` saved or printed as JSON.")
-@click.option("--result", type=_FILE, metavar="FILE", help="What `apply` printed as JSON.")
-@click.option("--drift", type=_FILE, metavar="FILE", help="What `drift` printed as JSON.")
-@click.option("--environment", metavar="NAME", required=True, help="Whose comment or issue it is.")
+@click.option("--plan", type=_FILE, metavar="FILE", help="Plan saved with --out or printed as JSON")
+@click.option("--result", type=_FILE, metavar="FILE", help="Result that `apply` printed as JSON")
+@click.option(
+    "--drift", type=_FILE, metavar="FILE", help="Drift report that `drift` printed as JSON"
+)
+@click.option(
+    "--environment",
+    metavar="NAME",
+    required=True,
+    help="Environment that owns the comment or issue",
+)
 @click.pass_obj
 def github(
     invocation: Invocation,
@@ -48,12 +55,12 @@ def github(
     drift: Path | None,
     environment: str,
 ) -> int:
-    """Write the sticky comment or the drift issue, the job summary, annotations and outputs.
+    """Write the pull request comment or drift issue, job summary, annotations and outputs.
 
     Runs in a job of GitHub Actions and reads GITHUB_API_URL, GITHUB_TOKEN, GITHUB_REPOSITORY,
-    GITHUB_EVENT_PATH, GITHUB_STEP_SUMMARY and GITHUB_OUTPUT. Each FILE may also be the error
-    document that a command printed in place of its result. RECONCILE_GITHUB_LOGIN names the author
-    of the comments where the token is neither a person's nor that of the job.
+    GITHUB_EVENT_PATH, GITHUB_STEP_SUMMARY and GITHUB_OUTPUT. FILE may also be the error document
+    that a command printed instead of its result. Set RECONCILE_GITHUB_LOGIN to the author of the
+    comments if the token belongs neither to a person nor to the job.
     """
     from reconciler.github.outputs import annotated
     from reconciler.github.publish import Published, publish, write_job_files
@@ -68,19 +75,19 @@ def github(
     if annotations:
         console.data(annotations)
 
-    async def work(_interruption: signals.SignalHandler) -> Published:
+    async def work(_handler: signals.SignalHandler) -> Published:
         return await publish(job, document, kind=kind, context=context, connect=connected)
 
     published = signals.run(work)
     if published.warnings:
         console.data(as_annotations(published.warnings))
-    console.say(published.sentence)
+    console.info(published.sentence)
     return 0
 
 
 @asynccontextmanager
 async def connected(job: Job) -> "AsyncIterator[GitHub]":
-    """Open GitHub's API as the environment says, with the private CA and the proxy if any."""
+    """Open a client of GitHub, with the CA file and proxy of the environment."""
     from reconciler.github.client import GitHub
     from reconciler.remote.transport import connection_maker
 
@@ -112,7 +119,7 @@ def _document(
         case (None, None, Path() as file):
             return ReportKind.DRIFT, inputs.read_drift(_text(file), name=str(file))
         case _:
-            raise click.UsageError("give exactly one of --plan, --result and --drift")
+            raise click.UsageError("exactly one of --plan, --result and --drift is required")
 
 
 def _text(file: Path) -> str:
@@ -124,10 +131,10 @@ def _context(
 ) -> ReportContext:
     """Return the context, with the ledger's state as the workflow or else this machine knows it."""
     if not environment.strip() or len(environment) > _LONGEST_NAME:
-        problem = error("environment", f"--environment takes 1 to {_LONGEST_NAME} characters")
+        problem = error("environment", f"--environment must have 1 to {_LONGEST_NAME} characters")
         raise InvalidInput([problem])
-    said = settings.variable("RECONCILE_LEDGER_STATE")
-    ledger = said if said in _LEDGERS else wiring.ledger_state(invocation)
+    known = settings.variable("RECONCILE_LEDGER_STATE")
+    ledger = known if known in _LEDGERS else wiring.ledger_state(invocation)
     command = command_context.command_context(invocation, click.get_current_context())
     return ReportContext(
         environment,

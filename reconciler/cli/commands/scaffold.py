@@ -1,4 +1,4 @@
-"""`reconcile scaffold`: a first file for a provider, from the schema that also checks it."""
+"""`reconcile scaffold`: an example file for a provider, from the schema that checks files."""
 
 import click
 
@@ -7,13 +7,15 @@ from reconciler.cli.global_options import Command, Invocation
 
 @click.command("scaffold", cls=Command)
 @click.argument("provider")
-@click.option("--auth", metavar="MODE", help="Auth mode, the provider's first one by default")
-@click.option("--slug", metavar="S", help="Slug of the integration, the provider by default")
+@click.option(
+    "--auth", metavar="MODE", help="Authentication mode  [default: the provider's first mode]"
+)
+@click.option("--slug", metavar="S", help="Slug of the integration  [default: the provider]")
 @click.pass_obj
 def command(invocation: Invocation, *, provider: str, auth: str | None, slug: str | None) -> int:
-    """Print a first file for an integration of PROVIDER.
+    """Print an example file for an integration of a provider.
 
-    The file validates as it is: replace the examples in it, and write it to integrations/.
+    The file is valid as printed. Save it in integrations/ and replace the example values.
     """
     from reconciler.desired.scaffold import starter_file
 

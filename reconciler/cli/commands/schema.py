@@ -1,4 +1,4 @@
-"""`reconcile schema`: JSON Schemas for editors and for readers of the outputs."""
+"""`reconcile schema`: JSON Schemas for editors and for programs that read outputs."""
 
 import json
 
@@ -13,14 +13,14 @@ from reconciler.cli.global_options import Command, Invocation
     type=click.Choice(["integration", "config", "plan", "result", "drift"]),
     default="integration",
     show_default=True,
-    help="What the schema describes.",
+    help="File or output that the schema describes",
 )
 @click.pass_obj
 def command(invocation: Invocation, *, kind: str) -> int:
-    """Print JSON Schemas of files and outputs.
+    """Print the JSON Schema of a file or an output.
 
-    `integration` and `config` describe files, for editors; the others what `--format json` prints.
-    They are of draft 2020-12.
+    `integration` and `config` describe files, for editors; the others describe the output of
+    `--format json`. The schemas conform to draft 2020-12.
     """
     from reconciler.desired import schema as of_files
     from reconciler.views import output_schema as of_outputs

@@ -1,4 +1,4 @@
-"""`reconcile serve`: offer the five raw operations over REST and MCP until a signal ends it."""
+"""`reconcile serve`: serve the five integration operations over REST and MCP until a signal."""
 
 import asyncio
 import json
@@ -20,21 +20,23 @@ _SECONDS = Number(0, 3600, min_open=True)
 
 
 def _address(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    """Insist on an address: the system takes an empty one for every network there is."""
+    """Refuse an empty address, which the system takes for all networks."""
     if not value.strip():
-        raise click.BadParameter("it is empty; 127.0.0.1 is for this machine, 0.0.0.0 for all")
+        raise click.BadParameter(
+            "the address is empty; use 127.0.0.1 for this machine or 0.0.0.0 for all networks"
+        )
     return value
 
 
 def _each(form: re.Pattern[str], wanted: str) -> Any:
-    """Insist on a form in which a header can be equal to each value; anything else never is."""
+    """Return a callback that refuses values that no header can be equal to."""
 
     def check(
         _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
     ) -> tuple[str, ...]:
         for value in values:
             if not form.fullmatch(value):
-                raise click.BadParameter(f"{value!r} is not {wanted}; each is named in full")
+                raise click.BadParameter(f"{value!r} is not {wanted}; name each one in full")
         return values
 
     return check
@@ -43,42 +45,57 @@ def _each(form: re.Pattern[str], wanted: str) -> Any:
 @click.command("serve", cls=Command)
 @click.option(
     "--host",
+    metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
     callback=_address,
-    help="Address to listen on.",
+    help="Address to listen on",
 )
 @click.option(
-    "--rest-port", type=_PORT, default=8080, show_default=True, help="Port for REST; 0: a free one."
+    "--rest-port",
+    metavar="PORT",
+    type=_PORT,
+    default=8080,
+    show_default=True,
+    help="Port for REST; 0 selects a free port",
 )
 @click.option(
-    "--mcp-port", type=_PORT, default=9090, show_default=True, help="Port for MCP; 0: a free one."
+    "--mcp-port",
+    metavar="PORT",
+    type=_PORT,
+    default=9090,
+    show_default=True,
+    help="Port for MCP; 0 selects a free port",
 )
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Lines `name scope token`; the scope is read or write.",
+    help="Read tokens from lines `name scope token`, with scope read or write",
 )
-@click.option("--insecure-no-auth", is_flag=True, help="Serve anybody; on loopback only.")
+@click.option(
+    "--insecure-no-auth",
+    is_flag=True,
+    help="Accept requests without a token, on a loopback address only",
+)
 @click.option(
     "--allow-host",
     multiple=True,
     metavar="HOST",
     callback=_each(_HOST, "a host such as adapter.example or adapter.example:8443"),
-    help="Another Host header to answer; repeatable.",
+    help="Also accept this Host header; repeatable",
 )
 @click.option(
     "--allow-origin",
     multiple=True,
     metavar="URL",
     callback=_each(_ORIGIN, "an origin such as https://ui.example"),
-    help="Another Origin to answer; repeatable.",
+    help="Also accept this Origin header; repeatable",
 )
 @click.option(
     "--forwarded-allow",
     multiple=True,
     metavar="IP",
-    help="A proxy whose X-Forwarded-For and -Proto are believed; repeatable.",
+    help="Trust X-Forwarded-For and X-Forwarded-Proto of this proxy; repeatable",
 )
 @click.option(
     "--rate-limit",
@@ -86,7 +103,7 @@ def _each(form: re.Pattern[str], wanted: str) -> Any:
     default=50,
     show_default=True,
     metavar="N",
-    help="Requests a second for each token; four times as many at once.",
+    help="Requests per second for each token, with bursts of four times as many",
 )
 @click.option(
     "--upstream-timeout",
@@ -94,37 +111,39 @@ def _each(form: re.Pattern[str], wanted: str) -> Any:
     default=30,
     show_default=True,
     metavar="SECONDS",
-    help="How long the API may take.",
+    help="Timeout for each API call, in seconds",
 )
-@click.option("--read-only", is_flag=True, help="Offer no writes.")
-@click.option("--guard-managed", is_flag=True, help="Refuse to change what the files declare.")
+@click.option("--read-only", is_flag=True, help="Serve no write operations")
 @click.option(
-    "--confirm-deletes", is_flag=True, help="Ask tools for `confirm_slug` before a deletion."
+    "--guard-managed", is_flag=True, help="Refuse to change integrations that the files declare"
 )
 @click.option(
-    "--with-gitops-tools", is_flag=True, help="Add the tools that validate, plan and detect drift."
+    "--confirm-deletes", is_flag=True, help="Require `confirm_slug` in tool calls that delete"
+)
+@click.option(
+    "--with-gitops-tools", is_flag=True, help="Add MCP tools that validate, plan and detect drift"
 )
 @format_option("text", "json")
 @click.pass_obj
 def command(invocation: Invocation, /, *, style: str, **options: Any) -> int:
-    """Offer the five raw operations over REST and MCP.
+    """Serve the five integration operations over REST and MCP.
 
-    Callers show the token of RECONCILE_SERVE_TOKEN, or one of --token-file; the target's own key
-    stays in here. The addresses are the first line on stdout, the access log goes to stderr.
-    SIGINT or SIGTERM ends it.
+    Callers authenticate with the token in RECONCILE_SERVE_TOKEN or one of --token-file; the
+    target's API key is never sent to them. The first line on stdout holds the addresses, stderr
+    the access log. Stop it with SIGINT or SIGTERM.
     """
     console = invocation.console
 
     def announce(at: serve_wiring.Addresses) -> None:
         console.data(_as_json(at) if style == "json" else f"REST {at.rest_url} MCP {at.mcp_url}")
 
-    async def work(interruption: signals.SignalHandler) -> int:
+    async def work(handler: signals.SignalHandler) -> int:
         stop = asyncio.Event()
-        interruption.ask = stop.set
+        handler.on_signal = stop.set
         await serve_wiring.serve(
             invocation, serve_wiring.ServeOptions(**options), stop=stop, ready=announce
         )
-        return interruption.exit_code
+        return handler.exit_code
 
     return signals.run(work)
 

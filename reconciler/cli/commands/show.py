@@ -1,4 +1,4 @@
-"""`reconcile show`: a saved plan, result or drift report in any format, without asking the API."""
+"""`reconcile show`: print a saved plan, result or drift report, without calling the API."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ NOT_READ = "not read"
 def command(invocation: Invocation, *, file: Path, style: str) -> int:
     """Print a saved plan, result or drift report.
 
-    The digest is checked: a plan that was edited is refused.
+    The digest is verified: an edited plan is refused.
     """
     text = output.read(file, limit=codec.MAX_PLAN_BYTES)
     console = invocation.console

@@ -20,29 +20,32 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command("simulate", cls=Command)
 @click.option(
     "--port",
+    metavar="PORT",
     type=click.IntRange(0, 65535),
     default=8787,
     show_default=True,
-    help="Port on this machine; 0 takes a free one.",
+    help="Port on this machine; 0 selects a free port",
 )
-@click.option("--seed", metavar="NAME|N", help="Start with a named world, or with N integrations.")
+@click.option("--seed", metavar="NAME|N", help="Start with a named seed or with N integrations")
 @click.option(
     "--latency-ms",
     type=Number(0),
     default=0,
     metavar="MS",
-    help="How long each answer takes.",
+    help="Latency of each response, in milliseconds",
 )
 @click.option(
     "--jitter-ms",
     type=Number(0),
     default=0,
     metavar="MS",
-    help="How much longer it takes at most.",
+    help="Maximum additional latency, in milliseconds",
 )
-@click.option("--rate-limit", type=click.IntRange(1), metavar="N", help="Answer N calls a second.")
-@click.option("--fault", type=_FILE, help="Script of faults and switches, YAML or JSON.")
-@click.option("--db", type=_FILE, help="Keep the state in this file instead of in memory.")
+@click.option(
+    "--rate-limit", type=click.IntRange(1), metavar="N", help="Limit requests to N per second"
+)
+@click.option("--fault", type=_FILE, help="Read faults and switches from this YAML or JSON file")
+@click.option("--db", type=_FILE, help="Store the state in this file instead of in memory")
 @click.pass_obj
 def command(
     invocation: Invocation,
@@ -55,15 +58,16 @@ def command(
     fault: Path | None,
     db: Path | None,
 ) -> int:
-    """Serve a stand-in of the API on this machine.
+    """Serve a simulator of the API on this machine.
 
-    The base URL is the first line on stdout. Any API key is accepted. SIGINT or SIGTERM ends it.
+    The first line on stdout is the base URL. Any API key is accepted. Stop it with SIGINT or
+    SIGTERM.
     """
     console = invocation.console
 
-    async def serve(interruption: signals.SignalHandler) -> int:
+    async def serve(handler: signals.SignalHandler) -> int:
         stop = asyncio.Event()
-        interruption.ask = stop.set
+        handler.on_signal = stop.set
         await serve_simulator(
             host=HOST,
             port=port,
@@ -75,18 +79,18 @@ def command(
             db=db,
             on_ready=lambda url: _announce(console, url),
             stop=stop,
-            dependencies=wiring.clockwork(),
+            dependencies=wiring.simulator_dependencies(),
         )
-        return interruption.exit_code
+        return handler.exit_code
 
     try:
         return signals.run(serve)
     except OSError as reason:
         summary = f"cannot serve on {HOST}:{port}: {reason.strerror}"
-        hint = "choose another with --port, or 0 for a free one"
+        hint = "use another port with --port; 0 selects a free port"
         raise InvalidInput([error("port", summary, hint=hint)]) from reason
 
 
 def _announce(console: Console, url: str) -> None:
     console.data(url)
-    console.say("serving the simulator; any key is accepted; Ctrl-C ends it")
+    console.info("serving the simulator; any API key is accepted; press Ctrl-C to stop")

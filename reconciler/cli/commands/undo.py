@@ -1,4 +1,4 @@
-"""`reconcile undo`: a plan that takes a run back, to be looked at and then applied.
+"""`reconcile undo`: a plan that restores the state before a run, for review and apply.
 
 What can be restored, and what not: `reconciler.execution.undo`.
 """
@@ -13,7 +13,7 @@ from reconciler import workflows
 from reconciler.cli import command_context, output, settings, signals, wiring
 from reconciler.cli.desired_source import read_files
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import ReadingOptions, connection, format_option, undoing
+from reconciler.cli.options import ReadingOptions, connection, format_option, undo_options
 from reconciler.cli.undo_source import UndoSource
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, in_order
@@ -34,13 +34,13 @@ from reconciler.views.plan_outline import header_of
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Save the plan for `reconcile apply FILE`.",
+    help="Save the plan to this file, for `reconcile apply FILE`",
 )
 @click.option(
-    "--edit-files", is_flag=True, help="Change the files instead, for Git to say the same."
+    "--edit-files", is_flag=True, help="Edit the files instead of planning changes to the API"
 )
 @format_option(*output.PLAN_FORMATS)
-@undoing
+@undo_options
 @connection
 @click.pass_obj
 def command(
@@ -53,17 +53,17 @@ def command(
     options: PlanOptions,
     connection: ReadingOptions,
 ) -> int:
-    """Plan to restore what a RUN changed; write nothing.
+    """Plan how to restore the state before a run, without changing anything.
 
-    The files have no part in it: Git still says otherwise, and the next apply of the files reverts
-    an undo. With --edit-files the files are changed instead of the API, in place, to be committed
-    and applied. Values of secrets are kept nowhere, so a credential that the run replaced stays.
+    The files stay as they are, so the next apply of the files reverts an undo. With --edit-files,
+    the files are edited in place instead, to be committed and applied. Secret values are not
+    stored, so a credential that the run replaced cannot be restored.
     """
     if edit_files:
         _check_edit(out, style)
         return _edit(invocation, run, options, style=style)
 
-    async def work(_interruption: signals.SignalHandler) -> tuple[Plan, str]:
+    async def work(_handler: signals.SignalHandler) -> tuple[Plan, str]:
         source = await in_thread(partial(UndoSource, invocation, run))
         asked = source.options(options)
         async with wiring.session(
@@ -80,14 +80,14 @@ def command(
     )
     output.show_plan(console, plan, style=style, ledger=ledger, context=context)
     if out is not None:
-        console.say(output.how_to_apply_saved(plan, context))
+        console.info(output.how_to_apply_saved(plan, context))
     return 0
 
 
 def _check_edit(out: Path | None, style: str) -> None:
     if out is not None or style not in {"text", "json"}:
         raise click.UsageError(
-            "--edit-files makes no plan; it takes neither --out nor --format markdown or html"
+            "--edit-files makes no plan; it cannot be used with --out, --format markdown or html"
         )
 
 
@@ -103,7 +103,7 @@ def _edit(invocation: Invocation, run: str, options: PlanOptions, *, style: str)
         console.data(changed_files.undo_json(done.restored, run=run, diagnostics=done.diagnostics))
         return 0
     if done.diagnostics:
-        console.insist(diagnostics.as_text(done.diagnostics))
+        console.warning(diagnostics.as_text(done.diagnostics))
     console.data(
         changed_files.undo_text(done.restored, header=done.header, folder=str(invocation.dir))
     )
@@ -112,7 +112,7 @@ def _edit(invocation: Invocation, run: str, options: PlanOptions, *, style: str)
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """Files that undo a run, with what is to be told about them."""
+    """Files that undo a run, with their header and diagnostics."""
 
     restored: Restored
     header: str
@@ -120,16 +120,16 @@ class Edited:
 
 
 def _edited(invocation: Invocation, run: str, selection: Selection) -> Edited:
-    """Give the files as they have to be; nothing is written, and the API is not asked."""
-    source = UndoSource(invocation, run, to_edit=True)
+    """Return the edited files, without writing them or calling the API."""
+    source = UndoSource(invocation, run, for_files=True)
     source.refuse_unmatched(selection)
     loaded, desired = read_files(invocation, source.environment)
     if loaded.config is None:
         raise InvalidInput(loaded.diagnostics)
-    past = wiring.records_of(invocation, source.environment).recall(source.target)
-    wish = source.wish(past)
-    assert wish.undo is not None  # noqa: S101  what comes from a past run is an undo
-    images = {s: image for s, image in wish.undo.images.items() if selection.includes(s)}
+    past = wiring.ledger_access_of(invocation, source.environment).read_snapshot(source.target)
+    desired_input = source.desired_input(past)
+    assert desired_input.undo is not None  # noqa: S101  what comes from a past run is an undo
+    images = {s: image for s, image in desired_input.undo.images.items() if selection.includes(s)}
     restored = restore(
         DirectorySource(invocation.dir),
         config=loaded.config,
@@ -138,12 +138,12 @@ def _edited(invocation: Invocation, run: str, selection: Selection) -> Edited:
             slug: RestoreTarget(
                 declared.fields, is_whole=images[slug].kind is not ActionKind.UPDATE
             )
-            for slug, declared in wish.desired.integrations.items()
+            for slug, declared in desired_input.desired.integrations.items()
             if slug in images
         },
         gone=[slug for slug, image in images.items() if image.observed is None],
         today=settings.now().date(),
     )
     header = header_of(wiring.plan_target(source.target), ledger=past.state)
-    found = in_order([*wish.diagnostics, *past.diagnostics, *restored.diagnostics])
+    found = in_order([*desired_input.diagnostics, *past.diagnostics, *restored.diagnostics])
     return Edited(restored, header, found)

@@ -20,10 +20,10 @@ from reconciler.views import diagnostics
 @format_option("text", "json", "github", "sarif")
 @click.pass_obj
 def command(invocation: Invocation, *, style: str) -> int:
-    """Check the files offline and name every problem at once.
+    """Check the files offline and report every problem.
 
-    Without --target every environment is checked. Exits 3 if there is an error; warnings do not
-    count.
+    Without --target, every environment is checked. The exit code is 3 if there is an error;
+    warnings do not change it.
     """
     found = _findings(invocation)
     console = invocation.console
@@ -46,7 +46,7 @@ def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
     config, _ = load_config(files)
     found: list[Diagnostic] = []
     for name in _targets_to_check(invocation, config):
-        # Which references may be used depends on the environment, so the judge comes from here.
+        # The environment decides which references may be used, so the check comes from here.
         loaded = load(
             files,
             target_name=name,
@@ -59,7 +59,7 @@ def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
 
 
 def _targets_to_check(invocation: Invocation, config: Config | None) -> Iterable[str | None]:
-    """Choose the target that was named, or one for each environment."""
+    """Return the named target, or one for each environment."""
     if invocation.target is not None or config is None:
         return [invocation.target]
     return {target.environment: name for name, target in sorted(config.targets.items())}.values()

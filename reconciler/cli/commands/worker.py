@@ -1,4 +1,4 @@
-"""`reconcile worker`: carry out what Temporal hands over, for the members of fleet.yaml."""
+"""`reconcile worker`: run the tasks of a fleet that Temporal distributes."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from reconciler.cli.fleet_options import (
     MemberOptions,
     TemporalOptions,
     file_option,
-    meeting,
     parallelism_option,
+    temporal,
 )
 from reconciler.cli.global_options import Invocation
 from reconciler.execution.cancellation import CancelToken
@@ -21,42 +21,42 @@ from reconciler.fleet.config import Fleet
 @click.command("worker", cls=MemberOptions)
 @file_option
 @parallelism_option
-@meeting
+@temporal
 @click.pass_obj
 def command(
-    invocation: Invocation, *, file: Path, parallelism: int, meeting: TemporalOptions
+    invocation: Invocation, *, file: Path, parallelism: int, temporal: TemporalOptions
 ) -> int:
-    """Work for a fleet that Temporal directs.
+    """Run a Temporal worker for a fleet.
 
-    Reads files, secrets and keys where it runs; what it is told and what it tells are names and
-    digests. Runs until Ctrl-C; what it then leaves undone another worker takes over.
+    The worker reads files, secrets and API keys on its own machine; only names and digests are
+    exchanged with Temporal. It runs until Ctrl-C; another worker then takes over its tasks.
     """
     console = invocation.console
-    service = meeting.service()
-    roster = _Roster(invocation, file)
-    roster()  # a file that cannot be read is better known now
+    service = temporal.service()
+    fleet_file = _FleetFile(invocation, file)
+    fleet_file()  # report mistakes of the file before the worker starts
     from reconciler.fleet.temporal.worker import Activities, run_worker
 
-    async def work(interruption: signals.SignalHandler) -> int:
+    async def work(handler: signals.SignalHandler) -> int:
         cancel = CancelToken()
-        interruption.ask = lambda: cancel.request("interrupted")
+        handler.on_signal = lambda: cancel.request("interrupted")
         await run_worker(
             service,
-            Activities(roster, lambda outcome: fleet_run.announce(console, outcome)),
+            Activities(fleet_file, lambda outcome: fleet_run.announce(console, outcome)),
             parallelism=parallelism,
             cancel=cancel,
-            ready=lambda: console.say(
+            ready=lambda: console.info(
                 f"worker ready on queue {service.queue} at {service.address}, "
-                f"{parallelism} members at a time"
+                f"up to {parallelism} members at the same time"
             ),
         )
-        return interruption.exit_code
+        return handler.exit_code
 
     return signals.run(work)
 
 
-class _Roster:
-    """Gives fleet.yaml as it is, and reads it again only when it has changed."""
+class _FleetFile:
+    """The current fleet.yaml, read again only after it has changed."""
 
     def __init__(self, invocation: Invocation, file: Path) -> None:
         self._console = invocation.console
@@ -65,7 +65,7 @@ class _Roster:
         self._known: tuple[Fleet, MemberRunner] | None = None
 
     def __call__(self) -> tuple[Fleet, MemberRunner]:
-        """Read the file, or raise what is wrong with it."""
+        """Return the fleet; raise `InvalidInput` for a file with mistakes."""
         try:
             status = self._file.stat()
             seen = (status.st_mtime_ns, status.st_size)
