@@ -1,4 +1,4 @@
-"""What a signal ends, and what is told of that."""
+"""What a signal ends, and the message about it."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from reconciler.cli import signals
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, signals.Terminated])
 def test_a_signal_at_a_question_tells_what_was_not_done(kind: type[KeyboardInterrupt]) -> None:
     async def ask(handler: signals.SignalHandler) -> None:
-        with interruption.left_to_python():
+        with handler.suspended():
             raise kind
 
     with pytest.raises(kind) as caught:

@@ -1,6 +1,7 @@
 """`reconcile apply`: plan, confirm, apply and show the result."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -76,84 +77,96 @@ def command(
     approval = Approval(
         digest=approval_options.expect_digest, plans=saved, assumed=approval_options.yes
     )
-    undoes = _run_to_undo(saved, base=reading.base)
-    run = wiring.new_run_id()
-    telemetry = RunTelemetry(invocation, command="apply", run=run, metrics_file=metrics_file)
-
-    async def work(handler: signals.SignalHandler) -> int:
-        source = None
-        if undoes:
-            source = await in_thread(partial(UndoSource, invocation, undoes))
-        asked = source.options(options) if source else options
-        async with wiring.run(
-            telemetry.invocation,
-            reading,
-            selection=asked.selection,
-            name=telemetry.run,
-            keeps_records=not approval_options.no_ledger,
-            source=source,
-            allow_older_commit=approval_options.allow_older_commit,
-        ) as (session, ledger_listener):
-            display = RunDisplay(
-                invocation.console, handler, CancelToken(), style=style, ledger=session.ledger
-            )
-            applied = await _carry_out(
-                session,
-                asked,
-                approval,
-                display=display,
-                ledger_listener=ledger_listener,
-                telemetry=telemetry,
-                approval_options=approval_options,
-            )
-        telemetry.log_ledger(applied.result)
-        _report(invocation.console, applied, style=style, ledger=session.ledger, channels=notify)
-        return handler.exit_code or _exit_code(invocation.console, applied)
-
+    telemetry = RunTelemetry(
+        invocation, command="apply", run=wiring.new_run_id(), metrics_file=metrics_file
+    )
+    run = _Run(
+        invocation,
+        options,
+        reading,
+        approval=approval,
+        approval_options=approval_options,
+        telemetry=telemetry,
+        undone_run=_run_to_undo(saved, base=reading.base),
+        style=style,
+        channels=notify,
+    )
     with telemetry, command_context.suggesting_commands(invocation, plans):
-        return telemetry.finish(signals.run(work, if_interrupted="nothing was written"))
+        return telemetry.finish(signals.run(run.to_end, if_interrupted="nothing was written"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of `apply`; `undone_run` is set if its plans come from `undo`."""
+
+    invocation: Invocation
+    options: PlanOptions
+    reading: ReadingOptions
+    approval: Approval
+    approval_options: ApprovalOptions
+    telemetry: RunTelemetry
+    undone_run: str | None
+    style: str
+    channels: Sequence[str]
+
+    async def to_end(self, handler: signals.SignalHandler) -> int:
+        """Apply, show the result and return the exit code."""
+        source, options = None, self.options
+        if self.undone_run is not None:
+            source = await in_thread(partial(UndoSource, self.invocation, self.undone_run))
+            options = source.options(options)
+        async with wiring.run(
+            self.telemetry.invocation,
+            self.reading,
+            selection=options.selection,
+            name=self.telemetry.run,
+            keeps_records=not self.approval_options.no_ledger,
+            source=source,
+            allow_older_commit=self.approval_options.allow_older_commit,
+        ) as (session, ledger_listener):
+            applied = await self._apply(session, ledger_listener, options, handler)
+        self.telemetry.log_ledger(applied.result)
+        self._report(applied, ledger=session.ledger)
+        return handler.exit_code or _exit_code(self.invocation.console, applied)
+
+    async def _apply(
+        self,
+        session: Session,
+        ledger_listener: LedgerListener | None,
+        options: PlanOptions,
+        handler: signals.SignalHandler,
+    ) -> Applied:
+        self.telemetry.set_target(session.desired.target.name, ledger=session.ledger)
+        cancel = CancelToken()
+        display = RunDisplay(
+            self.invocation.console, handler, cancel, style=self.style, ledger=session.ledger
+        )
+        with display:
+            return await run_apply(
+                session,
+                options,
+                self.approval,
+                run=self.telemetry.run,
+                ledger_listener=ledger_listener,
+                listeners=(display.emit, self.telemetry.emit),
+                confirm=display.confirm,
+                stop=cancel,
+                abort_on_error=self.approval_options.on_error == "abort",
+            )
+
+    def _report(self, applied: Applied, *, ledger: str) -> None:
+        """Show the result, and notify the channels of actions that were not applied."""
+        console = self.invocation.console
+        output.show_result(console, applied.result, applied.plan, style=self.style, ledger=ledger)
+        if applied.diagnostics:
+            console.warning(diagnostics.as_text(applied.diagnostics))
+        if not applied.result.complete:
+            notifications.failed_apply(console, self.channels, applied.result, ledger=ledger)
 
 
 def _exit_code(console: Console, applied: Applied) -> int:
     # A result that could not be printed must not look like a run that wrote nothing.
     return exit_codes.INCOMPLETE if console.lost else exit_codes.for_result(applied.result)
-
-
-def _report(
-    console: Console, applied: Applied, *, style: str, ledger: str, channels: Sequence[str]
-) -> None:
-    """Show the result, and notify the channels of actions that were not applied."""
-    output.show_result(console, applied.result, applied.plan, style=style, ledger=ledger)
-    if applied.diagnostics:
-        console.warning(diagnostics.as_text(applied.diagnostics))
-    if not applied.result.complete:
-        notifications.failed_apply(console, channels, applied.result, ledger=ledger)
-
-
-async def _carry_out(
-    session: Session,
-    options: PlanOptions,
-    approval: Approval,
-    *,
-    display: RunDisplay,
-    ledger_listener: LedgerListener | None,
-    telemetry: RunTelemetry,
-    approval_options: ApprovalOptions,
-) -> Applied:
-    """Apply with a display and telemetry."""
-    telemetry.set_target(session.desired.target.name, ledger=session.ledger)
-    with display:
-        return await run_apply(
-            session,
-            options,
-            approval,
-            run=telemetry.run,
-            ledger_listener=ledger_listener,
-            listeners=(display.emit, telemetry.emit),
-            confirm=display.confirm,
-            stop=display.stop,
-            abort_on_error=approval_options.on_error == "abort",
-        )
 
 
 def _run_to_undo(plans: Collection[Plan], *, base: str | None) -> str | None:

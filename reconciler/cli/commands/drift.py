@@ -23,6 +23,7 @@ from reconciler.views.diagnostics import as_text
 from reconciler.workflows import Session
 
 DIFFERENT = 2
+_IF_INTERRUPTED = "no report was made, and nothing was written"
 
 EVERY = 168
 """Default of --sample-every: a week of hourly checks."""
@@ -78,7 +79,6 @@ def command(
     were last read, and the report counts them as not read. An apply always reads everything.
     """
     notifications.check(notify)
-
     telemetry = RunTelemetry(
         invocation, command="drift", run=wiring.new_run_id(), metrics_file=metrics_file
     )
@@ -95,9 +95,7 @@ def command(
             return report, session.ledger
 
     with telemetry:
-        report, ledger = signals.run(
-            work, if_interrupted="no report was made, and nothing was written"
-        )
+        report, ledger = signals.run(work, if_interrupted=_IF_INTERRUPTED)
         telemetry.set_plan(report.plan)
         context = command_context.command_context(invocation, click.get_current_context())
         console = invocation.console
