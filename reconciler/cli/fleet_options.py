@@ -1,6 +1,5 @@
 """Options that the commands of a fleet and its workers share, with their values."""
 
-import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,7 +11,6 @@ import click
 from reconciler.cli import settings
 from reconciler.cli.console import Console
 from reconciler.fleet.config import Fleet, Member
-from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
     from reconciler.fleet.temporal.client import TemporalClient
@@ -23,6 +21,7 @@ from reconciler.errors import InvalidInput
 
 FILE = Path("fleet.yaml")
 LOCAL = "local"
+QUEUE = "reconcile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +46,18 @@ class FleetSelection:
         ]
 
     @property
-    def repeated(self) -> str:
-        """Give the options that another command for the same members has to have."""
-        said = [] if self.file == FILE else ["--file", str(self.file)]
-        said += [word for glob in self.only for word in ("--only", glob)]
-        said += [word for glob in self.exclude for word in ("--exclude", glob)]
-        said += [] if self.engine == LOCAL else ["--engine", self.engine]
-        return "".join(f" {shlex.quote(visible(word, 300))}" for word in said)
+    def options(self) -> tuple[str, ...]:
+        """Return the options with which another command selects the same members."""
+        words: list[str] = []
+        if self.file != FILE:
+            words += ["--file", str(self.file)]
+        for glob in self.only:
+            words += ["--only", glob]
+        for glob in self.exclude:
+            words += ["--exclude", glob]
+        if self.engine != LOCAL:
+            words += ["--engine", self.engine]
+        return tuple(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,22 @@ class TemporalOptions:
 
     address: str | None = None
     namespace: str | None = None
-    queue: str = "reconcile"
+    queue: str = QUEUE
     tls: bool = False
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Return the options with which another command connects to the same Temporal."""
+        words: list[str] = []
+        if self.address is not None:
+            words += ["--address", self.address]
+        if self.namespace is not None:
+            words += ["--namespace", self.namespace]
+        if self.queue != QUEUE:
+            words += ["--queue", self.queue]
+        if self.tls:
+            words.append("--tls")
+        return tuple(words)
 
     def service(self) -> "TemporalClient":
         """Return the client, or raise `InvalidInput` if the extra is not installed."""
@@ -165,7 +183,7 @@ _TEMPORAL = {
     "queue": click.option(
         "--queue",
         metavar="NAME",
-        default="reconcile",
+        default=QUEUE,
         show_default=True,
         help="Temporal task queue shared by callers and workers",
     ),

@@ -89,8 +89,12 @@ class FleetRun:
         engine: Engine,
         fleet: Fleet,
         task: MemberTask,
+        *,
+        options: Sequence[str] = (),
     ) -> None:
+        """Select the members; `options` are those that a suggested command repeats."""
         self._console = console
+        self._options = options
         self._selection = selection
         self._engine = engine
         self._members = selection.members_of(fleet)
@@ -188,8 +192,8 @@ class FleetRun:
             tuple(planned[m.name] for m in self._members if m.name in planned),
         )
         console = self._console
-        color, repeated = console.colors_stderr, self._selection.repeated
-        console.warning(table(shown, repeated=repeated, width=console.width, color=color))
+        color, width = console.colors_stderr, console.width
+        console.warning(table(shown, options=self._options, width=width, color=color))
         with handler.suspended():
             members = [planned[task.member] for task in ready]
             question = f"{action_counts(members)}. Apply to these {len(ready)} members?"
@@ -216,12 +220,12 @@ def announce(console: Console, outcome: MemberOutcome) -> None:
     )
 
 
-def show(console: Console, result: FleetResult, *, selection: FleetSelection, style: str) -> None:
-    """Write the result to stdout."""
+def show(console: Console, result: FleetResult, *, options: Sequence[str], style: str) -> None:
+    """Write the result to stdout; `options` are those that a suggested command repeats."""
     if style == "json":
         from reconciler.views import json
 
         console.data(json.document(result.as_json()))
     else:
         color, width = console.colors_stdout, console.width
-        console.data(table(result, repeated=selection.repeated, width=width, color=color))
+        console.data(table(result, options=options, width=width, color=color))

@@ -1,7 +1,7 @@
 """Refusal to apply a commit after a newer one.
 
-What the newer commit changed would be taken back, although no file of the newest commit says so: an
-old job that is started again does that, and a clone that was not updated.
+Such an apply would revert the changes of the newer commit. An old job that is started again does
+that, and a clone that was not updated.
 """
 
 from collections.abc import Sequence

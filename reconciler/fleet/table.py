@@ -1,7 +1,7 @@
 """Table of a fleet's result in the terminal; its JSON form is `FleetResult.as_json`."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import counted
 from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
@@ -9,6 +9,7 @@ from reconciler.planning.actions import ActionKind
 from reconciler.views.escape import visible
 from reconciler.views.phrases import AND_MORE
 from reconciler.views.result_outline import duration
+from reconciler.views.suggested_command import suggested_command
 from reconciler.views.text_layout import TextLayout
 
 _SYMBOLS = {
@@ -28,10 +29,12 @@ _SHOWN_ERRORS = 3
 """Errors of a member that the table shows."""
 
 
-def table(result: FleetResult, *, repeated: str = "", width: int = 80, color: bool = False) -> str:
+def table(
+    result: FleetResult, *, options: Sequence[str] = (), width: int = 80, color: bool = False
+) -> str:
     """Return the whole result: each member with its errors, then the totals.
 
-    `repeated` are the options that the suggested command repeats.
+    `options` are those that a suggested command repeats.
     """
     page = TextLayout(width=width, color=color)
     page.line(
@@ -46,11 +49,12 @@ def table(result: FleetResult, *, repeated: str = "", width: int = 80, color: bo
     count = len(result.members)
     page.line((f"{counted(count, 'member')}: {counts or 'none'}.", "bold"))
     if result.exit_code not in {0, 2} or result.summary["not-run"]:
-        words = f"{result.operation.value}{repeated} --resume {visible(result.run)}"
+        words = (result.operation.value, *options, "--resume", result.run)
         page.line("To finish the run:")
-        page.whole(f"reconcile fleet {words}", indent=4)
+        page.whole(suggested_command(None, "fleet", *words), indent=4)
     elif result.operation is FleetOperation.PLAN and result.summary["different"]:
-        page.whole(f"To apply, run: reconcile fleet apply{repeated}")
+        command = suggested_command(None, "fleet", "apply", *options)
+        page.whole(f"To apply, run: {command}")
     return page.text()
 
 

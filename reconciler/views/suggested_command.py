@@ -25,10 +25,14 @@ class CommandContext:
 
 
 def suggested_command(
-    target: str, command: str, *arguments: str, context: CommandContext = CommandContext()
+    target: str | None, command: str, *arguments: str, context: CommandContext = CommandContext()
 ) -> str:
-    """Return `reconcile --target T [--dir D] COMMAND ARGUMENTS`, quoted for a POSIX shell."""
-    words = ("reconcile", "--target", target, *context.global_options, command, *arguments)
+    """Return `reconcile --target T [--dir D] COMMAND ARGUMENTS`, quoted for a POSIX shell.
+
+    Without a target the option is left out: the commands of a fleet have none.
+    """
+    options = ("--target", target) if target is not None else ()
+    words = ("reconcile", *options, *context.global_options, command, *arguments)
     return " ".join(_quoted(word) for word in words)
 
 

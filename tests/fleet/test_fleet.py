@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from reconciler.cli.fleet_options import TemporalOptions
 from tests.end_to_end.harness import COMMAND
 from tests.fleet.organisations import Organisations, serving
 from tests.fleet.project import FleetProject, codes, statuses
@@ -370,3 +371,10 @@ def test_a_second_signal_ends_it_at_once_and_quietly(tmp_path: Path) -> None:
         out, err = running.communicate(timeout=60)
         assert (running.returncode, err.strip()) == (143, "")
         assert [found["code"] for found in json.loads(out)["diagnostics"]] == ["interrupted"]
+
+
+def test_the_next_command_connects_to_the_same_temporal() -> None:
+    given = TemporalOptions(address="temporal:7233", namespace="fleet", queue="nightly", tls=True)
+    words = ("--address", "temporal:7233", "--namespace", "fleet", "--queue", "nightly", "--tls")
+    assert given.options == words
+    assert TemporalOptions().options == ()

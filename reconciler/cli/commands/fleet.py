@@ -7,6 +7,7 @@ import click
 from reconciler.cli import fleet_run, signals
 from reconciler.cli.console import Console
 from reconciler.cli.fleet_options import (
+    LOCAL,
     FleetSelection,
     MemberOptions,
     TemporalOptions,
@@ -159,15 +160,18 @@ def _run(
     fleet = fleet_run.read(selection.file)
     console = telemetry.invocation.console
     engine = _engine(console, selection, temporal, fleet, waits=waits)
+    options = selection.options
+    if selection.engine != LOCAL:
+        options += temporal.options
 
     async def work(handler: signals.SignalHandler) -> tuple[FleetResult, int]:
-        run = FleetRun(console, selection, engine, fleet, task)
+        run = FleetRun(console, selection, engine, fleet, task, options=options)
         result = await run.run(handler, asks=asks)
         return result, handler.exit_code or result.exit_code
 
     result, code = signals.run(work)
     telemetry.result = result
-    fleet_run.show(console, result, selection=selection, style=style)
+    fleet_run.show(console, result, options=options, style=style)
     return telemetry.finish(code)
 
 
@@ -179,7 +183,7 @@ def _engine(
     *,
     waits: bool,
 ) -> Engine:
-    if selection.engine == "local":
+    if selection.engine == LOCAL:
         return LocalEngine(fleet_run.member_runner(console, fleet), selection.parallelism)
     service = temporal.service()
     from reconciler.fleet.temporal.engine import TemporalEngine

@@ -14,6 +14,7 @@ from reconciler.cli import output, settings, signals, wiring
 from reconciler.cli.checkout import repository_of
 from reconciler.cli.commands.report import connected
 from reconciler.cli.global_options import Command, CommandGroup, Invocation
+from reconciler.cli.options import format_option
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.drift.report import DriftReport, decode_report
@@ -40,13 +41,13 @@ def command() -> None:
 
 
 @command.command("check-commit", cls=Command)
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@format_option("text", "json")
 @click.pass_obj
 def check_commit(invocation: Invocation, *, style: str) -> int:
     """Check that the job works on the newest commit of the branch that triggered it.
 
-    Exits 4 if it does not, as when an old job is started again, or if the job was started by hand
-    on another branch than the default one.
+    The exit code is 4 if it does not, because an old job was started again, or if the job was
+    started manually on another branch than the default branch.
     """
     from reconciler.github.newest_commit import require_newest_commit
     from reconciler.views import json
@@ -139,7 +140,7 @@ def _newest(invocation: Invocation, commits: Iterable[str | None]) -> str | None
     help="Workflow that uploads the plans",
 )
 @click.option("--since", metavar="SHA", help="Last applied commit  [default: from the ledger]")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@format_option("text", "json")
 @click.pass_obj
 def gather_plans(
     invocation: Invocation,
