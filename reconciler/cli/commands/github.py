@@ -72,7 +72,7 @@ def check_commit(invocation: Invocation, *, style: str) -> int:
 @click.option(
     "--artifact", metavar="NAME", required=True, help="Name of the upload of a complete apply"
 )
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@format_option("text", "json")
 @click.pass_obj
 def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
     """Print the commit that was applied last, for --base; nothing if there is none.

@@ -127,7 +127,7 @@ def _owners(root: Path, inside: str) -> str:
     found = next((name for name in _CODEOWNERS if (root / name).is_file()), None)
     begin = f"edit {found}" if found else f"write {_CODEOWNERS[0]}"
     return "\n".join(
-        [f"{begin} to require a review of limits and workflows; replace the team with yours:"]
+        [f"{begin} to require a review of limits and workflows by a team of yours:"]
         + [f"  {visible(line, limit=None)}" for line in lines]
     )
 
