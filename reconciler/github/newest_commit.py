@@ -1,6 +1,6 @@
 """Check that a job applies the newest commit of its branch.
 
-A job may run long after its push: somebody starts it again, or approves two waiting jobs in another
+A job may run long after its push: it is started again, or two waiting jobs are approved in another
 order. It would write what its branch no longer declares.
 """
 

@@ -26,7 +26,7 @@ def find(connection: Connection, key: TargetKey) -> int | None:
     known = _ids_by_organisation(connection, key)
     if key.organisation is not None:
         return known.get(key.organisation, known.get(_UNKNOWN))
-    # Before the API's list has named the organisation, several cannot be told apart.
+    # Before the API's list has named the organisation, several cannot be distinguished.
     if len(known) == 1:
         return next(iter(known.values()))
     return known.get(_UNKNOWN)

@@ -255,16 +255,17 @@ class _Draft:
     def _note_renames(self, actions: list[Action]) -> None:
         """Note creates that equal an integration which is no longer declared."""
         gone = {a.slug for a in actions if a.kind is ActionKind.DELETE} | set(self.forgotten)
-        slugs = {_likeness(self.observed.integrations[slug].fields): slug for slug in sorted(gone)}
+        observed = self.observed.integrations
+        slugs = {_rename_key(observed[slug].fields): slug for slug in sorted(gone)}
         for action in actions:
             declared = action.subject.declared
             if action.kind is not ActionKind.CREATE or declared is None:
                 continue
-            old = slugs.get(_likeness(declared.fields))
+            old = slugs.get(_rename_key(declared.fields))
             if old is not None:
                 self.diagnostics.append(messages.looks_like_rename(declared, old))
 
 
-def _likeness(fields: Tree) -> tuple[Value, Value]:
+def _rename_key(fields: Tree) -> tuple[Value, Value]:
     """Return what a renamed integration is recognised by."""
     return fields.get("name"), fields.get("ai_provider_id")

@@ -74,9 +74,8 @@ def choose(
             diagnostics.append(notice("archived", f"{slug}: it is archived, so it is not pulled"))
         elif slug in candidates.desired.tombstones:
             hint = "remove the entry under `deletions` in reconcile.yaml to keep it"
-            diagnostics.append(
-                warning("tombstoned-slug", f"{slug}: it is to be deleted; not pulled", hint=hint)
-            )
+            summary = f"{slug}: reconcile.yaml requests its deletion, so it is not pulled"
+            diagnostics.append(warning("tombstoned-slug", summary, hint=hint))
         else:
             outside.append(slug)
     if outside:

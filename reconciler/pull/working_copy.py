@@ -39,7 +39,7 @@ class WorkingCopy:
 
     @property
     def removed(self) -> tuple[str, ...]:
-        """The files that were read and are to be deleted."""
+        """Paths of the files that were read and that will be deleted."""
         return tuple(sorted(self._before.keys() - self._now.keys()))
 
     def is_new(self, path: str) -> bool:

@@ -141,7 +141,7 @@ _ROWS = (
         _COLLECTION,
         "Create an integration",
         "Adds a provider account. The answer is a receipt with id and slug. Send a slug: without "
-        "one a lost answer cannot be told from a lost request.",
+        "one a lost response looks like a lost request.",
         make_body=create_body,
         idempotent=False,
         raw=True,
