@@ -109,8 +109,8 @@ async def run(
     """Open a session for a run that writes, after its ledger and the lock of its target.
 
     Raises what `session` raises, `Refused` where another run holds the lock or has applied a newer
-    commit, and `LedgerError` where nothing can be recorded; without `keeps_records` there are no
-    books.
+    commit, and `LedgerError` where nothing can be recorded; without `keeps_records` there is no
+    ledger listener.
     """
     # A source of its own, an undo, does not come from the commit that is checked out.
     compares_commits = source is None and not allow_older_commit

@@ -33,16 +33,16 @@ def applied(folder: Path, world: World, when: Callable[[Event], bool]) -> Applie
 
     wish = desired(declared("alpha", key=KEY), declared("beta", key=KEY))
     with open_ledger(None, path=path, pepper="p") as ledger:
-        books = LedgerListener(ledger, key=TARGET, facts=RunFacts(run="run-1"), now=world.now)
+        listener = LedgerListener(ledger, key=TARGET, facts=RunFacts(run="run-1"), now=world.now)
         session = world.session(wish, parallelism=1)
-        books.values = session.secrets
+        listener.values = session.secrets
         return asyncio.run(
             run_apply(
                 session,
                 PlanOptions(),
                 Approval(assumed=True),
                 run="run-1",
-                ledger_listener=books,
+                ledger_listener=listener,
                 listeners=[strike],
                 confirm=lambda _plan: True,
                 stop=CancelToken(),
