@@ -123,13 +123,7 @@ def compare(
         desired = _with_withdrawn(desired, completed, past, any_provider_schema())
     reduction = _Reduction()
     desired_diff, observed_diff = reduction.reduce(desired, completed, (), schema)
-    undeclared = tuple(
-        path
-        for path, value in leaves(stored)
-        if not _covered(path, desired)
-        and not _is_default(schema.at(path), value)
-        and not _is_below(path, ignored)
-    )
+    undeclared = _undeclared(stored, desired, ignored, schema)
     return Comparison(
         declared=fields,
         past=known,
@@ -141,6 +135,19 @@ def compare(
         undeclared=_shortened(undeclared, schema, compared, stored),
         undeclared_access=_undeclared_access(desired, compared, stored),
         aligned=aligned,
+    )
+
+
+def _undeclared(
+    stored: Tree, desired: Tree, ignored: Collection[Path], schema: FieldSchema
+) -> tuple[Path, ...]:
+    """Return the paths of stored values that no file declares, defaults and ignored ones aside."""
+    return tuple(
+        path
+        for path, value in leaves(stored)
+        if not _covered(path, desired)
+        and not _is_default(schema.at(path), value)
+        and not _is_below(path, ignored)
     )
 
 

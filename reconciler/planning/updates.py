@@ -60,10 +60,7 @@ def plan_update(
     now: datetime | None,
     audited: Observed | None = None,
 ) -> IntegrationPlan:
-    """Compare one integration and plan what has to change.
-
-    `audited` is the same record with parts that no file declares; no action depends on it.
-    """
+    """Plan one integration; no action depends on `audited`, the record with undeclared parts."""
     if observed.is_archived:
         return _archived(declared, observed, remembered)
     comparison = compare(declared, observed, remembered, now=now)

@@ -74,9 +74,8 @@ def command(
     """
     notifications.check(notify)
     saved = tuple(_read_plan(path) for path in plans)
-    approval = Approval(
-        digest=approval_options.expect_digest, plans=saved, assumed=approval_options.yes
-    )
+    digest, assumed = approval_options.expect_digest, approval_options.yes
+    approval = Approval(digest=digest, plans=saved, assumed=assumed)
     telemetry = RunTelemetry(
         invocation, command="apply", run=wiring.new_run_id(), metrics_file=metrics_file
     )
