@@ -5,6 +5,7 @@ What a fresh plan has beyond its public form (calls, subjects) is not stored.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from reconciler.diagnostics import SourceLocation
@@ -91,13 +92,12 @@ def _unreadable(name: str, why: str) -> UnreadablePlan:
 
 
 def _plan(document: PlanDocument) -> Plan:
+    plan = build_plan(document, document["actions"])
     run = document["source"]["run"] if "source" in document else None
-    return build_plan(document, document["actions"], run=run)
+    return replace(plan, run=run, approved_at=document.get("approved_at"))
 
 
-def build_plan(
-    document: ComparisonDocument, actions: Sequence[ActionDocument], *, run: str | None = None
-) -> Plan:
+def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) -> Plan:
     """Build a plan from the parts of a document; the caller checks the digest.
 
     Raises `ValueError` for a diagnostic with a file and without a position.
@@ -114,7 +114,6 @@ def build_plan(
         unmanaged=tuple(document["unmanaged"]),
         forgotten=tuple(document["forgotten"]),
         diagnostics=tuple(diagnostic_from(item) for item in document["diagnostics"]),
-        run=run,
     )
 
 

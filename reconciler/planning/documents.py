@@ -163,6 +163,7 @@ class PlanDocument(ComparisonDocument):
     digest: Digest
     actions: list[ActionDocument]
     source: NotRequired[UndoneRunDocument]
+    approved_at: NotRequired[Time]
 
 
 def parse_json(text: str) -> object:

@@ -1,7 +1,7 @@
 """A plan in a file: everything is restored, and a wrong text is explained."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import count
 from typing import Any
 
@@ -17,6 +17,7 @@ from reconciler.planning.actions import (
     Precondition,
 )
 from reconciler.planning.codec import TamperedPlan, UnreadablePlan, decode, encode
+from reconciler.planning.documents import PlanDocument
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 from reconciler.planning.risk import Risk
 from tests.builders import NOON
@@ -64,6 +65,7 @@ FULL = Plan(
         Diagnostic(Severity.WARNING, "odd", "hm", "", None),
     ),
     run="run-1",
+    approved_at="2026-11-24T09:30:00Z",
 )
 
 
@@ -80,6 +82,12 @@ def test_everything_public_of_a_plan_comes_back(plan: Plan) -> None:
     text = encode(plan)
     assert decode(text, name="p") == plan
     assert (text.count("\n"), text[-1]) == (1, "\n")
+
+
+def test_no_key_of_a_plan_is_left_out_of_that_test() -> None:
+    unset = [f.name for f in fields(Plan) if not getattr(FULL, f.name)]
+    assert unset == []
+    assert set(FULL.as_json()) == PlanDocument.__required_keys__ | PlanDocument.__optional_keys__
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,8 @@ def wrong(*path: str | int, to: Any) -> tuple[Edited, str]:
         ("[" * 100_000, MISSING),
         wrong("created_at", to="2026-11-23T12:00:00"),
         wrong("created_at", to=5),
+        wrong("approved_at", to="2026-11-23T12:00:00"),
+        wrong("approved_at", to=None),
         *(wrong(name, to=...) for name in NEEDED),
         wrong("source", "run", to=...),
         wrong("target", "name", to=5),
