@@ -62,27 +62,31 @@ async def _protected(github: GitHub, name: str, branch: str, *, reviewed: bool) 
     try:
         environment = await github.get(_path(github, name))
     except GitHubNotFound:
-        return _open(name, branch, "it does not exist, and the first job creates it for any branch")
+        return _open(
+            name, branch, "the environment does not exist; the first job creates it for any branch"
+        )
     policy = environment.get("deployment_branch_policy")
     if not isinstance(policy, dict):
-        return _open(name, branch, "a job of any branch or pull request gets its secrets")
+        return _open(name, branch, "jobs of any branch or pull request receive its secrets")
     if policy.get("custom_branch_policies") is not True:
         # GitHub lets every branch through while no rule of the repository protects one.
-        return _open(name, branch, "a job of any protected branch gets its secrets")
+        return _open(name, branch, "jobs of any protected branch receive its secrets")
     path = f"{_path(github, name)}/deployment-branch-policies"
     rules = await github.pages(path, under="branch_policies")
     others = sorted(f"`{text_at(rule, 'name')}`" for rule in rules if not _is_branch(rule, branch))
     if others:
-        return _open(name, branch, f"branches or tags get its secrets: {', '.join(others)}")
+        return _open(
+            name, branch, f"other branches or tags receive its secrets: {', '.join(others)}"
+        )
     if not rules:
-        return _open(name, branch, f"no branch may use it, not even {branch}")
+        return _open(name, branch, f"no branch may use the environment, not even {branch}")
     if reviewed and not _requires_review(environment):
         return warn(
             _title(name),
-            "no reviewer is required before a job gets its secrets",
+            "no review is required before a job receives its secrets",
             f"set `Required reviewers` in {_settings(name)}",
         )
-    return ok(_title(name), f"only branch {branch} gets its secrets")
+    return ok(_title(name), f"only branch {branch} receives its secrets")
 
 
 async def _for_pull_requests(github: GitHub, name: str) -> Check:
@@ -92,16 +96,16 @@ async def _for_pull_requests(github: GitHub, name: str) -> Check:
     except GitHubNotFound:
         return warn(
             _title(name),
-            "it does not exist, so pull requests are planned without a key",
+            "the environment does not exist: pull requests are planned without a key",
             "create it with a PORTKEY_API_KEY that may read, and without SECRET_VALUES",
         )
     if environment.get("deployment_branch_policy") is not None:
         return warn(
             _title(name),
-            "it is restricted, so pull requests may not be planned",
+            "the environment is restricted: jobs of pull requests may be refused",
             f"choose `No restriction` in {_settings(name)}",
         )
-    return ok(_title(name), "pull requests get its secrets: a key that may read, and no values")
+    return ok(_title(name), "for pull requests: a key that may read, and no values")
 
 
 def _requires_review(environment: JsonObject) -> bool:

@@ -43,7 +43,7 @@ def test_plan_apply_and_drift_really_run_as_a_repository_calls_them(tmp_path: Pa
         assert code == 0, log
         assert {"Plan", "Report"} <= set(steps(log))
         # Here SECRET_VALUES is a secret of the repository, which a pull request could print.
-        assert "a pull request can read it" in log
+        assert "pull requests can read this secret" in log
         (comment,) = here.github.comments[7]
         assert "**4 to create" in comment["body"]
         plan = here.store / f"reconcile-plan-simulator-{HEAD}" / "plan.json"
