@@ -105,7 +105,7 @@ def test_the_base_url_of_the_environment_is_announced_and_spares_simulators(
         )
     assert done.code == 0, done.err
     assert len(done.json["integrations"]) == 2
-    assert f"PORTKEY_BASE_URL sends target here to {url}" in done.err
+    assert f"PORTKEY_BASE_URL overrides the URL of target here: {url}" in done.err
 
 
 def test_an_unreachable_server_fails_before_any_write(tmp_path: Path) -> None:
