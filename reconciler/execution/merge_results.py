@@ -1,34 +1,16 @@
-"""Merge the results of shards into the result that one run would have had.
-
-A shard that ended before its result has left an error document instead, which is read here as well.
-Like a saved result it is only shown, never relied on.
-"""
+"""Merge the results of shards into the result that one run would have had."""
 
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
-
-from pydantic import StrictInt
-from typing_extensions import TypedDict
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.tree import digest
 from reconciler.errors import InvalidInput
-from reconciler.execution.result import ActionFailure, ApplyResult, UnreadableResult
+from reconciler.execution.result import ActionFailure, ApplyResult
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
-from reconciler.planning.documents import (
-    DiagnosticDocument,
-    diagnostic_from,
-    parse_json,
-    validated,
-)
 from reconciler.planning.plan import PlanTarget
-
-KIND = "error"
-"""The `kind` of an error document."""
 
 _NAMED = 5
 """Largest number of shards that a message names."""
@@ -125,31 +107,3 @@ def _duplicate_slugs(results: Sequence[ApplyResult]) -> list[Diagnostic]:
         for slug, count in sorted(counts.items())
         if count > 1
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorDocument:
-    """Why a run has no result; it wrote nothing."""
-
-    exit_code: int
-    diagnostics: tuple[Diagnostic, ...]
-
-
-class _ErrorShape(TypedDict):
-    format_version: Literal["1"]
-    kind: Literal["error"]
-    exit_code: StrictInt
-    diagnostics: list[DiagnosticDocument]
-
-
-def decode_error(text: str, *, name: str) -> ErrorDocument:
-    """Parse an error document; errors call it `name`."""
-    try:
-        document = validated(_ErrorShape, parse_json(text))
-        found = tuple(diagnostic_from(item) for item in document["diagnostics"])
-    except (ValueError, RecursionError):
-        raise UnreadableResult(
-            f"{name}: it is no error document of this version", code="unreadable-result"
-        ) from None
-    # Whatever it claims, a run without a result is never a success.
-    return ErrorDocument(document["exit_code"] or 1, found)

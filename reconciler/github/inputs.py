@@ -3,14 +3,18 @@
 A file is untrusted: the codec of its kind checks its shape and computes its digest again.
 """
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
-from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
+from reconciler.diagnostics import Diagnostic, error
 from reconciler.drift.report import DriftReport, decode_report
 from reconciler.errors import InvalidInput
-from reconciler.execution.result import ApplyResult, decode_result, document_kind
+from reconciler.execution.error_document import decode_error
+from reconciler.execution.result import (
+    ApplyResult,
+    UnreadableResult,
+    decode_result,
+    document_kind,
+)
 from reconciler.planning import codec as plan_codec
 from reconciler.planning.plan import Plan
 
@@ -58,27 +62,8 @@ def read_drift(text: str, *, name: str) -> DriftReport | FailedCommand:
 
 def _failed_command(text: str, *, name: str) -> FailedCommand:
     try:
-        document = json.loads(text)
-        if document["format_version"] != "1":
-            raise KeyError
-        plan = document.get("plan")
-        return FailedCommand(
-            exit_code=int(document["exit_code"]),
-            diagnostics=tuple(_diagnostic(item) for item in document["diagnostics"]),
-            plan=None if plan is None else plan_codec.plan_from_document(plan),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        document = decode_error(text, name=name)
+    except UnreadableResult:
         problem = error("unreadable-report", f"{name} is not an error document of this version")
         raise InvalidInput([problem]) from None
-
-
-def _diagnostic(item: dict[str, Any]) -> Diagnostic:
-    # A diagnostic about a whole file has no line.
-    file, line, column = item["file"], item["line"], item["column"]
-    return Diagnostic(
-        severity=Severity(item["severity"]),
-        code=str(item["code"]),
-        summary=str(item["summary"]),
-        hint=str(item["hint"]),
-        at=SourceLocation(str(file), int(line or 1), int(column or 1)) if file else None,
-    )
+    return FailedCommand(document.exit_code, document.diagnostics, document.plan)

@@ -57,7 +57,7 @@ def decode(text: str, *, name: str) -> Plan:
     try:
         # Unnamed, so that what was parsed is freed before the plan is built.
         document = validated(PlanDocument, _of_this_version(parse_json(text), name))
-        plan = _plan(document)
+        plan = plan_from(document)
     except (ValueError, RecursionError) as problem:
         raise _unreadable(name, what_is_wrong(problem)) from None
     if document["digest"] != plan.digest:
@@ -67,14 +67,6 @@ def decode(text: str, *, name: str) -> Plan:
             hint="make the plan again; a plan must not be edited",
         )
     return plan
-
-
-def plan_from_document(document: object) -> Plan:
-    """Build a plan from a part of a larger document; raises `ValueError` for a wrong shape.
-
-    Its digest is not checked.
-    """
-    return _plan(validated(PlanDocument, document))
 
 
 def _of_this_version(document: object, name: str) -> object:
@@ -91,7 +83,8 @@ def _unreadable(name: str, why: str) -> UnreadablePlan:
     )
 
 
-def _plan(document: PlanDocument) -> Plan:
+def plan_from(document: PlanDocument) -> Plan:
+    """Build a plan from its document; the caller checks the digest."""
     plan = build_plan(document, document["actions"])
     run = document["source"]["run"] if "source" in document else None
     return replace(plan, run=run, approved_at=document.get("approved_at"))

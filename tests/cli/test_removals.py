@@ -177,9 +177,10 @@ def test_a_plan_that_does_not_say_what_a_delete_loses_approves_none(there: Scene
 
 
 def digest_of(document: dict[str, Any]) -> str:
-    from reconciler.planning.codec import plan_from_document
+    from reconciler.planning.codec import plan_from
+    from reconciler.planning.documents import PlanDocument, validated
 
-    return plan_from_document({"digest": "", **document}).digest
+    return plan_from(validated(PlanDocument, {"digest": "", **document})).digest
 
 
 def test_the_digest_of_a_delete_follows_what_is_lost(there: Scene) -> None:

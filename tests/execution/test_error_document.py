@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from reconciler.diagnostics import Severity, SourceLocation
-from reconciler.execution.merge_results import ErrorDocument, decode_error
+from reconciler.execution.error_document import ErrorDocument, decode_error
 from reconciler.execution.result import UnreadableResult
+from tests.views.samples import mixed_plan
 
 SAID = {
     "severity": "warning",
@@ -36,6 +37,13 @@ def test_what_was_said_and_where_reads_back() -> None:
 def test_what_was_said_of_no_file_has_no_place() -> None:
     (said,) = decode_error(document(diagnostics=[SAID | {"file": None}]), name="x").diagnostics
     assert said.at is None
+
+
+def test_the_plan_that_was_refused_reads_back() -> None:
+    plan = mixed_plan()
+    assert decode_error(document(plan=plan.as_json()), name="x").plan == plan
+    with pytest.raises(UnreadableResult):
+        decode_error(document(plan=plan.as_json() | {"actions": [{}]}), name="x")
 
 
 def test_a_run_that_broke_off_is_never_read_as_a_success() -> None:
