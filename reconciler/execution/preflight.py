@@ -85,7 +85,7 @@ def objections(
     approval: Approval, fresh: Plan, *, now: datetime, max_age_hours: float
 ) -> list[Diagnostic]:
     """Return the reasons why an approval does not cover a fresh plan; none if it does."""
-    if approval.digest is not None and approval.digest != fresh.digest:
+    if approval.digest is not None and not fresh.has_digest(approval.digest):
         return [
             error(
                 "digest-mismatch",

@@ -60,7 +60,7 @@ def decode(text: str, *, name: str) -> Plan:
         plan = plan_from(document)
     except (ValueError, RecursionError) as problem:
         raise _unreadable(name, what_is_wrong(problem)) from None
-    if document["digest"] != plan.digest:
+    if not _has_claimed_digest(plan, document):
         raise TamperedPlan(
             f"{name}: its content does not have the digest it claims",
             code="tampered-plan",
@@ -75,6 +75,18 @@ def _of_this_version(document: object, name: str) -> object:
     if document.get("format_version") != "1":
         raise _unreadable(name, "it has another format version")
     return document
+
+
+def _has_claimed_digest(plan: Plan, document: PlanDocument) -> bool:
+    """Return whether a plan is as it was saved.
+
+    Its digest leaves the unverified secrets out, and they have a digest of their own, since apply
+    may send what an approved plan lists. In plans of 0.1.0 the one digest counts them.
+    """
+    if "unverified_digest" not in document:
+        return document["digest"] == plan.earlier_digest
+    is_listed = document["unverified_digest"] == plan.unverified_digest
+    return document["digest"] == plan.digest and is_listed
 
 
 def _unreadable(name: str, why: str) -> UnreadablePlan:

@@ -164,6 +164,7 @@ class PlanDocument(ComparisonDocument):
     actions: list[ActionDocument]
     source: NotRequired[UndoneRunDocument]
     approved_at: NotRequired[Time]
+    unverified_digest: NotRequired[Digest]
 
 
 def parse_json(text: str) -> object:

@@ -99,11 +99,32 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """Return the digest of the actions; times, reasons and preconditions do not count."""
+        """Return the digest of the actions; times, reasons and preconditions do not count.
+
+        Unverified secrets do not count either: which ones there are depends on the values that are
+        available where the plan is made, and none of them is sent.
+        """
+        return self._digest_with([])
+
+    @cached_property
+    def earlier_digest(self) -> str:
+        """Return the digest that version 0.1.0 computed, which counts unverified secrets."""
+        return self._digest_with([item.as_json() for item in self.unverified])
+
+    @property
+    def unverified_digest(self) -> str:
+        """Return the digest of the unverified secrets, by which a saved plan protects them."""
+        return digest([item.as_json() for item in self.unverified])
+
+    def has_digest(self, claimed: object) -> bool:
+        """Return whether a digest, of this version or an earlier one, identifies this plan."""
+        return claimed in (self.digest, self.earlier_digest)
+
+    def _digest_with(self, unverified: list[dict[str, str]]) -> str:
         return digest(
             {
                 "target": {"name": self.target.name, "base_url": self.target.base_url},
-                "unverified": [item.as_json() for item in self.unverified],
+                "unverified": unverified,
                 "actions": [action.identity for action in self.actions],
             }
         )
@@ -174,6 +195,8 @@ class Plan:
             "forgotten": list(self.forgotten),
             "diagnostics": [item.as_json() for item in self.diagnostics],
         }
+        if self.unverified:
+            document["unverified_digest"] = self.unverified_digest
         if self.approved_at is not None:
             document["approved_at"] = self.approved_at
         if self.run is not None:

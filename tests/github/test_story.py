@@ -131,6 +131,18 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         assert "sk-canary" not in json.dumps([story.github.comments, story.github.issues])
 
 
+def test_the_digest_of_drift_seen_without_values_is_the_one_that_apply_finds(
+    tmp_path: Path,
+) -> None:
+    with new_story(tmp_path) as story:
+        story.by_hand("alpha", description="by hand")
+        drifted = story.drift(values=False)
+        assert "Unverified secrets (1)" in issue(story)["body"]
+        done = story.apply(digest=drifted.outputs["digest"], pushed=False)
+        assert done.done.code == 0, done.done.out
+        assert story.remote("alpha")["description"] == "first"
+
+
 @pytest.mark.parametrize("how", ["squash", "rebase", "merge"])
 def test_every_way_of_merging_leads_to_the_plan(tmp_path: Path, how: str) -> None:
     with new_story(tmp_path) as story:

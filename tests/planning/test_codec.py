@@ -90,6 +90,16 @@ def test_no_key_of_a_plan_is_left_out_of_that_test() -> None:
     assert set(FULL.as_json()) == PlanDocument.__required_keys__ | PlanDocument.__optional_keys__
 
 
+def test_a_plan_of_0_1_0_whose_digest_counts_unverified_secrets_can_be_read() -> None:
+    document = json.loads(encode(FULL))
+    document["digest"] = FULL.earlier_digest
+    del document["unverified_digest"]
+    assert decode(json.dumps(document), name="p") == FULL
+    document["unverified"] = []
+    with pytest.raises(TamperedPlan):
+        decode(json.dumps(document), name="p")
+
+
 @dataclass(frozen=True)
 class Edited:
     """The full plan with one value changed or, with `...`, taken out; written when it is asked for,
@@ -216,8 +226,11 @@ def test_what_is_no_plan_says_why_and_repeats_nothing(text: str | Edited, why: s
         edited("actions", 1, "changes", 0, "after", to="c"),
         edited("actions", 1, "changes", 2, "reference", to="env:SECRET_OTHER"),
         edited("unverified", to=[]),
+        edited("unverified", 0, "reference", to="env:SECRET_OTHER"),
+        edited("unverified_digest", to="sha256:other"),
+        edited("unverified_digest", to=...),
     ],
-    ids=["digest", "address", "value", "reference", "unverified"],
+    ids=["digest", "address", "value", "reference", "unverified", "secret", "other", "none"],
 )
 def test_a_plan_that_was_edited_is_told_apart_from_what_is_none(plan: Edited) -> None:
     with pytest.raises(TamperedPlan) as caught:

@@ -1,5 +1,6 @@
 """Changes that need an explicit permission, and what a plan deletes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Lifecycle
 from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, Unverified
 from reconciler.planning.planner import make_plan
 from tests.builders import KEY, NOON, changes_of, declared, desired, observed, state
 
@@ -245,6 +246,14 @@ def test_the_digest_ignores_times_reasons_and_preconditions() -> None:
         ).digest
 
     assert digest(last_updated_at="2026-01-01T00:00:00.000Z") == digest(last_updated_at=None)
+
+
+def test_the_digest_is_the_same_with_and_without_the_values() -> None:
+    first = plan(want=[declared(description="new")], have=[observed(description="old")])
+    blind = replace(first, unverified=(Unverified("alpha", "key", "env:SECRET_KEY"),))
+    assert blind.digest == first.digest == first.earlier_digest
+    assert blind.has_digest(blind.earlier_digest)
+    assert not first.has_digest(blind.earlier_digest)
 
 
 def test_the_digest_depends_on_the_target() -> None:
