@@ -26,6 +26,7 @@ from reconciler.planning.documents import (
 )
 from reconciler.planning.plan import Plan, PlanTarget
 
+_MOVED = frozenset({ChangeOrigin.REMOTE, ChangeOrigin.BOTH})
 _KIND = "drift_report"
 _SHARED_KEYS = (
     "format_version",
@@ -140,6 +141,15 @@ class DriftDocument(ComparisonDocument):
     items: list[ActionDocument]
     not_read: Count
     origins: dict[str, ChangeOrigin]
+
+
+def moved_in_api(report: DriftReport) -> tuple[str, ...]:
+    """Return the slugs that `pull` can adopt: what changed in the API and is still there."""
+    return tuple(
+        item.slug
+        for item in report.items
+        if report.origin(item.slug) in _MOVED and item.kind is not ActionKind.CREATE
+    )
 
 
 class UnreadableReport(ReconcilerError):

@@ -7,12 +7,14 @@ reported. It only counts at the very beginning of a text, where no reported name
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 from urllib.parse import quote
 
-from reconciler.drift.report import DriftReport
+from reconciler.diagnostics import Diagnostic
+from reconciler.drift.report import DriftReport, moved_in_api
 from reconciler.execution.result import ApplyResult
 from reconciler.github.inputs import Document, FailedCommand
 from reconciler.planning.plan import Plan
@@ -20,8 +22,9 @@ from reconciler.views import markdown
 from reconciler.views.escape import visible
 from reconciler.views.length_budget import fit
 from reconciler.views.markdown import code, fence
+from reconciler.views.phrases import BLOCKED_HERE, LIFTS_BY_MERGING
 from reconciler.views.plan_outline import of_diagnostic
-from reconciler.views.render_options import RenderOptions
+from reconciler.views.render_options import Publication, RenderOptions
 from reconciler.views.suggested_command import CommandContext
 
 COMMENT_LIMIT = markdown.LIMIT
@@ -47,6 +50,9 @@ class ReportKind(StrEnum):
     DRIFT = "drift"
 
 
+_APPROVABLE = frozenset({"digest-mismatch", "expired-plan", "not-approved"})
+"""Refusals that running the apply workflow with the digest of the plan resolves."""
+
 _FAILED = {
     ReportKind.PLAN: "Plan not made",
     ReportKind.RESULT: "Apply failed before the first write",
@@ -63,6 +69,8 @@ _REFUSED = {
 class ReportContext:
     """Facts that a text shows beside the document: environment, ledger state, where to approve.
 
+    `workflow_url` is the page of the workflow that reports, `apply_url` that of the one that
+    applies. `is_pull_request` says that the plan is applied by merging a pull request.
     `command_context` holds the options that a suggested command repeats. `plan_age_hours` is how
     long after its approval a plan may be applied, if that is known.
     """
@@ -70,13 +78,18 @@ class ReportContext:
     environment: str
     ledger: str
     workflow_url: str | None = None
+    apply_url: str | None = None
+    is_pull_request: bool = False
     command_context: CommandContext = CommandContext()
     plan_age_hours: float | None = None
 
-    @property
-    def render_options(self) -> RenderOptions:
-        """Return the options of the view."""
-        return RenderOptions(ledger=self.ledger, context=self.command_context)
+    def render_options(self, *next_steps: str) -> RenderOptions:
+        """Return the options of the view; `next_steps` stand in place of commands."""
+        return RenderOptions(
+            ledger=self.ledger,
+            context=self.command_context,
+            publication=Publication(self.environment, next_steps),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +147,15 @@ def text_of(
     """Return a document as Markdown within `limit` bytes, without a marker."""
     last = _last_line(document, context)
     room = limit - _RESERVE - len(last.encode())
-    options = context.render_options
     match document:
         case Plan():
+            options = context.render_options(*_steps_of_plan(document, context))
             text = markdown.plan(document, options, limit=room)
         case ApplyResult():
+            options = context.render_options(*_steps_of_result(document, context))
             text = markdown.result(document, options, limit=room)
         case DriftReport():
+            options = context.render_options(*_steps_of_drift(document, context))
             text = markdown.drift(document, options, limit=room)
         case FailedCommand():
             text = _failure(document, kind=kind, context=context, limit=room)
@@ -156,8 +171,12 @@ def failure_title(kind: ReportKind, failure: FailedCommand) -> str:
 
 def failure_reasons(failure: FailedCommand, *, limit: int = _MIN_ROOM) -> str:
     """Return the diagnostics of a failed command, each in a fence."""
+    return _reasons(failure.diagnostics, limit=limit)
+
+
+def _reasons(diagnostics: Iterable[Diagnostic], *, limit: int = _MIN_ROOM) -> str:
     fences = []
-    for diagnostic in failure.diagnostics:
+    for diagnostic in diagnostics:
         outline = of_diagnostic(diagnostic)
         lines = [outline.headline]
         if outline.place:
@@ -171,25 +190,76 @@ def failure_reasons(failure: FailedCommand, *, limit: int = _MIN_ROOM) -> str:
 def _failure(
     failure: FailedCommand, *, kind: ReportKind, context: ReportContext, limit: int
 ) -> str:
-    head = f"### {failure_title(kind, failure)}\n\n{failure_reasons(failure)}"
+    title = f"### {failure_title(kind, failure)} · {_shown_name(context)}\n"
     plan = failure.plan
     if plan is None:
-        return head
-    if kind is ReportKind.RESULT and not plan.blocked and plan.actions:
-        head += f"\n{_how_to_approve(plan, context)}"
+        return f"{title}\n{failure_reasons(failure)}"
+    codes = {diagnostic.code for diagnostic in failure.diagnostics}
+    if kind is ReportKind.RESULT and plan.actions and codes and codes <= _APPROVABLE:
+        # The way to approve is the one thing to do, so it replaces what the reasons suggest.
+        reasons = _reasons(replace(item, hint="") for item in failure.diagnostics)
+        way = _how_to_apply(plan.digest, "To approve exactly the plan below", context)
+        head = f"{title}\n{reasons}\n{way}"
+    else:
+        lifts = LIFTS_BY_MERGING if plan.blocked else {}
+        named = [replace(d, hint=lifts.get(d.code, d.hint)) for d in failure.diagnostics]
+        head = f"{title}\n{_reasons(named)}"
     room = max(_MIN_ROOM, limit - len(head.encode()) - 1)
-    shown = markdown.plan(plan, context.render_options, limit=room)
+    shown = markdown.plan(plan, context.render_options(), limit=room)
     return f"{head}\n{shown}"
 
 
-def _how_to_approve(plan: Plan, context: ReportContext) -> str:
-    workflow = "the apply workflow"
-    if context.workflow_url:
-        workflow = f"[the apply workflow]({context.workflow_url})"
-    return (
-        f"To approve exactly the plan below, run {workflow} manually with this digest:\n"
-        f"\n{fence([plan.digest])}"
+def _steps_of_plan(plan: Plan, context: ReportContext) -> tuple[str, ...]:
+    if not plan.actions:
+        return ()
+    if plan.blocked:
+        return (f"{BLOCKED_HERE}\n",)
+    if context.is_pull_request:
+        return ("Merging this pull request applies this plan.\n",)
+    return ("The apply job of this workflow applies this plan.\n",)
+
+
+def _steps_of_result(result: ApplyResult, context: ReportContext) -> tuple[str, ...]:
+    if result.complete:
+        return ()
+    workflow = _linked("the apply workflow", context.workflow_url)
+    advice = (
+        f"Fix the errors shown, then run {workflow} again: it reads the API first and applies "
+        "only what is missing."
     )
+    return (advice,)
+
+
+def _steps_of_drift(report: DriftReport, context: ReportContext) -> tuple[str, ...]:
+    if report.in_sync:
+        return ()
+    steps = []
+    purpose = "To make the API match Git"
+    if report.plan.blocked:
+        steps.append(f"{BLOCKED_HERE}\n")
+        purpose = f"Once no action is blocked, {purpose[0].lower()}{purpose[1:]}"
+    apply_context = replace(context, workflow_url=context.apply_url)
+    steps.append(_how_to_apply(report.fingerprint, purpose, apply_context))
+    if moved_in_api(report):
+        workflow = _linked("the drift workflow", context.workflow_url)
+        steps.append(
+            f"To adopt in Git what changed in the API, run {workflow} with `adopt`: it opens a "
+            "pull request.\n"
+        )
+    return tuple(steps)
+
+
+def _how_to_apply(digest: str, purpose: str, context: ReportContext) -> str:
+    workflow = _linked("the apply workflow", context.workflow_url)
+    return f"{purpose}, run {workflow} with this digest:\n\n{fence([digest])}"
+
+
+def _linked(text: str, url: str | None) -> str:
+    return f"[{text}]({url})" if url else text
+
+
+def _shown_name(context: ReportContext) -> str:
+    return markdown.shown_name(context.environment)
 
 
 def _last_line(document: Document, context: ReportContext) -> str:

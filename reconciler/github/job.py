@@ -22,6 +22,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 _HEADER = re.compile(r"[\x21-\x7e]+")
 _QUEUED = re.compile(r"/pr-(\d{1,18})-[0-9a-f]{7,64}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_WORKFLOW_FILE = re.compile(r"[\w.-]+\.ya?ml", re.ASCII)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _MAX_EVENT_BYTES = 32 * 1024 * 1024
 
@@ -79,6 +80,12 @@ class Job:
         """Return the commit of the branch before the push, None for a new branch or no push."""
         before = self.event.get("before")
         return before if isinstance(before, str) and before.strip("0") else None
+
+    def workflow_page(self, file: str) -> str | None:
+        """Return the page of another workflow of the same repository; None if it is unknown."""
+        if self.workflow_url is None or not _WORKFLOW_FILE.fullmatch(file):
+            return None
+        return f"{self.workflow_url.rpartition('/')[0]}/{file}"
 
     def required_commit(self) -> str:
         """Return the commit that the job works on; raises `InvalidInput` if there is none."""

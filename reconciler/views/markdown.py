@@ -9,7 +9,7 @@ The words come from the outlines, the length is kept by `reconciler.views.length
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from reconciler.diagnostics import Severity
@@ -22,16 +22,24 @@ from reconciler.views import drift_outline, phrases, plan_outline, result_outlin
 from reconciler.views.escape import visible
 from reconciler.views.length_budget import BudgetedPart, fit
 from reconciler.views.phrases import LISTED
-from reconciler.views.render_options import RenderOptions
+from reconciler.views.render_options import Publication, RenderOptions
 from reconciler.views.sections import Section
 
 LIMIT = 65_536
 """The longest comment that GitHub takes."""
 
+COLUMNS = 88
+"""Columns of a block that GitHub shows beside its margins without a scroll bar."""
+
 CHANGES_SHOWN = 100
 """How many changes of one action are listed, hosts aside; the rest is counted."""
 
 _BACKTICKS = re.compile("`+")
+_PLAIN_NAME = re.compile("[A-Za-z]+(-[A-Za-z]+)*")
+"""Names of environments that GitHub shows as they are; others stand in a code span."""
+
+_DIFF_MARKS = frozenset({"+ ", "- ", "! ", "= "})
+_OUTCOMES = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.APPLIED)
 _CALLED_OUT = (Risk.DELETE, Risk.REPLACE, Risk.ACCESS_REMOVAL, Risk.CREDENTIAL)
 
 
@@ -43,26 +51,40 @@ def plan(value: Plan, options: RenderOptions, *, limit: int = LIMIT) -> str:
     of hosts are the last to go, and then the text refers to the saved plan.
     """
     shown = plan_outline.of_plan(value, ledger=options.ledger, context=options.context)
+    publication = options.publication
     # The first ones are the last to be cut.
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
     return fit(
-        head=_head(shown),
-        notes=[*_risks(shown.actions), *_blocks(shown.actions), *_findings(shown.findings)],
+        head=_head(shown, publication),
+        notes=[
+            *_risks(shown.actions),
+            *_blocks(shown.actions, lifts=phrases.LIFTS_BY_MERGING if publication else {}),
+            *_findings(shown.findings),
+        ],
         details=[_budgeted(item) for item in ranked],
-        tail=[*_sections(shown.sections), *_next(shown)],
+        tail=[
+            *_sections(shown.sections),
+            *(publication.next_steps if publication else _next(shown)),
+        ],
         limit=limit,
     )
 
 
 def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) -> str:
-    """Return a result: counts, what to do next, then each outcome, those not applied first."""
+    """Return a result: counts, what to do next, then each outcome, failed ones first."""
     shown = result_outline.of_result(value, ledger=options.ledger, plan=options.plan)
-    ranked = sorted(shown.outcomes, key=lambda item: item.status is Status.APPLIED)
+    ranked = sorted(shown.outcomes, key=lambda item: _OUTCOMES.index(item.status))
+    steps: Sequence[str] = shown.next_steps
+    title, run = f"{shown.title} {code(shown.run)}", ""
+    if options.publication is not None:
+        run = f" · run {code(shown.run)}"
+        steps = options.publication.next_steps or steps
+        title = _published_title("apply", options.publication)
     head = [
-        f"### {shown.title} {code(shown.run)}\n",
+        f"### {title}\n",
         f"**{shown.summary}**\n",
-        f"{code(shown.header)} · digest {code(_first_digits(shown.digest))}\n",
-        "".join(f"- {text}\n" for text in (*shown.next_steps, *map(code, shown.ledger))),
+        f"{code(shown.header)}{run} · digest {code(_first_digits(shown.digest))}\n",
+        "".join(f"- {text}\n" for text in (*steps, *map(code, shown.ledger))),
     ]
     return fit(
         head="\n".join(head),
@@ -76,8 +98,11 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
 def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> str:
     """Return a drift report: the summary, how to resolve it, then the changes by origin."""
     shown = drift_outline.of_report(value, ledger=options.ledger, context=options.context)
+    publication = options.publication
+    title = _published_title("drift", publication) if publication else shown.title
+    lifts = phrases.LIFTS_BY_MERGING if publication else {}
     head = [
-        f"### {shown.title}\n",
+        f"### {title}\n",
         f"**{shown.summary}**\n",
         f"{code(shown.header)} · fingerprint {code(_first_digits(shown.fingerprint))}\n",
     ]
@@ -89,14 +114,17 @@ def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> 
     return fit(
         head="\n".join(head),
         notes=[
-            *(_step(step) for step in shown.steps),
+            *_drift_steps(shown.steps, publication),
             *_risks(shown.items),
-            *_blocks(shown.items),
+            *_blocks(shown.items, lifts=lifts),
             *_note(shown.note),
             *_findings(shown.findings),
         ],
         details=details,
-        tail=[_folded(section.title, _body(section)) for section in shown.sections],
+        tail=[
+            *(_folded(section.title, _body(section)) for section in shown.sections),
+            *(_commands(shown.steps) if publication else ()),
+        ],
         limit=limit,
     )
 
@@ -111,10 +139,24 @@ def code(text: str) -> str:
 
 
 def fence(lines: Iterable[str], *, language: str = "text") -> str:
-    """Return a fenced block of one-line texts, ended by a newline."""
-    body = "".join(visible(line, limit=None) + "\n" for line in lines)
+    """Return a fenced block of one-line texts, ended by a newline.
+
+    Long lines are wrapped, since GitHub would scroll the block sideways; commands are not. In a
+    diff GitHub colours a line by its first character: `!` stands for a change.
+    """
+    shown = [visible(line, limit=None) for line in lines]
+    if language == "diff":
+        shown = ["!" + line[1:] if line.startswith("~ ") else line for line in shown]
+    if language != "sh":
+        shown = [part for line in shown for part in _wrapped(line, language)]
+    body = "".join(line + "\n" for line in shown)
     ticks = "`" * _longer_than_any(body, least=3)
     return f"{ticks}{language}\n{body}{ticks}\n"
+
+
+def shown_name(name: str) -> str:
+    """Return the name of an environment, in a code span unless it is plain."""
+    return name if _PLAIN_NAME.fullmatch(name) else code(visible(name, limit=255))
 
 
 def html_code(text: str) -> str:
@@ -124,6 +166,43 @@ def html_code(text: str) -> str:
 
 def _longer_than_any(text: str, *, least: int) -> int:
     return max(least, 1 + max(map(len, _BACKTICKS.findall(text)), default=0))
+
+
+def _wrapped(line: str, language: str) -> list[str]:
+    """Break a line at spaces; a word is never broken, since a host must be seen as one."""
+    if len(line) <= COLUMNS:
+        return [line]
+    is_change = language == "diff" and line[:2] in _DIFF_MARKS
+    hang = f"{line[0]}     " if is_change else "    "
+    first, *words = line.split(" ")
+    lines = [first]
+    for word in words:
+        if len(lines[-1]) + 1 + len(word) <= COLUMNS or lines[-1] in {first, hang}:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(hang + word)
+    return lines
+
+
+def _published_title(subject: str, publication: Publication) -> str:
+    return f"reconcile {subject} · {shown_name(publication.environment)}"
+
+
+def _drift_steps(
+    steps: Sequence[drift_outline.Suggestion], publication: Publication | None
+) -> Iterator[str]:
+    """Yield the ways to resolve drift; on GitHub the commands stand apart, below the changes."""
+    if publication is None:
+        yield from map(_step, steps)
+        return
+    yield from publication.next_steps
+    yield from (_step(step) for step in steps if step.slugs and not step.command)
+
+
+def _commands(steps: Sequence[drift_outline.Suggestion]) -> Iterator[str]:
+    commands = [_step(step) for step in steps if step.command]
+    if commands:
+        yield _folded(phrases.ON_YOUR_MACHINE, "\n".join(commands))
 
 
 def _note(text: str) -> Iterator[str]:
@@ -137,10 +216,12 @@ def _step(step: drift_outline.Suggestion) -> str:
     return f"{step.text} {', '.join(code(slug) for slug in step.slugs)}".rstrip() + "\n"
 
 
-def _head(shown: plan_outline.PlanOutline) -> str:
-    run = f" {code(shown.run)}" if shown.run else ""
+def _head(shown: plan_outline.PlanOutline, publication: Publication | None) -> str:
+    title = f"{shown.title} {code(shown.run)}" if shown.run else shown.title
+    if publication is not None and not shown.run:
+        title = _published_title("plan", publication)
     lines = [
-        f"### {shown.title}{run}\n",
+        f"### {title}\n",
         f"**{shown.summary}**\n",
         f"{code(shown.header)} · digest {code(_first_digits(shown.digest))}\n",
     ]
@@ -168,14 +249,18 @@ def _change_risks(item: plan_outline.ActionItem) -> set[str]:
     return set() if item.kind is ActionKind.DELETE else {change.risk for change in item.changes}
 
 
-def _blocks(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
+def _blocks(
+    actions: Sequence[plan_outline.ActionItem], *, lifts: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield what blocks actions; `lifts` replaces the usual way to lift a block, by its code."""
     blocked: dict[plan_outline.Block, list[str]] = {}
     for action in actions:
         for block in action.blocks:
             blocked.setdefault(block, []).append(action.slug)
     if blocked:
         lines = (
-            f"> - **blocked** by {code(b.code)} ({len(slugs)}): {_named(slugs)} — {b.lift}\n"
+            f"> - **blocked** by {code(b.code)} ({len(slugs)}): {_named(slugs)} — "
+            f"{lifts.get(b.code, b.lift)}\n"
             for b, slugs in islice(blocked.items(), LISTED)
         )
         yield "> [!CAUTION]\n" + "".join(lines)
@@ -250,6 +335,9 @@ def _short_action(item: plan_outline.ActionItem, *, origin: str = "") -> str:
 def _sections(sections: Iterable[Section]) -> Iterator[str]:
     for section in sections:
         # Their number is enough in a comment: nothing is asked of the reviewer.
+        if section.key == "unverified":
+            yield f"{phrases.UNVERIFIED_HERE.format(len(section.lines) + section.more)}\n"
+            continue
         if section.key == "unmanaged":
             yield f"{section.title}.\n"
             continue

@@ -139,6 +139,21 @@ LIFTS = MappingProxyType(
         "archived": "restore or delete the integration in Portkey, or remove the file",
     }
 )
+LIFTS_BY_MERGING = MappingProxyType(
+    {
+        "empty-desired-state": "declare at least one integration",
+        "too-many-deletes": "raise limits.deletes and limits.delete_ratio in reconcile.yaml",
+        "replace-not-allowed": (
+            "use a new slug, or raise limits.replaces in reconcile.yaml; the integration is then "
+            "deleted and re-created"
+        ),
+        "too-many-replaces": "raise limits.replaces in reconcile.yaml",
+        "too-many-credential-changes": "raise limits.credential_changes in reconcile.yaml",
+        "too-many-access-removals": "raise limits.access_removals in reconcile.yaml",
+    }
+)
+"""Where a pull request can lift a block without an option of a command."""
+
 LIFT_UNKNOWN = "see the diagnostics"
 
 STATUS_SYMBOLS = MappingProxyType(
@@ -216,6 +231,10 @@ LOSES = "loses"
 LOSES_NOTHING = "nothing that is not re-created"
 LOSS_UNKNOWN = "this plan does not record what is lost"
 RECREATED = "re-created from the file"
+
+BLOCKED_HERE = "Nothing is applied while an action is blocked: lift the block as shown."
+ON_YOUR_MACHINE = "On your machine, in a clone of the repository"
+UNVERIFIED_HERE = "Unverified secrets ({}): not known to be in sync."
 
 NEXT_APPLY = "To apply this plan, run:"
 NEXT_UNDO = "To apply this undo, run the saved plan:"

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.diagnostics import SourceLocation, error
@@ -13,10 +14,12 @@ from reconciler.planning.plan import Plan
 from tests.views import drift_samples, samples
 
 FOLDER = Path(__file__).parent.parent / "golden" / "github"
+WORKFLOWS = "https://github.com/acme/gateway/actions/workflows"
 CONTEXT = ReportContext(
     environment="production",
     ledger="shared",
-    workflow_url="https://github.com/acme/gateway/actions/workflows/apply.yml",
+    apply_url=f"{WORKFLOWS}/apply.yml",
+    is_pull_request=True,
     plan_age_hours=168,
 )
 PLAN = samples.plan(samples.creation())
@@ -30,7 +33,9 @@ BROKEN = error(
 
 def body(kind: ReportKind, document: Document) -> str:
     marker = marker_of(document, kind=kind, environment=CONTEXT.environment)
-    return marker.line + text_of(document, kind=kind, context=CONTEXT)
+    workflow = "drift.yml" if kind is ReportKind.DRIFT else "apply.yml"
+    context = replace(CONTEXT, workflow_url=f"{WORKFLOWS}/{workflow}")
+    return marker.line + text_of(document, kind=kind, context=context)
 
 
 def refused(code: str, plan: Plan | None = None) -> FailedCommand:

@@ -1,9 +1,11 @@
 """One comment for each environment on a pull request, updated in place, of our own author only."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from reconciler.planning.plan import Unverified
 from tests.github.fake import BOT, MALLORY, REPO, TOKEN, Answer, Call
 from tests.github.reporting import SCHEDULE, SHA, Reporter, failure
 from tests.views import samples
@@ -20,7 +22,7 @@ def test_the_first_report_writes_a_comment_with_the_summary_and_the_digest(
     (body,) = reporter.comments()
     marker, title, _, summary = body.splitlines()[:4]
     assert marker == f"<!-- reconcile:plan environment=production digest={PLAN.digest} -->"
-    assert title == "### Plan"
+    assert title == "### reconcile plan · production"
     assert summary.startswith("**1 to create, ")
     assert f"`{PLAN.digest.removeprefix('sha256:')[:12]}`" in body
     assert "ledger: shared" in body
@@ -139,13 +141,13 @@ def test_a_plan_after_a_merge_does_not_replace_the_one_that_was_approved(
     reporter.github.merged_by_commit = {SHA: [6]}
     done = reporter.report("plan", PLAN, event={"after": SHA})
     assert (done.code, reporter.github.comments) == (0, {})
-    assert reporter.summary.startswith("### Plan")
+    assert reporter.summary.startswith("### reconcile plan · production")
 
 
 def test_without_a_pull_request_the_summary_is_all(reporter: Reporter) -> None:
     done = reporter.report("plan", PLAN, event=SCHEDULE, GITHUB_SHA="", GITHUB_TOKEN="")
     assert (done.code, done.err) == (0, "no pull request to comment on\n")
-    assert reporter.summary.startswith("### Plan")
+    assert reporter.summary.startswith("### reconcile plan · production")
     assert reporter.github.calls == []
 
 
@@ -167,7 +169,7 @@ def test_a_refused_apply_tells_how_to_approve_what_it_would_have_done(reporter: 
     assert "error[not-approved]" in body
     assert f"https://github.com/{REPO}/actions/workflows/apply.yml" in body
     assert f"\n{PLAN.digest}\n" in body
-    assert "### Plan" in body
+    assert "### reconcile plan · production" in body
 
 
 def test_a_partial_apply_comments_and_a_later_success_ends_that_comment(
@@ -202,7 +204,7 @@ def test_a_forks_token_leaves_the_summary_and_a_warning(reporter: Reporter) -> N
     done = reporter.report("plan", PLAN)
     assert done.code == 0
     assert "::warning title=github-forbidden::" in done.out
-    assert reporter.summary.startswith("### Plan")
+    assert reporter.summary.startswith("### reconcile plan · production")
     assert reporter.outputs["digest"] == PLAN.digest
 
 
@@ -246,3 +248,59 @@ def test_exactly_one_document_is_reported(reporter: Reporter) -> None:
     assert (done.code, "unreadable-plan" in done.err) == (3, True)
     done = reporter.report("plan", PLAN, environment=" ")
     assert (done.code, "error[environment]" in done.err) == (3, True)
+
+
+def test_a_plan_says_that_merging_applies_it_and_names_no_command(reporter: Reporter) -> None:
+    reporter.report("plan", OTHER)
+    (body,) = reporter.comments()
+    assert "Merging this pull request applies this plan." in body
+    assert "production apply" not in body
+
+
+def test_a_blocked_plan_says_what_to_edit_and_no_option(reporter: Reporter) -> None:
+    plan = samples.plan(samples.deletion("too-many-deletes"))
+    reporter.report("plan", plan)
+    (body,) = reporter.comments()
+    assert "raise limits.deletes and limits.delete_ratio in reconcile.yaml" in body
+    assert "--max-deletes" not in body
+    assert "Merging this pull request" not in body
+
+
+@pytest.mark.parametrize("code", ["digest-mismatch", "expired-plan", "not-approved"])
+def test_a_refused_apply_names_one_thing_to_do(reporter: Reporter, code: str) -> None:
+    event = {"after": SHA}
+    merged = {"number": 7, "merged_at": "2026-11-23T06:00:00Z", "merge_commit_sha": SHA}
+    reporter.github.pulls = {7: merged}
+    reporter.github.merged_by_commit = {SHA: [7]}
+    reporter.report("result", failure(4, OTHER, (code, "no"), (code, "nor that")), event=event)
+    (body,) = reporter.comments()
+    assert body.count("with this digest:") == 1
+    assert "hint:" not in body.partition("### reconcile plan")[0]
+    assert "production apply" not in body
+
+
+@pytest.mark.parametrize("code", ["host-not-allowed", "outside-window", "stale-commit"])
+def test_a_refusal_that_no_digest_resolves_offers_none(reporter: Reporter, code: str) -> None:
+    reporter.report("result", failure(4, OTHER, (code, "no")))
+    (body,) = reporter.comments()
+    assert "with this digest:" not in body
+    assert body.count("hint: look again") == 1
+
+
+def test_unverified_secrets_are_one_line(reporter: Reporter) -> None:
+    secrets = tuple(Unverified(f"team-{n}", "key", "env:SECRET_KEY") for n in range(40))
+    reporter.report("plan", replace(OTHER, unverified=secrets))
+    (body,) = reporter.comments()
+    assert [line for line in body.splitlines() if "nverified" in line or "SECRET_KEY" in line] == [
+        "Unverified secrets (40): not known to be in sync."
+    ]
+
+
+def test_github_colours_changes_and_scrolls_no_line_sideways(reporter: Reporter) -> None:
+    reporter.report("plan", PLAN)
+    (body,) = reporter.comments()
+    diffs = re.findall(r"^```diff\n(.*?)^```$", body, re.MULTILINE | re.DOTALL)
+    lines = [line for diff in diffs for line in diff.splitlines()]
+    assert "! configurations.azure_api_version: " in "\n".join(lines)
+    assert {line[0] for line in lines} == {"+", "-", "!", "="}
+    assert max(map(len, lines)) <= 88

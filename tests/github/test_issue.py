@@ -84,7 +84,7 @@ def test_a_failed_check_is_said_closes_nothing_and_keeps_what_was_known(
     assert issue["state"] == "open"
     assert "could not check" in issue["body"].lower()
     assert "error[incomplete-read]: the list was short" in issue["body"]
-    assert issue["body"].count("### Drift\n") == 1
+    assert issue["body"].count("### reconcile drift · production\n") == 1
     assert DRIFTED.fingerprint in issue["body"].splitlines()[0]
     assert notifications(reporter) == []
     assert reporter.outputs["in_sync"] == "false"
@@ -110,7 +110,7 @@ def test_what_failed_checks_say_cannot_pass_for_what_was_known(reporter: Reporte
     drift(reporter, BROKEN)
     body = the_issue(reporter)["body"]
     assert "everything is fine" not in body
-    assert "### Drift\n" in body
+    assert "### reconcile drift · production\n" in body
 
 
 def test_environments_and_labels_are_kept_apart(reporter: Reporter) -> None:
@@ -159,4 +159,17 @@ def test_an_issue_that_cannot_be_written_is_a_failure(reporter: Reporter, status
     )
     done = reporter.report("drift", DRIFTED, event=SCHEDULE)
     assert done.code == 1
-    assert reporter.summary.startswith("### Drift")
+    assert reporter.summary.startswith("### reconcile drift · production")
+
+
+def test_the_issue_names_the_workflows_first_and_folds_the_commands(reporter: Reporter) -> None:
+    page = "https://github.com/acme/gateway/actions/workflows"
+    variables = {"GITHUB_WORKFLOW_REF": "acme/gateway/.github/workflows/drift.yml@refs/heads/main"}
+    report = drift_samples.drifted()
+    reporter.report("drift", report, event=SCHEDULE, **variables)
+    (issue,) = reporter.github.issues.values()
+    seen, _, folded = issue["body"].partition("On your machine, in a clone of the repository")
+    assert f"run [the apply workflow]({page}/apply.yml) with this digest:" in seen
+    assert f"run [the drift workflow]({page}/drift.yml) with `adopt`" in seen
+    assert f"apply --expect-digest {report.fingerprint}" in folded
+    assert f"apply --expect-digest {report.fingerprint}" not in seen

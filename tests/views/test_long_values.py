@@ -54,8 +54,8 @@ def host_change(after: str, *, path: str = "configurations.custom_host") -> Chan
 
 
 def joined(text: str) -> str:
-    """Undo the line breaks of a terminal and the entities of HTML."""
-    return re.sub(r"\s+", "", entities.unescape(text))
+    """Undo the line breaks of a terminal and of a diff, and the entities of HTML."""
+    return re.sub(r"\s+", "", entities.unescape(re.sub(r"\n[-+!=] {5}", "", text)))
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -86,7 +86,7 @@ def test_every_form_of_a_plan_shows_line_and_command() -> None:
         markdown.plan(plan, RenderOptions(ledger="local")),
         html.plan(plan, RenderOptions(ledger="local")),
     ):
-        assert "add under workspaces: - {id: ws-a, enabled: true}" in text
+        assert "add under workspaces: - {id: ws-a, enabled: true}" in " ".join(text.split())
         assert "reconcile --target production pull --force alpha" in text
 
 

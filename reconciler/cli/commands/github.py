@@ -17,18 +17,16 @@ from reconciler.cli.global_options import Command, CommandGroup, Invocation
 from reconciler.cli.options import format_option
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
-from reconciler.drift.report import DriftReport, decode_report
+from reconciler.drift.report import DriftReport, decode_report, moved_in_api
 from reconciler.errors import InvalidInput, Refused
 from reconciler.github.job import Job, job_of
 from reconciler.planning import codec
-from reconciler.planning.actions import ActionKind, ChangeOrigin
 from reconciler.planning.approval import sends_secrets_only
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.github.approvals import GatheredPlans
 
-_MOVED = frozenset({ChangeOrigin.REMOTE, ChangeOrigin.BOTH})
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _RECENT = 50
@@ -200,9 +198,8 @@ def gather_plans(
 def moved(invocation: Invocation, *, file: Path) -> int:
     """Print the slugs that changed in the API and that `reconcile pull` can adopt, one per line."""
     report = _report(file)
-    for item in report.items:
-        if report.origin(item.slug) in _MOVED and item.kind is not ActionKind.CREATE:
-            invocation.console.data(item.slug)
+    for slug in moved_in_api(report):
+        invocation.console.data(slug)
     return 0
 
 

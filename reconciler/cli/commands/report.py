@@ -46,6 +46,13 @@ def command() -> None:
     required=True,
     help="Environment that owns the comment or issue",
 )
+@click.option(
+    "--apply-workflow",
+    metavar="FILE",
+    default="apply.yml",
+    show_default=True,
+    help="Workflow file that the drift issue names for applying",
+)
 @click.pass_obj
 def github(
     invocation: Invocation,
@@ -54,6 +61,7 @@ def github(
     result: Path | None,
     drift: Path | None,
     environment: str,
+    apply_workflow: str,
 ) -> int:
     """Write the pull request comment or drift issue, job summary, annotations and outputs.
 
@@ -68,7 +76,9 @@ def github(
 
     kind, document = _document(plan=plan, result=result, drift=drift)
     job = job_of(settings.from_environment().environment)
-    context = _context(invocation, job, environment, document)
+    context = _context(
+        invocation, job, environment, document, apply_url=job.workflow_page(apply_workflow)
+    )
     write_job_files(job, document, kind=kind, context=context, delimiter=secrets.token_hex)
     console = invocation.console
     annotations = as_annotations(annotated(document))
@@ -127,7 +137,12 @@ def _text(file: Path) -> str:
 
 
 def _context(
-    invocation: Invocation, job: Job, environment: str, document: "Document"
+    invocation: Invocation,
+    job: Job,
+    environment: str,
+    document: "Document",
+    *,
+    apply_url: str | None,
 ) -> ReportContext:
     """Return the context, with the ledger's state as the workflow or else this machine knows it."""
     if not environment.strip() or len(environment) > _LONGEST_NAME:
@@ -140,6 +155,8 @@ def _context(
         environment,
         ledger,
         workflow_url=job.workflow_url,
+        apply_url=apply_url,
+        is_pull_request=job.pull_request is not None,
         command_context=command,
         plan_age_hours=_plan_age_hours(invocation, job, document),
     )
