@@ -5,7 +5,7 @@ host are not read, an artifact's download link is followed without it. No error 
 a header of an answer, which may come from anyone:
 
     GitHubError
-    ├── Unreachable          no answer: a write may have arrived or not
+    ├── Unreachable          no answer, or 5xx to `post`: a write may have arrived or not
     ├── WrongToken           401
     ├── GitHubForbidden      403: the token may not do this, as that of a fork
     ├── GitHubNotFound       404, 410
@@ -242,6 +242,9 @@ class GitHub:
                 return GitHubNotFound(subject, "it does not exist")
             case 410:
                 return GitHubNotFound(subject, "it is disabled or deleted")
+            case status if status in _TRANSIENT_STATUS and subject.startswith("POST "):
+                # GitHub may have carried it out, so callers look before they write again.
+                return Unreachable(subject, f"the answer is {status}")
             case status:
                 return UnexpectedResponse(subject, f"the answer is {status}")
 

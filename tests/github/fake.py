@@ -37,12 +37,16 @@ class Call:
 
 @dataclass
 class Answer:
-    """One answer; `lost` carries the request out and cuts the connection."""
+    """One answer; `lost` carries the request out and cuts the connection.
+
+    `carried_out` carries it out as well, and gives this answer all the same.
+    """
 
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     lost: bool = False
+    carried_out: bool = False
 
 
 @dataclass
@@ -101,10 +105,10 @@ class FakeGitHub:
     def answer(self, call: Call) -> Answer:
         self.calls.append(call)
         scripted = self.script(call)
-        if scripted is not None and not scripted.lost:
+        if scripted is not None and not (scripted.lost or scripted.carried_out):
             return scripted
         given = self._answer(call)
-        return Answer(lost=True) if scripted is not None else given
+        return scripted or given
 
     def _answer(self, call: Call) -> Answer:
         if call.path.startswith("/blob/"):

@@ -243,6 +243,22 @@ def test_a_comment_whose_answer_was_lost_is_not_written_twice(reporter: Reporter
     assert len(reporter.comments()) == 1
 
 
+@pytest.mark.parametrize("carried_out", [True, False])
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_server_error_on_writing_a_comment_is_looked_up_before_writing_again(
+    reporter: Reporter, status: int, *, carried_out: bool
+) -> None:
+    def fail_the_first_write(call: Call) -> Answer | None:
+        posts = [item for item in reporter.github.calls if item.method == "POST"]
+        fails = call.method == "POST" and len(posts) == 1
+        return Answer(status, carried_out=carried_out) if fails else None
+
+    reporter.github.script = fail_the_first_write
+    done = reporter.report("plan", PLAN)
+    assert (done.code, done.err) == (0, "comment on #7: written\n")
+    assert len(reporter.comments()) == 1
+
+
 def test_exactly_one_document_is_reported(reporter: Reporter) -> None:
     done = reporter.report("plan", "{}")
     assert (done.code, "unreadable-plan" in done.err) == (3, True)
