@@ -197,6 +197,16 @@ class ReadingOptions:
     parallelism: int = 10
     deadline: float = 900
     require_secrets: bool = False
+    values: str = "available"
+
+    def __post_init__(self) -> None:
+        if self.without_values and self.require_secrets:
+            raise click.UsageError("--require-secrets cannot be used with --values none")
+
+    @property
+    def without_values(self) -> bool:
+        """Return whether secrets are not resolved, and no warning says that they have no value."""
+        return self.values == "none"
 
 
 _CONNECTION = {
@@ -221,20 +231,34 @@ _CONNECTION = {
 connection = grouped("connection", ReadingOptions, **_CONNECTION)
 """Add the options of the API client; the body receives `connection`."""
 
-reading = grouped(
-    "reading",
-    ReadingOptions,
-    base=click.option(
+_READING = {
+    "base": click.option(
         "--base",
         metavar="REF",
         callback=_not_empty,
         help="Read what Git declared before from this commit",
     ),
     **_CONNECTION,
-    require_secrets=click.option(
+    "require_secrets": click.option(
         "--require-secrets", is_flag=True, help="Treat a missing secret value as an error"
     ),
+}
+
+reading = grouped("reading", ReadingOptions, **_READING)
+
+reading_only = grouped(
+    "reading",
+    ReadingOptions,
+    **_READING,
+    values=click.option(
+        "--values",
+        type=click.Choice(["available", "none"]),
+        default="available",
+        show_default=True,
+        help="Secret values to compare with; none where they are out of reach by design",
+    ),
 )
+"""Add the options of `reading` for a command that sends no secret."""
 
 
 metrics_file = click.option(

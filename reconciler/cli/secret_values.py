@@ -40,7 +40,14 @@ class Secrets:
             raise InvalidInput([error(problem.code, summary, hint=problem.hint)])
         return answer.values[target.api_key]
 
-    def of(self, integrations: Iterable[Declared], *, simulated: bool, strict: bool) -> Resolution:
+    def of(
+        self,
+        integrations: Iterable[Declared],
+        *,
+        simulated: bool,
+        strict: bool,
+        without_values: bool = False,
+    ) -> Resolution:
         """Resolve every reference that these integrations name.
 
         On a simulator an unset variable gets a placeholder. A reference outside the allow-list is
@@ -51,6 +58,8 @@ class Secrets:
         if strict and problems:
             raise InvalidInput(problems)
         self.findings += problems
+        if without_values:
+            return Resolution()
         names = {ref for declared in integrations for ref in _references(declared)}
         resolution = resolve_all(
             names, resolvers=self._resolvers, allowed=self.allowed, placeholders=simulated

@@ -161,7 +161,12 @@ async def _open(
     api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
     async with api:
         selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
-        resolution = secrets.of(selected, simulated=desired.target.is_simulator, strict=writes)
+        resolution = secrets.of(
+            selected,
+            simulated=desired.target.is_simulator,
+            strict=writes,
+            without_values=reading.without_values,
+        )
         api.keep_secret(resolution.values.values())
         yield Session(
             desired=desired,

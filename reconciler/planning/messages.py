@@ -17,6 +17,9 @@ from reconciler.domain.tree import Path, as_mapping
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import NEW_LEDGER, NOT_JUDGED
 
+MISSING_VALUE = "missing-value"
+"""The code of the warning that a secret has no value where the plan is made."""
+
 _NAMED = 5
 """Slugs that a message names."""
 
@@ -27,7 +30,7 @@ _NAMED_WORKSPACES = 20
 def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
     """Build the warning that an action would send a secret whose value is not available."""
     return warning(
-        "missing-value",
+        MISSING_VALUE,
         f"{declared.slug}: {show_path(path)} would be sent, and {reference} has no value here",
         hint="set it before apply, which stops before the first write without it",
         at=declared.source,

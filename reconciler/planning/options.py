@@ -63,7 +63,8 @@ class PlanOptions:
     """Flags that change what is planned or what is allowed; None leaves the target's rule.
 
     `audit` reads models and workspaces that no file declares, for findings alone: the actions and
-    the digest are the same without it.
+    the digest are the same without it. Without `expects_values` no warning says that a secret has
+    no value.
     """
 
     selection: Selection = Selection()
@@ -75,6 +76,7 @@ class PlanOptions:
     allow_replace: bool = False
     allow_empty: bool = False
     audit: bool = False
+    expects_values: bool = True
 
     def replaces_allowed(self, limits: Limits) -> int | None:
         """Return the number of replaces that are allowed, None for any."""

@@ -189,7 +189,11 @@ class _Draft:
             self.actions.append(part.action)
         self.unverified += part.unverified
         self.undeclared += part.undeclared
-        self.diagnostics += part.diagnostics
+        self.diagnostics += [
+            item
+            for item in part.diagnostics
+            if self.options.expects_values or item.code != messages.MISSING_VALUE
+        ]
 
     def _owned_only(
         self, part: IntegrationPlan, declared: Declared, current: Observed | None

@@ -115,7 +115,17 @@ class Story:
         self.git("checkout", "--quiet", "--detach", "main")
         self.git("merge", "--quiet", "--no-edit", "--no-ff", pull["head"]["ref"])
         merge = self.git("rev-parse", "HEAD")
-        done = self._into("plan.json", "plan", "--base", base, "--format", "json", GITHUB_SHA=merge)
+        done = self._into(
+            "plan.json",
+            "plan",
+            "--base",
+            base,
+            "--values",
+            "none",
+            "--format",
+            "json",
+            GITHUB_SHA=merge,
+        )
         event = {"number": number, "pull_request": {"number": number}}
         job = self._report("plan", done, event=event, sha=merge)
         if done.code == 0:

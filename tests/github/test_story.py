@@ -217,3 +217,18 @@ def test_a_plan_from_a_fork_or_for_an_older_push_approves_nothing(tmp_path: Path
         story.push(gamma)
         story.merge(gamma, "squash")
         assert story.apply().done.code == 4
+
+
+def test_a_plan_without_values_by_design_warns_of_none_that_is_missing(tmp_path: Path) -> None:
+    with new_story(tmp_path) as story:
+        story.project.integration("beta", key="${env:SECRET_BETA}")
+        beta = story.open("add-beta")
+        story.plan(beta)
+        (comment,) = comments(story, beta)
+        assert "missing-value" not in comment
+        assert "Unverified secrets (1): not known to be in sync." in comment.splitlines()
+        blind = story.run("plan", "--format", "json")
+        quiet = story.run("plan", "--values", "none", "--format", "json", **story.values)
+        assert quiet.json["digest"] == blind.json["digest"]
+        both = story.run("plan", "--values", "none", "--require-secrets")
+        assert "--require-secrets cannot be used with --values none" in both.err

@@ -12,7 +12,13 @@ from reconciler import workflows
 from reconciler.cli import command_context, notifications, output, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.ledger_access import ledger_access_of
-from reconciler.cli.options import ReadingOptions, format_option, metrics_file, planning, reading
+from reconciler.cli.options import (
+    ReadingOptions,
+    format_option,
+    metrics_file,
+    planning,
+    reading_only,
+)
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import Diagnostic, notice
 from reconciler.drift.incremental import IncrementalRead
@@ -52,7 +58,7 @@ EVERY = 168
 )
 @metrics_file
 @planning
-@reading
+@reading_only
 @click.pass_obj
 def command(
     invocation: Invocation,
@@ -79,6 +85,7 @@ def command(
     were last read, and the report counts them as not read. An apply always reads everything.
     """
     notifications.check(notify)
+    options = replace(options, expects_values=not reading.without_values)
     telemetry = RunTelemetry(
         invocation, command="drift", run=wiring.new_run_id(), metrics_file=metrics_file
     )

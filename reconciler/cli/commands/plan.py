@@ -8,7 +8,13 @@ import click
 from reconciler import workflows
 from reconciler.cli import command_context, exit_codes, output, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import ReadingOptions, format_option, metrics_file, planning, reading
+from reconciler.cli.options import (
+    ReadingOptions,
+    format_option,
+    metrics_file,
+    planning,
+    reading_only,
+)
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.planning import codec
 from reconciler.planning.options import PlanOptions
@@ -31,7 +37,7 @@ from reconciler.planning.plan import Plan
 )
 @metrics_file
 @planning
-@reading
+@reading_only
 @click.pass_obj
 def command(
     invocation: Invocation,
@@ -60,7 +66,9 @@ def command(
             telemetry.invocation, reading, selection=options.selection
         ) as session:
             telemetry.set_target(session.desired.target.name, ledger=session.ledger)
-            return await workflows.plan(session, replace(options, audit=audit)), session.ledger
+            return await workflows.plan(
+                session, replace(options, audit=audit, expects_values=not reading.without_values)
+            ), session.ledger
 
     with telemetry:
         plan, ledger = signals.run(work, if_interrupted="no plan was made, and nothing was written")
