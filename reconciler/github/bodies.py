@@ -16,7 +16,7 @@ from urllib.parse import quote
 from reconciler.diagnostics import Diagnostic
 from reconciler.drift.report import DriftReport, moved_in_api
 from reconciler.execution.result import ApplyResult
-from reconciler.github.inputs import Document, FailedCommand
+from reconciler.github.inputs import NO_RESULT, Document, FailedCommand
 from reconciler.planning.plan import Plan
 from reconciler.views import markdown
 from reconciler.views.escape import visible
@@ -72,7 +72,8 @@ class ReportContext:
     `workflow_url` is the page of the workflow that reports, `apply_url` that of the one that
     applies. `is_pull_request` says that the plan is applied by merging a pull request.
     `command_context` holds the options that a suggested command repeats. `plan_age_hours` is how
-    long after its approval a plan may be applied, if that is known.
+    long after its approval a plan may be applied, if that is known. `run_url`, `actor` and `time`
+    say by which run, for whom and when the report was made.
     """
 
     environment: str
@@ -82,6 +83,9 @@ class ReportContext:
     is_pull_request: bool = False
     command_context: CommandContext = CommandContext()
     plan_age_hours: float | None = None
+    run_url: str | None = None
+    actor: str | None = None
+    time: str | None = None
 
     def render_options(self, *next_steps: str) -> RenderOptions:
         """Return the options of the view; `next_steps` stand in place of commands."""
@@ -166,6 +170,9 @@ def text_of(
 
 def failure_title(kind: ReportKind, failure: FailedCommand) -> str:
     """Return the heading of a failed command, which holds no text of others."""
+    is_unknown = any(item.code == NO_RESULT for item in failure.diagnostics)
+    if kind is ReportKind.RESULT and is_unknown:
+        return "Apply stopped, it is not known what was applied"
     return (_REFUSED if failure.refused else _FAILED)[kind]
 
 
@@ -273,7 +280,21 @@ def _last_line(document: Document, context: ReportContext) -> str:
         parts.append(f"commit {code(visible(commit[:12]))}")
     if isinstance(document, Plan) and document.actions and context.plan_age_hours is not None:
         parts.append(f"holds until {_duration(context.plan_age_hours)} after the merge")
+    if isinstance(document, ApplyResult):
+        parts += _origin(context)
     return f"{' · '.join(parts)}\n"
+
+
+def _origin(context: ReportContext) -> list[str]:
+    """Return by which run, when and by whom a plan was applied, as far as it is known."""
+    parts = []
+    if context.run_url:
+        parts.append(f"applied by [run {context.run_url.rpartition('/')[2]}]({context.run_url})")
+    if context.time:
+        parts.append(context.time)
+    if context.actor:
+        parts.append(f"started by {code(visible(context.actor, limit=255))}")
+    return parts
 
 
 def _duration(hours: float) -> str:

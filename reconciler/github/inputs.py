@@ -18,6 +18,9 @@ from reconciler.execution.result import (
 from reconciler.planning import codec as plan_codec
 from reconciler.planning.plan import Plan
 
+NO_RESULT = "no-result"
+"""The code of the error that a command left no complete document."""
+
 _REFUSED = 4
 """Exit code of a command that was refused."""
 

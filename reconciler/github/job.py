@@ -23,6 +23,7 @@ _HEADER = re.compile(r"[\x21-\x7e]+")
 _QUEUED = re.compile(r"/pr-(\d{1,18})-[0-9a-f]{7,64}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _WORKFLOW_FILE = re.compile(r"[\w.-]+\.ya?ml", re.ASCII)
+_SERVER = re.compile(r"https?://[\w.:-]+(/[\w.-]+)*", re.ASCII)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _MAX_EVENT_BYTES = 32 * 1024 * 1024
 
@@ -40,6 +41,8 @@ class Job:
     ref: str | None = None
     branch: str | None = None
     workflow_url: str | None = None
+    run_url: str | None = None
+    actor: str | None = None
     summary: Path | None = None
     output: Path | None = None
     login: str = ACTIONS_LOGIN
@@ -131,6 +134,8 @@ def job_of(environment: Mapping[str, str]) -> Job:
         ref=text("GITHUB_REF"),
         branch=text("GITHUB_REF_NAME"),
         workflow_url=_workflow_url(text("GITHUB_SERVER_URL"), text("GITHUB_WORKFLOW_REF")),
+        run_url=_run_url(text("GITHUB_SERVER_URL"), repository, text("GITHUB_RUN_ID")),
+        actor=text("GITHUB_TRIGGERING_ACTOR") or text("GITHUB_ACTOR"),
         summary=path("GITHUB_STEP_SUMMARY"),
         output=path("GITHUB_OUTPUT"),
         login=text("RECONCILE_GITHUB_LOGIN") or ACTIONS_LOGIN,
@@ -178,9 +183,18 @@ def _workflow_url(server: str | None, reference: str | None) -> str | None:
     found = re.fullmatch(
         r"([\w.-]+/[\w.-]+)/\.github/workflows/([\w.-]+\.ya?ml)@.+", reference, re.ASCII
     )
-    if found is None or not re.fullmatch(r"https?://[\w.:-]+(/[\w.-]+)*", server, re.ASCII):
+    if found is None or not _SERVER.fullmatch(server):
         return None
     return f"{server}/{found[1]}/actions/workflows/{found[2]}"
+
+
+def _run_url(server: str | None, repository: str | None, run: str | None) -> str | None:
+    """Return the page of the run that this job belongs to."""
+    if server is None or repository is None or run is None:
+        return None
+    if not (_SERVER.fullmatch(server) and run.isascii() and run.isdigit()):
+        return None
+    return f"{server}/{repository}/actions/runs/{run}"
 
 
 def _invalid(name: str, problem: str, hint: str = "") -> InvalidInput:

@@ -81,15 +81,17 @@ async def _comment(
     number = await _pull_request_number(github, job)
     if number is None:
         return Published(_NO_PULL_REQUEST)
-    # A success needs no comment, but it must replace that of an earlier failure.
-    succeeded = isinstance(document, ApplyResult) and document.complete and document.is_recorded
+    # Where there was nothing to apply, no comment is needed, but that of a failure is replaced.
+    has_nothing_to_say = (
+        isinstance(document, ApplyResult) and not document.outcomes and document.is_recorded
+    )
     done = await upsert(
         github,
         number=number,
         marker=marker_of(document, kind=kind, environment=context.environment),
         text=text_of(document, kind=kind, context=context),
         login=job.login,
-        only_update=succeeded,
+        only_update=has_nothing_to_say,
     )
     return Published(f"comment on #{number}: {done}")
 

@@ -176,8 +176,6 @@ def test_a_partial_apply_comments_and_a_later_success_ends_that_comment(
     reporter: Reporter,
 ) -> None:
     partial, complete = samples.partial_result(PLAN), samples.complete_result(PLAN)
-    reporter.report("result", complete)
-    assert reporter.comments() == []
     reporter.report("result", partial)
     assert "**1 applied, 1 failed" in reporter.comments()[0]
     assert reporter.outputs["in_sync"] == "false"
@@ -320,3 +318,47 @@ def test_github_colours_changes_and_scrolls_no_line_sideways(reporter: Reporter)
     assert "! configurations.azure_api_version: " in "\n".join(lines)
     assert {line[0] for line in lines} == {"+", "-", "!", "="}
     assert max(map(len, lines)) <= 88
+
+
+def test_after_an_apply_the_comment_says_what_was_applied_by_which_run_when_and_for_whom(
+    reporter: Reporter,
+) -> None:
+    reporter.report(
+        "result",
+        samples.complete_result(PLAN),
+        GITHUB_RUN_ID="4711",
+        GITHUB_ACTOR="dependabot[bot]",
+        GITHUB_TRIGGERING_ACTOR="carol",
+    )
+    (body,) = reporter.comments()
+    assert "### reconcile apply · production" in body
+    last = body.splitlines()[-1]
+    run = f"https://github.com/{REPO}/actions/runs/4711"
+    assert f"applied by [run 4711]({run})" in last
+    assert re.search(r" · \d{4}-\d\d-\d\d \d\d:\d\d UTC · started by `carol`$", last)
+
+
+def test_an_apply_of_nothing_writes_no_comment(reporter: Reporter) -> None:
+    reporter.report("result", replace(samples.complete_result(PLAN), outcomes=()))
+    assert reporter.comments() == []
+
+
+def test_what_failed_or_is_unknown_comes_first(reporter: Reporter) -> None:
+    reporter.report("result", samples.partial_result(PLAN))
+    statuses = re.findall(r"^- . \*\*(\w+)\*\*", reporter.comments()[0], re.MULTILINE)
+    assert statuses == ["failed", "unknown", "skipped", "applied"]
+
+
+@pytest.mark.parametrize("kind", ["plan", "result"])
+@pytest.mark.parametrize("text", ["", "{", "{}", "null", '{"kind": "plan"', "\n"])
+def test_a_command_that_left_no_document_is_reported_and_fails(
+    reporter: Reporter, kind: str, text: str
+) -> None:
+    reporter.report(kind, PLAN if kind == "plan" else samples.complete_result(PLAN))
+    done = reporter.report(kind, text)
+    assert done.code == 3
+    (body,) = reporter.comments()
+    assert "error[no-result]" in body
+    assert "error[no-result]" in reporter.summary
+    assert reporter.outputs["in_sync"] == "false"
+    assert ("not known what was applied" in body) == (kind == "result")

@@ -173,3 +173,11 @@ def test_the_issue_names_the_workflows_first_and_folds_the_commands(reporter: Re
     assert f"run [the drift workflow]({page}/drift.yml) with `adopt`" in seen
     assert f"apply --expect-digest {report.fingerprint}" in folded
     assert f"apply --expect-digest {report.fingerprint}" not in seen
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"kind": "drift_report"'])
+def test_a_check_that_left_no_report_opens_the_issue(reporter: Reporter, text: str) -> None:
+    assert reporter.report("drift", text, event=SCHEDULE).code == 3
+    (issue,) = reporter.github.issues.values()
+    assert "could not check" in issue["body"]
+    assert "error[no-result]" in issue["body"]

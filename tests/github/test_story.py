@@ -80,7 +80,9 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         done = story.apply()
         assert done.done.code == 0, done.done.out
         assert applied(story) == [("create", "beta")]
-        assert comments(story, beta) == [comment]
+        plan_comment, result_comment = comments(story, beta)
+        assert plan_comment == comment
+        assert "**1 applied, 0 failed" in result_comment
         runs = story.run("history", "--format", "json").json["runs"]
         assert (runs[-1]["pull_request"], runs[-1]["approver"]) == (str(beta), f"carol@{last}")
         assert (runs[-1]["author"], runs[-1]["environment"]) == ("author-of-add-beta", "production")

@@ -12,8 +12,8 @@ from reconciler.cli import command_context, output, settings, signals, wiring
 from reconciler.cli.global_options import Command, CommandGroup, Invocation
 from reconciler.desired.config import choose_target
 from reconciler.desired.load import load_config
-from reconciler.diagnostics import error
-from reconciler.errors import InvalidInput
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.github import inputs
 from reconciler.github.bodies import ReportContext, ReportKind
 from reconciler.github.job import Job, job_of
@@ -74,7 +74,8 @@ def github(
     from reconciler.github.publish import Published, publish, write_job_files
     from reconciler.views.diagnostics import as_annotations
 
-    kind, document = _document(plan=plan, result=result, drift=drift)
+    kind, file = _chosen(plan=plan, result=result, drift=drift)
+    document, unreadable = _document(kind, file)
     job = job_of(settings.from_environment().environment)
     context = _context(
         invocation, job, environment, document, apply_url=job.workflow_page(apply_workflow)
@@ -92,6 +93,8 @@ def github(
     if published.warnings:
         console.data(as_annotations(published.warnings))
     console.info(published.sentence)
+    if unreadable is not None:
+        raise unreadable
     return 0
 
 
@@ -118,18 +121,39 @@ async def connected(job: Job) -> "AsyncIterator[GitHub]":
         yield opened
 
 
-def _document(
+def _chosen(
     *, plan: Path | None, result: Path | None, drift: Path | None
-) -> "tuple[ReportKind, Document]":
-    match (plan, result, drift):
-        case (Path() as file, None, None):
-            return ReportKind.PLAN, inputs.read_plan(_text(file), name=str(file))
-        case (None, Path() as file, None):
-            return ReportKind.RESULT, inputs.read_result(_text(file), name=str(file))
-        case (None, None, Path() as file):
-            return ReportKind.DRIFT, inputs.read_drift(_text(file), name=str(file))
-        case _:
-            raise click.UsageError("exactly one of --plan, --result and --drift is required")
+) -> tuple[ReportKind, Path]:
+    files = {ReportKind.PLAN: plan, ReportKind.RESULT: result, ReportKind.DRIFT: drift}
+    chosen = [(kind, file) for kind, file in files.items() if file is not None]
+    if len(chosen) != 1:
+        raise click.UsageError("give exactly one of --plan, --result and --drift")
+    return chosen[0]
+
+
+def _document(kind: ReportKind, file: Path) -> "tuple[Document, ReconcilerError | None]":
+    """Return the document to report, and why it could not be read if that is the case.
+
+    A command that was stopped leaves an empty or truncated file. That is reported as well: silence
+    would leave the last report standing.
+    """
+    readers = {
+        ReportKind.PLAN: inputs.read_plan,
+        ReportKind.RESULT: inputs.read_result,
+        ReportKind.DRIFT: inputs.read_drift,
+    }
+    try:
+        return readers[kind](_text(file), name=str(file)), None
+    except ReconcilerError as problem:
+        return inputs.FailedCommand(1, (_no_result(kind),)), problem
+
+
+def _no_result(kind: ReportKind) -> Diagnostic:
+    return error(
+        inputs.NO_RESULT,
+        f"no result: the command left no complete {kind.value} document",
+        hint="see the log of the job, which was stopped or failed before it could write one",
+    )
 
 
 def _text(file: Path) -> str:
@@ -158,6 +182,9 @@ def _context(
         apply_url=apply_url,
         is_pull_request=job.pull_request is not None,
         command_context=command,
+        run_url=job.run_url,
+        actor=job.actor,
+        time=f"{settings.now():%Y-%m-%d %H:%M} UTC",
         plan_age_hours=_plan_age_hours(invocation, job, document),
     )
 
