@@ -35,6 +35,7 @@ _MIN_ROOM = 8192
 """The smallest limit that a view of `markdown` keeps within."""
 
 _HOURS_A_DAY = 24
+_DATE = len("2026-01-01")
 
 NO_DIGEST = "none"
 """Stands for the digest where no plan could be made."""
@@ -282,7 +283,14 @@ def _last_line(document: Document, context: ReportContext) -> str:
         parts.append(f"holds until {_duration(context.plan_age_hours)} after the merge")
     if isinstance(document, ApplyResult):
         parts += _origin(context)
+    if isinstance(document, DriftReport) and context.time:
+        parts.append(last_checked(context.time))
     return f"{' · '.join(parts)}\n"
+
+
+def last_checked(time: str) -> str:
+    """Return the day of a check: with the minute, each check would edit the issue."""
+    return f"last checked {time[:_DATE]}"
 
 
 def _origin(context: ReportContext) -> list[str]:

@@ -1,5 +1,7 @@
 """Drift issue: one for each environment; opened, updated, closed and reopened.
 
+It shows the day of the last check, so a check that stopped running is noticed.
+
 It is found by listing the issues with the label, because GitHub's search lags behind. A comment
 notifies readers only when the fingerprint changes. A check that failed changes only the text of the
 issue, and the last report stays below.
@@ -17,6 +19,7 @@ from reconciler.github.bodies import (
     ReportKind,
     failure_reasons,
     failure_title,
+    last_checked,
     marked_digest,
     text_of,
     without_marker,
@@ -97,6 +100,8 @@ async def _report_failed_check(
         f"{code(visible(context.environment, limit=255))} is unknown:\n\n"
         f"{failure_reasons(failure)}"
     )
+    if context.time:
+        body += f"\n{last_checked(context.time)}\n"
     if last_report:
         body += f"\nThe last report:\n{_LAST_REPORT}{last_report}"
     if issue is None:

@@ -1,5 +1,6 @@
 """One drift issue for each environment: opened, kept, closed, opened again, and never misled."""
 
+import re
 from typing import Any
 
 import pytest
@@ -181,3 +182,19 @@ def test_a_check_that_left_no_report_opens_the_issue(reporter: Reporter, text: s
     (issue,) = reporter.github.issues.values()
     assert "could not check" in issue["body"]
     assert "error[no-result]" in issue["body"]
+
+
+@pytest.mark.parametrize("document", [drift_samples.drifted(), failure()])
+def test_the_issue_shows_the_day_of_the_last_check_and_is_edited_once_a_day(
+    reporter: Reporter, document: Any
+) -> None:
+    reporter.report("drift", document, event=SCHEDULE)
+    (issue,) = reporter.github.issues.values()
+    found = re.search(r"last checked (\d{4}-\d\d-\d\d)$", issue["body"], re.MULTILINE)
+    assert found is not None
+    edits = len(reporter.github.writes)
+    reporter.report("drift", document, event=SCHEDULE)
+    assert len(reporter.github.writes) == edits
+    issue["body"] = issue["body"].replace(found[0], "last checked 2026-01-01")
+    reporter.report("drift", document, event=SCHEDULE)
+    assert found[0] in issue["body"]
