@@ -234,3 +234,34 @@ def test_a_plan_without_values_by_design_warns_of_none_that_is_missing(tmp_path:
         assert quiet.json["digest"] == blind.json["digest"]
         both = story.run("plan", "--values", "none", "--require-secrets")
         assert "--require-secrets cannot be used with --values none" in both.err
+
+
+def test_a_completed_check_sends_one_heartbeat_and_a_failed_one_none(tmp_path: Path) -> None:
+    with new_story(tmp_path) as story:
+        story.github.archives[1] = b"ok"
+        url = f"{story.github.url}/blob/1"
+
+        def beats() -> int:
+            return [call.path for call in story.github.calls].count("/blob/1")
+
+        checked = story.run("drift", RECONCILE_DRIFT_HEARTBEAT=url, **story.values)
+        assert (checked.code, beats()) == (0, 1)
+        story.by_hand("alpha", description="by hand")
+        assert story.run("drift", "--heartbeat", url, **story.values).code == 2
+        assert beats() == 2
+        nowhere = {"PORTKEY_BASE_URL": "http://127.0.0.1:9/v1", "RECONCILE_DRIFT_DEADLINE": "3"}
+        assert story.run("drift", "--heartbeat", url, **nowhere).code == 1
+        assert beats() == 2
+
+
+def test_a_heartbeat_that_fails_is_a_warning_without_its_token(tmp_path: Path) -> None:
+    with new_story(tmp_path) as story:
+        url = f"{story.github.url}/ping/canary-token"
+        failed = story.run("drift", "--heartbeat", url, **story.values)
+        assert failed.code == 0
+        assert "warning[heartbeat-failed]" in failed.err
+        for wrong in ("http://example.com/canary-token", "canary-token", "https://[canary-token"):
+            refused = story.run("drift", "--heartbeat", wrong)
+            assert refused.code == 3
+            assert "error[heartbeat]" in refused.err
+            assert "canary-token" not in failed.err + refused.err

@@ -21,6 +21,7 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import Diagnostic, notice
+from reconciler.drift.heartbeat import require_heartbeat, send_heartbeat
 from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
 from reconciler.execution.threads import in_thread
@@ -44,6 +45,11 @@ EVERY = 168
     help="Also notify this channel if anything differs (needs the extra `notify`); repeatable",
 )
 @click.option(
+    "--heartbeat",
+    metavar="URL",
+    help="Request this URL after each completed check, so that a missing check raises an alarm",
+)
+@click.option(
     "--incremental",
     is_flag=True,
     help="Read only what changed since the last check in the ledger, and a sample of the rest",
@@ -65,6 +71,7 @@ def command(
     *,
     style: str,
     notify: tuple[str, ...],
+    heartbeat: str | None,
     incremental: bool,
     sample_every: int,
     metrics_file: Path | None,
@@ -76,7 +83,8 @@ def command(
     The exit code is 2 if anything differs. --notify takes a URL of apprise (slack://…). The URL
     holds a token, so set RECONCILE_DRIFT_NOTIFY rather than passing it on the command line.
     Channels are notified by every run that finds a difference; the fingerprint in the message
-    shows whether it is the same difference. A channel that fails is a warning.
+    shows whether it is the same difference. A channel that fails is a warning. The URL of
+    --heartbeat holds a token as well: set RECONCILE_DRIFT_HEARTBEAT.
 
     Models and workspaces that no file declares are read as by `plan --audit`; an undeclared host
     or access is a warning.
@@ -85,6 +93,8 @@ def command(
     were last read, and the report counts them as not read. An apply always reads everything.
     """
     notifications.check(notify)
+    if heartbeat is not None:
+        require_heartbeat(heartbeat)
     options = replace(options, expects_values=not reading.without_values)
     telemetry = RunTelemetry(
         invocation, command="drift", run=wiring.new_run_id(), metrics_file=metrics_file
@@ -107,10 +117,31 @@ def command(
         context = command_context.command_context(invocation, click.get_current_context())
         console = invocation.console
         output.show_drift(console, report, style=style, ledger=ledger, context=context)
+        if heartbeat is not None:
+            _send_heartbeat(invocation, heartbeat)
         if report.in_sync:
             return telemetry.finish(0)
         notifications.drift(console, notify, report, ledger=ledger, context=context)
         return telemetry.finish(DIFFERENT)
+
+
+def _send_heartbeat(invocation: Invocation, url: str) -> None:
+    """Request the URL; a failure is a warning, since the check itself was completed."""
+    from reconciler.remote.transport import connection_maker
+
+    environment = settings.from_environment()
+    make = connection_maker(
+        base_url=url,
+        ca_file=Path(environment.ca_file) if environment.ca_file else None,
+        proxy=environment.proxy,
+    )
+
+    async def work(_handler: signals.SignalHandler) -> Diagnostic | None:
+        return await send_heartbeat(url, make)
+
+    failed = signals.run(work)
+    if failed is not None:
+        invocation.console.warning(as_text([failed]))
 
 
 async def _incremental_drift(
