@@ -72,7 +72,7 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
     document = Sourced({} if value is None else value, SourceOrigin(CONFIG_FILE))
     if len(parsed.documents) > 1:
         second = SourceOrigin(CONFIG_FILE, parsed.documents[1].index)
-        hint = "remove the line `---` and what follows it"
+        hint = "remove the line `---` and everything after it"
         problems.error("wrong-type", f"{CONFIG_FILE} must hold one document", second, hint=hint)
     tree = apply_types(document.value, compiled(ConfigFile))
     _check(tree, document, problems)

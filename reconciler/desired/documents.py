@@ -44,7 +44,7 @@ def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
         else:
             if not is_yaml(path):
                 # Git writes a link as a file where the file system has no links.
-                summary, hint = "is a file, but must be a folder", "replace it by the folder"
+                summary, hint = "is a file, but must be a folder", "replace it with the folder"
                 blocked[path] = UnreadableFile("not-a-folder", summary, hint)
     return blocked
 

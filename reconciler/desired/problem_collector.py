@@ -32,7 +32,7 @@ _DEFAULT_HINTS: Mapping[str, str] = MappingProxyType(
         "invalid-value": "run `reconcile schema` to see the values of each field",
         "missing-field": "run `reconcile schema` to see the fields and their values",
         "unknown-field": "remove it; `reconcile schema` lists the known fields",
-        "unknown-provider": "correct it, or leave it as it is if the vendor has added it",
+        "unknown-provider": "correct it, or keep it if the vendor has added the provider",
         "unknown-slug": "correct the slug, or declare the integration in integrations/",
         "wrong-type": "run `reconcile schema` to see the type of each field",
     }

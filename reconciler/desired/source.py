@@ -137,13 +137,13 @@ class DirectorySource:
             raise UnreadableFile(
                 "symlink",
                 "is a symbolic link to a place outside of the directory",
-                "replace it by a copy of the file",
+                "replace it with a copy of the file",
             )
         if real != full and (Path(real).is_dir() or not is_yaml(path)):
             raise UnreadableFile(
                 "symlink",
                 "is a symbolic link to a folder, which is not followed",
-                "replace it by the folder itself",
+                "replace it with the folder itself",
             )
         # Opening a FIFO without a writer blocks; O_NONBLOCK avoids that, and fstat then refuses it.
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -214,7 +214,7 @@ def _read_regular(descriptor: int) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableFile(
-            "not-a-file", "is not a regular file", "replace it by a file, or remove it"
+            "not-a-file", "is not a regular file", "replace it with a file, or remove it"
         )
     if status.st_size > MAX_FILE:
         raise too_large()

@@ -134,7 +134,7 @@ class ApiChecks:
             return fail(
                 "paging",
                 "the first and the second page are the same",
-                "check that no proxy before the API drops current_page from the query",
+                "check that no proxy in front of the API drops current_page from the query",
             )
         summary = f"the list is complete: {total} of {total}"
         if len(first) > 1:
@@ -179,7 +179,7 @@ def clock_check(date: str | None, *, now: datetime) -> Check:
     if skew <= _TOLERATED_SKEW_SECONDS:
         return ok("clock", "this machine's clock agrees with the API's")
     summary = f"this machine's clock differs from the API's by {skew:.0f} s"
-    hint = "synchronise it, for example by NTP; creates are recognised by their time"
+    hint = "synchronise it, for example with NTP: creates are identified by their time"
     if skew <= _MAX_SKEW_SECONDS:
         return warn("clock", summary, hint)
     return fail("clock", summary, hint)

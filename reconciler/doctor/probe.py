@@ -99,7 +99,7 @@ class Probe:
         summary = f"{len(answered)} questions answered, "
         if self.integrations.archived:
             archived = ", ".join(self.integrations.archived)
-            summary += f"this API archives what is deleted: {archived}"
+            summary += f"this API archives deleted integrations: {archived}"
         else:
             summary += f"{self.slug} is removed"
         return ok("probe", summary)

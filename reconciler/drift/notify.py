@@ -118,5 +118,5 @@ def _channel(apprise: ModuleType, number: int, url: str) -> _Channel:
     asset = apprise.AppriseAsset(app_id="reconcile", async_mode=False, http_redirects=False)
     client = apprise.Apprise(asset=asset)
     if not client.add(url):
-        return _Channel(name, "its URL is not one that apprise understands")
+        return _Channel(name, "apprise does not support its URL")
     return _Channel(name, "it did not answer in time", client.notify)

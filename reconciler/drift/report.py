@@ -174,7 +174,7 @@ def decode_report(text: str, *, name: str) -> DriftReport:
         raise _unreadable(name, what_is_wrong(problem)) from None
     is_intact = report.plan.has_digest(document["fingerprint"])
     if not is_intact or document["in_sync"] != report.in_sync:
-        raise _unreadable(name, "its content does not have the fingerprint it claims")
+        raise _unreadable(name, "its content does not match its fingerprint")
     return report
 
 

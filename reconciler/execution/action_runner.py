@@ -35,7 +35,7 @@ from reconciler.remote.errors import (
     Unauthorised,
 )
 
-_AGAIN = "run apply again: it reads first and does only what is left"
+_AGAIN = "run apply again: it reads first and makes only the remaining changes"
 
 _RUN_ENDERS: Sequence[tuple[type[ReconcilerError], str]] = (
     (Unauthorised, "the API no longer accepts our credential"),
@@ -159,9 +159,9 @@ class ActionRunner:
         """Raise if the list shows what a read says is missing: then neither is proven."""
         if self.action.slug in await self.dependencies.existence.list_again():
             raise ChangedSincePlan(
-                "the list shows it, and reading it was answered with 404",
+                "the list contains it, but reading it returned 404",
                 code="listed-not-found",
-                hint="look at it in the console, then plan again; nothing was deleted",
+                hint="check it in the console, then plan again; nothing was deleted",
             )
 
     async def _delete(self, call: Call) -> bool:

@@ -125,7 +125,7 @@ def unanswered() -> LedgerError:
     return LedgerError(
         "the ledger did not answer before the run had to end",
         code="ledger-timeout",
-        hint="what the run did is in its result; `reconcile plan` shows what is left",
+        hint="what the run did is in its result; `reconcile plan` shows the remaining changes",
     )
 
 

@@ -153,15 +153,15 @@ class Creation:
             await self._rule_out_twins()
             self._settle()
             raise Foreign(
-                "the slug was taken while our create was under way, by something else",
+                "another client created an integration with this slug during our create",
                 code="foreign-integration",
-                hint="plan again to see what it is; nothing of it was touched",
+                hint="plan again to compare it; it was not changed",
             )
         if not self._in_window(found):
             raise NotConfirmed(
-                "it equals what we sent, but was not created in the time of our call",
+                "it equals the request, but was not created during our call",
                 code="foreign-integration",
-                hint="look at it in the console, then plan again; nothing of it was touched",
+                hint="check it in the console, then plan again; it was not changed",
             )
         # A second POST would be refused; an update stores our key and all else for certain.
         fields = compiled(Integration).fields
@@ -195,9 +195,9 @@ class Creation:
             return self.created
         if not isinstance(echoed, str) or not SLUG.fullmatch(echoed):
             raise NotConfirmed(
-                "the API created it and did not say under which slug",
+                "the API created it, but did not return its slug",
                 code="slug-not-honoured",
-                hint="run apply again: it looks whether the slug was honoured",
+                hint="run apply again: it checks whether the slug was honoured",
             )
         # Until the stray is gone, an interruption must leave its slug in the result.
         self.doubt = f"the API created {echoed} instead of {self.slug}"
@@ -206,7 +206,7 @@ class Creation:
                 f"the API created {echoed} instead of {self.slug}, and it is not certain that it "
                 "is ours",
                 code="slug-not-honoured",
-                hint="compare both in the console and delete the one that is not wanted",
+                hint="compare both in the console and delete the duplicate",
             )
         self.doubt = _MAY_ARRIVE if self._lost else ""
         created = await self._found_after_loss()
@@ -263,7 +263,7 @@ class Creation:
                 f"{', '.join(twins)} may be a second one of {self.slug}, made of a create whose "
                 "answer was lost",
                 code="possible-duplicate",
-                hint="compare both in the console and delete the one that is not wanted",
+                hint="compare both in the console and delete the duplicate",
             )
 
     async def _twins(self) -> list[str]:
@@ -292,5 +292,7 @@ class Creation:
 
 def _unknown(summary: str, *, code: str) -> NotConfirmed:
     return NotConfirmed(
-        summary, code=code, hint="wait a moment and run apply again: it looks for it first"
+        summary,
+        code=code,
+        hint="wait a moment and run apply again: it checks first whether the integration exists",
     )

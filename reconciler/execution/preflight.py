@@ -90,7 +90,7 @@ def objections(
             error(
                 "digest-mismatch",
                 f"the plan's digest is {fresh.digest}, expected was {approval.digest}",
-                hint="something moved since it was approved; look at the new plan and approve that",
+                hint="review and approve the new plan: something changed after the approval",
             )
         ]
     found = [problem for plan in approval.plans for problem in _wrong_target(plan, fresh)]
@@ -139,8 +139,8 @@ def _not_approved(excess: NotApproved) -> Diagnostic:
     if excess.unrecorded:
         return error(
             "not-approved",
-            f"the approved plan does not say what is lost: {what}",
-            hint="an older release saved it; plan again and approve that",
+            f"the approved plan does not list the values that would be lost: {what}",
+            hint="plan again and approve the new plan: this one was saved by an older release",
         )
     if excess.change is not None:
         what += f": {_describe(excess.change)}"
@@ -149,7 +149,7 @@ def _not_approved(excess: NotApproved) -> Diagnostic:
     return error(
         "not-approved",
         f"no approved plan contains this: {what}",
-        hint="it came up after the approval; look at the fresh plan and approve that",
+        hint="review and approve the fresh plan: this change appeared after the approval",
     )
 
 
@@ -209,7 +209,7 @@ def require_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
         error(
             problem.code,
             f"{action.slug}: {problem.summary}",
-            hint="repair the value where it is kept; it is not shown",
+            hint="correct the value at its source; it is not shown",
             at=action.source,
         )
         for action in plan.actions
@@ -246,7 +246,7 @@ def _missing(
 ) -> Diagnostic:
     code = reason.code if reason else "missing-value"
     summary = reason.summary if reason else f"{reference} has no value here"
-    hint = (reason.hint if reason else "") or "make the value available where this runs"
+    hint = (reason.hint if reason else "") or "make the value available to this command"
     if not users:
         return error(code, summary, hint=hint)
     more = f" and {len(users) - 1} more" if users[1:] else ""

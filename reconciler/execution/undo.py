@@ -284,7 +284,7 @@ def another_object(slug: str, place: SourceLocation) -> Diagnostic:
     """Build the error for an integration under the same slug that the run did not change."""
     return error(
         "another-object",
-        f"{slug}: the object under this slug is not the one that the run changed; "
+        f"{slug}: the run changed another object with this slug; "
         "it was deleted and created again since",
         hint="leave it out with --exclude",
         at=place,
@@ -309,8 +309,8 @@ def undo_losses(undone: UndoInputs, run: str) -> Iterator[Diagnostic]:
         if may_lack(path):
             yield warning(
                 "credential-not-restored",
-                f"{image.slug}: the value of {show_path(path)} is kept nowhere; "
-                "it is created without it",
+                f"{image.slug}: the value of {show_path(path)} is not stored; "
+                "the integration is created without it",
                 hint="declare it in its file and apply the files",
             )
     unread = {"models": image.observed.models_read, "workspaces": image.observed.workspaces_read}
@@ -318,8 +318,7 @@ def undo_losses(undone: UndoInputs, run: str) -> Iterator[Diagnostic]:
         names = " and ".join(name for name, was_read in unread.items() if not was_read)
         yield warning(
             "access-not-restored",
-            f"{image.slug}: its {names} could not be read before the run, "
-            "so they do not come back as they were",
+            f"{image.slug}: its {names} could not be read before the run, so they are not restored",
             hint="compare them with its file after the undo",
         )
 
@@ -328,7 +327,7 @@ def _id_unknown(slug: str, run: str) -> Diagnostic:
     return warning(
         "not-on-record",
         f"{slug}: run {run} created it or tried to, and the id of what it created is not on "
-        "record; what exists there now is not deleted",
+        "record; the integration with this slug is not deleted",
         hint="if it is to go, remove its file or add a tombstone under `deletions`",
     )
 
@@ -337,14 +336,14 @@ def _value_lost(image: PreImage, path: Path) -> Diagnostic:
     if path in image.removed:
         return warning(
             "credential-not-restored",
-            f"{image.slug}: the run removed {show_path(path)}, and its value is kept nowhere; "
-            "it does not come back",
+            f"{image.slug}: the run removed {show_path(path)}, and its value is not stored; "
+            "it is not restored",
             hint="declare it in its file and apply the files",
         )
     return warning(
         "credential-not-restored",
-        f"{image.slug}: the run replaced {show_path(path)}, and the value before is kept "
-        "nowhere; it stays as it is",
+        f"{image.slug}: the run replaced {show_path(path)}, and the previous value is "
+        "not stored; it is left unchanged",
         hint="put the old value behind the reference and apply the files",
     )
 
@@ -363,7 +362,7 @@ def other_values(
         if pepper is None or before is None:
             said = "may get another value than it had before the run"
         elif before != value.fingerprint(pepper):
-            said = "had another value before the run, which is kept nowhere"
+            said = "had another value before the run, which is not stored"
         else:
             continue
         yield warning(

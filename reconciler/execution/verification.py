@@ -135,7 +135,7 @@ class ResourceVerifier:
     async def confirm_absent(self) -> None:
         """Raise `ChangedSincePlan` if the integration exists by now."""
         if await self.existence.exists(self.action.slug):
-            raise _changed("it exists now, although the list did not have it")
+            raise _changed("it exists now, although the list did not contain it")
 
     def confirm_unchanged(self, found: Observed | None) -> None:
         """Raise `ChangedSincePlan` unless the integration is what the plan was made from."""
@@ -249,14 +249,14 @@ def _changed(summary: str) -> ChangedSincePlan:
     return ChangedSincePlan(
         summary,
         code="changed-since-plan",
-        hint="plan again to see what moved; nothing was written to it",
+        hint="plan again to see the changes; nothing was written to it",
     )
 
 
 def _replaced() -> NotConfirmed:
     return NotConfirmed(
         "it was deleted and re-created while it was written; "
-        "what was sent may have reached the new one",
+        "the write may have reached the new one",
         code="changed-since-plan",
         hint="plan again, and compare who may use the new one",
     )

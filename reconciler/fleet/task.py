@@ -62,7 +62,7 @@ def require_approved(plan: Plan, *, approved: Collection[str]) -> bool:
                 error(
                     "not-approved",
                     "the plan holds changes that were not approved",
-                    hint="look at the fresh plan and approve it",
+                    hint="review and approve the fresh plan",
                 )
             ],
             plan=plan,

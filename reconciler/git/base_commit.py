@@ -42,8 +42,8 @@ def declared_at(ref: str, *, repository: Repository, target: Target) -> Declared
     if not files.paths():
         found = notice(
             BASE_UNREADABLE,
-            f"there are no files at {files.label}, so what Git declared then is not known",
-            hint="if the folder lay elsewhere then, name a commit after the move with --base",
+            f"there are no files at {files.label}, so the earlier declarations are not known",
+            hint="if the folder was moved, pass a commit after the move with --base",
         )
         return DeclaredAtBase(LastAppliedState(unreadable=(found,)), (found,))
     state, problems = load_readable(files, target, _NO_RULE_HAS_EXPIRED)

@@ -54,7 +54,7 @@ class FilesAtCommit:
             raise self.unreadable[path]
         if path not in self.files:
             raise UnreadableFile(
-                "missing-file", "does not exist", "add it, or remove what names it"
+                "missing-file", "does not exist", "add it, or remove the reference to it"
             )
         content = self.files[path]
         if len(content) > MAX_FILE:
@@ -100,7 +100,7 @@ def files_at(ref: str, *, repository: Repository) -> FilesAtCommit:
         raise GitError(
             f"there is no commit {ref} in the repository of {repository.folder}",
             code="unknown-commit",
-            hint="name a commit, a branch or a tag; a shallow clone has few of them",
+            hint="pass a commit, a branch or a tag; a shallow clone contains only a few",
         )
     top, prefix = repository.locate()
     label = f"{ref}:{prefix}" if prefix else f"{ref}:."
@@ -170,7 +170,7 @@ class _Collector:
             at = _link_target(at, text)
         self.unreadable[path] = UnreadableFile(
             "symlink",
-            "is a symbolic link that leads to no file of the folder",
+            "is a symbolic link that does not point to a file in the folder",
             "choose another commit with --base",
         )
 

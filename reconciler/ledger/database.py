@@ -119,7 +119,7 @@ class Database:
             raise LedgerError(
                 f"the ledger {self.where} was removed or replaced while it was in use",
                 code="ledger-replaced",
-                hint="find out what cleans or restores its folder, then run apply again",
+                hint="check which program cleans or restores its folder, then run apply again",
             )
 
     def close(self) -> None:

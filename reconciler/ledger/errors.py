@@ -39,7 +39,7 @@ class LockLost(LedgerError):
         super().__init__(
             f"the lock of target {target} was lost: {reason}",
             code="lock-lost",
-            hint="run apply again: it reads first and does only what is left",
+            hint="run apply again: it reads first and makes only the remaining changes",
         )
 
 
@@ -87,7 +87,11 @@ _BY_STATE: dict[str, _Kind] = {
     "57014": _BUSY,
     "40001": _BUSY,
     "40P01": _BUSY,
-    "22P05": ("ledger-encoding", "has an encoding that cannot hold a text", "use a UTF8 database"),
+    "22P05": (
+        "ledger-encoding",
+        "has an encoding that cannot store a string",
+        "use a UTF8 database",
+    ),
 }
 """By SQLSTATE of PostgreSQL, which is the same in every language."""
 
@@ -116,7 +120,7 @@ def explain(problem: Exception, *, where: str, hidden: Collection[str] = ()) -> 
         reason = f"cannot be opened: {problem.strerror or 'unknown reason'}"
         return LedgerError(f"the ledger {where} {reason}", code="ledger-unreachable", hint=_WITHOUT)
     if isinstance(problem, UnicodeError):
-        reason = "cannot hold a text: it is not valid Unicode, or the database is not UTF8"
+        reason = "cannot store a string: it is not valid Unicode, or the database is not UTF8"
         return LedgerError(f"the ledger {where} {reason}", code="ledger-encoding", hint=_WITHOUT)
     code, reason, hint = _kind(problem)
     cause = getattr(problem, "orig", None)

@@ -283,14 +283,16 @@ def _withdrawn(slug: str, environment: str | None) -> Diagnostic:
 
 
 def _not_writable(slug: str) -> Diagnostic:
-    return error("not-writable", f"{slug}: its name or provider cannot stand in a file; not pulled")
+    return error(
+        "not-writable", f"{slug}: its name or provider cannot be written to a file; not pulled"
+    )
 
 
 def _not_editable(slug: str) -> Diagnostic:
     return warning(
         "not-editable",
-        f"{slug}: what the API has does not fit into its files piece by piece; they stay as is",
-        hint="edit it by hand, or write it whole with --force",
+        f"{slug}: the API's values cannot be merged into its files, which are unchanged",
+        hint="edit the file by hand, or overwrite it with --force",
     )
 
 
@@ -298,7 +300,7 @@ def _left_out(slug: str, places: Iterable[Steps]) -> Diagnostic:
     named = ", ".join(".".join(map(str, steps)) for steps in places)
     return warning(
         "left-out",
-        f"{slug}: no file can say what the API has at {named}; left unmanaged",
+        f"{slug}: the API's value of {named} cannot be written to a file; left unmanaged",
     )
 
 
@@ -307,5 +309,5 @@ def _shared(reference: SecretRef, places: list[str]) -> Diagnostic:
     return warning(
         "shared-reference",
         f"{reference} names {len(places)} secrets: {named}",
-        hint="give each a name of its own, or use {slug} and {field} in --secret-template",
+        hint="give each a separate name, or use {slug} and {field} in --secret-template",
     )

@@ -113,8 +113,8 @@ def _refuse_unreadable(candidates: Candidates, observed: ObservedState) -> None:
 def _no_match(pattern: str) -> Diagnostic:
     return error(
         "no-such-integration",
-        f"no integration of the API has a slug that fits `{pattern}`",
-        hint="`reconcile list` shows what there is",
+        f"no integration of the API has a slug that matches `{pattern}`",
+        hint="run `reconcile list` to see the integrations",
     )
 
 
@@ -131,7 +131,7 @@ def _absent(slugs: list[str]) -> Diagnostic:
     return warning(
         "not-in-the-api",
         f"declared and not in the API, so the next plan creates: {_some(slugs)}",
-        hint="to accept that they are gone, take them out of the files",
+        hint="to accept that they are gone, remove them from the files",
     )
 
 

@@ -226,7 +226,7 @@ def _not_declared(slug: str) -> Diagnostic:
 def _not_put_back(slug: str, path: Path) -> Diagnostic:
     return warning(
         "not-editable",
-        f"{slug}: {show_path(path)} cannot be changed back in its file piece by piece",
+        f"{slug}: {show_path(path)} cannot be restored in its file field by field",
         hint="edit it by hand",
     )
 
@@ -234,6 +234,6 @@ def _not_put_back(slug: str, path: Path) -> Diagnostic:
 def _shares_a_file(slug: str, file: str) -> Diagnostic:
     return warning(
         "shared-file",
-        f"{slug}: {file} holds other documents, too, so it was left as it is",
-        hint="take its document out by hand",
+        f"{slug}: {file} holds other documents, too, so it was left unchanged",
+        hint="remove its document by hand",
     )

@@ -110,7 +110,7 @@ def _refuse_links(directory: Path, names: Iterable[str]) -> None:
         error(
             "symlink",
             f"{place} is a symbolic link in place of a folder, which is not followed",
-            hint="put the folder itself in its place",
+            hint="replace it with the folder itself",
             at=SourceLocation(str(place)),
         )
         for place in links

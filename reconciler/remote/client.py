@@ -132,7 +132,7 @@ class Client:
         prepared = prepare(call)
         if self._read_only and not prepared.operation.safe:
             raise ReadOnlyViolation(
-                f"{prepared.method} {prepared.path} was held back: this command only reads",
+                f"{prepared.method} {prepared.path} was not sent: this command only reads",
                 code="read-only",
                 attempts=0,
             )
@@ -203,7 +203,7 @@ class Client:
             raise DeadlineExceeded(
                 f"the run's deadline passed before {what} was sent",
                 code="deadline",
-                hint="Allow more time with --deadline; what was done so far stands.",
+                hint="Allow more time with --deadline; completed calls are not undone.",
                 attempts=0,
             )
         try:
@@ -305,7 +305,7 @@ def _credential_header(name: AuthHeader, key: Redacted | None) -> list[tuple[str
         return []
     text = key.reveal()
     if not re.fullmatch(r"[\x21-\x7e]+", text):
-        summary = "the API key is empty or holds characters that no header can carry"
-        hint = "Look for spaces and line ends around the value."
+        summary = "the API key is empty or contains characters that are not allowed in a header"
+        hint = "Remove spaces and line breaks around the value."
         raise InvalidInput([problem("bad-api-key", summary, hint=hint)])
     return [(name, f"Bearer {text}" if name == "authorization" else text)]

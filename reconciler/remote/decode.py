@@ -50,7 +50,7 @@ def from_detail(
     if slug != asked:
         # One client reports the UUID in place of the slug (remote/API.md §1.4).
         if identity not in {asked, slug}:
-            raise decode_values.wrong_shape("slug", "the one that was asked for")
+            raise decode_values.wrong_shape("slug", "the requested one")
         slug = asked if slug == identity else slug
     fields = _plain_fields(record)
     key = _key(record)

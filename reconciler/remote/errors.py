@@ -64,7 +64,7 @@ class WrongShape(NoAnswer):
 
     def __init__(self, where: str, expected: str) -> None:
         super().__init__(
-            f"the API answered in a form that is not understood: {where} is not {expected}",
+            f"the API returned an unexpected response: {where} is not {expected}",
             code="unexpected-shape",
             hint="Check the target's base_url; if it is right, the API has changed.",
         )

@@ -173,7 +173,7 @@ async def _hidden(
     async def work() -> None:
         for slug in waiting:
             if not await _is_absent(api, slug):
-                reason = "it exists, and the list does not show it in a readable row"
+                reason = "it exists, but its row in the list cannot be read"
                 found[slug] = UnreadableIntegration(slug, CODE, reason)
 
     await gather_or_raise(work() for _ in range(concurrency))
@@ -271,7 +271,7 @@ class _Reading:
             if slug not in proof.slugs:
                 self.damaged.pop(slug, None)
             elif isinstance(error, NotFound):
-                reason = "the list shows it, and reading it was answered with 404"
+                reason = "the list contains it, but reading it returned 404"
                 self.damaged[slug] = UnreadableIntegration(slug, "listed-not-found", reason)
             else:
                 raise _denied(slug, error)
@@ -318,7 +318,7 @@ def _denied(slug: str, error: NotFound | Forbidden) -> IncompleteRead:
     return IncompleteRead(
         f"the list shows {slug}, but reading it failed: {error.summary}",
         code="incomplete-read",
-        hint="The key needs the `.read` scope for everything it lists; see `reconcile doctor`.",
+        hint="Grant the key the `.read` scope for each listed integration; see `reconcile doctor`.",
         http_status=error.http_status,
         request_id=error.request_id,
     )

@@ -98,14 +98,14 @@ _LIST_QUERY = (
     Parameter(
         "current_page",
         "integer",
-        "Page to read, counted from 0.",
+        "Page to read, starting at 0.",
         minimum=0,
         maximum=2**31 - 1,
     ),
     Parameter(
         "page_size",
         "integer",
-        "Integrations a page; 100 unless said, and the API may grant fewer.",
+        "Integrations per page; 100 by default; the API may return fewer.",
         minimum=1,
         maximum=1000,
     ),

@@ -80,7 +80,7 @@ class _Pass:
     def record_total(self, total: object) -> None:
         """Record the `total` of a page; it has to be a number, and the same on all pages."""
         if not isinstance(total, int) or isinstance(total, bool):
-            self.problem = "a page names no total"
+            self.problem = "a page has no total"
         elif self.total is None:
             self.total = total
         elif total != self.total:
@@ -89,7 +89,7 @@ class _Pass:
     @property
     def explanation(self) -> str:
         """Return why the list is not complete."""
-        return self.problem or f"total says {self.total}, and {self.count} were there"
+        return self.problem or f"total is {self.total}, but {self.count} were listed"
 
 
 async def list_all(
@@ -128,8 +128,8 @@ async def list_all(
     raise IncompleteRead(
         f"the list of integrations could not be proven complete: {reading.explanation}",
         code="incomplete-read",
-        hint="Nothing was planned or written. If others are working right now, run again; "
-        "else `reconcile doctor` shows how the API pages.",
+        hint="Nothing was planned or written. Run again; if the problem persists, run "
+        "`reconcile doctor` to check the pagination.",
         attempts=calls,
     )
 

@@ -51,13 +51,13 @@ _HINTS: Mapping[int, str] = {
     402: "The subscription is used up; the organisation's owner can extend it.",
     403: "The key may lack a scope, or this belongs to another workspace; see `reconcile doctor`.",
     404: "Check the slug and the target's base_url.",
-    409: "It exists already, or something still depends on it; `reconcile plan` reads it afresh.",
+    409: "Run `reconcile plan`: it exists already, or another resource still depends on it.",
     413: "The request is too large for the API or for a proxy before it.",
     422: "Compare the fields with the message; `reconcile validate` checks what can be checked.",
     429: "Run again later, or with a smaller --parallelism.",
 }
 _FAULT_HINT = "The API failed; nothing is wrong with the files. Run again later."
-_FOREIGN_HINT = "Check the target's base_url, and what stands between here and the API."
+_FOREIGN_HINT = "Check the target's base_url, and any proxy between this machine and the API."
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _document(sent: Sent, answer: RawAnswer) -> object:
     except (ValueError, RecursionError):
         # The library's error holds the whole body.
         pass
-    raise _nothing(sent, answer, "invalid-json", "was answered with JSON that cannot be read")
+    raise _nothing(sent, answer, "invalid-json", "was answered with invalid JSON")
 
 
 class UnreadableNumber:
@@ -197,7 +197,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
     documented, code, message = _error_body(answer)
     status = answer.status
     if status in {403, 404} and not documented:
-        raise _nothing(sent, answer, "not-json", "was refused by something that is not the API")
+        raise _nothing(sent, answer, "not-json", "was refused by a server that is not the API")
     kind = _CLASSES.get(status, ServerFault if status >= 500 else Rejected)
     if status == 404 and code == "AB02":
         kind = Rejected  # documented as a validation error that happens to carry 404

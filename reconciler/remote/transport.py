@@ -205,7 +205,7 @@ def from_httpx(error: Exception, *, what: str, base_url: str) -> RemoteError:
         return _not_connected(error, what=what, base_url=base_url)
     if isinstance(error, httpx.ProxyError):
         return NotSent(
-            f"{what}: the proxy did not let it through", code="proxy-failed", hint=_UNREACHABLE_HINT
+            f"{what}: the proxy refused the connection", code="proxy-failed", hint=_UNREACHABLE_HINT
         )
     if isinstance(error, httpx.TimeoutException):
         return _timed_out(what)
@@ -214,7 +214,7 @@ def from_httpx(error: Exception, *, what: str, base_url: str) -> RemoteError:
     return NoAnswer(
         f"{what}: the connection broke before the answer was complete",
         code="connection-lost",
-        hint="Run again; a plan never relies on what a run before it did.",
+        hint="Run the command again: it reads the current state first.",
     )
 
 
@@ -226,13 +226,13 @@ def from_reading(error: Exception, *, what: str, base_url: str) -> RemoteError:
         return NoAnswer(
             f"{what}: the answer is larger than {BODY_LIMIT // 2**20} MiB",
             code="too-large",
-            hint=f"That is not an answer of the Admin API; check {base_url}.",
+            hint=f"The Admin API does not send such a response; check {base_url}.",
         )
     if isinstance(error, UndecodableError):
         return NoAnswer(
             f"{what}: the answer is compressed in a way that cannot be read",
             code="bad-encoding",
-            hint=f"Check what stands between here and {base_url}.",
+            hint=f"Check the proxies between this machine and {base_url}.",
         )
     return from_httpx(error, what=what, base_url=base_url)
 
@@ -249,7 +249,7 @@ def _not_connected(error: Exception, *, what: str, base_url: str) -> NotSent:
     tls = None if isinstance(error, httpx.ConnectTimeout) else _tls_problem(error)
     if tls is not None:
         return NotSent(
-            f"{what}: {base_url} could not prove who it is: {tls}",
+            f"{what}: {base_url} has a certificate that could not be verified: {tls}",
             code="tls-failed",
             hint="For a private certificate authority set RECONCILE_CA_FILE.",
         )

@@ -51,9 +51,9 @@ def read_inside(ref: SecretRef, path: Path, *, root: Path) -> bytes | SecretErro
     if not real.is_relative_to(root) or is_forbidden(SecretRef("file", str(real))):
         return SecretError(
             ref,
-            "the file leads out of the folder it is allowed in",
+            "the file is outside of the folder in which it is allowed",
             code="file-not-allowed",
-            hint="a symbolic link may not leave that folder",
+            hint="replace symbolic links that point out of that folder",
         )
     try:
         return _read_regular(ref, real)

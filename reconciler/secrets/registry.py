@@ -225,7 +225,7 @@ def _load(ref: SecretRef, scheme: Scheme) -> Factory:
 
 
 def _not_answered(ref: SecretRef) -> SecretError:
-    return SecretError(ref, "the resolver gave no answer", code="secret-failed")
+    return SecretError(ref, "the resolver returned no value", code="secret-failed")
 
 
 def _too_late(ref: SecretRef, time_limit: float) -> SecretError:

@@ -47,7 +47,7 @@ _REASONS = {
     24: ("secret-damaged", "the file was changed after it was encrypted"),
     25: ("secret-damaged", "the file was changed after it was encrypted"),
     51: ("secret-damaged", "the file was changed after it was encrypted"),
-    128: ("secret-denied", "no key at hand decrypts the file"),
+    128: ("secret-denied", "no available key decrypts the file"),
 }
 
 

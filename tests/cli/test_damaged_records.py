@@ -180,7 +180,7 @@ def test_a_row_whose_detail_is_missing_concerns_its_integration_alone(tmp_path: 
             done = at.run(*words)
             assert done.code == 1
             assert "error[listed-not-found]" in done.err
-            assert "alpha: the list shows it, and reading it was answered with 404" in done.err
+            assert "alpha: the list contains it, but reading it returned 404" in done.err
             assert "scope" not in done.err
         at.project.remove("alpha")
         assert writes_since(at, "apply", "--yes", "--prune", "none") == [

@@ -110,7 +110,7 @@ def test_each_behaviour_is_recognised(switches: Switches, question: str, answer:
         (Switches(), "17 questions answered, reconcile-probe-1 is removed"),
         (
             Switches(delete="archived", slug_reuse_after_delete=False),
-            f"17 questions answered, this API archives what is deleted: {ARCHIVED}",
+            f"17 questions answered, this API archives deleted integrations: {ARCHIVED}",
         ),
     ],
 )

@@ -41,8 +41,8 @@ def test_a_channel_that_fails_is_a_warning_and_hides_no_other() -> None:
     assert [failure.summary for failure in failures] == [
         "channel 1 (json) was not notified: it was refused or could not be reached",
         "channel 2 (json) was not notified: it was refused or could not be reached",
-        "channel 3 (nonsense) was not notified: its URL is not one that apprise understands",
-        "channel 4 was not notified: its URL is not one that apprise understands",
+        "channel 3 (nonsense) was not notified: apprise does not support its URL",
+        "channel 4 was not notified: apprise does not support its URL",
     ]
 
 

@@ -47,7 +47,7 @@ def test_another_digest_shows_both() -> None:
     (found,) = objections(approval, fresh, now=BEGAN, max_age_hours=24)
     assert found.code == "digest-mismatch"
     assert found.summary == f"the plan's digest is {fresh.digest}, expected was sha256:00"
-    assert found.hint.startswith("something moved since it was approved; look at the new plan")
+    assert found.hint.startswith("review and approve the new plan")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_no_plan_contains_is_named_as_far_as_it_differs() -> None:
     have = (observed(description="old"),)
     fresh = plan(declared(description="new"), have=have)
     elsewise = plan(declared(description="other"), have=have)
-    hint = "it came up after the approval; look at the fresh plan and approve that"
+    hint = "review and approve the fresh plan: this change appeared after the approval"
     named = "no approved plan contains this: update alpha"
     assert said(plan(), fresh) == [("not-approved", named, hint)]
     difference = 'replace description "old" → "new"; approved was: '

@@ -25,8 +25,8 @@ from tests.runs import World
 
 BROKE = "POST /integrations: the connection broke before the answer was complete"
 MAY_ARRIVE = "a create without an answer may have been carried out, or may yet be"
-LATER = "wait a moment and run apply again: it looks for it first"
-COMPARE = "compare both in the console and delete the one that is not wanted"
+LATER = "wait a moment and run apply again: it checks first whether the integration exists"
+COMPARE = "compare both in the console and delete the duplicate"
 CHECK_KEY = "Check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header."
 
 
@@ -104,8 +104,8 @@ def made_twice() -> World:
             "failed",
             ActionFailure(
                 "foreign-integration",
-                "the slug was taken while our create was under way, by something else",
-                "plan again to see what it is; nothing of it was touched",
+                "another client created an integration with this slug during our create",
+                "plan again to compare it; it was not changed",
             ),
             id="somebody else's",
         ),
@@ -114,8 +114,8 @@ def made_twice() -> World:
             "unknown",
             ActionFailure(
                 "foreign-integration",
-                "it equals what we sent, but was not created in the time of our call",
-                "look at it in the console, then plan again; nothing of it was touched",
+                "it equals the request, but was not created during our call",
+                "check it in the console, then plan again; it was not changed",
             ),
             id="equal, and older than our call",
         ),
@@ -136,8 +136,8 @@ def made_twice() -> World:
             "failed",
             ActionFailure(
                 "changed-since-plan",
-                "it exists now, although the list did not have it",
-                "plan again to see what moved; nothing was written to it",
+                "it exists now, although the list did not contain it",
+                "plan again to see the changes; nothing was written to it",
             ),
             id="there before the first call",
         ),
@@ -146,8 +146,8 @@ def made_twice() -> World:
             "unknown",
             ActionFailure(
                 "slug-not-honoured",
-                "the API created it and did not say under which slug (already done: created)",
-                "run apply again: it looks whether the slug was honoured",
+                "the API created it, but did not return its slug (already done: created)",
+                "run apply again: it checks whether the slug was honoured",
             ),
             id="no slug in the answer",
         ),

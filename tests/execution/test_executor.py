@@ -206,7 +206,7 @@ def test_what_a_cancelled_run_was_doing_is_told_to_the_listeners() -> None:
     assert outcome.error == ActionFailure(
         "interrupted",
         "the run was cancelled; not known to be carried out: created",
-        "run apply again: it reads first and does only what is left",
+        "run apply again: it reads first and makes only the remaining changes",
     )
 
 

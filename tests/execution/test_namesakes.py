@@ -38,7 +38,7 @@ def test_what_was_written_to_a_namesake_is_never_said_to_be_applied() -> None:
     assert outcome.status.value == "unknown"
     assert outcome.error is not None
     assert outcome.error.code == "changed-since-plan"
-    assert "what was sent may have reached the new one" in outcome.error.message
+    assert "the write may have reached the new one" in outcome.error.message
 
 
 def test_what_was_just_created_and_replaced_is_not_taken_for_ours() -> None:

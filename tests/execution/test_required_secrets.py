@@ -60,7 +60,7 @@ def test_a_missing_value_without_a_reason_still_says_what_helps() -> None:
         error(
             "missing-value",
             "env:SECRET_KEY has no value here; needed by alpha",
-            hint="make the value available where this runs",
+            hint="make the value available to this command",
             at=files.integrations["alpha"].source,
         ),
     )
@@ -76,7 +76,7 @@ def test_the_reason_of_whoever_looked_for_it_is_passed_on_in_its_own_words() -> 
         error("unset", told, hint="export SECRET_KEY", at=place),
     )
     (problem,) = complaints([KEY], files, {KEY: curt})
-    assert (problem.code, problem.hint) == ("empty", "make the value available where this runs")
+    assert (problem.code, problem.hint) == ("empty", "make the value available to this command")
 
 
 def test_the_first_who_needs_it_is_named_and_the_others_are_counted() -> None:
@@ -99,7 +99,7 @@ def test_a_reference_inside_a_list_is_found_as_well() -> None:
 
 
 def test_a_value_that_no_file_names_has_no_place() -> None:
-    hint = "make the value available where this runs"
+    hint = "make the value available to this command"
     assert complaints([KEY], desired()) == (
         error("missing-value", "env:SECRET_KEY has no value here", hint=hint),
     )
@@ -130,7 +130,7 @@ def test_a_value_that_is_no_object_is_refused_without_being_shown() -> None:
     ]
     for slug, problem in zip(("beta", "gamma"), caught.value.diagnostics, strict=True):
         assert problem.summary.startswith(f"{slug}: the request body needs a JSON object")
-        assert problem.hint == "repair the value where it is kept; it is not shown"
+        assert problem.hint == "correct the value at its source; it is not shown"
     assert "sk-value" not in repr(caught.value.diagnostics)
 
 

@@ -201,7 +201,7 @@ def test_a_credential_that_the_run_rotated_is_named_as_lost() -> None:
     picture = image("alpha", UPDATE, ("key",), fields={"key": mask()}, declared={"key": KEY})
     lost = warning(
         "credential-not-restored",
-        "alpha: the run replaced key, and the value before is kept nowhere; it stays as it is",
+        "alpha: the run replaced key, and the previous value is not stored; it is left unchanged",
         hint="put the old value behind the reference and apply the files",
     )
     assert undo(picture, alpha=LastApplied({"key": KEY})).diagnostics == (lost,)

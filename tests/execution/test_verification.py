@@ -23,7 +23,7 @@ ID, OTHER_ID = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-
 MISSING = NotFound("no such thing", code="AB08", http_status=404)
 DENIED = Forbidden("not for you", code="AB03", http_status=403)
 BROKEN = NoAnswer("GET: the connection broke", code="connection-lost")
-LOOK_AGAIN = "plan again to see what moved; nothing was written to it"
+LOOK_AGAIN = "plan again to see the changes; nothing was written to it"
 MODELS, ACCESS = [{"slug": "gpt-5", "enabled": True}], [{"id": "ws-a", "enabled": True}]
 
 
@@ -134,7 +134,7 @@ def test_a_fuller_picture_is_not_replaced_by_a_later_one() -> None:
 def test_what_the_list_did_not_have_must_not_be_there_before_a_create() -> None:
     with pytest.raises(ChangedSincePlan) as caught:
         asyncio.run(scene(shows()).view(declared()).confirm_absent())
-    what = "it exists now, although the list did not have it"
+    what = "it exists now, although the list did not contain it"
     assert described(caught.value) == (what, "changed-since-plan", LOOK_AGAIN)
 
 
@@ -289,8 +289,7 @@ def test_a_namesake_at_first_may_be_a_stale_picture_and_in_the_end_is_not() -> N
         asyncio.run(view.read_back())
     summary, code, hint = described(caught.value)
     assert summary == (
-        "it was deleted and re-created while it was written; "
-        "what was sent may have reached the new one"
+        "it was deleted and re-created while it was written; the write may have reached the new one"
     )
     assert code == "changed-since-plan"
     assert hint == "plan again, and compare who may use the new one"

@@ -29,8 +29,8 @@ from tests.runs import World
 
 BROKE = "the connection broke before the answer was complete"
 OPEN = "it may or may not have been carried out"
-AGAIN = "run apply again: it reads first and does only what is left"
-LOOK_AGAIN = "plan again to see what moved; nothing was written to it"
+AGAIN = "run apply again: it reads first and makes only the remaining changes"
+LOOK_AGAIN = "plan again to see the changes; nothing was written to it"
 CREATE_IS_LEFT = (
     "run apply again: the integration was deleted and could not be re-created; "
     "its file is complete and a create needs no approval of a replace"
@@ -135,8 +135,7 @@ CASES = [
         ActionFailure(
             "AB07",
             "DELETE /integrations/alpha was answered with 409 AB07: Internal server error",
-            "It exists already, or something still depends on it; `reconcile plan` reads it"
-            " afresh.",
+            "Run `reconcile plan`: it exists already, or another resource still depends on it.",
             409,
         ),
         id="delete: refused",

@@ -193,7 +193,7 @@ def test_patterns_choose_and_one_that_fits_nothing_is_bad_input() -> None:
     here.create("a-1")
     here.create("b-1")
     assert here.pull("a-*").slugs == ("a-1",)
-    with pytest.raises(InvalidInput, match="fits `c-\\*`"):
+    with pytest.raises(InvalidInput, match="matches `c-\\*`"):
         here.pull("b-1", "c-*")
 
 
@@ -342,7 +342,7 @@ def test_what_no_file_can_hold_is_left_out_and_named() -> None:
     assert "team" not in here.text("integrations/a.yaml")
     (remark,) = adoption.diagnostics
     assert remark.code == "left-out"
-    assert "what the API has at description; left" in remark.summary
+    assert "the API's value of description cannot be written to a file" in remark.summary
     assert here.plan().in_sync
 
 

@@ -47,13 +47,13 @@ def test_a_list_with_damaged_rows_is_not_complete_without_every_row(short: list[
     "seen_twice", [DAMAGED, row(slug=None), {"id": "i"}, row(slug="../x"), row(slug=7)]
 )
 def test_a_row_that_two_pages_show_counts_once(seen_twice: dict[str, Any]) -> None:
-    with pytest.raises(IncompleteRead, match="total says 4, and 3 were there"):
+    with pytest.raises(IncompleteRead, match="total is 4, but 3 were listed"):
         listing([row("a"), seen_twice], [seen_twice, row("c")])
 
 
 def test_rows_that_are_alike_on_one_page_are_as_many_as_they_are() -> None:
     assert listing([None, None, row("a")]).nameless == 2
-    with pytest.raises(IncompleteRead, match="total says 3, and 2 were there"):
+    with pytest.raises(IncompleteRead, match="total is 3, but 2 were listed"):
         listing([None, row("a")], [None])
 
 

@@ -30,7 +30,7 @@ def refused(read: Any, *args: Any, **named: Any) -> str:
     error = caught.value
     assert error.code == "unexpected-shape"
     assert error.hint == "Check the target's base_url; if it is right, the API has changed."
-    common = "the API answered in a form that is not understood: "
+    common = "the API returned an unexpected response: "
     assert error.summary.startswith(common)
     return error.summary.removeprefix(common)
 
@@ -63,7 +63,7 @@ def test_a_wrong_row_names_its_field(wrong: dict[str, Any], says: str) -> None:
     [
         ({"slug": None}, "slug is not a slug"),
         ({"id": 5}, "id is not text or null"),
-        ({"slug": "other"}, "slug is not the one that was asked for"),
+        ({"slug": "other"}, "slug is not the requested one"),
         ({"masked_key": 5}, "masked_key is not text or null"),
         ({"configurations": ["x"]}, "configurations is not an object"),
         ({"configurations": "[1]"}, "configurations is not an object"),

@@ -20,7 +20,7 @@ from reconciler.remote.pagination import list_all
 from tests.remote.builders import page
 from tests.remote.fake_api import FakeAPI, forbidden, names, not_found
 
-NOT_UNDERSTOOD = "the API answered in a form that is not understood: "
+NOT_UNDERSTOOD = "the API returned an unexpected response: "
 
 
 def totals(*named: Any) -> FakeAPI:
@@ -36,12 +36,12 @@ def totals(*named: Any) -> FakeAPI:
 @pytest.mark.parametrize(
     ("told", "why", "calls"),
     [
-        ([None], "a page names no total", 4),
-        ([True], "a page names no total", 4),
+        ([None], "a page has no total", 4),
+        ([True], "a page has no total", 4),
         ([12, 13] * 4, "total changed from 12 to 13 meanwhile", 8),
-        ([13], "total says 13, and 12 were there", 12),
-        ([11], "total says 11, and 12 were there", 8),
-        ([0], "total says 0, and 6 were there", 4),
+        ([13], "total is 13, but 12 were listed", 12),
+        ([11], "total is 11, but 12 were listed", 8),
+        ([0], "total is 0, but 6 were listed", 4),
     ],
 )
 def test_a_list_that_is_not_whole_says_why_and_how_often_it_was_asked_for(
@@ -53,8 +53,8 @@ def test_a_list_that_is_not_whole_says_why_and_how_often_it_was_asked_for(
     error = caught.value
     assert error.summary == f"the list of integrations could not be proven complete: {why}"
     assert error.hint == (
-        "Nothing was planned or written. If others are working right now, run again; "
-        "else `reconcile doctor` shows how the API pages."
+        "Nothing was planned or written. Run again; if the problem persists, run "
+        "`reconcile doctor` to check the pagination."
     )
     assert (error.code, error.attempts, len(api.calls)) == ("incomplete-read", calls, calls)
 
@@ -140,7 +140,7 @@ def test_a_wave_of_pages_ends_with_the_first_that_adds_nothing() -> None:
     api = FakeAPI([], edit=lambda *_: page(names(10), 10_000))
     with pytest.raises(IncompleteRead) as caught:
         asyncio.run(list_all(api, concurrency=3))
-    assert caught.value.summary.endswith("total says 10000, and 10 were there")
+    assert caught.value.summary.endswith("total is 10000, but 10 were listed")
     assert len(api.calls) <= 4 * (1 + 3 + 1)
 
 
@@ -170,7 +170,7 @@ class Odd(FakeAPI):
     ("operation", "answer", "says"),
     [
         (OperationName.GET, [], "the answer is not an object"),
-        (OperationName.GET, {"slug": "b", "id": "i"}, "slug is not the one that was asked for"),
+        (OperationName.GET, {"slug": "b", "id": "i"}, "slug is not the requested one"),
         (OperationName.GET_MODELS, None, "the answer is not an object"),
         (OperationName.GET_MODELS, {}, "models is not there"),
         (OperationName.GET_WORKSPACES, "x", "the answer is not an object"),
@@ -198,7 +198,7 @@ def refused() -> Forbidden:
 def assert_unreadable(error: IncompleteRead) -> None:
     assert error.summary == "the list shows a, but reading it failed: GET was answered with 403"
     assert error.hint == (
-        "The key needs the `.read` scope for everything it lists; see `reconcile doctor`."
+        "Grant the key the `.read` scope for each listed integration; see `reconcile doctor`."
     )
     assert (error.code, error.http_status, error.request_id) == ("incomplete-read", 403, "r-1")
 

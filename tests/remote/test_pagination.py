@@ -88,7 +88,7 @@ def test_a_wrong_total_is_never_complete_and_ends(total: int) -> None:
 
 def test_a_page_that_repeats_for_ever_ends() -> None:
     api = FakeAPI([], edit=lambda *_: page(names(100), 250))
-    assert "100 were there" in incomplete(api).summary
+    assert "100 were listed" in incomplete(api).summary
     assert len(api.calls) <= 4 * 4
 
 

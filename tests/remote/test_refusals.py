@@ -13,11 +13,9 @@ WHAT = "PUT /integrations/a"
 COMPARE = "Compare the fields with the message; `reconcile validate` checks what can be checked."
 FAILED = "The API failed; nothing is wrong with the files. Run again later."
 LACKING = "The key may lack a scope, or this belongs to another workspace; see `reconcile doctor`."
-IN_THE_WAY = (
-    "It exists already, or something still depends on it; `reconcile plan` reads it afresh."
-)
+IN_THE_WAY = "Run `reconcile plan`: it exists already, or another resource still depends on it."
 NO = b'{"success": false}'
-FOREIGN = "Check the target's base_url, and what stands between here and the API."
+FOREIGN = "Check the target's base_url, and any proxy between this machine and the API."
 
 
 def refusal(code: str, message: str = "no") -> dict[str, Any]:
@@ -94,9 +92,9 @@ def test_a_refusal_without_code_or_words_names_its_status() -> None:
         ("POST", 201, b"", "empty-answer", "was answered with nothing"),
         ("GET", 200, b"[]", "unexpected-shape", "was not answered in a documented form"),
         ("PUT", 200, NO, "unexpected-shape", "was not answered in a documented form"),
-        ("GET", 200, b"{", "invalid-json", "was answered with JSON that cannot be read"),
-        ("GET", 403, b"{}", "not-json", "was refused by something that is not the API"),
-        ("GET", 404, b"<html>", "not-json", "was refused by something that is not the API"),
+        ("GET", 200, b"{", "invalid-json", "was answered with invalid JSON"),
+        ("GET", 403, b"{}", "not-json", "was refused by a server that is not the API"),
+        ("GET", 404, b"<html>", "not-json", "was refused by a server that is not the API"),
     ],
 )
 def test_what_is_no_answer_of_the_api_says_how_one_can_tell(

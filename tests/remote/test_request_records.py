@@ -108,7 +108,7 @@ def test_nothing_is_sent_after_the_deadline_and_that_is_said() -> None:
     error = failure(PUT, transport, deadline=0)
     assert isinstance(error, DeadlineExceeded)
     assert error.summary == "the run's deadline passed before PUT /integrations/a was sent"
-    assert error.hint == "Allow more time with --deadline; what was done so far stands."
+    assert error.hint == "Allow more time with --deadline; completed calls are not undone."
     assert (error.code, error.attempts, seen) == ("deadline", 0, [])
 
 
@@ -116,7 +116,7 @@ def test_a_write_of_one_who_only_reads_is_held_back_and_that_is_said() -> None:
     transport, seen = answering(FINE)
     error = failure(PUT, transport, read_only=True)
     assert isinstance(error, ReadOnlyViolation)
-    assert error.summary == "PUT /integrations/a was held back: this command only reads"
+    assert error.summary == "PUT /integrations/a was not sent: this command only reads"
     assert (error.code, error.attempts, seen) == ("read-only", 0, [])
 
 
@@ -267,9 +267,9 @@ def test_a_key_that_no_header_can_carry_is_named_as_what_it_is() -> None:
     with pytest.raises(InvalidInput) as caught:
         client(answering(FINE)[0], api_key=Redacted(" "))
     assert caught.value.summary == (
-        "the API key is empty or holds characters that no header can carry"
+        "the API key is empty or contains characters that are not allowed in a header"
     )
-    assert caught.value.hint == "Look for spaces and line ends around the value."
+    assert caught.value.hint == "Remove spaces and line breaks around the value."
     assert caught.value.code == "bad-api-key"
 
 

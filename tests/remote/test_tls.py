@@ -64,7 +64,7 @@ def test_a_private_authority_is_trusted_when_its_file_is_named(tmp_path: Path) -
 def test_an_unknown_authority_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     error = asyncio.run(refused(RawServer(FINE, tls=Authority(tmp_path).tls)))
     assert error.code == "tls-failed"
-    assert "could not prove who it is: " in error.summary
+    assert "has a certificate that could not be verified: " in error.summary
     assert "certificate" in error.summary
 
 

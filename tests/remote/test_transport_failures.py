@@ -11,7 +11,7 @@ from reconciler.remote.transport import TooLargeError, UndecodableError, from_ht
 BASE = "https://gateway.example/v1"
 WHAT = "PUT /integrations/a"
 UNREACHABLE = "Check the network, the target's base_url and RECONCILE_PROXY."
-AGAIN = "Run again; a plan never relies on what a run before it did."
+AGAIN = "Run the command again: it reads the current state first."
 TRUST = "For a private certificate authority set RECONCILE_CA_FILE."
 
 
@@ -57,21 +57,21 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             caused_by(distrusted()),
             NotSent,
             "tls-failed",
-            f"{BASE} could not prove who it is: self-signed certificate",
+            f"{BASE} has a certificate that could not be verified: self-signed certificate",
             TRUST,
         ),
         (
             caused_by(refused_by_tls("WRONG_VERSION_NUMBER")),
             NotSent,
             "tls-failed",
-            f"{BASE} could not prove who it is: WRONG_VERSION_NUMBER",
+            f"{BASE} has a certificate that could not be verified: WRONG_VERSION_NUMBER",
             TRUST,
         ),
         (
             caused_by(refused_by_tls(None)),
             NotSent,
             "tls-failed",
-            f"{BASE} could not prove who it is: TLS failed",
+            f"{BASE} has a certificate that could not be verified: TLS failed",
             TRUST,
         ),
         (
@@ -85,7 +85,7 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             httpx.ProxyError("c"),
             NotSent,
             "proxy-failed",
-            "the proxy did not let it through",
+            "the proxy refused the connection",
             UNREACHABLE,
         ),
         (
@@ -121,14 +121,14 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             NoAnswer,
             "too-large",
             "the answer is larger than 10 MiB",
-            f"That is not an answer of the Admin API; check {BASE}.",
+            f"The Admin API does not send such a response; check {BASE}.",
         ),
         (
             UndecodableError(),
             NoAnswer,
             "bad-encoding",
             "the answer is compressed in a way that cannot be read",
-            f"Check what stands between here and {BASE}.",
+            f"Check the proxies between this machine and {BASE}.",
         ),
         (
             OSError("c"),
