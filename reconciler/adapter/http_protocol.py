@@ -100,7 +100,7 @@ class HTTPProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._refuse_cycle(self.cycle)
         elif not self._is_refused:
-            # Once: h11 reports an error for all further bytes, too.
+            # Once: h11 reports an error for all further bytes as well.
             self._is_refused = True
             scope = {**_MALFORMED_SCOPE, "client": self.client, "headers": []}
             task = self.loop.create_task(self._refuse(scope))

@@ -226,7 +226,7 @@ def _check_framing(headers: Headers) -> int:
 # Clients behind a proxy send the target in absolute form (RFC 9112, section 3.2.2).
 _ABSOLUTE_TARGET: Final = re.compile(rb"https?://([^/]*)(/.*)?", re.IGNORECASE | re.DOTALL)
 
-# Clients look here for an authorization server, of which there is none.
+# Clients look here for an authorization server; there is none.
 _OAUTH_METADATA: Final = re.compile(
     r"(/.*)?/\.well-known/(oauth-[^/]*|openid-configuration)(/.*)?", re.DOTALL
 )

@@ -1,6 +1,6 @@
 """Problems in the form of RFC 9457: everything that the adapter refuses or fails to do.
 
-REST sends a problem as it is; the failed result of a tool has the same members. No problem holds a
+REST sends a problem unchanged; the failed result of a tool has the same members. No problem holds a
 credential or the body of a request.
 """
 
@@ -129,7 +129,7 @@ def unusable_answer_problem(operation: OperationName) -> Problem:
 
 
 def internal_problem(operation: OperationName | None = None) -> Problem:
-    """Return the problem of a defect; `operation` is the one that may have been carried out."""
+    """Return the problem of a defect; `operation` may have been carried out."""
     detail = "The adapter failed; see its log."
     return Problem("internal", 500, detail + (_outcome_note(operation) if operation else ""))
 

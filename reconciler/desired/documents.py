@@ -75,7 +75,7 @@ class Documents:
                 self._each_slug(path, document, self._base, self._add_fragment)
 
     def merged(self, environment: str | None) -> Iterator[Sourced]:
-        """Return every integration as it is in an environment, those without a slug first."""
+        """Return every integration of an environment, those without a slug first."""
         documents = dict(self._base)
         if environment is not None:
             self._overlay(environment, documents)

@@ -100,7 +100,7 @@ class ProblemCollector:
         self._suggestions = 0
 
     def display_path(self, file: str) -> str:
-        """Return the path of a file as it is shown to users."""
+        """Return the displayed path of a file."""
         path = f"{self._source.label}/{file}" if file else self._source.label
         return path.encode("utf-8", "backslashreplace").decode()
 
@@ -198,7 +198,7 @@ class ProblemCollector:
         return SourceLocation(self.display_path(origin.file), span.line + 1, span.column + 1)
 
     def _parsed(self, file: str) -> tuple[YamlFile, Sequence[str]]:
-        """Return a file as it is parsed, and its lines; the latest files are kept."""
+        """Return a parsed file and its lines; the latest files are cached."""
         kept = self._parsed_files.get(file)
         if kept is None:
             try:

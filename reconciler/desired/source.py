@@ -42,7 +42,7 @@ class FileSource(Protocol):
 
     @property
     def label(self) -> str:
-        """The folder as it is shown to users, in front of a path."""
+        """The displayed name of the folder, as a prefix of paths."""
         ...
 
     def paths(self) -> list[str]:

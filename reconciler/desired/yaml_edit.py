@@ -1,4 +1,4 @@
-"""Change single values in a YAML file and leave every other byte as it is.
+"""Change single values in a YAML file without changing any other byte.
 
 Comments, order, quotes, indentation and line ends of a file belong to its authors. So the file is
 not written from parsed data: values are located by PyYAML's marks, and the text between the marks

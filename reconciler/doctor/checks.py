@@ -26,7 +26,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Result of one check; `hint` says what to do unless the status is `ok`."""
+    """Result of one check; `hint` is the next step unless the status is `ok`."""
 
     name: str
     status: CheckStatus

@@ -24,7 +24,7 @@ def lacks_credential(fields: Mapping[str, object]) -> bool:
 def has_credential(fields: Mapping[str, object]) -> bool:
     """Return whether these fields hold a credential, declare that there is none, or need none.
 
-    An empty `key` is a declaration, too: there must be none.
+    An empty `key` is also a declaration: there must be no key.
     """
     if "key" in fields:
         return True

@@ -99,11 +99,11 @@ Reference: TypeAlias = Annotated[
     PlainValidator(_reference),
     WithJsonSchema({"type": ["string", "null"], "pattern": REFERENCE_PATTERN + "|^$"}),
 ]
-"""A secret: only its name may stand in a file."""
+"""A secret: a file may contain only its reference."""
 
 SensitiveText: TypeAlias = Annotated[
     SecretRef | Redacted | str,
     PlainValidator(_sensitive),
     WithJsonSchema({"type": "string"}),
 ]
-"""A value that may stand in a file and is shown nowhere."""
+"""A value that a file may contain and that is never shown."""

@@ -48,7 +48,7 @@ class LastApplied:
     `declared` is the tree that Git declared (None when unknown); `secrets` is keyed by path.
     `unsettled` holds, by path, the fingerprints of values that a run announced and that may have
     reached the API. `identities` are the ids of the objects that runs have applied under this slug;
-    empty where none is known. `declared_at` tells where it was declared last.
+    empty where none is known. `declared_at` is the place where it was last declared.
     """
 
     declared: Tree | None = None
@@ -84,7 +84,7 @@ LEDGER_UNREADABLE = "ledger-unreadable"
 class LastAppliedState:
     """The past of a target. `pepper` is None where fingerprints cannot be checked.
 
-    `complete` tells whether a slug that is not in it was certainly not declared. `unreadable` names
+    `complete` is True if a slug that is missing here was certainly not declared. `unreadable` names
     what of the past could not be read; each entry has the code of the guard that it sets off.
     """
 

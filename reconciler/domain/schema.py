@@ -99,7 +99,7 @@ class FieldSchema:
 
     @property
     def grants_access(self) -> bool:
-        """Return whether this is an entry that gives access, or the switch inside it."""
+        """Return whether this is an entry that grants access, or its switch."""
         switch = self.fields.get("enabled")
         return self.facts.risk is RiskRule.ACCESS or (
             switch is not None and switch.facts.risk is RiskRule.ACCESS
@@ -142,7 +142,7 @@ class FieldSchema:
 
 
 UNKNOWN = FieldSchema("", FieldKind.ANY, Facts(redacted=True, host=True, risk=RiskRule.CREDENTIAL))
-"""A field that no model describes. Its members are unknown, too."""
+"""A field that no model describes. Its members are unknown as well."""
 
 _VOUCHED = FieldSchema("", FieldKind.ANY, Facts(risk=RiskRule.SETTING))
 _HEADER = FieldSchema(
@@ -226,7 +226,7 @@ def _configuration_fields(provider: str) -> Mapping[str, FieldSchema]:
         return compiled(configuration_of(provider)).fields
     fields: dict[str, FieldSchema] = {}
     for model in (*PROVIDERS.values(), Configuration):
-        # Of a field of two providers, the first family says what it is: it allows the most.
+        # If two providers have the same field, the first family defines it: it allows the most.
         fields = {**compiled(model).fields, **fields}
     return fields
 

@@ -162,7 +162,7 @@ class Opaque(Redacted):
 
 
 def closed(value: Any) -> Any:
-    """Return a value that must not be shown, wrapped; one that shows nothing stays as it is."""
+    """Return empty values, references and masks unchanged; wrap any other value."""
     match value:
         case None | "" | SecretRef() | Redacted() | Mask():
             return value

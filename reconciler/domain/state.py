@@ -18,7 +18,7 @@ from reconciler.domain.tree import Path, Tree
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A path that is not managed for now, as `lifecycle.ignore` says."""
+    """A path that `lifecycle.ignore` excludes from management for now."""
 
     path: Path
     reason: str | None = None

@@ -36,7 +36,7 @@ def is_mapping(value: object) -> TypeGuard[Tree]:
 
 
 def as_mapping(value: Value) -> Tree:
-    """Return a mapping as it is, and an empty one in place of anything else."""
+    """Return a mapping unchanged, and an empty mapping for any other value."""
     return value if is_mapping(value) else _NO_MEMBERS
 
 
@@ -77,7 +77,7 @@ def references(value: Value, path: Path = ()) -> Iterator[tuple[Path, SecretRef]
 
 
 def canonical_json(value: object) -> str:
-    """Return the one JSON text of a value: keys sorted, no spaces, no NaN, text as it is."""
+    """Return the canonical JSON of a value: keys sorted, no spaces, no NaN, not only ASCII."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )

@@ -156,7 +156,7 @@ class ActionRunner:
             await self.verifier.confirm_gone()
 
     async def _confirm_unlisted(self) -> None:
-        """Raise if the list shows what a read says is missing: then neither is proven."""
+        """Raise if the list shows an integration that a read reports missing: neither is proven."""
         if self.action.slug in await self.dependencies.existence.list_again():
             raise ChangedSincePlan(
                 "the list contains it, but reading it returned 404",
@@ -172,7 +172,7 @@ class ActionRunner:
         try:
             await self.sender.send(call, last_seen=self.verifier.last_seen)
         except (NotFound, Forbidden):
-            # The API answers 403 for what does not exist, too.
+            # The API also answers 403 for an integration that does not exist.
             if await self.dependencies.existence.exists(self.action.slug, certain=True):
                 raise
         except RemoteError as problem:

@@ -130,7 +130,7 @@ def unanswered() -> LedgerError:
 
 
 def defect(problem: Exception) -> LedgerError:
-    """Return the error for an unexpected failure, of which only the type is shown."""
+    """Return the error for an unexpected failure; only its type is shown."""
     return LedgerError(
         f"the record of this run failed: internal error: {type(problem).__name__}",
         code="ledger-failed",

@@ -52,8 +52,8 @@ class Creation:
     """The create of one action, from its first POST until nothing about it is in doubt.
 
     `planned` are the slugs of all actions, so that the integration of another action is not taken
-    for a stray. `doubt` says what would be left open if the run ended now. `created` is set as soon
-    as the integration exists; what follows only rules out that there is a second one.
+    for a stray. `doubt` describes what would be uncertain if the run ended now. `created` is set as
+    soon as the integration exists; what follows only rules out that there is a second one.
     """
 
     action: Action

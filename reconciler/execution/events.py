@@ -33,7 +33,7 @@ class ActionStarted:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A write is about to be sent, as soon as it is on record.
+    """A write will be sent once it is recorded.
 
     `last_seen` is the whole integration as read right before its delete; None for other writes.
     """

@@ -106,7 +106,7 @@ def objections(
 
 def _wrong_target(plan: Plan, fresh: Plan) -> Iterable[Diagnostic]:
     same = (plan.target.name, plan.target.base_url) == (fresh.target.name, fresh.target.base_url)
-    # An empty list does not tell the organisation, so it is compared only where both are known.
+    # An empty list does not contain the organisation, so it is compared only where both are known.
     known = plan.target.organisation_id is not None and fresh.target.organisation_id is not None
     if not same or (known and plan.target.organisation_id != fresh.target.organisation_id):
         yield error(

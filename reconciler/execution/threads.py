@@ -81,7 +81,7 @@ class _Handover(Generic[Result]):
         return not given_up
 
     def give_up(self) -> None:
-        """Stop waiting; an outcome that has arrived is given back in another thread."""
+        """Stop waiting; another thread releases an outcome that has already arrived."""
         with self._lock:
             self._given_up = True
             outcome = self._outcome

@@ -2,8 +2,8 @@
 
 An undo is a plan like any other: the pre-images become the desired state of what the run changed,
 and planning, guards and execution do the rest. A pre-image holds no secret; where the reference of
-one is known, it is declared again. What stands in the way is an obstacle, which blocks an action;
-what does not come back is a warning.
+one is known, it is declared again. An obstacle to restoring it blocks the action; a
+value that is not restored is a warning.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -245,7 +245,7 @@ def _by_git(image: PreImage, memory: LastAppliedState) -> Declared | None:
 
 
 def obstacles(undone: UndoInputs, place: SourceLocation) -> list[Obstacle]:
-    """Return what stands in the way of restoring an integration that existed before the run."""
+    """Return the obstacles to restoring an integration that existed before the run."""
     image = undone.image
     if image.kind is ActionKind.UPDATE:
         return [Obstacle(image.slug, NEWLY_MADE, _gone_since(image.slug, place))]
@@ -295,7 +295,7 @@ def another_object(slug: str, place: SourceLocation) -> Diagnostic:
 
 
 def undo_losses(undone: UndoInputs, run: str) -> Iterator[Diagnostic]:
-    """Walk the warnings about what does not come back although nothing stands in the way."""
+    """Walk the warnings about values that are not restored, although nothing blocks the undo."""
     image = undone.image
     if image.observed is None:
         if not undone.created_ids:

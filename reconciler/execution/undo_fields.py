@@ -111,7 +111,7 @@ def fields_to_restore(image: PreImage, now: Tree | None, *, found: Found = NOTHI
 
 
 def unknown_secrets(image: PreImage, *, found: Found = NOTHING_FOUND) -> list[Path]:
-    """Return the secrets of a pre-image of which neither reference nor value is known."""
+    """Return the secrets of a pre-image whose reference and value are both unknown."""
     known = _known_then(image, found)
     return [path for path in _secrets(image) if path not in known]
 

@@ -57,7 +57,7 @@ class ExistenceCheck:
     async def read(
         self, slug: str, *, models: bool = False, workspaces: bool = False, certain: bool = False
     ) -> Observed | None:
-        """Return an integration as it is now, None where it is certainly absent.
+        """Return the current state of an integration, None where it is certainly absent.
 
         Set `certain` for a slug that this run may have written: then only a new list counts.
         Raises `Forbidden` for an integration that is listed and may not be read.
@@ -105,7 +105,7 @@ class ResourceVerifier:
     identity: str | None = None
 
     async def read(self) -> Observed | None:
-        """Return the integration as it is now, None where it is certainly absent."""
+        """Return the current integration, None where it is certainly absent."""
         models, workspaces = self._parts()
         return await self.existence.read(self.action.slug, models=models, workspaces=workspaces)
 

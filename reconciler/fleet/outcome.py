@@ -67,7 +67,7 @@ class MemberNote:
 class MemberOutcome:
     """Outcome of one member's run.
 
-    `exit_code` is the one that the single command would have had. `change_digests` identify the
+    `exit_code` is that of the single command. `change_digests` identify the
     changes of its plan for an approval (`reconciler.fleet.task`). With `resumed` an earlier run of
     the fleet did the work.
     """
@@ -132,7 +132,7 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FleetResult:
-    """Result of a fleet's run; members stand in the order of fleet.yaml."""
+    """Result of a fleet's run; members are in the order of fleet.yaml."""
 
     run: str
     operation: FleetOperation

@@ -61,7 +61,7 @@ class CheckedOutFiles:
 
     @property
     def label(self) -> str:
-        """Return the folder as it is shown to users."""
+        """Return the displayed path of the folder."""
         return self.base.label
 
     def paths(self) -> list[str]:

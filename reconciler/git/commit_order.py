@@ -1,4 +1,4 @@
-"""Order of commits: which of some commits contain the one that is checked out."""
+"""Order of commits: the commits that contain the checked-out commit."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class CommitOrder:
 
 
 def compare_with_head(repository: Repository, commits: Sequence[str]) -> CommitOrder | None:
-    """Compare commits with the one that is checked out; None where there is none.
+    """Compare commits with the checked-out commit; return None if there is none.
 
     Strings that are no full commit id are ignored. Raises `GitError` for a repository that git
     cannot read.

@@ -151,7 +151,7 @@ class _Collector:
         tree: "_Tree",
         wanted: dict[str, str],
     ) -> None:
-        """Follow a link to a file of the folder, as it is followed in the working tree."""
+        """Follow a link to a file in the folder, as the working tree does."""
         at: str | None = name
         for _ in range(_MAX_LINKS):
             entry = entries.get(at) if at is not None else None

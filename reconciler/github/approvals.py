@@ -198,7 +198,7 @@ async def _find_plan(
                 if problem.exit_code == 1:
                     raise  # GitHub did not answer, which proves nothing about the plan
                 reason = problem.summary
-        # An author can make a second run upload another plan than the one that was reviewed.
+        # An author can make a second run upload a plan that was not reviewed.
         if len(plans) > 1:
             return None, "its runs uploaded plans that differ; apply one by its digest"
         if plans:

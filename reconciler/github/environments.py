@@ -27,7 +27,7 @@ async def environment_checks(
 ) -> list[Check]:
     """Check the environments of the workflows: NAME and NAME-read, the risky one, and NAME-plan.
 
-    A check that GitHub does not answer is a warning that says so, never `ok`.
+    A check that GitHub does not answer is a warning, never `ok`.
     """
     try:
         branch = await _default_branch(github, job)

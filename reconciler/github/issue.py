@@ -35,7 +35,7 @@ _LAST_REPORT = "\n<!-- reconcile:last-report -->\n"
 """Separates a failed check from the last report. It is a whole line, as no line of data is."""
 
 _FAILED_CHECK = "### Drift: could not check"
-"""Heading of an issue that a failed check has opened; issues of earlier versions have it, too."""
+"""Heading of an issue that a failed check has opened; issues of earlier versions also have it."""
 
 _MAX_TITLE = 255
 _ROOM_FOR_FAILURE = 16_384

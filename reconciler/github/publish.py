@@ -64,7 +64,7 @@ async def publish(
         async with connect(job) as github:
             done = await report_drift(github, document, context=context)
         return Published(f"drift issue: {done}")
-    # A plan belongs to a pull request that is open; a result to the one that was merged.
+    # A plan belongs to a pull request that is open; a result to the merged pull request.
     if job.pull_request is None and (kind is ReportKind.PLAN or job.merged_commit is None):
         return Published(_NO_PULL_REQUEST)
     async with connect(job) as github:

@@ -185,6 +185,6 @@ def _role(cause: object) -> str:
 
 
 def _quoted(name: str) -> str:
-    """Return a name as it is quoted in SQL."""
+    """Return a name quoted for SQL."""
     doubled = name.replace('"', '""')
     return name if _PLAIN_NAME.fullmatch(name) else f'"{doubled}"'

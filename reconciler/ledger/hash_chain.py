@@ -89,7 +89,7 @@ class RowsDigest:
             self._product = self._product * _number_of(table, row) % _MODULUS
 
     def remove(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
-        """Remove rows of a table from the set, all of which must be in it."""
+        """Remove rows of a table from the set; all of them must be in it."""
         # All rows are divided out at once: one inversion costs as much as many products.
         product = 1
         for row in rows:

@@ -120,7 +120,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _is_at(stream: IO[str], path: Path) -> bool:
-    """Whether an open file is still the one that others would lock."""
+    """Return whether an open file is still the file that other processes would lock."""
     try:
         return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
     except OSError:

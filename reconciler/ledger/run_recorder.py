@@ -246,7 +246,7 @@ def _stored_fingerprints(last_applied: LastApplied, observed: Observed | None) -
 
 
 def _changed_paths(action: Action) -> tuple[Path, ...]:
-    """Return the paths of an action's changes, of which a plan has only the text.
+    """Return the paths of an action's changes; the plan has them only as text.
 
     A path that neither side contains is recorded as its whole top-level field.
     """

@@ -51,7 +51,7 @@ from reconciler.ledger.run_recorder import Recorder
 from reconciler.ledger.verification import verify
 
 _MAX_FINISHED_RUNS = 1000
-"""Runs whose commits are compared with the one that is checked out."""
+"""Number of runs whose commits are compared with the checked-out commit."""
 
 
 class Ledger:

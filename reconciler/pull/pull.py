@@ -64,7 +64,7 @@ class PullResult:
 
     `new` are the paths that did not exist; `left_out` are requested slugs that no file could
     declare. `plan` is the plan of the changed files, without `not_compared`: declared integrations
-    that were not requested, and of which only the list row was read.
+    that were not requested, and for which only the list row was read.
     """
 
     slugs: tuple[str, ...]
@@ -139,7 +139,7 @@ def _left_out(
 
 @dataclass(frozen=True, slots=True)
 class _Following:
-    """Both sides of the next plan, without integrations of which only the list row was read."""
+    """Both sides of the next plan, without integrations for which only the list row was read."""
 
     desired: DesiredState
     observed: ObservedState

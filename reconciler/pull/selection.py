@@ -105,7 +105,7 @@ def _refuse_unreadable(candidates: Candidates, observed: ObservedState) -> None:
     records = [observed.unreadable[slug] for slug in asked if slug in observed.unreadable]
     if records:
         raise damaged(*records)
-    # A row without a slug may be the one that is missing from the list.
+    # A row without a slug may belong to the integration that is missing from the list.
     if observed.nameless and any(slug not in observed.listed for slug in asked):
         raise nameless_rows(observed.nameless)
 
@@ -122,7 +122,7 @@ def _outside(slugs: list[str]) -> Diagnostic:
     return notice(
         "not-owned",
         f"outside the scope of this target, so not pulled: {_some(slugs)}",
-        hint="--all pulls them, too",
+        hint="pass --all to pull them as well",
     )
 
 

@@ -234,6 +234,6 @@ def _not_put_back(slug: str, path: Path) -> Diagnostic:
 def _shares_a_file(slug: str, file: str) -> Diagnostic:
     return warning(
         "shared-file",
-        f"{slug}: {file} holds other documents, too, so it was left unchanged",
+        f"{slug}: {file} contains other documents as well, so it was left unchanged",
         hint="remove its document by hand",
     )

@@ -96,7 +96,7 @@ class Client:
         await self.aclose()
 
     def keep_secret(self, values: Iterable[Redacted]) -> None:
-        """Redact these values in every error, too, although no call may ever send them."""
+        """Also redact these values in every error, even if no call sends them."""
         self._secrets = (*self._secrets, *values)
         self._known = None
 

@@ -13,7 +13,7 @@ class Clock:
     """Time and randomness for the client.
 
     `clock` is monotonic, `wall_clock` counts seconds since 1970 (only for dates in headers),
-    `random` gives floats in [0, 1).
+    `random` returns floats in [0, 1).
     """
 
     clock: Callable[[], float]

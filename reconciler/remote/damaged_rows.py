@@ -34,7 +34,7 @@ def damaged(*records: UnreadableIntegration) -> UnreadableRecords:
 
 
 def nameless_rows(count: int) -> UnreadableRecords:
-    """Build the error for rows of which not even the slug can be read."""
+    """Build the error for rows whose slug cannot be read."""
     rows = "a row" if count == 1 else f"{count} rows"
     return UnreadableRecords(
         f"the list has {rows} without a readable slug, so nothing is known to be absent",
@@ -65,7 +65,7 @@ class Damage:
 
     @property
     def nameless(self) -> int:
-        """Return the number of rows of which not even the slug can be read."""
+        """Return the number of rows whose slug cannot be read."""
         return sum(not record.slug for record in self.records.values())
 
     def by_slug(self, readable: Collection[str]) -> Mapping[str, UnreadableIntegration]:
@@ -117,7 +117,7 @@ class DamagedPage:
 
 
 def _name(slug: object) -> str:
-    """Return the name that a row gives as its slug, "" if it cannot be one."""
+    """Return the slug of a row, "" if it is not valid."""
     if isinstance(slug, int) and not isinstance(slug, bool):
         return f"{slug} (a number)"
     return repaired(slug) if isinstance(slug, str) and _slug_in(slug) else ""

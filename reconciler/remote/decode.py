@@ -200,7 +200,7 @@ def _structure(record: Mapping[str, object], field: FieldSchema) -> Value:
 
 
 def _switches(record: Mapping[str, object], part: SubResource) -> dict[str, Value]:
-    """Read what sub-resources have beside their lists, which the record itself shows, too."""
+    """Read the fields of sub-resources other than their lists; the record has them as well."""
     fields: dict[str, Value] = {}
     for field in _beside(part):
         if field.is_flag:
@@ -218,7 +218,7 @@ def _key(record: Mapping[str, object]) -> Value:
 
 
 def _mask(text: str) -> Mask:
-    """Return a mask as it is; of a text that hides nothing, which may be the value, the ends."""
+    """Return a mask unchanged, or the ends of a string that hides nothing: it may be the value."""
     text = repaired(text)  # a mask is stored and compared, and never sent
     mask = Mask(text)
     if _HIDES.search(text) or mask.judge("") is not MaskVerdict.UNREADABLE:

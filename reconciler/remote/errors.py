@@ -15,7 +15,7 @@
     │   └── UnreadableRecords  a complete list, and in it a record that matters and cannot be read
     └── ReadOnlyViolation  a write through a read-only client; a defect of ours
 
-After a write, `outcome_unknown` says that the API may have carried it out.
+After a write, `outcome_unknown` means that the API may have carried it out.
 """
 
 from reconciler.errors import ReconcilerError

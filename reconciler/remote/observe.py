@@ -96,7 +96,7 @@ async def read_one(
     workspaces: bool = False,
     known_fields: KnownFields = NO_KNOWN_FIELDS,
 ) -> Observed | None:
-    """Read one integration as it is now; None only for the API's own 404 on its path.
+    """Read the current state of an integration; None only for the API's own 404 on its path.
 
     Raises `Forbidden` for a 403, which proves nothing, `UnreadableRecords` for a damaged record.
     """

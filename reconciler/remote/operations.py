@@ -76,7 +76,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Call as it is sent; the path is below the base URL and needs no further quoting."""
+    """Call ready to send; the path is relative to the base URL and already quoted."""
 
     operation: Operation
     path: str

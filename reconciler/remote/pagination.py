@@ -3,7 +3,7 @@
 A list is complete if and only if every page names the same integer `total` and that many different
 records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was short,
 so a list that cannot be proven is read again, three times at most, and then it is an error. A row
-that cannot be read counts as a record, too: `reconciler.remote.damaged_rows`.
+that cannot be read also counts as a record: `reconciler.remote.damaged_rows`.
 """
 
 import itertools
@@ -45,13 +45,13 @@ class CompleteList:
 
     @property
     def slugs(self) -> frozenset[str]:
-        """Return every slug of which the list speaks, readable or not."""
+        """Return every slug that the list contains, readable or not."""
         return frozenset(self.rows) | frozenset(self.unreadable)
 
 
 @dataclass(slots=True)
 class _Pass:
-    """One reading of all pages. `granted` is how many rows the server gives a page."""
+    """One reading of all pages. `granted` is the number of rows in a page."""
 
     rows: dict[str, Observed] = field(default_factory=dict)
     damage: Damage = field(default_factory=Damage)

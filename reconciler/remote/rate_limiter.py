@@ -21,7 +21,7 @@ MARGIN = 0.99
 """Share of the measured rate at which calls leave."""
 
 CATCH_UP = 0.1
-"""Seconds by which a call that is late may be followed more closely than the pace says."""
+"""Seconds by which the interval after a late call may be shorter than the pace."""
 
 SLACK = 0.002
 """Seconds by which a place in a full window is taken later than it should be free."""
@@ -138,7 +138,7 @@ class RateLimiter:
         self._paused_until = max(self._paused_until, self._timing.clock() + wait)
         self._next = -math.inf
         self._episode += 1
-        # A late answer to a call from before the last pause says nothing about the pace after it.
+        # A late response to a call sent before the last pause is no evidence for the new pace.
         if sent_at > self._resumed_at:
             self._note(sent_at, error.retry_after or 0.0)
 

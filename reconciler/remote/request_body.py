@@ -59,7 +59,7 @@ def sent_secrets(tree: Value, field: FieldSchema | None = None) -> Iterator[str]
 
 
 def _inside(field: FieldSchema, name: str) -> FieldSchema:
-    """Return the schema of a member; what lies inside a secret is secret, too."""
+    """Return the schema of a member; the members of a secret are secret as well."""
     is_secret_object = field.facts.sensitive and field.is_known
     return field if is_secret_object else field.child(name)
 

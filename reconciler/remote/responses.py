@@ -134,7 +134,7 @@ def _document(sent: Sent, answer: RawAnswer) -> object:
 class UnreadableNumber:
     """Stands for a number that cannot be used: NaN, infinite, or too long to be parsed.
 
-    It makes one record unreadable and leaves the rest of the answer as it is.
+    It makes one record unreadable and does not affect the rest of the response.
     """
 
 

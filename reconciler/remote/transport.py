@@ -43,7 +43,7 @@ class UndecodableError(Exception):
 READING_FAILURES = (TimeoutError, TooLargeError, UndecodableError, OSError)
 
 _UNDER_WAY = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
-"""Signs of a handshake that broke off, which says nothing about trust."""
+"""Signs of an aborted handshake, which is no evidence about trust."""
 
 _UNREACHABLE_HINT = "Check the network, the target's base_url and RECONCILE_PROXY."
 

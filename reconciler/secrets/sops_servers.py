@@ -38,7 +38,7 @@ _GCP_KEY = re.compile(
 
 
 class UnknownServers(Exception):
-    """The servers of a file cannot be determined; the text says why."""
+    """The servers of a file cannot be determined; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

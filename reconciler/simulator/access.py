@@ -50,7 +50,7 @@ def delete_models(
 ) -> Record:
     """Delete the custom models of `?slugs=a,b`; one base model among them refuses all.
 
-    With `models_delete: query_or_body` a body `{"models": ["a", "b"]}` can list them, too.
+    With `models_delete: query_or_body` a body `{"models": ["a", "b"]}` can also list them.
     """
     slugs = [slug for slug in query.get("slugs", "").split(",") if slug]
     if not slugs and switches.models_delete == "query_or_body":

@@ -34,7 +34,7 @@ def accept_any_key(key: str | None) -> bool:
 
 
 def accept_without_key(_key: str | None) -> bool:
-    """Accept a request without a key, too; for targets in the process."""
+    """Also accept a request without a key; for targets in the process."""
     return True
 
 

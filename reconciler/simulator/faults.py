@@ -133,7 +133,7 @@ class FaultScript:
 
 
 class SeededFaults:
-    """Random faults with the probability `rate`; the same seed gives the same faults.
+    """Random faults with the probability `rate`; the same seed produces the same faults.
 
     `kinds` restricts the kinds that are drawn.
     """
@@ -248,7 +248,7 @@ class Wire:
 
     def deliver(self, request: Request) -> Delivery:
         """Handle a request under the fault that hits it, and return what arrives."""
-        # Late requests arrive before the one that follows them.
+        # Late requests arrive before the next request.
         self._advance_late()
         if self._before is not None:
             self._before(request)

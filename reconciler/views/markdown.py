@@ -1,6 +1,6 @@
 """Plans, results and drift as GitHub-flavoured Markdown, for comments and job summaries.
 
-Everything that comes from a file or from the API stands in a code span, in a fence or in `<code>`.
+Text from a file or from the API is always inside a code span, a fence or `<code>`.
 Inside these GitHub resolves no mention, link, image, HTML, emoji or issue number. Backslashes would
 not do: GitHub links `@name` and `a@b.c` after Markdown has been rendered.
 
@@ -36,7 +36,7 @@ CHANGES_SHOWN = 100
 
 _BACKTICKS = re.compile("`+")
 _PLAIN_NAME = re.compile("[A-Za-z]+(-[A-Za-z]+)*")
-"""Names of environments that GitHub shows as they are; others stand in a code span."""
+"""Names of environments that GitHub renders unchanged; others are put into a code span."""
 
 _DIFF_MARKS = frozenset({"+ ", "- ", "! ", "= "})
 _OUTCOMES = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.APPLIED)

@@ -10,7 +10,7 @@ from reconciler.views.suggested_command import CommandContext
 class Publication:
     """Place of a text on GitHub, where people act by merging and by running workflows.
 
-    `next_steps` are Markdown paragraphs that stand in place of suggested commands.
+    `next_steps` are Markdown paragraphs that replace the suggested commands.
     """
 
     environment: str

@@ -1,6 +1,6 @@
 """Layout of styled lines for a terminal of any width, with or without colour.
 
-What stands in the lines is decided in `reconciler.views.terminal`. A line that is too long is
+`reconciler.views.terminal` decides the content of the lines. A line that is too long is
 continued under its own text; a continuation never looks like a command to a CI.
 """
 

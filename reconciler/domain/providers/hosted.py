@@ -21,7 +21,7 @@ class WorkersAI(Configuration):
     required = ("workers_ai_account_id",)
     other_names = MappingProxyType({"account_id": "workers_ai_account_id"})
 
-    # The account stands in the path of every request: like a host, it decides who receives them.
+    # The account is part of the path of every request: like a host, it decides who receives them.
     workers_ai_account_id: Annotated[
         HostLabel | None,
         Facts(host=True, example="0123456789abcdef", source=f"{_API}, WorkersAIConfiguration"),
