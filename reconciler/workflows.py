@@ -284,7 +284,7 @@ def unmatched_patterns(
     selection: Selection, slugs: Collection[str], *, what: str
 ) -> list[Diagnostic]:
     """Return an error for each pattern of `--only` that matches none of these slugs."""
-    hint = "check the spelling; `reconcile list` shows what exists"
+    hint = "check the spelling; run `reconcile list` to list the integrations"
     return [
         error("nothing-selected", f"`--only {pattern}` matches no {what}", hint=hint)
         for pattern in selection.unmatched(slugs)

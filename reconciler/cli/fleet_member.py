@@ -205,4 +205,12 @@ class _Run:
 
 def _notes(diagnostics: Iterable[Diagnostic]) -> tuple[MemberNote, ...]:
     worth = [d for d in diagnostics if d.severity is not Severity.NOTICE]
-    return tuple(MemberNote(d.severity.value, d.code, d.summary) for d in worth[:MAX_NOTES])
+    return tuple(MemberNote(d.severity.value, d.code, _located(d)) for d in worth[:MAX_NOTES])
+
+
+def _located(diagnostic: Diagnostic) -> str:
+    """Return the summary with the position in the member's files, if there is one."""
+    at = diagnostic.at
+    if at is None:
+        return diagnostic.summary
+    return f"{diagnostic.summary} ({at.file}:{at.line}:{at.column})"

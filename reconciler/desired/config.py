@@ -150,7 +150,7 @@ def is_loopback(host: str) -> bool:
 def _missing(problem: UnreadableFile) -> UnreadableFile:
     if problem.code not in {"unreadable", "missing-file"}:
         return problem
-    hint = "run `reconcile init` to create it, or set --dir to another folder"
+    hint = "set --dir to a folder with this file, or create it with `reconcile --dir DIR init`"
     return UnreadableFile("missing-config", problem.summary, hint)
 
 

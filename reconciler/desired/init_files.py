@@ -20,12 +20,12 @@ CONFIG = """\
 # Where the integrations of this folder live, and how much one run may change there.
 #
 # Each integration is a file in integrations/: `reconcile pull` writes them for what exists,
-# `reconcile schema` describes them, `reconcile plan --target NAME` shows what would change.
+# `reconcile schema` describes them, `reconcile --target NAME plan` shows what would change.
 version: 1
 
 targets:
   simulator:
-    base_url: "simulator:" # needs no account; its state lies in .reconcile/
+    base_url: "simulator:" # needs no account; its state is stored in .reconcile/
 
   production:
     base_url: https://api.portkey.ai/v1

@@ -71,7 +71,7 @@ def decode(text: str, *, name: str) -> Plan:
 
 def _of_this_version(document: object, name: str) -> object:
     if not isinstance(document, dict) or document.get("kind") != "plan":
-        raise _unreadable(name, "it is not a plan")
+        raise _unreadable(name, "not a plan")
     if document.get("format_version") != "1":
         raise _unreadable(name, "it has another format version")
     return document
@@ -91,7 +91,7 @@ def _has_claimed_digest(plan: Plan, document: PlanDocument) -> bool:
 
 def _unreadable(name: str, why: str) -> UnreadablePlan:
     return UnreadablePlan(
-        f"{name}: {why}", code="unreadable-plan", hint="make one with `reconcile plan --out FILE`"
+        f"{name}: {why}", code="unreadable-plan", hint="create one with `reconcile plan --out FILE`"
     )
 
 

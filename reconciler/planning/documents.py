@@ -189,7 +189,7 @@ def _adapter(shape: type) -> TypeAdapter[object]:
 def what_is_wrong(problem: Exception) -> str:
     """Return why a document could not be read, without repeating its content."""
     if isinstance(problem, json.JSONDecodeError):
-        return f"it is not JSON, as line {problem.lineno}, column {problem.colno} shows"
+        return f"not valid JSON at line {problem.lineno}, column {problem.colno}"
     place = _place(problem) if isinstance(problem, ValidationError) else ""
     return f"{place or 'a part of it'} is missing or of another kind than expected"
 

@@ -33,6 +33,6 @@ class EnvResolver:
                 ref,
                 f"the environment variable {ref.locator} is not set",
                 code=UNSET,
-                hint="in GitHub Actions, map it from a secret in the step's `env:`",
+                hint="set it; in GitHub Actions, map it from a secret in the step's `env:`",
             )
         return Redacted(self._environ[ref.locator])

@@ -62,7 +62,7 @@ def test_what_a_file_lacks_to_be_a_plan_is_said_in_words(tmp_path: Path) -> None
     project = a_project(tmp_path)
     (tmp_path / "plan.json").write_text('{"kind":')
     said = project.run("show", "plan.json").err
-    assert "plan.json: it is not JSON, as line 1, column 9 shows" in said
+    assert "plan.json: not valid JSON at line 1, column 9" in said
     missing = project.run("show", "none.json", "--format", "json").json["diagnostics"]
     assert [(found["code"], bool(found["hint"])) for found in missing] == [("cannot-read", True)]
 

@@ -63,6 +63,7 @@ def test_the_table_names_every_member_and_how_to_go_on(tmp_path: Path) -> None:
     assert "✓ applied      acme     2 applied" in done.out
     assert "✗ invalid      globex" in done.out
     assert "syntax:" in done.out
+    assert "globex/desired-state/integrations/alpha.yaml:2:1" in " ".join(done.out.split())
     assert "3 members: 2 applied, 1 invalid." in done.out
     run = done.out.split("run ")[1].split(" ")[0]
     assert f"reconcile fleet apply --resume {run}" in done.out

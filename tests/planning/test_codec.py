@@ -153,11 +153,11 @@ def wrong(*path: str | int, to: Any) -> tuple[Edited, str]:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "it is not JSON, as line 1, column 1 shows"),
-        ("{\n 1", "it is not JSON, as line 2, column 2 shows"),
-        ("[]", "it is not a plan"),
-        (edited("kind", to="run"), "it is not a plan"),
-        (edited("kind", to=...), "it is not a plan"),
+        ("", "not valid JSON at line 1, column 1"),
+        ("{\n 1", "not valid JSON at line 2, column 2"),
+        ("[]", "not a plan"),
+        (edited("kind", to="run"), "not a plan"),
+        (edited("kind", to=...), "not a plan"),
         (edited("format_version", to="2"), "it has another format version"),
         (edited("format_version", to=1), "it has another format version"),
         ('{"a": 1, "a": 1}', MISSING),
@@ -215,7 +215,7 @@ def test_what_is_no_plan_says_why_and_repeats_nothing(text: str | Edited, why: s
     error = caught.value
     assert (error.code, error.exit_code) == ("unreadable-plan", 3)
     assert error.summary == f"p.json: {why}"
-    assert error.hint == "make one with `reconcile plan --out FILE`"
+    assert error.hint == "create one with `reconcile plan --out FILE`"
 
 
 @pytest.mark.parametrize(
