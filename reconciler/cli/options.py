@@ -88,6 +88,8 @@ _SELECTORS = {
 class Number(click.FloatRange):
     """A number within limits; `nan` would pass every limit, `inf` a missing upper one."""
 
+    name = "number"
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:

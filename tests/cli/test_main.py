@@ -72,3 +72,9 @@ def test_the_command_alone_shows_its_help_and_counts_as_bad_input(
     code, out, _ = outcome()
     assert (code, out) == (3, "")
     assert "Commands:" in capsys.readouterr().err
+
+
+def test_a_word_in_place_of_a_number_is_named_as_such() -> None:
+    code, _, err = outcome("plan", "--deadline", "soon")
+    assert code == 3
+    assert "invalid value for '--deadline': 'soon' is not a valid number" in err
