@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import time
 from collections import Counter
@@ -11,9 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-_REQUESTS = re.compile(
-    r'^reconcile_requests\{.*method="(\w+)",status="(\w+)"\} (\d+)', re.MULTILINE
-)
+from prometheus_client.parser import text_string_to_metric_families
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,12 @@ def measure(command: Iterable[str], *, folder: Path, environment: Mapping[str, s
 
 def calls_in(metrics: Path) -> Counter[tuple[str, str]]:
     """Read calls by method and status from what `--metrics-file` wrote."""
-    found = _REQUESTS.findall(metrics.read_text())
-    return Counter({(method, status): int(number) for method, status, number in found})
+    calls: Counter[tuple[str, str]] = Counter()
+    for family in text_string_to_metric_families(metrics.read_text()):
+        if family.name == "reconcile_requests":
+            for sample in family.samples:
+                calls[sample.labels["method"], sample.labels["status"]] += int(sample.value)
+    return calls
 
 
 def _network(journal: Path) -> float | None:

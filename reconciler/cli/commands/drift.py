@@ -3,6 +3,7 @@
 The API is read and compared as for `plan`; nothing is written.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,9 +97,8 @@ def command(
     if heartbeat is not None:
         require_heartbeat(heartbeat)
     options = replace(options, expects_values=not reading.without_values)
-    telemetry = RunTelemetry(
-        invocation, command="drift", run=wiring.new_run_id(), metrics_file=metrics_file
-    )
+    run = wiring.new_run_id()
+    telemetry = RunTelemetry(invocation, command="drift", run=run, metrics_file=metrics_file)
 
     async def work(_handler: signals.SignalHandler) -> tuple[DriftReport, str]:
         async with wiring.session(
@@ -114,15 +114,27 @@ def command(
     with telemetry:
         report, ledger = signals.run(work, if_interrupted=_IF_INTERRUPTED)
         telemetry.set_plan(report.plan)
-        context = command_context.command_context(invocation, click.get_current_context())
-        console = invocation.console
-        output.show_drift(console, report, style=style, ledger=ledger, context=context)
-        if heartbeat is not None:
-            _send_heartbeat(invocation, heartbeat)
-        if report.in_sync:
-            return telemetry.finish(0)
-        notifications.drift(console, notify, report, ledger=ledger, context=context)
-        return telemetry.finish(DIFFERENT)
+        _show(invocation, report, style=style, ledger=ledger, channels=notify, heartbeat=heartbeat)
+        return telemetry.finish(0 if report.in_sync else DIFFERENT)
+
+
+def _show(
+    invocation: Invocation,
+    report: DriftReport,
+    *,
+    style: str,
+    ledger: str,
+    channels: Sequence[str],
+    heartbeat: str | None,
+) -> None:
+    """Print a report, request the heartbeat, and notify the channels if anything differs."""
+    context = command_context.command_context(invocation, click.get_current_context())
+    console = invocation.console
+    output.show_drift(console, report, style=style, ledger=ledger, context=context)
+    if heartbeat is not None:
+        _send_heartbeat(invocation, heartbeat)
+    if not report.in_sync:
+        notifications.drift(console, channels, report, ledger=ledger, context=context)
 
 
 def _send_heartbeat(invocation: Invocation, url: str) -> None:
