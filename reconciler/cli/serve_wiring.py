@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from reconciler.adapter.request_context import RequestContext
     from reconciler.adapter.telemetry import Metrics
 
-_LIBRARIES = ("jinja2", "jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
+_LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 
 _DROP_EXPIRED_SECONDS = 5
 TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable

@@ -8,7 +8,8 @@
     renderers         the table of renderers by kind and format; they take render_options
     terminal          `plan`, `result`, `drift` for terminals (lines: text_layout)
     markdown          the same for comments and job summaries (length: length_budget)
-    html              the same as one self-contained page (report.css, palette.css)
+    html              the same as one self-contained page (templates, report.css, palette.css)
+    templating        templates that escape every value; the page of `serve` has its own
     json              any value as one document; output_schema: the schemas of these documents
     diagnostics       problems as text, JSON, annotations, SARIF
     listings          `list` and `get`

@@ -49,7 +49,7 @@ def test_it_prints_one_line_and_ends_at_ctrl_c(project: Project) -> None:
     assert words[3].endswith("/mcp")
 
 
-@pytest.mark.parametrize("library", ["mcp", "jinja2"])
+@pytest.mark.parametrize("library", ["mcp", "starlette"])
 def test_a_missing_extra_is_named(project: Project, library: str) -> None:
     hidden = f"import sys; sys.modules[{library!r}] = None; sys.argv[0] = 'reconcile'; "
     done = project.run(

@@ -3,9 +3,14 @@
 import re
 from base64 import b64encode
 from hashlib import sha256
+from importlib import resources
+
+import pytest
+from jinja2 import UndefinedError
 
 from reconciler.views import html
 from reconciler.views.render_options import RenderOptions
+from reconciler.views.templating import Templates
 from tests.views import samples
 
 PAGE = html.plan(samples.mixed_plan(), RenderOptions(ledger="shared"))
@@ -31,14 +36,36 @@ def test_each_filter_hides_what_it_names() -> None:
 
 
 def test_a_filter_with_one_value_is_not_offered() -> None:
-    assert html.filters({"action": {"create"}, "risk": {"delete"}}) == ""
+    page = html.plan(samples.plan(samples.creation("a", "A")), RenderOptions(ledger="shared"))
+    assert 'class="action action-create risk-' in page
+    assert "<fieldset" not in page
 
 
 def test_the_greatest_count_fills_the_chart() -> None:
-    chart = html.chart([("create", 200), ("update", 0), ("delete", 1)])
-    assert re.findall(r'rect width="(\d+)"', chart) == ["100", "1"]
-    assert "update" not in chart
+    creations = [samples.creation(f"new-{number}", "New") for number in range(200)]
+    plan = samples.plan(*creations, samples.deletion("old"))
+    page = html.plan(plan, RenderOptions(ledger="shared"))
+    rows = re.findall(r'<tr class="([a-z-]+)">.*?rect width="(\d+)"', page, re.DOTALL)
+    assert rows == [("create", "100"), ("delete", "1"), ("blocked", "1")]
 
 
 def test_nothing_to_count_draws_nothing() -> None:
-    assert html.chart([("create", 0)]) == ""
+    page = html.plan(samples.empty_plan(), RenderOptions(ledger="shared"))
+    assert 'class="chart"' not in page
+    assert "<svg" not in page
+
+
+@pytest.mark.parametrize("package", ["reconciler.views", "reconciler.adapter.ui"])
+def test_no_template_writes_a_value_without_escaping(package: str) -> None:
+    texts = [
+        file.read_text(encoding="utf-8")
+        for file in resources.files(package).joinpath("templates").iterdir()
+    ]
+    assert len(texts) > 1
+    assert not [text for text in texts if re.search(r"\bsafe\b|autoescape|Markup", text)]
+
+
+def test_a_value_that_a_template_does_not_get_is_an_error() -> None:
+    templates = Templates("reconciler.views", finalize=str)
+    with pytest.raises(UndefinedError):
+        templates.render("plan.html", title="Plan")

@@ -13,7 +13,6 @@ from importlib import resources
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reconciler.adapter.ui.comparison import ComparedField, FieldStatus
@@ -22,6 +21,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.planning.actions import Action, ChangeOrigin
 from reconciler.views.escape import visible
 from reconciler.views.html import palette
+from reconciler.views.templating import Templates
 
 MAX_ROWS: Final = 500
 MAX_RUNS: Final = 100
@@ -270,25 +270,13 @@ def _to_minutes(moment: str) -> str:
     return f"{day} {rest[:5]}".strip()
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("reconciler.adapter.ui"),
-        autoescape=True,
-        # Runs on the value of every expression, before it is escaped.
-        finalize=_finalize,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Templates are part of the package and do not change while the adapter runs.
-        auto_reload=False,
-    )
-    environment.filters["to_minutes"] = _to_minutes
-    environment.filters["unabridged"] = _unabridged
-    environment.globals["sync_signs"] = _SYNC_SIGNS
-    environment.globals["field_marks"] = _FIELD_MARKS
-    return environment
+_TEMPLATES = Templates(
+    "reconciler.adapter.ui",
+    finalize=_finalize,
+    filters={"to_minutes": _to_minutes, "unabridged": _unabridged},
+    constants={"sync_signs": _SYNC_SIGNS, "field_marks": _FIELD_MARKS},
+)
 
 
 def _render(name: str, **values: object) -> str:
-    return _environment().get_template(name).render(values)
+    return _TEMPLATES.render(name, **values)
