@@ -33,6 +33,7 @@ from reconciler.domain.tree import Tree, Value
 CONFIG_FILE = "reconcile.yaml"
 
 _KEY_HINT = "write `api_key: ${env:PORTKEY_API_KEY}` or name a secret manager"
+# Part of a path below environments/: no slash and no leading dot, so that it cannot be `..`.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -76,6 +77,7 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
         problems.error("wrong-type", f"{CONFIG_FILE} must hold one document", second, hint=hint)
     tree = apply_types(document.value, compiled(ConfigFile))
     _check(tree, document, problems)
+    # Faults that are not fatal, such as a duplicate key, were reported before `before` was counted.
     if len(problems.diagnostics) > before or parsed.faults:
         return None
     return _build(tree)
@@ -100,6 +102,7 @@ def override_base_url(target: Target, url: str) -> tuple[Target | None, tuple[Di
     """Return a target with another base URL; a simulator target keeps its own."""
     if target.is_simulator:
         return target, ()
+    # `base_url_problem` accepts `simulator:`, which only the file may choose.
     problem = base_url_problem(url)
     if problem is not None or url.startswith("simulator:"):
         summary = f"PORTKEY_BASE_URL {problem or 'must begin with https://'}"
@@ -114,10 +117,12 @@ def base_url_problem(url: str) -> str | None:
     """Return what is wrong with a base URL, worded to follow its name; never the URL itself."""
     if url == "simulator:":
         return None
+    # Searched in the text itself: urlsplit silently removes tabs and line breaks.
     if any(c.isspace() or not c.isprintable() for c in url) or "\\" in url:
         return "must not contain spaces, backslashes or control characters"
     try:
         parts = urlsplit(url)
+        # `port` is parsed on access, and raises ValueError for anything but a number up to 65535.
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "is not a URL"
@@ -125,6 +130,7 @@ def base_url_problem(url: str) -> str | None:
         return "must begin with https:// and a host name"
     if "@" in parts.netloc:
         return "must not contain a user name or password"
+    # An empty query or fragment, as in `https://host/?`, leaves no trace in `parts`.
     if parts.fragment or parts.query or "#" in url or "?" in url:
         return "must not have a query or a fragment"
     if parts.scheme == "http" and not is_loopback(host):
@@ -159,6 +165,8 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
 
     def report(code: str, summary: str, hint: str, steps: Steps) -> None:
         reported.add(steps)
+        # The excerpt shows the value: a forbidden reference is only a name, any other value may be
+        # the key itself.
         hide = code != "reference-forbidden"
         problems.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
@@ -192,6 +200,7 @@ def _bind_key(target: dict[str, Value], steps: Steps, report: ReportError) -> No
         report("literal-secret", summary, _KEY_HINT, at)
         return
     target["api_key"] = ref
+    # The reverse of `references.is_forbidden`: the prefix PORTKEY_ is reserved for API keys.
     if ref.scheme == "file" or (ref.scheme == "env" and not ref.locator.startswith("PORTKEY_")):
         summary = f"`{ref}` cannot be the API key of a target"
         report("reference-forbidden", summary, _KEY_HINT, at)
@@ -199,6 +208,7 @@ def _bind_key(target: dict[str, Value], steps: Steps, report: ReportError) -> No
 
 def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemCollector) -> None:
     here = document.origin_of(("targets", name))
+    # The model has the field, because the loader fills it from the key; it would be accepted here.
     if "name" in target:
         summary = "`name` is not a field of a target"
         hint = "remove it; the name of a target is its key in `targets`"

@@ -64,10 +64,12 @@ class Documents:
         self._blocked: set[str] = set()
         self._without_slug: list[Sourced] = []
         self._base: dict[str, Sourced] = {}
+        # Before the strays, which leave out what is blocked.
         self._report_blocked()
         self._find_strays()
         if config is not None:
             self._find_unused({target.environment for target in config.targets.values()})
+        # Integrations before fragments and overlays, which are merged into them by slug.
         for path in self._inside(INTEGRATIONS):
             self._read_integrations(path)
         for path in self._inside(ACCESS):
@@ -76,6 +78,8 @@ class Documents:
 
     def merged(self, environment: str | None) -> Iterator[Sourced]:
         """Return every integration of an environment, those without a slug first."""
+        # A copy: a patch replaces and deletes entries, and the next environment starts from the
+        # base.
         documents = dict(self._base)
         if environment is not None:
             self._overlay(environment, documents)
@@ -85,6 +89,7 @@ class Documents:
     def _overlay(self, environment: str, documents: dict[str, Sourced]) -> None:
         folder = f"{ENVIRONMENTS}/{environment}"
         paths = self._inside(folder)
+        # A folder that cannot be read has been reported, and need not be missing.
         if not paths and self._blocked.isdisjoint({ENVIRONMENTS, folder}):
             self._report_missing(environment, folder)
         for path in paths:
@@ -97,6 +102,8 @@ class Documents:
         hint = did_you_mean(environment, known)
         hint = hint or "add an overlay there, or remove `environment` from the target"
         where, summary = self._origin_of(environment), f"{folder}/ has no overlay"
+        # Without a folder the name is probably misspelled, and the base alone would be the wrong
+        # state.
         if self._source.has_folder(folder):
             self._problems.warning("missing-environment", summary, where, hint=hint)
         else:
@@ -127,6 +134,7 @@ class Documents:
             is_read = folder in _FOLDERS and (folder != ENVIRONMENTS or "/" in rest)
             if is_read or path in self._blocked or path in _TOP_LEVEL_FILES:
                 continue
+            # Such as `integration/`, whose files would be ignored in silence.
             near = did_you_mean(folder, _FOLDERS) if rest and folder not in _FOLDERS else ""
             if rest and not near and folder not in _FOLDERS:
                 continue
@@ -146,6 +154,7 @@ class Documents:
 
     def _read(self, path: str) -> list[Document]:
         """Return the documents of a file; none, after a report, if there is an error."""
+        # The limit was reported for the file that exceeded it.
         if self._bytes > MAX_TOTAL:
             return []
         try:
@@ -173,7 +182,9 @@ class Documents:
     def _read_integrations(self, path: str) -> None:
         before = len(self._problems.diagnostics)
         documents = self._read(path)
+        # A trailing `---` leaves a document without content, which declares nothing.
         present = [d for d in documents if d.value is not None]
+        # A reported error explains why the file has no documents.
         if not present and len(self._problems.diagnostics) == before:
             self._problems.error(
                 "empty-file",
@@ -193,7 +204,9 @@ class Documents:
         sourced = Sourced(value, origin, document.line)
         slug = value.get("slug")
         if not isinstance(slug, str):
+            # Kept, since its other fields can still be checked.
             self._without_slug.append(sourced)
+            # The slug that an overlay names may be the one that is missing here.
             self._incomplete = True
             return
         name = str(slug)
@@ -206,8 +219,10 @@ class Documents:
                 origin.at("slug"),
                 hint="keep one of the two, or change this slug",
             )
+            # Checked as well, so that its other mistakes are found in the same run.
             self._without_slug.append(sourced)
         stem = path.rpartition("/")[2].rpartition(".")[0]
+        # A file with several documents cannot be named after one of them.
         if alone and stem != name and SLUG.fullmatch(name):
             summary = f"the file is named `{stem}`, but its slug is `{name}`"
             hint = f"rename the file to {name}.yaml"
@@ -227,6 +242,7 @@ class Documents:
         for slug, patch in value.items():
             if slug in documents:
                 add(slug, patch, origin.at(slug), documents)
+            # While a file is unread, the slug may be declared in it.
             elif not self._incomplete:
                 summary = f"no integration `{slug}` is declared"
                 hint = self._problems.did_you_mean(slug, documents)
@@ -236,6 +252,7 @@ class Documents:
         self, slug: str, patch: Data, origin: SourceOrigin, documents: dict[str, Sourced]
     ) -> None:
         if patch is None:
+            # Null removes the integration from this environment.
             del documents[slug]
         elif type(patch) is not dict:
             summary = f"a patch must be a mapping or null, not {describe(patch)}"
@@ -268,6 +285,7 @@ class Documents:
         if type(entries) is not list:
             summary = f"`workspaces` must be a list, not {describe(entries)}"
             self._problems.error("wrong-type", summary, origin.at("workspaces"))
+        # A value that is not a list is reported when the integration is checked.
         elif entries and isinstance(documents[slug].value.get("workspaces") or [], list):
             where = origin.at("workspaces")
             documents[slug] = add_entries(documents[slug], "workspaces", entries, where)

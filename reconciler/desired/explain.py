@@ -156,6 +156,8 @@ def explain(path: str, *, provider: str | None = None, recursive: bool = False) 
         if step not in members:
             around = ".".join(steps[:number])
             summary = f"`{step}` is not a field of {around or 'an integration'}"
+            # If the first step is unknown, the last one says more: `config.aws_region` is found by
+            # its end.
             word = steps[-1] if number == 0 else step
             hint = _hint(word, around, field, whole)
             raise InvalidInput([error("unknown-field", summary, hint=hint)])
@@ -182,6 +184,7 @@ def _hint(word: str, around: str, field: FieldSchema, whole: FieldSchema) -> str
         name = nearest(word, paths)
     members = _members_of(field)
     near = did_you_mean(word, members)
+    # A similar name at this place is more likely than one elsewhere, unless that is the exact word.
     if near and name != word:
         return near
     if name is not None:

@@ -27,6 +27,7 @@ from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, Tree, Value, is_empty
 
+# Flags of models come as `1`, `"false"` or `true` (remote/API.md §5.1); others may do so too.
 _WIRE_BOOLEANS: Mapping[int | str, bool] = {
     1: True,
     0: False,
@@ -51,6 +52,7 @@ def export_integration(
         fields = {name: _without(value, (name,), mapped) for name, value in fields.items()}
     else:
         fields[MAPPINGS] = _mappings_without_value(fields)
+    # The loader refuses `workspaces` beside `workspace_id`.
     if fields.get("workspace_id"):
         fields = {name: value for name, value in fields.items() if name != "workspaces"}
     schema = integration_schema(str(fields.get("ai_provider_id")))
@@ -76,6 +78,7 @@ def grants_no_access(observed: Observed) -> bool:
         if schema.child(name).has_switch and isinstance(value, Mapping) and value.get("enabled"):
             return False  # each new workspace gets access, and an empty list would take it back
     entries = _entries(observed.fields.get("workspaces"))
+    # If fewer entries were read than the integration counts, one of the others may have access.
     is_whole = (observed.workspace_count or 0) <= len(entries)
     return is_whole and not any(entry.get("enabled") for entry in entries)
 
@@ -103,6 +106,8 @@ def write_loadable(
     """
     remaining = {name: _copy(item) for name, item in tree.items()}
     left_out: list[Steps] = []
+    # Ends, because each round removes a value or gives up. What is left is loaded again, since one
+    # problem can hide another.
     while True:
         text = document(remaining, comments=comments)
         objections = _refused_places(text, remaining, today)
@@ -148,8 +153,11 @@ def _without_defaults(field: FieldSchema, fields: Mapping[str, Value]) -> Value:
         return value if isinstance(value, Mapping) and value.get("enabled") else None
     match field.name:
         case "workspaces":
+            # A revoked workspace stays listed in the API (remote/API.md §5.2).
             return [entry for entry in _entries(value) if entry.get("enabled")]
         case "models":
+            # While the switch is on, absent models count as enabled (remote/API.md §5.1), so
+            # entries that are off must stay.
             if allows_all_models(fields):
                 return value
             return [entry for entry in _entries(value) if _differs_from_base_model(entry)]
@@ -262,7 +270,9 @@ def _refused_places(text: str, tree: Tree, today: date) -> list[Steps]:
     """Return the places of a document that the loader refuses or reads as another value."""
     parsed = read_yaml(text.encode())
     if parsed.faults:
+        # A syntax error has a position but no path, so each field is parsed alone.
         broken = [(n,) for n in tree if read_yaml(document({n: tree[n]}).encode()).faults]
+        # The empty place makes `_drop` give up, for no field is wrong by itself.
         return list(broken) or [()]
     problems = _ErrorPlaces()
     source = Sourced(parsed.documents[0].value, SourceOrigin(""))
@@ -270,6 +280,7 @@ def _refused_places(text: str, tree: Tree, today: date) -> list[Steps]:
     if declared is not None:
         meant = {name: value for name, value in tree.items() if name not in {"slug", "lifecycle"}}
         return list(_misread(declared.fields, meant, ()))
+    # Each once: for a place that is already gone, `_drop` would remove its parent.
     return list(dict.fromkeys(problems.steps))
 
 

@@ -25,6 +25,7 @@ _LEVELS = {INTEGRATIONS: 0, ACCESS: 1, ENVIRONMENTS: 1}
 def format_file(data: bytes, *, path: str) -> bytes:
     """Return the canonical form of a valid file; its folder, in `path`, decides its layout."""
     original = data.decode("utf-8").removeprefix(_BOM)
+    # Positions are counted with single newlines; the line ends return at the end.
     text = original.replace("\r\n", "\n")
     roots = compose(text)
     comments = _Comments(text, roots)
@@ -37,6 +38,7 @@ def format_file(data: bytes, *, path: str) -> bytes:
     if text != original:
         written = written.replace("\n", "\r\n")
     after = written.encode("utf-8")
+    # A comment without a place in the new text would be lost, so the file then stays as it is.
     return after if not comments.remaining and _has_same_meaning(data, after) else data
 
 
@@ -131,10 +133,12 @@ class _Comments:
 def _find_comments(text: str, spans: list[tuple[int, int]]) -> Iterator[_Comment]:
     """Return the comments outside of `spans`, which are the scalars of the text."""
     position = line = counted = 0
+    # The last pair stands for the text behind the last scalar.
     for start, end in [*spans, (len(text), len(text))]:
         while (at := text.find("#", position, start)) >= 0:
             position = _line_end(text, at)
             begin = text.rfind("\n", 0, at) + 1
+            # Counted from the last comment on; from the beginning, it would take quadratic time.
             line, counted = line + text.count("\n", counted, at), at
             yield _Comment(
                 start=at,
@@ -212,6 +216,7 @@ class _Layout:
             lines = [line] if line else []
             return _lines(above, "") + lines + _lines(below, "")
         chunks = self._chunks(root, 0, end, ())
+        # Comments at the top belong to the document: sorting may put another field first.
         header, gap = chunks[0].comments, chunks[0].gap
         chunks[0].comments, chunks[0].blank = [], False
         if self._level == 0:
@@ -238,6 +243,8 @@ class _Layout:
             chunk.comments = _lines(leading, pad) + chunk.comments
             chunk.blank, chunk.gap = blank, _is_after_blank(self._text, start)
             if not node.flow_style:
+                # Comments right of the members belong to the value above them, not to the next
+                # member.
                 tail = self._comments.before(limit, beyond=node.start_mark.column)
                 chunk.lines += _lines(tail, pad + INDENT)
             chunks.append(chunk)
@@ -330,6 +337,8 @@ class _Layout:
         style = node.style if isinstance(node, yaml.ScalarNode) else None
         if style in {"'", '"'} and is_plain(node.value, within=within):
             return str(node.value)
+        # The text of a scalar over several lines depends on its indent, so its value is written
+        # instead.
         if style in {"|", ">"} or "\n" in written:
             return scalar(node.value, within=within)
         return written
@@ -339,6 +348,7 @@ class _Layout:
         written = self._text[node.start_mark.index : node.end_mark.index].rstrip("\n")
         head, *lines = written.split("\n")
         indicators = head.partition("#")[0]
+        # `+` keeps trailing line breaks and a digit fixes the indent: neither survives a move.
         if "+" in indicators or any(c.isdigit() for c in indicators) or not node.value.strip():
             return [quoted(node.value) + _spaced(head[len(indicators) :])]
         column = min(len(line) - len(line.lstrip(" ")) for line in lines if line.strip(" "))

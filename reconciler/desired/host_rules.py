@@ -18,7 +18,10 @@ from reconciler.diagnostics import Severity
 Address: TypeAlias = IPv4Address | IPv6Address
 
 LONGEST_URL = 2_048
+# SSH, SMTP, SMB, MySQL, PostgreSQL, Redis, Kubernetes, Elasticsearch and MongoDB.
 _SERVICE_PORTS = frozenset({22, 25, 445, 3306, 5432, 6379, 6443, 9200, 27017})
+# Metadata services: the common range, then those of ECS, EKS, Alibaba, Azure and Oracle, and that
+# of AWS over IPv6.
 _NEVER_ADDRESSES = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -31,6 +34,7 @@ _NEVER_ADDRESSES = tuple(
         "fd00:ec2::/96",
     )
 )
+# Private, shared, link-local, multicast, reserved and documentation ranges.
 _INNER_ADDRESSES = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -41,6 +45,7 @@ _INNER_ADDRESSES = tuple(
         "100:0:0:1::/64",
     )
 )
+# Translators read the last 32 bits of such an address as an IPv4 address (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NEVER_NAMES = frozenset({"metadata", "instance-data", "kubernetes"})
 _NEVER_DOMAINS = (
@@ -50,6 +55,7 @@ _NEVER_DOMAINS = (
     *("kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"),
     "consul",
 )
+# Public zones that resolve to the address in the name, as in 10.0.0.1.nip.io, or to loopback.
 _REBINDING_DOMAINS = (
     *("nip.io", "sslip.io", "xip.io", "localtest.me", "lvh.me", "vcap.me", "traefik.me"),
     "localhost.run",
@@ -60,6 +66,7 @@ _INNER_ENDINGS = frozenset(
         *("invalid", "onion", "localhost", "svc"),
     }
 )
+# `0x7f.1` and `2130706433` are 127.0.0.1 to many resolvers.
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
 _IN_A_URL = re.compile(r"[\x21-\x7e]+")
 _HOST_NAME = re.compile(
@@ -82,6 +89,7 @@ def malformed(url: str) -> Objection | None:
     """Return why a text is not the URL of a host; None if it is one."""
     try:
         parts = urlsplit(url)
+        # Parsed on access; raises ValueError for a port above 65535.
         port = parts.port
     except ValueError:
         return _not_a_url("is not a valid URL")
@@ -91,6 +99,7 @@ def malformed(url: str) -> Objection | None:
         return _not_a_url("must be an absolute URL")
     if "@" in parts.netloc:
         return _not_a_url("contains a user name or password, which the API refuses")
+    # In the text, because an empty fragment leaves no trace in `parts`.
     if "#" in url:
         return _not_a_url("has a fragment, which the API refuses")
     if _HOST_NAME.fullmatch(parts.hostname) is None:
@@ -112,6 +121,7 @@ def encoded(url: str) -> Objection | None:
 def private(url: str) -> Objection | None:
     """Return the problem of a URL that leads into a network that the API blocks."""
     parts = urlsplit(url)
+    # A trailing dot makes a name absolute; it is the same host.
     name = (parts.hostname or "").rstrip(".")
     return _of_address(name) or _of_name(name) or _unencrypted(parts)
 
@@ -149,6 +159,7 @@ def _of_address(name: str) -> Objection | None:
         address: Address = ipaddress.ip_address(name)
     except ValueError:
         return _of_disguised_address(name)
+    # First, because the private ranges below contain some of these addresses.
     if _is_in(address, _NEVER_ADDRESSES):
         return _refused("a metadata service")
     inner = _embedded(address)
@@ -188,12 +199,14 @@ def _is_in(
 
 def _of_name(name: str) -> Objection | None:
     labels = name.split(".")
+    # `xn--` marks Punycode, in which another host can be imitated.
     if "%" in name or any(label.startswith("xn--") for label in labels):
         return _refused("a host in an encoded form")
     if name in _NEVER_NAMES or _is_below(name, _NEVER_DOMAINS):
         return _refused("a metadata service or an internal service")
     if _is_below(name, _REBINDING_DOMAINS):
         return _refused("a domain whose names resolve to any address")
+    # An IPv6 address has no dots and would count as a single label.
     if ":" not in name and (len(labels) == 1 or labels[-1] in _INNER_ENDINGS):
         return _closed("an internal host")
     return None

@@ -33,6 +33,7 @@ targets:
     prune: managed # delete what these files used to declare and no longer do
 """
 
+# In these templates `$$` stands for `$`, so that `$${{ … }}` reaches GitHub as `${{ … }}`.
 _PLAN = """\
 # Shows on a pull request what merging it would do.
 name: reconcile plan

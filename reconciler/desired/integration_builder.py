@@ -30,6 +30,7 @@ def build_integration(
     known_fields: KnownFields = NO_KNOWN_FIELDS,
 ) -> Declared | None:
     """Return the integration that a document declares, or None if the document has an error."""
+    # Not the number of diagnostics: beyond the limit of a file, errors are counted but not added.
     errors_before = problems.errors
     provider = document.value.get("ai_provider_id")
     provider = provider if isinstance(provider, str) else ""
@@ -42,6 +43,7 @@ def build_integration(
         hide = code != "reference-forbidden" and is_hidden(schema, steps)
         problems.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
+    # First, because the model expects references in secret fields and must not see a literal.
     bind_references(tree, schema, report)
     check_model(
         Integration, tree, schema=schema, document=document, problems=problems, known_bad=reported
@@ -92,6 +94,8 @@ def _build_lifecycle(tree: Any) -> Lifecycle:
     for item in tree.get("ignore") or ():
         entry = {"path": item} if isinstance(item, str) else item
         until = entry.get("until")
+        # Both can be parsed: with an invalid path or date the document has an error and is not
+        # built.
         ignored.append(
             Ignored(
                 path=parse_path(entry["path"]) or (),

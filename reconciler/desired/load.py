@@ -64,6 +64,7 @@ def load(
         if target is not None and base_url_override:
             target, diagnostics = override_base_url(target, base_url_override)
             problems.diagnostics += diagnostics
+        # Even without a target, so that one run finds the mistakes of all files.
         documents = Documents(source, problems, config)
         integrations = _build_all(documents, config, _Terms.of(target), today, problems)
     diagnostics = in_order(problems.diagnostics)
@@ -170,6 +171,7 @@ class _Terms:
 def _terms_of_all(targets: Iterable[Target]) -> list[_Terms]:
     """Return the distinct terms of targets, ordered by environment."""
     terms = {}
+    # Targets with equal terms would report every problem twice.
     for target in targets:
         key = (target.environment or "", str(sorted(target.known_fields.items())))
         terms[key] = _Terms.of(target)
@@ -221,6 +223,7 @@ def _check_tombstone(
 
 
 def _state(config: Config, target: Target, integrations: dict[str, Declared]) -> DesiredState:
+    # By slug, so that nothing depends on the order of the files.
     ordered = {slug: integrations[slug] for slug in sorted(integrations)}
     return DesiredState(target, MappingProxyType(ordered), config.tombstones)
 
@@ -233,5 +236,6 @@ def _without_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        # The caller may have disabled it before.
         if was_enabled:
             gc.enable()

@@ -14,6 +14,7 @@ from reconciler.desired.yaml_reader import Data
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 
 REMOVE = "$remove"
+# Files are merged before scalars get their types, so that `true` is still a `Plain`.
 _TRUE = Plain("true")
 
 
@@ -30,6 +31,7 @@ def apply_patch(
 ) -> Sourced:
     """Return a document with the patch merged in; `document` is not changed."""
     merge = _Merge(dict(document.moved), document, report)
+    # Copied in depth, since the base is patched again for the next environment.
     value = deepcopy(document.value)
     merge.into_map(value, patch, (), origin, any_provider_schema())
     return Sourced(value, document.origin, document.line, merge.moved)
@@ -40,6 +42,7 @@ def add_entries(document: Sourced, name: str, entries: list[Data], origin: Sourc
     value = {**document.value, name: [*(document.value.get(name) or ()), *entries]}
     moved = dict(document.moved)
     first = len(value[name]) - len(entries)
+    # Without earlier entries the list itself comes from the fragment.
     if not first:
         moved[name,] = origin
     for index in range(len(entries)):
@@ -72,6 +75,8 @@ class _Merge:
                 target.pop(key, None)
                 self._forget(here, present)
             elif isinstance(item, dict) and (present is None or isinstance(present, dict)):
+                # Merged into an empty map instead of copied, so that a null in the patch still
+                # removes.
                 if present is None:
                     present = target[key] = {}
                     self.moved[here] = source
@@ -117,6 +122,8 @@ class _Merge:
                 entry, at = entries.append(name, source)
                 self.into_map(entry, item, at, source, inside)
             else:
+                # Without the key, which is the same: its origin stays the file that declared the
+                # entry.
                 change = {name: value for name, value in item.items() if name != identity}
                 self.into_map(entries.values[known], change, (*here, known), source, inside)
         entries.close()
@@ -150,6 +157,7 @@ class _Entries:
             self.positions.setdefault(str(value[identity]), index)
         times = Counter(str(value[identity]) for value in self.values)
         self.duplicates = {name for name, count in times.items() if count > 1}
+        # While places are still those of the files: `close` moves origins by their index.
         for index in range(len(self.values)):
             at = (*here, index)
             merge.moved.setdefault(at, merge.origin_of(at))

@@ -68,6 +68,7 @@ class Sourced:
     def origin_of(self, path: Steps) -> SourceOrigin:
         """Return the origin of the value at a path."""
         if self.moved:
+            # The longest start of the path first: the innermost value from elsewhere decides.
             for length in range(len(path), 0, -1):
                 start = self.moved.get(path[:length])
                 if start is not None:
@@ -102,6 +103,7 @@ class ProblemCollector:
     def display_path(self, file: str) -> str:
         """Return the displayed path of a file."""
         path = f"{self._source.label}/{file}" if file else self._source.label
+        # A file name that is not UTF-8 has surrogates, which no output can encode.
         return path.encode("utf-8", "backslashreplace").decode()
 
     def error(
@@ -204,9 +206,12 @@ class ProblemCollector:
             try:
                 data = self._source.read(file)
             except UnreadableFile:
+                # It could be read before; problems of a file that has vanished since have no
+                # excerpt.
                 data = b""
             kept = (read_yaml(data), lines_of(data))
             if len(self._parsed_files) >= _CACHED_FILES:
+                # A dictionary keeps the order of insertion: the first key is the oldest.
                 self._parsed_files.pop(next(iter(self._parsed_files)))
             self._parsed_files[file] = kept
         return kept

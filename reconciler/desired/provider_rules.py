@@ -59,6 +59,8 @@ class ProviderRules:
             return
         self._id()
         given = self.tree.get(_CONFIGURATIONS)
+        # `configurations: null` declares that there are none; without the key the stored ones stay,
+        # and nothing is demanded (remote/API.md §3).
         if type(given) is dict or (given is None and _CONFIGURATIONS in self.tree):
             self._configurations(given or {})
         self._values(self.tree, self.schema, ())
@@ -113,9 +115,11 @@ class ProviderRules:
         for missing in self.model.missed(given, mapped):
             summary = f"`configurations` of {self.provider} usually needs {_named(missing)}"
             self._warning("missing-field", summary, (_CONFIGURATIONS,), **_addition(missing))
+        # Such fields come from responses; a mask is not a value (remote/API.md §2).
         for name in given:
             if name.startswith(MASK_PREFIX):
                 self._masked(name)
+        # A warning, since only one of two deployments is known to refuse it (remote/API.md §3).
         if not is_empty(given.get("custom_host")) and is_empty(given.get("provider_auth_type")):
             self._warning(
                 "custom-host-auth",
@@ -221,6 +225,8 @@ class ProviderRules:
     def _host(self, text: str, field: FieldSchema, steps: Steps) -> None:
         found = host_rules.malformed(text)
         if found is None:
+            # The API is known to check the address of `custom_host`, of no other host
+            # (remote/API.md §3).
             is_custom = field.name == "custom_host"
             found = host_rules.private(text) if is_custom else host_rules.encoded(text)
         if found is not None:
@@ -234,6 +240,7 @@ class ProviderRules:
             )
 
     def _deployment(self, given: Tree, steps: Steps) -> None:
+        # Required unless the deployment is the default (remote/API.md §3).
         if given.get("is_default") is not True and is_empty(given.get("alias")):
             self._warning(
                 "missing-field",
@@ -246,6 +253,7 @@ class ProviderRules:
         """Check the amounts of a budget in tokens; a rate limit has none of these fields."""
         for name in _TOKEN_AMOUNTS:
             amount = given.get(name)
+            # Not `isinstance`, to which `true` is a number.
             if name in field.fields and type(amount) is int and 0 < amount < _LEAST_TOKENS:
                 self._warning(
                     "unexpected-form",
@@ -271,6 +279,7 @@ def _is_before(text: str, today: date) -> bool:
     except ValueError:
         return False  # the model reports it
     if instant.tzinfo is None:
+        # Without a zone it counts as UTC, like the API's timestamps (remote/API.md §1.1).
         instant = instant.replace(tzinfo=UTC)
     return instant < datetime(today.year, today.month, today.day, tzinfo=UTC)
 

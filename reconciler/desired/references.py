@@ -19,7 +19,9 @@ ReportError = Callable[[str, str, str, Steps], None]
 
 _WHOLE = re.compile(REFERENCE_PATTERN)
 _INSIDE = re.compile(r"\$\{[a-z][a-z0-9+._-]*:[^{}]*\}")
+# Credentials of this tool and of CI: an integration must not send them to a vendor.
 _NEVER_VARIABLES = ("PORTKEY_", "GITHUB_", "ACTIONS_", "RECONCILE_")
+# /proc/self/environ has these variables, too.
 _NEVER_FOLDERS = ("/proc", "/sys", "/dev")
 _FORMS = "write `${env:SECRET_…}`, `${vault:path#field}` or another `${scheme:locator}`"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -46,6 +48,7 @@ def is_forbidden(ref: SecretRef) -> bool:
     if ref.scheme == "env":
         return ref.locator.upper().startswith(_NEVER_VARIABLES)
     if ref.scheme == "file":
+        # normpath resolves `..`, but keeps two leading slashes; so they are removed first.
         path = posixpath.normpath("/" + ref.locator.lstrip("/"))
         return any(path == f or path.startswith(f + "/") for f in _NEVER_FOLDERS)
     return False
@@ -120,6 +123,7 @@ def _leaf(
     if ref is not None and not _can_exist(ref):
         summary = f"the reference in `{name}` is not a valid name for its scheme"
         report("invalid-reference", summary, _NO_DEFAULT, steps)
+        # Hidden even so: what is not a name may be the secret itself.
         return Redacted(text)
     if ref is not None:
         if is_forbidden(ref):
@@ -187,6 +191,7 @@ class SecretNames:
 
     def _generate(self, path: Path) -> SecretRef:
         field = path[-1]
+        # Two names can become one variable, as `a-b` and `a_b` do; the second gets its whole path.
         if self._taken.setdefault(_variable(field), path) != path:
             field = "_".join(path)
         if self._template is None:
@@ -210,6 +215,7 @@ def template_problem(template: str) -> str | None:
 def _fill_template(template: str, slug: str, field: str) -> SecretRef:
     inner = template[2:-1]
     scheme, _, locator = inner.partition(":")
+    # A variable's name is narrower than the path of a secret manager, which takes a slug unchanged.
     if scheme == "env":
         slug, field = _variable(slug), _variable(field)
     field = _NOT_IN_LOCATORS.sub("_", field)

@@ -40,6 +40,7 @@ def render(
 ) -> RenderedIntegration:
     """Return an integration as plain data, with the locations of its leaves."""
     tree: dict[str, Value] = {"slug": integration.slug, **integration.fields}
+    # `integration.lifecycle` is parsed already; readers want it as it is written.
     if "lifecycle" in document.value:
         tree["lifecycle"] = apply_types(document.value["lifecycle"], compiled(LifecycleRules))
     fields = {name: _shown(value) for name, value in tree.items()}
@@ -55,6 +56,7 @@ def as_yaml(documents: Iterable[RenderedIntegration]) -> str:
     texts = []
     for document in documents:
         lines = list(_lines(document.fields, (), 0, document.origins))
+        # Beyond 60 columns a single long value would push the comments of all lines out of sight.
         width = min(60, max((len(text) for text, _ in lines), default=0))
         texts.append("".join(_with_comment(text, place, width) for text, place in lines))
     return "---\n".join(texts)
@@ -101,6 +103,7 @@ def _leaf_steps(value: Value, steps: Steps) -> Iterator[Steps]:
     for step, item in inside:
         empty = False
         yield from _leaf_steps(item, (*steps, step))
+    # An empty container is a leaf: it declares that there are no entries.
     if empty and steps:
         yield steps
 

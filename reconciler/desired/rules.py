@@ -123,6 +123,7 @@ class CrossFieldRules:
         known = [f for f in Integration.model_fields if f not in {"slug", "lifecycle"}]
         if path[0] not in known:
             summary = f"`{path[0]}` is not a field of an integration that can be ignored"
+            # `desc` does not resemble `description` enough for a suggestion, but begins it.
             begins = [name for name in known if len(path[0]) > 2 and name.startswith(path[0])]
             hint = (
                 f"did you mean `{begins[0]}`?"
@@ -136,6 +137,7 @@ class CrossFieldRules:
             end = date.fromisoformat(until)
         except ValueError:
             return  # the model reports it
+        # `until` is the last day on which the exception holds.
         if end < self.today:
             self._error(
                 "expired-ignore",

@@ -10,7 +10,9 @@ from typing import Any
 
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 
+# Numbers of YAML 1.2's JSON schema: no leading zeros, octals or underscores, which YAML 1.1 has.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+# Digits of the largest 64-bit integer.
 _MAX_DIGITS = 19
 _MAX_FLOAT = 64
 

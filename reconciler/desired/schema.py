@@ -50,6 +50,7 @@ def integration() -> Schema:
     schema = Integration.model_json_schema()
     definitions = schema.setdefault("$defs", {})
     properties = schema["properties"]
+    # Any string is valid, because the vendor adds providers; editors offer the known ones.
     properties["ai_provider_id"] |= {"anyOf": [{"enum": sorted(KNOWN_PROVIDERS)}, {}]}
     rules = []
     families: dict[type[Configuration], list[str]] = {}
@@ -60,6 +61,7 @@ def integration() -> Schema:
         rules.append(_rule({"enum": sorted(providers)}, model))
     definitions[Configuration.__name__] = _configuration(Configuration, definitions)
     rules.append(_rule({"not": {"enum": sorted(PROVIDERS)}}, Configuration))
+    # Left open here: the rules choose the definition by `ai_provider_id`.
     properties["configurations"] = {
         "description": properties["configurations"]["description"],
         "type": ["object", "null"],
@@ -72,6 +74,7 @@ def config() -> Schema:
     schema = ConfigFile.model_json_schema()
     definitions = schema["$defs"]
     target = definitions["Target"]["properties"]
+    # `name` is the key in `targets`, and a file writes a reference as a string.
     del target["name"], definitions["SecretRef"]
     target["api_key"] = {"type": "string", "pattern": REFERENCE_PATTERN}
     for name, descriptions in (

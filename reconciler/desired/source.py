@@ -19,6 +19,7 @@ MAX_TOTAL = 64 * 1024 * 1024
 
 SUFFIXES = (".yaml", ".yml")
 _CHUNK = 64 * 1024
+# Hawser was the name of Git LFS in its first versions.
 _LFS_POINTERS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/")
 
 
@@ -104,6 +105,7 @@ class DirectorySource:
     _root: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
+        # The class is frozen; both values are derived once.
         object.__setattr__(self, "label", self.label or str(self.directory))
         object.__setattr__(self, "_root", os.path.realpath(self.directory))
 
@@ -133,6 +135,7 @@ class DirectorySource:
     def _read(self, path: str) -> bytes:
         full = f"{self._root}/{path}"
         real = full if _has_no_link(self._root, path) else os.path.realpath(full)
+        # With the slash, because /data-old begins with /data.
         if real != full and not real.startswith(self._root + "/"):
             raise UnreadableFile(
                 "symlink",
@@ -146,6 +149,7 @@ class DirectorySource:
                 "replace it with the folder itself",
             )
         # Opening a FIFO without a writer blocks; O_NONBLOCK avoids that, and fstat then refuses it.
+        # With O_NOFOLLOW a link that has replaced the file since the check is not followed.
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
             return check_content(_read_regular(descriptor))
@@ -191,6 +195,8 @@ def _walk(root: str, folder: str) -> Iterator[str]:
     try:
         entries = list(os.scandir(f"{root}/{folder}" if folder else root))
     except OSError:
+        # A folder without permission is listed itself, so that it does not seem empty. The root
+        # needs no entry: without reconcile.yaml nothing is loaded.
         if not folder:
             return
         yield folder
@@ -199,6 +205,7 @@ def _walk(root: str, folder: str) -> Iterator[str]:
         if entry.name.startswith("."):
             continue
         path = f"{folder}/{entry.name}" if folder else entry.name
+        # A link is not entered: it could lead out of the directory or into a circle.
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path)
         elif is_yaml(entry.name) or _stands_for_folder(entry):
@@ -220,6 +227,7 @@ def _read_regular(descriptor: int) -> bytes:
         raise too_large()
     # Sized by the file: allocating a buffer of the limit for each file takes half of the time.
     content = os.read(descriptor, status.st_size + 1)
+    # The file may grow while it is read.
     while len(content) <= MAX_FILE and (more := os.read(descriptor, _CHUNK)):
         content += more
     if len(content) > MAX_FILE:

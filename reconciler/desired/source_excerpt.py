@@ -71,12 +71,15 @@ def excerpt(
     masked = len(shown) < len(text)
     lead = _BEFORE_KEY.match(shown)
     if lead is None or lead.end() < first.start():
+        # Text before the first name continues a value from a line above.
         blank = len(text) - len(text.lstrip())
         shown = shown[:blank] + "…" * (first.start() - blank) + shown[first.start() :]
+    # As many dots as characters, so that the marker keeps its column.
     shown = LOOKS_SECRET.sub(lambda m: "•" * len(m[0]), shown)
     start, size = min(column, len(shown)), max(length, 1)
     if masked:
         shown = shown.rstrip() + " " + _MASK
+        # The place itself is hidden: point at the mask instead.
         if column >= len(shown) - len(_MASK) - 1:
             start, size = len(shown) - len(_MASK), len(_MASK)
     return _window(shown, start, size)
@@ -127,6 +130,7 @@ def _hides_its_value(text: str, word: re.Match[str], *, closed: bool) -> bool:
 def _hides_something(text: str, *, closed: bool = False) -> bool:
     if len(text) > _LONGEST_LINE:
         return True
+    # The added word shows whether something behind the line would be hidden.
     return _cut(text + " x", len(text) + 2, closed=closed) < len(text) + 2
 
 

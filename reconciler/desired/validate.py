@@ -67,6 +67,7 @@ def check_model(
         explainer = _Explainer(schema, document, problems, prefix, what)
         for problem in error.errors(include_url=False, include_input=True):
             steps = _steps(problem["loc"], tree)
+            # Already reported, with a reason that pydantic cannot know.
             if (*prefix, *steps) not in known_bad:
                 explainer.explain(problem, steps)
         return False
@@ -79,6 +80,8 @@ def _steps(loc: tuple[int | str, ...], tree: object) -> Steps:
     node = tree
     for position, part in enumerate(loc):
         is_last = position == len(loc) - 1
+        # What is not in the data names a member of a union; only the last part can be a missing
+        # field.
         if isinstance(node, dict) and (part in node or (is_last and not str(part).startswith("("))):
             steps.append(part)
             node = node.get(part)
@@ -125,6 +128,7 @@ class _Explainer:
         elif kind == "is_instance_of":
             summary = f"{name_of(steps, self.what)} must be a reference"
             self._report("wrong-type", f"{summary}, not {describe(problem['input'])}", steps)
+        # A code of this program, raised by a validator: the types of pydantic have underscores.
         elif "-" in kind:
             summary = problem["msg"]
             if summary.startswith("must"):
@@ -250,6 +254,7 @@ def _type_hint(expected: str, given: str) -> str:
     return "write it without quotes" if is_number else ""
 
 
+# Booleans in YAML 1.1, strings in YAML 1.2.
 _OLD_BOOLEANS = {"true": "true", "yes": "true", "on": "true", "y": "true"} | {
     "false": "false",
     "no": "false",
@@ -284,6 +289,7 @@ def _limit(problem: ErrorDetails) -> str:
     return "is not valid"
 
 
+# Keyed by the pattern that pydantic passes on, so each must be spelled as in its model.
 _PATTERNS = {
     r"^[A-Za-z0-9_-]{1,255}$": "must be 1 to 255 letters, digits, `_` or `-`",
     r"^[^\s/:?#@.]*$": "must be a name, not a URL or a host name",

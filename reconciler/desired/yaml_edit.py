@@ -41,6 +41,7 @@ class FileEdit:
         text = data.decode("utf-8")
         self._bom = _BOM if text.startswith(_BOM) else ""
         self._text = text[len(self._bom) :]
+        # An edit of the last line may add or lose its line break; `result` restores it.
         self._ends_with_newline = self._text.endswith("\n")
         self._newline = "\r\n" if "\r\n" in self._text else "\n"
 
@@ -58,6 +59,7 @@ class FileEdit:
         place = self._locate(index, steps)
         start, end = place.node.start_mark.index, _last_end(self._text, place.node)
         written = _in_style_of(place, value)
+        # Behind `name:` without a value there is no space yet.
         if start == end and self._text[start - 1 : start] == ":":
             written = " " + written
         self._splice(start, end, written)
@@ -88,6 +90,7 @@ class FileEdit:
 
     def remove(self, index: int, steps: Steps) -> None:
         """Remove a field or an entry, and the containers that become empty."""
+        # An empty container would declare that there are no entries.
         while len(steps) > 1 and len(self._locate(index, steps[:-1]).node.value) == 1:
             steps = steps[:-1]
         holder = self._locate(index, steps[:-1])
@@ -95,6 +98,7 @@ class FileEdit:
         at = _position(holder.node, steps[-1])
         start, end = spans[at]
         if holder.is_flow:
+            # Together with the comma behind it; the last member takes the one before.
             if at + 1 < len(spans):
                 end = spans[at + 1][0]
             elif at:
@@ -111,6 +115,7 @@ class FileEdit:
         nodes = compose(self._text)
         node = nodes[index]
         is_last = index == len(nodes) - 1
+        # The only document is replaced from the top, comments included.
         start = 0 if index == 0 and is_last else node.start_mark.index
         end = len(self._text) if is_last else _last_end(self._text, node)
         written = text if is_last else text.removesuffix("\n")
@@ -185,6 +190,7 @@ def _spans(text: str, holder: _NodeLocation) -> list[tuple[int, int]]:
     for entry in node.value:
         start = entry.start_mark.index
         if not holder.is_flow:
+            # The mark of an entry is behind its dash.
             start = text.rindex("-", 0, start)
         spans.append((start, _last_end(text, entry)))
     return spans
@@ -194,11 +200,13 @@ def _last_end(text: str, node: yaml.Node) -> int:
     """Return where the last character of a node ends, without comments and blank lines after it."""
     start, end = node.start_mark.index, int(node.end_mark.index)
     if isinstance(node, yaml.ScalarNode):
+        # The mark of a block scalar is behind its last line break.
         if node.style in {"|", ">"}:
             return int(start) + len(text[start:end].rstrip("\r\n"))
         return end
     if not node.value or (isinstance(node, yaml.CollectionNode) and node.flow_style):
         return end
+    # A block ends, by its mark, where the next token begins, so comments after it would count.
     last = node.value[-1]
     return _last_end(text, last[1] if isinstance(node, yaml.MappingNode) else last)
 

@@ -17,7 +17,9 @@ MAX_FAULTS = 50
 """Reported errors of one file; more than this usually have one cause."""
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+# Not `=======`: text in a block scalar may be underlined with it.
 _MARKER = re.compile(rb"^(<{7}|>{7})(?: .*)?\r?$", re.MULTILINE)
+# Not allowed in YAML: C0 except tab and line breaks, DEL, C1 except NEL, two non-characters.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
 _MESSAGES = {
@@ -82,6 +84,7 @@ def describe_duplicate(name: str, first_line: int, line: int, column: int) -> Ya
 
 def find_encoding_errors(data: bytes) -> list[YamlError]:
     """Return errors that make parsing pointless: encoding, binary content, conflict markers."""
+    # Before the search for NUL, which UTF-16 has in each ASCII character.
     if data.startswith(_UTF16):
         return [YamlError("not-utf8", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
     zero = data.find(b"\0")
@@ -93,6 +96,7 @@ def find_encoding_errors(data: bytes) -> list[YamlError]:
     except UnicodeDecodeError as error:
         line, column = _position(data, error.start)
         return [YamlError("not-utf8", "the file is not UTF-8", "save it as UTF-8", line, column)]
+    # A quick test, so that the pattern does not scan every file.
     if b"<<<<<<<" in data or b">>>>>>>" in data:
         return _conflicts(data)
     return []
@@ -100,6 +104,7 @@ def find_encoding_errors(data: bytes) -> list[YamlError]:
 
 def _conflicts(data: bytes) -> list[YamlError]:
     markers = [(m.start(), m[1][:1]) for m in _MARKER.finditer(data)]
+    # One report for each conflict, at its beginning; else at whatever marker is left.
     starts = [at for at, sign in markers if sign == b"<"] or [at for at, _ in markers]
     return [
         YamlError(
@@ -115,6 +120,7 @@ def _conflicts(data: bytes) -> list[YamlError]:
 def _position(data: bytes, offset: int) -> tuple[int, int]:
     before = data[:offset].removeprefix(BOM)
     start = before.rfind(b"\n") + 1
+    # Offsets count bytes, columns count characters.
     return before.count(b"\n"), len(before[start:].decode("utf-8", "replace"))
 
 
@@ -140,6 +146,7 @@ def describe_parser_error(error: YAMLError, data: bytes) -> YamlError:
         return YamlError("syntax", *_BRACKET_AS_NAME, at.line, at.column)
     row = rows[line] if line < len(rows) else ""
     tab = row.find("\t")
+    # A tab within a value is harmless: it must be in the indent, or at the error.
     if tab >= 0 and (not row[:tab].strip() or tab == column):
         return YamlError("tab", "YAML cannot be indented with tabs", "use spaces", line, tab)
     problem = error.problem or "it is not complete"

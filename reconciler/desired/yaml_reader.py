@@ -32,6 +32,7 @@ from reconciler.desired.yaml_errors import MAX_FAULTS, YamlError
 MAX_DEPTH = 32
 MAX_NODES = 100_000
 
+# The first character of a number, `true` or `false`: other strings need no pattern.
 _MAYBE_TYPED = frozenset("-0123456789tf")
 _DROPPED: Final = Plain("")
 """Key of a value that is not kept; compared by identity."""
@@ -185,6 +186,7 @@ class _Builder:
                 self._start([], event)
             elif kind is AliasEvent:
                 self._refuse("alias", event)
+                # In its place, so that the name before it is used up.
                 self._add(None, event)
             elif kind is DocumentStartEvent:
                 self.index += 1
@@ -194,7 +196,9 @@ class _Builder:
     def _scalar(self, event: ScalarEvent) -> None:
         self._count(event)
         value: str | None = event.value
+        # A plain scalar has the style "" with libyaml and None with the parser in Python.
         if event.style is None or event.style == "":
+            # A name is a string, whatever it looks like.
             if self.key is None and type(self.container) is dict:
                 if value == "<<":
                     self._refuse("merge-key", event)
@@ -254,6 +258,7 @@ class _Builder:
         first = self.parsed.marks.get((id(self.container), key))
         self.key_event = event
         if first is None:
+            # The same names occur in every file; one string for each saves memory.
             self.key = sys.intern(str(key))
             return
         span, first_line = _span_of(event), _mark(first[0].start_mark).line + 1

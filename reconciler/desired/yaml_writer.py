@@ -104,6 +104,7 @@ def _json_scalar(value: Value) -> str:
 
 def is_plain(text: str, *, within: bool = False) -> bool:
     """Return whether every YAML parser reads a string without quotes as that string."""
+    # Other first characters can begin a number, a list entry, a quote or an indicator.
     if not text or not (text[0].isalpha() or text[0] in "_/") or text.endswith((" ", ":")):
         return False
     if text.lower() in _WORDS or ": " in text or len(text) > WIDTH * 2:
@@ -124,6 +125,7 @@ def _escaped(code: int) -> str:
 
 def _is_deep(entry: Tree) -> bool:
     return any(
+        # Within brackets a reference would need quotes.
         (isinstance(item, Mapping | list | tuple) and item) or isinstance(item, SecretRef)
         for item in entry.values()
     )
