@@ -50,6 +50,7 @@ class PlanReader:
             whole = self.incremental.merge(await self._observe(wants))
             if whole is not None:
                 return whole
+        # Also where the list changed meanwhile, so that earlier details no longer belong to it.
         return await self._observe(self._wants)
 
     async def read_whole(self, slugs: Collection[str]) -> ObservedState:
@@ -121,6 +122,7 @@ class PlanReader:
 
 
 def _everything(row: Observed) -> WantedDetails:
+    # One that belongs to a workspace grants access to no other.
     return WantedDetails(models=True, workspaces=not row.is_workspace_scoped)
 
 
@@ -129,6 +131,7 @@ def fresh_list(api: IntegrationsAPI) -> Callable[[], Awaitable[frozenset[str]]]:
 
     async def list_again() -> frozenset[str]:
         listing = await list_all(api)
+        # Such a row may be the very integration whose absence is to prove.
         if listing.nameless:
             raise nameless_rows(listing.nameless)
         return listing.slugs

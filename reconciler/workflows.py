@@ -131,6 +131,7 @@ async def apply(
         missing=session.missing,
         now=session.now,
     )
+    # After all checks, so that nobody confirms a plan that is then refused.
     if planned.actions and approval.asks and not confirm(planned):
         raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
     result = await execute(
@@ -145,6 +146,7 @@ async def apply(
     )
     organisation = observed.organisation_id
     if organisation is None and result.summary[Status.APPLIED] and not stop.requested:
+        # An empty list does not name its organisation; now it has a row.
         organisation = await _organisation(session.api)
     return Applied(planned, observed, result, organisation)
 
@@ -209,6 +211,7 @@ async def _fresh_plan(
     )
     observed = await reader.read()
     name, known = session.desired.target.name, session.known_organisation
+    # Before the plan is made: in another organisation every integration looks deleted.
     refuse_other_organisation(name, known=known, found=observed.organisation_id)
     _refuse_unmatched(session, options.selection, observed)
     audit = await reader.audit(observed)
@@ -220,6 +223,7 @@ async def _fresh_plan(
         planned = _make_plan(session, options, observed, audit, incremental)
     if session.undo is not None:
         planned = session.undo.revise(planned, session.secrets)
+    # Last, because the error shows the plan as well.
     if session.require_secrets:
         require_values(session.missing, session.secrets, session.missing, session.desired, planned)
     return planned, observed

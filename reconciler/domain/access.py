@@ -31,6 +31,7 @@ class UsageLimit(StrictModel):
     type: Literal["cost", "tokens"] | None = Field(None, description="Unit of the count.")
     credit_limit: Positive | None = Field(None, description="The budget.")
     alert_threshold: Positive | None = Field(None, description="Warn from here on.")
+    # The API shows no reset as an empty string (remote/API.md §5.2).
     periodic_reset: Literal["monthly", "weekly", ""] | None = Field(
         None, description="Interval after which the count is reset."
     )
@@ -75,6 +76,7 @@ class RateLimit(StrictModel):
     )
 
 
+# A list of at most one entry, as the API has it (remote/API.md §5.2).
 UsageLimits: TypeAlias = Annotated[tuple[UsageLimit, ...], Field(max_length=1)]
 RateLimits: TypeAlias = Annotated[tuple[RateLimit, ...], Field(max_length=1)]
 
@@ -162,4 +164,6 @@ class WorkspaceAccess(StrictModel):
 
 def allows_all_models(fields: Mapping[str, object]) -> bool:
     """Return whether models that these fields do not list are enabled; that is the default."""
+    # Only false turns it off: absent and null leave the default, which is true (remote/API.md
+    # §5.1).
     return fields.get("allow_all_models") is not False

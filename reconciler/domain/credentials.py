@@ -26,6 +26,7 @@ def has_credential(fields: Mapping[str, object]) -> bool:
 
     An empty `key` is also a declaration: there must be no key.
     """
+    # Also where it is empty, so the value is not looked at.
     if "key" in fields:
         return True
     provider = fields.get("ai_provider_id")
@@ -62,6 +63,7 @@ def _values(
     if isinstance(node, Mapping):
         for name, item in node.items():
             member = field.child(name)
+            # A literal in such a header is not a credential; a reference in it may be one.
             harmless = field.facts.headers and not member.facts.secret
             yield from _values(item, member, is_header=harmless)
     elif isinstance(node, list | tuple):

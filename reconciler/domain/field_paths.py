@@ -30,6 +30,7 @@ def show_path(path: Path) -> str:
             text += f"[{step}]"
         else:
             text += f".{step}" if text else step
+        # A key may equal the name of a list, such as a model called `models`; it opens no list.
         is_identity = not is_identity and step in keys
     return text
 

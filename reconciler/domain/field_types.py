@@ -79,6 +79,7 @@ Identifier: TypeAlias = Annotated[str, Strict(), Field(min_length=1)]
 class StrictModel(BaseModel):
     """A frozen part of an integration that accepts no unknown field."""
 
+    # Validators are built on first use, so a command that reads no file does not pay for them.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 

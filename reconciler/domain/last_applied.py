@@ -133,6 +133,7 @@ def _joined(applied: LastApplied, then: LastApplied) -> LastApplied:
         declared=declared,
         protected=applied.protected or then.protected,
         secrets={**then.secrets, **applied.secrets},
+        # Only the ledger knows what runs announced, and which objects they wrote.
         unsettled=applied.unsettled,
         identities=applied.identities,
         declared_at=then.declared_at or applied.declared_at,
@@ -149,6 +150,7 @@ def _all_entries(applied: Tree, then: Tree, schema: FieldSchema) -> dict[str, Va
             lists[name] = {**first, **_all_entries(first, second, field)}
         elif key and isinstance(first, list | tuple) and isinstance(second, list | tuple):
             known = {entry.get(key) for entry in first if isinstance(entry, Mapping)}
+            # Of an entry that both have, the applied form counts.
             added = [e for e in second if isinstance(e, Mapping) and e.get(key) not in known]
             lists[name] = [*first, *added]
     return lists

@@ -46,6 +46,7 @@ class Scope(StrictSettings):
         if self.workspace_id is not None and workspace_id != self.workspace_id:
             return False
         excluded = [p[1:] for p in self.slugs if p.startswith("!")]
+        # A scope of exclusions alone owns everything else.
         included = [p for p in self.slugs if not p.startswith("!")] or ["*"]
         if any(fnmatchcase(slug, pattern) for pattern in excluded):
             return False
@@ -62,10 +63,13 @@ class Limits(StrictSettings):
     """Limits of the changes of one run; a limit is exceeded by a strictly greater number."""
 
     deletes: Annotated[int, Field(ge=0, strict=True)] = 3
+    # Not applied below `guards.RATIO_COUNTS_FROM` owned integrations.
     delete_ratio: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.3
+    # No replace by default: the stored credential is deleted with the old integration.
     replaces: Annotated[int, Field(ge=0, strict=True)] = 0
     credential_changes: Annotated[int, Field(ge=0, strict=True)] = 10
     access_removals: Annotated[int, Field(ge=0, strict=True)] = 10
+    # One week.
     plan_age_hours: Annotated[float, Field(gt=0, strict=True)] = 168
 
 

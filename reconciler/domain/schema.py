@@ -112,6 +112,7 @@ class FieldSchema:
             return found
         if self.kind is FieldKind.HEADERS:
             return _SECRET_HEADER if SECRET_HEADER.search(name) else _HEADER
+        # A field that the target vouches for: its members are open, too, except names of secrets.
         if self.kind is FieldKind.ANY and not self.facts.sensitive:
             return UNKNOWN if SECRET_NAME.search(name) else self
         return self.entries or UNKNOWN
@@ -275,6 +276,7 @@ def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
     if annotation is Any:
         return UNKNOWN
     if origin is Literal:
+        # The empty string is how the API writes no choice; people leave the field out.
         choices = tuple(str(choice) for choice in arguments if choice != "")
         is_text = any(isinstance(choice, str) for choice in arguments)
         name = "string" if is_text else "integer"
@@ -326,6 +328,7 @@ def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:
     """Return a schema whose fields inherit the risk and the sub-resource of the outer field."""
     facts = schema.facts
     risk = facts.risk or outer.risk
+    # Even in an object of lower risk, such as a secret in the settings of a provider.
     if facts.sensitive or facts.host or facts.endpoint:
         risk = RiskRule.CREDENTIAL
     facts = replace(facts, risk=risk, sub_resource=facts.sub_resource or outer.sub_resource)

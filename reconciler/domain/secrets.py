@@ -31,6 +31,7 @@ class SecretRef:
     @classmethod
     def parse(cls, text: str) -> "SecretRef":
         """Return the reference of `scheme:locator`, the form in plans and ledgers."""
+        # At the first colon: a locator may hold others, as the ARN of an AWS secret does.
         scheme, _, locator = text.partition(":")
         return cls(scheme, locator)
 
@@ -112,6 +113,7 @@ class Redacted:
         if isinstance(other, Opaque) and not isinstance(self, Opaque):
             return False  # a string is never equal to a value of another type
         text = other.reveal() if isinstance(other, Redacted) else str(other)
+        # In constant time, and as bytes, because `compare_digest` takes text only in ASCII.
         return hmac.compare_digest(_octets(self._value), _octets(text))
 
     def equals_as_json(self, other: object) -> bool:

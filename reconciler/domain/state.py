@@ -120,6 +120,7 @@ class UnreadableIntegration:
     reason: str
 
 
+# Without slots: `cached_property` keeps its value in the dictionary of the instance.
 @dataclass(frozen=True)
 class ObservedState:
     """A complete reading of a target: every integration from the list, details where declared.

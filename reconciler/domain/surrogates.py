@@ -14,6 +14,7 @@ _LONE = re.compile("[\ud800-\udfff]")
 
 def has_lone_surrogate(text: str) -> bool:
     """Return whether UTF-8 cannot express a text."""
+    # `isascii` reads a flag of the string, so most texts are never searched.
     return not text.isascii() and _LONE.search(text) is not None
 
 

@@ -26,6 +26,7 @@ _SCALARS = frozenset({bool, int, float, str, NoneType})
 
 def is_empty(value: object) -> bool:
     """Return whether the API could just as well have left this value out."""
+    # 0 and false are values: a limit of 0 or a switch that is off cannot be left out.
     return value is None or value == "" or (isinstance(value, _CONTAINERS) and not value)
 
 
@@ -85,6 +86,7 @@ def canonical_json(value: object) -> str:
 
 def digest(value: object) -> str:
     """Return `sha256:…` of the canonical JSON of a value."""
+    # A lone surrogate has no UTF-8 form; it must not keep a tree from having a digest.
     text = canonical_json(value)
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -19,6 +19,7 @@ from reconciler.git.repository import Repository
 
 BASE_UNREADABLE = "base-unreadable"
 
+# On the first of all days no `until` of an ignored field has passed.
 _NO_RULE_HAS_EXPIRED = date.min
 _ACCESS = frozenset({"models", "workspaces"})
 _HINT = "choose another commit with --base; files of a commit cannot be repaired"
@@ -54,6 +55,7 @@ def declared_at(ref: str, *, repository: Repository, target: Target) -> Declared
             slug: _last_applied(declared, ref=ref, commit=files.commit)
             for slug, declared in state.integrations.items()
         },
+        # A file that could not be read may have declared any slug.
         complete=not gaps,
         unreadable=gaps,
     )

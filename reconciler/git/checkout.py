@@ -27,6 +27,7 @@ from reconciler.git.repository import (
 )
 
 _MOST_NAMED = 20
+# No flag of `ls-files -v`, so it marks entries that come from a tree instead.
 _NO_INDEX = "-"
 _SPARSE_HINT = (
     "run `git sparse-checkout disable`, or on the file `git update-index --no-skip-worktree "
@@ -116,6 +117,7 @@ def _missing_in(
             continue
         if entry.mode == SUBMODULE:
             yield from _missing_in_submodule(top.at(place), entry.identity, path, depth)
+        # `lexists`, because a link is checked out even if its target is missing.
         elif entry.is_left_out and not os.path.lexists(place):
             hint = _NO_CHECKOUT_HINT if entry.flag == _NO_INDEX else _SPARSE_HINT
             yield path, _not_checked_out("is declared by Git and", hint)
@@ -170,6 +172,7 @@ def _can_declare(entry: _IndexEntry, path: str) -> bool:
 
 def _index(top: Repository, prefix: str) -> list[_IndexEntry]:
     """List the index under a prefix."""
+    # `literal`, because the name of a folder may hold `*` or `[`.
     where = [f":(top,literal){prefix}"] if prefix else []
     listing = top.run("ls-files", "--stage", "-v", "-z", "--", *where) or b""
     entries = []

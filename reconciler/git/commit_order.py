@@ -66,9 +66,11 @@ def newest_known(repository: Repository, commits: Sequence[str]) -> str | None:
 def known_commits(repository: Repository, commits: Sequence[str]) -> frozenset[str]:
     """Return those of some full commit ids that are in this clone."""
     stdin = "".join(f"{each}\n" for each in commits).encode()
+    # On standard input, because many ids would exceed the length of a command line.
     answer = repository.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=stdin)
     lines = (answer or b"").decode("ascii", "replace").splitlines()
     found = (line.partition(" ") for line in lines)
+    # An unknown id is answered with `missing`; an id may also name an object of another kind.
     return frozenset(name for name, _, kind in found if kind == "commit")
 
 

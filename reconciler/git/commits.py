@@ -184,6 +184,7 @@ class _Collector:
                 return
         except GitError:
             pass  # the repository of the submodule lacks the commit or is damaged
+        # An empty path is the folder itself, for which its configuration file stands.
         self.unreadable[path or "reconcile.yaml"] = UnreadableFile(
             "not-checked-out",
             f"is in a submodule, and its commit {commit[:12]} is not here",
@@ -210,6 +211,7 @@ def _contents(top: Repository, wanted: Mapping[str, str], label: str) -> dict[st
     """Read objects by path; raises `GitError` that lists the files whose objects are missing."""
     pending = dict(wanted)
     missing: list[str] = []
+    # Each round takes at least one path out or ends the loop.
     while pending:
         stdin = "".join(f"{identity}\n" for identity in pending.values()).encode()
         try:
@@ -244,6 +246,7 @@ def _split(answer: bytes, wanted: Iterable[str]) -> dict[str, bytes | None]:
             contents[path], answer = None, rest
             continue
         size = int(words[2])
+        # git puts a line feed after each object, which its size does not count.
         contents[path], answer = rest[:size], rest[size + 1 :]
     return contents
 
@@ -269,6 +272,7 @@ def _missing_objects(top: Repository, cause: GitError | None, files: Iterable[st
 
 def _is_partial(top: Repository) -> bool:
     try:
+        # This only chooses the message: the missing objects are reported in any case.
         return bool(top.run("config", "--get-regexp", _PARTIAL_CLONE))
     except GitError:
         return False

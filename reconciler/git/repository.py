@@ -25,7 +25,9 @@ _PASSED_ON = frozenset({"HOME", "LOGNAME", "PATH", "TMPDIR", "USER", "XDG_CONFIG
 GIT_INDEX_FILE for hooks and aliases, and then answers about another repository."""
 
 _OUR_OWN: Mapping[str, str] = {
+    # Messages are searched for `fatal:` and `error:`, which must not be translated.
     "LC_ALL": "C",
+    # The folder may be a mount of its own below the repository, as in a container.
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -106,6 +108,7 @@ class Repository:
         if done.returncode == 0:
             return done.stdout
         message = done.stderr.decode("utf-8", "replace").strip()
+        # A failure without a message is an answer: `merge-base --is-ancestor` says no this way.
         if not message:
             return None
         raise _failure(message)
@@ -141,6 +144,7 @@ def tree_entries(top: Repository, commit: str, prefix: str) -> list[TreeEntry]:
 
 def split_listing(listing: bytes) -> list[str]:
     """Split a listing that git has written with `-z`."""
+    # `fsdecode`, because a name may hold any bytes and must lead to the same file again.
     return [line for line in os.fsdecode(listing).split("\0") if line]
 
 

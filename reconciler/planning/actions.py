@@ -14,6 +14,7 @@ from reconciler.planning.risk import Risk
 class ActionKind(StrEnum):
     """Kind of an action on an integration."""
 
+    # The order of the members is the order of the actions in a plan.
     CREATE = "create"
     UPDATE = "update"
     REPLACE = "replace"
@@ -79,6 +80,8 @@ class Change:
     def identity(self) -> dict[str, object]:
         """Return what a digest and an approval look at: everything but origin and risk."""
         document = self.as_json()
+        # These say what the ledger and this version's schema know, and nothing about what is
+        # written.
         del document["origin"], document["risk"]
         document.pop("unknown_field", None)
         return document

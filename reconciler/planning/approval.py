@@ -39,6 +39,8 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
     excess: list[NotApproved] = []
     for action in fresh.actions:
         same = actions.get((action.slug, action.kind))
+        # Such an update may have no counterpart: where the approved plan was made, the secret was
+        # unverified, and an unverified secret makes no action.
         rotates_only = all(_is_known_secret(action, c, sendable) for c in action.changes)
         if same is None and not (action.kind is ActionKind.UPDATE and rotates_only):
             excess.append(NotApproved(action.slug, action.kind))
@@ -87,12 +89,14 @@ def _sends_secret(change: Change) -> bool:
 
 def _keeps_references(action: Action) -> bool:
     records = action.subject.remembered.secrets.items()
+    # Changes name their paths as text, records as steps.
     applied = {show_path(path): str(record.reference) for path, record in records}
     return all(applied.get(change.path) == change.reference for change in action.changes)
 
 
 def _key(change: Change) -> tuple[str, ChangeKind, str]:
     """Return what has to be equal: path, op, before and after, for a secret its references."""
+    # As text, since values may be lists and mappings, which have no hash, and since 1 == True.
     shown = (change.before, change.after, change.reference, change.before_reference)
     return change.path, change.op, repr(shown)
 

@@ -46,6 +46,7 @@ class TamperedPlan(ReconcilerError):
 
 def encode(plan: Plan) -> str:
     """Return the plan as one line of canonical JSON."""
+    # A lone surrogate cannot be written in UTF-8; its escape is the same text to a JSON parser.
     return escaped(canonical_json(plan.as_json())) + "\n"
 
 
@@ -59,6 +60,7 @@ def decode(text: str, *, name: str) -> Plan:
         document = validated(PlanDocument, _of_this_version(parse_json(text), name))
         plan = plan_from(document)
     except (ValueError, RecursionError) as problem:
+        # The cause is dropped, because its text repeats parts of the document.
         raise _unreadable(name, what_is_wrong(problem)) from None
     if not _has_claimed_digest(plan, document):
         raise TamperedPlan(
@@ -70,6 +72,7 @@ def decode(text: str, *, name: str) -> Plan:
 
 
 def _of_this_version(document: object, name: str) -> object:
+    # Before the shape is checked, so that a document of another kind or version is called that.
     if not isinstance(document, dict) or document.get("kind") != "plan":
         raise _unreadable(name, "not a plan")
     if document.get("format_version") != "1":
@@ -113,6 +116,7 @@ def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) 
         desired_digest=document["desired_digest"],
         commit=document["commit"],
         actions=tuple(_action(item) for item in actions),
+        # The only count that cannot be computed again: what is in sync is not listed.
         no_op=document["summary"]["no_op"],
         unverified=tuple(Unverified(**item) for item in document["unverified"]),
         undeclared=tuple(Undeclared(**item) for item in document["undeclared"]),

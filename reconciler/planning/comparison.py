@@ -35,6 +35,8 @@ from reconciler.planning.normalize import (
 from reconciler.planning.risk import decides_host
 
 
+# None is a value of a tree, so it cannot stand for what is absent. An enum, unlike `object()`, is
+# narrowed by `is` in type checkers.
 class _Absent(Enum):
     """Stands for a value that counts as empty and is left out of a reduced tree."""
 
@@ -43,6 +45,7 @@ class _Absent(Enum):
 
 _ABSENT: Final = _Absent.ABSENT
 _Reduced: TypeAlias = "Value | _Absent"
+# Flags of models come as numbers and as strings, too (remote/API.md §5.1).
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
 _LISTS = frozenset({"models", "workspaces"})
 _HOLDERS = frozenset({FieldKind.KEYED_LIST, FieldKind.OBJECT})
@@ -110,6 +113,7 @@ def compare(
     ignored = frozenset(entry.path for entry in declared.lifecycle.ignore)
     schema = declared.schema
     compared = _compared(fields, ignored, schema)
+    # Ids come first: access is completed by id. What was just written is what was applied last.
     stored, aligned = align(
         compared, normalize(observed.fields), compared if just_written else past
     )
@@ -123,6 +127,7 @@ def compare(
         desired = _with_withdrawn(desired, completed, past, any_provider_schema())
     reduction = _Reduction()
     desired_diff, observed_diff = reduction.reduce(desired, completed, (), schema)
+    # Of `stored`: the completed tree also has entries that the API does not list.
     undeclared = _undeclared(stored, desired, ignored, schema)
     return Comparison(
         declared=fields,
@@ -198,6 +203,7 @@ class _Reduction:
         self, desired: Value, observed: Value, path: Path, schema: FieldSchema
     ) -> tuple[_Reduced, _Reduced]:
         """Return the reduced sides at a path, `_ABSENT` for what counts as empty."""
+        # A mapping that no model describes is walked, so that each member is a secret of its own.
         if schema.facts.sensitive and (schema.is_known or not (is_mapping(desired) and desired)):
             # Values from before a field was closed, such as an old ledger's, may still be open.
             is_object = schema.facts.secret_object
@@ -206,11 +212,14 @@ class _Reduction:
             return _ABSENT, _ABSENT
         if is_mapping(desired) and (desired or not path):  # nothing declared empties nothing
             return self._reduce_members(desired, as_mapping(observed), path, schema)
+        # Each member is compared, so that a plan shows every value that is cleared. What the server
+        # added stays, because no write removes it.
         if is_empty(desired) and is_mapping(observed):
             cleared: Tree = {
                 name: None for name in observed if not schema.child(name).facts.server_added
             }
             return self._reduce_members(cleared, observed, path, schema)
+        # Only beside a declared flag: elsewhere 1 and "true" are values of their own.
         shown = _wire_boolean(observed) if isinstance(desired, bool) else observed
         return (_ABSENT if is_empty(desired) else desired), (_ABSENT if is_empty(shown) else shown)
 
@@ -219,6 +228,7 @@ class _Reduction:
     ) -> tuple[_Reduced, _Reduced]:
         ours: dict[str, Value] = {}
         theirs: dict[str, Value] = {}
+        # Sorted, so that secrets are collected in the order of their paths.
         for name in sorted(desired):
             inner = schema.child(name)
             our, their = self.reduce(desired[name], observed.get(name), (*path, name), inner)
@@ -244,10 +254,12 @@ def _with_withdrawn(
         field = schema.child(name)
         if field.kind not in _HOLDERS or field.facts.sub_resource is not None:
             continue
+        # A list that is declared empty withdraws all of its entries already.
         if not value or not is_mapping(value):
             continue
         inner_observed, inner_past = as_mapping(observed.get(name)), as_mapping(past.get(name))
         if field.key is not None:
+            # An entry that the API no longer has needs no removal.
             gone = withdrawn(name, desired, past) & set(inner_observed)
             result[name] = {**value, **dict.fromkeys(gone)}
         elif field.kind is FieldKind.OBJECT:
@@ -262,6 +274,7 @@ def _is_below(path: Path, prefixes: Collection[Path]) -> bool:
 
 def _covered(path: Path, desired: Value) -> bool:
     for step in path:
+        # A scalar and an empty object declare everything below them.
         if not is_mapping(desired) or not desired:
             return True
         if step not in desired:
@@ -282,6 +295,7 @@ def _shortened(
 
     An entry that neither is nor will be enabled grants no access, so nothing of it is named.
     """
+    # A dict as an ordered set: several leaves of one entry are shortened to the same path.
     result: dict[Path, None] = {}
     for path in paths:
         if path[0] not in _LISTS:
@@ -312,8 +326,10 @@ def _is_in_effect(path: Path, desired: Tree, observed: Tree) -> bool:
 def _undeclared_access(desired: Tree, compared: Tree, observed: Tree) -> tuple[Path, ...]:
     result: list[Path] = []
     for name in ("models", "workspaces"):
+        # While the switch is on, every base model is enabled without being listed in a file.
         if name not in compared or (name == "models" and allows_all_models(compared, observed)):
             continue
+        # `desired` also holds what Git withdrew: the plan revokes it, so no warning is due.
         declared = as_mapping(desired[name])
         result += [
             (name, identity)

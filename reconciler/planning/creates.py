@@ -63,6 +63,8 @@ def plan_create(
 def creation_blocks(declared: Declared) -> list[Diagnostic]:
     """Return why the API would refuse to create this integration from its file alone."""
     provider = str(declared.fields.get("ai_provider_id"))
+    # One reason at a time: the authentication mode in configurations decides whether a key is
+    # needed (remote/API.md §3).
     if is_empty(declared.fields.get("configurations")) and needs_configurations(provider):
         return [messages.missing_configurations(declared)]
     if lacks_credential(declared.fields):
@@ -91,6 +93,7 @@ def replacement_blocks(declared: Declared, observed: Observed) -> list[Diagnosti
 
 def _origin(remembered: LastApplied, *, is_past_known: bool) -> ChangeOrigin:
     if remembered.declared is not None:
+        # Git declared it before and it is gone, so it was removed in the API.
         return ChangeOrigin.REMOTE
     return ChangeOrigin.LOCAL if is_past_known else ChangeOrigin.UNKNOWN
 
@@ -115,8 +118,10 @@ def _new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, .
                 reference=str(value) if isinstance(value, SecretRef) else None,
             )
         )
+    # Again sorted: leaves come in the order of their steps, changes in that of the shown path.
     return tuple(sorted(changes, key=lambda change: change.path))
 
 
 def _stores_credential(observed: Observed) -> bool:
+    # Redacted: a sensitive value that the API shows in the clear is closed when it is decoded.
     return any(isinstance(value, Mask | Redacted) for _, value in leaves(observed.fields))

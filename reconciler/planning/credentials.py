@@ -76,6 +76,7 @@ def masks_moved(memory: LastAppliedState, observed: ObservedState) -> bool:
     compared = 0
     for slug, remembered in memory.integrations.items():
         current = observed.integrations.get(slug)
+        # Rows of the list have no masks (remote/API.md §1.2).
         if current is None or not current.detailed or remembered.is_another(current.id):
             continue
         tree = normalize(current.fields)
@@ -86,6 +87,7 @@ def masks_moved(memory: LastAppliedState, observed: ObservedState) -> bool:
             if stored == record.mask:
                 return False
             compared += 1
+    # One differing mask is most likely one changed secret, not another format.
     return compared >= 2
 
 
@@ -100,12 +102,16 @@ def assess(
     value = evidence.values.get(reference) if isinstance(declared, SecretRef) else declared
     record = remembered.secrets.get(site.path)
     known = _Known(site.path, reference, value, record, is_object=site.is_object)
+    # First, because another reference is a change of the file, whether or not a value is at hand.
     if record is not None and record.reference != reference:
         return known.assessed(SecretStatus.CHANGED, ChangeKind.REPLACE, ChangeOrigin.LOCAL)
+    # Nothing is stored: there is no record, or the mask that our write produced is gone. Where no
+    # mask was shown after it, the absence of one proves nothing.
     if is_empty(stored) and (record is None or record.mask is not None):
         return known.assessed(SecretStatus.CHANGED, ChangeKind.ADD)
     if value is None:
         return known.assessed(SecretStatus.UNVERIFIED)
+    # A value that the API shows in the clear is compared itself and leaves no doubt.
     if isinstance(stored, Mask) or is_empty(stored):
         announced = remembered.unsettled.get(site.path, frozenset())
         if _is_open(announced, record):
@@ -226,6 +232,7 @@ class _Known:
         ours = False
         if self.value is not None and pepper is not None:
             ours = self.value.fingerprint(pepper) in announced
+        # Sent again even if it is a placeholder, which `differs` would leave unverified.
         if ours:
             found = self.assessed(SecretStatus.CHANGED, origin=ChangeOrigin.LOCAL)
         else:
@@ -263,10 +270,12 @@ def _assess_masked(
         case True if known.record and known.record.mask is None:
             # The write was never read back, so this mask may be of another value.
             return known.in_doubt(frozenset(), evidence.pepper)
+        # The mask differs from the recorded one, which these two explain without another value.
         case True if evidence.masks_moved or known.is_object:
             return known.assessed(SecretStatus.UNVERIFIED)
         case True:
             return known.assessed(SecretStatus.CHANGED, ChangeKind.ROTATE, ChangeOrigin.REMOTE)
+        # Without a comparable fingerprint the mask is all there is, and it can only contradict.
         case _ if verdict is MaskVerdict.CONTRADICTS and _is_readable(known.record, mask):
             return known.differs()
         case _:

@@ -31,6 +31,7 @@ def changed_fields(before: Tree, after: Tree) -> list[FieldChange]:
     differing = [
         name
         for name in before.keys() | after.keys()
+        # `get` alone would take a field that is null for one that is absent.
         if (name in before) != (name in after) or before.get(name) != after.get(name)
     ]
     if not differing:
@@ -53,6 +54,7 @@ def _differing_paths(old: Tree, new: Tree) -> Iterator[Path]:
         view="tree",
         ignore_numeric_type_changes=True,
         threshold_to_diff_deeper=0,  # else mappings with little in common are one change
+        # Only paths are used; values are read from the trees themselves.
         verbose_level=0,
     )
     for kind in report:

@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
     with_config,
 )
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic accepts typing's own from Python 3.12 on
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
@@ -196,6 +196,7 @@ def what_is_wrong(problem: Exception) -> str:
 
 def _place(problem: ValidationError) -> str:
     place = ""
+    # The place only: the rejected input may be a part of the document that must not be shown.
     for part in problem.errors(include_input=False, include_url=False)[0]["loc"]:
         if isinstance(part, int):
             place += f"[{part}]"
@@ -216,10 +217,12 @@ def diagnostic_from(item: DiagnosticDocument) -> Diagnostic:
     return Diagnostic(item["severity"], item["code"], item["summary"], item["hint"], at)
 
 
+# NaN and Infinity are not JSON, and the canonical form of a digest excludes them.
 def _refuse_constant(_name: str) -> NoReturn:
     raise ValueError
 
 
+# json.loads keeps the last of two equal keys; a person who reads the file may see the first.
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
     if len(document) != len(pairs):

@@ -86,6 +86,7 @@ def check(
             noun="access removal",
             flag="--max-access-removals",
         ),
+        # An update is safe: its integration was read under its own slug.
         _nameless([a for a in planned if a.kind is not ActionKind.UPDATE], nameless),
     ]
     findings += _unread([*deletes, *replaces], list(unreadable))
@@ -122,6 +123,7 @@ def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[GuardV
     if not removals:
         return []
     findings = []
+    # One guard for each code, in the order in which the gaps were found.
     for code in dict.fromkeys(gap.code for gap in unreadable):
         gaps = [gap for gap in unreadable if gap.code == code]
         if code == LEDGER_UNREADABLE:  # a replace is declared in full by its file
@@ -177,6 +179,7 @@ def _deletes(
     count = counts.deletes
     if not deletes:
         return None  # in this shard; the shards with deletes hold them back
+    # A number on the command line replaces both limits, the ratio as well.
     if options.max_deletes is not None:
         if count <= options.max_deletes:
             return None
@@ -243,6 +246,7 @@ def moves_host(changes: Iterable[Change]) -> bool:
     schema = any_provider_schema()
     return any(
         change.op is not ChangeKind.RESEND
+        # A path that cannot be parsed becomes one unknown field, and an unknown field is a host.
         and decides_host(schema, parse_path(change.path) or (change.path,))
         for change in changes
     )
@@ -262,6 +266,7 @@ def _counted(
     numbers = {
         action.slug: count(action)
         for action in actions
+        # Deletes have a limit of their own, which counts integrations.
         if action.kind in {ActionKind.UPDATE, ActionKind.REPLACE}
     }
     total = sum(numbers.values())

@@ -35,6 +35,7 @@ from reconciler.domain.tree import (
 
 def align(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value], tuple[Path, ...]]:
     """Return `observed` with the ids that are declared, and the paths that were aligned."""
+    # Few files hold U+FFFD; the others are spared a walk over every entry that the API lists.
     aligned = as_stored(desired, observed) if _has_replacement(desired) else dict(observed)
     paths: list[Path] = []
     if past:
@@ -59,6 +60,7 @@ def as_stored(desired: Tree, observed: Tree) -> dict[str, Value]:
     A file cannot hold half a character, so what was pulled from one would never be in sync.
     """
     halves = {key: repaired(key) for key in observed if has_lone_surrogate(key)}
+    # A repaired name that the API lists as well is another entry, so both stay as they are.
     names = {key: name for key, name in halves.items() if name in desired and name not in observed}
     result = {}
     for key, item in observed.items():
@@ -170,6 +172,8 @@ def pair_by_content(declared: Tree, listed: Tree) -> dict[str, str]:
     ours, theirs = _grouped(declared), _grouped(listed)
     _connect(ours, theirs)
     paired: dict[str, str] = {}
+    # A heap cannot move an entry whose rank has changed: it gets another one, and the old is
+    # skipped.
     queue = [_rank(group) for group in ours]
     heapify(queue)
     choices = {id(group): _choices(group) for group in ours}
@@ -218,6 +222,7 @@ def _connect(ours: Iterable[_Group], theirs: Iterable[_Group]) -> None:
             index.setdefault(key, []).append(group)
     for group in ours:
         shared = [index.get(key, []) for key in _keys(group.content)]
+        # A partner shares every value, so the groups of the rarest value include all partners.
         candidates = min(shared, key=len) if shared else everything
         group.partners = [other for other in candidates if fits(other.content, group.content)]
         group.size = sum(len(other.ids) for other in group.partners)

@@ -20,6 +20,8 @@ def normalized(text: str) -> str:
     moment = parsed(text)
     if moment is None:
         return text
+    # The API writes milliseconds (remote/API.md §1.1); finer digits stay, so that they still
+    # differ.
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
@@ -59,6 +61,7 @@ def _moved(desired: Value, observed: Value, path: Path, now: datetime) -> Value:
 
 def _is_reached(desired: Value, observed: Value, now: datetime) -> bool:
     declared, shown = parsed(desired), parsed(observed)
+    # Resets only move forward, so an earlier time than the declared one is a difference.
     return declared is not None and shown is not None and declared < shown and declared <= now
 
 

@@ -87,6 +87,7 @@ def key_kept(declared: Declared) -> Diagnostic:
 def masked_write(declared: Declared, path: Path) -> Diagnostic:
     """Build the error that a write would lose a stored secret."""
     name = f"{declared.slug}_{path[-1]}".upper().replace("-", "_")
+    # `SECRET_*` is allowed by default, so the suggested line works without another setting.
     reference = SecretRef("env", f"SECRET_{name}").as_written
     return error(
         "masked-write",
@@ -139,6 +140,7 @@ def unlisted_access(declared: Declared, count: int, names: Iterable[str] = ()) -
     `names` are those that were read.
     """
     shown = sorted(names)
+    # The count may come from the list alone; then there are fewer names, or none.
     named = f": {', '.join(shown[:_NAMED_WORKSPACES])}" if shown else ""
     if len(shown) > _NAMED_WORKSPACES:
         named += f" and {len(shown) - _NAMED_WORKSPACES} more"
@@ -188,6 +190,7 @@ def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diag
             at=declared.source,
         )
         for id_ in granted
+        # A workspace's own value wins over the common one (remote/API.md §4).
         if not as_mapping(entries.get(id_)).get("create_default_provider", default)
     ]
 
@@ -268,6 +271,7 @@ def limits_of(
                 hint=problem.hint,
             )
         ]
+    # Outside Git there is no commit that `--base` could read.
     if unmanaged and not memory.complete and in_git:
         return [
             notice(

@@ -41,6 +41,7 @@ def normalize(tree: Tree) -> dict[str, Value]:
 
 def as_list(key: str, entries: Mapping[str, Value]) -> list[dict[str, Value]]:
     """Return a mapping by identity as the list that the API takes, ordered by identity."""
+    # Sorted, so that equal plans send equal bodies.
     return [{key: identity, **as_mapping(entries[identity])} for identity in sorted(entries)]
 
 
@@ -124,11 +125,13 @@ def _canonical(value: Value, field: FieldSchema) -> Value:
         case bool() | int():
             return value
         case None:
+            # An empty list can come as null (remote/API.md §1.4, §5.2).
             return {} if field.key is not None or field.kind is FieldKind.SINGLE else None
         case dict() | Mapping():
             return _members(value, field)
         case list() | tuple():
             return _entries(value, field)
+        # 1.0 in a file and 1 in a response are the same number.
         case float() if value.is_integer():
             return int(value)
         case _:
@@ -140,6 +143,7 @@ def _members(tree: Tree, field: FieldSchema, without: str | None = None) -> dict
     members = {}
     for name, item in tree.items():
         inner = fields.get(name, others)
+        # Such a flag means the same whether it is false or left out.
         if name != without and not (item is False and inner.false_is_absent):
             members[name] = _canonical(item, inner)
     return members
@@ -157,6 +161,7 @@ def _entries(entries: Sequence[Value], field: FieldSchema) -> Value:
 
 
 def _switched(access: Value) -> Tree:
+    # Limits of an access that is off have no effect, so declaring them makes no difference.
     return access if is_mapping(access) and access.get("enabled") else OFF
 
 
@@ -185,6 +190,7 @@ def _models(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value]
     for slug in gone:
         # A custom model can be deleted; a base model can only be switched off.
         if as_mapping(listed[slug]).get("is_custom") and is_deletable(slug):
+            # None requests a delete, OFF a write that disables.
             theirs[slug], ours[slug] = listed[slug], None
         elif is_enabled(listed[slug]):
             theirs[slug], ours[slug] = listed[slug], OFF
@@ -196,6 +202,7 @@ def _workspaces(
 ) -> tuple[dict[str, Value], dict[str, Value]]:
     declared, listed = as_mapping(desired["workspaces"]), as_mapping(observed.get("workspaces"))
     ours = {id_: _switched(entry) for id_, entry in declared.items()}
+    # An empty list takes access from every workspace, also from those that Git never declared.
     gone = withdrawn("workspaces", desired, past) if declared else set(listed)
     # What Git withdrew is declared without access, so that it is revoked if it still has any.
     ours |= dict.fromkeys(gone, OFF)

@@ -18,6 +18,7 @@ class Selection:
 
     def includes(self, slug: str) -> bool:
         """Return whether a slug is selected."""
+        # Not `fnmatch`, which ignores case on some platforms and would select other slugs there.
         if self.only and not any(fnmatchcase(slug, pattern) for pattern in self.only):
             return False
         if any(fnmatchcase(slug, pattern) for pattern in self.exclude):
@@ -43,6 +44,7 @@ class Selection:
         if self.shard is None:
             return limit
         index, count = self.shard
+        # The remainder goes to the first shards, one each.
         return limit // count + (index <= limit % count)
 
     def limit_for(self, needed: int) -> int:
@@ -50,6 +52,7 @@ class Selection:
         if self.shard is None or needed < 1:
             return needed
         index, count = self.shard
+        # The inverse of `share`: one less, and the share of this shard is `needed - 1`.
         return (needed - 1) * count + index
 
 
@@ -81,5 +84,6 @@ class PlanOptions:
     def replaces_allowed(self, limits: Limits) -> int | None:
         """Return the number of replaces that are allowed, None for any."""
         if self.allow_replace:
+            # With the flag a limit of 0, the default, stands for no limit.
             return limits.replaces or None
         return limits.replaces

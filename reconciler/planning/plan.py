@@ -74,6 +74,7 @@ class IntegrationPlan:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
+# Without slots: `cached_property` keeps its value in the dictionary of the instance.
 @dataclass(frozen=True)
 class Plan:
     """Everything that would happen to a target, and the findings.
@@ -124,6 +125,8 @@ class Plan:
         return digest(
             {
                 "target": {"name": self.target.name, "base_url": self.target.base_url},
+                # Present even when empty: digests of 0.1.0 have this key, and stay valid where it
+                # is empty.
                 "unverified": unverified,
                 "actions": [action.identity for action in self.actions],
             }
@@ -195,6 +198,8 @@ class Plan:
             "forgotten": list(self.forgotten),
             "diagnostics": [item.as_json() for item in self.diagnostics],
         }
+        # Without unverified secrets both digests are equal, and the key is not needed to tell them
+        # apart.
         if self.unverified:
             document["unverified_digest"] = self.unverified_digest
         if self.approved_at is not None:

@@ -53,11 +53,13 @@ def make_plan(
     repeats; `run` names the run that an undo plan reverts; `audit` adds findings and no action.
     """
     evidence = SecretEvidence(values or {}, memory.pepper, masks_moved(memory, observed))
+    # The plan's own time counts as now, so that equal inputs give equal plans.
     draft = _Draft(desired, observed, memory, options, evidence, parsed(created_at), audit)
     if evidence.masks_moved:
         draft.diagnostics.append(messages.masks_changed())
     draft.add_declared()
     draft.add_undeclared()
+    # After `add_undeclared`, which finds the unmanaged ones.
     draft.diagnostics += messages.limits_of(memory, draft.unmanaged, in_git=commit is not None)
     draft.note_unreadable()
     draft.diagnostics += not_audited(audit.unread)
@@ -115,6 +117,7 @@ class _Draft:
         """Delete or note what exists and no file declares; count the deletes of all shards."""
         selection = self.options.selection
         whole = selection.whole
+        # Only live ones: an archived record counts as deleted (remote/API.md §1.6).
         for slug, current in sorted(self.observed.live.items()):
             if slug in self.desired.integrations or not whole.includes(slug):
                 continue
@@ -164,6 +167,7 @@ class _Draft:
     def guarded(self) -> tuple[tuple[Action, ...], list[Diagnostic]]:
         """Return the ordered actions, with what guards hold back marked, and their diagnostics."""
         ordered = sorted(self.actions, key=lambda action: (_ORDER[action.kind], action.slug))
+        # The ratio compares deletes of all shards with what all shards own.
         includes = self.options.selection.whole.includes
         counts = guards.ChangeCounts(
             declared=len(self.desired.integrations),
@@ -212,6 +216,8 @@ class _Draft:
     def _is_owned(self, declared: Declared, current: Observed | None) -> bool:
         if current is not None:
             return owns(self.desired, current)
+        # Nothing exists yet, so the scope follows from the file: a `workspace_id` makes an
+        # integration workspace-scoped (remote/API.md §1.3).
         workspace = declared.fields.get("workspace_id")
         return self.desired.target.scope.owns(
             slug=declared.slug,

@@ -65,6 +65,7 @@ def deletion_reason(
     """
     tombstone = desired.tombstones.get(slug)
     prune = options.prune or desired.target.prune
+    # A tombstone names its slug, so it counts under every prune rule, also under `none`.
     if tombstone is not None:
         return f"{TOMBSTONE}{tombstone.reason or 'no reason given'}"
     if prune is Prune.ALL or (prune is Prune.MANAGED and was_in_git):
@@ -108,6 +109,7 @@ def plan_delete(
     One that was declared `protected` is held back unless a tombstone names it (`is_wanted`).
     """
     origin = ChangeOrigin.LOCAL if was_declared(remembered, current) else ChangeOrigin.UNKNOWN
+    # A row has no configurations (remote/API.md §1.2), so its fingerprint would match no record.
     seen = fingerprint(current) if current.detailed else None
     return Action(
         slug=current.slug,
@@ -150,12 +152,15 @@ def lost_and_recreated(
     It creates from the file alone. What only the API has goes; what both have is sent again, and so
     is every secret of the file, whatever is known of the one that goes.
     """
+    # Everything else changes because the immutable field does, so it has the same origin.
     origin = next(change.origin for change in changes if change.path in immutable_fields())
+    # Secrets return below, together with all others of the file.
     changes = [
         change for change in changes if change.op not in {ChangeKind.ROTATE, ChangeKind.RESEND}
     ]
     known = {change.path for change in changes}
     stored_as = _schema_of(observed)
+    # The whole file, ignored fields too: nothing stored is left that could be kept.
     sent = dict(_sent(comparison.declared, declared.schema))
     result = [
         _lost(path, value, stored_as.at(path), origin)

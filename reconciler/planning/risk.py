@@ -40,6 +40,7 @@ def decides_host(schema: FieldSchema, path: Path) -> bool:
     A secret mapping for a host does so, too: the gateway reads the name of the host from elsewhere.
     So does one for a region, because no check sees what is put into the name of the host.
     """
+    # Canonical mappings are keyed by `target_field`, so the second step names the field.
     if path[0] == MAPPINGS and len(path) > 1:
         facts = schema.at(target_path(path[1])).facts
         return facts.host or facts.endpoint
@@ -53,6 +54,7 @@ def risk_of_new(field: FieldSchema) -> Risk:
 
 def risk_of(field: FieldSchema, *, before: Value, after: Value, adds: bool) -> Risk:
     """Return the risk of a change of an existing integration; `adds` where nothing was there."""
+    # A field without a rule is restrictive, never harmless.
     rule = RiskRule.ACCESS if field.grants_access else field.facts.risk or RiskRule.RESTRICTIVE
     match rule:
         case RiskRule.COSMETIC:
@@ -74,6 +76,7 @@ def risk_of(field: FieldSchema, *, before: Value, after: Value, adds: bool) -> R
 
 
 def _is_raised(before: Value, after: Value) -> bool:
+    # Null lifts a limit (remote/API.md §5.2).
     if before is not None and after is None:
         return True
     return isinstance(before, int | float) and isinstance(after, int | float) and after > before

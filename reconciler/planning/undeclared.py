@@ -59,6 +59,7 @@ def unlisted_workspaces(declared: Declared, observed: Observed) -> int:
     if not workspaces_are_left_out(declared, observed):
         return 0
     count = observed.workspace_count or 0
+    # The count comes with each row of the list, the names only with a call of their own.
     if not observed.workspaces_read:
         return count
     listed = as_mapping(normalize(observed.fields).get("workspaces"))
@@ -161,6 +162,7 @@ def not_audited(unread: Iterable[Unread]) -> list[Diagnostic]:
     """Build a warning for each part and reason: what was not read is not proven absent."""
     slugs: dict[tuple[SubResource, str], list[str]] = {}
     for item in sorted(unread, key=lambda item: (item.part.value, item.reason, item.slug)):
+        # One warning for all integrations that one reason concerns, such as a missing scope.
         slugs.setdefault((item.part, item.reason), []).append(item.slug)
     return [
         warning(

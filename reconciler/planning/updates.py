@@ -65,6 +65,7 @@ def plan_update(
         return _archived(declared, observed, remembered)
     comparison = compare(declared, observed, remembered, now=now)
     beyond = comparison if audited is None else compare(declared, audited, remembered, now=now)
+    # In this order, so that `before` is what the API has and `after` what the file says.
     differing = changed_fields(comparison.observed_diff, comparison.desired_diff)
     assessments = [assess(site, remembered, evidence) for site in comparison.secrets]
     sent = secrets_to_send(assessments, differing, schema=declared.schema, push=push_secrets)
@@ -233,6 +234,7 @@ def _unlisted_access(
 
 def _archived(declared: Declared, observed: Observed, remembered: LastApplied) -> IntegrationPlan:
     """Hold back what the API keeps without serving it; it has no details to compare."""
+    # An action, although nothing can be written: without one the plan would be in sync.
     action = Action(
         slug=declared.slug,
         kind=ActionKind.UPDATE,
@@ -296,6 +298,7 @@ def _immutable_changes(comparison: Comparison, differing: list[FieldChange]) -> 
     """Return the fields that differ and that no call can change in place."""
     if not differing:
         return []
+    # An id in its other form may name the same object, which must not be replaced for it.
     changed = {change.path[0] for change in differing} - set(
         differing_forms(comparison.desired, comparison.observed)
     )
@@ -310,6 +313,7 @@ def _first_grants(comparison: Comparison, differing: list[FieldChange]) -> list[
         if change.path[0] == "workspaces"
         and change.path[2:] == ("enabled",)
         and change.after
+        # A revoked workspace stays listed (remote/API.md §5.2), so this is not its first grant.
         and change.path[1] not in known
     ]
 
@@ -327,6 +331,7 @@ def _action(
 ) -> Action | None:
     if not changes:
         return None
+    # An id in another form is reported as `id-form`, and no write can correct it.
     dropped = _not_compared(comparison)
     changes = [change for change in changes if change.path not in dropped]
     paths = [path for path in paths if path[0] not in dropped]

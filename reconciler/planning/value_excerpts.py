@@ -60,6 +60,7 @@ def abridged(text: str, limit: int = LONGEST_VALUE) -> str:
 def abridged_pair(before: str, after: str, limit: int = LONGEST_VALUE) -> tuple[str, str]:
     """Return two texts, each with head, tail and the part that differs if it is over `limit`."""
     shortest = min(len(before), len(after))
+    # Common parts at both ends are found first; they must not overlap in the shorter text.
     start = next((i for i in range(shortest) if before[i] != after[i]), shortest)
     ends = range(1, shortest - start + 1)
     alike = next((i - 1 for i in ends if before[-i] != after[-i]), shortest - start)

@@ -37,6 +37,7 @@ from reconciler.planning.normalize import (
 def create_calls(declared: Declared) -> tuple[Call, ...]:
     """Return the calls that create an integration; nothing empty is sent."""
     fields, schema = normalize(declared.fields), any_provider_schema()
+    # Always with the slug: one that the API generates would match no file (remote/API.md §1.3).
     body: dict[str, Value] = {"slug": declared.slug, **_default_provider(fields, schema)}
     for name, value in fields.items():
         field = schema.child(name)
@@ -93,6 +94,7 @@ def _update_body(schema: FieldSchema, comparison: Comparison, tops: set[str]) ->
             continue
         is_cleared = is_empty(desired[name])
         if not field.facts.sent_whole:
+            # "" clears a description; whether null does is unknown (remote/API.md §2).
             body[name] = "" if is_cleared else desired[name]
         elif is_cleared and field.facts.clearing is Clearing.NULL:
             body[name] = None
@@ -164,6 +166,7 @@ def to_wire(value: Value, field: FieldSchema) -> Value:
             for entry in as_list(field.key, value)
         ]
     if field.kind is FieldKind.SINGLE:
+        # Null and not `[]`, which may be refused (remote/API.md §5.2, §9).
         return [to_wire(value, field.entries or UNKNOWN)] if value else None
     return {
         name: to_wire(item, field.child(name))
@@ -188,6 +191,7 @@ def lost_masks(comparison: Comparison, changed: Collection[Path]) -> tuple[Path,
 
 def _whole(comparison: Comparison, place: Path) -> Value:
     desired, observed = lookup(comparison.desired, place), lookup(comparison.observed, place)
+    # This model is deleted, and a delete sends no body.
     if place[0] == "models" and desired is None:
         return None
     return merged(desired, observed, any_provider_schema().at(place))
@@ -217,6 +221,7 @@ def _model_updates(
         else:
             kept[model] = merged(wanted[model], listed.get(model), entry)
     calls = []
+    # The switch can be changed with an empty list (remote/API.md §5.1).
     if kept or switches_models(changed):
         calls.append(_models_call(declared, desired, kept))
     if gone:
@@ -231,6 +236,7 @@ def _workspace_update(
     desired, observed, schema = comparison.desired, comparison.observed, any_provider_schema()
     wanted, listed = as_mapping(desired.get("workspaces")), as_mapping(observed.get("workspaces"))
     entries: dict[str, Tree] = {}
+    # A set is enough, because `to_wire` orders entries by id.
     for id_ in {path[1] for path in changed if path[0] == "workspaces"}:
         # A workspace that is granted again keeps the limits that the API still shows for it.
         field = schema.at(("workspaces", id_))
@@ -239,6 +245,7 @@ def _workspace_update(
     if any(path[0] == "global_workspace_access" for path in changed):
         name = "global_workspace_access"
         shared = _access(desired[name], observed.get(name), schema.child(name))
+    # `declared`: write-only fields are left out of what is compared, and a write needs them.
     return _workspaces_call(declared, comparison.declared, entries, shared)
 
 

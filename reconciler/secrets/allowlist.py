@@ -16,6 +16,8 @@ from reconciler.domain.secrets import SecretRef
 from reconciler.errors import InvalidInput
 from reconciler.secrets.errors import SecretError
 
+# A prefix of our own keeps every other variable of a job from integrations; /run/secrets is where
+# containers mount secrets.
 DEFAULTS = ("env:SECRET_*", "file:/run/secrets/*")
 VARIABLE = "RECONCILE_ALLOWED_SECRETS"
 SCHEMES = ("env", "file", "vault", "aws", "sops")
@@ -103,6 +105,7 @@ class AllowList:
 
         A glob without `#` matches the source alone and so permits each of its fields.
         """
+        # `*` crosses slashes, so a glob would also match a path that leaves its folder by `..`.
         if _climbs(ref.locator):
             return None
         source = _source(ref)
@@ -162,4 +165,5 @@ def _source(ref: SecretRef) -> str:
 
 
 def _climbs(locator: str) -> bool:
+    # At `#` as well: in `a/..#field` the last step of the path is `..`.
     return ".." in re.split(r"[/\\#]", locator)

@@ -29,6 +29,7 @@ _DENIED = frozenset(
         "UnrecognizedClientException",
     }
 )
+# AWS answers InvalidRequestException for a secret that is scheduled for deletion.
 _ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
 
 
@@ -121,6 +122,7 @@ def _explain_answer(ref: SecretRef, answer: str) -> SecretError:
 
 def _object(text: str) -> Mapping[str, object]:
     try:
+        # Text that is no object has no fields, and each reference to one then says so.
         found = json.loads(text)
     except ValueError:
         return {}

@@ -15,6 +15,7 @@ from reconciler.secrets.allowlist import fixed_folder
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, ResolverContext
 
+# 1 MiB.
 MAX_BYTES = 1 << 20
 
 
@@ -46,8 +47,10 @@ def read_inside(ref: SecretRef, path: Path, *, root: Path) -> bytes | SecretErro
     """Read a regular file whose real path lies below `root`, which is a real path itself."""
     try:
         real = path.resolve(strict=True)
+    # RuntimeError: a loop of links, before Python 3.13; ValueError: a null byte in the path.
     except (OSError, RuntimeError, ValueError):
         return SecretError(ref, "the file does not exist", code="secret-file-missing")
+    # The reference was checked as it is written; a link may lead to a forbidden place.
     if not real.is_relative_to(root) or is_forbidden(SecretRef("file", str(real))):
         return SecretError(
             ref,
@@ -68,6 +71,7 @@ def _read_regular(ref: SecretRef, real: Path) -> bytes | SecretError:
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return SecretError(ref, "this is not a regular file", code="file-not-allowed")
+        # One byte more proves the excess; the size that `fstat` names can change before the read.
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         return SecretError(
@@ -78,7 +82,9 @@ def _read_regular(ref: SecretRef, real: Path) -> bytes | SecretError:
 
 def _as_text(ref: SecretRef, content: bytes) -> Answer:
     try:
+        # A byte order mark, which some editors write, is not a part of the secret.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return SecretError(ref, "the file is not UTF-8 text", code="secret-not-text")
+    # One line end, as editors add it; any other white space may belong to the value.
     return Redacted(text.removesuffix("\n").removesuffix("\r"))

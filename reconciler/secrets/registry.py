@@ -98,6 +98,7 @@ class Resolvers:
         return self._made[ref.scheme]
 
     def _find_plugin(self, ref: SecretRef) -> Resolver:
+        # Only for other schemes: this looks through every installed package.
         installed = tuple(entry_points(group=GROUP) if self._plugins is None else self._plugins)
         for point in installed:
             if point.name == ref.scheme:
@@ -209,6 +210,7 @@ def _read(batch: _Batch) -> Answers:
     except Exception as problem:  # noqa: BLE001 - a library's message may hold the value
         reason = f"the resolver failed with {type(problem).__name__}"
         return {ref: SecretError(ref, reason, code="secret-failed") for ref in refs}
+    # `or` is safe: a `Redacted` is true whatever it holds.
     return {ref: found.get(ref) or _not_answered(ref) for ref in refs}
 
 

@@ -77,4 +77,5 @@ def _value_at(ref: SecretRef, document: Mapping[str, object], path: Sequence[str
         if not isinstance(value, Mapping) or value.get(key) is None:
             return SecretError(ref, f"there is no field `{name}`", code="secret-not-found")
         value = value[key]
+    # A number or an object is handed on as JSON text, the form in which a file would hold it.
     return Redacted(value if isinstance(value, str) else json.dumps(value))

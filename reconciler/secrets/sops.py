@@ -37,6 +37,7 @@ _VARIABLES_OF_KIND: Mapping[str, tuple[str, ...]] = {
 }
 # For a file that names no server: if sops parses it differently, it still reaches none.
 _NO_NETWORK = {
+    # Port 9, discard, on which nothing listens.
     "HTTP_PROXY": "http://127.0.0.1:9",
     "HTTPS_PROXY": "http://127.0.0.1:9",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -111,6 +112,7 @@ class SopsResolver:
             return SecretError(ref, reason, code="secret-failed", hint=_HINT_FORM)
         named = self._context.environ.get(_HOSTS, "").lower().split(",")
         allowed = {host.strip() for host in named}
+        # Sorted, so that each run names the same server first.
         for server in sorted(servers):
             if server.host not in allowed:
                 return SecretError(

@@ -67,8 +67,10 @@ def servers_in(content: bytes, kind: str) -> frozenset[Server]:
 
 def _in_flat(content: bytes) -> frozenset[Server]:
     """Check a file whose metadata is flattened into names: only local keys can be read there."""
+    # Any bytes can be decoded this way, and only ASCII names matter.
     text = content.decode("latin-1")
     for found in _LIST.finditer(text.lower()):
+        # A bounded part of the text, so that one long line does not take quadratic time.
         before = _NAME_BEFORE.search(text[max(0, found.start() - _LONGEST_NAME) : found.start()])
         if before is None or before[0].lower().removeprefix("sops_") not in _LOCAL:
             raise UnknownServers("in this format only keys of age and PGP are read")
@@ -91,6 +93,7 @@ def _json(content: bytes) -> Mapping[str, object]:
         return value if isinstance(value, dict) else {}
     except (ValueError, RecursionError):
         pass
+    # Outside of `except`: the context would hold an exception with the whole text.
     raise UnknownServers("it is not one plain document of JSON")
 
 

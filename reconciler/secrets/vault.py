@@ -28,6 +28,7 @@ from reconciler.secrets.resolver import Answers, ResolverContext, pick_fields, s
 _ID_TOKEN_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"  # noqa: S105 - names, not values
 _ID_TOKEN_BEARER = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - names, not values
 
+# The path becomes a part of a URL, in which `%` and `?` have a meaning of their own.
 _FORBIDDEN_IN_PATHS = frozenset("%?\\*")
 
 
@@ -83,6 +84,7 @@ class VaultResolver:
     def _get(self, client: hvac.Client, path: str) -> Mapping[str, object]:
         mount, version = self._mount(client, path)
         rest = path.removeprefix(mount).strip("/")
+        # Version 2 has its values below `data/`, and wraps them once more with their metadata.
         if version == "2":
             reply = _json(client.adapter.get(f"/v1/{mount}data/{rest}"))
             return cast("Mapping[str, object]", reply["data"]["data"] or {})
@@ -93,6 +95,7 @@ class VaultResolver:
         for mount, version in tuple(self._versions.items()):
             if path.startswith(mount):
                 return mount, version
+        # A token that may read the path may ask this; listing all mounts takes a policy of its own.
         data = _json(client.adapter.get(f"/v1/sys/internal/ui/mounts/{path}"))["data"]
         mount, version = data["path"], (data.get("options") or {}).get("version", "1")
         self._versions[mount] = version
