@@ -60,6 +60,7 @@ class ApiChecks:
         except (Unauthorised, Forbidden) as refusal:
             self.results += _refused(refusal)
             return
+        # Pages were answered, so the API and the key are in order; only the list is not.
         except IncompleteRead as problem:
             self.results += [API_ANSWERS, _KEY_ACCEPTED]
             self.results.append(fail("paging", problem.summary, problem.hint))
@@ -73,6 +74,7 @@ class ApiChecks:
         self.results += _records(self.listing)
 
     async def _scopes(self, listing: CompleteList) -> Check:
+        # An archived one counts as deleted (remote/API.md §1.6): a failed read of it shows nothing.
         live = sorted(slug for slug, row in listing.rows.items() if not row.is_archived)
         if not live:
             return warn(
@@ -190,6 +192,7 @@ def _parse_date(date: str | None) -> datetime | None:
         found = parsedate_to_datetime(date) if date else None
     except ValueError:
         return None
+    # A date with `-0000` is parsed without a time zone, and means UTC.
     return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -129,6 +129,7 @@ class Probe:
         self.answers["chosen_slug"] = "honoured" if is_honoured else "replaced"
         self.slug = created.slug
         questions: Mapping[str, Callable[[], Awaitable[str]]] = {
+            # First, while `last_updated_at` is null (remote/API.md §1.1); the updates below set it.
             "access_touches_integration": self._access_touches,
             "masked_key": self._mask,
             "duplicate_slug": self._duplicate,
@@ -138,6 +139,7 @@ class Probe:
             "empty_put": self._empty_put,
             "unknown_field_put": self._unknown_field,
             "provider_auth_type": self._provider_auth_type,
+            # Last, because it may change the provider that the other questions were made for.
             "immutable_field_put": self._immutable_field,
         }
         for name, question in questions.items():
@@ -150,8 +152,10 @@ class Probe:
         await self.integrations.create(f"{self.slug}-z")
         last = await self.integrations.create(f"{self.slug}-y")
         self.answers["sort_order"] = await _sort_order(self.api)
+        # Asked of a new integration, whose `last_updated_at` is still null.
         self.answers["models_touch_integration"] = await self._models_touch(last.slug)
         self.answers["largest_page"] = await _largest_page(self.api)
+        # Last, because the delete may be refused (remote/API.md §9) and leave an integration.
         self.answers["delete_with_provider"] = await self._delete_with_provider()
 
     # -- questions -----------------------------------------------------------------------

@@ -169,6 +169,7 @@ class TemporaryIntegrations:
         except RemoteError:
             if not integration.is_certain:
                 return False
+            # It was certainly created here, so it is deleted although it cannot be read.
             found = Observed(integration.slug, {"name": self.name})
         if self._is_gone(integration.slug, found):
             return True

@@ -21,6 +21,7 @@ def require_heartbeat(url: str) -> None:
     try:
         parts = urlsplit(url)
         is_safe = parts.scheme == "https" or (
+            # Unencrypted, a token may only reach this machine.
             parts.scheme == "http" and parts.hostname in _LOOPBACK
         )
         is_valid = is_safe and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -42,6 +43,7 @@ async def send_heartbeat(
             answer = await client.get(url, headers={"user-agent": "portkey-reconciler"})
         problem = "" if answer.is_success else f"the answer is {answer.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as reason:
+        # The text of the exception may quote the URL, and with it the token.
         problem = type(reason).__name__
     if not problem:
         return None

@@ -64,6 +64,7 @@ class IncrementalRead:
     def merge(self, observed: ObservedState) -> ObservedState | None:
         """Add the earlier reads to what was read; None if the list has changed meanwhile."""
         rows = observed.integrations
+        # `filter_wants` ran while the list was read; a row of an abandoned pass may be gone since.
         self._reused = {slug: earlier for slug, earlier in self._reused.items() if slug in rows}
         if not all(_is_unchanged(rows[slug], earlier) for slug, earlier in self._reused.items()):
             self._reused.clear()
@@ -103,6 +104,7 @@ class IncrementalRead:
 
     def _sample(self, declared: Collection[str]) -> frozenset[str]:
         """Return one in `every` of the declared integrations, those read longest ago first."""
+        # The slug breaks ties: one run stores all its reads under the same time.
         known = sorted((self._seen[slug].read_at, slug) for slug in declared if slug in self._seen)
         size = -(-len(known) // self._every)  # rounded up: every integration has its turn
         return frozenset(slug for _, slug in known[:size])
@@ -123,6 +125,8 @@ def _is_unchanged(row: Observed, earlier: Observed) -> bool:
     A row without `created_at` proves nothing; `last_updated_at` is null until the first update
     (remote/API.md §1.1).
     """
+    # The number of workspaces shows changes that move no time (remote/API.md §6), where it is
+    # known.
     count_unknown = None in {row.workspace_count, earlier.workspace_count}
     return (
         row.created_at is not None

@@ -164,6 +164,7 @@ def decode_report(text: str, *, name: str) -> DriftReport:
     Raises `UnreadableReport` for a wrong shape or a fingerprint that does not match.
     """
     try:
+        # The version comes before the shape: a report of a newer release is not malformed.
         document = validated(DriftDocument, _of_this_version(parse_json(text), name))
         report = DriftReport(
             plan=build_plan(document, document["items"]),

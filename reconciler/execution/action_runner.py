@@ -96,6 +96,8 @@ class ActionRunner:
     async def _carry_out(self) -> None:
         match self.action.kind:
             case ActionKind.CREATE:
+                # A POST for a slug that is taken by now may be answered with another slug instead
+                # of a refusal (remote/API.md §9).
                 await self.verifier.confirm_absent()
                 await self._create(self.action.calls)
             case ActionKind.UPDATE:
@@ -131,6 +133,7 @@ class ActionRunner:
 
     async def _replace(self) -> None:
         delete_call, *rest = self.action.calls
+        # The new integration has another id; compared with the old one it would be a namesake.
         self.verifier.expect(None)
         if await self._delete(delete_call):
             await self.verifier.prove_gone()
@@ -146,6 +149,8 @@ class ActionRunner:
     async def _delete_unless_gone(self) -> None:
         found = await self.verifier.read()
         if found is None:
+            # A listed record can answer 404 permanently (remote/API.md §6), so a 404 alone is no
+            # proof.
             await self._confirm_unlisted()
         if found is None or found.is_archived:
             self.warnings.append("it was gone already")
@@ -187,6 +192,7 @@ class ActionRunner:
         try:
             gone = await self._is_gone()
         except RemoteError:
+            # The delete's own failure is reported; a failed read only leaves it unproven.
             gone = False
         if not gone:
             _not_confirmed(problem)
@@ -238,6 +244,7 @@ class ActionRunner:
         if self._created is None or self.ends_the_run:
             return
         self.verifier.expect(self._created.identity)
+        # The failure of the create is reported; a failed read must not replace it.
         with suppress(RemoteError):
             await self.verifier.read_once()
 
@@ -247,10 +254,12 @@ class ActionRunner:
         self.status = Status.FAILED
         if doubt or isinstance(problem, NotConfirmed):
             self.status = Status.UNKNOWN
+        # Before the first write a stop is a skip; after it the action is incomplete.
         elif isinstance(problem, Interrupted | DeadlineExceeded) and not self.sender.done:
             self.status = Status.SKIPPED
         reasons = (reason for kind, reason in _RUN_ENDERS if isinstance(problem, kind))
         self.ends_the_run = next(reasons, "")
+        # The message of NotConfirmed describes the open end itself.
         left_open = "" if isinstance(problem, NotConfirmed) or not doubt else f"; {doubt}"
         self.error = ActionFailure(
             code=problem.code,
@@ -263,6 +272,7 @@ class ActionRunner:
         """Note that the run ended in the middle of this action."""
         if self.error is not None:
             return  # the action had failed before
+        # Every call was answered, so the action is applied, although it was not verified.
         if self.written and not self._doubt:
             self.warnings.append("the run ended before it could be read back")
             return

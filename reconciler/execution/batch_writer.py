@@ -53,6 +53,7 @@ class BatchWriter:
     ) -> None:
         self._closed = True
         self._wake.set()
+        # A cancellation or Ctrl-C: the process has to end soon, whatever the ledger does.
         if kind is not None and not issubclass(kind, Exception):
             await asyncio.wait({self._worker}, timeout=HURRIED_SECONDS)
         else:
@@ -76,6 +77,7 @@ class BatchWriter:
             self._start_unwritten = self._start_unwritten or isinstance(event, RunStarted)
             self._wake.set()
             return written
+        # Only the first event of a batch starts the timer, so no event waits longer than that.
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_later(BATCH_SECONDS, self._wake.set)
         return None

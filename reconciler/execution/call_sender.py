@@ -55,6 +55,7 @@ class CallSender:
         try:
             reply = await self.api.call(with_values(call, self.values))
         except RemoteError as problem:
+            # A refused call was certainly not carried out, so it leaves nothing in doubt.
             if not problem.outcome_unknown:
                 self.unanswered.pop()
             ended = CallEnded(

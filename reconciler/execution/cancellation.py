@@ -43,6 +43,7 @@ class CancelToken:
             self.reason = self.reason or reason
             self._requested = True
             callbacks, self._callbacks = self._callbacks, []
+        # Outside the lock, which is not reentrant: a callback may use this token.
         for callback in callbacks:
             callback(self.reason)
 

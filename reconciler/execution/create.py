@@ -76,6 +76,7 @@ class Creation:
 
     async def run(self) -> Created:
         """Make the integration exist exactly once, under our slug and with our credential."""
+        # The wall clock, because it is compared with the API's `created_at`.
         self._began = self.timing.wall_clock()
         created = await self._post()
         self._settle()
@@ -92,6 +93,7 @@ class Creation:
         for pause in SETTLE_PAUSES:
             try:
                 reply = await self.sender.send(self.call)
+            # Whether a taken slug is answered with 409 or 400 is not known (remote/API.md §9).
             except (Conflict, Rejected) as refusal:
                 return await self._after_refusal(refusal)
             except RemoteError as error:
@@ -125,6 +127,7 @@ class Creation:
         if found is None:
             return None
         if not self._lost:
+            # No POST of ours has reached the API, so another client has created it.
             raise ChangedSincePlan(
                 "it was created after the plan was made",
                 code="changed-since-plan",
@@ -157,6 +160,7 @@ class Creation:
                 code="foreign-integration",
                 hint="plan again to compare it; it was not changed",
             )
+        # An equal integration may be older than our POST; the update below would replace its key.
         if not self._in_window(found):
             raise NotConfirmed(
                 "it equals the request, but was not created during our call",
@@ -208,6 +212,7 @@ class Creation:
                 code="slug-not-honoured",
                 hint="compare both in the console and delete the duplicate",
             )
+        # The stray is gone; only earlier POSTs without an answer are still open.
         self.doubt = _MAY_ARRIVE if self._lost else ""
         created = await self._found_after_loss()
         if created is not None:
@@ -222,6 +227,7 @@ class Creation:
 
     async def _is_removed(self, stray: str) -> bool:
         """Delete what our create made under another slug, if it is certainly that."""
+        # What existed before, or what another action creates, was not made by this POST.
         if stray in self.existence.listed or stray in self.planned:
             return False
         found = await self._appearing(stray)
@@ -270,6 +276,8 @@ class Creation:
         """Return the slugs that are new in the list and whose integrations may be ours."""
         known = {*self.existence.listed, *self.planned, *self._removed, self.slug}
         twins = []
+        # Sorted, because the order of the list is not known (remote/API.md §9) and shows in
+        # messages.
         for slug in sorted(set(await self.existence.list_again()) - known):
             found = await self._read(slug)
             if found is not None and self._is_ours(found):

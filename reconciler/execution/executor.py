@@ -80,6 +80,7 @@ class _Execution:
         if self._anything_failed():
             self._skip(actions, "something before it did not succeed")
             return
+        # One iterator is the queue of all workers: they share a thread and switch only at an await.
         waiting = iter(actions)
         # More workers than calls in flight: some wait for the ledger while others use the API.
         workers = [
@@ -125,6 +126,7 @@ class _Execution:
         runner = self.dependencies.runner(action, emit=self.emit, stop=self.stop)
         try:
             await runner.run()
+        # Not raised again: the outcome has to be recorded, and the worker ends by the stop request.
         except asyncio.CancelledError:
             self.stop.request("the run was cancelled")
             runner.interrupt()

@@ -124,6 +124,7 @@ class LedgerListener:
                 self._listen = record_in(self._recorder, fingerprints=self._fingerprints)
         if self._listen is None or self._recorder is None:
             return
+        # Without the lock another run may own the target, and nothing more may be confirmed.
         self._ledger.require_lock()
         ended = [event for event in events if isinstance(event, ActionEnded)]
         with self._ledger.transaction():
@@ -147,6 +148,8 @@ class LedgerListener:
         self._ledger.require_lock()
         self._learn(organisation or plan.target.organisation_id)
         self._store_seen(observed)
+        # What an undo was planned from is not what Git declares, so being in sync with it confirms
+        # nothing.
         if self.by_git is not None:
             return
         known = self._ledger.last_applied(self._key).integrations

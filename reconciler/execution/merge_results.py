@@ -37,6 +37,7 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
         run="+".join(dict.fromkeys(result.run for result in results)),
         target=PlanTarget(first.name, first.base_url, organisation),
         plan_digest=digests[0] if len(digests) == 1 else digest({"shards": digests}),
+        # Sorted, so that the outcomes do not depend on the order in which the files were named.
         outcomes=tuple(sorted(outcomes, key=lambda o: (_ORDER[o.kind], o.slug))),
         shard=results[0].shard if len(results) == 1 else None,
         ledger=_ledger(results),
@@ -57,6 +58,7 @@ def missing_shards(results: Sequence[ApplyResult]) -> tuple[int, list[str]]:
     present = {result.shard for result in results if result.shard is not None}
     if not present:
         return 0, []
+    # Every shard names the same number: `merge` refuses others.
     count = int(min(present).partition("/")[2])
     # A file may claim any number of shards: the names are made one by one and cut off early.
     names = (f"{index}/{count}" for index in range(1, count + 1))

@@ -62,6 +62,7 @@ def require_ready(
     found = objections(approval, plan, now=now, max_age_hours=max_age_hours)
     if found:
         raise Refused(found, plan=plan)
+    # Values come last: a plan that is refused anyway must not demand secrets first.
     require_values(needed_secrets(plan), values, missing, desired, plan)
     require_writable(values, plan)
 

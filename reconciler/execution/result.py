@@ -187,6 +187,7 @@ def _shard(text: str) -> str:
     index, _, count = text.partition("/")
     if not 1 <= int(index) <= int(count):
         raise ValueError
+    # Written from the numbers, so that `01/4` and `1/4` are the same shard.
     return f"{int(index)}/{int(count)}"
 
 

@@ -106,6 +106,7 @@ async def entered(context: AbstractContextManager[Result]) -> AsyncIterator[Resu
         with suppress(ReconcilerError, OSError):
             context.__exit__(None, None, None)
 
+    # A lock that arrives after its waiter was cancelled would be held until the process ends.
     value = await in_thread(context.__enter__, abandoned=leave)
     timeout = HURRIED_SECONDS
     try:
@@ -114,6 +115,7 @@ async def entered(context: AbstractContextManager[Result]) -> AsyncIterator[Resu
     finally:
         left = asyncio.ensure_future(in_thread(leave))
         await asyncio.wait({left}, timeout=timeout)
+        # This only ends the wait: the daemon thread goes on leaving the context.
         left.cancel()
 
 

@@ -177,7 +177,9 @@ def options_for(images: Sequence[PreImage], options: PlanOptions) -> PlanOptions
     return replace(
         options,
         selection=Selection(only=slugs) if slugs else NOTHING,
+        # What the run created counts as declared (`UndoInputs.known`) and is declared no longer.
         prune=Prune.MANAGED,
+        # The undo of a run that only created declares nothing.
         allow_empty=True,
     )
 

@@ -82,6 +82,7 @@ def _confirmed(
     for tree in trees:
         for path, value in literals_in(tree).items():
             if value.fingerprint(pepper) == fingerprints.get(path):
+                # All values with one fingerprint are equal, so the first that is found will do.
                 confirmed.setdefault(path, value)
     return confirmed
 

@@ -142,7 +142,9 @@ class ResourceVerifier:
         if found is None:
             raise _changed("it no longer exists")
         before, planned = self.action.precondition, self.action.subject.observed
+        # What `read_whole` has kept is more complete, and an undo restores from it.
         self.last_seen = self.last_seen or found
+        # Ids come first: a re-created integration can equal the old one in every field.
         if planned is not None and None not in (planned.id, found.id) and planned.id != found.id:
             raise _changed("it was deleted and re-created after the plan was made")
         same_fingerprint = before.fingerprint in {None, fingerprint(found)}
@@ -173,6 +175,7 @@ class ResourceVerifier:
         integration from before the write: a read can be stale.
         """
         left, found = ["everything"], None
+        # The first pause is 0, so that even a run that was asked to stop reads once.
         for pause in READ_BACK_PAUSES:
             if pause and not await self._wait(pause):
                 break
@@ -182,6 +185,7 @@ class ResourceVerifier:
             except Forbidden:
                 found = None  # some servers deny what they do not show yet
             except RemoteError as problem:
+                # Every write was answered, so a failed read is no failure of the action.
                 self.warnings.append(f"it could not be read back: {problem.summary}")
                 return
             # A mask is compared last: while other fields are old, the mask is old as well.
@@ -233,6 +237,7 @@ class ResourceVerifier:
         for pause in READ_BACK_PAUSES:
             if pause and not await self._wait(pause):
                 break
+            # This run has written the slug, so the list that the plan was made from proves nothing.
             if not await self.existence.exists(self.action.slug, certain=True):
                 return True
         return False

@@ -49,6 +49,7 @@ def to_json(value: object) -> str:
 
 def to_ascii(text: str) -> str:
     """Return a text of the API in a form that a database of any encoding can store."""
+    # PostgreSQL cannot store NUL in a text, though ASCII includes it.
     return text.replace("\0", "\\x00").encode("ascii", "backslashreplace").decode()
 
 
@@ -140,6 +141,7 @@ def observed_from_document(slug: str, document: Mapping[str, Any]) -> Observed:
 def _preimage(slug: str, document: Mapping[str, Any]) -> PreImage:
     observed = document["observed"]
     declared = document["declared"]
+    # Pre-images of earlier releases may lack the later keys, hence the defaults.
     fingerprints = document.get("fingerprints", ())
     return PreImage(
         slug=slug,

@@ -138,6 +138,7 @@ def open_for_reading(location: Location, limit_seconds: float) -> Database:
                 require_tables(connection)
         if found is None:
             raise NoLedger(location.where)
+    # An interruption as well: no caller has the database yet, so no caller could close it.
     except BaseException:
         database.close()
         raise
@@ -190,6 +191,7 @@ def require_writable(url: str | None, *, path: Path) -> None:
     database = Database(location, read_only=False)
     try:
         with database.writing() as connection:
+            # A role may be allowed to create tables and not to write to those of another owner.
             if database.is_shared:
                 _require_rights(connection)
             # DDL takes part in the transaction in both engines, so a failure leaves no table.

@@ -152,6 +152,7 @@ def _first_line(cause: object, hidden: Collection[str]) -> str:
     """Return the first line of the database's message, without secrets and rows."""
     if cause is None:
         return ""
+    # The primary message leaves out DETAIL, in which PostgreSQL quotes values of the row.
     primary = getattr(getattr(cause, "diag", None), "message_primary", None)
     lines = (primary or str(cause)).strip().splitlines()
     text = " ".join(lines[0].split())[:_MESSAGE_LENGTH] if lines else ""

@@ -36,6 +36,7 @@ def pepper_beside(ledger: Path, *, create: bool) -> Pepper | None:
         key = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
+    # An empty file is what a crash between its creation and the write leaves.
     return pepper_of(key) if key else None
 
 
@@ -63,6 +64,7 @@ def _file_beside(ledger: Path) -> Path:
 def _create(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        # O_EXCL: of two processes that begin a ledger at the same time, only one makes a key.
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         return

@@ -169,6 +169,7 @@ def shard_of(facts: str) -> str | None:
 def read_state_digest(connection: Connection, target: int) -> RowsDigest:
     """Return the stored digest of a target's last-applied rows."""
     text = target_rows.read_meta(connection, f"{_STATE_PREFIX}{target}")
+    # Without rows the product is 1, which is not stored before the first write.
     return RowsDigest() if text is None else RowsDigest.from_text(text)
 
 

@@ -104,6 +104,7 @@ def remove(connection: Connection, target: int, slugs: Collection[str]) -> None:
     """Remove everything known of integrations that no longer exist."""
     state = read_state_digest(connection, target)
     for table in (declared, secrets):
+        # Before the rows are deleted, because removing them from the digest needs their content.
         state.remove(table.name, _rows_of(connection, table, target, slugs))
     write_state_digest(connection, target, state)
     for table in (declared, secrets, seen, intents):

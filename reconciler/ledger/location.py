@@ -12,6 +12,7 @@ from reconciler.errors import InvalidInput
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+# Many services print `postgres://`, a name that SQLAlchemy itself no longer knows.
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 
 

@@ -27,6 +27,8 @@ from reconciler.ledger.errors import LedgerError, LockLost, explain
 from reconciler.ledger.models import Holder, TargetKey
 from reconciler.ledger.tables import holders
 
+# A session that only holds a lock is idle, and a server may end it. Before PostgreSQL 14 the
+# setting does not exist.
 _NEVER_IDLE = """
     SELECT set_config('idle_session_timeout', '0', false)
     WHERE current_setting('idle_session_timeout', true) IS NOT NULL
@@ -49,6 +51,7 @@ def file_lock(folder: Path, key: TargetKey, holder: Holder) -> Iterator[Check]:
         if holder.shard is not None:
             path = folder / f"{_name(key)}.lock"
             streams[path] = held.enter_context(_open(path))
+            # Shards share this lock, and a run of the whole target takes it exclusively.
             _lock(streams[path], fcntl.LOCK_SH, key)
         path = folder / f"{_name(key, holder.shard)}.lock"
         streams[path] = stream = held.enter_context(_open(path))
@@ -99,6 +102,7 @@ def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[
         with database.explained():
             session.execute(text(_NEVER_IDLE))
         if holder.shard is not None:
+            # As in `file_lock`: shared among shards, exclusive for a run of the whole target.
             acquire(_name(key), shared=True)
         acquire(_name(key, holder.shard))
         yield check
@@ -159,6 +163,7 @@ def _release(session: Connection, name: str, *, shared: bool) -> None:
             session.execute(delete(holders).where(holders.c.lock == name))
         session.scalar(select(unlock(_number(name))))
     except SQLAlchemyError:
+        # A session that went back to the pool would keep the lock.
         session.invalidate()
 
 

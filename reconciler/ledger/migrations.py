@@ -49,6 +49,7 @@ _HIDDEN_SCHEMA = """
       AND NOT has_schema_privilege(n.oid, 'USAGE')
     GROUP BY n.nspname HAVING count(*) = 3 LIMIT 1
 """
+# Number of an advisory lock. All releases must use the same one to exclude each other.
 _CREATION_LOCK = 7_236_834_150_231
 
 

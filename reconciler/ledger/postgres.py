@@ -75,6 +75,7 @@ def engine_of(url: URL, *, limit_seconds: float) -> Engine:
     """Return an engine whose waits are bounded by `limit_seconds`."""
     silence = min(SILENCE_SECONDS, limit_seconds)
     connect_args = {
+        # libpq takes whole seconds, and 0 would mean no limit.
         "connect_timeout": max(1, int(min(CONNECT_SECONDS, limit_seconds))),
         "application_name": "reconcile",
         # A variable or a setting of the role could select an encoding that loses characters.
@@ -85,6 +86,7 @@ def engine_of(url: URL, *, limit_seconds: float) -> Engine:
         url,
         connect_args=connect_args,
         hide_parameters=True,  # rows must not appear in messages
+        # A pooled connection may have been closed by the server or a firewall since its last use.
         pool_pre_ping=True,
         use_native_hstore=False,  # saves a query for each connection
     )

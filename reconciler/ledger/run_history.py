@@ -21,6 +21,7 @@ def history(connection: Connection, filters: RunFilter) -> list[dict[str, Any]]:
     if condition is None:
         return []
     newest = select(runs).where(condition).order_by(runs.c.id.desc()).limit(filters.limit)
+    # The limit keeps the newest runs, and they are shown oldest first.
     found = list(reversed(connection.execute(newest).all()))
     if not found:
         return []
@@ -79,6 +80,7 @@ def made_by_runs(
         select(pre_images.c.slug, pre_images.c.document)
         .join(runs)
         .where(runs.c.target == target, pre_images.c.slug.in_(sorted(slugs)))
+        # Only narrows what is parsed; the key in the parsed document decides.
         .where(pre_images.c.document.contains('"made":', autoescape=True))
     )
     found: dict[str, frozenset[str]] = {}

@@ -193,6 +193,7 @@ class Recorder:
             )
         )
         known = parse_document(found) if found is not None else {}
+        # The answer and the outcome of a create both name the id; the second finds it stored.
         if known.get("made") != identity:
             self._store_image(connection, slug, known | {"made": identity})
 

@@ -56,6 +56,7 @@ def read_snapshot(
                 commits=ledger.finished_commits(key),
                 diagnostics=ledger.diagnostics,
             )
+    # Whether a shared database contains a ledger is known only once it is open.
     except NoLedger:
         return LedgerSnapshot(state)
     except LedgerError as problem:

@@ -59,6 +59,7 @@ def create_unfinished(file: Path) -> Path:
 def put_in_place(unfinished: Path, file: Path) -> None:
     """Move a complete ledger to its name, unless another process has created it meanwhile."""
     try:
+        # A link fails if the name is taken; a rename would replace the other process's ledger.
         os.link(unfinished, file)
     except FileExistsError:
         pass
@@ -71,6 +72,7 @@ def put_in_place(unfinished: Path, file: Path) -> None:
 
 def _quoted(file: Path) -> str:
     text = str(file.absolute())
+    # The path becomes part of a URI. The percent sign goes first, or it would be quoted twice.
     return text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
@@ -84,8 +86,10 @@ def _immutable(file: Path) -> str:
 
 
 def _prepare_writer(connection: sqlite3.Connection, _: object) -> None:
+    # Commands that only read go on while a run writes.
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    # SQLite checks foreign keys only on connections that ask for it.
     connection.execute("PRAGMA foreign_keys=ON")
 
 

@@ -33,7 +33,8 @@ targets = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String, nullable=False),
     Column("host", String, nullable=False),
-    # Empty until the API's list has named the organisation.
+    # Empty until the API's list has named the organisation. Not null, because a unique constraint
+    # takes two nulls for different values.
     Column("organisation", String, nullable=False),
     UniqueConstraint("name", "host", "organisation"),
 )

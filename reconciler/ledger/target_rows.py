@@ -15,6 +15,7 @@ from reconciler.ledger.models import TargetKey
 from reconciler.ledger.tables import meta, targets
 
 _UNKNOWN = ""
+# As text, because both databases know this form and SQLAlchemy has it per dialect only.
 _INSERT = """
     INSERT INTO targets (name, host, organisation) VALUES (:name, :host, :organisation)
     ON CONFLICT DO NOTHING
@@ -58,6 +59,7 @@ def lock(connection: Connection, target: int) -> None:
     """
     if connection.dialect.name == "postgresql":
         row = select(targets.c.id).where(targets.c.id == target)
+        # FOR NO KEY UPDATE: rows that refer to the target can still be inserted meanwhile.
         connection.execute(row.with_for_update(key_share=True))
 
 

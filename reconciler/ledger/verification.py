@@ -84,6 +84,7 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
         problems += _check_chain(_name_of(chain, names), found, ends.get(chain))
     for target, name in names.items():
         problems += _check_state(connection, target, name)
+    # A removed run leaves such rows as well, and its chain has reported it already.
     if not problems and any(part.has_strays() for part in parts.values()):
         summary = "there are calls, outcomes or pre-images of a run that is not on record"
         problems.append(error("ledger-altered", summary, hint=_LOST))
@@ -161,6 +162,7 @@ def _check_state(connection: Connection, target: int, name: str) -> Iterator[Dia
     try:
         known = str(read_state_digest(connection, target))
     except LedgerError:
+        # A digest that cannot be parsed was altered, so no digest equals it.
         known = ""
     if str(found) != known:
         yield error(

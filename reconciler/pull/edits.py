@@ -75,12 +75,14 @@ def required_edits(
         edits += finder.missing(path)
     for site in comparison.secrets:
         edits += finder.secret(site, naming)
+    # Several differences can lead to one place, such as the members of a part that is inserted.
     unique = {(edit.kind, edit.origin): edit for edit in edits}
     return [unique[key] for key in sorted(unique, key=_order)]
 
 
 def _order(key: tuple[EditKind, SourceOrigin]) -> Any:
     kind, origin = key
+    # Indexes and names cannot be compared with each other, hence three values for a step.
     steps = [(isinstance(s, int), s if isinstance(s, int) else 0, str(s)) for s in origin.path]
     if kind is not EditKind.REMOVE:
         return kind, origin.file, origin.index, steps

@@ -93,6 +93,7 @@ class Rewrite:
                 self.diagnostics.append(_withdrawn(slug, self._desired.target.environment))
             elif self._create(current):
                 pulled.append(slug)
+        # New files were written whole just now, so only older documents are edited.
         existing = {s: observed[s] for s in pulled if s in self._desired.integrations}
         for _ in range(_MAX_ROUNDS):
             if not self._edit(existing):
@@ -112,6 +113,7 @@ class Rewrite:
             declared = self._desired.integrations.get(slug)
             named = leaves(normalize(declared.fields)) if declared else ()
             known |= {path: leaf for path, leaf in named if isinstance(leaf, SecretRef)}
+            # A literal value was recorded without a name, so there is none to write.
             known = {p: r for p, r in known.items() if r.scheme != "literal"}
             template = self._options.template
             self._namings[slug] = SecretNames(slug, template=template, known=known)
@@ -179,8 +181,10 @@ class Rewrite:
     def _free_path(self, slug: str) -> str:
         """Return `integrations/<slug>.yaml`, with a hash where that is taken or too long."""
         path = f"{INTEGRATIONS}/{slug}.yaml"
+        # Characters are bytes here, because a slug is ASCII (remote/API.md §1.1).
         if len(slug) > LONGEST_NAME or self.files.has(path):
             mark = hashlib.sha256(slug.encode()).hexdigest()[:8]
+            # Nine characters: the hyphen and the hexadecimal digits of the mark.
             path = f"{INTEGRATIONS}/{slug[: LONGEST_NAME - 9]}-{mark}.yaml"
         return path
 
@@ -194,6 +198,7 @@ class Rewrite:
             declared = build_integration(document, ProblemCollector(self.files.source), self._today)
             if declared is None:
                 del observed[slug]
+                # Never 0, which would end the rounds before the other integrations are edited.
                 return self._revert(slug) + 1
             found = required_edits(
                 declared,

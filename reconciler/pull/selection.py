@@ -33,6 +33,7 @@ class Candidates:
 
     def unreadable(self, observed: ObservedState) -> list[str]:
         """Return unreadable integrations whose slugs are requested and may be in scope."""
+        # Of an unreadable row only the slug is known, so no other part of the scope can exclude it.
         allowed = ("*",) if self.everything else self.desired.target.scope.slugs
         return [
             slug

@@ -66,6 +66,7 @@ def restore(
         files, desired, options=PullOptions(), last_applied=undo.references(), today=today
     )
     rewrite.declare(undo.states())
+    # After the rewrite, which sees secrets as masks and so leaves every reference in place.
     undo.restore_references()
     for slug in gone:
         undo.drop(slug)

@@ -25,6 +25,7 @@ class WorkingCopy:
             with contextlib.suppress(UnreadableFile):
                 self._before[path] = source.read(path)
         self._now = dict(self._before)
+        # Names that differ in case alone are one file on many file systems.
         self._names = {path.casefold() for path in self._before}
 
     @property
@@ -79,6 +80,7 @@ def write(directory: Path, changed: Mapping[str, bytes]) -> None:
     """
     _refuse_links(directory, changed)
     for name, content in changed.items():
+        # A file that is a link stays one: what it points to is replaced.
         path = Path(os.path.realpath(directory / name))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +123,7 @@ def _refuse_links(directory: Path, names: Iterable[str]) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
+    # In the same folder, because a rename is atomic only within one file system.
     unfinished = path.parent / f".unfinished-{token_hex(8)}"
     # A new file gets its mode from the umask; an existing one keeps its own.
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -130,8 +133,10 @@ def _replace(path: Path, content: bytes) -> None:
                 os.fchmod(descriptor, path.stat().st_mode & 0o777)
             stream.write(content)
             stream.flush()
+            # Before the rename: after a crash the name must not lead to an incomplete file.
             os.fsync(stream.fileno())
         unfinished.replace(path)
+    # Ctrl-C as well must leave no unfinished file in the folder.
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise

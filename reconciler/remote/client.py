@@ -141,6 +141,8 @@ class Client:
     async def _until_not_throttled(self, prepared: Prepared, content: bytes | None) -> Reply:
         while True:
             async with self._pool.acquire() as transport:
+                # The connection comes first: a call that has its place in the rate must leave at
+                # once.
                 sent_at = await self.rate_limiter.acquire()
                 counted = True
                 try:
@@ -149,6 +151,7 @@ class Client:
                     # The server did not carry it out, so it is repeated whatever the operation.
                     counted = False
                     self.rate_limiter.pause(error, sent_at=sent_at)
+                # The server has seen none of these, so they say nothing about its limit.
                 except (NotSent, InvalidCall, DeadlineExceeded):
                     counted = False
                     raise
@@ -265,6 +268,7 @@ def make_client(
     test) and is then shared by all connections. Whether the key may go to `base_url` is decided
     before. `on_request` is called for every request once its answer is there.
     """
+    # Paths begin with a slash, and a doubled one is another path for many servers.
     base_url = base_url.rstrip("/")
     headers = [
         ("accept", "application/json"),
@@ -304,6 +308,7 @@ def _credential_header(name: AuthHeader, key: Redacted | None) -> list[tuple[str
     if key is None:
         return []
     text = key.reveal()
+    # A line break in the value would end the header and begin another one.
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         summary = "the API key is empty or contains characters that are not allowed in a header"
         hint = "Remove spaces and line breaks around the value."

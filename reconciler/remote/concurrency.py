@@ -19,6 +19,7 @@ async def gather_or_raise(work: Iterable[Coroutine[Any, Any, None]]) -> None:
                 group.create_task(one)
     except BaseExceptionGroup as many:
         failure = _most_telling(many)
+    # Raised outside the handler, so that the group does not become its context.
     if failure is not None:
         raise failure
 
@@ -30,6 +31,7 @@ def _most_telling(many: BaseExceptionGroup[BaseException]) -> BaseException:
     while stack:
         error = stack.pop()
         if isinstance(error, BaseExceptionGroup):
+            # Reversed, so that of equal ranks the error that came first decides.
             stack.extend(reversed(error.exceptions))
         else:
             found.append(error)

@@ -109,6 +109,7 @@ class DamagedPage:
         if isinstance(identity, str) and identity:
             return f"id:{identity}"
         try:
+            # An `UnreadableNumber` has no JSON form, hence the default.
             content = json.dumps(row, sort_keys=True, default=lambda _value: "unreadable")
         except RecursionError:
             content = "nested too deep"

@@ -34,6 +34,7 @@ _OF_CUSTOM_MODELS = ("name", "description")
 def from_row(row: Mapping[str, object]) -> Observed:
     """Read a row of the list."""
     slug = decode_values.slug(row.get("slug"), "slug")
+    # Only checked: a damaged value makes this row unreadable, and not the whole list.
     decode_values.identifier(row.get("organisation_id"), "organisation_id")
     return _record(slug, row, _plain_fields(row))
 
@@ -71,6 +72,7 @@ def from_detail(
 
 def with_models(observed: Observed, answer: Mapping[str, object]) -> Observed:
     """Return a record with the answer of the models sub-resource."""
+    # A missing list must not be read as an empty one.
     if "models" not in answer:
         raise decode_values.wrong_shape("models", "there")
     fields = dict(observed.fields)
@@ -81,6 +83,7 @@ def with_models(observed: Observed, answer: Mapping[str, object]) -> Observed:
 
 def with_workspaces(observed: Observed, answer: Mapping[str, object]) -> Observed:
     """Return a record with the answer of the workspaces sub-resource."""
+    # Clients also know the list as `data` (remote/API.md §5.2).
     name = next((name for name in ("workspaces", "data") if name in answer), None)
     if name is None:
         raise decode_values.wrong_shape("workspaces", "there")
@@ -126,6 +129,7 @@ def _record(slug: str, record: Mapping[str, object], fields: dict[str, Value]) -
         kind=decode_values.identifier(record.get("type"), "type"),
         created_at=decode_values.identifier(record.get("created_at"), "created_at"),
         last_updated_at=decode_values.identifier(record.get("last_updated_at"), "last_updated_at"),
+        # Rows have the first name (remote/API.md §1.2), the specified detail the other (§1.4).
         workspace_count=decode_values.count(
             record.get("workspaces_count", record.get("workspace_count")), "workspaces_count"
         ),
@@ -287,6 +291,7 @@ def _picked(item: Mapping[str, object], names: tuple[str, ...], where: str) -> d
     return {
         name: decode_values.shallow(item[name], f"{where}.{name}")
         for name in names
+        # The service shows a limit without reset as "" (remote/API.md §5.2).
         if item.get(name) is not None and item[name] != ""
     }
 
@@ -346,6 +351,7 @@ def _workspace(item: Mapping[str, object]) -> dict[str, Value]:
 def _enabled(item: Mapping[str, object], where: str) -> bool:
     enabled = decode_values.flag(item.get("enabled"), f"{where}.enabled")
     if enabled is None:
+        # No default is safe: it could hide an access that exists.
         raise decode_values.wrong_shape(f"{where}.enabled", "there")
     return enabled
 
@@ -363,6 +369,7 @@ def _limits(item: Mapping[str, object], field: FieldSchema, where: str) -> dict[
 
 def _access_of_all(record: Mapping[str, object], field: FieldSchema) -> dict[str, Value] | None:
     """Read the setting for new workspaces under either of its names; null is None."""
+    # The specification and the responses name it differently (remote/API.md §1.4).
     names = (field.name, f"{field.name}_settings")
     value = next((record[name] for name in names if record.get(name) is not None), None)
     if value is None:

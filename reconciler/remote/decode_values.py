@@ -55,6 +55,7 @@ def object_or_json(value: object, where: str) -> dict[str, object]:
         try:
             value = read_json(value)
         except (ValueError, RecursionError):
+            # Anything but an object, so that the error below names the field.
             value = False
     return mapping(value, where)
 
@@ -98,6 +99,7 @@ def status(value: object, where: str) -> str:
     found = optional_text(value, where) or ACTIVE
     if found not in STATUSES:
         raise wrong_shape(where, f"one of {', '.join(sorted(STATUSES))}")
+    # Interned: thousands of records share one of two texts.
     return sys.intern(found)
 
 
@@ -113,6 +115,7 @@ def flag(value: object, where: str) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     known = value.lower() if isinstance(value, str) else value
+    # The type is checked first, because a list or an object cannot be hashed.
     if isinstance(known, int | str) and known in _FLAGS:
         return _FLAGS[known]
     raise wrong_shape(where, "a boolean")

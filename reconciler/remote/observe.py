@@ -114,6 +114,7 @@ async def read_one(
         api, lambda _: WantedDetails(detail=False, models=models, workspaces=workspaces)
     )
     reading.enqueue(observed)
+    # Two workers, because two parts can be read at the same time.
     reading.close(2)
     await gather_or_raise(reading.work() for _ in range(2))
     refusal = reading.refused.get(slug)
@@ -150,6 +151,7 @@ async def read_parts(
     """
     reads = PartReads()
     queue: asyncio.Queue[tuple[str, SubResource]] = asyncio.Queue()
+    # Sorted, so that the calls of two runs have the same order.
     for slug in sorted(wanted):
         for part in sorted(wanted[slug]):
             queue.put_nowait((slug, part))
@@ -244,6 +246,7 @@ class _Reading:
                 reply = await self.api.call(call)
                 self._keep(call, decode_values.mapping(reply.body, "the answer"))
             except (NotFound, Forbidden) as error:
+                # Kept for later: the integration may have been deleted since the list showed it.
                 self.refused[call.slug or ""] = error
             except NoAnswer as problem:
                 slug = call.slug or ""
@@ -339,6 +342,7 @@ async def _read(api: IntegrationsAPI, slug: str, part: SubResource, reads: PartR
         reply = await api.call(Call(_OPERATIONS[part], slug))
         answer = decode_values.mapping(reply.body, "the answer")
         reads.parts.setdefault(slug, {})[part] = _READERS[part](Observed(slug, {}), answer)
+    # Both are kinds of `Answered`, and every other call would meet them as well.
     except (Unauthorised, Throttled):
         raise
     except Answered as refusal:

@@ -107,6 +107,7 @@ _LIST_QUERY = (
         "integer",
         "Integrations per page; 100 by default; the API may return fewer.",
         minimum=1,
+        # The API's own maximum is not known (remote/API.md §9); this bound is ours.
         maximum=1000,
     ),
     Parameter("workspace_id", "string", "Only what this workspace (slug or UUID) can use."),
@@ -143,6 +144,7 @@ _ROWS = (
         "Adds a provider account. The answer is a receipt with id and slug. Send a slug: without "
         "one a lost response looks like a lost request.",
         make_body=create_body,
+        # The API has no idempotency key (remote/API.md §7): a second POST is a second create.
         idempotent=False,
         raw=True,
     ),
@@ -221,6 +223,7 @@ _ROWS = (
 OPERATIONS: Mapping[OperationName, Operation] = MappingProxyType({row.name: row for row in _ROWS})
 """All ten operations in the order in which they are shown."""
 
+# Wider than a slug on purpose: a malformed slug is reported as such, not as an unknown path.
 _ROUTE = re.compile(r"/integrations(?:/(?P<slug>[^/]*)(?:/(?P<part>models|workspaces))?)?")
 
 

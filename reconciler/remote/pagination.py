@@ -20,6 +20,7 @@ from reconciler.remote.concurrency import gather_or_raise
 from reconciler.remote.damaged_rows import Damage
 from reconciler.remote.errors import IncompleteRead, WrongShape
 
+# The documented default (remote/API.md §1.2); whether more is refused is not known (§9).
 PAGE_SIZE = 100
 RELISTS = 3
 
@@ -109,6 +110,7 @@ async def list_all(
     query: dict[str, str | int] = {"page_size": page_size}
     if workspace_id is not None:
         query["workspace_id"] = workspace_id
+    # `all` is the documented default (remote/API.md §1.2).
     if kind != "all":
         query["type"] = kind
     lister = _Lister(api, query, concurrency, on_row)
@@ -148,6 +150,7 @@ class _Lister:
         self._query = query
         self._concurrency = concurrency
         self._on_row = on_row
+        # Shared by all passes: a list that is read again must not queue a detail twice.
         self._seen: set[str] = set()
 
     async def read(self) -> _Pass:
@@ -156,7 +159,8 @@ class _Lister:
         pages = itertools.count()
         await self._page(reading, next(pages))
         if not reading.is_over:
-            # Rounded up, less the first page; the server may grant fewer rows than requested.
+            # Rounded up, less the first page; the server may grant fewer rows than requested, but
+            # not 0 here: a first page without rows has ended the reading.
             promised = -(-(reading.total or 0) // reading.granted) - 1
             await self._wave(reading, itertools.islice(pages, promised), promised)
         while not reading.is_over:
@@ -204,5 +208,7 @@ class _Lister:
                 self._on_row(observed)
         for slug in reading.damage.slugs & reading.rows.keys():
             del reading.rows[slug]  # of two rows with one slug the damaged one counts
+        # The first page decides: the last one is shorter, and pages arrive in any order.
         reading.granted = reading.granted or len(rows)
+        # Otherwise a server that ignores `current_page` would be asked without end.
         reading.exhausted = reading.exhausted or reading.count == before

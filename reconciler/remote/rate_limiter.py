@@ -137,6 +137,7 @@ class RateLimiter:
             raise error
         self._paused_until = max(self._paused_until, self._timing.clock() + wait)
         self._next = -math.inf
+        # Calls that wait for a place under the old pace see the new episode and start again.
         self._episode += 1
         # A late response to a call sent before the last pause is no evidence for the new pace.
         if sent_at > self._resumed_at:
@@ -161,7 +162,9 @@ class RateLimiter:
 
     def _own_pause(self) -> float:
         """Return a pause for a server that names none: longer while nothing is accepted."""
+        # The exponent is bounded, because a float power that overflows raises.
         cap = min(20.0, 0.5 * 2.0 ** min(self._streak, 10))
+        # Jitter can draw 0, and the next call would then meet the same limit.
         return max(0.05, self._timing.random() * cap)
 
     def _reserve(self, now: float) -> float:
@@ -186,6 +189,7 @@ class RateLimiter:
         """Return the calls a second that are tried at a moment."""
         since = max(0.0, moment - self._resumed_at)
         if self._guessing:
+            # Bounded for the same reason as in `_own_pause`: `math.pow` raises on overflow.
             return self._rate * math.pow(2.0, min(since, 20.0))
         patience = max(PATIENCE, GROWTH_WINDOWS * self._window)
         return self._rate * (1.0 + GROWTH * max(0.0, since - patience) / self._window)

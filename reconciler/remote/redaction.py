@@ -70,6 +70,7 @@ def redact(text: str, needles: Needles) -> str:
     """Return the text with every run redacted that holds a secret, or what looks like one."""
     if len(text) > LONGEST_TEXT:
         return REDACTED
+    # With a group in the pattern, runs and the spaces between them alternate.
     parts = re.split(r"(\s+)", text)
     found = _found(parts[::2], needles)
     if not found:
@@ -79,6 +80,7 @@ def redact(text: str, needles: Needles) -> str:
         space = parts[2 * index - 1] if index else ""
         if index not in found:
             shown += [space, run]
+        # Neighbouring hits become one marker, so that their number does not show.
         elif index - 1 not in found:
             shown += [space, REDACTED]
     return "".join(shown)

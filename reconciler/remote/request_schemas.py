@@ -16,6 +16,7 @@ from reconciler.domain.schema import FieldKind, FieldSchema, compiled
 
 Schema: TypeAlias = Mapping[str, Any]
 
+# Anchored by hand, because JSON Schema searches a pattern anywhere in the text.
 SLUG_PATTERN = "^[A-Za-z0-9_-]{1,255}$"
 
 _ANY_SCALAR = ("string", "number", "boolean", "null")
@@ -71,6 +72,7 @@ def _property(field: FieldSchema) -> Schema:
 
 def _form(field: FieldSchema) -> dict[str, Any]:
     if field.facts.secret:
+        # Never empty: what an empty key does in an update is not known (remote/API.md §2).
         return {"type": "string", "minLength": 1}
     if field.kind is FieldKind.MAP:
         form: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": True}

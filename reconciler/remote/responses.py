@@ -39,6 +39,7 @@ _CLASSES: Mapping[int, type[Answered]] = {
     401: Unauthorised,
     403: Forbidden,
     404: NotFound,
+    # 408 and 425 invite a repetition, as a fault does (remote/API.md §7).
     408: ServerFault,
     409: Conflict,
     425: ServerFault,
@@ -105,6 +106,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
         raise _nothing(sent, answer, "redirected", "was redirected, which is never followed")
     if answer.status >= 400:
         _refuse(sent, answer, wall_clock=wall_clock)
+    # The specification names 200 alone (remote/API.md §1.1); one client also accepts 204 (§1.6).
     if answer.status not in {200, 201, 202, 204}:
         raise _nothing(sent, answer, "unexpected-status", "was answered with an unknown status")
     body = _document(sent, answer) if answer.body.strip() else None
@@ -119,6 +121,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
 def _document(sent: Sent, answer: RawAnswer) -> object:
     content_type = answer.headers.get("content-type", "").partition(";")[0].strip()
     kind = content_type.lower()
+    # A missing type is tolerated: the body must parse as JSON in any case.
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise _nothing(
             sent, answer, "not-json", f"was answered with {content_type} instead of JSON"
@@ -147,6 +150,7 @@ def parse_json(body: bytes) -> object:
 
     NaN and lone surrogates are refused: no output of ours could carry them.
     """
+    # `utf-8-sig` drops a byte order mark, which the parser would refuse.
     document = _STRICT.decode(body.decode("utf-8-sig"))
     if b"\\ud" in body or b"\\uD" in body:
         json.dumps(document, ensure_ascii=False).encode()
@@ -224,6 +228,7 @@ def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
         return False, "", ""
     if not isinstance(body, dict):
         return False, "", ""
+    # Three places are known: under `data`, under `error` and at the top (remote/API.md §1.7).
     inner = next((v for v in (body.get("data"), body.get("error")) if isinstance(v, dict)), body)
     codes = (inner.get(name) for name in ("errorCode", "code", "slug"))
     code = next((c for c in codes if isinstance(c, str) and _CODE.fullmatch(c)), "")
@@ -246,6 +251,7 @@ def _without(text: str, secrets: Needles) -> str:
 
     A command that only reads knows no secret but its own, and the API may quote any.
     """
+    # Redacted before it is cut: the rest of a secret that was cut would not be recognised.
     text = redact(text, secrets)
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
 

@@ -14,9 +14,12 @@ from reconciler.remote.clock import Clock, Deadline
 from reconciler.remote.errors import Answered, NoAnswer, NotSent, RemoteError, ServerFault
 from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
 
+# With the first one. A pause is drawn between 0 and BASE, which doubles with each attempt up to
+# CAP, so that the workers of a run do not return together (remote/API.md §7).
 ATTEMPTS = 4
 BASE_SECONDS = 0.5
 CAP_SECONDS = 20.0
+# Without a budget an outage would multiply the calls of a run by ATTEMPTS.
 BUDGET_SHARE = 0.1
 BUDGET_FREE = 10
 
@@ -31,6 +34,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ServerFault):
         return (
             error.http_status in _TRANSIENT_STATUS
+            # A pause that is longer than this does not fit into a run.
             and (error.retry_after or 0) <= LONGEST_PAUSE_SECONDS
         )
     return isinstance(error, NotSent | NoAnswer) and error.code in _TRANSIENT_CODES
@@ -110,5 +114,6 @@ class Retries:
         return (
             state.attempt_number >= ATTEMPTS
             or self.used >= BUDGET_SHARE * self.calls + BUDGET_FREE
+            # A pause beyond the deadline would only delay the error.
             or state.upcoming_sleep >= self._deadline.remaining
         )

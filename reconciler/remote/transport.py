@@ -70,6 +70,7 @@ class ConnectionPool:
 
     async def drop_expired(self) -> None:
         """Close the connections that many concurrent calls left behind and that have expired."""
+        # A copy: other calls borrow and return transports while one is being closed.
         for transport in [*self._free]:
             if isinstance(transport, ApiConnection):
                 with contextlib.suppress(httpcore.NetworkError, OSError):
@@ -144,6 +145,7 @@ class ApiConnection(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connection, if one is open."""
         if self._open is not None:
+            # Forgotten before it is closed: a close that fails must not leave it in use.
             connection, self._open = self._open, None
             await connection.aclose()
 
@@ -173,6 +175,7 @@ async def read_body(response: httpx.Response) -> RawAnswer:
     parts: list[bytes] = []
     size = 0
     async for chunk in stream:
+        # One byte more than the limit is enough to know that a body exceeds it.
         part = unpack(chunk, BODY_LIMIT + 1 - size)
         size += len(part)
         if size > BODY_LIMIT:
@@ -191,7 +194,7 @@ def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
 
     def unpack(chunk: bytes, limit: int) -> bytes:
         try:
-            # Output stops at the limit whatever the input would grow to.
+            # Output stops at the limit whatever the input would grow to; 0 would mean no limit.
             return inflater.decompress(chunk, max(1, limit))
         except zlib.error:
             raise UndecodableError from None
@@ -201,6 +204,7 @@ def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
 
 def from_httpx(error: Exception, *, what: str, base_url: str) -> RemoteError:
     """Return our error for an exception of httpx; `what` is the method and path."""
+    # Before the timeouts, because ConnectTimeout is one, and nothing was sent before it.
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return _not_connected(error, what=what, base_url=base_url)
     if isinstance(error, httpx.ProxyError):
@@ -321,6 +325,7 @@ def _trust(*, secure: bool, ca_file: Path | None) -> ssl.SSLContext:
         # Loading certificates takes 20 ms, and nothing leads from http to https: redirects are
         # not followed. A context without certificates trusts no server.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # SSL_CERT_FILE of the environment must not widen the trust; RECONCILE_CA_FILE does.
     context = httpx.create_ssl_context(trust_env=False)
     if ca_file is not None:
         try:
