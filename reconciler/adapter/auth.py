@@ -104,6 +104,8 @@ class Tokens:
         # A set: the same token in both headers is one credential.
         presented = {*_bearer_tokens(headers), *_api_keys(headers)}
         if not presented:
+            # Without an error code: there was no credential to complain about (RFC 6750, section
+            # 3.1).
             raise _unauthorised("No token was sent.")
         if len(presented) > 1:
             raise _unauthorised("Different credentials were sent.", 'error="invalid_request"')
@@ -165,6 +167,8 @@ def _parse_line(words: list[str]) -> Token | str:
 
 
 def _duplicates(tokens: Iterable[Token], file: str) -> list[Diagnostic]:
+    # A name stands for one caller in the access log and has one rate limit. A token used twice
+    # would have two scopes.
     names = [token.principal.name for token in tokens]
     digests = [token.digest for token in tokens]
     problems = []
@@ -192,6 +196,7 @@ def _bearer_tokens(headers: Headers) -> Iterable[bytes]:
     if len(values) > 1:
         raise _unauthorised("Authorization was sent more than once.", 'error="invalid_request"')
     for value in values:
+        # The name of the scheme is not case-sensitive (RFC 9110, section 11.1).
         found = _BEARER.fullmatch(value)
         if found is None:
             raise _unauthorised("Authorization is not `Bearer` and a token.")
@@ -214,4 +219,5 @@ def _unauthorised(detail: str, reason: str = "") -> Refusal:
 
 
 def _digest(text: bytes) -> bytes:
+    # Neither salt nor a slow hash: a token is long and random, unlike a password.
     return hashlib.sha256(text).digest()

@@ -45,6 +45,7 @@ def raise_file_limit() -> int:
     """Raise the soft limit of open files to the hard one if allowed; return the current limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
+        # Some systems refuse an unlimited hard limit; the soft one then stays.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -59,7 +60,9 @@ def connection_budget(file_limit: int) -> ConnectionBudget:
     """
     if file_limit == resource.RLIM_INFINITY:
         return ConnectionBudget(MAX_CALLERS, MAX_UPSTREAM)
+    # A quarter, so that the reserve does not take all of a very low limit.
     usable = file_limit - min(_OTHER_FILES, file_limit // 4)
+    # All clients together get at most half; callers get the rest.
     upstream = max(1, min(MAX_UPSTREAM, usable // (2 * _UPSTREAM_CLIENTS)))
     callers = max(1, min(MAX_CALLERS, usable - _UPSTREAM_CLIENTS * upstream))
     return ConnectionBudget(callers, upstream)
@@ -97,6 +100,7 @@ class ConnectionTable:
         while len(self._open) >= self.limit and self._silent:
             self.shed()
         has_room = len(self._open) < self.limit
+        # Added even without room, since it is open until it has got its 503.
         self._open.add(connection)
         self._silent[connection] = None
         return has_room
@@ -106,6 +110,7 @@ class ConnectionTable:
         if not self._silent:
             return False
         oldest = next(iter(self._silent))
+        # Removed first: after `abort` the loop reports the loss later, and `add` counts at once.
         self.remove(oldest)
         oldest.abort()
         return True
@@ -143,6 +148,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
+        # `accept` must return at once if there is none; it runs in the event loop.
         listening.settimeout(0)
         self._loop.add_reader(listening, self._accept)
 
@@ -163,10 +169,12 @@ class Listener:
             try:
                 accepted, _address = self._socket.accept()
             except OSError as problem:
+                # All other errors mean that the backlog is empty, or that the caller has left.
                 if problem.errno in _OUT_OF_RESOURCES:
                     self._pause()
                 return
             opening = self._loop.create_task(self._open(accepted))
+            # The loop keeps only a weak reference to a task.
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
 
@@ -182,6 +190,7 @@ class Listener:
         """Make room at the limit of open files; pending connections stay in the backlog."""
         self._table.shed()
         self._loop.remove_reader(self._socket)
+        # The socket stays readable, so with the reader the loop would try again without a pause.
         self._retry = self._loop.call_later(_RETRY_SECONDS, self._resume)
 
     def _resume(self) -> None:

@@ -87,7 +87,9 @@ class Candidate:
         if path not in self.documents:
             return self.base.read(path)
         text = self.documents[path]
+        # A lone surrogate of JSON becomes bytes that are not UTF-8, which the reader reports.
         files = {} if text is None else {path: text.encode("utf-8", "surrogatepass")}
+        # Its limits and errors are those of a file on disk.
         return MemorySource(files).read(path)
 
     def has_folder(self, path: str) -> bool:

@@ -42,5 +42,6 @@ def silence_libraries() -> None:
     """Keep log records of libraries, which may quote a request, off stderr."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
+        # Without any handler, Python's handler of last resort would write warnings to stderr.
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False

@@ -137,6 +137,7 @@ def _tool(
         input_schema=schema,
         output_schema={
             "type": "object",
+            # Plans, drift reports and errors have only this member in common.
             "required": ["kind"],
             "properties": {
                 "format_version": {"type": "string"},
@@ -149,6 +150,7 @@ def _tool(
             read_only_hint=True,
             destructive_hint=False,
             idempotent_hint=True,
+            # In MCP an open world is anything beyond the server: here the API.
             open_world_hint=name != "validate-desired-state",
         ),
     )

@@ -76,6 +76,7 @@ class HTTPProtocol(H11Protocol):
         self._update_table()
 
     def pause_writing(self) -> None:
+        # asyncio calls this when the caller reads more slowly than the answer is produced.
         super().pause_writing()
         self.table.mark_silent(self)
         self._start_write_timer()
@@ -187,6 +188,7 @@ def _refuse_while_full(application: Application, table: ConnectionTable) -> Appl
     """Return the application of a connection beyond the limit: a 503 until there is room."""
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
+        # A full adapter still answers probes: it is alive, and a restart would drop its requests.
         if len(table) > table.limit and scope["path"] not in PROBES:
             scope[REFUSED] = _TOO_MANY_CONNECTIONS
         await application(scope, receive, send)

@@ -19,6 +19,7 @@ _CONTAINERS: Final = (dict, list, tuple)
 
 def is_too_deep(document: object) -> bool:
     """Return whether objects and lists are nested deeper than `MAX_DEPTH`."""
+    # Level by level: a recursive walk would itself fail on the documents that are looked for.
     level: list[object] = [document] if isinstance(document, _CONTAINERS) else []
     for _ in range(MAX_DEPTH):
         nested: list[object] = []

@@ -87,9 +87,12 @@ def mcp_application(
             # Stateless: there is no session to end and no stream of server messages.
             raise refuse("method-not-allowed", 405, "This path takes POST.", allow="POST")
         check_media_type(scope)
+        # The library serves the path without the slash at its end only.
         await application({**scope, "path": PATH}, receive, RedactingResponder(send))
 
+    # The library starts its session manager in the lifespan of its own application.
     lifespan: Any = application.router.lifespan_context
+    # Both spellings, because not every client follows a redirect of a POST.
     endpoints = [Route(path, ASGIEndpoint(post_only)) for path in (PATH, f"{PATH}/")]
     router = Router(
         [*probe_routes(is_ready), *endpoints],
@@ -174,6 +177,7 @@ class RedactingResponder:
 
     async def _flush(self, start: Message) -> None:
         content = _without_quotes(self._content)
+        # The announced length is that of the replaced text.
         others = [pair for pair in start["headers"] if pair[0] != b"content-length"]
         length = (b"content-length", str(len(content)).encode())
         await self._send({**start, "headers": [*others, length]})

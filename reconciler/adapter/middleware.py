@@ -107,13 +107,16 @@ class GatewayMiddleware:
         context = RequestContext(
             self._config.new_id(), self._protocol, self._config.clock(), self._config.failed
         )
+        # Optional in ASGI.
         context.client = (scope.get("client") or (None,))[0]
         context.attach(scope)
         sender = _Sender(send, context)
         try:
             await self._serve(scope, receive, sender, context)
+        # Nobody is left to answer. The access log shows the request without a status.
         except ClientGoneError:
             pass
+        # The server cancels what is still running when the grace period of a stop ends.
         except asyncio.CancelledError:
             await sender.refuse(_STOPPED)
             raise
@@ -132,6 +135,7 @@ class GatewayMiddleware:
         headers: Headers = scope["headers"]
         length = _check_framing(headers)
         self._allowed.check(headers, target_host=_take_target_host(scope))
+        # Before the credential is checked: a page must be able to read a refusal, too.
         sender.cors_headers = _cors_headers(headers)
         if _is_preflight(scope):
             await send_answer(sender, 204, b"", headers=_PREFLIGHT_HEADERS)
@@ -163,6 +167,8 @@ class GatewayMiddleware:
         name = context.principal.name if context.principal else ""
         allowance = self._config.rates.take(name)
         if allowance.wait is not None:
+            # Rounded up: Retry-After holds whole seconds, and an earlier attempt would be refused
+            # again.
             seconds = str(max(1, round(allowance.wait + 0.5)))
             detail = "This token's rate limit is used up for now."
             raise refuse("too-many-requests", 429, detail, retry_after=seconds)
@@ -220,6 +226,7 @@ def _check_framing(headers: Headers) -> int:
         raise refuse("bad-framing", 400, detail, connection="close")
     if codings:
         return 1
+    # h11 has reported any other length as malformed already.
     return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
 
 

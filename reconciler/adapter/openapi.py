@@ -143,6 +143,7 @@ def _parameters(row: Operation) -> list[Document]:
             "in": "query",
             "required": p.required,
             "description": p.description,
+            # The parameter itself has the description.
             "schema": {key: value for key, value in p.schema.items() if key != "description"},
         }
         for p in row.query

@@ -146,6 +146,7 @@ def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
             return Problem("read-only", 403, "The adapter was started with --read-only.")
         case NoAnswer(code="timeout"):
             return timeout_problem(operation)
+        # Nothing arrived, so there is no outcome to be unsure about.
         case NotSent():
             detail = "The upstream cannot be reached, so the request was not sent."
             return Problem("upstream-unreachable", 502, detail)
@@ -155,6 +156,7 @@ def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
 
 
 def _answered(error: Answered, operation: OperationName) -> Problem:
+    # The client invents this code, and the message below, for an answer that has none.
     code = None if error.code.startswith("http-") else error.code
     status = error.http_status or 502
     reason = "" if error.message == f"status {status}" else error.message
@@ -168,6 +170,7 @@ def _answered(error: Answered, operation: OperationName) -> Problem:
         detail = "The upstream refused the adapter's own credential, not the caller's."
         return Problem("upstream-credential", 502, detail, code)
     detail = f"The upstream answered with {status}" + (f": {reason}" if reason else "")
+    # The reason is text of the upstream, with or without a full stop.
     detail += "" if detail.endswith((".", "!", "?", "…")) else "."
     if error.outcome_unknown:
         detail += _outcome_note(operation)

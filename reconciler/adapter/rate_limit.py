@@ -33,8 +33,10 @@ class CallerRateLimiter:
 
     def __init__(self, rate: float, clock: Callable[[], float]) -> None:
         self._rate = rate
+        # A bucket that holds less than one request would never let any pass.
         self._burst = max(1.0, rate * BURST_SECONDS)
         self._clock = clock
+        # By the names of tokens, which the operator chose, so the dictionary does not grow.
         self._levels: dict[str, tuple[float, float]] = {}
 
     def take(self, name: str) -> Allowance:

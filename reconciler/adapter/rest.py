@@ -105,10 +105,12 @@ class RestOperations:
         context = context_of(scope)
         operation, slug = _route(scope)
         context.operation, context.slug = operation.name, slug
+        # First of all: a caller who may not write gets a 403 whatever the request holds.
         self._service.check_permission(operation, context.caller)
         query = self._query(operation, scope["query_string"])
         body = None
         if operation.body is not None:
+            # One message holds all of it, because the middleware has read the body already.
             body = self._body(operation, scope, (await receive())["body"])
             context.slug = slug or slug_in(body)
         call = Call(operation.name, slug, query, body)
@@ -162,12 +164,14 @@ def _query_schema(operation: Operation) -> dict[str, object]:
 
 def _route(scope: Scope) -> tuple[Operation, str | None]:
     """Return the operation and slug of a request, or raise the refusal (400, 404, 405)."""
+    # h11 lets only ASCII pass in a request target.
     path = scope["raw_path"].decode("ascii").removeprefix(REST_PREFIX)
     rows = [row for row in RAW_OPERATIONS if row.method in allowed_methods(path)]
     try:
         found = match(scope["method"], path)
     except InvalidCall as error:
         raise refuse("bad-slug", 400, f"{error.summary}. {error.hint}") from None
+    # The table also holds operations that REST does not offer; their paths do not exist here.
     if found is not None and found[0].raw:
         return found
     if found is not None or not rows or path.count("/") > 2:

@@ -45,6 +45,7 @@ def get_route(path: str, endpoint: Endpoint) -> Route:
     """Return a route that takes GET and HEAD, and refuses other methods with a problem."""
 
     async def get_only(scope: Scope, receive: Receive, send: Send) -> None:
+        # uvicorn leaves out the body of an answer to HEAD.
         if scope["method"] not in {"GET", "HEAD"}:
             raise refuse("method-not-allowed", 405, "This path takes GET.", allow="GET, HEAD")
         context_of(scope).operation = path.strip("/")

@@ -88,6 +88,7 @@ def bounded(schema: Any) -> Any:
         return schema
     copy = {key: bounded(value) for key, value in schema.items()}
     for name in _type_names(schema):
+        # The defaults come first, so that a limit of the schema itself wins.
         copy = {**_LIMITS.get(name, {}), **copy}
     if _is_free_text(copy):
         copy["format"] = "text"

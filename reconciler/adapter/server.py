@@ -46,8 +46,10 @@ def open_listener(host: str, port: int) -> socket.socket:
     # `create_server`; without it an answer waits 40 ms for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
+        # Without it a restart fails until the old connections have left TIME_WAIT.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
+            # Whether `::` also takes IPv4 would otherwise depend on the system.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))
         listener.listen(1024)
@@ -139,12 +141,15 @@ def _configuration(
     return uvicorn.Config(
         application,
         http=protocol,
+        # The middleware checks HTTP only and would pass a WebSocket on unchecked.
         ws="none",
+        # The loop runs already.
         loop="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
+        # Off by default: any caller could put an address of its choice into the access log.
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=limits.grace_seconds,

@@ -76,6 +76,7 @@ class UpstreamService:
 
     async def perform(self, call: Call, caller: Principal) -> Reply:
         """Make a call and return the upstream's answer; raises `Refusal` for everything else."""
+        # Both ports check it before they read the input; this is the last place before the write.
         self.check_permission(OPERATIONS[call.operation], caller)
         await self._check_unmanaged(call)
         result = "failed"

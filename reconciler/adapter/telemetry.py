@@ -56,6 +56,7 @@ class Metrics:
     """The metrics of one adapter."""
 
     def __init__(self) -> None:
+        # The library's default registry is global, and a second adapter could not register there.
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "reconcile_adapter_requests",

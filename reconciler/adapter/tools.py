@@ -111,6 +111,7 @@ class RawTool:
         return {} if reply.body is None else reply.body
 
     def _check_confirmation(self, slug: str | None, arguments: Arguments) -> None:
+        # Present, because the schema requires it and was checked before.
         if self._confirms and arguments["confirm_slug"] != slug:
             detail = "confirm_slug differs from slug; nothing was deleted."
             raise refuse("not-confirmed", 400, detail)
@@ -147,6 +148,7 @@ async def call_tool(
     try:
         return _result(await definition.run(arguments, context))
     except ToolFailure as failed:
+        # For the access log alone: over HTTP the answer to a tool call is a 200.
         context.status = 422
         return _result(failed.document, is_error=True)
     except Refusal as refusal:

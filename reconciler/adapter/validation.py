@@ -45,6 +45,8 @@ class SchemaValidator:
         if is_too_deep(instance):
             detail = f"{what or 'the input'} is nested deeper than {MAX_DEPTH} levels."
             raise refuse("invalid-request", 400, detail)
+        # Errors are found lazily, so a body with thousands of them costs no more than one with
+        # five.
         errors = islice(self._validator.iter_errors(instance), _MAX_ERRORS)
         sentences = [_sentence(error, what) for error in errors]
         if sentences:
@@ -161,6 +163,7 @@ def _types(schema: Schema) -> frozenset[str]:
 
 def _sentence(error: ValidationError, what: str) -> str:
     parts = [what, *(printable_name(str(part)) for part in error.absolute_path)]
+    # The path ends at the object; the name that breaks the rule is the instance itself.
     if "propertyNames" in error.absolute_schema_path:
         parts.append(printable_name(str(error.instance)))
     place = ".".join(part for part in parts if part) or "the input"

@@ -18,8 +18,10 @@ KNOWN_HOSTS = frozenset({"api.portkey.ai"})
 
 def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> None:
     """Raise `Refused` if the target's host is none that a key may be sent to."""
+    # `hostname` leaves out port and credentials: a host is trusted, not one of its ports.
     host = (urlsplit(target.base_url).hostname or "").lower()
     known = KNOWN_HOSTS | {allowed.lower() for allowed in allowed_hosts}
+    # Neither the embedded simulator nor a loopback address lets a key leave this machine.
     if target.is_simulator or is_loopback(host) or host in known:
         return
     problem = error(

@@ -63,6 +63,7 @@ async def run_apply(
 
     if ledger_listener is None:
         return await apply()
+    # `problem` is read after the block: the last batch is written while the writer closes.
     async with BatchWriter(ledger_listener.emit_all, stop) as writer:
         applied = await apply(writer.emit)
     return await _recorded(
@@ -98,6 +99,8 @@ async def _recorded(
     try:
         if problem is not None:
             raise problem
+        # In a thread, so that a ledger that does not answer cannot keep a signal from ending the
+        # run.
         closing = asyncio.ensure_future(in_thread(close))
         if not await finished(closing, stop):
             closing.cancel()
@@ -169,18 +172,24 @@ class RunDisplay:
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan and ask for confirmation."""
+        # The run that follows a yes would show the same plan again.
         self._shows_plan = False
+        # Not `info`: a plan that --quiet hides cannot be reviewed before the answer.
         self._console.warning(self._as_text(plan))
         hint = "review the plan, then use --yes"
         try:
+            # Reading the answer blocks the event loop, and with it the handlers of signals.
             with self._handler.suspended():
                 return self._console.confirm(question(plan), hint=hint)
         except InvalidInput as problem:
+            # With the plan, whose digest the suggested command repeats.
             raise InvalidInput(problem.diagnostics, plan=plan) from None
 
     def emit(self, event: Event) -> None:
         """Handle an event of the run."""
         if isinstance(event, RunStarted):
+            # A call that is cancelled has an unknown outcome, so from now on the run stops by
+            # itself.
             self._handler.on_signal = self._ask_to_stop
             self._handler.if_interrupted = _CUT_SHORT
             self._show(event.plan)
@@ -212,6 +221,7 @@ def _progress(console: Console) -> QuietProgress:
     if console.quiet or stream is None or console.json_log is not None:
         return QuietProgress()
     if console.is_live:
+        # Late: commands that draw nothing must start without rich.
         from rich.console import Console as RichConsole
 
         rich = RichConsole(file=stream, no_color=not console.colors_stderr, width=console.width)

@@ -33,6 +33,7 @@ def checkout_of(invocation: Invocation, environment: Settings | None = None) -> 
     there = DirectorySource(invocation.dir)
     try:
         missing = git.not_checked_out(repository_of(invocation, environment))
+    # The files are there all the same; the warning holds back deletes (`desired_source.read_past`).
     except git.GitError as problem:
         summary = f"cannot verify that all files are checked out: {problem.summary}"
         return Checkout(there, (warning("checkout-unverified", summary, hint=problem.hint),))

@@ -58,6 +58,7 @@ def suggesting_commands(invocation: Invocation, plans: Sequence[Path]) -> Iterat
         saved_plan = plans[0] if len(plans) == 1 else None
         context = command_context(invocation, click.get_current_context(), saved_plan=saved_plan)
         found = _with_commands(problem.diagnostics, problem.plan, context)
+        # The class holds the exit code, so the new refusal is of the same class.
         raise type(problem)(found, plan=problem.plan) from problem
 
 
@@ -99,6 +100,7 @@ def _words(param: click.Parameter, value: object) -> list[str]:
             return []
         case True:
             return [option]
+        # Before `tuple()`: a shard is a pair of numbers, a repeatable option a tuple of texts.
         case (int(part), int(count)):
             return [option, f"{part}/{count}"]
         case tuple():

@@ -44,6 +44,7 @@ class Console:
     def of_this_process(cls) -> "Console":
         """Return the console of this process; text is UTF-8 in every locale."""
         for stream in (sys.stdout, sys.stderr):
+            # Python sets a stream to None if its descriptor is closed, as by `>&-`.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
         return cls(stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
@@ -77,12 +78,14 @@ class Console:
 
     def data(self, text: str) -> None:
         """Write a result to stdout, with a newline at its end."""
+        # Before the attempt: a part may arrive, and no second document may follow it.
         self.has_written = True
         problem = None if self._out is None else _write(self._out, text)
         if problem is None:
             return
         self._out = None
         if not isinstance(problem, BrokenPipeError):
+            # The third argument stands for the file name, which the report of the error shows.
             self.lost = OSError(problem.errno, problem.strerror, "standard output")
 
     def info(self, text: str) -> None:
@@ -176,5 +179,6 @@ def _write(stream: TextIO, text: str) -> OSError | None:
 
 
 def _silence(stream: TextIO) -> None:
+    # Python flushes the stream again at exit. On /dev/null that succeeds, and no traceback follows.
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

@@ -99,6 +99,7 @@ class DoctorRun:
         return target
 
     async def _api(self, target: Target) -> None:
+        # The check of the clock needs the Date header of an answer, which only a listener sees.
         invocation = replace(self.invocation, on_request=self._on_request)
         secrets = secret_values.Secrets(self.environment, self.invocation.dir)
         try:
@@ -112,6 +113,7 @@ class DoctorRun:
             api_checks = ApiChecks(api)
             await api_checks.run()
             self.checks += api_checks.results
+            # Without an answer there is no time to compare with.
             if API_ANSWERS in self.checks:
                 self.checks.append(self._clock(target))
             if api_checks.listing is None:
@@ -133,15 +135,19 @@ class DoctorRun:
     async def _probe(self, api: Client, target: Target) -> None:
         probe = Probe(
             api,
+            # Random, so that a leftover of an earlier probe does not stand in the way.
             slug=PROBE + token_hex(4),
+            # Made up: a probe sends no credential of a provider.
             key=Redacted(f"sk-probe-{token_hex(12)}"),
             workspace=target.scope.workspace_id,
             announce=self.announce,
         )
         ledger_access = wiring.ledger_access_of(self.invocation, self.environment)
+        # A probe writes to the target, so it excludes a run in the same way as an apply does.
         with self._locked(ledger_access, target, probe.slug):
             self.checks.append(await probe.run())
         self.answers = probe.answers
+        # Opening would create the ledger, which is left to the first apply.
         if ledger_access.state is LedgerState.FRESH or not probe.answers:
             return
         try:
@@ -167,6 +173,7 @@ class DoctorRun:
         except Rejection as problem:
             return [warn("environments", problem.summary, problem.hint)]
         if job.token is None or job.repository is None:
+            # Outside of a job nobody expects a token.
             return [NO_TOKEN] if self.environment.on_runner else []
         name = self.github_environment or settings.variable("RECONCILE_ENVIRONMENT") or target.name
         risky = settings.variable("RECONCILE_RISKY_ENVIRONMENT") or None

@@ -34,19 +34,23 @@ class ErrorReport:
 def explain(problem: BaseException) -> ErrorReport:
     """Return the report of any exception; of a foreign one it holds only the name of the type."""
     match problem:
+        # Before its base class: only a rejection has several diagnostics and a plan.
         case Rejection():
             plan = cast("Plan | None", problem.plan)
             return ErrorReport(problem.exit_code, problem.diagnostics, plan)
         case ReconcilerError():
             diagnostic = error(problem.code, problem.summary, hint=problem.hint)
             return ErrorReport(problem.exit_code, (diagnostic,))
+        # click's own exit code is 2, which stands for differences here.
         case click.ClickException():
             return ErrorReport(3, (_of_click(problem),))
         case KeyboardInterrupt() | EOFError() | click.Abort():
             return _of_interrupt(problem)
+        # A TaskGroup wraps the exception of its task, even if it is the only one.
         case BaseExceptionGroup():
             return explain(_first_of_ours(problem))
         case OSError() if problem.strerror:
+            # It may also be bytes or the number of a descriptor.
             where = f": {problem.filename}" if isinstance(problem.filename, str) else ""
             return ErrorReport(1, (error("system", f"{problem.strerror}{where}"),))
         case _:
@@ -84,8 +88,10 @@ def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
 def wants_json(arguments: Sequence[str], *, commands: Iterable[str], prefix: str) -> bool:
     """Return whether a command line asks for JSON, even if it cannot be parsed."""
     words = list(arguments)
+    # What follows is an argument, even if it looks like an option.
     if "--" in words:
         words = words[: words.index("--")]
+    # From the end, since the last of several wins, as in click.
     for at in range(len(words) - 1, -1, -1):
         name, equals, value = words[at].partition("=")
         if name == "--format":
@@ -114,6 +120,7 @@ def _of_click(problem: click.ClickException) -> Diagnostic:
     hint = ""
     if isinstance(problem, click.UsageError) and problem.ctx is not None:
         hint = f"run `{problem.ctx.command_path} --help` for usage"
+    # click writes sentences. A diagnostic is one line, in lower case and without a full stop.
     summary = problem.format_message().replace("\n", " ").strip()
     return error("usage", summary[:1].lower() + summary[1:].rstrip("."), hint=hint)
 
@@ -127,12 +134,14 @@ def _first_of_ours(group: BaseExceptionGroup[Any]) -> BaseException:
             waiting.extend(here.exceptions)
         else:
             flat.append(here)
+    # An error of ours explains itself; of a foreign one only the type is shown.
     return next((e for e in flat if isinstance(e, ReconcilerError)), flat[0])
 
 
 def _places(problem: BaseException) -> str:
     """List the frames by file, line and function; no message, no source line, no value."""
     lines = [f"{type(problem).__name__}, most recent call last:"]
+    # A negative limit keeps the innermost frames, where the defect is.
     frames = traceback.extract_tb(problem.__traceback__, limit=-20)
     lines += [f"  {Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames]
     return "\n".join(lines)

@@ -75,6 +75,7 @@ def _outcome_of(work: Callable[[], MemberOutcome], task: MemberTask) -> MemberOu
     """Run the work and return its outcome, whether it succeeds or raises."""
     try:
         return work()
+    # Both derive from BaseException, which the clause for all other failures does not catch.
     except (asyncio.CancelledError, KeyboardInterrupt):
         note = MemberNote("notice", "interrupted", "stopped before the first write")
         return MemberOutcome(task.member, MemberStatus.INTERRUPTED, 130, notes=(note,))
@@ -101,6 +102,7 @@ class _Run:
 
     def to_end(self, cancel: CancelToken) -> MemberOutcome:
         """Run the task in this thread."""
+        # A loop of its own: the client and its connections belong to the loop that opened them.
         return asyncio.run(self._until(cancel))
 
     async def _until(self, cancel: CancelToken) -> MemberOutcome:
@@ -114,7 +116,10 @@ class _Run:
                 task.cancel()
 
         def request_stop(reason: str) -> None:
+            # The token outlives this run, and a closed loop raises for a late request.
             if not loop.is_closed():
+                # The request comes from the thread of the fleet, and tasks belong to that of this
+                # loop.
                 loop.call_soon_threadsafe(stop, reason)
 
         cancel.add_callback(request_stop)
@@ -156,6 +161,7 @@ class _Run:
             applied = await run_apply(
                 session,
                 options,
+                # None: nobody was asked to confirm, so the files decide.
                 Approval(assumed=task.approved is None),
                 run=self._telemetry.run,
                 ledger_listener=ledger_listener,
@@ -166,6 +172,7 @@ class _Run:
         result = applied.result
         self._telemetry.log_ledger(result)
         code = exit_codes.for_result(applied.result)
+        # A request that came too late to leave anything out does not turn success into a failure.
         if not result.complete and cancel.requested:
             return self._applied(applied, MemberStatus.INTERRUPTED, 130)
         if code != 0:
@@ -189,6 +196,7 @@ class _Run:
             digest=applied.plan.digest,
             summary=MappingProxyType(applied.result.summary),
             notes=(
+                # First, because the table shows only the first errors of a member.
                 *problems[:MAX_NOTES],
                 *_notes(applied.diagnostics),
                 *_notes(applied.plan.diagnostics),

@@ -41,6 +41,7 @@ class FleetSelection:
         return [
             member
             for member in fleet.members
+            # `fnmatch` would ignore case on some systems, and names are compared exactly.
             if (not self.only or any(fnmatchcase(member.name, glob) for glob in self.only))
             and not any(fnmatchcase(member.name, glob) for glob in self.exclude)
         ]
@@ -96,6 +97,7 @@ class TemporalOptions:
             raise InvalidInput([problem]) from None
         from reconciler.domain.secrets import Redacted
 
+        # The variables that Temporal's own command line reads.
         key = settings.variable("TEMPORAL_API_KEY")
         return TemporalClient(
             address=self.address or settings.variable("TEMPORAL_ADDRESS") or "localhost:7233",
@@ -111,6 +113,7 @@ class MemberOptions(Command):
 
     def check_global_options(self, console: Console, typed: Collection[str]) -> None:
         """Refuse `--target`; ignore `--dir`, which scripts pass to every command."""
+        # A target would apply to every member at once, against what fleet.yaml declares.
         if "target" in typed:
             command = "worker" if self.name == "worker" else "fleet"
             hint = (

@@ -114,6 +114,8 @@ class FleetRun:
             self._console.json_log = self._console.json_log.with_context(
                 fleet_run=self._checkpoint.run
             )
+        # Before the first member: a folder that cannot be written to must not surface after a
+        # write.
         self._checkpoint.save()
         self._cancel = CancelToken()
         self._outcomes: dict[str, MemberOutcome] = {}
@@ -136,6 +138,7 @@ class FleetRun:
             self._checkpoint.run,
             self._task.operation,
             self._engine.name,
+            # An engine reports every task, also those that were not run, so no member is missing.
             tuple(self._outcomes[member.name] for member in self._members),
         )
 
@@ -170,6 +173,8 @@ class FleetRun:
         """Plan, show and confirm; return the tasks of the members that have changes to apply."""
         planned: dict[str, MemberOutcome] = {}
 
+        # Not `_ended`: a plan is not the outcome of an apply, and a resumed run would skip the
+        # member.
         def keep(outcome: MemberOutcome) -> None:
             planned[outcome.member] = outcome
 
@@ -177,6 +182,7 @@ class FleetRun:
         await self._engine.run(plans, cancel=self._cancel, ended=keep)
         ready = [o for o in tasks if planned[o.member].status is MemberStatus.DIFFERENT]
         for outcome in planned.values():
+            # In sync or failed: there is nothing to apply, so the plan is the outcome.
             if outcome.status is not MemberStatus.DIFFERENT:
                 self._ended(outcome)
         if self._cancel.requested:
@@ -193,6 +199,7 @@ class FleetRun:
         )
         console = self._console
         color, width = console.colors_stderr, console.width
+        # On stderr: stdout is for the result.
         console.warning(table(shown, options=self._options, width=width, color=color))
         with handler.suspended():
             members = [planned[task.member] for task in ready]

@@ -54,8 +54,10 @@ class CommandGroup(HelpOption, click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line, or show the help and exit if it is empty."""
+        # `resilient_parsing` is set while a shell completes a command line.
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
+            # 3 is bad input. click's code for it is 2, which stands for differences here.
             ctx.exit(3)
         return super().parse_args(ctx, args)
 
@@ -67,6 +69,7 @@ class Command(HelpOption):
         super().__init__(*args, **kwargs)
         self._own = list(self.params)
         for option in _GLOBAL:
+            # A decorator of click also takes a command, and appends to its parameters.
             option(self)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -111,8 +114,10 @@ def _store_global_option(ctx: click.Context, param: click.Parameter, value: Any)
     """Store a global option; the last one wins, and the command line over the environment."""
     assert param.name is not None  # noqa: S101  every option has a name; this tells the type checker
     source = ctx.get_parameter_source(param.name)
+    # click also calls back for defaults; one would replace a value given before the command's name.
     if source not in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}:
         return
+    # A group and its command share `meta`, so options before and after the name meet here.
     values = ctx.meta.setdefault(_GLOBAL_VALUES, {})
     _, before = values.get(param.name, (None, None))
     if not (before is ParameterSource.COMMANDLINE and source is ParameterSource.ENVIRONMENT):
@@ -148,6 +153,7 @@ _GLOBAL = (
     click.option(
         "--version",
         is_flag=True,
+        # Handled before the other options, so it answers beside an invalid one, too.
         is_eager=True,
         expose_value=False,
         callback=_version,
@@ -158,6 +164,7 @@ _GLOBAL = (
 
 def global_options(body: Body) -> Body:
     """Add the options that are accepted before and after the name of a command."""
+    # Decorators apply from the bottom up: the one applied last is listed first.
     for option in reversed(_GLOBAL):
         body = option(body)
     return body

@@ -30,6 +30,7 @@ from reconciler.planning.plan import PlanTarget
 if TYPE_CHECKING:
     from reconciler.ledger.store import Ledger
 
+# In a job of a pull request GITHUB_REF is refs/pull/<number>/merge.
 _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 
 
@@ -144,6 +145,7 @@ class LedgerAccess:
             self.open(read_only=False, limit_seconds=limit_seconds) as ledger,
             ledger.run_lock(key, _holder(facts, since=now())),
         ):
+            # Read under the lock: another run could change what was read before it.
             past = LedgerSnapshot(
                 state=ledger.state,
                 last_applied=ledger.last_applied(key),

@@ -259,6 +259,7 @@ def _unabridged(text: str) -> str:
 
 def _finalize(value: object) -> str:
     """Return a value made visible; markup is the result of a macro, already escaped."""
+    # A second pass would shorten the text, and lose that it is markup.
     if isinstance(value, Markup | _Visible):
         return value
     return visible(str(value))

@@ -82,6 +82,7 @@ class PageRoutes:
     async def _overview(self, request: Request) -> Response:
         query = request.query_params
         search = Search(
+            # Cut, because the page repeats them in its form and in its links.
             words=query.get("q", "")[:200],
             sync_status=query.get("state", "")[:50],
             provider=query.get("provider", "")[:200],
@@ -91,6 +92,7 @@ class PageRoutes:
 
     async def _detail(self, request: Request) -> Response:
         slug = str(request.path_params["slug"])
+        # The slug becomes a part of the path of a request upstream.
         if SLUG.fullmatch(slug) is None:
             raise refuse("not-found", 404, "There is no integration of this name.")
         snapshot = await self.cache.snapshot()

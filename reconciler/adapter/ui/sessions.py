@@ -35,6 +35,7 @@ class Sessions:
 
     def find(self, headers: Headers) -> Principal | None:
         """Return the principal of a request's cookie, None without a valid one."""
+        # Expired here as well as in the browser: whether a cookie is deleted is up to its owner.
         principal, expires_at = self._sessions.get(_cookie_value(headers), (None, 0.0))
         return principal if self.clock() < expires_at else None
 
@@ -49,6 +50,7 @@ def _cookie_value(headers: Headers) -> str:
         if name == b"cookie":
             try:
                 found = SimpleCookie(value.decode("latin-1")).get(COOKIE_NAME)
+            # Cookies of other programs on the same host may be malformed.
             except CookieError:
                 continue
             if found is not None:
