@@ -174,6 +174,7 @@ class LedgerAccess:
         with ExitStack() as held:
             holder = _holder(facts, since=now())
             try:
+                # A lock that another run holds raises `Refused`, which is not caught here.
                 held.enter_context(file_lock(self.folder, key_of(target), holder))
             except LedgerError as problem:
                 summary = f"{problem.summary}; a second run at the same time is not prevented"
@@ -192,6 +193,7 @@ def state_folder_in(parent: Path) -> Path:
 
     Raises `InvalidInput` for a link in its place, through which another ledger would be read.
     """
+    # Not resolved: a folder that is reached by a link keeps its state beside the link.
     folder = parent / ".reconcile"
     if folder.is_symlink():
         summary = f"{folder} is a symbolic link, which is not followed"
@@ -230,6 +232,7 @@ def run_facts(environment: Settings, run: str) -> RunFacts:
         pull_request=first("RECONCILE_PULL_REQUEST", "CI_MERGE_REQUEST_IID")
         or (named[1] if named else None),
         author=first("RECONCILE_AUTHOR", "CI_COMMIT_AUTHOR"),
+        # In a re-run this is the user who started it again, while GITHUB_ACTOR stays the same.
         approver=first("RECONCILE_APPROVER", "GITHUB_TRIGGERING_ACTOR"),
         environment=first("RECONCILE_ENVIRONMENT", "CI_ENVIRONMENT_NAME"),
         workflow=_workflow(

@@ -76,6 +76,7 @@ class Commands(CommandGroup):
             from reconciler.desired.suggestions import did_you_mean  # loaded for a mistake alone
 
             near = did_you_mean(name, COMMANDS)
+            # `near` begins with `did you mean`, 12 characters, which needs a capital here.
             ctx.fail(f"No such command {name!r}." + (f" Did you mean{near[12:]}" if near else ""))
         return super().resolve_command(ctx, args)
 
@@ -116,6 +117,7 @@ def run(arguments: Sequence[str], console: Console) -> int:
     code = _run(arguments, console)
     if console.lost is not None:
         lost_code = _report(console.lost, arguments, console)
+        # The code of a failure says more than that its output was lost.
         code = lost_code if code in {0, 2} else code
     if console.json_log is not None:
         console.json_log.write("command_ended", exit_code=code)
@@ -127,19 +129,23 @@ def _run(arguments: Sequence[str], console: Console) -> int:
         code = reconcile.main(
             args=list(arguments),
             prog_name="reconcile",
+            # Otherwise click prints errors in its own form and ends the process itself.
             standalone_mode=False,
             obj=Invocation(console),
         )
     except click.Abort as abort:
+        # click raises Abort from a KeyboardInterrupt; the cause knows which signal it was.
         return _report(abort.__cause__ or abort, arguments, console)
     except Exception as error:  # noqa: BLE001  the outermost border: everything becomes a diagnostic
         return _report(error, arguments, console)
+    # `ctx.exit` returns its code here; a body that returns nothing has succeeded.
     return int(code or 0)
 
 
 def _report(problem: BaseException, arguments: Sequence[str], console: Console) -> int:
     from reconciler.cli import error_reporting
 
+    # The command line may have failed before its options took effect.
     if console.json_log is None and error_reporting.wants_json_log(
         arguments, prefix=ENVIRONMENT_PREFIX
     ):
@@ -153,6 +159,7 @@ def main() -> NoReturn:
     # Thousands of integrations live until the end. A garbage collection every 700 allocations
     # takes a fifth of a plan's time and frees nothing.
     gc.set_threshold(50_000)
+    # Before the first model is created: pydantic reads the variable then.
     settings.keep_plugins_out()
     # httpx imports its own command line where click, rich and pygments are installed: 23 ms of the
     # 310 ms that a small plan takes. None makes that import fail, and httpx does without.

@@ -25,12 +25,14 @@ def grouped(
     """Return a decorator that passes some options to the body as one value called `name`."""
 
     def decorate(body: Body) -> Any:
+        # `wraps` also copies the options that click has stored on the function so far.
         @wraps(body)
         def call(*args: Any, **given: Any) -> Any:
             given[name] = make(**{key: given.pop(key) for key in options})
             return body(*args, **given)
 
         decorated: Any = call
+        # Decorators apply from the bottom up: the one applied last is listed first.
         for option in reversed(options.values()):
             decorated = option(decorated)
         return decorated
@@ -160,6 +162,7 @@ def _make_options(
     prune: str | None = None,
     **given: Any,
 ) -> "PlanOptions":
+    # Late: `--help` must start without the planner.
     from reconciler.domain.policy import Prune
     from reconciler.planning.options import PlanOptions
 

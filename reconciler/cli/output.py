@@ -97,9 +97,11 @@ def save(path: Path, text: str) -> None:
         if descriptor is None and (path.is_file() or not path.exists()):
             _replace(path.resolve(), text)
             return
+        # A copy, since closing the stream would close standard output.
         there = path if descriptor is None else os.dup(descriptor)
         with open(there, "w", encoding="utf-8", errors=_LONE_SURROGATES) as stream:  # noqa: PTH123  it may be open already
             stream.write(text)
+    # RuntimeError is how `resolve` reports a loop of links before Python 3.13.
     except (OSError, RuntimeError) as reason:
         cause = reason.strerror if isinstance(reason, OSError) else "too many symbolic links"
         problem = error("cannot-save", f"{path}: {cause or 'cannot be written'}", hint=_HOW_TO_SAVE)
@@ -108,6 +110,7 @@ def save(path: Path, text: str) -> None:
 
 def _descriptor(path: Path) -> int | None:
     """Return the descriptor of this process that a path refers to, else None."""
+    # Opened by its path, such a file would be written from its beginning on Linux.
     ours = Path("/proc/self/fd").resolve(), Path("/dev/fd")
     for _ in range(_MAX_LINKS):
         if path.name.isdecimal() and path.parent.resolve() in ours:
@@ -120,6 +123,7 @@ def _descriptor(path: Path) -> int | None:
 
 def _replace(path: Path, text: str) -> None:
     """Create a file, or replace a regular one."""
+    # In the same folder, because a rename is atomic within one file system only.
     unfinished = path.parent / f".{path.name}.{token_hex(8)}"
     # The umask decides about a new file; an existing one keeps its mode.
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -131,6 +135,7 @@ def _replace(path: Path, text: str) -> None:
                 os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode) & 0o777)
             stream.write(text)
         unfinished.replace(path)
+    # Ctrl-C included: an unfinished file must not stay.
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
@@ -143,6 +148,7 @@ def read(path: Path, *, limit: int, code: str = "unreadable-plan", hint: str = _
     """
     try:
         with path.open("rb") as stream:
+            # One byte more tells a file at the limit from a larger one.
             content = stream.read(limit + 1)
     except OSError as reason:
         problem = error(

@@ -53,6 +53,7 @@ class Secrets:
         On a simulator an unset variable gets a placeholder. A reference outside the allow-list is
         a finding, and with `strict` it raises `InvalidInput`.
         """
+        # Iterated twice below, and the caller may pass an iterator.
         integrations = list(integrations)
         problems = not_allowed(integrations, self.allowed, strict=strict)
         if strict and problems:

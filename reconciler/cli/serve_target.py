@@ -106,9 +106,11 @@ class ServedTarget:
             with wiring.ledger_access_of(self.invocation, self.environment).open(
                 read_only=True
             ) as ledger:
+                # One more than is shown, which tells the page that there are earlier runs.
                 everything = ledger.history(target=self.target.name, limit=MAX_RUNS + 1)
         except NoLedger:
             return []
+        # A target of the same name may have had another URL before.
         ours = (self.target.name, self.target.base_url)
         return [run for run in everything if _target_of(run) == ours]
 

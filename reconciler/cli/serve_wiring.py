@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 
+# Until its next use nothing else notices that the upstream has closed a connection.
 _DROP_EXPIRED_SECONDS = 5
 TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
 _TOKEN_FILE_LIMIT = 1024 * 1024
@@ -284,6 +285,7 @@ def _warn_if_exposed(console: Console, file: Path) -> None:
         status = file.stat()
     except OSError:
         return
+    # The mode of a pipe, such as `<(…)` in a shell, says nothing about its readers.
     if stat.S_ISREG(status.st_mode) and status.st_mode & _READABLE_BY_OTHERS:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
         found = warning(
@@ -299,6 +301,7 @@ def _tokens(console: Console, options: ServeOptions) -> "Tokens":
     from reconciler.adapter.auth import LINE_HINT, Token, Tokens, parse_tokens
 
     if options.insecure_no_auth:
+        # Without a token, everyone who reaches the port may write.
         if not is_loopback(options.host):
             summary = (
                 f"--insecure-no-auth requires a loopback address, and {options.host} is not one"

@@ -50,6 +50,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         environment = dict(os.environ)  # noqa: TID251  this module is the reader
 
     def text(name: str) -> str | None:
+        # GitHub passes a secret that does not exist as an empty variable.
         return environment.get(name, "").strip() or None
 
     def secret(name: str) -> Redacted | None:
@@ -60,6 +61,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         return tuple(part.strip() for part in (text(name) or "").split(",") if part.strip())
 
     return Settings(
+        # A copy, so that nothing changes the settings after they were read.
         environment=MappingProxyType(dict(environment)),
         base_url=text("PORTKEY_BASE_URL"),
         allowed_hosts=several("RECONCILE_ALLOWED_HOSTS"),

@@ -43,9 +43,11 @@ class SignalHandler:
     def __call__(self, number: signal.Signals) -> None:
         """Handle a signal."""
         again = self.received is not None
+        # The first signal decides the exit code.
         self.received = self.received or number
         if again:
             self._forced = True
+            # A KeyboardInterrupt raised in a callback leaves the event loop at once.
             raise self._as_exception(self.received)
         if self.on_signal is not None:
             self.on_signal()
@@ -59,6 +61,7 @@ class SignalHandler:
         try:
             return await work
         except asyncio.CancelledError:
+            # A cancellation without a signal is that of the work itself.
             if self.received is None or self._forced:
                 raise
             raise self._as_exception(self.received) from None
@@ -72,6 +75,8 @@ class SignalHandler:
         try:
             yield
         except KeyboardInterrupt as caught:
+            # Python's own KeyboardInterrupt has no arguments, and so no message about what is not
+            # done.
             if caught.args:
                 raise
             raise type(caught)(self.if_interrupted) from None
@@ -91,6 +96,8 @@ class SignalHandler:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+        # asyncio restores Python's handler of SIGINT, but SIGTERM would end the process without
+        # any cleanup.
         signal.signal(signal.SIGTERM, _terminate)
 
 

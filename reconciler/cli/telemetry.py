@@ -38,6 +38,7 @@ class RunTelemetry:
         self._file = metrics_file
         self.figures = Figures(command=command, target=invocation.target or "", run=run)
         if self._console.json_log is not None:
+            # A fleet as a whole has no run in a ledger; its members have theirs.
             known = {"run": run, "command": command} if run else {"command": command}
             self._console.json_log = self._console.json_log.with_context(**known)
         self.invocation = replace(invocation, on_request=self._on_request)
@@ -55,6 +56,7 @@ class RunTelemetry:
     ) -> None:
         if problem is not None:
             self.figures.exit_code = _code_of(problem)
+        # A ledger that does not exist yet has not failed.
         if isinstance(problem, LedgerError) and not isinstance(problem, NoLedger):
             self.figures.ledger = LedgerState.UNREACHABLE
         self.figures.seconds = settings.monotonic() - self._began

@@ -54,6 +54,7 @@ class UndoSource:
             untouched = _untouched(this["outcomes"])
             images = ledger.pre_images(run)
             self._made = ledger.made_by_runs(run, [image.slug for image in images])
+        # A plan records pre-images of all that it would change, sent or not.
         self._images = [image for image in images if image.slug not in untouched]
         self._later = [item for item in later if self._is_ours(item["target"])]
         self._literals = find_literals(
@@ -153,6 +154,7 @@ def find_literals(
     slugs = {image.slug for image in images if _lacks_literals(image)}
     if not slugs:
         return NO_LITERALS
+    # With the earliest date no exception has expired, and an expired one is an error.
     today, _ = load_readable(DirectorySource(repository.folder), target, date.min)
     return Literals(
         today={s: item.fields for s, item in today.integrations.items() if s in slugs},
@@ -168,6 +170,7 @@ def _lacks_literals(image: PreImage) -> bool:
 
 def _commits(earlier: Iterable[Mapping[str, Any]], slugs: set[str]) -> list[str]:
     """Return the newest commits whose runs wrote one of these integrations."""
+    # A dictionary drops repetitions and keeps the order.
     found: dict[str, None] = {}
     for run in reversed(list(earlier)):
         touched = {str(outcome["slug"]) for outcome in run["outcomes"]}

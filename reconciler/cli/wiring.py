@@ -118,6 +118,7 @@ async def run(
     ledger_access, target = ledger_access_of(invocation, source.environment), source.target
     repository = repository_of(invocation, source.environment)
     facts = run_facts(source.environment, name)
+    # The source of the files has looked the commit up already, that of an undo has not.
     commit = facts.commit or await in_thread(lambda: git.head(repository))
     facts = replace(facts, commit=commit, shard=selection.shard_label)
     async with AsyncExitStack() as held:
@@ -131,6 +132,7 @@ async def run(
         else:
             locked_run = ledger_access.locked_run(target, facts, _timestamp, limit_seconds=limit)
             snapshot = await held.enter_async_context(entered(locked_run))
+        # Under the lock: before it, another run could still apply a newer commit.
         if compares_commits:
             found = await in_thread(
                 lambda: refuse_older_commit(repository, snapshot.commits, source.environment)
@@ -140,6 +142,7 @@ async def run(
             invocation, reading, source, snapshot, selection=selection, writes=True
         ) as opened:
             if ledger_listener is not None:
+                # Set only now, because the ledger is opened and locked before secrets are resolved.
                 ledger_listener.values = opened.secrets
                 ledger_listener.by_git = opened.undo.by_git if opened.undo else None
             yield opened, ledger_listener
@@ -160,6 +163,7 @@ async def _open(
     secrets = secret_values.Secrets(environment, invocation.dir)
     api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
     async with api:
+        # Integrations outside the selection may name secrets that this job does not have.
         selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
         resolution = secrets.of(
             selected,
@@ -167,6 +171,7 @@ async def _open(
             strict=writes,
             without_values=reading.without_values,
         )
+        # An error of the API may quote a value that no call of this run has sent.
         api.keep_secret(resolution.values.values())
         yield Session(
             desired=desired,
@@ -306,6 +311,7 @@ def new_run_id() -> str:
 def _request_listener(invocation: Invocation) -> Callable[[RequestRecord], None] | None:
     """Return the listener of API calls; with `-vv` it prints them without headers or bodies."""
     console = invocation.console
+    # The JSON log has its own line for each request.
     if console.verbosity < 2 or console.json_log is not None:
         return invocation.on_request
 

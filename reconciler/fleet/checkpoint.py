@@ -16,6 +16,7 @@ from reconciler.errors import InvalidInput
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import FleetOperation, MemberOutcome, outcome_from
 
+# The name becomes that of a file: no slash, and no dot at its beginning.
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_BYTES = 64 * 1024 * 1024
 
@@ -46,6 +47,7 @@ class Checkpoint:
         outcome = self.outcomes.get(member.name)
         if outcome is None or not outcome.done:
             return None
+        # Another folder, target or variable: the recorded outcome is not that of this member.
         if self.fingerprints.get(member.name) != member.fingerprint:
             return None
         return replace(outcome, resumed=True)

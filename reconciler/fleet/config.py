@@ -159,6 +159,7 @@ class _MemberReader:
                 yield member
 
     def _expand(self, entry: MemberSettings, defaults: MemberDefaults) -> Iterator[Member]:
+        # `target` and `targets` are one choice: an entry with either ignores both defaults.
         own = entry if entry.target is not None or entry.targets is not None else defaults
         folder = self._folder / (entry.dir or defaults.dir or "desired-state")
         variables = {**(defaults.variables or {}), **(entry.variables or {})}
@@ -198,6 +199,7 @@ class _MemberReader:
         self._names.add(entry.name)
 
     def _check_unique(self, member: Member, steps: Steps) -> None:
+        # Both would apply to one target, and the second would find its lock held.
         first = self._owners.setdefault((member.dir, member.target), member.name)
         if first != member.name:
             self._error(

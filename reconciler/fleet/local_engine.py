@@ -51,6 +51,7 @@ async def _carry_out(
 ) -> MemberOutcome:
     """Wait for one member up to its deadline; each member has its own cancel token."""
     own = CancelToken()
+    # A token of its own, so that a late member can be stopped without the others.
     cancel.add_callback(own.request)
     work = asyncio.ensure_future(in_thread(lambda: handler(task, own)))
     try:

@@ -31,6 +31,7 @@ def _families(figures: Figures, result: FleetResult | None) -> Iterable[Family]:
         "How long each member took.",
         _each(result.members, [member.duration_ms / 1000 for member in result.members]),
     )
+    # A member that failed early has no counts, and a 0 would say that nothing differs.
     planned = [member for member in result.members if "create" in member.summary]
     yield (
         "reconcile_member_drift_items",

@@ -87,6 +87,7 @@ class MemberOutcome:
     @property
     def done(self) -> bool:
         """Whether a resumed run can leave this member out."""
+        # A member that was not run has exit code 0 as well.
         return self.exit_code in {0, 2} and self.status is not MemberStatus.NOT_RUN
 
     def as_json(self) -> dict[str, object]:

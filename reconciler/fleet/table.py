@@ -48,6 +48,7 @@ def table(
     counts = ", ".join(f"{n} {status}" for status, n in result.summary.items() if n)
     count = len(result.members)
     page.line((f"{counted(count, 'member')}: {counts or 'none'}.", "bold"))
+    # Members that were not run do not change the exit code.
     if result.exit_code not in {0, 2} or result.summary["not-run"]:
         words = (result.operation.value, *options, "--resume", result.run)
         page.line("To finish the run:")

@@ -45,6 +45,7 @@ def change_digests(plan: Plan) -> tuple[str, ...]:
     for action in plan.actions:
         # With the target, so that an approval for one organisation is none for another.
         subject = [target.name, target.base_url, action.address, action.kind.value]
+        # None stands for the action itself, which needs approval even if it lists no change.
         digests.append(_digest([*subject, None]))
         digests.extend(_digest([*subject, change.identity]) for change in action.changes)
     return tuple(digests)

@@ -26,6 +26,7 @@ async def last_applied_commit(github: GitHub, job: Job, *, artifact: str) -> str
         uploads = await github.pages(path, under="artifacts")
     except GitHubNotFound:
         return None
+    # GitHub documents no order; ids grow with time.
     uploads.sort(key=lambda item: required_number(item, "id"), reverse=True)
     for upload in uploads[:MAX_UPLOADS]:
         commit = await _applied_by(github, job, upload)
@@ -44,9 +45,11 @@ async def _applied_by(github: GitHub, job: Job, upload: JsonObject) -> str | Non
     except GitHubNotFound:
         return None
     repository = text_at(run, "head_repository", "full_name") or ""
+    # GitHub may add the ref of the workflow file as `@<ref>`.
     file = (text_at(run, "path") or "").partition("@")[0]
     counts = (
         run.get("event") in _EVENTS
+        # A fork runs the same files. Names of repositories are not case-sensitive on GitHub.
         and repository.lower() == github.repository.lower()
         and file == f".github/workflows/{job.workflow_file}"
         and run.get("head_branch") in {None, job.branch}

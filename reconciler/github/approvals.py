@@ -36,9 +36,11 @@ MEMBER = "plan.json"
 MAX_ARCHIVE = 16 * 1024 * 1024
 MAX_PLAN = 64 * 1024 * 1024
 
+# A later review with a comment only does not withdraw an approval.
 _VERDICTS = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
 _ENCRYPTED = 0x1
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+# What zipfile and the decoder raise for damaged archives, and for methods they do not support.
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -95,6 +97,7 @@ async def gather(
         for request in await merged_with(github, commit, branch=wanted.branch):
             number = required_number(request, "number")
             requests[number] = request
+            # A pull request that was merged by rebasing comes with each of its commits.
             commits_of.setdefault(number, []).append(commit)
     approved = []
     for number, request in requests.items():
@@ -173,6 +176,7 @@ def _merged_after(plan: Plan, request: JsonObject) -> str | None:
 def _planned_commits(request: JsonObject, commits: Iterable[str]) -> list[str]:
     """Return the commits that a plan of the pull request may have been made for, best first."""
     last = text_at(request, "head", "sha")
+    # The head was planned on the pull request, the merged commits in the merge queue.
     candidates = [] if last is None else [last]
     candidates += commits
     return list(dict.fromkeys(candidates))
@@ -246,6 +250,7 @@ async def _reviewers(github: GitHub, number: int) -> tuple[tuple[str, str], ...]
     for review in await github.pages(f"/repos/{github.repository}/pulls/{number}/reviews"):
         login = text_at(review, "user", "login")
         if login is not None and review.get("state") in _VERDICTS:
+            # GitHub lists reviews in the order of time, so the last one stays.
             verdicts[login] = review
     return tuple(
         (login, str(review.get("commit_id")))

@@ -40,6 +40,7 @@ _DATE = len("2026-01-01")
 NO_DIGEST = "none"
 """Stands for the digest where no plan could be made."""
 
+# GitHub returns a text that was edited on its page with CRLF.
 _MARKER = re.compile(r"\A<!-- reconcile:([a-z]+) environment=(\S+) digest=(\S+) -->(?:\r?\n|\Z)")
 
 
@@ -151,6 +152,7 @@ def text_of(
 ) -> str:
     """Return a document as Markdown within `limit` bytes, without a marker."""
     last = _last_line(document, context)
+    # Limits count bytes, and a report holds characters of two bytes and more.
     room = limit - _RESERVE - len(last.encode())
     match document:
         case Plan():

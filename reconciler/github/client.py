@@ -154,6 +154,7 @@ class GitHub:
         Raises `UnexpectedResponse` for a list that never ends: a part of it would look complete.
         """
         items: list[JsonObject] = []
+        # The maximum; by default a page has 30 items.
         url: str | None = f"{self._base}{path}{'&' if '?' in path else '?'}per_page=100"
         for _ in range(MAX_PAGES):
             if url is None:
@@ -225,6 +226,7 @@ class GitHub:
                 fallback = min(MAX_PAUSE_SECONDS, 2.0**state.attempt_number)
                 return fallback if asked is None else asked
         ceiling = _BACKOFF_BASE_SECONDS * 2.0 ** (state.attempt_number - 1)
+        # Full jitter keeps jobs that failed together from trying again together.
         return self._clock.random() * min(_BACKOFF_CAP_SECONDS, ceiling)
 
     def _refusal(self, subject: str, answer: httpx.Response) -> GitHubError:
@@ -256,6 +258,7 @@ class GitHub:
             headers |= {
                 "accept": "application/vnd.github+json",
                 "authorization": f"Bearer {self._token.reveal()}",
+                # Pins the form of the answers.
                 "x-github-api-version": "2022-11-28",
             }
         subject = f"{method} {urlsplit(url).path}"
@@ -298,6 +301,7 @@ def _should_retry(*, idempotent: bool) -> Callable[[RetryCallState], bool]:
 
 
 def _is_enough(state: RetryCallState) -> bool:
+    # A shorter wait than the one that GitHub asks for would only be refused again.
     return state.attempt_number >= ATTEMPTS or state.upcoming_sleep > MAX_PAUSE_SECONDS
 
 
@@ -314,6 +318,7 @@ def _is_rate_limit(answer: httpx.Response) -> bool:
         return True
     if answer.status_code != 403:
         return False
+    # A primary limit is spent; a secondary one says so in its text or names a pause.
     spent = answer.headers.get("x-ratelimit-remaining") == "0"
     named = b"rate limit" in answer.content[:_SEARCHED_BYTES].lower()
     return spent or named or "retry-after" in answer.headers
@@ -332,6 +337,7 @@ def _requested_pause(headers: Mapping[str, str], *, now: float) -> float | None:
             pass
     reset = headers.get("x-ratelimit-reset", "").strip()
     if reset.isascii() and reset.isdigit():
+        # A point in time, in seconds since 1970, unlike `retry-after`.
         return max(0.0, float(reset[:12]) - now)
     return None
 

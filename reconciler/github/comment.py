@@ -77,6 +77,7 @@ async def _own_login(github: GitHub, *, default: str) -> str:
 def _first_by(login: str, comments: Iterable[JsonObject]) -> JsonObject | None:
     for comment in comments:
         author = text_at(comment, "user", "login")
+        # Logins are not case-sensitive on GitHub.
         if author is not None and author.lower() == login.lower():
             return comment
     return None
@@ -87,4 +88,5 @@ def _comments_path(github: GitHub, number: int) -> str:
 
 
 def _same_text(existing: str, body: str) -> bool:
+    # GitHub may change line ends and the space around a text.
     return existing.replace("\r\n", "\n").strip() == body.strip()

@@ -116,6 +116,7 @@ def _requires_review(environment: JsonObject) -> bool:
 
 
 def _is_branch(rule: object, branch: str) -> bool:
+    # A pattern such as `*` counts as another branch. Older servers name no type.
     return text_at(rule, "name") == branch and text_at(rule, "type") in {None, "branch"}
 
 
@@ -133,6 +134,7 @@ def _unknown(title: str, problem: GitHubError) -> Check:
 
 
 def _path(github: GitHub, name: str) -> str:
+    # A name may hold a slash, which would begin another segment of the path.
     return f"/repos/{github.repository}/environments/{quote(name, safe='')}"
 
 

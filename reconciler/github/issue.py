@@ -70,6 +70,7 @@ async def report_drift(
     if report.in_sync and not issue.is_open:
         return "nothing"
     if issue.digest != report.fingerprint:
+        # Before the update: if the job ends in between, the old digest makes the next check notify.
         await _notify(github, issue, _news(report))
     return await _update(github, issue, body, closes=report.in_sync)
 
@@ -127,6 +128,7 @@ async def _find(github: GitHub, environment: str) -> _Issue | None:
     found = [
         _Issue(required_number(item, "number"), item.get("state") == "open", item["body"])
         for item in listed
+        # GitHub lists pull requests among the issues.
         if "pull_request" not in item
         and LABEL in _labels(item)
         and isinstance(item.get("body"), str)
@@ -159,6 +161,7 @@ async def _notify(github: GitHub, issue: _Issue, text: str) -> None:
     try:
         await github.post(path, {"body": text})
     except Unreachable:
+        # Comments are listed oldest first; others may have arrived in the meantime.
         newest = (await github.pages(path))[-5:]
         if not any(str(item.get("body")).strip() == text.strip() for item in newest):
             await github.post(path, {"body": text})

@@ -82,6 +82,7 @@ class Job:
     def commit_before(self) -> str | None:
         """Return the commit of the branch before the push, None for a new branch or no push."""
         before = self.event.get("before")
+        # A push that creates a branch names forty zeros.
         return before if isinstance(before, str) and before.strip("0") else None
 
     def workflow_page(self, file: str) -> str | None:
@@ -120,6 +121,7 @@ def job_of(environment: Mapping[str, str]) -> Job:
         return Path(value) if value else None
 
     token, repository = text("GITHUB_TOKEN"), text("GITHUB_REPOSITORY")
+    # The HTTP library would quote an invalid header in its error, and so the token.
     if token is not None and not _HEADER.fullmatch(token):
         raise _invalid("GITHUB_TOKEN", "has characters that no token has")
     if repository is not None and not _is_repository(repository):
@@ -135,6 +137,7 @@ def job_of(environment: Mapping[str, str]) -> Job:
         branch=text("GITHUB_REF_NAME"),
         workflow_url=_workflow_url(text("GITHUB_SERVER_URL"), text("GITHUB_WORKFLOW_REF")),
         run_url=_run_url(text("GITHUB_SERVER_URL"), repository, text("GITHUB_RUN_ID")),
+        # In a re-run the first is the user who started it again.
         actor=text("GITHUB_TRIGGERING_ACTOR") or text("GITHUB_ACTOR"),
         summary=path("GITHUB_STEP_SUMMARY"),
         output=path("GITHUB_OUTPUT"),
@@ -143,6 +146,7 @@ def job_of(environment: Mapping[str, str]) -> Job:
 
 
 def _is_repository(text: str) -> bool:
+    # Dots alone would change the path of every request.
     return bool(_REPOSITORY.fullmatch(text)) and not {".", ".."} & set(text.split("/"))
 
 

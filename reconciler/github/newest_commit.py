@@ -30,6 +30,7 @@ async def require_newest_commit(github: GitHub, job: Job) -> None:
     if job.event_name == _BY_HAND:
         await _require_default_branch(github, job, branch)
     try:
+        # The slashes of a branch's name stay: this route takes the name as the rest of the path.
         found = await github.get(f"/repos/{github.repository}/git/ref/heads/{quote(branch)}")
     except GitHubNotFound:
         await _require_no_difference(github, job, branch)
@@ -57,6 +58,7 @@ async def _require_no_difference(github: GitHub, job: Job, branch: str) -> None:
 
     Servers that only resemble GitHub lack the route for a single branch; all of them compare.
     """
+    # Here the name is one segment, so its slashes are encoded.
     commit, name = job.required_commit(), quote(branch, safe="")
     compare = f"/repos/{github.repository}/compare"
     try:
@@ -65,6 +67,7 @@ async def _require_no_difference(github: GitHub, job: Job, branch: str) -> None:
     except GitHubNotFound:
         _refuse(job, f"commit {commit} is not on {branch}, or there is no such branch any more")
     if newer:
+        # A comparison lists its commits oldest first.
         tip = required_text(newer[-1], "sha")
         _refuse(job, f"commit {commit} is not the newest of {branch}, which is at {tip}")
     if lost:

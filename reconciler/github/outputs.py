@@ -58,6 +58,7 @@ def summary_room(file: Path) -> int:
     try:
         taken = file.stat().st_size
     except OSError:
+        # The runner creates the file; elsewhere there is none before the first report.
         taken = 0
     return SUMMARY_LIMIT - taken
 

@@ -33,6 +33,7 @@ async def propose(github: GitHub, proposal: Proposal) -> int:
     repository = f"/repos/{github.repository}"
     text = {"title": proposal.title, "body": proposal.body}
     for item in await github.pages(f"{repository}/pulls?state=open&head={head}"):
+        # Compared once more: a server that ignores the filter lists every open pull request.
         if text_at(item, "head", "ref") == proposal.branch:
             number = required_number(item, "number")
             await github.patch(f"{repository}/pulls/{number}", text)
@@ -57,6 +58,7 @@ async def merged_with(
         for item in found
         if item.get("merged_at") and (branch is None or text_at(item, "base", "ref") == branch)
     ]
+    # False sorts first, and the sort is stable.
     return sorted(merged, key=lambda item: item.get("merge_commit_sha") != commit)
 
 
@@ -79,6 +81,7 @@ async def _create_commit(github: GitHub, proposal: Proposal) -> str:
 
 
 def _tree_entry(path: str, text: str | None) -> JsonObject:
+    # 100644 is a regular file. An entry whose `sha` is null deletes the path.
     entry: JsonObject = {"path": path, "mode": "100644", "type": "blob"}
     return entry | ({"sha": None} if text is None else {"content": text})
 

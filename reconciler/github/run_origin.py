@@ -54,6 +54,7 @@ async def objection(github: GitHub, run: JsonObject, claim: RunClaim) -> str:
         "it was made for another branch": _has_branch(run, claim),
     }
     reason = next((reason for reason, holds in checks.items() if not holds), "")
+    # GitHub itself makes the branch of a merge queue, so its name can be relied on for the base.
     if reason or run.get("event") == "merge_group":
         return reason
     if await _base_changed_since(github, run, claim):
@@ -84,6 +85,7 @@ async def _base_changed_since(github: GitHub, run: JsonObject, claim: RunClaim) 
         return False
     changes = [item for item in events if item.get("event") in _BASE_CHANGES]
     # Both times are ISO 8601 in UTC to the second, so they are ordered like their text.
+    # Within the same second the order is unknown, so the run does not count.
     return any(str(item.get("created_at")) >= began for item in changes)
 
 
@@ -95,6 +97,7 @@ async def _other_request(github: GitHub, run: JsonObject, claim: RunClaim) -> st
     """
     listed = run.get("pull_requests")
     if isinstance(listed, list) and listed:
+        # All of them: a run that is shared with another pull request may have run its files.
         own = all(_is_claimed(item, claim) for item in listed)
         return "" if own else "it was made for another pull request"
     for item in await _possible_requests(github, claim):

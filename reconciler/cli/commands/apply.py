@@ -72,6 +72,7 @@ def command(
     With saved PLANS, only changes that they contain are made. A plan saved by `undo` restores the
     state before its run.
     """
+    # Before any work: a channel that cannot be notified must not surface after a failed apply.
     notifications.check(notify)
     saved = tuple(_read_plan(path) for path in plans)
     digest, assumed = approval_options.expect_digest, approval_options.yes
@@ -112,6 +113,7 @@ class _Run:
         """Apply, show the result and return the exit code."""
         source, options = None, self.options
         if self.undone_run is not None:
+            # In a thread: reading the ledger and Git blocks.
             source = await in_thread(partial(UndoSource, self.invocation, self.undone_run))
             options = source.options(options)
         async with wiring.run(
@@ -171,6 +173,7 @@ def _exit_code(console: Console, applied: Applied) -> int:
 def _run_to_undo(plans: Collection[Plan], *, base: str | None) -> str | None:
     """Return the run that the plans undo; None for plans of files."""
     runs = {plan.run for plan in plans}
+    # Also without any plan, when the set is empty.
     if runs <= {None}:
         return None
     if len(runs) > 1 or base is not None:

@@ -138,6 +138,7 @@ def apply(
         _only_for_temporal(selection, "--await-approval")
     asks = not (yes or await_approval)
     if asks:
+        # Before minutes of planning that end in a question nobody can answer.
         invocation.console.require_terminal(hint=fleet_run.CONFIRM_HINT)
     task = MemberTask(
         "", FleetOperation.APPLY, deadline=selection.deadline, keeps_records=not no_ledger
@@ -185,6 +186,7 @@ def _engine(
 ) -> Engine:
     if selection.engine == LOCAL:
         return LocalEngine(fleet_run.member_runner(console, fleet), selection.parallelism)
+    # Before the import below: it reports a missing extra as an error with a hint.
     service = temporal.service()
     from reconciler.fleet.temporal.engine import TemporalEngine
 
@@ -199,6 +201,7 @@ def _schedule(
     from reconciler.fleet.temporal import messages, schedules
 
     tasks = [
+        # Without the digest of fleet.yaml, which will change while the schedule stays.
         messages.workflow_input(
             MemberTask(name, FleetOperation.DRIFT, deadline=selection.deadline), fleet=""
         )

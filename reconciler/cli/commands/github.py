@@ -99,6 +99,7 @@ def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
             return None
 
     named = signals.run(work), _last_applied(invocation, target)
+    # The commit before the push last: it was declared, but need not have been applied.
     base = _newest(invocation, named) or _newest(invocation, (job.commit_before,))
     if job.output is not None:
         append_outputs(job.output, {"base": base or ""}, delimiter=secrets.token_hex)
@@ -254,6 +255,7 @@ def _report(file: Path) -> DriftReport:
 def _changed(invocation: Invocation) -> dict[str, str | None]:
     """Return the files below a folder that differ from HEAD, by path in the repository."""
     folder = invocation.dir
+    # HEAD, since `reconcile pull` has written files without a commit.
     before = git.files_at("HEAD", repository=repository_of(invocation)).files
     there = DirectorySource(folder)
     now = {path: there.read(path) for path in there.paths()}

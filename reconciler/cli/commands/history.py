@@ -34,6 +34,7 @@ def _since(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
             f"{value!r} is neither a date such as 2026-01-31, nor a time such as "
             "2026-01-31T09:30:00Z, nor an age such as 7d or 12h"
         ) from None
+    # The same command has to list the same runs in every time zone.
     return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
@@ -96,6 +97,7 @@ def command(
             if verify:
                 found = ledger.verify(expected_head=expect_head)
     except NoLedger:
+        # A hash that must be recorded proves that there was a ledger, so its absence is an error.
         if expect_head is not None:
             raise
     console = invocation.console

@@ -134,6 +134,7 @@ def _owners(root: Path, inside: str) -> str:
 
 def _write(folder: Path, name: str, text: str) -> str:
     path = folder / name
+    # `exists` follows a link, so it is false for one whose target is missing.
     if path.exists() or path.is_symlink():
         return f"kept  {visible(str(path), limit=None)}"
     working_copy.write(folder, {name: text.encode()})
@@ -152,6 +153,7 @@ def _ignore(folder: Path) -> str:
     known = {line.strip().strip(b"/") for line in before.splitlines()}
     if STATE_FOLDER.strip("/").encode() in known:
         return f"kept  {visible(str(path), limit=None)}"
+    # The last line may lack its end, and the entry would become a part of it.
     gap = b"" if not before or before.endswith(b"\n") else b"\n"
     working_copy.write(folder, {_IGNORE: before + gap + f"{STATE_FOLDER}\n".encode()})
     return f"added {STATE_FOLDER} to {visible(str(path), limit=None)}"

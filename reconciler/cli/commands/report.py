@@ -93,6 +93,7 @@ def github(
     if published.warnings:
         console.data(as_annotations(published.warnings))
     console.info(published.sentence)
+    # Only now: the report that nothing was left is published first.
     if unreadable is not None:
         raise unreadable
     return 0
@@ -173,6 +174,7 @@ def _context(
         problem = error("environment", f"--environment must have 1 to {_LONGEST_NAME} characters")
         raise InvalidInput([problem])
     known = settings.variable("RECONCILE_LEDGER_STATE")
+    # The job that reports may run on another machine than the one with the ledger.
     ledger = known if known in _LEDGERS else wiring.ledger_state(invocation)
     command = command_context.command_context(invocation, click.get_current_context())
     return ReportContext(

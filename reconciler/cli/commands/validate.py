@@ -62,6 +62,8 @@ def _targets_to_check(invocation: Invocation, config: Config | None) -> Iterable
     """Return the named target, or one for each environment."""
     if invocation.target is not None or config is None:
         return [invocation.target]
+    # Overlays belong to environments, so other targets of one would repeat its findings. Sorted, so
+    # that the choice is stable.
     return {target.environment: name for name, target in sorted(config.targets.items())}.values()
 
 

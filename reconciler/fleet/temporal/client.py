@@ -48,6 +48,7 @@ class TemporalClient:
                 tls=True if self.tls or self.key is not None else None,
                 connect_timeout=CONNECT_TIMEOUT,
             )
+        # The SDK raises RuntimeError if it cannot connect.
         except (RPCError, RuntimeError, OSError, TimeoutError) as reason:
             raise self._unavailable(reason) from None
 

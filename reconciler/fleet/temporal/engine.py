@@ -106,6 +106,7 @@ async def _outcome(
         if isinstance(problem.cause, CancelledError):
             note = MemberNote("notice", "interrupted", "the run was stopped before it began")
             return MemberOutcome(task.member, MemberStatus.INTERRUPTED, 130, notes=(note,))
+        # It may have begun to write, so it counts as left half done.
         note = MemberNote("error", "workflow-failed", "the workflow ended without a report")
         return MemberOutcome(task.member, MemberStatus.INCOMPLETE, 5, notes=(note,))
     finally:

@@ -55,6 +55,7 @@ async def unschedule(service: TemporalClient, members: Iterable[str]) -> None:
 async def _put(client: Client, service: TemporalClient, message: WorkflowInput, cron: str) -> None:
     name = _schedule_id(service, message.member)
     wanted = Schedule(
+        # Temporal adds the time of each run to the id.
         action=ScheduleActionStartWorkflow(
             Reconciliation.run, message, id=name, task_queue=service.queue
         ),

@@ -52,12 +52,14 @@ class Activities:
         except ReconcilerError as problem:
             status = status_of_failure(problem.exit_code)
             return failed(message, problem.code, status, problem.exit_code)
+        # Raised below without text of others, so that Temporal retries.
         except ApplicationError:
             raise
         except Exception:  # noqa: BLE001  its text must not reach Temporal
             return failed(message, "internal", MemberStatus.FAILED, 1)
 
     async def _carry_out(self, message: WorkflowInput) -> Report:
+        # Asked for with each task, because fleet.yaml may change while the worker runs.
         fleet, handler = self.fleet()
         if message.fleet and message.fleet != fleet.digest:
             return failed(message, "other-fleet", MemberStatus.REFUSED, 4)
@@ -108,6 +110,7 @@ async def _with_heartbeats(
     while not work.done():
         activity.heartbeat()
         try:
+            # Unlike `wait_for`, neither the timeout nor a cancellation cancels the work.
             await asyncio.wait((work,), timeout=interval)
         except asyncio.CancelledError:
             if cancel.requested:

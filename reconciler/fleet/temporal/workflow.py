@@ -76,6 +76,7 @@ class Reconciliation:
         except TimeoutError:
             return False
         finally:
+            # A signal that arrives later is about a plan that no longer waits.
             self._pending_digest = None
         return bool(self._decision)
 
