@@ -154,6 +154,7 @@ async def apply(
 def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> RunDependencies:
     existence = ExistenceCheck(
         session.api,
+        # Readable or not, a listed slug exists.
         observed.listed,
         list_again=fresh_list(session.api),
         known_fields=session.desired.target.known_fields,

@@ -68,6 +68,7 @@ class RateLimit(StrictModel):
     """Rate at which a workspace may call."""
 
     type: Literal["requests", "tokens"] | None = Field(None, description="Unit of the count.")
+    # The specification lacks `rpw`, which the changelog adds (remote/API.md §5.2).
     unit: Literal["rpm", "rph", "rpd", "rpw"] | None = Field(
         None, description="Per minute, hour, day or week."
     )
@@ -142,6 +143,7 @@ class GlobalWorkspaceAccess(StrictModel):
 class WorkspaceAccess(StrictModel):
     """One workspace: enabled or not, and its limits."""
 
+    # The API may report a UUID for the slug that was written (remote/API.md §5.2).
     id: Annotated[Identifier, Facts(identity=True, two_forms=True)] = Field(
         description="Slug or UUID of the workspace."
     )

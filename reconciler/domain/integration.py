@@ -70,24 +70,30 @@ class Integration(StrictModel):
         description="Identity; it never changes."
     )
     name: Annotated[Name, Facts(risk=RiskRule.COSMETIC)] = Field(description="Display name.")
+    # A slug on api.portkey.ai, a UUID on the second deployment (remote/API.md §1.4, §8).
     ai_provider_id: Annotated[Identifier, Facts(immutable=True, two_forms=True)] = Field(
         description="The provider, for example `openai`."
     )
     description: Annotated[Text | None, Facts(risk=RiskRule.COSMETIC)] = Field(
         None, description="Purpose of the integration."
     )
+    # What an update does with an empty key is unknown (remote/API.md §2), so none is sent.
     key: Annotated[Reference, Facts(secret=True, clearing=Clearing.NEVER)] = Field(
         None, description="The provider's API key. Left out, a stored key is kept."
     )
+    # Whether an update merges or replaces them is unknown (remote/API.md §2), so all are sent.
     configurations: Annotated[
         dict[str, Any] | None, Facts(sent_whole=True, risk=RiskRule.SETTING)
     ] = Field(None, description="Settings of the provider; its fields depend on `ai_provider_id`.")
+    # An update replaces the whole list (remote/API.md §2).
     secret_mappings: Annotated[
         tuple[SecretMapping, ...] | None, Facts(sent_whole=True, risk=RiskRule.CREDENTIAL)
     ] = Field(None, description="Secrets the gateway fetches itself.")
+    # It can come back in the other form than it was sent in (remote/API.md §1.4).
     workspace_id: Annotated[Identifier | None, Facts(immutable=True, two_forms=True)] = Field(
         None, description="Make it belong to this workspace; it never changes."
     )
+    # The effect of a partial object is unknown; null clears (remote/API.md §2).
     pricing_adjustments: Annotated[
         PricingAdjustments | None, Facts(sent_whole=True, clearing=Clearing.NULL)
     ] = Field(None, description="Prices that differ from the list.")
@@ -95,6 +101,7 @@ class Integration(StrictModel):
         dict[str, Text] | None,
         Facts(sent_whole=True, clearing=Clearing.NULL, risk=RiskRule.COSMETIC),
     ] = Field(None, description="Labels.")
+    # True after a create, and changed by the call for models alone (remote/API.md §5.1).
     allow_all_models: Annotated[
         Bool | None,
         Facts(default=True, risk=RiskRule.SWITCH, sub_resource=SubResource.MODELS),

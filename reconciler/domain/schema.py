@@ -167,6 +167,7 @@ def integration_schema(provider: str | None, *, vouched: tuple[str, ...] = ()) -
     """
     if provider is not None and provider in PROVIDERS:
         return _integration_schema(provider, vouched)
+    # A name that is not in the record has the fields that every provider takes.
     return _integration_schema(_ANY_PROVIDER if is_uuid(provider) else "", vouched)
 
 
@@ -244,6 +245,8 @@ def compiled(model: type[BaseModel]) -> FieldSchema:
 def _field(name: str, info: FieldInfo) -> FieldSchema:
     facts = next((item for item in info.metadata if isinstance(item, Facts)), NO_FACTS)
     described = _of_type(info.annotation, info.metadata)
+    # A write-only false has an effect: in the entry of a workspace it overrides the common value
+    # (remote/API.md §4).
     optional = not (facts.write_only or info.is_required())
     schema = replace(
         described,

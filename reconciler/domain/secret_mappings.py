@@ -19,6 +19,7 @@ class SecretMapping(StrictModel):
     target_field: Annotated[
         Text, Field(pattern=r"^(key|configurations\.[A-Za-z0-9_]+)$"), Facts(identity=True)
     ] = Field(description="`key` or `configurations.<field>`.")
+    # It can come back in the other form (remote/API.md §4).
     secret_reference_id: Annotated[Identifier, Facts(two_forms=True)] = Field(
         description="Slug or UUID of the secret reference."
     )

@@ -104,6 +104,7 @@ class Redacted:
 
     def fingerprint(self, pepper: Pepper) -> str:
         """Return the HMAC-SHA256 of the value, with the pepper's id before a colon."""
+        # Keyed: with a plain hash, the ledger would let anyone test guesses of a short secret.
         key = pepper.key.reveal().encode()
         digest = hmac.new(key, _octets(self._value), hashlib.sha256)
         return f"{pepper.id}:{digest.hexdigest()}"

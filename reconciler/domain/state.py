@@ -93,6 +93,7 @@ class Observed:
     @property
     def is_workspace_scoped(self) -> bool:
         """Return whether it belongs to one workspace, and so grants access to no other."""
+        # Either is enough: the id of a row can be null (remote/API.md §1.2), the kind unknown.
         return self.kind == "workspace" or bool(self.fields.get("workspace_id"))
 
     @property

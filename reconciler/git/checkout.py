@@ -90,6 +90,7 @@ def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
 
     Raises `GitError` for a repository that git cannot read.
     """
+    # Outside Git no file is tracked, so none can be missing.
     if not repository.exists:
         return {}
     top, prefix = repository.locate()
@@ -113,6 +114,7 @@ def _missing_in(
     for entry in entries:
         inside = entry.path.removeprefix(prefix).removeprefix("/") if prefix else entry.path
         path, place = below + inside, top.folder / entry.path
+        # An empty path is the folder itself, as a submodule.
         if inside and not _can_declare(entry, path):
             continue
         if entry.mode == SUBMODULE:
@@ -138,6 +140,7 @@ def _missing_in_submodule(
     submodule: Repository, recorded: str, path: str, depth: int
 ) -> Iterator[tuple[str, UnreadableFile]]:
     """Find what is missing in a submodule; an empty path means the whole folder."""
+    # In an empty folder git would find the outer repository and answer about that.
     if not (submodule.folder / ".git").exists():
         yield path or CONFIG_FILE, _not_checked_out("is a submodule, and it is", _SUBMODULE_HINT)
     elif _is_behind(submodule, recorded):

@@ -177,6 +177,7 @@ class _Collector:
     def _add_submodule(self, place: Repository, path: str, commit: str, depth: int) -> None:
         """Read a submodule at its recorded commit, or note that it cannot be read."""
         try:
+            # Without `.git` there, git would find the outer repository and answer about that.
             if depth < MAX_SUBMODULE_DEPTH and (place.folder / ".git").exists():
                 self.add(
                     place, commit, prefix="", below=f"{path}/" if path else "", depth=depth + 1

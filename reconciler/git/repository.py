@@ -77,6 +77,7 @@ class Repository:
         real = Path(os.path.realpath(self.folder))
         nearest = next(place for place in (real, *real.parents) if place.is_dir())
         answer = self.at(nearest).run("rev-parse", "--show-toplevel") or b""
+        # Both sides with links resolved, or a folder behind a link would seem to lie outside.
         top = Path(os.path.realpath(os.fsdecode(answer.removesuffix(b"\n"))))
         if not answer.strip() or not real.is_relative_to(top):
             # `core.worktree` can name any place; paths would then mean other files.
@@ -125,6 +126,7 @@ def head(repository: Repository) -> str | None:
 def commit_id(repository: Repository, ref: str) -> str | None:
     """Return the full id of a commit, None for an unknown one."""
     # A ref that begins with a dash must not be read as an option.
+    # `^{commit}` turns an annotated tag into its commit and refuses any other object.
     words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     answer = repository.run(*words)
     return answer.decode("ascii", "replace").strip() if answer else None

@@ -187,6 +187,7 @@ def write_blocks(
     blocks = [messages.masked_write(declared, path) for path in lost_masks(comparison, paths)]
     if any(decides_host(declared.schema, path) for path in paths):
         replaced = {assessment.path for assessment, _ in sent}
+        # A credential that this write does not replace would be sent to the new host.
         stored = [
             path
             for path, value in leaves(comparison.observed)

@@ -39,6 +39,7 @@ def _with_zone(text: str) -> str:
     return text
 
 
+# Strict, because pydantic takes "3" and true for integers otherwise.
 Count = Annotated[StrictInt, Field(ge=0)]
 Position = Annotated[StrictInt, Field(ge=1)]
 # Patterns are for schemas only: a reader computes a digest again instead of checking its form.

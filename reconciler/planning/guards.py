@@ -161,6 +161,7 @@ def _nameless(actions: list[Action], rows: int) -> GuardViolation | None:
 def _empty(
     deletes: list[Action], counts: ChangeCounts, options: PlanOptions
 ) -> GuardViolation | None:
+    # Without any file the folder is most often a wrong one, however few the deletes are.
     if counts.declared or not deletes or options.allow_empty:
         return None
     return GuardViolation(

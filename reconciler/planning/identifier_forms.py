@@ -124,7 +124,9 @@ def _align_workspaces(
     Match entries to be revoked first. One without a match is treated as still enabled: an extra
     revoke or grant by the declared id is harmless, a missed revoke is not.
     """
+    # An entry without access has nothing to revoke, so it needs no name.
     unnamed = {i: entry for i, entry in observed.items() if is_uuid(i) and is_enabled(entry)}
+    # A workspace that is listed under its own slug needs no partner.
     granted = {i for i in past if is_enabled(past[i]) and not is_uuid(i) and i not in observed}
     kept = {i for i in granted if is_enabled(desired.get(i))}
     named: dict[str, str] = {}

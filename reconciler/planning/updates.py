@@ -357,6 +357,7 @@ def _action(
         changes=tuple(sorted(changes, key=lambda c: c.path)),
         source=declared.source,
         precondition=Precondition(observed.last_updated_at, fingerprint(observed)),
+        # Sorted, because a set has no stable order and plans are stored.
         blocked_by=tuple(sorted(codes)),
         calls=calls,
         subject=ActionInputs(declared, observed, remembered),

@@ -50,6 +50,7 @@ def create_calls(declared: Declared) -> tuple[Call, ...]:
     if models or not allows_all_models(fields, {}):
         calls.append(_models_call(declared, fields, models))
     workspaces = as_mapping(fields.get("workspaces"))
+    # A new record grants nothing yet, so there is nothing to take away.
     granted = {id_: as_mapping(entry) for id_, entry in workspaces.items() if is_enabled(entry)}
     access = as_mapping(fields.get("global_workspace_access"))
     if granted or is_enabled(access):
@@ -216,6 +217,7 @@ def _model_updates(
     gone: list[str] = []
     kept: dict[str, Value] = {}
     for model in sorted(touched):
+        # The mark of `normalize_access` for a custom model that is deleted.
         if wanted.get(model) is None:
             gone.append(model)
         else:

@@ -172,6 +172,7 @@ class _Login:
             )
         try:
             return self._id_token(url)
+        # The cause is dropped: it holds the request, whose header has the token of the job.
         except requests.RequestException:
             raise _LoginNotConfigured(
                 "GitHub issued no OIDC token", "check that the job has `id-token: write`"
