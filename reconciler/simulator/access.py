@@ -52,6 +52,7 @@ def delete_models(
 
     With `models_delete: query_or_body` a body `{"models": ["a", "b"]}` can also list them.
     """
+    # A slug with a comma cannot be expressed (remote/API.md §5.1).
     slugs = [slug for slug in query.get("slugs", "").split(",") if slug]
     if not slugs and switches.models_delete == "query_or_body":
         slugs = _slugs_in_body(body)
@@ -119,7 +120,9 @@ def _merge_model(
 NewId = Callable[[], str]
 
 _LIMITS = ("usage_limits", "rate_limits")
+# `""` is what the service shows for no reset (remote/API.md §5.2); clients may send it back.
 _RESETS = (None, "", "monthly", "weekly")
+# The specification lacks `rpw`, which the changelog announces (remote/API.md §5.2).
 _UNITS = ("rpd", "rph", "rpm", "rpw")
 
 
@@ -167,10 +170,12 @@ def put_workspaces(
     grants = []
     for item in listed:
         _check_workspace(item)
+        # A client may name a workspace by its slug or its UUID (remote/API.md §5.2).
         key = resolve(item["id"])
         sent_keys.add(key)
         had_access = workspaces.get(key, {}).get("enabled", False)
         workspaces[key] = _merge_workspace(workspaces.get(key), {**item, "id": key}, now, new_id)
+        # A grant creates the provider (remote/API.md §4): access that existed before does not.
         if item["enabled"] and not had_access and _wants_provider(item, body):
             grants.append(Grant(key, _provider_slug(item, body)))
     if shared is not None and body.get("override_existing_workspace_access") is True:
@@ -197,6 +202,7 @@ def _check_workspace(item: object) -> None:
 
 
 def _wants_provider(item: Mapping[str, object], body: Mapping[str, object]) -> bool:
+    # A workspace's own value wins over the body's; without both it is true (remote/API.md §4).
     return item.get("create_default_provider", body.get("create_default_provider")) is not False
 
 
@@ -227,6 +233,7 @@ def _merge_workspace(
         **start,
         **limits,
         "enabled": item["enabled"],
+        # A revoked workspace stays listed (remote/API.md §5.2).
         "status": "active" if item["enabled"] else "archived",
         "last_updated_at": now if before else None,
     }
@@ -240,6 +247,7 @@ def _shared_access(access: object, now: str, new_id: NewId) -> JsonObject:
     access = require_object(access)
     if not isinstance(access.get("enabled"), bool):
         raise invalid_request("global_workspace_access.enabled is required")
+    # The id is only needed for the merge; the shared settings have none.
     merged = _merge_workspace(None, {"id": "all", **access}, now, new_id)
     shared = {"enabled": merged["enabled"]}
     shared |= {name: merged[name] for name in _LIMITS if name in access}
@@ -307,4 +315,5 @@ def _is_rate_limit(limit: Mapping[str, object]) -> bool:
 
 
 def _is_count(value: object) -> bool:
+    # In Python `true` is a number.
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1

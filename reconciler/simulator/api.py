@@ -92,6 +92,7 @@ class SimulatedAPI:
                 if operation.name in self._reads:
                     return self._reads[operation.name](request, slug or "", stale=stale)
                 return self._writes[operation.name](request, slug or "")
+        # Outside of the transaction, so that a refused request has been rolled back.
         except RequestRefused as refused:
             return refused.response
 
@@ -170,12 +171,14 @@ class SimulatedAPI:
             workspace=organisation.register_workspace(workspace) if workspace else None,
         )
         provider_id = None
+        # True when absent (remote/API.md §1.3).
         if record["workspace_id"] and sent.get("create_default_provider") is not False:
             provider_slug = sent.get("default_provider_slug")
             provider_id = organisation.add_provider(record, record["workspace_id"], provider_slug)
         # Last: a create whose provider is refused must leave no record.
         organisation.put(slug, record)
         receipt = {"id": record["id"], "slug": slug}
+        # The specification names `id` and `slug` only (remote/API.md §1.3).
         if self.switches.detail_shape == "observed":
             receipt |= {"provider_id": provider_id, "object": "integration"}
         return Response(200, receipt)
@@ -198,6 +201,7 @@ class SimulatedAPI:
         # Only then: a new name must not fail because of what is stored already.
         if "configurations" in sent or "secret_mappings" in sent:
             validation.check_record(after, self.switches)
+        # By the slug of the record: the path may hold its id (remote/API.md §1.1).
         self._organisation.put(after["slug"], after)
         return self._write_response()
 
@@ -316,6 +320,7 @@ def _parse_count(query: Mapping[str, str], name: str, *, default: int) -> int:
     text = query.get(name)
     if text is None:
         return default
+    # `isdigit` alone accepts characters that `int` refuses, such as a superscript two.
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise invalid_request(f"{name} is invalid")
     return int(text)

@@ -78,12 +78,14 @@ async def _read_body(receive: Receive) -> bytes:
             raise ConnectionBroken("the client went away")
         content += message.get("body", b"")
         if len(content) > BODY_LIMIT or not message.get("more_body", False):
+            # The byte beyond the limit shows the service that the body is too large.
             return bytes(content[: BODY_LIMIT + 1])
 
 
 async def _send(delivery: Delivery, send: Send) -> None:
     if delivery.ending is ConnectionEnd.RESET:
         raise ConnectionBroken("by the script of faults")
+    # The full length even of a body that is cut, so that the client notices what is missing.
     headers = {**delivery.headers, "content-length": str(len(delivery.content))}
     pairs = [
         (name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()

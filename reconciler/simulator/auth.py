@@ -98,24 +98,28 @@ class ApiService:
         except RequestRefused as refused:
             return encode_response(refused.response)
         except ReconcilerError as failure:
+            # The file of a store cannot be used: to a client this is an internal error of the API.
             return encode_response(
                 error_response(500, "AB04", f"{failure.summary} ({failure.hint})")
             )
 
     def _check_key(self, headers: Mapping[str, str]) -> None:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        # The second deployment takes bearer tokens (remote/API.md §1.1).
         key = headers.get("x-portkey-api-key") or (bearer if scheme.lower() == "bearer" else None)
         if not self._accepts(key):
             raise refusal(401, "AB05", "Invalid API key" if key else "Unauthorised Request")
 
 
 def _strip_version(path: str) -> str:
+    # A base URL may end with the version, as the public one does (remote/API.md §1.1), or not.
     return path.removeprefix("/v1") if path.startswith("/v1/") else path
 
 
 def _with_body(request: Request, content: bytes) -> Request:
     if len(content) > BODY_LIMIT:
         raise refusal(413, "AB01", "Request body is too large")
+    # Content in a GET has no meaning in HTTP, so it is not even parsed.
     if not content or not request.writes:
         return request
     return Request(request.method, request.path, request.query, parse_json(content))
@@ -129,8 +133,10 @@ def parse_json(content: bytes) -> object:
     try:
         return json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as reason:
+        # RecursionError: brackets nested deeper than Python's parser can follow.
         raise invalid_request(INVALID) from reason
 
 
 def _refuse_constant(name: str) -> NoReturn:
+    # NaN and Infinity, which Python's parser accepts although JSON does not have them.
     raise ValueError(name)

@@ -59,6 +59,7 @@ def read_script(path: Path) -> Script:
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as reason:
         # PyYAML builds dates itself: 2026-99-99 is a ValueError without a position.
         raise InvalidFaults(str(path), _describe(reason)) from reason
+    # An empty file is a script without faults.
     if isinstance(content, list) or content is None:
         return Script(faults=parse_faults(content or []))
     if not isinstance(content, dict) or set(content) - {"switches", "faults"}:
@@ -144,5 +145,6 @@ def latency(latency_ms: float, jitter_ms: float, *, seed: int = 0) -> Callable[[
 
 
 def _announce(host: str, on_ready: Callable[[str], None]) -> Callable[[int], None]:
+    # In a URL an IPv6 address stands in brackets.
     shown = f"[{host}]" if ":" in host else host
     return lambda port: on_ready(f"http://{shown}:{port}/v1")

@@ -158,6 +158,7 @@ class SeededFaults:
         if kind is FaultKind.LATE:
             return Fault(kind=kind, amount=self._random.randint(0, 4))
         if kind is FaultKind.RAW:
+            # An object without its closing bracket: a success status, but no JSON.
             return Fault(kind=kind, status=200, body='{"object": "list"')
         return Fault(kind=kind, method=request.method)
 
@@ -183,6 +184,7 @@ def parse_faults(entries: object) -> tuple[Fault, ...]:
     """Parse a list of faults; raise `InvalidFaults` with the entry and the field."""
     try:
         # By way of JSON: pydantic takes a string for an enum in strict mode from JSON alone.
+        # YAML has dates, which JSON has not.
         text = json.dumps(entries, default=str)
         faults = _FAULTS.validate_json(text, strict=True)
         for index, fault in enumerate(faults):
@@ -255,6 +257,7 @@ class Wire:
         fault = self._faults.next_fault(request)
         if fault is not None and fault.kind is FaultKind.LATE:
             self._late.append((fault.amount, request))
+            # No response arrives, so that its status is never read.
             return Delivery(0, b"", {}, ConnectionEnd.NEVER)
         return deliver(self._api, request, fault)
 
@@ -288,6 +291,7 @@ def deliver(api: SimulatedAPI, request: Request, fault: Fault | None = None) -> 
         case FaultKind.DUPLICATE_PAGE:
             return encode_response(api.handle(_previous_page(request)))
         case FaultKind.STALE:
+            # A write works on the current state, however stale reads are.
             return encode_response(api.handle(request, stale=not request.writes))
         case _:
             return _distort(api.handle(request), fault)

@@ -21,6 +21,7 @@ _READ_SIZE = 64 * 1024
 _SHUTDOWN_GRACE_SECONDS = 5.0
 _LINGER_SECONDS = 1.0
 _LINGER_READS = 64
+# Two more than asyncio needs, see `_stop_accepting`.
 _ACCEPT_LOOP_TURNS = 5
 # SO_LINGER with a timeout of zero: close sends a reset.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -49,6 +50,7 @@ async def serve(
     ready(server.sockets[0].getsockname()[1])
     await stop.wait()
     await _stop_accepting(server)
+    # A copy, because a connection that ends leaves the set.
     for connection in list(connections):
         connection.shut_down()
     await _wait_closed(connections)
@@ -106,6 +108,8 @@ class _Connection:
         except ConnectionBroken:
             self._abort()
         except (ConnectionError, h11.LocalProtocolError):
+            # The client has left, or the exchange is past the point at which h11 can send: nothing
+            # remains to be done.
             pass
         finally:
             self._writer.close()
@@ -140,6 +144,7 @@ class _Connection:
 
     def _abort(self) -> None:
         """Cut the connection: after a part of a response, or with a reset."""
+        # To close is enough here: the client has received less than the announced length.
         if self._protocol.our_state is h11.SEND_BODY:
             return
         self._writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
@@ -148,9 +153,11 @@ class _Connection:
     async def _next_event(self) -> object:
         event = self._protocol.next_event()
         while event is h11.NEED_DATA:
+            # Such a client sends its body only after this response.
             if self._protocol.they_are_waiting_for_100_continue:
                 go_on = h11.InformationalResponse(status_code=100, headers=[])
                 await self._write(self._protocol.send(go_on))
+            # Empty at the end of the stream, which h11 then reports as an event.
             self._protocol.receive_data(await self._reader.read(_READ_SIZE))
             event = self._protocol.next_event()
         return event
@@ -183,9 +190,11 @@ class _Connection:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message["headers"])
+            # The server is stopping, so the client must not send another request here.
             if self._ending:
                 headers.append((b"connection", b"close"))
             event = h11.Response(status_code=message["status"], headers=headers)
+            # Kept for the body, so that both go out in one write.
             self._head = self._protocol.send(event) or b""
             return
         body = self._protocol.send(h11.Data(data=message["body"])) or b""
@@ -195,6 +204,7 @@ class _Connection:
         await self._write(head + body + end)
 
     async def _refuse(self, status: int) -> None:
+        # A response that has begun cannot be replaced by another one.
         if self._protocol.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             headers = [("content-length", "0"), ("connection", "close")]
             event = h11.Response(status_code=status, headers=headers)

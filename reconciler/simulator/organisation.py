@@ -199,6 +199,7 @@ def new_record(
         "description": sent.get("description") or None,
         "key": sent.get("key") or None,
         "configurations": sent.get("configurations") or {},
+        # Empty mappings come back as null (remote/API.md §1.4).
         "secret_mappings": sent.get("secret_mappings") or None,
         "pricing_adjustments": sent.get("pricing_adjustments"),
         "tags": sent.get("tags"),
@@ -206,7 +207,9 @@ def new_record(
         "type": "workspace" if workspace else "organisation",
         "status": "active",
         "created_at": now,
+        # Null until the first update (remote/API.md §1.1).
         "last_updated_at": None,
+        # True after a create; only a write of the models can change it (remote/API.md §5.1).
         "allow_all_models": True,
         "models": {},
         "global_workspace_access": None,
@@ -249,4 +252,5 @@ def _slug_from_name(name: str, identifier: str) -> str:
 def _with_suffix(slug: str, identifier: str) -> str:
     """Append a dash and six hexadecimal digits of an id to a slug."""
     digits = re.sub(r"[^0-9a-f]", "", identifier.lower())[-6:].rjust(6, "0")
+    # Seven characters for the dash and the digits.
     return f"{slug[: SLUG_MAX_LENGTH - 7]}-{digits}"

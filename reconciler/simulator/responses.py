@@ -88,6 +88,7 @@ def row(record: Record, switches: Switches) -> JsonObject:
 def detail(record: Record, switches: Switches) -> JsonObject:
     """Build the body of `GET /integrations/{slug}` (§1.4)."""
     shown: JsonObject = {
+        # First, so that an unknown field that was kept cannot replace a known one.
         **clone(record.get("unexpected", {})),
         **row(record, switches),
         "masked_key": mask(record["key"]) if record["key"] else None,
@@ -101,6 +102,7 @@ def detail(record: Record, switches: Switches) -> JsonObject:
         return shown | {
             "global_workspace_access_settings": access,
             "workspace_count": _workspace_count(record),
+            # `[]` by the specification, null as observed (remote/API.md §1.4).
             "secret_mappings": shown["secret_mappings"] or [],
         }
     # The observed detail does not have these two members of a row.
@@ -173,6 +175,7 @@ def _configurations(stored: JsonObject, switches: Switches) -> JsonObject:
         else:
             shown[name] = clone(value)
     if switches.server_added_fields:
+        # A value that was sent stays as it is.
         shown.setdefault("provider_auth_type", "apiKey")
     return shown
 
@@ -195,6 +198,7 @@ def _mappings(stored: list[JsonObject] | None, switches: Switches) -> Any:
 def _model(model: JsonObject, switches: Switches) -> JsonObject:
     shown = {name: clone(value) for name, value in model.items() if name != "configurations"}
     if model.get("configurations"):
+        # With default switches: what the server adds to an integration is not added to a model.
         shown["configurations"] = _configurations(model["configurations"], Switches())
     if switches.flexbool == "mixed":
         # The three forms that were observed (§5.1).

@@ -117,6 +117,7 @@ def _workspaces(slug: str, workspace: str) -> Request:
     limit = {"type": "cost", "credit_limit": 500, "periodic_reset": "monthly"}
     body = {
         "workspaces": [{"id": workspace, "enabled": True, "usage_limits": [limit]}],
+        # The default would create a provider in the workspace (remote/API.md §4).
         "create_default_provider": False,
     }
     return Request("PUT", f"/integrations/{slug}/workspaces", {}, body)

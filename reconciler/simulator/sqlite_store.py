@@ -89,6 +89,7 @@ class SqliteStore:
             " id = excluded.id, record = excluded.record, previous = excluded.previous,"
             " changed_at = excluded.changed_at",
             slug,
+            # A deleted integration keeps its id: a stale read can still ask for it.
             (entry.record or entry.previous or {}).get("id", ""),
             record,
             previous,
@@ -128,7 +129,10 @@ class SqliteStore:
         self._execute(begin)
         try:
             yield
+        # Cancellation too must end the transaction, which would block the writes of other
+        # processes.
         except BaseException:
+            # The first error is the one to report.
             with suppress(SimulatorStateError):
                 self._execute("ROLLBACK")
             raise
@@ -184,6 +188,7 @@ def _prepare(database: sqlite3.Connection) -> None:
     # With WAL this loses nothing when a process is killed, and saves a sync per write.
     database.execute("PRAGMA synchronous = NORMAL")
     if version == 0:
+        # Another process may have done the same meanwhile; the statements then change nothing.
         database.executescript(
             f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
         )

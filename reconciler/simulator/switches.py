@@ -86,6 +86,7 @@ class Switches:
             if name not in hints:
                 raise InvalidSwitch(name, value, [field.name for field in fields(cls)])
             allowed = get_args(hints[name])
+            # Not `isinstance`, to which `true` is a number.
             is_valid = value in allowed if allowed else type(value) is hints[name]
             if not is_valid:
                 raise InvalidSwitch(name, value, list(allowed) or [hints[name].__name__])

@@ -56,6 +56,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
         if self._latency is not None:
             await self._sleep(self._latency())
         headers = {name.lower(): value for name, value in request.headers.items()}
+        # Undecoded, because an encoded slash belongs to a slug and separates nothing.
         target = request.url.raw_path.decode("ascii")
         delivery = self._service.respond(request.method, target, headers, content)
         await self._wait(delivery, request)
@@ -69,6 +70,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
 
     async def _wait(self, delivery: Delivery, request: httpx.Request) -> None:
         timeout = request.extensions.get("timeout", {}).get("read")
+        # Even a client without a timeout must not wait forever for a response that never comes.
         timeout = timeout or _DEFAULT_READ_TIMEOUT_SECONDS
         if delivery.ending is ConnectionEnd.NEVER or delivery.delay > timeout:
             await self._sleep(timeout)
@@ -112,6 +114,7 @@ class InProcessAPI:
     async def call(self, call: Call) -> Reply:
         """Make one call; raise what the HTTP client raises for the same response."""
         prepared = prepare(call)
+        # By way of bytes, so that the simulator sees the JSON that a network would carry.
         body = None if prepared.body is None else json.loads(encode_body(prepared.body))
         query = {name: str(value) for name, value in prepared.query.items()}
         request = Request(prepared.method, prepared.path, query, body)

@@ -34,6 +34,7 @@ CREATABLE = UPDATABLE | {
     "slug",
     "ai_provider_id",
     "workspace_id",
+    # Sent by user tokens and older clients (remote/API.md §1.3).
     "organisation_id",
     "create_default_provider",
     "default_provider_slug",
@@ -115,6 +116,7 @@ def is_refused_host(host: object) -> bool:
     # A host with a trailing dot is the same host.
     name = found["name"].strip("[]").lower().rstrip(".")
     is_internal = name in _INTERNAL_NAMES or name.endswith(_INTERNAL_SUFFIXES)
+    # The maximum length is documented (remote/API.md §3).
     return len(found[0]) > 2_048 or is_internal or "%" in name or _is_private(name)
 
 
@@ -245,6 +247,7 @@ _FIELD_CHECKS: Mapping[str, Check] = {
     "name": _text(1, 255),
     "ai_provider_id": _text(1, 255),
     "slug": is_slug,
+    # No maximum is known for these two; the numbers only bound what is stored.
     "key": _or_null(_text(0, 1_000_000)),
     "description": _or_null(_text(0, 100_000)),
     "workspace_id": _or_null(_text(1, 255)),
@@ -397,11 +400,14 @@ def _wrong_choice(provider: str, configurations: Mapping[str, object]) -> str | 
 
 def _needs_key(provider: str, configurations: Mapping[str, object]) -> bool:
     """Return whether a create needs `key`, or a mapping for it."""
+    # Lifts the demand for a key with any provider (remote/API.md §3).
     if configurations.get("is_key_required") is False:
         return False
+    # Other modes have their credential in `configurations`, or need none (remote/API.md §3).
     if configurations.get("azure_auth_mode", "default") != "default":
         return False
     if provider in _KEYLESS_PROVIDERS:
+        # Bedrock, its Mantle form and SageMaker take a key, in this mode only (remote/API.md §3).
         return configurations.get("aws_auth_type") == "apiKey"
     headers = configurations.get("custom_headers")
     has_credential = isinstance(headers, Mapping) and any(map(_CREDENTIAL_HEADER.search, headers))

@@ -141,6 +141,8 @@ def _differences(action: Action) -> int:
     """Count the changes of an integration that exists on both sides; any other counts as one."""
     if action.kind in {ActionKind.CREATE, ActionKind.DELETE}:
         return 1
+    # A resend follows from another change and is no difference of its own; an action without
+    # changes differs by its reason.
     return max(1, sum(change.op is not ChangeKind.RESEND for change in action.changes))
 
 

@@ -63,6 +63,7 @@ def as_annotations(diagnostics: Iterable[Diagnostic]) -> str:
 def as_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> str:
     """Return a SARIF 2.1.0 log with one run; `version` is the version of this program."""
     found = list(diagnostics)
+    # In alphabetical order, so that the same findings always have the same indexes.
     codes = sorted({d.code for d in found})
     log = {
         "$schema": _SARIF_SCHEMA,
@@ -76,6 +77,7 @@ def as_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> str:
                         "rules": [{"id": code, "name": _rule_name(code)} for code in codes],
                     }
                 },
+                # Columns are positions in Python strings, which count code points.
                 "columnKind": "unicodeCodePoints",
                 "results": [_sarif_result(d, codes.index(d.code)) for d in found],
             }
@@ -138,6 +140,7 @@ def _workflow_command(diagnostic: Diagnostic) -> str:
     properties.append(f"title={_command_property(diagnostic.code)}")
     message = _command_data(shortened(diagnostic.summary, _LONGEST_ANNOTATION))
     if diagnostic.hint:
+        # In a workflow command a line break is written as `%0A`.
         message += "%0Ahint: " + _command_data(shortened(diagnostic.hint, _LONGEST_ANNOTATION))
     return f"::{diagnostic.severity} {','.join(properties)}::{message}"
 

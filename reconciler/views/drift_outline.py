@@ -138,10 +138,13 @@ def _resolvable_in_files(report: DriftReport) -> tuple[list[str], list[str], lis
         # If only Git changed, the API holds nothing that Git does not know.
         if origin is ChangeOrigin.LOCAL:
             continue
+        # A pull leaves out the slugs under `deletions`, so the entry has to go first.
         if item.reason.startswith(TOMBSTONE):
             to_keep.append(item.slug)
+        # Of an integration that only the files have, there is nothing to pull.
         elif item.kind is not ActionKind.CREATE:
             to_pull.append(item.slug)
+        # With an unknown origin it may be new in Git and never have been in the API.
         elif origin is not ChangeOrigin.UNKNOWN:
             missing.append(item.slug)
     return to_pull, to_keep, missing
@@ -158,6 +161,8 @@ def _phrase_for(slugs: Sequence[str], all_of: str, first_of: str) -> str:
 
 
 def _first(slugs: Sequence[str]) -> tuple[str, ...]:
+    # A slug has at most 255 characters (remote/API.md §1.1), so none is cut: it goes into a
+    # command.
     return tuple(visible(slug, limit=255) for slug in slugs[:LISTED])
 
 

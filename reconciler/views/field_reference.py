@@ -91,6 +91,7 @@ def _row(member: ExplainedField) -> str:
         sentences.append(f"Required {member.required_by}.")
     if member.marks:
         sentences.append(f"*{'; '.join(member.marks)}.*")
+    # In a table a bar ends the cell, even within a code span.
     meaning = " ".join(sentence for sentence in sentences if sentence).replace("|", "\\|")
     return f"| `{member.path}` | {member.field.type_name} | {meaning} |"
 
@@ -107,6 +108,7 @@ def _chapter_of_every_integration() -> str:
 
 def _chapter_of_any_provider() -> str:
     plain = sorted(name for name in KNOWN_PROVIDERS if name not in PROVIDERS)
+    # Providers without a model of their own have the common fields only, so any of them will do.
     members = explain(_CONFIGURATIONS, provider=plain[0], recursive=True).members
     text = f"Every provider accepts these fields. These have no others:\n{_codes(plain)}.\n"
     return _chapter("Configurations of any provider", text, _table(members))
@@ -115,6 +117,7 @@ def _chapter_of_any_provider() -> str:
 def _chapter_of_providers(names: Sequence[str]) -> str:
     model = PROVIDERS[names[0]]
     members = explain(_CONFIGURATIONS, provider=names[0], recursive=True).members
+    # The common fields have a chapter of their own.
     own = [m for m in members if m.path.rpartition(".")[2] not in Configuration.model_fields]
     text = "".join(f"{line}\n" for line in _requirements(model))
     return _chapter(f"Configurations of {_codes(names)}", text, _table(own))

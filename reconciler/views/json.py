@@ -12,6 +12,7 @@ from reconciler.planning.plan import Plan
 
 def document(value: Mapping[str, object]) -> str:
     """Return a document as text; it is pure ASCII, so that no terminal can be fooled."""
+    # NaN and Infinity are not JSON: a strict parser would refuse the whole document.
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
 
 

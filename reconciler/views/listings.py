@@ -83,6 +83,7 @@ def _ordered(state: ObservedState) -> Iterable[Observed]:
 def _row(observed: Observed) -> tuple[str, ...]:
     fields = record(observed)
     return tuple(
+        # A slug is copied into commands, so it is never cut.
         visible(str(fields.get(column, "")), limit=255 if column == "slug" else 40)
         for column in COLUMNS
     )
@@ -128,6 +129,7 @@ _Dumper.add_representer(str, _text)
 
 def _yaml(value: object) -> str:
     def dump(*, unicode: bool) -> str:
+        # With its default width PyYAML folds strings beyond 80 columns.
         text: str = yaml.dump(
             value, Dumper=_Dumper, sort_keys=False, allow_unicode=unicode, width=float("inf")
         )

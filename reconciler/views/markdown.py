@@ -173,10 +173,12 @@ def _wrapped(line: str, language: str) -> list[str]:
     if len(line) <= COLUMNS:
         return [line]
     is_change = language == "diff" and line[:2] in _DIFF_MARKS
+    # GitHub colours each line by itself, so a continuation repeats the symbol.
     hang = f"{line[0]}     " if is_change else "    "
     first, *words = line.split(" ")
     lines = [first]
     for word in words:
+        # A line that has only its symbol or indent takes the next word, however long.
         if len(lines[-1]) + 1 + len(word) <= COLUMNS or lines[-1] in {first, hang}:
             lines[-1] += f" {word}"
         else:

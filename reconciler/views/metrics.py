@@ -71,6 +71,7 @@ class _Collector:
         from prometheus_client.core import GaugeMetricFamily
 
         for name, explained, samples in self._families:
+            # All samples of one family have the same label names.
             labels = [*self._common, *samples[0][0]]
             family = GaugeMetricFamily(name, explained, labels=labels)
             for own, value in samples:

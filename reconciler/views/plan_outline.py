@@ -128,6 +128,7 @@ class PlanOutline:
 
 def header(*, target: str, base_url: str, ledger: str) -> str:
     """Return the first line of every text output: target, host and ledger state."""
+    # Whole, because a host that is cut short could be taken for another one.
     host = visible(_host(base_url), limit=None)
     return f"target {visible(target, limit=None)} · host {host} · {ledger_state(ledger)}"
 

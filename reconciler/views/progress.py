@@ -93,6 +93,7 @@ class LiveProgress(QuietProgress):
     def __init__(self, console: Console, *, clock: Monotonic, refresh: bool = True) -> None:
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
+            # A description contains a slug from a file or a saved plan, which is no markup.
             TextColumn("{task.description}", markup=False),
             _RunColumn(BarColumn(bar_width=30)),
             _RunColumn(MofNCompleteColumn()),
@@ -136,6 +137,8 @@ class LiveProgress(QuietProgress):
             self._progress.advance(self._run_task)
         if event.outcome.status is not Status.APPLIED:
             for line in _lines(event.outcome):
+                # As `Text`, in which brackets are no markup; the terminal wraps it, so that it can
+                # be copied.
                 self._progress.console.print(Text(line), soft_wrap=True)
             self._progress.refresh()
 

@@ -41,6 +41,7 @@ def _loses(changes: Sequence[Change]) -> Iterator[str]:
             yield f"provider {visible(str(change.before))}"
     yield from _lost_access(paths)
     yield from _listed("model", _identities(paths, "models"))
+    # Each workspace or list once, although several of its limits may be lost.
     limited = dict.fromkeys(_holder(path) for path in paths if _is_limit(path))
     if limited:
         yield f"limits of {_named(list(limited))}"
@@ -86,6 +87,7 @@ def _holder(path: Path) -> str:
 
 
 def _steps(change: Change) -> Path:
+    # The path of a saved plan can be unreadable; it then counts as one name.
     return parse_path(change.path) or (change.path,)
 
 

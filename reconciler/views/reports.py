@@ -130,6 +130,7 @@ def _row(run: PublicRun) -> tuple[str, ...]:
         visible(text, limit=40)
         for text in (
             str(run["run"]),
+            # Date, hour and minute of an ISO 8601 timestamp.
             str(run["started_at"])[:16].replace("T", " "),
             str(run.get("actor") or "-"),
             pull_request + str(run.get("commit") or "-")[:9],

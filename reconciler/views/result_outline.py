@@ -98,11 +98,13 @@ def duration(milliseconds: float) -> str:
     # From here on one decimal would round up to `60.0 s`.
     if seconds < 59.95:
         return f"{seconds:.1f} s"
+    # Both parts of one rounded number, so that 119.6 s becomes 2 min 00 s.
     return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
 
 
 def of_outcome(outcome: Outcome, action: ActionItem | None = None) -> OutcomeItem:
     """Return the outline of one outcome."""
+    # An action that was never attempted has no duration.
     effort = duration(outcome.duration_ms) if outcome.attempts else ""
     if outcome.attempts > 1:
         effort += f", {outcome.attempts} attempts"

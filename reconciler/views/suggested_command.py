@@ -51,5 +51,6 @@ def _quoted(word: str) -> str:
     if visible(f".{word}", None) == f".{word}":
         return shlex.quote(word)
     # Control and invisible characters: the notation of bash and zsh names them in plain ASCII.
+    # The backslash first: quotes are escaped by one.
     escaped = word.replace("\\", "\\\\").replace("'", "\\'")
     return f"$'{visible(f'.{escaped}', None)[1:]}'"

@@ -28,6 +28,7 @@ class Templates:
             autoescape=True,
             # Runs on the value of every expression, before it is escaped.
             finalize=finalize,
+            # A misspelled name is an error instead of a gap in a report.
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

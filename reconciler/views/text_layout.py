@@ -22,6 +22,7 @@ class TextLayout:
     """Lines that are collected and joined into one text."""
 
     def __init__(self, *, width: int, color: bool) -> None:
+        # COLUMNS can be set to any number; the words need some room.
         self._width = max(width, 20)
         self._color = color
         # An empty environment: width and colour are decided by the caller alone.
@@ -41,6 +42,7 @@ class TextLayout:
     def line(self, *parts: Part, indent: int = 0, hang: int = 2) -> None:
         """Add a line; its continuations are indented by `hang` more."""
         text = self._joined(" " * indent, *parts)
+        # `Text` is stripped in place, a string is not.
         if isinstance(text, Text):
             text.rstrip()
         else:
@@ -70,6 +72,7 @@ class TextLayout:
             return "".join(str(line).rstrip() + "\n" for line in self._lines)
         lines = [Text(line) if isinstance(line, str) else line for line in self._lines]
         with self._console.capture() as capture:
+            # The lines are broken already, and `whole` ones must stay whole.
             self._console.print(Text("\n").join(lines), soft_wrap=True)
         return capture.get()
 
@@ -78,10 +81,12 @@ class TextLayout:
         if self._color:
             return Text.assemble(*parts)
         texts = [part[0] if isinstance(part, tuple) else str(part) for part in parts]
+        # As `Text` does, so that a page has the same characters with and without colour.
         return strip_control_codes("".join(texts))
 
     def _wrap(self, text: Text | str, *, indent: int) -> None:
         """Add a line that is too long as several."""
+        # A deep indent must not take the room of the text in a narrow terminal.
         indent = min(indent, self._width // 2)
         # One column stays free for the backslash of `_harmless`.
         room = self._width - indent - 1
