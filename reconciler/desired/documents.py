@@ -32,6 +32,7 @@ def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
     These are links and files in the place of a folder, and folders without permission.
     """
     paths = source.paths()
+    # A folder without permission and a link to a folder are listed as if they were files.
     overlays = [p for p in paths if p.startswith(ENVIRONMENTS + "/") and p.count("/") == 1]
     blocked = {}
     for path in (*_FOLDERS, *overlays):
@@ -42,6 +43,7 @@ def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
         except UnreadableFile as problem:
             blocked[path] = problem
         else:
+            # A YAML file in this place is reported as a stray one.
             if not is_yaml(path):
                 # Git writes a link as a file where the file system has no links.
                 summary, hint = "is a file, but must be a folder", "replace it with the folder"
@@ -176,6 +178,7 @@ class Documents:
         parsed = read_yaml(data)
         if parsed.faults:
             self._problems.add_faults(path, parsed, data)
+            # With faults that are not fatal, every slug of the file is still known.
             self._incomplete = self._incomplete or parsed.broken
         return [] if parsed.broken else parsed.documents
 

@@ -49,6 +49,7 @@ def _joined(lines: Iterable[str]) -> str:
 def _marker_before(text: str, root: yaml.Node) -> int:
     """Return where the line `---` in front of a document begins."""
     at = int(root.start_mark.index)
+    # Comments and blank lines may stand between the marker and the first value.
     while not text.startswith("---", line_start(text, at)):
         at = line_start(text, at) - 1
         if at < 0:

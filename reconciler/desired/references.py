@@ -70,6 +70,7 @@ def bind_references(
 
 def _bind(value: Value, field: FieldSchema, name: str, steps: Steps, report: ReportError) -> Value:
     if isinstance(value, str):
+        # A reference in a plain field would be sent as text, so it is looked for as well.
         if field.facts.sensitive or "${" in value:
             return _leaf(value, field, name, steps, report)
     elif isinstance(value, dict):

@@ -45,6 +45,7 @@ def render(
         tree["lifecycle"] = apply_types(document.value["lifecycle"], compiled(LifecycleRules))
     fields = {name: _shown(value) for name, value in tree.items()}
     origins = {
+        # An entry of a list has no name to point at, only a value.
         steps: problems.location_of(document.origin_of(steps), key=isinstance(steps[-1], str))
         for steps in _leaf_steps(fields, ())
     }

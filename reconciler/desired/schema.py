@@ -134,6 +134,7 @@ def _without_titles(schema: Any, *, is_schema: bool = True) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     return {
+        # Directly below `properties` and `$defs` the keys are names of fields and models.
         key: _without_titles(item, is_schema=not is_schema or key not in {"properties", "$defs"})
         for key, item in schema.items()
         if not (is_schema and key in {"title", "default"})

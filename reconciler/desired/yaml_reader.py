@@ -132,6 +132,7 @@ def _parse(data: bytes, parser: ParserFactory) -> tuple[YamlFile, yaml.YAMLError
             _Builder(parsed).consume(loader.get_event)
         finally:
             loader.dispose()
+    # The fault that has stopped the builder is recorded in `parsed`.
     except _Stop:
         pass
     except yaml.YAMLError as error:

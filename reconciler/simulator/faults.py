@@ -268,6 +268,7 @@ class Wire:
         self._late = []
 
     def _advance_late(self) -> None:
+        # Emptied first, since requests that stay late are appended again.
         waiting, self._late = self._late, []
         for left, request in waiting:
             if left > 0:
@@ -353,6 +354,7 @@ def _previous_page(request: Request) -> Request:
     page = request.query.get("current_page", "0")
     if not (page.isascii() and page.isdigit()):
         return request
+    # The first page, 0, has none before it and is returned as it is.
     before = max(int(page) - 1, 0)
     return replace(request, query={**request.query, "current_page": str(before)})
 

@@ -77,6 +77,7 @@ async def _wait_closed(connections: "set[_Connection]") -> None:
         _, late = await asyncio.wait(tasks, timeout=_SHUTDOWN_GRACE_SECONDS)
         for task in late:
             task.cancel()
+        # Cancelled tasks need a turn of the loop to end; how they end is of no interest any more.
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -121,6 +121,7 @@ class Organisation:
         entry = self.store.entry(slug)
         if entry is None:
             return False
+        # A deleted integration leaves an entry without a record.
         if entry.record is None or entry.record["status"] == "archived":
             return not self._switches.slug_reuse_after_delete
         return True

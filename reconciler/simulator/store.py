@@ -118,6 +118,7 @@ class MemoryStore:
         before = self._entries.get(slug)
         if before is not None and before.record is None:
             del self._entries[slug]
+            # The new integration has another id; the old one must not lead to it.
             self._slugs.pop((before.previous or {}).get("id", ""), None)
         self._entries[slug] = entry
         if entry.record is not None:

@@ -114,6 +114,7 @@ def _filters(present: Mapping[str, Iterable[str]]) -> list[_Filter]:
     """Return a filter for each dimension with more than one value present."""
     filters = []
     for dimension, values in present.items():
+        # In the order of the table, so that the checkboxes of all reports look alike.
         choices = [value for value in FILTERS[dimension] if value in set(values)]
         if len(choices) > 1:
             filters.append(_Filter(dimension, choices))
@@ -153,6 +154,7 @@ _TEMPLATES = Templates(
 
 def _render(name: str, **values: object) -> str:
     style = palette() + _style_sheet("report.css") + _filter_rules()
+    # The content security policy of the page allows this one style sheet, by its digest.
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # No foreign text is in the style sheet, and browsers do not decode references inside it.
     own_style = Markup(style)  # noqa: S704

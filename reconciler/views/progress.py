@@ -74,6 +74,7 @@ class LineProgress(QuietProgress):
                 for line in _lines(event.outcome):
                     self._write(line)
             case RunEnded():
+                # The clock counts seconds, `duration` takes milliseconds.
                 elapsed = duration((self._clock() - self._began) * 1000)
                 self._write(f"run {visible(event.result.run)} finished after {elapsed}")
             case _:
@@ -130,6 +131,7 @@ class LiveProgress(QuietProgress):
         self._progress.stop()
 
     def _end(self, event: ActionEnded) -> None:
+        # A skipped action ends without having started.
         task = self._running.pop(event.action.slug, None)
         if task is not None:
             self._progress.remove_task(task)
