@@ -105,6 +105,8 @@ class ApiChecks:
     ) -> tuple[str, Mapping[OperationName, ReadPermission]]:
         """Read the first of some integrations, or the next if one is listed and not found."""
         answers: Mapping[OperationName, ReadPermission] = {}
+        # A listed record can answer 404 permanently (remote/API.md §6), and then shows no
+        # permission.
         for slug in slugs[:_MAX_ROWS_TRIED]:
             answers = {name: await self._try_read(name, slug) for name in _READS}
             if ReadPermission.MISSING not in answers.values():

@@ -210,10 +210,12 @@ class Probe:
     async def _configurations(self) -> str:
         await self._update({"configurations": _AFTER})
         stored = (await self._read_observed()).fields.get("configurations")
+        # The create sent this field and the update did not, so only a merge keeps it.
         kept = isinstance(stored, Mapping) and "openai_organization" in stored
         return "merge" if kept else "replace"
 
     async def _description(self, value: str | None) -> str:
+        # Set first, because clearing an empty description would show nothing.
         await self._update({"description": "something"})
         try:
             await self._update({"description": value})

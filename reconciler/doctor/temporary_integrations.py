@@ -71,6 +71,7 @@ class TemporaryIntegrations:
 
         A cancelled create is awaited all the same: only its response has what must be removed.
         """
+        # Before the call, because an interruption from here on may leave the integration.
         self._announce(TemporaryIntegration(slug))
         sending = asyncio.ensure_future(
             self.api.call(self._create_call(slug, with_provider=with_provider))
@@ -126,6 +127,7 @@ class TemporaryIntegrations:
                 for name, field in any_provider_schema().fields.items()
                 if field.facts.write_only and field.is_flag
             }
+        # One call: neither models nor workspaces are declared, which have calls of their own.
         (create,) = create_calls(Declared(slug, fields, SourceLocation("(probe)")))
         return create
 

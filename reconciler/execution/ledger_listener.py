@@ -199,6 +199,8 @@ class LedgerListener:
             return []
         if self.by_git is None:
             return [found]
+        # Git's declaration and not that of the undo, because the next plan compares the files with
+        # it.
         declared = self.by_git.get(found.declared.slug)
         return [replace(found, declared=declared)] if declared is not None else []
 
@@ -237,6 +239,7 @@ def confirmed_by_action(
     removed = {change.path for change in action.changes if _removes_secret(change)}
     fields = normalize(subject.declared.fields)
     paths = {path for path, _ in itertools.chain(leaves(before), leaves(fields))}
+    # Only an update keeps the object, and with it the id that the plan saw.
     seen = subject.observed if action.kind is ActionKind.UPDATE else None
     return Confirmed(
         subject.declared,

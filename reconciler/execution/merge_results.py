@@ -31,6 +31,7 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
         raise InvalidInput(problems)
     digests = sorted({result.plan_digest for result in results})
     first = results[0].target
+    # One at most: `_different_targets` has refused several.
     organisation = next(iter(_organisations(results)), None)
     outcomes = itertools.chain.from_iterable(result.outcomes for result in results)
     return ApplyResult(

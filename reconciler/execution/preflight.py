@@ -100,6 +100,7 @@ def objections(
         return found
     max_age = timedelta(hours=max_age_hours)
     found += [p for plan in approval.plans for p in _wrong_age(plan, now=now, max_age=max_age)]
+    # A plan for another target, or one that has expired, is refused as a whole and not compared.
     if found or not approval.plans:
         return found
     return [_not_approved(excess) for excess in beyond_approval(fresh, approval.plans)]

@@ -152,10 +152,12 @@ def added_entries(image: PreImage, now: LastApplied) -> LastApplied:
             holder = added
             for part in outer:
                 holder = holder.setdefault(part, {})
+            # Its identity is enough, because it is declared only to be withdrawn.
             entry = {schema.at(place[:-1]).key: identity}
             holder[name] = [*(e for e in holder.get(name, []) if e != entry), entry]
     if not added:
         return now
+    # `merged` takes whole states, so each tree becomes the state of one slug, whatever its name.
     known, more = (
         LastAppliedState({"": LastApplied(declared=tree)}) for tree in (now.declared, added)
     )
@@ -164,6 +166,7 @@ def added_entries(image: PreImage, now: LastApplied) -> LastApplied:
 
 def _changed_back(image: PreImage) -> dict[str, Any]:
     assert image.observed is not None  # noqa: S101 - asked for what existed only
+    # Two forms: paths are those of the normalized one, and a declaration has the API's lists.
     before, shown = image.observed.fields, normalize(image.observed.fields)
     fields: dict[str, Any] = {}
     for path in image.changed:
@@ -229,6 +232,7 @@ def _secrets_along(
     then, present = _known_then(image, found), _known_now(image, now, found)
     moves = any(decides_host(any_provider_schema(), path) for path in image.changed)
     models = {path[1] for path in image.changed if path[0] == "models" and len(path) > 1}
+    # `then` comes second: what changes back gets the secret from before the run.
     for path, secret in {**present, **then}.items():
         if path in image.added:
             continue
@@ -280,6 +284,7 @@ def _references(tree: Tree | None) -> dict[Path, SecretRef]:
 def _implied_models(image: PreImage) -> list[dict[str, Any]]:
     """Return entries for base models that no list named before: `allow_all_models` decided."""
     before = normalize(image.observed.fields) if image.observed is not None else {}
+    # Only base models follow the switch (remote/API.md §5.1), so custom ones are left out below.
     listed, changed = as_mapping(before.get("models")), image.changed
     named = {path[1] for path in changed if path[0] == "models" and len(path) > 1}
     custom = {path[1] for path in changed if path[0] == "models" and path[2:] == ("is_custom",)}

@@ -172,6 +172,7 @@ def _name(key: TargetKey, shard: str | None = None) -> str:
 
     The organisation is not part of it, because it is learned only while the lock is held.
     """
+    # Two names can become one here, and the hash below keeps them apart.
     readable = "".join(c if c.isalnum() else "-" for c in key.name)[:40] or "target"
     part = f"-{shard.replace('/', '-of-')}" if shard is not None else ""
     return f"{readable}-{hashlib.sha256(f'{key.name} {key.host}'.encode()).hexdigest()[:12]}{part}"

@@ -24,6 +24,7 @@ class TargetKey:
     def of(cls, *, name: str, base_url: str, organisation: str | None) -> "TargetKey":
         """Build a key from a base URL; the whole URL stands for the host of a simulator."""
         parts = urlsplit(base_url)
+        # A user name in the URL does not make another host.
         host = parts.netloc.rpartition("@")[2]
         return cls(name, host or base_url, organisation or None)
 

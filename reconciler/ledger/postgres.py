@@ -63,6 +63,8 @@ def _within(
         wanted = next(exchange)
         while True:
             ready = yield wanted
+            # The driver resumes with nothing ready after each `step`, so silence is counted in
+            # steps.
             idle = 0.0 if ready else idle + step
             if idle >= seconds:
                 raise LedgerTimeout(f"no answer within {seconds:g} seconds")

@@ -70,6 +70,7 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
         hashed = hash_of(row, **{name: part.of(row.id) for name, part in parts.items()})
         name = names.get(row.target, "?")
         if row.hash is None:
+            # Without an end it is under way, or it crashed and joins the chain with the next run.
             if row.finished_at is not None:
                 problems.append(_broken(row.run, name, "has ended and has no hash"))
             continue
@@ -79,6 +80,7 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
         link = _Link(row.run, row.position or 0, row.previous, row.hash)
         chains[row.target, shard_of(row.facts)].append(link)
     ends = _chain_ends(connection)
+    # None stands for the whole target and cannot be compared with the name of a shard.
     for chain in sorted({*chains, *ends}, key=lambda each: (each[0], each[1] or "")):
         found = sorted(chains.get(chain, ()), key=lambda link: link.position)
         problems += _check_chain(_name_of(chain, names), found, ends.get(chain))

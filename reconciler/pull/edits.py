@@ -100,6 +100,7 @@ class _Finder:
     def edit(self, change: FieldChange) -> list[Edit]:
         """Return the edits for one difference."""
         entry = self.schema.entry_of(change.path)
+        # The API lacks the whole entry; removing only its fields would leave an empty one.
         if not change.had and entry and lookup(self.comparison.observed_diff, entry) is None:
             return self._removed(entry, is_entry=True)
         if not change.had:
@@ -120,6 +121,8 @@ class _Finder:
             if is_empty(stored):
                 return self._removed(site.path)
             if isinstance(stored, Mask):
+                # A mask never proves that two values are equal (remote/API.md §1.4), so doubt edits
+                # nothing.
                 if declared.judged_by(stored) is not MaskVerdict.CONTRADICTS:
                     return []
                 return self._set(site.path, naming.reference(site.path))

@@ -81,6 +81,7 @@ class Rewrite:
 
     def declare(self, observed: Mapping[str, Observed]) -> tuple[str, ...]:
         """Make the files declare these integrations; return the slugs that they now declare."""
+        # Without the overlay of the environment, which may withdraw a document that exists.
         base = {str(d.value.get("slug")): d for d in self._documents(None)}
         pulled = []
         for slug, current in observed.items():
@@ -230,6 +231,7 @@ class Rewrite:
                 # In an overlay, null withdraws a declaration of the layers below.
                 file.replace(at.index, at.path, None if withdraws else edit.value)
             elif edit.kind is EditKind.INSERT:
+                # Only the top level has an order of its own, that of the schema.
                 order = tuple(Integration.model_fields) if len(at.path) == 1 else ()
                 file.insert(at.index, at.path, edit.value, order=order)
             elif edit.kind is EditKind.APPEND:
@@ -272,6 +274,7 @@ def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[di
     own: dict[str, dict[str, Any]] = {}
     elsewhere = set()
     for index, entry in enumerate(given if isinstance(given, list) else ()):
+        # An entry of a fragment stays there; written here as well, it would occur twice.
         if document.origin_of(("workspaces", index)).file != document.origin.file:
             elsewhere.add(entry["id"])
         else:

@@ -26,6 +26,7 @@ from reconciler.pull.pull import PullOptions
 from reconciler.pull.rewrite import Rewrite
 from reconciler.pull.working_copy import WorkingCopy
 
+# It hides both ends, so it contradicts no value, and no secret becomes an edit.
 _HIDDEN = Mask("*****")
 
 

@@ -75,6 +75,7 @@ class Client:
         self._base_url = base_url
         self._headers = headers
         self._secrets: tuple[Redacted, ...] = () if credential is None else (credential,)
+        # Prepared once, because every answer with a request id is compared with it.
         self._credential = needles_of(parts_of(self._secrets))
         self._known: Needles | None = None
         self._pool = pool
@@ -175,6 +176,7 @@ class Client:
             failure = error
             raise
         finally:
+            # In `finally`: a cancelled request may have reached the API, so it is recorded as well.
             if self._on_request is not None:
                 seconds = self._timing.clock() - started
                 self._on_request(_record(prepared, answer, failure, seconds=seconds))

@@ -249,6 +249,7 @@ def _unmasked(tree: Mapping[str, object], schema: FieldSchema) -> dict[str, Valu
         plain = name.removeprefix(MASK_PREFIX)
         if plain != name:
             fields[sys.intern(plain)] = _masks(value, schema.child(plain))
+        # The mask wins over a plain value of the same name, whichever of them comes first.
         elif name not in fields:
             fields[name] = _visible(value, schema.child(name))
     return {name: value for name, value in fields.items() if value is not None}

@@ -158,6 +158,7 @@ async def read_parts(
 
     async def work() -> None:
         while not queue.empty():
+            # No await lies between this and the check, so no other worker can take the entry.
             slug, part = queue.get_nowait()
             await _read(api, slug, part, reads)
 
@@ -272,6 +273,7 @@ class _Reading:
         """
         for slug, error in sorted(self.refused.items()):
             if slug not in proof.slugs:
+                # Deleted meanwhile, so that a part of it could not be read does not matter.
                 self.damaged.pop(slug, None)
             elif isinstance(error, NotFound):
                 reason = "the list contains it, but reading it returned 404"

@@ -181,6 +181,7 @@ class RateLimiter:
         tried = self._pace(throttled_at) * STEP_DOWN
         self._guessing = count < (TRUSTED if self._rate == math.inf else TRUSTED_LATER)
         guess = min(FIRST_GUESS, max(tried / 2.0, LOWEST_GUESS))
+        # Never above the pace that was just refused.
         self._rate = guess if self._guessing else min(measured, tried)
         self._resumed_at = now
         self._throttled_at = None

@@ -106,6 +106,7 @@ def _hits(runs: Sequence[str], needles: Needles) -> Iterator[int]:
         yield from _between(starts, match.start(), match.end())
     folded, starts = _joined([_folded(run) for run in runs], " ")
     yield from _of_texts(folded, starts, needles.literal)
+    # Joined without spaces, so that a secret which was broken into lines is found as well.
     letters, starts = _joined([_skeleton(run) for run in runs], "")
     yield from _of_texts(letters, starts, needles.skeletons)
 
@@ -129,6 +130,7 @@ def _joined(runs: Iterable[str], space: str) -> tuple[str, list[int]]:
 
 
 def _between(starts: Sequence[int], first: int, end: int) -> range:
+    # A hit can begin in one run and end in a later one.
     return range(bisect_right(starts, first) - 1, bisect_right(starts, end - 1))
 
 

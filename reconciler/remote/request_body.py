@@ -26,6 +26,7 @@ SHORTEST_UNKNOWN = 4
 def encode_body(tree: Tree) -> bytes:
     """Return a body as canonical JSON in ASCII, or raise `InvalidCall` (`bad-body`)."""
     try:
+        # Without `allow_nan=False` Python would write NaN, which is not JSON.
         text = json.dumps(
             _revealed(tree, ()), sort_keys=True, separators=(",", ":"), allow_nan=False
         )

@@ -200,6 +200,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
     """Raise the error that a status of 400 or more means."""
     documented, code, message = _error_body(answer)
     status = answer.status
+    # Either could be taken for absence, so only the API's own form counts (remote/API.md §1.7).
     if status in {403, 404} and not documented:
         raise _nothing(sent, answer, "not-json", "was refused by a server that is not the API")
     kind = _CLASSES.get(status, ServerFault if status >= 500 else Rejected)
@@ -207,6 +208,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
         kind = Rejected  # documented as a validation error that happens to carry 404
     secrets = _all_secrets(sent)
     message = _without(message, secrets)
+    # The code is copied from the answer, so it can repeat a secret like any other text.
     code = code if _without(code, secrets) == code else ""
     shown = code or f"http-{status}"
     raise kind(

@@ -94,6 +94,7 @@ def connection_maker(
 ) -> Callable[[], httpx.AsyncBaseTransport]:
     """Prepare TLS and proxy once, and return a factory of transports with one connection."""
     via = _proxy(proxy)
+    # A proxy can be reached over TLS even where the API is not.
     trust = _trust(secure=base_url.startswith("https:") or via is not None, ca_file=ca_file)
 
     connections = _connection_factory(via, trust)
