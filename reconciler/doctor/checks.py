@@ -129,6 +129,7 @@ def _check_records(
         hint = "run `reconcile history --verify`, which lists every altered run"
         return fail("ledger", altered[0].summary, hint)
     known = ledger.organisations(key)
+    # An empty list names no organisation, and a new target has none on record.
     if organisation is not None and known and organisation not in known:
         return fail(
             "ledger",

@@ -39,6 +39,7 @@ class _Channel:
 
     def send(self, message: Message) -> None:
         """Deliver a message, and set `problem`."""
+        # apprise refused the URL, and `problem` names that already.
         if self.deliver is None:
             return
         try:

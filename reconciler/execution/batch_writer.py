@@ -86,6 +86,7 @@ class BatchWriter:
         while self._waiting or not self._closed:
             await self._wake.wait()
             self._wake.clear()
+            # Taken before the write, so that events which arrive meanwhile form the next batch.
             batch, self._waiting = self._waiting, []
             if batch:
                 await self._write_batch(batch)

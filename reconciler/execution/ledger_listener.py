@@ -176,6 +176,7 @@ class LedgerListener:
         seen = {
             slug: SeenState(state, now)
             for slug, state in states.items()
+            # A row of the list is no reading in full, so a later check could not reuse it.
             if state is not None and state.detailed
         }
         self._ledger.store_seen_states(self._key, seen)

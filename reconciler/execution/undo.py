@@ -35,6 +35,7 @@ from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan
 
+# An empty `only` would select everything, and no slug is empty.
 NOTHING = Selection(only=("",))
 _OF_FILES = frozenset({"undeclared-access", "undeclared-host"})
 MISSING_CREDENTIAL = "missing-credential"

@@ -101,6 +101,7 @@ def fields_to_restore(image: PreImage, now: Tree | None, *, found: Found = NOTHI
         return {}
     fields = _changed_back(image) if image.kind is ActionKind.UPDATE else _whole(image, found)
     for path in _absent(image, normalize(image.observed.fields)):
+        # A declared null empties what the run added.
         _put(fields, path, None)
     if image.kind is not ActionKind.UPDATE:
         return fields
@@ -230,6 +231,7 @@ def _secrets_along(
 ) -> Iterator[tuple[Path, Secret]]:
     """Walk the secrets that change back, and those that a write must send along."""
     then, present = _known_then(image, found), _known_now(image, now, found)
+    # Planning blocks a write that would send a stored key to another host, so the key goes along.
     moves = any(decides_host(any_provider_schema(), path) for path in image.changed)
     models = {path[1] for path in image.changed if path[0] == "models" and len(path) > 1}
     # `then` comes second: what changes back gets the secret from before the run.

@@ -324,6 +324,7 @@ def created_between(found: Observed, began: float, ended: float) -> bool:
     if found.created_at is None:
         return False
     try:
+        # A time that cannot be parsed is no evidence of origin.
         created = datetime.fromisoformat(found.created_at).timestamp()
     except ValueError:
         return False

@@ -219,6 +219,7 @@ def _engine(location: Location, *, read_only: bool, limit_seconds: float) -> Eng
 
 def _identity_of(file: Path) -> tuple[int, int] | None:
     try:
+        # Without a name the file has no identity, and so differs from the one that was opened.
         found = file.stat()
     except OSError:
         return None

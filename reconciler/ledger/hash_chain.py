@@ -197,6 +197,7 @@ def anchor_everything(connection: Connection) -> None:
     ends: dict[tuple[int, str | None], ChainEnd] = {}
     positions = []
     for row in connection.execute(select(runs).order_by(runs.c.id)):
+        # In no chain yet: `close_abandoned` adds it when the next run begins.
         if row.hash is None:
             continue
         chain = (row.target, shard_of(row.facts))

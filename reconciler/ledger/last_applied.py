@@ -122,6 +122,7 @@ def read_seen(connection: Connection, target: int) -> dict[str, SeenState]:
 
 def store_seen(connection: Connection, target: int, items: Mapping[str, SeenState]) -> None:
     """Store how integrations looked; those that show a secret must be read every time."""
+    # Deleted even where no new row follows: an older reading must not be reused.
     _delete_rows(connection, seen, target, items)
     rows = []
     for slug, item in items.items():

@@ -93,6 +93,7 @@ def made_by_runs(
 
 def _condition(connection: Connection, filters: RunFilter) -> ColumnElement[bool] | None:
     """Return the condition of a filter, None if it names an unknown target."""
+    # Every text follows the empty one, so without `since` this matches all runs.
     conditions: list[ColumnElement[bool]] = [runs.c.started_at >= (filters.since or "")]
     if filters.key is not None:
         target = target_rows.find(connection, filters.key)

@@ -250,6 +250,7 @@ def open_ledger(
     """
     location = Location.of(url, default=path)
     state = location.state
+    # Before the key file is created: a command that only reads leaves nothing behind.
     if read_only and state is LedgerState.FRESH:
         raise NoLedger(location.where)
     # The key is created first: a ledger that exists without its key never gets one.
