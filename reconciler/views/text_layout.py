@@ -6,16 +6,20 @@ continued under its own text; a continuation never looks like a command to a CI.
 
 from collections.abc import Iterator
 from io import StringIO
-
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.control import strip_control_codes
-from rich.text import Text
+from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.views.escape import visible
 
-Part = str | tuple[str, str] | Text
+# rich takes 40 ms to import, and plain ASCII needs nothing of it. So each function imports what it
+# needs: the widths of characters beyond ASCII, or all of it for colour.
+if TYPE_CHECKING:
+    from rich.text import Text
+
+Part: TypeAlias = "str | tuple[str, str] | Text"
 """Part of a line: text, or text with a rich style."""
+
+_CONTROL_CODES = dict.fromkeys(map(ord, "\a\b\v\f\r"))
+"""What rich strips of a styled line as well."""
 
 
 class TextLayout:
@@ -25,29 +29,16 @@ class TextLayout:
         # COLUMNS can be set to any number; the words need some room.
         self._width = max(width, 20)
         self._color = color
-        # An empty environment: width and colour are decided by the caller alone.
-        self._console = Console(
-            file=StringIO(),
-            width=self._width,
-            force_terminal=color,
-            color_system="standard" if color else None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-            _environ={},
-        )
         self._lines: list[Text | str] = []
 
     def line(self, *parts: Part, indent: int = 0, hang: int = 2) -> None:
         """Add a line; its continuations are indented by `hang` more."""
         text = self._joined(" " * indent, *parts)
-        # `Text` is stripped in place, a string is not.
-        if isinstance(text, Text):
-            text.rstrip()
-        else:
+        if isinstance(text, str):
             text = text.rstrip()
-        if cell_len(str(text)) <= self._width:
+        else:
+            text.rstrip()  # `Text` is stripped in place, a string is not
+        if _columns(str(text)) <= self._width:
             self._lines.append(text)
         else:
             self._wrap(text, indent=indent + hang)
@@ -64,27 +55,47 @@ class TextLayout:
     @staticmethod
     def columns(text: str) -> int:
         """Return the number of terminal columns that a text takes."""
-        return cell_len(text)
+        return _columns(text)
 
     def text(self) -> str:
         """Return all lines, ended by a newline."""
         if not self._color:
             return "".join(str(line).rstrip() + "\n" for line in self._lines)
+        return self._colored()
+
+    def _colored(self) -> str:
+        from rich.console import Console
+        from rich.text import Text
+
+        # An empty environment: width and colour are decided by the caller alone.
+        console = Console(
+            file=StringIO(),
+            width=self._width,
+            force_terminal=True,
+            color_system="standard",
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+            _environ={},
+        )
         lines = [Text(line) if isinstance(line, str) else line for line in self._lines]
-        with self._console.capture() as capture:
+        with console.capture() as capture:
             # The lines are broken already, and `whole` ones must stay whole.
-            self._console.print(Text("\n").join(lines), soft_wrap=True)
+            console.print(Text("\n").join(lines), soft_wrap=True)
         return capture.get()
 
-    def _joined(self, *parts: Part) -> Text | str:
+    def _joined(self, *parts: Part) -> "Text | str":
         """Join the parts of a line; without colour to a string, which is ten times as fast."""
         if self._color:
+            from rich.text import Text
+
             return Text.assemble(*parts)
         texts = [part[0] if isinstance(part, tuple) else str(part) for part in parts]
         # As `Text` does, so that a page has the same characters with and without colour.
-        return strip_control_codes("".join(texts))
+        return "".join(texts).translate(_CONTROL_CODES)
 
-    def _wrap(self, text: Text | str, *, indent: int) -> None:
+    def _wrap(self, text: "Text | str", *, indent: int) -> None:
         """Add a line that is too long as several."""
         # A deep indent must not take the room of the text in a narrow terminal.
         indent = min(indent, self._width // 2)
@@ -112,18 +123,35 @@ def _break(text: str, room: int, *, after: int) -> int:
     A space in the first half is taken only if the word behind it then fits into the room `after`
     this line: a value is read and copied as one.
     """
-    end = len(set_cell_size(text, room).rstrip()) if cell_len(text) > room else len(text)
+    end = len(_cut(text, room).rstrip()) if _columns(text) > room else len(text)
     if end >= len(text):
         return len(text)
     space = text.rfind(" ", 0, end + 1)
     word = text[space + 1 :].split(" ", 1)[0]
     more_than_a_symbol = len(text[: max(space, 0)].strip()) > 1
-    if space > end // 2 or (more_than_a_symbol and cell_len(word) <= after):
+    if space > end // 2 or (more_than_a_symbol and _columns(word) <= after):
         return space
     return max(end, 1)
 
 
-def _harmless(line: Text | str) -> Text | str:
+def _columns(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _cut(text: str, room: int) -> str:
+    """Return the beginning of a text that takes this number of columns."""
+    if text.isascii():
+        return text[:room]
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, room)
+
+
+def _harmless(line: "Text | str") -> "Text | str":
     # A break inside a value may bring `::` to the start of a line; CIs would obey it.
     safe = visible(str(line), limit=None)
     return line if safe == str(line) else safe
