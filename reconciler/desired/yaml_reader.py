@@ -171,6 +171,8 @@ class _Builder:
         self.key_event: Event | None = None
         self.nodes = 0
         self.index = -1
+        # Marks are kept by the identity of a container, which a freed one would pass on.
+        self.dropped: list[Data] = []
 
     def consume(self, get_event: Callable[[], Any]) -> None:
         """Read events to the end of the file."""
@@ -251,6 +253,8 @@ class _Builder:
             if self.key is not _DROPPED and self.key_event is not None:
                 container[self.key] = value
                 self.parsed.marks[id(container), self.key] = (self.key_event, event)
+            else:
+                self.dropped.append(value)
             self.key = None
 
     def _add_key(self, key: Data, event: Event) -> None:

@@ -104,14 +104,14 @@ class ApiChecks:
         self, slugs: list[str]
     ) -> tuple[str, Mapping[OperationName, ReadPermission]]:
         """Read the first of some integrations, or the next if one is listed and not found."""
-        answers: Mapping[OperationName, ReadPermission] = {}
+        slug, answers = slugs[0], dict.fromkeys(_READS, ReadPermission.MISSING)
         # A listed record can answer 404 permanently (remote/API.md §6), and then shows no
         # permission.
         for slug in slugs[:_MAX_ROWS_TRIED]:
             answers = {name: await self._try_read(name, slug) for name in _READS}
             if ReadPermission.MISSING not in answers.values():
-                return slug, answers
-        return slugs[0], answers
+                break
+        return slug, answers
 
     async def _try_read(self, name: OperationName, slug: str) -> ReadPermission:
         try:

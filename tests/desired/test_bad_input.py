@@ -182,6 +182,13 @@ def test_a_slug_in_two_files_names_both() -> None:
     assert "desired-state/integrations/a.yaml:1" in result.diagnostics[0].summary
 
 
+def test_what_a_refused_key_holds_causes_no_error_elsewhere() -> None:
+    others = "".join(f"other{number}: {{x: 1}}\n" for number in range(8))
+    result = integration(OPENAI + "tags: {x: a}\ntags: {x: b}\n" + others)
+    duplicates = [found for found in result.diagnostics if found.code == "duplicate-key"]
+    assert len(duplicates) == 1
+
+
 def test_a_duplicate_key_names_both_lines() -> None:
     result = integration("slug: a\nname: A\nai_provider_id: openai\nname: B\n")
     assert "first on line 2" in result.diagnostics[0].summary
