@@ -172,7 +172,7 @@ def test_a_plan_that_does_not_say_what_a_delete_loses_approves_none(there: Scene
     assert done.code == 4
     (found,) = done.json["diagnostics"]
     assert found["code"] == "not-approved"
-    assert "does not say what is lost: delete old" in found["summary"]
+    assert "does not list the values that would be lost: delete old" in found["summary"]
     assert "plan again" in found["hint"]
 
 

@@ -213,7 +213,7 @@ def test_a_removed_header_comes_back_by_its_reference_and_a_literal_is_named(
     ]
     (lost,) = [d for d in plan["diagnostics"] if d["code"] == "credential-not-restored"]
     assert "configurations.custom_headers.X-Team" in lost["summary"]
-    assert "does not come back" in lost["summary"]
+    assert "it is not restored" in lost["summary"]
 
 
 def test_an_undo_of_a_delete_is_not_refused_over_a_literal_header(project: Here) -> None:

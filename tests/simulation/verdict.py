@@ -19,7 +19,7 @@ REFUSALS = frozenset({"archived"})
 
 OK = 200
 
-OPEN = ("may have been carried out", "instead of", "did not say under which slug")
+OPEN = ("may have been carried out", "instead of", "did not return its slug")
 """How an unknown outcome says that another one may exist; the API may even have lied about it."""
 
 
