@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import TypedDict
 
 from reconciler.desired import host_rules
-from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import holds_reference
 from reconciler.desired.suggestions import quoted
 from reconciler.domain.credentials import lacks_credential
@@ -67,31 +67,8 @@ class ProviderRules:
         if self.problems.expects_creates and lacks_credential(self.tree):
             self._no_credential()
 
-    def _error(
-        self,
-        code: str,
-        summary: str,
-        steps: Steps,
-        *,
-        hint: str = "",
-        key: bool = False,
-        hide: bool = False,
-    ) -> None:
-        origin = self.document.origin_of(steps)
-        self.problems.error(code, summary, origin, hint=hint, key=key, hide=hide)
-
-    def _warning(
-        self,
-        code: str,
-        summary: str,
-        steps: Steps,
-        *,
-        hint: str = "",
-        key: bool = False,
-        hide: bool = False,
-    ) -> None:
-        origin = self.document.origin_of(steps)
-        self.problems.warning(code, summary, origin, hint=hint, key=key, hide=hide)
+    def _at(self, *steps: str | int) -> SourceOrigin:
+        return self.document.origin_of(steps)
 
     def _id(self) -> None:
         if is_known(self.provider):
@@ -100,41 +77,42 @@ class ProviderRules:
         alias_of = ALIASES.get(self.provider.lower())
         if alias_of:
             hint = f"did you mean `{alias_of}`?"
-        self._warning(
+        self.problems.warning(
             "unknown-provider",
             f"`{self.provider[:60]}` is not a known provider",
-            ("ai_provider_id",),
+            self._at("ai_provider_id"),
             hint=hint,
         )
 
     def _configurations(self, given: Tree) -> None:
         mapped = {target[-1] for target in mapped_fields(self.tree)}
+        origin = self._at(_CONFIGURATIONS)
         for missing in self.model.missing(given, mapped):
             summary = f"`configurations` of {self.provider} needs {_named(missing)}"
-            self._error("missing-field", summary, (_CONFIGURATIONS,), **_addition(missing))
+            self.problems.error("missing-field", summary, origin, **_addition(missing))
         for missing in self.model.missed(given, mapped):
             summary = f"`configurations` of {self.provider} usually needs {_named(missing)}"
-            self._warning("missing-field", summary, (_CONFIGURATIONS,), **_addition(missing))
+            self.problems.warning("missing-field", summary, origin, **_addition(missing))
         # Such fields come from responses; a mask is not a value (remote/API.md §2).
         for name in given:
             if name.startswith(MASK_PREFIX):
                 self._masked(name)
         # A warning, since only one of two deployments is known to refuse it (remote/API.md §3).
         if not is_empty(given.get("custom_host")) and is_empty(given.get("provider_auth_type")):
-            self._warning(
+            self.problems.warning(
                 "custom-host-auth",
                 "`custom_host` is set without `provider_auth_type`, which the API may refuse",
-                (_CONFIGURATIONS, "custom_host"),
+                self._at(_CONFIGURATIONS, "custom_host"),
                 hint="add `provider_auth_type: apiKey`",
                 key=True,
             )
 
     def _masked(self, name: str) -> None:
         field = name.removeprefix(MASK_PREFIX)
-        self._error(
+        self.problems.error(
             "masked-field",
             f"{quoted(name)} is the masked form of {quoted(field)} and cannot be declared",
-            (_CONFIGURATIONS, name),
+            self._at(_CONFIGURATIONS, name),
             hint=f"write `{field}: ${{env:SECRET_…}}`",
             key=True,
             hide=True,
@@ -180,21 +158,21 @@ class ProviderRules:
                 f"list it in `known_fields` of the target, below `{self.provider}`, "
                 "to treat it as plain"
             )
-        self._warning(
+        self.problems.warning(
             "unknown-configuration-field",
             f"{quoted(name)} is not a known field of {self.provider}; "
             "its value is sent, never shown, and treated as a credential and a host",
-            place,
+            self._at(*place),
             hint=hint,
             key=True,
             hide=True,
         )
 
     def _replaced(self, name: str, successor: str, place: Steps) -> None:
-        self._warning(
+        self.problems.warning(
             "legacy-field",
             f"`{name}` belongs to an older form of this provider, which the API no longer creates",
-            place,
+            self._at(*place),
             hint=f"use `{successor}` instead",
             key=True,
         )
@@ -206,19 +184,19 @@ class ProviderRules:
         if facts.url:
             self._host(text, field, steps)
         elif facts.instant and _is_before(text, self.today):
-            self._warning(
+            self.problems.warning(
                 "past-date",
                 f"`{field.name}` is in the past",
-                steps,
+                self._at(*steps),
                 hint="set a future date, or remove the field; the API then computes the date",
             )
         elif facts.form is not None and re.fullmatch(facts.form, text) is None:
             if facts.endpoint and not is_host_label(text):
                 return  # the model reports it as an error
-            self._warning(
+            self.problems.warning(
                 "unexpected-form",
                 f"`{field.name}` does not have its documented form",
-                steps,
+                self._at(*steps),
                 hint=f"write it like `{facts.example}`",
             )
 
@@ -234,7 +212,7 @@ class ProviderRules:
                 found.severity,
                 found.code,
                 f"`{field.name}` {found.summary}",
-                self.document.origin_of(steps),
+                self._at(*steps),
                 hint=found.hint,
                 hide="@" in text,
             )
@@ -242,10 +220,10 @@ class ProviderRules:
     def _deployment(self, given: Tree, steps: Steps) -> None:
         # Required unless the deployment is the default (remote/API.md §3).
         if given.get("is_default") is not True and is_empty(given.get("alias")):
-            self._warning(
+            self.problems.warning(
                 "missing-field",
                 "a deployment that is not the default needs `alias`",
-                steps,
+                self._at(*steps),
                 hint="add `alias: …`, or `is_default: true` to one of the deployments",
             )
 
@@ -255,18 +233,18 @@ class ProviderRules:
             amount = given.get(name)
             # Not `isinstance`, to which `true` is a number.
             if name in field.fields and type(amount) is int and 0 < amount < _LEAST_TOKENS:
-                self._warning(
+                self.problems.warning(
                     "unexpected-form",
                     f"`{name}` in tokens is less than {_LEAST_TOKENS}, the documented minimum",
-                    (*steps, name),
+                    self._at(*steps, name),
                     hint="set a larger number, or `type: cost` for a budget in US dollars",
                 )
 
     def _no_credential(self) -> None:
-        self._warning(
+        self.problems.warning(
             "missing-credential",
             f"an integration of {self.provider} cannot be created without a credential",
-            ("ai_provider_id",),
+            self._at("ai_provider_id"),
             hint="declare `key` as a reference, or a secret mapping for it; "
             "an integration that exists keeps its stored credential",
         )

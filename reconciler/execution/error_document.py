@@ -54,5 +54,5 @@ def decode_error(text: str, *, name: str) -> ErrorDocument:
         )
     except (ValueError, RecursionError):
         raise UnreadableResult(
-            f"{name}: it is no error document of this version", code="unreadable-result"
+            f"{name}: not an error document of this version", code="unreadable-result"
         ) from None

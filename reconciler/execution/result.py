@@ -242,7 +242,7 @@ def decode_result(text: str, *, name: str) -> ApplyResult:
         )
     except (ValueError, RecursionError):
         raise UnreadableResult(
-            f"{name}: it is not a result of this version",
+            f"{name}: not a result of this version",
             code="unreadable-result",
             hint="save one with `reconcile apply --format json`",
         ) from None

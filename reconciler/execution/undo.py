@@ -277,7 +277,7 @@ def obstacles(undone: UndoInputs, place: SourceLocation) -> list[Obstacle]:
 def _gone_since(slug: str, place: SourceLocation) -> Diagnostic:
     return error(
         "deleted-since",
-        f"{slug}: it was deleted after the run, and only what the run changed is restored",
+        f"{slug} was deleted after the run, and only what the run changed is restored",
         hint="undo the run that deleted it first, or leave it out with --exclude",
         at=place,
     )
@@ -321,7 +321,7 @@ def undo_losses(undone: UndoInputs, run: str) -> Iterator[Diagnostic]:
         names = " and ".join(name for name, was_read in unread.items() if not was_read)
         yield warning(
             "access-not-restored",
-            f"{image.slug}: its {names} could not be read before the run, so they are not restored",
+            f"{image.slug}: {names} could not be read before the run, so they are not restored",
             hint="compare them with its file after the undo",
         )
 

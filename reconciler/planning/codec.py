@@ -64,7 +64,7 @@ def decode(text: str, *, name: str) -> Plan:
         raise _unreadable(name, what_is_wrong(problem)) from None
     if not _has_claimed_digest(plan, document):
         raise TamperedPlan(
-            f"{name}: its content does not have the digest it claims",
+            f"{name}: its content does not match its digest",
             code="tampered-plan",
             hint="make the plan again; a plan must not be edited",
         )

@@ -199,7 +199,7 @@ def archived(declared: Declared) -> Diagnostic:
     """Build the error that the API keeps this slug archived, so that it cannot be written."""
     return error(
         "archived",
-        f"{declared.slug}: it is archived in the API, and no call brings it back",
+        f"{declared.slug} is archived in the API, and no call restores it",
         hint="use another slug, or have it restored in the console",
         at=declared.source,
     )
@@ -209,7 +209,7 @@ def not_owned(declared: Declared) -> Diagnostic:
     """Build the error that a declared slug lies outside the target's scope."""
     return error(
         "not-owned",
-        f"{declared.slug}: it lies outside the scope of this target",
+        f"{declared.slug} is outside the scope of this target",
         hint="widen the target's scope in reconcile.yaml, or move the file to its owner",
         at=declared.source,
     )
@@ -219,17 +219,17 @@ def declared_elsewhere(declared: Declared) -> Diagnostic:
     """Build the warning that a file has no effect here, although nothing differs at the moment."""
     return warning(
         "not-owned",
-        f"{declared.slug}: it lies outside the scope of this target; any change is refused",
+        f"{declared.slug} is outside the scope of this target; any change is refused",
         hint="widen the target's scope in reconcile.yaml, or move the file to its owner",
         at=declared.source,
     )
 
 
 def foreign_tombstone(slug: str) -> Diagnostic:
-    """Build the warning that a tombstone has no effect: its slug lies outside the scope."""
+    """Build the warning that a tombstone has no effect: its slug is outside the scope."""
     return warning(
         "not-owned",
-        f"{slug}: a tombstone asks to delete it, and it lies outside the scope of this target",
+        f"{slug} has a tombstone, but is outside the scope of this target",
         hint="widen the target's scope in reconcile.yaml, or let its owner delete it",
     )
 
@@ -248,7 +248,7 @@ def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
     """Build the error that an integration is protected; `what` would happen to it."""
     return error(
         "protected",
-        f"{slug}: it is protected, and would be {what}",
+        f"{slug} is protected, and would be {what}",
         hint="remove the file and add a tombstone under `deletions` in reconcile.yaml",
         at=declared.source if declared else None,
     )
@@ -328,7 +328,7 @@ def looks_like_rename(new: Declared, old: str) -> Diagnostic:
     """Build the warning that a create and a removal look like one changed slug."""
     return warning(
         "looks-like-rename",
-        f"{new.slug}: it is equal to {old}, which is no longer declared; a slug cannot be renamed",
+        f"{new.slug} is equal to {old}, which is no longer declared; a slug cannot be renamed",
         hint="applications that use the old slug lose it; keep both until they have moved",
         at=new.source,
     )
@@ -388,4 +388,4 @@ def left_out(
 
 
 def _summary(slug: str, record: UnreadableIntegration) -> str:
-    return f"{slug}: it exists and cannot be read: {record.reason}"
+    return f"{slug} exists and cannot be read: {record.reason}"

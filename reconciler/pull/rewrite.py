@@ -292,7 +292,7 @@ def _withdrawn(slug: str, environment: str | None) -> Diagnostic:
 
 def _not_writable(slug: str) -> Diagnostic:
     return error(
-        "not-writable", f"{slug}: its name or provider cannot be written to a file; not pulled"
+        "not-writable", f"{slug}: the name or the provider cannot be written to a file; not pulled"
     )
 
 

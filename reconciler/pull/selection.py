@@ -72,7 +72,7 @@ def choose(
         if candidates.includes(row):
             chosen[slug] = _in_files(row)
         elif row.is_archived:
-            diagnostics.append(notice("archived", f"{slug}: it is archived, so it is not pulled"))
+            diagnostics.append(notice("archived", f"{slug} is archived, so it is not pulled"))
         elif slug in candidates.desired.tombstones:
             hint = "remove the entry under `deletions` in reconcile.yaml to keep it"
             summary = f"{slug}: reconcile.yaml requests its deletion, so it is not pulled"

@@ -148,19 +148,19 @@ GUARDS = [
     Guard(
         "protected",
         protected_replace,
-        "alpha: it is protected, and would be replaced (deleted and re-created)",
+        "alpha is protected, and would be replaced (deleted and re-created)",
         "remove the file and add a tombstone under `deletions` in reconcile.yaml",
     ),
     Guard(
         "protected",
         protected_without_its_file,
-        "alpha: it is protected, and would be deleted",
+        "alpha is protected, and would be deleted",
         "remove the file and add a tombstone under `deletions` in reconcile.yaml",
     ),
     Guard(
         "not-owned",
         foreign,
-        "team-b-x: it lies outside the scope of this target",
+        "team-b-x is outside the scope of this target",
         "widen the target's scope in reconcile.yaml, or move the file to its owner",
     ),
     Guard(
@@ -179,7 +179,7 @@ GUARDS = [
     Guard(
         "archived",
         archived,
-        "alpha: it is archived in the API, and no call brings it back",
+        "alpha is archived in the API, and no call restores it",
         "use another slug, or have it restored in the console",
     ),
     Guard(

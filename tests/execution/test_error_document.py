@@ -72,7 +72,7 @@ def test_what_is_no_error_document_is_bad_input_that_names_the_file(change: dict
         decode_error(document(**change), name="error.json")
     assert caught.value.exit_code == 3
     assert caught.value.code == "unreadable-result"
-    assert caught.value.summary == "error.json: it is no error document of this version"
+    assert caught.value.summary == "error.json: not an error document of this version"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "{}", "[" * 100_000])

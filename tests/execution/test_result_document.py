@@ -64,7 +64,7 @@ def test_what_is_no_result_is_bad_input_that_names_the_file(change: dict[str, An
     with pytest.raises(UnreadableResult) as caught:
         decode_result(json.dumps({**RESULT.as_json(), **change}), name="result.json")
     assert (caught.value.exit_code, caught.value.code) == (3, "unreadable-result")
-    assert caught.value.summary == "result.json: it is not a result of this version"
+    assert caught.value.summary == "result.json: not a result of this version"
     assert caught.value.hint == "save one with `reconcile apply --format json`"
 
 

@@ -152,7 +152,7 @@ def test_without_a_word_of_git_and_for_what_did_not_exist_there_is_none() -> Non
 ANEW = frozenset({CREATE, REPLACE})
 GONE = error(
     "deleted-since",
-    "alpha: it was deleted after the run, and only what the run changed is restored",
+    "alpha was deleted after the run, and only what the run changed is restored",
     hint="undo the run that deleted it first, or leave it out with --exclude",
     at=RUN,
 )

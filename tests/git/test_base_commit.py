@@ -266,14 +266,19 @@ def test_a_linked_file_of_the_folder_is_read_at_the_base(tmp_path: Path) -> None
     assert planned(project) == {"gone": [], "vital": ["protected"]}
 
 
-def test_a_submodule_is_read_at_the_commit_that_was_recorded(tmp_path: Path) -> None:
-    project = project_in(tmp_path / "repository")
+def vital_in_a_submodule(folder: Path) -> Here:
+    project = project_in(folder)
     init(project.folder)
     vital = (project.files / "integrations/vital.yaml").read_text()
     project.remove("vital")
     commit(project.folder)
     submodule(project, "integrations/team", vital=vital)
     commit(project.folder)
+    return project
+
+
+def test_a_submodule_is_read_at_the_commit_that_was_recorded(tmp_path: Path) -> None:
+    project = vital_in_a_submodule(tmp_path / "repository")
     inside = project.files / "integrations/team"
     (inside / "vital.yaml").unlink()
     commit(inside)
@@ -283,13 +288,7 @@ def test_a_submodule_is_read_at_the_commit_that_was_recorded(tmp_path: Path) -> 
 
 
 def test_a_submodule_that_is_gone_blocks_deletes(tmp_path: Path) -> None:
-    project = project_in(tmp_path / "repository")
-    init(project.folder)
-    vital = (project.files / "integrations/vital.yaml").read_text()
-    project.remove("vital")
-    commit(project.folder)
-    submodule(project, "integrations/team", vital=vital)
-    commit(project.folder)
+    project = vital_in_a_submodule(tmp_path / "repository")
     git(project.files, "rm", "--quiet", "--force", "integrations/team")
     commit(project.folder)
     assert planned(project) == {"vital": ["base-unreadable"]}

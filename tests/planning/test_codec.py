@@ -237,5 +237,5 @@ def test_a_plan_that_was_edited_is_told_apart_from_what_is_none(plan: Edited) ->
         decode(plan.text, name="p.json")
     error = caught.value
     assert (error.code, error.exit_code) == ("tampered-plan", 4)
-    assert error.summary == "p.json: its content does not have the digest it claims"
+    assert error.summary == "p.json: its content does not match its digest"
     assert error.hint == "make the plan again; a plan must not be edited"
