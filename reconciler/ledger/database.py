@@ -54,6 +54,7 @@ class Database:
         self.where = location.where
         self.is_shared = location.file is None
         self._hidden = location.hidden
+        self._read_only = read_only
         self._file = location.file
         self.engine = _engine(location, read_only=read_only, limit_seconds=limit_seconds)
         self._file_identity = None if self._file is None else _identity_of(self._file)
@@ -95,7 +96,9 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, UnicodeError) as problem:
-            raise explain(problem, where=self.where, hidden=self._hidden) from None
+            raise explain(
+                problem, where=self.where, hidden=self._hidden, read_only=self._read_only
+            ) from None
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:

@@ -61,20 +61,21 @@ def incomplete(reason: str) -> LedgerError:
     )
 
 
-_WITHOUT = "repair it, or run with --no-ledger: without history, undo and fingerprints"
+_WITHOUT = "repair it, or apply with --no-ledger: without history, undo and fingerprints"
+_READABLE = "make the ledger readable; until then nothing is deleted"
 _RESTORE = "restore it from a backup, or move it away: the next apply then starts a new one"
 _AGAIN = "try again in a moment"
 
 _Kind = tuple[str, str, str]
-"""A code, the reason and a hint."""
+"""A code, the reason and a hint; without a hint, the general one applies."""
 
 _CORRUPT: _Kind = ("ledger-corrupt", "is damaged", _RESTORE)
-_READ_ONLY: _Kind = ("ledger-read-only", "cannot be written to", _WITHOUT)
+_READ_ONLY: _Kind = ("ledger-read-only", "cannot be written to", "")
 _BUSY: _Kind = (BUSY, "is in use by another process", _AGAIN)
-_FULL: _Kind = ("ledger-full", "has no room left", _WITHOUT)
-_DENIED: _Kind = ("ledger-denied", "may not be used by this role", _WITHOUT)
-_UNREACHABLE: _Kind = ("ledger-unreachable", "cannot be opened", _WITHOUT)
-_TIMEOUT: _Kind = ("ledger-timeout", "did not answer in time", _WITHOUT)
+_FULL: _Kind = ("ledger-full", "has no room left", "")
+_DENIED: _Kind = ("ledger-denied", "may not be used by this role", "")
+_UNREACHABLE: _Kind = ("ledger-unreachable", "cannot be opened", "")
+_TIMEOUT: _Kind = ("ledger-timeout", "did not answer in time", "")
 
 _BY_STATE: dict[str, _Kind] = {
     "42501": _DENIED,
@@ -111,24 +112,28 @@ _DENIED_FOR = re.compile(r'permission denied for (\w+) "?([^"\s]+)"?')
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
-def explain(problem: Exception, *, where: str, hidden: Collection[str] = ()) -> LedgerError:
+def explain(
+    problem: Exception, *, where: str, hidden: Collection[str] = (), read_only: bool = False
+) -> LedgerError:
     """Return the error for a failure of the ledger at `where`, a place without a password.
 
-    `hidden` are texts that must not be repeated even if the database does.
+    `hidden` are texts that must not be repeated even if the database does. Only an apply, which is
+    not `read_only`, has an option that does without a ledger.
     """
+    general = _READABLE if read_only else _WITHOUT
     if isinstance(problem, OSError):
         reason = f"cannot be opened: {problem.strerror or 'unknown reason'}"
-        return LedgerError(f"the ledger {where} {reason}", code="ledger-unreachable", hint=_WITHOUT)
+        return LedgerError(f"the ledger {where} {reason}", code="ledger-unreachable", hint=general)
     if isinstance(problem, UnicodeError):
         reason = "cannot store a string: it is not valid Unicode, or the database is not UTF8"
-        return LedgerError(f"the ledger {where} {reason}", code="ledger-encoding", hint=_WITHOUT)
+        return LedgerError(f"the ledger {where} {reason}", code="ledger-encoding", hint=general)
     code, reason, hint = _kind(problem)
     cause = getattr(problem, "orig", None)
     message = _first_line(cause, hidden)
     return LedgerError(
         f"the ledger {where} {reason}{': ' if message else ''}{message}",
         code=code,
-        hint=_grant_hint(message, cause) or hint,
+        hint=_grant_hint(message, cause) or hint or general,
     )
 
 
@@ -145,7 +150,7 @@ def _kind(problem: Exception) -> _Kind:
             return kind
     if isinstance(problem, exc.OperationalError | exc.InterfaceError):
         return _UNREACHABLE
-    return "ledger-failed", f"failed with {type(problem).__name__}", _WITHOUT
+    return "ledger-failed", f"failed with {type(problem).__name__}", ""
 
 
 def _first_line(cause: object, hidden: Collection[str]) -> str:

@@ -262,7 +262,7 @@ def open_ledger(
         open_database = open_for_reading if read_only else open_for_writing
         database = open_database(location, limit_seconds)
     except OSError as problem:
-        raise explain(problem, where=location.where) from None
+        raise explain(problem, where=location.where, read_only=read_only) from None
     folder = None if location.file is None else location.file.parent
     return Ledger(database, state=state, pepper=key, lock_folder=folder, on_runner=on_runner)
 

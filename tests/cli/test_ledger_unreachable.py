@@ -1,5 +1,6 @@
 """A ledger that exists and cannot be read: nothing counts as in sync, and nothing is deleted."""
 
+import os
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tests.cli.project import Here
 from tests.cli.scene import Scene, scene
-from tests.end_to_end.harness import Done
+from tests.end_to_end.harness import COMMAND, Done
 
 DOWN = "postgresql://me:canary@127.0.0.1:1/ledger"
 KINDS = ["down", "garbage", "folder", "cut", "dangling link", "too new", "no table"]
@@ -72,6 +73,60 @@ def test_drift_fails_and_asks_the_api_for_nothing(tmp_path: Path, how: str) -> N
     assert told.code == 1
     assert "In sync" not in told.out + told.err
     assert "canary" not in done.out + done.err + told.out + told.err
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_ledger_of_another_user_is_not_taken_for_none(tmp_path: Path, place: str) -> None:
+    project = withdrawn(tmp_path)
+    folder = tmp_path / "ledger"
+    folder.mkdir()
+    for file in project.state.glob("ledger.db*"):
+        file.rename(folder / file.name)
+    private = folder if place == "folder" else folder / "ledger.db"
+    private.chmod(0)
+    url = f"sqlite:///{folder / 'ledger.db'}"
+    try:
+        drift = without_privileges(project, "drift", RECONCILE_LEDGER_URL=url)
+        plan = without_privileges(project, "plan", RECONCILE_LEDGER_URL=url)
+    finally:
+        private.chmod(0o700)
+    assert (drift.code, drift.out) == (1, "")
+    assert "Permission denied" in drift.err
+    assert "--no-ledger" not in drift.err, "only an apply has that option"
+    assert plan.code == 0
+    assert plan.out.splitlines()[0].endswith("ledger: unreachable")
+    assert "No changes: " not in plan.out
+    assert "--no-ledger" not in plan.out
+
+
+def without_privileges(project: Here, *words: str, **variables: str) -> Done:
+    """Run the real process; root reads every file unless it drops these capabilities."""
+    dropped = "-dac_override,-dac_read_search"
+    setpriv = ("setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}")
+    done = subprocess.run(
+        [*(setpriv if os.getuid() == 0 else ()), *COMMAND, *words],
+        cwd=project.folder,
+        env={**project.environment, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_blocked_delete_names_no_option_that_would_not_lift_it(tmp_path: Path) -> None:
+    with scene(tmp_path) as at:
+        at.exists("alpha", "beta")
+        at.file("alpha")
+        assert at.run("apply", "--yes", "--exclude", "beta").code == 0
+        make_unreadable(at.project, "down")
+        for words in (("plan",), ("apply", "--yes", "--no-ledger")):
+            done = at.run(*words)
+            assert "ledger-unreadable" in done.out + done.err
+            assert "--no-ledger" not in done.out + done.err
+        refused = at.run("apply", "--yes")
+        assert refused.code == 4
+        assert "apply with --no-ledger" in refused.err
 
 
 @pytest.mark.parametrize("how", KINDS)
