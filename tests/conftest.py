@@ -1,5 +1,8 @@
 """Settings that every test shares."""
 
+import os
+import re
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -18,6 +21,15 @@ settings.register_profile(
 )
 settings.register_profile("search", settings.get_profile("reconciler"), derandomize=False)
 settings.load_profile("reconciler")
+
+# What a CI job, a Git hook or a shell sets for the tool itself. A test sets what it is about, and
+# ends alike on every machine.
+AMBIENT = re.compile(
+    r"(ACTIONS|AWS|AZURE|CI|GIT|GITHUB|GITLAB|PORTKEY|RECONCILE|RUNNER|SECRET|SOPS|VAULT)(_.*)?"
+    r"|CLICOLOR.*|COLUMNS|LINES|FORCE_COLOR|NO_COLOR"
+)
+for name in filter(AMBIENT.fullmatch, list(os.environ)):  # noqa: TID251  removes, and reads none
+    del os.environ[name]  # noqa: TID251
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker

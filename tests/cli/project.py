@@ -38,8 +38,6 @@ class Here(Project):
         environment = {**self.environment, **variables}
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
-            for name in ("GITHUB_ACTIONS", "GITHUB_ACTOR", "GITHUB_SHA", "GITHUB_REF"):
-                patch.delenv(name, raising=False)
             for name, value in environment.items():
                 patch.setenv(name, value) if value else patch.delenv(name, raising=False)
             code = run([str(word) for word in arguments], console)
