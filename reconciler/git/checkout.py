@@ -20,6 +20,7 @@ from reconciler.git.repository import (
     SUBMODULE,
     GitError,
     Repository,
+    TreeEntry,
     has_hidden_part,
     head,
     split_listing,
@@ -191,7 +192,13 @@ def _never_checked_out(top: Repository, prefix: str) -> list[_IndexEntry]:
     index = top.run("rev-parse", "--git-path", "index") or b""
     if (top.folder / os.fsdecode(index.removesuffix(b"\n"))).exists() or head(top) is None:
         return []
-    return [
-        _IndexEntry(_NO_INDEX, entry.mode, entry.identity, entry.path)
-        for entry in tree_entries(top, "HEAD", prefix)
-    ]
+    try:
+        tree = tree_entries(top, "HEAD", prefix)
+    except GitError:
+        # A clone with `--filter=tree:0` cannot list the commit; its configuration file stands for
+        # the folder.
+        config = f"{prefix}/{CONFIG_FILE}" if prefix else CONFIG_FILE
+        if os.path.lexists(top.folder / config):
+            raise
+        tree = [TreeEntry(config, "100644", "")]
+    return [_IndexEntry(_NO_INDEX, entry.mode, entry.identity, entry.path) for entry in tree]

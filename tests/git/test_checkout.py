@@ -158,6 +158,32 @@ def test_a_file_that_is_not_checked_out_is_named_before_any_request(
     assert name in {d["file"] for d in validated.json["diagnostics"]}
 
 
+@pytest.mark.parametrize(
+    ("filtered", "beside_a_configuration"),
+    [("blob:none", "not-checked-out"), ("tree:0", "checkout-unverified")],
+)
+def test_a_partial_clone_that_was_never_checked_out_is_named_before_any_request(
+    tmp_path: Path, filtered: str, beside_a_configuration: str
+) -> None:
+    origin = repository(tmp_path / "origin")
+    git(origin.folder, "config", "uploadpack.allowFilter", "true")
+    url = origin.folder.as_uri()
+    git(tmp_path, "clone", "--quiet", f"--filter={filtered}", "--no-checkout", url, "clone")
+    clone = Here.__new__(Here)
+    clone.folder, clone.environment = tmp_path / "clone", origin.environment
+    clone.files = clone.folder / "desired-state"
+    for words in (("plan",), ("apply", "--yes"), ("drift",)):
+        done = clone.run("-vv", *words, "--format", "json")
+        assert done.code == 3
+        found = {(d["code"], d["file"]) for d in done.json["diagnostics"]}
+        assert ("not-checked-out", "desired-state/reconcile.yaml") in found
+        assert "GET" not in done.err
+    clone.files.mkdir()
+    clone.config()
+    found = {d["code"] for d in clone.run("plan", "--format", "json").json["diagnostics"]}
+    assert beside_a_configuration in found
+
+
 def test_of_many_files_the_first_ones_are_named_and_the_others_counted(tmp_path: Path) -> None:
     project = Here(tmp_path)
     for number in range(30):
