@@ -16,8 +16,10 @@ def removal_notes(action: Action) -> tuple[str, ...]:
     """Return the lines for a delete or a replace; none for any other action."""
     if action.kind not in {ActionKind.DELETE, ActionKind.REPLACE}:
         return ()
-    lost = [c for c in action.changes if c.op is ChangeKind.REMOVE]
-    kept = [c for c in action.changes if c.op is not ChangeKind.REMOVE]
+    lost = [c for c in action.changes if c.op is ChangeKind.REMOVE or _is_switched_off(c)]
+    # All of a withdrawn entry: its file may still declare other fields of it.
+    withdrawn = {_steps(c)[:2] for c in lost if _is_switched_off(c)}
+    kept = [c for c in action.changes if c not in lost and _steps(c)[:2] not in withdrawn]
     # A plan of version 0.1.0 does not list what a delete removes.
     if action.kind is ActionKind.DELETE and not lost:
         return (phrases.LOSS_UNKNOWN,)
@@ -32,6 +34,11 @@ def is_restated(action: Action, change: Change) -> bool:
     """Return whether a change only restates a readable value that a replace puts back."""
     is_replace = action.kind is ActionKind.REPLACE
     return is_replace and change.op is ChangeKind.RESEND and not change.sensitive
+
+
+def _is_switched_off(change: Change) -> bool:
+    """Return whether a replace withdraws this model, this workspace or the access of all."""
+    return change.path.endswith(".enabled") and change.before is True and change.after is False
 
 
 def _loses(changes: Sequence[Change]) -> Iterator[str]:

@@ -237,6 +237,32 @@ def test_a_replace_lists_what_is_lost_and_what_is_put_back(there: Scene) -> None
     assert "1 workspace (ws-b)" in shown
 
 
+@pytest.mark.parametrize("withdrawn_by", ["leaving it out", "switching it off"])
+def test_a_replace_loses_what_its_file_withdraws(tmp_path: Path, withdrawn_by: str) -> None:
+    def file(provider: str, *, is_whole: bool) -> None:
+        off = [{"enabled": False}] if withdrawn_by == "switching it off" else []
+        second = [{"enabled": True}] if is_whole else off
+        project.integration(
+            "alpha",
+            ai_provider_id=provider,
+            models=[{"slug": "m-1", "enabled": True}, *({"slug": "m-2", **s} for s in second)],
+            workspaces=[{"id": "ws-1", "enabled": True}, *({"id": "ws-2", **s} for s in second)],
+            global_workspace_access={"enabled": is_whole},
+        )
+
+    project = Here(tmp_path)
+    file("openai", is_whole=True)
+    project.apply()
+    file("anthropic", is_whole=False)
+    for style in ("text", "markdown", "html"):
+        shown = " ".join(project.run("plan", "--allow-replace", "--format", style).out.split())
+        assert "loses: 1 workspace loses access (ws-2); every workspace loses access" in shown
+        assert "1 model (m-2)" in shown
+        recreated = shown.partition("re-created from the file: ")[2].partition(" ~ ")[0]
+        assert "1 model (m-1)" in recreated
+        assert "1 workspace (ws-1)" in recreated
+
+
 def test_an_integration_that_is_to_be_replaced_is_read_once(there: Scene) -> None:
     there.upstream.requests.clear()
     replacing(there)
