@@ -5,6 +5,7 @@ gets an answer in our form, and the access log one line.
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -169,7 +170,7 @@ class GatewayMiddleware:
         if allowance.wait is not None:
             # Rounded up: Retry-After holds whole seconds, and an earlier attempt would be refused
             # again.
-            seconds = str(max(1, round(allowance.wait + 0.5)))
+            seconds = str(max(1, math.ceil(allowance.wait)))
             detail = "This token's rate limit is used up for now."
             raise refuse("too-many-requests", 429, detail, retry_after=seconds)
         return allowance

@@ -8,7 +8,17 @@ import pytest
 
 from reconciler.adapter.auth import Tokens
 from reconciler.adapter.middleware import BODY_LIMIT
-from tests.adapter.ports import KEY, READER, WRITER, ManualClock, Ports, bearer, is_problem
+from tests.adapter.ports import (
+    KEY,
+    READER,
+    WRITER,
+    ManualClock,
+    Ports,
+    Wire,
+    bearer,
+    is_problem,
+    says,
+)
 
 LIST = "/v1/integrations"
 ONE = "/v1/integrations/a"
@@ -392,6 +402,23 @@ def test_the_rate_limit_applies_to_each_token() -> None:
         "1",
     ]
     assert len(ports.wire.requests) == 3
+
+
+@pytest.mark.parametrize(("elapsed", "shown"), [(0.0, "4"), (1.0, "3"), (1.5, "3"), (3.0, "1")])
+def test_the_wait_of_a_refused_caller_is_rounded_up_to_whole_seconds(
+    elapsed: float, shown: str
+) -> None:
+    clock, answered = ManualClock(), says()
+
+    def answer_later(request: httpx.Request) -> httpx.Response:
+        clock.seconds += elapsed
+        return answered(request)
+
+    # The bucket holds one request, and is full again after four seconds.
+    ports = Ports(Wire(answer_later), rate=0.25, clock=clock)
+    first, second = ports.ask_all([("GET", LIST, {})] * 2)
+    assert first.status_code == 200
+    assert (second.status_code, second.headers["retry-after"]) == (429, shown)
 
 
 @pytest.mark.parametrize("query", ["current_page=null", "page_size=null&type=null"])
