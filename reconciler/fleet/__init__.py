@@ -7,6 +7,7 @@
     local_engine  members in threads of this process
     temporal      members as workflows, on any number of machines
     table         the result in the terminal
+    markdown      the result in an issue on GitHub
     metrics       the result for Prometheus
 
 The command that joins them is `reconciler.cli.fleet_run`.

@@ -1,10 +1,14 @@
 """Outcome of each member of a fleet, and the result of the fleet as a whole."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+
+from reconciler.diagnostics import error
+from reconciler.errors import InvalidInput
 
 KIND = "fleet_result"
 
@@ -123,6 +127,36 @@ def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:
         duration_ms=int(document["duration_ms"]),
         resumed=bool(document["resumed"]),
     )
+
+
+def decode_fleet_result(text: str, *, name: str) -> "FleetResult":
+    """Parse the output of `fleet … --format json`; raises `InvalidInput` for anything else.
+
+    A document without members or with a member twice is refused as well: it proves nothing about
+    the fleet, so it must not close an issue.
+    """
+    try:
+        document = json.loads(text)
+        if document["kind"] != KIND or document["format_version"] != "1":
+            raise ValueError(KIND)
+        result = FleetResult(
+            run=str(document["run"]),
+            operation=FleetOperation(document["command"]),
+            engine=str(document["engine"]),
+            members=tuple(outcome_from(member) for member in document["members"]),
+        )
+        names = {member.member for member in result.members}
+        is_whole = bool(names) and len(names) == len(result.members)
+        if not is_whole or document["exit_code"] != result.exit_code:
+            raise ValueError(KIND)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        problem = error(
+            "unreadable-fleet-result",
+            f"{name}: not a fleet result of this version",
+            hint="save one with `reconcile fleet drift --format json`",
+        )
+        raise InvalidInput([problem]) from None
+    return result
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:

@@ -12,7 +12,7 @@ from reconciler.views.result_outline import duration
 from reconciler.views.suggested_command import suggested_command
 from reconciler.views.text_layout import TextLayout
 
-_SYMBOLS = {
+SYMBOLS = {
     MemberStatus.IN_SYNC: ("=", "green"),
     MemberStatus.DIFFERENT: ("~", "yellow"),
     MemberStatus.APPLIED: ("✓", "green"),
@@ -61,9 +61,9 @@ def table(
 
 def line_of(member: MemberOutcome) -> str:
     """Return one member's outcome as one line, for a log."""
-    symbol, _ = _SYMBOLS[member.status]
-    errors = "; ".join(_errors(member))
-    parts = [f"{symbol} {visible(member.member)}: {member.status.value}", _counts(member), errors]
+    symbol, _ = SYMBOLS[member.status]
+    errors = "; ".join(errors_of(member))
+    parts = [f"{symbol} {visible(member.member)}: {member.status.value}", counts_of(member), errors]
     return ", ".join(part for part in parts if part)
 
 
@@ -76,26 +76,30 @@ def action_counts(members: Iterable[MemberOutcome]) -> str:
 
 
 def _add_member(page: TextLayout, member: MemberOutcome, column: int) -> None:
-    symbol, style = _SYMBOLS[member.status]
+    symbol, style = SYMBOLS[member.status]
     time = duration(member.duration_ms) if member.duration_ms else ""
     if member.resumed:
         time = "done before"
-    details = "  ".join(part for part in (_counts(member), time) if part)
+    details = "  ".join(part for part in (counts_of(member), time) if part)
     name = visible(member.member).ljust(column)
     page.line((f"{symbol} {member.status.value:<11}", style), f"  {name}  {details}".rstrip())
-    for text in _errors(member):
+    for text in errors_of(member):
         page.line(text, indent=4)
 
 
-def _counts(member: MemberOutcome) -> str:
+def counts_of(member: MemberOutcome) -> str:
+    """Return the counts of a member that are not zero."""
     counts = member.summary
     return ", ".join(f"{counts[name]} {name}" for name in _COUNTED if counts.get(name))
 
 
-def _errors(member: MemberOutcome) -> Iterable[str]:
-    """Return the errors of a member; the command of the member itself shows its warnings."""
+def errors_of(member: MemberOutcome) -> list[str]:
+    """Return the first errors of a member; the command of the member itself shows its warnings."""
     errors = [note for note in member.notes if note.severity == "error"]
-    for note in errors[:_SHOWN_ERRORS]:
-        yield f"{visible(note.code)}: {visible(note.summary, 300)}".removesuffix(": ")
+    lines = [
+        f"{visible(note.code)}: {visible(note.summary, 300)}".removesuffix(": ")
+        for note in errors[:_SHOWN_ERRORS]
+    ]
     if len(errors) > _SHOWN_ERRORS:
-        yield AND_MORE.format(len(errors) - _SHOWN_ERRORS)
+        lines.append(AND_MORE.format(len(errors) - _SHOWN_ERRORS))
+    return lines

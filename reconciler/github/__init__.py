@@ -5,7 +5,9 @@
     inputs        the document that is reported: a plan, a result, drift or an error
     bodies        its text, with the marker by which it is found again
     comment       one comment for each environment on a pull request
-    issue         one drift issue for each environment
+    issue         one drift issue for each environment or fleet
+    check_run     one check run for each environment, with the counts as its title
+    labels        label of a pull request whose plan has changes
     outputs       job summary, annotations, $GITHUB_OUTPUT
     approvals     the plans that were approved by merging
     run_origin    whether the run that uploaded a plan belongs to the pull request

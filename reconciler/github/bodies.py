@@ -16,7 +16,7 @@ from urllib.parse import quote
 from reconciler.diagnostics import Diagnostic
 from reconciler.drift.report import DriftReport, moved_in_api
 from reconciler.execution.result import ApplyResult
-from reconciler.github.inputs import NO_RESULT, Document, FailedCommand
+from reconciler.github.inputs import NO_RESULT, Document, FailedCommand, FleetReport
 from reconciler.planning.plan import Plan
 from reconciler.views import markdown
 from reconciler.views.escape import visible
@@ -50,6 +50,7 @@ class ReportKind(StrEnum):
     PLAN = "plan"
     RESULT = "result"
     DRIFT = "drift"
+    FLEET = "fleet"
 
 
 _APPROVABLE = frozenset({"digest-mismatch", "expired-plan", "not-approved"})
@@ -59,11 +60,13 @@ _FAILED = {
     ReportKind.PLAN: "Plan not made",
     ReportKind.RESULT: "Apply failed before the first write",
     ReportKind.DRIFT: "Could not check",
+    ReportKind.FLEET: "Could not check",
 }
 _REFUSED = {
     ReportKind.PLAN: "Plan refused",
     ReportKind.RESULT: "Apply refused, nothing was written",
     ReportKind.DRIFT: "Could not check",
+    ReportKind.FLEET: "Could not check",
 }
 
 
@@ -138,7 +141,7 @@ def marker_of(document: Document, *, kind: ReportKind, environment: str) -> Mark
             digest = document.digest
         case ApplyResult():
             digest = document.plan_digest
-        case DriftReport():
+        case DriftReport() | FleetReport():
             digest = document.fingerprint
         case FailedCommand():
             digest = document.plan.digest if document.plan else NO_DIGEST
@@ -164,6 +167,8 @@ def text_of(
         case DriftReport():
             options = context.render_options(*_steps_of_drift(document, context))
             text = markdown.drift(document, options, limit=room)
+        case FleetReport():
+            text = document.render(room)
         case FailedCommand():
             text = _failure(document, kind=kind, context=context, limit=room)
         case _:
@@ -285,7 +290,7 @@ def _last_line(document: Document, context: ReportContext) -> str:
         parts.append(f"holds until {_duration(context.plan_age_hours)} after the merge")
     if isinstance(document, ApplyResult):
         parts += _origin(context)
-    if isinstance(document, DriftReport) and context.time:
+    if isinstance(document, DriftReport | FleetReport) and context.time:
         parts.append(last_checked(context.time))
     return f"{' · '.join(parts)}\n"
 

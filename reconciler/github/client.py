@@ -148,6 +148,10 @@ class GitHub:
         """Update something; the request may arrive twice."""
         return _object(await self._request("PATCH", self._base + path, body))
 
+    async def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
+        """Send a request that may arrive twice and whose answer holds nothing of interest."""
+        await self._request(method, self._base + path, body, repeatable=True)
+
     async def pages(self, path: str, *, under: str | None = None) -> list[JsonObject]:
         """Read all pages of a list; `under` names the key that holds the list, if any.
 
@@ -199,6 +203,7 @@ class GitHub:
         limit: int = MAX_BODY,
         redirects: bool = False,
         anonymous: bool = False,
+        repeatable: bool = False,
     ) -> httpx.Response:
         """Send a request with retries and return a successful answer."""
 
@@ -209,7 +214,7 @@ class GitHub:
             sleep=self._clock.sleep,
             wait=self._pause,
             stop=_is_enough,
-            retry=_should_retry(idempotent=method in _IDEMPOTENT),
+            retry=_should_retry(idempotent=repeatable or method in _IDEMPOTENT),
             retry_error_callback=_last_answer,
         )
         answer: httpx.Response = await retrying(send)

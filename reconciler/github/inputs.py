@@ -1,8 +1,10 @@
-"""Readers of the documents that are reported: a plan, a result, a drift report or an error.
+"""Documents that are reported: a plan, a result, a drift report, a fleet's result or an error.
 
-A file is untrusted: the codec of its kind checks its shape and computes its digest again.
+A file is untrusted: the codec of its kind checks its shape and computes its digest again. The
+result of a fleet is read and rendered by `reconciler.fleet`, which this package does not know.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, error
@@ -17,6 +19,9 @@ from reconciler.execution.result import (
 )
 from reconciler.planning import codec as plan_codec
 from reconciler.planning.plan import Plan
+
+MAX_LABEL = 50
+"""Characters of a label that GitHub takes."""
 
 NO_RESULT = "no-result"
 """The code of the error that a command left no complete document."""
@@ -39,31 +44,58 @@ class FailedCommand:
         return self.exit_code == _REFUSED
 
 
-Document = Plan | ApplyResult | DriftReport | FailedCommand
+@dataclass(frozen=True, slots=True)
+class FleetReport:
+    """Result of a fleet; `sentence` has fixed phrases and numbers only.
+
+    `counts` are the actions left to do, by kind. `render` returns the text within a limit of bytes.
+    """
+
+    fingerprint: str
+    in_sync: bool
+    sentence: str
+    counts: Mapping[str, int]
+    render: Callable[[int], str]
+
+
+Document = Plan | ApplyResult | DriftReport | FleetReport | FailedCommand
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What is written beside the comment: a check run on `commit`, and a label."""
+
+    check_run: bool = False
+    commit: str | None = None
+    label: str | None = None
+
+
+NO_EXTRAS = Extras()
 
 
 def read_plan(text: str, *, name: str) -> Plan | FailedCommand:
     """Read the output of `plan --out` or `plan --format json`."""
     if document_kind(text) == "error":
-        return _failed_command(text, name=name)
+        return failed_command(text, name=name)
     return plan_codec.decode(text, name=name)
 
 
 def read_result(text: str, *, name: str) -> ApplyResult | FailedCommand:
     """Read the output of `apply --format json`."""
     if document_kind(text) == "error":
-        return _failed_command(text, name=name)
+        return failed_command(text, name=name)
     return decode_result(text, name=name)
 
 
 def read_drift(text: str, *, name: str) -> DriftReport | FailedCommand:
     """Read the output of `drift --format json`."""
     if document_kind(text) == "error":
-        return _failed_command(text, name=name)
+        return failed_command(text, name=name)
     return decode_report(text, name=name)
 
 
-def _failed_command(text: str, *, name: str) -> FailedCommand:
+def failed_command(text: str, *, name: str) -> FailedCommand:
+    """Read the error document that a command printed instead of its result."""
     try:
         document = decode_error(text, name=name)
     except UnreadableResult:

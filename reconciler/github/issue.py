@@ -1,4 +1,4 @@
-"""Drift issue: one for each environment; opened, updated, closed and reopened.
+"""Drift issue: one for each environment and each fleet; opened, updated, closed and reopened.
 
 It shows the day of the last check, so a check that stopped running is noticed.
 
@@ -25,7 +25,7 @@ from reconciler.github.bodies import (
     without_marker,
 )
 from reconciler.github.client import GitHub, JsonObject, Unreachable
-from reconciler.github.inputs import FailedCommand
+from reconciler.github.inputs import FailedCommand, FleetReport
 from reconciler.views import drift_outline
 from reconciler.views.escape import visible
 from reconciler.views.markdown import code
@@ -34,8 +34,10 @@ LABEL = "reconcile-drift"
 _LAST_REPORT = "\n<!-- reconcile:last-report -->\n"
 """Separates a failed check from the last report. It is a whole line, as no line of data is."""
 
-_FAILED_CHECK = "### Drift: could not check"
-"""Heading of an issue that a failed check has opened; issues of earlier versions also have it."""
+_TITLES = {ReportKind.DRIFT: "Drift", ReportKind.FLEET: "Fleet"}
+
+_FAILED_CHECKS = tuple(f"### {title}: could not check" for title in _TITLES.values())
+"""Headings of issues that a failed check has opened; issues of earlier versions also have them."""
 
 _MAX_TITLE = 255
 _ROOM_FOR_FAILURE = 16_384
@@ -56,17 +58,21 @@ class _Issue:
 
 
 async def report_drift(
-    github: GitHub, report: DriftReport | FailedCommand, *, context: ReportContext
+    github: GitHub,
+    report: DriftReport | FleetReport | FailedCommand,
+    *,
+    kind: ReportKind = ReportKind.DRIFT,
+    context: ReportContext,
 ) -> str:
-    """Update the issue of an environment, and return in one word what was done."""
-    issue = await _find(github, context.environment)
+    """Update the issue of an environment or a fleet, and return in one word what was done."""
+    issue = await _find(github, kind, context.environment)
     if isinstance(report, FailedCommand):
-        return await _report_failed_check(github, issue, report, context=context)
-    body = Marker(ReportKind.DRIFT, context.environment, report.fingerprint).line + text_of(
-        report, kind=ReportKind.DRIFT, context=context, limit=COMMENT_LIMIT - _ROOM_FOR_FAILURE
+        return await _report_failed_check(github, issue, report, kind=kind, context=context)
+    body = Marker(kind, context.environment, report.fingerprint).line + text_of(
+        report, kind=kind, context=context, limit=COMMENT_LIMIT - _ROOM_FOR_FAILURE
     )
     if issue is None:
-        return "nothing" if report.in_sync else await _open(github, context, body)
+        return "nothing" if report.in_sync else await _open(github, kind, context, body)
     if report.in_sync and not issue.is_open:
         return "nothing"
     if issue.digest != report.fingerprint:
@@ -89,14 +95,19 @@ async def _update(github: GitHub, issue: _Issue, body: str, *, closes: bool) -> 
 
 
 async def _report_failed_check(
-    github: GitHub, issue: _Issue | None, failure: FailedCommand, *, context: ReportContext
+    github: GitHub,
+    issue: _Issue | None,
+    failure: FailedCommand,
+    *,
+    kind: ReportKind,
+    context: ReportContext,
 ) -> str:
     """Report that the state is unknown, which is no reason to close anything."""
     digest = (issue.digest if issue else None) or NO_DIGEST
     last_report = _last_report(issue.body) if issue else ""
     body = (
-        f"{Marker(ReportKind.DRIFT, context.environment, digest).line}"
-        f"### Drift: {failure_title(ReportKind.DRIFT, failure).lower()}\n\n"
+        f"{Marker(kind, context.environment, digest).line}"
+        f"### {_TITLES[kind]}: {failure_title(kind, failure).lower()}\n\n"
         "The last check failed, so the current state of "
         f"{code(visible(context.environment, limit=255))} is unknown:\n\n"
         f"{failure_reasons(failure)}"
@@ -106,7 +117,7 @@ async def _report_failed_check(
     if last_report:
         body += f"\nThe last report:\n{_LAST_REPORT}{last_report}"
     if issue is None:
-        return await _open(github, context, body)
+        return await _open(github, kind, context, body)
     if not issue.has_text(body) or not issue.is_open:
         await github.patch(_path(github, issue.number), {"body": body, "state": "open"})
     return "updated" if issue.is_open else "reopened"
@@ -118,12 +129,12 @@ def _last_report(body: str) -> str:
     before, separator, report = text.partition(_LAST_REPORT)
     if separator:
         return report
-    return "" if before.startswith(_FAILED_CHECK) else before
+    return "" if before.startswith(_FAILED_CHECKS) else before
 
 
-async def _find(github: GitHub, environment: str) -> _Issue | None:
+async def _find(github: GitHub, kind: ReportKind, environment: str) -> _Issue | None:
     """Return the issue of an environment: an open one if there is one, else the newest."""
-    marker = Marker(ReportKind.DRIFT, environment)
+    marker = Marker(kind, environment)
     listed = await github.pages(f"/repos/{github.repository}/issues?state=all&labels={LABEL}")
     found = [
         _Issue(required_number(item, "number"), item.get("state") == "open", item["body"])
@@ -142,15 +153,15 @@ def _labels(item: JsonObject) -> set[str]:
     return {str(label.get("name") if isinstance(label, dict) else label) for label in labels}
 
 
-async def _open(github: GitHub, context: ReportContext, body: str) -> str:
-    title = visible(f"Drift: {context.environment}", limit=_MAX_TITLE)
+async def _open(github: GitHub, kind: ReportKind, context: ReportContext, body: str) -> str:
+    title = visible(f"{_TITLES[kind]}: {context.environment}", limit=_MAX_TITLE)
     content = {"title": title, "body": body, "labels": [LABEL]}
     path = f"/repos/{github.repository}/issues"
     try:
         await github.post(path, content)
     except Unreachable:
         # It may have arrived, and a second issue would never be closed.
-        if await _find(github, context.environment) is None:
+        if await _find(github, kind, context.environment) is None:
             await github.post(path, content)
     return "opened"
 
@@ -167,9 +178,13 @@ async def _notify(github: GitHub, issue: _Issue, text: str) -> None:
             await github.post(path, {"body": text})
 
 
-def _news(report: DriftReport) -> str:
+def _news(report: DriftReport | FleetReport) -> str:
     digest = report.fingerprint.removeprefix("sha256:")[:12]
-    return f"{drift_outline.summary_of(report)}\n\nfingerprint {code(digest)}\n"
+    if isinstance(report, FleetReport):
+        sentence = report.sentence
+    else:
+        sentence = drift_outline.summary_of(report)
+    return f"{sentence}\n\nfingerprint {code(digest)}\n"
 
 
 def _unix(text: str) -> str:

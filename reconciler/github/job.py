@@ -24,6 +24,7 @@ _QUEUED = re.compile(r"/pr-(\d{1,18})-[0-9a-f]{7,64}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _WORKFLOW_FILE = re.compile(r"[\w.-]+\.ya?ml", re.ASCII)
 _SERVER = re.compile(r"https?://[\w.:-]+(/[\w.-]+)*", re.ASCII)
+_HEADS = (("pull_request", "head", "sha"), ("merge_group", "head_sha"))
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _MAX_EVENT_BYTES = 32 * 1024 * 1024
 
@@ -59,6 +60,13 @@ class Job:
         head = queue.get("head_ref") if isinstance(queue, dict) else None
         found = _QUEUED.search(head) if isinstance(head, str) else None
         return int(found[1]) if found else None
+
+    @property
+    def checked_commit(self) -> str | None:
+        """Return the commit that branch protection looks at: a head, a queue entry, or a push."""
+        named = [_value_at(self.event, *path) for path in _HEADS if path[0] in self.event]
+        candidate = named[0] if named else self.merged_commit
+        return candidate if candidate and _COMMIT.fullmatch(candidate) else None
 
     @property
     def merged_commit(self) -> str | None:
@@ -143,6 +151,19 @@ def job_of(environment: Mapping[str, str]) -> Job:
         output=path("GITHUB_OUTPUT"),
         login=text("RECONCILE_GITHUB_LOGIN") or ACTIONS_LOGIN,
     )
+
+
+def _value_at(event: Mapping[str, object], *path: str) -> str | None:
+    """Return the string at a path of keys, None if there is none."""
+    value: object = event
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
+def is_commit(text: str) -> bool:
+    """Return whether a text is a whole commit id."""
+    return _COMMIT.fullmatch(text) is not None
 
 
 def _is_repository(text: str) -> bool:

@@ -12,7 +12,7 @@ from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.drift.report import DriftReport
 from reconciler.errors import InvalidInput
 from reconciler.execution.result import ApplyResult, Status
-from reconciler.github.inputs import Document, FailedCommand
+from reconciler.github.inputs import Document, FailedCommand, FleetReport
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 
@@ -35,6 +35,8 @@ def outputs_of(document: Document) -> dict[str, str]:
             return _of_plan(document.plan)
         case ApplyResult():
             return _of_result(document)
+        case FleetReport():
+            return _of_fleet(document)
         case FailedCommand():
             if document.plan is not None:
                 return _of_plan(document.plan) | {"in_sync": "false"}
@@ -77,7 +79,7 @@ def annotated(document: Document) -> tuple[Diagnostic, ...]:
             diagnostics = document.plan.diagnostics
         case FailedCommand():
             diagnostics = document.diagnostics
-        case ApplyResult():
+        case ApplyResult() | FleetReport():
             diagnostics = ()
         case _:
             assert_never(document)
@@ -103,6 +105,16 @@ def _of_result(result: ApplyResult) -> dict[str, str]:
         "in_sync": "true" if result.complete and result.is_recorded else "false",
         **{kind.value: str(left.count(kind)) for kind in ActionKind},
         "blocked": "0",
+        "max_risk": "",
+    }
+
+
+def _of_fleet(report: FleetReport) -> dict[str, str]:
+    names = (*(kind.value for kind in ActionKind), "blocked")
+    return {
+        "digest": report.fingerprint,
+        "in_sync": "true" if report.in_sync else "false",
+        **{name: str(report.counts.get(name, 0)) for name in names},
         "max_risk": "",
     }
 

@@ -1,10 +1,10 @@
-"""Publication of a report: outputs and summary first, then the comment or the issue.
+"""Publication of a report: outputs and summary, the comment or the issue, check run and label.
 
 Outputs and summary need no permission, so a fork, whose token may only read, still shows its plan
 in the job's summary.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -13,14 +13,31 @@ from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
 from reconciler.github import outputs
 from reconciler.github.answers import required_number
-from reconciler.github.bodies import ReportContext, ReportKind, marker_of, text_of
+from reconciler.github.bodies import (
+    ReportContext,
+    ReportKind,
+    failure_title,
+    marker_of,
+    text_of,
+)
+from reconciler.github.check_run import (
+    PERMISSION,
+    SUMMARY_LIMIT,
+    CheckRun,
+    verdict_of,
+    write_check_run,
+)
 from reconciler.github.client import GitHub, GitHubForbidden
 from reconciler.github.comment import upsert
-from reconciler.github.inputs import Document, FailedCommand
+from reconciler.github.inputs import NO_EXTRAS, Document, Extras, FailedCommand, FleetReport
 from reconciler.github.issue import report_drift
 from reconciler.github.job import Job
+from reconciler.github.labels import set_label
 from reconciler.github.pull_request import merged_with
+from reconciler.planning.plan import Plan
 
+_ISSUES = {ReportKind.DRIFT: "drift issue", ReportKind.FLEET: "fleet issue"}
+_MAY_COMMENT = "pull-requests: write"
 _NO_PULL_REQUEST = "no pull request to comment on"
 Connect = Callable[[Job], AbstractAsyncContextManager[GitHub]]
 
@@ -52,35 +69,70 @@ def write_job_files(
 
 
 async def publish(
-    job: Job, document: Document, *, kind: ReportKind, context: ReportContext, connect: Connect
+    job: Job,
+    document: Document,
+    *,
+    kind: ReportKind,
+    context: ReportContext,
+    connect: Connect,
+    extras: Extras = NO_EXTRAS,
 ) -> Published:
-    """Write the comment or the issue; raises `GitHubError` and `InvalidInput`.
+    """Write the comment or the issue, then the extras; raises `GitHubError` and `InvalidInput`.
 
-    A comment that the token may not write is a warning. A drift issue that it may not write is an
-    error, because nothing else reports the drift.
+    A comment, check run or label that the token may not write is a warning. A drift issue that it
+    may not write is an error, because nothing else reports the drift.
     """
-    if kind is ReportKind.DRIFT:
-        assert isinstance(document, DriftReport | FailedCommand)  # noqa: S101  decided by its reader
+    if kind in {ReportKind.DRIFT, ReportKind.FLEET}:
+        # The reader of the kind decided the type.
+        assert isinstance(document, DriftReport | FleetReport | FailedCommand)  # noqa: S101
         async with connect(job) as github:
-            done = await report_drift(github, document, context=context)
-        return Published(f"drift issue: {done}")
+            done = await report_drift(github, document, kind=kind, context=context)
+        return Published(f"{_ISSUES[kind]}: {done}")
     # A plan belongs to a pull request that is open; a result to the merged pull request.
-    if job.pull_request is None and (kind is ReportKind.PLAN or job.merged_commit is None):
+    has_request = job.pull_request is not None or (
+        kind is ReportKind.RESULT and job.merged_commit is not None
+    )
+    if not (has_request or extras.check_run):
         return Published(_NO_PULL_REQUEST)
+    parts: list[Published] = []
     async with connect(job) as github:
-        try:
-            return await _comment(github, job, document, kind=kind, context=context)
-        except GitHubForbidden as refused:
-            summary = f"{refused.summary}; the job's summary shows the same"
-            return Published("no comment", (warning(refused.code, summary, hint=refused.hint),))
+        number = await _pull_request_number(github, job) if has_request else None
+        if number is None:
+            parts.append(Published(_NO_PULL_REQUEST))
+        else:
+            work = _comment(github, job, document, number=number, kind=kind, context=context)
+            parts.append(await _allowed(work, "comment", permission=_MAY_COMMENT))
+        if extras.check_run:
+            check = _check_run(github, job, document, kind=kind, context=context, extras=extras)
+            parts.append(await _allowed(check, "check run", permission=PERMISSION))
+        if extras.label is not None and number is not None and isinstance(document, Plan):
+            label = _label(github, document, number=number, label=extras.label)
+            parts.append(await _allowed(label, "label", permission=_MAY_COMMENT))
+    return Published(
+        "; ".join(part.sentence for part in parts),
+        tuple(found for part in parts for found in part.warnings),
+    )
+
+
+async def _allowed(work: Awaitable[str], part: str, *, permission: str) -> Published:
+    """Do the work; where the token may not do it, return a warning instead."""
+    try:
+        return Published(await work)
+    except GitHubForbidden as refused:
+        summary = f"{refused.summary}; there is no {part}, see the job's summary"
+        hint = f"grant the job {permission}; a fork's token never may"
+        return Published(f"no {part}", (warning(refused.code, summary, hint=hint),))
 
 
 async def _comment(
-    github: GitHub, job: Job, document: Document, *, kind: ReportKind, context: ReportContext
-) -> Published:
-    number = await _pull_request_number(github, job)
-    if number is None:
-        return Published(_NO_PULL_REQUEST)
+    github: GitHub,
+    job: Job,
+    document: Document,
+    *,
+    number: int,
+    kind: ReportKind,
+    context: ReportContext,
+) -> str:
     # Where there was nothing to apply, no comment is needed, but that of a failure is replaced.
     has_nothing_to_say = (
         isinstance(document, ApplyResult) and not document.outcomes and document.is_recorded
@@ -93,7 +145,41 @@ async def _comment(
         login=job.login,
         only_update=has_nothing_to_say,
     )
-    return Published(f"comment on #{number}: {done}")
+    return f"comment on #{number}: {done}"
+
+
+async def _check_run(
+    github: GitHub,
+    job: Job,
+    document: Document,
+    *,
+    kind: ReportKind,
+    context: ReportContext,
+    extras: Extras,
+) -> str:
+    # A plan and a result have one; the command refuses the option for the others.
+    assert isinstance(document, Plan | ApplyResult | FailedCommand)  # noqa: S101
+    commit = extras.commit or job.checked_commit
+    if commit is None:
+        return "no commit to check"
+    title = failure_title(kind, document) if isinstance(document, FailedCommand) else ""
+    verdict = verdict_of(document, failed_title=title, is_proposed=job.pull_request is not None)
+    check = CheckRun(
+        environment=context.environment,
+        commit=commit,
+        verdict=verdict,
+        summary=text_of(document, kind=kind, context=context, limit=SUMMARY_LIMIT),
+        details_url=context.run_url,
+    )
+    return f"check run `{check.name}` ({verdict.title}): {await write_check_run(github, check)}"
+
+
+async def _label(github: GitHub, plan: Plan, *, number: int, label: str) -> str:
+    # A plan without actions may also be one whose comparison is incomplete: then nothing is known.
+    if not (plan.actions or plan.in_sync):
+        return "label: unchanged"
+    done = await set_label(github, number=number, label=label, wanted=bool(plan.actions))
+    return f"label: {done}"
 
 
 async def _pull_request_number(github: GitHub, job: Job) -> int | None:

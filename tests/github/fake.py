@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from reconciler.simulator.asgi import ConnectionBroken
 from reconciler.simulator.http_server import serve
@@ -71,6 +71,8 @@ class FakeGitHub:
     commits: dict[str, dict[str, Any]] = field(default_factory=dict)
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
     branch_rules: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    check_runs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    labels: dict[int, list[str]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     script: Callable[[Call], Answer | None] = lambda _call: None
     ids: int = 100
@@ -301,6 +303,44 @@ def _branch_rules(self: FakeGitHub, call: Call, _author: Author, name: str) -> A
     return self.page(call, self.branch_rules.get(name, []), under="branch_policies")
 
 
+def _list_checks(self: FakeGitHub, call: Call, _author: Author, sha: str) -> Answer:
+    found = [item for item in self.check_runs.values() if item["head_sha"] == sha]
+    return self.page(call, found, under="check_runs")
+
+
+def _post_check(self: FakeGitHub, call: Call, author: Author) -> Answer:
+    assert len(call.body["output"]["summary"]) <= 65_535
+    number = self.new_id()
+    self.check_runs[number] = {**call.body, "id": number, "author": author}
+    return Answer(201, self.check_runs[number])
+
+
+def _patch_check(self: FakeGitHub, call: Call, author: Author, number: str) -> Answer:
+    found = self.check_runs[int(number)]
+    if found["author"] != author:
+        return Answer(403, {"message": "Invalid app_id"})
+    found |= call.body
+    return Answer(200, found)
+
+
+def _list_labels(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
+    return self.page(call, [{"name": name} for name in self.labels.get(int(number), [])])
+
+
+def _post_labels(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
+    named = self.labels.setdefault(int(number), [])
+    named += [name for name in call.body["labels"] if name not in named]
+    return Answer(200, [{"name": name} for name in named])
+
+
+def _delete_label(self: FakeGitHub, _call: Call, _author: Author, number: str, name: str) -> Answer:
+    named = self.labels.get(int(number), [])
+    if unquote(name) not in named:
+        return Answer(404, {"message": "Label does not exist"})
+    named.remove(unquote(name))
+    return Answer(200, [{"name": name} for name in named])
+
+
 _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"", _repository),
     ("GET", r"/issues/(\d+)/comments", _list_comments),
@@ -320,6 +360,12 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/git/ref/heads/(.+)", _branch),
     ("POST", r"/git/refs", _post_branch),
     ("PATCH", r"/git/refs/heads/(.+)", _patch_branch),
+    ("GET", r"/commits/([0-9a-f]+)/check-runs", _list_checks),
+    ("POST", r"/check-runs", _post_check),
+    ("PATCH", r"/check-runs/(\d+)", _patch_check),
+    ("GET", r"/issues/(\d+)/labels", _list_labels),
+    ("POST", r"/issues/(\d+)/labels", _post_labels),
+    ("DELETE", r"/issues/(\d+)/labels/(.+)", _delete_label),
     ("GET", r"/pulls/(\d+)/reviews", _reviews),
     ("GET", r"/issues/(\d+)/timeline", _events),
     ("GET", r"/compare/([\w/-]+)\.\.\.([\w/-]+)", _compare),

@@ -57,6 +57,7 @@ class Reporter:
         *,
         event: dict[str, Any] = PULL_REQUEST,
         environment: str = ENVIRONMENT,
+        options: tuple[str, ...] = (),
         **variables: str,
     ) -> Done:
         """Report a document; variables given as "" are unset."""
@@ -81,7 +82,7 @@ class Reporter:
             self.monkeypatch.setenv(name, value)
         self.monkeypatch.chdir(self.folder)
         out, err = io.StringIO(), io.StringIO()
-        words = ("report", "github", f"--{kind}", str(file), "--environment", environment)
+        words = ("report", "github", f"--{kind}", str(file), "--environment", environment, *options)
         code = run(words, Console(stdin=None, stdout=out, stderr=err))
         for secret in (TOKEN, *self.github.tokens):
             assert secret not in out.getvalue() + err.getvalue()

@@ -1,6 +1,7 @@
 """`reconcile report`: publish a plan, result or drift report on GitHub."""
 
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,13 +11,15 @@ import click
 
 from reconciler.cli import command_context, output, settings, signals, wiring
 from reconciler.cli.global_options import Command, CommandGroup, Invocation
+from reconciler.cli.options import grouped
 from reconciler.desired.config import choose_target
 from reconciler.desired.load import load_config
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.execution.result import document_kind
 from reconciler.github import inputs
 from reconciler.github.bodies import ReportContext, ReportKind
-from reconciler.github.job import Job, job_of
+from reconciler.github.job import Job, is_commit, job_of
 from reconciler.planning.codec import MAX_PLAN_BYTES
 from reconciler.planning.plan import Plan
 
@@ -41,6 +44,12 @@ def command() -> None:
     "--drift", type=_FILE, metavar="FILE", help="Drift report that `drift` printed as JSON"
 )
 @click.option(
+    "--fleet-result",
+    type=_FILE,
+    metavar="FILE",
+    help="Result that `fleet plan`, `apply` or `drift` printed as JSON",
+)
+@click.option(
     "--environment",
     metavar="NAME",
     required=True,
@@ -53,15 +62,34 @@ def command() -> None:
     show_default=True,
     help="Workflow file that the drift issue names for applying",
 )
+@grouped(
+    "extras",
+    inputs.Extras,
+    check_run=click.option(
+        "--check-run",
+        is_flag=True,
+        help="Also write the check run `reconcile / NAME` (needs checks: write)",
+    ),
+    commit=click.option(
+        "--commit",
+        metavar="SHA",
+        help="Commit of the check run  [default: the commit of the event]",
+    ),
+    label=click.option(
+        "--label",
+        metavar="LABEL",
+        help="Set this label on the pull request if the plan has changes, else remove it",
+    ),
+)
 @click.pass_obj
 def github(
     invocation: Invocation,
+    /,
     *,
-    plan: Path | None,
-    result: Path | None,
-    drift: Path | None,
     environment: str,
     apply_workflow: str,
+    extras: inputs.Extras,
+    **files: Path | None,
 ) -> int:
     """Write the pull request comment or drift issue, job summary, annotations and outputs.
 
@@ -74,8 +102,9 @@ def github(
     from reconciler.github.publish import Published, publish, write_job_files
     from reconciler.views.diagnostics import as_annotations
 
-    kind, file = _chosen(plan=plan, result=result, drift=drift)
-    document, unreadable = _document(kind, file)
+    kind, file = _chosen(**files)
+    _check_extras(kind, extras)
+    document, unreadable = _document(kind, file, environment)
     job = job_of(settings.from_environment().environment)
     context = _context(
         invocation, job, environment, document, apply_url=job.workflow_page(apply_workflow)
@@ -87,7 +116,9 @@ def github(
         console.data(annotations)
 
     async def work(_handler: signals.SignalHandler) -> Published:
-        return await publish(job, document, kind=kind, context=context, connect=connected)
+        return await publish(
+            job, document, kind=kind, context=context, connect=connected, extras=extras
+        )
 
     published = signals.run(work)
     if published.warnings:
@@ -123,30 +154,76 @@ async def connected(job: Job) -> "AsyncIterator[GitHub]":
 
 
 def _chosen(
-    *, plan: Path | None, result: Path | None, drift: Path | None
+    *, plan: Path | None, result: Path | None, drift: Path | None, fleet_result: Path | None
 ) -> tuple[ReportKind, Path]:
-    files = {ReportKind.PLAN: plan, ReportKind.RESULT: result, ReportKind.DRIFT: drift}
+    files = {
+        ReportKind.PLAN: plan,
+        ReportKind.RESULT: result,
+        ReportKind.DRIFT: drift,
+        ReportKind.FLEET: fleet_result,
+    }
     chosen = [(kind, file) for kind, file in files.items() if file is not None]
     if len(chosen) != 1:
-        raise click.UsageError("give exactly one of --plan, --result and --drift")
+        raise click.UsageError("give exactly one of --plan, --result, --drift and --fleet-result")
     return chosen[0]
 
 
-def _document(kind: ReportKind, file: Path) -> "tuple[Document, ReconcilerError | None]":
+def _check_extras(kind: ReportKind, extras: inputs.Extras) -> None:
+    """Refuse extras that the kind of report does not have, and invalid ones."""
+    if extras.check_run and kind not in {ReportKind.PLAN, ReportKind.RESULT}:
+        raise click.UsageError("--check-run can be used with --plan and --result only")
+    if extras.commit is not None and not is_commit(extras.commit):
+        raise click.UsageError("--commit must be a whole commit id of 40 or 64 hex digits")
+    if extras.label is None:
+        return
+    if kind is not ReportKind.PLAN:
+        raise click.UsageError("--label can be used with --plan only")
+    if not 0 < len(extras.label.strip()) <= inputs.MAX_LABEL:
+        raise click.UsageError(f"--label must have 1 to {inputs.MAX_LABEL} characters")
+
+
+def _document(
+    kind: ReportKind, file: Path, environment: str
+) -> "tuple[Document, ReconcilerError | None]":
     """Return the document to report, and why it could not be read if that is the case.
 
     A command that was stopped leaves an empty or truncated file. That is reported as well: silence
     would leave the last report standing.
     """
+
+    def read_fleet(text: str, *, name: str) -> "Document":
+        return _fleet_document(text, name=name, environment=environment)
+
     readers = {
         ReportKind.PLAN: inputs.read_plan,
         ReportKind.RESULT: inputs.read_result,
         ReportKind.DRIFT: inputs.read_drift,
+        ReportKind.FLEET: read_fleet,
     }
     try:
         return readers[kind](_text(file), name=str(file)), None
     except ReconcilerError as problem:
         return inputs.FailedCommand(1, (_no_result(kind),)), problem
+
+
+def _fleet_document(text: str, *, name: str, environment: str) -> "Document":
+    """Read the result of a fleet, whose package renders it."""
+    from reconciler.fleet.markdown import fingerprint_of, is_settled, markdown, sentence_of
+    from reconciler.fleet.outcome import decode_fleet_result
+
+    if document_kind(text) == "error":
+        return inputs.failed_command(text, name=name)
+    result = decode_fleet_result(text, name=name)
+    counts: Counter[str] = Counter()
+    for member in result.members:
+        counts.update(member.summary)
+    return inputs.FleetReport(
+        fingerprint=fingerprint_of(result),
+        in_sync=is_settled(result),
+        sentence=sentence_of(result),
+        counts=counts,
+        render=lambda limit: markdown(result, environment=environment, limit=limit),
+    )
 
 
 def _no_result(kind: ReportKind) -> Diagnostic:
