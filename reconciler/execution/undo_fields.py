@@ -171,9 +171,10 @@ def _changed_back(image: PreImage) -> dict[str, Any]:
     before, shown = image.observed.fields, normalize(image.observed.fields)
     fields: dict[str, Any] = {}
     for path in image.changed:
-        if not _is_withheld_at(path, shown):
-            place = _granularity(path)
-            field = any_provider_schema().at(place)
+        place = _granularity(path)
+        field = any_provider_schema().at(place)
+        # A list is restored whole, so an entry is there to hold the secret that changes back.
+        if not _is_withheld_at(path, shown) or (field.key is not None and place[0] in before):
             _put(fields, place, _without_secrets(lookup(before, place), field))
     return fields
 
@@ -323,8 +324,11 @@ def _put(fields: dict[str, Any], path: Path, value: Any) -> None:
         inner = field.child(name)
         if isinstance(here, list):
             here = next((entry for entry in here if entry.get(field.key) == name), None)
+        elif inner.key is not None:
+            # Never an empty list in its place: that would declare that there are no entries.
+            here = here.get(name)
         else:
-            here = here.setdefault(name, [] if inner.key is not None else {})
+            here = here.setdefault(name, {})
         if isinstance(here, list) and inner.kind is FieldKind.SINGLE:
             here = here[0] if here else None
         if not isinstance(here, dict | list):

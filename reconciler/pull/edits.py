@@ -80,6 +80,30 @@ def required_edits(
     return [unique[key] for key in sorted(unique, key=_order)]
 
 
+def follow(value: Any, path: Path, schema: FieldSchema) -> tuple[Steps, int, Any]:
+    """Follow a path of a comparison in a document, as far as the document has it.
+
+    Return the steps in the document, the number of names that they cover, and the value there.
+    """
+    steps: list[int | str] = []
+    node, field = value, schema
+    for covered, name in enumerate(path):
+        if isinstance(node, list):
+            step = _index(node, field, name)
+            if step is None:
+                return tuple(steps), covered, node
+            node = node[step]
+            steps.append(step)
+            if field.key is not None:
+                field = field.entries or UNKNOWN
+                continue
+        if not isinstance(node, dict) or name not in node:
+            return tuple(steps), covered, node
+        node, field = node[name], field.child(name)
+        steps.append(name)
+    return tuple(steps), len(path), node
+
+
 def _order(key: tuple[EditKind, SourceOrigin]) -> Any:
     kind, origin = key
     # Indexes and names cannot be compared with each other, hence three values for a step.
@@ -133,7 +157,7 @@ class _Finder:
 
     def _set(self, path: Path, value: Any) -> list[Edit]:
         """Replace the value at a path, or insert it into the innermost part that exists."""
-        steps, covered, node = _walk(self.document.value, path, self.schema)
+        steps, covered, node = follow(self.document.value, path, self.schema)
         origin = self.document.origin_of(steps)
         if covered == len(path):
             return [Edit(EditKind.REPLACE, origin, value)]
@@ -147,11 +171,11 @@ class _Finder:
 
     def _exported_at(self, path: Path, *, otherwise: Any) -> Any:
         """Return what the API reports at a path, in the form of files."""
-        _, covered, node = _walk(self.exported, path, self.schema)
+        _, covered, node = follow(self.exported, path, self.schema)
         return node if covered == len(path) else otherwise
 
     def _removed(self, path: Path, *, is_entry: bool = False) -> list[Edit]:
-        steps, covered, _ = _walk(self.document.value, path, self.schema)
+        steps, covered, _ = follow(self.document.value, path, self.schema)
         if covered < len(path):
             return []
         return [Edit(EditKind.REMOVE, self.document.origin_of(steps), is_entry=is_entry)]
@@ -159,27 +183,6 @@ class _Finder:
 
 def _is_list(node: Any) -> bool:
     return isinstance(node, list) and bool(node)
-
-
-def _walk(value: Any, path: Path, schema: FieldSchema) -> tuple[Steps, int, Any]:
-    """Follow a path as far as it exists: the steps, the names they cover, the value there."""
-    steps: list[int | str] = []
-    node, field = value, schema
-    for covered, name in enumerate(path):
-        if isinstance(node, list):
-            step = _index(node, field, name)
-            if step is None:
-                return tuple(steps), covered, node
-            node = node[step]
-            steps.append(step)
-            if field.key is not None:
-                field = field.entries or UNKNOWN
-                continue
-        if not isinstance(node, dict) or name not in node:
-            return tuple(steps), covered, node
-        node, field = node[name], field.child(name)
-        steps.append(name)
-    return tuple(steps), len(path), node
 
 
 def _index(entries: list[Any], field: FieldSchema, identity: str) -> int | None:

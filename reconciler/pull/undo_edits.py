@@ -12,22 +12,27 @@ from typing import Any
 from reconciler.desired.config import Config
 from reconciler.desired.documents import Documents
 from reconciler.desired.load import load_desired
-from reconciler.desired.problem_collector import ProblemCollector, Sourced
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
+from reconciler.desired.references import parse_reference
 from reconciler.desired.source import FileSource
+from reconciler.desired.yaml_edit import FileEdit
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, warning
 from reconciler.domain.field_paths import show_path
 from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
+from reconciler.domain.schema import FieldKind, any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed
-from reconciler.domain.tree import Path, Tree, Value, leaves, lookup, references
+from reconciler.domain.tree import Path, Tree, Value, leaves, references
 from reconciler.errors import InvalidInput
 from reconciler.planning.normalize import normalize
+from reconciler.pull.edits import follow
 from reconciler.pull.pull import PullOptions
 from reconciler.pull.rewrite import Rewrite
 from reconciler.pull.working_copy import WorkingCopy
 
 # It hides both ends, so it contradicts no value, and no secret becomes an edit.
 _HIDDEN = Mask("*****")
+_LISTS = frozenset({FieldKind.KEYED_LIST, FieldKind.SINGLE, FieldKind.LIST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,37 +134,37 @@ class _UndoEdits:
 
     def _change(self, slug: str, path: Path, secret: SecretRef | None) -> None:
         """Change one secret in the file of an integration that is declared."""
-        declared = self._desired.integrations.get(slug)
-        now = lookup(declared.fields, path) if declared is not None else secret
-        # `Rewrite` has removed literal values and left only references in place.
-        if now == secret or (secret is None and not isinstance(now, SecretRef)):
-            return
+        if slug not in self._desired.integrations:
+            return  # its file is new and holds the references already
         try:
             for document in self._documents():
-                if document.value.get("slug") == slug and declared is not None:
-                    self._write(document, declared.fields, path, secret)
+                if document.value.get("slug") == slug:
+                    self._write(document, path, secret)
                     return
         except (KeyError, IndexError, ValueError):
             self.diagnostics.append(_not_put_back(slug, path))
 
-    def _write(
-        self, document: Sourced, declared: Tree, path: Path, secret: SecretRef | None
-    ) -> None:
-        depth = _depth_of(declared, path)
-        at = document.origin_of(path[: depth + 1])
-        edit = self._files.edit(at.file)
+    def _write(self, document: Sourced, path: Path, secret: SecretRef | None) -> None:
+        """Write a reference where a document has another value or none; None removes one."""
+        steps, covered, now = follow(document.value, path, any_provider_schema())
+        exists = covered == len(path)
         if secret is None:
-            at = document.origin_of(path)
-            edit = self._files.edit(at.file)
-            edit.remove(at.index, at.path)
-        else:
-            value: Any = secret.as_written
-            for name in reversed(path[depth + 1 :]):
-                value = {name: value}
-            holder = lookup(declared, path[:depth]) if depth else declared
-            exists = isinstance(holder, Mapping) and path[depth] in holder
-            put = edit.replace if exists else edit.insert
-            put(at.index, at.path, value)
+            # `Rewrite` has removed literal values and left only references in place.
+            for place in reversed(list(_references_in(now, steps) if exists else ())):
+                at = document.origin_of(place)
+                edit = self._files.edit(at.file)
+                edit.remove(at.index, at.path)
+                self._files.put(at.file, edit.result())
+            return
+        if exists and now == secret.as_written:
+            return
+        at = document.origin_of(steps)
+        put = FileEdit.replace
+        if not exists and (not steps or (isinstance(now, Mapping) and now)):
+            at, covered = at.at(path[covered]), covered + 1
+            put = FileEdit.insert
+        edit = self._files.edit(at.file)
+        put(edit, at.index, at.path, _nested(path, covered, secret.as_written))
         self._files.put(at.file, edit.result())
 
     def drop(self, slug: str) -> None:
@@ -180,15 +185,28 @@ class _UndoEdits:
         )
 
 
-def _depth_of(declared: Tree, path: Path) -> int:
-    """Return how many steps of a path lead through mappings that are not empty."""
-    depth = 0
-    while depth < len(path) - 1:
-        here = lookup(declared, path[: depth + 1])
-        if not isinstance(here, Mapping) or not here:
-            break
-        depth += 1
-    return depth
+def _references_in(value: Any, steps: Steps) -> Iterator[Steps]:
+    """Walk the places of references in a part of a document, in its order."""
+    if isinstance(value, str):
+        if parse_reference(value) is not None:
+            yield steps
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _references_in(item, (*steps, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _references_in(item, (*steps, index))
+
+
+def _nested(path: Path, covered: int, value: str) -> Value:
+    """Return the value of the part that ends after `covered` names; raise for one in a list."""
+    schema = any_provider_schema()
+    if any(schema.at(path[:length]).kind in _LISTS for length in range(covered, len(path))):
+        raise ValueError(show_path(path))
+    nested: Value = value
+    for name in reversed(path[covered:]):
+        nested = {name: nested}
+    return nested
 
 
 def _over(under: Tree, over: Tree) -> dict[str, Any]:

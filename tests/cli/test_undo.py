@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cli.project import FIRST, SECOND, Here, actions, writes
 from tests.end_to_end.harness import Done
@@ -477,3 +478,43 @@ def test_editing_files_makes_no_plan(tmp_path: Path) -> None:
     text = project.run("undo", run, "--edit-files").out
     assert text.splitlines()[0].startswith("target here")
     assert "No file has to change." in text
+
+
+def model(slug: str, **settings: str) -> dict[str, Any]:
+    """A custom model whose own configuration no schema describes, so that it may hold secrets."""
+    extra = {"configurations": settings} if settings else {}
+    custom = {"is_custom": True, "base_model_slug": "gpt-4o", "enabled": True}
+    return {"slug": slug, **custom, **extra}
+
+
+KEPT = {"keep": "${env:SECRET_KEY}"}
+TOKEN = {**KEPT, "token": "${env:SECRET_KEY}"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (TOKEN, {**TOKEN, "token": "${env:SECRET_OTHER}"}),
+        (TOKEN, {"keep": "${env:SECRET_OTHER}", "token": "${env:SECRET_OTHER}"}),
+        (KEPT, TOKEN),
+        ({}, TOKEN),
+    ],
+)
+def test_an_undo_restores_references_inside_models(
+    tmp_path: Path, before: dict[str, str], after: dict[str, str]
+) -> None:
+    project = Here(tmp_path, SECRET_OTHER=SECOND)
+    project.integration("alpha", models=[model("first"), model("second", **before)])
+    project.apply()
+    was = store(project)
+    path = project.integration("alpha", models=[model("first"), model("second", **after)])
+    project.apply()
+    run = runs(project)[-1]
+    files = edited(project)
+    assert files["diagnostics"] == []
+    models = yaml.safe_load(path.read_text())["models"]
+    assert models == [model("first"), model("second", **before)]
+    # The same undo through the API leaves every other model alone.
+    undo(project, run)
+    carry_out(project)
+    assert store(project) == was
