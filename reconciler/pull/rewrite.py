@@ -17,7 +17,7 @@ from reconciler.desired.export import (
     write_loadable,
 )
 from reconciler.desired.integration_builder import build_integration
-from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import SecretNames
 from reconciler.desired.scalars import apply_types
 from reconciler.diagnostics import Diagnostic, error, warning
@@ -27,7 +27,7 @@ from reconciler.domain.integration import Integration
 from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.schema import FieldSchema, compiled
 from reconciler.domain.secrets import SecretRef
-from reconciler.domain.state import DesiredState, Observed
+from reconciler.domain.state import Declared, DesiredState, Observed
 from reconciler.domain.tree import leaves
 from reconciler.planning.normalize import normalize
 from reconciler.pull.edits import Edit, EditKind, required_edits
@@ -37,9 +37,6 @@ LONGEST_NAME = 240
 """Bytes of a file name without its suffix; file systems allow 255."""
 
 _NO_ACCESS = "no workspace has access; remove this line to stop managing the list"
-
-_MAX_ROUNDS = 5
-"""Rounds of edits at most: a value withdrawn in an overlay uncovers the one below it."""
 
 
 class WriteOptions(Protocol):
@@ -78,6 +75,7 @@ class Rewrite:
         self._today = today
         self._namings: dict[str, SecretNames] = {}
         self._touched: dict[str, set[str]] = {}
+        self._made: set[tuple[SourceOrigin, EditKind, str]] = set()
 
     def declare(self, observed: Mapping[str, Observed]) -> tuple[str, ...]:
         """Make the files declare these integrations; return the slugs that they now declare."""
@@ -96,9 +94,10 @@ class Rewrite:
                 pulled.append(slug)
         # New files were written whole just now, so only older documents are edited.
         existing = {s: observed[s] for s in pulled if s in self._desired.integrations}
-        for _ in range(_MAX_ROUNDS):
-            if not self._edit(existing):
-                break
+        # A value withdrawn in an overlay uncovers the one below it, which is then edited, too.
+        # No edit is made twice, so the rounds end.
+        while self._edit(existing):
+            pass
         self._warn_of_shared_names()
         return tuple(slug for slug in pulled if slug not in self.left_out)
 
@@ -189,41 +188,58 @@ class Rewrite:
             path = f"{INTEGRATIONS}/{slug[: LONGEST_NAME - 9]}-{mark}.yaml"
         return path
 
-    def _edit(self, observed: dict[str, Observed]) -> int:
-        """Edit what differs in existing documents; return the number of edits."""
+    def _edit(self, observed: dict[str, Observed]) -> bool:
+        """Edit what differs in existing documents; return whether another round may edit more.
+
+        Integrations that do not load with their edits are reverted, and taken out of `observed`.
+        """
         edits: list[Edit] = []
+        unloadable = set(observed)
         for document in self._documents(self._desired.target.environment):
             slug = str(document.value.get("slug"))
             if slug not in observed:
                 continue
             declared = build_integration(document, ProblemCollector(self.files.source), self._today)
-            if declared is None:
-                del observed[slug]
-                # Never 0, which would end the rounds before the other integrations are edited.
-                return self._revert(slug) + 1
-            found = required_edits(
-                declared,
-                observed[slug],
-                document=document,
-                remembered=self._last_applied.of(slug),
-                exported=self._exported(observed[slug]),
-                naming=self._naming(slug),
-            )
-            self._touched.setdefault(slug, set()).update(edit.origin.file for edit in found)
-            edits += found
-        return sum(self._make(edit) for edit in edits)
+            if declared is not None:
+                unloadable.discard(slug)
+                edits += self._required(declared, observed[slug], document)
+        for slug in sorted(unloadable):
+            del observed[slug]
+            self._revert(slug)
+        # After a revert the places of these edits are no longer valid.
+        if unloadable:
+            return True
+        made = [self._make(edit) for edit in edits]
+        return any(made)
 
-    def _revert(self, slug: str) -> int:
+    def _required(self, declared: Declared, observed: Observed, document: Sourced) -> list[Edit]:
+        """Return the edits of one integration that have not been made before."""
+        slug = observed.slug
+        found = required_edits(
+            declared,
+            observed,
+            document=document,
+            remembered=self._last_applied.of(slug),
+            exported=self._exported(observed),
+            naming=self._naming(slug),
+        )
+        self._touched.setdefault(slug, set()).update(edit.origin.file for edit in found)
+        return [edit for edit in found if _identity(edit) not in self._made]
+
+    def _revert(self, slug: str) -> None:
         """Revert the edits of an integration that does not load with them."""
-        for path in self._touched.get(slug, ()):
+        touched = self._touched.get(slug, set())
+        for path in touched:
             self.files.restore(path)
+        # Other integrations in these files are edited again.
+        self._made = {made for made in self._made if made[0].file not in touched}
         self.diagnostics.append(_not_editable(slug))
         self.left_out.add(slug)
-        return len(self._touched.get(slug, ()))
 
     def _make(self, edit: Edit) -> bool:
         """Make one edit; return False where the file has no such place any more."""
         at = edit.origin
+        self._made.add(_identity(edit))
         file = self.files.edit(at.file)
         withdraws = edit.kind is EditKind.REMOVE and at.file.startswith(ENVIRONMENTS + "/")
         try:
@@ -252,6 +268,10 @@ class Rewrite:
         for reference, places in sorted(owners.items()):
             if len(places) > 1:
                 self.diagnostics.append(_shared(reference, places))
+
+
+def _identity(edit: Edit) -> tuple[SourceOrigin, EditKind, str]:
+    return edit.origin, edit.kind, repr(edit.value)
 
 
 def _own_fields(document: Sourced) -> dict[str, Any]:

@@ -423,6 +423,32 @@ def test_what_would_not_load_after_an_edit_is_left_as_it_is() -> None:
     )
 
 
+@pytest.mark.parametrize("in_one_file", [False, True])
+def test_any_number_of_integrations_that_would_not_load_leaves_the_others_pulled(
+    *, in_one_file: bool
+) -> None:
+    here = Repository()
+    documents = {}
+    for number in range(12):
+        slug = f"s-{number:02}"
+        is_bad = number % 4 != 3
+        here.create(slug, name="there", description="costs ${env:MONEY}" if is_bad else "new")
+        documents[slug] = f"slug: {slug}\nname: here\nai_provider_id: openai\ndescription: old\n"
+    good = ["s-03", "s-07", "s-11"]
+    if in_one_file:
+        here.write("integrations/all.yaml", "---\n".join(documents.values()))
+    else:
+        for slug, text in documents.items():
+            here.write(f"integrations/{slug}.yaml", text)
+    adoption = here.pull()
+    assert list(adoption.slugs) == good
+    assert adoption.left_out == tuple(slug for slug in documents if slug not in good)
+    state = here.loaded().state
+    assert state is not None
+    names = {slug: item.fields["name"] for slug, item in state.integrations.items()}
+    assert names == {slug: "there" if slug in good else "here" for slug in documents}
+
+
 def test_force_gives_up_where_an_overlay_would_contradict_the_new_document() -> None:
     here = Repository(config=IN_PRODUCTION)
     here.create("a", key=..., secret_mappings=[{"target_field": "key", "secret_reference_id": "r"}])
