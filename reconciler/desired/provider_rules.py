@@ -14,8 +14,7 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced, Sour
 from reconciler.desired.references import holds_reference
 from reconciler.desired.suggestions import quoted
 from reconciler.domain.credentials import lacks_credential
-from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME
-from reconciler.domain.field_types import is_host_label
+from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME, is_host_label
 from reconciler.domain.providers import (
     ALIASES,
     KNOWN_PROVIDERS,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from reconciler.desired.problem_collector import Steps
-from reconciler.domain.field_types import REFERENCE_PATTERN
+from reconciler.domain.facts import REFERENCE_PATTERN
 from reconciler.domain.schema import FieldSchema
 from reconciler.domain.secrets import Opaque, Redacted, SecretRef
 from reconciler.domain.tree import Path, Value, canonical_json

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.desired.config import ConfigFile
-from reconciler.domain.field_types import REFERENCE_PATTERN
+from reconciler.domain.facts import REFERENCE_PATTERN
 from reconciler.domain.integration import Integration
 from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuration
 from reconciler.domain.secret_mappings import MAPPINGS

@@ -10,11 +10,12 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.field_types import (
+from reconciler.domain.facts import (
     Bool,
+    Facts,
     Identifier,
     Integer,
+    RiskRule,
     SensitiveText,
     SlugText,
     StrictModel,

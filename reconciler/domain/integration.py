@@ -12,14 +12,17 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.domain.access import GlobalWorkspaceAccess, ModelAccess, WorkspaceAccess
-from reconciler.domain.facts import Clearing, Facts, RiskRule, SubResource
-from reconciler.domain.field_types import (
+from reconciler.domain.facts import (
     Bool,
+    Clearing,
+    Facts,
     Identifier,
     Name,
     Reference,
+    RiskRule,
     SlugText,
     StrictModel,
+    SubResource,
     Text,
 )
 from reconciler.domain.pricing import PricingAdjustments

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from reconciler.domain.field_types import Amount, StrictModel
+from reconciler.domain.facts import Amount, StrictModel
 
 Multiplier: TypeAlias = Annotated[
     Amount | None, Field(description="Factor on the list price; 1 keeps it, null inherits.")

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.domain.facts import Facts
-from reconciler.domain.field_types import Identifier, StrictModel, Text
+from reconciler.domain.facts import Facts, Identifier, StrictModel, Text
 from reconciler.domain.tree import Path
 
 MAPPINGS = "secret_mappings"

@@ -6,8 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.field_types import Reference, RegionName, SensitiveText, Text
+from reconciler.domain.facts import Facts, Reference, RegionName, RiskRule, SensitiveText, Text
 from reconciler.domain.providers.configuration import Configuration
 
 _API = "Portkey-AI/openapi: openapi.yaml, BedrockConfiguration"

@@ -6,14 +6,15 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
-from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.field_types import (
+from reconciler.domain.facts import (
     Bool,
     DeploymentName,
+    Facts,
     HostLabel,
     Identifier,
     Reference,
     RegionName,
+    RiskRule,
     StrictModel,
     Text,
 )

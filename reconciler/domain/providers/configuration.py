@@ -11,8 +11,7 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.field_types import Bool, SensitiveText, Text
+from reconciler.domain.facts import Bool, Facts, RiskRule, SensitiveText, Text
 from reconciler.domain.tree import is_empty
 
 ByMode: TypeAlias = Mapping[str, tuple[str, ...]]

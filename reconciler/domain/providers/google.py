@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.domain.facts import Facts, RiskRule
-from reconciler.domain.field_types import Bool, Reference, RegionName, Text
+from reconciler.domain.facts import Bool, Facts, Reference, RegionName, RiskRule, Text
 from reconciler.domain.providers.configuration import Configuration
 
 _API = "Portkey-AI/openapi: openapi.yaml, VertexAIConfiguration"

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.domain.facts import Facts
-from reconciler.domain.field_types import Bool, HostLabel, HostLabels, Text
+from reconciler.domain.facts import Bool, Facts, HostLabel, HostLabels, Text
 from reconciler.domain.providers.configuration import Configuration, OwnHost
 
 _API = "Portkey-AI/openapi: openapi.yaml"

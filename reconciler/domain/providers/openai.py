@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reconciler.domain.facts import Facts
-from reconciler.domain.field_types import Text
+from reconciler.domain.facts import Facts, Text
 from reconciler.domain.providers.configuration import Configuration
 
 _API = "Portkey-AI/openapi: openapi.yaml, OpenAIConfiguration"

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.domain.facts import Facts
-from reconciler.domain.field_types import Reference, RegionName, SensitiveText, Text
+from reconciler.domain.facts import Facts, Reference, RegionName, SensitiveText, Text
 from reconciler.domain.providers.configuration import Configuration
 
 _DOC = "Portkey-AI/docs-core: integrations/llms/oracle.mdx"
