@@ -20,9 +20,9 @@ from reconciler.desired.yaml_writer import NO_COMMENTS, document
 from reconciler.diagnostics import Severity
 from reconciler.domain.access import allows_all_models
 from reconciler.domain.facts import SECRET_NAME, SubResource
+from reconciler.domain.integration import MAPPINGS, mapped_fields, target_path
 from reconciler.domain.providers import Configuration
 from reconciler.domain.schema import FieldSchema, fields_of, integration_schema
-from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields, target_path
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, Tree, Value, is_empty

@@ -15,6 +15,7 @@ from reconciler.desired.references import holds_reference
 from reconciler.desired.suggestions import quoted
 from reconciler.domain.credentials import lacks_credential
 from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME, is_host_label
+from reconciler.domain.integration import mapped_fields
 from reconciler.domain.providers import (
     ALIASES,
     KNOWN_PROVIDERS,
@@ -23,7 +24,6 @@ from reconciler.domain.providers import (
     is_known,
 )
 from reconciler.domain.schema import UNKNOWN, FieldSchema
-from reconciler.domain.secret_mappings import mapped_fields
 from reconciler.domain.tree import Tree, Value, is_empty
 
 _CONFIGURATIONS = "configurations"

@@ -10,10 +10,9 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced, Step
 from reconciler.desired.provider_rules import ProviderRules
 from reconciler.desired.validate import check_model
 from reconciler.domain.field_paths import parse_path
-from reconciler.domain.integration import Integration
+from reconciler.domain.integration import MAPPINGS, Integration, mapped_fields
 from reconciler.domain.providers import configuration_of
 from reconciler.domain.schema import FieldKind, FieldSchema
-from reconciler.domain.secret_mappings import MAPPINGS, mapped_fields
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import Tree, Value, lookup
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from reconciler.desired.config import ConfigFile
 from reconciler.domain.facts import REFERENCE_PATTERN
-from reconciler.domain.integration import Integration
+from reconciler.domain.integration import MAPPINGS, Integration
 from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuration
-from reconciler.domain.secret_mappings import MAPPINGS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]

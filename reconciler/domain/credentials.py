@@ -5,9 +5,9 @@ The API refuses to create an integration that has none, with a message that name
 
 from collections.abc import Iterator, Mapping
 
+from reconciler.domain.integration import MAPPINGS, target_path
 from reconciler.domain.providers import configuration_of, knows_by_name
 from reconciler.domain.schema import FieldSchema, integration_schema
-from reconciler.domain.secret_mappings import MAPPINGS, target_path
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import is_empty
 

@@ -4,8 +4,8 @@ from enum import Enum
 from typing import assert_never
 
 from reconciler.domain.facts import RiskRule
+from reconciler.domain.integration import MAPPINGS, target_path
 from reconciler.domain.schema import FieldSchema
-from reconciler.domain.secret_mappings import MAPPINGS, target_path
 from reconciler.domain.tree import Path, Value
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from reconciler.desired.problem_collector import Sourced, SourceOrigin, Steps
 from reconciler.desired.references import SecretNames
 from reconciler.domain.facts import SubResource
+from reconciler.domain.integration import MAPPINGS, target_path
 from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import (
     UNKNOWN,
@@ -19,7 +20,6 @@ from reconciler.domain.schema import (
     FieldSchema,
     any_provider_schema,
 )
-from reconciler.domain.secret_mappings import MAPPINGS, target_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, is_empty, lookup

@@ -1,9 +1,8 @@
 """The multipliers and limits are those of the API, checked against its public specification."""
 
 from reconciler.domain.access import ModelAccess, RateLimit, UsageLimit, WorkspaceAccess
-from reconciler.domain.integration import Integration
+from reconciler.domain.integration import Integration, SecretMapping
 from reconciler.domain.pricing import PricingMultiplier
-from reconciler.domain.secret_mappings import SecretMapping
 
 # PricingMultiplier of the vendor's specification; the API refuses any other name.
 MULTIPLIERS = """
