@@ -18,9 +18,8 @@ from reconciler.desired.source import MAX_FILE, MemorySource
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.desired.yaml_writer import NO_COMMENTS, document
 from reconciler.diagnostics import Severity
-from reconciler.domain.access import allows_all_models
 from reconciler.domain.facts import SECRET_NAME, SubResource
-from reconciler.domain.integration import MAPPINGS, mapped_fields, target_path
+from reconciler.domain.integration import MAPPINGS, allows_all_models, mapped_fields, target_path
 from reconciler.domain.providers import Configuration
 from reconciler.domain.schema import FieldSchema, fields_of, integration_schema
 from reconciler.domain.secrets import Mask, Redacted

@@ -8,7 +8,7 @@ follows `allow_all_models`. Nothing is compared here; see `comparison`.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from reconciler.domain.access import allows_all_models as switch_is_on
+from reconciler.domain.integration import allows_all_models as switch_is_on
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.surrogates import has_lone_surrogate, repaired_tree

@@ -1,7 +1,13 @@
 """The multipliers and limits are those of the API, checked against its public specification."""
 
-from reconciler.domain.access import ModelAccess, RateLimit, UsageLimit, WorkspaceAccess
-from reconciler.domain.integration import Integration, SecretMapping
+from reconciler.domain.integration import (
+    Integration,
+    ModelAccess,
+    RateLimit,
+    SecretMapping,
+    UsageLimit,
+    WorkspaceAccess,
+)
 from reconciler.domain.pricing import PricingMultiplier
 
 # PricingMultiplier of the vendor's specification; the API refuses any other name.
