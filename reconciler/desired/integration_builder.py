@@ -13,10 +13,9 @@ from reconciler.desired.rules import CrossFieldRules, check_configurations
 from reconciler.desired.scalars import apply_types
 from reconciler.desired.validate import check_model, is_hidden
 from reconciler.diagnostics import SourceLocation
-from reconciler.domain.field_paths import parse_path
 from reconciler.domain.integration import Integration
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
-from reconciler.domain.schema import integration_schema
+from reconciler.domain.schema import integration_schema, parse_path
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared, Ignored, Lifecycle
 

@@ -13,9 +13,8 @@ from typing import Any
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.scalars import apply_types
 from reconciler.diagnostics import SourceLocation
-from reconciler.domain.field_paths import show_path
 from reconciler.domain.integration import LifecycleRules
-from reconciler.domain.schema import FieldSchema, any_provider_schema, compiled
+from reconciler.domain.schema import FieldSchema, any_provider_schema, compiled, show_path
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, Tree, Value

@@ -9,10 +9,9 @@ from datetime import date
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.provider_rules import ProviderRules
 from reconciler.desired.validate import check_model
-from reconciler.domain.field_paths import parse_path
 from reconciler.domain.integration import MAPPINGS, Integration, mapped_fields
 from reconciler.domain.providers import configuration_of
-from reconciler.domain.schema import FieldKind, FieldSchema
+from reconciler.domain.schema import FieldKind, FieldSchema, parse_path
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import Tree, Value, lookup
 

@@ -173,8 +173,6 @@ class WorkspaceAccess(StrictModel):
     )
 
 
-
-
 MAPPINGS = "secret_mappings"
 """The field of an integration that holds its mappings."""
 

@@ -1,9 +1,12 @@
 """Schema: the facts of every field of an integration, compiled from the models.
 
-`integration_schema(provider)` is the root; `at` follows a path. Whatever the models do not describe
-is `UNKNOWN`: treated as a secret and as a host, because the API may grow a field of either kind.
+`integration_schema(provider)` is the root; `at` follows a path, and `show_path` writes it as people
+read it. Whatever the models do not describe is `UNKNOWN`: treated as a secret and as a host,
+because the API may grow a field of either kind.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -346,3 +349,54 @@ def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:
 
 def _inherited(fields: Mapping[str, FieldSchema], outer: Facts) -> Mapping[str, FieldSchema]:
     return MappingProxyType({name: _inheriting(field, outer) for name, field in fields.items()})
+
+
+_DOTTED_STEP = re.compile(r'[^.\[\]"\\]+')
+_BRACKETED_STEP = re.compile(r'[^\[\]"\\]+')
+_SHOWN_STEP = re.compile(
+    r'\[(?P<quoted>"(?:[^"\\]|\\.)*")\]|\[(?P<identity>[^\[\]"\\]+)\]'
+    r'|(?:^|(?<=.)\.)(?P<name>[^.\[\]"\\]+)'
+)
+
+
+def show_path(path: Path) -> str:
+    """Return a path as users see it: dots, and `[key]` for an entry of a keyed list.
+
+    A key that would read as more than one step is quoted as JSON: `custom_headers["x.y"]`. Two
+    different paths never have the same text, and `parse_path` reads each of them back.
+    """
+    text, keys = "", list_keys()
+    is_identity = False
+    for step in path:
+        plain = _BRACKETED_STEP if is_identity else _DOTTED_STEP
+        if not plain.fullmatch(step) or not step.isprintable():
+            text += f"[{json.dumps(step, ensure_ascii=False)}]"
+        elif is_identity:
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else step
+        # A key may equal the name of a list, such as a model called `models`; it opens no list.
+        is_identity = not is_identity and step in keys
+    return text
+
+
+def parse_path(text: str) -> Path | None:
+    """Return the path that a text names in the notation of `show_path`, None for any other text.
+
+    Brackets are accepted around any key, as people write them in `lifecycle.ignore`.
+    """
+    path: list[str] = []
+    position = 0
+    while position < len(text):
+        step = _SHOWN_STEP.match(text, position)
+        if step is None:
+            return None
+        if step["quoted"] is not None:
+            try:
+                path.append(json.loads(step["quoted"]))
+            except ValueError:
+                return None
+        else:
+            path.append(step["identity"] or step["name"])
+        position = step.end()
+    return tuple(path) or None

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import SubResource
-from reconciler.domain.field_paths import show_path
 from reconciler.domain.last_applied import LastApplied, SecretRecord
-from reconciler.domain.schema import fields_of
+from reconciler.domain.schema import fields_of, show_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.domain.tree import Path, Tree, leaves, lookup

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from reconciler.domain.calls import Call
-from reconciler.domain.field_paths import show_path
+from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value, leaves, references
 from reconciler.planning.actions import Action, ActionKind, ChangeKind

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reconciler import __version__
 from reconciler.domain.calls import Call
-from reconciler.domain.field_paths import show_path
 from reconciler.domain.last_applied import LastApplied
+from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, leaves, lookup

@@ -7,7 +7,7 @@ in the meantime needs no approval any more, so a smaller plan is always containe
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from reconciler.domain.field_paths import show_path
+from reconciler.domain.schema import show_path
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.plan import Plan, Unverified
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.field_paths import show_path
 from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
-from reconciler.domain.schema import FieldSchema
+from reconciler.domain.schema import FieldSchema, show_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Placeholder, Redacted, SecretRef
 from reconciler.domain.state import Declared, ObservedState
 from reconciler.domain.tree import Path, is_empty, leaves, lookup

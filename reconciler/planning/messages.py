@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from reconciler.diagnostics import Diagnostic, counted, error, notice, warning
-from reconciler.domain.field_paths import show_path
 from reconciler.domain.last_applied import LastAppliedState
+from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared, UnreadableIntegration
 from reconciler.domain.tree import Path, as_mapping

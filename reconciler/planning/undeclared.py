@@ -11,9 +11,8 @@ from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.facts import SubResource
-from reconciler.domain.field_paths import show_path
 from reconciler.domain.integration import allows_all_models
-from reconciler.domain.schema import FieldSchema
+from reconciler.domain.schema import FieldSchema, show_path
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, Tree, Value, as_mapping, is_empty, is_enabled, is_mapping
 from reconciler.planning.comparison import Comparison, redirects

@@ -6,8 +6,7 @@ end of a host name is the part that counts. The views use this, and approvals fo
 
 import re
 
-from reconciler.domain.field_paths import parse_path
-from reconciler.domain.schema import any_provider_schema
+from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.tree import Path
 
 LONGEST_VALUE = 200

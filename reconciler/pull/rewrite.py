@@ -21,10 +21,9 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced, Sour
 from reconciler.desired.references import SecretNames
 from reconciler.desired.scalars import apply_types
 from reconciler.diagnostics import Diagnostic, error, warning
-from reconciler.domain.field_paths import show_path
 from reconciler.domain.integration import Integration, WorkspaceAccess
 from reconciler.domain.last_applied import LastAppliedState
-from reconciler.domain.schema import FieldSchema, compiled
+from reconciler.domain.schema import FieldSchema, compiled, show_path
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared, DesiredState, Observed
 from reconciler.domain.tree import leaves

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.diagnostics import Diagnostic, counted
-from reconciler.domain.field_paths import show_path
+from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import MaskVerdict
 from reconciler.planning.actions import Action, ActionKind, ChangeKind
 from reconciler.planning.plan import Plan

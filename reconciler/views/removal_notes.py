@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.diagnostics import counted
 from reconciler.domain.facts import RiskRule
-from reconciler.domain.field_paths import parse_path
-from reconciler.domain.schema import any_provider_schema
+from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.tree import Path
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.views import phrases

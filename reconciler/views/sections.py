@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.desired.yaml_writer import flow
-from reconciler.domain.field_paths import parse_path
-from reconciler.domain.schema import any_provider_schema
+from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import phrases
 from reconciler.views.escape import visible

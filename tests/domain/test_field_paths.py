@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.domain.field_paths import parse_path, show_path
+from reconciler.domain.schema import parse_path, show_path
 from reconciler.domain.tree import Path
 
 names = st.one_of(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.domain.field_paths import show_path
+from reconciler.domain.schema import show_path
 from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import html, markdown, terminal
 from reconciler.views.phrases import LISTED

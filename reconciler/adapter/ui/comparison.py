@@ -8,8 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.domain.field_paths import parse_path, show_path
-from reconciler.domain.schema import any_provider_schema
+from reconciler.domain.schema import any_provider_schema, parse_path, show_path
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Tree, Value, canonical_json, leaves, plain
