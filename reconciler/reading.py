@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from reconciler.domain.facts import SubResource
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.schema import fields_of
-from reconciler.domain.state import DesiredState, Observed, ObservedState
+from reconciler.domain.state import DesiredState, LastAppliedState, Observed, ObservedState
 from reconciler.drift.incremental import IncrementalRead
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.removals import is_candidate

@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import DesiredState, ObservedState
+from reconciler.domain.state import DesiredState, LastAppliedState, ObservedState
 from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport, detect_drift
 from reconciler.errors import (

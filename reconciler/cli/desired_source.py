@@ -18,9 +18,8 @@ from reconciler.desired.config import choose_target, override_base_url
 from reconciler.desired.load import Loaded, load, load_config
 from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, has_errors
-from reconciler.domain.last_applied import LastAppliedState, merged
 from reconciler.domain.policy import Target
-from reconciler.domain.state import DesiredState
+from reconciler.domain.state import DesiredState, LastAppliedState, merged
 from reconciler.errors import InvalidInput
 from reconciler.execution.undo import UndoRevision
 from reconciler.git.base_commit import DeclaredAtBase, declared_at

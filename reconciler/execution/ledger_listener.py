@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import SubResource
-from reconciler.domain.last_applied import LastApplied, SecretRecord
 from reconciler.domain.schema import fields_of, show_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.domain.state import (
+    Declared,
+    DesiredState,
+    LastApplied,
+    Observed,
+    ObservedState,
+    SecretRecord,
+)
 from reconciler.domain.tree import Path, Tree, leaves, lookup
 from reconciler.execution.events import (
     ActionEnded,

@@ -13,11 +13,18 @@ from itertools import chain
 from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, SourceLocation, error, in_order, warning
-from reconciler.domain.last_applied import NO_FILE, LastApplied, LastAppliedState, merged
 from reconciler.domain.policy import Prune, Target
 from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState, Lifecycle
+from reconciler.domain.state import (
+    NO_FILE,
+    Declared,
+    DesiredState,
+    LastApplied,
+    LastAppliedState,
+    Lifecycle,
+    merged,
+)
 from reconciler.domain.tree import Path
 from reconciler.execution.secret_values import sent_secrets
 from reconciler.execution.undo_fields import (

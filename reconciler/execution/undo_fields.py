@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from reconciler.domain.integration import Integration, allows_all_models
-from reconciler.domain.last_applied import LastApplied, LastAppliedState, merged
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, compiled
 from reconciler.domain.secrets import Mask, Pepper, Redacted, SecretRef
+from reconciler.domain.state import LastApplied, LastAppliedState, merged
 from reconciler.domain.tree import (
     Path,
     Tree,

@@ -11,11 +11,10 @@ from datetime import datetime
 
 from reconciler.domain.facts import SubResource
 from reconciler.domain.identifiers import differ_in_form
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.schema import fields_of, immutable_fields, show_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Declared, LastApplied, Observed
 from reconciler.domain.tree import lookup
 from reconciler.execution.cancellation import CancelToken, ChangedSincePlan, NotConfirmed
 from reconciler.execution.secret_values import sent_secrets

@@ -9,10 +9,15 @@ from datetime import date
 from reconciler.desired.documents import ENVIRONMENTS
 from reconciler.desired.load import load_readable
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, notice, warning
-from reconciler.domain.last_applied import DeclaredAt, LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import SecretRef
-from reconciler.domain.state import Declared
+from reconciler.domain.state import (
+    Declared,
+    DeclaredAt,
+    LastApplied,
+    LastAppliedState,
+    SecretRecord,
+)
 from reconciler.domain.tree import leaves
 from reconciler.git.commits import files_at
 from reconciler.git.repository import Repository

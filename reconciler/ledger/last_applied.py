@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from reconciler.diagnostics import SourceLocation
-from reconciler.domain.last_applied import NO_FILE, DeclaredAt, LastApplied, SecretRecord
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.state import NO_FILE, DeclaredAt, LastApplied, SecretRecord
 from reconciler.domain.tree import Path, leaves
 from reconciler.ledger.codec import (
     observed_from_document,

@@ -6,8 +6,7 @@ from types import MappingProxyType
 from typing import TypedDict
 from urllib.parse import urlsplit
 
-from reconciler.domain.last_applied import SecretRecord
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Declared, Observed, SecretRecord
 from reconciler.domain.tree import Path, Tree
 from reconciler.planning.actions import ActionKind
 

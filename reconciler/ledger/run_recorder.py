@@ -13,10 +13,9 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reconciler import __version__
 from reconciler.domain.calls import Call
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Redacted
-from reconciler.domain.state import Observed
+from reconciler.domain.state import LastApplied, Observed
 from reconciler.domain.tree import Path, leaves, lookup
 from reconciler.ledger import hash_chain, target_rows
 from reconciler.ledger.codec import parse_document, preimage_to_document, to_ascii, to_json

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.diagnostics import Diagnostic, warning
-from reconciler.domain.last_applied import LEDGER_UNREADABLE, LastAppliedState
+from reconciler.domain.state import LEDGER_UNREADABLE, LastAppliedState
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
 from reconciler.ledger.models import TargetKey

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Pepper
+from reconciler.domain.state import LastAppliedState
 from reconciler.ledger import hash_chain, last_applied, target_rows
 from reconciler.ledger.database import (
     Database,

@@ -5,8 +5,7 @@ from enum import StrEnum
 
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.calls import Call
-from reconciler.domain.last_applied import LastApplied
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Declared, LastApplied, Observed
 from reconciler.domain.tree import Json
 from reconciler.planning.risk import Risk
 

@@ -10,10 +10,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Final, TypeAlias
 
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema
 from reconciler.domain.secrets import closed
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Declared, LastApplied, Observed
 from reconciler.domain.tree import (
     Path,
     Tree,

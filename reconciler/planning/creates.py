@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.credentials import has_credential, lacks_credential
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.providers import needs_configurations
 from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Declared, LastApplied, Observed
 from reconciler.domain.tree import as_mapping, is_empty, is_enabled, leaves, plain, references
 from reconciler.planning import messages
 from reconciler.planning.actions import (

@@ -10,10 +10,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.schema import FieldSchema, show_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Placeholder, Redacted, SecretRef
-from reconciler.domain.state import Declared, ObservedState
+from reconciler.domain.state import (
+    Declared,
+    LastApplied,
+    LastAppliedState,
+    ObservedState,
+    SecretRecord,
+)
 from reconciler.domain.tree import Path, is_empty, leaves, lookup
 from reconciler.planning import messages
 from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin

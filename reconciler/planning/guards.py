@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Diagnostic, counted, error
-from reconciler.domain.last_applied import LEDGER_UNREADABLE
 from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema, parse_path
+from reconciler.domain.state import LEDGER_UNREADABLE
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.risk import Risk, decides_host

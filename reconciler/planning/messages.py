@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from reconciler.diagnostics import Diagnostic, counted, error, notice, warning
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import SecretRef
-from reconciler.domain.state import Declared, UnreadableIntegration
+from reconciler.domain.state import Declared, LastAppliedState, UnreadableIntegration
 from reconciler.domain.tree import Path, as_mapping
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import NEW_LEDGER, NOT_JUDGED

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.diagnostics import Diagnostic, in_order
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.domain.state import (
+    Declared,
+    DesiredState,
+    LastAppliedState,
+    Observed,
+    ObservedState,
+)
 from reconciler.domain.tree import Tree, Value
 from reconciler.planning import guards, messages
 from reconciler.planning.actions import Action, ActionKind

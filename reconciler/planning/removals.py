@@ -8,11 +8,10 @@ read: `is_candidate`.
 from collections.abc import Iterator
 
 from reconciler.domain.identifiers import differ_in_form
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.schema import FieldSchema, immutable_fields, integration_schema, show_path
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState, Observed
+from reconciler.domain.state import Declared, DesiredState, LastApplied, LastAppliedState, Observed
 from reconciler.domain.tree import (
     Path,
     Tree,

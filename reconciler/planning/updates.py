@@ -3,9 +3,8 @@
 from datetime import datetime
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import FieldSchema, immutable_fields, show_path
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Declared, LastApplied, Observed
 from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import (
     Path,

@@ -13,7 +13,6 @@ from reconciler.desired.problem_collector import Sourced, SourceOrigin, Steps
 from reconciler.desired.references import SecretNames
 from reconciler.domain.facts import SubResource
 from reconciler.domain.integration import MAPPINGS, target_path
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.schema import (
     UNKNOWN,
     FieldKind,
@@ -21,7 +20,7 @@ from reconciler.domain.schema import (
     any_provider_schema,
 )
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
-from reconciler.domain.state import Declared, Observed
+from reconciler.domain.state import Declared, LastApplied, Observed
 from reconciler.domain.tree import Path, is_empty, lookup
 from reconciler.planning.comparison import Comparison, SecretLocation, compare
 from reconciler.planning.diff import FieldChange, changed_fields

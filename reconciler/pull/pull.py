@@ -13,9 +13,14 @@ from reconciler.desired.config import Config
 from reconciler.desired.load import load_desired
 from reconciler.desired.source import FileSource
 from reconciler.diagnostics import Diagnostic, in_order
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.domain.state import (
+    Declared,
+    DesiredState,
+    LastAppliedState,
+    Observed,
+    ObservedState,
+)
 from reconciler.domain.tree import Path, Value, lookup, references
 from reconciler.errors import InvalidInput, refuse_other_organisation
 from reconciler.planning.normalize import normalize

@@ -23,6 +23,8 @@ from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.tree import Path, Tree, Value, leaves, references
+from reconciler.domain.state import DesiredState, LastApplied, LastAppliedState, Observed, SecretRecord
+from reconciler.domain.tree import Path, Tree, Value, leaves, lookup, references
 from reconciler.errors import InvalidInput
 from reconciler.planning.normalize import normalize
 from reconciler.pull.edits import follow

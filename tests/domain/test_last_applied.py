@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord, merged
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
+from reconciler.domain.state import LastApplied, LastAppliedState, SecretRecord, merged
 
 PEPPER = Pepper("p", Redacted("key"))
 KEY = ("key",)

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
-from reconciler.domain.state import Declared
+from reconciler.domain.state import Declared, LastApplied, LastAppliedState
 from reconciler.drift.report import (
     DriftReport,
     UnreadableReport,

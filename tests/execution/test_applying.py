@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, Reply
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Mask, Redacted
+from reconciler.domain.state import LastApplied, LastAppliedState
 from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.events import ActionEnded, ActionStarted, CallStarted, Event
 from reconciler.execution.preflight import Approval

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Mask, Redacted
+from reconciler.domain.state import LastApplied
 from reconciler.domain.tree import Path
 from reconciler.execution.secret_values import sent_secrets
 from reconciler.execution.verification import (

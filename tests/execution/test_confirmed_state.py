@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import OperationName
-from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
-from reconciler.domain.state import Observed
+from reconciler.domain.state import LastApplied, LastAppliedState, Observed, SecretRecord
 from reconciler.execution.ledger_listener import confirmed_by_action, confirmed_by_partial_create
 from reconciler.execution.result import Outcome, Status
 from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind

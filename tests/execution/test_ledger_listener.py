@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.last_applied import DeclaredAt, LastApplied
 from reconciler.domain.secrets import Mask, Redacted
-from reconciler.domain.state import Declared, Observed, ObservedState
+from reconciler.domain.state import Declared, DeclaredAt, LastApplied, Observed, ObservedState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.events import (
     ActionEnded,

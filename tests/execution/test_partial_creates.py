@@ -9,9 +9,8 @@ import pytest
 
 from reconciler import workflows
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Redacted
-from reconciler.domain.state import DesiredState
+from reconciler.domain.state import DesiredState, LastApplied
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.preflight import Approval

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from reconciler.diagnostics import Severity, SourceLocation, error, warning
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
-from reconciler.domain.state import Lifecycle
+from reconciler.domain.state import LastApplied, LastAppliedState, Lifecycle
 from reconciler.domain.tree import Path
 from reconciler.execution.undo import NOTHING, UndoRevision, options_for, undo_of
 from reconciler.ledger.models import PreImage

@@ -3,9 +3,8 @@
 from typing import Any
 
 from reconciler.diagnostics import SourceLocation
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import SecretRef
-from reconciler.domain.state import Declared
+from reconciler.domain.state import Declared, LastApplied
 from reconciler.domain.tree import Path, Tree
 from reconciler.execution.undo_fields import (
     added_entries,

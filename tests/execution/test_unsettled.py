@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import DesiredState
+from reconciler.domain.state import DesiredState, LastAppliedState
 from reconciler.execution.events import CallEnded, CallStarted, Event
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import Outcome

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import SecretRef
+from reconciler.domain.state import LastAppliedState
 from reconciler.git import GitError, files_at, head
 from reconciler.git import Repository as Reader
 from reconciler.git.base_commit import declared_at

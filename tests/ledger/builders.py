@@ -8,9 +8,8 @@ from typing import Any
 
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.last_applied import LastApplied
 from reconciler.domain.secrets import Mask, SecretRef
-from reconciler.domain.state import Declared, Lifecycle, Observed
+from reconciler.domain.state import Declared, LastApplied, Lifecycle, Observed
 from reconciler.execution.events import (
     ActionEnded,
     ActionStarted,

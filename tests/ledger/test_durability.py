@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.last_applied import LastApplied, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Redacted
-from reconciler.domain.state import Observed
+from reconciler.domain.state import LastApplied, Observed, SecretRecord
 from reconciler.execution.events import CallStarted, RunStarted
 from reconciler.execution.ledger_listener import record_in
 from reconciler.ledger.models import Confirmed, RunFacts

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from reconciler.domain.last_applied import SecretRecord
+from reconciler.domain.state import SecretRecord
 from reconciler.execution.events import RunEnded, RunStarted
 from reconciler.execution.ledger_listener import record_in
 from reconciler.execution.result import ApplyResult

@@ -5,9 +5,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.domain.last_applied import LastAppliedState, SecretRecord
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
+from reconciler.domain.state import LastAppliedState, SecretRecord
 from reconciler.domain.tree import Value, leaves
 from reconciler.ledger.codec import tree_from_text, tree_to_text
 from reconciler.ledger.models import Confirmed, TargetKey

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.last_applied import LastAppliedState, SecretRecord
+from reconciler.domain.state import LastAppliedState, SecretRecord
 from reconciler.errors import InvalidInput
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState, Location

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune, Tombstone
-from reconciler.domain.state import Lifecycle
+from reconciler.domain.state import LastApplied, LastAppliedState, Lifecycle
 from reconciler.planning.approval import beyond_approval
 from reconciler.planning.normalize import desired_digest
 from reconciler.planning.plan import Plan

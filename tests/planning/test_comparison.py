@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
-from reconciler.domain.state import Ignored, Lifecycle
+from reconciler.domain.state import Ignored, LastApplied, LastAppliedState, Lifecycle
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from tests.builders import KEY, NOON, changes_of, declared, desired, mask, observed, state

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.secrets import Mask, Pepper, Placeholder, Redacted, SecretRef
+from reconciler.domain.state import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.tree import Path
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan

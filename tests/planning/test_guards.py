@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
-from reconciler.domain.state import Lifecycle
+from reconciler.domain.state import LastApplied, LastAppliedState, Lifecycle
 from reconciler.planning.options import PlanOptions, Selection
 from reconciler.planning.plan import Plan, Unverified
 from reconciler.planning.planner import make_plan

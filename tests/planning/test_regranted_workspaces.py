@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
+from reconciler.domain.state import LastApplied, LastAppliedState
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
 from tests.builders import NOON, changes_of, declared, desired, observed, state

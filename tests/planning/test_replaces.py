@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import LastApplied, LastAppliedState
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan

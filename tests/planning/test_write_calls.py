@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
-from reconciler.domain.state import Observed
+from reconciler.domain.state import LastApplied, LastAppliedState, Observed
 from reconciler.planning.codec import decode, encode
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
-from reconciler.domain.state import DesiredState
+from reconciler.domain.state import DesiredState, LastApplied, LastAppliedState
 from reconciler.execution.events import CallStarted
 from reconciler.simulator.switches import Switches
 from tests.builders import desired

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.domain.calls import Call
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
-from reconciler.domain.state import Observed
+from reconciler.domain.state import LastApplied, LastAppliedState, Observed
 from reconciler.domain.tree import Path, leaves
 from reconciler.ledger.models import Confirmed, SeenState
 from reconciler.planning.actions import Action

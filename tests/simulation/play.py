@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from reconciler import workflows
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.secrets import Redacted
+from reconciler.domain.state import LastAppliedState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.events import Emit, Event
 from reconciler.execution.ledger_listener import LedgerListener

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState
+from reconciler.domain.state import Declared, DesiredState, LastApplied, LastAppliedState
 from reconciler.planning.options import PlanOptions
 from reconciler.simulator.switches import Switches
 from tests.builders import declared, desired

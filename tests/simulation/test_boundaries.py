@@ -13,8 +13,7 @@ from functools import cache
 import pytest
 
 from reconciler import workflows
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
-from reconciler.domain.state import DesiredState
+from reconciler.domain.state import DesiredState, LastApplied, LastAppliedState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.simulator.faults import Fault, FaultKind

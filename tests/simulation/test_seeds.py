@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.last_applied import LastAppliedState
+from reconciler.domain.state import LastAppliedState
 from reconciler.ledger.store import open_ledger
 from tests.simulation import recipes
 from tests.simulation.campaign import Tally, play_all, run_campaign

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from reconciler.diagnostics import warning
-from reconciler.domain.last_applied import LastApplied
+from reconciler.domain.state import LastApplied
 from reconciler.drift.report import DriftReport, detect_drift
 from reconciler.planning.actions import (
     Action,

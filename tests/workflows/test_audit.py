@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler import workflows
-from reconciler.domain.last_applied import LastApplied, LastAppliedState
 from reconciler.domain.policy import Prune
-from reconciler.domain.state import Declared, Ignored, Lifecycle
+from reconciler.domain.state import Declared, Ignored, LastApplied, LastAppliedState, Lifecycle
 from reconciler.planning.options import PlanOptions
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import Unauthorised

@@ -22,9 +22,14 @@ from reconciler import workflows
 from reconciler.adapter.declared_files import DeclaredFiles, OpenSession
 from reconciler.adapter.problems import refuse
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.last_applied import LastAppliedState
 from reconciler.domain.policy import Target
-from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
+from reconciler.domain.state import (
+    Declared,
+    DesiredState,
+    LastAppliedState,
+    Observed,
+    ObservedState,
+)
 from reconciler.errors import ReconcilerError, Rejection
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.messages import left_out
