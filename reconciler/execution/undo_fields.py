@@ -25,9 +25,8 @@ from reconciler.domain.tree import (
     references,
 )
 from reconciler.ledger.models import PreImage
-from reconciler.planning.actions import ActionKind
+from reconciler.planning.actions import ActionKind, decides_host
 from reconciler.planning.normalize import normalize
-from reconciler.planning.risk import decides_host
 
 Secret: TypeAlias = SecretRef | Redacted
 Values: TypeAlias = Mapping[Path, Redacted]

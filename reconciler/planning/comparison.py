@@ -23,6 +23,7 @@ from reconciler.domain.tree import (
     is_mapping,
     leaves,
 )
+from reconciler.planning.actions import decides_host
 from reconciler.planning.identifier_forms import align
 from reconciler.planning.instants import END_OF_TIME, moved_on
 from reconciler.planning.normalize import (
@@ -31,7 +32,6 @@ from reconciler.planning.normalize import (
     normalize_access,
     withdrawn,
 )
-from reconciler.planning.risk import decides_host
 
 
 # None is a value of a tree, so it cannot stand for what is absent. An enum, unlike `object()`, is

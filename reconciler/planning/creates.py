@@ -20,10 +20,12 @@ from reconciler.planning.actions import (
     Change,
     ChangeKind,
     ChangeOrigin,
+    Risk,
+    highest,
+    risk_of_new,
 )
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import IntegrationPlan
-from reconciler.planning.risk import Risk, highest, risk_of_new
 from reconciler.planning.write_calls import create_calls
 
 

@@ -21,11 +21,10 @@ from reconciler.domain.state import (
 )
 from reconciler.domain.tree import Path, is_empty, leaves, lookup
 from reconciler.planning import messages
-from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin
+from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin, Risk, decides_host
 from reconciler.planning.comparison import Comparison, SecretLocation
 from reconciler.planning.diff import FieldChange
 from reconciler.planning.normalize import normalize
-from reconciler.planning.risk import Risk, decides_host
 from reconciler.planning.write_calls import lost_masks
 
 LITERAL = SecretRef("literal", "")

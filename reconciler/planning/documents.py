@@ -23,8 +23,7 @@ from pydantic import (
 from typing_extensions import TypedDict  # pydantic accepts typing's own from Python 3.12 on
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
-from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
-from reconciler.planning.risk import Risk
+from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin, Risk
 
 Shape = TypeVar("Shape")
 

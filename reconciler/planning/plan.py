@@ -6,8 +6,7 @@ from functools import cached_property
 from reconciler import __version__
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.tree import digest
-from reconciler.planning.actions import Action, ActionKind
-from reconciler.planning.risk import Risk, highest
+from reconciler.planning.actions import Action, ActionKind, Risk, highest
 
 NOT_JUDGED = "not-judged"
 """The code of the warning that something the plan depends on could not be read."""

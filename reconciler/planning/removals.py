@@ -31,11 +31,13 @@ from reconciler.planning.actions import (
     ChangeKind,
     ChangeOrigin,
     Precondition,
+    Risk,
+    risk_of,
+    risk_of_new,
 )
 from reconciler.planning.comparison import Comparison
 from reconciler.planning.normalize import fingerprint, normalize
 from reconciler.planning.options import PlanOptions
-from reconciler.planning.risk import Risk, risk_of, risk_of_new
 from reconciler.planning.write_calls import delete_calls
 
 _SHORT_COMMIT = 12

@@ -25,6 +25,9 @@ from reconciler.planning.actions import (
     ChangeKind,
     ChangeOrigin,
     Precondition,
+    Risk,
+    highest,
+    risk_of,
 )
 from reconciler.planning.comparison import Comparison, compare, redirects
 from reconciler.planning.creates import missing_values, replacement_blocks
@@ -43,7 +46,6 @@ from reconciler.planning.identifier_forms import differing_forms
 from reconciler.planning.normalize import fingerprint
 from reconciler.planning.plan import IntegrationPlan, Unverified
 from reconciler.planning.removals import lost_and_recreated
-from reconciler.planning.risk import Risk, highest, risk_of
 from reconciler.planning.undeclared import undeclared_values, unlisted_workspaces
 from reconciler.planning.write_calls import create_calls, delete_calls, update_calls
 

@@ -15,9 +15,8 @@ from itertools import islice
 from reconciler.diagnostics import Severity
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult, Status
-from reconciler.planning.actions import ActionKind
+from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.planning.risk import Risk
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.escape import visible
 from reconciler.views.length_budget import BudgetedPart, fit

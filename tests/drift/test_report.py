@@ -16,9 +16,8 @@ from reconciler.drift.report import (
     detect_drift,
     origin_of,
 )
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan
-from reconciler.planning.risk import Risk
 from tests.builders import KEY, declared, desired
 from tests.runs import World
 from tests.views import drift_samples, samples

@@ -8,10 +8,9 @@ import pytest
 
 from reconciler.domain.state import Declared, Observed
 from reconciler.execution.preflight import CLOCK_SKEW, Approval, objections
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.planning.planner import make_plan
-from reconciler.planning.risk import Risk
 from tests.builders import NOON, declared, desired, observed, state
 
 BEGAN = datetime.fromisoformat(NOON)

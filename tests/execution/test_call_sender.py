@@ -12,8 +12,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.execution.call_sender import CallSender
 from reconciler.execution.cancellation import CancelToken, Interrupted
 from reconciler.execution.events import CallEnded, CallStarted, Emit, Event
-from reconciler.planning.actions import Action, ActionKind
-from reconciler.planning.risk import Risk
+from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.remote.errors import NoAnswer, NotSent, Rejected, RemoteError
 from tests.builders import KEY, observed
 

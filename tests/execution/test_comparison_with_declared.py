@@ -15,9 +15,8 @@ from reconciler.execution.verification import (
     missing_paths,
     unseen_secrets,
 )
-from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.credentials import LITERAL
-from reconciler.planning.risk import Risk
 from tests.builders import KEY, NOON, declared, observed
 from tests.runs import START
 

@@ -9,8 +9,7 @@ from reconciler.domain.secrets import Mask, Pepper, Redacted
 from reconciler.domain.state import LastApplied, LastAppliedState, Observed, SecretRecord
 from reconciler.execution.ledger_listener import confirmed_by_action, confirmed_by_partial_create
 from reconciler.execution.result import Outcome, Status
-from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind
-from reconciler.planning.risk import Risk
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind, Risk
 from tests.builders import KEY, declared, desired, observed
 from tests.runs import World
 

@@ -10,9 +10,8 @@ from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.execution.preflight import needed_secrets, require_values, require_writable
-from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.planning.plan import Plan, PlanTarget
-from reconciler.planning.risk import Risk
 from tests.builders import KEY, declared, desired
 
 OTHER = SecretRef("env", "OTHER_KEY")

@@ -12,9 +12,8 @@ from reconciler.domain.state import Declared, Observed
 from reconciler.errors import ReconcilerError
 from reconciler.execution.cancellation import CancelToken, ChangedSincePlan, NotConfirmed
 from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
-from reconciler.planning.actions import Action, ActionInputs, ActionKind, Precondition
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Precondition, Risk
 from reconciler.planning.normalize import fingerprint
-from reconciler.planning.risk import Risk
 from reconciler.remote.clock import Clock
 from reconciler.remote.errors import Forbidden, NoAnswer, NotFound, RemoteError
 from tests.builders import declared, observed

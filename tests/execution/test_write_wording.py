@@ -12,8 +12,7 @@ from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallStarted
 from reconciler.execution.result import ActionFailure, Outcome, Status
 from reconciler.execution.verification import ExistenceCheck
-from reconciler.planning.actions import Action, ActionKind
-from reconciler.planning.risk import Risk
+from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import before, create, get, post, sent, somebody_creates, world

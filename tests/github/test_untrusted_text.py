@@ -15,9 +15,8 @@ from reconciler.drift.report import DriftReport
 from reconciler.github.bodies import COMMENT_LIMIT, ReportContext, ReportKind, marker_of, text_of
 from reconciler.github.inputs import FailedCommand
 from reconciler.github.outputs import annotated, append_outputs, outputs_of
-from reconciler.planning.actions import Change, ChangeKind
+from reconciler.planning.actions import Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.planning.risk import Risk
 from reconciler.views.diagnostics import as_annotations
 from tests.github.reporting import PULL_REQUEST, Reporter, failure, read_outputs
 from tests.views import samples

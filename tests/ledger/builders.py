@@ -22,9 +22,8 @@ from reconciler.execution.ledger_listener import record_in
 from reconciler.execution.result import ApplyResult, Outcome, Status
 from reconciler.ledger.models import RunFacts, SeenState, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
-from reconciler.planning.actions import Action, ActionInputs, ActionKind
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Risk
 from reconciler.planning.plan import Plan, PlanTarget
-from reconciler.planning.risk import Risk
 
 BASE_URL = "https://api.portkey.ai/v1"
 KEY = TargetKey.of(name="production", base_url=BASE_URL, organisation="org-1")

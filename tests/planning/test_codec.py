@@ -15,11 +15,11 @@ from reconciler.planning.actions import (
     ChangeKind,
     ChangeOrigin,
     Precondition,
+    Risk,
 )
 from reconciler.planning.codec import TamperedPlan, UnreadablePlan, decode, encode
 from reconciler.planning.documents import PlanDocument
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
-from reconciler.planning.risk import Risk
 from tests.builders import NOON
 
 CHANGES = (

@@ -12,9 +12,9 @@ from reconciler.planning.actions import (
     Change,
     ChangeKind,
     ChangeOrigin,
+    Risk,
 )
 from reconciler.planning.plan import Undeclared, Unverified
-from reconciler.planning.risk import Risk
 from tests.views import samples
 
 

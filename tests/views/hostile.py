@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from reconciler.diagnostics import SourceLocation, warning
 from reconciler.domain.state import Observed, ObservedState
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
-from reconciler.planning.risk import Risk
 
 MARK = "zqx"
 

@@ -11,9 +11,9 @@ from reconciler.planning.actions import (
     ChangeKind,
     ChangeOrigin,
     Precondition,
+    Risk,
 )
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
-from reconciler.planning.risk import Risk
 
 TARGET = PlanTarget("production", "https://api.portkey.ai/v1", "org-7f3a")
 FOLDER = "desired-state/integrations"

@@ -11,9 +11,8 @@ import pytest
 from reconciler.diagnostics import warning
 from reconciler.drift.report import detect_drift
 from reconciler.execution.preflight import Approval, objections
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.planning.risk import Risk
 from reconciler.views import diagnostics, html, markdown, terminal
 from reconciler.views.render_options import RenderOptions
 from tests.views import samples

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.planning.actions import Change, ChangeKind
-from reconciler.planning.risk import Risk
+from reconciler.planning.actions import Change, ChangeKind, Risk
 from reconciler.views.escape import look_alike
 from reconciler.views.plan_outline import of_change
 

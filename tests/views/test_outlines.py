@@ -3,9 +3,8 @@
 import pytest
 
 from reconciler.execution.result import Status
-from reconciler.planning.actions import ActionKind, Change, ChangeKind, ChangeOrigin
+from reconciler.planning.actions import ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, Unverified
-from reconciler.planning.risk import Risk
 from reconciler.views import phrases, plan_outline, result_outline
 from reconciler.views.suggested_command import CommandContext
 from tests.views import samples
