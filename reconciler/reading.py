@@ -11,7 +11,7 @@ from reconciler.domain.facts import SubResource
 from reconciler.domain.schema import fields_of
 from reconciler.domain.state import DesiredState, LastAppliedState, Observed, ObservedState
 from reconciler.drift.incremental import IncrementalRead
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import PlanOptions
 from reconciler.planning.removals import is_candidate
 from reconciler.planning.undeclared import (
     NO_AUDIT,

@@ -31,8 +31,7 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.execution.undo import UndoRevision
 from reconciler.execution.verification import ExistenceCheck
 from reconciler.planning.actions import ActionKind
-from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.planning.planner import make_plan
 from reconciler.planning.undeclared import Audit
 from reconciler.reading import PlanReader, fresh_list

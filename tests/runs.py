@@ -14,8 +14,7 @@ from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Event
 from reconciler.execution.preflight import Approval
 from reconciler.execution.result import ApplyResult
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.clock import Clock
 from reconciler.simulator.api import SimulatedAPI

@@ -23,7 +23,7 @@ from reconciler.adapter.tools import Arguments, LocalTool, ToolDefinition, ToolF
 from reconciler.adapter.validation import SchemaValidator
 from reconciler.diagnostics import Diagnostic, error, has_errors
 from reconciler.errors import ReconcilerError, Rejection
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import PlanOptions
 from reconciler.workflows import Session
 
 Document = Mapping[str, object]

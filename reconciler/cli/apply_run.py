@@ -25,8 +25,7 @@ from reconciler.execution.preflight import Approval
 from reconciler.execution.result import ActionFailure
 from reconciler.execution.threads import in_thread
 from reconciler.ledger.models import Anchor
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views.plan_outline import question
 from reconciler.views.progress import LineProgress, LiveProgress, QuietProgress
 from reconciler.workflows import Applied, Session

@@ -30,8 +30,7 @@ from reconciler.fleet.outcome import (
     status_of_failure,
 )
 from reconciler.fleet.task import MemberTask, change_digests, require_approved
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 
 MAX_NOTES = 20
 """Diagnostics in an outcome; the single command shows all."""

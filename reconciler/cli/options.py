@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from reconciler.planning.options import PlanOptions, Selection
+    from reconciler.planning.plan import PlanOptions, Selection
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -149,7 +149,7 @@ _PLANNING = {
 
 
 def _make_selection(**given: Any) -> "Selection":
-    from reconciler.planning.options import Selection
+    from reconciler.planning.plan import Selection
 
     return Selection(**given)
 
@@ -164,7 +164,7 @@ def _make_options(
 ) -> "PlanOptions":
     # Late: `--help` must start without the planner.
     from reconciler.domain.policy import Prune
-    from reconciler.planning.options import PlanOptions
+    from reconciler.planning.plan import PlanOptions
 
     return PlanOptions(
         selection=_make_selection(only=only, exclude=exclude, shard=shard),

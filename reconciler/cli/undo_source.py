@@ -29,7 +29,7 @@ from reconciler.git.base_commit import declared_at
 from reconciler.ledger.models import PreImage
 from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.planning.normalize import normalize
-from reconciler.planning.options import PlanOptions, Selection
+from reconciler.planning.plan import PlanOptions, Selection
 from reconciler.workflows import unmatched_patterns
 
 _COMMITS = 3

@@ -38,8 +38,7 @@ from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
 from reconciler.ledger.snapshot import LedgerSnapshot
-from reconciler.planning.options import Selection
-from reconciler.planning.plan import PlanTarget
+from reconciler.planning.plan import PlanTarget, Selection
 from reconciler.remote.api import RequestRecord
 from reconciler.remote.client import Client, make_client
 from reconciler.remote.clock import Clock

@@ -39,8 +39,7 @@ from reconciler.execution.secret_values import sent_secrets
 from reconciler.ledger.models import Anchor, Confirmed, RunFacts, SeenState, TargetKey
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.normalize import normalize
-from reconciler.planning.options import Selection
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, Selection
 
 if TYPE_CHECKING:
     from reconciler.ledger.run_recorder import Recorder

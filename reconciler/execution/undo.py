@@ -39,8 +39,7 @@ from reconciler.execution.undo_fields import (
 )
 from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import Action, ActionKind
-from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions, Selection
 
 # An empty `only` would select everything, and no slug is empty.
 NOTHING = Selection(only=("",))

@@ -17,7 +17,7 @@ from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.state import LEDGER_UNREADABLE
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk, decides_host
-from reconciler.planning.options import PlanOptions, Selection
+from reconciler.planning.plan import PlanOptions, Selection
 
 _GAPS_SHOWN = 5
 

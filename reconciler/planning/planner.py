@@ -25,8 +25,14 @@ from reconciler.planning.creates import plan_create
 from reconciler.planning.credentials import SecretEvidence, masks_moved
 from reconciler.planning.instants import parsed
 from reconciler.planning.normalize import desired_digest
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import IntegrationPlan, Plan, PlanTarget, Undeclared, Unverified
+from reconciler.planning.plan import (
+    IntegrationPlan,
+    Plan,
+    PlanOptions,
+    PlanTarget,
+    Undeclared,
+    Unverified,
+)
 from reconciler.planning.removals import (
     deletion_reason,
     owns,

@@ -24,8 +24,7 @@ from reconciler.domain.state import (
 from reconciler.domain.tree import Path, Value, lookup, references
 from reconciler.errors import InvalidInput, refuse_other_organisation
 from reconciler.planning.normalize import normalize
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import make_plan
 from reconciler.pull.rewrite import Rewrite
 from reconciler.pull.selection import Candidates, choose

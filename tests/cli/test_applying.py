@@ -13,7 +13,7 @@ from reconciler.execution.preflight import Approval
 from reconciler.execution.result import Status
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import open_ledger
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import PlanOptions
 from reconciler.workflows import Applied
 from tests.builders import KEY, declared, desired
 from tests.runs import World

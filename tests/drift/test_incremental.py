@@ -15,7 +15,7 @@ from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
 from reconciler.ledger.models import SeenState
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import PlanOptions
 from reconciler.remote.observe import WantedDetails
 from reconciler.simulator.messages import Request
 from tests.builders import KEY, declared, desired

@@ -19,7 +19,7 @@ from reconciler.execution.events import (
 )
 from reconciler.execution.executor import GRACE_SECONDS, execute
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
-from reconciler.planning.options import Selection
+from reconciler.planning.plan import Selection
 from reconciler.simulator.faults import FaultKind
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import post, sent, somebody_creates, world

@@ -26,8 +26,7 @@ from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Sta
 from reconciler.ledger.models import Confirmed, RunFacts, SeenState, TargetKey
 from reconciler.ledger.store import Ledger
 from reconciler.planning.actions import Action, ActionInputs, ActionKind, Risk
-from reconciler.planning.options import Selection
-from reconciler.planning.plan import Plan, PlanTarget
+from reconciler.planning.plan import Plan, PlanTarget, Selection
 from tests.builders import KEY, declared, desired, observed, state
 from tests.ledger.builders import clock, ledger_in
 

@@ -17,8 +17,7 @@ from reconciler.execution.preflight import Approval
 from reconciler.execution.result import Outcome
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import OURS, before, ending, get, post, somebody_creates, world

@@ -16,7 +16,7 @@ from reconciler.execution.events import CallEnded, CallStarted, Event
 from reconciler.execution.executor import GRACE_SECONDS
 from reconciler.execution.preflight import Approval
 from reconciler.execution.result import ApplyResult, Status
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import PlanOptions
 from reconciler.remote.errors import DeadlineExceeded
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired

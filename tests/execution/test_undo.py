@@ -13,8 +13,7 @@ from reconciler.domain.tree import Path
 from reconciler.execution.undo import NOTHING, UndoRevision, options_for, undo_of
 from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import Action, ActionKind, Risk
-from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.plan import Plan, PlanTarget, Undeclared
+from reconciler.planning.plan import Plan, PlanOptions, PlanTarget, Selection, Undeclared
 from tests.builders import KEY, mask, observed, target
 
 CREATE, UPDATE, REPLACE, DELETE = ActionKind

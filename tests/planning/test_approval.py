@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.planning.approval import beyond_approval
 from reconciler.planning.codec import TamperedPlan, UnreadablePlan, decode, encode
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import make_plan
 from tests.builders import KEY, NOON, declared, desired, mask, observed, state
 

@@ -7,8 +7,7 @@ import pytest
 from reconciler.domain.secrets import Mask, Pepper, Placeholder, Redacted, SecretRef
 from reconciler.domain.state import LastApplied, LastAppliedState, SecretRecord
 from reconciler.domain.tree import Path
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import make_plan
 from tests.builders import KEY, NOON, changes_of, declared, desired, mask, observed, state
 

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.guards import ChangeCounts, GuardViolation, block, check
-from reconciler.planning.options import PlanOptions, Selection
+from reconciler.planning.plan import PlanOptions, Selection
 from tests.builders import target
 
 LIMITS = {"deletes": 2, "replaces": 1, "credential_changes": 1, "access_removals": 1}

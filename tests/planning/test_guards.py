@@ -7,8 +7,7 @@ import pytest
 
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import LastApplied, LastAppliedState, Lifecycle
-from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.plan import Plan, Unverified
+from reconciler.planning.plan import Plan, PlanOptions, Selection, Unverified
 from reconciler.planning.planner import make_plan
 from tests.builders import KEY, NOON, changes_of, declared, desired, observed, state
 

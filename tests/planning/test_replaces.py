@@ -6,8 +6,7 @@ import pytest
 
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import LastApplied, LastAppliedState
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import make_plan
 from tests.builders import KEY, NOON, declared, desired, mask, observed, state
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Declared, Observed
 from reconciler.planning.actions import Action
-from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.planning.planner import make_plan
 from tests.builders import NOON, declared, desired, observed, state
 

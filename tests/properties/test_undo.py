@@ -13,7 +13,7 @@ from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.undo import options_for, undo_of
 from reconciler.ledger.models import RunFacts, TargetKey
 from reconciler.ledger.store import Ledger, open_ledger
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import PlanOptions
 from reconciler.simulator.switches import Switches
 from tests.builders import target
 from tests.properties.strategies import integrations, switches

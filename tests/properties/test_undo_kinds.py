@@ -17,8 +17,7 @@ from reconciler.execution.undo import UndoRevision, options_for, undo_of
 from reconciler.execution.undo_fields import NO_LITERALS, Literals
 from reconciler.ledger.models import RunFacts
 from reconciler.ledger.store import Ledger, open_ledger
-from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.simulator.switches import Switches
 from tests.builders import KEY, target
 from tests.properties.strategies import (

@@ -16,8 +16,7 @@ from reconciler.execution.preflight import Approval, refuse_blocked
 from reconciler.execution.result import ApplyResult, Outcome
 from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
 from reconciler.planning.actions import Action, ActionKind
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.reading import fresh_list
 from reconciler.remote.errors import RemoteError
 from reconciler.simulator.validation import UPDATABLE

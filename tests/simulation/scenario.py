@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, LastApplied, LastAppliedState
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import PlanOptions
 from reconciler.simulator.switches import Switches
 from tests.builders import declared, desired
 

@@ -10,8 +10,7 @@ import pytest
 from reconciler import workflows
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Declared, Ignored, LastApplied, LastAppliedState, Lifecycle
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.remote.errors import Unauthorised
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire

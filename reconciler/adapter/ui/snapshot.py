@@ -33,8 +33,7 @@ from reconciler.domain.state import (
 from reconciler.errors import ReconcilerError, Rejection
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.messages import left_out
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import make_plan
 from reconciler.planning.undeclared import unlisted_workspaces
 from reconciler.remote import observe

@@ -36,8 +36,7 @@ from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.preflight import Approval
 from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views import diagnostics
 from reconciler.workflows import Applied, Session
 

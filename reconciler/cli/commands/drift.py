@@ -26,7 +26,7 @@ from reconciler.drift.heartbeat import require_heartbeat, send_heartbeat
 from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
 from reconciler.execution.threads import in_thread
-from reconciler.planning.options import PlanOptions
+from reconciler.planning.plan import PlanOptions
 from reconciler.views.diagnostics import as_text
 from reconciler.workflows import Session
 

@@ -7,7 +7,7 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import ReadingOptions, connection, format_option, selection
 from reconciler.domain.state import ObservedState
 from reconciler.planning.messages import left_out
-from reconciler.planning.options import Selection
+from reconciler.planning.plan import Selection
 from reconciler.remote.observe import observe
 from reconciler.views import diagnostics, listings
 

@@ -17,8 +17,7 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.planning import codec
-from reconciler.planning.options import PlanOptions
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions
 
 
 @click.command("plan", cls=Command)

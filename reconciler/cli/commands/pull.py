@@ -13,7 +13,7 @@ from reconciler.desired.source import DirectorySource
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.errors import InvalidInput
-from reconciler.planning.options import Selection
+from reconciler.planning.plan import Selection
 from reconciler.pull import working_copy
 from reconciler.pull.pull import PullOptions, PullResult, pull
 from reconciler.views import changed_files, diagnostics

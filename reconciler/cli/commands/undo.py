@@ -21,8 +21,7 @@ from reconciler.errors import InvalidInput
 from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
 from reconciler.planning.actions import ActionKind
-from reconciler.planning.options import PlanOptions, Selection
-from reconciler.planning.plan import Plan
+from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.pull.undo_edits import Restored, RestoreTarget, restore
 from reconciler.views import diagnostics
 from reconciler.views.plan_outline import header_of
