@@ -1,8 +1,8 @@
 """Decide what has to change.
 
 `make_plan` compares what the files declare with what the API reports. It opens no file, calls no
-API and reads no clock. One integration at a time: `creates`, `updates`, `removals`. Safety:
-`guards`. How a plan is carried out: `reconciler.execution`.
+API and reads no clock. One integration at a time: a create is planned here, the others in `updates`
+and `removals`. Safety: `guards`. How a plan is carried out: `reconciler.execution`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,21 +10,37 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import (
     Declared,
     DesiredState,
+    LastApplied,
     LastAppliedState,
     Observed,
     ObservedState,
 )
-from reconciler.domain.tree import Tree, Value
+from reconciler.domain.tree import Tree, Value, as_mapping, is_empty, is_enabled, leaves, plain
 from reconciler.planning import guards, messages
-from reconciler.planning.actions import Action, ActionKind
-from reconciler.planning.creates import plan_create
-from reconciler.planning.credentials import SecretEvidence, masks_moved
+from reconciler.planning.actions import (
+    Action,
+    ActionInputs,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+    Risk,
+    highest,
+    risk_of_new,
+)
+from reconciler.planning.credentials import (
+    SecretEvidence,
+    creation_blocks,
+    masks_moved,
+    missing_values,
+)
 from reconciler.planning.instants import parsed
-from reconciler.planning.normalize import desired_digest
+from reconciler.planning.normalize import desired_digest, normalize
 from reconciler.planning.plan import (
     IntegrationPlan,
     Plan,
@@ -33,14 +49,10 @@ from reconciler.planning.plan import (
     Undeclared,
     Unverified,
 )
-from reconciler.planning.removals import (
-    deletion_reason,
-    owns,
-    plan_delete,
-    was_declared,
-)
+from reconciler.planning.removals import deletion_reason, owns, plan_delete, was_declared
 from reconciler.planning.undeclared import NO_AUDIT, Audit, not_audited
 from reconciler.planning.updates import plan_update
+from reconciler.planning.write_calls import create_calls
 
 _ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
 
@@ -290,3 +302,66 @@ class _Draft:
 def _rename_key(fields: Tree) -> tuple[Value, Value]:
     """Return what a renamed integration is recognised by."""
     return fields.get("name"), fields.get("ai_provider_id")
+
+
+def plan_create(
+    declared: Declared,
+    remembered: LastApplied,
+    *,
+    values: Mapping[SecretRef, Redacted],
+    is_past_known: bool,
+) -> IntegrationPlan:
+    """Plan the creation of one integration.
+
+    `is_past_known` says that a slug without a record was certainly not declared before.
+    """
+    origin = _origin(remembered, is_past_known=is_past_known)
+    changes = _new_changes(declared, origin=origin)
+    blocks = creation_blocks(declared)
+    missing = missing_values(declared, values)
+    access = as_mapping(normalize(declared.fields).get("workspaces"))
+    granted = [id_ for id_, entry in access.items() if is_enabled(entry)]
+    action = Action(
+        slug=declared.slug,
+        kind=ActionKind.CREATE,
+        reason="it does not exist",
+        risk=highest([change.risk for change in changes]) or Risk.ADDITIVE,
+        changes=changes,
+        source=declared.source,
+        blocked_by=tuple(block.code for block in blocks),
+        calls=create_calls(declared),
+        subject=ActionInputs(declared, None, remembered),
+    )
+    notes = messages.without_provider(declared, granted)
+    return IntegrationPlan(action=action, diagnostics=(*blocks, *missing, *notes))
+
+
+def _origin(remembered: LastApplied, *, is_past_known: bool) -> ChangeOrigin:
+    if remembered.declared is not None:
+        # Git declared it before and it is gone, so it was removed in the API.
+        return ChangeOrigin.REMOTE
+    return ChangeOrigin.LOCAL if is_past_known else ChangeOrigin.UNKNOWN
+
+
+def _new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, ...]:
+    """Return the leaves that a create brings, each as `add`; what is declared empty brings none."""
+    changes = []
+    for path, value in leaves(normalize(declared.fields)):
+        if is_empty(value):
+            continue
+        field = declared.schema.at(path)
+        sensitive = field.facts.sensitive
+        changes.append(
+            Change(
+                path=show_path(path),
+                op=ChangeKind.ADD,
+                risk=risk_of_new(field),
+                unknown_field=sensitive and not field.is_known,
+                after=None if sensitive else plain(value),
+                sensitive=sensitive,
+                origin=origin,
+                reference=str(value) if isinstance(value, SecretRef) else None,
+            )
+        )
+    # Again sorted: leaves come in the order of their steps, changes in that of the shown path.
+    return tuple(sorted(changes, key=lambda change: change.path))
