@@ -16,7 +16,6 @@ from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.state import Observed, ObservedState, UnreadableIntegration
 from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.concurrency import gather_or_raise
 from reconciler.remote.damaged_rows import CODE, damaged
 from reconciler.remote.errors import (
     Answered,
@@ -28,7 +27,7 @@ from reconciler.remote.errors import (
     Unauthorised,
     WrongShape,
 )
-from reconciler.remote.pagination import PAGE_SIZE, CompleteList, Kind, list_all
+from reconciler.remote.pagination import PAGE_SIZE, CompleteList, Kind, gather_or_raise, list_all
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,23 @@
 A list is complete if and only if every page names the same integer `total` and that many different
 records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was short,
 so a list that cannot be proven is read again, three times at most, and then it is an error. A row
-that cannot be read also counts as a record: `reconciler.remote.damaged_rows`.
+that cannot be read also counts as a record: `reconciler.remote.damaged_rows`. Concurrent reads,
+here and in `reconciler.remote.observe`, fail as one: `gather_or_raise`.
 """
 
+import asyncio
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.state import Observed, UnreadableIntegration
 from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.concurrency import gather_or_raise
 from reconciler.remote.damaged_rows import Damage
-from reconciler.remote.errors import IncompleteRead, WrongShape
+from reconciler.remote.errors import DeadlineExceeded, IncompleteRead, RemoteError, WrongShape
 
 # The documented default (remote/API.md §1.2); whether more is refused is not known (§9).
 PAGE_SIZE = 100
@@ -212,3 +213,37 @@ class _Lister:
         reading.granted = reading.granted or len(rows)
         # Otherwise a server that ignores `current_page` would be asked without end.
         reading.exhausted = reading.exhausted or reading.count == before
+
+
+async def gather_or_raise(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all; the first failure cancels the others and is raised without its group."""
+    failure: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except BaseExceptionGroup as many:
+        failure = _most_telling(many)
+    # Raised outside the handler, so that the group does not become its context.
+    if failure is not None:
+        raise failure
+
+
+def _most_telling(many: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return a defect of ours before a refusal, and a refusal before the deadline it caused."""
+    found: list[BaseException] = []
+    stack: list[BaseException] = [many]
+    while stack:
+        error = stack.pop()
+        if isinstance(error, BaseExceptionGroup):
+            # Reversed, so that of equal ranks the error that came first decides.
+            stack.extend(reversed(error.exceptions))
+        else:
+            found.append(error)
+    return min(found, key=_rank)
+
+
+def _rank(error: BaseException) -> int:
+    if not isinstance(error, RemoteError):
+        return 0
+    return 2 if isinstance(error, DeadlineExceeded) else 1

@@ -7,7 +7,6 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import UnreadableIntegration
-from reconciler.remote.concurrency import gather_or_raise
 from reconciler.remote.errors import (
     DeadlineExceeded,
     Forbidden,
@@ -16,7 +15,7 @@ from reconciler.remote.errors import (
     UnreadableRecords,
 )
 from reconciler.remote.observe import WantedDetails, observe, read_one
-from reconciler.remote.pagination import list_all
+from reconciler.remote.pagination import gather_or_raise, list_all
 from tests.remote.builders import page
 from tests.remote.fake_api import FakeAPI, forbidden, names, not_found
 
