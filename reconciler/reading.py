@@ -22,7 +22,7 @@ from reconciler.planning.undeclared import (
     with_audited_parts,
 )
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.damaged_rows import damaged, nameless_rows
+from reconciler.remote.decode_values import damaged, nameless_rows
 from reconciler.remote.observe import WantedDetails, observe, read_parts
 from reconciler.remote.pagination import list_all
 

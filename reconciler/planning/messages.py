@@ -1,7 +1,7 @@
 """Messages of planning: every diagnostic about a single integration.
 
 Those about integrations that exist and cannot be read are at the end: such a one is neither present
-nor absent, and nothing is created, changed or deleted for it (`reconciler.remote.damaged_rows`
+nor absent, and nothing is created, changed or deleted for it (`reconciler.remote.decode_values`
 finds them). Guards over many integrations have their messages in `guards`.
 """
 

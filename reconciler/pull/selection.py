@@ -9,7 +9,7 @@ from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.domain.surrogates import repaired_tree
 from reconciler.errors import InvalidInput
 from reconciler.planning.messages import left_out
-from reconciler.remote.damaged_rows import damaged, nameless_rows
+from reconciler.remote.decode_values import damaged, nameless_rows
 
 
 @dataclass(frozen=True, slots=True)

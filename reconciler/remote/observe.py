@@ -16,7 +16,7 @@ from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.state import Observed, ObservedState, UnreadableIntegration
 from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.damaged_rows import CODE, damaged
+from reconciler.remote.decode_values import CODE, damaged
 from reconciler.remote.errors import (
     Answered,
     Forbidden,

@@ -3,7 +3,7 @@
 A list is complete if and only if every page names the same integer `total` and that many different
 records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was short,
 so a list that cannot be proven is read again, three times at most, and then it is an error. A row
-that cannot be read also counts as a record: `reconciler.remote.damaged_rows`. Concurrent reads,
+that cannot be read also counts as a record: `reconciler.remote.decode_values`. Concurrent reads,
 here and in `reconciler.remote.observe`, fail as one: `gather_or_raise`.
 """
 
@@ -18,7 +18,7 @@ from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.state import Observed, UnreadableIntegration
 from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.damaged_rows import Damage
+from reconciler.remote.decode_values import Damage
 from reconciler.remote.errors import DeadlineExceeded, IncompleteRead, RemoteError, WrongShape
 
 # The documented default (remote/API.md §1.2); whether more is refused is not known (§9).
