@@ -35,8 +35,7 @@ from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.planning.planner import make_plan
 from reconciler.planning.undeclared import Audit
 from reconciler.reading import PlanReader, fresh_list
-from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock, IntegrationsAPI
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.pagination import list_all
 

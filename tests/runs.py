@@ -15,8 +15,7 @@ from reconciler.execution.events import Event
 from reconciler.execution.preflight import Approval
 from reconciler.execution.result import ApplyResult
 from reconciler.planning.plan import Plan, PlanOptions
-from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock, IntegrationsAPI
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.faults import FaultSource, Wire
 from reconciler.simulator.messages import Request

@@ -39,9 +39,8 @@ from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
 from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.planning.plan import PlanTarget, Selection
-from reconciler.remote.api import RequestRecord
+from reconciler.remote.api import Clock, RequestRecord
 from reconciler.remote.client import Client, make_client
-from reconciler.remote.clock import Clock
 from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp
 

@@ -25,8 +25,7 @@ from reconciler.execution.result import ActionFailure, Outcome, Status
 from reconciler.execution.secret_values import carries_secret
 from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
 from reconciler.planning.actions import Action, ActionKind
-from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock, IntegrationsAPI
 from reconciler.remote.errors import (
     DeadlineExceeded,
     Forbidden,

@@ -19,7 +19,7 @@ from reconciler.execution.call_sender import CallSender, created_id
 from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed
 from reconciler.execution.verification import ExistenceCheck, created_between, equals_declared
 from reconciler.planning.actions import Action
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock
 from reconciler.remote.errors import Conflict, Forbidden, NotSent, Rejected, RemoteError
 
 SETTLE_PAUSES = (0.5, 1.0, 2.0)

@@ -22,8 +22,7 @@ from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.comparison import Comparison, SecretLocation, compare
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.normalize import fingerprint, normalize
-from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock, IntegrationsAPI
 from reconciler.remote.errors import Forbidden, RemoteError
 from reconciler.remote.observe import read_one
 

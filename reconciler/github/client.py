@@ -30,7 +30,7 @@ from tenacity import AsyncRetrying, RetryCallState
 
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock
 
 JsonObject: TypeAlias = dict[str, Any]
 """Object in an answer of GitHub; its fields are checked where they are used."""

@@ -23,8 +23,7 @@ from reconciler.domain.calls import Call, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import InvalidInput
 from reconciler.remote import responses
-from reconciler.remote.api import RequestRecord
-from reconciler.remote.clock import Clock, Deadline
+from reconciler.remote.api import Clock, Deadline, RequestRecord
 from reconciler.remote.errors import (
     DeadlineExceeded,
     InvalidCall,

@@ -13,7 +13,7 @@ every second until the next 429.
 import math
 from collections import deque
 
-from reconciler.remote.clock import Clock, Deadline
+from reconciler.remote.api import Clock, Deadline
 from reconciler.remote.errors import DeadlineExceeded, Throttled
 from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from reconciler.remote.clock import Clock, Deadline
+from reconciler.remote.api import Clock, Deadline
 from reconciler.remote.errors import Answered, NoAnswer, NotSent, RemoteError, ServerFault
 from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
 

@@ -33,8 +33,8 @@ from reconciler.adapter.ui.snapshot import StateCache
 from reconciler.desired.source import MemorySource
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted
+from reconciler.remote.api import Clock
 from reconciler.remote.client import AuthHeader, make_client
-from reconciler.remote.clock import Clock
 from reconciler.remote.errors import NotSent
 
 WRITER = "writer-token-0123456789abcdef0123"

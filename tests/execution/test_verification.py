@@ -14,7 +14,7 @@ from reconciler.execution.cancellation import CancelToken, ChangedSincePlan, Not
 from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
 from reconciler.planning.actions import Action, ActionInputs, ActionKind, Precondition, Risk
 from reconciler.planning.normalize import fingerprint
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock
 from reconciler.remote.errors import Forbidden, NoAnswer, NotFound, RemoteError
 from tests.builders import declared, observed
 

@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.domain.secrets import Redacted
 from reconciler.github.approvals import ApprovalQuery, GatheredPlans, gather
 from reconciler.github.client import GitHub
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock
 from reconciler.remote.transport import connection_maker
 from tests.github.fake import REPO, TOKEN, FakeGitHub, serving
 from tests.github.test_plan_archive import packed

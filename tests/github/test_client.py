@@ -19,7 +19,7 @@ from reconciler.github.client import (
     Unreachable,
     WrongToken,
 )
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock
 
 TOKEN = "ghs_canary_client"
 API = "https://api.example.test"

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 
 from reconciler.domain.secrets import Redacted
+from reconciler.remote.api import Clock
 from reconciler.remote.client import Client, make_client
-from reconciler.remote.clock import Clock
 from tests.remote.virtual_time import virtual_timing
 
 KEY = "pk-canary-0123456789"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from reconciler.remote.clock import Clock, Deadline
+from reconciler.remote.api import Clock, Deadline
 from reconciler.remote.errors import Throttled
 from reconciler.remote.rate_limiter import RateLimiter
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from reconciler.remote.clock import Deadline
+from reconciler.remote.api import Deadline
 from reconciler.remote.errors import DeadlineExceeded, Throttled
 from tests.remote.limiter import LimiterProbe
 

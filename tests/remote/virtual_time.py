@@ -5,7 +5,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from reconciler.remote.clock import Clock
+from reconciler.remote.api import Clock
 
 T = TypeVar("T")
 
