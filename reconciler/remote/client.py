@@ -33,11 +33,10 @@ from reconciler.remote.errors import (
     Throttled,
 )
 from reconciler.remote.operations import Prepared, prepare
-from reconciler.remote.rate_limiter import RateLimiter
 from reconciler.remote.redaction import Needles, needles_of, redact
 from reconciler.remote.request_body import encode_body, parts_of, sent_parts
 from reconciler.remote.responses import RawAnswer
-from reconciler.remote.retry import Retries
+from reconciler.remote.retry import RateLimiter, Retries
 from reconciler.remote.transport import (
     READING_FAILURES,
     ConnectionPool,

@@ -1,17 +1,37 @@
-"""Retries of calls (remote/API.md §7). The only importer of tenacity here.
+"""When a call is sent again, and when it waits: retries and the rate limit (remote/API.md §7).
 
 Reads and idempotent writes are repeated after transient faults, at most four attempts with full
 jitter, within a budget for the whole run. A POST is never repeated here: its caller finds out
-whether it was carried out. A 429 is handled by `reconciler.remote.rate_limiter`.
+whether it was carried out.
+
+A 429 is no reason to repeat one call, but to hold all of them: one pauses all workers, then calls
+are paced. The limit is not documented, so it is measured. Until the first 429 nothing is held back.
+After it, the rate is that of the calls accepted in the window before, and calls leave evenly spaced
+a little below it (GCRA): even spacing suits sliding windows, fixed windows and token buckets alike.
+As a guard against jitter no more calls enter a window than it held: a call counts from the latest
+moment at which the server may have counted it, its answer less the shortest time that any answer
+took. The rate recovers slowly, except where so few calls were counted that they prove little (a 429
+on the first call of a run, a limit that other clients use up): then it doubles every second until
+the next 429.
 """
 
+import math
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from reconciler.remote.api import Clock, Deadline
-from reconciler.remote.errors import Answered, NoAnswer, NotSent, RemoteError, ServerFault
+from reconciler.remote.errors import (
+    Answered,
+    DeadlineExceeded,
+    NoAnswer,
+    NotSent,
+    RemoteError,
+    ServerFault,
+    Throttled,
+)
 from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
 
 # With the first one. A pause is drawn between 0 and BASE, which doubles with each attempt up to
@@ -117,3 +137,182 @@ class Retries:
             # A pause beyond the deadline would only delay the error.
             or state.upcoming_sleep >= self._deadline.remaining
         )
+
+
+MARGIN = 0.99
+"""Share of the measured rate at which calls leave."""
+
+CATCH_UP = 0.1
+"""Seconds by which the interval after a late call may be shorter than the pace."""
+
+SLACK = 0.002
+"""Seconds by which a place in a full window is taken later than it should be free."""
+
+WINDOW = 1.0
+"""Seconds over which a rate is measured where the server names no longer pause."""
+
+STEP_DOWN = 0.98
+"""Factor on a pace that was throttled although it was paced."""
+
+TRUSTED = 16
+"""Accepted calls in a window from which the first measurement is believed."""
+
+TRUSTED_LATER = 4
+"""The same for a measurement that confirms an earlier one."""
+
+FIRST_GUESS = 4.0
+LOWEST_GUESS = 0.5
+"""Calls a second with which a search for the rate begins, and the least it is halved to."""
+
+PATIENCE = 60.0
+"""Seconds without a 429, and at least `GROWTH_WINDOWS` windows, before a higher rate is tried."""
+
+GROWTH_WINDOWS = 5
+GROWTH = 0.01
+"""Growth of the rate after that in each window, as a share."""
+
+_MEMORY = 4096
+
+
+class RateLimiter:
+    """Limiter to the rate that the server accepts; `throttled` counts the 429s."""
+
+    def __init__(self, timing: Clock, deadline: Deadline) -> None:
+        self.throttled = 0
+        self._timing = timing
+        self._deadline = deadline
+        self._accepted: deque[float] = deque(maxlen=_MEMORY)
+        self._answered: deque[float] = deque(maxlen=_MEMORY)
+        self._in_flight = 0
+        self._fastest = math.inf
+        self._rate = math.inf
+        self._next = -math.inf
+        self._paused_until = -math.inf
+        self._resumed_at = -math.inf
+        self._episode = 0
+        self._throttled_at: float | None = None
+        self._window = WINDOW
+        self._streak = 0
+        self._guessing = False
+
+    async def acquire(self) -> float:
+        """Wait until a call may leave, and return the moment at which it does.
+
+        Each call ends with `release`.
+        """
+        while not await self._try_acquire():
+            pass
+        self._in_flight += 1
+        return self._timing.clock()
+
+    def release(self, sent_at: float, *, counted: bool) -> None:
+        """End a call; `counted` if the server may have counted it."""
+        self._in_flight -= 1
+        if not counted:
+            return
+        now = self._timing.clock()
+        self._accepted.append(sent_at)
+        self._answered.append(now)
+        self._fastest = min(self._fastest, now - sent_at)
+        self._streak = 0
+
+    async def _try_acquire(self) -> bool:
+        """Wait once; return False if all calls were paused meanwhile and it has to be repeated."""
+        now = self._timing.clock()
+        if now < self._paused_until:
+            await self._hold(self._paused_until - now)
+            return False
+        if self._throttled_at is not None:
+            self._measure(now, self._throttled_at)
+        if self._rate == math.inf:
+            return True
+        episode = self._episode
+        wait = self._reserve(now)
+        while wait > 0 and episode == self._episode:
+            await self._hold(wait)
+            wait = self._full_for(self._timing.clock())
+        return episode == self._episode
+
+    def _full_for(self, now: float) -> float:
+        """Return the seconds until the window has room for one more call, 0 if it has."""
+        if self._guessing:
+            return 0.0
+        leaves = self._window - min(self._fastest, self._window) + SLACK
+        while self._answered and self._answered[0] + leaves <= now:
+            self._answered.popleft()
+        room = self._pace(now) / MARGIN * self._window
+        if self._in_flight + len(self._answered) + 1 <= max(1.0, room + 1e-6):
+            return 0.0
+        if self._answered:
+            return self._answered[0] + leaves - now
+        return self._window / room
+
+    def pause(self, error: Throttled, *, sent_at: float) -> None:
+        """Pause all calls after a 429; raise it if the pause is too long for a run."""
+        self.throttled += 1
+        wait = error.retry_after or self._own_pause()
+        if wait > LONGEST_PAUSE_SECONDS:
+            error.hint = f"The API asks to wait {wait:.0f} s, which is too long for a run."
+            raise error
+        if wait >= self._deadline.remaining:
+            error.hint = f"The API asks to wait {wait:.0f} s, and the run's deadline comes first."
+            raise error
+        self._paused_until = max(self._paused_until, self._timing.clock() + wait)
+        self._next = -math.inf
+        # Calls that wait for a place under the old pace see the new episode and start again.
+        self._episode += 1
+        # A late response to a call sent before the last pause is no evidence for the new pace.
+        if sent_at > self._resumed_at:
+            self._note(sent_at, error.retry_after or 0.0)
+
+    def _note(self, sent_at: float, asked: float) -> None:
+        if self._throttled_at is None:
+            self._throttled_at = sent_at
+            self._streak += 1
+        self._throttled_at = max(self._throttled_at, sent_at)
+        self._window = max(WINDOW, asked)
+
+    async def _hold(self, seconds: float) -> None:
+        if seconds >= self._deadline.remaining:
+            raise DeadlineExceeded(
+                "the run's deadline comes before the rate limit allows the next call",
+                code="deadline",
+                hint="Allow more time with --deadline, or run again later.",
+                attempts=0,
+            )
+        await self._timing.sleep(seconds)
+
+    def _own_pause(self) -> float:
+        """Return a pause for a server that names none: longer while nothing is accepted."""
+        # The exponent is bounded, because a float power that overflows raises.
+        cap = min(20.0, 0.5 * 2.0 ** min(self._streak, 10))
+        # Jitter can draw 0, and the next call would then meet the same limit.
+        return max(0.05, self._timing.random() * cap)
+
+    def _reserve(self, now: float) -> float:
+        """Take the next place in the queue and return the seconds until it."""
+        place = max(now, self._next - CATCH_UP)
+        self._next = max(place, self._next) + 1.0 / self._pace(place)
+        return max(place - now, self._full_for(now))
+
+    def _measure(self, now: float, throttled_at: float) -> None:
+        """Set the rate to that of the accepted calls in the window before the last refused one."""
+        since = throttled_at - self._window
+        count = sum(1 for sent in self._accepted if since < sent <= throttled_at)
+        measured = count / self._window * MARGIN
+        tried = self._pace(throttled_at) * STEP_DOWN
+        self._guessing = count < (TRUSTED if self._rate == math.inf else TRUSTED_LATER)
+        guess = min(FIRST_GUESS, max(tried / 2.0, LOWEST_GUESS))
+        # Never above the pace that was just refused.
+        self._rate = guess if self._guessing else min(measured, tried)
+        self._resumed_at = now
+        self._throttled_at = None
+
+    def _pace(self, moment: float) -> float:
+        """Return the calls a second that are tried at a moment."""
+        since = max(0.0, moment - self._resumed_at)
+        if self._guessing:
+            # Bounded for the same reason as in `_own_pause`: `math.pow` raises on overflow.
+            return self._rate * math.pow(2.0, min(since, 20.0))
+        patience = max(PATIENCE, GROWTH_WINDOWS * self._window)
+        return self._rate * (1.0 + GROWTH * max(0.0, since - patience) / self._window)

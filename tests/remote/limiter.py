@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from reconciler.remote.api import Clock, Deadline
 from reconciler.remote.errors import Throttled
-from reconciler.remote.rate_limiter import RateLimiter
+from reconciler.remote.retry import RateLimiter
 
 
 class ManualClock:
