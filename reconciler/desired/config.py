@@ -17,11 +17,10 @@ from pydantic import Field
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import ReportError, bind_references, parse_reference
-from reconciler.desired.scalars import apply_types
 from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean, one_of
 from reconciler.desired.validate import check_model
-from reconciler.desired.yaml_reader import read_yaml
+from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.identifiers import SLUG

@@ -10,8 +10,8 @@ from typing import Any
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.references import bind_references
 from reconciler.desired.rules import CrossFieldRules, check_configurations
-from reconciler.desired.scalars import apply_types
 from reconciler.desired.validate import check_model, is_hidden
+from reconciler.desired.yaml_reader import apply_types
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.integration import Integration
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
-from reconciler.desired.scalars import apply_types
+from reconciler.desired.yaml_reader import apply_types
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.integration import LifecycleRules
 from reconciler.domain.schema import FieldSchema, any_provider_schema, compiled, show_path

@@ -15,10 +15,9 @@ from typing import Literal
 from pydantic import Field
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
-from reconciler.desired.scalars import apply_types
 from reconciler.desired.source import MemorySource
 from reconciler.desired.validate import check_model
-from reconciler.desired.yaml_reader import read_yaml
+from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.domain.policy import StrictSettings
 from reconciler.domain.schema import compiled

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.desired.scalars import Plain, infer_scalar, may_be_typed
+from reconciler.desired.yaml_reader import Plain, infer_scalar, may_be_typed
 from tests.desired.building import declared, integration
 
 AMBIGUOUS = "123 0123 no Yes on 2024-01-02 12:30:45 1e3 0x1F 1_000 true ~ .inf -1 1.50 Null"
