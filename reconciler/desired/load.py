@@ -2,7 +2,7 @@
 
 Every mistake of every file is found in one run; a state exists only if there is no error. What a
 single file may hold: `desired.yaml_reader`; what an integration may declare: `desired.validate`
-and `desired.rules`; patches of environments: `desired.overlay`.
+and `desired.integration_builder`; patches of environments: `desired.overlay`.
 """
 
 import gc

@@ -1,7 +1,7 @@
 """Check a tree against a model of the domain, and report each error in the terms of the files.
 
 pydantic finds the errors; its locations become places in the files, its error types stable codes.
-Rules that concern more than one field: `desired.rules`.
+Rules that concern more than one field: `desired.integration_builder`.
 """
 
 import re
