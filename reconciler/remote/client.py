@@ -1,8 +1,8 @@
 """HTTP client of the API: one call in, one reply or one of our errors out.
 
-What an answer means: `responses`. When a call is repeated: `retry`. How fast calls leave:
-`rate_limiter`. Over which connections: `transport`. The credential and the bodies stay in here: no
-error holds a request, and none is chained to an exception of httpx, which would.
+What an answer means: `responses`. When a call is repeated, and how fast calls leave: `retry`. Over
+which connections: `transport`. The credential and the bodies stay in here: no error holds a
+request, and none is chained to an exception of httpx, which would.
 """
 
 import asyncio
