@@ -1,6 +1,6 @@
-"""The result of a run: what became of each action, and the result document.
+"""The result of a run: what became of each action, and the document of a result or of an error.
 
-A saved result is not proof of anything: it is read only to be shown and merged. Plans are read by
+A saved document is not proof of anything: it is read only to be shown and merged. Plans are read by
 `reconciler.planning.codec`.
 """
 
@@ -12,19 +12,24 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, Field, StrictInt
 from typing_extensions import TypedDict
 
+from reconciler.diagnostics import Diagnostic
 from reconciler.domain.calls import OperationName
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
+from reconciler.planning.codec import plan_from
 from reconciler.planning.documents import (
     Count,
+    DiagnosticDocument,
     Digest,
+    PlanDocument,
     TargetDocument,
+    diagnostic_from,
     parse_json,
     validated,
 )
-from reconciler.planning.plan import PlanTarget
+from reconciler.planning.plan import Plan, PlanTarget
 
 
 class Status(StrEnum):
@@ -270,3 +275,40 @@ def _ledger(found: LedgerDocument | None) -> Anchor | ActionFailure | None:
     if "head" in found and "length" in found and "state" in found:
         return Anchor(head=found["head"], length=found["length"], state=found["state"])
     raise ValueError
+
+
+KIND = "error"
+"""The `kind` of an error document."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDocument:
+    """Why a command has no result; `plan` is what it would have carried out, if it was made."""
+
+    exit_code: int
+    diagnostics: tuple[Diagnostic, ...]
+    plan: Plan | None = None
+
+
+class _Shape(TypedDict):
+    format_version: Literal["1"]
+    kind: Literal["error"]
+    exit_code: StrictInt
+    diagnostics: list[DiagnosticDocument]
+    plan: NotRequired[PlanDocument]
+
+
+def decode_error(text: str, *, name: str) -> ErrorDocument:
+    """Parse an error document; errors call it `name`. The digest of its plan is not checked."""
+    try:
+        document = validated(_Shape, parse_json(text))
+        return ErrorDocument(
+            # Whatever it claims, a command without a result never succeeded.
+            exit_code=document["exit_code"] or 1,
+            diagnostics=tuple(diagnostic_from(item) for item in document["diagnostics"]),
+            plan=plan_from(document["plan"]) if "plan" in document else None,
+        )
+    except (ValueError, RecursionError):
+        raise UnreadableResult(
+            f"{name}: not an error document of this version", code="unreadable-result"
+        ) from None

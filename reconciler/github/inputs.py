@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.drift.report import DriftReport, decode_report
 from reconciler.errors import InvalidInput
-from reconciler.execution.error_document import decode_error
 from reconciler.execution.result import (
     ApplyResult,
     UnreadableResult,
+    decode_error,
     decode_result,
     document_kind,
 )

@@ -10,9 +10,16 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
-from reconciler.execution.error_document import KIND, ErrorDocument, decode_error
 from reconciler.execution.merge_results import merge, missing_shards
-from reconciler.execution.result import ApplyResult, Status, decode_result, document_kind
+from reconciler.execution.result import (
+    KIND,
+    ApplyResult,
+    ErrorDocument,
+    Status,
+    decode_error,
+    decode_result,
+    document_kind,
+)
 from reconciler.planning.codec import MAX_PLAN_BYTES
 from reconciler.views import json
 from reconciler.views.diagnostics import as_text
