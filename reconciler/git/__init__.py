@@ -1,5 +1,5 @@
-"""The desired-state folder in Git: its commit, its files at a base commit, missing
-checkouts, the order of commits.
+"""The desired-state folder in Git: its commit, its files at a base commit, missing checkouts,
+the order of commits.
 
 What it knows of the past is imported on its own, from `git.base_commit`, which needs all that reads
 files. Everything here only reads. The program `git` does it, because it alone knows every form of a
@@ -7,8 +7,13 @@ repository.
 """
 
 from reconciler.git.checkout import CheckedOutFiles, not_checked_out
-from reconciler.git.commit_order import CommitOrder, compare_with_head, newest_known
-from reconciler.git.commits import FilesAtCommit, files_at
+from reconciler.git.commits import (
+    CommitOrder,
+    FilesAtCommit,
+    compare_with_head,
+    files_at,
+    newest_known,
+)
 from reconciler.git.repository import GitError, Repository, head
 
 __all__ = [
