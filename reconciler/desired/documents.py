@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from reconciler.desired.config import CONFIG_FILE, Config
-from reconciler.desired.overlay import add_entries, apply_patch
+from reconciler.desired.overlay import apply_patch
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin
 from reconciler.desired.source import MAX_TOTAL, FileSource, UnreadableFile, is_yaml
 from reconciler.desired.suggestions import did_you_mean
@@ -300,3 +300,16 @@ class _AddEntry(Protocol):
     def __call__(
         self, slug: str, entry: Data, origin: SourceOrigin, documents: dict[str, Sourced], /
     ) -> None: ...
+
+
+def add_entries(document: Sourced, name: str, entries: list[Data], origin: SourceOrigin) -> Sourced:
+    """Return a document with entries appended to a keyed list, as they are written."""
+    value = {**document.value, name: [*(document.value.get(name) or ()), *entries]}
+    moved = dict(document.moved)
+    first = len(value[name]) - len(entries)
+    # Without earlier entries the list itself comes from the fragment.
+    if not first:
+        moved[name,] = origin
+    for index in range(len(entries)):
+        moved[name, first + index] = origin.at(index)
+    return Sourced(value, document.origin, document.line, moved)

@@ -36,19 +36,6 @@ def apply_patch(
     return Sourced(value, document.origin, document.line, merge.moved)
 
 
-def add_entries(document: Sourced, name: str, entries: list[Data], origin: SourceOrigin) -> Sourced:
-    """Return a document with entries appended to a keyed list, as they are written."""
-    value = {**document.value, name: [*(document.value.get(name) or ()), *entries]}
-    moved = dict(document.moved)
-    first = len(value[name]) - len(entries)
-    # Without earlier entries the list itself comes from the fragment.
-    if not first:
-        moved[name,] = origin
-    for index in range(len(entries)):
-        moved[name, first + index] = origin.at(index)
-    return Sourced(value, document.origin, document.line, moved)
-
-
 class _Merge:
     """One merge: `moved` collects the origins of values that come from the patch."""
 
