@@ -1,6 +1,6 @@
 """Errors of the YAML format, with hints.
 
-They are found in the bytes of a file, by the parser, or by `desired.yaml_reader` while it builds
+They are found by the parser, or by `desired.yaml_reader` in the bytes of a file and while it builds
 the data. What the data mean is checked later.
 """
 
@@ -16,9 +16,6 @@ BOM = b"\xef\xbb\xbf"
 MAX_FAULTS = 50
 """Reported errors of one file; more than this usually have one cause."""
 
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-# Not `=======`: text in a block scalar may be underlined with it.
-_MARKER = re.compile(rb"^(<{7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 # Not allowed in YAML: C0 except tab and line breaks, DEL, C1 except NEL, two non-characters.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
@@ -82,42 +79,8 @@ def describe_duplicate(name: str, first_line: int, line: int, column: int) -> Ya
     return YamlError("duplicate-key", summary, "keep one of the two", line, column, fatal=False)
 
 
-def find_encoding_errors(data: bytes) -> list[YamlError]:
-    """Return errors that make parsing pointless: encoding, binary content, conflict markers."""
-    # Before the search for NUL, which UTF-16 has in each ASCII character.
-    if data.startswith(_UTF16):
-        return [YamlError("not-utf8", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
-    zero = data.find(b"\0")
-    if zero >= 0:
-        line, column = _position(data, zero)
-        return [YamlError("binary", "the file is not text", "save it as UTF-8 text", line, column)]
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line, column = _position(data, error.start)
-        return [YamlError("not-utf8", "the file is not UTF-8", "save it as UTF-8", line, column)]
-    # A quick test, so that the pattern does not scan every file.
-    if b"<<<<<<<" in data or b">>>>>>>" in data:
-        return _conflicts(data)
-    return []
-
-
-def _conflicts(data: bytes) -> list[YamlError]:
-    markers = [(m.start(), m[1][:1]) for m in _MARKER.finditer(data)]
-    # One report for each conflict, at its beginning; else at whatever marker is left.
-    starts = [at for at, sign in markers if sign == b"<"] or [at for at, _ in markers]
-    return [
-        YamlError(
-            "conflict-marker",
-            "a merge conflict has not been resolved",
-            "choose one side, and remove the lines with <<<<<<<, ======= and >>>>>>>",
-            *_position(data, at),
-        )
-        for at in starts[:MAX_FAULTS]
-    ]
-
-
-def _position(data: bytes, offset: int) -> tuple[int, int]:
+def position_in(data: bytes, offset: int) -> tuple[int, int]:
+    """Return the line and column of a byte, both from 0."""
     before = data[:offset].removeprefix(BOM)
     start = before.rfind(b"\n") + 1
     # Offsets count bytes, columns count characters.
@@ -181,5 +144,5 @@ def _control_character(data: bytes) -> YamlError:
     text = data.decode("utf-8", "replace")
     found = _CONTROL.search(text)
     offset = len(text[: found.start()].encode()) if found else 0
-    line, column = _position(data, offset)
+    line, column = position_in(data, offset)
     return YamlError("binary", "the file contains a control character", "remove it", line, column)

@@ -164,7 +164,7 @@ def read_yaml(data: bytes, *, parser: ParserFactory = _LOADER) -> YamlFile:
 
     `parser` is a loader class of PyYAML, by default that of libyaml if it is installed.
     """
-    faults = yaml_errors.find_encoding_errors(data)
+    faults = find_encoding_errors(data)
     if faults:
         return YamlFile(faults=faults)
     parsed, error = _parse(data, parser)
@@ -354,3 +354,43 @@ _LINE_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 def lines_of(data: bytes) -> list[str]:
     """Split a file into lines as libyaml counts them."""
     return _LINE_BREAK.split(data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))
+
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+# Not `=======`: text in a block scalar may be underlined with it.
+_MARKER = re.compile(rb"^(<{7}|>{7})(?: .*)?\r?$", re.MULTILINE)
+
+
+def find_encoding_errors(data: bytes) -> list[YamlError]:
+    """Return errors that make parsing pointless: encoding, binary content, conflict markers."""
+    # Before the search for NUL, which UTF-16 has in each ASCII character.
+    if data.startswith(_UTF16):
+        return [YamlError("not-utf8", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
+    zero = data.find(b"\0")
+    if zero >= 0:
+        line, column = yaml_errors.position_in(data, zero)
+        return [YamlError("binary", "the file is not text", "save it as UTF-8 text", line, column)]
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line, column = yaml_errors.position_in(data, error.start)
+        return [YamlError("not-utf8", "the file is not UTF-8", "save it as UTF-8", line, column)]
+    # A quick test, so that the pattern does not scan every file.
+    if b"<<<<<<<" in data or b">>>>>>>" in data:
+        return _conflicts(data)
+    return []
+
+
+def _conflicts(data: bytes) -> list[YamlError]:
+    markers = [(m.start(), m[1][:1]) for m in _MARKER.finditer(data)]
+    # One report for each conflict, at its beginning; else at whatever marker is left.
+    starts = [at for at, sign in markers if sign == b"<"] or [at for at, _ in markers]
+    return [
+        YamlError(
+            "conflict-marker",
+            "a merge conflict has not been resolved",
+            "choose one side, and remove the lines with <<<<<<<, ======= and >>>>>>>",
+            *yaml_errors.position_in(data, at),
+        )
+        for at in starts[:MAX_FAULTS]
+    ]

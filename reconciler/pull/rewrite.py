@@ -24,8 +24,7 @@ from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.integration import Integration, WorkspaceAccess
 from reconciler.domain.schema import FieldSchema, compiled, show_path
 from reconciler.domain.secrets import SecretRef
-from reconciler.domain.state import Declared, DesiredState, Observed
-from reconciler.domain.state import DesiredState, LastAppliedState, Observed
+from reconciler.domain.state import Declared, DesiredState, LastAppliedState, Observed
 from reconciler.domain.tree import leaves
 from reconciler.planning.normalize import normalize
 from reconciler.pull.edits import Edit, EditKind, required_edits

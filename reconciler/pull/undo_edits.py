@@ -17,14 +17,16 @@ from reconciler.desired.references import parse_reference
 from reconciler.desired.source import FileSource
 from reconciler.desired.yaml_edit import FileEdit
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, warning
-from reconciler.domain.last_applied import LastApplied, LastAppliedState, SecretRecord
-from reconciler.domain.schema import FieldKind, any_provider_schema
-from reconciler.domain.schema import show_path
+from reconciler.domain.schema import FieldKind, any_provider_schema, show_path
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.state import DesiredState, Observed
+from reconciler.domain.state import (
+    DesiredState,
+    LastApplied,
+    LastAppliedState,
+    Observed,
+    SecretRecord,
+)
 from reconciler.domain.tree import Path, Tree, Value, leaves, references
-from reconciler.domain.state import DesiredState, LastApplied, LastAppliedState, Observed, SecretRecord
-from reconciler.domain.tree import Path, Tree, Value, leaves, lookup, references
 from reconciler.errors import InvalidInput
 from reconciler.planning.normalize import normalize
 from reconciler.pull.edits import follow
