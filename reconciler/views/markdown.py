@@ -73,25 +73,42 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
     """Return a result: counts, what to do next, then each outcome, failed ones first."""
     shown = result_outline.of_result(value, ledger=options.ledger, plan=options.plan)
     ranked = sorted(shown.outcomes, key=lambda item: _OUTCOMES.index(item.status))
-    steps: Sequence[str] = shown.next_steps
     title, run = f"{shown.title} {code(shown.run)}", ""
+    advice = "".join(f"- {text}\n" for text in (*shown.next_steps, *map(code, shown.ledger)))
+    notes: list[str] = []
+    tail: list[str] = []
     if options.publication is not None:
         run = f" · run {code(shown.run)}"
-        steps = options.publication.next_steps or steps
         title = _published_title("apply", options.publication)
+        # Paragraphs, so that the list below holds outcomes only.
+        steps = options.publication.next_steps or shown.next_steps
+        advice = "\n".join(f"{text}\n" for text in steps)
+        notes, tail = _ledger_parts(value, shown)
     head = [
         f"### {title}\n",
         f"**{shown.summary}**\n",
         f"{code(shown.header)}{run} · digest {code(_first_digits(shown.digest))}\n",
-        "".join(f"- {text}\n" for text in (*steps, *map(code, shown.ledger))),
+        advice,
     ]
     return fit(
         head="\n".join(head),
-        notes=[],
+        notes=notes,
         details=[BudgetedPart(full=_outcome(item), short=_short_outcome(item)) for item in ranked],
-        tail=[],
+        tail=tail,
         limit=limit,
     )
+
+
+def _ledger_parts(
+    value: ApplyResult, shown: result_outline.ResultOutline
+) -> tuple[list[str], list[str]]:
+    """Return the notes above the outcomes and the tail: an incomplete record, or its end."""
+    if not shown.ledger:
+        return [], []
+    if not value.is_recorded:
+        reasons = ", ".join(map(code, shown.ledger))
+        return [f"> [!CAUTION]\n> {phrases.NOT_RECORDED} {reasons}\n"], []
+    return [], [_folded(phrases.LEDGER_END, fence(shown.ledger))]
 
 
 def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> str:

@@ -234,6 +234,8 @@ RECREATED = "re-created from the file"
 
 BLOCKED_HERE = "Nothing is applied while an action is blocked: lift the block as shown."
 ON_YOUR_MACHINE = "On your machine, in a clone of the repository"
+NOT_RECORDED = "The ledger does not hold the whole run:"
+LEDGER_END = "End of the ledger, to keep elsewhere"
 UNVERIFIED_HERE = "Unverified secrets ({}): not known to be in sync."
 
 NEXT_APPLY = "To apply this plan, run:"

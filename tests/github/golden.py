@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconciler.diagnostics import SourceLocation, error
+from reconciler.execution.result import ActionFailure
 from reconciler.github.bodies import ReportContext, ReportKind, marker_of, text_of
 from reconciler.github.inputs import Document, FailedCommand
+from reconciler.ledger.models import Anchor
 from reconciler.planning.plan import Plan
 from tests.views import drift_samples, samples
 
@@ -31,10 +33,10 @@ BROKEN = error(
 )
 
 
-def body(kind: ReportKind, document: Document) -> str:
+def body(kind: ReportKind, document: Document, **facts: str) -> str:
     marker = marker_of(document, kind=kind, environment=CONTEXT.environment)
     workflow = "drift.yml" if kind is ReportKind.DRIFT else "apply.yml"
-    context = replace(CONTEXT, workflow_url=f"{WORKFLOWS}/{workflow}")
+    context = replace(CONTEXT, workflow_url=f"{WORKFLOWS}/{workflow}", **facts)
     return marker.line + text_of(document, kind=kind, context=context)
 
 
@@ -47,6 +49,20 @@ CASES: dict[str, Callable[[], str]] = {
     "plan-not-made.md": lambda: body(ReportKind.PLAN, FailedCommand(3, (BROKEN,))),
     "result-partial.md": lambda: body(
         ReportKind.RESULT, samples.partial_result(samples.mixed_plan())
+    ),
+    "result-complete.md": lambda: body(
+        ReportKind.RESULT,
+        replace(samples.complete_result(PLAN), ledger=Anchor("1f" * 32, 7, f"sha256:{'2e' * 32}")),
+        run_url="https://github.com/acme/gateway/actions/runs/4711",
+        actor="carol",
+        time="2026-11-29 07:30 UTC",
+    ),
+    "result-not-recorded.md": lambda: body(
+        ReportKind.RESULT,
+        replace(
+            samples.complete_result(PLAN),
+            ledger=ActionFailure("ledger-timeout", "the database did not answer"),
+        ),
     ),
     "apply-not-approved.md": lambda: body(ReportKind.RESULT, refused("not-approved", PLAN)),
     "apply-blocked.md": lambda: body(
