@@ -6,11 +6,11 @@ workspaces if the file declares these, and all of it if the plan deletes or repl
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reconciler.domain.facts import SubResource
 from reconciler.domain.schema import fields_of
 from reconciler.domain.state import DesiredState, LastAppliedState, Observed, ObservedState
-from reconciler.drift.incremental import IncrementalRead
 from reconciler.planning.plan import PlanOptions
 from reconciler.planning.removals import is_candidate
 from reconciler.planning.undeclared import (
@@ -26,6 +26,9 @@ from reconciler.remote.decode_values import damaged, nameless_rows
 from reconciler.remote.observe import WantedDetails, observe, read_parts
 from reconciler.remote.pagination import list_all
 
+if TYPE_CHECKING:
+    from reconciler.drift.incremental import IncrementalRead
+
 
 @dataclass(frozen=True, slots=True)
 class PlanReader:
@@ -36,7 +39,7 @@ class PlanReader:
     last_applied: LastAppliedState
     options: PlanOptions
     concurrency: int
-    incremental: IncrementalRead | None = None
+    incremental: "IncrementalRead | None" = None
 
     async def read(self) -> ObservedState:
         """Return the observed state.

@@ -9,12 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState, LastAppliedState, ObservedState
-from reconciler.drift.incremental import IncrementalRead
-from reconciler.drift.report import DriftReport, detect_drift
 from reconciler.errors import (
     CannotDecide,
     InvalidInput,
@@ -22,14 +21,6 @@ from reconciler.errors import (
     Refused,
     refuse_other_organisation,
 )
-from reconciler.execution.action_runner import RunDependencies
-from reconciler.execution.cancellation import CancelToken
-from reconciler.execution.events import Emit
-from reconciler.execution.executor import execute
-from reconciler.execution.preflight import Approval, require_ready, require_values
-from reconciler.execution.result import ApplyResult, Status
-from reconciler.execution.undo import UndoRevision
-from reconciler.execution.verification import ExistenceCheck
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.planning.planner import make_plan
@@ -38,6 +29,16 @@ from reconciler.reading import PlanReader, fresh_list
 from reconciler.remote.api import Clock, IntegrationsAPI
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.pagination import list_all
+
+if TYPE_CHECKING:
+    from reconciler.drift.incremental import IncrementalRead
+    from reconciler.drift.report import DriftReport
+    from reconciler.execution.action_runner import RunDependencies
+    from reconciler.execution.cancellation import CancelToken
+    from reconciler.execution.events import Emit
+    from reconciler.execution.preflight import Approval
+    from reconciler.execution.result import ApplyResult
+    from reconciler.execution.undo import UndoRevision
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Session:
     commit: str | None = None
     parallelism: int = 10
     require_secrets: bool = False
-    undo: UndoRevision | None = None
+    undo: "UndoRevision | None" = None
 
     @property
     def now(self) -> datetime:
@@ -83,7 +84,7 @@ class Applied:
 
     plan: Plan
     observed: ObservedState
-    result: ApplyResult
+    result: "ApplyResult"
     organisation_id: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -107,11 +108,11 @@ async def apply(
     session: Session,
     options: PlanOptions,
     *,
-    approval: Approval,
+    approval: "Approval",
     confirm: Callable[[Plan], bool],
-    emit: Emit,
+    emit: "Emit",
     run: str,
-    stop: CancelToken,
+    stop: "CancelToken",
     abort_on_error: bool = False,
 ) -> Applied:
     """Make a fresh plan, check it, ask for confirmation if need be, and carry it out.
@@ -119,6 +120,10 @@ async def apply(
     Nothing is written before all checks have passed. Raises what `plan` raises, `Refused` for a
     guard, an approval or the answer no, and `InvalidInput` for a secret value that is missing.
     """
+    from reconciler.execution.executor import execute
+    from reconciler.execution.preflight import require_ready
+    from reconciler.execution.result import Status
+
     planned, observed = await _fresh_plan(session, options)
     require_ready(
         planned,
@@ -148,7 +153,10 @@ async def apply(
     return Applied(planned, observed, result, organisation)
 
 
-def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> RunDependencies:
+def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> "RunDependencies":
+    from reconciler.execution.action_runner import RunDependencies
+    from reconciler.execution.verification import ExistenceCheck
+
     existence = ExistenceCheck(
         session.api,
         # Readable or not, a listed slug exists.
@@ -166,13 +174,15 @@ def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> R
 
 
 async def drift(
-    session: Session, options: PlanOptions, *, incremental: IncrementalRead | None = None
-) -> DriftReport:
+    session: Session, options: PlanOptions, *, incremental: "IncrementalRead | None" = None
+) -> "DriftReport":
     """Return how the API differs from the files, and which side moved; always audits.
 
     With `incremental`, only what moved and a sample are read. Raises what `plan` raises, and
     `CannotDecide` where the ledger cannot be read.
     """
+    from reconciler.drift.report import detect_drift
+
     require_ledger(session)
     planned, _ = await _fresh_plan(session, replace(options, audit=True), incremental)
     return detect_drift(planned, not_read=incremental.not_read if incremental else 0)
@@ -195,7 +205,7 @@ async def _organisation(api: IntegrationsAPI) -> str | None:
 
 
 async def _fresh_plan(
-    session: Session, options: PlanOptions, incremental: IncrementalRead | None = None
+    session: Session, options: PlanOptions, incremental: "IncrementalRead | None" = None
 ) -> tuple[Plan, ObservedState]:
     # An undo concerns one run, not what the files leave out.
     options = replace(options, audit=options.audit and session.undo is None)
@@ -223,6 +233,8 @@ async def _fresh_plan(
         planned = session.undo.revise(planned, session.secrets)
     # Last, because the error shows the plan as well.
     if session.require_secrets:
+        from reconciler.execution.preflight import require_values
+
         require_values(session.missing, session.secrets, session.missing, session.desired, planned)
     return planned, observed
 
@@ -232,7 +244,7 @@ def _make_plan(
     options: PlanOptions,
     observed: ObservedState,
     audit: Audit,
-    incremental: IncrementalRead | None,
+    incremental: "IncrementalRead | None",
 ) -> Plan:
     diagnostics = session.diagnostics
     if incremental is not None:

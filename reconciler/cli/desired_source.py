@@ -6,7 +6,7 @@ A run to undo is another source: `reconciler.cli.undo_source`. Sessions are open
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler import git
 from reconciler.cli import settings
@@ -21,10 +21,12 @@ from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState, LastAppliedState, merged
 from reconciler.errors import InvalidInput
-from reconciler.execution.undo import UndoRevision
 from reconciler.git.base_commit import DeclaredAtBase, declared_at
 from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.views.escape import visible
+
+if TYPE_CHECKING:
+    from reconciler.execution.undo import UndoRevision
 
 
 class DesiredSource(Protocol):
@@ -44,7 +46,7 @@ class DesiredInput:
     desired: DesiredState
     memory: LastAppliedState
     diagnostics: tuple[Diagnostic, ...] = ()
-    undo: UndoRevision | None = None
+    undo: "UndoRevision | None" = None
 
 
 class FolderSource:

@@ -20,7 +20,6 @@ from reconciler.diagnostics import Diagnostic, SourceLocation, error, warning
 from reconciler.domain.policy import Target
 from reconciler.domain.state import Observed
 from reconciler.errors import InvalidInput
-from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
 from reconciler.ledger.models import Holder, RunFacts, SeenState, TargetKey
@@ -28,6 +27,7 @@ from reconciler.ledger.snapshot import LedgerSnapshot, read_snapshot
 from reconciler.planning.plan import PlanTarget
 
 if TYPE_CHECKING:
+    from reconciler.execution.ledger_listener import LedgerListener
     from reconciler.ledger.store import Ledger
 
 # In a job of a pull request GITHUB_REF is refs/pull/<number>/merge.
@@ -135,11 +135,13 @@ class LedgerAccess:
         now: Callable[[], str],
         *,
         limit_seconds: float = LIMIT_SECONDS,
-    ) -> Iterator[tuple[LedgerSnapshot, LedgerListener]]:
+    ) -> Iterator[tuple[LedgerSnapshot, "LedgerListener"]]:
         """Hold the lock of a target and its ledger while a run lasts.
 
         Raises `LedgerError` where nothing can be recorded, and `Refused` where the lock is held.
         """
+        from reconciler.execution.ledger_listener import LedgerListener
+
         key = key_of(target)
         with (
             self.open(read_only=False, limit_seconds=limit_seconds) as ledger,

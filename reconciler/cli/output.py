@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from reconciler.cli.console import Console
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
-from reconciler.execution.result import ApplyResult
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.drift.report import DriftReport
+    from reconciler.execution.result import ApplyResult
     from reconciler.views.render_options import RenderOptions
     from reconciler.views.suggested_command import CommandContext
 
@@ -52,7 +52,7 @@ def show_plan(
 
 
 def show_result(
-    console: Console, result: ApplyResult, plan: Plan | None = None, *, style: str, ledger: str
+    console: Console, result: "ApplyResult", plan: Plan | None = None, *, style: str, ledger: str
 ) -> None:
     """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes."""
     from reconciler.views.renderers import RENDERERS

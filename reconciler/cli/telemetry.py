@@ -13,14 +13,14 @@ from reconciler.cli import error_reporting, settings, signals
 from reconciler.cli.global_options import Invocation
 from reconciler.diagnostics import error, warning
 from reconciler.errors import InvalidInput
-from reconciler.execution.events import Event, RunEnded, RunStarted
-from reconciler.execution.result import ApplyResult
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState
 from reconciler.planning.plan import Plan
 from reconciler.views.metrics import Figures, exposition
 
 if TYPE_CHECKING:
+    from reconciler.execution.events import Event
+    from reconciler.execution.result import ApplyResult
     from reconciler.remote.api import RequestRecord
 
 
@@ -82,7 +82,7 @@ class RunTelemetry:
         if self._console.json_log is not None:
             self._console.json_log.plan(plan)
 
-    def log_ledger(self, result: ApplyResult) -> None:
+    def log_ledger(self, result: "ApplyResult") -> None:
         """Log the end of the run's ledger records, so that an audit log can prove them later."""
         if self._console.json_log is not None:
             self._console.json_log.ledger_anchored(result)
@@ -91,8 +91,10 @@ class RunTelemetry:
         """Return the metrics in Prometheus format."""
         return exposition(self.figures)
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: "Event") -> None:
         """Store and log an event of an apply."""
+        from reconciler.execution.events import RunEnded, RunStarted
+
         match event:
             case RunStarted(plan=plan):
                 self.figures.plan = plan

@@ -34,7 +34,6 @@ from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.policy import Target
-from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
 from reconciler.ledger.snapshot import LedgerSnapshot
@@ -47,6 +46,7 @@ from reconciler.workflows import Session, timestamp
 if TYPE_CHECKING:
     import httpx
 
+    from reconciler.execution.ledger_listener import LedgerListener
     from reconciler.simulator.factory import Dependencies
 
 __all__ = [
@@ -103,7 +103,7 @@ async def run(
     keeps_records: bool,
     source: DesiredSource | None = None,
     allow_older_commit: bool = False,
-) -> AsyncIterator[tuple[Session, LedgerListener | None]]:
+) -> AsyncIterator[tuple[Session, "LedgerListener | None"]]:
     """Open a session for a run that writes, after its ledger and the lock of its target.
 
     Raises what `session` raises, `Refused` where another run holds the lock or has applied a newer

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.execution.result import ApplyResult
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
+
+    from reconciler.execution.result import ApplyResult
 
 Sample = tuple[Mapping[str, str], float]
 Family = tuple[str, str, list[Sample]]
@@ -39,7 +40,7 @@ class Figures:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     call_seconds: dict[str, float] = field(default_factory=dict)
     plan: Plan | None = None
-    result: ApplyResult | None = None
+    result: "ApplyResult | None" = None
 
 
 def exposition(figures: Figures) -> str:
@@ -138,7 +139,7 @@ def _of_plan(plan: Plan) -> Iterable[Family]:
     )
 
 
-def _of_result(result: ApplyResult) -> Iterable[Family]:
+def _of_result(result: "ApplyResult") -> Iterable[Family]:
     counts = Counter((o.kind.value, o.status.value) for o in result.outcomes)
     yield (
         "reconcile_outcomes",

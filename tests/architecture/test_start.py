@@ -11,6 +11,8 @@ import pytest
 from tests.architecture.source import ROOT
 from tests.end_to_end.harness import Project
 
+LOGGING = (sys.executable, "-X", "importtime", "-m", "reconciler")
+
 HEAVY = {
     "asyncio",
     "deepdiff",
@@ -29,11 +31,51 @@ HEAVY = {
 }
 
 
+FILES_ONLY = {
+    "asyncio",
+    "httpcore",
+    "httpx",
+    "jinja2",
+    "prometheus_client",
+    "rich",
+    "sqlalchemy",
+    "sqlite3",
+    "ssl",
+    "tenacity",
+    "reconciler.execution",
+    "reconciler.ledger",
+    "reconciler.remote",
+    "reconciler.simulator",
+}
+"""What a command that only reads files does not import."""
+
+UNUSED_BY_PLAN = {
+    "deepdiff",
+    "jinja2",
+    "prometheus_client",
+    "sqlalchemy",
+    "sqlite3",
+    "reconciler.desired.fmt",
+    "reconciler.desired.yaml_edit",
+    "reconciler.drift.incremental",
+    "reconciler.execution.action_runner",
+    "reconciler.execution.events",
+    "reconciler.execution.executor",
+    "reconciler.execution.ledger_listener",
+    "reconciler.execution.preflight",
+    "reconciler.execution.undo",
+    "reconciler.ledger.database",
+    "reconciler.pull",
+    "reconciler.simulator",
+}
+"""What a plan does not import while it has no ledger."""
+
+
 def imported_by(*arguments: str) -> set[str]:
     """Run the command with the interpreter's import log and give the names of the modules."""
     environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "reconciler", *arguments],
+        [*LOGGING, *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -41,6 +83,11 @@ def imported_by(*arguments: str) -> set[str]:
         check=True,
     )
     return names_in(done.stderr)
+
+
+def loaded(names: set[str], budget: set[str]) -> set[str]:
+    """Give the modules that are, or are inside, one of a budget."""
+    return {name for name in names if any(f"{name}.".startswith(f"{part}.") for part in budget)}
 
 
 def names_in(log: str) -> set[str]:
@@ -51,9 +98,30 @@ def names_in(log: str) -> set[str]:
 def test_help_and_version_load_nothing_heavy(option: str) -> None:
     names = imported_by(option)
     assert "click" in names
-    assert {name for name in names if name.partition(".")[0] in HEAVY} == set()
+    assert loaded(names, HEAVY) == set()
 
 
+@pytest.mark.parametrize("command", [("validate",), ("fmt", "--check"), ("explain", "models")])
+def test_commands_about_files_load_nothing_for_the_api(command: tuple[str, ...]) -> None:
+    names = imported_by(*command)
+    assert "pydantic" in names
+    assert loaded(names, FILES_ONLY) == set()
+
+
+@pytest.mark.slow
+def test_a_plan_loads_neither_a_database_nor_what_only_apply_needs(tmp_path: Path) -> None:
+    simulated = Project.with_examples(tmp_path / "served")
+    project = Project.with_examples(tmp_path / "project")
+    with simulated.serving() as url:
+        project.config(url, api_key="${env:PORTKEY_API_KEY}")
+        done = project.run("plan", command=LOGGING, PORTKEY_API_KEY="pk-test")
+    assert done.code == 0, done.err
+    names = names_in(done.err)
+    assert "reconciler.planning.planner" in names
+    assert loaded(names, UNUSED_BY_PLAN) == set()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("output_format", "is_loaded"), [("text", False), ("json", False), ("html", True)]
 )
@@ -61,7 +129,6 @@ def test_only_an_html_report_loads_the_template_engine(
     tmp_path: Path, output_format: str, *, is_loaded: bool
 ) -> None:
     project = Project.with_examples(tmp_path)
-    logging = (sys.executable, "-X", "importtime", "-m", "reconciler")
-    done = project.run("plan", "--format", output_format, command=logging)
+    done = project.run("plan", "--format", output_format, command=LOGGING)
     assert done.code == 0
     assert ("jinja2" in names_in(done.err)) is is_loaded
