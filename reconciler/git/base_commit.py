@@ -10,7 +10,6 @@ from reconciler.desired.documents import ENVIRONMENTS
 from reconciler.desired.load import load_readable
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, notice, warning
 from reconciler.domain.policy import Target
-from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import (
     Declared,
     DeclaredAt,
@@ -18,9 +17,10 @@ from reconciler.domain.state import (
     LastAppliedState,
     SecretRecord,
 )
-from reconciler.domain.tree import leaves
+from reconciler.domain.tree import references
 from reconciler.git.commits import files_at
 from reconciler.git.repository import Repository
+from reconciler.planning.normalize import normalize
 
 BASE_UNREADABLE = "base-unreadable"
 
@@ -71,17 +71,14 @@ def declared_at(ref: str, *, repository: Repository, target: Target) -> Declared
 
 def _last_applied(declared: Declared, *, ref: str, commit: str | None) -> LastApplied:
     """Return a declaration in the form that the ledger has for what was last applied."""
-    references = {
-        path: SecretRecord(value)
-        for path, value in leaves(declared.fields)
-        if isinstance(value, SecretRef)
-    }
+    # Normalized, as paths of secrets are everywhere: those inside models lead through a slug.
+    found = references(normalize(declared.fields))
     # Files are named as they are in a checkout, so without the `ref` that their labels begin with.
     file = declared.source.file.removeprefix(f"{ref}:")
     return LastApplied(
         declared=declared.fields,
         protected=declared.lifecycle.protected,
-        secrets=references,
+        secrets={path: SecretRecord(reference) for path, reference in found},
         declared_at=DeclaredAt(SourceLocation(file, declared.source.line), commit),
     )
 

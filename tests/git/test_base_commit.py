@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.project import Here, actions
+from tests.cli.project import SECOND, Here, actions
 from tests.git.repositories import commit, git, init, submodule
 from tests.git.test_checkout import LFS_POINTER
 
@@ -121,6 +121,23 @@ def test_an_entry_that_a_readable_file_withdrew_is_revoked(tmp_path: Path) -> No
     changed = {change["path"]: change["op"] for change in plan["actions"][0]["changes"]}
     assert changed["workspaces[ws-a].enabled"] == "replace"
     assert plan["actions"][0]["blocked_by"] == []
+
+
+def test_a_reference_inside_a_model_that_a_commit_changed_is_planned(tmp_path: Path) -> None:
+    def declare(token: str) -> None:
+        custom = {"slug": "ours", "is_custom": True, "base_model_slug": "gpt-4o", "enabled": True}
+        project.integration("kept", models=[{**custom, "configurations": {"token": token}}])
+
+    project = Here(tmp_path, SECRET_OTHER=SECOND)
+    declare("${env:SECRET_KEY}")
+    project.apply("--no-ledger")
+    init(tmp_path)
+    declare("${env:SECRET_OTHER}")
+    commit(tmp_path)
+    plan = project.plan("--base", "HEAD~1", "--values", "none")
+    changed = {change["path"]: change for change in plan["actions"][0]["changes"]}
+    token = changed["models[ours].configurations.token"]
+    assert (token["op"], token["origin"]) == ("replace", "local")
 
 
 def test_an_entry_that_an_unreadable_overlay_may_have_removed_is_not_revoked(
