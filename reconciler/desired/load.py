@@ -118,11 +118,21 @@ def load_readable(
 
 
 def check(
-    files: Path | FileSource, *, target_name: str | None, today: date
+    files: Path | FileSource,
+    *,
+    target_name: str | None,
+    today: date,
+    check_reference: ReferenceCheck | None = None,
+    expects_creates: bool = False,
 ) -> tuple[Diagnostic, ...]:
-    """Return all problems of the files: for one target, or without a name for each environment."""
+    """Return all problems of the files: for one target, or without a name for every target.
+
+    `check_reference` and `expects_creates` are those of `load`.
+    """
     source = as_source(files)
-    problems = ProblemCollector(source)
+    problems = ProblemCollector(
+        source, check_reference=check_reference, expects_creates=expects_creates
+    )
     with _without_garbage_collection():
         config = read_config(source, problems)
         terms = [_Terms()]
