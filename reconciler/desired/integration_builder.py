@@ -213,13 +213,7 @@ class CrossFieldRules:
         known = [f for f in Integration.model_fields if f not in {"slug", "lifecycle"}]
         if path[0] not in known:
             summary = f"`{path[0]}` is not a field of an integration that can be ignored"
-            # `desc` does not resemble `description` enough for a suggestion, but begins it.
-            begins = [name for name in known if len(path[0]) > 2 and name.startswith(path[0])]
-            hint = (
-                f"did you mean `{begins[0]}`?"
-                if begins
-                else self.problems.did_you_mean(path[0], known)
-            )
+            hint = self.problems.did_you_mean(path[0], known)
             self._error("unknown-field", summary, steps, hint=hint)
 
     def _ignored_until(self, until: str, steps: Steps) -> None:

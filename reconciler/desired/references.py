@@ -8,6 +8,13 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 
+from reconciler.desired.malformed_references import (
+    FORMS,
+    RESERVED_PREFIXES,
+    describe_malformed,
+    invalid_name_hint,
+    meant_reference,
+)
 from reconciler.desired.problem_collector import Steps
 from reconciler.domain.facts import REFERENCE_PATTERN
 from reconciler.domain.schema import FieldSchema
@@ -19,16 +26,9 @@ ReportError = Callable[[str, str, str, Steps], None]
 
 _WHOLE = re.compile(REFERENCE_PATTERN)
 _INSIDE = re.compile(r"\$\{[a-z][a-z0-9+._-]*:[^{}]*\}")
-# Credentials of this tool and of CI: an integration must not send them to a vendor.
-_NEVER_VARIABLES = ("PORTKEY_", "GITHUB_", "ACTIONS_", "RECONCILE_")
 # /proc/self/environ has these variables, too.
 _NEVER_FOLDERS = ("/proc", "/sys", "/dev")
-_FORMS = "write `${env:SECRET_…}`, `${vault:path#field}` or another `${scheme:locator}`"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NO_DEFAULT = (
-    "write only the name, as in `${env:SECRET_NAME}`; a default is not supported, "
-    "because it would be a secret in a file"
-)
 
 
 def parse_reference(text: str) -> SecretRef | None:
@@ -46,7 +46,7 @@ def holds_reference(text: str) -> bool:
 def is_forbidden(ref: SecretRef) -> bool:
     """Return whether no environment allows an integration to use this name."""
     if ref.scheme == "env":
-        return ref.locator.upper().startswith(_NEVER_VARIABLES)
+        return ref.locator.upper().startswith(RESERVED_PREFIXES)
     if ref.scheme == "file":
         # normpath resolves `..`, but keeps two leading slashes; so they are removed first.
         path = posixpath.normpath("/" + ref.locator.lstrip("/"))
@@ -89,7 +89,7 @@ def _is_literal_object(
 ) -> bool:
     if not value or not field.facts.secret:
         return False
-    report("literal-secret", f"`{name}` is a secret and must be a reference", _FORMS, steps)
+    report("literal-secret", f"`{name}` is a secret and must be a reference", FORMS, steps)
     return True
 
 
@@ -123,7 +123,7 @@ def _leaf(
     ref = parse_reference(text)
     if ref is not None and not _can_exist(ref):
         summary = f"the reference in `{name}` is not a valid name for its scheme"
-        report("invalid-reference", summary, _NO_DEFAULT, steps)
+        report("invalid-reference", summary, invalid_name_hint(ref), steps)
         # Hidden even so: what is not a name may be the secret itself.
         return Redacted(text)
     if ref is not None:
@@ -139,7 +139,7 @@ def _leaf(
         report(*_malformed(text, name), steps)
     elif field.facts.secret:
         summary = f"`{name}` is a secret and must be a reference; the value is not shown"
-        report("literal-secret", summary, _FORMS, steps)
+        report("literal-secret", summary, meant_reference(text) or FORMS, steps)
     return Redacted(text)
 
 
@@ -151,8 +151,10 @@ def _can_exist(ref: SecretRef) -> bool:
 
 
 def _malformed(text: str, name: str) -> tuple[str, str, str]:
-    if text.startswith("${") and text.endswith("}") and text.count("${") == 1:
-        return "invalid-reference", f"the reference in `{name}` is not complete", _FORMS
+    if text.strip().startswith("${") and text.count("${") == 1:
+        after = text.strip().partition("}")[2]
+        if not after.strip("}"):
+            return "invalid-reference", *describe_malformed(text.strip(), name)
     summary = f"a reference must be the whole value of `{name}`"
     return "reference-not-allowed", summary, "store the whole value as the secret"
 

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from reconciler.domain.secrets import LOOKS_SECRET
 
 _LONGEST = 64
+_SHORTEST_ABBREVIATION = 3
+_VOWELS = frozenset("aeiou")
 _NAME = re.compile(r"[^\W\d:][^:\s]{0,63}|\$[a-z]+")
 
 
@@ -16,12 +18,29 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{near}`?" if near is not None else ""
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the nearest known word; None if none is near."""
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the nearest known word; None if none is near.
+
+    An abbreviation, such as `prod` or `prd` for `production`, counts if nothing is spelled alike.
+    """
     candidates = sorted(known, key=lambda c: (-abs(len(c) - len(word)), c))
     by_folded = {_fold(c): c for c in candidates}  # of equal words, the last is nearest in length
-    near = get_close_matches(_fold(word[:_LONGEST]), sorted(by_folded), n=1, cutoff=0.6)
+    folded = _fold(word[:_LONGEST])
+    near = get_close_matches(folded, sorted(by_folded), n=1, cutoff=cutoff)
+    if not near:
+        near = [c for c in sorted(by_folded, key=len) if _abbreviates(folded, c)]
     return by_folded[near[0]] if near else None
+
+
+def _abbreviates(word: str, long: str) -> bool:
+    """Return whether a word of three letters or more begins a longer one, or leaves letters out."""
+    if len(word) < _SHORTEST_ABBREVIATION or len(word) >= len(long) or word[0] != long[0]:
+        return False
+    if long.startswith(word):
+        return True
+    # All consonants in their order: `prd`, `stg`, `dvlpmnt`. A vowel suggests another word.
+    letters = iter(long)
+    return not _VOWELS.intersection(word) and all(letter in letters for letter in word)
 
 
 def quoted(name: str) -> str:

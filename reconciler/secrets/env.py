@@ -8,6 +8,7 @@ from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, ResolverContext
 
 UNSET = "unset-variable"
+EMPTY = "empty-secret"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -29,10 +30,20 @@ class EnvResolver:
         if not _NAME.fullmatch(ref.locator):
             return SecretError(ref, "this is not the name of a variable", code="bad-reference")
         if ref.locator not in self._environ:
-            return SecretError(
-                ref,
-                f"the environment variable {ref.locator} is not set",
-                code=UNSET,
-                hint="set it; in GitHub Actions, map it from a secret in the step's `env:`",
-            )
-        return Redacted(self._environ[ref.locator])
+            summary = f"the environment variable {ref.locator} is not set"
+            return SecretError(ref, summary, code=UNSET, hint=self._hint(ref.locator))
+        value = Redacted(self._environ[ref.locator])
+        if value.is_empty:
+            summary = f"the environment variable {ref.locator} is empty"
+            return SecretError(ref, summary, code=EMPTY, hint=self._hint(ref.locator, empty=True))
+        return value
+
+    def _hint(self, name: str, *, empty: bool = False) -> str:
+        """Return how to set a variable here: in a job of GitHub Actions, another CI, or a shell."""
+        if self._environ.get("GITHUB_ACTIONS") == "true":
+            if empty:
+                return f"create the secret {name} in GitHub; a secret that is not set arrives empty"
+            return f"add `{name}: ${{{{ secrets.{name} }}}}` to the `env:` of the step"
+        if self._environ.get("CI") == "true":
+            return f"define {name} as a secret variable of the CI job"
+        return f"run `export {name}=…`"

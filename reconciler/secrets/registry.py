@@ -16,7 +16,7 @@ from typing import cast
 
 from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
 from reconciler.secrets.allowlist import AllowList
-from reconciler.secrets.env import UNSET
+from reconciler.secrets.env import EMPTY, UNSET
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, Resolver, ResolverContext
 
@@ -240,8 +240,8 @@ def _refuse_empty(ref: SecretRef, answer: Answer) -> Answer:
         return SecretError(
             ref,
             "the value is empty",
-            code="empty-secret",
-            hint="an unset secret of GitHub Actions arrives as an empty variable",
+            code=EMPTY,
+            hint="store a value at that place",
         )
     return answer
 

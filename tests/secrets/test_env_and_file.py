@@ -27,6 +27,24 @@ def test_an_empty_variable_is_missing(value: str) -> None:
     assert codes(found) == {"env:SECRET_A": "empty-secret"}
 
 
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize(
+    ("around", "expected", "unexpected"),
+    [
+        ({}, "run `export SECRET_A=…`", "GitHub"),
+        ({"CI": "true"}, "define SECRET_A as a secret variable of the CI job", "GitHub"),
+        ({"CI": "true", "GITHUB_ACTIONS": "true"}, "SECRET_A", "export"),
+    ],
+)
+def test_the_hint_says_how_to_set_a_variable_where_the_command_runs(
+    value: str | None, around: dict[str, str], expected: str, unexpected: str
+) -> None:
+    environ = around if value is None else {**around, "SECRET_A": value}
+    (problem,) = resolve("env:SECRET_A", environ=environ).missing.values()
+    assert expected in problem.hint
+    assert unexpected not in problem.hint
+
+
 @pytest.mark.parametrize("name", ["SECRET_A-B", "SECRET_A B", "SECRET_Ä", "SECRET_A\n"])
 def test_a_name_that_no_variable_can_have_is_a_bad_reference(name: str) -> None:
     assert codes(resolve(f"env:{name}", environ={name: CANARY})) == {f"env:{name}": "bad-reference"}
