@@ -82,6 +82,10 @@ class Candidate:
         removed = {path for path, text in self.documents.items() if text is None}
         return sorted({*self.base.paths(), *self.documents} - removed)
 
+    def other_files(self) -> list[str]:
+        """Return the paths of the files that are not YAML; the overlay holds none."""
+        return self.base.other_files()
+
     def read(self, path: str) -> bytes:
         """Return the content of a file after the overlay."""
         if path not in self.documents:

@@ -18,7 +18,7 @@ from pydantic import Field
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import ReportError, bind_references, parse_reference
 from reconciler.desired.source import FileSource, UnreadableFile
-from reconciler.desired.suggestions import did_you_mean, one_of
+from reconciler.desired.suggestions import did_you_mean, one_of, valid_slug
 from reconciler.desired.validate import check_model
 from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, error
@@ -263,7 +263,8 @@ def _check_names(tree: Tree, document: Sourced, problems: ProblemCollector) -> N
         slug = entry.get("slug") if isinstance(entry, dict) else None
         if isinstance(slug, str) and SLUG.fullmatch(slug) is None:
             origin = document.origin_of(("deletions", index, "slug"))
-            problems.error("invalid-value", "`slug` must be letters, digits, `_` or `-`", origin)
+            summary = "`slug` must be letters, digits, `_` or `-`"
+            problems.error("invalid-value", summary, origin, hint=valid_slug(slug))
 
 
 def _build(tree: Tree) -> Config:

@@ -4,6 +4,7 @@ This module knows the folders, not the fields: of a document, only its slug is r
 documents are merged: `desired.overlay`.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Protocol
 
@@ -11,14 +12,29 @@ from reconciler.desired.config import CONFIG_FILE, Config
 from reconciler.desired.overlay import apply_patch
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin
 from reconciler.desired.source import MAX_TOTAL, FileSource, UnreadableFile, is_yaml
-from reconciler.desired.suggestions import did_you_mean
+from reconciler.desired.suggestions import did_you_mean, nearest
 from reconciler.desired.validate import describe
 from reconciler.desired.yaml_reader import Data, Document, read_yaml
 from reconciler.domain.identifiers import SLUG
+from reconciler.domain.integration import Integration
 
 INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"
 _FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)
 _TOP_LEVEL_FILES = frozenset({CONFIG_FILE, "fleet.yaml"})
+
+
+_ONE_DOCUMENT = (
+    "write the fields of each integration at the start of the line, without `- `, and separate "
+    "integrations by a line `---`"
+)
+_BY_SLUG = "write `SLUG:` at the start of a line, and the fields of that integration indented below"
+
+
+# Markdown, names in capitals such as OWNERS, and files that a `sops:` reference can name.
+_DOCUMENTATION = re.compile(
+    r"(?i:.+\.(?:md|markdown|rst|adoc)|readme.*|license.*)|[A-Z]+|.+\.(?:sops|enc)\..+"
+)
+_MAX_STRAYS = 10
 
 
 def is_in_layout(path: str) -> bool:
@@ -98,11 +114,21 @@ class Documents:
             for document in self._read(path):
                 self._each_slug(path, document, documents, self._add_patch)
 
+    def _similar_folder(self, environment: str) -> str | None:
+        """Return the folder that a target most likely means by an environment without one."""
+        known = {p.split("/")[1] for p in self._inside(ENVIRONMENTS) if p.count("/") > 1}
+        if environment in known:
+            return None
+        return nearest(environment, known) or next(
+            (name for name in sorted(known) if nearest(name, [environment])), None
+        )
+
     def _report_missing(self, environment: str, folder: str) -> None:
         """Report a target whose environment has no folder, or an empty one."""
-        known = {p.split("/")[1] for p in self._inside(ENVIRONMENTS) if p.count("/") > 1}
-        hint = did_you_mean(environment, known)
-        hint = hint or "add an overlay there, or remove `environment` from the target"
+        similar = self._similar_folder(environment)
+        hint = "add an overlay there, or remove `environment` from the target"
+        if similar is not None:
+            hint = f"did you mean `{similar}`?"
         where, summary = self._origin_of(environment), f"{folder}/ has no overlay"
         # Without a folder the name is probably misspelled, and the base alone would be the wrong
         # state.
@@ -140,12 +166,34 @@ class Documents:
             near = did_you_mean(folder, _FOLDERS) if rest and folder not in _FOLDERS else ""
             if rest and not near and folder not in _FOLDERS:
                 continue
-            hint = near or f"move integrations to {INTEGRATIONS}/"
+            hint = near or _rename_hint(path) or f"move integrations to {INTEGRATIONS}/"
             where = SourceOrigin(path)
             self._problems.warning("stray-file", f"{path} is not read", where, hint=hint)
+        self._find_other_files()
+
+    def _find_other_files(self) -> None:
+        """Report files in the folders that are neither YAML nor documentation."""
+        found = [
+            path
+            for path in self._source.other_files()
+            if path.partition("/")[0] in _FOLDERS
+            and path not in self._blocked
+            and not _DOCUMENTATION.fullmatch(path.rpartition("/")[2])
+        ]
+        for path in found[:_MAX_STRAYS]:
+            summary = f"{path} is not read: its name does not end in .yaml or .yml"
+            self._problems.add_stray(path, summary, _other_file_hint(path))
+        if len(found) > _MAX_STRAYS:
+            path = found[_MAX_STRAYS]
+            summary = f"{path} and {len(found) - _MAX_STRAYS - 1} more files are not read"
+            self._problems.add_stray(path, summary, _other_file_hint(path))
 
     def _find_unused(self, environments: Collection[str | None]) -> None:
-        """Report the folders of overlays that no target names, by the first file of each."""
+        """Report the folders of overlays that no target names, by the first file of each.
+
+        A folder whose name a target misspells is reported there, at `environment`.
+        """
+        environments = {*environments, *map(self._similar_folder, filter(None, environments))}
         for path in self._inside(ENVIRONMENTS):
             name = path.split("/")[1]
             if "/" in path.removeprefix(f"{ENVIRONMENTS}/") and name not in environments:
@@ -200,16 +248,19 @@ class Documents:
 
     def _add_integration(self, path: str, document: Document, *, alone: bool) -> None:
         origin, value = SourceOrigin(path, document.index), document.value
-        if type(value) is not dict:
-            summary = f"an integration must be a mapping, not {describe(value)}"
-            self._problems.error("wrong-type", summary, origin)
+        if type(value) is not dict or _holds_several(value):
+            kind = "a mapping of integrations" if type(value) is dict else describe(value)
+            summary = f"a document must be one integration, not {kind}"
+            self._problems.error("wrong-type", summary, origin, hint=_ONE_DOCUMENT)
+            # An access fragment may name one of them.
+            self._incomplete = True
             return
         sourced = Sourced(value, origin, document.line)
         slug = value.get("slug")
-        if not isinstance(slug, str):
+        if not isinstance(slug, str) or not SLUG.fullmatch(slug):
             # Kept, since its other fields can still be checked.
             self._without_slug.append(sourced)
-            # The slug that an overlay names may be the one that is missing here.
+            # The slug that an overlay names may be the one that is missing or misspelled here.
             self._incomplete = True
             return
         name = str(slug)
@@ -226,7 +277,7 @@ class Documents:
             self._without_slug.append(sourced)
         stem = path.rpartition("/")[2].rpartition(".")[0]
         # A file with several documents cannot be named after one of them.
-        if alone and stem != name and SLUG.fullmatch(name):
+        if alone and stem != name:
             summary = f"the file is named `{stem}`, but its slug is `{name}`"
             hint = f"rename the file to {name}.yaml"
             self._problems.warning("file-name", summary, origin.at("slug"), hint=hint)
@@ -240,7 +291,7 @@ class Documents:
             return
         if type(value) is not dict:
             summary = f"the file must be a mapping with slugs as names, not {describe(value)}"
-            self._problems.error("wrong-type", summary, origin)
+            self._problems.error("wrong-type", summary, origin, hint=_BY_SLUG)
             return
         for slug, patch in value.items():
             if slug in documents:
@@ -292,6 +343,29 @@ class Documents:
         elif entries and isinstance(documents[slug].value.get("workspaces") or [], list):
             where = origin.at("workspaces")
             documents[slug] = add_entries(documents[slug], "workspaces", entries, where)
+
+
+def _rename_hint(path: str) -> str:
+    """Return a hint for `reconcile.yml` and `Fleet.yaml`, whose names are almost right."""
+    stem = path.rpartition(".")[0].lower()
+    return f"rename it to {stem}.yaml" if f"{stem}.yaml" in _TOP_LEVEL_FILES else ""
+
+
+def _other_file_hint(path: str) -> str:
+    """Return what to do with a file that is not YAML by its name."""
+    folder, _, name = path.rpartition("/")
+    stem, _, suffix = name.rpartition(".")
+    if suffix.lower() == "json":
+        return f"rename it to {stem}.yaml, since JSON is also YAML, or move it out of {folder}/"
+    return f"give it a name that ends in .yaml, or move it out of {folder}/"
+
+
+def _holds_several(value: dict[str, Data]) -> bool:
+    """Return whether a mapping holds integrations: by slug, or as a list below one name."""
+    if not value or not value.keys().isdisjoint(Integration.model_fields):
+        return False
+    inner = [i for item in value.values() for i in (item if type(item) is list else [item])]
+    return any(type(i) is dict and not i.keys().isdisjoint({"slug", "name"}) for i in inner)
 
 
 class _AddEntry(Protocol):

@@ -179,6 +179,12 @@ class ProblemCollector:
         summary = f"{at.file} {problem.summary}"
         self.diagnostics.append(Diagnostic(Severity.ERROR, problem.code, summary, problem.hint, at))
 
+    def add_stray(self, file: str, summary: str, hint: str) -> None:
+        """Add the warning about a file that is not read; its content is not shown."""
+        at = SourceLocation(self.display_path(file))
+        diagnostic = Diagnostic(Severity.WARNING, "stray-file", summary, hint, at)
+        self.diagnostics.append(diagnostic)
+
     def add_faults(self, file: str, parsed: YamlFile, data: bytes) -> None:
         """Add the errors of a file that is not valid YAML."""
         lines = lines_of(data)

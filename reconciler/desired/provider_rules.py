@@ -12,6 +12,7 @@ from typing import TypedDict
 from reconciler.desired import host_rules
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import holds_reference
+from reconciler.desired.shape_hints import other_provider
 from reconciler.desired.suggestions import quoted
 from reconciler.domain.credentials import lacks_credential
 from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME, is_host_label
@@ -150,7 +151,11 @@ class ProviderRules:
         hint = self.problems.did_you_mean(name, around.fields)
         if around.model is self.model and name in self.model.other_names:
             hint = f"rename it to `{self.model.other_names[name]}`"
-        elif not hint and SECRET_NAME.search(name):
+        elif around.model is self.model and name in self.schema.fields:
+            hint = f"move it out of `configurations`: `{name}` is a field of the integration"
+        elif not hint:
+            hint = other_provider(name)
+        if not hint and SECRET_NAME.search(name):
             hint = "write a secret as a reference, such as `${env:SECRET_…}`"
         elif not hint:
             hint = (

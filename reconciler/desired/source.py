@@ -6,7 +6,7 @@ than the limit is read. What the bytes mean: `desired.yaml_reader`.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -50,6 +50,10 @@ class FileSource(Protocol):
         """List every YAML file, whether it can be read or not."""
         ...
 
+    def other_files(self) -> list[str]:
+        """List the files that are not YAML by their name, without hidden ones."""
+        ...
+
     def read(self, path: str) -> bytes:
         """Return the content of a listed file; raises `UnreadableFile`."""
         ...
@@ -74,6 +78,11 @@ class MemorySource:
     def paths(self) -> list[str]:
         """List the files that have a YAML name."""
         return sorted(p for p in self.files if is_yaml(p))
+
+    def other_files(self) -> list[str]:
+        """List the other files, those of the original included."""
+        others = {p for p in self.files if not is_yaml(p)}
+        return sorted(others.union(self.original.other_files() if self.original else ()))
 
     def read(self, path: str) -> bytes:
         """Return the content of a file."""
@@ -111,7 +120,11 @@ class DirectorySource:
 
     def paths(self) -> list[str]:
         """List the files that have a YAML name, and links to folders, which cannot be read."""
-        return sorted(_walk(self._root, ""))
+        return sorted(_walk(self._root, "", _may_be_read))
+
+    def other_files(self) -> list[str]:
+        """List the regular files that do not have a YAML name."""
+        return sorted(_walk(self._root, "", lambda entry: not _may_be_read(entry)))
 
     def read(self, path: str) -> bytes:
         """Read a regular file inside the directory."""
@@ -191,7 +204,7 @@ def too_large() -> UnreadableFile:
     )
 
 
-def _walk(root: str, folder: str) -> Iterator[str]:
+def _walk(root: str, folder: str, accepts: "Callable[[os.DirEntry[str]], bool]") -> Iterator[str]:
     try:
         entries = list(os.scandir(f"{root}/{folder}" if folder else root))
     except OSError:
@@ -207,9 +220,13 @@ def _walk(root: str, folder: str) -> Iterator[str]:
         path = f"{folder}/{entry.name}" if folder else entry.name
         # A link is not entered: it could lead out of the directory or into a circle.
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, path)
-        elif is_yaml(entry.name) or _stands_for_folder(entry):
+            yield from _walk(root, path, accepts)
+        elif accepts(entry):
             yield path
+
+
+def _may_be_read(entry: "os.DirEntry[str]") -> bool:
+    return is_yaml(entry.name) or _stands_for_folder(entry)
 
 
 def _stands_for_folder(entry: "os.DirEntry[str]") -> bool:

@@ -1,12 +1,14 @@
 """Suggestions for misspelled words: the nearest known word, and how messages quote names."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from reconciler.domain.secrets import LOOKS_SECRET
 
 _LONGEST = 64
+_NOT_IN_SLUGS = re.compile(r"[^A-Za-z0-9_-]+")
 _SHORTEST_ABBREVIATION = 3
 _VOWELS = frozenset("aeiou")
 _NAME = re.compile(r"[^\W\d:][^:\s]{0,63}|\$[a-z]+")
@@ -47,6 +49,15 @@ def quoted(name: str) -> str:
     """Return a name as messages show it; what cannot be a name may contain a secret."""
     showable = _NAME.fullmatch(name) and not LOOKS_SECRET.search(name)
     return f"`{name}`" if showable else "this name"
+
+
+def valid_slug(text: str) -> str:
+    """Return a hint with the slug that is nearest to a text that is none."""
+    plain = unicodedata.normalize("NFKD", text[:_LONGEST]).encode("ascii", "ignore").decode()
+    slug = _NOT_IN_SLUGS.sub("-", plain).strip("-")
+    if not slug or LOOKS_SECRET.search(text):
+        return "use letters, digits, `_` and `-`"
+    return f"write a slug such as `{slug}`"
 
 
 def one_of(known: Iterable[str]) -> str:

@@ -6,12 +6,21 @@ Rules that concern more than one field: `desired.integration_builder`.
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
-from reconciler.desired.suggestions import one_of, quoted
+from reconciler.desired.shape_hints import (
+    entry_hint,
+    field_elsewhere,
+    list_hint,
+    map_hint,
+    named_entry,
+    near_field_elsewhere,
+)
+from reconciler.desired.suggestions import one_of, quoted, valid_slug
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
 
@@ -40,6 +49,8 @@ _TYPE_HINTS = {
     "model": "write each `name: value` on a line of its own below it",
     "mapping": "write each `name: value` on a line of its own below it",
 }
+_LISTS = frozenset({"list", "tuple"})
+_MAPPINGS = frozenset({"dict", "model", "mapping"})
 _TYPE_ERROR = re.compile(
     r"(string|int|float|bool|list|tuple|dict|model|mapping)(_attributes)?_type"
 )
@@ -64,7 +75,7 @@ def check_model(
     try:
         model.model_validate(tree)
     except ValidationError as error:
-        explainer = _Explainer(schema, document, problems, prefix, what)
+        explainer = _Explainer(schema, document, problems, prefix, what, tree=tree)
         for problem in error.errors(include_url=False, include_input=True):
             steps = _steps(problem["loc"], tree)
             # Already reported, with a reason that pydantic cannot know.
@@ -108,7 +119,10 @@ class _Explainer:
         problems: ProblemCollector,
         prefix: Steps,
         what: str,
+        *,
+        tree: object,
     ) -> None:
+        self.tree = tree
         self.schema = schema
         self.document = document
         self.problems = problems
@@ -120,7 +134,9 @@ class _Explainer:
         if kind == "extra_forbidden":
             self._unknown_field(steps)
         elif kind == "missing":
-            self._missing_field(steps)
+            # What is missing from `- ws-a: {…}` is reported at the name.
+            if self._name_of_entry(steps[:-1]) is None:
+                self._missing_field(steps)
         elif match := _TYPE_ERROR.fullmatch(kind):
             self._wrong_type(match[1], problem["input"], steps)
         elif kind in {"literal_error", "enum"}:
@@ -135,7 +151,10 @@ class _Explainer:
                 summary = f"{name_of(steps, self.what)} {summary}"
             self._report(kind, summary, steps, hint=self._example_hint(kind, steps))
         else:
-            self._report("invalid-value", f"{name_of(steps, self.what)} {_limit(problem)}", steps)
+            summary, given = f"{name_of(steps, self.what)} {_limit(problem)}", problem["input"]
+            is_slug = problem.get("ctx", {}).get("pattern") == _SLUG and isinstance(given, str)
+            hint = valid_slug(given) if is_slug else ""
+            self._report("invalid-value", summary, steps, hint=hint)
 
     def _report(
         self, code: str, summary: str, steps: Steps, *, hint: str = "", key: bool = False
@@ -154,7 +173,13 @@ class _Explainer:
         around = name_of(steps[:-1], self.what)
         known = names_at(self.schema, steps[:-1])
         name = str(steps[-1])
-        hint = self.problems.did_you_mean(name, known) or (one_of(known) if len(known) <= 8 else "")
+        hint = (
+            self._named_entry_hint(steps)
+            or field_elsewhere(name, steps[:-1], self.schema)
+            or self.problems.did_you_mean(name, known)
+            or near_field_elsewhere(name, self.schema)
+            or (one_of(known) if len(known) <= 8 else "")
+        )
         self._report(
             "unknown-field",
             f"{quoted(name)} is not a field of {around}",
@@ -162,6 +187,21 @@ class _Explainer:
             hint=hint,
             key=True,
         )
+
+    def _named_entry_hint(self, steps: Steps) -> str:
+        """Return a hint for `- ws-a: {…}`, where a name stands in place of a field."""
+        if steps[-1] != self._name_of_entry(steps[:-1]):
+            return ""
+        return entry_hint(schema_at(self.schema, steps[:-2]), steps[-1])
+
+    def _name_of_entry(self, steps: Steps) -> str | None:
+        """Return the name that stands in place of a field in the entry of a list at `steps`."""
+        if not steps or not isinstance(steps[-1], int):
+            return None
+        node: Any = self.tree
+        for step in steps:
+            node = node[step]
+        return named_entry(schema_at(self.schema, steps[:-1]), node)
 
     def _missing_field(self, steps: Steps) -> None:
         around, name = name_of(steps[:-1], self.what), steps[-1]
@@ -176,9 +216,24 @@ class _Explainer:
         hint = _TYPE_HINTS[expected]
         if given is None:
             hint = "set a value, or remove the field"
-        elif isinstance(given, str):
-            hint = _type_hint(expected, given) or hint
+        else:
+            hint = self._shape_hint(expected, given, steps) or hint
         self._report("wrong-type", summary, steps, hint=hint)
+
+    def _shape_hint(self, expected: str, given: object, steps: Steps) -> str:
+        """Return how to write a value in the shape that is expected; "" if nothing better is known.
+
+        A name in place of an entry or of a list is most often the identity of an entry.
+        """
+        hidden = is_hidden(self.schema, steps)
+        if expected in _LISTS and steps:
+            field = schema_at(self.schema, steps)
+            return list_hint(field, str(steps[-1]), given, hidden=hidden)
+        if expected in _MAPPINGS and len(steps) > 1 and isinstance(steps[-1], int):
+            return entry_hint(schema_at(self.schema, steps[:-1]), given, hidden=hidden)
+        if expected in _MAPPINGS and steps:
+            return map_hint(schema_at(self.schema, steps))
+        return _type_hint(expected, given) if isinstance(given, str) else ""
 
     def _not_a_choice(self, problem: ErrorDetails, steps: Steps) -> None:
         expected = str(problem.get("ctx", {}).get("expected", ""))
@@ -290,8 +345,9 @@ def _limit(problem: ErrorDetails) -> str:
 
 
 # Keyed by the pattern that pydantic passes on, so each must be spelled as in its model.
+_SLUG = r"^[A-Za-z0-9_-]{1,255}$"
 _PATTERNS = {
-    r"^[A-Za-z0-9_-]{1,255}$": "must be 1 to 255 letters, digits, `_` or `-`",
+    _SLUG: "must be 1 to 255 letters, digits, `_` or `-`",
     r"^[^\s/:?#@.]*$": "must be a name, not a URL or a host name",
     r"^[^\s/:?#@]*$": "must be a name, not a URL",
     r"^(key|configurations\.[A-Za-z0-9_]+)$": "must be `key` or `configurations.<field>`",

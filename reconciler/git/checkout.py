@@ -70,6 +70,10 @@ class CheckedOutFiles:
         """List every YAML file that is there or should be."""
         return sorted({*self.base.paths(), *self.missing})
 
+    def other_files(self) -> list[str]:
+        """List the files in the working tree that are not YAML."""
+        return self.base.other_files()
+
     def read(self, path: str) -> bytes:
         """Return the content of a file, or raise `UnreadableFile`."""
         if path in self.missing:

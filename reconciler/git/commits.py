@@ -50,6 +50,10 @@ class FilesAtCommit:
         """List every YAML file, readable or not."""
         return sorted(self.files.keys() | self.unreadable.keys())
 
+    def other_files(self) -> list[str]:
+        """Return none: only YAML was ever read, so that another file of a commit hides nothing."""
+        return []
+
     def read(self, path: str) -> bytes:
         """Return the content of a file, or raise `UnreadableFile`."""
         if path in self.unreadable:

@@ -85,20 +85,11 @@ def test_a_reserved_variable_is_not_suggested(written: str) -> None:
 SECRET = "Zk3vQ8sample0secret"
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        "{}",
-        "${{{}}}",
-        "${{{}",
-        "${{env:{}",
-        "${{ENV:{}}}",
-        "${{ {} }}",
-        "${{{}:x y}}",
-        "${{x:{} y}}",
-    ]
-    + ["$({})", "%{}%", "{{{{ {} }}}}", "env:{}", "${}", "${{SECRET_X:-{}}}", "os.environ/{}"],
-)
+SHAPES = """{} ${{{}}} ${{{} ${{env:{} ${{ENV:{}}} $({}) %{}% {{{{{}}}}} env:{} ${}
+    ${{SECRET_X:-{}}} os.environ/{} ${{{}:x}} ${{{}.x}} ${{env:a{}"""
+
+
+@pytest.mark.parametrize("shape", [*SHAPES.split(), "${{ {} }}", "${{{}:x y}}", "${{x:{} y}}"])
 def test_what_may_be_a_secret_is_not_repeated(shape: str) -> None:
     found = diagnostic_of(shape.format(SECRET))
     excerpt = found.excerpt.text if found.excerpt else ""
