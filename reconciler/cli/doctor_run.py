@@ -24,8 +24,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.errors import Rejection
 from reconciler.execution.threads import in_thread
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.location import LedgerState
-from reconciler.ledger.models import TargetKey
+from reconciler.ledger.location import LedgerState, TargetKey
 from reconciler.planning.plan import PlanTarget
 from reconciler.remote.api import RequestRecord
 from reconciler.remote.client import Client

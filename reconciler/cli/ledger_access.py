@@ -21,8 +21,8 @@ from reconciler.domain.policy import Target
 from reconciler.domain.state import Observed
 from reconciler.errors import InvalidInput
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
-from reconciler.ledger.models import Holder, RunFacts, SeenState, TargetKey
+from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
+from reconciler.ledger.models import Holder, RunFacts, SeenState
 from reconciler.ledger.snapshot import LedgerSnapshot, read_snapshot
 from reconciler.planning.plan import PlanTarget
 

@@ -12,7 +12,7 @@ from reconciler.ledger.location import LedgerState
 from reconciler.planning.plan import PlanTarget
 
 if TYPE_CHECKING:
-    from reconciler.ledger.models import TargetKey
+    from reconciler.ledger.location import TargetKey
     from reconciler.ledger.store import Ledger
 
 

@@ -36,7 +36,8 @@ from reconciler.execution.events import (
 )
 from reconciler.execution.result import Outcome, Status
 from reconciler.execution.secret_values import sent_secrets
-from reconciler.ledger.models import Anchor, Confirmed, RunFacts, SeenState, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import Anchor, Confirmed, RunFacts, SeenState
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import Plan, Selection

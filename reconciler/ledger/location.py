@@ -1,10 +1,10 @@
-"""The place of a ledger, known without loading what opening one takes."""
+"""The place of a ledger, and of a target in it, known without loading what opening one takes."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
@@ -110,3 +110,20 @@ def _exists(file: Path) -> bool:
     except OSError:
         return True
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class TargetKey:
+    """The key by which the rows of a target are found."""
+
+    name: str
+    host: str
+    organisation: str | None = None
+
+    @classmethod
+    def of(cls, *, name: str, base_url: str, organisation: str | None) -> "TargetKey":
+        """Build a key from a base URL; the whole URL stands for the host of a simulator."""
+        parts = urlsplit(base_url)
+        # A user name in the URL does not make another host.
+        host = parts.netloc.rpartition("@")[2]
+        return cls(name, host or base_url, organisation or None)

@@ -24,7 +24,8 @@ from reconciler.diagnostics import error
 from reconciler.errors import Refused
 from reconciler.ledger.database import Database
 from reconciler.ledger.errors import LedgerError, LockLost, explain
-from reconciler.ledger.models import Holder, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import Holder
 from reconciler.ledger.tables import holders
 
 # A session that only holds a lock is idle, and a server may end it. Before PostgreSQL 14 the

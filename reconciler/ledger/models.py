@@ -4,28 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypedDict
-from urllib.parse import urlsplit
 
 from reconciler.domain.state import Declared, Observed, SecretRecord
 from reconciler.domain.tree import Path, Tree
+from reconciler.ledger.location import TargetKey
 from reconciler.planning.actions import ActionKind
-
-
-@dataclass(frozen=True, slots=True)
-class TargetKey:
-    """The key by which the rows of a target are found."""
-
-    name: str
-    host: str
-    organisation: str | None = None
-
-    @classmethod
-    def of(cls, *, name: str, base_url: str, organisation: str | None) -> "TargetKey":
-        """Build a key from a base URL; the whole URL stands for the host of a simulator."""
-        parts = urlsplit(base_url)
-        # A user name in the URL does not make another host.
-        host = parts.netloc.rpartition("@")[2]
-        return cls(name, host or base_url, organisation or None)
 
 
 class Filters(TypedDict, total=False):

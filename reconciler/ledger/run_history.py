@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func,
 from reconciler.ledger import target_rows
 from reconciler.ledger.codec import parse_document, preimage_from_document
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.models import PreImage, RunFilter, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import PreImage, RunFilter
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs, targets
 
 _STATUSES = ("applied", "failed", "skipped", "unknown")

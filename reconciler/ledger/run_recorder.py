@@ -21,7 +21,8 @@ from reconciler.ledger import hash_chain, target_rows
 from reconciler.ledger.codec import parse_document, preimage_to_document, to_ascii, to_json
 from reconciler.ledger.database import Database
 from reconciler.ledger.last_applied import remove_intents, store_intents
-from reconciler.ledger.models import PreImage, RunFacts, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import PreImage, RunFacts
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 from reconciler.planning.actions import Action, ChangeKind
 from reconciler.planning.normalize import normalize

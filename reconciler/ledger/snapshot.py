@@ -6,8 +6,7 @@ from pathlib import Path
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.state import LEDGER_UNREADABLE, LastAppliedState
 from reconciler.ledger.errors import LedgerError, NoLedger
-from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
-from reconciler.ledger.models import TargetKey
+from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from reconciler.ledger.fingerprint_key import (
     pepper_of,
     remove_pepper_beside,
 )
-from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
+from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
 from reconciler.ledger.lock import Check, file_lock, shared_lock
 from reconciler.ledger.models import (
     Anchor,
@@ -38,7 +38,6 @@ from reconciler.ledger.models import (
     RunFacts,
     RunFilter,
     SeenState,
-    TargetKey,
 )
 from reconciler.ledger.run_history import (
     count,

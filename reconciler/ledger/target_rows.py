@@ -11,7 +11,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, and_, delete, insert, select, text, update
 
 from reconciler.ledger.codec import parse_document, to_json
-from reconciler.ledger.models import TargetKey
+from reconciler.ledger.location import TargetKey
 from reconciler.ledger.tables import meta, targets
 
 _UNKNOWN = ""

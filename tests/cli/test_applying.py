@@ -11,7 +11,8 @@ from reconciler.execution.events import CallEnded, Event, RunEnded
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.preflight import Approval
 from reconciler.execution.result import Status
-from reconciler.ledger.models import RunFacts, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import RunFacts
 from reconciler.ledger.store import open_ledger
 from reconciler.planning.plan import PlanOptions
 from reconciler.workflows import Applied

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.ledger.models import TargetKey
+from reconciler.ledger.location import TargetKey
 from reconciler.ledger.store import open_ledger
 from tests.cli.project import Here
 from tests.end_to_end.harness import Done

@@ -23,7 +23,8 @@ from reconciler.execution.events import (
 )
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
-from reconciler.ledger.models import Confirmed, RunFacts, SeenState, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import Confirmed, RunFacts, SeenState
 from reconciler.ledger.store import Ledger
 from reconciler.planning.actions import Action, ActionInputs, ActionKind, Risk
 from reconciler.planning.plan import Plan, PlanTarget, Selection

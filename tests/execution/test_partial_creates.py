@@ -15,7 +15,8 @@ from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.preflight import Approval
 from reconciler.execution.result import Outcome
-from reconciler.ledger.models import RunFacts, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import RunFacts
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript

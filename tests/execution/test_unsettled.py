@@ -13,7 +13,8 @@ from reconciler.execution.events import CallEnded, CallStarted, Event
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import Outcome
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.models import RunFacts, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import RunFacts
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.actions import Action
 from reconciler.planning.approval import beyond_approval

@@ -20,7 +20,8 @@ from reconciler.execution.events import (
 )
 from reconciler.execution.ledger_listener import record_in
 from reconciler.execution.result import ApplyResult, Outcome, Status
-from reconciler.ledger.models import RunFacts, SeenState, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import RunFacts, SeenState
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.actions import Action, ActionInputs, ActionKind, Risk
 from reconciler.planning.plan import Plan, PlanTarget

@@ -10,7 +10,8 @@ from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import LastAppliedState, SecretRecord
 from reconciler.domain.tree import Value, leaves
 from reconciler.ledger.codec import tree_from_text, tree_to_text
-from reconciler.ledger.models import Confirmed, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import Confirmed
 from tests.ledger.builders import BASE_URL, KEY, REF, declared, ledger_in, seen
 
 RECORD = SecretRecord(REF, fingerprint="p:00", mask=Mask("sk-***a"))

@@ -8,8 +8,9 @@ import pytest
 
 from reconciler.errors import Refused
 from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.location import TargetKey
 from reconciler.ledger.lock import file_lock
-from reconciler.ledger.models import Holder, TargetKey
+from reconciler.ledger.models import Holder
 from tests.ledger.builders import BASE_URL, KEY, ledger_in
 
 HOLDER = Holder(pid=4711, host="runner-3", since="2026-03-01T10:00:00Z", run="r-1", actor="ada")

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from reconciler.ledger.models import TargetKey
+from reconciler.ledger.location import TargetKey
 from reconciler.ledger.store import open_ledger
 from tests.cli.scene import Scene, scene
 from tests.end_to_end.harness import Done

@@ -7,7 +7,8 @@ import pytest
 
 from reconciler.domain.secrets import Mask
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.models import Confirmed, RunFacts, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import Confirmed, RunFacts
 from reconciler.planning.actions import ActionKind
 from tests.ledger.builders import (
     BASE_URL,

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from reconciler.domain.state import DesiredState
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.undo import options_for, undo_of
-from reconciler.ledger.models import RunFacts, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import RunFacts
 from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.plan import PlanOptions
 from reconciler.simulator.switches import Switches

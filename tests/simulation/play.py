@@ -14,7 +14,8 @@ from reconciler.execution.events import Emit, Event
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import ApplyResult
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.models import RunFacts, TargetKey
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.models import RunFacts
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.client import make_client
 from reconciler.simulator.auth import ApiService, accept_without_key
