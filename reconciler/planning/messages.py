@@ -1,4 +1,5 @@
-"""Messages of planning: every diagnostic about a single integration.
+"""Messages of planning: every diagnostic about a single integration, and about what an audit
+missed.
 
 Those about integrations that exist and cannot be read are at the end: such a one is neither present
 nor absent, and nothing is created, changed or deleted for it (`reconciler.remote.decode_values`
@@ -9,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from reconciler.diagnostics import Diagnostic, counted, error, notice, warning
+from reconciler.domain.facts import SubResource
 from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared, LastAppliedState, UnreadableIntegration
 from reconciler.domain.tree import Path, as_mapping
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import NEW_LEDGER, NOT_JUDGED
+from reconciler.planning.undeclared import Unread
 
 MISSING_VALUE = "missing-value"
 """The code of the warning that a secret has no value where the plan is made."""
@@ -24,6 +27,11 @@ _NAMED = 5
 
 _NAMED_WORKSPACES = 20
 """Workspaces that a message names; the list of undeclared values has them all."""
+
+_LOST = {
+    SubResource.MODELS: "a host or a custom model there that no file declares is not reported",
+    SubResource.WORKSPACES: "the workspaces that have access are not named",
+}
 
 
 def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
@@ -388,3 +396,25 @@ def left_out(
 
 def _summary(slug: str, record: UnreadableIntegration) -> str:
     return f"{slug} exists and cannot be read: {record.reason}"
+
+
+def not_audited(unread: Iterable[Unread]) -> list[Diagnostic]:
+    """Build a warning for each part and reason: what was not read is not proven absent."""
+    slugs: dict[tuple[SubResource, str], list[str]] = {}
+    for item in sorted(unread, key=lambda item: (item.part.value, item.reason, item.slug)):
+        # One warning for all integrations that one reason concerns, such as a missing scope.
+        slugs.setdefault((item.part, item.reason), []).append(item.slug)
+    return [
+        warning(
+            "not-audited",
+            f"{_listed(names)}: the {part.value} could not be read ({reason}), so {_LOST[part]}",
+            hint="allow the key to read integrations (`reconcile doctor` shows its scopes), or "
+            "look at them in the console",
+        )
+        for (part, reason), names in slugs.items()
+    ]
+
+
+def _listed(slugs: Sequence[str]) -> str:
+    more = f" and {len(slugs) - _NAMED} more" if len(slugs) > _NAMED else ""
+    return ", ".join(slugs[:_NAMED]) + more

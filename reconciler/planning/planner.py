@@ -50,7 +50,7 @@ from reconciler.planning.plan import (
     Unverified,
 )
 from reconciler.planning.removals import deletion_reason, owns, plan_delete, was_declared
-from reconciler.planning.undeclared import NO_AUDIT, Audit, not_audited
+from reconciler.planning.undeclared import NO_AUDIT, Audit
 from reconciler.planning.updates import plan_update
 from reconciler.planning.write_calls import create_calls
 
@@ -85,7 +85,7 @@ def make_plan(
     # After `add_undeclared`, which finds the unmanaged ones.
     draft.diagnostics += messages.limits_of(memory, draft.unmanaged, in_git=commit is not None)
     draft.note_unreadable()
-    draft.diagnostics += not_audited(audit.unread)
+    draft.diagnostics += messages.not_audited(audit.unread)
     actions, violations = draft.guarded()
     return Plan(
         target=PlanTarget(desired.target.name, desired.target.base_url, observed.organisation_id),

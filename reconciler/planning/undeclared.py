@@ -5,11 +5,10 @@ model may send a credential to a host of its own. An audit reads such parts as w
 findings and never an action: the plan, its digest and its preconditions are made without it.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.facts import SubResource
 from reconciler.domain.integration import allows_all_models
 from reconciler.domain.schema import FieldSchema, show_path
@@ -64,15 +63,6 @@ def unlisted_workspaces(declared: Declared, observed: Observed) -> int:
     listed = as_mapping(normalize(observed.fields).get("workspaces"))
     # An entry may be there without access; one that is counted and not listed may have it.
     return count if count > len(listed) else sum(is_enabled(entry) for entry in listed.values())
-
-
-_NAMED = 5
-"""Slugs that a sentence names."""
-
-_LOST = {
-    SubResource.MODELS: "a host or a custom model there that no file declares is not reported",
-    SubResource.WORKSPACES: "the workspaces that have access are not named",
-}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -155,25 +145,3 @@ def _is_notable(model: Tree, by_default: Collection[str]) -> bool:
         for name, value in model.items()
         if name not in by_default
     )
-
-
-def not_audited(unread: Iterable[Unread]) -> list[Diagnostic]:
-    """Build a warning for each part and reason: what was not read is not proven absent."""
-    slugs: dict[tuple[SubResource, str], list[str]] = {}
-    for item in sorted(unread, key=lambda item: (item.part.value, item.reason, item.slug)):
-        # One warning for all integrations that one reason concerns, such as a missing scope.
-        slugs.setdefault((item.part, item.reason), []).append(item.slug)
-    return [
-        warning(
-            "not-audited",
-            f"{_listed(names)}: the {part.value} could not be read ({reason}), so {_LOST[part]}",
-            hint="allow the key to read integrations (`reconcile doctor` shows its scopes), or "
-            "look at them in the console",
-        )
-        for (part, reason), names in slugs.items()
-    ]
-
-
-def _listed(slugs: Sequence[str]) -> str:
-    more = f" and {len(slugs) - _NAMED} more" if len(slugs) > _NAMED else ""
-    return ", ".join(slugs[:_NAMED]) + more
