@@ -20,7 +20,7 @@ from reconciler.planning.approval import NotApproved, beyond_approval, renews_se
 from reconciler.planning.plan import Plan
 from reconciler.planning.value_excerpts import abridged_pair, is_shown_whole
 from reconciler.remote.errors import InvalidCall
-from reconciler.remote.request_body import OBJECT_SECRETS, encode_body
+from reconciler.remote.wire_secrets import OBJECT_SECRETS, encode_body
 
 CLOCK_SKEW = timedelta(minutes=10)
 """How far the clock of the machine that planned may run ahead of ours."""

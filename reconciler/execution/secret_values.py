@@ -1,6 +1,6 @@
 """The secrets of calls and actions: which are sent, and their values at the last moment.
 
-Values enter a call nowhere else. They are revealed only by `reconciler.remote.request_body`.
+Values enter a call nowhere else. They are revealed only by `reconciler.remote.wire_secrets`.
 """
 
 from collections.abc import Iterator, Mapping

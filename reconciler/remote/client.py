@@ -33,8 +33,6 @@ from reconciler.remote.errors import (
     Throttled,
 )
 from reconciler.remote.operations import Prepared, prepare
-from reconciler.remote.redaction import Needles, needles_of, redact
-from reconciler.remote.request_body import encode_body, parts_of, sent_parts
 from reconciler.remote.responses import RawAnswer
 from reconciler.remote.retry import RateLimiter, Retries
 from reconciler.remote.transport import (
@@ -44,6 +42,14 @@ from reconciler.remote.transport import (
     from_httpx,
     from_reading,
     read_body,
+)
+from reconciler.remote.wire_secrets import (
+    Needles,
+    encode_body,
+    needles_of,
+    parts_of,
+    redact,
+    sent_parts,
 )
 
 CONNECT_TIMEOUT_SECONDS = 5.0

@@ -25,7 +25,7 @@ from reconciler.remote.errors import (
     Throttled,
     Unauthorised,
 )
-from reconciler.remote.redaction import Needles, needles_of, redact
+from reconciler.remote.wire_secrets import Needles, needles_of, redact
 
 MESSAGE_LENGTH = 200
 LONGEST_PAUSE_SECONDS = 300.0

@@ -12,9 +12,9 @@ import httpx
 
 from reconciler.domain.calls import Call, Reply
 from reconciler.remote.operations import prepare
-from reconciler.remote.request_body import encode_body, sent_secrets
 from reconciler.remote.responses import RawAnswer, Sent, read_answer
 from reconciler.remote.transport import from_httpx
+from reconciler.remote.wire_secrets import encode_body, sent_secrets
 from reconciler.simulator.auth import ApiService
 from reconciler.simulator.faults import ConnectionEnd, Delivery, Wire
 from reconciler.simulator.messages import Request

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.domain.secrets import Mask
 from reconciler.remote import decode
-from reconciler.remote.request_body import encode_body
+from reconciler.remote.wire_secrets import encode_body
 from tests.remote.builders import detail, row
 
 EMPTY = decode.from_row(row())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.remote.redaction import LONGEST_TEXT, REDACTED, needles_of, redact
+from reconciler.remote.wire_secrets import LONGEST_TEXT, REDACTED, needles_of, redact
 
 SECRET = "sk%2Fcanary&PCT+CANARY/"
 PEM = "-----BEGIN PRIVATE KEY-----\nQ0FOQVJZQ0FOQVJZQUJD\nZm9ydHktdHdvZm9ydHkh\n-----END KEY-----\n"

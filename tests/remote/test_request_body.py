@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Tree
 from reconciler.remote.errors import InvalidCall
-from reconciler.remote.request_body import encode_body, secret_parts, sent_secrets
+from reconciler.remote.wire_secrets import encode_body, secret_parts, sent_secrets
 
 CANARY = "canary-value=="
 
