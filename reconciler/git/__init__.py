@@ -6,7 +6,6 @@ files. Everything here only reads. The program `git` does it, because it alone k
 repository.
 """
 
-from reconciler.git.checkout import CheckedOutFiles, not_checked_out
 from reconciler.git.commits import (
     CommitOrder,
     FilesAtCommit,
@@ -14,7 +13,7 @@ from reconciler.git.commits import (
     files_at,
     newest_known,
 )
-from reconciler.git.repository import GitError, Repository, head
+from reconciler.git.repository import CheckedOutFiles, GitError, Repository, head, not_checked_out
 
 __all__ = [
     "CheckedOutFiles",
