@@ -254,8 +254,7 @@ def middleware_config(
 ) -> "MiddlewareConfig":
     """Return the middleware configuration of both ports; raise `InvalidInput` without a token."""
     from reconciler.adapter import telemetry
-    from reconciler.adapter.middleware import MiddlewareConfig
-    from reconciler.adapter.rate_limit import CallerRateLimiter
+    from reconciler.adapter.middleware import CallerRateLimiter, MiddlewareConfig
 
     def log(context: "RequestContext") -> None:
         seconds = settings.monotonic() - context.started
