@@ -23,8 +23,13 @@ from mcp_types import (
 from starlette.routing import Route, Router
 
 from reconciler import __version__
-from reconciler.adapter.allowed_hosts import AllowedHosts
-from reconciler.adapter.middleware import BODY_LIMIT, PROBES, GatewayMiddleware, MiddlewareConfig
+from reconciler.adapter.middleware import (
+    BODY_LIMIT,
+    PROBES,
+    AllowedHosts,
+    GatewayMiddleware,
+    MiddlewareConfig,
+)
 from reconciler.adapter.problems import refuse
 from reconciler.adapter.request_context import (
     Application,

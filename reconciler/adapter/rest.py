@@ -15,8 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 
 from reconciler.adapter import openapi, telemetry
-from reconciler.adapter.allowed_hosts import AllowedHosts
-from reconciler.adapter.middleware import PROBES, GatewayMiddleware, MiddlewareConfig
+from reconciler.adapter.middleware import PROBES, AllowedHosts, GatewayMiddleware, MiddlewareConfig
 from reconciler.adapter.problems import refuse
 from reconciler.adapter.request_context import (
     Application,

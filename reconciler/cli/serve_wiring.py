@@ -168,8 +168,8 @@ class _Ports:
         self, client: Client, *, rest: socket.socket, mcp: socket.socket
     ) -> "list[tuple[Application, socket.socket]]":
         """Return the application of each listening socket."""
-        from reconciler.adapter.allowed_hosts import AllowedHosts
         from reconciler.adapter.mcp_server import mcp_application
+        from reconciler.adapter.middleware import AllowedHosts
         from reconciler.adapter.rest import rest_application
 
         service = self._service(client)

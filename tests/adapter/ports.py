@@ -16,11 +16,10 @@ from urllib.parse import unquote
 
 import httpx
 
-from reconciler.adapter.allowed_hosts import AllowedHosts
 from reconciler.adapter.auth import Token, Tokens, TokenScope
 from reconciler.adapter.declared_files import DeclaredFiles
 from reconciler.adapter.mcp_server import mcp_application
-from reconciler.adapter.middleware import CallerRateLimiter, MiddlewareConfig
+from reconciler.adapter.middleware import AllowedHosts, CallerRateLimiter, MiddlewareConfig
 from reconciler.adapter.request_context import Application, RequestContext
 from reconciler.adapter.rest import rest_application
 from reconciler.adapter.service import DeclaredIn, UpstreamService
