@@ -195,8 +195,7 @@ class _Ports:
         return [(rest_app, rest), (mcp_app, mcp)]
 
     def _page(self) -> "PageRoutes":
-        from reconciler.adapter.ui.routes import PageRoutes
-        from reconciler.adapter.ui.sessions import Sessions
+        from reconciler.adapter.ui.routes import PageRoutes, Sessions
 
         sessions = Sessions(lambda: token_urlsafe(32), settings.monotonic)
         return PageRoutes(self.served.state_cache(), sessions, self.middleware_config.tokens)

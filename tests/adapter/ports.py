@@ -25,8 +25,7 @@ from reconciler.adapter.rest import rest_application
 from reconciler.adapter.service import DeclaredIn, UpstreamService
 from reconciler.adapter.telemetry import Metrics
 from reconciler.adapter.tools import ToolDefinition, raw_tools
-from reconciler.adapter.ui.routes import PageRoutes
-from reconciler.adapter.ui.sessions import Sessions
+from reconciler.adapter.ui.routes import PageRoutes, Sessions
 from reconciler.adapter.ui.snapshot import StateCache
 from reconciler.desired.source import MemorySource
 from reconciler.domain.policy import Target

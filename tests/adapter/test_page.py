@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.adapter.ui.routes import PageRoutes
-from reconciler.adapter.ui.sessions import LIFETIME_SECONDS, Sessions
+from reconciler.adapter.ui.routes import LIFETIME_SECONDS, PageRoutes, Sessions
 from reconciler.adapter.ui.snapshot import MAX_AGE_SECONDS, StateCache
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
