@@ -1,22 +1,26 @@
 """Server of several ASGI applications in one process, each on a port, with a graceful stop.
 
 uvicorn serves HTTP. Added here: a stop event instead of signals, connections that are counted over
-all ports (`reconciler.adapter.connections`), and no output of libraries on stderr, which belongs to
-the access log. The protocol of a connection: `reconciler.adapter.http_protocol`.
+all ports (`reconciler.adapter.connections`), and hooks for failures that Python or a library would
+print to stderr. Stderr is the access log: each line is JSON, and a traceback may quote a request.
+The protocol of a connection: `reconciler.adapter.http_protocol`.
 """
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import Callable, Iterator, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 
 from reconciler.adapter.connections import ConnectionTable, Listener
-from reconciler.adapter.failure_hooks import silence_libraries
 from reconciler.adapter.http_protocol import HTTPProtocol
 from reconciler.adapter.request_context import Application
 
@@ -155,3 +159,39 @@ def _configuration(
         timeout_graceful_shutdown=limits.grace_seconds,
         timeout_keep_alive=limits.idle_seconds,
     )
+
+
+_LOGGERS: Final = ("asyncio", "mcp", "uvicorn", "uvicorn.access", "uvicorn.error")
+
+
+@contextmanager
+def reported_failures(failed: Callable[[BaseException], None]) -> Iterator[None]:
+    """Pass every unhandled exception to `failed`; needs a running event loop."""
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler(), sys.unraisablehook, threading.excepthook
+
+    # asyncio may report a message without an exception.
+    def report(error: BaseException | None) -> None:
+        failed(error or RuntimeError())
+
+    def from_loop(_loop: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
+        error = context.get("exception")
+        report(error if isinstance(error, BaseException) else None)
+
+    loop.set_exception_handler(from_loop)
+    sys.unraisablehook = lambda unraisable: report(unraisable.exc_value)
+    threading.excepthook = lambda arguments: report(arguments.exc_value)
+    try:
+        yield
+    finally:
+        handler, sys.unraisablehook, threading.excepthook = before
+        loop.set_exception_handler(handler)
+
+
+def silence_libraries() -> None:
+    """Keep log records of libraries, which may quote a request, off stderr."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        # Without any handler, Python's handler of last resort would write warnings to stderr.
+        logger.handlers = [logging.NullHandler()]
+        logger.propagate = False

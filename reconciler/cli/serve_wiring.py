@@ -112,8 +112,7 @@ async def serve(
     """
     _require_extra()
     from reconciler.adapter.connections import connection_budget, raise_file_limit
-    from reconciler.adapter.failure_hooks import reported_failures
-    from reconciler.adapter.server import ServerLimits
+    from reconciler.adapter.server import ServerLimits, reported_failures
     from reconciler.adapter.server import serve as serve_ports
     from reconciler.adapter.telemetry import Metrics
 

@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import Any
 
-from reconciler.adapter.failure_hooks import reported_failures
+from reconciler.adapter.server import reported_failures
 
 
 class Canary(Exception):
