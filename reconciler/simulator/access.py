@@ -7,9 +7,8 @@ the API refuses is raised as `RequestRefused`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.simulator.catalogue import NEW_MODEL
 from reconciler.simulator.messages import JsonObject, invalid_request
-from reconciler.simulator.responses import clone
+from reconciler.simulator.responses import NEW_MODEL, clone
 from reconciler.simulator.store import Record
 from reconciler.simulator.switches import Switches
 from reconciler.simulator.validation import is_refused_host, is_slug, require_object
