@@ -3,7 +3,6 @@
 Nothing here reads a clock of its own: the command line passes the real one, tests a virtual one.
 """
 
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -51,18 +50,3 @@ class Clock:
     wall_clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
-
-
-class Deadline:
-    """Deadline of a run in seconds from now; None for no deadline."""
-
-    __slots__ = ("_clock", "_end")
-
-    def __init__(self, clock: Callable[[], float], seconds: float | None) -> None:
-        self._clock = clock
-        self._end = math.inf if seconds is None else clock() + seconds
-
-    @property
-    def remaining(self) -> float:
-        """Return the seconds that are left, never below 0."""
-        return max(0.0, self._end - self._clock())

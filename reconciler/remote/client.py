@@ -23,7 +23,7 @@ from reconciler.domain.calls import Call, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import InvalidInput
 from reconciler.remote import responses
-from reconciler.remote.api import Clock, Deadline, RequestRecord
+from reconciler.remote.api import Clock, RequestRecord
 from reconciler.remote.errors import (
     DeadlineExceeded,
     InvalidCall,
@@ -34,7 +34,7 @@ from reconciler.remote.errors import (
 )
 from reconciler.remote.operations import Prepared, prepare
 from reconciler.remote.responses import RawAnswer
-from reconciler.remote.retry import RateLimiter, Retries
+from reconciler.remote.retry import Deadline, RateLimiter, Retries
 from reconciler.remote.transport import (
     READING_FAILURES,
     ConnectionPool,

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from reconciler.remote.api import Clock, Deadline
+from reconciler.remote.api import Clock
 from reconciler.remote.errors import (
     Answered,
     DeadlineExceeded,
@@ -58,6 +58,21 @@ def is_transient(error: BaseException) -> bool:
             and (error.retry_after or 0) <= LONGEST_PAUSE_SECONDS
         )
     return isinstance(error, NotSent | NoAnswer) and error.code in _TRANSIENT_CODES
+
+
+class Deadline:
+    """Deadline of a run in seconds from now; None for no deadline."""
+
+    __slots__ = ("_clock", "_end")
+
+    def __init__(self, clock: Callable[[], float], seconds: float | None) -> None:
+        self._clock = clock
+        self._end = math.inf if seconds is None else clock() + seconds
+
+    @property
+    def remaining(self) -> float:
+        """Return the seconds that are left, never below 0."""
+        return max(0.0, self._end - self._clock())
 
 
 class Retries:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from reconciler.remote.api import Clock, Deadline
+from reconciler.remote.api import Clock
 from reconciler.remote.errors import Throttled
-from reconciler.remote.retry import RateLimiter
+from reconciler.remote.retry import Deadline, RateLimiter
 
 
 class ManualClock:

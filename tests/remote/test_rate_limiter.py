@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from reconciler.remote.api import Deadline
 from reconciler.remote.errors import DeadlineExceeded, Throttled
+from reconciler.remote.retry import Deadline
 from tests.remote.limiter import LimiterProbe
 
 
