@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from reconciler.domain.facts import Configuration, Missing
 from reconciler.domain.providers import aws, azure, google, hosted, openai, oracle
-from reconciler.domain.providers.configuration import Configuration, Missing
 
 FAMILIES: tuple[Mapping[str, type[Configuration]], ...] = (
     openai.FAMILY,

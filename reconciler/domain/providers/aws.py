@@ -6,8 +6,15 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from reconciler.domain.facts import Facts, Reference, RegionName, RiskRule, SensitiveText, Text
-from reconciler.domain.providers.configuration import Configuration
+from reconciler.domain.facts import (
+    Configuration,
+    Facts,
+    Reference,
+    RegionName,
+    RiskRule,
+    SensitiveText,
+    Text,
+)
 
 _API = "Portkey-AI/openapi: openapi.yaml, BedrockConfiguration"
 _SAGEMAKER_API = "Portkey-AI/openapi: openapi.yaml, SageMakerConfiguration"

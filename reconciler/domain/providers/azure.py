@@ -8,17 +8,18 @@ from pydantic import ConfigDict, Field
 
 from reconciler.domain.facts import (
     Bool,
+    Configuration,
     DeploymentName,
     Facts,
     HostLabel,
     Identifier,
+    Missing,
     Reference,
     RegionName,
     RiskRule,
     StrictModel,
     Text,
 )
-from reconciler.domain.providers.configuration import Configuration, Missing
 
 ApiVersion: TypeAlias = Annotated[Identifier, Field(max_length=30)]
 

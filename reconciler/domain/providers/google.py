@@ -6,8 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.domain.facts import Bool, Facts, Reference, RegionName, RiskRule, Text
-from reconciler.domain.providers.configuration import Configuration
+from reconciler.domain.facts import (
+    Bool,
+    Configuration,
+    Facts,
+    Reference,
+    RegionName,
+    RiskRule,
+    Text,
+)
 
 _API = "Portkey-AI/openapi: openapi.yaml, VertexAIConfiguration"
 _DOC = "Portkey-AI/docs-core: integrations/llms/vertex-ai.mdx"

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.domain.facts import Bool, Facts, HostLabel, HostLabels, Text
-from reconciler.domain.providers.configuration import Configuration, OwnHost
+from reconciler.domain.facts import Bool, Configuration, Facts, HostLabel, HostLabels, OwnHost, Text
 
 _API = "Portkey-AI/openapi: openapi.yaml"
 _LLMS = "Portkey-AI/docs-core: integrations/llms"

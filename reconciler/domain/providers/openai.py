@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reconciler.domain.facts import Facts, Text
-from reconciler.domain.providers.configuration import Configuration
+from reconciler.domain.facts import Configuration, Facts, Text
 
 _API = "Portkey-AI/openapi: openapi.yaml, OpenAIConfiguration"
 

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.domain.facts import Facts, Reference, RegionName, SensitiveText, Text
-from reconciler.domain.providers.configuration import Configuration
+from reconciler.domain.facts import Configuration, Facts, Reference, RegionName, SensitiveText, Text
 
 _DOC = "Portkey-AI/docs-core: integrations/llms/oracle.mdx"
 _GATEWAY = "Portkey-AI/gateway: src/providers/oracle/api.ts"
