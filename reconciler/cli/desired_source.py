@@ -1,5 +1,6 @@
-"""Sources of a desired state: the files, today's and those of a commit.
+"""Sources of a desired state: the files as Git has them checked out, and those of a commit.
 
+Commands that only read files use this module as well, so it loads nothing of the API or the ledger.
 A run to undo is another source: `reconciler.cli.undo_source`. Sessions are opened in
 `reconciler.cli.wiring`.
 """
@@ -10,23 +11,48 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler import git
 from reconciler.cli import settings
-from reconciler.cli.checkout import checkout_of, repository_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.desired.config import choose_target, override_base_url
 from reconciler.desired.load import Loaded, load, load_config
-from reconciler.desired.source import FileSource
-from reconciler.diagnostics import Diagnostic, has_errors
+from reconciler.desired.source import DirectorySource, FileSource
+from reconciler.diagnostics import Diagnostic, has_errors, warning
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState, LastAppliedState, merged
 from reconciler.errors import InvalidInput
 from reconciler.git.base_commit import DeclaredAtBase, declared_at
-from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
     from reconciler.execution.undo import UndoRevision
+    from reconciler.ledger.snapshot import LedgerSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """Files of the folder; `doubts` says why Git cannot verify that they are complete."""
+
+    files: FileSource
+    doubts: tuple[Diagnostic, ...] = ()
+
+
+def repository_of(invocation: Invocation, environment: Settings | None = None) -> git.Repository:
+    """Return the repository that holds the files."""
+    environment = environment or settings.from_environment()
+    return git.Repository(invocation.dir, environment.environment)
+
+
+def checkout_of(invocation: Invocation, environment: Settings | None = None) -> Checkout:
+    """Return the files of the folder, with those that Git declares and that are not checked out."""
+    there = DirectorySource(invocation.dir)
+    try:
+        missing = git.not_checked_out(repository_of(invocation, environment))
+    # The files are there all the same; the warning holds back deletes (`read_past`).
+    except git.GitError as problem:
+        summary = f"cannot verify that all files are checked out: {problem.summary}"
+        return Checkout(there, (warning("checkout-unverified", summary, hint=problem.hint),))
+    return Checkout(git.CheckedOutFiles(there, missing) if missing else there)
 
 
 class DesiredSource(Protocol):
@@ -36,7 +62,7 @@ class DesiredSource(Protocol):
     def environment(self) -> Settings: ...
     @property
     def target(self) -> Target: ...
-    def desired_input(self, past: LedgerSnapshot) -> "DesiredInput": ...
+    def desired_input(self, past: "LedgerSnapshot") -> "DesiredInput": ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +89,7 @@ class FolderSource:
         self._past = read_past(repository, reading.base, target, doubts=doubts)
         self.target = self._desired.target
 
-    def desired_input(self, past: LedgerSnapshot) -> DesiredInput:
+    def desired_input(self, past: "LedgerSnapshot") -> DesiredInput:
         """Return what the files declare."""
         memory = merged(past.last_applied, self._past.last_applied)
         found = (*self._loaded.diagnostics, *self._past.diagnostics)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
 from reconciler.cli import secret_values, settings, wiring
-from reconciler.cli.checkout import checkout_of
+from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import LedgerAccess, key_of, run_facts
 from reconciler.cli.options import ReadingOptions

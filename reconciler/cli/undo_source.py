@@ -11,8 +11,7 @@ from typing import Any
 
 from reconciler import git
 from reconciler.cli import settings
-from reconciler.cli.checkout import repository_of
-from reconciler.cli.desired_source import DesiredInput, read_target
+from reconciler.cli.desired_source import DesiredInput, read_target, repository_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import ledger_access_of
 from reconciler.desired.load import load_readable

@@ -16,11 +16,11 @@ from uuid import uuid4
 from reconciler import git
 from reconciler.cli import secret_values, settings
 from reconciler.cli.allowed_hosts import refuse_unknown_host
-from reconciler.cli.checkout import repository_of
 from reconciler.cli.desired_source import (
     DesiredSource,
     FolderSource,
     read_target,
+    repository_of,
 )
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import (

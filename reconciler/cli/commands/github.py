@@ -11,8 +11,8 @@ import click
 
 from reconciler import git
 from reconciler.cli import output, settings, signals, wiring
-from reconciler.cli.checkout import repository_of
 from reconciler.cli.commands.report import connected
+from reconciler.cli.desired_source import repository_of
 from reconciler.cli.global_options import Command, CommandGroup, Invocation
 from reconciler.cli.options import format_option
 from reconciler.desired.source import DirectorySource

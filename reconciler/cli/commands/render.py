@@ -3,7 +3,7 @@
 import click
 
 from reconciler.cli import settings
-from reconciler.cli.checkout import checkout_of
+from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.desired import render
