@@ -1,18 +1,43 @@
-"""Resolution of secret references, with diagnostics for those that have no value."""
+"""Secret values of a run: which references have one, and which hosts may receive the API key.
 
-from collections.abc import Iterable
+A pull request can edit a target's URL; the hosts beyond the known ones come from the environment,
+which it cannot edit. Whether a URL is one at all: `reconciler.desired.config`.
+"""
+
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from reconciler.cli.settings import Settings
+from reconciler.desired.config import is_loopback
 from reconciler.diagnostics import Diagnostic, error, notice
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import references
-from reconciler.errors import InvalidInput
+from reconciler.errors import InvalidInput, Refused
 from reconciler.secrets.allowlist import AllowList, api_key_problem
 from reconciler.secrets.registry import Resolution, Resolvers, resolve_all
 from reconciler.secrets.resolver import ResolverContext
+
+VARIABLE = "RECONCILE_ALLOWED_HOSTS"
+KNOWN_HOSTS = frozenset({"api.portkey.ai"})
+
+
+def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> None:
+    """Raise `Refused` if the target's host is none that a key may be sent to."""
+    # `hostname` leaves out port and credentials: a host is trusted, not one of its ports.
+    host = (urlsplit(target.base_url).hostname or "").lower()
+    known = KNOWN_HOSTS | {allowed.lower() for allowed in allowed_hosts}
+    # Neither the embedded simulator nor a loopback address lets a key leave this machine.
+    if target.is_simulator or is_loopback(host) or host in known:
+        return
+    problem = error(
+        "host-not-allowed",
+        f"target {target.name}: the API key is not sent to {host}",
+        hint=f"if the host is trusted, add {host} to the environment variable {VARIABLE}",
+    )
+    raise Refused([problem])
 
 
 class Secrets:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import secret_values, settings, wiring
-from reconciler.cli.allowed_hosts import refuse_unknown_host
 from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import known_organisation
+from reconciler.cli.secret_values import refuse_unknown_host
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target

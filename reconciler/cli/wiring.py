@@ -15,7 +15,6 @@ from uuid import uuid4
 
 from reconciler import git
 from reconciler.cli import secret_values, settings
-from reconciler.cli.allowed_hosts import refuse_unknown_host
 from reconciler.cli.desired_source import (
     DesiredSource,
     FolderSource,
@@ -31,6 +30,7 @@ from reconciler.cli.ledger_access import (
 )
 from reconciler.cli.older_commit import refuse_older_commit
 from reconciler.cli.options import ReadingOptions
+from reconciler.cli.secret_values import refuse_unknown_host
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.policy import Target

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.cli.allowed_hosts import refuse_unknown_host
+from reconciler.cli.secret_values import refuse_unknown_host
 from reconciler.domain.policy import Target
 from reconciler.errors import Refused
 
