@@ -1,7 +1,7 @@
 """A scratch clone in which act really runs the workflows, without Docker.
 
 Actions of others are stubs that do, on this machine, the little that is needed of them: the cache
-and the uploads are folders. `python` is a stub, too, so that installing is recorded and not done.
+and the uploads are folders. `python3` is a stub, too, so that installing is recorded and not done.
 """
 
 import json
@@ -44,16 +44,32 @@ class Scratch:
         return self.folder / "store"
 
     def prepare(self) -> None:
-        self.repository.mkdir()
-        self.store.mkdir()
-        for name in (".github", "desired-state"):
-            shutil.copytree(ROOT / name, self.repository / name)
+        """Make a repository that holds the product, its workflows and the callers of `init`."""
+        shutil.copytree(ROOT / ".github", self.repository / ".github")
         for file in (self.repository / ".github/workflows").glob("*.yml"):
             # Two things that act does not know yet: the workflow's own repository, and queues.
             text = file.read_text().replace("uses: $/", "uses: ./")
             file.write_text(re.sub(r"\n +queue: max", "", text))
         for name, text in workflows("desired-state", UNKNOWN_SOURCE).items():
             (self.repository / ".github/workflows" / name).write_text(self._local(text))
+        self._begin()
+
+    def prepare_other(self, name: str, workflow: str) -> None:
+        """Make a repository with one workflow of its own, which calls actions of the product."""
+        file = self.repository / ".github/workflows" / name
+        file.parent.mkdir(parents=True)
+        file.write_text(workflow.replace("target: production\n", "target: simulator\n"))
+        # The runner downloads the repository that an action belongs to as a whole.
+        shutil.copytree(ROOT / ".github", self._product / ".github")
+        self._begin()
+
+    @property
+    def _product(self) -> Path:
+        return self.folder / "product"
+
+    def _begin(self) -> None:
+        self.store.mkdir()
+        shutil.copytree(ROOT / "desired-state", self.repository / "desired-state")
         (self.repository / ".gitignore").write_text("/*\n!/.github\n!/desired-state\n")
         self.git("init", "--quiet", "--initial-branch=main")
         self.git("remote", "add", "origin", f"https://github.com/{REPO}.git")
@@ -90,17 +106,18 @@ class Scratch:
         return done.stdout.strip()
 
     def act(self, event_name: str, workflow: str, event: dict[str, Any]) -> tuple[int, str]:
-        """Run one workflow for one event; give the exit code and the log."""
+        """Run one workflow for one event; return the exit code and the log."""
         (self.folder / "event.json").write_text(json.dumps(event))
         words = [
             *(str(ACT), event_name, "-W", f".github/workflows/{workflow}.yml"),
-            *("-P", "ubuntu-24.04=-self-hosted", "-e", str(self.folder / "event.json")),
+            *("-P", "ubuntu-24.04=-self-hosted", "-P", "self-hosted=-self-hosted"),
+            *("-e", str(self.folder / "event.json")),
             *("-s", f"GITHUB_TOKEN={TOKEN}", "-s", f"SECRET_VALUES=SECRET_OPENAI_KEY={VALUE}"),
             *("--env", f"GITHUB_API_URL={self.github.url}", "--no-cache-server"),
-            "--no-skip-checkout",
+            *("--env", f"RUNNER_TEMP={self.folder}", "--no-skip-checkout"),
         ]
-        for pin, stub in self._pins().items():
-            words += ["--local-repository", f"{pin}={stub}"]
+        for pin, folder in self._pins().items():
+            words += ["--local-repository", f"{pin}={folder}"]
         done = subprocess.run(
             words,
             cwd=self.repository,
@@ -118,22 +135,25 @@ class Scratch:
         files = (ROOT / ".github").rglob("*.yml")
         pins = {match for file in files for match in _PIN.findall(file.read_text())}
         stubs = self.folder / "stubs"
-        return {
+        found = {
             f"{repository}@{sha}": stubs / repository.partition("/")[2]
             for repository, sha in pins
             if (stubs / repository.partition("/")[2]).is_dir()
         }
+        return found | {str(UNKNOWN_SOURCE): self._product}
 
     def _stubs(self) -> None:
-        tools = self.folder / "tools"
-        tools.mkdir()
-        paths = {
-            "reconcile": f'PYTHONPATH={ROOT} exec {sys.executable} -m reconciler "$@"',
-            "python": f'echo "$@" >> {self.folder}/installed.log',
-        }
-        for name, line in paths.items():
-            (tools / name).write_text(f"#!/bin/sh\n{line}\n")
-            (tools / name).chmod(0o755)
+        tools, installed = self.folder / "tools", self.folder / "installed"
+        # A virtual environment that it makes is the other folder, where the command is.
+        write_program(
+            tools / "python3",
+            f'echo "$@" >> {self.folder}/installed.log',
+            f'[ "$2" != venv ] || cp -r {installed} "$3/bin"',
+        )
+        write_program(installed / "python", f'exec {tools}/python3 "$@"')
+        write_program(
+            installed / "reconcile", f'PYTHONPATH={ROOT} exec {sys.executable} -m reconciler "$@"'
+        )
         self._stub("checkout", f"cp -a {self.repository}/. .")
         self._stub("setup-python", f'echo {tools} >> "$GITHUB_PATH"')
         self._stub("cache/restore", _RESTORE)
@@ -154,3 +174,10 @@ class Scratch:
             "runs": {"using": "composite", "steps": [step]},
         }
         file.write_text(json.dumps(action))
+
+
+def write_program(file: Path, *lines: str) -> None:
+    """Write a program of the shell."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    file.chmod(0o755)

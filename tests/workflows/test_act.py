@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.desired.init_files import UNKNOWN_SOURCE
 from tests.github.fake import REPO, FakeGitHub, serving
 from tests.workflows.acting import TOKEN, VALUE, Scratch
+from tests.workflows.test_actions import own_workflow
 
 pytestmark = pytest.mark.needs_system
 
@@ -18,10 +20,23 @@ HEAD = "d" * 40
 
 
 @contextmanager
-def scratch(folder: Path) -> Iterator[Scratch]:
+def serving_scratch(folder: Path) -> Iterator[Scratch]:
     with serving(FakeGitHub(tokens={TOKEN: None})) as github:
-        made = Scratch(folder, github)
+        yield Scratch(folder, github)
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Scratch]:
+    with serving_scratch(folder) as made:
         made.prepare()
+        yield made
+
+
+@contextmanager
+def own_layout(folder: Path) -> Iterator[Scratch]:
+    """Make a second repository with the workflow of the guide that calls the actions itself."""
+    with serving_scratch(folder) as made:
+        made.prepare_other("reconcile.yml", own_workflow().replace("COMMIT", UNKNOWN_SOURCE.commit))
         yield made
 
 
@@ -29,40 +44,63 @@ def steps(log: str) -> list[str]:
     return re.findall(r"Success - Main (.*?) \[", log)
 
 
+def play(here: Scratch, *, plan: str, apply: str, drift: str, environment: str) -> None:
+    """Plan a pull request, merge it, apply it and look for drift; each by its workflow."""
+    base = here.git("rev-parse", "HEAD")
+    request = {
+        "number": 7,
+        "head": {"sha": HEAD, "repo": {"full_name": REPO}},
+        "base": {"sha": base},
+    }
+    code, log = here.act("pull_request", plan, {"number": 7, "pull_request": request})
+    assert code == 0, log
+    assert {"Plan", "Report"} <= set(steps(log))
+    # Here SECRET_VALUES is a secret of the repository, which a pull request could print.
+    assert ("pull requests can read this secret" in log) == (plan == "reconcile-plan")
+    (comment,) = here.github.comments[7]
+    assert "**4 to create" in comment["body"]
+    uploaded = here.store / f"reconcile-plan-{environment}-{HEAD}" / "plan.json"
+    installed = (here.folder / "installed.log").read_text()
+    assert "--require-hashes --only-binary :all: -r " in installed
+
+    merged = here.push()
+    publish(here.github, uploaded, merged=merged, before=base, workflow=plan)
+    code, log = here.act("push", apply, {"before": base, "after": merged})
+    assert code == 0, log
+    assert {"Gather the approved plans", "Apply", "Report"} <= set(steps(log))
+    assert "**4 applied, 0 failed, 0 skipped, 0 unknown.**" in log
+    assert (here.store / f"reconcile-applied-{environment}" / "plan.json").is_file()
+    assert (here.store / "cache" / "ledger.db").is_file()
+    assert VALUE not in log
+
+    code, log = here.act("schedule", drift, {"schedule": "23 5 * * *"})
+    assert code == 0, log
+    assert "In sync: the API matches Git; 4 unchanged." in log
+    assert here.github.issues == {}
+
+
 def test_plan_apply_and_drift_really_run_as_a_repository_calls_them(tmp_path: Path) -> None:
     with scratch(tmp_path) as here:
-        base = here.git("rev-parse", "HEAD")
-        request = {
-            "number": 7,
-            "head": {"sha": HEAD, "repo": {"full_name": REPO}},
-            "base": {"sha": base},
-        }
-        code, log = here.act(
-            "pull_request", "reconcile-plan", {"number": 7, "pull_request": request}
+        play(
+            here,
+            plan="reconcile-plan",
+            apply="reconcile-apply",
+            drift="reconcile-drift",
+            environment="simulator",
         )
-        assert code == 0, log
-        assert {"Plan", "Report"} <= set(steps(log))
-        # Here SECRET_VALUES is a secret of the repository, which a pull request could print.
-        assert "pull requests can read this secret" in log
-        (comment,) = here.github.comments[7]
-        assert "**4 to create" in comment["body"]
-        plan = here.store / f"reconcile-plan-simulator-{HEAD}" / "plan.json"
-        installed = (tmp_path / "installed.log").read_text()
-        assert "--require-hashes --only-binary :all: -r " in installed
 
-        merged = here.push()
-        publish(here.github, plan, merged=merged, before=base)
-        code, log = here.act("push", "reconcile-apply", {"before": base, "after": merged})
-        assert code == 0, log
-        assert {"Gather the approved plans", "Apply", "Report"} <= set(steps(log))
-        assert "**4 applied, 0 failed, 0 skipped, 0 unknown.**" in log
-        assert (here.store / "cache" / "ledger.db").is_file()
-        assert VALUE not in log
 
-        code, log = here.act("schedule", "reconcile-drift", {"schedule": "23 5 * * *"})
+def test_the_actions_alone_do_the_same_in_another_repository(tmp_path: Path) -> None:
+    with own_layout(tmp_path) as here:
+        name = "reconcile"
+        play(here, plan=name, apply=name, drift=name, environment="production")
+        request = {"number": 8, "head": {"sha": HEAD, "repo": {"full_name": "mallory/gateway"}}}
+        here.github.calls.clear()
+        code, log = here.act("pull_request", name, {"number": 8, "pull_request": request})
         assert code == 0, log
-        assert "In sync: the API matches Git; 4 unchanged." in log
-        assert here.github.issues == {}
+        assert "Validate" in steps(log)
+        assert not {"Plan", "Report"} & set(steps(log))
+        assert here.github.calls == []
 
 
 def test_a_fork_is_checked_offline_and_meets_no_secret(tmp_path: Path) -> None:
@@ -108,7 +146,7 @@ def test_files_that_are_wrong_after_a_merge_are_told_on_the_merged_pull_request(
         assert "bad.yaml:2:1" in comment["body"]
 
 
-def publish(github: FakeGitHub, plan: Path, *, merged: str, before: str) -> None:
+def publish(github: FakeGitHub, plan: Path, *, merged: str, before: str, workflow: str) -> None:
     """Let the fake GitHub know what its runner has just uploaded, and that #7 was merged."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -124,7 +162,7 @@ def publish(github: FakeGitHub, plan: Path, *, merged: str, before: str) -> None
     }
     github.runs[1] = {
         "event": "pull_request",
-        "path": ".github/workflows/reconcile-plan.yml",
+        "path": f".github/workflows/{workflow}.yml",
         "head_sha": HEAD,
         "conclusion": "success",
         "head_repository": {"full_name": REPO},

@@ -16,9 +16,14 @@ GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
 REUSABLE = ("plan", "apply", "drift")
+"""The workflows for users, and the actions that they call."""
 TOOLS = Path(sys.executable).parent
 SECRET_STEPS = re.compile(r"\$\{\{[^}]*\bsecrets\.")
 FROM_OUTSIDE = re.compile(r"\$\{\{[^}]*\b(github\.(event|head_ref|ref)|inputs|steps|needs)\b")
+
+
+def action(name: str) -> Any:
+    return load(GITHUB / f"actions/{name}/action.yml")
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -32,9 +37,13 @@ def run(*words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def load(file: Path) -> Any:
+def parse(text: str) -> Any:
     # Other loaders take `on` for true; this one makes nothing but strings, lists and mappings.
-    return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+    return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+
+
+def load(file: Path) -> Any:
+    return parse(file.read_text(encoding="utf-8"))
 
 
 def jobs() -> Iterator[tuple[str, Any]]:
@@ -132,23 +141,41 @@ def test_the_workflows_for_users_can_be_called_and_name_target_hosts_and_secrets
         if job_name == "validate":
             continue
         assert {"RECONCILE_ALLOWED_HOSTS", "RECONCILE_ALLOWED_SECRETS"} <= set(job["env"])
-        for step in job["steps"]:
-            for command in re.findall(r"reconcile --dir.*(?:\\\n.*)*", step.get("run", "")):
-                if " github " not in command:
-                    assert '--target "$TARGET"' in command
-    text = (GITHUB / f"workflows/{name}.yml").read_text(encoding="utf-8")
-    assert "exec reconcile" in text
+        (call,) = (s for s in job["steps"] if s.get("uses") == f"$/.github/actions/{name}")
+        assert {"target", "environment", "directory"} <= set(call["with"])
+
+
+@pytest.mark.parametrize("name", REUSABLE)
+def test_every_command_of_an_action_names_its_target(name: str) -> None:
+    commands = []
+    for step in action(name)["runs"]["steps"]:
+        commands += re.findall(r"reconcile --dir.*(?:\\\n.*)*", step.get("run", ""))
+    assert len(commands) >= 3
+    for command in commands:
+        if not re.search(r" (github|validate) ", command):
+            assert '--target "$TARGET"' in command
 
 
 def test_applies_wait_for_each_other_and_none_is_cancelled() -> None:
     apply = load(GITHUB / "workflows/apply.yml")["jobs"]["apply"]
     assert apply["concurrency"]["queue"] == "max"
     assert apply["concurrency"]["cancel-in-progress"] == "false"
-    save = [step for step in apply["steps"] if "cache/save" in step.get("uses", "")]
+    (save,) = (s for s in action("apply")["runs"]["steps"] if "cache/save" in s.get("uses", ""))
     # Also after a failure, but where no fork can read it.
-    assert [step["if"] for step in save] == [
-        "always() && github.event.repository.visibility != 'public'"
-    ]
+    assert save["if"].startswith("always() && ")
+    assert "github.event.repository.visibility != 'public'" in save["if"]
+
+
+def test_a_cancelled_apply_starts_nothing_more_and_still_records_what_it_did() -> None:
+    for step in action("apply")["runs"]["steps"]:
+        # In an action, success() is asked of the action and cancelled() of the job.
+        assert re.match(r"(success\(\) && !cancelled\(\)|always\(\) && .)", step["if"]), step
+    recording = [s for s in action("apply")["runs"]["steps"] if s["if"].startswith("always()")]
+    names = [step.get("name") or step["uses"].partition("@")[0] for step in recording]
+    assert names[1:] == ["Report", "actions/cache/save"]
+    apply = load(GITHUB / "workflows/apply.yml")["jobs"]["apply"]["steps"][-1]
+    # Otherwise the runner would stop the action as a whole.
+    assert apply["if"] == "success() || cancelled()"
 
 
 def environments(name: str) -> dict[str, str]:
@@ -169,6 +196,7 @@ def test_each_job_works_in_the_environment_whose_keys_it_needs() -> None:
 def test_what_a_pull_request_runs_reads_no_value_and_no_key_of_fingerprints() -> None:
     jobs = load(GITHUB / "workflows/plan.yml")["jobs"]
     read = re.findall(r"secrets\.(\w+)( != '')?", str(jobs))
+    assert not {"secret-values", "ledger-pepper"} & action("plan")["inputs"].keys()
     # SECRET_VALUES is compared with nothing, to warn; its value reaches no step.
     assert set(read) == {
         ("PORTKEY_API_KEY", ""),
@@ -204,7 +232,7 @@ def test_a_caller_can_pass_exactly_the_secrets_that_are_used(name: str) -> None:
 
 def test_an_environment_restores_the_ledger_of_no_other() -> None:
     def key(text: str, environment: str) -> str:
-        return text.replace("${{ env.ENVIRONMENT }}", environment)
+        return text.replace("${{ inputs.environment }}", environment)
 
     caches = [s["with"] for _, s in steps() if s.get("uses", "").startswith("actions/cache/")]
     restored = {cache["restore-keys"] for cache in caches if "restore-keys" in cache}
@@ -221,7 +249,7 @@ def test_the_cache_holds_the_ledger_and_no_key_of_it() -> None:
         for _, step in steps()
         if step.get("uses", "").startswith("actions/cache/")
     ]
-    assert len(paths) == 6
+    assert len(paths) == 4
     # A folder would be taken whole, so that what is left out would go along.
     assert all(path == ["**/.reconcile/**/*.db*", "!**/*.pepper"] for path in paths)
 
@@ -260,7 +288,7 @@ def test_the_owners_of_the_rules_are_asked() -> None:
 
 def test_every_script_is_shell() -> None:
     scripts = [(where, step["run"]) for where, step in steps() if "run" in step]
-    scripts.append(("values", (GITHUB / "actions/setup-reconcile/secret-values.sh").read_text()))
+    scripts += [(file.name, file.read_text(encoding="utf-8")) for file in GITHUB.rglob("*.sh")]
     for where, script in scripts:
         done = subprocess.run(
             ["bash", "-n"], input=script, capture_output=True, text=True, check=False
