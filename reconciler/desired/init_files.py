@@ -17,7 +17,7 @@ STATE_FOLDER = ".reconcile/"
 """Folder of simulator, ledger and lock, which git must ignore."""
 
 CONFIG = """\
-# Where the integrations of this folder live, and how much one run may change there.
+# Targets of this folder, and limits for the changes of one run.
 #
 # Each integration is a file in integrations/: `reconcile pull` writes them for what exists,
 # `reconcile schema` describes them, `reconcile --target NAME plan` shows what would change.
@@ -35,7 +35,7 @@ targets:
 
 # In these templates `$$` stands for `$`, so that `$${{ … }}` reaches GitHub as `${{ … }}`.
 _PLAN = """\
-# Shows on a pull request what merging it would do.
+# Shows in a pull request comment what merging would change.
 name: reconcile plan
 
 on:
@@ -55,7 +55,7 @@ jobs:
       target: production
       environment: production
       directory: $directory
-    # They are secrets of the environment production-plan.
+    # Secrets of the environment production-plan.
     secrets:
       PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
       RECONCILE_LEDGER_URL: $${{ secrets.RECONCILE_LEDGER_URL }}
@@ -63,7 +63,7 @@ jobs:
 """
 
 _APPLY = """\
-# Carries out what was approved: by merging a pull request, or by hand for one digest.
+# Applies approved plans: those of merged pull requests, or one by its digest in a manual run.
 name: reconcile apply
 
 on:
@@ -73,7 +73,7 @@ on:
   workflow_dispatch:
     inputs:
       digest:
-        description: Apply the plan with this digest; empty applies what merging has approved.
+        description: Digest of the plan to apply; if empty, plans approved by merging are applied.
         type: string
         default: ""
 
@@ -84,7 +84,7 @@ jobs:
     permissions:
       contents: read # to check the files out, and to find the pull requests of a commit
       actions: read # to download the plans that were approved
-      pull-requests: write # to say on the merged pull request what was not done
+      pull-requests: write # to comment on the merged pull request
     uses: $repository/.github/workflows/apply.yml@$commit
     with:
       target: production
@@ -93,7 +93,7 @@ jobs:
       directory: $directory
       digest: $${{ inputs.digest || '' }}
       plan-workflow: reconcile-plan.yml
-    # They are secrets of the environments production-read and production.
+    # Secrets of the environments production-read and production.
     secrets:
       PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
       RECONCILE_LEDGER_URL: $${{ secrets.RECONCILE_LEDGER_URL }}
@@ -102,7 +102,7 @@ jobs:
 """
 
 _DRIFT = """\
-# Looks once a day whether the API is still as declared, and keeps one issue about it.
+# Checks for drift once a day, and keeps one issue about it.
 name: reconcile drift
 
 on:
@@ -111,7 +111,7 @@ on:
   workflow_dispatch:
     inputs:
       adopt:
-        description: Open a pull request that takes over into Git what has changed in the API.
+        description: Open a pull request that adopts in Git what changed in the API.
         type: boolean
         default: false
 
@@ -129,7 +129,7 @@ jobs:
       environment: production
       directory: $directory
       adopt: $${{ inputs.adopt || false }}
-    # They are secrets of the environment production-read.
+    # Secrets of the environment production-read.
     secrets:
       PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
       RECONCILE_DRIFT_NOTIFY: $${{ secrets.RECONCILE_DRIFT_NOTIFY }}
