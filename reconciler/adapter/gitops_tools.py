@@ -114,7 +114,7 @@ def gitops_tools(gitops: GitopsTools) -> list[ToolDefinition]:
         _tool(
             "detect-drift",
             "Detect drift",
-            "Reports how the API differs from the merged files, and whether the API or Git moved. "
+            "Reports how the API differs from the merged files, and which side changed. "
             "Changes nothing.",
             {},
             gitops.drift,

@@ -25,19 +25,19 @@ _DESCRIPTION: Final = (
 )
 
 _PROBLEMS: Final[Mapping[int, str]] = {
-    400: "The request is not valid, here or to the gateway.",
+    400: "The adapter or the gateway rejected the request as invalid.",
     401: "No credential, an unknown one, or two different ones.",
     402: "The gateway's subscription is used up.",
     403: "The caller, the adapter or the gateway does not allow it.",
     404: "The gateway has no such integration.",
     405: "The path does not take this method.",
     408: "The request did not arrive in time.",
-    409: "It exists already, something depends on it, or files manage it.",
+    409: "The integration already exists, another resource depends on it, or files manage it.",
     413: "The body is larger than 1 MiB.",
     415: "The body is not JSON in UTF-8.",
-    421: "The Host header names no host of this adapter.",
+    421: "The Host header is not a host of this adapter.",
     422: "The gateway cannot process the fields.",
-    429: "The token's rate limit or the gateway's is used up.",
+    429: "The rate limit of the token or of the gateway is exceeded.",
     500: "The adapter failed.",
     502: "The gateway gave no usable answer, or refused the adapter's credential.",
     503: "The adapter has too many connections, or is stopping.",
@@ -73,12 +73,15 @@ _PROBLEM: Final[Document] = {
 _COUNT: Final[Document] = {"type": "integer", "minimum": 0}
 _HEADERS: Final[Mapping[str, Document]] = {
     "Access-Control-Allow-Origin": {
-        "description": "The origin of the request, if it is one of those that may call.",
+        "description": "Origin of the request, if it is allowed.",
         "schema": {"type": "string", "format": "uri", "maxLength": 300},
     },
-    "RateLimit-Limit": {"description": "Requests that may come at once.", "schema": _COUNT},
-    "RateLimit-Remaining": {"description": "Requests left of them.", "schema": _COUNT},
-    "RateLimit-Reset": {"description": "Seconds until all are back.", "schema": _COUNT},
+    "RateLimit-Limit": {"description": "Maximum number of requests in a burst.", "schema": _COUNT},
+    "RateLimit-Remaining": {"description": "Requests left in the burst.", "schema": _COUNT},
+    "RateLimit-Reset": {
+        "description": "Seconds until a full burst is available.",
+        "schema": _COUNT,
+    },
     "X-Request-Id": {
         "description": "The id of this request in the access log.",
         "schema": {"type": "string", "format": "uuid", "maxLength": 36},
@@ -96,7 +99,7 @@ def document() -> Document:
     unbounded = {
         "openapi": "3.1.0",
         "info": {
-            "title": "Portkey integrations, by way of the adapter",
+            "title": "Portkey integrations through the adapter",
             "version": __version__,
             "description": _DESCRIPTION,
             "contact": {"name": "portkey-reconciler"},
@@ -163,7 +166,7 @@ def _responses(row: Operation) -> Document:
 
 def _success(row: Operation, status: int) -> Document:
     described: Document = {
-        "description": "What the gateway answered.",
+        "description": "Response of the gateway.",
         "headers": _references(_HEADERS),
     }
     if status != 204:

@@ -19,12 +19,12 @@ _ROW: Final[Schema] = {
     "name": {"type": "string"},
     "ai_provider_id": {"type": "string"},
     # Without a type: a failed tool call carries the members of a problem, whose status is a number.
-    "status": {"description": "active or archived; of a failure, the HTTP status."},
+    "status": {"description": "active or archived; in an error, the HTTP status."},
     "description": _OPTIONAL_TEXT,
     "workspace_id": _OPTIONAL_TEXT,
     "organisation_id": _OPTIONAL_TEXT,
     "created_at": {"type": "string", "description": "ISO 8601, UTC."},
-    "last_updated_at": {"type": ["string", "null"], "description": "Null until the first change."},
+    "last_updated_at": {"type": ["string", "null"], "description": "Null until the first update."},
 }
 
 _INTEGRATION: Final[Schema] = {
@@ -55,7 +55,7 @@ _RECEIPT: Final[Schema] = {
 
 _ANYTHING: Final[Schema] = {
     "type": "object",
-    "description": "Empty, or what the API chose to say.",
+    "description": "Empty, or data that the API returned.",
 }
 
 RESULTS: Final[Mapping[OperationName, Schema]] = {

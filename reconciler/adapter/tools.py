@@ -30,7 +30,7 @@ _SLUG: Final = {
 _CONFIRM: Final = {
     "type": "string",
     "pattern": SLUG_PATTERN,
-    "description": "The slug once more: the deletion cannot be undone.",
+    "description": "The slug again, to confirm: the deletion cannot be undone.",
 }
 
 # A defect in one of these may have happened after the write.

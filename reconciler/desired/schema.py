@@ -31,14 +31,14 @@ _TARGET = {
 _SCOPE = {
     "type": "Integrations of the organisation, of workspaces, or all.",
     "workspace_id": "Only integrations of this workspace.",
-    "slugs": "Patterns of slugs; `!x*` takes slugs out.",
+    "slugs": "Patterns of slugs; `!x*` excludes slugs.",
 }
 _LIMITS = {
     "deletes": "Integrations that one run may delete.",
-    "delete_ratio": "Share of the owned integrations that one run may delete, from 10 owned on.",
+    "delete_ratio": "Share of owned integrations that one run may delete, if 10 or more are owned.",
     "replaces": "Integrations that one run may replace (delete and re-create).",
     "credential_changes": "Credentials that one run may change.",
-    "access_removals": "Workspaces and models that one run may take away.",
+    "access_removals": "Workspaces and models whose access one run may remove.",
     "plan_age_hours": "Hours for which a saved plan can be applied.",
 }
 _TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Reason, for readers of the file."}

@@ -39,7 +39,9 @@ class UsageLimit(StrictModel):
 
     type: Literal["cost", "tokens"] | None = Field(None, description="Unit of the count.")
     credit_limit: Positive | None = Field(None, description="The budget.")
-    alert_threshold: Positive | None = Field(None, description="Warn from here on.")
+    alert_threshold: Positive | None = Field(
+        None, description="Usage from which a warning is sent."
+    )
     # The API shows no reset as an empty string (remote/API.md §5.2).
     periodic_reset: Literal["monthly", "weekly", ""] | None = Field(
         None, description="Interval after which the count is reset."
@@ -112,13 +114,13 @@ class ModelAccess(StrictModel):
         description="The model's name at the provider."
     )
     enabled: Annotated[Bool, Facts(risk=RiskRule.ACCESS, default=False)] = Field(
-        description="Whether it may be called."
+        description="Whether the model may be called."
     )
     is_custom: Annotated[Bool | None, Facts(default=False)] = Field(
-        None, description="A model the provider's list does not have."
+        None, description="Whether the model is missing from the provider's list."
     )
     is_finetune: Annotated[Bool | None, Facts(default=False)] = Field(
-        None, description="A fine-tuned model."
+        None, description="Whether the model is fine-tuned."
     )
     base_model_slug: Text | None = Field(
         None, description="The known model that a custom one behaves like."
@@ -132,7 +134,9 @@ class ModelAccess(StrictModel):
     configurations: ModelConfiguration | None = Field(
         None, description="Host and headers of a custom model."
     )
-    pricing_config: PricingConfig | None = Field(None, description="Its own price.")
+    pricing_config: PricingConfig | None = Field(
+        None, description="Price of the model, in place of the listed price."
+    )
 
 
 class GlobalWorkspaceAccess(StrictModel):
@@ -157,7 +161,7 @@ class WorkspaceAccess(StrictModel):
         description="Slug or UUID of the workspace."
     )
     enabled: Annotated[Bool, Facts(risk=RiskRule.ACCESS, default=False)] = Field(
-        description="Whether it may use the integration."
+        description="Whether the workspace may use the integration."
     )
     usage_limits: Annotated[UsageLimits | None, Facts(risk=RiskRule.LIMIT)] = Field(
         None, description="Budget; at most one entry."
@@ -166,10 +170,10 @@ class WorkspaceAccess(StrictModel):
         None, description="Rate; at most one entry."
     )
     create_default_provider: Annotated[Bool, Facts(write_only=True, default=False)] = Field(
-        default=False, description="Make a provider when access is first granted; write-only."
+        default=False, description="Create a provider when access is first granted; write-only."
     )
     default_provider_slug: Annotated[SlugText | None, Facts(write_only=True)] = Field(
-        None, description="Slug of the provider made on the first grant; write-only."
+        None, description="Slug of the provider created on the first grant; write-only."
     )
 
 
@@ -198,10 +202,12 @@ class SecretMapping(StrictModel):
 class IgnoredField(StrictModel):
     """A field that is left alone for now, with the reason and the end of it."""
 
-    path: Identifier = Field(description="Such as `configurations.openai_project`.")
-    reason: Text | None = Field(None, description="Why; for the next reader.")
+    path: Identifier = Field(
+        description="Path of the field, such as `configurations.openai_project`."
+    )
+    reason: Text | None = Field(None, description="Reason, for readers of the file.")
     until: Annotated[Text, Field(json_schema_extra={"format": "date"})] | None = Field(
-        None, description="Last day on which it is left alone, YYYY-MM-DD."
+        None, description="Last day on which the field is ignored, YYYY-MM-DD."
     )
 
     @field_validator("until")
@@ -228,15 +234,19 @@ Ignored: TypeAlias = Annotated[
 class LifecycleRules(StrictModel):
     """Options for the treatment of the integration."""
 
-    protected: Bool = Field(default=False, description="Never delete or replace it.")
-    ignore: tuple[Ignored, ...] | None = Field(None, description="Fields that are left alone.")
+    protected: Bool = Field(
+        default=False, description="Whether deleting and replacing the integration is refused."
+    )
+    ignore: tuple[Ignored, ...] | None = Field(
+        None, description="Fields that are not compared or changed."
+    )
 
 
 class Integration(StrictModel):
     """One provider account of the gateway."""
 
     slug: Annotated[SlugText, Facts(identity=True)] = Field(
-        description="Identity; it never changes."
+        description="Identity of the integration; immutable."
     )
     name: Annotated[Name, Facts(risk=RiskRule.COSMETIC)] = Field(description="Display name.")
     # A slug on api.portkey.ai, a UUID on the second deployment (remote/API.md §1.4, §8).
@@ -248,7 +258,7 @@ class Integration(StrictModel):
     )
     # What an update does with an empty key is unknown (remote/API.md §2), so none is sent.
     key: Annotated[Reference, Facts(secret=True, clearing=Clearing.NEVER)] = Field(
-        None, description="The provider's API key. Left out, a stored key is kept."
+        None, description="The provider's API key. If omitted, a stored key is kept."
     )
     # Whether an update merges or replaces them is unknown (remote/API.md §2), so all are sent.
     configurations: Annotated[
@@ -257,15 +267,15 @@ class Integration(StrictModel):
     # An update replaces the whole list (remote/API.md §2).
     secret_mappings: Annotated[
         tuple[SecretMapping, ...] | None, Facts(sent_whole=True, risk=RiskRule.CREDENTIAL)
-    ] = Field(None, description="Secrets the gateway fetches itself.")
+    ] = Field(None, description="Secrets that the gateway fetches at request time.")
     # It can come back in the other form than it was sent in (remote/API.md §1.4).
     workspace_id: Annotated[Identifier | None, Facts(immutable=True, two_forms=True)] = Field(
-        None, description="Make it belong to this workspace; it never changes."
+        None, description="Workspace that owns the integration; immutable."
     )
     # The effect of a partial object is unknown; null clears (remote/API.md §2).
     pricing_adjustments: Annotated[
         PricingAdjustments | None, Facts(sent_whole=True, clearing=Clearing.NULL)
-    ] = Field(None, description="Prices that differ from the list.")
+    ] = Field(None, description="Adjustments to the list prices.")
     tags: Annotated[
         dict[str, Text] | None,
         Facts(sent_whole=True, clearing=Clearing.NULL, risk=RiskRule.COSMETIC),
@@ -281,16 +291,16 @@ class Integration(StrictModel):
     ] = Field(None, description="Models, by slug.")
     global_workspace_access: Annotated[
         GlobalWorkspaceAccess | None, Facts(sub_resource=SubResource.WORKSPACES)
-    ] = Field(None, description="Access of workspaces made in future.")
+    ] = Field(None, description="Access of workspaces that are created later.")
     workspaces: Annotated[
         tuple[WorkspaceAccess, ...] | None, Facts(sub_resource=SubResource.WORKSPACES)
-    ] = Field(None, description="Workspaces that may use it, by id.")
+    ] = Field(None, description="Workspaces that may use the integration, by id.")
     create_default_provider: Annotated[Bool, Facts(write_only=True, default=False)] = Field(
         default=False,
-        description="Make a provider along with it. The API's own default is true.",
+        description="Whether to also create a provider. The API's own default is true.",
     )
     default_provider_slug: Annotated[SlugText | None, Facts(write_only=True)] = Field(
-        None, description="Slug of the provider made along with it; it must be free."
+        None, description="Slug of the provider to create; must not be in use."
     )
     lifecycle: Annotated[LifecycleRules | None, Facts(local=True)] = Field(
         None, description="Protection and exceptions."

@@ -95,7 +95,7 @@ class AzureDeployment(StrictModel):
     ] = Field(description="Name of the deployment in Azure.")
     azure_api_version: Annotated[
         ApiVersion, Facts(example="2025-04-01-preview", source=_OPENAI_API)
-    ] = Field(description="Version of Azure's API, up to 30 signs.")
+    ] = Field(description="Version of Azure's API, up to 30 characters.")
     azure_model_slug: Annotated[Identifier, Facts(example="gpt-5", source=_OPENAI_API)] = Field(
         description="The model that is deployed."
     )
@@ -164,7 +164,7 @@ class AzureFoundry(AzureAuthentication):
     azure_api_version: Annotated[
         Annotated[Text, Field(max_length=30)] | None,
         Facts(example="2024-05-01-preview", source=_FOUNDRY_API),
-    ] = Field(None, description="Version of Azure's API, up to 30 signs.")
+    ] = Field(None, description="Version of Azure's API, up to 30 characters.")
     azure_deployment_name: Annotated[
         DeploymentName | None, Facts(host=True, example="deepseek-v3", source=_FOUNDRY_API)
     ] = Field(None, description="Name of the deployment; part of the host if it is serverless.")

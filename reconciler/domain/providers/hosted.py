@@ -39,7 +39,7 @@ class HuggingFace(Configuration):
             example="https://example.eu-west-1.aws.endpoints.huggingface.cloud",
             source=f"{_API}, HuggingFaceConfiguration",
         ),
-    ] = Field(None, description="URL of an own endpoint.")
+    ] = Field(None, description="URL of a dedicated endpoint.")
 
 
 class Cortex(Configuration):
@@ -83,7 +83,9 @@ class Anthropic(Configuration):
 
     anthropic_inspect_stream_for_overloaded_error: Annotated[
         Bool | None, Facts(example="true", source=_CHANGELOG)
-    ] = Field(None, description="Look for an overload inside a stream that began well.")
+    ] = Field(
+        None, description="Detect an overload error within a stream that started successfully."
+    )
 
 
 class BytePlus(Configuration):

@@ -67,7 +67,7 @@ class Oracle(Configuration):
     ] = Field(None, description="OCID of the compartment.")
     oracle_serving_mode: Annotated[
         Literal["ON_DEMAND", "DEDICATED"] | None, Facts(example="ON_DEMAND", source=_GATEWAY)
-    ] = Field(None, description="On demand, or an endpoint of one's own.")
+    ] = Field(None, description="On demand, or a dedicated endpoint.")
     oracle_endpoint_id: Annotated[
         Text | None,
         Facts(
@@ -76,7 +76,7 @@ class Oracle(Configuration):
     ] = Field(None, description="OCID of the endpoint that `DEDICATED` means.")
     oracle_api_version: Annotated[
         Text | None, Facts(form=r"[0-9]{8}", example="20231130", source=_GATEWAY)
-    ] = Field(None, description="Version of Oracle's API, as a date without signs between.")
+    ] = Field(None, description="Version of Oracle's API, as a date without separators.")
 
 
 FAMILY: Mapping[str, type[Configuration]] = MappingProxyType({"oracle": Oracle})
