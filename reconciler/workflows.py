@@ -135,7 +135,9 @@ async def apply(
     )
     # After all checks, so that nobody confirms a plan that is then refused.
     if planned.actions and approval.asks and not confirm(planned):
-        raise Refused([error("declined", "the answer was no; nothing was written")], plan=planned)
+        raise Refused(
+            [error("declined", "the run was not confirmed; nothing was written")], plan=planned
+        )
     result = await execute(
         planned,
         run=run,

@@ -111,7 +111,7 @@ class Tokens:
             raise _unauthorised("Different credentials were sent.", 'error="invalid_request"')
         principal = self.find(presented.pop())
         if principal is None:
-            raise _unauthorised("The token is not known here.", 'error="invalid_token"')
+            raise _unauthorised("The token is unknown.", 'error="invalid_token"')
         return principal
 
 
@@ -199,7 +199,7 @@ def _bearer_tokens(headers: Headers) -> Iterable[bytes]:
         # The name of the scheme is not case-sensitive (RFC 9110, section 11.1).
         found = _BEARER.fullmatch(value)
         if found is None:
-            raise _unauthorised("Authorization is not `Bearer` and a token.")
+            raise _unauthorised("Authorization must be `Bearer` and a token.")
         yield found[1]
 
 

@@ -73,9 +73,9 @@ class AllowedHosts:
         hosts = _values(headers, b"host")
         # With two Host headers, a proxy in front may have checked the other one.
         if len(hosts) != 1 or hosts[0] not in self.hosts:
-            raise refuse("wrong-host", 421, "The Host header names no host of this adapter.")
+            raise refuse("wrong-host", 421, "The Host header is not a host of this adapter.")
         if target_host is not None and target_host.lower() not in self.hosts:
-            raise refuse("wrong-host", 421, "The request target names no host of this adapter.")
+            raise refuse("wrong-host", 421, "The request target is not a host of this adapter.")
         origins = _values(headers, b"origin")
         # Browsers send an origin; other clients have none, and no page to be misused by.
         if origins and (len(origins) > 1 or origins[0] not in self.origins):
@@ -154,8 +154,8 @@ PROBES: Final = frozenset({"/healthz", "/readyz"})
 _STOPPED: Final = Problem(
     "unavailable",
     503,
-    "The adapter was stopped before the answer was there. Whether a write was carried out is not "
-    "known; read the integration to see.",
+    "The adapter stopped before the response arrived. It is unknown whether a write was "
+    "carried out; read the integration to check.",
     headers={"connection": "close"},
 )
 
@@ -280,7 +280,7 @@ class GatewayMiddleware:
             # Rounded up: Retry-After holds whole seconds, and an earlier attempt would be refused
             # again.
             seconds = str(max(1, math.ceil(allowance.wait)))
-            detail = "This token's rate limit is used up for now."
+            detail = "This token has exceeded its rate limit."
             raise refuse("too-many-requests", 429, detail, retry_after=seconds)
         return allowance
 

@@ -57,7 +57,9 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 _NO_REASON: Final = "The upstream gave no reason."
-_UNKNOWN_OUTCOME: Final = " Whether it was carried out is not known; read the integration to see."
+_UNKNOWN_OUTCOME: Final = (
+    " It is unknown whether the call was carried out; read the integration to check."
+)
 
 
 @dataclass(frozen=True, slots=True)

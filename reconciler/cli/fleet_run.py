@@ -206,7 +206,7 @@ class FleetRun:
             question = f"{action_counts(members)}. Apply to these {len(ready)} members?"
             agreed = console.confirm(question, hint=CONFIRM_HINT)
         if not agreed:
-            raise Refused([error("declined", "the answer was no; nothing was written")])
+            raise Refused([error("declined", "the run was not confirmed; nothing was written")])
         return [replace(task, approved=planned[task.member].change_digests) for task in ready]
 
 

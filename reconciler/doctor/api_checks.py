@@ -88,14 +88,14 @@ class ApiChecks:
         if denied:
             return fail(
                 "scopes",
-                f"the key lists {slug} and cannot read {' and '.join(denied)}",
+                f"the key can list {slug} but cannot read {' and '.join(denied)}",
                 "grant it the scope `.read` as well: `.list` does not imply it",
             )
         missing = _parts_with(ReadPermission.MISSING, answers)
         if missing:
             return warn(
                 "scopes",
-                f"the list has {slug}, and a read of {' and '.join(missing)} returns 404",
+                f"the list has {slug}, but a read of {' and '.join(missing)} returns 404",
                 "repair or delete it in the console; a 404 shows nothing about scopes",
             )
         return ok("scopes", f"the key can list and read, tested with {slug}")

@@ -86,7 +86,7 @@ class Probe:
     def _result(self, problem: RemoteError | None, left: list[TemporaryIntegration]) -> Check:
         if left:
             names = ", ".join(map(str, left))
-            return fail("probe", f"not removed, or perhaps not: {names}", HOW_TO_DELETE)
+            return fail("probe", f"may not have been removed: {names}", HOW_TO_DELETE)
         if isinstance(problem, Forbidden):
             return fail(
                 "probe",
@@ -94,7 +94,7 @@ class Probe:
                 "grant it the scopes .create, .update and .delete, which an apply needs",
             )
         if problem is not None:
-            return fail("probe", f"it ended early: {problem.summary}", problem.hint)
+            return fail("probe", f"the probe ended early: {problem.summary}", problem.hint)
         answered = [text for text in self.answers.values() if not text.startswith(NOT_ASKED)]
         summary = f"{len(answered)} questions answered, "
         if self.integrations.archived:
@@ -294,7 +294,7 @@ class Probe:
         except _REFUSALS as refusal:
             return f"{NOT_ASKED}creating one was refused with {_refusal_text(refusal)}"
         if attached.provider_id is None:
-            return NOT_ASKED + "the API named no provider that it has created"
+            return NOT_ASKED + "the API returned no id of the created provider"
         return await self._delete(attached)
 
     async def _delete(self, attached: TemporaryIntegration) -> str:

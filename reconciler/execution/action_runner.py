@@ -37,7 +37,7 @@ from reconciler.remote.errors import (
 _AGAIN = "run apply again: it reads first and makes only the remaining changes"
 
 _RUN_ENDERS: Sequence[tuple[type[ReconcilerError], str]] = (
-    (Unauthorised, "the API no longer accepts our credential"),
+    (Unauthorised, "the API no longer accepts the API key"),
     (DeadlineExceeded, "the run's deadline passed"),
 )
 """Failures that every later action would meet as well."""
@@ -141,7 +141,7 @@ class ActionRunner:
         except ReconcilerError as problem:
             problem.hint = (
                 "run apply again: the integration was deleted and could not be re-created; "
-                "its file is complete and a create needs no approval of a replace"
+                "the next plan creates it from its file, which needs no approval of a replace"
             )
             raise
 
@@ -152,7 +152,7 @@ class ActionRunner:
             # proof.
             await self._confirm_unlisted()
         if found is None or found.is_archived:
-            self.warnings.append("it was gone already")
+            self.warnings.append("the integration no longer existed")
             return
         self.verifier.confirm_unchanged(found)
         if await self._delete(self.action.calls[0]):
@@ -225,7 +225,9 @@ class ActionRunner:
         if self.verifier.missing(found):
             _not_confirmed(problem)
         self.sender.settle()
-        self.warnings.append("the answer was lost; reading shows that it was carried out")
+        self.warnings.append(
+            "the response was lost, but a read shows that the call was carried out"
+        )
 
     # -- the end -------------------------------------------------------------------------
 
@@ -273,7 +275,7 @@ class ActionRunner:
             return  # the action had failed before
         # Every call was answered, so the action is applied, although it was not verified.
         if self.written and not self._doubt:
-            self.warnings.append("the run ended before it could be read back")
+            self.warnings.append("the run ended before the result could be read back")
             return
         reason = self.sender.stop.reason or "the run was stopped"
         self._fail(Interrupted(reason, code="interrupted", hint=_AGAIN))
@@ -319,7 +321,7 @@ class ActionRunner:
 
 def _not_confirmed(problem: RemoteError) -> NoReturn:
     raise NotConfirmed(
-        f"{problem.summary}; it may or may not have been carried out",
+        f"{problem.summary}; the call may or may not have been carried out",
         code=problem.code,
         hint=_AGAIN,
     ) from None

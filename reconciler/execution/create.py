@@ -25,7 +25,7 @@ from reconciler.remote.errors import Conflict, Forbidden, NotSent, Rejected, Rem
 SETTLE_PAUSES = (0.5, 1.0, 2.0)
 """Seconds to wait after each POST without an answer before reading; one POST for each."""
 
-_MAY_ARRIVE = "a create without an answer may have been carried out, or may yet be"
+_MAY_ARRIVE = "a create without a response may have been carried out, or may still be"
 
 
 class SlugNotHonoured(ReconcilerError):
@@ -129,9 +129,9 @@ class Creation:
         if not self._lost:
             # No POST of ours has reached the API, so another client has created it.
             raise ChangedSincePlan(
-                "it was created after the plan was made",
+                "the integration was created after the plan was made",
                 code="changed-since-plan",
-                hint="plan again; nothing was written to it",
+                hint="plan again; this run did not write to the integration",
             )
         return await self._adopt(found)
 
@@ -147,7 +147,7 @@ class Creation:
             raise refusal
         if self._lost:
             return await self._adopt(found)
-        refusal.hint = "plan again: it was created after the plan was made"
+        refusal.hint = "plan again: the integration was created after the plan was made"
         raise refusal
 
     async def _adopt(self, found: Observed) -> Created:
@@ -163,7 +163,7 @@ class Creation:
         # An equal integration may be older than our POST; the update below would replace its key.
         if not self._in_window(found):
             raise NotConfirmed(
-                "it equals the request, but was not created during our call",
+                "an equal integration exists, but this run did not create it",
                 code="foreign-integration",
                 hint="check it in the console, then plan again; it was not changed",
             )
@@ -180,9 +180,10 @@ class Creation:
             with suppress(RemoteError):
                 await self._rule_out_twins()
             raise _unknown(
-                f"it was created, and completing it failed: {problem.summary}", code=problem.code
+                f"the integration was created, but completing it failed: {problem.summary}",
+                code=problem.code,
             ) from None
-        warning = "the answer to the create was lost; found it and completed it"
+        warning = "the response to the create was lost; the integration was found and completed"
         # Set before the list is read: the integration is ours even if that fails.
         self.created = Created(found.id, warnings=(warning,))
         await self._rule_out_twins()
@@ -199,7 +200,7 @@ class Creation:
             return self.created
         if not isinstance(echoed, str) or not SLUG.fullmatch(echoed):
             raise NotConfirmed(
-                "the API created it, but did not return its slug",
+                "the API created the integration, but did not return its slug",
                 code="slug-not-honoured",
                 hint="run apply again: it checks whether the slug was honoured",
             )
@@ -207,8 +208,8 @@ class Creation:
         self.doubt = f"the API created {echoed} instead of {self.slug}"
         if not await self._is_removed(echoed):
             raise NotConfirmed(
-                f"the API created {echoed} instead of {self.slug}, and it is not certain that it "
-                "is ours",
+                f"the API returned {echoed} instead of {self.slug}, and {echoed} may belong to "
+                "another client",
                 code="slug-not-honoured",
                 hint="compare both in the console and delete the duplicate",
             )
@@ -220,9 +221,9 @@ class Creation:
         await self._rule_out_twins()
         self._settle()
         raise SlugNotHonoured(
-            f"the API created {echoed} instead of {self.slug}; it was removed again",
+            f"the API created {echoed} instead of {self.slug}; {echoed} was deleted",
             code="slug-not-honoured",
-            hint="this server does not honour chosen slugs, or the slug is reserved; use another",
+            hint="use another slug: the API reserves this one, or does not honour chosen slugs",
         )
 
     async def _is_removed(self, stray: str) -> bool:
@@ -266,8 +267,8 @@ class Creation:
         twins = await self._twins()
         if twins:
             raise NotConfirmed(
-                f"{', '.join(twins)} may be a second one of {self.slug}, made of a create whose "
-                "answer was lost",
+                f"{', '.join(twins)} may be a duplicate of {self.slug}, made by a create whose "
+                "response was lost",
                 code="possible-duplicate",
                 hint="compare both in the console and delete the duplicate",
             )

@@ -78,7 +78,7 @@ class _Execution:
     async def carry_out(self, actions: list[Action]) -> None:
         """Run the actions of one phase on a few workers."""
         if self._anything_failed():
-            self._skip(actions, "something before it did not succeed")
+            self._skip(actions, "an earlier action did not succeed")
             return
         # One iterator is the queue of all workers: they share a thread and switch only at an await.
         waiting = iter(actions)
@@ -135,7 +135,7 @@ class _Execution:
         if runner.ends_the_run:
             self.stop.request(runner.ends_the_run)
         elif outcome.status is not Status.APPLIED and self.abort_on_error:
-            self.stop.request("stopped at the first failure, as --on-error abort asks")
+            self.stop.request("stopped at the first failure, because of --on-error abort")
 
     def _end(self, action: Action, outcome: Outcome) -> None:
         self.outcomes[action.address] = outcome

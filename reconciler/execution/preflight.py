@@ -90,7 +90,7 @@ def objections(
         return [
             error(
                 "digest-mismatch",
-                f"the plan's digest is {fresh.digest}, expected was {approval.digest}",
+                f"the plan's digest is {fresh.digest}, but {approval.digest} was expected",
                 hint="review and approve the new plan: something changed after the approval",
             )
         ]
@@ -147,7 +147,7 @@ def _not_approved(excess: NotApproved) -> Diagnostic:
     if excess.change is not None:
         what += f": {_describe(excess.change)}"
     if excess.approved is not None:
-        what += f"; approved was: {_describe(excess.approved)}"
+        what += f"; the approved plan has: {_describe(excess.approved)}"
     return error(
         "not-approved",
         f"no approved plan contains this: {what}",
@@ -247,7 +247,7 @@ def _missing(
     reference: SecretRef, reason: ReconcilerError | None, users: list[Declared]
 ) -> Diagnostic:
     code = reason.code if reason else "missing-value"
-    summary = reason.summary if reason else f"{reference} has no value here"
+    summary = reason.summary if reason else f"{reference} has no value"
     hint = (reason.hint if reason else "") or "make the value available to this command"
     if not users:
         return error(code, summary, hint=hint)

@@ -261,7 +261,7 @@ def obstacles(undone: UndoInputs, place: SourceLocation) -> list[Obstacle]:
     findings = [
         error(
             "credential-unknown",
-            f"{image.slug}: no reference of {show_path(path)} is on record, only a mask",
+            f"{image.slug}: the ledger has only a mask of {show_path(path)}, no reference",
             hint="restore its file from Git, with a reference, and apply that",
             at=place,
         )
@@ -272,7 +272,7 @@ def obstacles(undone: UndoInputs, place: SourceLocation) -> list[Obstacle]:
         findings.append(
             error(
                 "not-on-record",
-                f"{image.slug}: the run ended before all of it was on record",
+                f"{image.slug}: the run ended before the whole integration was recorded",
                 hint="restore its file from Git and apply that",
                 at=place,
             )
@@ -283,8 +283,8 @@ def obstacles(undone: UndoInputs, place: SourceLocation) -> list[Obstacle]:
 def _gone_since(slug: str, place: SourceLocation) -> Diagnostic:
     return error(
         "deleted-since",
-        f"{slug} was deleted after the run, and only what the run changed is restored",
-        hint="undo the run that deleted it first, or leave it out with --exclude",
+        f"{slug} was deleted after the run, but undo restores only what the run changed",
+        hint="first undo the run that deleted it, or exclude it with --exclude",
         at=place,
     )
 
@@ -293,9 +293,8 @@ def another_object(slug: str, place: SourceLocation) -> Diagnostic:
     """Build the error for an integration under the same slug that the run did not change."""
     return error(
         "another-object",
-        f"{slug}: the run changed another object with this slug; "
-        "it was deleted and created again since",
-        hint="leave it out with --exclude",
+        f"{slug}: the integration that the run changed was deleted; another one has this slug now",
+        hint="exclude it with --exclude",
         at=place,
     )
 
@@ -335,9 +334,9 @@ def undo_losses(undone: UndoInputs, run: str) -> Iterator[Diagnostic]:
 def _id_unknown(slug: str, run: str) -> Diagnostic:
     return warning(
         "not-on-record",
-        f"{slug}: run {run} created it or tried to, and the id of what it created is not on "
-        "record; the integration with this slug is not deleted",
-        hint="if it is to go, remove its file or add a tombstone under `deletions`",
+        f"{slug} is not deleted: run {run} may have created it, but the ledger has no id to "
+        "prove that",
+        hint="to delete it, remove its file or add a tombstone under `deletions`",
     )
 
 
@@ -369,7 +368,7 @@ def other_values(
             continue
         before = image.fingerprints.get(path)
         if pepper is None or before is None:
-            said = "may get another value than it had before the run"
+            said = "may differ from its value before the run"
         elif before != value.fingerprint(pepper):
             said = "had another value before the run, which is not stored"
         else:

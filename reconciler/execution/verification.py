@@ -132,21 +132,21 @@ class ResourceVerifier:
     async def confirm_absent(self) -> None:
         """Raise `ChangedSincePlan` if the integration exists by now."""
         if await self.existence.exists(self.action.slug):
-            raise _changed("it exists now, although the list did not contain it")
+            raise _changed("the integration exists now, although the list did not contain it")
 
     def confirm_unchanged(self, found: Observed | None) -> None:
         """Raise `ChangedSincePlan` unless the integration is what the plan was made from."""
         if found is None:
-            raise _changed("it no longer exists")
+            raise _changed("the integration no longer exists")
         before, planned = self.action.precondition, self.action.subject.observed
         # What `read_whole` has kept is more complete, and an undo restores from it.
         self.last_seen = self.last_seen or found
         # Ids come first: a re-created integration can equal the old one in every field.
         if planned is not None and None not in (planned.id, found.id) and planned.id != found.id:
-            raise _changed("it was deleted and re-created after the plan was made")
+            raise _changed("the integration was deleted and re-created after the plan was made")
         same_fingerprint = before.fingerprint in {None, fingerprint(found)}
         if not same_fingerprint or before.last_updated_at != found.last_updated_at:
-            raise _changed("it was changed after the plan was made")
+            raise _changed("the integration was changed after the plan was made")
         self.identity = found.id
 
     async def read_whole(self) -> None:
@@ -161,7 +161,7 @@ class ResourceVerifier:
                 self.action.slug, models=True, workspaces=True
             )
         except RemoteError:
-            self.warnings.append("its access could not be read; undo will not bring that back")
+            self.warnings.append("access could not be read, so undo cannot restore it")
 
     # -- after the writes ----------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class ResourceVerifier:
                 found = None  # some servers deny what they do not show yet
             except RemoteError as problem:
                 # Every write was answered, so a failed read is no failure of the action.
-                self.warnings.append(f"it could not be read back: {problem.summary}")
+                self.warnings.append(f"the result could not be read back: {problem.summary}")
                 return
             # A mask is compared last: while other fields are old, the mask is old as well.
             left = self.missing(found) or self._unseen_secrets(found)
@@ -217,15 +217,15 @@ class ResourceVerifier:
         """Read until the integration is gone; one that is still shown then is a warning."""
         try:
             if not await self._is_gone():
-                self.warnings.append("the API still shows it")
+                self.warnings.append("the API still returns the integration")
         except RemoteError as problem:
-            self.warnings.append(f"its absence could not be read: {problem.summary}")
+            self.warnings.append(f"the deletion could not be verified: {problem.summary}")
 
     async def prove_gone(self) -> None:
         """Read until the integration is gone, or raise `NotConfirmed`: a create needs the slug."""
         if not await self._is_gone():
             raise NotConfirmed(
-                "it was deleted and is still shown, so it was not re-created",
+                "the API still returns the deleted integration, so it was not re-created",
                 code="not-confirmed",
                 hint="wait a moment and run apply again",
             )
@@ -251,16 +251,16 @@ def _changed(summary: str) -> ChangedSincePlan:
     return ChangedSincePlan(
         summary,
         code="changed-since-plan",
-        hint="plan again to see the changes; nothing was written to it",
+        hint="plan again to see the changes; this run did not write to the integration",
     )
 
 
 def _replaced() -> NotConfirmed:
     return NotConfirmed(
-        "it was deleted and re-created while it was written; "
+        "another client deleted and re-created the integration during the write; "
         "the write may have reached the new one",
         code="changed-since-plan",
-        hint="plan again, and compare who may use the new one",
+        hint="plan again, and check which workspaces can use the new one",
     )
 
 

@@ -111,7 +111,7 @@ class Repository:
             )
         except (OSError, subprocess.TimeoutExpired) as problem:
             reason = f"git cannot be run: {type(problem).__name__}"
-            hint = "install the program `git`, or check that it answers here"
+            hint = "install `git`, or check that `git --version` works on this machine"
             raise GitError(reason, code="no-git", hint=hint) from None
         if done.returncode == 0:
             return done.stdout

@@ -80,14 +80,16 @@ class GitHubForbidden(GitHubError):
     """The token is valid, but lacks the permission."""
 
     default_code = "github-forbidden"
-    default_hint = "grant the job pull-requests: write or issues: write; a fork's token never may"
+    default_hint = (
+        "grant the job pull-requests: write or issues: write; a token of a fork cannot have it"
+    )
 
 
 class GitHubNotFound(GitHubError):
     """The resource does not exist, or the token may not read it."""
 
     default_code = "github-not-found"
-    default_hint = "check GITHUB_REPOSITORY, and that the token may read it"
+    default_hint = "check GITHUB_REPOSITORY, and that the token can read it"
 
 
 class RateLimited(GitHubError):
@@ -101,7 +103,7 @@ class UnexpectedResponse(GitHubError):
     """The answer is not one that the API documents for the request."""
 
     default_code = "github-answer"
-    default_hint = "run the job again; if it stays, check GITHUB_API_URL"
+    default_hint = "run the job again; if the error persists, check GITHUB_API_URL"
 
 
 class GitHub:
@@ -244,11 +246,11 @@ class GitHub:
             case 401:
                 return WrongToken(subject, "the token was refused")
             case 403:
-                return GitHubForbidden(subject, "the token may not do this")
+                return GitHubForbidden(subject, "the token lacks a permission")
             case 404:
-                return GitHubNotFound(subject, "it does not exist")
+                return GitHubNotFound(subject, "not found")
             case 410:
-                return GitHubNotFound(subject, "it is disabled or deleted")
+                return GitHubNotFound(subject, "disabled or deleted")
             case status if status in _TRANSIENT_STATUS and subject.startswith("POST "):
                 # GitHub may have carried it out, so callers look before they write again.
                 return Unreachable(subject, f"the answer is {status}")

@@ -73,7 +73,7 @@ _CORRUPT: _Kind = ("ledger-corrupt", "is damaged", _RESTORE)
 _READ_ONLY: _Kind = ("ledger-read-only", "cannot be written to", "")
 _BUSY: _Kind = (BUSY, "is in use by another process", _AGAIN)
 _FULL: _Kind = ("ledger-full", "has no room left", "")
-_DENIED: _Kind = ("ledger-denied", "may not be used by this role", "")
+_DENIED: _Kind = ("ledger-denied", "cannot be used by this role", "")
 _UNREACHABLE: _Kind = ("ledger-unreachable", "cannot be opened", "")
 _TIMEOUT: _Kind = ("ledger-timeout", "did not answer in time", "")
 

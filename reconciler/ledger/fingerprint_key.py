@@ -47,13 +47,13 @@ def remove_pepper_beside(ledger: Path) -> None:
 
 def no_pepper_warning(*, shared: bool, on_runner: bool = False) -> Diagnostic:
     """Return the warning that rotated secrets will go unnoticed."""
-    what = "a shared ledger" if shared else "this ledger came without its pepper file and"
+    what = "a shared ledger" if shared else "this ledger has no pepper file and"
     if on_runner:
         what = "a ledger in the cache of the workflows"
     return warning(
         NO_PEPPER,
-        f"{what} stores no fingerprints: a secret that changed shows only by its mask",
-        hint=f"set {VARIABLE} to one long random text, the same wherever this ledger is used",
+        f"{what} stores no fingerprints: a changed secret is detected only by its mask",
+        hint=f"set {VARIABLE} to a long random string, the same wherever this ledger is used",
     )
 
 

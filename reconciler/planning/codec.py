@@ -66,7 +66,7 @@ def decode(text: str, *, name: str) -> Plan:
         raise TamperedPlan(
             f"{name}: its content does not match its digest",
             code="tampered-plan",
-            hint="make the plan again; a plan must not be edited",
+            hint="create the plan again; a saved plan must not be edited",
         )
     return plan
 

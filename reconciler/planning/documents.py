@@ -191,7 +191,7 @@ def what_is_wrong(problem: Exception) -> str:
     if isinstance(problem, json.JSONDecodeError):
         return f"not valid JSON at line {problem.lineno}, column {problem.colno}"
     place = _place(problem) if isinstance(problem, ValidationError) else ""
-    return f"{place or 'a part of it'} is missing or of another kind than expected"
+    return f"{place or 'a part of it'} is missing or has the wrong type"
 
 
 def _place(problem: ValidationError) -> str:

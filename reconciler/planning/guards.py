@@ -132,8 +132,8 @@ def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[GuardV
             continue
         more = f"; and {len(gaps) - _GAPS_SHOWN} more" if len(gaps) > _GAPS_SHOWN else ""
         summary = (
-            f"{counted(len(held), 'integration')} would be deleted or replaced, and what Git "
-            f"declares or used to declare is not known in full: "
+            f"{counted(len(held), 'integration')} would be deleted or replaced, but it is not "
+            f"fully known what Git declares or used to declare: "
             f"{'; '.join(gap.summary for gap in gaps[:_GAPS_SHOWN])}{more}"
         )
         found = error(code, summary, hint=gaps[0].hint, at=gaps[0].at)
@@ -148,7 +148,7 @@ def _nameless(actions: list[Action], rows: int) -> GuardViolation | None:
     return GuardViolation(
         error(
             "unreadable-record",
-            f"{counted(len(actions), 'integration')} would be created, deleted or replaced, and "
+            f"{counted(len(actions), 'integration')} would be created, deleted or replaced, but "
             f"the API's list has {counted(rows, 'row')} without a readable slug",
             hint="repair the record in the console; `reconcile list` shows what can be read",
         ),
@@ -165,8 +165,8 @@ def _empty(
     return GuardViolation(
         error(
             "empty-desired-state",
-            f"the files declare no integration, and {counts.deletes} would be deleted",
-            hint="check --dir; if everything has to be deleted, add --allow-empty",
+            f"the files declare no integration, but {counts.deletes} would be deleted",
+            hint="check --dir; to delete every integration, add --allow-empty",
         ),
         _slugs(deletes),
     )
@@ -192,7 +192,7 @@ def _deletes(
     return GuardViolation(
         error(
             "too-many-deletes",
-            f"{counted(count, 'integration')} would be deleted, and {why}",
+            f"{counted(count, 'integration')} would be deleted, but {why}",
             hint=f"if that is intended, add --max-deletes {count}",
         ),
         _slugs(deletes),
@@ -220,8 +220,8 @@ def _replaces(
         error(
             "too-many-replaces",
             f"{count} would be replaced (deleted and re-created), "
-            f"and {_the_limit(whole, options.selection)}",
-            hint="raise limits.replaces, or leave some out with --exclude",
+            f"but {_the_limit(whole, options.selection)}",
+            hint="raise limits.replaces, or exclude some with --exclude",
         ),
         _slugs(replaces),
     )
@@ -274,7 +274,7 @@ def _counted(
     return GuardViolation(
         error(
             code,
-            f"{counted(total, noun)} planned, and {_the_limit(limit, selection)}",
+            f"{counted(total, noun)} planned, but {_the_limit(limit, selection)}",
             hint=f"if that is intended, add {flag} {selection.limit_for(total)}",
         ),
         frozenset(slug for slug, number in numbers.items() if number),

@@ -38,8 +38,8 @@ def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
     """Build the warning that an action would send a secret whose value is not available."""
     return warning(
         MISSING_VALUE,
-        f"{declared.slug}: {show_path(path)} would be sent, and {reference} has no value here",
-        hint="set it before apply, which stops before the first write without it",
+        f"{declared.slug}: {show_path(path)} would be sent, but {reference} has no value",
+        hint="set the value before apply; without it, apply stops before the first write",
         at=declared.source,
     )
 
@@ -48,9 +48,9 @@ def sent_again(declared: Declared, path: Path) -> Diagnostic:
     """Build the notice that a secret is sent to settle what an earlier run left open."""
     return notice(
         "maybe-sent",
-        f"{declared.slug}: an earlier run may or may not have written {show_path(path)}; "
-        "it is sent again",
-        hint="apply it; the next plan shows the secret in sync",
+        f"{declared.slug}: {show_path(path)} is sent again, because it is unknown whether an "
+        "earlier run wrote it",
+        hint="run apply; the next plan then shows the secret as in sync",
         at=declared.source,
     )
 
@@ -59,9 +59,9 @@ def another_object(declared: Declared) -> Diagnostic:
     """Build the warning that a declared slug now belongs to another object than before."""
     return warning(
         "another-object",
-        f"{declared.slug}: the object under this slug is not the one that was applied before; "
-        "it was deleted and created again since",
-        hint="compare its key and its access with the file; apply makes it equal to the file",
+        f"{declared.slug}: the integration with this slug is not the one that was applied before, "
+        "which was deleted and re-created",
+        hint="review its key and its access; apply makes the integration match the file",
         at=declared.source,
     )
 
@@ -72,21 +72,21 @@ def another_withdrawn(slug: str, *, deleted: bool) -> Diagnostic:
     `deleted` says that a tombstone, or `prune: all`, deletes it all the same.
     """
     if deleted:
-        outcome = ", and it would be deleted"
-        hint = "leave it out with --exclude to keep it"
+        outcome = ", but would be deleted"
+        hint = "to keep the integration, exclude it with --exclude"
     else:
         outcome = ", so it is not deleted"
         hint = "to delete it, add a tombstone under `deletions` in reconcile.yaml"
-    summary = f"{slug}: the object under this slug is not the one that was applied before{outcome}"
-    return warning("another-object", summary, hint=hint)
+    problem = "the integration with this slug is not the one that was applied before"
+    return warning("another-object", f"{slug}: {problem}{outcome}", hint=hint)
 
 
 def key_kept(declared: Declared) -> Diagnostic:
     """Build the warning that a stored key stays although the files declare none."""
     return warning(
         "key-kept",
-        f"{declared.slug}: key is declared empty, and the API keeps one that no call removes",
-        hint="send another key, or delete the integration and create it without one",
+        f"{declared.slug}: key is declared empty, but the API cannot remove the key that it stores",
+        hint="declare another key, or delete the integration and create it without a key",
         at=declared.source,
     )
 
@@ -98,9 +98,9 @@ def masked_write(declared: Declared, path: Path) -> Diagnostic:
     reference = SecretRef("env", f"SECRET_{name}").as_written
     return error(
         "masked-write",
-        f"{declared.slug}: configurations has to be sent whole, and of {show_path(path)} "
-        "only a mask is known",
-        hint=f"declare it in the file: {path[-1]}: {reference}",
+        f"{declared.slug}: configurations must be sent as a whole, but only the mask of "
+        f"{show_path(path)} is known",
+        hint=f"declare the secret in the file: {path[-1]}: {reference}",
         at=declared.source,
     )
 
@@ -110,8 +110,8 @@ def credential_retarget(declared: Declared, stored: Iterable[Path]) -> Diagnosti
     fields = ", ".join(show_path(path) for path in stored)
     return error(
         "credential-retarget",
-        f"{declared.slug}: a host changes while the API keeps a credential for it: {fields}",
-        hint="declare each as a reference, so that the same write replaces it",
+        f"{declared.slug}: a stored credential would be sent to another host: {fields}",
+        hint="declare each credential as a reference, so that the same write replaces it",
         at=declared.source,
     )
 
@@ -120,8 +120,8 @@ def undeclared_host(declared: Declared, path: Path) -> Diagnostic:
     """Build the warning that a credential may be sent to a host that no file declares."""
     return warning(
         "undeclared-host",
-        f"{declared.slug}: the API has {show_path(path)}, and no file declares it",
-        hint="a credential may be sent there; declare it, or remove it by hand",
+        f"{declared.slug}: {show_path(path)} is set in the API, but no file declares it",
+        hint="declare the host, or remove it in the console; a credential may be sent to it",
         at=declared.source,
     )
 
@@ -135,7 +135,7 @@ def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> 
     never = "Git never declared it" if known else "no file declares it"
     return warning(
         "undeclared-access",
-        f"{declared.slug}: {show_path(path)} is enabled, and {never}",
+        f"{declared.slug}: {show_path(path)} is enabled, but {never}",
         hint=f"to keep it, add under {path[0]}: - {{{key}: {path[1]}, enabled: true}}",
         at=declared.source,
     )
@@ -154,9 +154,9 @@ def unlisted_access(declared: Declared, count: int, names: Iterable[str] = ()) -
     have = "1 workspace has" if count == 1 else f"{count} workspaces have"
     return warning(
         "undeclared-access",
-        f"{declared.slug}: {have} access, and no file lists workspaces{named}",
+        f"{declared.slug}: {have} access, but no file lists workspaces{named}",
         hint=f"list them under workspaces (`reconcile pull --force {declared.slug}` writes them), "
-        "or declare `workspaces: []` to take the access back",
+        "or declare `workspaces: []` to revoke the access",
         at=declared.source,
     )
 
@@ -165,8 +165,9 @@ def differing_form(declared: Declared, name: str) -> Diagnostic:
     """Build the warning that an id cannot be compared: its two sides have different forms."""
     return warning(
         "id-form",
-        f"{declared.slug}: {name} is a UUID on one side and a slug on the other, so not compared",
-        hint="write it in the form that the API returns",
+        f"{declared.slug}: the file and the API use different forms of {name} (UUID and slug), "
+        "so it was not compared",
+        hint="write the identifier in the form that the API returns",
         at=declared.source,
     )
 
@@ -175,9 +176,9 @@ def aligned_form(declared: Declared, path: Path) -> Diagnostic:
     """Build the warning that an entry was recognised by its content, not by its id."""
     return warning(
         "id-form",
-        f"{declared.slug}: the API shows {show_path(path)} under a UUID, so it was recognised by "
+        f"{declared.slug}: the API returns {show_path(path)} under a UUID, so it was matched by "
         "its content",
-        hint="write the UUID in the file to have it compared exactly; `reconcile get` shows it",
+        hint="for an exact comparison, write the UUID in the file; `reconcile get` shows it",
         at=declared.source,
     )
 
@@ -192,8 +193,8 @@ def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diag
     return [
         notice(
             "no-provider",
-            f"{declared.slug}: workspace {id_} gets access and no provider, so it cannot call yet",
-            hint="create a provider there, or declare create_default_provider: true",
+            f"{declared.slug}: workspace {id_} gets access, but cannot call without a provider",
+            hint="create a provider in the workspace, or declare create_default_provider: true",
             at=declared.source,
         )
         for id_ in granted
@@ -206,8 +207,8 @@ def archived(declared: Declared) -> Diagnostic:
     """Build the error that the API keeps this slug archived, so that it cannot be written."""
     return error(
         "archived",
-        f"{declared.slug} is archived in the API, and no call restores it",
-        hint="use another slug, or have it restored in the console",
+        f"{declared.slug} is archived, and the API cannot restore it",
+        hint="use another slug, or restore the integration in the console",
         at=declared.source,
     )
 
@@ -245,8 +246,8 @@ def no_longer_managed(declared: Declared, name: str) -> Diagnostic:
     """Build the warning that a whole list left the files, so what it granted stays."""
     return warning(
         "undeclared-access",
-        f"{declared.slug}: Git used to declare {name} and no longer does; what they grant stays",
-        hint=f"to take it back, declare `{name}: []`; to keep it, list it again",
+        f"{declared.slug}: {name} is no longer declared; the access that it granted is kept",
+        hint=f"to revoke the access, declare `{name}: []`; to keep it, list the entries again",
         at=declared.source,
     )
 
@@ -255,7 +256,7 @@ def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
     """Build the error that an integration is protected; `what` would happen to it."""
     return error(
         "protected",
-        f"{slug} is protected, and would be {what}",
+        f"{slug} is protected, but would be {what}",
         hint="remove the file and add a tombstone under `deletions` in reconcile.yaml",
         at=declared.source if declared else None,
     )
@@ -273,8 +274,8 @@ def limits_of(
         return [
             warning(
                 NOT_JUDGED,
-                f"the ledger cannot be read, so this is not known: {withdrawn}which models and "
-                "workspaces Git has withdrawn; which secrets were changed",
+                f"the ledger cannot be read, so the following is unknown: {withdrawn}which "
+                "models and workspaces Git has withdrawn; which secrets were changed",
                 hint=problem.hint,
             )
         ]
@@ -283,8 +284,8 @@ def limits_of(
         return [
             notice(
                 NEW_LEDGER,
-                f"the ledger is new, so it is not known whether Git used to declare {named}{more}",
-                hint="add --base REF: it reads what Git declared at that commit",
+                f"the ledger is new, so it is unknown whether Git used to declare {named}{more}",
+                hint="pass --base REF to read what Git declared at that commit",
             )
         ]
     return []
@@ -294,8 +295,9 @@ def masks_changed() -> Diagnostic:
     """Build the notice that every mask differs, which a new format explains best."""
     return notice(
         "masks-changed",
-        "every mask differs from the one seen after our last write; that proves no change",
-        hint="if secrets were changed elsewhere, send ours again with --push-secrets",
+        "every mask differs from the one read after the last write; "
+        "the mask format may have changed",
+        hint="if secrets were changed outside Git, send them again with --push-secrets",
     )
 
 
@@ -336,7 +338,7 @@ def looks_like_rename(new: Declared, old: str) -> Diagnostic:
     return warning(
         "looks-like-rename",
         f"{new.slug} is equal to {old}, which is no longer declared; a slug cannot be renamed",
-        hint="applications that use the old slug lose it; keep both until they have moved",
+        hint="keep both until no application uses the old slug",
         at=new.source,
     )
 
@@ -356,9 +358,9 @@ class HasUnreadable(Protocol):
 def left_alone(record: UnreadableIntegration, *, deleted: bool) -> Diagnostic:
     """Build the message on an undeclared integration; `deleted` if a plan would delete it."""
     if deleted:
-        hint = "it would be deleted and is left alone; repair or delete it in the console"
+        hint = "it is not deleted, although no file declares it; repair or delete it in the console"
         return warning(record.code, _summary(record.slug, record), hint=hint)
-    hint = "no file declares it, so nothing is done; repair it in the console"
+    hint = "no file declares it, so it is left unchanged; repair it in the console"
     return notice(record.code, _summary(record.slug, record), hint=hint)
 
 
@@ -367,7 +369,7 @@ def not_compared(declared: Declared, record: UnreadableIntegration) -> Diagnosti
     return error(
         record.code,
         _summary(declared.slug, record),
-        hint="repair it in the console, or leave it out with --exclude",
+        hint="repair it in the console, or exclude it with --exclude",
         at=declared.source,
     )
 
@@ -385,7 +387,7 @@ def left_out(
     observed: HasUnreadable, includes: Callable[[str], bool] = lambda _slug: True
 ) -> list[Diagnostic]:
     """Build the warnings on what a command that plans nothing has to leave out."""
-    hint = "it is left out; repair it in the console"
+    hint = "this command ignores it; repair it in the console"
     notes = [
         warning(record.code, _summary(record.slug, record), hint=hint)
         for slug, record in sorted(observed.unreadable.items())
@@ -395,7 +397,7 @@ def left_out(
 
 
 def _summary(slug: str, record: UnreadableIntegration) -> str:
-    return f"{slug} exists and cannot be read: {record.reason}"
+    return f"{slug} exists but cannot be read: {record.reason}"
 
 
 def not_audited(unread: Iterable[Unread]) -> list[Diagnostic]:

@@ -169,7 +169,7 @@ def damaged(*records: UnreadableIntegration) -> UnreadableRecords:
     reasons = [f"{record.slug}: {record.reason}" for record in sorted(records, key=_by_slug)]
     more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
     return UnreadableRecords(
-        f"an integration exists and cannot be read: {'; '.join(reasons[:_SHOWN])}{more}",
+        f"an integration exists but cannot be read: {'; '.join(reasons[:_SHOWN])}{more}",
         code=first.code,
         hint="repair it in the console; `--exclude SLUG` plans the others without it",
     )

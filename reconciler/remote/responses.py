@@ -52,7 +52,7 @@ _HINTS: Mapping[int, str] = {
     402: "The subscription is used up; the organisation's owner can extend it.",
     403: "The key may lack a scope, or this belongs to another workspace; see `reconcile doctor`.",
     404: "Check the slug and the target's base_url.",
-    409: "Run `reconcile plan`: it exists already, or another resource still depends on it.",
+    409: "Run `reconcile plan`: the slug is taken, or another resource depends on the integration.",
     413: "The request is too large for the API or for a proxy before it.",
     422: "Compare the fields with the message; `reconcile validate` checks what can be checked.",
     429: "Run again later, or with a smaller --parallelism.",
@@ -112,9 +112,9 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
     body = _document(sent, answer) if answer.body.strip() else None
     # Every documented answer to these two has a body, so this one is not the API's.
     if body is None and sent.method in {"GET", "POST"}:
-        raise _nothing(sent, answer, "empty-answer", "was answered with nothing")
+        raise _nothing(sent, answer, "empty-answer", "was answered with an empty body")
     if body is not None and (not isinstance(body, dict) or body.get("success") is False):
-        raise _nothing(sent, answer, "unexpected-shape", "was not answered in a documented form")
+        raise _nothing(sent, answer, "unexpected-shape", "was answered in an undocumented form")
     return Reply(answer.status, body, answer.request_id, content=answer.body)
 
 

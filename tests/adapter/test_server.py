@@ -309,7 +309,7 @@ def test_a_stop_ends_requests_after_the_grace_period() -> None:
     answer = over_sockets(work, ports, limits=ServerLimits(grace_seconds=0))
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"\r\ncontent-type: application/problem+json\r\n" in answer
-    assert b"was stopped" in answer
+    assert b"The adapter stopped" in answer
     assert [shown.status for shown in ports.contexts] == [503]
 
 

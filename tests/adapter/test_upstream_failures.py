@@ -153,15 +153,15 @@ def test_a_slow_upstream_is_504(make: Callable[[], Wire]) -> None:
 def test_after_a_write_without_an_answer_the_outcome_is_unknown() -> None:
     for answer in (breaks(httpx.ReadError), refuses(500)):
         detail = Ports(wire=Wire(answer)).ask("PUT", ONE, json={}).json()["detail"]
-        assert "not known" in detail
+        assert "is unknown whether" in detail
     refused = Ports(wire=Wire(breaks(httpx.ConnectError))).ask("PUT", ONE, json={}).json()
     assert "not sent" in refused["detail"]
     read = Ports(wire=Wire(breaks(httpx.ReadError))).ask("GET", ONE).json()
-    assert "not known" not in read["detail"]
+    assert "unknown" not in read["detail"]
 
 
 def test_every_detail_is_made_of_whole_sentences() -> None:
-    unknown = " Whether it was carried out is not known; read the integration to see."
+    unknown = " It is unknown whether the call was carried out; read the integration to check."
     cases = {
         "The upstream gave no reason.": raw(400, b""),
         "The upstream answered with 500." + unknown: raw(500, b""),
@@ -225,7 +225,7 @@ def test_an_answer_that_cannot_be_passed_on_reports_the_outcome_of_the_write(
         response = ports.ask(method, ONE, json=body)
         assert is_problem(response)
         assert response.status_code == 502
-        assert ("carried out is not known" in response.text) is (method != "GET")
+        assert ("is unknown whether the call was carried out" in response.text) is (method != "GET")
     for name, arguments in (
         ("create-integration", {"body": {"name": "A", "ai_provider_id": "openai"}}),
         ("update-integration", {"slug": "a", "body": {"name": "A"}}),
@@ -235,7 +235,7 @@ def test_an_answer_that_cannot_be_passed_on_reports_the_outcome_of_the_write(
         result = call(ports, name, arguments)
         assert result.is_error
         assert result.structured_content["status"] == 502
-        shown = "carried out is not known" in result.content[0].text
+        shown = "is unknown whether the call was carried out" in result.content[0].text
         assert shown is (name != "get-integration")
     assert ports.defects == []
     assert len(ports.wire.requests) == 7

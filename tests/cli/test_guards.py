@@ -106,37 +106,37 @@ GUARDS = [
     Guard(
         "empty-desired-state",
         empty,
-        "the files declare no integration, and 2 would be deleted",
-        "check --dir; if everything has to be deleted, add --allow-empty",
+        "the files declare no integration, but 2 would be deleted",
+        "check --dir; to delete every integration, add --allow-empty",
     ),
     Guard(
         "too-many-deletes",
         many_deletes,
-        "4 integrations would be deleted, and the limit is 3",
+        "4 integrations would be deleted, but the limit is 3",
         "if that is intended, add --max-deletes 4",
     ),
     Guard(
         "too-many-deletes",
         large_share,
-        "4 integrations would be deleted, and the limit is 30% of 10 owned",
+        "4 integrations would be deleted, but the limit is 30% of 10 owned",
         "if that is intended, add --max-deletes 4",
     ),
     Guard(
         "too-many-replaces",
         many_replaces,
-        "2 integrations would be replaced (deleted and re-created), and the limit is 1",
-        "raise limits.replaces, or leave some out with --exclude",
+        "2 integrations would be replaced (deleted and re-created), but the limit is 1",
+        "raise limits.replaces, or exclude some with --exclude",
     ),
     Guard(
         "too-many-credential-changes",
         many_credentials,
-        "1 credential change planned, and the limit is 0",
+        "1 credential change planned, but the limit is 0",
         "if that is intended, add --max-credential-changes 1",
     ),
     Guard(
         "too-many-access-removals",
         many_removals,
-        "1 access removal planned, and the limit is 0",
+        "1 access removal planned, but the limit is 0",
         "if that is intended, add --max-access-removals 1",
     ),
     Guard(
@@ -148,13 +148,13 @@ GUARDS = [
     Guard(
         "protected",
         protected_replace,
-        "alpha is protected, and would be replaced (deleted and re-created)",
+        "alpha is protected, but would be replaced (deleted and re-created)",
         "remove the file and add a tombstone under `deletions` in reconcile.yaml",
     ),
     Guard(
         "protected",
         protected_without_its_file,
-        "alpha is protected, and would be deleted",
+        "alpha is protected, but would be deleted",
         "remove the file and add a tombstone under `deletions` in reconcile.yaml",
     ),
     Guard(
@@ -166,21 +166,21 @@ GUARDS = [
     Guard(
         "credential-retarget",
         retarget,
-        "alpha: a host changes while the API keeps a credential for it: key",
-        "declare each as a reference, so that the same write replaces it",
+        "alpha: a stored credential would be sent to another host: key",
+        "declare each credential as a reference, so that the same write replaces it",
     ),
     Guard(
         "masked-write",
         masked,
-        "alpha: configurations has to be sent whole, and of "
-        "configurations.custom_headers.Authorization only a mask is known",
-        "declare it in the file: Authorization: ${env:SECRET_ALPHA_AUTHORIZATION}",
+        "alpha: configurations must be sent as a whole, but only the mask of "
+        "configurations.custom_headers.Authorization is known",
+        "declare the secret in the file: Authorization: ${env:SECRET_ALPHA_AUTHORIZATION}",
     ),
     Guard(
         "archived",
         archived,
-        "alpha is archived in the API, and no call restores it",
-        "use another slug, or have it restored in the console",
+        "alpha is archived, and the API cannot restore it",
+        "use another slug, or restore the integration in the console",
     ),
     Guard(
         "missing-configurations",

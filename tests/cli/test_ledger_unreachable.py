@@ -1,4 +1,4 @@
-"""A ledger that exists and cannot be read: nothing counts as in sync, and nothing is deleted."""
+"""A ledger that exists but cannot be read: nothing counts as in sync, and nothing is deleted."""
 
 import os
 import sqlite3

@@ -21,7 +21,7 @@ def commands_in(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({}, ["alpha: 2 workspaces have access, and no file lists workspaces"]),
+        ({}, ["alpha: 2 workspaces have access, but no file lists workspaces"]),
         ({"lifecycle": {"ignore": [{"path": "workspaces", "reason": "by hand"}]}}, []),
     ],
 )

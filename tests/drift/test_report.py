@@ -201,12 +201,12 @@ def test_a_file_that_is_not_a_report_is_refused_by_name(change: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"origins": {"sk-live-1f2e": "martian"}}, "origins is missing or of another kind"),
-        ({"origins": {"alpha": "sk-live-1f2e"}}, "origins is missing or of another kind"),
-        ({"target": "sk-live-1f2e"}, "target is missing or of another kind"),
-        ({"not_read": "sk-live-1f2e"}, "not_read is missing or of another kind"),
-        ({"not_read": True}, "not_read is missing or of another kind"),
-        ({"items": [{"sk-live-1f2e": 1}]}, "items[0].address is missing or of another kind"),
+        ({"origins": {"sk-live-1f2e": "martian"}}, "origins is missing or has the wrong type"),
+        ({"origins": {"alpha": "sk-live-1f2e"}}, "origins is missing or has the wrong type"),
+        ({"target": "sk-live-1f2e"}, "target is missing or has the wrong type"),
+        ({"not_read": "sk-live-1f2e"}, "not_read is missing or has the wrong type"),
+        ({"not_read": True}, "not_read is missing or has the wrong type"),
+        ({"items": [{"sk-live-1f2e": 1}]}, "items[0].address is missing or has the wrong type"),
     ],
 )
 def test_a_damaged_report_is_refused_with_the_place_and_without_its_content(
@@ -215,7 +215,7 @@ def test_a_damaged_report_is_refused_with_the_place_and_without_its_content(
     document = drift_samples.drifted().as_json() | change
     with pytest.raises(UnreadableReport) as stop:
         decode_report(json.dumps(document), name="drift.json")
-    assert stop.value.summary == f"drift.json: {why} than expected"
+    assert stop.value.summary == f"drift.json: {why}"
     assert stop.value.__cause__ is None
 
 

@@ -45,7 +45,7 @@ def test_another_digest_shows_both() -> None:
     approval = Approval(digest="sha256:00")
     (found,) = objections(approval, fresh, now=BEGAN, max_age_hours=24)
     assert found.code == "digest-mismatch"
-    assert found.summary == f"the plan's digest is {fresh.digest}, expected was sha256:00"
+    assert found.summary == f"the plan's digest is {fresh.digest}, but sha256:00 was expected"
     assert found.hint.startswith("review and approve the new plan")
 
 
@@ -94,7 +94,7 @@ def test_what_no_plan_contains_is_named_as_far_as_it_differs() -> None:
     hint = "review and approve the fresh plan: this change appeared after the approval"
     named = "no approved plan contains this: update alpha"
     assert said(plan(), fresh) == [("not-approved", named, hint)]
-    difference = 'replace description "old" → "new"; approved was: '
+    difference = 'replace description "old" → "new"; the approved plan has: '
     difference += 'replace description "old" → "other"'
     assert said(elsewise, fresh) == [("not-approved", f"{named}: {difference}", hint)]
 
@@ -113,7 +113,8 @@ def test_a_long_value_is_shortened_to_what_differs() -> None:
         for text in ("was", "new", "old")
     )
     assert summary.endswith(
-        f"replace description {was} → {new}; approved was: replace description {was} → {old}"
+        f"replace description {was} → {new}; "
+        f"the approved plan has: replace description {was} → {old}"
     )
 
 

@@ -24,7 +24,7 @@ from tests.execution.test_creating import TWIN, echo
 from tests.runs import World
 
 BROKE = "POST /integrations: the connection broke before the answer was complete"
-MAY_ARRIVE = "a create without an answer may have been carried out, or may yet be"
+MAY_ARRIVE = "a create without a response may have been carried out, or may still be"
 LATER = "wait a moment and run apply again: it checks first whether the integration exists"
 COMPARE = "compare both in the console and delete the duplicate"
 CHECK_KEY = "Check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header."
@@ -114,7 +114,7 @@ def made_twice() -> World:
             "unknown",
             ActionFailure(
                 "foreign-integration",
-                "it equals the request, but was not created during our call",
+                "an equal integration exists, but this run did not create it",
                 "check it in the console, then plan again; it was not changed",
             ),
             id="equal, and older than our call",
@@ -126,7 +126,7 @@ def made_twice() -> World:
                 "AB07",
                 "POST /integrations was answered with 409 AB07: "
                 "Integration with this slug already exists",
-                "plan again: it was created after the plan was made",
+                "plan again: the integration was created after the plan was made",
                 409,
             ),
             id="refused as a duplicate",
@@ -136,8 +136,8 @@ def made_twice() -> World:
             "failed",
             ActionFailure(
                 "changed-since-plan",
-                "it exists now, although the list did not contain it",
-                "plan again to see the changes; nothing was written to it",
+                "the integration exists now, although the list did not contain it",
+                "plan again to see the changes; this run did not write to the integration",
             ),
             id="there before the first call",
         ),
@@ -146,7 +146,8 @@ def made_twice() -> World:
             "unknown",
             ActionFailure(
                 "slug-not-honoured",
-                "the API created it, but did not return its slug (already done: created)",
+                "the API created the integration, but did not return its slug "
+                "(already done: created)",
                 "run apply again: it checks whether the slug was honoured",
             ),
             id="no slug in the answer",
@@ -168,7 +169,7 @@ def made_twice() -> World:
             "unknown",
             ActionFailure(
                 "slug-not-honoured",
-                "the API created gamma instead of alpha, and it is not certain that it is ours"
+                "the API returned gamma instead of alpha, and gamma may belong to another client"
                 " (already done: created)",
                 COMPARE,
             ),
@@ -179,8 +180,9 @@ def made_twice() -> World:
             "failed",
             ActionFailure(
                 "changed-since-plan",
-                "it was created after the plan was made (already done: created, deleted)",
-                "plan again; nothing was written to it",
+                "the integration was created after the plan was made "
+                "(already done: created, deleted)",
+                "plan again; this run did not write to the integration",
             ),
             id="taken, and ours under another slug",
         ),
@@ -189,9 +191,9 @@ def made_twice() -> World:
             "failed",
             ActionFailure(
                 "slug-not-honoured",
-                "the API created alpha-000004 instead of alpha; it was removed again"
+                "the API created alpha-000004 instead of alpha; alpha-000004 was deleted"
                 " (already done: created, deleted)",
-                "this server does not honour chosen slugs, or the slug is reserved; use another",
+                "use another slug: the API reserves this one, or does not honour chosen slugs",
             ),
             id="a server with slugs of its own",
         ),
@@ -200,7 +202,7 @@ def made_twice() -> World:
             "unknown",
             ActionFailure(
                 "AB04",
-                "it was created, and completing it failed: "
+                "the integration was created, but completing it failed: "
                 "PUT /integrations/alpha was answered with 500 AB04: Internal server error",
                 LATER,
             ),
@@ -211,7 +213,7 @@ def made_twice() -> World:
             "unknown",
             ActionFailure(
                 "possible-duplicate",
-                "alpha-000004 may be a second one of alpha, made of a create whose answer was lost"
+                "alpha-000004 may be a duplicate of alpha, made by a create whose response was lost"
                 " (already done: created)",
                 COMPARE,
             ),
@@ -291,7 +293,7 @@ def test_of_two_that_stand_beside_it_only_those_that_pass_for_ours_are_named() -
     before(story, "GET", "/integrations/alpha", others, skip=1)
     outcome = create(story)
     assert outcome.error is not None
-    assert outcome.error.message.startswith("twin-a, twin-b may be a second one of alpha, made of")
+    assert outcome.error.message.startswith("twin-a, twin-b may be a duplicate of alpha, made by")
 
 
 def test_what_another_file_declares_is_not_taken_for_a_second_one() -> None:

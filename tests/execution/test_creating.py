@@ -51,7 +51,9 @@ def test_an_answer_that_got_lost_is_found_by_reading_and_nothing_is_sent_twice(k
     story = world(post(kind))
     outcome = create(story)
     assert ending(outcome) == ("applied", None)
-    assert outcome.warnings == ("the answer to the create was lost; found it and completed it",)
+    assert outcome.warnings == (
+        "the response to the create was lost; the integration was found and completed",
+    )
     assert sent(story) == ["create", "update"]
 
 
@@ -140,7 +142,7 @@ def test_a_refusal_after_a_lost_answer_leaves_open_what_became_of_the_first() ->
     outcome = create(story)
     assert ending(outcome) == ("unknown", "AB04")
     assert outcome.error is not None
-    assert "may have been carried out, or may yet be" in outcome.error.message
+    assert "may have been carried out, or may still be" in outcome.error.message
 
 
 # -- servers that answer 403 for what is not there -------------------------------------------
@@ -217,7 +219,7 @@ def test_adopting_that_cannot_be_completed_is_unknown_and_says_that_it_exists() 
     outcome = create(story)
     assert ending(outcome) == ("unknown", "AB04")
     assert outcome.error is not None
-    assert outcome.error.message.startswith("it was created, and completing it failed")
+    assert outcome.error.message.startswith("the integration was created, but completing it failed")
 
 
 def test_ids_that_come_back_in_another_form_do_not_make_ours_foreign() -> None:
@@ -232,7 +234,7 @@ def test_a_duplicate_that_somebody_made_is_refused_with_a_hint() -> None:
     outcome = create(story)
     assert ending(outcome) == ("failed", "AB07")
     assert outcome.error is not None
-    assert outcome.error.hint == "plan again: it was created after the plan was made"
+    assert outcome.error.hint == "plan again: the integration was created after the plan was made"
 
 
 # -- servers that choose another slug --------------------------------------------------------

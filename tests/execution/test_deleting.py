@@ -61,7 +61,7 @@ def test_what_somebody_deleted_meanwhile_is_gone_and_nothing_is_sent() -> None:
     before(story, "POST", "/integrations", somebody_deletes(story))
     outcome = forgotten(story)
     assert ending(outcome) == ("applied", None)
-    assert outcome.warnings == ("it was gone already",)
+    assert outcome.warnings == ("the integration no longer existed",)
     assert sent(story) == ["create"]
 
 
@@ -102,14 +102,17 @@ def test_a_lost_delete_that_no_reading_can_settle_is_unknown() -> None:
     outcome = forgotten(story)
     assert outcome.status.value == "unknown"
     assert outcome.error is not None
-    assert "it may or may not have been carried out" in outcome.error.message
+    assert "the call may or may not have been carried out" in outcome.error.message
     assert "alpha" not in story.remote.integrations
 
 
 def test_what_is_still_shown_after_its_delete_is_named() -> None:
     story = struck_from_the_delete_on(get(FaultKind.STALE, times=-1))
     outcome = forgotten(story)
-    assert (ending(outcome), outcome.warnings) == (("applied", None), ("the API still shows it",))
+    assert (ending(outcome), outcome.warnings) == (
+        ("applied", None),
+        ("the API still returns the integration",),
+    )
 
 
 def test_a_delete_whose_absence_cannot_be_read_is_applied_and_says_so() -> None:
@@ -117,7 +120,7 @@ def test_a_delete_whose_absence_cannot_be_read_is_applied_and_says_so() -> None:
     outcome = forgotten(story)
     assert ending(outcome) == ("applied", None)
     (warning,) = outcome.warnings
-    assert warning.startswith("its absence could not be read: ")
+    assert warning.startswith("the deletion could not be verified: ")
 
 
 def test_a_delete_announces_what_it_takes_with_it() -> None:
@@ -161,7 +164,7 @@ def test_a_replace_that_loses_its_create_says_that_the_next_apply_needs_no_appro
     outcome = replaced(story)
     assert ending(outcome) == ("failed", "AB01")
     assert outcome.error is not None
-    assert "a create needs no approval of a replace" in outcome.error.hint
+    assert "which needs no approval of a replace" in outcome.error.hint
     assert "(already done: " in outcome.error.message
     assert story.remote.integrations == {}
 

@@ -107,8 +107,8 @@ def test_after_a_failure_nothing_is_lost_and_what_was_kept_back_says_why() -> No
     told = endings(result)
     assert told["created"][0] == "failed"
     assert told["updated"] == ("applied", None)
-    assert told["replaced"] == skipped("something before it did not succeed")
-    assert told["deleted"] == skipped("something before it did not succeed")
+    assert told["replaced"] == skipped("an earlier action did not succeed")
+    assert told["deleted"] == skipped("an earlier action did not succeed")
     assert sent(story) == ["create", "update"]
     kept_back = next(o for o in result.outcomes if o.slug == "deleted")
     assert (kept_back.kind.value, kept_back.attempts) == ("delete", 0)
@@ -118,7 +118,7 @@ def test_after_a_failure_nothing_is_lost_and_what_was_kept_back_says_why() -> No
 def test_a_failure_that_ends_the_run_is_given_as_the_reason() -> None:
     story = world(post(FaultKind.STATUS, status=422))
     result = story.apply(three(), abort_on_error=True, parallelism=1)
-    why = "stopped at the first failure, as --on-error abort asks"
+    why = "stopped at the first failure, because of --on-error abort"
     assert endings(result)["beta"] == endings(result)["gamma"] == skipped(why)
 
 
@@ -130,7 +130,7 @@ def test_what_was_applied_ends_no_run_that_aborts_on_errors() -> None:
 def test_a_credential_that_is_refused_is_the_reason_whatever_was_asked_for() -> None:
     story = world(post(FaultKind.STATUS, status=401, code="AB05"))
     result = story.apply(three(), abort_on_error=True, parallelism=1)
-    assert endings(result)["beta"] == skipped("the API no longer accepts our credential")
+    assert endings(result)["beta"] == skipped("the API no longer accepts the API key")
 
 
 def test_a_stop_without_a_reason_is_still_told_as_one() -> None:
@@ -233,7 +233,7 @@ def test_a_delete_that_is_cut_off_while_it_is_looked_for_is_applied_and_says_so(
     files = desired(declared("beta", key=KEY), tombstones=("alpha",))
     result = run_virtually(run(story, files, stop=stop, api=Gate(story, during)))
     assert endings(result)["alpha"] == ("applied", None)
-    assert result.outcomes[1].warnings == ("the run ended before it could be read back",)
+    assert result.outcomes[1].warnings == ("the run ended before the result could be read back",)
 
 
 def test_unless_told_otherwise_ten_are_at_once_and_a_failure_does_not_abort() -> None:

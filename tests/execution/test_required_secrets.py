@@ -58,7 +58,7 @@ def test_a_missing_value_without_a_reason_still_says_what_helps() -> None:
     assert complaints([KEY, THIRD], files) == (
         error(
             "missing-value",
-            "env:SECRET_KEY has no value here; needed by alpha",
+            "env:SECRET_KEY has no value; needed by alpha",
             hint="make the value available to this command",
             at=files.integrations["alpha"].source,
         ),
@@ -81,26 +81,26 @@ def test_the_reason_of_whoever_looked_for_it_is_passed_on_in_its_own_words() -> 
 def test_the_first_who_needs_it_is_named_and_the_others_are_counted() -> None:
     files = desired(*(declared(slug, key=KEY) for slug in ("gamma", "alpha", "beta")))
     (problem,) = complaints([KEY], files)
-    assert problem.summary == "env:SECRET_KEY has no value here; needed by alpha and 2 more"
+    assert problem.summary == "env:SECRET_KEY has no value; needed by alpha and 2 more"
     assert problem.at == files.integrations["alpha"].source
 
 
 def test_one_that_names_it_twice_needs_it_once() -> None:
     headers = {"custom_headers": {"x-token": KEY}}
     (problem,) = complaints([KEY], desired(declared(key=KEY, configurations=headers)))
-    assert problem.summary == "env:SECRET_KEY has no value here; needed by alpha"
+    assert problem.summary == "env:SECRET_KEY has no value; needed by alpha"
 
 
 def test_a_reference_inside_a_list_is_found_as_well() -> None:
     files = desired(declared("alpha", configurations={"fallbacks": [{"token": KEY}, "plain"]}))
     (problem,) = complaints([KEY], files)
-    assert problem.summary == "env:SECRET_KEY has no value here; needed by alpha"
+    assert problem.summary == "env:SECRET_KEY has no value; needed by alpha"
 
 
 def test_a_value_that_no_file_names_has_no_place() -> None:
     hint = "make the value available to this command"
     assert complaints([KEY], desired()) == (
-        error("missing-value", "env:SECRET_KEY has no value here", hint=hint),
+        error("missing-value", "env:SECRET_KEY has no value", hint=hint),
     )
 
 

@@ -29,7 +29,7 @@ RESULT = ApplyResult(
             ActionKind.DELETE,
             Status.FAILED,
             error=ActionFailure("AB07", "it is in use", "remove it there first", 409),
-            warnings=("it was gone already",),
+            warnings=("the integration no longer existed",),
         ),
     ),
 )

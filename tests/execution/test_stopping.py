@@ -179,7 +179,7 @@ def test_cut_off_while_reading_back_it_is_applied_and_says_so() -> None:
     want = desired(declared("alpha", key=KEY))
     (outcome,) = run_virtually(run(story, want, stop=stop, api=Gate(story, during))).outcomes
     assert ending(outcome) == ("applied", None)
-    assert outcome.warnings == ("the run ended before it could be read back",)
+    assert outcome.warnings == ("the run ended before the result could be read back",)
 
 
 def test_once_asked_nobody_waits_for_what_the_api_does_not_show_yet() -> None:
@@ -225,7 +225,7 @@ def test_a_credential_that_is_no_longer_accepted_stops_the_run() -> None:
     result = story.apply(three(), parallelism=1)
     assert statuses(result) == ["failed", "skipped", "skipped"]
     assert {o.error.message for o in result.outcomes[1:] if o.error} == {
-        "the API no longer accepts our credential"
+        "the API no longer accepts the API key"
     }
 
 
@@ -297,7 +297,7 @@ def test_a_write_that_cannot_be_read_back_is_applied_with_a_warning() -> None:
     broken = Fault(kind=FaultKind.HTML, method="GET", path="/alpha$", skip=1, times=-1)
     result = world(broken).apply(desired(declared("alpha", key=KEY)))
     assert result.outcomes[0].status is Status.APPLIED
-    assert result.outcomes[0].warnings[0].startswith("it could not be read back: GET")
+    assert result.outcomes[0].warnings[0].startswith("the result could not be read back: GET")
 
 
 def test_a_write_to_what_was_archived_meanwhile_is_not_taken_for_done() -> None:

@@ -149,19 +149,19 @@ def test_without_a_word_of_git_and_for_what_did_not_exist_there_is_none() -> Non
 ANEW = frozenset({CREATE, REPLACE})
 GONE = error(
     "deleted-since",
-    "alpha was deleted after the run, and only what the run changed is restored",
-    hint="undo the run that deleted it first, or leave it out with --exclude",
+    "alpha was deleted after the run, but undo restores only what the run changed",
+    hint="first undo the run that deleted it, or exclude it with --exclude",
     at=RUN,
 )
 MASKED = error(
     "credential-unknown",
-    "alpha: no reference of key is on record, only a mask",
+    "alpha: the ledger has only a mask of key, no reference",
     hint="restore its file from Git, with a reference, and apply that",
     at=RUN,
 )
 HALF = error(
     "not-on-record",
-    "alpha: the run ended before all of it was on record",
+    "alpha: the run ended before the whole integration was recorded",
     hint="restore its file from Git and apply that",
     at=RUN,
 )

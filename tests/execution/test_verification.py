@@ -22,7 +22,7 @@ ID, OTHER_ID = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-
 MISSING = NotFound("no such thing", code="AB08", http_status=404)
 DENIED = Forbidden("not for you", code="AB03", http_status=403)
 BROKEN = NoAnswer("GET: the connection broke", code="connection-lost")
-LOOK_AGAIN = "plan again to see the changes; nothing was written to it"
+LOOK_AGAIN = "plan again to see the changes; this run did not write to the integration"
 MODELS, ACCESS = [{"slug": "gpt-5", "enabled": True}], [{"id": "ws-a", "enabled": True}]
 
 
@@ -98,15 +98,18 @@ def changed(now: Observed | None, had: Observed = SEEN) -> tuple[str, str, str]:
 @pytest.mark.parametrize(
     ("now", "what"),
     [
-        (None, "it no longer exists"),
-        (replace(SEEN, fields={"name": "X"}), "it was changed after the plan was made"),
+        (None, "the integration no longer exists"),
+        (
+            replace(SEEN, fields={"name": "X"}),
+            "the integration was changed after the plan was made",
+        ),
         (
             replace(SEEN, last_updated_at="2026-11-23T12:00:01Z"),
-            "it was changed after the plan was made",
+            "the integration was changed after the plan was made",
         ),
         (
             replace(SEEN, id=OTHER_ID),
-            "it was deleted and re-created after the plan was made",
+            "the integration was deleted and re-created after the plan was made",
         ),
     ],
 )
@@ -133,7 +136,7 @@ def test_a_fuller_picture_is_not_replaced_by_a_later_one() -> None:
 def test_what_the_list_did_not_have_must_not_be_there_before_a_create() -> None:
     with pytest.raises(ChangedSincePlan) as caught:
         asyncio.run(scene(shows()).view(declared()).confirm_absent())
-    what = "it exists now, although the list did not contain it"
+    what = "the integration exists now, although the list did not contain it"
     assert described(caught.value) == (what, "changed-since-plan", LOOK_AGAIN)
 
 
@@ -183,7 +186,7 @@ def test_what_cannot_be_read_whole_goes_all_the_same_and_that_is_said() -> None:
     view = scene(BROKEN).view(None, observed())
     asyncio.run(view.read_whole())
     assert view.last_seen is None
-    assert view.warnings == ["its access could not be read; undo will not bring that back"]
+    assert view.warnings == ["access could not be read, so undo cannot restore it"]
 
 
 # -- a namesake ------------------------------------------------------------------------------
@@ -264,7 +267,7 @@ def test_a_denial_of_what_the_list_shows_is_looked_at_again_as_if_it_were_absent
 def test_one_that_cannot_be_read_back_is_not_looked_at_again() -> None:
     look, view = read_back(shows(), BROKEN)
     assert look.looks == 2
-    assert view.warnings == ["it could not be read back: GET: the connection broke"]
+    assert view.warnings == ["the result could not be read back: GET: the connection broke"]
 
 
 def test_a_run_that_was_asked_to_stop_looks_once_and_does_not_wait() -> None:
@@ -288,10 +291,11 @@ def test_a_namesake_at_first_may_be_a_stale_picture_and_in_the_end_is_not() -> N
         asyncio.run(view.read_back())
     summary, code, hint = described(caught.value)
     assert summary == (
-        "it was deleted and re-created while it was written; the write may have reached the new one"
+        "another client deleted and re-created the integration during the write; "
+        "the write may have reached the new one"
     )
     assert code == "changed-since-plan"
-    assert hint == "plan again, and compare who may use the new one"
+    assert hint == "plan again, and check which workspaces can use the new one"
     assert view.seen_after is None
 
 
@@ -319,12 +323,12 @@ def test_what_never_goes_is_named_or_keeps_a_create_back(there: Reply | RemoteEr
     look = scene(there, listed=("alpha",))
     view = look.view(None)
     asyncio.run(view.confirm_gone())
-    assert view.warnings == ["the API still shows it"]
+    assert view.warnings == ["the API still returns the integration"]
     assert (look.looks, look.seconds) == (5, 0.2 + 0.5 + 1.0 + 2.0)
     with pytest.raises(NotConfirmed) as caught:
         asyncio.run(view.prove_gone())
     assert described(caught.value) == (
-        "it was deleted and is still shown, so it was not re-created",
+        "the API still returns the deleted integration, so it was not re-created",
         "not-confirmed",
         "wait a moment and run apply again",
     )
@@ -333,4 +337,4 @@ def test_what_never_goes_is_named_or_keeps_a_create_back(there: Reply | RemoteEr
 def test_an_absence_that_cannot_be_read_is_no_failure_and_is_said() -> None:
     view = scene(BROKEN).view(None, observed())
     asyncio.run(view.confirm_gone())
-    assert view.warnings == ["its absence could not be read: GET: the connection broke"]
+    assert view.warnings == ["the deletion could not be verified: GET: the connection broke"]

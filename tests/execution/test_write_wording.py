@@ -27,12 +27,12 @@ from tests.execution.test_stopping import Gate
 from tests.runs import World
 
 BROKE = "the connection broke before the answer was complete"
-OPEN = "it may or may not have been carried out"
+OPEN = "the call may or may not have been carried out"
 AGAIN = "run apply again: it reads first and makes only the remaining changes"
-LOOK_AGAIN = "plan again to see the changes; nothing was written to it"
+LOOK_AGAIN = "plan again to see the changes; this run did not write to the integration"
 CREATE_IS_LEFT = (
     "run apply again: the integration was deleted and could not be re-created; "
-    "its file is complete and a create needs no approval of a replace"
+    "the next plan creates it from its file, which needs no approval of a replace"
 )
 ACCESS = [{"id": "ws-a", "enabled": True}]
 NOTHING_IS_LEFT = {"allow_empty": True}
@@ -113,13 +113,15 @@ CASES = [
     pytest.param(
         lambda: updated(edited_meanwhile()),
         "failed",
-        ActionFailure("changed-since-plan", "it was changed after the plan was made", LOOK_AGAIN),
+        ActionFailure(
+            "changed-since-plan", "the integration was changed after the plan was made", LOOK_AGAIN
+        ),
         id="update: changed meanwhile",
     ),
     pytest.param(
         lambda: updated(gone_meanwhile()),
         "failed",
-        ActionFailure("changed-since-plan", "it no longer exists", LOOK_AGAIN),
+        ActionFailure("changed-since-plan", "the integration no longer exists", LOOK_AGAIN),
         id="update: deleted meanwhile",
     ),
     pytest.param(
@@ -134,7 +136,8 @@ CASES = [
         ActionFailure(
             "AB07",
             "DELETE /integrations/alpha was answered with 409 AB07: Internal server error",
-            "Run `reconcile plan`: it exists already, or another resource still depends on it.",
+            "Run `reconcile plan`: the slug is taken, or another resource depends on "
+            "the integration.",
             409,
         ),
         id="delete: refused",
@@ -156,7 +159,8 @@ CASES = [
         "unknown",
         ActionFailure(
             "not-confirmed",
-            "it was deleted and is still shown, so it was not re-created (already done: deleted)",
+            "the API still returns the deleted integration, so it was not re-created "
+            "(already done: deleted)",
             "wait a moment and run apply again",
         ),
         id="replace: the old one is still shown",
@@ -176,7 +180,9 @@ def test_a_write_that_does_not_end_well_says_why_and_what_helps(
 def test_a_lost_answer_whose_effect_shows_is_a_warning() -> None:
     outcome = updated(world(put(FaultKind.RESET_AFTER)))
     assert (outcome.status, outcome.error) == (Status.APPLIED, None)
-    assert outcome.warnings == ("the answer was lost; reading shows that it was carried out",)
+    assert outcome.warnings == (
+        "the response was lost, but a read shows that the call was carried out",
+    )
 
 
 def test_a_lost_delete_whose_effect_shows_is_applied_and_leaves_no_doubt() -> None:

@@ -76,7 +76,7 @@ def test_protection_says_what_would_have_been_done() -> None:
     protected = declared(ai_provider_id="anthropic", lifecycle=Lifecycle(protected=True))
     planned = make_plan(desired=desired(protected), observed=state(observed()), created_at=NOON)
     said = [d.summary for d in planned.diagnostics if d.code == "protected"]
-    assert said == ["alpha is protected, and would be replaced (deleted and re-created)"]
+    assert said == ["alpha is protected, but would be replaced (deleted and re-created)"]
     planned = make_plan(
         desired=desired(),
         observed=state(observed()),
@@ -84,7 +84,7 @@ def test_protection_says_what_would_have_been_done() -> None:
         created_at=NOON,
     )
     said = [d.summary for d in planned.diagnostics if d.code == "protected"]
-    assert said == ["alpha is protected, and would be deleted"]
+    assert said == ["alpha is protected, but would be deleted"]
 
 
 def test_everything_that_was_not_approved_is_named() -> None:

@@ -139,7 +139,7 @@ NEEDED = (
     "unmanaged",
     "unverified",
 )
-MISSING = "a part of it is missing or of another kind than expected"
+MISSING = "a part of it is missing or has the wrong type"
 
 
 def wrong(*path: str | int, to: Any) -> tuple[Edited, str]:
@@ -147,7 +147,7 @@ def wrong(*path: str | int, to: Any) -> tuple[Edited, str]:
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     if isinstance(to, list) and to:
         place += "[0]"
-    return Edited(path, to), f"{place[1:]} is missing or of another kind than expected"
+    return Edited(path, to), f"{place[1:]} is missing or has the wrong type"
 
 
 @pytest.mark.parametrize(
@@ -238,4 +238,4 @@ def test_a_plan_that_was_edited_is_told_apart_from_what_is_none(plan: Edited) ->
     error = caught.value
     assert (error.code, error.exit_code) == ("tampered-plan", 4)
     assert error.summary == "p.json: its content does not match its digest"
-    assert error.hint == "make the plan again; a plan must not be edited"
+    assert error.hint == "create the plan again; a saved plan must not be edited"

@@ -44,8 +44,8 @@ def test_an_empty_folder_deletes_nothing_unless_that_is_said() -> None:
     assert words(found(deletes(2), declared=0)) == [
         (
             "empty-desired-state",
-            "the files declare no integration, and 2 would be deleted",
-            "check --dir; if everything has to be deleted, add --allow-empty",
+            "the files declare no integration, but 2 would be deleted",
+            "check --dir; to delete every integration, add --allow-empty",
         )
     ]
     assert found(deletes(2), declared=0, allow_empty=True) == []
@@ -70,7 +70,7 @@ def test_too_many_deletes_name_the_limit_and_the_flag(
     assert words([finding]) == [
         (
             "too-many-deletes",
-            f"{noun} would be deleted, and {why}",
+            f"{noun} would be deleted, but {why}",
             f"if that is intended, add --max-deletes {count}",
         )
     ]
@@ -103,8 +103,8 @@ def test_replaces_are_named_where_none_are_allowed_and_counted_where_some_are() 
     assert words(found(replaces(2))) == [
         (
             "too-many-replaces",
-            "2 integrations would be replaced (deleted and re-created), and the limit is 1",
-            "raise limits.replaces, or leave some out with --exclude",
+            "2 integrations would be replaced (deleted and re-created), but the limit is 1",
+            "raise limits.replaces, or exclude some with --exclude",
         )
     ]
     assert found(replaces(1)) == []
@@ -124,19 +124,19 @@ UPDATE = ActionKind.UPDATE
         (
             (ROTATED,),
             "too-many-credential-changes",
-            "2 credential changes planned, and the limit is 1",
+            "2 credential changes planned, but the limit is 1",
             "--max-credential-changes 2",
         ),
         (
             (RESENT, MOVED),
             "too-many-credential-changes",
-            "4 credential changes planned, and the limit is 1",
+            "4 credential changes planned, but the limit is 1",
             "--max-credential-changes 4",
         ),
         (
             (REVOKED,),
             "too-many-access-removals",
-            "2 access removals planned, and the limit is 1",
+            "2 access removals planned, but the limit is 1",
             "--max-access-removals 2",
         ),
     ],
@@ -162,7 +162,7 @@ def test_a_shard_names_its_share_of_the_limit() -> None:
     limits = {"access_removals": 4}
     [finding] = found(actions(2, UPDATE, REVOKED), limits=limits, selection=shard)
     assert finding.diagnostic.summary == (
-        "2 access removals planned, and the share of shard 2/3 in the limit of 4 is 1"
+        "2 access removals planned, but the share of shard 2/3 in the limit of 4 is 1"
     )
 
 

@@ -183,7 +183,7 @@ def test_a_record_of_another_shape_is_told_by_every_way_of_reading(
     with pytest.raises(UnreadableRecords) as caught:
         asyncio.run(read_one(api, "a", models=True, workspaces=True))
     assert caught.value.code == "unreadable-record"
-    assert caught.value.summary == f"an integration exists and cannot be read: a: {says}"
+    assert caught.value.summary == f"an integration exists but cannot be read: a: {says}"
     wanted = WantedDetails(models=True, workspaces=True)
     state = asyncio.run(observe(api, wants=lambda _: wanted))
     assert dict(state.integrations) == {}

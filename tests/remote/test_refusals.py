@@ -13,7 +13,9 @@ WHAT = "PUT /integrations/a"
 COMPARE = "Compare the fields with the message; `reconcile validate` checks what can be checked."
 FAILED = "The API failed; nothing is wrong with the files. Run again later."
 LACKING = "The key may lack a scope, or this belongs to another workspace; see `reconcile doctor`."
-IN_THE_WAY = "Run `reconcile plan`: it exists already, or another resource still depends on it."
+IN_THE_WAY = (
+    "Run `reconcile plan`: the slug is taken, or another resource depends on the integration."
+)
 NO = b'{"success": false}'
 FOREIGN = "Check the target's base_url, and any proxy between this machine and the API."
 
@@ -88,10 +90,10 @@ def test_a_refusal_without_code_or_words_names_its_status() -> None:
         ("PUT", 399, b"", "redirected", "was redirected, which is never followed"),
         ("PUT", 199, b"{}", "unexpected-status", "was answered with an unknown status"),
         ("PUT", 203, b"{}", "unexpected-status", "was answered with an unknown status"),
-        ("GET", 200, b" \n", "empty-answer", "was answered with nothing"),
-        ("POST", 201, b"", "empty-answer", "was answered with nothing"),
-        ("GET", 200, b"[]", "unexpected-shape", "was not answered in a documented form"),
-        ("PUT", 200, NO, "unexpected-shape", "was not answered in a documented form"),
+        ("GET", 200, b" \n", "empty-answer", "was answered with an empty body"),
+        ("POST", 201, b"", "empty-answer", "was answered with an empty body"),
+        ("GET", 200, b"[]", "unexpected-shape", "was answered in an undocumented form"),
+        ("PUT", 200, NO, "unexpected-shape", "was answered in an undocumented form"),
         ("GET", 200, b"{", "invalid-json", "was answered with invalid JSON"),
         ("GET", 403, b"{}", "not-json", "was refused by a server that is not the API"),
         ("GET", 404, b"<html>", "not-json", "was refused by a server that is not the API"),

@@ -117,6 +117,6 @@ def every_origin() -> DriftReport:
             ),
             no_op=1,
             unverified=(Unverified("bedrock-us", "key", "env:SECRET_BEDROCK_US"),),
-            diagnostics=(warning("protected", "`old-openai` is protected and would be deleted"),),
+            diagnostics=(warning("protected", "`old-openai` is protected, but would be deleted"),),
         )
     )

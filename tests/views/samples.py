@@ -232,7 +232,7 @@ def blocked_plan() -> Plan:
         diagnostics=(
             error(
                 "replace-not-allowed",
-                "`vertex-main` would be deleted and created again",
+                "`vertex-main` would be deleted and re-created",
                 hint="pass --allow-replace",
                 at=place("vertex-main", 2),
             ),

@@ -104,7 +104,7 @@ def test_drift_reads_the_workspaces_only_where_the_list_counts_some_that_no_file
         "open/workspaces",
     ]
     assert codes(report, "undeclared-access") == [
-        "open: 2 workspaces have access, and no file lists workspaces: ws-a, ws-b"
+        "open: 2 workspaces have access, but no file lists workspaces: ws-a, ws-b"
     ]
     assert undeclared(report) == ["open workspaces[ws-a]", "open workspaces[ws-b]"]
     assert report.in_sync
@@ -116,7 +116,7 @@ def test_a_plan_counts_them_without_a_call_and_names_them_only_when_asked() -> N
     quiet = there.plan()
     assert there.parts == ["all/models", "all/workspaces"]
     assert codes(quiet, "undeclared-access") == [
-        "open: 1 workspace has access, and no file lists workspaces"
+        "open: 1 workspace has access, but no file lists workspaces"
     ]
     assert "open/workspaces" in (there.plan(audit=True), there.parts)[1]
 
@@ -139,7 +139,7 @@ def test_a_host_of_a_model_that_no_file_declares_is_a_warning(
     assert codes(there.plan(), "undeclared-host") == []
     for plan in (there.plan(audit=True), there.drift()):
         assert codes(plan, "undeclared-host") == [
-            f"alpha: the API has models[tune].configurations.{path}, and no file declares it"
+            f"alpha: models[tune].configurations.{path} is set in the API, but no file declares it"
             for path in said
         ]
         assert "alpha models[tune]" in undeclared(plan)
@@ -212,7 +212,7 @@ def test_workspaces_that_cannot_be_read_are_still_counted() -> None:
     there.grant("alpha", "ws-a")
     report = there.drift()
     assert codes(report, "undeclared-access") == [
-        "alpha: 1 workspace has access, and no file lists workspaces"
+        "alpha: 1 workspace has access, but no file lists workspaces"
     ]
     assert codes(report, "not-audited") == [
         f"alpha: the workspaces could not be read (HTTP 403, AB03), {NAMELESS}"
@@ -250,7 +250,7 @@ def test_without_a_count_a_plan_says_nothing_and_a_drift_looks() -> None:
     report = there.drift()
     assert "none/workspaces" in there.parts
     assert codes(report, "undeclared-access") == [
-        "open: 1 workspace has access, and no file lists workspaces: ws-a"
+        "open: 1 workspace has access, but no file lists workspaces: ws-a"
     ]
 
 
@@ -259,7 +259,7 @@ def test_entries_without_access_are_not_access_once_they_were_read() -> None:
     there.grant("alpha", "ws-a", "ws-b")
     there.grant("alpha", "ws-b", enabled=False)
     assert codes(there.drift(), "undeclared-access") == [
-        "alpha: 1 workspace has access, and no file lists workspaces: ws-a"
+        "alpha: 1 workspace has access, but no file lists workspaces: ws-a"
     ]
 
 
@@ -278,5 +278,5 @@ def test_a_list_that_git_withdrew_and_that_still_grants_access_is_one_warning(au
     plan = there.plan(declared(key=KEY), audit=audit, memory=memory)
     names = ": ws-a" if audit else ""
     assert codes(plan, "undeclared-access") == [
-        f"alpha: 1 workspace has access, and no file lists workspaces{names}"
+        f"alpha: 1 workspace has access, but no file lists workspaces{names}"
     ]
