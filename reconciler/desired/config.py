@@ -18,8 +18,8 @@ from pydantic import Field
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import ReportError, bind_references, parse_reference
 from reconciler.desired.source import FileSource, UnreadableFile
-from reconciler.desired.suggestions import did_you_mean, one_of, valid_slug
-from reconciler.desired.validate import check_model
+from reconciler.desired.suggestions import did_you_mean, nearest, one_of, valid_slug
+from reconciler.desired.validate import check_model, schema_at
 from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
@@ -163,6 +163,9 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
     reported: set[Steps] = set()
 
     def report(code: str, summary: str, hint: str, steps: Steps) -> None:
+        # A field that does not exist is reported as such, and what it holds has no rules.
+        if not schema_at(compiled(ConfigFile), steps).is_known:
+            return
         reported.add(steps)
         # The excerpt shows the value: a forbidden reference is only a name, any other value may be
         # the key itself.
@@ -223,7 +226,7 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
                 hint=_URL_HINT,
                 hide=any(c in url for c in "@?#"),  # the URL may contain a secret
             )
-        elif url != "simulator:" and target.get("api_key") is None:
+        elif url != "simulator:" and target.get("api_key") is None and not _misspells_key(target):
             summary = f"target `{name}` needs `api_key`"
             problems.error("missing-field", summary, here, hint=_KEY_HINT, key=True)
     _check_known_fields(target.get("known_fields"), here.at("known_fields"), problems)
@@ -232,6 +235,12 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
         summary = "`environment` must be the name of a folder in environments/"
         hint = "use letters, digits, `.`, `_` and `-`"
         problems.error("invalid-value", summary, here.at("environment"), hint=hint)
+
+
+def _misspells_key(target: Tree) -> bool:
+    """Return whether an unknown field was most likely meant as the API key."""
+    known = Target.model_fields
+    return any(name not in known and nearest(name, known) == "api_key" for name in target)
 
 
 def _check_known_fields(known: Value, here: SourceOrigin, problems: ProblemCollector) -> None:

@@ -5,7 +5,7 @@ Rules that concern more than one field: `desired.integration_builder`.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -20,7 +20,7 @@ from reconciler.desired.shape_hints import (
     named_entry,
     near_field_elsewhere,
 )
-from reconciler.desired.suggestions import one_of, quoted, valid_slug
+from reconciler.desired.suggestions import nearest, one_of, quoted, valid_slug
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
 
@@ -76,13 +76,32 @@ def check_model(
         model.model_validate(tree)
     except ValidationError as error:
         explainer = _Explainer(schema, document, problems, prefix, what, tree=tree)
-        for problem in error.errors(include_url=False, include_input=True):
-            steps = _steps(problem["loc"], tree)
+        found = [
+            (problem, _steps(problem["loc"], tree))
+            for problem in error.errors(include_url=False, include_input=True)
+        ]
+        misspelt = _misspelt(found, schema)
+        for problem, steps in found:
+            is_misspelt = problem["type"] == "missing" and steps in misspelt
             # Already reported, with a reason that pydantic cannot know.
-            if (*prefix, *steps) not in known_bad:
+            if not is_misspelt and (*prefix, *steps) not in known_bad:
                 explainer.explain(problem, steps)
         return False
     return True
+
+
+def _misspelt(found: Iterable[tuple[ErrorDetails, Steps]], schema: FieldSchema) -> set[Steps]:
+    """Return the places of fields for which an unknown name beside them was most likely meant."""
+    meant = set()
+    for problem, steps in found:
+        if problem["type"] != "extra_forbidden":
+            continue
+        name, around = str(steps[-1]), steps[:-1]
+        near = nearest(name, names_at(schema, around))
+        # A name that is right in another place is not misspelt.
+        if near is not None and not field_elsewhere(name, around, schema):
+            meant.add((*around, near))
+    return meant
 
 
 def _steps(loc: tuple[int | str, ...], tree: object) -> Steps:

@@ -8,7 +8,7 @@ ends. Nothing here sends or waits: each transport carries out a delivery in its 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum, StrEnum
 from random import Random
 from typing import Any, ClassVar, Protocol
@@ -173,11 +173,12 @@ class InvalidFaults(ReconcilerError):
     exit_code = 3
 
     def __init__(self, where: str, reason: str) -> None:
-        super().__init__(
-            f"{where}: {reason}",
-            code="invalid-faults",
-            hint="set `kind` in each fault; reconciler/simulator/faults.py lists the fields",
-        )
+        if where.endswith(".kind"):
+            hint = f"set `kind` to one of {', '.join(FaultKind)}"
+        else:
+            names = ", ".join(f"`{item.name}`" for item in fields(Fault))
+            hint = f"write each fault like `- {{kind: status, status: 503}}`; its fields: {names}"
+        super().__init__(f"{where}: {reason}", code="invalid-faults", hint=hint)
 
 
 def parse_faults(entries: object) -> tuple[Fault, ...]:

@@ -44,3 +44,54 @@ def test_a_problem_of_all_targets_is_reported_once(tmp_path: Path) -> None:
     configure(project, a=one, b=two, c=HERE, d={**HERE, "known_fields": {"openai": ["zone"]}})
     project.integration("alpha", colour="red")
     assert [code for code, _ in validated(project)] == ["unknown-field"]
+
+
+CONFIG = """\
+version: 1
+targets:
+  here: {base_url: "https://api.example.com/v1", api_key: "${env:PORTKEY_API_KEY}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line"),
+    [
+        ("targets:", "target:", 2),
+        ("targets:", "tragets:", 2),
+        ("api_key:", "apikey:", 3),
+        ("base_url:", "baseurl:", 3),
+        ("version:", "versoin:", 1),
+    ],
+)
+def test_a_misspelt_name_in_the_configuration_is_one_problem(
+    tmp_path: Path, right: str, wrong: str, line: int
+) -> None:
+    project = Here(tmp_path)
+    project.write("reconcile.yaml", CONFIG.replace(right, wrong))
+    project.integration("alpha")
+    assert validated(project) == [("unknown-field", line)]
+    assert f"did you mean `{right.rstrip(':')}`?" in project.run("validate").out
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wrong"),
+    [("name", "Alpha", "nmae"), ("ai_provider_id", "openai", "ai_provider_ids")],
+)
+def test_a_misspelt_name_in_an_integration_is_one_problem(
+    tmp_path: Path, field: str, value: str, wrong: str
+) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", **{field: ..., wrong: value})
+    assert [code for code, _ in validated(project)] == ["unknown-field"]
+
+
+def test_a_value_of_an_unknown_field_of_the_configuration_is_not_shown(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    canary = "pk-canary-0123456789abcdef"
+    project.write(
+        "reconcile.yaml", CONFIG.replace('api_key: "${env:PORTKEY_API_KEY}"', f"apikey: {canary}")
+    )
+    for style in ("text", "json", "github", "sarif"):
+        done = project.run("validate", "--format", style)
+        assert done.code == 3
+        assert canary not in done.out + done.err

@@ -250,6 +250,23 @@ def test_an_invalid_script_is_refused(entries: Any) -> None:
     assert "faults" in caught.value.summary
 
 
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        ({}, list(FaultKind)),
+        ({"kind": "unheard-of"}, list(FaultKind)),
+        ({"kind": "slow", "how": "much"}, ["method", "times", "seconds"]),
+        ({"kind": "slow", "times": "3"}, ["method", "times", "seconds"]),
+    ],
+)
+def test_a_refused_fault_names_what_can_be_written(fault: Any, named: list[str]) -> None:
+    with pytest.raises(InvalidFaults) as caught:
+        parse_faults([fault])
+    hint = caught.value.hint or ""
+    assert [name for name in named if name not in hint] == []
+    assert ".py" not in hint
+
+
 def test_seconds_may_be_a_whole_number() -> None:
     (fault,) = parse_faults([{"kind": "slow", "seconds": 3}])
     assert fault.seconds == 3
