@@ -45,8 +45,8 @@ COMMANDS = {
 }
 """The commands in the order of help, each with its one line of help."""
 
-_UNLISTED = frozenset({"github"})
-"""Commands for GitHub workflows, which the help does not list."""
+_UNLISTED = frozenset({"github", "help"})
+"""Commands that the help does not list: those for GitHub workflows, and the help itself."""
 
 ENVIRONMENT_PREFIX = "RECONCILE"
 """Every option has a twin: RECONCILE_DIR for `--dir`, RECONCILE_PLAN_BASE for `plan --base`."""
@@ -73,17 +73,23 @@ class Commands(CommandGroup):
         """Return the requested command; suggest a similar one for an unknown name."""
         name = args[0]
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
-            from reconciler.desired.suggestions import did_you_mean  # loaded for a mistake alone
-
-            near = did_you_mean(name, COMMANDS)
-            # `near` begins with `did you mean`, 12 characters, which needs a capital here.
-            ctx.fail(f"No such command {name!r}." + (f" Did you mean{near[12:]}" if near else ""))
+            near = _meant_command(name)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean `{near}`?" if near else ""))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _meant_command(name: str) -> str | None:
+    """Return the command for a name of another tool, or the nearest one."""
+    # Loaded for a mistake alone.
+    from reconciler.cli.other_names import OTHER_NAMES
+    from reconciler.desired.suggestions import nearest
+
+    return OTHER_NAMES.get(name.lower()) or nearest(name, [*COMMANDS, "help"])
 
 
 def _imported(name: str) -> ModuleType:
@@ -104,7 +110,11 @@ def _imported(name: str) -> ModuleType:
 
 @click.group(
     cls=Commands,
-    context_settings={"auto_envvar_prefix": ENVIRONMENT_PREFIX, "max_content_width": 100},
+    context_settings={
+        "auto_envvar_prefix": ENVIRONMENT_PREFIX,
+        "max_content_width": 100,
+        "help_option_names": ["-h", "--help"],
+    },
     epilog="Start with `reconcile plan`. Help for a command: `reconcile COMMAND --help`.",
 )
 @global_options

@@ -1,0 +1,57 @@
+"""Names that other tools use for the commands of this one."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+OTHER_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "add": "scaffold",
+        "audit": "plan --audit",
+        "check": "validate",
+        "create": "scaffold",
+        "deploy": "apply",
+        "describe": "get",
+        "diff": "plan",
+        "docs": "explain",
+        "dry-run": "plan",
+        "dump": "pull",
+        "export": "pull",
+        "fields": "explain",
+        "format": "fmt",
+        "generate": "scaffold",
+        "import": "pull",
+        "install": "init",
+        "lint": "validate",
+        "log": "history",
+        "logs": "history",
+        "ls": "list",
+        "merge": "merge-results",
+        "mock": "simulate",
+        "new": "scaffold",
+        "preview": "plan",
+        "push": "apply",
+        "read": "get",
+        "refresh": "drift",
+        "restore": "undo",
+        "revert": "undo",
+        "rollback": "undo",
+        "run": "apply",
+        "runs": "history",
+        "server": "serve",
+        "setup": "init",
+        "state": "list",
+        "status": "drift",
+        "sync": "apply",
+        "template": "scaffold",
+        "test": "validate",
+        "ui": "serve",
+        "up": "apply",
+        "update": "apply",
+        "verify": "doctor",
+        "version": "--version",
+        "view": "show",
+        "watch": "drift",
+        "web": "serve",
+    }
+)
+"""The command, with its option if need be, that does what another tool calls by this name."""
