@@ -42,6 +42,9 @@ class ConfigFile(StrictSettings):
     version: Literal[1] = Field(description="Version of this file's format.")
     default_target: str | None = Field(None, description="Target used without --target.")
     targets: dict[str, Target] = Field(description="Where the integrations live, by name.")
+    providers: tuple[str, ...] | None = Field(
+        None, description="Providers that this release does not know, to accept without a warning."
+    )
     deletions: tuple[Tombstone, ...] | None = Field(
         None, description="Slugs that must not exist, whatever `prune` says."
     )
@@ -54,6 +57,7 @@ class Config:
     default_target: str | None
     targets: Mapping[str, Target]
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
+    providers: tuple[str, ...] = ()
 
 
 def read_config(source: FileSource, problems: ProblemCollector) -> Config | None:
@@ -79,7 +83,9 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
     # Faults that are not fatal, such as a duplicate key, were reported before `before` was counted.
     if len(problems.diagnostics) > before or parsed.faults:
         return None
-    return _build(tree)
+    config = _build(tree)
+    problems.accepted_providers = config.providers
+    return config
 
 
 def choose_target(config: Config, name: str | None) -> tuple[Target | None, tuple[Diagnostic, ...]]:
@@ -286,4 +292,5 @@ def _build(tree: Tree) -> Config:
         checked.default_target,
         MappingProxyType(targets),
         MappingProxyType({t.slug: t for t in checked.deletions or ()}),
+        checked.providers or (),
     )

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 from pydantic_core import PydanticUndefined
 
-from reconciler.desired.suggestions import did_you_mean, nearest, one_of
+from reconciler.desired.suggestions import did_you_mean, meant_provider, nearest, one_of
 from reconciler.diagnostics import error
 from reconciler.domain.facts import Clearing, RiskRule
 from reconciler.domain.providers import (
-    ALIASES,
     KNOWN_PROVIDERS,
     PROVIDERS,
     configuration_of,
@@ -141,11 +140,9 @@ def explain(path: str, *, provider: str | None = None, recursive: bool = False) 
     """
     if provider is not None and not is_known(provider):
         summary = f"`{provider}` is not a known provider"
-        alias_of = ALIASES.get(provider.lower())
-        if alias_of:
-            hint = f"did you mean `{alias_of}`?"
-            raise InvalidInput([error("unknown-provider", summary, hint=hint)])
-        raise _unknown("unknown-provider", summary, dict.fromkeys(KNOWN_PROVIDERS), provider)
+        meant = meant_provider(provider)
+        hint = f"did you mean `{meant}`?" if meant else one_of(sorted(KNOWN_PROVIDERS))
+        raise InvalidInput([error("unknown-provider", summary, hint=hint)])
     field = any_provider_schema() if provider is None else integration_schema(provider)
     whole = field
     steps = [step for step in _STEP.split(path) if step]
@@ -192,11 +189,6 @@ def _hint(word: str, around: str, field: FieldSchema, whole: FieldSchema) -> str
     if members:
         return one_of(members)
     return f"`{around}` has no fields"
-
-
-def _unknown(code: str, summary: str, known: Mapping[str, object], word: str) -> InvalidInput:
-    near = did_you_mean(word, known)
-    return InvalidInput([error(code, summary, hint=near or (one_of(known) if known else ""))])
 
 
 def _members_of(field: FieldSchema) -> Mapping[str, FieldSchema]:

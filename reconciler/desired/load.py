@@ -87,6 +87,7 @@ def load_desired(
     """Load the integrations for a target of a configuration that has been loaded."""
     source = as_source(files)
     problems = ProblemCollector(source)
+    problems.accepted_providers = config.providers
     with _without_garbage_collection():
         documents = Documents(source, problems, config)
         integrations = _build_all(documents, config, _Terms.of(target), today, problems)

@@ -5,7 +5,7 @@ position in it. Origins survive merging, so that a problem names the file that h
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -32,7 +32,6 @@ _DEFAULT_HINTS: Mapping[str, str] = MappingProxyType(
         "invalid-value": "run `reconcile schema` to see the values of each field",
         "missing-field": "run `reconcile schema` to see the fields and their values",
         "unknown-field": "remove it; `reconcile schema` lists the known fields",
-        "unknown-provider": "correct it, or keep it if the vendor has added the provider",
         "unknown-slug": "correct the slug, or declare the integration in integrations/",
         "wrong-type": "run `reconcile schema` to see the type of each field",
     }
@@ -81,7 +80,8 @@ class ProblemCollector:
 
     `errors` counts the errors of values, reported or not. `check_reference` may object to a
     reference that is otherwise valid. With `expects_creates`, problems are reported that matter
-    only if an integration does not exist yet.
+    only if an integration does not exist yet. `accepted_providers` are those that reconcile.yaml
+    lists although the public record does not.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class ProblemCollector:
         self._source = source
         self._parsed_files: dict[str, tuple[YamlFile, Sequence[str]]] = {}
         self.diagnostics: list[Diagnostic] = []
+        self.accepted_providers: Collection[str] = ()
         self.errors = 0
         self._reported: Counter[str | tuple[str, str]] = Counter()
         self._suggestions = 0

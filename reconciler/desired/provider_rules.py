@@ -13,13 +13,11 @@ from reconciler.desired import host_rules
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import holds_reference
 from reconciler.desired.shape_hints import other_provider
-from reconciler.desired.suggestions import quoted
+from reconciler.desired.suggestions import meant_provider, quoted
 from reconciler.domain.credentials import lacks_credential
 from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME, is_host_label
 from reconciler.domain.integration import mapped_fields
 from reconciler.domain.providers import (
-    ALIASES,
-    KNOWN_PROVIDERS,
     Missing,
     configuration_of,
     is_known,
@@ -71,15 +69,19 @@ class ProviderRules:
         return self.document.origin_of(steps)
 
     def _id(self) -> None:
-        if is_known(self.provider):
+        if is_known(self.provider) or self.provider in self.problems.accepted_providers:
             return
-        hint = self.problems.did_you_mean(self.provider, KNOWN_PROVIDERS)
-        alias_of = ALIASES.get(self.provider.lower())
-        if alias_of:
-            hint = f"did you mean `{alias_of}`?"
+        shown = quoted(self.provider[:60])
+        similar = meant_provider(self.provider)
+        hint = f"if it is right, add `providers: [{self.provider[:60]}]` to reconcile.yaml"
+        if similar is not None:
+            hint = f"did you mean `{similar}`? If not, add it to `providers` in reconcile.yaml"
+        elif shown != f"`{self.provider}`":
+            hint = "if it is right, add it to `providers` in reconcile.yaml"
         self.problems.warning(
             "unknown-provider",
-            f"`{self.provider[:60]}` is not a known provider",
+            f"{shown} is not a known provider; it is sent as it is, "
+            "and its configuration is not checked",
             self._at("ai_provider_id"),
             hint=hint,
         )

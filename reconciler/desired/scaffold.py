@@ -4,12 +4,12 @@ The files of a new repository: `desired.init_files`.
 """
 
 from reconciler.desired.references import SecretNames
-from reconciler.desired.suggestions import did_you_mean, one_of
+from reconciler.desired.suggestions import did_you_mean, meant_provider, one_of
 from reconciler.desired.yaml_reader import infer_scalar
 from reconciler.desired.yaml_writer import document
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
-from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS, configuration_of
+from reconciler.domain.providers import KNOWN_PROVIDERS, configuration_of
 from reconciler.domain.schema import FieldKind, FieldSchema, integration_schema
 from reconciler.domain.tree import Path, Value
 from reconciler.errors import InvalidInput
@@ -49,9 +49,10 @@ def starter_file(provider: str, *, auth: str | None = None, slug: str | None = N
 def _check_provider(provider: str) -> None:
     if provider in KNOWN_PROVIDERS:
         return
-    alias_of = ALIASES.get(provider.lower())
-    near = f"did you mean `{alias_of}`?" if alias_of else did_you_mean(provider, KNOWN_PROVIDERS)
-    hint = near or "run `reconcile schema` to list the known providers"
+    meant = meant_provider(provider)
+    hint = "run `reconcile schema` to list the known providers"
+    if meant is not None:
+        hint = f"did you mean `{meant}`?"
     summary = f"`{provider[:60]}` is not a known provider"
     raise InvalidInput([error("unknown-provider", summary, hint=hint)])
 

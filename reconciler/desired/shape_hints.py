@@ -43,7 +43,7 @@ def near_field_elsewhere(name: str, schema: FieldSchema) -> str:
     """Return a hint with the nearest name of a field anywhere in the document; "" if none is."""
     if len(name) < _SHORTEST_GUESSED:
         return ""
-    near = nearest(name, {path[-1] for path, _ in schema.walk()}, cutoff=0.8)
+    near = nearest(name, {path[-1] for path, _ in schema.walk()}, strict=True)
     if near is None:
         return ""
     return f"did you mean `{near}`, a field of {_named(_parents_of(near, schema), schema)}?"

@@ -5,9 +5,11 @@ import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS
 from reconciler.domain.secrets import LOOKS_SECRET
 
 _LONGEST = 64
+_CUTOFF, _CUTOFF_STRICT = 0.6, 0.75
 _NOT_IN_SLUGS = re.compile(r"[^A-Za-z0-9_-]+")
 _SHORTEST_ABBREVIATION = 3
 _VOWELS = frozenset("aeiou")
@@ -20,16 +22,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{near}`?" if near is not None else ""
 
 
-def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+def nearest(word: str, known: Iterable[str], *, strict: bool = False) -> str | None:
     """Return the nearest known word; None if none is near.
 
     An abbreviation, such as `prod` or `prd` for `production`, counts if nothing is spelled alike.
+    With `strict` it does not, and at most a quarter of the letters may differ.
     """
-    candidates = sorted(known, key=lambda c: (-abs(len(c) - len(word)), c))
-    by_folded = {_fold(c): c for c in candidates}  # of equal words, the last is nearest in length
-    folded = _fold(word[:_LONGEST])
+    dashes = word.count("-")
+    candidates = sorted(known, key=lambda c: (-abs(c.count("-") - dashes), c))
+    by_folded = {_fold(c): c for c in candidates}  # of equal words, the last has as many dashes
+    folded, cutoff = _fold(word[:_LONGEST]), _CUTOFF_STRICT if strict else _CUTOFF
     near = get_close_matches(folded, sorted(by_folded), n=1, cutoff=cutoff)
-    if not near:
+    if not near and not strict:
         near = [c for c in sorted(by_folded, key=len) if _abbreviates(folded, c)]
     return by_folded[near[0]] if near else None
 
@@ -43,6 +47,11 @@ def _abbreviates(word: str, long: str) -> bool:
     # All consonants in their order: `prd`, `stg`, `dvlpmnt`. A vowel suggests another word.
     letters = iter(long)
     return not _VOWELS.intersection(word) and all(letter in letters for letter in word)
+
+
+def meant_provider(word: str) -> str | None:
+    """Return the id of the provider that a word most likely means; None if none is near."""
+    return ALIASES.get(word.lower()) or nearest(word, KNOWN_PROVIDERS, strict=True)
 
 
 def quoted(name: str) -> str:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from reconciler.desired.load import load
+from reconciler.desired.load import check, load
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS
-from tests.desired.building import OPENAI, TODAY, declared, files, integration
+from tests.desired.building import CONFIG, OPENAI, TODAY, declared, files, integration, loaded
 
 KEY = "key: ${env:SECRET_A}\n"
 
@@ -230,3 +230,52 @@ def test_a_password_in_a_url_is_in_no_excerpt() -> None:
 def test_a_custom_model_has_a_name_and_a_description() -> None:
     models = "models: [{slug: m, enabled: true, is_custom: true, name: M, description: Ours}]\n"
     assert found(OPENAI + KEY + models) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("gemini", "google"),
+        ("azure", "azure-openai"),
+        ("aws", "bedrock"),
+        ("claude", "anthropic"),
+        ("google-vertex", "vertex-ai"),
+        ("gpt", "openai"),
+        ("openai2", "openai"),
+        ("Antropic", "anthropic"),
+        ("OpenAI", "openai"),
+        ("mistrall", "mistral-ai"),
+    ],
+)
+def test_a_near_name_or_a_synonym_is_suggested(written: str, meant: str) -> None:
+    (only,) = [d for d in diagnostics(of(written, rest=KEY)) if d.code == "unknown-provider"]
+    assert only.hint.startswith(f"did you mean `{meant}`?")
+
+
+@pytest.mark.parametrize("written", ["acme", "local", "claudette", "internal-llm", "prd", "xyz"])
+def test_a_name_that_resembles_none_gets_no_suggestion(written: str) -> None:
+    (only,) = diagnostics(of(written))
+    assert only.summary == (
+        f"`{written}` is not a known provider; it is sent as it is, "
+        "and its configuration is not checked"
+    )
+    assert only.hint == f"if it is right, add `providers: [{written}]` to reconcile.yaml"
+
+
+def test_a_listed_provider_is_accepted() -> None:
+    content = {
+        "integrations/a.yaml": of("acme"),
+        "integrations/b.yaml": of("other").replace("slug: a", "slug: b"),
+    }
+    config = CONFIG + "providers: [acme]\n"
+    (only,) = loaded(content, config=config).diagnostics
+    assert only.summary.startswith("`other`")
+    source = files(content, config=config)
+    checked = check(source, target_name=None, today=TODAY)
+    assert [d.summary.split()[0] for d in checked if d.code == "unknown-provider"] == ["`other`"]
+
+
+@pytest.mark.parametrize("value", ["acme", "{acme: true}", "[{id: acme}]", "[[acme]]"])
+def test_the_list_of_accepted_providers_is_checked(value: str) -> None:
+    found = loaded(config=f"{CONFIG}providers: {value}\n").diagnostics
+    assert [d.code for d in found] == ["wrong-type"]
