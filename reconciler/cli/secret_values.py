@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 from reconciler.cli.settings import Settings
 from reconciler.desired.config import is_loopback
+from reconciler.desired.reference_locations import api_key_location
+from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, notice
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import Declared
+from reconciler.domain.state import Declared, DesiredState
 from reconciler.domain.tree import references
 from reconciler.errors import InvalidInput, Refused
 from reconciler.secrets.allowlist import AllowList, api_key_problem
@@ -46,6 +48,7 @@ class Secrets:
     def __init__(self, environment: Settings, directory: Path) -> None:
         self.allowed = AllowList.parse(environment.allowed_secrets)
         self.findings: list[Diagnostic] = []
+        self._directory = directory
         context = ResolverContext(environment.environment, directory, self.allowed)
         self._resolvers = Resolvers(context)
 
@@ -62,25 +65,27 @@ class Secrets:
             problem = answer.missing.get(target.api_key)
         if problem is not None:
             summary = f"api_key of target {target.name}: {problem.summary}"
-            raise InvalidInput([error(problem.code, summary, hint=problem.hint)])
+            at = api_key_location(DirectorySource(self._directory), target.name)
+            raise InvalidInput([error(problem.code, summary, hint=problem.hint, at=at)])
         return answer.values[target.api_key]
 
     def of(
         self,
         integrations: Iterable[Declared],
         *,
+        desired: DesiredState,
         simulated: bool,
         strict: bool,
         without_values: bool = False,
     ) -> Resolution:
-        """Resolve every reference that these integrations name.
+        """Resolve every reference that these integrations of a desired state name.
 
         On a simulator an unset variable gets a placeholder. A reference outside the allow-list is
         a finding, and with `strict` it raises `InvalidInput`.
         """
         # Iterated twice below, and the caller may pass an iterator.
         integrations = list(integrations)
-        problems = not_allowed(integrations, self.allowed, strict=strict)
+        problems = not_allowed(integrations, desired, self.allowed, strict=strict)
         if strict and problems:
             raise InvalidInput(problems)
         self.findings += problems
@@ -96,11 +101,15 @@ class Secrets:
 
 
 def not_allowed(
-    integrations: Iterable[Declared], allowed: AllowList, *, strict: bool = False
+    integrations: Iterable[Declared],
+    desired: DesiredState,
+    allowed: AllowList,
+    *,
+    strict: bool = False,
 ) -> list[Diagnostic]:
     """Return a diagnostic for every reference that the environment does not allow."""
     return [
-        problem.as_diagnostic(declared.source, strict=strict)
+        problem.as_diagnostic(desired.location_of(declared, problem.ref), strict=strict)
         for declared in integrations
         for problem in allowed.problems(_references(declared))
     ]

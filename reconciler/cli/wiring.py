@@ -165,6 +165,7 @@ async def _open(
         selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
         resolution = secrets.of(
             selected,
+            desired=desired,
             simulated=desired.target.is_simulator,
             strict=writes,
             without_values=reading.without_values,

@@ -23,6 +23,7 @@ from reconciler.desired.config import (
 from reconciler.desired.documents import Documents
 from reconciler.desired.integration_builder import build_integration
 from reconciler.desired.problem_collector import ProblemCollector, ReferenceCheck, Sourced
+from reconciler.desired.reference_locations import ReferenceLocator
 from reconciler.desired.render import RenderedIntegration, render
 from reconciler.desired.source import DirectorySource, FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
@@ -70,7 +71,7 @@ def load(
     diagnostics = in_order(problems.diagnostics)
     if target is None or config is None or has_errors(diagnostics):
         return Loaded(config, None, diagnostics)
-    return Loaded(config, _state(config, target, integrations), diagnostics)
+    return Loaded(config, _state(source, config, target, integrations), diagnostics)
 
 
 def load_config(files: Path | FileSource) -> tuple[Config | None, tuple[Diagnostic, ...]]:
@@ -94,7 +95,7 @@ def load_desired(
     diagnostics = in_order(problems.diagnostics)
     if has_errors(diagnostics):
         return None, diagnostics
-    return _state(config, target, integrations), diagnostics
+    return _state(source, config, target, integrations), diagnostics
 
 
 def load_readable(
@@ -233,10 +234,13 @@ def _check_tombstone(
     )
 
 
-def _state(config: Config, target: Target, integrations: dict[str, Declared]) -> DesiredState:
+def _state(
+    source: FileSource, config: Config, target: Target, integrations: dict[str, Declared]
+) -> DesiredState:
     # By slug, so that nothing depends on the order of the files.
     ordered = {slug: integrations[slug] for slug in sorted(integrations)}
-    return DesiredState(target, MappingProxyType(ordered), config.tombstones)
+    locate = ReferenceLocator(source, config, target.environment)
+    return DesiredState(target, MappingProxyType(ordered), config.tombstones, locate)
 
 
 @contextmanager

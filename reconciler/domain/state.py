@@ -6,11 +6,12 @@ was last applied, from the ledger, from a commit (`--base`), or from both. It ma
 origins are unknown and nothing counts as withdrawn.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from types import MappingProxyType
+from typing import TypeAlias
 
 from reconciler.diagnostics import Diagnostic, SourceLocation
 from reconciler.domain.identifiers import differ_in_form
@@ -64,6 +65,10 @@ class Declared:
         return integration_schema(provider, vouched=self.vouched)
 
 
+Locate: TypeAlias = Callable[[str, SecretRef], SourceLocation | None]
+"""Returns where the integration of a slug names a reference, None if that is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class DesiredState:
     """Everything that the files declare for one target."""
@@ -71,6 +76,12 @@ class DesiredState:
     target: Target
     integrations: Mapping[str, Declared]
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
+    locate: Locate | None = field(default=None, compare=False, repr=False)
+
+    def location_of(self, declared: Declared, reference: SecretRef) -> SourceLocation:
+        """Return where an integration names a reference; if that is not known, where it begins."""
+        found = self.locate(declared.slug, reference) if self.locate is not None else None
+        return found or declared.source
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ def require_values(
     missing = sorted(ref for ref in set(needed) if ref not in values)
     if missing:
         users = _users(desired)
-        found = [_missing(ref, reasons.get(ref), users.get(ref, [])) for ref in missing]
+        found = [_missing(ref, reasons.get(ref), users.get(ref, []), desired) for ref in missing]
         raise InvalidInput(found, plan=plan)
 
 
@@ -244,7 +244,10 @@ def _users(desired: DesiredState) -> dict[SecretRef, list[Declared]]:
 
 
 def _missing(
-    reference: SecretRef, reason: ReconcilerError | None, users: list[Declared]
+    reference: SecretRef,
+    reason: ReconcilerError | None,
+    users: list[Declared],
+    desired: DesiredState,
 ) -> Diagnostic:
     code = reason.code if reason else "missing-value"
     summary = reason.summary if reason else f"{reference} has no value"
@@ -252,4 +255,5 @@ def _missing(
     if not users:
         return error(code, summary, hint=hint)
     more = f" and {len(users) - 1} more" if users[1:] else ""
-    return error(code, f"{summary}; needed by {users[0].slug}{more}", hint=hint, at=users[0].source)
+    at = desired.location_of(users[0], reference)
+    return error(code, f"{summary}; needed by {users[0].slug}{more}", hint=hint, at=at)

@@ -90,7 +90,8 @@ async def _pull(invocation: Invocation, session: Session, options: PullOptions) 
     secrets = secret_values.Secrets(settings.from_environment(), invocation.dir)
 
     def at_hand(integrations: Iterable[Declared]) -> Mapping[SecretRef, Redacted]:
-        return secrets.of(integrations, simulated=False, strict=False).values
+        found = secrets.of(integrations, desired=session.desired, simulated=False, strict=False)
+        return found.values
 
     return await pull(
         session.api,
