@@ -2,7 +2,7 @@
 
 A suggested command finds the same digest only if it looks at the same part of the same files, so
 it carries on every option that shaped the plan. Which options those are is collected from the
-command line in `reconciler.cli.command_context`.
+command line in `reconciler.cli.options`.
 """
 
 import shlex

@@ -7,14 +7,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import (
-    command_context,
-    exit_codes,
-    notifications,
-    output,
-    signals,
-    wiring,
-)
+from reconciler.cli import exit_codes, notifications, output, signals, wiring
 from reconciler.cli.apply_run import RunDisplay, run_apply
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import Command, Invocation
@@ -26,6 +19,7 @@ from reconciler.cli.options import (
     metrics_file,
     planning,
     reading,
+    suggesting_commands,
 )
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.cli.undo_source import UndoSource
@@ -90,7 +84,7 @@ def command(
         style=style,
         channels=notify,
     )
-    with telemetry, command_context.suggesting_commands(invocation, plans):
+    with telemetry, suggesting_commands(invocation, plans):
         return telemetry.finish(signals.run(run.to_end, if_interrupted="nothing was written"))
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import command_context, notifications, output, settings, signals, wiring
+from reconciler.cli import notifications, output, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.ledger_access import ledger_access_of
 from reconciler.cli.options import (
     ReadingOptions,
+    command_context,
     format_option,
     metrics_file,
     planning,
@@ -128,7 +129,7 @@ def _show(
     heartbeat: str | None,
 ) -> None:
     """Print a report, request the heartbeat, and notify the channels if anything differs."""
-    context = command_context.command_context(invocation, click.get_current_context())
+    context = command_context(invocation, click.get_current_context())
     console = invocation.console
     output.show_drift(console, report, style=style, ledger=ledger, context=context)
     if heartbeat is not None:

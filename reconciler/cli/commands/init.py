@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import command_context
 from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.options import command_context
 from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import blocked_folders
 from reconciler.desired.init_files import (
@@ -73,7 +73,7 @@ def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str
         if source == UNKNOWN_SOURCE:
             console.info(_UNKNOWN)
         console.info(_owners(root, inside))
-    context = command_context.command_context(invocation, click.get_current_context())
+    context = command_context(invocation, click.get_current_context())
     command = suggested_command("production", "pull", context=context)
     console.info(f"to write files for the integrations in the API, run: {command}")
     return 0

@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import command_context, exit_codes, output, signals, wiring
+from reconciler.cli import exit_codes, output, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import (
     ReadingOptions,
+    command_context,
     format_option,
     metrics_file,
     planning,
@@ -75,9 +76,7 @@ def command(
         if out is not None:
             output.save(out, codec.encode(plan))
         console = invocation.console
-        context = command_context.command_context(
-            invocation, click.get_current_context(), saved_plan=out
-        )
+        context = command_context(invocation, click.get_current_context(), saved_plan=out)
         output.show_plan(console, plan, style=style, ledger=ledger, context=context)
         if out is not None:
             console.info(output.how_to_apply_saved(plan, context))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import command_context, output, settings, signals, wiring
+from reconciler.cli import output, settings, signals, wiring
 from reconciler.cli.global_options import Command, CommandGroup, Invocation
-from reconciler.cli.options import grouped
+from reconciler.cli.options import command_context, grouped
 from reconciler.desired.config import choose_target
 from reconciler.desired.load import load_config
 from reconciler.diagnostics import Diagnostic, error
@@ -253,7 +253,7 @@ def _context(
     known = settings.variable("RECONCILE_LEDGER_STATE")
     # The job that reports may run on another machine than the one with the ledger.
     ledger = known if known in _LEDGERS else wiring.ledger_state(invocation)
-    command = command_context.command_context(invocation, click.get_current_context())
+    command = command_context(invocation, click.get_current_context())
     return ReportContext(
         environment,
         ledger,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import command_context, output
+from reconciler.cli import output
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import format_option
+from reconciler.cli.options import command_context, format_option
 from reconciler.execution.result import decode_result, document_kind
 from reconciler.planning import codec
 
@@ -24,9 +24,7 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
     """
     text = output.read(file, limit=codec.MAX_PLAN_BYTES)
     console = invocation.console
-    context = command_context.command_context(
-        invocation, click.get_current_context(), saved_plan=file
-    )
+    context = command_context(invocation, click.get_current_context(), saved_plan=file)
     match document_kind(text):
         case "apply_result":
             result = decode_result(text, name=str(file))

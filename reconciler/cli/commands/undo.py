@@ -10,10 +10,16 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import command_context, output, settings, signals, wiring
+from reconciler.cli import output, settings, signals, wiring
 from reconciler.cli.desired_source import read_files
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import ReadingOptions, connection, format_option, undo_options
+from reconciler.cli.options import (
+    ReadingOptions,
+    command_context,
+    connection,
+    format_option,
+    undo_options,
+)
 from reconciler.cli.undo_source import UndoSource
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, in_order
@@ -74,9 +80,7 @@ def command(
     if out is not None:
         output.save(out, codec.encode(plan))
     console = invocation.console
-    context = command_context.command_context(
-        invocation, click.get_current_context(), saved_plan=out
-    )
+    context = command_context(invocation, click.get_current_context(), saved_plan=out)
     output.show_plan(console, plan, style=style, ledger=ledger, context=context)
     if out is not None:
         console.info(output.how_to_apply_saved(plan, context))
