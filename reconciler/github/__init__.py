@@ -10,6 +10,7 @@
     labels        label of a pull request whose plan has changes
     outputs       job summary, annotations, $GITHUB_OUTPUT
     approvals     the plans that were approved by merging
+    plan_comment  the comment `/plan`: who wrote it, and which commit it is about
     run_origin    whether the run that uploaded a plan belongs to the pull request
     environments  checks of `doctor`: which branches get the secrets of an environment
     pull_request  pull requests: merged ones, and one that proposes files

@@ -181,26 +181,55 @@ async def _find_plan(
     """Return the plan of the first commit that has one, or None and the reason."""
     reason = "none was uploaded"
     for commit in commits:
-        uploads = await _uploads(github, f"{wanted.artifact}-{commit}")
+        uploads = await _uploads_of(github, commit, request, wanted)
         if len(uploads) > MAX_UPLOADS:
             return None, f"more than {MAX_UPLOADS} runs have uploaded one"
         plans: dict[str, Plan] = {}
-        for upload in uploads:
-            try:
-                plan = await _download(github, upload, RunClaim(request, commit, wanted.workflow))
-                plans[plan.digest] = plan
-            except (UnexpectedResponse, GitHubNotFound) as problem:
-                reason = problem.summary
-            except ReconcilerError as problem:
-                if problem.exit_code == 1:
-                    raise  # GitHub did not answer, which proves nothing about the plan
-                reason = problem.summary
+        for upload, claim in uploads:
+            plan, problem = await _readable(github, upload, claim)
+            if plan is None:
+                reason = problem
+                continue
+            plans[plan.digest] = plan
+            # The comment shows the newest plan, and only a maintainer can ask for this one.
+            if claim.requested:
+                break
         # An author can make a second run upload a plan that was not reviewed.
         if len(plans) > 1:
             return None, "its runs uploaded plans that differ; apply one by its digest"
         if plans:
             return next(iter(plans.values())), ""
     return None, reason
+
+
+async def _readable(github: GitHub, upload: JsonObject, claim: RunClaim) -> tuple[Plan | None, str]:
+    """Return the plan of an upload, or None and why it does not count."""
+    try:
+        return await _download(github, upload, claim), ""
+    except (UnexpectedResponse, GitHubNotFound) as problem:
+        return None, problem.summary
+    except ReconcilerError as problem:
+        if problem.exit_code == 1:
+            raise  # GitHub did not answer, which proves nothing about the plan
+        return None, problem.summary
+
+
+async def _uploads_of(
+    github: GitHub, commit: str, request: JsonObject, wanted: ApprovalQuery
+) -> list[tuple[JsonObject, RunClaim]]:
+    """Return the uploads for a commit, newest first, each with what its run must be."""
+    claim = RunClaim(request, commit, wanted.workflow)
+    name = f"{wanted.artifact}-{commit}"
+    found = [(upload, claim) for upload in await _uploads(github, name)]
+    requested = replace(claim, requested=True)
+    name = requested_name(name, claim.number)
+    found += [(upload, requested) for upload in await _uploads(github, name)]
+    return sorted(found, key=lambda item: _id(item[0]), reverse=True)
+
+
+def requested_name(artifact: str, number: int) -> str:
+    """Return the name of the upload of a plan that a comment on a pull request asked for."""
+    return f"{artifact}-pull-request-{number}"
 
 
 async def _uploads(github: GitHub, name: str) -> list[JsonObject]:

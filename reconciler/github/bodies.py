@@ -45,12 +45,13 @@ _MARKER = re.compile(r"\A<!-- reconcile:([a-z]+) environment=(\S+) digest=(\S+) 
 
 
 class ReportKind(StrEnum):
-    """Kind of a report."""
+    """Kind of a report; REQUEST is the answer to the comment `/plan`."""
 
     PLAN = "plan"
     RESULT = "result"
     DRIFT = "drift"
     FLEET = "fleet"
+    REQUEST = "request"
 
 
 _APPROVABLE = frozenset({"digest-mismatch", "expired-plan", "not-approved"})

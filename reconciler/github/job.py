@@ -55,6 +55,8 @@ class Job:
         if isinstance(request, dict):
             number = request.get("number", self.event.get("number"))
             return number if isinstance(number, int) else None
+        if self.commented_pull_request is not None:
+            return self.commented_pull_request
         # A merge queue names the pull request only in its branch.
         queue = self.event.get("merge_group")
         head = queue.get("head_ref") if isinstance(queue, dict) else None
@@ -62,9 +64,21 @@ class Job:
         return int(found[1]) if found else None
 
     @property
+    def commented_pull_request(self) -> int | None:
+        """Return the number of the pull request that the event's comment is about, if it is one."""
+        issue = self.event.get("issue")
+        # GitHub marks the issues that are pull requests.
+        if not isinstance(issue, Mapping) or not isinstance(issue.get("pull_request"), Mapping):
+            return None
+        number = issue.get("number")
+        return number if isinstance(number, int) else None
+
+    @property
     def checked_commit(self) -> str | None:
         """Return the commit that branch protection looks at: a head, a queue entry, or a push."""
         named = [_value_at(self.event, *path) for path in _HEADS if path[0] in self.event]
+        if self.commented_pull_request is not None:
+            return None  # the event names no commit, and the job's own is that of another branch
         candidate = named[0] if named else self.merged_commit
         return candidate if candidate and _COMMIT.fullmatch(candidate) else None
 

@@ -4,6 +4,9 @@ A run uploads whatever its workflow file produces, and the file of a pull reques
 head merged into its base. Two pull requests with the same head commit and different bases run
 different files, and reviewers of one never saw the other's. So a run has to belong to the merged
 pull request and its base.
+
+A plan that the comment `/plan` asked for is made by the workflow file of the default branch, which
+also decides the name of the upload: it names the pull request.
 """
 
 from dataclasses import dataclass
@@ -13,17 +16,22 @@ from reconciler.github.answers import number_at, required_number, text_at
 from reconciler.github.client import GitHub, GitHubNotFound, JsonObject
 
 _EVENTS = frozenset({"pull_request", "merge_group"})
+_COMMENT = "issue_comment"
 _BASE_CHANGES = frozenset({"base_ref_changed", "automatic_base_change_succeeded"})
 _QUEUE = "gh-readonly-queue"
 
 
 @dataclass(frozen=True, slots=True)
 class RunClaim:
-    """What a run must be: of this merged pull request, for this commit, by this workflow."""
+    """What a run must be: of this merged pull request, for this commit, by this workflow.
+
+    `requested` says that the upload is named as one that a comment asked for.
+    """
 
     request: JsonObject
     commit: str
     workflow: str
+    requested: bool = False
 
     @property
     def number(self) -> int:
@@ -45,13 +53,16 @@ async def objection(github: GitHub, run: JsonObject, claim: RunClaim) -> str:
     """Return why the run does not count, empty if it does."""
     workflow = str(run.get("path", "")).partition("@")[0]
     repository = str(text_at(run, "head_repository", "full_name"))
+    events = {_COMMENT} if claim.requested else _EVENTS
+    # The run of a comment belongs to the default branch; its upload names the commit.
+    own_commit = claim.requested or run.get("head_sha") == claim.commit
     checks = {
-        "it was made for another commit": run.get("head_sha") == claim.commit,
+        "it was made for another commit": own_commit,
         "it was made by another repository": repository.lower() == github.repository.lower(),
-        "it was made by another event": run.get("event") in _EVENTS,
+        "it was made by another event": run.get("event") in events,
         "it was made by another workflow": workflow == f".github/workflows/{claim.workflow}",
         "its run did not succeed": run.get("conclusion") == "success",
-        "it was made for another branch": _has_branch(run, claim),
+        "it was made for another branch": claim.requested or _has_branch(run, claim),
     }
     reason = next((reason for reason, holds in checks.items() if not holds), "")
     # GitHub itself makes the branch of a merge queue, so its name can be relied on for the base.
@@ -59,6 +70,8 @@ async def objection(github: GitHub, run: JsonObject, claim: RunClaim) -> str:
         return reason
     if await _base_changed_since(github, run, claim):
         return "it was made before the pull request got its base branch"
+    if claim.requested:
+        return ""
     return await _other_request(github, run, claim)
 
 

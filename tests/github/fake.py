@@ -73,6 +73,9 @@ class FakeGitHub:
     branch_rules: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     check_runs: dict[int, dict[str, Any]] = field(default_factory=dict)
     labels: dict[int, list[str]] = field(default_factory=dict)
+    permissions: dict[str, str] = field(default_factory=dict)
+    reactions: list[tuple[int, str]] = field(default_factory=list)
+    activity: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     script: Callable[[Call], Answer | None] = lambda _call: None
     ids: int = 100
@@ -123,6 +126,10 @@ class FakeGitHub:
             user = self.tokens[token]
             refused = Answer(403, {"message": "Resource not accessible by integration"})
             return Answer(body=user) if user else refused
+        found = re.fullmatch(r"/repos/([^/]+/[^/]+)/activity", call.path)
+        if found:
+            moves = [m for m in self.activity.get(found[1], []) if m["ref"] == call.query["ref"]]
+            return self.page(call, moves) if found[1] in self.activity else Answer(404, {})
         prefix = f"/repos/{REPO}"
         if not call.path.startswith(prefix):
             return Answer(404, {"message": "Not Found"})
@@ -341,6 +348,16 @@ def _delete_label(self: FakeGitHub, _call: Call, _author: Author, number: str, n
     return Answer(200, [{"name": name} for name in named])
 
 
+def _permission(self: FakeGitHub, _call: Call, _author: Author, name: str) -> Answer:
+    found = self.permissions.get(name)
+    return Answer(body={"permission": found}) if found else Answer(404, {"message": "Not Found"})
+
+
+def _post_reaction(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
+    self.reactions.append((int(number), call.body["content"]))
+    return Answer(201, {"id": 1})
+
+
 _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"", _repository),
     ("GET", r"/issues/(\d+)/comments", _list_comments),
@@ -366,6 +383,8 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/issues/(\d+)/labels", _list_labels),
     ("POST", r"/issues/(\d+)/labels", _post_labels),
     ("DELETE", r"/issues/(\d+)/labels/(.+)", _delete_label),
+    ("GET", r"/collaborators/([^/]+)/permission", _permission),
+    ("POST", r"/issues/comments/(\d+)/reactions", _post_reaction),
     ("GET", r"/pulls/(\d+)/reviews", _reviews),
     ("GET", r"/issues/(\d+)/timeline", _events),
     ("GET", r"/compare/([\w/-]+)\.\.\.([\w/-]+)", _compare),

@@ -220,3 +220,80 @@ def test_reviewers_are_told_with_the_commit_that_they_saw() -> None:
     ]
     (approved,) = gathered(fake).approved
     assert approved.reviewers == (("carol", "1" * 40),)
+
+
+def request_plan(fake: FakeGitHub, plan: Plan, upload: int, **run: Any) -> None:
+    """Upload what the comment `/plan` of a maintainer asked for."""
+    content = packed(("plan.json", json.dumps(plan.as_json()).encode()))
+    fake.archives[upload] = content
+    fake.artifacts[upload] = {
+        "id": upload,
+        "name": f"reconcile-plan-production-{BRANCH}-pull-request-{NUMBER}",
+        "expired": False,
+        "size_in_bytes": len(content),
+        "workflow_run": {"id": upload + 1},
+    }
+    fake.runs[upload + 1] = {
+        "event": "issue_comment",
+        "path": ".github/workflows/plan.yml@refs/heads/main",
+        "head_sha": LAST,
+        "head_branch": "main",
+        "created_at": "2026-11-23T07:30:00Z",
+        "conclusion": "success",
+        "head_repository": {"full_name": REPO},
+        **run,
+    }
+
+
+OTHER_PLAN = samples.plan(samples.creation())
+
+
+def test_the_plan_that_a_comment_asked_for_counts_also_for_a_fork() -> None:
+    fake = merged_request()
+    fake.artifacts.clear()
+    request_plan(fake, OTHER_PLAN, 700)
+    (found,) = gathered(fake).approved
+    assert found.plan.digest == OTHER_PLAN.digest
+
+
+def test_it_replaces_an_older_plan_but_a_newer_one_that_differs_is_not_approved() -> None:
+    fake = merged_request()
+    request_plan(fake, OTHER_PLAN, 700)
+    (found,) = gathered(fake).approved
+    assert found.plan.digest == OTHER_PLAN.digest
+    fake = merged_request()
+    request_plan(fake, OTHER_PLAN, 300)
+    assert "differ" in reasons(fake)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"event": "pull_request"}, "another event"),
+        ({"event": "workflow_dispatch"}, "another event"),
+        ({"path": ".github/workflows/other.yml@refs/heads/main"}, "another workflow"),
+        ({"conclusion": "failure"}, "did not succeed"),
+        ({"head_repository": {"full_name": "mallory/gateway"}}, "another repository"),
+    ],
+)
+def test_another_run_cannot_pass_for_one_that_a_comment_started(
+    change: dict[str, Any], why: str
+) -> None:
+    fake = merged_request()
+    fake.artifacts.clear()
+    request_plan(fake, OTHER_PLAN, 700, **change)
+    assert why in reasons(fake)[0]
+
+
+def test_a_requested_plan_counts_for_its_pull_request_and_its_base_only() -> None:
+    fake = merged_request()
+    fake.artifacts.clear()
+    request_plan(fake, OTHER_PLAN, 700)
+    fake.artifacts[700]["name"] = f"reconcile-plan-production-{BRANCH}-pull-request-13"
+    assert "none was uploaded" in reasons(fake)[0]
+    # The run of a comment may not upload under the name of a run of the pull request.
+    fake.artifacts[700]["name"] = f"reconcile-plan-production-{BRANCH}"
+    assert "another commit" in reasons(fake)[0]
+    request_plan(fake, OTHER_PLAN, 700)
+    fake.events[NUMBER] = [{"event": "base_ref_changed", "created_at": "2026-11-23T07:40:00Z"}]
+    assert "before the pull request got its base branch" in reasons(fake)[0]

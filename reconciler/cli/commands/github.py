@@ -66,6 +66,49 @@ def check_commit(invocation: Invocation, *, style: str) -> int:
     return 0
 
 
+@command.command("check-comment", cls=Command)
+@click.option(
+    "--environment", metavar="NAME", required=True, help="Environment that the plan is for"
+)
+@click.pass_obj
+def check_comment(invocation: Invocation, *, environment: str) -> int:
+    """Check that the comment `/plan` of the event may start a plan, and which commit it is about.
+
+    The step's outputs are `head`, `base` and `merge`; they are empty for any other comment, also
+    for one whose author may not write to the repository. The exit code is 4 if the head may have
+    been pushed after the comment, or cannot be merged.
+    """
+    from reconciler.github.outputs import append_outputs
+    from reconciler.github.plan_comment import NotAllowed, RequestedPlan, answer, requested_plan
+
+    job = job_of(settings.from_environment().environment)
+    pause = wiring.timing().sleep
+
+    async def work(_handler: signals.SignalHandler) -> RequestedPlan | None:
+        async with connected(job) as github:
+            try:
+                found = await requested_plan(github, job, environment=environment, pause=pause)
+            except Refused as refused:
+                await answer(github, job, environment=environment, refusal=refused)
+                if not isinstance(refused, NotAllowed):
+                    raise
+                # No failure: otherwise any comment could fill the list of runs with failed ones.
+                invocation.console.info(refused.diagnostics[0].summary)
+                return None
+            if found is not None:
+                await answer(github, job, environment=environment)
+            return found
+
+    found = signals.run(work)
+    outputs = {"head": "", "base": "", "merge": ""}
+    if found is not None:
+        outputs = {"head": found.head, "base": found.base, "merge": found.merge}
+        invocation.console.info(f"planning {found.head} of pull request #{found.number}")
+    if job.output is not None:
+        append_outputs(job.output, outputs, delimiter=secrets.token_hex)
+    return 0
+
+
 @command.command("find-base", cls=Command)
 @click.option(
     "--artifact", metavar="NAME", required=True, help="Name of the upload of a complete apply"

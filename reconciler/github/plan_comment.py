@@ -1,0 +1,224 @@
+"""Comment `/plan` on a pull request, which asks for a plan of its files, also of a fork's.
+
+The comment is an approval of what its author saw: the head of the pull request at that moment. Only
+an author who may write to the repository can give it, and a head that was pushed afterwards is not
+planned. GitHub's time of the push counts, since the author of a commit chooses the time in it.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+from urllib.parse import quote
+
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.errors import Refused
+from reconciler.github.answers import number_at, required_text, text_at
+from reconciler.github.bodies import Marker, ReportKind, failure_reasons
+from reconciler.github.client import GitHub, GitHubForbidden, GitHubNotFound, JsonObject
+from reconciler.github.comment import upsert
+from reconciler.github.inputs import FailedCommand
+from reconciler.github.job import Job, is_commit
+
+WRITERS = frozenset({"admin", "maintain", "write"})
+"""Permissions of a user that include writing."""
+
+_COMMAND = re.compile(r"/plan((?:[ \t]+\S+)*)[ \t]*", re.ASCII)
+_NOT_REQUESTED = "plan-not-requested"
+_READS = 5
+_PAUSE_SECONDS = 2.0
+"""GitHub computes the merge commit after the first request that needs it."""
+
+
+class NotAllowed(Refused):
+    """The author of the comment may not write to the repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedPlan:
+    """Commits to plan: the merge commit is checked out, its first parent is the base."""
+
+    number: int
+    head: str
+    base: str
+    merge: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Comment:
+    """Comment with the command; it may name the environments it is for and the head it means."""
+
+    number: int
+    author: str
+    created_at: str
+    environments: tuple[str, ...]
+    head: str | None
+
+
+async def requested_plan(
+    github: GitHub, job: Job, *, environment: str, pause: Callable[[float], Awaitable[None]]
+) -> RequestedPlan | None:
+    """Return what the job's comment asks to plan, None if it is no request for this environment.
+
+    Raises `NotAllowed` if the author may not ask, `Refused` if the request may not be carried out,
+    and `GitHubError` if that is unknown.
+    """
+    comment = _comment_of(job, environment)
+    if comment is None:
+        return None
+    if await _permission(github, comment.author) not in WRITERS:
+        problem = f"{comment.author} may not write to {github.repository}"
+        raise NotAllowed([_refusal(problem, "ask a maintainer to comment `/plan`")])
+    request = await _mergeable(github, comment.number, pause)
+    if request.get("state") != "open":
+        _refuse(f"pull request #{comment.number} is not open", "reopen it")
+    head = required_text(request, "head", "sha")
+    if comment.head is not None and comment.head != head:
+        _refuse(f"the head of #{comment.number} is {head}", "review it and comment again")
+    if comment.head is None:
+        await _require_pushed_before(github, request, comment, head)
+    merge, base = await _merge_commit(github, request, head)
+    return RequestedPlan(comment.number, head, base, merge)
+
+
+async def answer(
+    github: GitHub, job: Job, *, environment: str, refusal: Refused | None = None
+) -> None:
+    """Answer the job's comment, where the token may: a reaction, and why no plan is made.
+
+    An author who may not write gets a reaction only, so that comments cannot make comments.
+    """
+    await _react(github, job, "eyes" if refusal is None else "confused")
+    if job.pull_request is None or isinstance(refusal, NotAllowed):
+        return
+    text = "The last `/plan` is carried out.\n"
+    if refusal is not None:
+        text = f"{failure_reasons(FailedCommand(refusal.exit_code, refusal.diagnostics))}"
+    with suppress(GitHubForbidden):
+        await upsert(
+            github,
+            number=job.pull_request,
+            marker=Marker(ReportKind.REQUEST, environment),
+            text=text,
+            login=job.login,
+            only_update=refusal is None,
+        )
+
+
+async def _react(github: GitHub, job: Job, content: str) -> None:
+    number = number_at(dict(job.event), "comment", "id")
+    if number is None:
+        return
+    path = f"/repos/{github.repository}/issues/comments/{number}/reactions"
+    # A reaction is a courtesy: the log of the run says the same.
+    with suppress(GitHubForbidden, GitHubNotFound):
+        await github.send("POST", path, {"content": content})
+
+
+def _comment_of(job: Job, environment: str) -> _Comment | None:
+    """Return the comment of the event if it is a request for the environment."""
+    event = dict(job.event)
+    body, number = text_at(event, "comment", "body"), job.commented_pull_request
+    author = text_at(event, "comment", "user", "login")
+    created_at = text_at(event, "comment", "created_at")
+    if event.get("action") != "created" or body is None or number is None:
+        return None
+    lines = body.strip().splitlines()
+    found = _COMMAND.fullmatch(lines[0]) if lines else None
+    if found is None or author is None or created_at is None:
+        return None
+    words = found[1].split()
+    heads = [word.lower() for word in words if is_commit(word.lower())]
+    environments = tuple(word for word in words if not is_commit(word.lower()))
+    if len(heads) > 1 or (environments and environment not in environments):
+        return None
+    return _Comment(number, author, created_at, environments, heads[0] if heads else None)
+
+
+async def _permission(github: GitHub, login: str) -> str | None:
+    name = quote(login, safe="")
+    try:
+        path = f"/repos/{github.repository}/collaborators/{name}/permission"
+        return text_at(await github.get(path), "permission")
+    except GitHubNotFound:
+        return None  # such as a bot, which is no collaborator
+
+
+async def _mergeable(
+    github: GitHub, number: int, pause: Callable[[float], Awaitable[None]]
+) -> JsonObject:
+    """Return the pull request once GitHub knows whether it can be merged."""
+    path = f"/repos/{github.repository}/pulls/{number}"
+    request = await github.get(path)
+    for _ in range(_READS - 1):
+        if request.get("mergeable") is not None or request.get("state") != "open":
+            break
+        await pause(_PAUSE_SECONDS)
+        request = await github.get(path)
+    return request
+
+
+async def _require_pushed_before(
+    github: GitHub, request: JsonObject, comment: _Comment, head: str
+) -> None:
+    """Raise `Refused` unless the head was pushed before the comment was written."""
+    commented = _time(comment.created_at)
+    pushed = _time(text_at(request, "head", "repo", "pushed_at"))
+    # Times have whole seconds, so within the same second the order is unknown.
+    if commented is not None and pushed is not None and pushed < commented:
+        return
+    # The repository may have been pushed to on another branch.
+    pushed = await _pushed_at(github, request, head)
+    if commented is None or pushed is None or pushed >= commented:
+        _refuse(
+            f"it is not certain that {head} was pushed before the comment",
+            f"review the commit and comment `/plan {head}`",
+        )
+
+
+async def _pushed_at(github: GitHub, request: JsonObject, head: str) -> datetime | None:
+    """Return when the head's branch was last moved to the head, None if it is not known."""
+    repository, ref = text_at(request, "head", "repo", "full_name"), text_at(request, "head", "ref")
+    if repository is None or ref is None:
+        return None  # the fork was deleted
+    name = quote(f"refs/heads/{ref}", safe="")
+    path = f"/repos/{quote(repository)}/activity?ref={name}"
+    try:
+        moves = await github.pages(path)
+    except (GitHubForbidden, GitHubNotFound):
+        return None  # the token may not read the activity of a private fork
+    times = [_time(text_at(move, "timestamp")) for move in moves if move.get("after") == head]
+    return max((time for time in times if time is not None), default=None)
+
+
+async def _merge_commit(github: GitHub, request: JsonObject, head: str) -> tuple[str, str]:
+    """Return the merge commit of the head and its base; raises `Refused` if there is none."""
+    merge = text_at(request, "merge_commit_sha")
+    if request.get("mergeable") is not True or merge is None or not is_commit(merge):
+        _refuse("GitHub has no merge commit of the pull request", "resolve conflicts, then repeat")
+    commit = await github.get(f"/repos/{github.repository}/git/commits/{merge}")
+    listed = commit.get("parents")
+    parents = [text_at(item, "sha") for item in listed] if isinstance(listed, list) else []
+    base = parents[0] if len(parents) == 2 else None
+    # A push since the request was read makes another merge commit.
+    if base is None or parents[1] != head:
+        _refuse(f"the merge commit {merge} is not of head {head}", "comment again")
+    return merge, base
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo is not None else None
+
+
+def _refuse(summary: str, hint: str) -> NoReturn:
+    raise Refused([_refusal(summary, hint)])
+
+
+def _refusal(summary: str, hint: str) -> Diagnostic:
+    return error(_NOT_REQUESTED, f"no plan was made: {summary}", hint=hint)
