@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,14 @@ class Reporter:
         event: dict[str, Any] = PULL_REQUEST,
         environment: str = ENVIRONMENT,
         options: tuple[str, ...] = (),
+        damage: Callable[[Path], None] = lambda _file: None,
         **variables: str,
     ) -> Done:
         """Report a document; variables given as "" are unset."""
         file = self.folder / f"{kind}.json"
         text = document if isinstance(document, str) else _text(document)
         file.write_text(text, encoding="utf-8")
+        damage(file)
         (self.folder / "event.json").write_text(json.dumps(event), encoding="utf-8")
         (self.folder / "output").write_text("", encoding="utf-8")
         (self.folder / "summary.md").write_text("", encoding="utf-8")

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from reconciler.github.client import GitHub
     from reconciler.github.inputs import Document
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+# Whatever is wrong with a file is reported on GitHub, so nothing is refused before that.
+_FILE = click.Path(path_type=Path)
 _LONGEST_NAME = 255
 _LEDGERS = ("shared", "local", "fresh")
 
