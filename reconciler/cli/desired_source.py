@@ -25,8 +25,8 @@ from reconciler.git.base_commit import DeclaredAtBase, declared_at
 from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
+    from reconciler.cli.ledger_access import LedgerSnapshot
     from reconciler.execution.undo import UndoRevision
-    from reconciler.ledger.snapshot import LedgerSnapshot
 
 
 @dataclass(frozen=True, slots=True)

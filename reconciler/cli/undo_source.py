@@ -13,7 +13,7 @@ from reconciler import git
 from reconciler.cli import settings
 from reconciler.cli.desired_source import DesiredInput, read_target, repository_of
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.ledger_access import ledger_access_of
+from reconciler.cli.ledger_access import LedgerSnapshot, ledger_access_of
 from reconciler.desired.load import load_readable
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
@@ -26,7 +26,6 @@ from reconciler.execution.undo import options_for, undo_of
 from reconciler.execution.undo_fields import NO_LITERALS, Literals
 from reconciler.git.base_commit import declared_at
 from reconciler.ledger.models import PreImage
-from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import PlanOptions, Selection
 from reconciler.workflows import unmatched_patterns

@@ -23,6 +23,7 @@ from reconciler.cli.desired_source import (
 )
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import (
+    LedgerSnapshot,
     known_organisation,
     ledger_access_of,
     run_facts,
@@ -36,7 +37,6 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.domain.policy import Target
 from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
-from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.planning.plan import PlanTarget, Selection
 from reconciler.remote.api import Clock, RequestRecord
 from reconciler.remote.client import Client, make_client

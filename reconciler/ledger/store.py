@@ -1,7 +1,7 @@
 """The ledger as other packages use it; each method is one transaction.
 
 `open_ledger` raises unless a run can be recorded. Commands that only read call
-`reconciler.ledger.snapshot.read_snapshot`, which never stops a plan.
+`reconciler.cli.ledger_access.read_snapshot`, which never stops a plan.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.ledger_access import LedgerSnapshot, read_snapshot
 from reconciler.domain.state import LastAppliedState, SecretRecord
 from reconciler.errors import InvalidInput
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.migrations import NEWEST
 from reconciler.ledger.models import Confirmed
-from reconciler.ledger.snapshot import LedgerSnapshot, read_snapshot
 from reconciler.ledger.store import open_ledger
 from tests.ledger.builders import KEY, PEPPER, REF, declared, ledger_in, record_run, seen
 
@@ -206,7 +206,7 @@ import os, sys
 from pathlib import Path
 from reconciler.ledger.errors import LedgerError
 from tests.ledger.builders import KEY, PEPPER
-from reconciler.ledger.snapshot import read_snapshot
+from reconciler.cli.ledger_access import read_snapshot
 from reconciler.ledger.store import open_ledger
 
 file = Path(sys.argv[1])

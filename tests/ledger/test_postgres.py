@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.ledger_access import read_snapshot
 from reconciler.errors import Refused
 from reconciler.ledger.database import Database
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.models import Confirmed, Holder
-from reconciler.ledger.snapshot import read_snapshot
 from reconciler.ledger.store import Ledger, open_ledger
 from tests.ledger.builders import KEY, PEPPER, declared, observed, record_run, seen
 from tests.ledger.test_opening import FIRST_VERSION
