@@ -16,6 +16,7 @@ from reconciler.desired.shape_hints import other_provider
 from reconciler.desired.suggestions import meant_provider, quoted
 from reconciler.domain.credentials import lacks_credential
 from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME, is_host_label
+from reconciler.domain.instants import parse_instant
 from reconciler.domain.integration import mapped_fields
 from reconciler.domain.providers import (
     Missing,
@@ -258,13 +259,9 @@ class ProviderRules:
 
 def _is_before(text: str, today: date) -> bool:
     """Return whether a text is an instant before the beginning of a day in UTC."""
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
+    instant = parse_instant(text)
+    if instant is None:
         return False  # the model reports it
-    if instant.tzinfo is None:
-        # Without a zone it counts as UTC, like the API's timestamps (remote/API.md §1.1).
-        instant = instant.replace(tzinfo=UTC)
     return instant < datetime(today.year, today.month, today.day, tzinfo=UTC)
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import Enum
 
 from reconciler.diagnostics import counted
 from reconciler.doctor.checks import Check, fail, ok, warn
 from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.instants import parse_http_date
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import (
     Answered,
@@ -176,7 +176,7 @@ def _parts_with(
 
 def clock_check(date: str | None, *, now: datetime) -> Check:
     """Compare the clock of this machine with the `Date` of the API's last response."""
-    api_time = _parse_date(date)
+    api_time = parse_http_date(date)
     if api_time is None:
         return ok("clock", "not compared: the API sends no Date header")
     skew = abs((api_time - now).total_seconds())
@@ -187,15 +187,6 @@ def clock_check(date: str | None, *, now: datetime) -> Check:
     if skew <= _MAX_SKEW_SECONDS:
         return warn("clock", summary, hint)
     return fail("clock", summary, hint)
-
-
-def _parse_date(date: str | None) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(date) if date else None
-    except ValueError:
-        return None
-    # A date with `-0000` is parsed without a time zone, and means UTC.
-    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _refused(refusal: Answered) -> list[Check]:

@@ -7,7 +7,7 @@ comparison are trees (`reconciler.domain.tree`); this model says which trees are
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
@@ -28,6 +28,7 @@ from reconciler.domain.facts import (
     SubResource,
     Text,
 )
+from reconciler.domain.instants import parse_instant
 from reconciler.domain.pricing import PricingAdjustments, PricingConfig
 from reconciler.domain.tree import Path
 
@@ -56,13 +57,10 @@ class UsageLimit(StrictModel):
     @field_validator("next_usage_reset_at")
     @classmethod
     def _is_an_instant(cls, value: str | None) -> str | None:
-        if value:
-            try:
-                datetime.fromisoformat(value)
-            except ValueError:
-                raise PydanticCustomError(
-                    "invalid-value", "must be an instant such as 2030-01-31T00:00:00Z"
-                ) from None
+        if value and parse_instant(value) is None:
+            raise PydanticCustomError(
+                "invalid-value", "must be an instant such as 2030-01-31T00:00:00Z"
+            )
         return value
 
     @model_validator(mode="after")

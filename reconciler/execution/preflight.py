@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.diagnostics import Diagnostic, Severity, error
+from reconciler.domain.instants import parse_zoned_instant
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState
 from reconciler.domain.tree import references
@@ -122,7 +123,7 @@ def _wrong_age(plan: Plan, *, now: datetime, max_age: timedelta) -> Iterable[Dia
     """Check the time since the plan was approved, or made where no approval is recorded."""
     event = "made" if plan.approved_at is None else "approved"
     since = plan.approved_at or plan.created_at
-    age = now - datetime.fromisoformat(since)
+    age = now - parse_zoned_instant(since)
     if age > max_age:
         when = f"more than {max_age / timedelta(hours=1):g} hours ago"
     elif age < -CLOCK_SKEW:

@@ -7,10 +7,10 @@ write.
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from reconciler.domain.facts import SubResource
 from reconciler.domain.identifiers import differ_in_form
+from reconciler.domain.instants import parse_instant
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.schema import fields_of, immutable_fields, show_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
@@ -318,14 +318,11 @@ def _has_another_value(site: SecretLocation) -> bool:
 
 def created_between(found: Observed, began: float, ended: float) -> bool:
     """Whether the API created it in a span of epoch seconds, allowing for clock skew."""
-    if found.created_at is None:
+    created = parse_instant(found.created_at)
+    # A time that is absent or cannot be parsed is no evidence of origin.
+    if created is None:
         return False
-    try:
-        # A time that cannot be parsed is no evidence of origin.
-        created = datetime.fromisoformat(found.created_at).timestamp()
-    except ValueError:
-        return False
-    return began - CLOCK_SKEW <= created <= ended + CLOCK_SKEW
+    return began - CLOCK_SKEW <= created.timestamp() <= ended + CLOCK_SKEW
 
 
 def _differences(comparison: Comparison) -> list[FieldChange]:

@@ -14,10 +14,10 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 from reconciler.diagnostics import Diagnostic, warning
+from reconciler.domain.instants import parse_zoned_instant
 from reconciler.errors import ReconcilerError
 from reconciler.github.answers import number_at, required_number, required_text, text_at
 from reconciler.github.client import GitHub, GitHubNotFound, JsonObject, UnexpectedResponse
@@ -158,12 +158,12 @@ async def _commits(
 def _merged_after(plan: Plan, request: JsonObject) -> str | None:
     """Return when a pull request was merged, None where that was not after the plan was made."""
     try:
-        merged = datetime.fromisoformat(text_at(request, "merged_at") or "")
+        merged = parse_zoned_instant(text_at(request, "merged_at") or "")
     except ValueError:
         return None
-    if merged.tzinfo is None or merged <= datetime.fromisoformat(plan.created_at):
+    if merged <= parse_zoned_instant(plan.created_at):
         return None
-    return merged.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return merged.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _planned_commits(request: JsonObject, commits: Iterable[str]) -> list[str]:

@@ -20,7 +20,6 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -28,6 +27,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from tenacity import AsyncRetrying, RetryCallState
 
+from reconciler.domain.instants import parse_http_date
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
 from reconciler.remote.api import Clock
@@ -337,11 +337,9 @@ def _requested_pause(headers: Mapping[str, str], *, now: float) -> float | None:
     # No more digits than any pause has: a very long number would become infinite.
     if asked.isascii() and asked.isdigit():
         return float(asked[:9])
-    if asked:
-        try:
-            return max(0.0, parsedate_to_datetime(asked).timestamp() - now)
-        except (ValueError, OverflowError):
-            pass
+    until = parse_http_date(asked)
+    if until is not None:
+        return max(0.0, until.timestamp() - now)
     reset = headers.get("x-ratelimit-reset", "").strip()
     if reset.isascii() and reset.isdigit():
         # A point in time, in seconds since 1970, unlike `retry-after`.

@@ -6,7 +6,6 @@ reports: `reconciler.execution.result`, `reconciler.drift.report`.
 """
 
 import json
-from datetime import datetime
 from functools import cache
 from typing import Annotated, Literal, NoReturn, NotRequired, TypeVar, cast
 
@@ -23,6 +22,7 @@ from pydantic import (
 from typing_extensions import TypedDict  # pydantic accepts typing's own from Python 3.12 on
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
+from reconciler.domain.instants import parse_zoned_instant
 from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin, Risk
 
 Shape = TypeVar("Shape")
@@ -33,8 +33,7 @@ _FREE_KEYS = "origins"
 
 def _with_zone(text: str) -> str:
     """Return a time that names its zone; without one a plan could never expire."""
-    if datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError
+    parse_zoned_instant(text)
     return text
 
 

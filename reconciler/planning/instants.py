@@ -7,6 +7,7 @@ happens. A declared time that has passed is therefore met by any later one.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from reconciler.domain.instants import parse_instant
 from reconciler.domain.integration import Integration
 from reconciler.domain.schema import FieldKind, FieldSchema, compiled
 from reconciler.domain.tree import Path, Tree, Value, is_mapping
@@ -17,24 +18,13 @@ END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 def normalized(text: str) -> str:
     """Return a time in UTC in the API's own form; any other text stays as it is."""
-    moment = parsed(text)
+    moment = parse_instant(text)
     if moment is None:
         return text
     # The API writes milliseconds (remote/API.md §1.1); finer digits stay, so that they still
     # differ.
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
-
-
-def parsed(text: object) -> datetime | None:
-    """Return a time in ISO 8601, in UTC where it names no offset; None for anything else."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def moved_on(desired: Tree, observed: Tree, *, now: datetime) -> dict[str, Value]:
@@ -60,7 +50,7 @@ def _moved(desired: Value, observed: Value, path: Path, now: datetime) -> Value:
 
 
 def _is_reached(desired: Value, observed: Value, now: datetime) -> bool:
-    declared, shown = parsed(desired), parsed(observed)
+    declared, shown = parse_instant(desired), parse_instant(observed)
     # Resets only move forward, so an earlier time than the declared one is a difference.
     return declared is not None and shown is not None and declared < shown and declared <= now
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.domain.instants import parse_instant
 from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import (
@@ -39,7 +40,6 @@ from reconciler.planning.credentials import (
     masks_moved,
     missing_values,
 )
-from reconciler.planning.instants import parsed
 from reconciler.planning.normalize import desired_digest, normalize
 from reconciler.planning.plan import (
     IntegrationPlan,
@@ -77,7 +77,7 @@ def make_plan(
     """
     evidence = SecretEvidence(values or {}, memory.pepper, masks_moved(memory, observed))
     # The plan's own time counts as now, so that equal inputs give equal plans.
-    draft = _Draft(desired, observed, memory, options, evidence, parsed(created_at), audit)
+    draft = _Draft(desired, observed, memory, options, evidence, parse_instant(created_at), audit)
     if evidence.masks_moved:
         draft.diagnostics.append(messages.masks_changed())
     draft.add_declared()

@@ -9,10 +9,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import NoReturn
 
 from reconciler.domain.calls import Reply
+from reconciler.domain.instants import parse_http_date
 from reconciler.domain.secrets import LOOKS_SECRET
 from reconciler.remote.errors import (
     Answered,
@@ -267,16 +267,9 @@ def retry_after(headers: Mapping[str, str], *, wall_clock: float) -> float | Non
     text = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
         return float(text)
-    until = _http_date(text)
+    until = parse_http_date(text)
     if until is None:
         return None
-    asked_at = _http_date(headers.get("date", ""))
-    return max(0.0, until - (wall_clock if asked_at is None else asked_at))
-
-
-def _http_date(text: str) -> float | None:
-    try:
-        seconds = parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return seconds if math.isfinite(seconds) else None
+    date = parse_http_date(headers.get("date"))
+    asked_at = wall_clock if date is None else date.timestamp()
+    return max(0.0, until.timestamp() - asked_at)

@@ -82,6 +82,9 @@ CAUSES = [
     ),
     Cause("a reset after 366 days", BACKEND, budget("periodic_reset_days: 366"), "invalid-value"),
     Cause("no instant", API, budget("next_usage_reset_at: banana"), "invalid-value"),
+    Cause(
+        "no year", API, budget("next_usage_reset_at: '0001-01-01T00:00:00+14:00'"), "invalid-value"
+    ),
     Cause("an unknown unit", BACKEND, rate("[{unit: rps}]"), "invalid-value"),
     Cause("an unknown kind of budget", BACKEND, budget("type: euros"), "invalid-value"),
     Cause("an unknown reset", API, budget("periodic_reset: daily"), "invalid-value"),

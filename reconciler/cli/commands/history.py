@@ -1,7 +1,7 @@
 """`reconcile history`: past runs on a target, from the ledger alone."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import click
 
@@ -10,6 +10,7 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.ledger_access import key_of
 from reconciler.cli.options import format_option
 from reconciler.diagnostics import Diagnostic
+from reconciler.domain.instants import parse_instant
 from reconciler.views import diagnostics
 
 NEWEST = 50
@@ -27,15 +28,14 @@ def _since(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     if ago := _AGO.fullmatch(value.strip()):
         unit = timedelta(days=1) if ago[2] == "d" else timedelta(hours=1)
         return timestamp(settings.now() - int(ago[1]) * unit)
-    try:
-        moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+    # The same command has to list the same runs in every time zone.
+    moment = parse_instant(value.strip())
+    if moment is None:
         raise click.BadParameter(
             f"{value!r} is neither a date such as 2026-01-31, nor a time such as "
             "2026-01-31T09:30:00Z, nor an age such as 7d or 12h"
-        ) from None
-    # The same command has to list the same runs in every time zone.
-    return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        )
+    return timestamp(moment)
 
 
 @click.command("history", cls=Command)
