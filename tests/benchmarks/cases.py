@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from tests.benchmarks import bounds, octodns
 from tests.benchmarks.bench import Bench, Row
 from tests.benchmarks.measuring import Measured, measure
-from tests.benchmarks.world import RECONCILE, World, declare_wide, simulator
+from tests.benchmarks.small import small
+from tests.benchmarks.world import World, declare_wide, simulator
 
 SIZES = (100, 1_000, 10_000, 100_000)
 UNKNOWN: Mapping[str, str] = {}
@@ -162,18 +163,6 @@ def other_tools(bench: Bench) -> Iterator[Row]:
         yield Row("octoDNS: load and plan", count, octodns.plan(bench, count))
 
 
-def starting(bench: Bench) -> Iterator[Row]:
-    """Start and print the version; beside it, python that imports click."""
-    world = bench.world(1)
-    importing = (sys.executable, "-c", "import click")
-    for case, command in (
-        ("reconcile --version", (RECONCILE, "--version")),
-        ("python -c 'import click'", importing),
-    ):
-        found = [_plain(world, command) for _ in range(1 if bench.quick else 15)]
-        yield Row(case, 0, min(found, key=lambda one: one.cpu))
-
-
 PLAN = ("plan", "--format", "json")
 CASES: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "converged": converged,
@@ -186,7 +175,7 @@ CASES: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "validate": validation,
     "peers": peers,
     "octodns": other_tools,
-    "start": starting,
+    "small": small,
 }
 """The cases by the name that `--only` takes."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from math import log
 
+from tests.benchmarks import small
 from tests.benchmarks.bench import Row
 
 _HEAD = (
@@ -63,10 +64,7 @@ def conclusions(rows: Sequence[Row]) -> Iterable[str]:
         if least and row.count == least[0].count:
             ratio = row.measured.wall / least[0].measured.wall
             yield f"converged plan ÷ a client that does the minimum: {ratio:.2f} (wall)"
-    ours, theirs = by_case.get("reconcile --version"), by_case.get("python -c 'import click'")
-    if ours and theirs:
-        ratio = ours[0].measured.cpu / theirs[0].measured.cpu
-        yield f"reconcile --version ÷ python -c 'import click': {ratio:.2f} (CPU)"
+    yield from small.ratios(rows)
 
 
 def _growth(small: Row, large: Row) -> Iterable[str]:

@@ -11,7 +11,7 @@ from tests.benchmarks.bench import Bench, Row
 
 pytestmark = pytest.mark.slow
 
-CASES = ("converged", "incremental", "creates", "changed", "wide", "validate", "peers")
+CASES = ("converged", "incremental", "creates", "changed", "wide", "validate", "peers", "small")
 
 
 def calls(rows: list[Row], case: str) -> dict[str, int]:
@@ -31,7 +31,9 @@ def test_every_case_works_and_makes_no_call_too_many(tmp_path: Path) -> None:
     assert calls(rows, "apply, 1 % changed") == {"GET": listed + count + 2, "PUT": 1}
     assert calls(rows, "plan of one wide integration") == {"GET": 1 + 3}
     assert calls(rows, "validate") == {}
+    assert calls(rows, "small plan") == {"GET": 1 + 4}
     table = report.markdown(rows)
+    assert "small plan, N = 4 ÷ python -c 'import click': " in table
     assert all(f"| {row.case} | " in table for row in rows)
     ET.fromstring(report.chart(rows))  # noqa: S314  our own text
 
