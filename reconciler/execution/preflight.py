@@ -16,10 +16,9 @@ from reconciler.domain.state import Declared, DesiredState
 from reconciler.domain.tree import references
 from reconciler.errors import InvalidInput, ReconcilerError, Refused
 from reconciler.execution.secret_values import references_of, with_values
-from reconciler.planning.actions import Action, Change, ChangeKind
+from reconciler.planning.actions import Action, Change, ChangeKind, abridged_pair, is_shown_whole
 from reconciler.planning.approval import NotApproved, beyond_approval, renews_secrets_only
 from reconciler.planning.plan import Plan
-from reconciler.planning.value_excerpts import abridged_pair, is_shown_whole
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.wire_secrets import OBJECT_SECRETS, encode_body
 

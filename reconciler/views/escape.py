@@ -8,7 +8,7 @@ import json
 import re
 import unicodedata
 
-from reconciler.planning.value_excerpts import abridged
+from reconciler.planning.actions import abridged
 
 _INVISIBLE = re.compile(
     "["

@@ -12,9 +12,18 @@ from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.domain.tree import Json
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
+from reconciler.planning.actions import (
+    Action,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+    Risk,
+    abridged,
+    abridged_pair,
+    is_shown_whole,
+)
 from reconciler.planning.plan import Plan, PlanTarget
-from reconciler.planning.value_excerpts import abridged, abridged_pair, is_shown_whole
 from reconciler.views import phrases
 from reconciler.views.diagnostics import summary_of
 from reconciler.views.escape import look_alike, shortened, spelled_out, visible

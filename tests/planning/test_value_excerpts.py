@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.planning.value_excerpts import abridged, abridged_pair, is_shown_whole
+from reconciler.planning.actions import abridged, abridged_pair, is_shown_whole
 
 NOTE = re.compile(r"…\[(\d+) characters left out\]…")
 
