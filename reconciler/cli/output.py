@@ -1,13 +1,12 @@
 """Output of commands: the renderer for `--format`, and files that are saved."""
 
 import os
-import stat
 from dataclasses import replace
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from reconciler.cli.console import Console
+from reconciler.desired.atomic_write import replace_file
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 from reconciler.planning.plan import Plan
@@ -95,7 +94,7 @@ def save(path: Path, text: str) -> None:
         descriptor = _descriptor(path)
         # By the path itself: /dev/stdout resolves to a name that no file has.
         if descriptor is None and (path.is_file() or not path.exists()):
-            _replace(path.resolve(), text)
+            replace_file(path.resolve(), text.encode("utf-8", _LONE_SURROGATES))
             return
         # A copy, since closing the stream would close standard output.
         there = path if descriptor is None else os.dup(descriptor)
@@ -119,26 +118,6 @@ def _descriptor(path: Path) -> int | None:
             return None
         path = path.parent / path.readlink()
     return None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Create a file, or replace a regular one."""
-    # In the same folder, because a rename is atomic within one file system only.
-    unfinished = path.parent / f".{path.name}.{token_hex(8)}"
-    # The umask decides about a new file; an existing one keeps its mode.
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        with open(  # noqa: PTH123  it is open already
-            descriptor, "w", encoding="utf-8", errors=_LONE_SURROGATES
-        ) as stream:
-            if path.exists():
-                os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode) & 0o777)
-            stream.write(text)
-        unfinished.replace(path)
-    # Ctrl-C included: an unfinished file must not stay.
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def read(path: Path, *, limit: int, code: str = "unreadable-plan", hint: str = _OWN_FILES) -> str:

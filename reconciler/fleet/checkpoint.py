@@ -5,12 +5,12 @@ The whole file is replaced each time a member has ended.
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from reconciler.desired.atomic_write import replace_file
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 from reconciler.fleet.config import Member
@@ -67,11 +67,7 @@ class Checkpoint:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Replacing a complete file is atomic: a run that breaks off here loses nothing.
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self.folder, prefix=f".{self.run}.", encoding="utf-8", delete=False
-            ) as unfinished:
-                json.dump(document, unfinished)
-            Path(unfinished.name).replace(self.file)
+            replace_file(self.file, json.dumps(document).encode(), mode=0o600)
         except OSError as reason:
             summary = f"{self.file}: {reason.strerror or 'cannot be written'}"
             raise InvalidInput([error("cannot-save", summary)]) from reason

@@ -7,8 +7,8 @@ import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from secrets import token_hex
 
+from reconciler.desired.atomic_write import replace_file
 from reconciler.desired.source import FileSource, MemorySource, UnreadableFile
 from reconciler.desired.yaml_edit import FileEdit
 from reconciler.diagnostics import SourceLocation, error
@@ -84,7 +84,7 @@ def write(directory: Path, changed: Mapping[str, bytes]) -> None:
         path = Path(os.path.realpath(directory / name))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, content)
+            replace_file(path, content)
         except OSError as reason:
             why = reason.strerror or "the system refuses"
             summary = f"{directory / name} cannot be written: {why}"
@@ -120,34 +120,3 @@ def _refuse_links(directory: Path, names: Iterable[str]) -> None:
     ]
     if problems:
         raise InvalidInput(problems)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # In the same folder, because a rename is atomic only within one file system.
-    unfinished = path.parent / f".unfinished-{token_hex(8)}"
-    # A new file gets its mode from the umask; an existing one keeps its own.
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        with open(descriptor, "wb") as stream:  # noqa: PTH123  it is open already
-            if path.exists():
-                os.fchmod(descriptor, path.stat().st_mode & 0o777)
-            stream.write(content)
-            stream.flush()
-            # Before the rename: after a crash the name must not lead to an incomplete file.
-            os.fsync(stream.fileno())
-        unfinished.replace(path)
-    # Ctrl-C as well must leave no unfinished file in the folder.
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync the rename to disk, on file systems that can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
