@@ -25,9 +25,10 @@ from reconciler.domain.tree import (
 )
 from reconciler.planning.actions import decides_host
 from reconciler.planning.identifier_forms import align
-from reconciler.planning.instants import END_OF_TIME, moved_on
 from reconciler.planning.normalize import (
+    END_OF_TIME,
     allows_all_models,
+    moved_on,
     normalize,
     normalize_access,
     withdrawn,
