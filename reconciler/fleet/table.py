@@ -10,7 +10,7 @@ from reconciler.views.escape import visible
 from reconciler.views.phrases import AND_MORE
 from reconciler.views.result_outline import duration
 from reconciler.views.suggested_command import suggested_command
-from reconciler.views.text_layout import TextLayout
+from reconciler.views.text_layout import TextLayout, columns, padded
 
 SYMBOLS = {
     MemberStatus.IN_SYNC: ("=", "green"),
@@ -41,7 +41,9 @@ def table(
         f"fleet {result.operation.value} · run {visible(result.run)} · engine {result.engine}"
     )
     page.blank()
-    column = min(max((len(m.member) for m in result.members), default=0), _MAX_NAME_WIDTH)
+    column = min(
+        max((columns(visible(m.member)) for m in result.members), default=0), _MAX_NAME_WIDTH
+    )
     for member in result.members:
         _add_member(page, member, column)
     page.blank()
@@ -81,7 +83,7 @@ def _add_member(page: TextLayout, member: MemberOutcome, column: int) -> None:
     if member.resumed:
         time = "done before"
     details = "  ".join(part for part in (counts_of(member), time) if part)
-    name = visible(member.member).ljust(column)
+    name = padded(visible(member.member), column)
     page.line((f"{symbol} {member.status.value:<11}", style), f"  {name}  {details}".rstrip())
     for text in errors_of(member):
         page.line(text, indent=4)

@@ -18,6 +18,7 @@ from reconciler.diagnostics import (
     has_errors,
 )
 from reconciler.views.escape import LONGEST_SENTENCE, shortened, visible
+from reconciler.views.text_layout import columns
 
 FORMAT_VERSION = "1"
 
@@ -116,12 +117,12 @@ def _excerpt(line: int, excerpt: Excerpt, color: str | None) -> list[str]:
     marked = visible(excerpt.text[excerpt.start : excerpt.start + excerpt.length], None)
     text = visible(excerpt.text, None)
     # Escaping makes text longer, so the carets are placed by the escaped lengths.
-    carets = max(1, min(len(marked), max(1, len(text) - len(before))))
+    carets = max(1, min(columns(marked), columns(text) - columns(before)))
     number = str(line)
     gutter = " " * len(number)
     return [
         f"   {number} │ {text}",
-        f"   {gutter} │ {' ' * len(before)}{_paint('^' * carets, color)}",
+        f"   {gutter} │ {' ' * columns(before)}{_paint('^' * carets, color)}",
     ]
 
 

@@ -14,6 +14,7 @@ from reconciler.planning.plan import PlanTarget
 from reconciler.views import json, phrases
 from reconciler.views.escape import visible
 from reconciler.views.plan_outline import header_of
+from reconciler.views.text_layout import table_lines
 
 COLUMNS = ("slug", "name", "ai_provider_id", "status", "type")
 
@@ -35,8 +36,7 @@ def record(observed: Observed) -> dict[str, object]:
 def list_text(state: ObservedState, *, target: PlanTarget, ledger: str) -> str:
     """Return the integrations as a table, ordered by slug."""
     rows = [COLUMNS, *(_row(item) for item in _ordered(state))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines = table_lines(rows)
     if not state.integrations:
         lines = [phrases.NO_INTEGRATIONS]
     return "\n".join([header_of(target, ledger=ledger), "", *lines]) + "\n"

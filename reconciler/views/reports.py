@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from rich.cells import cell_len
-
 from reconciler.diagnostics import Diagnostic
 from reconciler.doctor.checks import Check, CheckStatus, Health
 from reconciler.execution.result import Status
@@ -18,7 +16,7 @@ from reconciler.ledger.models import Anchor
 from reconciler.views import json
 from reconciler.views.escape import visible
 from reconciler.views.result_outline import anchor_lines
-from reconciler.views.text_layout import TextLayout
+from reconciler.views.text_layout import TextLayout, table_lines
 
 PublicRun = Mapping[str, Any]
 """A run as `reconciler.ledger.run_history` publishes it."""
@@ -99,11 +97,10 @@ def history_text(listing: RunList, *, header: str, width: int = 80, color: bool 
     if not listing.runs:
         page.line(_NO_RUNS)
         return page.text()
-    rows = [_COLUMNS, *(_row(run) for run in listing.runs)]
-    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    page.line((_aligned(rows[0], widths), "bold"))
-    for run, row in zip(listing.runs, rows[1:], strict=True):
-        page.line((_aligned(row, widths), "" if _went_well(run) else "yellow"))
+    heading, *lines = table_lines([_COLUMNS, *(_row(run) for run in listing.runs)])
+    page.line((heading, "bold"))
+    for run, line in zip(listing.runs, lines, strict=True):
+        page.line((line, "" if _went_well(run) else "yellow"))
         for note in _notes(run):
             page.line(note, indent=4)
     page.blank()
@@ -164,9 +161,3 @@ def _notes(run: PublicRun) -> Iterable[str]:
             yield visible(what)
     for call in run["unanswered"]:
         yield visible(f"no response recorded: {call['operation']} {call['slug']}")
-
-
-def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
-    # By columns of the terminal: some characters take two.
-    cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
-    return "  ".join(cells).rstrip()

@@ -14,7 +14,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.render_options import RenderOptions
 from reconciler.views.sections import Section
-from reconciler.views.text_layout import TextLayout
+from reconciler.views.text_layout import TextLayout, columns, padded
 
 _KIND_STYLES = {
     ActionKind.CREATE: "green",
@@ -87,7 +87,7 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     page.line((shown.summary, "bold"))
     if shown.outcomes:
         page.blank()
-    column = max((page.columns(item.slug) for item in shown.outcomes), default=0)
+    column = max((columns(item.slug) for item in shown.outcomes), default=0)
     for item in shown.outcomes:
         # One long slug must not push the durations of all others out of sight.
         _outcome(page, item, column=min(column, 40))
@@ -172,7 +172,7 @@ def _sections(page: TextLayout, sections: Iterable[Section]) -> None:
 
 
 def _outcome(page: TextLayout, item: result_outline.OutcomeItem, *, column: int) -> None:
-    slug = item.slug + " " * (column - page.columns(item.slug))
+    slug = padded(item.slug, column)
     status = (f"{item.symbol} {item.status.value:<7}", _STATUS_STYLES[item.status])
     page.line(status, f"  {item.kind.value:<7}  {slug}  {item.effort}".rstrip())
     if item.problem:

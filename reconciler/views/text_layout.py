@@ -4,7 +4,7 @@
 continued under its own text; a continuation never looks like a command to a CI.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,6 +20,29 @@ Part: TypeAlias = "str | tuple[str, str] | Text"
 
 _CONTROL_CODES = dict.fromkeys(map(ord, "\a\b\v\f\r"))
 """What rich strips of a styled line as well."""
+
+
+def columns(text: str) -> int:
+    """Return the number of terminal columns that a text takes; some characters take two or none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def padded(text: str, width: int) -> str:
+    """Return a text with spaces behind it, up to a number of terminal columns."""
+    return text + " " * (width - columns(text))
+
+
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows of a table as lines with aligned columns; each row has the same cells."""
+    widths = [max(map(columns, cells)) for cells in zip(*rows, strict=True)]
+    return [
+        "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 class TextLayout:
@@ -38,7 +61,7 @@ class TextLayout:
             text = text.rstrip()
         else:
             text.rstrip()  # `Text` is stripped in place, a string is not
-        if _columns(str(text)) <= self._width:
+        if columns(str(text)) <= self._width:
             self._lines.append(text)
         else:
             self._wrap(text, indent=indent + hang)
@@ -51,11 +74,6 @@ class TextLayout:
         """Add a blank line, unless there is one."""
         if self._lines and str(self._lines[-1]):
             self._lines.append("")
-
-    @staticmethod
-    def columns(text: str) -> int:
-        """Return the number of terminal columns that a text takes."""
-        return _columns(text)
 
     def text(self) -> str:
         """Return all lines, ended by a newline."""
@@ -123,23 +141,15 @@ def _break(text: str, room: int, *, after: int) -> int:
     A space in the first half is taken only if the word behind it then fits into the room `after`
     this line: a value is read and copied as one.
     """
-    end = len(_cut(text, room).rstrip()) if _columns(text) > room else len(text)
+    end = len(_cut(text, room).rstrip()) if columns(text) > room else len(text)
     if end >= len(text):
         return len(text)
     space = text.rfind(" ", 0, end + 1)
     word = text[space + 1 :].split(" ", 1)[0]
     more_than_a_symbol = len(text[: max(space, 0)].strip()) > 1
-    if space > end // 2 or (more_than_a_symbol and _columns(word) <= after):
+    if space > end // 2 or (more_than_a_symbol and columns(word) <= after):
         return space
     return max(end, 1)
-
-
-def _columns(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 def _cut(text: str, room: int) -> str:

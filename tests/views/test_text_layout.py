@@ -1,8 +1,16 @@
 """How lines that are too long for a terminal are continued."""
 
-import pytest
+from dataclasses import replace
 
-from reconciler.views.text_layout import TextLayout
+import pytest
+from rich.cells import cell_len
+
+from reconciler.diagnostics import Excerpt, SourceLocation, error
+from reconciler.domain.state import ObservedState
+from reconciler.views import diagnostics, listings
+from reconciler.views.text_layout import TextLayout, table_lines
+from tests.builders import observed
+from tests.views import samples
 
 HOST = '"https://foundry-5.services.ai.azure.com"'
 
@@ -27,3 +35,31 @@ def test_a_value_that_fits_the_next_line_stays_whole(text: str, lines: list[str]
 
 def test_a_word_that_fits_no_line_begins_where_the_words_before_it_end() -> None:
     assert laid_out("see " + "y" * 60, width=40) == ["see " + "y" * 36, "  " + "y" * 24]
+
+
+# Two columns, none, two, and one for each character.
+NAMES = ("東京", "e\u0301te\u0301", "🙂🙂", "plain name")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cells_begin_in_the_same_terminal_column_whatever_is_before_them(name: str) -> None:
+    first, second = table_lines([(name, "|"), ("x" * 12, "|")])
+    assert cell_len(first) == cell_len(second) == 15
+
+
+def test_a_list_is_aligned_with_names_in_every_script() -> None:
+    rows = {f"s-{n}": observed(slug=f"s-{n}", name=name) for n, name in enumerate(NAMES)}
+    text = listings.list_text(ObservedState(rows), target=samples.TARGET, ledger="local")
+    lines = [line for line in text.splitlines() if "openai" in line]
+    assert len(lines) == len(NAMES)
+    assert len({cell_len(line.partition("openai")[0]) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_carets_stand_under_the_value_they_mark(name: str) -> None:
+    line = f"name: {name}, colour: red"
+    start = line.index("colour")
+    found = error("unknown-field", "no", at=SourceLocation("a.yaml"))
+    found = replace(found, excerpt=Excerpt(line, start, 6))
+    shown, carets = diagnostics.as_text([found]).splitlines()[2:4]
+    assert cell_len(carets.partition("^")[0]) == cell_len(shown.partition("colour")[0])
