@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from reconciler.cli.settings import Settings
 from reconciler.desired.config import is_loopback
-from reconciler.desired.reference_locations import api_key_location
+from reconciler.desired.load import api_key_location
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, notice
 from reconciler.domain.policy import Target
