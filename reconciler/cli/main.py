@@ -33,7 +33,7 @@ COMMANDS = {
     "undo": "Plan how to restore the state before a run, without changing anything.",
     "list": "List the integrations in the API.",
     "get": "Print one integration as the API returns it.",
-    "explain": "Explain a field of an integration.",
+    "explain": "Explain a field of an integration or a diagnostic code.",
     "scaffold": "Print an example file for an integration of a provider.",
     "schema": "Print the JSON Schema of a file or an output.",
     "merge-results": "Merge the results of several shards into one.",

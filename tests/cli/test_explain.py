@@ -112,3 +112,58 @@ def test_a_field_of_another_provider_names_it() -> None:
 def test_a_path_may_begin_at_the_integration_as_the_output_does() -> None:
     assert explain("integration") == explain()
     assert explain("integration.models.slug") == explain("models.slug")
+
+
+@pytest.mark.parametrize(
+    "typed", ["unknown-field", "Unknown-Field", "error[unknown-field]", "error[unknown-field]:"]
+)
+def test_a_code_is_explained_as_it_is_typed_or_pasted(typed: str) -> None:
+    shown = explain(typed)
+    assert shown.startswith("CODE: unknown-field\n")
+    assert "EXAMPLE:" in shown
+    assert "FIX:" in shown
+
+
+def test_a_code_is_explained_in_every_format() -> None:
+    document = json.loads(explain("tab", "--format", "json"))
+    assert {"code", "group", "meaning", "example", "fix"} <= set(document)
+    assert (document["kind"], document["code"]) == ("diagnostic_code", "tab")
+    assert explain("tab", "--format", "markdown").startswith("# tab\n")
+
+
+def test_codes_lists_all_of_them() -> None:
+    listed = json.loads(explain("codes", "--format", "json"))["codes"]
+    assert {"unknown-field", "too-many-deletes", "ledger-busy"} <= {e["code"] for e in listed}
+    lines = explain("codes").splitlines()
+    assert sum(line.startswith("  ") for line in lines) == len(listed)
+    assert explain("codes", "--format", "markdown").startswith("# Diagnostics\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("unknwon-field", "did you mean `unknown-field`?"),
+        ("too-many-delete", "did you mean `too-many-deletes`?"),
+        ("error[alais]", "did you mean `alias`?"),
+        ("zzz-qqq", "run `reconcile explain codes` to list them"),
+        ("AB07", "it is a code of the API"),
+        ("http-503", "it is a code of the API"),
+    ],
+)
+def test_an_unknown_code_gets_a_suggestion(typed: str, hint: str) -> None:
+    shown = explain(typed, code=3)
+    assert "error[unknown-code]" in shown
+    assert f"hint: {hint}" in shown
+
+
+def test_a_field_wins_over_a_code_and_a_path_is_never_a_code() -> None:
+    # `protected` is a code; as a field it is inside of `lifecycle`.
+    assert explain("protected").startswith("CODE: protected\n")
+    assert explain("lifecycle.protected").startswith("FIELD: lifecycle.protected ")
+    for name in any_provider_schema().fields:
+        assert explain(name).startswith(f"FIELD: {name} ")
+
+
+@pytest.mark.parametrize("option", [("--recursive",), ("--provider", "openai")])
+def test_options_for_fields_are_refused_with_a_code(option: tuple[str, ...]) -> None:
+    assert "for fields, not for codes" in explain("tab", *option, code=3)

@@ -1,13 +1,24 @@
-"""`reconcile explain`: describe a field, from the schema that checks files."""
+"""`reconcile explain`: describe a field, from the schema of the files, or a diagnostic code."""
+
+import re
+from collections.abc import Iterable
 
 import click
 
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.errors import InvalidInput
+
+_PASTED = re.compile(r"(?:error|warning|notice)?\[([^\]]+)\]:?")
+"""A code as a message shows it: `error[unknown-field]:`."""
+_LOOKS_LIKE_A_CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+|ab\d+")
+_OF_THE_API = re.compile(r"AB\d+|http-\d+", re.IGNORECASE)
+_ALL = "codes"
 
 
 @click.command("explain", cls=Command)
-@click.argument("path", default="")
+@click.argument("subject", metavar="[PATH|CODE]", default="")
 @click.option(
     "--provider", metavar="ID", help="Show only the configuration fields of this provider"
 )
@@ -15,17 +26,26 @@ from reconciler.cli.options import format_option
 @format_option("text", "json", "markdown")
 @click.pass_obj
 def command(
-    invocation: Invocation, *, path: str, provider: str | None, recursive: bool, style: str
+    invocation: Invocation, *, subject: str, provider: str | None, recursive: bool, style: str
 ) -> int:
-    """Explain a field of an integration.
+    """Explain a field of an integration or a diagnostic code.
 
     PATH joins field names by dots, such as `models.pricing_config` or
     `configurations.aws_role_arn`. Without PATH, the fields of an integration are listed.
+
+    CODE is the word in brackets of a message, such as `unknown-field`; `codes` lists all of them.
+    Codes have hyphens and fields have underscores; a word that is both is taken for the field.
     """
+    explanation = _of_code(subject, style)
+    if explanation is not None:
+        if provider is not None or recursive:
+            raise click.UsageError("--provider and --recursive are for fields, not for codes.")
+        invocation.console.data(explanation)
+        return 0
     from reconciler.desired.explain import explain
     from reconciler.views import field_reference
 
-    explained = explain(path, provider=provider, recursive=recursive)
+    explained = explain(subject, provider=provider, recursive=recursive)
     render = {
         "text": field_reference.as_text,
         "json": field_reference.as_json,
@@ -33,3 +53,43 @@ def command(
     }
     invocation.console.data(render[style](explained))
     return 0
+
+
+def _of_code(subject: str, style: str) -> str | None:
+    """Return the text about a code or about all codes, None for a field.
+
+    Raises `InvalidInput` for an unknown code.
+    """
+    if not subject:
+        return None
+    from reconciler.domain.schema import any_provider_schema
+    from reconciler.views import diagnostic_reference as reference
+
+    pasted = _PASTED.fullmatch(subject)
+    if pasted is None and subject in any_provider_schema().fields:
+        return None
+    if subject == _ALL:
+        return reference.list_of_codes(style)
+    code = (pasted[1] if pasted else subject).lower()
+    entry = reference.entries().get(code)
+    if entry is not None:
+        render = {
+            "text": reference.as_text,
+            "json": reference.as_json,
+            "markdown": reference.as_markdown,
+        }
+        return render[style](entry)
+    if pasted is not None or _LOOKS_LIKE_A_CODE.fullmatch(code):
+        raise InvalidInput([_unknown(pasted[1] if pasted else subject, reference.entries())])
+    return None
+
+
+def _unknown(code: str, known: Iterable[str]) -> Diagnostic:
+    """Build the error for a code that does not exist."""
+    from reconciler.desired.suggestions import nearest
+
+    near = nearest(code, known)
+    hint = f"did you mean `{near}`?" if near else f"run `reconcile explain {_ALL}` to list them"
+    if _OF_THE_API.fullmatch(code):
+        hint = "it is a code of the API; its meaning is in the message beside it"
+    return error("unknown-code", f"`{code[:60]}` is not a diagnostic code", hint=hint)

@@ -1,0 +1,69 @@
+"""The reference of diagnostic codes is complete, its examples are real, and the page matches it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reconciler.desired.load import check, load
+from reconciler.views.diagnostic_reference import CodeEntry, entries, groups, handbook
+from tests.desired.building import OPENAI, TODAY, files
+from tests.views.emitted_codes import emitted_codes
+
+PAGE = Path(__file__).parents[2] / "desired-state/DIAGNOSTICS.md"
+OF_FILES = [entry for entry in entries().values() if entry.is_yaml]
+
+
+def test_the_page_is_what_the_table_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == handbook(), (
+        "the table changed; if that is meant, run: python -m tests.views.test_diagnostic_reference"
+    )
+
+
+def test_every_code_that_the_source_emits_is_in_the_table() -> None:
+    missing = {code: where for code, where in emitted_codes().items() if code not in entries()}
+    assert missing == {}, "add them to reconciler/views/diagnostic_codes/"
+
+
+def test_every_code_of_the_table_is_emitted_somewhere() -> None:
+    assert sorted(set(entries()) - set(emitted_codes())) == []
+
+
+def test_the_collector_finds_every_way_to_emit_a_code() -> None:
+    # One code for each: a call, a constant, a keyword, a class, a property, a tuple, a choice.
+    ways = {"wrong-target", "unset-variable", "bad-slug", "github-token", "secret-not-allowed"}
+    ways |= {"ledger-full", "secret-damaged", "vault-sealed", "custom-host-private", "worker-lost"}
+    assert ways <= set(emitted_codes())
+
+
+def test_no_code_belongs_to_two_groups() -> None:
+    assert sum(len(group.entries) for group in groups()) == len(entries())
+
+
+@pytest.mark.parametrize("entry", entries().values(), ids=lambda entry: entry.code)
+def test_an_entry_is_written_in_whole_sentences(entry: CodeEntry) -> None:
+    assert re.fullmatch(r"[A-Z`].*\.", entry.meaning)
+    assert re.fullmatch(r"[A-Z`].*\.", entry.fix)
+    assert entry.example
+    # A message that is quoted is one of this code.
+    for code in re.findall(r"^(?:error|warning|notice)\[([^\]]+)\]", entry.example):
+        assert code == entry.code
+
+
+@pytest.mark.parametrize("entry", OF_FILES, ids=lambda entry: entry.code)
+def test_the_lines_of_a_file_cause_the_code(entry: CodeEntry) -> None:
+    text = entry.example + "\n"
+    if not text.startswith("slug:"):
+        text = OPENAI + text
+    source = files({"integrations/a.yaml": text})
+    found = check(source, target_name="simulator", today=TODAY)
+    found += load(source, target_name=None, today=TODAY, expects_creates=True).diagnostics
+    assert entry.code in {diagnostic.code for diagnostic in found}
+
+
+def test_most_codes_of_files_are_shown_by_the_lines_that_cause_them() -> None:
+    assert len(OF_FILES) >= 30
+
+
+if __name__ == "__main__":
+    PAGE.write_text(handbook(), encoding="utf-8", newline="\n")
