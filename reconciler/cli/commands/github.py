@@ -47,7 +47,7 @@ def check_commit(invocation: Invocation, *, style: str) -> int:
     The exit code is 4 if it does not, because an old job was started again, or if the job was
     started manually on another branch than the default branch.
     """
-    from reconciler.github.newest_commit import require_newest_commit
+    from reconciler.github.commits import require_newest_commit
     from reconciler.views import json
 
     job = job_of(settings.from_environment().environment)
@@ -121,8 +121,8 @@ def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
     It is the newest commit of the clone that the ledger or an upload of an earlier run names, else
     the one before the push. The step's output is `base`.
     """
-    from reconciler.github.applied_commits import last_applied_commit
     from reconciler.github.client import GitHubForbidden
+    from reconciler.github.commits import last_applied_commit
     from reconciler.github.outputs import append_outputs
     from reconciler.views import diagnostics, json
 
